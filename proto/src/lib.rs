@@ -1,0 +1,21 @@
+//! The one door to protobuf.
+//!
+//! Everything in Seaway that names an Envoy message does so through this crate:
+//!
+//! - [`envoy`] and [`discovery`] give the generated types readable paths,
+//! - [`encode`] and [`any`] turn a message into bytes that are equal for equal content (xDS rule 75),
+//! - [`Resource`] is such an encoding with its name, its version and what it refers to: what the translator makes and the
+//!   xDS server sends,
+//! - [`json`] prints any message as protobuf JSON or YAML and reads it back.
+
+mod encode;
+mod map_order;
+mod names;
+mod resource;
+
+pub mod json;
+
+pub use encode::{any, encode};
+pub use envoy_types::pb::google;
+pub use names::{discovery, envoy};
+pub use resource::{Resource, ResourceRef, TypeUrl, Version};

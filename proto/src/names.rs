@@ -1,0 +1,31 @@
+//! Readable paths for the generated types: `envoy::cluster::Cluster` instead of `pb::envoy::config::cluster::v3::Cluster`.
+
+/// What a proxy is configured with.
+pub mod envoy {
+    use envoy_types::pb::envoy as pb;
+
+    pub use pb::config::bootstrap::v3 as bootstrap;
+    pub use pb::config::cluster::v3 as cluster;
+    pub use pb::config::core::v3 as core;
+    pub use pb::config::endpoint::v3 as endpoint;
+    pub use pb::config::listener::v3 as listener;
+    pub use pb::config::route::v3 as route;
+    pub use pb::extensions::filters::http::router::v3 as router;
+    pub use pb::extensions::filters::listener::original_dst::v3 as original_dst;
+    pub use pb::extensions::filters::network::http_connection_manager::v3 as http_connection_manager;
+    pub use pb::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
+    pub use pb::extensions::filters::udp::udp_proxy::v3 as udp_proxy;
+    pub use pb::extensions::transport_sockets::tls::v3 as tls;
+    pub use pb::extensions::upstreams::http::v3 as upstream_http;
+    pub use pb::r#type::v3 as types;
+}
+
+/// What travels on an xDS stream.
+pub mod discovery {
+    pub use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+    pub use envoy_types::pb::envoy::service::discovery::v3::{
+        DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+        Resource as WireResource,
+    };
+    pub use envoy_types::pb::google::rpc::Status;
+}

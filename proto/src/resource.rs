@@ -1,0 +1,132 @@
+//! A resource: the encoded form in which a piece of configuration travels from the translator through the xDS server.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::{Message, Name};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::encode;
+
+/// The type of a resource, as xDS names it: `type.googleapis.com/envoy.config.cluster.v3.Cluster`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeUrl(&'static str);
+
+impl TypeUrl {
+    /// `envoy.config.cluster.v3.Cluster`, served by CDS.
+    pub const CLUSTER: TypeUrl = TypeUrl("type.googleapis.com/envoy.config.cluster.v3.Cluster");
+    /// `envoy.config.endpoint.v3.ClusterLoadAssignment`, served by EDS.
+    pub const ENDPOINT: TypeUrl =
+        TypeUrl("type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment");
+    /// `envoy.config.listener.v3.Listener`, served by LDS.
+    pub const LISTENER: TypeUrl = TypeUrl("type.googleapis.com/envoy.config.listener.v3.Listener");
+    /// `envoy.config.route.v3.RouteConfiguration`, served by RDS.
+    pub const ROUTE: TypeUrl =
+        TypeUrl("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
+    /// `envoy.extensions.transport_sockets.tls.v3.Secret`, served by SDS.
+    pub const SECRET: TypeUrl =
+        TypeUrl("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret");
+
+    /// A type URL that is none of the constants.
+    pub const fn new(url: &'static str) -> TypeUrl {
+        TypeUrl(url)
+    }
+
+    /// The URL.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// The last part of the message's name, for people: `Cluster`.
+    pub fn short(self) -> &'static str {
+        self.0.rsplit('.').next().unwrap_or(self.0)
+    }
+}
+
+impl fmt::Display for TypeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A hash (xxh3, 64 bits) of a resource's bytes: equal on every replica and after every restart (xDS rule 73).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Version(u64);
+
+impl Version {
+    /// The version of these bytes.
+    pub fn of(bytes: &[u8]) -> Version {
+        Version(xxh3_64(bytes))
+    }
+
+    /// The hash itself.
+    pub const fn hash(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Version({self})")
+    }
+}
+
+/// A resource that another one depends on: the assignment of a cluster, the cluster of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceRef {
+    /// The type of the resource referred to.
+    pub type_url: TypeUrl,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// An encoded resource. Cloning shares the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// The resource's type.
+    pub type_url: TypeUrl,
+    /// The name under which proxies ask for it.
+    pub name: Arc<str>,
+    /// The hash of `value`.
+    pub version: Version,
+    /// The message's deterministic encoding (what goes into `Any.value`).
+    pub value: Bytes,
+    /// What it depends on.
+    pub refs: Box<[ResourceRef]>,
+}
+
+impl Resource {
+    /// Encodes `message` under `name`.
+    pub fn new<M: Message + Name>(
+        type_url: TypeUrl,
+        name: impl Into<Arc<str>>,
+        message: &M,
+        refs: Vec<ResourceRef>,
+    ) -> Resource {
+        debug_assert_eq!(type_url.as_str(), M::type_url());
+        Resource::from_bytes(type_url, name, encode(message).into(), refs)
+    }
+
+    /// A resource whose message is already encoded, deterministically.
+    pub fn from_bytes(
+        type_url: TypeUrl,
+        name: impl Into<Arc<str>>,
+        value: Bytes,
+        refs: Vec<ResourceRef>,
+    ) -> Resource {
+        Resource {
+            type_url,
+            name: name.into(),
+            version: Version::of(&value),
+            value,
+            refs: refs.into(),
+        }
+    }
+}
