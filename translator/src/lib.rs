@@ -1,1 +1,28 @@
-//! stub
+//! Kubernetes Services in, Envoy resources out: pure and synchronous. No IO, no clock.
+//!
+//! The way of a change through this crate:
+//!
+//! 1. [`read`] turns a Kubernetes object into a compact, validated [`model`] object; what is wrong with it becomes [`Problem`]s.
+//! 2. [`Translator::apply`] puts it into the index, which joins Services, EndpointSlices and Nodes and marks the Services that
+//!    the change concerns.
+//! 3. [`Translator::flush`] translates those Services whole, each into one [`Replace`], spread over [`Layer`]s.
+//! 4. A proxy sees the layers that [`Translator::place`] lists for its [`View`].
+
+mod change;
+mod names;
+mod options;
+mod problem;
+mod translator;
+mod view;
+
+pub mod model;
+pub mod read;
+
+pub use change::{Change, Object, ObjectId, ObjectKind};
+pub use ipnet::IpNet;
+pub use options::{
+    Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
+};
+pub use problem::{Problem, Reason, Severity};
+pub use translator::{Replace, Snapshot, Translator, translate_once};
+pub use view::{Layer, Role, View};

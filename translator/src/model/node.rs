@@ -1,0 +1,21 @@
+//! A Node, reduced to what it means for the proxies and endpoints on it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::Problem;
+
+/// A Node as the translation sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Label `topology.kubernetes.io/zone`; empty is none.
+    pub zone: Option<Arc<str>>,
+    /// Label `topology.kubernetes.io/region`; empty is none.
+    pub region: Option<Arc<str>>,
+    /// The IP addresses of `status.addresses`, internal ones first, else in their order.
+    pub addresses: Box<[IpAddr]>,
+    /// Problems found while reading it.
+    pub problems: Box<[Problem]>,
+}

@@ -1,0 +1,90 @@
+//! A Service, reduced to what it means for a data plane.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use super::{Family, Protocol, ServiceKey};
+use crate::Problem;
+
+/// A Service as the translation sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Namespace and name.
+    pub key: ServiceKey,
+    /// Seconds since 1970 of `creationTimestamp`; `i64::MAX` without one, so that an object an API server dated ranks first
+    /// (Service rule 18).
+    pub created: i64,
+    /// What sort of Service it is.
+    pub kind: Kind,
+    /// The value of label `service.kubernetes.io/service-proxy-name`, which takes the Service from the default proxy (Service
+    /// rule 2).
+    pub proxy_name: Option<Arc<str>>,
+    /// Cluster IPs, at most one per family, the primary one first.
+    pub cluster_ips: Box<[IpAddr]>,
+    /// The family a client that knows only the name is served by: the first of `ipFamilies`, else that of the cluster IP, else
+    /// IPv4.
+    pub primary_family: Family,
+    /// Its ports; number and name are unique per protocol.
+    pub ports: Box<[ServicePort]>,
+    /// `spec.externalIPs` with their index.
+    pub external_ips: Box<[(usize, IpAddr)]>,
+    /// The addresses of `status.loadBalancer.ingress` that mean this node should answer (Service rule 8), with their index.
+    pub lb_ips: Box<[(usize, IpAddr)]>,
+    /// `spec.internalTrafficPolicy`.
+    pub internal_policy: Policy,
+    /// `spec.externalTrafficPolicy`.
+    pub external_policy: Policy,
+    /// Whether a Local policy may fall back to the zone and the cluster (annotation `seaway.dev/local-fallback: "cluster"`).
+    pub local_fallback: bool,
+    /// Whether `spec.loadBalancerSourceRanges` restricts the load-balancer addresses.
+    pub has_source_ranges: bool,
+    /// Problems found while reading it.
+    pub problems: Box<[Problem]>,
+}
+
+/// What sort of Service it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// With at least one cluster IP.
+    ClusterIp,
+    /// Without a cluster IP, whether by `clusterIP: None` or because none is allocated: no frontends (Service rule 1).
+    Headless,
+    /// `type: ExternalName` with this `externalName`, trailing dot removed; `None` when it is not a DNS name.
+    ExternalName(Option<Arc<str>>),
+}
+
+/// One port of a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its index in `spec.ports`, for problems.
+    pub index: usize,
+    /// Its name; empty for the unnamed port.
+    pub name: Arc<str>,
+    /// Its number.
+    pub number: NonZeroU16,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its node port.
+    pub node_port: Option<NonZeroU16>,
+    /// How HTTP clients are to speak to its endpoints.
+    pub app_protocol: AppProtocol,
+}
+
+/// How HTTP clients are to speak to the endpoints of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AppProtocol {
+    /// HTTP/1.1, also when nothing is said.
+    Http1,
+    /// HTTP/2 with prior knowledge, in the clear.
+    H2c,
+}
+
+/// A traffic policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// All endpoints.
+    Cluster,
+    /// Only endpoints on the client's node.
+    Local,
+}

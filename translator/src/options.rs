@@ -1,0 +1,268 @@
+//! What the operator decided: the options that shape the translation, the same for `seaway serve` and `seaway translate`.
+//!
+//! Parsed at the command line (the enums implement `FromStr` for it), then passed to [`Translator::new`](crate::Translator::new)
+//! once; nothing here changes while a process runs.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+/// The options that shape the translation. `Default` is what the command line defaults to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The DNS domain of the cluster, without leading or trailing dot (`cluster.local`).
+    pub cluster_domain: String,
+    /// On which addresses of a node its node ports are served.
+    pub nodeport_addresses: NodePortAddresses,
+    /// The ranges pods have their addresses from (decides who counts as a pod; not used yet).
+    pub pod_cidrs: Vec<IpNet>,
+    /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
+    pub service_cidrs: Vec<IpNet>,
+    /// The ranges external and load-balancer addresses come from: refused by a wildcard node port too.
+    pub vip_cidrs: Vec<IpNet>,
+    /// For whom Services of type ExternalName are served.
+    pub external_name: ExternalNamePolicy,
+    /// Endpoint addresses that are served although they would be refused (unspecified, multicast, link-local, loopback).
+    pub allow_endpoint_cidrs: Vec<IpNet>,
+    /// Whether loopback endpoint addresses are served (true for files, false for a cluster).
+    pub allow_loopback_endpoints: bool,
+    /// Which `spec.externalIPs` are honoured (Service rule 15).
+    pub external_ips: ExternalIps,
+    /// With a name: serve exactly the Services whose `service.kubernetes.io/service-proxy-name` label has this value; without:
+    /// exactly those without the label (Service rule 2).
+    pub service_proxy_name: Option<String>,
+    /// How traffic to Service addresses reaches the proxy; `None`: as the role says.
+    pub capture: Option<Capture>,
+    /// Where the listener of a mesh proxy is bound.
+    pub mesh_listen: SocketAddr,
+    /// The port of an ingress proxy's HTTP listener.
+    pub http_port: u16,
+    /// The port of an ingress proxy's HTTPS listener.
+    pub https_port: u16,
+    /// The controller name by which IngressClasses are ours.
+    pub ingress_controller: String,
+    /// Whether Ingresses that name no class are ours.
+    pub ingress_without_class: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cluster_domain: "cluster.local".to_owned(),
+            nodeport_addresses: NodePortAddresses::All,
+            pod_cidrs: Vec::new(),
+            service_cidrs: Vec::new(),
+            vip_cidrs: Vec::new(),
+            external_name: ExternalNamePolicy::Mesh,
+            allow_endpoint_cidrs: Vec::new(),
+            allow_loopback_endpoints: false,
+            external_ips: ExternalIps::All,
+            service_proxy_name: None,
+            capture: None,
+            mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
+            http_port: 80,
+            https_port: 443,
+            ingress_controller: "seaway.dev/ingress-controller".to_owned(),
+            ingress_without_class: false,
+        }
+    }
+}
+
+/// An option's value that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OptionError {
+    /// Not a CIDR where one is asked for.
+    #[error("{value:?} is not a CIDR such as 192.168.0.0/24; expected {expected}")]
+    Cidr {
+        /// What was given.
+        value: String,
+        /// What the option accepts.
+        expected: &'static str,
+    },
+    /// A name suffix that no DNS name can end in.
+    #[error(
+        "{value:?} is not a DNS name suffix such as example.com; expected mesh, all, none or suffixes"
+    )]
+    Suffix {
+        /// What was given.
+        value: String,
+    },
+    /// None of the words the option accepts.
+    #[error("{value:?} is unknown; expected {expected}")]
+    Unknown {
+        /// What was given.
+        value: String,
+        /// What the option accepts.
+        expected: &'static str,
+    },
+}
+
+/// `--nodeport-addresses`: on which addresses of a node its node ports are served (Service rule 23).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodePortAddresses {
+    /// On all of them, by a listener on the wildcard address.
+    All,
+    /// On the node's primary addresses: the first of each family in its status, internal before external.
+    Primary,
+    /// On the node's addresses inside these ranges. A family without any range stays open on all addresses.
+    Cidrs(Vec<IpNet>),
+}
+
+impl FromStr for NodePortAddresses {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, OptionError> {
+        match text {
+            "all" => Ok(NodePortAddresses::All),
+            "primary" => Ok(NodePortAddresses::Primary),
+            list => Ok(NodePortAddresses::Cidrs(cidrs(
+                list,
+                "all, primary or CIDR,…",
+            )?)),
+        }
+    }
+}
+
+/// `--external-name`: for whom Services of type ExternalName are served. What Service rule 124 forbids is refused always.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExternalNamePolicy {
+    /// For mesh and gRPC clients.
+    Mesh,
+    /// For ingress too.
+    All,
+    /// For nobody.
+    None,
+    /// For every role, but only names that equal one of these or end in a dot and one of these.
+    Suffixes(Vec<String>),
+}
+
+impl FromStr for ExternalNamePolicy {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, OptionError> {
+        match text {
+            "mesh" => Ok(ExternalNamePolicy::Mesh),
+            "all" => Ok(ExternalNamePolicy::All),
+            "none" => Ok(ExternalNamePolicy::None),
+            list => {
+                let suffixes = list.split(',').map(suffix).collect::<Result<_, _>>()?;
+                Ok(ExternalNamePolicy::Suffixes(suffixes))
+            }
+        }
+    }
+}
+
+/// `--external-ips`: which `spec.externalIPs` are honoured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExternalIps {
+    /// Any, as Kubernetes does.
+    All,
+    /// None.
+    None,
+    /// Those inside these ranges.
+    Cidrs(Vec<IpNet>),
+}
+
+impl ExternalIps {
+    /// Whether this address is honoured.
+    pub(crate) fn allow(&self, ip: IpAddr) -> bool {
+        match self {
+            ExternalIps::All => true,
+            ExternalIps::None => false,
+            ExternalIps::Cidrs(cidrs) => cidrs.iter().any(|cidr| cidr.contains(&ip)),
+        }
+    }
+}
+
+impl FromStr for ExternalIps {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, OptionError> {
+        match text {
+            "all" => Ok(ExternalIps::All),
+            "none" => Ok(ExternalIps::None),
+            list => Ok(ExternalIps::Cidrs(cidrs(list, "all, none or CIDR,…")?)),
+        }
+    }
+}
+
+/// `--capture`: how traffic to Service addresses reaches the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Every frontend is a bound listener.
+    Bind,
+    /// TCP frontends are not bound: one listener recovers the original destination.
+    Redirect,
+}
+
+impl FromStr for Capture {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, OptionError> {
+        match text {
+            "bind" => Ok(Capture::Bind),
+            "redirect" => Ok(Capture::Redirect),
+            value => Err(OptionError::Unknown {
+                value: value.to_owned(),
+                expected: "bind or redirect",
+            }),
+        }
+    }
+}
+
+fn cidrs(list: &str, expected: &'static str) -> Result<Vec<IpNet>, OptionError> {
+    let parse = |text: &str| {
+        text.trim().parse().map_err(|_| OptionError::Cidr {
+            value: text.to_owned(),
+            expected,
+        })
+    };
+    list.split(',').map(parse).collect()
+}
+
+fn suffix(text: &str) -> Result<String, OptionError> {
+    let trimmed = text.trim();
+    let name = trimmed.strip_prefix('.').unwrap_or(trimmed);
+    if crate::names::is_subdomain(name) {
+        Ok(name.to_owned())
+    } else {
+        Err(OptionError::Suffix {
+            value: text.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_lists_parse() {
+        assert_eq!("primary".parse(), Ok(NodePortAddresses::Primary));
+        let cidrs = "10.0.0.0/8,fd00::/8".parse::<NodePortAddresses>();
+        assert!(matches!(cidrs, Ok(NodePortAddresses::Cidrs(list)) if list.len() == 2));
+        assert_eq!(
+            ".example.com,example.org".parse(),
+            Ok(ExternalNamePolicy::Suffixes(vec![
+                "example.com".to_owned(),
+                "example.org".to_owned()
+            ]))
+        );
+        assert_eq!("none".parse(), Ok(ExternalIps::None));
+        assert_eq!("bind".parse(), Ok(Capture::Bind));
+    }
+
+    #[test]
+    fn errors_say_what_was_expected() {
+        let error = "primary,10.0.0.0/8"
+            .parse::<NodePortAddresses>()
+            .unwrap_err();
+        assert!(error.to_string().contains("\"primary\""), "{error}");
+        assert!("Mesh".parse::<ExternalNamePolicy>().is_err());
+        assert!("".parse::<ExternalIps>().is_err());
+        let error = "tproxy".parse::<Capture>().unwrap_err();
+        assert!(error.to_string().contains("bind or redirect"), "{error}");
+    }
+}

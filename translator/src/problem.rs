@@ -1,0 +1,133 @@
+//! Problems: what was asked for and is not served (error), or is served with a caveat (warning).
+//!
+//! A problem is a value that travels with the object it is about, never a failure of the translation: one bad object harms only
+//! itself.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something that was asked for is not served.
+    Error,
+    /// It is served, with a caveat.
+    Warning,
+}
+
+/// Declares [`Reason`] so that a variant's name, its printed form and its metric label are one.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why, as a stable word: the `reason` label of the metric `seaway_problems`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+
+            /// The word itself.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Reason::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The object's name or namespace is missing or not a DNS label.
+    InvalidName,
+    /// An address that is not an IP address, or not of the family it stands for.
+    InvalidAddress,
+    /// A port outside 1 to 65535, or missing where one is needed.
+    InvalidPort,
+    /// Any other field with a value that its kind does not allow.
+    InvalidValue,
+    /// A second port of the same number or name and protocol.
+    DuplicatePort,
+    /// A protocol that is not served (yet).
+    UnsupportedProtocol,
+    /// An application protocol that is not served as asked (yet).
+    UnsupportedAppProtocol,
+    /// A field whose meaning is not enforced (yet).
+    UnsupportedField,
+    /// An address type that has no meaning for Services.
+    UnsupportedAddressType,
+    /// Another Service has the same address, port and protocol and the better claim.
+    FrontendConflict,
+    /// An address that a Service must not claim: loopback, or outside `--external-ips`.
+    FrontendRefused,
+    /// An endpoint address that is refused unless `--allow-endpoint-cidr` covers it.
+    EndpointAddressRefused,
+    /// An ExternalName that is not a DNS name.
+    InvalidExternalName,
+    /// An ExternalName that is always refused, or not allowed by `--external-name`.
+    ExternalNameRefused,
+    /// An ExternalName that leads back to itself or through too many Services.
+    ExternalNameLoop,
+    /// An ExternalName for a Service (or a port of one) that is not served.
+    ExternalNameUnresolved,
+    /// A route table so large that sending it for every new Service hurts.
+    RouteTableLarge,
+    /// A document or file that cannot be read.
+    Unreadable,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One problem. The order is that of the list people read: by object, then field.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// The object it is about: `Service default/web`, `Node n1`, a file's name.
+    pub object: String,
+    /// The field: `spec.ports[1].port`; empty when it is the whole object.
+    pub field: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Why, as a word.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem by which something is not served.
+    pub fn error(
+        object: impl Into<String>,
+        field: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            object: object.into(),
+            field: field.into(),
+            severity: Severity::Error,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// A caveat about something that is served.
+    pub fn warning(
+        object: impl Into<String>,
+        field: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            severity: Severity::Warning,
+            ..Problem::error(object, field, reason, message)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a proxy stands ([`View`]) and what proxies at different places share ([`Layer`]).
+//!
+//! Two proxies may need different bytes under the same name: a Local policy differs per node, topology hints per zone. Instead
+//! of a copy per proxy, every resource lies in the most general layer for which it holds, and a proxy looks through the layers
+//! [`Translator::place`](crate::Translator::place) lists for it, most specific first.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// What a proxy does, which decides what it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// kube-proxy's job: a listener per Service address.
+    Node,
+    /// A sidecar or library proxy: one HTTP listener routing by host name.
+    Mesh,
+    /// The edge: listeners built from Ingress objects.
+    Ingress,
+    /// A proxyless gRPC client.
+    Grpc,
+}
+
+impl Role {
+    /// The role's name as it is written on the command line and in a proxy's metadata.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::Node => "node",
+            Role::Mesh => "mesh",
+            Role::Ingress => "ingress",
+            Role::Grpc => "grpc",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = crate::OptionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let roles = [Role::Node, Role::Mesh, Role::Ingress, Role::Grpc];
+        let found = roles.into_iter().find(|role| role.as_str() == text);
+        found.ok_or_else(|| crate::OptionError::Unknown {
+            value: text.to_owned(),
+            expected: "node, mesh, ingress or grpc",
+        })
+    }
+}
+
+/// A proxy's place in the cluster, as the proxy claims it. An empty name is no name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct View {
+    /// What the proxy does.
+    pub role: Role,
+    /// The name of the Node it runs on.
+    pub node: Option<Arc<str>>,
+    /// The zone it claims; the label of a known Node wins over it (Service rule 150).
+    pub zone: Option<Arc<str>>,
+    /// The region it claims.
+    pub region: Option<Arc<str>>,
+    /// The namespace it runs in.
+    pub namespace: Option<Arc<str>>,
+}
+
+impl View {
+    /// A view of this role without any place.
+    pub fn of(role: Role) -> View {
+        View {
+            role,
+            node: None,
+            zone: None,
+            region: None,
+            namespace: None,
+        }
+    }
+}
+
+/// A set of proxies that share resources. What a layer holds overrides the more general ones: `all` < `role` < `zone` < `node` <
+/// `node-role`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Layer {
+    /// Every proxy: clusters that several roles use, and assignments as somebody without a node and a zone sees them.
+    All,
+    /// Every proxy of a role: listeners, routes, clusters that only this role uses.
+    Role(Role),
+    /// Every proxy in a zone: assignments that zone hints or a fallback change there.
+    Zone(Arc<str>),
+    /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change there. The zone is part of the
+    /// key because those assignments depend on it: when the Node's label changes, its proxies move to another layer and only
+    /// what differs is sent to them.
+    Node {
+        /// The Node's name.
+        node: Arc<str>,
+        /// Its zone.
+        zone: Option<Arc<str>>,
+    },
+    /// The proxies of role `node` on a node: listeners that name the node's own addresses. A mesh proxy there has no use for
+    /// them.
+    NodeRole(Arc<str>),
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Layer::All => f.write_str("all"),
+            Layer::Role(role) => write!(f, "role:{role}"),
+            Layer::Zone(zone) => write!(f, "zone:{zone}"),
+            Layer::Node { node, zone: None } => write!(f, "node:{node}"),
+            Layer::Node {
+                node,
+                zone: Some(zone),
+            } => write!(f, "node:{node}@{zone}"),
+            Layer::NodeRole(node) => write!(f, "node-role:{node}"),
+        }
+    }
+}
