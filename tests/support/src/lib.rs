@@ -1,1 +1,41 @@
-//! stub
+//! The harness of Seaway's whole-process tests and of the demo: it stands beside the way of a change, at both of its ends.
+//!
+//! A [`World`] is a private network made of Linux network namespaces, with the real `seaway` binary and real Envoys in it:
+//!
+//! ```text
+//!   namespace "fabric"                      one namespace per node ("n1", "n2", ..)
+//!   172.18.0.1   Seaway (xDS, admin), DNS   172.18.0.11  Envoy (admin on 127.0.0.1:9901) and the clients
+//!   10.244/16    backends, one per pod  ◄── veth ──►  10.96/16 is local here: what Envoy binds with freebind answers
+//! ```
+//!
+//! At one end a [`Folder`] of manifests is edited; at the other [`Client`]s open connections from a node's namespace and see who
+//! answers. Every process, thread and namespace ends with the `World`, also when a test panics.
+
+mod backend;
+mod client;
+mod dns;
+mod envoy;
+mod fixtures;
+mod load;
+mod manifests;
+mod namespace;
+mod process;
+mod scene;
+mod seaway;
+pub mod steps;
+mod wait;
+mod world;
+
+pub use backend::Backend;
+pub use client::{Answer, Client, Held, Outcome};
+pub use dns::Dns;
+pub use envoy::{Envoy, EnvoyOptions};
+pub use fixtures::{ServiceManifest, SliceManifest, join, node};
+pub use load::{Load, Record};
+pub use manifests::Folder;
+pub use namespace::{Inside, Namespace, Network};
+pub use process::Process;
+pub use scene::{Place, Scene, say};
+pub use seaway::{Seaway, envoy_binary, repository, seaway_binary};
+pub use wait::{eventually, within};
+pub use world::World;

@@ -1,0 +1,52 @@
+# The one entry to everything: `make help`. CI calls nothing else.
+
+ENVOY_VERSION := 1.40.0
+FETCHED := .tools/envoy-$(ENVOY_VERSION)/envoy
+# Absolute, because tests run in the folders of their packages.
+ENVOY ?= $(CURDIR)/$(FETCHED)
+export ENVOY
+# Tests and demo share the build of `cargo build --workspace --all-targets`.
+PRIVATE := tests/support/in-namespaces.sh
+
+.PHONY: help demo test bench lint fmt fmt-check doc ci envoy accept build preflight preflight-network
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: preflight-network envoy ## watch a folder of manifests become traffic in three Envoys; KEEP=1 leaves it running
+	@cargo build --quiet --package seaway --package seaway-testing --bins
+	@KEEP=$(KEEP) $(PRIVATE) target/debug/seaway-demo
+
+test: preflight-network envoy ## all tests, real Envoys included, in a private network; ARGS="--test cluster_ip" for some
+	@cargo test --workspace --no-run --quiet
+	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
+
+bench: preflight ## the benchmarks, and the memory of a server that holds a large world
+	@cargo bench --package seaway
+
+lint: preflight ## clippy, warnings denied
+	@cargo clippy --workspace --all-targets -- --deny warnings
+
+fmt: preflight ## format everything
+	@cargo fmt --all
+
+fmt-check: preflight
+	@cargo fmt --all --check
+
+doc: preflight ## the API documentation, warnings denied
+	@RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
+
+ci: fmt-check lint test doc ## what CI runs
+
+accept: preflight ## take what the golden tests produce now as right; review the diff
+	@INSTA_UPDATE=always cargo test --package seaway-translator
+
+envoy: preflight ## fetch Envoy into .tools/, unless it is there or ENVOY names another
+	@if [ "$(ENVOY)" = "$(CURDIR)/$(FETCHED)" ]; then tests/support/fetch-envoy.sh $(ENVOY_VERSION) $(FETCHED); fi
+
+preflight:
+	@tests/support/preflight.sh
+
+preflight-network:
+	@tests/support/preflight.sh network

@@ -1,0 +1,142 @@
+//! Backends: HTTP servers on pod addresses that answer with their own name, over HTTP/1.1 and over HTTP/2 without TLS (h2c).
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+use crate::Namespace;
+use crate::namespace::Inside;
+
+/// Response header with the `Host` the backend was asked for.
+pub(crate) const SAW_HOST: &str = "saw-host";
+/// Response header with the HTTP version the backend was asked in.
+pub(crate) const SAW_VERSION: &str = "saw-version";
+
+/// A running backend. Dropping it closes its listener and all of its connections.
+#[derive(Debug)]
+pub struct Backend {
+    name: String,
+    address: SocketAddr,
+    requests: Arc<AtomicU64>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<Inside<()>>,
+}
+
+impl Backend {
+    /// Listens on `address` in `namespace`; returns when connections are accepted.
+    pub fn start(namespace: &Namespace, name: &str, address: SocketAddr) -> Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (ready, listening) = std::sync::mpsc::channel();
+        let requests = Arc::new(AtomicU64::new(0));
+        let (answer, counter) = (Bytes::from(name.to_owned()), requests.clone());
+        let thread = namespace.thread(name, move || {
+            let server = runtime::Builder::new_current_thread().enable_all().build();
+            match server {
+                Ok(server) => server.block_on(async {
+                    let listener = TcpListener::bind(address).await;
+                    let accepting = listener.map(|listener| accept(listener, answer, counter));
+                    match accepting {
+                        Ok(accepting) => {
+                            let _ = ready.send(Ok(()));
+                            tokio::select! { () = accepting => {}, _ = stopped => {} }
+                        }
+                        Err(error) => drop(ready.send(Err(error))),
+                    }
+                }),
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        })?;
+        listening
+            .recv()?
+            .with_context(|| format!("backend {name} cannot listen on {address}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            address,
+            requests,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// What it answers.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Requests answered so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        // The runtime goes with its thread, and with the runtime every socket.
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Accepts for ever.
+async fn accept(listener: TcpListener, name: Bytes, requests: Arc<AtomicU64>) {
+    loop {
+        if let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, name.clone(), requests.clone()));
+        }
+    }
+}
+
+/// Serves one connection, in whichever version of HTTP the client begins.
+async fn serve(stream: TcpStream, name: Bytes, requests: Arc<AtomicU64>) {
+    let service = service_fn(move |request| {
+        requests.fetch_add(1, Ordering::Relaxed);
+        let response = respond(&request, name.clone());
+        async move { Ok::<_, Infallible>(response) }
+    });
+    // An error here is a client that went away: the client's side counts it.
+    let _ = auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// The backend's name, and in headers what it saw.
+fn respond(request: &Request<Incoming>, name: Bytes) -> Response<Full<Bytes>> {
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().to_owned());
+    let header = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .map(str::to_owned);
+    let mut response = Response::new(Full::new(name));
+    if let Ok(host) = header.or(authority).unwrap_or_default().parse() {
+        response.headers_mut().insert(SAW_HOST, host);
+    }
+    if let Ok(version) = format!("{:?}", request.version()).parse() {
+        response.headers_mut().insert(SAW_VERSION, version);
+    }
+    response
+}

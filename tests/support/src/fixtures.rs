@@ -1,0 +1,153 @@
+//! Small builders of manifests. They print JSON, which YAML readers take as it is.
+
+use serde_json::{Value, json};
+
+/// A Service being built.
+#[derive(Clone, Debug)]
+pub struct ServiceManifest(Value);
+
+impl ServiceManifest {
+    /// A Service of the namespace `default` without cluster IP and ports.
+    pub fn new(name: &str) -> Self {
+        Self(json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": "default"}, "spec": {"ports": []},
+        }))
+    }
+
+    /// Gives it a cluster IP.
+    #[must_use]
+    pub fn cluster_ip(self, address: &str) -> Self {
+        self.spec("clusterIP", address)
+            .spec("clusterIPs", json!([address]))
+    }
+
+    /// Adds a TCP port with a name (`""` for none).
+    #[must_use]
+    pub fn port(mut self, name: &str, number: u16) -> Self {
+        push(
+            &mut self.0["spec"]["ports"],
+            json!({"name": name, "port": number, "protocol": "TCP"}),
+        );
+        self
+    }
+
+    /// Sets a field of the port added last.
+    #[must_use]
+    pub fn on_port(mut self, field: &str, value: impl Into<Value>) -> Self {
+        if let Some(port) = self.0["spec"]["ports"]
+            .as_array_mut()
+            .and_then(|ports| ports.last_mut())
+        {
+            port[field] = value.into();
+        }
+        self
+    }
+
+    /// Sets a field of the spec.
+    #[must_use]
+    pub fn spec(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.0["spec"][field] = value.into();
+        self
+    }
+
+    /// Sets a field of the metadata.
+    #[must_use]
+    pub fn metadata(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.0["metadata"][field] = value.into();
+        self
+    }
+
+    /// Sets an annotation.
+    #[must_use]
+    pub fn annotation(mut self, key: &str, value: &str) -> Self {
+        self.0["metadata"]["annotations"][key] = value.into();
+        self
+    }
+
+    /// The manifest.
+    pub fn document(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// An EndpointSlice being built.
+#[derive(Clone, Debug)]
+pub struct SliceManifest(Value);
+
+impl SliceManifest {
+    /// An IPv4 slice `<service>-1` of the namespace `default` without endpoints and ports.
+    pub fn new(service: &str) -> Self {
+        Self(json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {
+                "name": format!("{service}-1"), "namespace": "default",
+                "labels": {"kubernetes.io/service-name": service},
+            },
+            "endpoints": [], "ports": [],
+        }))
+    }
+
+    /// Adds a TCP port with a name (`""` for none).
+    #[must_use]
+    pub fn port(mut self, name: &str, number: u16) -> Self {
+        push(
+            &mut self.0["ports"],
+            json!({"name": name, "port": number, "protocol": "TCP"}),
+        );
+        self
+    }
+
+    /// Adds a ready endpoint that runs nowhere in particular.
+    #[must_use]
+    pub fn endpoint(mut self, address: &str) -> Self {
+        push(
+            &mut self.0["endpoints"],
+            json!({"addresses": [address], "conditions": {"ready": true}}),
+        );
+        self
+    }
+
+    /// Adds a ready endpoint of a node in a zone.
+    #[must_use]
+    pub fn endpoint_on(self, address: &str, node: &str, zone: &str) -> Self {
+        self.endpoint(address)
+            .on_endpoint("nodeName", node)
+            .on_endpoint("zone", zone)
+    }
+
+    /// Sets a field of the endpoint added last.
+    #[must_use]
+    pub fn on_endpoint(mut self, field: &str, value: impl Into<Value>) -> Self {
+        if let Some(endpoint) = self.0["endpoints"]
+            .as_array_mut()
+            .and_then(|endpoints| endpoints.last_mut())
+        {
+            endpoint[field] = value.into();
+        }
+        self
+    }
+
+    /// The manifest.
+    pub fn document(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// A Node in a zone.
+pub fn node(name: &str, zone: &str) -> String {
+    let labels = json!({"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name});
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
+        .to_string()
+}
+
+/// Several documents in one file.
+pub fn join(documents: impl IntoIterator<Item = String>) -> String {
+    documents.into_iter().collect::<Vec<_>>().join("\n---\n")
+}
+
+fn push(array: &mut Value, value: Value) {
+    if let Some(array) = array.as_array_mut() {
+        array.push(value);
+    }
+}

@@ -1,0 +1,233 @@
+//! Network namespaces: made and removed with `ip netns`, entered by threads, inherited by the processes those threads start.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// Worlds of this process so far: part of every namespace name, so that tests run in parallel.
+static WORLDS: AtomicU32 = AtomicU32::new(0);
+
+/// The address of the fabric, where Seaway and DNS listen.
+pub(crate) const FABRIC: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
+/// Pod addresses: all of them live in the fabric.
+const PODS: &str = "10.244.0.0/16";
+/// Service addresses: local in every node's namespace, so that a socket bound with freebind answers.
+const SERVICES: &str = "10.96.0.0/16";
+
+/// A command and where to send the child it became.
+type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+
+/// One network namespace. Removed when dropped.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+    file: File,
+    /// To the thread that starts processes: it lives as long as the namespace, because a child asks the kernel to be killed
+    /// when the thread that started it ends.
+    orders: Option<mpsc::Sender<Order>>,
+    starter: Option<Inside<()>>,
+}
+
+/// A thread that runs inside a namespace.
+#[derive(Debug)]
+pub struct Inside<T>(JoinHandle<Option<T>>);
+
+impl<T> Inside<T> {
+    /// Waits for the thread's result.
+    pub fn join(self) -> Result<T> {
+        let result = self
+            .0
+            .join()
+            .map_err(|_| anyhow!("a thread inside a namespace panicked"))?;
+        result.context("the thread never entered its namespace")
+    }
+}
+
+impl Namespace {
+    fn create(name: String) -> Result<Self> {
+        ip(&["netns", "add", &name], "")?;
+        let path = PathBuf::from("/run/netns").join(&name);
+        let opened = File::open(&path).with_context(|| format!("cannot open {}", path.display()));
+        let file = opened.inspect_err(|_| drop(ip(&["netns", "del", &name], "")))?;
+        let mut namespace = Self {
+            name,
+            file,
+            orders: None,
+            starter: None,
+        };
+        namespace.configure("link set lo up\n")?;
+        let (orders, received) = mpsc::channel::<Order>();
+        namespace.starter = Some(namespace.thread("starter", move || {
+            for (mut command, reply) in received {
+                let _ = reply.send(command.spawn());
+            }
+        })?);
+        namespace.orders = Some(orders);
+        Ok(namespace)
+    }
+
+    /// The name as `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs lines of `ip` commands in this namespace, such as `addr add 192.0.2.1/32 dev lo`.
+    pub fn configure(&self, lines: &str) -> Result<()> {
+        ip(&["-n", &self.name, "-batch", "-"], lines)
+    }
+
+    /// Runs `work` on a new thread inside this namespace.
+    pub fn thread<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Inside<T>> {
+        let file = self.file.try_clone()?;
+        let (entered, result) = mpsc::channel();
+        let handle = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let moved =
+                    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network));
+                let inside = moved.is_ok();
+                let _ = entered.send(moved);
+                // Outside the namespace nothing may run: it would touch the machine's own network.
+                inside.then(work)
+            })?;
+        result
+            .recv()
+            .context("the thread ended before it entered its namespace")?
+            .context("cannot enter the namespace")?;
+        Ok(Inside(handle))
+    }
+
+    /// Runs `work` inside this namespace and waits for it.
+    pub fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        self.thread("visitor", work)?.join()
+    }
+
+    /// Starts a process inside this namespace, both of its outputs going to `output`. It is killed when the namespace goes or
+    /// this process dies.
+    pub fn spawn(&self, command: &Command, output: File) -> Result<Child> {
+        let mut guarded = Command::new("setpriv");
+        guarded
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => guarded.env(key, value),
+                None => guarded.env_remove(key),
+            };
+        }
+        guarded
+            .stdin(Stdio::null())
+            .stderr(output.try_clone()?)
+            .stdout(output);
+        let (reply, answer) = mpsc::channel();
+        let orders = self
+            .orders
+            .as_ref()
+            .context("the namespace is being removed")?;
+        orders
+            .send((guarded, reply))
+            .map_err(|_| anyhow!("the starter thread has ended"))?;
+        answer
+            .recv()
+            .context("the starter thread has ended")?
+            .context("cannot run setpriv (package util-linux)")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(starter) = self.starter.take() {
+            let _ = starter.join();
+        }
+        let _ = ip(&["netns", "del", &self.name], "");
+    }
+}
+
+/// The namespaces of one world: the fabric and the nodes hanging on it.
+#[derive(Debug)]
+pub struct Network {
+    prefix: String,
+    fabric: Namespace,
+}
+
+impl Network {
+    /// Makes the fabric. Fails where this process may not make namespaces.
+    pub fn create() -> Result<Self> {
+        let number = WORLDS.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("seaway-{}-{number}", std::process::id());
+        let fabric = Namespace::create(format!("{prefix}-fabric"))?;
+        fabric.configure(&format!(
+            "addr add {FABRIC}/32 dev lo\nroute add local {PODS} dev lo\n"
+        ))?;
+        Ok(Self { prefix, fabric })
+    }
+
+    /// Where Seaway, DNS and all backends live.
+    pub fn fabric(&self) -> &Namespace {
+        &self.fabric
+    }
+
+    /// Makes the namespace of a node. `number` (1-200) gives it the address `172.18.0.(10 + number)`.
+    pub fn node(&self, name: &str, number: u8) -> Result<Namespace> {
+        let node = Namespace::create(format!("{}-{name}", self.prefix))?;
+        let address = node_address(number);
+        let link = format!("to-{name}");
+        self.fabric.configure(&format!(
+            "link add name {link} type veth peer name eth0 netns {}\n",
+            node.name()
+        ))?;
+        self.fabric.configure(&format!(
+            "link set {link} up\nroute add {address}/32 dev {link}\n"
+        ))?;
+        node.configure(&format!(
+            "link set eth0 up\naddr add {address}/32 dev eth0\nroute add {FABRIC}/32 dev eth0\n\
+             route add default via {FABRIC}\nroute add local {SERVICES} dev lo\n"
+        ))?;
+        Ok(node)
+    }
+}
+
+/// The address of the node with this number.
+pub(crate) fn node_address(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 18, 0, 10_u8.saturating_add(number))
+}
+
+/// Runs `ip` and turns a failure into its own words.
+fn ip(args: &[&str], input: &str) -> Result<()> {
+    let mut command = Command::new("ip");
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .context("cannot run ip (package iproute2)")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!(
+            "ip {}: {}",
+            args.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! The `seaway` process, and where the binaries are.
+
+use std::env;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::namespace::FABRIC;
+use crate::wait::within;
+use crate::{Client, Namespace, Outcome, Process};
+
+/// Where Envoys reach Seaway.
+pub(crate) const XDS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(FABRIC), 18000);
+/// Where the harness asks Seaway for its state.
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18001);
+
+/// The top folder of the repository.
+pub fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// The `seaway` binary: `SEAWAY`, else the one built beside the running test or demo.
+pub fn seaway_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("SEAWAY") {
+        return Ok(path.into());
+    }
+    let here = env::current_exe()?;
+    let beside = here
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("seaway"));
+    let mut existing = beside.filter(|path| path.is_file());
+    existing
+        .next()
+        .context("no seaway binary beside this program: run `cargo build`, or set SEAWAY")
+}
+
+/// The Envoy binary: `ENVOY`, else the one that `make envoy` fetched.
+pub fn envoy_binary() -> Result<PathBuf> {
+    let fetched = repository().join(".tools/envoy-1.40.0/envoy");
+    let path = env::var_os("ENVOY")
+        .filter(|path| !path.is_empty())
+        .map_or(fetched, PathBuf::from);
+    ensure!(
+        path.is_file(),
+        "no Envoy at {}: run `make envoy`, or set ENVOY",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// A running `seaway serve`. Killed when dropped.
+#[derive(Debug)]
+pub struct Seaway {
+    process: Process,
+    arguments: Vec<OsString>,
+    log: PathBuf,
+}
+
+impl Seaway {
+    /// Starts `seaway serve --files <files>` in `namespace` with further arguments, and waits until it is ready.
+    pub(crate) fn start(
+        namespace: &Namespace,
+        files: &Path,
+        arguments: &[&str],
+        log: &Path,
+    ) -> Result<Self> {
+        let mut all: Vec<OsString> = vec![
+            "serve".into(),
+            "--files".into(),
+            files.into(),
+            "--insecure".into(),
+        ];
+        all.extend(["--xds-listen".into(), XDS.to_string().into()]);
+        all.extend(["--admin-listen".into(), ADMIN.to_string().into()]);
+        all.extend(arguments.iter().map(OsString::from));
+        let process = Self::launch(namespace, &all, log)?;
+        let mut seaway = Self {
+            process,
+            arguments: all,
+            log: log.to_owned(),
+        };
+        seaway.wait_ready(namespace)?;
+        Ok(seaway)
+    }
+
+    fn launch(namespace: &Namespace, arguments: &[OsString], log: &Path) -> Result<Process> {
+        let mut command = Command::new(seaway_binary()?);
+        command.args(arguments);
+        Process::start(namespace, "seaway", &command, log)
+    }
+
+    fn wait_ready(&mut self, namespace: &Namespace) -> Result<()> {
+        within(Duration::from_secs(10), "seaway to be ready", || {
+            let outcome = Client::new(ADMIN).path("/readyz").get(namespace)?;
+            ensure!(outcome.backend().is_some(), "/readyz: {outcome}");
+            Ok(())
+        })
+        .or_else(|error| self.process.check_running().and(Err(error)))
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again with the same arguments (and so on the same ports), and waits until it is ready.
+    pub fn restart(&mut self, namespace: &Namespace) -> Result<()> {
+        self.process = Self::launch(namespace, &self.arguments, &self.log)?;
+        self.wait_ready(namespace)
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.terminate(limit)
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The body that its admin port answers for `path`.
+    pub fn admin(&self, namespace: &Namespace, path: &str) -> Result<String> {
+        match Client::new(ADMIN).path(path).get(namespace)? {
+            Outcome::Answered(answer) if answer.status == 200 => Ok(answer.body),
+            other => anyhow::bail!("seaway's {path}: {other}"),
+        }
+    }
+
+    /// The sum of a metric over all of its labels that contain `label` ("" for all).
+    pub fn metric(&self, namespace: &Namespace, name: &str, label: &str) -> Result<f64> {
+        let text = self.admin(namespace, "/metrics")?;
+        let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        let of_metric = lines.filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(label));
+        Ok(of_metric
+            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
+    }
+}
+
+/// Runs `seaway` with `arguments` to its end and returns its standard output; fails when the exit code is not 0.
+pub(crate) fn run_seaway(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(seaway_binary()?).args(arguments).output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "seaway {} ended with {}: {told}",
+        arguments.join(" "),
+        output.status
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}

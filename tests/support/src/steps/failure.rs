@@ -1,0 +1,107 @@
+//! Steps in which something goes wrong and nothing is lost.
+
+use anyhow::{Result, ensure};
+
+use crate::scene::say;
+use crate::{Place, Record, Scene};
+
+/// Requests a second while Seaway is away.
+const RATE: u32 = 250;
+
+/// A manifest is saved that does not parse; the last good version goes on being served, and Seaway says what is wrong.
+pub fn broken_manifest(scene: &mut Scene<'_>) -> Result<()> {
+    let good = scene.world.manifests().read("agent.yaml")?;
+    let load = scene.envoy(Place::N1)?.load("10.96.0.20:80", RATE)?;
+    scene.world.manifests().save(
+        "agent.yaml",
+        &good.replace("clusterIP: 10.96.0.20", "clusterIP: [10.96.0.20"),
+    )?;
+    let said = crate::eventually("Seaway to name the broken file", || {
+        complaint(scene, "agent.yaml")
+    })?;
+    say(&format!("    seaway says: {said}"));
+    // A change made after the broken one arrives: so the broken one has had its chance to do harm.
+    synchronise(scene)?;
+    let answers = scene.ask_often(Place::N1, "10.96.0.20:80", 10)?;
+    ensure!(
+        answers.keys().eq(["agent-n1"]),
+        "agent-n1 should go on answering, not {answers:?}"
+    );
+    scene.world.manifests().save("agent.yaml", &good)?;
+    let records = load.stop()?;
+    let failures = Record::failures(&records);
+    say(&format!(
+        "    {} requests meanwhile, failed: {}",
+        records.len(),
+        failures.as_deref().unwrap_or("0")
+    ));
+    ensure!(
+        failures.is_none(),
+        "requests failed: {}",
+        failures.unwrap_or_default()
+    );
+    Ok(())
+}
+
+/// `kill -9` of Seaway and its restart: no request fails, and Envoy has nothing to change.
+pub fn restart(scene: &mut Scene<'_>) -> Result<()> {
+    let envoy = scene.envoy(Place::N1)?;
+    let before = envoy.changes()?;
+    let connects = envoy.stat("control_plane.connected_state")?;
+    ensure!(connects == 1, "Envoy is not connected before the restart");
+    let load = envoy.load("10.96.0.10:80", RATE)?;
+    scene.world.seaway()?.kill()?;
+    crate::eventually("Envoy to notice", || {
+        Ok(ensure!(envoy.stat("control_plane.connected_state")? == 0))
+    })?;
+    let answers = scene.ask_often(Place::N1, "10.96.0.10:80", 10)?;
+    scene.world.restart_seaway()?;
+    crate::within(
+        std::time::Duration::from_secs(30),
+        "Envoy to be connected again",
+        || Ok(ensure!(envoy.stat("control_plane.connected_state")? == 1)),
+    )?;
+    synchronise(scene)?;
+    let failures = Record::failures(&load.stop()?);
+    let after = envoy.changes()?;
+    say(&format!(
+        "    while seaway was dead {answers:?}; failed requests {}",
+        failures.as_deref().unwrap_or("0")
+    ));
+    ensure!(
+        failures.is_none(),
+        "requests failed: {}",
+        failures.unwrap_or_default()
+    );
+    ensure!(
+        before == after,
+        "Envoy changed listeners or clusters: before {before:?}, after {after:?}"
+    );
+    Ok(())
+}
+
+/// Makes a change and sees it arrive: everything that Seaway owed the Envoy before has then arrived, too.
+fn synchronise(scene: &mut Scene<'_>) -> Result<()> {
+    let n1 = scene.envoy(Place::N1)?;
+    scene
+        .world
+        .manifests()
+        .replace("cache.yaml", "{ready: true} # n1", "{ready: false} # n1")?;
+    n1.await_backend("10.96.0.30:80", "cache-n2")?;
+    scene
+        .world
+        .manifests()
+        .replace("cache.yaml", "{ready: false} # n1", "{ready: true} # n1")?;
+    n1.await_backend("10.96.0.30:80", "cache-n1")
+}
+
+/// The line of Seaway's log that names a file.
+fn complaint(scene: &mut Scene<'_>, file: &str) -> Result<String> {
+    let log = scene.world.seaway()?.log();
+    let line = log
+        .lines()
+        .rev()
+        .find(|line| line.contains(file) && (line.contains("WARN") || line.contains("ERROR")));
+    line.map(str::to_owned)
+        .ok_or_else(|| anyhow::anyhow!("no such line in\n{log}"))
+}

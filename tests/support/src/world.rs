@@ -1,0 +1,219 @@
+//! One test's private network with everything that runs in it.
+
+use std::env;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::namespace::node_address;
+use crate::{Backend, Dns, Envoy, EnvoyOptions, Folder, Namespace, Network, Seaway};
+
+/// The port that backends listen on unless told otherwise.
+const BACKEND_PORT: u16 = 8080;
+
+/// Fields are dropped from top to bottom: processes before the namespaces that they live in.
+#[derive(Debug)]
+pub struct World {
+    envoys: Vec<Arc<Envoy>>,
+    seaway: Option<Seaway>,
+    network: Network,
+    manifests: Folder,
+    folder: TempDir,
+    nodes: u8,
+}
+
+impl World {
+    /// Makes an empty world, runs `test` in it, and fails also when Seaway or an Envoy died or an Envoy rejected anything.
+    ///
+    /// Where namespaces are not allowed the test is skipped, visibly, unless `SEAWAY_REQUIRE_NAMESPACES` is set.
+    pub fn run(test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let network = match Network::create() {
+            Ok(network) => network,
+            Err(error) if env::var_os("SEAWAY_REQUIRE_NAMESPACES").is_none() => {
+                let name = thread::current().name().unwrap_or("test").to_owned();
+                // Straight to the terminal: the test harness would swallow what a passing test prints.
+                writeln!(
+                    io::stderr(),
+                    "{name}: skipped: needs network namespaces, run `make test` ({error:#})"
+                )?;
+                return Ok(());
+            }
+            Err(error) => return Err(error.context("no network namespaces")),
+        };
+        let mut world = Self::new(network)?;
+        let result = test(&mut world).and_then(|()| world.check());
+        if result.is_err() {
+            world.keep_logs();
+        }
+        result
+    }
+
+    /// An empty world.
+    pub fn create() -> Result<Self> {
+        Self::new(Network::create()?)
+    }
+
+    fn new(network: Network) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("seaway-world-").tempdir()?;
+        let manifests = Folder::new(folder.path().join("manifests"))?;
+        Ok(Self {
+            envoys: Vec::new(),
+            seaway: None,
+            network,
+            manifests,
+            folder,
+            nodes: 0,
+        })
+    }
+
+    /// The folder that Seaway watches.
+    pub fn manifests(&self) -> &Folder {
+        &self.manifests
+    }
+
+    /// Where Seaway and all backends live; also a client outside of every node.
+    pub fn fabric(&self) -> &Namespace {
+        self.network.fabric()
+    }
+
+    /// The address of the node that was made as the `number`th, from 1.
+    pub fn node_address(number: u8) -> Ipv4Addr {
+        node_address(number)
+    }
+
+    /// Where this world keeps configurations and logs.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Starts Seaway on the manifests and waits until it is ready.
+    pub fn start_seaway(&mut self, arguments: &[&str]) -> Result<()> {
+        let log = self.folder.path().join("seaway.log");
+        self.seaway = Some(Seaway::start(
+            self.network.fabric(),
+            self.manifests.path(),
+            arguments,
+            &log,
+        )?);
+        Ok(())
+    }
+
+    /// The running Seaway.
+    pub fn seaway(&mut self) -> Result<&mut Seaway> {
+        self.seaway.as_mut().context("Seaway was not started")
+    }
+
+    /// The sum of one of Seaway's metrics.
+    pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        self.seaway
+            .as_ref()
+            .context("Seaway was not started")?
+            .metric(self.network.fabric(), name, label)
+    }
+
+    /// `kill -9` and restart of Seaway on the same ports.
+    pub fn restart_seaway(&mut self) -> Result<()> {
+        self.seaway
+            .as_mut()
+            .context("Seaway was not started")?
+            .restart(self.network.fabric())
+    }
+
+    /// Starts an Envoy on a new node and waits until it is live.
+    pub fn start_envoy(&mut self, name: &str, options: &EnvoyOptions) -> Result<Arc<Envoy>> {
+        let namespace = self.new_node(name)?;
+        let envoy = Arc::new(Envoy::start(namespace, name, options, self.folder.path())?);
+        self.envoys.push(envoy.clone());
+        Ok(envoy)
+    }
+
+    /// Starts an Envoy of role `node` in a zone.
+    pub fn start_node(&mut self, name: &str, zone: &str) -> Result<Arc<Envoy>> {
+        self.start_envoy(name, &Self::node_options(name, zone))
+    }
+
+    /// What makes an Envoy the one of a node in a zone.
+    pub fn node_options(name: &str, zone: &str) -> EnvoyOptions {
+        let bootstrap = ["--role", "node", "--node-name", name, "--zone", zone];
+        EnvoyOptions {
+            bootstrap: bootstrap.map(str::to_owned).to_vec(),
+            drain_seconds: Some(3),
+            ..EnvoyOptions::default()
+        }
+    }
+
+    /// Makes the namespace of a new node without anything in it.
+    pub fn new_node(&mut self, name: &str) -> Result<Namespace> {
+        self.nodes += 1;
+        self.network.node(name, self.nodes)
+    }
+
+    /// Starts a backend on a pod address, port 8080.
+    pub fn backend(&self, name: &str, address: &str) -> Result<Backend> {
+        self.backend_at(name, &format!("{address}:{BACKEND_PORT}"))
+    }
+
+    /// Starts a backend on a pod address and port.
+    pub fn backend_at(&self, name: &str, address: &str) -> Result<Backend> {
+        Backend::start(self.fabric(), name, address.parse()?)
+    }
+
+    /// Starts a name server where Envoys with [`World::resolver`] ask.
+    pub fn dns(&self) -> Result<Dns> {
+        Dns::start(
+            self.fabric(),
+            SocketAddr::from((crate::namespace::FABRIC, 53)),
+        )
+    }
+
+    /// An overlay for an Envoy's bootstrap that makes it ask the world's name server.
+    pub fn resolver() -> String {
+        format!(
+            r#"typed_dns_resolver_config:
+  name: envoy.network.dns_resolver.cares
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
+    resolvers: [{{socket_address: {{address: {}, port_value: 53}}}}]
+    dns_resolver_options: {{no_default_search_domain: true}}
+"#,
+            crate::namespace::FABRIC
+        )
+    }
+
+    /// Fails when an Envoy is gone or has rejected an update, or when Seaway has panicked.
+    pub fn check(&self) -> Result<()> {
+        for envoy in &self.envoys {
+            envoy.check_nothing_rejected()?;
+        }
+        let log = self.seaway.as_ref().map(Seaway::log).unwrap_or_default();
+        anyhow::ensure!(!log.contains("panicked at"), "Seaway panicked:\n{log}");
+        Ok(())
+    }
+
+    /// Forgets an Envoy that is expected to have rejected something: the final check leaves it out.
+    pub fn excuse(&mut self, envoy: &Arc<Envoy>) {
+        self.envoys.retain(|known| !Arc::ptr_eq(known, envoy));
+    }
+
+    /// Leaves configurations and logs on disk and says where.
+    fn keep_logs(&mut self) {
+        self.folder.disable_cleanup(true);
+        let _ = writeln!(
+            io::stderr(),
+            "logs and configurations are kept in {}",
+            self.folder.path().display()
+        );
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.keep_logs();
+        }
+    }
+}
