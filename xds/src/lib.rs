@@ -1,1 +1,37 @@
-//! stub
+//! An xDS server: delta and state-of-the-world over one pure session, for any application that can name its resources.
+//!
+//! The crate knows nothing of Kubernetes and nothing of what a cluster or a listener means. What an application gives it:
+//!
+//! - [`Types`]: which resource types there are and in which order they go out,
+//! - [`Commit`]s: the resources of an object, each in a layer, through the one [`Publisher`],
+//! - [`Admit`]: where a connected proxy stands, as a *placement*: an ordered list of layers, most specific first.
+//!
+//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and rings a bell; each stream's
+//! task (`stream`) wakes, lets its `session` note what the commit's log says about what it subscribes to, and sends
+//! the newest state as soon as the transport takes it and the client has acknowledged what came before. Nothing is queued per
+//! stream: what a client is owed is computed from its subscription, what it holds, and the store.
+//!
+//! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
+
+mod body;
+mod cursors;
+mod ids;
+mod metrics;
+mod nacks;
+mod pace;
+mod publish;
+mod server;
+mod session;
+mod store;
+mod stream;
+mod subscription;
+mod types;
+mod wire;
+
+pub use metrics::Metrics;
+pub use pace::Pace;
+pub use publish::{
+    Commit, Committed, LayerId, PlacementId, Publisher, Replace, Snapshots, channel,
+};
+pub use server::{Admission, Admit, AdsServer, ServeError, ServerConfig, serve};
+pub use types::{TypeSpec, Types};

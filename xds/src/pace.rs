@@ -1,0 +1,119 @@
+//! When a change is committed: at once after quiet, else merged with its neighbours inside an adaptive window.
+
+use std::time::{Duration, Instant};
+
+/// The window opens at this size and never gets smaller while changes keep coming.
+const SMALLEST: Duration = Duration::from_millis(1);
+
+/// Decides when the writer commits.
+///
+/// The cost of a change lies in the wake-up, the frame and the acknowledgement of every stream and hardly in its bytes, so a
+/// busy writer gathers for some milliseconds. The window doubles each time a commit had to wait for it, up to its maximum, and
+/// starts anew after a time of quiet as long as the maximum.
+#[derive(Debug)]
+pub struct Pace {
+    max: Duration,
+    window: Duration,
+    last_commit: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Pace {
+    /// A pace whose window is never longer than `max` (`--coalesce`); zero commits every change at once.
+    pub fn new(max: Duration) -> Pace {
+        Pace {
+            max,
+            window: SMALLEST.min(max),
+            last_commit: None,
+            due: None,
+        }
+    }
+
+    /// A change came at `now`; returns when to commit it. Further changes before then do not move the moment.
+    pub fn due(&mut self, now: Instant) -> Instant {
+        *self.due.get_or_insert_with(|| match self.last_commit {
+            Some(last) if now < last + self.max.max(self.window) => (last + self.window).max(now),
+            _ => {
+                self.window = SMALLEST.min(self.max);
+                now
+            }
+        })
+    }
+
+    /// The moment at which to commit, if a change waits.
+    pub fn pending(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The waiting changes were committed at `now`.
+    pub fn committed(&mut self, now: Instant) {
+        let waited = match (self.due.take(), self.last_commit) {
+            (Some(due), Some(last)) => due == last + self.window,
+            _ => false,
+        };
+        if waited {
+            self.window = (self.window * 2).min(self.max);
+        }
+        self.last_commit = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: Duration = Duration::from_millis(10);
+
+    #[test]
+    fn the_first_change_after_quiet_goes_at_once() {
+        let start = Instant::now();
+        let mut pace = Pace::new(MAX);
+        assert_eq!(pace.due(start), start);
+        pace.committed(start);
+        let later = start + MAX * 2;
+        assert_eq!(pace.due(later), later);
+    }
+
+    #[test]
+    fn changes_in_a_row_are_merged_in_a_growing_window() {
+        let start = Instant::now();
+        let mut pace = Pace::new(MAX);
+        let mut now = start;
+        let mut commits = vec![];
+        // A change every 100 microseconds for 100 milliseconds.
+        for _ in 0..1000 {
+            if pace.pending().is_some_and(|due| due <= now) {
+                pace.committed(now);
+                commits.push(now - start);
+            }
+            pace.due(now);
+            now += Duration::from_micros(100);
+        }
+        assert!((9..20).contains(&commits.len()), "{commits:?}");
+        let longest = commits.windows(2).map(|w| w[1] - w[0]).max().unwrap();
+        assert!(longest <= MAX + Duration::from_micros(100), "{longest:?}");
+    }
+
+    #[test]
+    fn no_change_waits_longer_than_the_maximum() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(MAX);
+        for _ in 0..50 {
+            let due = pace.due(now);
+            assert!(due <= now + MAX);
+            pace.committed(due);
+            now = due + Duration::from_micros(700);
+        }
+    }
+
+    #[test]
+    fn zero_never_waits() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Duration::ZERO);
+        for i in 0..5 {
+            let now = start + Duration::from_micros(i);
+            assert_eq!(pace.due(now), now);
+            pace.committed(now);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Publishing: one writer commits, every stream reads.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use seaway_proto::Resource;
+use tokio::sync::watch;
+
+use crate::body::Body;
+use crate::cursors::{Cursor, Cursors};
+use crate::store::Store;
+use crate::types::Types;
+
+/// A layer: a set of resources that some proxies share. What it stands for is the application's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LayerId(pub u32);
+
+/// A place from which proxies look at the layers. Streams with the same placement see the same resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlacementId(pub u32);
+
+/// All resources that were made from one object, after a change of it.
+#[derive(Clone, Debug)]
+pub struct Replace {
+    /// A mark of the object, for logs and for the next `Replace` of the same object.
+    pub origin: Arc<str>,
+    /// Its resources, each in its layer. What the object had before and is not listed here is removed.
+    pub resources: Vec<(LayerId, Resource)>,
+}
+
+/// What becomes visible together.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Changed objects.
+    pub replace: Vec<Replace>,
+    /// Placements to set (their layers, most specific first) or to retire.
+    pub placements: Vec<(PlacementId, Option<Vec<LayerId>>)>,
+}
+
+/// What a commit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The commit's sequence number.
+    pub seq: u64,
+    /// Resources that are new or have new bytes, counted per layer.
+    pub set: usize,
+    /// Resources removed, counted per layer.
+    pub removed: usize,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: RwLock<Store>,
+    types: Types,
+    cursors: Cursors,
+    /// Tells streams the newest sequence number; they read the store themselves.
+    bell: watch::Sender<u64>,
+}
+
+/// The writing end; there is one.
+#[derive(Debug)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+    /// Where the resources of each object stand.
+    origins: HashMap<Arc<str>, Vec<Place>>,
+}
+
+/// The reading end, for any number of streams.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    shared: Arc<Shared>,
+}
+
+/// A resource's place in the store: type, id, layer.
+type Place = (usize, u32, LayerId);
+
+/// An empty world, its one writer and its readers.
+pub fn channel(types: Types) -> (Publisher, Snapshots) {
+    let shared = Arc::new(Shared {
+        store: RwLock::new(Store::new(types.len())),
+        types,
+        cursors: Cursors::default(),
+        bell: watch::Sender::new(0),
+    });
+    let publisher = Publisher {
+        shared: shared.clone(),
+        origins: HashMap::new(),
+    };
+    (publisher, Snapshots { shared })
+}
+
+impl Publisher {
+    /// Makes a commit visible, all at once: a stream sees the whole of it or nothing.
+    ///
+    /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does not list are ignored.
+    pub fn commit(&mut self, commit: Commit) -> Committed {
+        let mut store = self
+            .shared
+            .store
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = store.seq();
+        let seq = store.begin();
+        let placed = !commit.placements.is_empty();
+        for (id, layers) in commit.placements {
+            store.place(id, layers);
+        }
+        let (set, removed) = replace_all(
+            &mut store,
+            &self.shared.types,
+            &mut self.origins,
+            commit.replace,
+        );
+        store.forget_until(self.shared.cursors.slowest(before));
+        drop(store);
+        if placed || set + removed > 0 {
+            self.shared.bell.send_replace(seq);
+        }
+        Committed { seq, set, removed }
+    }
+}
+
+fn replace_all(
+    store: &mut Store,
+    types: &Types,
+    origins: &mut HashMap<Arc<str>, Vec<Place>>,
+    replaces: Vec<Replace>,
+) -> (usize, usize) {
+    let (mut set, mut removed) = (0, 0);
+    let mut left = Vec::new();
+    for replace in replaces {
+        let mut places = Vec::with_capacity(replace.resources.len());
+        for (layer, resource) in replace.resources {
+            let Some(type_index) = types.index(resource.type_url.as_str()) else {
+                continue;
+            };
+            let id = store.intern(type_index, &resource.name);
+            places.push((type_index, id, layer));
+            let present = store.get(type_index, id, layer);
+            let same = present.is_some_and(|body| {
+                body.version == resource.version && body.origin == replace.origin
+            });
+            if !same {
+                let body = Body::new(resource, replace.origin.clone());
+                store.put(type_index, id, layer, Some(body));
+                set += 1;
+            }
+        }
+        let kept: HashSet<Place> = places.iter().copied().collect();
+        let before = match places.is_empty() {
+            true => origins.remove(&replace.origin),
+            false => origins.insert(replace.origin.clone(), places),
+        };
+        let gone = before.into_iter().flatten().filter(|p| !kept.contains(p));
+        left.extend(gone.map(|place| (replace.origin.clone(), place)));
+    }
+    // Removals come last: a resource that moved from one object to another in this commit stays.
+    for (origin, (type_index, id, layer)) in left {
+        let owned = store
+            .get(type_index, id, layer)
+            .is_some_and(|body| body.origin == origin);
+        if owned {
+            store.put(type_index, id, layer, None);
+            removed += 1;
+        }
+    }
+    (set, removed)
+}
+
+impl Snapshots {
+    /// The store, for as long as it takes to compute a response; never while sending one (xDS rule 128).
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.shared
+            .store
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn types(&self) -> &Types {
+        &self.shared.types
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        let store = self.read();
+        self.shared.cursors.register(store.seq())
+    }
+
+    pub(crate) fn bell(&self) -> watch::Receiver<u64> {
+        self.shared.bell.subscribe()
+    }
+}

@@ -1,0 +1,213 @@
+//! One stream's protocol state, without sockets, tasks or clock.
+//!
+//! In: requests ([`Session::on_request`]) and the store, whose log tells what changed ([`Session::next`] reads it first). Out:
+//! the next response, or until when to wait for one. What a client is owed follows from three sets per type, all by resource
+//! id: what it subscribes to, what it holds, and what of that has changed since.
+
+mod changes;
+mod names;
+mod respond;
+mod substream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::cursors::Cursor;
+use crate::publish::{LayerId, PlacementId};
+use crate::store::Store;
+use crate::types::Types;
+use substream::SubStream;
+pub(crate) use substream::{Nack, Status};
+
+/// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
+/// long additions wait for what they depend on (xDS rule 87).
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The two forms of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Delta,
+    Sotw,
+}
+
+/// A request of either dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) type_url: String,
+    pub(crate) nonce: String,
+    /// The client's words, if it rejects the response with this nonce (xDS rule 68).
+    pub(crate) error: Option<String>,
+    pub(crate) names: Names,
+}
+
+#[derive(Debug)]
+pub(crate) enum Names {
+    /// State of the world: the complete set, and the version the client holds (xDS rule 20).
+    Complete { names: Vec<String>, version: String },
+    /// Delta: what to add to the set and what to drop; on the first request what the client holds (xDS rule 52).
+    Change {
+        subscribe: Vec<String>,
+        unsubscribe: Vec<String>,
+        initial: HashMap<String, String>,
+    },
+}
+
+impl Default for Names {
+    fn default() -> Names {
+        Names::Complete {
+            names: Vec::new(),
+            version: String::new(),
+        }
+    }
+}
+
+/// Why a stream ends with an error: only for what the protocol forbids (xDS rule 110).
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum Fault {
+    #[error("a request on an aggregated stream needs a type_url")]
+    NoTypeUrl,
+    #[error("the stream asked for more than {0} types that are not served here")]
+    TooManyTypes(usize),
+}
+
+/// What a request brought besides its names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Accepted,
+    Rejected(Nack),
+    UnknownType,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Send(Response),
+    /// Nothing now; ask again after a request, a commit, or at this moment.
+    Wait(Option<Instant>),
+}
+
+/// A response, ready for the wire: the message is the concatenation of the parts.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) type_url: Arc<str>,
+    pub(crate) parts: Vec<bytes::Bytes>,
+    pub(crate) resources: usize,
+}
+
+/// More types than this that nobody serves are not a client but a fault.
+const UNKNOWN_TYPES: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    dialect: Dialect,
+    types: Types,
+    subs: Vec<SubStream>,
+    /// Names asked of types that are not served, to be answered as not existing (xDS rule 5).
+    unknown: HashMap<String, BTreeSet<Arc<str>>>,
+    placement: PlacementId,
+    layers: Arc<[LayerId]>,
+    cursor: Cursor,
+    /// Resources that a sent one depends on and that the client does not hold yet, by type and id, and until when additions of
+    /// gated types wait for them.
+    awaited: BTreeSet<(usize, u32)>,
+    awaited_until: Option<Instant>,
+    nonces: Nonces,
+    /// The name of this replica, sent in every response (xDS rule 18).
+    identifier: Arc<str>,
+}
+
+/// Nonces: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
+#[derive(Debug)]
+struct Nonces {
+    stream: u64,
+    count: u64,
+}
+
+impl Nonces {
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("{:x}.{:x}", self.stream, self.count)
+    }
+}
+
+impl Session {
+    /// The state of a new stream. `stream` is a number no other stream of this process has.
+    pub(crate) fn new(
+        dialect: Dialect,
+        types: Types,
+        placement: PlacementId,
+        cursor: Cursor,
+        stream: u64,
+        identifier: Arc<str>,
+    ) -> Session {
+        let mut subs = Vec::new();
+        subs.resize_with(types.len(), SubStream::default);
+        Session {
+            dialect,
+            types,
+            subs,
+            unknown: HashMap::new(),
+            placement,
+            layers: Arc::new([]),
+            cursor,
+            awaited: BTreeSet::new(),
+            awaited_until: None,
+            nonces: Nonces { stream, count: 0 },
+            identifier,
+        }
+    }
+
+    /// Takes a request. What it is owed for it comes from [`Session::next`].
+    pub(crate) fn on_request(
+        &mut self,
+        request: Request,
+        store: &Store,
+        now: Instant,
+    ) -> Result<Outcome, Fault> {
+        if request.type_url.is_empty() {
+            return Err(Fault::NoTypeUrl);
+        }
+        let Some(index) = self.types.index(&request.type_url) else {
+            return self.unknown_type(request);
+        };
+        self.catch_up(store);
+        let nack = self.subs[index].acknowledge(&request, store, index, now);
+        match request.names {
+            Names::Complete { names, version } => {
+                self.complete_names(index, &names, version, store);
+            }
+            Names::Change {
+                subscribe,
+                unsubscribe,
+                initial,
+            } => self.change_names(index, &subscribe, &unsubscribe, &initial, store),
+        }
+        Ok(nack.map_or(Outcome::Accepted, Outcome::Rejected))
+    }
+
+    fn unknown_type(&mut self, request: Request) -> Result<Outcome, Fault> {
+        if self.unknown.len() >= UNKNOWN_TYPES && !self.unknown.contains_key(&request.type_url) {
+            return Err(Fault::TooManyTypes(UNKNOWN_TYPES));
+        }
+        let names = self.unknown.entry(request.type_url).or_default();
+        if let Names::Change { subscribe, .. } = request.names {
+            names.extend(subscribe.into_iter().map(Arc::from));
+        }
+        Ok(Outcome::UnknownType)
+    }
+
+    /// What was sent and said of each type, for status pages and logs (xDS rule 78).
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "read by the inspection API to come")
+    )]
+    pub(crate) fn status(&self) -> impl Iterator<Item = (&'static str, &Status)> {
+        let types = (0..self.subs.len()).map(|index| self.types.spec(index).url.as_str());
+        types.zip(self.subs.iter().map(|sub| &sub.status))
+    }
+}

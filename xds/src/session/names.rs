@@ -1,0 +1,208 @@
+//! Changes of what a stream subscribes to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::Session;
+use crate::ids::Ids;
+use crate::store::Store;
+use crate::subscription::{Mode, WILDCARD};
+
+impl Session {
+    /// Delta: adds and drops names (xDS rules 41-44, 46-50, 56, 57).
+    pub(super) fn change_names(
+        &mut self,
+        index: usize,
+        subscribe: &[String],
+        unsubscribe: &[String],
+        initial: &HashMap<String, String>,
+        store: &Store,
+    ) {
+        let first = !self.subs[index].subscription.is_active();
+        if first {
+            let legacy = self.types.spec(index).complete && subscribe.is_empty();
+            let mode = match legacy && unsubscribe.is_empty() {
+                true => Mode::Legacy,
+                false => Mode::Explicit { wildcard: false },
+            };
+            self.subs[index].subscription.set_mode(mode);
+            if mode == Mode::Legacy {
+                self.owe_everything(index, store);
+            }
+        }
+        for name in subscribe {
+            match name.as_str() {
+                WILDCARD => self.start_wildcard(index, store),
+                name => self.subscribe(index, name, store),
+            }
+        }
+        for name in unsubscribe {
+            match name.as_str() {
+                WILDCARD => self.end_wildcard(index),
+                name => self.unsubscribe(index, name, store),
+            }
+        }
+        if first {
+            self.resume(index, initial, store);
+        }
+    }
+
+    /// State of the world: the names are the complete new set (xDS rules 20-29, 37).
+    pub(super) fn complete_names(
+        &mut self,
+        index: usize,
+        names: &[String],
+        version: String,
+        store: &Store,
+    ) {
+        let complete = self.types.spec(index).complete;
+        let mode = self.subs[index].subscription.mode();
+        if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && complete)) {
+            if mode == Mode::Unset {
+                self.subs[index].subscription.set_mode(Mode::Legacy);
+                self.subs[index].client_version = Some(version);
+                self.owe_everything(index, store);
+            }
+            return;
+        }
+        match names.iter().any(|name| name == WILDCARD) {
+            true => {
+                if mode == Mode::Unset {
+                    self.subs[index].client_version = Some(version);
+                }
+                self.start_wildcard(index, store);
+            }
+            false => {
+                self.subs[index]
+                    .subscription
+                    .set_mode(Mode::Explicit { wildcard: false });
+            }
+        }
+        let (mut ids, mut missing) = (Ids::default(), HashSet::new());
+        for name in names.iter().filter(|name| *name != WILDCARD) {
+            match self.visible(index, name, store) {
+                Some(id) => ids.insert(id),
+                None => {
+                    missing.insert(Arc::from(name.as_str()));
+                }
+            }
+        }
+        let sub = &mut self.subs[index];
+        for id in sub.subscription.replace_names(ids, missing) {
+            sub.owed.insert(id);
+        }
+        self.drop_uncovered(index);
+    }
+
+    /// The id of a name that has a value in this stream's layers.
+    fn visible(&self, index: usize, name: &str, store: &Store) -> Option<u32> {
+        let id = store.find(index, name)?;
+        store.slot(index, id).resolve(&self.layers)?;
+        Some(id)
+    }
+
+    fn subscribe(&mut self, index: usize, name: &str, store: &Store) {
+        let id = self.visible(index, name, store);
+        let sub = &mut self.subs[index];
+        sub.subscription.add(name, id);
+        match id {
+            // Even if the client should have it (xDS rule 47).
+            Some(id) => sub.owed.insert(id),
+            None => {
+                sub.absent.insert(name.into());
+            }
+        }
+    }
+
+    fn unsubscribe(&mut self, index: usize, name: &str, store: &Store) {
+        let id = self.visible(index, name, store);
+        let sub = &mut self.subs[index];
+        let named = sub.subscription.drop_name(name, id);
+        match (sub.subscription.is_wildcard(), id) {
+            // Still in the wildcard, or not: the client is told which (xDS rule 42).
+            (true, Some(id)) if named => sub.owed.insert(id),
+            (true, None) if named => {
+                sub.absent.insert(name.into());
+            }
+            (true, _) => {}
+            (false, id) => {
+                if let Some(id) = id {
+                    sub.drop_id(id);
+                }
+                sub.absent.remove(name);
+                sub.removed.remove(name);
+            }
+        }
+    }
+
+    fn start_wildcard(&mut self, index: usize, store: &Store) {
+        let was = self.subs[index].subscription.is_wildcard();
+        let mode = Mode::Explicit { wildcard: true };
+        self.subs[index].subscription.set_mode(mode);
+        if !was {
+            self.owe_everything(index, store);
+        }
+    }
+
+    fn end_wildcard(&mut self, index: usize) {
+        let mode = Mode::Explicit { wildcard: false };
+        self.subs[index].subscription.set_mode(mode);
+        self.subs[index].must_answer = false;
+        self.drop_uncovered(index);
+    }
+
+    /// Forgets what was sent or owed of names no longer subscribed to, so that their return is answered anew (xDS rules 24, 44).
+    fn drop_uncovered(&mut self, index: usize) {
+        let sub = &mut self.subs[index];
+        if sub.subscription.is_wildcard() {
+            return;
+        }
+        let known: Vec<u32> = sub.held.iter().chain(sub.owed.iter()).collect();
+        for id in known {
+            if !sub.subscription.is_named(id) {
+                sub.drop_id(id);
+            }
+        }
+        let subscription = &sub.subscription;
+        sub.removed.retain(|name, _| subscription.is_missing(name));
+    }
+
+    fn owe_everything(&mut self, index: usize, store: &Store) {
+        let sub = &mut self.subs[index];
+        sub.must_answer = true;
+        for id in store.ids(index) {
+            let visible = store.slot(index, id).resolve(&self.layers).is_some();
+            if visible && !sub.held.contains(id) {
+                sub.owed.insert(id);
+            }
+        }
+    }
+
+    /// A client that comes with resources is sent only what differs (xDS rule 52).
+    fn resume(&mut self, index: usize, initial: &HashMap<String, String>, store: &Store) {
+        for (name, version) in initial {
+            let id = self.visible(index, name, store);
+            let sub = &mut self.subs[index];
+            match id {
+                Some(id) => {
+                    if !sub.subscription.covers(id, name) {
+                        continue;
+                    }
+                    sub.held.insert(id);
+                    let body = store.slot(index, id).resolve(&self.layers);
+                    if body.is_some_and(|body| body.version.to_string() == *version) {
+                        sub.owed.remove(id);
+                    }
+                }
+                // A name asked for is in `absent` already.
+                None if sub.subscription.is_wildcard() && !sub.absent.contains(name.as_str()) => {
+                    sub.removed.insert(name.as_str().into(), None);
+                }
+                None => {}
+            }
+        }
+        if !initial.is_empty() {
+            self.subs[index].must_answer = false;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The state of one type on a stream (xDS rule 7).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{PATIENCE, Request};
+use crate::body::Body;
+use crate::ids::Ids;
+use crate::store::Store;
+use crate::subscription::Subscription;
+
+/// Unacknowledged responses that are remembered: a client that answers none of them gets one a second.
+const REMEMBERED: usize = 8;
+/// Bytes kept of a client's error text.
+const ERROR_LIMIT: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct SubStream {
+    pub(super) subscription: Subscription,
+    /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule 46).
+    pub(super) held: Ids,
+    /// What it has to be sent: changed, newly asked for, or to be loaded anew.
+    pub(super) owed: Ids,
+    /// Names to be answered as not existing (delta, xDS rule 48).
+    pub(super) absent: BTreeSet<Arc<str>>,
+    /// What the client has and must lose, with its last value.
+    pub(super) removed: BTreeMap<Arc<str>, Option<Arc<Body>>>,
+    /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
+    pub(super) must_answer: bool,
+    /// The version that a state-of-the-world client says it has, until the first response.
+    pub(super) client_version: Option<String>,
+    pub(super) in_flight: VecDeque<InFlight>,
+    pub(super) status: Status,
+}
+
+/// A response that was neither acknowledged nor rejected yet.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) nonce: String,
+    pub(super) sent: Instant,
+    pub(super) ids: Vec<u32>,
+}
+
+/// What happened last on this type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    /// When the newest response was sent.
+    pub(crate) sent: Option<Instant>,
+    /// When a response was last acknowledged.
+    pub(crate) acked: Option<Instant>,
+    /// When a response was last rejected, and the client's words.
+    pub(crate) nacked: Option<(Instant, String)>,
+}
+
+/// A rejection: the client's text, and the resources of the response that it names, each with its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nack {
+    pub(crate) error: String,
+    pub(crate) resources: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl SubStream {
+    /// Pairs a request with the response it answers. A nonce that fits no response is no answer (xDS rules 54, 55, 65).
+    pub(super) fn acknowledge(
+        &mut self,
+        request: &Request,
+        store: &Store,
+        type_index: usize,
+        now: Instant,
+    ) -> Option<Nack> {
+        let at = self
+            .in_flight
+            .iter()
+            .position(|sent| sent.nonce == request.nonce)?;
+        let answered = self.in_flight.drain(..=at).next_back()?;
+        let Some(text) = &request.error else {
+            self.status.acked = Some(now);
+            return None;
+        };
+        let error = bounded(text);
+        self.status.nacked = Some((now, error.clone()));
+        let named = answered.ids.iter().filter_map(|id| {
+            let slot = store.try_slot(type_index, *id)?;
+            let body = slot.any_body()?;
+            error
+                .contains(&*slot.name)
+                .then(|| (slot.name.clone(), body.origin.clone()))
+        });
+        let resources = named.collect();
+        Some(Nack { error, resources })
+    }
+
+    pub(super) fn sent(&mut self, nonce: String, ids: Vec<u32>, now: Instant) {
+        if self.in_flight.len() == REMEMBERED {
+            self.in_flight.pop_front();
+        }
+        self.status.sent = Some(now);
+        self.in_flight.push_back(InFlight {
+            nonce,
+            sent: now,
+            ids,
+        });
+    }
+
+    /// Until when the newest response may still be acknowledged before the next one is sent without.
+    pub(super) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.in_flight.back()?.sent + PATIENCE;
+        (until > now).then_some(until)
+    }
+
+    pub(super) fn has_additions(&self) -> bool {
+        self.must_answer || !self.owed.is_empty() || !self.absent.is_empty()
+    }
+
+    /// The client loses interest in a resource (or its wildcard covers it no longer).
+    pub(super) fn drop_id(&mut self, id: u32) {
+        self.held.remove(id);
+        self.owed.remove(id);
+    }
+}
+
+fn bounded(text: &str) -> String {
+    let mut end = text.len().min(ERROR_LIMIT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

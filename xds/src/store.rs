@@ -1,0 +1,297 @@
+//! Everything published: per type and name the values of each layer, and the log of what changed.
+//!
+//! One global sequence of commits orders all layers. Each entry knows the commit that last changed it, and the log lists the
+//! entries by commit, so that a stream finds what changed since its cursor without looking at anything else. An entry that was
+//! removed stays as a tombstone until every stream has passed it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use seaway_proto::Version;
+
+use crate::body::Body;
+use crate::publish::{LayerId, PlacementId};
+
+/// Records kept in the log; a stream further behind looks through all entries instead.
+const LOG_LIMIT: usize = 1 << 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    seq: u64,
+    types: Vec<TypeStore>,
+    /// The layers of each placement, most specific first.
+    placements: HashMap<PlacementId, Arc<[LayerId]>>,
+    log: VecDeque<Record>,
+    /// The newest commit whose records are no longer all in the log.
+    log_start: u64,
+    /// Tombstones by the commit that made them.
+    tombstones: VecDeque<(u64, usize, u32)>,
+}
+
+/// One entry that a commit changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) seq: u64,
+    pub(crate) type_index: usize,
+    pub(crate) id: u32,
+    pub(crate) layer: LayerId,
+}
+
+#[derive(Debug, Default)]
+struct TypeStore {
+    by_name: HashMap<Arc<str>, u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+/// One name of one type.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) name: Arc<str>,
+    entries: Vec<Entry>,
+}
+
+/// The value of a name in a layer.
+#[derive(Debug)]
+struct Entry {
+    layer: LayerId,
+    /// The commit that gave it this value.
+    since: u64,
+    value: Value,
+    /// What stood here before: nothing (`None`) or a version, from this commit on.
+    before: (u64, Option<Version>),
+}
+
+#[derive(Debug)]
+enum Value {
+    Present(Arc<Body>),
+    /// A tombstone, with what stood here last.
+    Gone(Arc<Body>),
+}
+
+impl Entry {
+    fn present(&self) -> Option<&Arc<Body>> {
+        match &self.value {
+            Value::Present(body) => Some(body),
+            Value::Gone(_) => None,
+        }
+    }
+}
+
+impl Slot {
+    fn entry(&self, layer: LayerId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.layer == layer)
+    }
+
+    /// The value in the first of the layers that has one.
+    pub(crate) fn resolve(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
+        let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
+        entries.find_map(Entry::present)
+    }
+
+    /// What `resolve` gave after the commit `cursor`, as a version; `Err` if that is not known any more.
+    pub(crate) fn resolved_at(
+        &self,
+        layers: &[LayerId],
+        cursor: u64,
+    ) -> Result<Option<Version>, Forgotten> {
+        for entry in layers.iter().filter_map(|layer| self.entry(*layer)) {
+            let version = match entry.before {
+                _ if entry.since <= cursor => entry.present().map(|body| body.version),
+                (since, version) if since <= cursor => version,
+                _ => return Err(Forgotten),
+            };
+            if version.is_some() {
+                return Ok(version);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was removed from one of the layers.
+    pub(crate) fn removed(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
+        let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
+        entries.find_map(|entry| match &entry.value {
+            Value::Gone(body) => Some(body),
+            Value::Present(_) => None,
+        })
+    }
+
+    /// A value in any layer, present or past: enough to tell where the resource came from.
+    pub(crate) fn any_body(&self) -> Option<&Arc<Body>> {
+        self.entries.first().map(|entry| match &entry.value {
+            Value::Present(body) | Value::Gone(body) => body,
+        })
+    }
+}
+
+/// The entry changed more than once since: what stood there in between is not kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Forgotten;
+
+impl Store {
+    pub(crate) fn new(types: usize) -> Store {
+        let mut store = Store::default();
+        store.types.resize_with(types, TypeStore::default);
+        store
+    }
+
+    /// The newest commit.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub(crate) fn placement(&self, id: PlacementId) -> Option<&Arc<[LayerId]>> {
+        self.placements.get(&id)
+    }
+
+    pub(crate) fn slot(&self, type_index: usize, id: u32) -> &Slot {
+        &self.types[type_index].slots[id as usize]
+    }
+
+    /// The slot, if the id still stands for a name.
+    pub(crate) fn try_slot(&self, type_index: usize, id: u32) -> Option<&Slot> {
+        let slot = self.types.get(type_index)?.slots.get(id as usize)?;
+        (!slot.entries.is_empty()).then_some(slot)
+    }
+
+    pub(crate) fn find(&self, type_index: usize, name: &str) -> Option<u32> {
+        self.types[type_index].by_name.get(name).copied()
+    }
+
+    /// All ids of a type that stand for a name.
+    pub(crate) fn ids(&self, type_index: usize) -> impl Iterator<Item = u32> + '_ {
+        let slots = self.types[type_index].slots.iter().zip(0..);
+        slots
+            .filter(|(slot, _)| !slot.entries.is_empty())
+            .map(|(_, id)| id)
+    }
+
+    /// What changed after the commit `cursor`; `None` if the log no longer reaches back that far.
+    pub(crate) fn records_after(&self, cursor: u64) -> Option<impl Iterator<Item = &Record>> {
+        if cursor < self.log_start {
+            return None;
+        }
+        let start = self.log.partition_point(|record| record.seq <= cursor);
+        Some(self.log.range(start..))
+    }
+
+    /// The same, found by looking at every entry.
+    pub(crate) fn changed_after(&self, cursor: u64) -> Vec<Record> {
+        let mut records = Vec::new();
+        for type_index in 0..self.types.len() {
+            for id in self.ids(type_index) {
+                let changed = self.slot(type_index, id).entries.iter();
+                records.extend(changed.filter(|e| e.since > cursor).map(|entry| Record {
+                    seq: entry.since,
+                    type_index,
+                    id,
+                    layer: entry.layer,
+                }));
+            }
+        }
+        records
+    }
+
+    // What follows is the writer's alone.
+
+    pub(crate) fn begin(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
+        match layers {
+            Some(layers) => self.placements.insert(id, layers.into()),
+            None => self.placements.remove(&id),
+        };
+    }
+
+    /// The value of a name in a layer.
+    pub(crate) fn get(&self, type_index: usize, id: u32, layer: LayerId) -> Option<&Arc<Body>> {
+        self.slot(type_index, id).entry(layer)?.present()
+    }
+
+    /// The id of a name, given to it now if it has none.
+    pub(crate) fn intern(&mut self, type_index: usize, name: &Arc<str>) -> u32 {
+        let types = &mut self.types[type_index];
+        if let Some(id) = types.by_name.get(name) {
+            return *id;
+        }
+        let slot = Slot {
+            name: name.clone(),
+            entries: Vec::with_capacity(1),
+        };
+        let id = match types.free.pop() {
+            Some(id) => {
+                types.slots[id as usize] = slot;
+                id
+            }
+            None => {
+                types.slots.push(slot);
+                types.slots.len() as u32 - 1
+            }
+        };
+        types.by_name.insert(name.clone(), id);
+        id
+    }
+
+    /// Sets or removes a value and logs it. The value differs from the present one.
+    pub(crate) fn put(&mut self, type_index: usize, id: u32, layer: LayerId, body: Option<Body>) {
+        let seq = self.seq;
+        let slot = &mut self.types[type_index].slots[id as usize];
+        let at = slot.entries.iter().position(|entry| entry.layer == layer);
+        let old = at.map(|at| &slot.entries[at]);
+        let value = match (body, old.and_then(Entry::present)) {
+            (Some(body), _) => Value::Present(Arc::new(body)),
+            (None, Some(last)) => Value::Gone(last.clone()),
+            (None, None) => return,
+        };
+        if matches!(value, Value::Gone(_)) {
+            self.tombstones.push_back((seq, type_index, id));
+        }
+        let before = old.map_or((0, None), |old| {
+            (old.since, old.present().map(|body| body.version))
+        });
+        let entry = Entry {
+            layer,
+            since: seq,
+            value,
+            before,
+        };
+        match at {
+            Some(at) => slot.entries[at] = entry,
+            None => slot.entries.push(entry),
+        }
+        self.log.push_back(Record {
+            seq,
+            type_index,
+            id,
+            layer,
+        });
+    }
+
+    /// Forgets what every stream has passed: log records, and tombstones with the ids that only they kept.
+    pub(crate) fn forget_until(&mut self, slowest: u64) {
+        while let Some(record) = self.log.front()
+            && (record.seq <= slowest || self.log.len() > LOG_LIMIT)
+        {
+            self.log_start = record.seq;
+            self.log.pop_front();
+        }
+        while let Some((seq, type_index, id)) = self.tombstones.front().copied()
+            && seq <= slowest
+        {
+            self.tombstones.pop_front();
+            let types = &mut self.types[type_index];
+            let slot = &mut types.slots[id as usize];
+            let was_used = !slot.entries.is_empty();
+            slot.entries
+                .retain(|entry| !(matches!(entry.value, Value::Gone(_)) && entry.since <= slowest));
+            if was_used && slot.entries.is_empty() {
+                types.by_name.remove(&slot.name);
+                types.free.push(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One stream's task: requests and commits in, responses out. All decisions are the session's.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use seaway_proto::envoy::core::Node;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::server::{Admission, Admit, Shared};
+use crate::session::{Fault, Next, Outcome, Session};
+use crate::wire::Incoming;
+
+type Responses = mpsc::Sender<Result<Vec<Bytes>, Status>>;
+
+/// Starts the task. At most one response waits for the transport: a slow proxy gets the newest state when it reads on, never a
+/// queue of old ones (xDS rules 98, 129).
+pub(crate) fn spawn<A: Admit, I: Incoming>(
+    shared: Arc<Shared<A>>,
+    requests: Streaming<I>,
+) -> ReceiverStream<Result<Vec<Bytes>, Status>> {
+    let (responses, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let end = tokio::select! {
+            end = run(&shared, requests, &responses) => end,
+            () = responses.closed() => Ok(()),
+            () = shared.closing.cancelled() => Err(Status::unavailable("the server is shutting down")),
+        };
+        if let Err(status) = end {
+            // The client may be gone already.
+            let _ = responses.send(Err(status)).await;
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+/// Admits the proxy by the node of its first message (xDS rules 10, 11), then serves it to the end of its requests.
+async fn run<A: Admit, I: Incoming>(
+    shared: &Shared<A>,
+    mut requests: Streaming<I>,
+    responses: &Responses,
+) -> Result<(), Status> {
+    let Some(mut first) = requests.message().await? else {
+        return Ok(());
+    };
+    let node = match first.take_node() {
+        Some(node) if !node.id.is_empty() => node,
+        _ => {
+            let text = "the first request on a stream needs a node with an id";
+            return Err(Status::invalid_argument(text));
+        }
+    };
+    let Admission { placement, lease } = shared.admit.admit(&node).await?;
+    let _count = shared.metrics.stream();
+    let session = Session::new(
+        I::DIALECT,
+        shared.snapshots.types().clone(),
+        placement,
+        shared.snapshots.cursor(),
+        shared.next_stream(),
+        shared.identifier.clone(),
+    );
+    tracing::debug!(node = node.id, dialect = ?I::DIALECT, "stream opened");
+    let mut stream = Stream {
+        shared,
+        node,
+        session,
+        bell: shared.snapshots.bell(),
+    };
+    let end = stream.serve(first, requests, responses).await;
+    tracing::debug!(node = stream.node.id, "stream ended");
+    drop(lease);
+    end
+}
+
+struct Stream<'a, A> {
+    shared: &'a Shared<A>,
+    node: Node,
+    session: Session,
+    bell: watch::Receiver<u64>,
+}
+
+impl<A: Admit> Stream<'_, A> {
+    async fn serve<I: Incoming>(
+        &mut self,
+        first: I,
+        mut requests: Streaming<I>,
+        responses: &Responses,
+    ) -> Result<(), Status> {
+        self.request(first)?;
+        // Until when there is nothing to send: `Some(None)` is until something happens.
+        let mut idle: Option<Option<Instant>> = None;
+        loop {
+            tokio::select! {
+                biased;
+                // Reading goes on while a response waits for the transport (xDS rule 130).
+                request = requests.message() => {
+                    let Some(request) = request? else { return Ok(()) };
+                    self.request(request)?;
+                    idle = None;
+                }
+                changed = self.bell.changed() => {
+                    if changed.is_err() {
+                        return Err(Status::unavailable("nothing is published any more"));
+                    }
+                    idle = None;
+                }
+                () = until(idle.flatten()), if idle.is_some_and(|at| at.is_some()) => idle = None,
+                permit = responses.reserve(), if idle.is_none() => {
+                    let Ok(permit) = permit else { return Ok(()) };
+                    match self.next() {
+                        Next::Send(response) => {
+                            self.shared.metrics.response(&response.type_url, response.resources);
+                            permit.send(Ok(response.parts));
+                        }
+                        Next::Wait(at) => idle = Some(at),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The store is locked for as long as this takes, and not while anything is sent (xDS rule 128).
+    fn next(&mut self) -> Next {
+        let store = self.shared.snapshots.read();
+        self.session.next(&store, Instant::now())
+    }
+
+    fn request<I: Incoming>(&mut self, request: I) -> Result<(), Status> {
+        let request = request.into_request();
+        let type_url = request.type_url.clone();
+        let outcome = {
+            let store = self.shared.snapshots.read();
+            self.session.on_request(request, &store, Instant::now())
+        };
+        match outcome {
+            Ok(Outcome::Accepted) => {}
+            Ok(Outcome::Rejected(nack)) => {
+                self.shared.metrics.nack(&type_url);
+                self.shared.nacks.log(&self.node.id, &type_url, &nack);
+            }
+            Ok(Outcome::UnknownType) => {
+                self.shared.metrics.unknown_type();
+                tracing::debug!(node = self.node.id, r#type = type_url, "type is not served");
+            }
+            Err(fault @ (Fault::NoTypeUrl | Fault::TooManyTypes(_))) => {
+                return Err(Status::invalid_argument(fault.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

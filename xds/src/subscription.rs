@@ -1,0 +1,108 @@
+//! What a stream wants of one type; the same for both dialects.
+//!
+//! ```text
+//!            first request without names                   a name, or `*` dropped
+//!   Unset ───────────────────────────────▶ Legacy ─────────────────────────────────▶ Explicit
+//!     │        (listeners, clusters)                                                    ▲
+//!     └─────────────────────────────────────────────────────────────────────────────────┘
+//!                      first request with names, or without for any other type
+//! ```
+//!
+//! `Legacy` never comes back (xDS rules 36, 37); in `Explicit` the wildcard is on exactly while `*` is subscribed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::ids::Ids;
+
+/// The wildcard's name in requests.
+pub(crate) const WILDCARD: &str = "*";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing was asked yet.
+    #[default]
+    Unset,
+    /// Everything, because the first request named nothing.
+    Legacy,
+    /// What was named; everything too while `wildcard`.
+    Explicit { wildcard: bool },
+}
+
+/// Names that have a value in the stream's layers are kept as ids, the others by name: an id is not kept alive by being
+/// asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Subscription {
+    mode: Mode,
+    named: Ids,
+    missing: HashSet<Arc<str>>,
+}
+
+impl Subscription {
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Whether the client ever asked for this type.
+    pub(crate) fn is_active(&self) -> bool {
+        self.mode != Mode::Unset
+    }
+
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(self.mode, Mode::Legacy | Mode::Explicit { wildcard: true })
+    }
+
+    pub(crate) fn is_named(&self, id: u32) -> bool {
+        self.named.contains(id)
+    }
+
+    pub(crate) fn is_missing(&self, name: &str) -> bool {
+        self.missing.contains(name)
+    }
+
+    pub(crate) fn named(&self) -> impl Iterator<Item = u32> + '_ {
+        self.named.iter()
+    }
+
+    /// Whether a resource that has a value now is subscribed to. A name that was missing is missing no longer.
+    pub(crate) fn covers(&mut self, id: u32, name: &str) -> bool {
+        if !self.missing.is_empty() && self.missing.remove(name) {
+            self.named.insert(id);
+        }
+        self.is_wildcard() || self.named.contains(id)
+    }
+
+    /// Adds a name; `id` is given if it has a value.
+    pub(crate) fn add(&mut self, name: &str, id: Option<u32>) {
+        match id {
+            Some(id) => self.named.insert(id),
+            None => {
+                self.missing.insert(name.into());
+            }
+        }
+    }
+
+    /// Drops a name; returns whether it was there.
+    pub(crate) fn drop_name(&mut self, name: &str, id: Option<u32>) -> bool {
+        id.is_some_and(|id| self.named.remove(id)) | self.missing.remove(name)
+    }
+
+    /// The resource has no value any more: remember the name instead (xDS rules 25, 49).
+    pub(crate) fn lose(&mut self, id: u32, name: &Arc<str>) {
+        if self.named.remove(id) {
+            self.missing.insert(name.clone());
+        }
+    }
+
+    /// Makes this the complete set of names; returns the ids that were not named before.
+    pub(crate) fn replace_names(&mut self, ids: Ids, missing: HashSet<Arc<str>>) -> Vec<u32> {
+        let new = ids.iter().filter(|id| !self.named.contains(*id)).collect();
+        self.named = ids;
+        self.missing = missing;
+        new
+    }
+}

@@ -1,0 +1,78 @@
+//! Which resource types are served, and in which order: all that this crate knows of their meaning.
+
+use std::sync::Arc;
+
+use seaway_proto::TypeUrl;
+
+/// How one resource type behaves on a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeSpec {
+    /// The type.
+    pub url: TypeUrl,
+    /// Whether a state-of-the-world response lists everything subscribed to, absence meaning deletion (xDS rule 21), and
+    /// whether a first request without names means "everything" (xDS rule 38): true of listeners and clusters.
+    pub complete: bool,
+    /// The type whose resources a client loads anew after it got a new version of a resource that refers to them
+    /// (xDS rules 88-90): assignments, after their cluster.
+    pub reloads: Option<TypeUrl>,
+    /// Whether additions wait (for at most a second) until the client has acknowledged what it was sent of the types before
+    /// this one: a client does not wait for the cluster of a route or a TCP listener to be ready.
+    pub gated: bool,
+    /// Removals go out in the ascending order of this number, after all additions: first what refers, then what is referred to.
+    pub removal_rank: u8,
+}
+
+/// The types a server knows, in the order in which additions go out (xDS rule 84).
+#[derive(Clone, Debug)]
+pub struct Types {
+    specs: Arc<[TypeSpec]>,
+    removal_order: Arc<[usize]>,
+}
+
+impl Types {
+    /// Types in the order in which their additions go out.
+    pub fn new(specs: impl Into<Arc<[TypeSpec]>>) -> Types {
+        let specs = specs.into();
+        let mut order: Vec<usize> = (0..specs.len()).collect();
+        order.sort_by_key(|index| specs[*index].removal_rank);
+        Types {
+            specs,
+            removal_order: order.into(),
+        }
+    }
+
+    /// Clusters, assignments, listeners, routes, secrets, as Envoy needs them (xDS rule 84).
+    pub fn envoy() -> Types {
+        let spec = |url, complete, reloads, gated, removal_rank| TypeSpec {
+            url,
+            complete,
+            reloads,
+            gated,
+            removal_rank,
+        };
+        Types::new([
+            spec(TypeUrl::CLUSTER, true, Some(TypeUrl::ENDPOINT), false, 3),
+            spec(TypeUrl::ENDPOINT, false, None, false, 4),
+            spec(TypeUrl::SECRET, false, None, false, 2),
+            spec(TypeUrl::LISTENER, true, None, true, 0),
+            spec(TypeUrl::ROUTE, false, None, true, 1),
+        ])
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.specs.len()
+    }
+
+    pub(crate) fn spec(&self, index: usize) -> &TypeSpec {
+        &self.specs[index]
+    }
+
+    /// The index of a type by its URL as a client writes it.
+    pub(crate) fn index(&self, url: &str) -> Option<usize> {
+        self.specs.iter().position(|spec| spec.url.as_str() == url)
+    }
+
+    pub(crate) fn removal_order(&self) -> Arc<[usize]> {
+        self.removal_order.clone()
+    }
+}
