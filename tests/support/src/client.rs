@@ -264,11 +264,11 @@ fn complete_body(received: &[u8]) -> Result<Option<String>> {
         return Ok(None);
     };
     let lengths = head.lines().filter_map(|line| line.split_once(':'));
-    let length = lengths
+    let mut length = lengths
         .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .map(|(_, value)| value.trim());
     let length: usize = length
-        .last()
+        .next_back()
         .context("a response without content-length")?
         .parse()?;
     Ok((body.len() >= length).then(|| body.to_owned()))

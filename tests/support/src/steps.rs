@@ -6,4 +6,6 @@ mod traffic;
 
 pub use failure::{broken_manifest, restart};
 pub use mesh::{external_alias, external_name, h2c, host_names, retarget};
-pub use traffic::{local_fallback, local_policy, replace_endpoint, spread, zone_preference};
+pub use traffic::{
+    local_fallback, local_policy, replace_endpoint, spread, spread_on, zone_preference,
+};

@@ -125,7 +125,18 @@ impl World {
 
     /// Starts an Envoy on a new node and waits until it is live.
     pub fn start_envoy(&mut self, name: &str, options: &EnvoyOptions) -> Result<Arc<Envoy>> {
+        self.start_envoy_after(name, options, |_| Ok(()))
+    }
+
+    /// Starts an Envoy on a new node after `prepare` has done something in the node's namespace.
+    pub fn start_envoy_after(
+        &mut self,
+        name: &str,
+        options: &EnvoyOptions,
+        prepare: impl FnOnce(&Namespace) -> Result<()>,
+    ) -> Result<Arc<Envoy>> {
         let namespace = self.new_node(name)?;
+        prepare(&namespace)?;
         let envoy = Arc::new(Envoy::start(namespace, name, options, self.folder.path())?);
         self.envoys.push(envoy.clone());
         Ok(envoy)

@@ -55,7 +55,7 @@ const STEPS: [Step; 12] = [
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    match World::run(|world| play(world)) {
+    match World::run(play) {
         Ok(()) => {
             say(&format!(
                 "\nAll {} steps went as described, in {:.0?}.",

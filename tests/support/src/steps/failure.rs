@@ -1,12 +1,16 @@
 //! Steps in which something goes wrong and nothing is lost.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use crate::scene::say;
-use crate::{Place, Record, Scene};
+use crate::{Envoy, Place, Record, Scene, within};
 
 /// Requests a second while Seaway is away.
 const RATE: u32 = 250;
+/// Whether Envoy has a stream to Seaway.
+const CONNECTED: &str = "control_plane.connected_state";
 
 /// A manifest is saved that does not parse; the last good version goes on being served, and Seaway says what is wrong.
 pub fn broken_manifest(scene: &mut Scene<'_>) -> Result<()> {
@@ -47,20 +51,14 @@ pub fn broken_manifest(scene: &mut Scene<'_>) -> Result<()> {
 pub fn restart(scene: &mut Scene<'_>) -> Result<()> {
     let envoy = scene.envoy(Place::N1)?;
     let before = envoy.changes()?;
-    let connects = envoy.stat("control_plane.connected_state")?;
+    let connects = envoy.stat(CONNECTED)?;
     ensure!(connects == 1, "Envoy is not connected before the restart");
     let load = envoy.load("10.96.0.10:80", RATE)?;
     scene.world.seaway()?.kill()?;
-    crate::eventually("Envoy to notice", || {
-        Ok(ensure!(envoy.stat("control_plane.connected_state")? == 0))
-    })?;
+    await_stat(&envoy, CONNECTED, 0)?;
     let answers = scene.ask_often(Place::N1, "10.96.0.10:80", 10)?;
     scene.world.restart_seaway()?;
-    crate::within(
-        std::time::Duration::from_secs(30),
-        "Envoy to be connected again",
-        || Ok(ensure!(envoy.stat("control_plane.connected_state")? == 1)),
-    )?;
+    await_stat(&envoy, CONNECTED, 1)?;
     synchronise(scene)?;
     let failures = Record::failures(&load.stop()?);
     let after = envoy.changes()?;
@@ -93,6 +91,19 @@ fn synchronise(scene: &mut Scene<'_>) -> Result<()> {
         .manifests()
         .replace("cache.yaml", "{ready: false} # n1", "{ready: true} # n1")?;
     n1.await_backend("10.96.0.30:80", "cache-n1")
+}
+
+/// Waits until a gauge of Envoy has a value. Reconnecting may take Envoy half a minute, its longest back-off.
+fn await_stat(envoy: &Envoy, name: &str, wanted: u64) -> Result<()> {
+    within(
+        Duration::from_secs(30),
+        format!("{name} to be {wanted}"),
+        || {
+            let value = envoy.stat(name)?;
+            ensure!(value == wanted, "it is {value}");
+            Ok(())
+        },
+    )
 }
 
 /// The line of Seaway's log that names a file.
