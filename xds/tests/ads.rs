@@ -1,5 +1,7 @@
 //! The server over a real connection: what a session test cannot see, such as statuses, nodes, leases and shutdown.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
