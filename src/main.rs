@@ -1,2 +1,42 @@
-//! stub
-fn main() {}
+//! The `seaway` binary: wiring only.
+//!
+//! `serve` connects a source of Kubernetes objects ([`files`]) with the one writer ([`writer`]), the xDS server and the
+//! admin surface; `translate` prints what a proxy would be sent; `bootstrap` prints how a proxy finds this server. The
+//! meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
+
+mod admin;
+mod args;
+mod bootstrap;
+mod exit;
+mod files;
+mod health;
+mod log;
+mod metrics;
+mod serve;
+mod source;
+mod translate;
+mod views;
+mod writer;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Failure;
+
+fn main() -> ExitCode {
+    let result = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => exit::of_command_line(&error),
+    };
+    result.unwrap_or_else(Failure::report)
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Bootstrap(args) => bootstrap::run(&args),
+        Command::Translate(args) => translate::run(&args),
+    }
+}

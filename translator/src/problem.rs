@@ -78,6 +78,8 @@ reasons! {
     RouteTableLarge,
     /// A document or file that cannot be read.
     Unreadable,
+    /// An object that two files, or two documents of one file, describe.
+    DuplicateObject,
 }
 
 impl fmt::Display for Reason {

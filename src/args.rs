@@ -1,0 +1,340 @@
+//! The command line: every flag, its environment variable and its default. Names are API.
+
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use seaway_translator::{
+    Capture, ExternalIps, ExternalNamePolicy, IpNet, NodePortAddresses, Options, Role, View,
+};
+
+use values::{domain, duration, word};
+
+pub(crate) use values::HostPort;
+
+/// An Envoy xDS control plane for Kubernetes Services.
+#[derive(Debug, Parser)]
+#[command(name = "seaway", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch Services and stream what they mean to every Envoy that asks
+    Serve(Box<ServeArgs>),
+    /// Print an Envoy bootstrap (YAML) that connects to a control plane
+    Bootstrap(BootstrapArgs),
+    /// Print what an Envoy would be sent
+    Translate(Box<TranslateArgs>),
+}
+
+/// `seaway serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// What to watch.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Where to listen and how to behave.
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// How to translate.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+}
+
+/// Where the objects come from.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Watch the manifests (*.yaml, *.yml, *.json) below this folder
+    #[arg(
+        long,
+        env = "SEAWAY_FILES",
+        value_name = "DIR",
+        conflicts_with = "kube"
+    )]
+    pub(crate) files: Option<PathBuf>,
+    /// Watch a cluster: the one this runs in, else the kubeconfig's (the default)
+    #[arg(long, env = "SEAWAY_KUBE")]
+    pub(crate) kube: bool,
+}
+
+/// Listening addresses and timing of the server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The gRPC port for proxies
+    #[arg(
+        long,
+        env = "SEAWAY_XDS_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:18000"
+    )]
+    pub(crate) xds_listen: SocketAddr,
+    /// The port with /livez, /readyz and /metrics
+    #[arg(
+        long,
+        env = "SEAWAY_ADMIN_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:18001"
+    )]
+    pub(crate) admin_listen: SocketAddr,
+    /// Serve proxies on other than loopback addresses without TLS
+    #[arg(long, env = "SEAWAY_INSECURE")]
+    pub(crate) insecure: bool,
+    /// The longest time changes are collected before they are published together
+    #[arg(long, env = "SEAWAY_COALESCE", value_name = "TIME", default_value = "10ms", value_parser = duration)]
+    pub(crate) coalesce: Duration,
+    /// The longest time connections may take to end after SIGTERM
+    #[arg(long, env = "SEAWAY_DRAIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) drain: Duration,
+}
+
+/// `seaway bootstrap`.
+#[derive(Debug, Args)]
+pub(crate) struct BootstrapArgs {
+    /// The proxy's name, unique in the fleet
+    #[arg(long, env = "SEAWAY_NODE_ID", value_name = "ID", value_parser = word)]
+    pub(crate) node_id: String,
+    /// What the proxy does
+    #[arg(long, env = "SEAWAY_ROLE", default_value = "mesh")]
+    pub(crate) role: ProxyRole,
+    /// Where the proxy is.
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The control plane
+    #[arg(
+        long,
+        env = "SEAWAY_XDS",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:18000"
+    )]
+    pub(crate) xds: HostPort,
+    /// Ask for the state of the world instead of differences
+    #[arg(long, env = "SEAWAY_SOTW")]
+    pub(crate) sotw: bool,
+    /// Serve Envoy's admin interface on this port of 127.0.0.1
+    #[arg(long, env = "SEAWAY_ADMIN_PORT", value_name = "P")]
+    pub(crate) admin_port: Option<u16>,
+    /// How traffic to Service addresses reaches the proxy
+    #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
+    pub(crate) capture: Option<Capture>,
+}
+
+/// `seaway translate`.
+#[derive(Debug, Args)]
+pub(crate) struct TranslateArgs {
+    /// Read the manifests (*.yaml, *.yml, *.json) below this folder
+    #[arg(long, env = "SEAWAY_FILES", value_name = "DIR")]
+    pub(crate) files: PathBuf,
+    /// For which kind of proxy
+    #[arg(long, env = "SEAWAY_ROLE", default_value = "node")]
+    pub(crate) role: TranslateRole,
+    /// With --role grpc: what the client dials after xds:///
+    #[arg(
+        long,
+        env = "SEAWAY_TARGET",
+        value_name = "NAME",
+        required_if_eq("role", "grpc")
+    )]
+    pub(crate) target: Option<String>,
+    /// Where the proxy is.
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// The form: JSON, YAML, or a bootstrap that needs no control plane
+    #[arg(short, long, env = "SEAWAY_OUTPUT", default_value = "json")]
+    pub(crate) output: Output,
+    /// How to translate.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+}
+
+/// A proxy's place in the cluster.
+#[derive(Debug, Default, Clone, Args)]
+pub(crate) struct PlaceArgs {
+    /// The Node the proxy runs on
+    #[arg(long, env = "SEAWAY_NODE_NAME", value_name = "N", value_parser = word)]
+    pub(crate) node_name: Option<String>,
+    /// The proxy's zone, when its Node's labels do not tell
+    #[arg(long, env = "SEAWAY_ZONE", value_name = "Z", value_parser = word)]
+    pub(crate) zone: Option<String>,
+    /// The proxy's region, when its Node's labels do not tell
+    #[arg(long, env = "SEAWAY_REGION", value_name = "R", value_parser = word)]
+    pub(crate) region: Option<String>,
+}
+
+impl PlaceArgs {
+    /// The view of a proxy at this place.
+    pub(crate) fn view(&self, role: Role) -> View {
+        let name = |name: &Option<String>| name.as_deref().map(Into::into);
+        View {
+            node: name(&self.node_name),
+            zone: name(&self.zone),
+            region: name(&self.region),
+            ..View::of(role)
+        }
+    }
+}
+
+/// What shapes the translation, the same for `serve` and `translate`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Translation")]
+pub(crate) struct ShapeArgs {
+    /// The DNS domain of the cluster
+    #[arg(long, env = "SEAWAY_CLUSTER_DOMAIN", value_name = "DOMAIN", default_value = "cluster.local", value_parser = domain)]
+    cluster_domain: String,
+    /// The node addresses that serve node ports
+    #[arg(
+        long,
+        env = "SEAWAY_NODEPORT_ADDRESSES",
+        value_name = "all|primary|CIDR,…",
+        default_value = "all"
+    )]
+    nodeport_addresses: NodePortAddresses,
+    /// A range of pod addresses (repeatable)
+    #[arg(long, env = "SEAWAY_POD_CIDR", value_name = "CIDR", value_delimiter = ',', action = ArgAction::Append)]
+    pod_cidr: Vec<IpNet>,
+    /// A range of cluster IPs (repeatable)
+    #[arg(long, env = "SEAWAY_SERVICE_CIDR", value_name = "CIDR", value_delimiter = ',', action = ArgAction::Append)]
+    service_cidr: Vec<IpNet>,
+    /// A range of external and load-balancer addresses (repeatable)
+    #[arg(long, env = "SEAWAY_VIP_CIDR", value_name = "CIDR", value_delimiter = ',', action = ArgAction::Append)]
+    vip_cidr: Vec<IpNet>,
+    /// Who gets ExternalName Services: mesh and gRPC clients, ingress too, nobody, or everybody for names below a SUFFIX
+    #[arg(
+        long,
+        env = "SEAWAY_EXTERNAL_NAME",
+        value_name = "mesh|all|none|SUFFIX,…",
+        default_value = "mesh"
+    )]
+    external_name: ExternalNamePolicy,
+    /// Endpoint addresses to serve although they are unspecified, multicast, link-local or loopback (repeatable)
+    #[arg(long, env = "SEAWAY_ALLOW_ENDPOINT_CIDR", value_name = "CIDR", value_delimiter = ',', action = ArgAction::Append)]
+    allow_endpoint_cidr: Vec<IpNet>,
+    /// The externalIPs of Services to serve
+    #[arg(
+        long,
+        env = "SEAWAY_EXTERNAL_IPS",
+        value_name = "all|none|CIDR,…",
+        default_value = "all"
+    )]
+    external_ips: ExternalIps,
+    /// Serve the Services whose service.kubernetes.io/service-proxy-name label is this, instead of those without
+    #[arg(long, env = "SEAWAY_SERVICE_PROXY_NAME", value_name = "NAME")]
+    service_proxy_name: Option<String>,
+    /// How traffic to Service addresses reaches the proxy (role node: bind)
+    #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
+    capture: Option<Capture>,
+    /// The controller name of the IngressClasses to serve
+    #[arg(
+        long,
+        env = "SEAWAY_INGRESS_CONTROLLER",
+        value_name = "NAME",
+        default_value = "seaway.dev/ingress-controller"
+    )]
+    ingress_controller: String,
+    /// Serve Ingresses without a class too
+    #[arg(long, env = "SEAWAY_INGRESS_WITHOUT_CLASS")]
+    ingress_without_class: bool,
+    /// The port of the ingress HTTP listener
+    #[arg(
+        long,
+        env = "SEAWAY_HTTP_PORT",
+        value_name = "PORT",
+        default_value_t = 80
+    )]
+    http_port: u16,
+    /// The port of the ingress HTTPS listener
+    #[arg(
+        long,
+        env = "SEAWAY_HTTPS_PORT",
+        value_name = "PORT",
+        default_value_t = 443
+    )]
+    https_port: u16,
+    /// The address of the mesh listener
+    #[arg(
+        long,
+        env = "SEAWAY_MESH_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:15001"
+    )]
+    mesh_listen: SocketAddr,
+}
+
+impl ShapeArgs {
+    /// The translator's options. Loopback endpoints are what people test with: files may name them.
+    pub(crate) fn options(&self, from_files: bool) -> Options {
+        Options {
+            cluster_domain: self.cluster_domain.clone(),
+            nodeport_addresses: self.nodeport_addresses.clone(),
+            pod_cidrs: self.pod_cidr.clone(),
+            service_cidrs: self.service_cidr.clone(),
+            vip_cidrs: self.vip_cidr.clone(),
+            external_name: self.external_name.clone(),
+            allow_endpoint_cidrs: self.allow_endpoint_cidr.clone(),
+            allow_loopback_endpoints: from_files,
+            external_ips: self.external_ips.clone(),
+            service_proxy_name: self.service_proxy_name.clone(),
+            capture: self.capture,
+            mesh_listen: self.mesh_listen,
+            http_port: self.http_port,
+            https_port: self.https_port,
+            ingress_controller: self.ingress_controller.clone(),
+            ingress_without_class: self.ingress_without_class,
+        }
+    }
+}
+
+/// The roles an Envoy can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProxyRole {
+    /// kube-proxy's job: a listener for every Service address
+    Node,
+    /// One HTTP listener routing by host name
+    Mesh,
+    /// The edge
+    Ingress,
+}
+
+impl From<ProxyRole> for Role {
+    fn from(role: ProxyRole) -> Role {
+        match role {
+            ProxyRole::Node => Role::Node,
+            ProxyRole::Mesh => Role::Mesh,
+            ProxyRole::Ingress => Role::Ingress,
+        }
+    }
+}
+
+/// The roles a translation can be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TranslateRole {
+    /// kube-proxy's job: a listener for every Service address
+    Node,
+    /// One HTTP listener routing by host name
+    Mesh,
+    /// The edge
+    Ingress,
+    /// A proxyless gRPC client; needs --target
+    Grpc,
+}
+
+/// What `translate` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// The resources and problems as JSON
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// A complete Envoy bootstrap with everything inline
+    Static,
+}
+
+#[cfg(test)]
+mod tests;

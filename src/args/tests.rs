@@ -1,0 +1,113 @@
+use clap::{CommandFactory, error::ErrorKind};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+fn serve(line: &str) -> ServeArgs {
+    match parse(line).unwrap().command {
+        Command::Serve(args) => *args,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_flag_has_its_environment_variable() {
+    for command in Cli::command().get_subcommands() {
+        for arg in command.get_arguments() {
+            let Some(flag) = arg.get_long().filter(|flag| *flag != "help") else {
+                continue;
+            };
+            let expected = format!("SEAWAY_{}", flag.to_uppercase().replace('-', "_"));
+            let found = arg.get_env().and_then(|env| env.to_str());
+            assert_eq!(
+                found,
+                Some(expected.as_str()),
+                "{} --{flag}",
+                command.get_name()
+            );
+            assert!(arg.get_help().is_some(), "--{flag} has no help");
+        }
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_translator() {
+    let args = serve("seaway serve --files .");
+    assert_eq!(args.shape.options(false), Options::default());
+    assert!(args.shape.options(true).allow_loopback_endpoints);
+    assert_eq!(args.server.coalesce, Duration::from_millis(10));
+    assert_eq!(args.server.drain, Duration::from_secs(10));
+    assert_eq!(args.server.xds_listen.to_string(), "127.0.0.1:18000");
+    assert_eq!(args.server.admin_listen.to_string(), "127.0.0.1:18001");
+}
+
+#[test]
+fn ranges_repeat_or_are_separated_by_commas() {
+    let line = "seaway serve --files . --pod-cidr 10.0.0.0/8,fd00::/8 --pod-cidr 192.168.0.0/16";
+    assert_eq!(serve(line).shape.options(true).pod_cidrs.len(), 3);
+    let line = "seaway serve --files . --nodeport-addresses 10.0.0.0/8,fd00::/8";
+    let options = serve(line).shape.options(true);
+    assert!(
+        matches!(options.nodeport_addresses, NodePortAddresses::Cidrs(list) if list.len() == 2)
+    );
+}
+
+#[test]
+fn unusable_lines_are_refused() {
+    for line in [
+        "seaway serve --files . --kube",
+        "seaway serve --xds-listen 18000",
+        "seaway serve --drain 10",
+        "seaway translate --files . --role grpc",
+        "seaway translate --files . -o xml",
+        "seaway bootstrap",
+        "seaway bootstrap --node-id a --xds localhost",
+        "seaway bootstrap --node-id a --capture tproxy",
+        "seaway serve --pod-cidr 10.0.0.0",
+        "seaway serve --unknown",
+    ] {
+        let error = parse(line).unwrap_err();
+        assert!(!matches!(error.kind(), ErrorKind::DisplayHelp), "{line}");
+    }
+}
+
+#[test]
+fn a_control_plane_is_a_host_and_a_port() {
+    let read = |text: &str| text.parse::<HostPort>().ok().map(|at| (at.host, at.port));
+    assert_eq!(
+        read("seaway.example:18000"),
+        Some(("seaway.example".into(), 18000))
+    );
+    assert_eq!(read("[::1]:1"), Some(("::1".into(), 1)));
+    for text in [
+        "", ":1", "a:0", "a:65536", "::1:5", "[::1:5", "a b:1", "\"a:1",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
+fn times_have_units() {
+    assert_eq!(duration("250us"), Ok(Duration::from_micros(250)));
+    assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+    assert_eq!(duration("0"), Ok(Duration::ZERO));
+    for text in [
+        "",
+        "ms",
+        "1.5s",
+        "-1s",
+        "5 s",
+        "10",
+        "99999999999999999999s",
+    ] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,86 @@
+//! The values of flags that no other crate knows how to read.
+
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where a control plane is: `seaway.example:18000`, `127.0.0.1:18000`, `[::1]:18000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostPort {
+    /// A name, or an address without brackets.
+    pub(crate) host: String,
+    /// Not zero.
+    pub(crate) port: u16,
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HostPort, String> {
+        let expected = || "expected HOST:PORT".to_owned();
+        let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(expected)?;
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host = match bare {
+            Some(address) => address
+                .parse::<Ipv6Addr>()
+                .map_err(|_| expected())?
+                .to_string(),
+            None if is_host(host) => host.to_owned(),
+            None => return Err(expected()),
+        };
+        Ok(HostPort { host, port })
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 253
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+}
+
+/// A name without control characters.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("it is empty".to_owned()),
+        text if text.chars().any(char::is_control) => Err("it has control characters".to_owned()),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A DNS domain; dots around it do not matter.
+pub(super) fn domain(text: &str) -> Result<String, String> {
+    let text = text.trim_matches('.');
+    is_host(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected a DNS domain such as cluster.local".to_owned())
+}
+
+/// A length of time: a whole number and one of us, ms, s, m.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a time such as 10ms, 5s or 1m".to_owned();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    match unit {
+        "us" => Ok(Duration::from_micros(number)),
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => number
+            .checked_mul(60)
+            .map(Duration::from_secs)
+            .ok_or_else(expected),
+        _ if text == "0" => Ok(Duration::ZERO),
+        _ => Err(expected()),
+    }
+}

@@ -1,0 +1,348 @@
+//! The thread that follows a folder: waits for hints, looks at the disk, tells the writer what became different.
+//!
+//! It owns everything it uses and shares nothing; what it does wrong ends in the process's end, because its caller waits
+//! for it. Decisions are made in [`super::settle`] and [`super::world`]; here is only the order of doing things.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::mpsc as async_mpsc;
+
+use super::scan::{self, Fingerprint, Identity, Scan};
+use super::settle::{Settle, Why};
+use super::watch::{self, Hint};
+use super::world::World;
+use crate::source::Update;
+
+/// How often everything is looked at whether or not there was a hint.
+const RESCAN: Duration = Duration::from_secs(10);
+/// The same while the folder is away or cannot be watched.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long a folder that came back must be quiet before what it lacks counts as gone.
+const REFILL: Duration = Duration::from_secs(1);
+
+enum Message {
+    Hint(Hint),
+    Stop,
+}
+
+impl From<Hint> for Message {
+    fn from(hint: Hint) -> Message {
+        Message::Hint(hint)
+    }
+}
+
+/// Ends the thread when dropped.
+#[derive(Debug)]
+pub(crate) struct Stop(Sender<Message>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        // It has ended by itself otherwise.
+        let _ = self.0.send(Message::Stop);
+    }
+}
+
+/// Follows one folder.
+pub(crate) struct Follow {
+    root: PathBuf,
+    updates: async_mpsc::Sender<Update>,
+    errors: Counter,
+    hints: (Sender<Message>, Receiver<Message>),
+    world: World,
+    settle: Settle,
+    /// What each known file looked like when it was read.
+    seen: BTreeMap<String, Fingerprint>,
+    /// The folder the watcher is on.
+    watched: Option<(Identity, Option<notify::RecommendedWatcher>)>,
+    /// The folder is away, or came back less than [`REFILL`] ago.
+    refill: Option<Instant>,
+    next_scan: Instant,
+    told: bool,
+}
+
+impl std::fmt::Debug for Follow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follow")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Follow {
+    /// Prepares to follow `root`, counting what cannot be read in `errors`.
+    pub(crate) fn new(
+        root: PathBuf,
+        updates: async_mpsc::Sender<Update>,
+        errors: Counter,
+    ) -> (Follow, Stop) {
+        let hints = mpsc::channel();
+        let stop = Stop(hints.0.clone());
+        let follow = Follow {
+            root,
+            updates,
+            errors,
+            hints,
+            world: World::default(),
+            settle: Settle::default(),
+            seen: BTreeMap::new(),
+            watched: None,
+            refill: None,
+            next_scan: Instant::now(),
+            told: false,
+        };
+        (follow, stop)
+    }
+
+    /// Follows the folder until stopped, or until nobody listens. Blocks.
+    pub(crate) fn run(mut self) {
+        loop {
+            let now = Instant::now();
+            if now >= self.next_scan || self.settle.take_scan(now) {
+                self.scan(now);
+            }
+            self.look(now);
+            if !self.tell() {
+                return;
+            }
+            let due = self
+                .settle
+                .next()
+                .map_or(self.next_scan, |at| at.min(self.next_scan));
+            match self
+                .hints
+                .1
+                .recv_timeout(due.saturating_duration_since(Instant::now()))
+            {
+                Ok(Message::Hint(hint)) => self.hear(hint),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while let Ok(message) = self.hints.1.try_recv() {
+                match message {
+                    Message::Hint(hint) => self.hear(hint),
+                    Message::Stop => return,
+                }
+            }
+        }
+    }
+
+    /// Sends what became different. `false`: nobody wants to know any more.
+    fn tell(&mut self) -> bool {
+        if !self.told && self.watched.is_none() {
+            // A folder that was never seen is no world, not even an empty one.
+            return !self.updates.is_closed();
+        }
+        let update = match self.world.take() {
+            Some(update) => update,
+            None if !self.told => Update {
+                synced: true,
+                ..Update::default()
+            },
+            None => return !self.updates.is_closed(),
+        };
+        self.told = true;
+        self.updates.blocking_send(update).is_ok()
+    }
+
+    fn hear(&mut self, hint: Hint) {
+        let now = Instant::now();
+        if self.refill.is_some() {
+            self.refill = Some(now);
+        }
+        match hint {
+            Hint::Saved(path) => self.settle.saved(&path, now),
+            Hint::Created(path) => self.settle.created(&path, now),
+            Hint::Writing(path) => self.settle.writing(&path, now),
+            Hint::Gone(path) => self.hear_gone(&path, now),
+            Hint::Scan => self.settle.scan(now),
+            Hint::Folder => {
+                self.settle.scan(now);
+                // Files may appear between the scan and the watch on the new folder.
+                self.next_scan = self.next_scan.min(now + RETRY);
+            }
+            Hint::Root => self.settle.scan(now),
+            Hint::Failed(error) => {
+                self.errors.inc();
+                tracing::warn!(
+                    source = "files",
+                    error,
+                    "notifications about the folder fail; looking at it by time"
+                );
+                self.settle.scan(now);
+            }
+        }
+    }
+
+    /// The path may have been a file, or a folder of files.
+    fn hear_gone(&mut self, path: &Path, now: Instant) {
+        let Some(name) = scan::relative(&self.root, path) else {
+            return;
+        };
+        if scan::is_manifest(&name) {
+            self.settle.gone(path, now);
+        }
+        for file in self.world.below(&name) {
+            self.settle.gone(&self.root.join(&*file), now);
+        }
+    }
+
+    /// Looks at everything.
+    fn scan(&mut self, now: Instant) {
+        self.next_scan = now + RESCAN;
+        let found = scan::identity(&self.root).and_then(|identity| {
+            self.watch(identity, now);
+            scan::scan(&self.root)
+        });
+        match found {
+            Ok(found) => self.compare(&found, now),
+            Err(error) => self.lose(&error, now),
+        }
+    }
+
+    /// The folder is away: what was last seen there stands.
+    fn lose(&mut self, error: &io::Error, now: Instant) {
+        self.errors.inc();
+        if self.watched.take().is_some() {
+            let folder = self.root.display();
+            tracing::error!(source = "files", %folder, %error, "the folder cannot be read; its last state stays");
+        }
+        self.refill = Some(now);
+        self.next_scan = now + RETRY;
+        let failed = BTreeMap::from([(String::new(), format!("{error}; the last state stays"))]);
+        self.world.set_folders(&failed);
+    }
+
+    /// Sees to it that this very folder is watched.
+    fn watch(&mut self, identity: Identity, now: Instant) {
+        if let Some((watched, watcher)) = &self.watched
+            && *watched == identity
+            && watcher.is_some()
+        {
+            return;
+        }
+        let replaced = self
+            .watched
+            .as_ref()
+            .is_some_and(|(watched, _)| *watched != identity);
+        if replaced || (self.watched.is_none() && self.told) {
+            tracing::info!(source = "files", folder = %self.root.display(), "the folder is a new one");
+            self.refill = Some(now);
+        }
+        let watcher = match watch::watch(&self.root, self.hints.0.clone()) {
+            Ok(watcher) => Some(watcher),
+            Err(error) => {
+                self.errors.inc();
+                if replaced || self.watched.is_none() {
+                    tracing::warn!(source = "files", %error, "the folder cannot be watched; looking at it by time");
+                }
+                self.next_scan = now + RETRY;
+                None
+            }
+        };
+        self.watched = Some((identity, watcher));
+    }
+
+    /// Reads what differs from what was read last.
+    fn compare(&mut self, found: &Scan, now: Instant) {
+        self.world.set_folders(&found.failed);
+        for (file, fingerprint) in &found.files {
+            let path = self.root.join(file);
+            if self.seen.get(file) != Some(fingerprint) && !self.settle.expects(&path) {
+                self.read(&path, file, Why::Saved, now);
+            }
+        }
+        let known =
+            |file: &str| found.files.contains_key(file) || is_below_any(file, &found.failed);
+        let gone: Vec<_> = self
+            .world
+            .files()
+            .filter(|file| !known(file))
+            .cloned()
+            .collect();
+        let believed = self.believe_gone(found, now);
+        for file in gone.iter().filter(|_| believed) {
+            let path = self.root.join(&**file);
+            if !self.settle.expects(&path) {
+                self.settle.gone(&path, now);
+            }
+        }
+    }
+
+    /// Whether what a scan lacks is gone. A folder that was away may still be on its way back.
+    fn believe_gone(&mut self, found: &Scan, now: Instant) -> bool {
+        let Some(since) = self.refill else {
+            return true;
+        };
+        if now < since + REFILL || found.files.is_empty() {
+            self.next_scan = self.next_scan.min((since + REFILL).max(now + RETRY));
+            if found.files.is_empty() {
+                let reason = "the folder is a new one and empty; the last state stays".to_owned();
+                self.world
+                    .set_folders(&BTreeMap::from([(String::new(), reason)]));
+            }
+            return false;
+        }
+        self.refill = None;
+        true
+    }
+
+    /// Looks at the paths whose time has come.
+    fn look(&mut self, now: Instant) {
+        for (path, why) in self.settle.take_looks(now) {
+            if let Some(file) = scan::relative(&self.root, &path) {
+                self.read(&path, &file, why, now);
+            }
+        }
+    }
+
+    fn read(&mut self, path: &Path, file: &str, why: Why, now: Instant) {
+        match scan::read(path) {
+            Ok((_, bytes))
+                if why != Why::Empty && bytes.trim_ascii().is_empty() && self.world.gives(file) =>
+            {
+                self.settle.empty(path, now);
+            }
+            Ok((fingerprint, bytes)) => {
+                self.seen.insert(file.to_owned(), fingerprint);
+                self.errors.inc_by(self.world.put(file, &bytes) as u64);
+            }
+            Err(error) if !scan::is_absent(&error) => {
+                self.errors.inc();
+                self.world
+                    .unreadable(file, format!("{error}; its last good version stays"));
+            }
+            Err(_) if why == Why::Gone => self.forget(file, now),
+            Err(_) => self.settle.gone(path, now),
+        }
+    }
+
+    /// A file is gone for good, unless the whole folder is.
+    fn forget(&mut self, file: &str, now: Instant) {
+        let same = |identity: Identity| {
+            self.watched
+                .as_ref()
+                .is_some_and(|(watched, _)| *watched == identity)
+        };
+        if self.refill.is_none() && scan::identity(&self.root).is_ok_and(same) {
+            self.seen.remove(file);
+            self.world.remove(file);
+        } else {
+            self.settle.scan(now);
+        }
+    }
+}
+
+fn is_below_any(file: &str, folders: &BTreeMap<String, String>) -> bool {
+    let below = |folder: &str| {
+        folder.is_empty()
+            || file
+                .strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    folders.keys().any(|folder| below(folder))
+}

@@ -1,0 +1,76 @@
+//! The files source: every manifest below one folder, followed as it changes. The first step on the way of a change.
+//!
+//! [`watch`] tells that something happened, [`settle`] when to believe it, [`scan`] what is on the disk, and [`manifest`]
+//! what a file says; [`world`] puts the files together and knows what became different. [`follow`] is the thread that
+//! drives them. Lack of input never shrinks what was said before (invariant 2).
+
+mod document;
+mod follow;
+mod manifest;
+mod scan;
+mod settle;
+mod watch;
+mod world;
+
+use std::path::Path;
+
+use anyhow::Context;
+use seaway_translator::{Change, Object, Problem};
+
+pub(crate) use follow::{Follow, Stop};
+
+/// Makes sure the folder can be read, and returns the path by which it will be known.
+///
+/// # Errors
+///
+/// It is absent, no folder, or cannot be listed.
+pub(crate) fn check(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let shown = folder.display();
+    let absolute = std::path::absolute(folder).with_context(|| format!("--files {shown}"))?;
+    scan::identity(&absolute).with_context(|| format!("--files {shown}"))?;
+    std::fs::read_dir(&absolute).with_context(|| format!("--files {shown}"))?;
+    Ok(absolute)
+}
+
+/// A folder as it is now.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// Every object, by kind and name.
+    pub(crate) objects: Vec<Object>,
+    /// What is wrong with the files themselves.
+    pub(crate) problems: Vec<Problem>,
+    /// How many manifest files could be read.
+    pub(crate) readable: usize,
+}
+
+/// Reads a folder once.
+///
+/// # Errors
+///
+/// The folder cannot be listed.
+pub(crate) fn read_once(folder: &Path) -> anyhow::Result<Reading> {
+    let found = scan::scan(folder).with_context(|| format!("--files {}", folder.display()))?;
+    let mut world = world::World::default();
+    world.set_folders(&found.failed);
+    let mut readable = 0;
+    for path in found.files.keys() {
+        match scan::read(&folder.join(path)) {
+            Ok((_, bytes)) => {
+                readable += 1;
+                world.put(path, &bytes);
+            }
+            Err(error) => world.unreadable(path, error.to_string()),
+        }
+    }
+    let update = world.take().unwrap_or_default();
+    let applied = |change| match change {
+        Change::Apply(object) => Some(object),
+        Change::Delete(_) => None,
+    };
+    let objects = update.changes.into_iter().filter_map(applied).collect();
+    Ok(Reading {
+        objects,
+        problems: update.problems,
+        readable,
+    })
+}

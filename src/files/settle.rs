@@ -1,0 +1,188 @@
+//! When to look at a path after the folder said something about it.
+//!
+//! Latency is what users see, so a save that is over (closed, renamed into place) is looked at at once. Everything else
+//! waits for the moment it can be believed: a file that is being written, a file that is gone (many editors move the old
+//! file away first), a file that is suddenly empty. Pure: the clock is an argument.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Until when an unclosed file counts as being written. Linux tells when it is closed, elsewhere quiet has to do.
+const WRITING: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 50 });
+/// A new name that nobody wrote through: a link.
+const CREATED: Duration = Duration::from_millis(20);
+/// How long a file must be gone, with no other file going, before that is believed.
+const GONE: Duration = Duration::from_millis(100);
+/// How long a file must stay empty before that is believed.
+const EMPTY: Duration = Duration::from_millis(300);
+/// Events close together (a symlink swap, a copied tree) become one scan.
+const SCAN: Duration = Duration::from_millis(5);
+/// No path is put off longer than this by further events.
+const MOST: Duration = Duration::from_secs(5);
+
+/// Why a path will be looked at; later kinds are stronger doubts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It was saved.
+    Saved,
+    /// It has a new name, or bytes were written and no end was seen.
+    Unclosed,
+    /// It is gone.
+    Gone,
+    /// It was found empty.
+    Empty,
+}
+
+#[derive(Debug)]
+struct Look {
+    why: Why,
+    at: Instant,
+    first: Instant,
+}
+
+/// The paths to look at, each with its time.
+#[derive(Debug, Default)]
+pub(super) struct Settle {
+    looks: BTreeMap<PathBuf, Look>,
+    scan: Option<Instant>,
+}
+
+impl Settle {
+    /// The path's content is complete: look now.
+    pub(super) fn saved(&mut self, path: &Path, now: Instant) {
+        self.put(path, Why::Saved, Duration::ZERO, now);
+    }
+
+    /// The name is new. A write to it may follow.
+    pub(super) fn created(&mut self, path: &Path, now: Instant) {
+        self.put(path, Why::Unclosed, CREATED, now);
+    }
+
+    /// Bytes were written and more may follow.
+    pub(super) fn writing(&mut self, path: &Path, now: Instant) {
+        self.put(path, Why::Unclosed, WRITING, now);
+    }
+
+    /// The path is gone. Every further one puts all of them off: a folder being removed loses its files first.
+    pub(super) fn gone(&mut self, path: &Path, now: Instant) {
+        self.put(path, Why::Gone, GONE, now);
+        for look in self.looks.values_mut().filter(|look| look.why == Why::Gone) {
+            look.at = (now + GONE).min(look.first + MOST);
+        }
+    }
+
+    /// The path was found empty though it held objects.
+    pub(super) fn empty(&mut self, path: &Path, now: Instant) {
+        self.put(path, Why::Empty, EMPTY, now);
+    }
+
+    /// Something happened that only a walk through the folder can tell.
+    pub(super) fn scan(&mut self, now: Instant) {
+        self.scan_in(SCAN, now);
+    }
+
+    /// A walk at most `delay` from now.
+    pub(super) fn scan_in(&mut self, delay: Duration, now: Instant) {
+        let at = now + delay;
+        self.scan = Some(self.scan.map_or(at, |scan| scan.min(at)));
+    }
+
+    /// Someone is at work on the path, so a walk should leave it alone.
+    pub(super) fn expects(&self, path: &Path) -> bool {
+        self.looks.contains_key(path)
+    }
+
+    /// The next moment something is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        let look = self.looks.values().map(|look| look.at).min();
+        [look, self.scan].into_iter().flatten().min()
+    }
+
+    /// Whether a walk is due; asking takes it.
+    pub(super) fn take_scan(&mut self, now: Instant) -> bool {
+        self.scan.take_if(|at| *at <= now).is_some()
+    }
+
+    /// The paths that are due, in order; asking takes them.
+    pub(super) fn take_looks(&mut self, now: Instant) -> Vec<(PathBuf, Why)> {
+        let mut due = Vec::new();
+        self.looks.retain(|path, look| {
+            let wait = look.at > now;
+            if !wait {
+                due.push((path.clone(), look.why));
+            }
+            wait
+        });
+        due
+    }
+
+    fn put(&mut self, path: &Path, why: Why, delay: Duration, now: Instant) {
+        let first = self.looks.get(path).map_or(now, |look| look.first);
+        let at = (now + delay).min(first + MOST);
+        self.looks.insert(path.to_owned(), Look { why, at, first });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        PathBuf::from(name)
+    }
+
+    #[test]
+    fn a_finished_save_is_looked_at_at_once() {
+        let (mut settle, now) = (Settle::default(), Instant::now());
+        settle.created(&path("a"), now);
+        settle.writing(&path("a"), now);
+        assert!(
+            settle.take_looks(now + CREATED).is_empty(),
+            "still being written"
+        );
+        settle.saved(&path("a"), now + CREATED);
+        assert_eq!(settle.take_looks(now + CREATED), [(path("a"), Why::Saved)]);
+        assert_eq!(settle.next(), None);
+    }
+
+    #[test]
+    fn a_writer_that_never_closes_is_read_after_quiet_and_never_put_off_for_ever() {
+        let (mut settle, start) = (Settle::default(), Instant::now());
+        settle.writing(&path("a"), start);
+        assert_eq!(settle.next(), Some(start + WRITING));
+        for step in 1..40 {
+            settle.writing(&path("a"), start + step * Duration::from_millis(200));
+        }
+        assert_eq!(settle.next(), Some(start + MOST));
+    }
+
+    #[test]
+    fn a_file_that_comes_back_was_not_gone() {
+        let (mut settle, now) = (Settle::default(), Instant::now());
+        settle.gone(&path("a"), now);
+        settle.saved(&path("a"), now);
+        assert_eq!(settle.take_looks(now), [(path("a"), Why::Saved)]);
+        assert!(settle.take_looks(now + GONE).is_empty());
+    }
+
+    #[test]
+    fn files_that_go_one_after_the_other_are_believed_together() {
+        let (mut settle, now) = (Settle::default(), Instant::now());
+        settle.gone(&path("a"), now);
+        settle.gone(&path("b"), now + GONE / 2);
+        assert!(settle.take_looks(now + GONE).is_empty());
+        assert_eq!(settle.take_looks(now + GONE * 2).len(), 2);
+    }
+
+    #[test]
+    fn scans_close_together_are_one() {
+        let (mut settle, now) = (Settle::default(), Instant::now());
+        settle.scan(now);
+        settle.scan(now + SCAN / 2);
+        assert_eq!(settle.next(), Some(now + SCAN));
+        assert!(!settle.take_scan(now));
+        assert!(settle.take_scan(now + SCAN));
+        assert!(!settle.take_scan(now + SCAN * 9));
+    }
+}

@@ -1,0 +1,278 @@
+//! What a folder means, as tables: steps of file contents, and what is told after each.
+
+use super::*;
+
+/// A Service of this name whose one port tells versions apart.
+fn service(name: &str, port: u16) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{clusterIP: 10.0.0.1, ports: [{{port: {port}}}]}}\n"
+    )
+}
+
+/// What an update says, in short: `+` applied, `-` deleted, `!` error, `?` warning.
+fn said(update: Option<Update>) -> Vec<String> {
+    let Some(update) = update else {
+        return vec!["nothing".to_owned()];
+    };
+    let change = |change: Change| match change {
+        Change::Apply(object) => format!("+{}", object.id()),
+        Change::Delete(id) => format!("-{id}"),
+    };
+    let problem = |problem: Problem| {
+        let mark = if problem.severity == Severity::Error {
+            '!'
+        } else {
+            '?'
+        };
+        format!("{mark}{} {}", problem.object, problem.field)
+            .trim_end()
+            .to_owned()
+    };
+    let problems: Vec<_> = update.problems.into_iter().map(problem).collect();
+    update
+        .changes
+        .into_iter()
+        .map(change)
+        .chain(problems)
+        .collect()
+}
+
+/// Puts `contents` into `a.yaml`, one after the other, and compares what is told after the last.
+#[track_caller]
+fn check(contents: &[&str], expected: &[&str]) {
+    let mut world = World::default();
+    let mut last = Vec::new();
+    for content in contents {
+        world.put("a.yaml", content.as_bytes());
+        last = said(world.take());
+    }
+    assert_eq!(last, expected, "{contents:?}");
+}
+
+#[test]
+fn a_file_gives_its_objects() {
+    let (a, b) = (service("a", 1), service("b", 1));
+    check(&[&a], &["+Service default/a"]);
+    check(
+        &[&format!("{a}---\n{b}")],
+        &["+Service default/a", "+Service default/b"],
+    );
+    check(&[&a, &format!("{a}---\n{b}")], &["+Service default/b"]);
+    check(&[&format!("{a}---\n{b}"), &b], &["-Service default/a"]);
+    check(&[&a, &a], &["nothing"]);
+    check(&[&a, &format!("# comment\n{a}")], &["nothing"]);
+    check(&[&a, ""], &["-Service default/a"]);
+}
+
+#[test]
+fn other_kinds_are_none_of_our_business() {
+    for other in [
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}",
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}",
+        "apiVersion: v1\nkind: ConfigMap\ndata: {a: 1}",
+        "apiVersion: v1\nkind: SecretList\nitems: 7",
+    ] {
+        check(&[other], &["nothing"]);
+    }
+}
+
+#[test]
+fn lists_are_opened() {
+    let item =
+        |name: &str| format!("{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}}}");
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems: [{}, {}]",
+        item("a"),
+        item("b")
+    );
+    check(&[&list], &["+Service default/a", "+Service default/b"]);
+    let nested = format!(
+        "apiVersion: v1\nkind: List\nitems: [{{apiVersion: v1, kind: List, items: [{}]}}]",
+        item("a")
+    );
+    check(&[&nested], &["+Service default/a"]);
+    let typed = "apiVersion: v1\nkind: ServiceList\nitems: [{metadata: {name: a, namespace: x}}]";
+    check(&[typed], &["+Service x/a"]);
+    check(&["apiVersion: v1\nkind: List\nitems: null"], &["nothing"]);
+    let deep = "{apiVersion: v1, kind: List, items: [".repeat(20) + &"]}".repeat(20);
+    check(
+        &[&deep].map(|deep| deep.as_str()),
+        &[&format!(
+            "!File a.yaml document 1, line 1{}",
+            ", items[0]".repeat(8)
+        )],
+    );
+}
+
+#[test]
+fn a_broken_document_harms_neither_neighbours_nor_its_last_good_version() {
+    let (a, b, b2) = (service("a", 1), service("b", 1), service("b", 2));
+    let broken = "kind: [Service\n";
+    let place = "!File a.yaml document 1, line 1";
+    check(
+        &[&format!("{broken}---\n{b}")],
+        &["+Service default/b", place],
+    );
+    check(
+        &[&format!("{a}---\n{b}"), &format!("{broken}---\n{b2}")],
+        &["+Service default/b", place],
+    );
+    check(
+        &[&format!("{a}---\n{b}"), &format!("{broken}---\n{b2}"), &b2],
+        &["-Service default/a"],
+    );
+    check(&[&a, &a[..20]], &["?File a.yaml document 1, line 1"]);
+    check(&[&a, "hello"], &["!File a.yaml document 1, line 1"]);
+    check(&[&a, "- a\n- b"], &["!File a.yaml document 1, line 1"]);
+    check(&[&a, "a: \u{1}"], &["!File a.yaml document 1, line 1"]);
+}
+
+#[test]
+fn the_line_of_an_error_is_the_files_line() {
+    let text = format!("{}---\n# here\na: b\n  c: d\n", service("a", 1));
+    check(
+        &[&text],
+        &["+Service default/a", "!File a.yaml document 2, line 8"],
+    );
+}
+
+#[test]
+fn a_wrong_type_keeps_that_object_alone() {
+    let (a, b) = (service("a", 1), service("b", 1));
+    let wrong = a.replace("port: 1", "port: [1]");
+    check(&[&wrong], &["!Service default/a spec.ports[0].port"]);
+    check(
+        &[&format!("{a}---\n{b}"), &wrong],
+        &[
+            "-Service default/b",
+            "!Service default/a spec.ports[0].port",
+        ],
+    );
+    let metadata = "apiVersion: v1\nkind: Service\nmetadata: 5\n";
+    check(&[&a, metadata], &["!File a.yaml metadata"]);
+    let nameless = "apiVersion: v1\nkind: Service\nmetadata: {}\n";
+    let mut world = World::default();
+    world.put("a.yaml", a.as_bytes());
+    world.take();
+    world.put("a.yaml", nameless.as_bytes());
+    assert!(
+        world.take().unwrap().changes.is_empty(),
+        "which object it was is unknown, so it stays"
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_a_problem() {
+    let mut world = World::default();
+    world.put("a.yaml", service("a", 1).as_bytes());
+    world.take();
+    world.put("a.yaml", b"a: 1\n\xff\xfe");
+    assert_eq!(said(world.take()), ["!File a.yaml line 2"]);
+}
+
+#[test]
+fn json_is_read_as_json() {
+    let mut world = World::default();
+    let service = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}"#;
+    world.put("a.json", service.as_bytes());
+    assert_eq!(said(world.take()), ["+Service default/a"]);
+    world.put("a.json", b"{\n\"apiVersion\": ");
+    assert_eq!(said(world.take()), ["!File a.json document 1, line 2"]);
+    world.put("a.json", b"{}");
+    assert_eq!(said(world.take()), ["?File a.json document 1"]);
+}
+
+#[test]
+fn of_two_files_the_first_in_order_counts_until_it_lets_go() {
+    let mut world = World::default();
+    world.put("b.yaml", service("x", 2).as_bytes());
+    assert_eq!(said(world.take()), ["+Service default/x"]);
+    world.put("a.yaml", service("x", 1).as_bytes());
+    assert_eq!(
+        said(world.take()),
+        ["+Service default/x", "?Service default/x"]
+    );
+    world.put("b.yaml", service("x", 3).as_bytes());
+    assert_eq!(
+        said(world.take()),
+        ["?Service default/x"],
+        "the loser's word changes nothing"
+    );
+    world.remove("a.yaml");
+    assert_eq!(said(world.take()), ["+Service default/x"]);
+    world.remove("b.yaml");
+    assert_eq!(said(world.take()), ["-Service default/x"]);
+}
+
+#[test]
+fn a_moved_object_never_goes() {
+    let mut world = World::default();
+    world.put("b.yaml", service("x", 1).as_bytes());
+    world.take();
+    world.remove("b.yaml");
+    world.put("c.yaml", service("x", 1).as_bytes());
+    assert_eq!(said(world.take()), [] as [&str; 0]);
+}
+
+#[test]
+fn the_first_of_two_documents_counts() {
+    let text = format!("{}---\n{}", service("a", 1), service("a", 2));
+    check(
+        &[&text],
+        &["+Service default/a", "?File a.yaml document 2, line 6"],
+    );
+}
+
+#[test]
+fn an_unreadable_file_keeps_what_it_gave() {
+    let mut world = World::default();
+    world.put("a.yaml", service("a", 1).as_bytes());
+    world.take();
+    world.unreadable("a.yaml", "permission denied".to_owned());
+    assert_eq!(said(world.take()), ["!File a.yaml"]);
+    world.unreadable("a.yaml", "permission denied".to_owned());
+    assert_eq!(said(world.take()), ["nothing"]);
+    world.put("a.yaml", service("a", 1).as_bytes());
+    assert_eq!(said(world.take()), [] as [&str; 0], "the problem is over");
+}
+
+#[test]
+fn aliases_that_explode_are_refused() {
+    let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..12 {
+        let before = format!("*a{},", level - 1).repeat(9);
+        bomb += &format!("a{level}: &a{level} [{before}]\n");
+    }
+    let mut world = World::default();
+    world.put("a.yaml", bomb.as_bytes());
+    let problems = world.take().unwrap().problems;
+    assert!(
+        matches!(&problems[..], [one] if one.severity == Severity::Error),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn a_large_list_is_no_attack() {
+    let mut list = "apiVersion: v1\nkind: ServiceList\nitems:\n".to_owned();
+    for number in 0..20_000 {
+        list += &format!("- metadata: {{name: s{number}}}\n  spec: {{ports: [{{port: 80}}]}}\n");
+    }
+    let mut world = World::default();
+    world.put("a.yaml", list.as_bytes());
+    let update = world.take().unwrap();
+    assert_eq!(
+        (update.changes.len(), update.problems),
+        (20_000, Vec::new())
+    );
+}
+
+#[test]
+fn files_below_a_name() {
+    let mut world = World::default();
+    for path in ["a", "a/b.yaml", "a/c/d.yaml", "a-b.yaml", "ab.yaml"] {
+        world.put(path, b"");
+    }
+    let below: Vec<_> = world.below("a").iter().map(ToString::to_string).collect();
+    assert_eq!(below, ["a", "a/b.yaml", "a/c/d.yaml"]);
+}

@@ -1,0 +1,64 @@
+//! The binary's own metrics. Names and labels are API; those of the protocol are in `seaway-xds`.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use seaway_translator::{Problem, Reason};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    source: &'static str,
+}
+
+/// Clones share their values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    problems: Family<ReasonLabel, Gauge>,
+    source_errors: Family<SourceLabel, Counter>,
+}
+
+impl Metrics {
+    /// Registers `problems{reason}`, `source_errors_total{source}` and `build_info`.
+    pub(crate) fn register(registry: &mut Registry) -> Metrics {
+        let metrics = Metrics::default();
+        let help = "Problems that stand now, by reason";
+        registry.register("problems", help, metrics.problems.clone());
+        let help = "Times a source could not read its input";
+        registry.register("source_errors", help, metrics.source_errors.clone());
+        let version = [("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The running build", Info::new(version.to_vec()));
+        metrics.set_problems(&[]);
+        metrics
+    }
+
+    /// The counter of one source.
+    pub(crate) fn source_errors(&self, source: &'static str) -> Counter {
+        self.source_errors
+            .get_or_create(&SourceLabel { source })
+            .clone()
+    }
+
+    /// These problems stand now. Reasons without any are 0, so that a rule on the metric sees them end.
+    pub(crate) fn set_problems(&self, problems: &[Problem]) {
+        for reason in Reason::ALL {
+            let count = problems
+                .iter()
+                .filter(|problem| problem.reason == *reason)
+                .count();
+            let label = ReasonLabel {
+                reason: reason.as_str(),
+            };
+            self.problems
+                .get_or_create(&label)
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}

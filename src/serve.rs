@@ -1,0 +1,230 @@
+//! `seaway serve`: connects the parts, and ends the process in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use prometheus_client::registry::Registry;
+use seaway_translator::{Capture, Options};
+use seaway_xds::{AdsServer, Pace, ServerConfig, Types};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{ServeArgs, ServerArgs};
+use crate::exit::Failure;
+use crate::files::{self, Follow};
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::views::Door;
+use crate::writer::{Inbox, Writer};
+use crate::{admin, log};
+
+/// Connections the kernel keeps for us while a fleet reconnects.
+const BACKLOG: i32 = 4096;
+/// Updates, and proxies, that may wait for the writer.
+const QUEUE: usize = 1024;
+
+/// Serves until a signal says to end.
+pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    let folder = folder(args)?;
+    check_exposure(&args.server)?;
+    let options = args.shape.options(true);
+    if options.capture == Some(Capture::Redirect) {
+        return Err(Failure::unusable(
+            "--capture redirect is not available in this build; use bind",
+        ));
+    }
+    log::init().map_err(Failure::Unusable)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .context("starting the runtime")
+        .map_err(Failure::Broken)?;
+    let result = runtime.block_on(serve(&args.server, options, folder));
+    // What still runs after the drain is not waited for.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn folder(args: &ServeArgs) -> Result<PathBuf, Failure> {
+    match &args.source.files {
+        Some(folder) => files::check(folder).map_err(Failure::Unusable),
+        None => Err(Failure::unusable(
+            "watching a cluster (--kube) is not available in this build; use --files DIR",
+        )),
+    }
+}
+
+fn check_exposure(args: &ServerArgs) -> Result<(), Failure> {
+    if args.insecure || args.xds_listen.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let address = args.xds_listen;
+    let line = format!(
+        "--xds-listen {address} would serve proxies in plain text beyond this host; add --insecure to allow it"
+    );
+    Err(Failure::unusable(line))
+}
+
+/// The parts that run until the process ends.
+struct Parts {
+    source: tokio::task::JoinHandle<()>,
+    writer: tokio::task::JoinHandle<()>,
+    admin: tokio::task::JoinHandle<io::Result<()>>,
+    xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
+    /// Ends the source's thread.
+    _stop: files::Stop,
+}
+
+async fn serve(args: &ServerArgs, options: Options, folder: PathBuf) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(Failure::Broken)?;
+    let health = Health::default();
+    let shutdown = CancellationToken::new();
+    let mut parts = start(args, options, folder, &health, &shutdown)?;
+    let ended = tokio::select! {
+        name = signals.next() => Ok(name),
+        ended = &mut parts.source => Err(early("the files source", ended.map(|()| None))),
+        ended = &mut parts.writer => Err(early("the writer", ended.map(|()| None))),
+        ended = &mut parts.admin => Err(early("the admin server", ended.map(|result| result.err().map(Into::into)))),
+        ended = &mut parts.xds => Err(early("the xDS server", ended.map(|result| result.err().map(Into::into)))),
+    };
+    let name = ended?;
+    tracing::info!(
+        signal = name,
+        drain_ms = args.drain.as_millis(),
+        "ending: connections are asked to go"
+    );
+    health.set_draining();
+    shutdown.cancel();
+    tokio::select! {
+        _ = &mut parts.xds => tracing::info!("all connections have ended"),
+        () = tokio::time::sleep(args.drain) => tracing::warn!("the drain is over; connections are cut"),
+        _ = signals.next() => return Err(Failure::Aborted),
+    }
+    Ok(())
+}
+
+fn start(
+    args: &ServerArgs,
+    options: Options,
+    folder: PathBuf,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<Parts, Failure> {
+    let xds_listener = listen("--xds-listen", args.xds_listen)?;
+    let admin_listener = listen("--admin-listen", args.admin_listen)?;
+    log_start(&folder, &xds_listener, &admin_listener);
+
+    let mut registry = Registry::with_prefix("seaway");
+    let metrics = Metrics::register(&mut registry);
+    let xds_metrics = seaway_xds::Metrics::register(&mut registry);
+
+    let (update_sender, updates) = mpsc::channel(QUEUE);
+    let (lease_sender, leases) = mpsc::channel(QUEUE);
+    let (releases, release_receiver) = mpsc::unbounded_channel();
+    let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
+
+    let (follow, stop) = Follow::new(folder, update_sender, metrics.source_errors("files"));
+    let writer = Writer::new(
+        options,
+        publisher,
+        Pace::new(args.coalesce),
+        health.clone(),
+        metrics,
+    );
+    let door = Door {
+        health: health.clone(),
+        leases: lease_sender,
+        releases,
+    };
+    let config = ServerConfig {
+        identifier: identifier(),
+    };
+    let ads = AdsServer::new(snapshots, door, config, xds_metrics);
+    Ok(Parts {
+        source: tokio::task::spawn_blocking(|| follow.run()),
+        writer: tokio::spawn(writer.run(Inbox {
+            updates,
+            leases,
+            releases: release_receiver,
+        })),
+        admin: tokio::spawn(admin::serve(admin_listener, health.clone(), registry)),
+        xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
+        _stop: stop,
+    })
+}
+
+fn log_start(folder: &std::path::Path, xds: &TcpListener, admin: &TcpListener) {
+    let shown = |listener: &TcpListener| {
+        listener
+            .local_addr()
+            .map_or_else(|_| String::new(), |at| at.to_string())
+    };
+    let (version, files) = (env!("CARGO_PKG_VERSION"), folder.display());
+    tracing::info!(version, %files, xds = shown(xds), admin = shown(admin), "listening");
+}
+
+/// A listener with a long queue, or one line that names the flag.
+fn listen(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    open()
+        .with_context(|| format!("{flag} {address}"))
+        .map_err(Failure::Unusable)
+}
+
+/// How this replica calls itself in every response.
+fn identifier() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("seaway/{} {}", env!("CARGO_PKG_VERSION"), host.trim())
+        .trim_end()
+        .to_owned()
+}
+
+/// A part ended although nobody asked it to.
+fn early(part: &str, ended: Result<Option<anyhow::Error>, JoinError>) -> Failure {
+    Failure::Broken(match ended {
+        Ok(None) => anyhow!("{part} ended"),
+        Ok(Some(error)) => error.context(format!("{part} ended")),
+        Err(error) => anyhow!("{part} ended: {error}"),
+    })
+}
+
+/// The signals that ask the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What every source of Kubernetes objects says to the writer: the start of the way of a change.
+
+use seaway_translator::{Change, Problem};
+
+/// A step from one state of the world to the next. The writer applies a whole one before anything is published.
+#[derive(Debug, Default)]
+pub(crate) struct Update {
+    /// What became different, each object at most once.
+    pub(crate) changes: Vec<Change>,
+    /// Everything that is wrong with the source's input now: a complete list, replacing the one before.
+    pub(crate) problems: Vec<Problem>,
+    /// The source has told the whole world at least once (invariant 1).
+    pub(crate) synced: bool,
+}

@@ -1,0 +1,107 @@
+//! A translation as one Envoy configuration that needs no control plane: what would come over a stream is put where it is
+//! used.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::output::Printed;
+
+/// The bootstrap. Problems are not part of it.
+pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
+    let endpoints = by_name(printed.endpoints, "cluster_name");
+    let routes = by_name(printed.routes, "name");
+    let mut clusters = printed.clusters;
+    for cluster in clusters.iter_mut().filter_map(Value::as_object_mut) {
+        inline_endpoints(cluster, &endpoints);
+    }
+    let mut listeners = printed.listeners;
+    listeners
+        .iter_mut()
+        .for_each(|listener| inline_routes(listener, &routes));
+    let bootstrap = json!({
+        "node": { "id": "seaway-static", "cluster": "seaway-static" },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
+    });
+    Ok(seaway_proto::json::to_yaml(&bootstrap)?)
+}
+
+fn by_name(resources: Vec<Value>, key: &str) -> BTreeMap<String, Value> {
+    let named = resources
+        .into_iter()
+        .filter_map(|value| Some((value[key].as_str()?.to_owned(), value)));
+    named.collect()
+}
+
+/// A cluster that would ask for its endpoints gets them. One without any is empty, as it would be for a proxy.
+fn inline_endpoints(cluster: &mut Map<String, Value>, endpoints: &BTreeMap<String, Value>) {
+    if cluster.get("type") != Some(&Value::from("EDS")) {
+        return;
+    }
+    let eds = cluster.remove("eds_cluster_config").unwrap_or_default();
+    let name = eds["service_name"].as_str().filter(|name| !name.is_empty());
+    let name = name
+        .or(cluster["name"].as_str())
+        .unwrap_or_default()
+        .to_owned();
+    let none = || json!({ "cluster_name": name });
+    let assignment = endpoints.get(&name).cloned().unwrap_or_else(none);
+    cluster.insert("type".to_owned(), "STATIC".into());
+    cluster.insert("load_assignment".to_owned(), assignment);
+}
+
+/// Wherever a route configuration would be asked for by name, it is put in place.
+fn inline_routes(value: &mut Value, routes: &BTreeMap<String, Value>) {
+    match value {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| inline_routes(item, routes)),
+        Value::Object(fields) => {
+            if let Some(name) = fields
+                .get("rds")
+                .and_then(|rds| rds["route_config_name"].as_str())
+            {
+                let none = || json!({ "name": name });
+                let route = routes.get(name).cloned().unwrap_or_else(none);
+                fields.remove("rds");
+                fields.insert("route_config".to_owned(), route);
+            }
+            fields
+                .values_mut()
+                .for_each(|field| inline_routes(field, routes));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_and_routes_come_to_where_they_are_used() {
+        let printed = Printed {
+            listeners: vec![
+                json!({ "name": "l", "filter": { "rds": { "route_config_name": "r" } } }),
+            ],
+            routes: vec![json!({ "name": "r", "virtual_hosts": [] })],
+            clusters: vec![
+                json!({ "name": "a", "type": "EDS", "eds_cluster_config": { "eds_config": {} } }),
+                json!({ "name": "b", "type": "EDS", "eds_cluster_config": { "service_name": "x" } }),
+                json!({ "name": "c", "type": "STRICT_DNS" }),
+            ],
+            endpoints: vec![json!({ "cluster_name": "a", "endpoints": [] })],
+            problems: Vec::new(),
+        };
+        let found = seaway_proto::json::from_yaml(&bootstrap(printed).unwrap()).unwrap();
+        let expected = json!({
+            "listeners": [{ "name": "l", "filter": { "route_config": { "name": "r", "virtual_hosts": [] } } }],
+            "clusters": [
+                { "name": "a", "type": "STATIC", "load_assignment": { "cluster_name": "a", "endpoints": [] } },
+                { "name": "b", "type": "STATIC", "load_assignment": { "cluster_name": "x" } },
+                { "name": "c", "type": "STRICT_DNS" },
+            ],
+        });
+        assert_eq!(found["static_resources"], expected);
+    }
+}

@@ -1,0 +1,58 @@
+//! `seaway translate`: what a proxy would be sent, printed by the code that would send it.
+
+mod inline;
+mod output;
+
+use std::process::ExitCode;
+
+use seaway_translator::{Capture, Role, Severity, translate_once};
+
+use crate::args::{Output, TranslateArgs, TranslateRole};
+use crate::exit::{self, Failure};
+use crate::files;
+use output::Printed;
+
+/// Prints the translation; the exit code says whether all that was asked for is served.
+pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
+    let role = role(args)?;
+    let folder = files::check(&args.files).map_err(Failure::Unusable)?;
+    let reading = files::read_once(&folder).map_err(Failure::Unusable)?;
+    if reading.readable == 0 {
+        let folder = args.files.display();
+        return Err(Failure::unusable(format!(
+            "--files {folder}: no readable *.yaml, *.yml or *.json file below"
+        )));
+    }
+    let options = args.shape.options(true);
+    if options.capture == Some(Capture::Redirect) {
+        return Err(Failure::unusable(
+            "--capture redirect is not available in this build; use bind",
+        ));
+    }
+    let mut translated = translate_once(options, reading.objects, &args.place.view(role));
+    translated.problems.extend(reading.problems);
+    translated.problems.sort();
+    let failed = translated
+        .problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error);
+    let printed = Printed::new(&translated).map_err(Failure::Broken)?;
+    let text = match args.output {
+        Output::Json => printed.json(),
+        Output::Yaml => printed.yaml(),
+        Output::Static => inline::bootstrap(printed),
+    };
+    exit::print(&text.map_err(Failure::Broken)?)?;
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+fn role(args: &TranslateArgs) -> Result<Role, Failure> {
+    match args.role {
+        TranslateRole::Node => Ok(Role::Node),
+        TranslateRole::Mesh => Ok(Role::Mesh),
+        TranslateRole::Ingress => Ok(Role::Ingress),
+        TranslateRole::Grpc => Err(Failure::unusable(
+            "--role grpc is not available in this build; use node, mesh or ingress",
+        )),
+    }
+}

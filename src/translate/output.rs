@@ -1,0 +1,51 @@
+//! The printed forms: each resource as Envoy itself would print it, sorted by name.
+
+use anyhow::Context;
+use seaway_proto::{Resource, TypeUrl, json};
+use seaway_translator::{Problem, Snapshot};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Everything there is to print, in the order it is printed.
+#[derive(Debug, Serialize)]
+pub(super) struct Printed {
+    pub(super) listeners: Vec<Value>,
+    pub(super) routes: Vec<Value>,
+    pub(super) clusters: Vec<Value>,
+    pub(super) endpoints: Vec<Value>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Printed {
+    /// Opens every resource.
+    pub(super) fn new(translated: &Snapshot) -> anyhow::Result<Printed> {
+        let of = |type_url: TypeUrl| -> anyhow::Result<Vec<Value>> {
+            let all = translated.resources.values();
+            all.filter(|resource| resource.type_url == type_url)
+                .map(open)
+                .collect()
+        };
+        Ok(Printed {
+            listeners: of(TypeUrl::LISTENER)?,
+            routes: of(TypeUrl::ROUTE)?,
+            clusters: of(TypeUrl::CLUSTER)?,
+            endpoints: of(TypeUrl::ENDPOINT)?,
+            problems: translated.problems.clone(),
+        })
+    }
+
+    pub(super) fn json(&self) -> anyhow::Result<String> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    pub(super) fn yaml(&self) -> anyhow::Result<String> {
+        Ok(serde_saphyr::to_string(self)?)
+    }
+}
+
+fn open(resource: &Resource) -> anyhow::Result<Value> {
+    json::to_value(resource.type_url.as_str(), &resource.value)
+        .with_context(|| format!("printing {}", resource.name))
+}
