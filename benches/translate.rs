@@ -1,0 +1,270 @@
+//! What a change costs in a large world, and what holding that world costs: 10,000 Services with 10 endpoints each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use criterion::{BatchSize, Criterion};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use seaway_translator::{Change, Layer, Options, Replace, Role, Translator, View, read};
+use seaway_xds::{Commit, LayerId, Publisher, Types, channel};
+use serde_json::{Value, json};
+
+const SERVICES: u32 = 10_000;
+const ENDPOINTS: u32 = 10;
+
+fn main() -> Result<()> {
+    let mut criterion = Criterion::default().configure_from_args();
+    translation(&mut criterion)?;
+    criterion.final_summary();
+    // `cargo test --benches` runs each benchmark once; a full server is not worth that.
+    if std::env::args().any(|argument| argument == "--bench") {
+        memory()?;
+    }
+    Ok(())
+}
+
+/// Times translation and publishing.
+fn translation(criterion: &mut Criterion) -> Result<()> {
+    let world = World::build()?;
+    let mut group = criterion.benchmark_group("10,000 Services x 10 endpoints");
+    group.sample_size(10);
+    group.bench_function("cold: read, join and translate all", |bench| {
+        bench.iter_with_large_drop(|| world.translate());
+    });
+
+    let (mut translator, first) = world.translate()?;
+    let mut layers = Layers::default();
+    let (mut publisher, _snapshots) = channel(Types::envoy());
+    publisher.commit(layers.commit(first));
+    let slices = [slice(5_000, 1)?, slice(5_000, 0)?];
+    group.sample_size(100);
+    let mut turn = 0;
+    group.bench_function("one slice changed: read, join and translate it", |bench| {
+        bench.iter(|| {
+            turn += 1;
+            let object = read::endpoint_slice(&slices[turn % 2]);
+            object
+                .map(|object| translator.apply(Change::Apply(object)))
+                .map_err(drop)?;
+            Ok::<_, ()>(translator.flush())
+        });
+    });
+    let mut variants = Vec::new();
+    for slice in &slices {
+        let object =
+            read::endpoint_slice(slice).map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
+        translator.apply(Change::Apply(object));
+        variants.push(translator.flush());
+    }
+    group.bench_function("that change committed to the publisher", |bench| {
+        let input = || {
+            turn += 1;
+            layers.commit(variants[turn % 2].clone())
+        };
+        bench.iter_batched(
+            input,
+            |commit| commit_once(&mut publisher, commit),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+    Ok(())
+}
+
+fn commit_once(publisher: &mut Publisher, commit: Commit) -> u64 {
+    publisher.commit(commit).seq
+}
+
+/// The objects as an API server or a folder would give them.
+struct World {
+    services: Vec<Service>,
+    slices: Vec<EndpointSlice>,
+}
+
+impl World {
+    fn build() -> Result<Self> {
+        let services =
+            (0..SERVICES).map(|number| Ok(serde_json::from_value(service_json(number))?));
+        let slices = (0..SERVICES).map(|number| slice(number, 0));
+        Ok(Self {
+            services: services.collect::<Result<_>>()?,
+            slices: slices.collect::<Result<_>>()?,
+        })
+    }
+
+    /// A translator that has seen everything, for a node and a mesh proxy, and what it makes of it.
+    fn translate(&self) -> Result<(Translator, Vec<Replace>)> {
+        let mut translator = Translator::new(Options::default());
+        let node = View {
+            node: Some("n1".into()),
+            zone: Some("a".into()),
+            ..View::of(Role::Node)
+        };
+        translator.activate(&node);
+        translator.activate(&View::of(Role::Mesh));
+        let services = self.services.iter().map(read::service);
+        for object in services.chain(self.slices.iter().map(read::endpoint_slice)) {
+            translator.apply(Change::Apply(
+                object.map_err(|problem| anyhow::anyhow!("{problem:?}"))?,
+            ));
+        }
+        let replaced = translator.flush();
+        Ok((translator, replaced))
+    }
+}
+
+/// Layers as numbers, as the writer of `seaway serve` keeps them.
+#[derive(Default)]
+struct Layers(BTreeMap<Layer, LayerId>);
+
+impl Layers {
+    fn commit(&mut self, replaced: Vec<Replace>) -> Commit {
+        let replace = replaced.into_iter().map(|replace| seaway_xds::Replace {
+            origin: replace.origin,
+            resources: replace
+                .resources
+                .into_iter()
+                .map(|(layer, resource)| (self.id(layer), resource))
+                .collect(),
+        });
+        Commit {
+            replace: replace.collect(),
+            placements: Vec::new(),
+        }
+    }
+
+    fn id(&mut self, layer: Layer) -> LayerId {
+        let next = LayerId(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+        *self.0.entry(layer).or_insert(next)
+    }
+}
+
+fn service_json(number: u32) -> Value {
+    let ip = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 96, 0, 0)) + 10 + number).to_string();
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": format!("service-{number}"), "namespace": format!("team-{}", number % 100)},
+        "spec": {
+            "clusterIP": ip, "clusterIPs": [ip], "selector": {"app": format!("service-{number}")},
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}],
+        },
+    })
+}
+
+/// The slice of a Service; `variant` moves its first endpoint to another address.
+fn slice_json(number: u32, variant: u32) -> Value {
+    let pods = u32::from(Ipv4Addr::new(10, 128, 0, 0));
+    let endpoints = (0..ENDPOINTS).map(|index| {
+        let moved = if index == 0 {
+            variant * SERVICES * ENDPOINTS
+        } else {
+            0
+        };
+        let node = (number + index) % 500;
+        let zone = ["a", "b", "c"][node as usize % 3];
+        json!({
+            "addresses": [Ipv4Addr::from(pods + number * ENDPOINTS + index + moved).to_string()],
+            "conditions": {"ready": true, "serving": true, "terminating": false},
+            "nodeName": format!("n{node}"), "zone": zone,
+        })
+    });
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "name": format!("service-{number}-x1"), "namespace": format!("team-{}", number % 100),
+            "labels": {"kubernetes.io/service-name": format!("service-{number}")},
+        },
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": endpoints.collect::<Vec<_>>(),
+    })
+}
+
+fn slice(number: u32, variant: u32) -> Result<EndpointSlice> {
+    Ok(serde_json::from_value(slice_json(number, variant))?)
+}
+
+/// A running server, killed when dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `seaway serve` on the same world as files and prints how long it takes to be ready and what it then holds.
+#[expect(clippy::print_stdout, reason = "the figure is the point")]
+fn memory() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for file in 0..100 {
+        let numbers = (0..SERVICES).filter(|number| number % 100 == file);
+        let documents = numbers.flat_map(|number| [service_json(number), slice_json(number, 0)]);
+        let text: Vec<String> = documents.map(|document| document.to_string()).collect();
+        fs::write(
+            folder.path().join(format!("team-{file}.yaml")),
+            text.join("\n---\n"),
+        )?;
+    }
+    let (xds, admin) = (free_port()?, free_port()?);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seaway"));
+    command.arg("serve").arg("--files").arg(folder.path());
+    command.args([
+        "--xds-listen",
+        &format!("127.0.0.1:{xds}"),
+        "--admin-listen",
+        &format!("127.0.0.1:{admin}"),
+    ]);
+    let started = Instant::now();
+    let mut server = Server(
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?,
+    );
+    wait_ready(&mut server, admin)?;
+    let ready = started.elapsed();
+    let status = fs::read_to_string(format!("/proc/{}/status", server.0.id()))?;
+    println!(
+        "\nseaway serve with {SERVICES} Services x {ENDPOINTS} endpoints from files: ready after {ready:.1?}"
+    );
+    for line in status
+        .lines()
+        .filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"))
+    {
+        println!("  {line}");
+    }
+    Ok(())
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits until the server's `/readyz` answers 200.
+fn wait_ready(server: &mut Server, admin: u16) -> Result<()> {
+    use std::io::{Read, Write};
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        if let Some(status) = server.0.try_wait()? {
+            bail!("seaway ended with {status}");
+        }
+        let mut answer = String::new();
+        if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", admin)) {
+            stream
+                .write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+            stream.read_to_string(&mut answer)?;
+        }
+        if answer.starts_with("HTTP/1.1 200") {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None.context("seaway was not ready within a minute")
+}
