@@ -88,6 +88,20 @@ impl SliceManifest {
         }))
     }
 
+    /// Gives the slice another name.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.0["metadata"]["name"] = name.into();
+        self
+    }
+
+    /// Makes it a slice of another address type.
+    #[must_use]
+    pub fn address_type(mut self, address_type: &str) -> Self {
+        self.0["addressType"] = address_type.into();
+        self
+    }
+
     /// Adds a TCP port with a name (`""` for none).
     #[must_use]
     pub fn port(mut self, name: &str, number: u16) -> Self {

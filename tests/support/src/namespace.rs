@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -18,10 +18,14 @@ static WORLDS: AtomicU32 = AtomicU32::new(0);
 
 /// The address of the fabric, where Seaway and DNS listen.
 pub(crate) const FABRIC: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
+/// The fabric's IPv6 address.
+const FABRIC_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x18, 0, 0, 0, 0, 0, 1);
 /// Pod addresses: all of them live in the fabric.
 const PODS: &str = "10.244.0.0/16";
 /// Service addresses: local in every node's namespace, so that a socket bound with freebind answers.
 const SERVICES: &str = "10.96.0.0/16";
+/// Service addresses of IPv6.
+const SERVICES_V6: &str = "fd00:10:96::/112";
 
 /// A command and where to send the child it became.
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
@@ -198,13 +202,38 @@ impl Network {
             "link set eth0 up\naddr add {address}/32 dev eth0\nroute add {FABRIC}/32 dev eth0\n\
              route add default via {FABRIC}\nroute add local {SERVICES} dev lo\n"
         ))?;
+        if has_ipv6() {
+            self.node_ipv6(&node, &link, number)?;
+        }
         Ok(node)
     }
+
+    /// Gives a node IPv6. Neighbour discovery answers only for addresses of the link itself, so each link has the fabric's.
+    fn node_ipv6(&self, node: &Namespace, link: &str, number: u8) -> Result<()> {
+        let address = node_address_v6(number);
+        self.fabric.configure(&format!(
+            "addr add {FABRIC_V6}/128 dev {link} nodad\nroute add {address}/128 dev {link}\n"
+        ))?;
+        node.configure(&format!(
+            "addr add {address}/128 dev eth0 nodad\nroute add {FABRIC_V6}/128 dev eth0\n\
+             route add default via {FABRIC_V6}\nroute add local {SERVICES_V6} dev lo\n"
+        ))
+    }
+}
+
+/// Whether this machine has IPv6 at all.
+pub(crate) fn has_ipv6() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
 }
 
 /// The address of the node with this number.
 pub(crate) fn node_address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(172, 18, 0, 10_u8.saturating_add(number))
+}
+
+/// The IPv6 address of the node with this number.
+fn node_address_v6(number: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0x18, 0, 0, 0, 0, 0, 0x10 + u16::from(number))
 }
 
 /// Runs `ip` and turns a failure into its own words.

@@ -2,14 +2,14 @@
 
 use std::env;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::namespace::node_address;
+use crate::namespace::{has_ipv6, node_address};
 use crate::{Backend, Dns, Envoy, EnvoyOptions, Folder, Namespace, Network, Seaway};
 
 /// The port that backends listen on unless told otherwise.
@@ -165,12 +165,24 @@ impl World {
 
     /// Starts a backend on a pod address, port 8080.
     pub fn backend(&self, name: &str, address: &str) -> Result<Backend> {
-        self.backend_at(name, &format!("{address}:{BACKEND_PORT}"))
+        let address: IpAddr = address.parse()?;
+        self.backend_at(name, &SocketAddr::new(address, BACKEND_PORT).to_string())
     }
 
     /// Starts a backend on a pod address and port.
     pub fn backend_at(&self, name: &str, address: &str) -> Result<Backend> {
-        Backend::start(self.fabric(), name, address.parse()?)
+        let address: SocketAddr = address.parse()?;
+        if let IpAddr::V6(ip) = address.ip() {
+            // IPv6 binds only what is assigned, whatever is routed here.
+            self.fabric()
+                .configure(&format!("addr replace {ip}/128 dev lo nodad\n"))?;
+        }
+        Backend::start(self.fabric(), name, address)
+    }
+
+    /// Whether this machine has IPv6; tests of it ask first.
+    pub fn has_ipv6() -> bool {
+        has_ipv6()
     }
 
     /// Starts a name server where Envoys with [`World::resolver`] ask.

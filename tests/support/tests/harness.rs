@@ -94,3 +94,18 @@ fn names_are_answered_and_changed() -> Result<()> {
         envoy.await_backend("10.96.0.10:80", backend.name())
     })
 }
+
+#[test]
+fn both_families_reach_backends_from_a_node() -> Result<()> {
+    World::run(|world| {
+        let node = world.new_node("n1")?;
+        let mut pods = vec!["10.244.1.10"];
+        pods.extend(World::has_ipv6().then_some("fd00:10:244::10"));
+        for pod in pods {
+            let backend = world.backend(pod, pod)?;
+            let outcome = Client::new(backend.address()).get(&node)?;
+            ensure!(outcome.backend() == Some(pod), "{outcome}");
+        }
+        Ok(())
+    })
+}
