@@ -8,14 +8,27 @@
 //! 3. [`Translator::flush`] translates those Services whole, each into one [`Replace`], spread over [`Layer`]s.
 //! 4. A proxy sees the layers that [`Translator::place`] lists for its [`View`].
 
+mod active;
+mod alias;
+mod book;
 mod change;
-mod names;
+mod choose;
+mod endpoints;
+mod envoy;
+mod external;
+mod frontends;
+mod index;
+mod layers;
+mod mesh;
+mod node_ports;
 mod options;
 mod problem;
+mod service;
 mod translator;
 mod view;
 
 pub mod model;
+pub mod names;
 pub mod read;
 
 pub use change::{Change, Object, ObjectId, ObjectKind};

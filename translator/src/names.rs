@@ -1,20 +1,270 @@
-//! Names: which ones Kubernetes allows, and the resource names made of them (public API, see the table in DESIGN).
+//! Names: which ones Kubernetes allows, and the resource names made of them.
+//!
+//! Resource names are public API: stable, documented, reversible (every type here has both `Display` and `FromStr`). They never
+//! contain the view.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::model::{Family, Protocol, ServiceKey};
 
 /// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at either end. It may begin with a
 /// digit (Service rule 14).
 pub(crate) fn is_label(text: &str) -> bool {
-    let dash = |byte: Option<&u8>| byte == Some(&b'-');
     let bytes = text.as_bytes();
-    !bytes.is_empty()
-        && bytes.len() <= 63
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
-        && !dash(bytes.first())
-        && !dash(bytes.last())
+    let allowed = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
+    (1..=63).contains(&bytes.len())
+        && bytes.iter().all(allowed)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// Whether this is an RFC 1123 subdomain: labels joined by dots, at most 253 bytes.
 pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// A resource name that follows none of the patterns.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not such a resource name")]
+pub struct NameError(String);
+
+/// A Service port, `<key>` of the resource names: `default/web/80`, `default/dns/53/udp`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortKey {
+    /// The Service.
+    pub service: ServiceKey,
+    /// The port's number.
+    pub number: NonZeroU16,
+    /// Its protocol.
+    pub protocol: Protocol,
+}
+
+impl fmt::Display for PortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.number)?;
+        match self.protocol {
+            Protocol::Tcp => Ok(()),
+            Protocol::Udp => f.write_str("/udp"),
+            Protocol::Sctp => f.write_str("/sctp"),
+        }
+    }
+}
+
+impl FromStr for PortKey {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let parse = || {
+            let mut parts = text.split('/');
+            let label = |part: Option<&str>| part.filter(|p| is_label(p)).map(Arc::<str>::from);
+            let service = ServiceKey {
+                namespace: label(parts.next())?,
+                name: label(parts.next())?,
+            };
+            let number = parts.next()?.parse().ok()?;
+            let protocol = match parts.next() {
+                None => Protocol::Tcp,
+                Some("udp") => Protocol::Udp,
+                Some("sctp") => Protocol::Sctp,
+                Some(_) => return None,
+            };
+            parts.next().is_none().then_some(PortKey {
+                service,
+                number,
+                protocol,
+            })
+        };
+        parse().ok_or_else(|| NameError(text.to_owned()))
+    }
+}
+
+/// The name of a cluster and of its assignment: `<key>`, then `~local` for the set of a Local policy, then `~v6` for IPv6 endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterName {
+    /// The Service port.
+    pub port: PortKey,
+    /// Whether it is the set of a Local policy.
+    pub local: bool,
+    /// The family of its endpoints.
+    pub family: Family,
+}
+
+impl ClusterName {
+    /// The same as a unique name that metric systems accept: `default_web_80_local_v6`. Kubernetes names have no underscore, so
+    /// none can be mistaken for another.
+    pub(crate) fn stat_name(&self) -> String {
+        let PortKey {
+            service,
+            number,
+            protocol,
+        } = &self.port;
+        let protocol = match protocol {
+            Protocol::Tcp => "",
+            Protocol::Udp => "_udp",
+            Protocol::Sctp => "_sctp",
+        };
+        let local = if self.local { "_local" } else { "" };
+        let family = if self.family == Family::V6 { "_v6" } else { "" };
+        format!(
+            "{}_{}_{number}{protocol}{local}{family}",
+            service.namespace, service.name
+        )
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = if self.local { "~local" } else { "" };
+        let family = if self.family == Family::V6 { "~v6" } else { "" };
+        write!(f, "{}{local}{family}", self.port)
+    }
+}
+
+impl FromStr for ClusterName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (rest, family) = match text.strip_suffix("~v6") {
+            Some(rest) => (rest, Family::V6),
+            None => (text, Family::V4),
+        };
+        let (rest, local) = match rest.strip_suffix("~local") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
+        Ok(ClusterName {
+            port: rest.parse()?,
+            local,
+            family,
+        })
+    }
+}
+
+/// The kinds of Service addresses, in the order in which they win over each other (Service rule 18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FrontendKind {
+    /// A cluster IP.
+    ClusterIp,
+    /// An address from the load balancer's status.
+    LoadBalancer,
+    /// An external IP.
+    ExternalIp,
+    /// A node port.
+    NodePort,
+}
+
+impl FrontendKind {
+    const ALL: [FrontendKind; 4] = [
+        FrontendKind::ClusterIp,
+        FrontendKind::LoadBalancer,
+        FrontendKind::ExternalIp,
+        FrontendKind::NodePort,
+    ];
+
+    /// The kind as it is written in a listener's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FrontendKind::ClusterIp => "clusterip",
+            FrontendKind::LoadBalancer => "lb",
+            FrontendKind::ExternalIp => "externalip",
+            FrontendKind::NodePort => "nodeport",
+        }
+    }
+}
+
+/// The name of a frontend's listener: `<key>@<kind>:<ip>:<port>`, IPv6 in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FrontendName {
+    /// The Service port.
+    pub port: PortKey,
+    /// What kind of address it is.
+    pub kind: FrontendKind,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for FrontendName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}:{}", self.port, self.kind.as_str(), self.address)
+    }
+}
+
+impl FromStr for FrontendName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let parse = || {
+            let (port, rest) = text.split_once('@')?;
+            let (kind, address) = rest.split_once(':')?;
+            Some(FrontendName {
+                port: port.parse().ok()?,
+                kind: FrontendKind::ALL.into_iter().find(|k| k.as_str() == kind)?,
+                address: address.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| NameError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn round_trip<T: FromStr + fmt::Display>(text: &str) {
+        let parsed = text.parse::<T>().ok().map(|name| name.to_string());
+        assert_eq!(parsed.as_deref(), Some(text));
+    }
+
+    #[test]
+    fn names_are_reversible() {
+        round_trip::<PortKey>("default/web/80");
+        round_trip::<PortKey>("d/1api/53/udp");
+        round_trip::<ClusterName>("default/web/80");
+        round_trip::<ClusterName>("default/web/80~local");
+        round_trip::<ClusterName>("default/web/80~v6");
+        round_trip::<ClusterName>("default/web/80~local~v6");
+        round_trip::<FrontendName>("default/web/80@nodeport:0.0.0.0:30080");
+        round_trip::<FrontendName>("default/web/80@clusterip:[fd00::1]:80");
+    }
+
+    #[test]
+    fn labels_may_begin_with_a_digit_and_nothing_else_passes() {
+        for good in ["a", "1api", "a-b", &"x".repeat(63)] {
+            assert!(is_label(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ä", &"x".repeat(64)] {
+            assert!(!is_label(bad), "{bad}");
+        }
+        assert!(is_subdomain("ip-10-0-0-1.ec2.internal"));
+        assert!(!is_subdomain("a..b") && !is_subdomain("a.") && !is_subdomain(""));
+    }
+
+    #[test]
+    fn stat_names_tell_the_sets_apart() {
+        let stat = |name: &str| name.parse::<ClusterName>().unwrap().stat_name();
+        assert_eq!(stat("default/web/80~local~v6"), "default_web_80_local_v6");
+        assert_eq!(stat("d/dns/53/udp"), "d_dns_53_udp");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_to_itself_or_not_at_all(text in "[a-z0-9/~@:.\\[\\]-]{0,40}") {
+            if let Ok(name) = text.parse::<PortKey>() {
+                // A number may be written with leading zeros or a plus sign; its name is the canonical one.
+                prop_assert_eq!(name.to_string().parse::<PortKey>().unwrap(), name);
+            }
+            if let Ok(name) = text.parse::<ClusterName>() {
+                prop_assert_eq!(name.to_string().parse::<ClusterName>().unwrap(), name);
+            }
+        }
+    }
 }

@@ -5,7 +5,16 @@ use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl};
 
-use crate::{Change, Layer, Object, Options, Problem, Reason, View};
+use crate::active::{self, Active};
+use crate::book::Book;
+use crate::index::{Dirty, Index};
+use crate::mesh::Mesh;
+use crate::model::{EndpointSlice, Node, Service, ServiceKey};
+use crate::service::{self, Translated, World};
+use crate::{
+    Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
+    node_ports,
+};
 
 /// The complete set of resources that one origin has now. Whatever it had before and has no longer is gone; an empty set takes
 /// everything away.
@@ -21,49 +30,218 @@ pub struct Replace {
 #[derive(Debug)]
 pub struct Translator {
     options: Options,
+    index: Index,
+    active: Active,
+    mesh: Mesh,
+    book: Book,
+    dirty: Dirty,
 }
 
 impl Translator {
     /// A translator that has seen nothing.
-    pub fn new(options: Options) -> Translator {
-        Translator { options }
+    pub fn new(mut options: Options) -> Translator {
+        options.cluster_domain = options
+            .cluster_domain
+            .trim_matches('.')
+            .to_ascii_lowercase();
+        Translator {
+            options,
+            index: Index::default(),
+            active: Active::default(),
+            mesh: Mesh::new(),
+            book: Book::default(),
+            dirty: Dirty::new(),
+        }
     }
 
     /// Updates the index and marks what the change dirtied; nothing is translated yet.
     pub fn apply(&mut self, change: Change) {
-        let _ = change;
+        match change {
+            Change::Apply(Object::Service(service)) => {
+                let key = service.key.clone();
+                self.set_service(&key, Some(service));
+            }
+            Change::Apply(Object::EndpointSlice(slice)) => {
+                let key = (slice.namespace.clone(), slice.name.clone());
+                self.set_slice(key, Some(slice));
+            }
+            Change::Apply(Object::Node(node)) => {
+                let name = node.name.clone();
+                self.set_node(&name, Some(node));
+            }
+            Change::Delete(id) => match id.kind {
+                ObjectKind::Service => {
+                    let key = ServiceKey {
+                        namespace: id.namespace,
+                        name: id.name,
+                    };
+                    self.set_service(&key, None);
+                }
+                ObjectKind::EndpointSlice => self.set_slice((id.namespace, id.name), None),
+                ObjectKind::Node => self.set_node(&id.name, None),
+            },
+        }
     }
 
-    /// A proxy with this view connected: marks dirty exactly the Services whose resources differ for its node and zone.
+    /// A proxy with this view connected: marks dirty exactly the Services whose resources differ for its node and zone. Views count
+    /// once, however many proxies have them.
     pub fn activate(&mut self, view: &View) {
-        let _ = view;
+        let zone = self.zone(view);
+        let layers = self.active.put(view, zone);
+        self.mark(&layers);
     }
 
-    /// No proxy with this view is left.
+    /// No proxy with this view is left: what only its layers held goes with the next flush.
     pub fn deactivate(&mut self, view: &View) {
-        let _ = view;
+        let layers = self.active.remove(view);
+        self.mark(&layers);
     }
 
     /// The layers that a proxy with this view looks through, most specific first. May change when a Node does (Service rules
     /// 69, 150).
     pub fn place(&self, view: &View) -> Vec<Layer> {
-        vec![Layer::Role(view.role), Layer::All]
+        let zone = self.zone(view);
+        let mut layers = active::own_layers(view, zone.as_ref());
+        layers.extend([Layer::Role(view.role), Layer::All]);
+        layers
     }
 
     /// Translates what is dirty, in a deterministic order.
     pub fn flush(&mut self) -> Vec<Replace> {
-        let _ = &self.options;
-        Vec::new()
+        let mut replaced = Vec::with_capacity(self.dirty.len() + 1);
+        for key in std::mem::take(&mut self.dirty) {
+            replaced.push(self.flush_service(&key));
+        }
+        if let Some((replace, problems)) = self.mesh.flush(&self.options) {
+            let id = ObjectId {
+                kind: ObjectKind::Service,
+                namespace: "".into(),
+                name: replace.origin.clone(),
+            };
+            self.book.set(id, problems);
+            replaced.push(replace);
+        }
+        replaced
     }
 
-    /// Everything that is wrong now, sorted.
+    /// Everything that is wrong as of the last flush, sorted.
     pub fn problems(&self) -> Vec<Problem> {
-        Vec::new()
+        self.book.all()
     }
 
     /// How many problems stand, by reason. Cheap.
     pub fn problem_counts(&self) -> BTreeMap<Reason, usize> {
-        BTreeMap::new()
+        self.book.counts().clone()
+    }
+
+    fn flush_service(&mut self, key: &ServiceKey) -> Replace {
+        let world = World {
+            options: &self.options,
+            index: &self.index,
+            active: &self.active,
+        };
+        let service = self.index.service(key);
+        let translated = service.map(|service| (service, service::translate(&world, service)));
+        let (translated, problems) = match translated {
+            None => (Translated::default(), Vec::new()),
+            Some((service, translated)) => {
+                let problems = service.problems.iter().chain(&translated.problems);
+                let problems = problems.cloned().collect();
+                (translated, problems)
+            }
+        };
+        let id = ObjectId {
+            kind: ObjectKind::Service,
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        let origin = id.to_string().into();
+        self.book.set(id, problems);
+        self.mesh.set(key, translated.hosts);
+        Replace {
+            origin,
+            resources: translated.resources,
+        }
+    }
+
+    fn set_service(&mut self, key: &ServiceKey, service: Option<Arc<Service>>) {
+        self.index
+            .set_service(key, service, &self.options, &mut self.dirty);
+    }
+
+    fn set_slice(&mut self, key: (Arc<str>, Arc<str>), slice: Option<Arc<EndpointSlice>>) {
+        let problems = slice
+            .as_ref()
+            .map_or_else(Vec::new, |slice| self.slice_problems(slice));
+        let id = ObjectId {
+            kind: ObjectKind::EndpointSlice,
+            namespace: key.0.clone(),
+            name: key.1.clone(),
+        };
+        self.book.set(id, problems);
+        self.index.set_slice(key, slice, &mut self.dirty);
+    }
+
+    /// What was found while reading the slice, and the addresses that the options refuse.
+    fn slice_problems(&self, slice: &EndpointSlice) -> Vec<Problem> {
+        let refused = slice.endpoints.iter().filter_map(|endpoint| {
+            let why = endpoints::refused(endpoint.ip, &self.options)?;
+            Some(Problem::error(
+                format!("EndpointSlice {}/{}", slice.namespace, slice.name),
+                format!("endpoints[{}].addresses[0]", endpoint.index),
+                Reason::EndpointAddressRefused,
+                format!("{} is {why}; --allow-endpoint-cidr allows it", endpoint.ip),
+            ))
+        });
+        slice.problems.iter().cloned().chain(refused).collect()
+    }
+
+    fn set_node(&mut self, name: &Arc<str>, node: Option<Arc<Node>>) {
+        let problems = node
+            .as_ref()
+            .map_or_else(Vec::new, |node| node.problems.to_vec());
+        let id = ObjectId {
+            kind: ObjectKind::Node,
+            namespace: "".into(),
+            name: name.clone(),
+        };
+        self.book.set(id, problems);
+        let change = self.index.set_node(name, node, &mut self.dirty);
+        if change.zone {
+            // The proxies on it look through other layers now; only what differs there is translated.
+            for view in self.active.on_node(name) {
+                self.activate(&view);
+            }
+        }
+        if change.addresses && self.active.has_node_role(name) {
+            self.mark(&[Layer::NodeRole(name.clone())]);
+        }
+    }
+
+    /// The zone a view really is in: a known Node's label, whatever it says, wins over the proxy's word (Service rule 150).
+    fn zone(&self, view: &View) -> Option<Arc<str>> {
+        let node = active::name(&view.node).and_then(|name| self.index.node(name));
+        let zone = node.map_or(&view.zone, |node| &node.zone);
+        active::name(zone).cloned()
+    }
+
+    /// Marks the Services that have, or had, something in these layers.
+    fn mark(&mut self, layers: &[Layer]) {
+        for layer in layers {
+            match layer {
+                Layer::Zone(zone) => self
+                    .dirty
+                    .extend(self.index.depending_on_zone(zone).cloned()),
+                Layer::Node { node, .. } => {
+                    self.dirty
+                        .extend(self.index.depending_on_node(node).cloned());
+                }
+                Layer::NodeRole(_) if node_ports::any_per_node(&self.options) => {
+                    self.dirty.extend(self.index.with_node_ports().cloned());
+                }
+                Layer::NodeRole(_) | Layer::All | Layer::Role(_) => {}
+            }
+        }
     }
 }
 

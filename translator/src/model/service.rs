@@ -37,8 +37,8 @@ pub struct Service {
     pub external_policy: Policy,
     /// Whether a Local policy may fall back to the zone and the cluster (annotation `seaway.dev/local-fallback: "cluster"`).
     pub local_fallback: bool,
-    /// Whether `spec.loadBalancerSourceRanges` restricts the load-balancer addresses.
-    pub has_source_ranges: bool,
+    /// The families whose load-balancer addresses `spec.loadBalancerSourceRanges` restricts (Service rule 27).
+    pub restricted_families: Box<[Family]>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }

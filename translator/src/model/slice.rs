@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{Protocol, ServiceKey};
 use crate::Problem;
 
-/// An EndpointSlice as the translation sees it. Slices without meaning (no Service, FQDN) are kept too, empty, so that their problems
-/// stand.
+/// An EndpointSlice as the translation sees it. One without meaning (no Service, addresses that are host names) is kept too, empty,
+/// so that its problems stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSlice {
     /// Its namespace.
@@ -19,6 +19,9 @@ pub struct EndpointSlice {
     pub service: Option<ServiceKey>,
     /// Whether it carries label `service.kubernetes.io/headless` (Service rule 37).
     pub headless: bool,
+    /// Microseconds since 1970 of annotation `endpoints.kubernetes.io/last-change-trigger-time`; `i64::MIN` without. Of two
+    /// slices that say different things about one address the newer is believed (Service rule 45).
+    pub changed: i64,
     /// Its ports.
     pub ports: Box<[SlicePort]>,
     /// Its endpoints.
@@ -47,6 +50,8 @@ pub struct Endpoint {
     pub ip: IpAddr,
     /// Whether it can be used.
     pub condition: Condition,
+    /// Whether it is terminating, ready or not.
+    pub terminating: bool,
     /// The Node it runs on.
     pub node: Option<Arc<str>>,
     /// The zone it runs in.
@@ -57,7 +62,7 @@ pub struct Endpoint {
     pub node_hints: Box<[Arc<str>]>,
 }
 
-/// Whether an endpoint can be used, from its three conditions (Service rule 44).
+/// Whether an endpoint can be used, from its three conditions (Service rule 44); the better one is the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Condition {
     /// Ready.

@@ -3,49 +3,40 @@
 //! What cannot be used is left out, alone, with a [`Problem`] inside the object that names the field. Only an object whose very
 //! name is unusable becomes an error. Nothing a manifest contains may panic.
 
+mod node;
+mod ports;
+mod report;
+mod service;
+mod slice;
+mod value;
+
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::api::discovery::v1 as k8s_discovery;
 
 use crate::{Object, Problem};
 
-/// Reads a Service.
+/// Reads a Service. Without a namespace it is in `default`.
 ///
 /// # Errors
-/// When its name or namespace is missing or is none.
+/// When its name or namespace is not an RFC 1123 label.
 pub fn service(service: &k8s::Service) -> Result<Object, Problem> {
-    let _ = service;
-    Err(Problem::error(
-        "",
-        "",
-        crate::Reason::InvalidName,
-        "not yet",
-    ))
+    service::read(service).map(|service| Object::Service(Arc::new(service)))
 }
 
-/// Reads an EndpointSlice.
+/// Reads an EndpointSlice. Without a namespace it is in `default`.
 ///
 /// # Errors
-/// When its name or namespace is missing or is none.
+/// When its name is not an RFC 1123 subdomain or its namespace not a label.
 pub fn endpoint_slice(slice: &k8s_discovery::EndpointSlice) -> Result<Object, Problem> {
-    let _ = slice;
-    Err(Problem::error(
-        "",
-        "",
-        crate::Reason::InvalidName,
-        "not yet",
-    ))
+    slice::read(slice).map(|slice| Object::EndpointSlice(Arc::new(slice)))
 }
 
 /// Reads a Node.
 ///
 /// # Errors
-/// When its name is missing or is none.
+/// When its name is not an RFC 1123 subdomain.
 pub fn node(node: &k8s::Node) -> Result<Object, Problem> {
-    let _ = node;
-    Err(Problem::error(
-        "",
-        "",
-        crate::Reason::InvalidName,
-        "not yet",
-    ))
+    node::read(node).map(|node| Object::Node(Arc::new(node)))
 }

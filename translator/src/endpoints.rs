@@ -1,0 +1,87 @@
+//! Joins the slices of a Service into the endpoints of one of its ports (Service rules 36 to 57).
+
+use std::cmp::Reverse;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::Options;
+use crate::model::{Endpoint, EndpointSlice, Family, Kind, Service, ServicePort};
+
+/// An endpoint of a Service port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    /// Where it listens: the slice's number for the port (Service rule 42).
+    pub address: SocketAddr,
+    /// Everything else about it.
+    pub endpoint: &'a Endpoint,
+}
+
+/// The endpoints of one family of a Service port, in the order of their addresses, each address once.
+pub(crate) fn of_port<'a>(
+    service: &Service,
+    port: &ServicePort,
+    family: Family,
+    slices: impl Iterator<Item = &'a Arc<EndpointSlice>>,
+    options: &Options,
+) -> Vec<Candidate<'a>> {
+    let mut found = Vec::new();
+    for slice in slices.filter(|slice| !(slice.headless && service.kind == Kind::ClusterIp)) {
+        // Name and protocol (Service rule 40); one name may have several numbers.
+        let ports = slice.ports.iter();
+        for slice_port in ports.filter(|p| p.name == port.name && p.protocol == port.protocol) {
+            for endpoint in &slice.endpoints {
+                if Family::of(endpoint.ip) == family && refused(endpoint.ip, options).is_none() {
+                    let address = SocketAddr::new(endpoint.ip, slice_port.number.get());
+                    found.push((Candidate { address, endpoint }, slice));
+                }
+            }
+        }
+    }
+    // Of two entries for one address the live pod beats the ghost that had it before, then the newer slice is believed; never
+    // the order of a list (Service rule 45).
+    found.sort_by_key(|(candidate, slice)| {
+        let Endpoint {
+            terminating,
+            condition,
+            index,
+            ..
+        } = candidate.endpoint;
+        let newest = Reverse(slice.changed);
+        (
+            candidate.address,
+            *terminating,
+            newest,
+            *condition,
+            &slice.name,
+            *index,
+        )
+    });
+    found.dedup_by_key(|(candidate, _)| candidate.address);
+    found.into_iter().map(|(candidate, _)| candidate).collect()
+}
+
+/// Why an endpoint address is not served, unless `--allow-endpoint-cidr` covers it: traffic to it would reach the proxy's own host
+/// or network instead of a pod.
+pub(crate) fn refused(ip: IpAddr, options: &Options) -> Option<&'static str> {
+    let link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    let reason = if ip.is_unspecified() {
+        "the unspecified address"
+    } else if ip.is_multicast() || broadcast {
+        "a multicast or broadcast address"
+    } else if link_local {
+        "a link-local address"
+    } else if ip.is_loopback() && !options.allow_loopback_endpoints {
+        "a loopback address"
+    } else {
+        return None;
+    };
+    let allowed = options
+        .allow_endpoint_cidrs
+        .iter()
+        .any(|cidr| cidr.contains(&ip));
+    (!allowed).then_some(reason)
+}

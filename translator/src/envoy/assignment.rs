@@ -1,0 +1,92 @@
+//! Assignments: the chosen endpoints as a ClusterLoadAssignment that both Envoy and gRPC take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seaway_proto::envoy::core::Locality;
+use seaway_proto::envoy::endpoint::cluster_load_assignment::Policy;
+use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
+use seaway_proto::envoy::endpoint::{
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
+};
+use seaway_proto::{Resource, TypeUrl};
+
+use super::{number, tcp_socket};
+use crate::choose::Priorities;
+use crate::endpoints::Candidate;
+use crate::index::Index;
+
+/// Above 100 times any number of hosts: one healthy host keeps a priority at full health, so that nothing spills into the next
+/// while any is left (Service rule 83).
+const OVERPROVISIONING_FACTOR: u32 = 1_000_000;
+
+/// The assignment of a cluster. Empty is a value of its own: leaving it out would keep old hosts alive (Service rule 80).
+pub(crate) fn resource(
+    name: &Arc<str>,
+    candidates: &[Candidate<'_>],
+    priorities: &Priorities,
+    index: &Index,
+) -> Resource {
+    let groups = (0..).zip(priorities);
+    let message = ClusterLoadAssignment {
+        cluster_name: name.to_string(),
+        endpoints: groups
+            .flat_map(|(priority, chosen)| localities(priority, chosen, candidates, index))
+            .collect(),
+        policy: Some(Policy {
+            overprovisioning_factor: Some(number(OVERPROVISIONING_FACTOR)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    Resource::new(TypeUrl::ENDPOINT, name.clone(), &message, Vec::new())
+}
+
+/// One group per locality of a priority (xDS rule 188), the locality always present (rule 226) and weighted by its endpoints, which
+/// keeps the load even per endpoint wherever weights are heeded (Service rules 88, 89).
+fn localities(
+    priority: u32,
+    chosen: &[usize],
+    candidates: &[Candidate<'_>],
+    index: &Index,
+) -> Vec<LocalityLbEndpoints> {
+    let mut groups: BTreeMap<(&str, &str), Vec<LbEndpoint>> = BTreeMap::new();
+    for candidate in chosen.iter().map(|i| &candidates[*i]) {
+        let endpoint = candidate.endpoint;
+        // The zone is in the slice, the region only at the Node (Service rule 56).
+        let node = endpoint.node.as_ref().and_then(|name| index.node(name));
+        let region = node.and_then(|node| node.region.as_deref());
+        let locality = (
+            region.unwrap_or_default(),
+            endpoint.zone.as_deref().unwrap_or_default(),
+        );
+        groups
+            .entry(locality)
+            .or_default()
+            .push(lb_endpoint(candidate));
+    }
+    let group =
+        |((region, zone), endpoints): ((&str, &str), Vec<LbEndpoint>)| LocalityLbEndpoints {
+            locality: Some(Locality {
+                region: region.to_owned(),
+                zone: zone.to_owned(),
+                sub_zone: String::new(),
+            }),
+            load_balancing_weight: u32::try_from(endpoints.len()).ok().map(number),
+            lb_endpoints: endpoints,
+            priority,
+            ..Default::default()
+        };
+    groups.into_iter().map(group).collect()
+}
+
+fn lb_endpoint(candidate: &Candidate<'_>) -> LbEndpoint {
+    let endpoint = Endpoint {
+        address: Some(tcp_socket(candidate.address)),
+        ..Default::default()
+    };
+    LbEndpoint {
+        host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,50 @@
+//! The Envoy messages, one file per type: what is decided elsewhere becomes bytes here.
+
+pub(crate) mod assignment;
+pub(crate) mod cluster;
+pub(crate) mod listener;
+pub(crate) mod route;
+
+use std::net::SocketAddr;
+
+use seaway_proto::envoy::core::{
+    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+    config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+};
+use seaway_proto::google::protobuf::{Duration, UInt32Value};
+
+/// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a timeout: a change of these bytes
+/// alone would make it subscribe anew (xDS rule 161).
+fn ads() -> ConfigSource {
+    ConfigSource {
+        resource_api_version: ApiVersion::V3 as i32,
+        config_source_specifier: Some(
+            ConfigSourceSpecifier::Ads(AggregatedConfigSource::default()),
+        ),
+        ..Default::default()
+    }
+}
+
+/// A TCP socket address; a host name may stand for the IP address.
+fn tcp_address(host: String, port: u16) -> Address {
+    let socket = SocketAddress {
+        address: host,
+        port_specifier: Some(PortSpecifier::PortValue(port.into())),
+        ..Default::default()
+    };
+    Address {
+        address: Some(address::Address::SocketAddress(socket)),
+    }
+}
+
+fn tcp_socket(address: SocketAddr) -> Address {
+    tcp_address(address.ip().to_string(), address.port())
+}
+
+fn number(value: u32) -> UInt32Value {
+    UInt32Value { value }
+}
+
+fn seconds(seconds: i64) -> Duration {
+    Duration { seconds, nanos: 0 }
+}

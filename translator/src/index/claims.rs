@@ -1,0 +1,107 @@
+//! Who gets an address that several Services claim: Service rules 17 to 19.
+//!
+//! kube-proxy leaves it to chance; here the answer is the same on every node and in every run. The key is address, port and
+//! protocol, never the address alone, so Services share an address on different ports.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use crate::frontends::Frontend;
+use crate::model::{Protocol, Service, ServiceKey};
+use crate::names::FrontendKind;
+
+/// What can be claimed: one socket address. A node port is claimed on the wildcard address of its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Address {
+    pub ip: IpAddr,
+    pub port: NonZeroU16,
+    pub protocol: Protocol,
+}
+
+/// One claim. The least wins: by kind, then age, then name (Service rule 18).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Claim {
+    kind: FrontendKind,
+    created: i64,
+    pub service: ServiceKey,
+    /// The position of the Service port.
+    pub port: usize,
+}
+
+/// The address and the claim of a frontend.
+pub(crate) fn claim(service: &Service, frontend: &Frontend) -> (Address, Claim) {
+    let address = Address {
+        ip: frontend.ip,
+        port: frontend.listen,
+        protocol: service.ports[frontend.port].protocol,
+    };
+    let claim = Claim {
+        kind: frontend.kind,
+        created: service.created,
+        service: service.key.clone(),
+        port: frontend.port,
+    };
+    (address, claim)
+}
+
+/// All claims that stand.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// In the order of preference; hardly ever more than one.
+    by_address: BTreeMap<Address, Vec<Claim>>,
+}
+
+impl Claims {
+    /// Who has this address.
+    pub(crate) fn winner(&self, address: &Address) -> Option<&Claim> {
+        self.by_address.get(address)?.first()
+    }
+
+    /// Replaces the claims of one Service. Returns the addresses that changed hands, each with everybody who claims it or did.
+    pub(crate) fn replace(
+        &mut self,
+        old: Vec<(Address, Claim)>,
+        new: Vec<(Address, Claim)>,
+    ) -> Vec<(Address, Vec<ServiceKey>)> {
+        let mut before: BTreeMap<Address, Vec<Claim>> = BTreeMap::new();
+        for (address, _) in old.iter().chain(&new) {
+            let claims = || self.by_address.get(address).cloned().unwrap_or_default();
+            before.entry(*address).or_insert_with(claims);
+        }
+        for (address, claim) in &old {
+            self.remove(address, claim);
+        }
+        for (address, claim) in new {
+            self.insert(address, claim);
+        }
+        let moved = before.into_iter().filter_map(|(address, before)| {
+            let now = self.by_address.get(&address).map_or(&[][..], Vec::as_slice);
+            if before.first() == now.first() {
+                return None;
+            }
+            let claimants = before.iter().chain(now).map(|claim| claim.service.clone());
+            Some((address, claimants.collect()))
+        });
+        moved.collect()
+    }
+
+    fn insert(&mut self, address: Address, claim: Claim) {
+        let claims = self.by_address.entry(address).or_default();
+        if let Err(at) = claims.binary_search(&claim) {
+            claims.insert(at, claim);
+        }
+    }
+
+    fn remove(&mut self, address: &Address, claim: &Claim) {
+        let Some(claims) = self.by_address.get_mut(address) else {
+            return;
+        };
+        if let Ok(at) = claims.binary_search(claim) {
+            claims.remove(at);
+        }
+        if claims.is_empty() {
+            self.by_address.remove(address);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The index: every object that counts, joined. A change goes in, the Services it concerns come out.
+//!
+//! Services and slices meet by namespace and label, in whatever order they arrive (Service rules 36, 47). The cost of a change is
+//! that of the object and of the Services it touches; nothing here walks the world.
+
+mod aliases;
+mod claims;
+mod refs;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::{EndpointSlice, Kind, Node, Policy, Service, ServiceKey};
+use crate::{Options, external, frontends, node_ports};
+
+use aliases::Aliases;
+pub(crate) use claims::{Address, Claims, claim};
+use refs::Refs;
+
+/// The Services that have to be translated again.
+pub(crate) type Dirty = BTreeSet<ServiceKey>;
+
+/// A slice's namespace and name.
+type SliceKey = (Arc<str>, Arc<str>);
+
+/// All objects, joined.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// Only those that are ours to serve (Service rule 2).
+    services: BTreeMap<ServiceKey, Arc<Service>>,
+    /// Only those that belong to a Service, known or not.
+    slices: BTreeMap<SliceKey, Arc<EndpointSlice>>,
+    by_service: BTreeMap<ServiceKey, BTreeMap<Arc<str>, Arc<EndpointSlice>>>,
+    nodes: BTreeMap<Arc<str>, Arc<Node>>,
+    claims: Claims,
+    aliases: Aliases,
+    /// Node name to the Services with endpoints on it or hints for it.
+    by_node: Refs,
+    /// Zone to the Services with endpoints in it or hints for it.
+    by_zone: Refs,
+    /// The Services with node ports.
+    node_ports: BTreeSet<ServiceKey>,
+}
+
+/// What a change of a Node changed, apart from the Services already marked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NodeChange {
+    pub zone: bool,
+    pub addresses: bool,
+}
+
+impl Index {
+    pub(crate) fn service(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
+        self.services.get(key)
+    }
+
+    /// The slices of a Service, in the order of their names.
+    pub(crate) fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &Arc<EndpointSlice>> {
+        self.by_service
+            .get(key)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn node(&self, name: &str) -> Option<&Arc<Node>> {
+        self.nodes.get(name)
+    }
+
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Puts a Service in or takes it out.
+    pub(crate) fn set_service(
+        &mut self,
+        key: &ServiceKey,
+        new: Option<Arc<Service>>,
+        options: &Options,
+        dirty: &mut Dirty,
+    ) {
+        let new = new.filter(|service| is_ours(service, options));
+        let old = self.services.get(key).cloned();
+        if old == new {
+            return;
+        }
+        let claims = |service: &Option<Arc<Service>>| match service {
+            None => Vec::new(),
+            Some(service) => frontends::of_service(service, options)
+                .iter()
+                .map(|frontend| claim(service, frontend))
+                .collect(),
+        };
+        for (address, claimants) in self.claims.replace(claims(&old), claims(&new)) {
+            dirty.extend(claimants);
+            dirty.extend(node_ports::owner(&address, &self.claims, options));
+        }
+        let alias_of = |service: &Option<Arc<Service>>| {
+            service
+                .as_ref()
+                .and_then(|service| external::alias_of(service, options))
+        };
+        self.aliases.replace(key, alias_of(&old), alias_of(&new));
+        self.aliases.of(key, dirty);
+        dirty.insert(key.clone());
+        let has_node_ports = |s: &Arc<Service>| s.ports.iter().any(|p| p.node_port.is_some());
+        if new.as_ref().is_some_and(has_node_ports) {
+            self.node_ports.insert(key.clone());
+        } else {
+            self.node_ports.remove(key);
+        }
+        match new {
+            Some(service) => self.services.insert(key.clone(), service),
+            None => self.services.remove(key),
+        };
+    }
+
+    /// Puts a slice in or takes it out. A slice whose label changed moves from one Service to the other (Service rule 48).
+    pub(crate) fn set_slice(
+        &mut self,
+        key: SliceKey,
+        new: Option<Arc<EndpointSlice>>,
+        dirty: &mut Dirty,
+    ) {
+        let new = new.filter(|slice| slice.service.is_some());
+        let old = self.slices.get(&key).cloned();
+        if old == new {
+            return;
+        }
+        if let Some(slice) = &new
+            && let Some(service) = &slice.service
+        {
+            each_name(slice, |refs, name| self.refs(refs).add(name, service));
+            let slices = self.by_service.entry(service.clone()).or_default();
+            slices.insert(key.1.clone(), slice.clone());
+            self.mark_if_used(service, dirty);
+        }
+        if let Some(slice) = &old
+            && let Some(service) = &slice.service
+        {
+            each_name(slice, |refs, name| self.refs(refs).remove(name, service));
+            if new.as_ref().and_then(|slice| slice.service.as_ref()) != Some(service)
+                && let Some(slices) = self.by_service.get_mut(service)
+            {
+                slices.remove(&key.1);
+                if slices.is_empty() {
+                    self.by_service.remove(service);
+                }
+            }
+            self.mark_if_used(service, dirty);
+        }
+        match new {
+            Some(slice) => self.slices.insert(key, slice),
+            None => self.slices.remove(&key),
+        };
+    }
+
+    /// Puts a Node in or takes it out. Its region is part of the localities of the endpoints on it (Service rule 56).
+    pub(crate) fn set_node(
+        &mut self,
+        name: &Arc<str>,
+        new: Option<Arc<Node>>,
+        dirty: &mut Dirty,
+    ) -> NodeChange {
+        let old = self.nodes.get(name).cloned();
+        if old == new {
+            return NodeChange::default();
+        }
+        fn part<'a, T: ?Sized>(
+            node: Option<&'a Arc<Node>>,
+            get: fn(&'a Node) -> Option<&'a T>,
+        ) -> Option<&'a T> {
+            node.and_then(|node| get(node))
+        }
+        let (was, is) = (old.as_ref(), new.as_ref());
+        if part(was, |n| n.region.as_deref()) != part(is, |n| n.region.as_deref()) {
+            let used = self.by_node.services(name);
+            dirty.extend(used.filter(|service| self.uses_slices(service)).cloned());
+        }
+        let change = NodeChange {
+            // A Node that says nothing of a zone differs from one that is not known: then the proxy's own word counts.
+            zone: was.map(|n| &n.zone) != is.map(|n| &n.zone),
+            addresses: part(was, |n| Some(&n.addresses)) != part(is, |n| Some(&n.addresses)),
+        };
+        match new {
+            Some(node) => self.nodes.insert(name.clone(), node),
+            None => self.nodes.remove(name),
+        };
+        change
+    }
+
+    /// The Services whose assignments somebody on this node may see differently.
+    pub(crate) fn depending_on_node(&self, node: &str) -> impl Iterator<Item = &ServiceKey> {
+        let services = self.by_node.services(node);
+        services.filter(|key| self.is_local(key) || self.has(key, |e| !e.node_hints.is_empty()))
+    }
+
+    /// The Services whose assignments somebody in this zone may see differently.
+    pub(crate) fn depending_on_zone(&self, zone: &str) -> impl Iterator<Item = &ServiceKey> {
+        let services = self.by_zone.services(zone);
+        let falls_back = |key: &ServiceKey| {
+            self.is_local(key) && self.service(key).is_some_and(|s| s.local_fallback)
+        };
+        services.filter(move |key| falls_back(key) || self.has(key, |e| !e.zone_hints.is_empty()))
+    }
+
+    /// The Services with node ports.
+    pub(crate) fn with_node_ports(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.node_ports.iter()
+    }
+
+    fn is_local(&self, key: &ServiceKey) -> bool {
+        let local = |service: &Arc<Service>| {
+            service.internal_policy == Policy::Local || service.external_policy == Policy::Local
+        };
+        self.service(key).is_some_and(local)
+    }
+
+    fn has(&self, key: &ServiceKey, test: fn(&crate::model::Endpoint) -> bool) -> bool {
+        self.uses_slices(key)
+            && self
+                .slices(key)
+                .any(|slice| slice.endpoints.iter().any(test))
+    }
+
+    /// Slices may come before their Service, and those of an ExternalName are ignored (Service rules 47, 55).
+    fn uses_slices(&self, key: &ServiceKey) -> bool {
+        let service = self.service(key);
+        service.is_some_and(|service| !matches!(service.kind, Kind::ExternalName(_)))
+    }
+
+    fn mark_if_used(&self, key: &ServiceKey, dirty: &mut Dirty) {
+        if self.uses_slices(key) {
+            dirty.insert(key.clone());
+        }
+    }
+
+    fn refs(&mut self, which: Which) -> &mut Refs {
+        match which {
+            Which::Node => &mut self.by_node,
+            Which::Zone => &mut self.by_zone,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Which {
+    Node,
+    Zone,
+}
+
+/// Calls `with` once for every node and zone that a slice names.
+fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<str>)) {
+    let mut nodes = BTreeSet::new();
+    let mut zones = BTreeSet::new();
+    for endpoint in &slice.endpoints {
+        nodes.extend(endpoint.node.iter().chain(&endpoint.node_hints));
+        zones.extend(endpoint.zone.iter().chain(&endpoint.zone_hints));
+    }
+    for name in nodes {
+        with(Which::Node, name);
+    }
+    for name in zones {
+        with(Which::Zone, name);
+    }
+}
+
+/// Service rule 2, decided from the Service (rule 3).
+fn is_ours(service: &Service, options: &Options) -> bool {
+    service.proxy_name.as_deref() == options.service_proxy_name.as_deref()
+}

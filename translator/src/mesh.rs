@@ -1,0 +1,69 @@
+//! What mesh proxies share: one HTTP listener and the route table behind it, put together from the parts of all Services.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::envoy::listener;
+use crate::envoy::route::{self, Hosts};
+use crate::model::ServiceKey;
+use crate::translator::Replace;
+use crate::{Layer, Options, Problem, Reason, Role};
+
+/// Above this size of the table, sending it for every new Service hurts.
+const LARGE_BYTES: usize = 3 << 20;
+
+/// The parts of the route table.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    parts: BTreeMap<ServiceKey, Hosts>,
+    /// Whether the table has to be made again; true at first, so that even an empty one exists.
+    changed: bool,
+}
+
+impl Mesh {
+    pub(crate) fn new() -> Mesh {
+        Mesh {
+            parts: BTreeMap::new(),
+            changed: true,
+        }
+    }
+
+    /// Replaces the part of one Service.
+    pub(crate) fn set(&mut self, service: &ServiceKey, hosts: Hosts) {
+        if hosts.is_empty() {
+            self.changed |= self.parts.remove(service).is_some();
+        } else if self.parts.get(service) != Some(&hosts) {
+            self.changed = true;
+            self.parts.insert(service.clone(), hosts);
+        }
+    }
+
+    /// The listener and the table, if the table changed, and what is wrong with it.
+    pub(crate) fn flush(&mut self, options: &Options) -> Option<(Replace, Vec<Problem>)> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let name: Arc<str> = format!("http/{}", options.mesh_listen.port()).into();
+        let table = route::table(&name, &self.parts);
+        let size = table.value.len();
+        let mut problems = Vec::new();
+        if size > LARGE_BYTES {
+            let message =
+                format!("{size} bytes, sent to every mesh proxy whenever a Service comes or goes");
+            let object = format!("RouteConfiguration {name}");
+            problems.push(Problem::warning(
+                object,
+                "",
+                Reason::RouteTableLarge,
+                message,
+            ));
+        }
+        let listener = listener::http(options.mesh_listen, &name);
+        let layer = Layer::Role(Role::Mesh);
+        let replace = Replace {
+            origin: "mesh".into(),
+            resources: vec![(layer.clone(), listener), (layer, table)],
+        };
+        Some((replace, problems))
+    }
+}

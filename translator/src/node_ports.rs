@@ -1,0 +1,81 @@
+//! On which addresses a node port is served: Service rules 23 and 24.
+//!
+//! On all addresses means one listener on the wildcard address, the same for every node. Otherwise every node has listeners of its
+//! own, which name its addresses.
+
+use std::net::IpAddr;
+
+use crate::frontends::wildcard;
+use crate::index::{Address, Claims};
+use crate::model::{Family, Node, ServiceKey};
+use crate::names::FrontendKind;
+use crate::{IpNet, NodePortAddresses, Options};
+
+/// Whether nodes have listeners of their own in this family. A family for which no range is given is open on all addresses, as is one
+/// whose range is all of it.
+pub(crate) fn per_node(options: &Options, family: Family) -> bool {
+    match &options.nodeport_addresses {
+        NodePortAddresses::All => false,
+        NodePortAddresses::Primary => true,
+        NodePortAddresses::Cidrs(cidrs) => {
+            let mut own = cidrs
+                .iter()
+                .filter(|c| Family::of(c.addr()) == family)
+                .peekable();
+            own.peek().is_some() && own.all(|cidr| cidr.prefix_len() > 0)
+        }
+    }
+}
+
+/// Whether any family is served per node.
+pub(crate) fn any_per_node(options: &Options) -> bool {
+    [Family::V4, Family::V6]
+        .into_iter()
+        .any(|family| per_node(options, family))
+}
+
+/// The addresses of a node on which its node ports are served. Never loopback.
+pub(crate) fn addresses(node: &Node, options: &Options, family: Family) -> Vec<IpAddr> {
+    let own = node.addresses.iter().copied();
+    let own = own.filter(|ip| Family::of(*ip) == family && !ip.is_loopback());
+    match &options.nodeport_addresses {
+        NodePortAddresses::All => Vec::new(),
+        NodePortAddresses::Primary => own.take(1).collect(),
+        NodePortAddresses::Cidrs(cidrs) => own
+            .filter(|ip| cidrs.iter().any(|cidr| cidr.contains(ip)))
+            .collect(),
+    }
+}
+
+/// The Service whose node port gives way, on some node, to whoever claims this very address; a node port gives way to everything
+/// (Service rule 18).
+pub(crate) fn owner(address: &Address, claims: &Claims, options: &Options) -> Option<ServiceKey> {
+    let family = Family::of(address.ip);
+    if address.ip.is_unspecified() || !per_node(options, family) {
+        return None;
+    }
+    let wildcard = Address {
+        ip: wildcard(family),
+        ..*address
+    };
+    claims.winner(&wildcard).map(|claim| claim.service.clone())
+}
+
+/// What a wildcard node port must refuse: it would answer on loopback and on every Service address that the node routes to itself.
+pub(crate) fn refused(options: &Options, family: Family) -> Vec<IpNet> {
+    let loopback = match family {
+        Family::V4 => IpNet::new_assert([127, 0, 0, 0].into(), 8),
+        Family::V6 => IpNet::new_assert(std::net::Ipv6Addr::LOCALHOST.into(), 128),
+    };
+    let cidrs = options.service_cidrs.iter().chain(&options.vip_cidrs);
+    let own = cidrs.filter(|cidr| Family::of(cidr.addr()) == family && cidr.prefix_len() > 0);
+    let mut refused: Vec<IpNet> = own.map(IpNet::trunc).chain([loopback]).collect();
+    refused.sort();
+    refused.dedup();
+    refused
+}
+
+/// Whether a frontend of this kind and family is served by listeners per node.
+pub(crate) fn is_per_node(kind: FrontendKind, ip: IpAddr, options: &Options) -> bool {
+    kind == FrontendKind::NodePort && per_node(options, Family::of(ip))
+}

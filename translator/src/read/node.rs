@@ -1,0 +1,49 @@
+//! Reads a Node.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1 as k8s;
+
+use super::report::{self, Report};
+use super::value;
+use crate::model::Node;
+use crate::{Problem, Reason};
+
+pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
+    let name = report::name("Node", "", node.metadata.name.as_deref(), false)?;
+    let mut report = Report::new(format!("Node {name}"));
+    let label = |key| {
+        let value = value::label(&node.metadata, key).filter(|v| !v.is_empty());
+        value.map(Arc::<str>::from)
+    };
+    Ok(Node {
+        name: name.into(),
+        zone: label("topology.kubernetes.io/zone"),
+        region: label("topology.kubernetes.io/region"),
+        addresses: addresses(node, &mut report).into(),
+        problems: report.finish(),
+    })
+}
+
+/// The addresses in the order in which kube-proxy looks for a primary one: internal before external.
+fn addresses(node: &k8s::Node, report: &mut Report) -> Vec<std::net::IpAddr> {
+    let status = node.status.as_ref().and_then(|s| s.addresses.as_ref());
+    let mut found = Vec::new();
+    for kind in ["InternalIP", "ExternalIP"] {
+        for (i, address) in status.into_iter().flatten().enumerate() {
+            if address.type_ != kind {
+                continue;
+            }
+            match value::ip(&address.address) {
+                Some(ip) if found.contains(&ip) => {}
+                Some(ip) => found.push(ip),
+                None => report.warning(
+                    format!("status.addresses[{i}].address"),
+                    Reason::InvalidAddress,
+                    format!("{:?} is not an IP address", address.address),
+                ),
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,102 @@
+//! Reads the ports of a Service.
+
+use std::num::NonZeroU16;
+
+use k8s_openapi::api::core::v1 as k8s;
+
+use super::report::Report;
+use super::value;
+use crate::Reason;
+use crate::model::{AppProtocol, Protocol, ServicePort};
+
+/// Reads them all; what is wrong with one harms only that one.
+pub(super) fn read(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<ServicePort> {
+    let mut ports: Vec<ServicePort> = Vec::new();
+    for (i, port) in spec.ports.iter().flatten().enumerate() {
+        let Some(port) = read_port(i, port, report) else {
+            continue;
+        };
+        // A port is its name and protocol (Service rule 4); the API server also keeps numbers apart, a file may not.
+        let clash = ports.iter().find(|other| {
+            other.protocol == port.protocol
+                && (other.number == port.number || other.name == port.name)
+        });
+        match clash {
+            None => ports.push(port),
+            Some(other) => {
+                let message = format!(
+                    "spec.ports[{}] has the same name or number, and the same protocol",
+                    other.index
+                );
+                report.error(format!("spec.ports[{i}]"), Reason::DuplicatePort, message);
+            }
+        }
+    }
+    ports
+}
+
+fn read_port(i: usize, port: &k8s::ServicePort, report: &mut Report) -> Option<ServicePort> {
+    let field = |name: &str| format!("spec.ports[{i}].{name}");
+    let Some(number) = value::port(port.port) else {
+        let message = format!("{} is not a port number", port.port);
+        report.error(field("port"), Reason::InvalidPort, message);
+        return None;
+    };
+    let text = port.protocol.as_deref();
+    let Some(protocol) = value::protocol(text) else {
+        let message = format!("{:?} is none of TCP, UDP, SCTP", text.unwrap_or_default());
+        report.error(field("protocol"), Reason::InvalidValue, message);
+        return None;
+    };
+    let message = match protocol {
+        Protocol::Tcp => None,
+        Protocol::Udp => Some("UDP is not served yet"),
+        Protocol::Sctp => Some("Envoy does not speak SCTP"),
+    };
+    if let Some(message) = message {
+        report.error(field("protocol"), Reason::UnsupportedProtocol, message);
+    }
+    Some(ServicePort {
+        index: i,
+        name: port.name.as_deref().unwrap_or_default().into(),
+        number,
+        protocol,
+        node_port: node_port(i, port.node_port, report),
+        app_protocol: app_protocol(i, port.app_protocol.as_deref(), report),
+    })
+}
+
+fn node_port(i: usize, number: Option<i32>, report: &mut Report) -> Option<NonZeroU16> {
+    let number = number.filter(|number| *number != 0)?;
+    let port = value::port(number);
+    if port.is_none() {
+        let message = format!("{number} is not a port number");
+        report.error(
+            format!("spec.ports[{i}].nodePort"),
+            Reason::InvalidPort,
+            message,
+        );
+    }
+    port
+}
+
+/// Service rule 106. Names that are not HTTP's, and prefixed names nobody has defined, mean as much as no name.
+fn app_protocol(i: usize, name: Option<&str>, report: &mut Report) -> AppProtocol {
+    let field = || format!("spec.ports[{i}].appProtocol");
+    match name {
+        Some("kubernetes.io/h2c" | "grpc") => AppProtocol::H2c,
+        Some(bare @ ("h2c" | "http2")) => {
+            let message = format!("{bare:?} is read as kubernetes.io/h2c");
+            report.warning(field(), Reason::UnsupportedAppProtocol, message);
+            AppProtocol::H2c
+        }
+        Some(tls @ ("https" | "kubernetes.io/wss")) => {
+            let message = format!(
+                "{tls:?}: TLS to the endpoints is not spoken by the HTTP roles yet, they send plain HTTP/1.1"
+            );
+            report.warning(field(), Reason::UnsupportedAppProtocol, message);
+            AppProtocol::Http1
+        }
+        _ => AppProtocol::Http1,
+    }
+}

@@ -1,0 +1,285 @@
+//! Reads a Service.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1 as k8s;
+
+use super::report::{self, Report};
+use super::{ports, value};
+use crate::model::{Family, Kind, Policy, Service, ServiceKey};
+use crate::names::is_subdomain;
+use crate::{Problem, Reason};
+
+const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
+const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
+
+pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
+    let meta = &service.metadata;
+    let namespace = report::namespace("Service", meta.namespace.as_deref())?;
+    let prefix = format!("{namespace}/");
+    let name = report::name("Service", &prefix, meta.name.as_deref(), true)?;
+    let mut report = Report::new(format!("Service {namespace}/{name}"));
+    let default = k8s::ServiceSpec::default();
+    let spec = service.spec.as_ref().unwrap_or(&default);
+    let cluster_ips = cluster_ips(spec, &mut report);
+    Ok(Service {
+        key: ServiceKey {
+            namespace: namespace.into(),
+            name: name.into(),
+        },
+        created: meta
+            .creation_timestamp
+            .as_ref()
+            .map_or(i64::MAX, |time| time.0.as_second()),
+        kind: kind(spec, &cluster_ips, &mut report),
+        proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
+        primary_family: primary_family(spec, &cluster_ips),
+        cluster_ips: cluster_ips.into(),
+        ports: ports::read(spec, &mut report).into(),
+        external_ips: external_ips(spec, &mut report).into(),
+        lb_ips: lb_ips(service, &mut report).into(),
+        internal_policy: policy(
+            "internalTrafficPolicy",
+            spec.internal_traffic_policy.as_deref(),
+            &mut report,
+        ),
+        external_policy: policy(
+            "externalTrafficPolicy",
+            spec.external_traffic_policy.as_deref(),
+            &mut report,
+        ),
+        local_fallback: local_fallback(service, &mut report),
+        restricted_families: restricted_families(spec, &mut report).into(),
+        problems: {
+            affinity(spec, &mut report);
+            report.finish()
+        },
+    })
+}
+
+fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) -> Kind {
+    match spec.type_.as_deref() {
+        Some("ExternalName") => return Kind::ExternalName(external_name(spec, report)),
+        None | Some("" | "ClusterIP" | "NodePort" | "LoadBalancer") => {}
+        Some(other) => {
+            let message = format!("{other:?} is no type of Service; it is read as ClusterIP");
+            report.warning("spec.type", Reason::InvalidValue, message);
+        }
+    }
+    if cluster_ips.is_empty() {
+        Kind::Headless
+    } else {
+        Kind::ClusterIp
+    }
+}
+
+/// Service rule 122. The resolver must never see a name it could take for an address, such as `127.1`: no DNS name ends in a
+/// number.
+fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str>> {
+    let text = spec.external_name.as_deref().unwrap_or_default();
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
+    if is_subdomain(name) && !number {
+        return Some(name.into());
+    }
+    let message = if number && !name.is_empty() {
+        format!("{text:?} is an address, not a DNS name")
+    } else {
+        format!("{text:?} is not an RFC 1123 subdomain")
+    };
+    report.error("spec.externalName", Reason::InvalidExternalName, message);
+    None
+}
+
+/// The cluster IPs, paired with the families as kube-proxy does it (Service rule 5): without `ipFamilies` only the first counts.
+fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
+    if spec.type_.as_deref() == Some("ExternalName") {
+        return Vec::new();
+    }
+    let list = spec.cluster_ips.as_deref().unwrap_or_default();
+    let single = spec.cluster_ip.as_deref().unwrap_or_default();
+    let first = if single.is_empty() {
+        list.first().map_or("", String::as_str)
+    } else {
+        single
+    };
+    if first.is_empty() || first == "None" {
+        return Vec::new();
+    }
+    let families = families(spec);
+    let mut found: Vec<IpAddr> = Vec::new();
+    for (i, text) in std::iter::once(first)
+        .chain(list.iter().skip(1).map(String::as_str))
+        .enumerate()
+    {
+        let field = if i == 0 {
+            "spec.clusterIP".to_owned()
+        } else {
+            format!("spec.clusterIPs[{i}]")
+        };
+        let expected = families.get(i).copied();
+        if i > 0 && expected.is_none() {
+            break;
+        }
+        let Some(ip) = frontend_ip(text, &field, report) else {
+            continue;
+        };
+        let taken = found
+            .iter()
+            .any(|other| Family::of(*other) == Family::of(ip));
+        if taken || expected.is_some_and(|family| family != Family::of(ip)) {
+            let message = format!("{ip} is not of the family that spec.ipFamilies[{i}] names");
+            report.error(field, Reason::InvalidAddress, message);
+            continue;
+        }
+        found.push(ip);
+    }
+    found
+}
+
+fn families(spec: &k8s::ServiceSpec) -> Vec<Family> {
+    let read = |text: &String| match text.as_str() {
+        "IPv4" => Some(Family::V4),
+        "IPv6" => Some(Family::V6),
+        _ => None,
+    };
+    spec.ip_families.iter().flatten().filter_map(read).collect()
+}
+
+fn primary_family(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr]) -> Family {
+    let first = families(spec).first().copied();
+    let from_ip = || cluster_ips.first().map(|ip| Family::of(*ip));
+    first.or_else(from_ip).unwrap_or(Family::V4)
+}
+
+/// An address that can be listened on. Loopback is fine here: cluster IPs may lie anywhere.
+fn frontend_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
+    let Some(ip) = value::ip(text) else {
+        let message = format!("{text:?} is not an IP address");
+        report.error(field, Reason::InvalidAddress, message);
+        return None;
+    };
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    if ip.is_unspecified() || ip.is_multicast() || broadcast {
+        let message = format!("{ip} is not the address of a single host");
+        report.error(field, Reason::FrontendRefused, message);
+        return None;
+    }
+    Some(ip)
+}
+
+/// An address that anybody who may write a Service can claim: not one that would catch a node's own traffic (Service rule 20).
+fn claimed_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
+    let ip = frontend_ip(text, field, report)?;
+    let link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    if ip.is_loopback() || link_local {
+        let message =
+            format!("{ip} is a loopback or link-local address and must not be taken over");
+        report.error(field, Reason::FrontendRefused, message);
+        return None;
+    }
+    Some(ip)
+}
+
+fn external_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<(usize, IpAddr)> {
+    let ips = spec.external_ips.iter().flatten().enumerate();
+    ips.filter_map(|(i, text)| {
+        Some((
+            i,
+            claimed_ip(text, &format!("spec.externalIPs[{i}]"), report)?,
+        ))
+    })
+    .collect()
+}
+
+/// Only entries with an address, and only if traffic to it may be answered on the node itself (Service rule 8).
+fn lb_ips(service: &k8s::Service, report: &mut Report) -> Vec<(usize, IpAddr)> {
+    let status = service
+        .status
+        .as_ref()
+        .and_then(|s| s.load_balancer.as_ref());
+    let entries = status.and_then(|s| s.ingress.as_ref());
+    let vips = entries.into_iter().flatten().enumerate();
+    vips.filter(|(_, entry)| matches!(entry.ip_mode.as_deref(), None | Some("VIP")))
+        .filter_map(|(i, entry)| {
+            let text = entry.ip.as_deref().filter(|ip| !ip.is_empty())?;
+            let field = format!("status.loadBalancer.ingress[{i}].ip");
+            Some((i, claimed_ip(text, &field, report)?))
+        })
+        .collect()
+}
+
+fn policy(field: &str, text: Option<&str>, report: &mut Report) -> Policy {
+    match text {
+        None | Some("" | "Cluster") => Policy::Cluster,
+        Some("Local") => Policy::Local,
+        Some(other) => {
+            let message = format!("{other:?} is neither Cluster nor Local; it is read as Cluster");
+            report.warning(format!("spec.{field}"), Reason::InvalidValue, message);
+            Policy::Cluster
+        }
+    }
+}
+
+fn local_fallback(service: &k8s::Service, report: &mut Report) -> bool {
+    match value::annotation(&service.metadata, LOCAL_FALLBACK) {
+        None => false,
+        Some("cluster") => true,
+        Some(other) => {
+            let message = format!("{other:?} is not \"cluster\"; Local policies stay strict");
+            let field = format!("metadata.annotations[{LOCAL_FALLBACK}]");
+            report.warning(field, Reason::InvalidValue, message);
+            false
+        }
+    }
+}
+
+/// Service rule 27: a family is restricted when it has a range and none of its ranges is all of it. When no range can be read, both
+/// are: nothing may be served that somebody meant to close.
+fn restricted_families(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<Family> {
+    let texts = spec.load_balancer_source_ranges.iter().flatten();
+    let mut ranges = Vec::new();
+    let mut asked = false;
+    for (i, text) in texts.enumerate() {
+        asked = true;
+        match range(text.trim()) {
+            Some(range) => ranges.push(range),
+            None => report.warning(
+                format!("spec.loadBalancerSourceRanges[{i}]"),
+                Reason::InvalidValue,
+                format!("{text:?} is not a CIDR"),
+            ),
+        }
+    }
+    let restricted = |family: &Family| {
+        let mut own = ranges
+            .iter()
+            .filter(|range| Family::of(range.addr()) == *family)
+            .peekable();
+        own.peek().is_some() && own.all(|range| range.prefix_len() > 0)
+    };
+    let none_left = asked && ranges.is_empty();
+    [Family::V4, Family::V6]
+        .into_iter()
+        .filter(|family| none_left || restricted(family))
+        .collect()
+}
+
+fn range(text: &str) -> Option<IpNet> {
+    let (ip, length) = text.split_once('/')?;
+    IpNet::new(value::ip(ip)?, length.parse().ok()?).ok()
+}
+
+fn affinity(spec: &k8s::ServiceSpec, report: &mut Report) {
+    if spec.session_affinity.as_deref() == Some("ClientIP") {
+        let message =
+            "session affinity is not kept yet: connections of one client spread over all endpoints";
+        report.warning("spec.sessionAffinity", Reason::UnsupportedField, message);
+    }
+}

@@ -1,0 +1,95 @@
+//! Single values: the tolerant readings that stored objects need.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
+
+use crate::model::Protocol;
+
+/// Reads an IP address as Kubernetes always did: leading zeros are decimal, and an IPv4 address in IPv6 clothes is IPv4 (Service
+/// rule 13).
+pub(super) fn ip(text: &str) -> Option<IpAddr> {
+    if let Some(v4) = ipv4(text) {
+        return Some(IpAddr::V4(v4));
+    }
+    let v6: Ipv6Addr = text.parse().ok().or_else(|| {
+        let (head, tail) = text.rsplit_once(':')?;
+        format!("{head}:{}", ipv4(tail)?).parse().ok()
+    })?;
+    Some(IpAddr::V6(v6).to_canonical())
+}
+
+fn ipv4(text: &str) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut parts = text.split('.');
+    for octet in &mut octets {
+        let part = parts.next()?;
+        // `parse` alone would take a sign.
+        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        *octet = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(octets.into())
+}
+
+/// Reads a port number.
+pub(super) fn port(number: i32) -> Option<NonZeroU16> {
+    u16::try_from(number).ok().and_then(NonZeroU16::new)
+}
+
+/// Reads a protocol; unset means TCP.
+pub(super) fn protocol(text: Option<&str>) -> Option<Protocol> {
+    match text {
+        None | Some("" | "TCP") => Some(Protocol::Tcp),
+        Some("UDP") => Some(Protocol::Udp),
+        Some("SCTP") => Some(Protocol::Sctp),
+        Some(_) => None,
+    }
+}
+
+/// The value of a label; `None` when it is not set.
+pub(super) fn label<'a>(meta: &'a k8s_meta::ObjectMeta, key: &str) -> Option<&'a str> {
+    Some(meta.labels.as_ref()?.get(key)?.as_str())
+}
+
+/// The value of an annotation; `None` when it is not set.
+pub(super) fn annotation<'a>(meta: &'a k8s_meta::ObjectMeta, key: &str) -> Option<&'a str> {
+    Some(meta.annotations.as_ref()?.get(key)?.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_canonical() {
+        let read = |text: &str| ip(text).map(|ip| ip.to_string());
+        assert_eq!(read("192.168.099.022").as_deref(), Some("192.168.99.22"));
+        assert_eq!(read("010.0.0.1").as_deref(), Some("10.0.0.1"));
+        assert_eq!(read("2001:DB8:0::5").as_deref(), Some("2001:db8::5"));
+        assert_eq!(read("::ffff:010.0.0.1").as_deref(), Some("10.0.0.1"));
+        for bad in [
+            "",
+            "10.0.0",
+            "10.0.0.256",
+            "+1.0.0.1",
+            "1.2.3.4.5",
+            "fe80::1%eth0",
+            "a.b.c.d",
+            "10.0.0.1 ",
+            ":",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn ports_are_one_to_65535() {
+        assert_eq!(port(80).map(NonZeroU16::get), Some(80));
+        for bad in [0, -1, 65_536, i32::MIN, i32::MAX] {
+            assert_eq!(port(bad), None);
+        }
+    }
+}
