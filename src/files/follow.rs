@@ -346,3 +346,6 @@ fn is_below_any(file: &str, folders: &BTreeMap<String, String>) -> bool {
     };
     folders.keys().any(|folder| below(folder))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ mod follow;
 mod manifest;
 mod scan;
 mod settle;
+#[cfg(test)]
+mod testing;
 mod watch;
 mod world;
 

@@ -1,41 +1,7 @@
 //! What a folder means, as tables: steps of file contents, and what is told after each.
 
 use super::*;
-
-/// A Service of this name whose one port tells versions apart.
-fn service(name: &str, port: u16) -> String {
-    format!(
-        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{clusterIP: 10.0.0.1, ports: [{{port: {port}}}]}}\n"
-    )
-}
-
-/// What an update says, in short: `+` applied, `-` deleted, `!` error, `?` warning.
-fn said(update: Option<Update>) -> Vec<String> {
-    let Some(update) = update else {
-        return vec!["nothing".to_owned()];
-    };
-    let change = |change: Change| match change {
-        Change::Apply(object) => format!("+{}", object.id()),
-        Change::Delete(id) => format!("-{id}"),
-    };
-    let problem = |problem: Problem| {
-        let mark = if problem.severity == Severity::Error {
-            '!'
-        } else {
-            '?'
-        };
-        format!("{mark}{} {}", problem.object, problem.field)
-            .trim_end()
-            .to_owned()
-    };
-    let problems: Vec<_> = update.problems.into_iter().map(problem).collect();
-    update
-        .changes
-        .into_iter()
-        .map(change)
-        .chain(problems)
-        .collect()
-}
+use crate::files::testing::{said, service};
 
 /// Puts `contents` into `a.yaml`, one after the other, and compares what is told after the last.
 #[track_caller]

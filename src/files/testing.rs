@@ -1,0 +1,40 @@
+//! Words for tests: contents of files, and what a source said in short.
+
+use seaway_translator::{Change, Problem, Severity};
+
+use crate::source::Update;
+
+/// A Service of this name whose one port tells versions apart.
+pub(super) fn service(name: &str, port: u16) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{clusterIP: 10.0.0.1, ports: [{{port: {port}}}]}}\n"
+    )
+}
+
+/// What an update says, in short: `+` applied, `-` deleted, `!` error, `?` warning.
+pub(super) fn said(update: Option<Update>) -> Vec<String> {
+    let Some(update) = update else {
+        return vec!["nothing".to_owned()];
+    };
+    let change = |change: Change| match change {
+        Change::Apply(object) => format!("+{}", object.id()),
+        Change::Delete(id) => format!("-{id}"),
+    };
+    let problem = |problem: Problem| {
+        let mark = if problem.severity == Severity::Error {
+            '!'
+        } else {
+            '?'
+        };
+        format!("{mark}{} {}", problem.object, problem.field)
+            .trim_end()
+            .to_owned()
+    };
+    let problems: Vec<_> = update.problems.into_iter().map(problem).collect();
+    update
+        .changes
+        .into_iter()
+        .map(change)
+        .chain(problems)
+        .collect()
+}
