@@ -169,6 +169,9 @@ impl Client {
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GET http://{}{}", self.target, self.path)?;
+        if self.http2 {
+            f.write_str("  (HTTP/2)")?;
+        }
         let named = self.host != self.target.to_string();
         if named {
             write!(f, "  host: {}", self.host)

@@ -224,18 +224,22 @@ impl Envoy {
         Ok(())
     }
 
-    /// How often listeners and clusters were added, changed and removed.
+    /// How often listeners and clusters were added, changed and removed. Changes of endpoints do not count.
     pub fn changes(&self) -> Result<BTreeMap<String, u64>> {
-        let names = ["added", "modified", "updated", "removed"];
-        let wanted = |name: &str| {
-            let (manager, what) = name.split_once('.').unwrap_or_default();
-            let tail = what.rsplit('_').next().unwrap_or_default();
-            (manager == "listener_manager" || manager == "cluster_manager") && names.contains(&tail)
-        };
-        Ok(self
-            .stats()?
-            .into_iter()
-            .filter(|(name, _)| wanted(name))
+        let kinds = [
+            "cluster_added",
+            "cluster_modified",
+            "cluster_removed",
+            "listener_added",
+            "listener_modified",
+            "listener_in_place_updated",
+            "listener_removed",
+        ];
+        let stats = self.stats()?.into_iter();
+        let named = stats
+            .filter_map(|(name, count)| Some((name.split_once("_manager.")?.1.to_owned(), count)));
+        Ok(named
+            .filter(|(name, _)| kinds.contains(&name.as_str()))
             .collect())
     }
 }

@@ -175,6 +175,20 @@ impl<'w> Scene<'w> {
         Ok(())
     }
 
+    /// Waits until a backend has answered `count` more requests.
+    pub fn await_requests(&self, name: &str, count: u64) -> Result<()> {
+        let backend = self
+            .backends
+            .get(name)
+            .with_context(|| format!("no backend {name}"))?;
+        let wanted = backend.requests() + count;
+        crate::eventually(format!("{name} to be asked {count} times"), || {
+            let answered = backend.requests();
+            ensure!(answered >= wanted, "it has answered {answered} of {wanted}");
+            Ok(())
+        })
+    }
+
     /// Stops a backend: its listener and its connections are gone.
     pub fn stop_backend(&mut self, name: &str) -> Result<()> {
         self.backends

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
 /// Plays all steps, and keeps the scene when `KEEP` is set.
 fn play(world: &mut World) -> Result<()> {
     say(
-        "Starting seaway, twelve backends, a name server, and three Envoys: nodes n1 (zone a) and n2 (zone b), and a mesh one.",
+        "Starting seaway, its backends, a name server, and three Envoys: nodes n1 (zone a) and n2 (zone b), and a mesh one.",
     );
     let mut scene = Scene::set(world, &Place::ALL, false)?;
     for (number, (title, step)) in (1..).zip(STEPS) {

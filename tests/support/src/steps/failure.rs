@@ -1,14 +1,17 @@
 //! Steps in which something goes wrong and nothing is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::scene::say;
 use crate::{Envoy, Place, Record, Scene, within};
 
 /// Requests a second while Seaway is away.
 const RATE: u32 = 250;
+/// How often the endpoints of a cluster changed.
+const UPDATED: &str = "cluster_manager.cluster_updated";
 /// Whether Envoy has a stream to Seaway.
 const CONNECTED: &str = "control_plane.connected_state";
 
@@ -26,6 +29,7 @@ pub fn broken_manifest(scene: &mut Scene<'_>) -> Result<()> {
     say(&format!("    seaway says: {said}"));
     // A change made after the broken one arrives: so the broken one has had its chance to do harm.
     synchronise(scene)?;
+    scene.await_requests("agent-n1", 100)?;
     let answers = scene.ask_often(Place::N1, "10.96.0.20:80", 10)?;
     ensure!(
         answers.keys().eq(["agent-n1"]),
@@ -50,20 +54,31 @@ pub fn broken_manifest(scene: &mut Scene<'_>) -> Result<()> {
 /// `kill -9` of Seaway and its restart: no request fails, and Envoy has nothing to change.
 pub fn restart(scene: &mut Scene<'_>) -> Result<()> {
     let envoy = scene.envoy(Place::N1)?;
-    let before = envoy.changes()?;
-    let connects = envoy.stat(CONNECTED)?;
-    ensure!(connects == 1, "Envoy is not connected before the restart");
+    await_stat(&envoy, CONNECTED, 1)?;
+    // What the change that follows the restart counts for, without any restart.
+    let start = envoy.stat(UPDATED)?;
+    synchronise(scene)?;
+    let (before, updated) = (envoy.changes()?, envoy.stat(UPDATED)?);
+
     let load = envoy.load("10.96.0.10:80", RATE)?;
     scene.world.seaway()?.kill()?;
     await_stat(&envoy, CONNECTED, 0)?;
-    let answers = scene.ask_often(Place::N1, "10.96.0.10:80", 10)?;
+    scene.ask_often(Place::N1, "10.96.0.10:80", 30)?;
+    let began = Instant::now();
     scene.world.restart_seaway()?;
     await_stat(&envoy, CONNECTED, 1)?;
-    synchronise(scene)?;
-    let failures = Record::failures(&load.stop()?);
-    let after = envoy.changes()?;
     say(&format!(
-        "    while seaway was dead {answers:?}; failed requests {}",
+        "    n1 is connected again {:.1?} after the start",
+        began.elapsed()
+    ));
+    synchronise(scene)?;
+    scene.await_requests("web-2", 50)?;
+    let records = load.stop()?;
+
+    let (after, failures) = (envoy.changes()?, Record::failures(&records));
+    say(&format!(
+        "    {} requests meanwhile, failed: {}",
+        records.len(),
         failures.as_deref().unwrap_or("0")
     ));
     ensure!(
@@ -71,9 +86,15 @@ pub fn restart(scene: &mut Scene<'_>) -> Result<()> {
         "requests failed: {}",
         failures.unwrap_or_default()
     );
+    say(&format!("    Envoy's counts, before and after: {after:?}"));
     ensure!(
         before == after,
-        "Envoy changed listeners or clusters: before {before:?}, after {after:?}"
+        "Envoy changed listeners or clusters; before: {before:?}, after: {after:?}"
+    );
+    let (once, again) = (updated - start, envoy.stat(UPDATED)? - updated);
+    ensure!(
+        once == again,
+        "endpoints changed {again} times instead of {once}"
     );
     Ok(())
 }
@@ -106,13 +127,19 @@ fn await_stat(envoy: &Envoy, name: &str, wanted: u64) -> Result<()> {
     )
 }
 
-/// The line of Seaway's log that names a file.
+/// What Seaway's log says about a file.
 fn complaint(scene: &mut Scene<'_>, file: &str) -> Result<String> {
     let log = scene.world.seaway()?.log();
-    let line = log
+    let records = log
         .lines()
         .rev()
-        .find(|line| line.contains(file) && (line.contains("WARN") || line.contains("ERROR")));
-    line.map(str::to_owned)
-        .ok_or_else(|| anyhow::anyhow!("no such line in\n{log}"))
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let text = |record: &Value, field: &str| record[field].as_str().unwrap_or_default().to_owned();
+    let mut about = records.filter(|record| text(record, "object").contains(file));
+    let record = about
+        .next()
+        .with_context(|| format!("nothing about {file} in\n{log}"))?;
+    let [level, object, field, message] =
+        ["level", "object", "field", "message"].map(|field| text(&record, field));
+    Ok(format!("{level} {object}, {field}: {message}"))
 }

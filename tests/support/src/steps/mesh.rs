@@ -34,6 +34,10 @@ pub fn host_names(scene: &mut Scene<'_>) -> Result<()> {
 pub fn h2c(scene: &mut Scene<'_>) -> Result<()> {
     for client in [client("stream.shop"), client("stream.shop").http2()] {
         let answer = ask(scene, &client)?;
+        say(&format!(
+            "          (its backend was asked in {})",
+            answer.version
+        ));
         ensure!(
             answer.version == "HTTP/2.0",
             "the backend was asked in {}",

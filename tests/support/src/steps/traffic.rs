@@ -34,21 +34,15 @@ pub fn spread_on(scene: &mut Scene<'_>, place: Place) -> Result<()> {
 pub fn replace_endpoint(scene: &mut Scene<'_>) -> Result<()> {
     scene.start_backend("web-4", "10.244.1.11")?;
     let load = scene.envoy(Place::N1)?.load("10.96.0.10:80", RATE)?;
-    scene
-        .envoy(Place::N1)?
-        .await_backend("10.96.0.10:80", "web-1")?;
+    scene.await_requests("web-1", 50)?;
     let saved = scene
         .world
         .manifests()
         .replace("web.yaml", "10.244.1.10", "10.244.1.11")?;
-    scene
-        .envoy(Place::N1)?
-        .await_backend("10.96.0.10:80", "web-4")?;
+    scene.await_requests("web-4", 50)?;
     thread::sleep((saved + GRACE).saturating_duration_since(Instant::now()));
     scene.stop_backend("web-1")?;
-    scene
-        .envoy(Place::N1)?
-        .await_backend("10.96.0.10:80", "web-4")?;
+    scene.await_requests("web-4", 50)?;
     let records = load.stop()?;
 
     let last = Record::last_start(&records, "web-1").context("the old backend never answered")?;
