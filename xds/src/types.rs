@@ -18,6 +18,9 @@ pub struct TypeSpec {
     /// Whether additions wait (for at most a second) until the client has acknowledged what it was sent of the types before
     /// this one: a client does not wait for the cluster of a route or a TCP listener to be ready.
     pub gated: bool,
+    /// Whether a resource claims something that only one can have at a time, as a listener does its address: then what is to be
+    /// removed goes out together with additions, since a client makes room before it adds. Nothing may refer to this type.
+    pub exclusive: bool,
     /// Removals go out in the ascending order of this number, after all additions: first what refers, then what is referred to.
     pub removal_rank: u8,
 }
@@ -48,6 +51,7 @@ impl Types {
             complete,
             reloads,
             gated,
+            exclusive: url == TypeUrl::LISTENER,
             removal_rank,
         };
         Types::new([

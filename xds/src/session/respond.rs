@@ -1,7 +1,7 @@
 //! The next response: which type, which of its resources, and whether it may go out yet.
 //!
 //! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then what is referred to
-//! (xDS rule 86). A type waits for the acknowledgement of its last response, a gated one also for those of the types before it.
+//! (xDS rule 86); removals of an exclusive type go with its additions. A type waits for the acknowledgement of its last response, a gated one also for those of the types before it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::{Dialect, Next, PATIENCE, Response, Session};
 use crate::body::Body;
 use crate::store::Store;
+use crate::types::TypeSpec;
 use crate::wire::{self, Tail};
 
 /// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
@@ -84,7 +85,12 @@ impl Session {
     }
 
     fn additions(&mut self, index: usize, store: &Store, now: Instant) -> Option<Response> {
-        let complete = self.types.spec(index).complete;
+        let TypeSpec {
+            complete,
+            exclusive,
+            ..
+        } = *self.types.spec(index);
+        let make_room = exclusive.then(|| std::mem::take(&mut self.subs[index].removed));
         let (content, removed) = match self.dialect {
             Dialect::Sotw if complete => {
                 let content = self.everything(index, store, true);
@@ -105,7 +111,8 @@ impl Session {
             Dialect::Delta => {
                 let content = self.owed_chunk(index, store);
                 let absent = std::mem::take(&mut self.subs[index].absent);
-                (content, absent.into_iter().collect())
+                let removed = make_room.unwrap_or_default().into_keys();
+                (content, absent.into_iter().chain(removed).collect())
             }
         };
         self.subs[index].must_answer = false;
@@ -127,7 +134,7 @@ impl Session {
         }
     }
 
-    /// All that is subscribed to (xDS rule 21); while additions go out also what is to be removed after them.
+    /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed after this response.
     fn everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
         let sub = &self.subs[index];
         let mut content = Content::default();

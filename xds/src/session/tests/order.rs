@@ -54,6 +54,18 @@ fn removals_go_the_other_way_rule_86() {
     client.expect_nothing();
 }
 
+/// A client that gets the new listener first rejects it: "duplicate address".
+#[test]
+fn a_listener_that_takes_over_an_address_comes_with_the_removal_of_the_other() {
+    let mut world = World::new();
+    let mut client = settled(&mut world);
+    world.unset(ALL, L, "l").set(ALL, L, "m", "m1").commit();
+    let response = client.expect(L);
+    assert_eq!(response.names(), ["m"]);
+    assert_eq!(response.removed, ["l"]);
+    client.expect_nothing();
+}
+
 #[test]
 fn a_listener_waits_for_the_acknowledgement_of_its_cluster_rule_87() {
     let mut world = World::new();

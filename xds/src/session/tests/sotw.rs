@@ -23,6 +23,21 @@ fn every_listener_response_is_complete_rule_21() {
 }
 
 #[test]
+fn a_listener_that_takes_over_an_address_comes_without_the_other() {
+    let mut world = World::new();
+    world.set(ALL, L, "a", "a1").commit();
+    let mut client = world.sotw();
+    client.names(L, "", &[]);
+    let first = client.expect(L);
+    client.names(L, &first.nonce, &[]);
+    world.unset(ALL, L, "a").set(ALL, L, "b", "b1").commit();
+    let second = client.expect(L);
+    assert_eq!(values(&second), ["b1"]);
+    client.names(L, &second.nonce, &[]);
+    client.expect_nothing();
+}
+
+#[test]
 fn assignments_are_sent_alone_rule_22() {
     let mut world = World::new();
     world.set(ALL, E, "a", "a1").set(ALL, E, "b", "b1").commit();
