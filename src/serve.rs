@@ -98,7 +98,7 @@ async fn serve(args: &ServerArgs, options: Options, folder: PathBuf) -> Result<(
     let name = ended?;
     tracing::info!(
         signal = name,
-        drain_ms = args.drain.as_millis(),
+        drain = ?args.drain,
         "ending: connections are asked to go"
     );
     health.set_draining();

@@ -180,7 +180,7 @@ impl Writer {
         };
         let committed = self.publisher.commit(commit);
         self.pace.committed(now);
-        let micros = begin.elapsed().as_micros();
+        let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             seq = committed.seq,
             origins,
@@ -191,7 +191,8 @@ impl Writer {
         );
         if std::mem::take(&mut self.syncing) {
             self.health.set_synced();
-            let millis = now.saturating_duration_since(self.started).as_millis();
+            let took = now.saturating_duration_since(self.started);
+            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             tracing::info!(resources = committed.set, millis, "synced; serving proxies");
         }
     }

@@ -9,6 +9,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason, Severity, read};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::document::{Document, split};
 
@@ -113,7 +114,7 @@ impl Reader<'_> {
                     .map_or(1, |location| location.line().max(1));
                 let line = document.line + usize::try_from(line).unwrap_or(1) - 1;
                 self.place = format!("document {}, line {line}", document.number);
-                self.opaque(Severity::Error, &error.to_string());
+                self.opaque(Severity::Error, &UserMessageFormatter.format_message(error));
             }
         }
     }

@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 
 /// A file that holds more is refused whole.
 pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// Folders below folders, symbolic links included: also what ends a loop of links.
+/// Folders below folders, symbolic links included.
 const MAX_DEPTH: usize = 16;
 /// Manifest files below one folder.
 const MAX_FILES: usize = 200_000;
@@ -31,6 +31,15 @@ pub(super) struct Fingerprint {
 pub(super) struct Identity {
     dev: u64,
     ino: u64,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Identity {
+        Identity {
+            dev: metadata.dev(),
+            ino: metadata.ino(),
+        }
+    }
 }
 
 /// One walk through the folder.
@@ -72,10 +81,7 @@ pub(super) fn identity(root: &Path) -> io::Result<Identity> {
     if !metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::NotADirectory));
     }
-    Ok(Identity {
-        dev: metadata.dev(),
-        ino: metadata.ino(),
-    })
+    Ok(Identity::of(&metadata))
 }
 
 /// Walks through the folder.
@@ -84,66 +90,81 @@ pub(super) fn identity(root: &Path) -> io::Result<Identity> {
 ///
 /// The folder itself cannot be listed. Trouble further down is in [`Scan::failed`].
 pub(super) fn scan(root: &Path) -> io::Result<Scan> {
-    let mut scan = Scan::default();
-    walk(root, String::new(), 0, &mut scan)?;
-    Ok(scan)
+    let mut walk = Walk {
+        inside: vec![identity(root)?],
+        scan: Scan::default(),
+    };
+    walk.folder(root, "")?;
+    Ok(walk.scan)
 }
 
-fn walk(folder: &Path, below: String, depth: usize, scan: &mut Scan) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') {
-            continue;
-        }
-        let below = if below.is_empty() {
-            name.to_string()
-        } else {
-            format!("{below}/{name}")
-        };
-        let kind = entry.file_type()?;
-        if kind.is_file() && !is_manifest(&name) {
-            continue;
-        }
-        // Follows links. A dangling one is a file that is not there.
-        let metadata = match fs::metadata(entry.path()) {
-            Ok(metadata) => metadata,
-            Err(error) if is_absent(&error) => continue,
-            Err(error) => {
-                scan.failed.insert(below, error.to_string());
+struct Walk {
+    /// The folders the walk is in, by which a link back to one of them is known.
+    inside: Vec<Identity>,
+    scan: Scan,
+}
+
+impl Walk {
+    fn folder(&mut self, folder: &Path, below: &str) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let dull =
+                name.starts_with('.') || (entry.file_type()?.is_file() && !is_manifest(&name));
+            if dull {
                 continue;
             }
-        };
-        if metadata.is_dir() {
-            enter(&entry.path(), below, depth + 1, scan);
-        } else if metadata.is_file() && is_manifest(&name) {
-            note(below, &metadata, scan);
+            let below = if below.is_empty() {
+                name.to_string()
+            } else {
+                format!("{below}/{name}")
+            };
+            if let Err(error) = self.entry(&entry.path(), &below) {
+                // What vanished meanwhile, and a link to nothing, is not there.
+                if !is_absent(&error) {
+                    self.scan.failed.insert(below, error.to_string());
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn enter(folder: &Path, below: String, depth: usize, scan: &mut Scan) {
-    let result = match depth {
-        0..=MAX_DEPTH => walk(folder, below.clone(), depth, scan),
-        _ => Err(io::Error::other(format!(
-            "more than {MAX_DEPTH} folders deep"
-        ))),
-    };
-    match result {
-        Err(error) if !is_absent(&error) => drop(scan.failed.insert(below, error.to_string())),
-        _ => {}
+    /// A folder, a file of a manifest's name, or a link to anything.
+    fn entry(&mut self, path: &Path, below: &str) -> io::Result<()> {
+        let metadata = fs::metadata(path)?;
+        if metadata.is_dir() {
+            self.enter(path, below, Identity::of(&metadata))?;
+        } else if metadata.is_file() && is_manifest(below) {
+            self.note(below, &metadata);
+        }
+        Ok(())
     }
-}
 
-fn note(below: String, metadata: &Metadata, scan: &mut Scan) {
-    if scan.files.len() < MAX_FILES {
-        scan.files.insert(below, fingerprint(metadata));
-    } else {
-        scan.failed
-            .entry(String::new())
-            .or_insert_with(|| format!("more than {MAX_FILES} files"));
+    fn enter(&mut self, path: &Path, below: &str, identity: Identity) -> io::Result<()> {
+        if self.inside.contains(&identity) {
+            return Ok(());
+        }
+        if self.inside.len() > MAX_DEPTH {
+            return Err(io::Error::other(format!(
+                "more than {MAX_DEPTH} folders deep"
+            )));
+        }
+        self.inside.push(identity);
+        let result = self.folder(path, below);
+        self.inside.pop();
+        result
+    }
+
+    fn note(&mut self, below: &str, metadata: &Metadata) {
+        if self.scan.files.len() < MAX_FILES {
+            self.scan
+                .files
+                .insert(below.to_owned(), fingerprint(metadata));
+        } else {
+            let reason = format!("more than {MAX_FILES} files");
+            self.scan.failed.insert(String::new(), reason);
+        }
     }
 }
 
@@ -161,17 +182,24 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 ///
 /// The file is absent (see [`is_absent`]), no plain file, too large, or cannot be read.
 pub(super) fn read(path: &Path) -> io::Result<(Fingerprint, Vec<u8>)> {
+    let too_large = || {
+        let limit = MAX_BYTES / 1024 / 1024;
+        io::Error::other(format!("larger than {limit} MiB"))
+    };
     // Opening a pipe would wait for its other end.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
     }
     let file = File::open(path)?;
     let metadata = file.metadata()?;
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(MAX_BYTES)).unwrap_or(0));
+    if metadata.len() > MAX_BYTES {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    // It may grow while it is read.
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
-        let limit = MAX_BYTES / 1024 / 1024;
-        return Err(io::Error::other(format!("larger than {limit} MiB")));
+        return Err(too_large());
     }
     Ok((fingerprint(&metadata), bytes))
 }

@@ -45,6 +45,7 @@ struct Look {
 #[derive(Debug, Default)]
 pub(super) struct Settle {
     looks: BTreeMap<PathBuf, Look>,
+    last_gone: Option<Instant>,
     scan: Option<Instant>,
 }
 
@@ -67,9 +68,7 @@ impl Settle {
     /// The path is gone. Every further one puts all of them off: a folder being removed loses its files first.
     pub(super) fn gone(&mut self, path: &Path, now: Instant) {
         self.put(path, Why::Gone, GONE, now);
-        for look in self.looks.values_mut().filter(|look| look.why == Why::Gone) {
-            look.at = (now + GONE).min(look.first + MOST);
-        }
+        self.last_gone = Some(now);
     }
 
     /// The path was found empty though it held objects.
@@ -95,7 +94,7 @@ impl Settle {
 
     /// The next moment something is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        let look = self.looks.values().map(|look| look.at).min();
+        let look = self.looks.values().map(|look| self.due(look)).min();
         [look, self.scan].into_iter().flatten().min()
     }
 
@@ -106,15 +105,19 @@ impl Settle {
 
     /// The paths that are due, in order; asking takes them.
     pub(super) fn take_looks(&mut self, now: Instant) -> Vec<(PathBuf, Why)> {
-        let mut due = Vec::new();
-        self.looks.retain(|path, look| {
-            let wait = look.at > now;
-            if !wait {
-                due.push((path.clone(), look.why));
-            }
-            wait
-        });
+        let due = self.looks.iter().filter(|(_, look)| self.due(look) <= now);
+        let due: Vec<_> = due.map(|(path, look)| (path.clone(), look.why)).collect();
+        for (path, _) in &due {
+            self.looks.remove(path);
+        }
         due
+    }
+
+    fn due(&self, look: &Look) -> Instant {
+        match (look.why, self.last_gone) {
+            (Why::Gone, Some(last)) => (last + GONE).min(look.first + MOST),
+            _ => look.at,
+        }
     }
 
     fn put(&mut self, path: &Path, why: Why, delay: Duration, now: Instant) {

@@ -197,6 +197,11 @@ fn folders_below_are_followed_and_links_too() {
     symlink(&outside, following.path("link.yaml")).unwrap();
     assert_eq!(following.settled(), ["+Service default/out"]);
     symlink(following.outer.path().join("m"), following.path("loop")).unwrap();
+    assert_eq!(
+        following.settled(),
+        [] as [&str; 0],
+        "a link to a folder around it"
+    );
     fs::create_dir_all(following.path("x/y")).unwrap();
     following.write("x/y/deep.yaml", &service("deep", 1));
     following.until("+Service default/deep");
