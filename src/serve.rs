@@ -96,12 +96,12 @@ async fn serve(args: &ServerArgs, options: Options, folder: PathBuf) -> Result<(
         ended = &mut parts.xds => Err(early("the xDS server", ended.map(|result| result.err().map(Into::into)))),
     };
     let name = ended?;
+    health.set_draining();
     tracing::info!(
         signal = name,
         drain = ?args.drain,
         "ending: connections are asked to go"
     );
-    health.set_draining();
     shutdown.cancel();
     tokio::select! {
         _ = &mut parts.xds => tracing::info!("all connections have ended"),
