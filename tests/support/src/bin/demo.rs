@@ -2,10 +2,9 @@
 
 use std::env;
 use std::process::ExitCode;
-use std::sync::mpsc;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use seaway_testing::{Place, Scene, World, say, steps};
 
 /// A step: its title and what it does.
@@ -117,6 +116,10 @@ fn keep(scene: &mut Scene<'_>) -> Result<()> {
     say(&format!(
         "  edit {manifests}/*.yaml             seaway follows"
     ));
-    let (_alive, never) = mpsc::channel::<()>();
-    never.recv().map_err(|_| anyhow!("nothing to wait for"))
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(tokio::signal::ctrl_c())?;
+    say("\nInterrupted; everything ends.");
+    Ok(())
 }
