@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use seaway_testing::{
-    Backend, Place, Record, Scene, ServiceManifest, SliceManifest, World, eventually, steps,
+    Backend, Client, EnvoyOptions, Load, Place, Record, Scene, ServiceManifest, SliceManifest,
+    World, eventually, steps,
 };
 
-const WEB: &str = "10.96.0.10:80";
 const REPLACEMENTS: usize = 200;
-const ENDPOINTS: usize = 3;
 const RATE: u32 = 250;
 /// How long a replaced backend lives on after the save.
 const GRACE: Duration = Duration::from_secs(1);
@@ -22,55 +21,80 @@ fn one_endpoint_is_replaced_without_a_failed_request() -> Result<()> {
 }
 
 #[test]
-fn two_hundred_replacements_fail_no_request() -> Result<()> {
-    World::run(|world| {
-        let service = ServiceManifest::new("web")
-            .cluster_ip("10.96.0.10")
-            .port("http", 80);
-        world.manifests().save("web.yaml", &service.document())?;
-        let mut live = (0..ENDPOINTS)
-            .map(|number| start(world, number))
-            .collect::<Result<VecDeque<_>>>()?;
-        save(world, &live)?;
-        world.start_seaway(&[])?;
-        let n1 = world.start_node("n1", "a")?;
-        let load = n1.load(WEB, RATE)?;
+fn two_hundred_replacements_of_one_in_three_fail_no_request() -> Result<()> {
+    World::run(|world| replacements(world, World::node_options("n1", "a"), &node_client(), 3))
+}
 
-        let mut leaving = VecDeque::<(Instant, Backend)>::new();
-        for number in ENDPOINTS..ENDPOINTS + REPLACEMENTS {
-            live.push_back(start(world, number)?);
-            let old = live.pop_front();
-            let saved = save(world, &live)?;
-            leaving.extend(old.map(|old| (saved + GRACE, old)));
-            eventually("the new endpoint to get a request", || {
-                ensure!(
-                    live.back().is_some_and(|backend| backend.requests() > 0),
-                    "none yet"
-                );
-                Ok(())
-            })?;
-            while leaving
-                .front()
-                .is_some_and(|(end, _)| *end <= Instant::now())
-            {
-                leaving.pop_front();
-            }
+#[test]
+fn two_hundred_replacements_of_the_only_endpoint_fail_no_request() -> Result<()> {
+    World::run(|world| replacements(world, World::node_options("n1", "a"), &node_client(), 1))
+}
+
+#[test]
+fn two_hundred_replacements_behind_a_mesh_proxy_fail_no_request() -> Result<()> {
+    let mesh = EnvoyOptions {
+        bootstrap: vec!["--role".to_owned(), "mesh".to_owned()],
+        ..EnvoyOptions::default()
+    };
+    let client = Client::new(([127, 0, 0, 1], 15001)).host("web.default");
+    World::run(|world| replacements(world, mesh, &client, 2))
+}
+
+/// A client of the cluster IP.
+fn node_client() -> Client {
+    Client::new(([10, 96, 0, 10], 80))
+}
+
+/// Replaces one of `endpoints` endpoints after the other, as soon as the last replacement is in use, under load.
+fn replacements(
+    world: &mut World,
+    proxy: EnvoyOptions,
+    client: &Client,
+    endpoints: usize,
+) -> Result<()> {
+    let service = ServiceManifest::new("web")
+        .cluster_ip("10.96.0.10")
+        .port("http", 80);
+    world.manifests().save("web.yaml", &service.document())?;
+    let live = (0..endpoints).map(|number| start(world, number));
+    let mut live = live.collect::<Result<VecDeque<_>>>()?;
+    save(world, &live)?;
+    world.start_seaway(&[])?;
+    let envoy = world.start_envoy("n1", &proxy)?;
+    let load = Load::start(envoy.namespace(), client.clone(), RATE)?;
+
+    let mut leaving = VecDeque::<(Instant, Backend)>::new();
+    for number in endpoints..endpoints + REPLACEMENTS {
+        live.push_back(start(world, number)?);
+        let old = live.pop_front();
+        let saved = save(world, &live)?;
+        leaving.extend(old.map(|old| (saved + GRACE, old)));
+        eventually("the new endpoint to get a request", || {
+            let asked = live.back().is_some_and(|backend| backend.requests() > 0);
+            ensure!(asked, "none yet");
+            Ok(())
+        })?;
+        while leaving
+            .front()
+            .is_some_and(|(end, _)| *end <= Instant::now())
+        {
+            leaving.pop_front();
         }
-        for (end, backend) in leaving {
-            thread::sleep(end.saturating_duration_since(Instant::now()));
-            drop(backend);
-        }
-        let records = load.stop()?;
-        let failures = Record::failures(&records);
-        println!("{} requests, failed: {failures:?}", records.len());
-        ensure!(
-            failures.is_none(),
-            "of {} requests: {}",
-            records.len(),
-            failures.unwrap_or_default()
-        );
-        rate_was_kept(&records)
-    })
+    }
+    for (end, backend) in leaving {
+        thread::sleep(end.saturating_duration_since(Instant::now()));
+        drop(backend);
+    }
+    let records = load.stop()?;
+    let failures = Record::failures(&records);
+    println!("{} requests, failed: {failures:?}", records.len());
+    ensure!(
+        failures.is_none(),
+        "of {} requests: {}",
+        records.len(),
+        failures.unwrap_or_default()
+    );
+    rate_was_kept(&records)
 }
 
 /// The backend with this number, on an address that no other number has.
