@@ -1,5 +1,7 @@
 //! What the server counts. Names and labels are part of the public API.
 
+use std::collections::BTreeSet;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,12 +20,13 @@ pub struct Metrics {
     responses: Family<TypeLabel, Counter>,
     resources: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
+    rejecting: Family<TypeLabel, Gauge>,
     unknown_types: Counter,
 }
 
 impl Metrics {
-    /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}` and
-    /// `xds_unknown_type_requests_total`. The label `type` is the type URL.
+    /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
+    /// `xds_rejecting_streams{type}` and `xds_unknown_type_requests_total`. The label `type` is the type URL.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Discovery streams open now";
@@ -34,6 +37,8 @@ impl Metrics {
         registry.register("xds_resources", help, metrics.resources.clone());
         let help = "Discovery responses that a proxy rejected";
         registry.register("xds_nacks", help, metrics.nacks.clone());
+        let help = "Streams whose proxy rejected the newest response it answered";
+        registry.register("xds_rejecting_streams", help, metrics.rejecting.clone());
         let help = "Requests for a resource type that is not served";
         let counter = metrics.unknown_types.clone();
         registry.register("xds_unknown_type_requests", help, counter);
@@ -41,26 +46,12 @@ impl Metrics {
     }
 
     /// Counts a stream for as long as the returned value lives (xDS rule 15).
-    pub(crate) fn stream(&self) -> StreamCount {
+    pub(crate) fn stream(&self) -> StreamMetrics {
         self.streams.inc();
-        StreamCount(self.streams.clone())
-    }
-
-    pub(crate) fn response(&self, type_url: &str, resources: usize) {
-        let label = TypeLabel {
-            r#type: type_url.to_owned(),
-        };
-        self.responses.get_or_create(&label).inc();
-        self.resources
-            .get_or_create(&label)
-            .inc_by(resources as u64);
-    }
-
-    pub(crate) fn nack(&self, type_url: &str) {
-        let label = TypeLabel {
-            r#type: type_url.to_owned(),
-        };
-        self.nacks.get_or_create(&label).inc();
+        StreamMetrics {
+            metrics: self.clone(),
+            rejecting: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn unknown_type(&self) {
@@ -70,10 +61,46 @@ impl Metrics {
 
 /// One open stream.
 #[derive(Debug)]
-pub(crate) struct StreamCount(Gauge);
+pub(crate) struct StreamMetrics {
+    metrics: Metrics,
+    /// The types of which it rejected the newest response it answered (xDS rule 79).
+    rejecting: BTreeSet<String>,
+}
 
-impl Drop for StreamCount {
+impl StreamMetrics {
+    pub(crate) fn acked(&mut self, type_url: &str) {
+        if self.rejecting.remove(type_url) {
+            self.metrics.rejecting.get_or_create(&label(type_url)).dec();
+        }
+    }
+
+    pub(crate) fn nacked(&mut self, type_url: &str) {
+        let label = label(type_url);
+        self.metrics.nacks.get_or_create(&label).inc();
+        if self.rejecting.insert(type_url.to_owned()) {
+            self.metrics.rejecting.get_or_create(&label).inc();
+        }
+    }
+
+    pub(crate) fn response(&self, type_url: &str, resources: usize) {
+        let label = label(type_url);
+        self.metrics.responses.get_or_create(&label).inc();
+        let sent = self.metrics.resources.get_or_create(&label);
+        sent.inc_by(resources as u64);
+    }
+}
+
+impl Drop for StreamMetrics {
     fn drop(&mut self) {
-        self.0.dec();
+        self.metrics.streams.dec();
+        for type_url in &self.rejecting {
+            self.metrics.rejecting.get_or_create(&label(type_url)).dec();
+        }
+    }
+}
+
+fn label(type_url: &str) -> TypeLabel {
+    TypeLabel {
+        r#type: type_url.to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -120,7 +121,7 @@ impl<A: Admit> AdsServer<A> {
                 metrics,
                 nacks: NackLog::default(),
                 closing: CancellationToken::new(),
-                streams: AtomicU64::new(1),
+                streams: AtomicU64::new(random()),
             }),
         }
     }
@@ -184,6 +185,11 @@ async fn streaming<A: Admit, I: Incoming>(
     let codec = Frames(PhantomData::<I>);
     let mut grpc = Grpc::new(codec).max_decoding_message_size(MAX_REQUEST);
     Ok(grpc.streaming(Handler(shared), request).await)
+}
+
+/// A number unlike those of other processes, so that no nonce is like one of an earlier process (xDS rule 64).
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 struct Handler<A>(Arc<Shared<A>>);

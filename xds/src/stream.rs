@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::metrics::StreamMetrics;
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Fault, Next, Outcome, Session};
 use crate::wire::Incoming;
@@ -53,7 +54,6 @@ async fn run<A: Admit, I: Incoming>(
         }
     };
     let Admission { placement, lease } = shared.admit.admit(&node).await?;
-    let _count = shared.metrics.stream();
     let session = Session::new(
         I::DIALECT,
         shared.snapshots.types().clone(),
@@ -67,6 +67,7 @@ async fn run<A: Admit, I: Incoming>(
         shared,
         node,
         session,
+        metrics: shared.metrics.stream(),
         bell: shared.snapshots.bell(),
     };
     let end = stream.serve(first, requests, responses).await;
@@ -79,6 +80,7 @@ struct Stream<'a, A> {
     shared: &'a Shared<A>,
     node: Node,
     session: Session,
+    metrics: StreamMetrics,
     bell: watch::Receiver<u64>,
 }
 
@@ -112,7 +114,7 @@ impl<A: Admit> Stream<'_, A> {
                     let Ok(permit) = permit else { return Ok(()) };
                     match self.next() {
                         Next::Send(response) => {
-                            self.shared.metrics.response(&response.type_url, response.resources);
+                            self.metrics.response(&response.type_url, response.resources);
                             permit.send(Ok(response.parts));
                         }
                         Next::Wait(at) => idle = Some(at),
@@ -136,9 +138,10 @@ impl<A: Admit> Stream<'_, A> {
             self.session.on_request(request, &store, Instant::now())
         };
         match outcome {
-            Ok(Outcome::Accepted) => {}
+            Ok(Outcome::Plain) => {}
+            Ok(Outcome::Acked) => self.metrics.acked(&type_url),
             Ok(Outcome::Rejected(nack)) => {
-                self.shared.metrics.nack(&type_url);
+                self.metrics.nacked(&type_url);
                 self.shared.nacks.log(&self.node.id, &type_url, &nack);
             }
             Ok(Outcome::UnknownType) => {

@@ -9,9 +9,11 @@ use seaway_proto::TypeUrl;
 pub struct TypeSpec {
     /// The type.
     pub url: TypeUrl,
-    /// Whether a state-of-the-world response lists everything subscribed to, absence meaning deletion (xDS rule 21), and
-    /// whether a first request without names means "everything" (xDS rule 38): true of listeners and clusters.
+    /// Whether a state-of-the-world response lists everything subscribed to, absence meaning deletion (xDS rule 21): true of
+    /// listeners and clusters.
     pub complete: bool,
+    /// Whether a first request without names means "everything" (xDS rules 37-39).
+    pub legacy_wildcard: bool,
     /// The type whose resources a client loads anew after it got a new version of a resource that refers to them
     /// (xDS rules 88-90): assignments, after their cluster.
     pub reloads: Option<TypeUrl>,
@@ -49,6 +51,7 @@ impl Types {
         let spec = |url, complete, reloads, gated, removal_rank| TypeSpec {
             url,
             complete,
+            legacy_wildcard: complete,
             reloads,
             gated,
             exclusive: url == TypeUrl::LISTENER,

@@ -60,6 +60,8 @@ impl Incoming for DiscoveryRequest {
 
 /// What every response ends with.
 pub(crate) struct Tail<'a> {
+    /// A hash over the resources of the response. In delta it is for people only (xDS rule 81).
+    pub(crate) version: &'a str,
     pub(crate) type_url: &'a str,
     pub(crate) nonce: &'a str,
     pub(crate) identifier: &'a str,
@@ -68,6 +70,7 @@ pub(crate) struct Tail<'a> {
 /// The fields of a `DeltaDiscoveryResponse` after its resources.
 pub(crate) fn delta_tail(tail: &Tail<'_>, removed: &[Arc<str>]) -> Bytes {
     let mut buf = BytesMut::new();
+    put_delimited(&mut buf, 1, tail.version.as_bytes());
     put_delimited(&mut buf, 4, tail.type_url.as_bytes());
     put_delimited(&mut buf, 5, tail.nonce.as_bytes());
     for name in removed {
@@ -78,9 +81,9 @@ pub(crate) fn delta_tail(tail: &Tail<'_>, removed: &[Arc<str>]) -> Bytes {
 }
 
 /// The fields of a `DiscoveryResponse` besides its resources.
-pub(crate) fn sotw_tail(tail: &Tail<'_>, version: &str) -> Bytes {
+pub(crate) fn sotw_tail(tail: &Tail<'_>) -> Bytes {
     let mut buf = BytesMut::new();
-    put_delimited(&mut buf, 1, version.as_bytes());
+    put_delimited(&mut buf, 1, tail.version.as_bytes());
     put_delimited(&mut buf, 4, tail.type_url.as_bytes());
     put_delimited(&mut buf, 5, tail.nonce.as_bytes());
     put_delimited(&mut buf, 6, &control_plane(tail.identifier));

@@ -78,8 +78,13 @@ pub(crate) enum Fault {
 /// What a request brought besides its names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Accepted,
+    /// Nothing: it answers no response.
+    Plain,
+    /// It acknowledges a response.
+    Acked,
+    /// It rejects one.
     Rejected(Nack),
+    /// It is about a type that is not served.
     UnknownType,
 }
 
@@ -176,7 +181,7 @@ impl Session {
             return self.unknown_type(request);
         };
         self.catch_up(store);
-        let nack = self.subs[index].acknowledge(&request, store, index, now);
+        let outcome = self.subs[index].acknowledge(&request, store, index, now);
         match request.names {
             Names::Complete { names, version } => {
                 self.complete_names(index, &names, version, store);
@@ -187,7 +192,7 @@ impl Session {
                 initial,
             } => self.change_names(index, &subscribe, &unsubscribe, &initial, store),
         }
-        Ok(nack.map_or(Outcome::Accepted, Outcome::Rejected))
+        Ok(outcome.unwrap_or(Outcome::Plain))
     }
 
     fn unknown_type(&mut self, request: Request) -> Result<Outcome, Fault> {

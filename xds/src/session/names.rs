@@ -20,7 +20,7 @@ impl Session {
     ) {
         let first = !self.subs[index].subscription.is_active();
         if first {
-            let legacy = self.types.spec(index).complete && subscribe.is_empty();
+            let legacy = self.types.spec(index).legacy_wildcard && subscribe.is_empty();
             let mode = match legacy && unsubscribe.is_empty() {
                 true => Mode::Legacy,
                 false => Mode::Explicit { wildcard: false },
@@ -55,9 +55,9 @@ impl Session {
         version: String,
         store: &Store,
     ) {
-        let complete = self.types.spec(index).complete;
+        let legacy = self.types.spec(index).legacy_wildcard;
         let mode = self.subs[index].subscription.mode();
-        if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && complete)) {
+        if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && legacy)) {
             if mode == Mode::Unset {
                 self.subs[index].subscription.set_mode(Mode::Legacy);
                 self.subs[index].client_version = Some(version);

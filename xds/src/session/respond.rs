@@ -243,8 +243,10 @@ impl Session {
     ) -> Response {
         let nonce = self.nonces.next();
         let url = self.types.spec(index).url.as_str();
+        let version = version(content.digest);
         let resources = content.parts.len();
         let tail = Tail {
+            version: &version,
             type_url: url,
             nonce: &nonce,
             identifier: &self.identifier,
@@ -252,13 +254,13 @@ impl Session {
         let mut parts = content.parts;
         parts.push(match self.dialect {
             Dialect::Delta => wire::delta_tail(&tail, removed),
-            Dialect::Sotw => wire::sotw_tail(&tail, &version(content.digest)),
+            Dialect::Sotw => wire::sotw_tail(&tail),
         });
         let sub = &mut self.subs[index];
         for id in &content.ids {
             sub.held.insert(*id);
         }
-        sub.sent(nonce, content.ids, now);
+        sub.sent(nonce, version, content.ids, now);
         Response {
             type_url: url.into(),
             parts,
@@ -273,6 +275,7 @@ impl Session {
         let names: Vec<Arc<str>> = std::mem::take(names).into_iter().collect();
         let nonce = self.nonces.next();
         let tail = Tail {
+            version: "",
             type_url: url,
             nonce: &nonce,
             identifier: &self.identifier,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{PATIENCE, Request};
+use super::{Outcome, PATIENCE, Request};
 use crate::body::Body;
 use crate::ids::Ids;
 use crate::store::Store;
@@ -38,19 +38,27 @@ pub(super) struct SubStream {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) nonce: String,
+    pub(super) version: String,
     pub(super) sent: Instant,
     pub(super) ids: Vec<u32>,
 }
 
-/// What happened last on this type.
+/// What happened last on this type (xDS rule 78).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
-    /// When the newest response was sent.
-    pub(crate) sent: Option<Instant>,
-    /// When a response was last acknowledged.
-    pub(crate) acked: Option<Instant>,
-    /// When a response was last rejected, and the client's words.
-    pub(crate) nacked: Option<(Instant, String)>,
+    /// The newest response sent.
+    pub(crate) sent: Option<Mark>,
+    /// The newest response acknowledged.
+    pub(crate) acked: Option<Mark>,
+    /// The newest response rejected, and the client's words.
+    pub(crate) nacked: Option<(Mark, String)>,
+}
+
+/// A response: the version of its content, and when this happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) version: String,
+    pub(crate) at: Instant,
 }
 
 /// A rejection: the client's text, and the resources of the response that it names, each with its origin.
@@ -68,18 +76,20 @@ impl SubStream {
         store: &Store,
         type_index: usize,
         now: Instant,
-    ) -> Option<Nack> {
-        let at = self
-            .in_flight
-            .iter()
-            .position(|sent| sent.nonce == request.nonce)?;
+    ) -> Option<Outcome> {
+        let mut sent = self.in_flight.iter();
+        let at = sent.position(|sent| sent.nonce == request.nonce)?;
         let answered = self.in_flight.drain(..=at).next_back()?;
+        let mark = Mark {
+            version: answered.version,
+            at: now,
+        };
         let Some(text) = &request.error else {
-            self.status.acked = Some(now);
-            return None;
+            self.status.acked = Some(mark);
+            return Some(Outcome::Acked);
         };
         let error = bounded(text);
-        self.status.nacked = Some((now, error.clone()));
+        self.status.nacked = Some((mark, error.clone()));
         let named = answered.ids.iter().filter_map(|id| {
             let slot = store.try_slot(type_index, *id)?;
             let body = slot.any_body()?;
@@ -88,16 +98,20 @@ impl SubStream {
                 .then(|| (slot.name.clone(), body.origin.clone()))
         });
         let resources = named.collect();
-        Some(Nack { error, resources })
+        Some(Outcome::Rejected(Nack { error, resources }))
     }
 
-    pub(super) fn sent(&mut self, nonce: String, ids: Vec<u32>, now: Instant) {
+    pub(super) fn sent(&mut self, nonce: String, version: String, ids: Vec<u32>, now: Instant) {
         if self.in_flight.len() == REMEMBERED {
             self.in_flight.pop_front();
         }
-        self.status.sent = Some(now);
+        self.status.sent = Some(Mark {
+            version: version.clone(),
+            at: now,
+        });
         self.in_flight.push_back(InFlight {
             nonce,
+            version,
             sent: now,
             ids,
         });
