@@ -23,7 +23,7 @@ test: preflight-network envoy ## all tests, real Envoys included, in a private n
 	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
 
 bench: preflight ## the benchmarks, and the memory of a server that holds a large world
-	@cargo bench --package seaway
+	@cargo bench --package seaway --bench '*'
 
 lint: preflight ## clippy, warnings denied
 	@cargo clippy --workspace --all-targets -- --deny warnings
