@@ -83,3 +83,73 @@ fn names<'a>(
         .flat_map(|candidate| of(candidate.endpoint))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Condition;
+    use crate::{Role, View};
+
+    fn name(number: u8) -> Arc<str> {
+        format!("x{number}").into()
+    }
+
+    fn an_endpoint() -> impl Strategy<Value = Endpoint> {
+        let condition = prop_oneof![
+            3 => Just(Condition::Ready),
+            1 => Just(Condition::ServingTerminating),
+            1 => Just(Condition::Unusable),
+        ];
+        let names = || prop::collection::btree_set(0..3u8, 0..3);
+        let places = (prop::option::of(0..3u8), prop::option::of(0..3u8));
+        (condition, places, names(), names()).prop_map(|(condition, (node, zone), zones, nodes)| {
+            Endpoint {
+                index: 0,
+                ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                condition,
+                terminating: false,
+                node: node.map(name),
+                zone: zone.map(name),
+                zone_hints: zones.into_iter().map(name).collect(),
+                node_hints: nodes.into_iter().map(name).collect(),
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whoever looks through the layers sees what would have been chosen for that very place.
+        #[test]
+        fn layers_hide_nothing(
+            endpoints in prop::collection::vec(an_endpoint(), 0..6),
+            places in prop::collection::vec((prop::option::of(0..4u8), prop::option::of(0..4u8)), 1..6),
+            set in prop::sample::select(&[Set::Cluster, Set::Local { fallback: false }, Set::Local { fallback: true }][..]),
+        ) {
+            let candidates: Vec<Candidate<'_>> = (1..)
+                .zip(&endpoints)
+                .map(|(port, endpoint)| Candidate { address: SocketAddr::new(endpoint.ip, port), endpoint })
+                .collect();
+            let mut active = Active::default();
+            let views: Vec<View> = places
+                .iter()
+                .map(|(node, zone)| View { node: node.map(name), zone: zone.map(name), ..View::of(Role::Mesh) })
+                .collect();
+            for view in &views {
+                active.put(view, view.zone.clone());
+            }
+            let layers = spread(&candidates, set, &active);
+            for view in &views {
+                let mut place = crate::active::own_layers(view, view.zone.as_ref());
+                place.push(Layer::All);
+                let seen = place.iter().find_map(|layer| layers.iter().find(|(own, _)| own == layer));
+                let place = Place { node: view.node.as_deref(), zone: view.zone.as_deref() };
+                prop_assert_eq!(seen.map(|(_, seen)| seen), Some(&choose(&candidates, place, set)));
+            }
+        }
+    }
+}

@@ -208,11 +208,16 @@ impl Index {
         self.node_ports.iter()
     }
 
+    /// Whether a Local policy is in force: an external one needs something external.
     fn is_local(&self, key: &ServiceKey) -> bool {
-        let local = |service: &Arc<Service>| {
-            service.internal_policy == Policy::Local || service.external_policy == Policy::Local
+        let external = |service: &Service| {
+            let addresses = service.external_ips.len() + service.lb_ips.len();
+            addresses > 0 || service.ports.iter().any(|port| port.node_port.is_some())
         };
-        self.service(key).is_some_and(local)
+        self.service(key).is_some_and(|service| {
+            service.internal_policy == Policy::Local
+                || (service.external_policy == Policy::Local && external(service))
+        })
     }
 
     fn has(&self, key: &ServiceKey, test: fn(&crate::model::Endpoint) -> bool) -> bool {
