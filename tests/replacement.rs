@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use seaway_testing::{
     Backend, Client, EnvoyOptions, Load, Place, Record, Scene, ServiceManifest, SliceManifest,
-    World, eventually, steps,
+    World, eventually, say, steps,
 };
 
 const REPLACEMENTS: usize = 200;
@@ -87,7 +87,7 @@ fn replacements(
     }
     let records = load.stop()?;
     let failures = Record::failures(&records);
-    println!("{} requests, failed: {failures:?}", records.len());
+    say(&format!("{} requests, failed: {failures:?}", records.len()));
     ensure!(
         failures.is_none(),
         "of {} requests: {}",
