@@ -5,7 +5,7 @@ FETCHED := .tools/envoy-$(ENVOY_VERSION)/envoy
 # Absolute, because tests run in the folders of their packages.
 ENVOY ?= $(CURDIR)/$(FETCHED)
 export ENVOY
-# Tests and demo share the build of `cargo build --workspace --all-targets`.
+# What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
 .PHONY: help demo test bench lint fmt fmt-check doc ci envoy accept build preflight preflight-network
