@@ -7,7 +7,7 @@ use seaway_testing::{Held, ServiceManifest, SliceManifest, World};
 
 const WEB: &str = "10.96.0.10:80";
 /// Seconds.
-const DRAIN: u32 = 4;
+const DRAIN: u32 = 6;
 
 #[test]
 fn one_to_zero_to_one_endpoints_cuts_no_connection_before_the_drain_time() -> Result<()> {
@@ -36,7 +36,7 @@ fn one_to_zero_to_one_endpoints_cuts_no_connection_before_the_drain_time() -> Re
         world.manifests().save("slice.yaml", &one)?;
         n1.await_backend(WEB, "web-1")?;
         // Just before the end of the drain time every connection still works. What is awaited here is time itself.
-        let almost = began + Duration::from_secs(DRAIN.into()) - Duration::from_millis(700);
+        let almost = began + Duration::from_secs(DRAIN.into()) - Duration::from_millis(1500);
         std::thread::sleep(almost.saturating_duration_since(std::time::Instant::now()));
         all_answer(&mut held)?;
 
