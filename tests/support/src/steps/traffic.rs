@@ -57,13 +57,14 @@ pub fn replace_endpoint(scene: &mut Scene<'_>) -> Result<()> {
         "    n1    {} requests, {RATE} a second, each over a new connection, during the change",
         records.len()
     ));
+    let millis = |moment: Instant| moment.saturating_duration_since(saved).as_secs_f64() * 1e3;
     say(&format!(
-        "    last request on the old endpoint  {:>6.1?} after the save",
-        last.saturating_duration_since(saved)
+        "    last request on the old endpoint  {:>6.1} ms after the save",
+        millis(last)
     ));
     say(&format!(
-        "    first answer of the new endpoint  {:>6.1?} after the save",
-        first.saturating_duration_since(saved)
+        "    first answer of the new endpoint  {:>6.1} ms after the save",
+        millis(first)
     ));
     say(&format!(
         "    failed requests                   {}",
