@@ -108,9 +108,7 @@ impl Session {
         match id {
             // Even if the client should have it (xDS rule 47).
             Some(id) => sub.owed.insert(id),
-            None => {
-                sub.absent.insert(name.into());
-            }
+            None => sub.deny(name),
         }
     }
 
@@ -121,9 +119,7 @@ impl Session {
         match (sub.subscription.is_wildcard(), id) {
             // Still in the wildcard, or not: the client is told which (xDS rule 42).
             (true, Some(id)) if named => sub.owed.insert(id),
-            (true, None) if named => {
-                sub.absent.insert(name.into());
-            }
+            (true, None) if named => sub.deny(name),
             (true, _) => {}
             (false, id) => {
                 if let Some(id) = id {

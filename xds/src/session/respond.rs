@@ -1,7 +1,8 @@
 //! The next response: which type, which of its resources, and whether it may go out yet.
 //!
 //! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then what is referred to
-//! (xDS rule 86); removals of an exclusive type go with its additions. A type waits for the acknowledgement of its last response, a gated one also for those of the types before it.
+//! (xDS rule 86); removals of an exclusive type go with its additions. A type waits for the acknowledgement of its last response,
+//! a gated one also for those of the types before it.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -127,6 +127,12 @@ impl SubStream {
         self.must_answer || !self.owed.is_empty() || !self.absent.is_empty()
     }
 
+    /// The client is to be told that a name does not exist, once (xDS rule 34).
+    pub(super) fn deny(&mut self, name: &str) {
+        self.removed.remove(name);
+        self.absent.insert(name.into());
+    }
+
     /// The client loses interest in a resource (or its wildcard covers it no longer).
     pub(super) fn drop_id(&mut self, id: u32) {
         self.held.remove(id);

@@ -96,6 +96,8 @@ impl Keeper {
             .unwrap();
         match self.dialect {
             Dialect::Delta => {
+                let removed: BTreeSet<&String> = got.removed.iter().collect();
+                assert_eq!(removed.len(), got.removed.len(), "a name removed twice");
                 for name in got.resources.keys() {
                     assert!(!got.removed.contains(name), "{name} both sent and removed");
                     let asked = self.asked[t].contains(name) || self.asked[t].contains("*");

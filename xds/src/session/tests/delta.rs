@@ -320,6 +320,21 @@ fn removed_and_created_again_before_the_client_was_told_is_an_update() {
 }
 
 #[test]
+fn a_name_asked_for_between_its_removal_and_the_news_is_told_once_rule_34() {
+    let mut world = World::new();
+    world.put(E, "a", "1");
+    let mut client = world.delta();
+    client.subscribe(E, &["a"]);
+    let got = client.next().unwrap();
+    world.remove(E, "a");
+    client.expect_nothing();
+    client.subscribe(E, &["a"]);
+    client.ack(&got);
+    assert_eq!(client.expect(E).removed, ["a"]);
+    client.expect_nothing();
+}
+
+#[test]
 fn names_of_unknown_types_do_not_exist_rule_5() {
     let mut world = World::new();
     let mut client = world.delta();
