@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::metrics::StreamMetrics;
@@ -18,14 +18,17 @@ type Responses = mpsc::Sender<Result<Vec<Bytes>, Status>>;
 
 /// Starts the task. At most one response waits for the transport: a slow proxy gets the newest state when it reads on, never a
 /// queue of old ones (xDS rules 98, 129).
+///
+/// `only` is the one type of a service that is not the aggregated one.
 pub(crate) fn spawn<A: Admit, I: Incoming>(
     shared: Arc<Shared<A>>,
     requests: Streaming<I>,
-) -> ReceiverStream<Result<Vec<Bytes>, Status>> {
+    only: Option<TypeUrl>,
+) -> mpsc::Receiver<Result<Vec<Bytes>, Status>> {
     let (responses, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         let end = tokio::select! {
-            end = run(&shared, requests, &responses) => end,
+            end = run(&shared, requests, only, &responses) => end,
             () = responses.closed() => Ok(()),
             () = shared.closing.cancelled() => Err(Status::unavailable("the server is shutting down")),
         };
@@ -34,13 +37,14 @@ pub(crate) fn spawn<A: Admit, I: Incoming>(
             let _ = responses.send(Err(status)).await;
         }
     });
-    ReceiverStream::new(receiver)
+    receiver
 }
 
 /// Admits the proxy by the node of its first message (xDS rules 10, 11), then serves it to the end of its requests.
 async fn run<A: Admit, I: Incoming>(
     shared: &Shared<A>,
     mut requests: Streaming<I>,
+    only: Option<TypeUrl>,
     responses: &Responses,
 ) -> Result<(), Status> {
     let Some(mut first) = requests.message().await? else {
@@ -66,6 +70,7 @@ async fn run<A: Admit, I: Incoming>(
     let mut stream = Stream {
         shared,
         node,
+        only,
         session,
         metrics: shared.metrics.stream(),
         bell: shared.snapshots.bell(),
@@ -79,6 +84,7 @@ async fn run<A: Admit, I: Incoming>(
 struct Stream<'a, A> {
     shared: &'a Shared<A>,
     node: Node,
+    only: Option<TypeUrl>,
     session: Session,
     metrics: StreamMetrics,
     bell: watch::Receiver<u64>,
@@ -131,7 +137,15 @@ impl<A: Admit> Stream<'_, A> {
     }
 
     fn request<I: Incoming>(&mut self, request: I) -> Result<(), Status> {
-        let request = request.into_request();
+        let mut request = request.into_request();
+        if let Some(only) = self.only {
+            if request.type_url.is_empty() {
+                request.type_url = only.as_str().to_owned();
+            } else if request.type_url != only.as_str() {
+                let text = format!("this service has only {only}");
+                return Err(Status::invalid_argument(text));
+            }
+        }
         let type_url = request.type_url.clone();
         let outcome = {
             let store = self.shared.snapshots.read();

@@ -1,0 +1,161 @@
+//! From an HTTP request to a stream: which service, which dialect, and the body of the answer.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use seaway_proto::TypeUrl;
+use seaway_proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
+use tonic::body::Body;
+use tonic::codec::{DecodeBuf, Decoder};
+use tonic::codegen::http;
+use tonic::{Status, Streaming};
+
+use crate::response_body::ResponseBody;
+use crate::server::{Admit, AdsServer};
+use crate::session::Dialect;
+use crate::stream;
+use crate::wire::Incoming;
+
+/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
+const MAX_REQUEST: usize = 64 << 20;
+
+/// The services, what the names of their methods end with, and the one type of those that have one.
+const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
+    (
+        "discovery.v3.AggregatedDiscoveryService",
+        "AggregatedResources",
+        None,
+    ),
+    (
+        "cluster.v3.ClusterDiscoveryService",
+        "Clusters",
+        Some(TypeUrl::CLUSTER),
+    ),
+    (
+        "endpoint.v3.EndpointDiscoveryService",
+        "Endpoints",
+        Some(TypeUrl::ENDPOINT),
+    ),
+    (
+        "listener.v3.ListenerDiscoveryService",
+        "Listeners",
+        Some(TypeUrl::LISTENER),
+    ),
+    (
+        "route.v3.RouteDiscoveryService",
+        "Routes",
+        Some(TypeUrl::ROUTE),
+    ),
+    (
+        "secret.v3.SecretDiscoveryService",
+        "Secrets",
+        Some(TypeUrl::SECRET),
+    ),
+];
+
+/// What a path asks for.
+fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
+    let (service, method) = path.strip_prefix("/envoy.service.")?.split_once('/')?;
+    let (_, resources, only) = SERVICES.iter().find(|(name, _, _)| *name == service)?;
+    let dialect = match method.strip_suffix(resources)? {
+        "Stream" => Dialect::Sotw,
+        "Delta" => Dialect::Delta,
+        _ => return None,
+    };
+    Some((dialect, *only))
+}
+
+impl<A: Admit, B> tower::Service<http::Request<B>> for AdsServer<A>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let response = match method(request.uri().path()) {
+            Some((Dialect::Delta, only)) => self.open::<DeltaDiscoveryRequest, B>(request, only),
+            Some((Dialect::Sotw, only)) => self.open::<DiscoveryRequest, B>(request, only),
+            None => Status::unimplemented("no such method").into_http(),
+        };
+        ready(Ok(response))
+    }
+}
+
+impl<A: Admit> AdsServer<A> {
+    fn open<I: Incoming, B>(
+        &self,
+        request: http::Request<B>,
+        only: Option<TypeUrl>,
+    ) -> http::Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let decoder = Requests(PhantomData::<I>);
+        let body = request.into_body();
+        let requests = Streaming::new_request(decoder, body, None, Some(MAX_REQUEST));
+        let responses = stream::spawn(self.shared.clone(), requests, only);
+        let mut response = http::Response::new(Body::new(ResponseBody::new(responses)));
+        let grpc = http::HeaderValue::from_static("application/grpc");
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, grpc);
+        response
+    }
+}
+
+/// Decodes requests.
+struct Requests<I>(PhantomData<I>);
+
+impl<I: Incoming> Decoder for Requests<I> {
+    type Item = I;
+    type Error = Status;
+
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<I>, Status> {
+        I::decode(buf)
+            .map(Some)
+            .map_err(|error| Status::invalid_argument(format!("not a discovery request: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_has_both_dialects_and_nothing_else() {
+        let check = |path: &str, expected| assert_eq!(method(path), expected, "{path}");
+        let eds = "/envoy.service.endpoint.v3.EndpointDiscoveryService";
+        check(
+            &format!("{eds}/StreamEndpoints"),
+            Some((Dialect::Sotw, Some(TypeUrl::ENDPOINT))),
+        );
+        check(
+            &format!("{eds}/DeltaEndpoints"),
+            Some((Dialect::Delta, Some(TypeUrl::ENDPOINT))),
+        );
+        check(&format!("{eds}/FetchEndpoints"), None);
+        check(&format!("{eds}/StreamClusters"), None);
+        let ads = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
+        check(
+            &format!("{ads}/DeltaAggregatedResources"),
+            Some((Dialect::Delta, None)),
+        );
+        check(
+            "/envoy.service.discovery.v2.AggregatedDiscoveryService/StreamAggregatedResources",
+            None,
+        );
+        check("/", None);
+    }
+}
