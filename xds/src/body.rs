@@ -6,6 +6,9 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use seaway_proto::{Resource, ResourceRef, Version};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::session::Dialect;
 
 /// Field numbers of `envoy.service.discovery.v3.Resource`.
 mod field {
@@ -56,15 +59,23 @@ impl Body {
         }
     }
 
-    /// The bytes to put into a `DeltaDiscoveryResponse`.
-    pub(crate) fn delta(&self) -> Bytes {
-        self.delta.clone()
+    /// The bytes to put into a response.
+    pub(crate) fn bytes(&self, dialect: Dialect) -> Bytes {
+        match dialect {
+            Dialect::Delta => self.delta.clone(),
+            Dialect::Sotw => self.delta.slice(self.any.clone()),
+        }
     }
 
-    /// The bytes to put into a `DiscoveryResponse`.
-    pub(crate) fn sotw(&self) -> Bytes {
-        self.delta.slice(self.any.clone())
+    /// What the resource adds to the version of a set of resources: a hash of its name and version. Sums do not depend on order.
+    pub(crate) fn digest(&self, name: &str) -> u64 {
+        version_digest(name, self.version)
     }
+}
+
+/// The same of a resource that is gone.
+pub(crate) fn version_digest(name: &str, version: Version) -> u64 {
+    xxh3_64_with_seed(name.as_bytes(), version.hash())
 }
 
 fn delimited_len(number: u32, len: usize) -> usize {
@@ -102,13 +113,13 @@ mod tests {
         let version = resource.version.to_string();
         let body = Body::new(resource, "Service default/web".into());
 
-        let delta = DeltaDiscoveryResponse::decode(body.delta()).unwrap();
+        let delta = DeltaDiscoveryResponse::decode(body.bytes(Dialect::Delta)).unwrap();
         assert_eq!(delta.resources.len(), 1);
         assert_eq!(delta.resources[0].name, "default/web/80");
         assert_eq!(delta.resources[0].version, version);
         assert_eq!(delta.resources[0].resource, Some(any(&cluster)));
 
-        let sotw = DiscoveryResponse::decode(body.sotw()).unwrap();
+        let sotw = DiscoveryResponse::decode(body.bytes(Dialect::Sotw)).unwrap();
         assert_eq!(sotw.resources, vec![any(&cluster)]);
     }
 }

@@ -27,6 +27,14 @@ impl Ids {
         self.0.is_clear()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.count_ones(..)
+    }
+
+    pub(crate) fn is_subset(&self, of: &Ids) -> bool {
+        self.0.is_subset(&of.0)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.ones().map(|id| id as u32)
     }

@@ -15,6 +15,7 @@
 
 mod body;
 mod cursors;
+mod first_sync;
 mod ids;
 mod metrics;
 mod nacks;

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use seaway_proto::Version;
 
 use crate::body::Body;
+use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::publish::{LayerId, PlacementId};
+use crate::session::Dialect;
 
 /// Records kept in the log; a stream further behind looks through all entries instead.
 const LOG_LIMIT: usize = 1 << 16;
@@ -26,6 +28,7 @@ pub(crate) struct Store {
     log_start: u64,
     /// Tombstones by the commit that made them.
     tombstones: VecDeque<(u64, usize, u32)>,
+    first_syncs: FirstSyncs,
 }
 
 /// One entry that a commit changed.
@@ -42,6 +45,8 @@ struct TypeStore {
     by_name: HashMap<Arc<str>, u32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// The commit that last changed anything of this type.
+    changed: u64,
 }
 
 /// One name of one type.
@@ -193,6 +198,32 @@ impl Store {
         records
     }
 
+    /// How many names of a type there are.
+    pub(crate) fn len(&self, type_index: usize) -> usize {
+        self.types[type_index].by_name.len()
+    }
+
+    /// Everything of a type that a placement sees, shared with other streams that want it now. No response is above `limit` bytes
+    /// unless by a single resource.
+    pub(crate) fn first_sync(
+        &self,
+        placement: PlacementId,
+        type_index: usize,
+        dialect: Dialect,
+        limit: usize,
+    ) -> Option<Arc<FirstSync>> {
+        let layers = self.placement(placement)?;
+        let resources = self.ids(type_index).filter_map(|id| {
+            let slot = self.slot(type_index, id);
+            let body = slot.resolve(layers)?;
+            Some((id, body.bytes(dialect), body.digest(&slot.name)))
+        });
+        let changed = self.types[type_index].changed;
+        let key = (placement, type_index, dialect);
+        let build = || FirstSync::build(resources, limit);
+        Some(self.first_syncs.share(key, changed, build))
+    }
+
     // What follows is the writer's alone.
 
     pub(crate) fn begin(&mut self) -> u64 {
@@ -201,6 +232,7 @@ impl Store {
     }
 
     pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
+        self.first_syncs.forget(id);
         match layers {
             Some(layers) => self.placements.insert(id, layers.into()),
             None => self.placements.remove(&id),
@@ -263,6 +295,7 @@ impl Store {
             Some(at) => slot.entries[at] = entry,
             None => slot.entries.push(entry),
         }
+        self.types[type_index].changed = seq;
         self.log.push_back(Record {
             seq,
             type_index,

@@ -98,11 +98,16 @@ impl Subscription {
         }
     }
 
-    /// Makes this the complete set of names; returns the ids that were not named before.
-    pub(crate) fn replace_names(&mut self, ids: Ids, missing: HashSet<Arc<str>>) -> Vec<u32> {
-        let new = ids.iter().filter(|id| !self.named.contains(*id)).collect();
+    /// Makes this the complete set of names; returns the ids that were not named before, and whether others are named no longer.
+    pub(crate) fn replace_names(
+        &mut self,
+        ids: Ids,
+        missing: HashSet<Arc<str>>,
+    ) -> (Vec<u32>, bool) {
+        let new: Vec<u32> = ids.iter().filter(|id| !self.named.contains(*id)).collect();
+        let fewer = ids.len() - new.len() < self.named.len();
         self.named = ids;
         self.missing = missing;
-        new
+        (new, fewer)
     }
 }

@@ -6,44 +6,54 @@ use super::{Dialect, Session};
 use crate::body::Body;
 use crate::store::{Record, Store};
 
+/// A type and an id.
+type Changed = (usize, u32);
+
 impl Session {
     /// Reads the log up to the newest commit.
     pub(super) fn catch_up(&mut self, store: &Store) {
         let cursor = self.cursor.get();
         if cursor != store.seq() {
-            match store.records_after(cursor) {
-                Some(records) => records.for_each(|record| self.note(store, record, cursor)),
-                None => {
-                    let changed = store.changed_after(cursor);
-                    changed
-                        .iter()
-                        .for_each(|record| self.note(store, record, cursor));
-                }
+            let mut changed: Vec<Changed> = match store.records_after(cursor) {
+                Some(records) => self.concerning(records),
+                None => self.concerning(&store.changed_after(cursor)),
+            };
+            changed.sort_unstable();
+            changed.dedup();
+            for (type_index, id) in changed {
+                self.note(store, type_index, id, cursor);
             }
         }
         self.follow_placement(store);
         self.cursor.advance(store.seq());
     }
 
-    /// One changed entry. Only what the stream saw at its cursor and what it sees now matter, so a resource may be noted more
-    /// than once, and a change below an override, the end of an override with the lower value's bytes, or a move between layers
-    /// are all no change.
-    fn note(&mut self, store: &Store, record: &Record, cursor: u64) {
-        let concerned = self.layers.contains(&record.layer)
-            && self.subs[record.type_index].subscription.is_active();
-        if !concerned {
-            return;
-        }
-        let slot = store.slot(record.type_index, record.id);
+    /// The resources that changed in this stream's layers, of the types it asked for.
+    fn concerning<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Vec<Changed> {
+        let concerned = records.into_iter().filter(|record| {
+            self.subs[record.type_index].subscription.is_active()
+                && self.layers.contains(&record.layer)
+        });
+        concerned
+            .map(|record| (record.type_index, record.id))
+            .collect()
+    }
+
+    /// A resource that may have changed. Only what the stream saw at its cursor and what it sees now matter, so that a change below
+    /// an override, the end of an override with the lower value's bytes, or a move between layers are no change.
+    fn note(&mut self, store: &Store, type_index: usize, id: u32, cursor: u64) {
+        let slot = store.slot(type_index, id);
+        let before = slot.resolved_at(&self.layers, cursor);
         let now = slot.resolve(&self.layers);
-        if slot.resolved_at(&self.layers, cursor) == Ok(now.map(|body| body.version)) {
+        if before == Ok(now.map(|body| body.version)) {
             return;
         }
+        self.subs[type_index].follow_digest(id, &slot.name, before.ok(), now);
         match now {
-            Some(_) => self.owe(record.type_index, record.id, &slot.name),
+            Some(_) => self.owe(type_index, id, &slot.name),
             None => {
                 let was = slot.removed(&self.layers).cloned();
-                self.lose(record.type_index, record.id, &slot.name, was);
+                self.lose(type_index, id, &slot.name, was);
             }
         }
     }
@@ -91,6 +101,7 @@ impl Session {
             if !self.subs[type_index].subscription.is_active() {
                 continue;
             }
+            self.subs[type_index].digest = None;
             for id in store.ids(type_index) {
                 let slot = store.slot(type_index, id);
                 let old = slot.resolve(&before);

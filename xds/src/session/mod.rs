@@ -5,6 +5,7 @@
 //! id: what it subscribes to, what it holds, and what of that has changed since.
 
 mod changes;
+mod content;
 mod names;
 mod respond;
 mod substream;
@@ -29,7 +30,7 @@ pub(crate) use substream::{Nack, Status};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The two forms of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dialect {
     Delta,
     Sotw,

@@ -19,6 +19,7 @@ impl Session {
         store: &Store,
     ) {
         let first = !self.subs[index].subscription.is_active();
+        self.subs[index].digest = None;
         if first {
             let legacy = self.types.spec(index).legacy_wildcard && subscribe.is_empty();
             let mode = match legacy && unsubscribe.is_empty() {
@@ -88,7 +89,11 @@ impl Session {
             }
         }
         let sub = &mut self.subs[index];
-        for id in sub.subscription.replace_names(ids, missing) {
+        let (new, fewer) = sub.subscription.replace_names(ids, missing);
+        if fewer || !new.is_empty() || sub.subscription.mode() != mode {
+            sub.digest = None;
+        }
+        for id in new {
             sub.owed.insert(id);
         }
         self.drop_uncovered(index);

@@ -7,38 +7,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
+use super::content::Content;
 use super::{Dialect, Next, PATIENCE, Response, Session};
-use crate::body::Body;
 use crate::store::Store;
 use crate::types::TypeSpec;
 use crate::wire::{self, Tail};
-
-/// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
-const CHUNK: usize = 2 << 20;
-/// A response that cannot be split is worth a warning from here on (xDS rule 125).
-const LARGE: usize = 3 << 20;
-
-/// The resources of a response.
-#[derive(Default)]
-struct Content {
-    ids: Vec<u32>,
-    parts: Vec<Bytes>,
-    size: usize,
-    /// A hash over names and versions, whatever their order.
-    digest: u64,
-}
-
-impl Content {
-    fn push(&mut self, name: &str, body: &Body, bytes: Bytes) {
-        let hash = xxh3_64_with_seed(name.as_bytes(), body.version.hash());
-        self.digest = self.digest.wrapping_add(hash);
-        self.size += bytes.len();
-        self.parts.push(bytes);
-    }
-}
 
 impl Session {
     /// What to send next, from the newest state of the store.
@@ -118,7 +91,7 @@ impl Session {
         };
         self.subs[index].must_answer = false;
         self.follow_refs(index, &content.ids, store, now);
-        Some(self.response(index, content, &removed, now))
+        Some(self.response(index, content, &removed, store, now))
     }
 
     fn removals(&mut self, index: usize, store: &Store, now: Instant) -> Response {
@@ -126,71 +99,13 @@ impl Session {
         match self.dialect {
             Dialect::Delta => {
                 let names: Vec<Arc<str>> = removed.into_keys().collect();
-                self.response(index, Content::default(), &names, now)
+                self.response(index, Content::default(), &names, store, now)
             }
             Dialect::Sotw => {
                 let content = self.everything(index, store, false);
-                self.response(index, content, &[], now)
+                self.response(index, content, &[], store, now)
             }
         }
-    }
-
-    /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed after this response.
-    fn everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
-        let sub = &self.subs[index];
-        let mut content = Content::default();
-        let ids: Vec<u32> = match sub.subscription.is_wildcard() {
-            true => store.ids(index).collect(),
-            false => sub.subscription.named().collect(),
-        };
-        for id in ids {
-            let slot = store.slot(index, id);
-            if let Some(body) = slot.resolve(&self.layers) {
-                content.ids.push(id);
-                content.push(&slot.name, body, body.sotw());
-            }
-        }
-        if with_removed {
-            for (name, body) in &sub.removed {
-                if let Some(body) = body {
-                    content.push(name, body, body.sotw());
-                }
-            }
-        }
-        if content.size > LARGE {
-            tracing::warn!(
-                r#type = self.types.spec(index).url.short(),
-                bytes = content.size,
-                "a state-of-the-world response that cannot be split nears the 4 MiB that clients accept; use delta"
-            );
-        }
-        content
-    }
-
-    /// As much of what is owed as fits into one response.
-    fn owed_chunk(&mut self, index: usize, store: &Store) -> Content {
-        let sub = &mut self.subs[index];
-        let mut content = Content::default();
-        let owed: Vec<u32> = sub.owed.iter().collect();
-        for id in owed {
-            let slot = store.slot(index, id);
-            let Some(body) = slot.resolve(&self.layers) else {
-                sub.owed.remove(id);
-                continue;
-            };
-            let bytes = match self.dialect {
-                Dialect::Delta => body.delta(),
-                Dialect::Sotw => body.sotw(),
-            };
-            if content.size + bytes.len() > CHUNK && !content.ids.is_empty() {
-                return content;
-            }
-            sub.owed.remove(id);
-            content.ids.push(id);
-            content.push(&slot.name, body, bytes);
-        }
-        sub.owed.clear();
-        content
     }
 
     /// After a resource its client loads what it refers to anew (xDS rules 88-91): send that even if unchanged, and let gated
@@ -238,30 +153,36 @@ impl Session {
     fn response(
         &mut self,
         index: usize,
-        content: Content,
+        mut content: Content,
         removed: &[Arc<str>],
+        store: &Store,
         now: Instant,
     ) -> Response {
         let nonce = self.nonces.next();
         let url = self.types.spec(index).url.as_str();
-        let version = version(content.digest);
-        let resources = content.parts.len();
+        let version = version(match self.dialect {
+            Dialect::Sotw if !self.types.spec(index).complete => {
+                self.subscription_version(index, store)
+            }
+            _ => content.digest,
+        });
+        let resources = content.ids.len();
         let tail = Tail {
             version: &version,
             type_url: url,
             nonce: &nonce,
             identifier: &self.identifier,
         };
-        let mut parts = content.parts;
+        let mut parts = std::mem::take(&mut content.parts);
         parts.push(match self.dialect {
             Dialect::Delta => wire::delta_tail(&tail, removed),
             Dialect::Sotw => wire::sotw_tail(&tail),
         });
         let sub = &mut self.subs[index];
-        for id in &content.ids {
+        for id in &*content.ids {
             sub.held.insert(*id);
         }
-        sub.sent(nonce, version, content.ids, now);
+        sub.sent(nonce, version, content, now);
         Response {
             type_url: url.into(),
             parts,

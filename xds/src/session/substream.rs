@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use seaway_proto::Version;
+
+use super::content::Content;
 use super::{Outcome, PATIENCE, Request};
-use crate::body::Body;
+use crate::body::{Body, version_digest};
+use crate::first_sync::FirstSync;
 use crate::ids::Ids;
 use crate::store::Store;
 use crate::subscription::Subscription;
@@ -30,6 +34,8 @@ pub(super) struct SubStream {
     pub(super) must_answer: bool,
     /// The version that a state-of-the-world client says it has, until the first response.
     pub(super) client_version: Option<String>,
+    /// The sum over the digests of all that is subscribed to and has a value; `None`: not known.
+    pub(super) digest: Option<u64>,
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) status: Status,
 }
@@ -40,7 +46,9 @@ pub(super) struct InFlight {
     pub(super) nonce: String,
     pub(super) version: String,
     pub(super) sent: Instant,
-    pub(super) ids: Vec<u32>,
+    pub(super) ids: Arc<[u32]>,
+    /// Kept until the answer comes, so that other streams find it.
+    pub(super) _shared: Option<Arc<FirstSync>>,
 }
 
 /// What happened last on this type (xDS rule 78).
@@ -101,7 +109,7 @@ impl SubStream {
         Some(Outcome::Rejected(Nack { error, resources }))
     }
 
-    pub(super) fn sent(&mut self, nonce: String, version: String, ids: Vec<u32>, now: Instant) {
+    pub(super) fn sent(&mut self, nonce: String, version: String, content: Content, now: Instant) {
         if self.in_flight.len() == REMEMBERED {
             self.in_flight.pop_front();
         }
@@ -113,7 +121,8 @@ impl SubStream {
             nonce,
             version,
             sent: now,
-            ids,
+            ids: content.ids,
+            _shared: content.shared,
         });
     }
 
@@ -125,6 +134,27 @@ impl SubStream {
 
     pub(super) fn has_additions(&self) -> bool {
         self.must_answer || !self.owed.is_empty() || !self.absent.is_empty()
+    }
+
+    /// Keeps the version of the subscription up to date when a resource changes; `before` is `None` if that is not known.
+    pub(super) fn follow_digest(
+        &mut self,
+        id: u32,
+        name: &str,
+        before: Option<Option<Version>>,
+        now: Option<&Arc<Body>>,
+    ) {
+        let of = &self.subscription;
+        if !(of.is_wildcard() || of.is_named(id) || of.is_missing(name)) {
+            return;
+        }
+        let (Some(digest), Some(before)) = (self.digest, before) else {
+            self.digest = None;
+            return;
+        };
+        let before = before.map_or(0, |version| version_digest(name, version));
+        let now = now.map_or(0, |body| body.digest(name));
+        self.digest = Some(digest.wrapping_sub(before).wrapping_add(now));
     }
 
     /// The client is to be told that a name does not exist, once (xDS rule 34).

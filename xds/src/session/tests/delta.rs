@@ -409,3 +409,34 @@ fn status_remembers_the_last_words_rule_78() {
     assert_eq!((sent.at, status.acked.as_ref()), (client.now, Some(sent)));
     assert!(status.nacked.is_none());
 }
+
+#[test]
+fn first_syncs_share_their_bytes_and_later_ones_do_not_see_old_ones() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..100).map(|i| format!("name{i}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        world.set(ALL, E, name, "1");
+    }
+    world.commit();
+    let bytes = |client: &mut Client| {
+        client.subscribe(E, &names);
+        let store = client.snapshots.read();
+        match client.session.next(&store, client.now) {
+            Next::Send(response) => response.parts[0].clone(),
+            Next::Wait(_) => panic!("a response was due"),
+        }
+    };
+    let (mut first, mut second) = (world.delta(), world.delta());
+    let (a, b) = (bytes(&mut first), bytes(&mut second));
+    assert_eq!(a.as_ptr(), b.as_ptr());
+    world.put(E, "name7", "2");
+    let mut third = world.delta();
+    third.subscribe(E, &names);
+    let got = third.expect(E);
+    assert_eq!(
+        (got.resources.len(), got.resources["name7"].as_str()),
+        (100, "2")
+    );
+    third.expect_nothing();
+}

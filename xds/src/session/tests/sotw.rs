@@ -259,3 +259,34 @@ fn a_cluster_goes_after_the_listener_that_used_it_rule_86() {
     client.names(L, &l.nonce, &[]);
     assert_eq!(values(&client.expect(C)), ["new"]);
 }
+
+/// The version is that of the whole subscription, so it comes back when the content does, and says nothing of how it came there.
+#[test]
+fn a_version_is_a_sum_over_the_subscription_rule_72() {
+    let mut world = World::new();
+    world.set(ALL, E, "a", "a1").set(ALL, E, "b", "b1").commit();
+    let mut client = world.sotw();
+    client.names(E, "", &["a", "b", "late"]);
+    let first = client.expect(E);
+    let mut versions = vec![first.version.clone()];
+    let mut nonce = first.nonce;
+    let mut change = |world: &mut World, client: &mut Client| {
+        client.names(E, &nonce, &["a", "b", "late"]);
+        world.commit();
+        let got = client.expect(E);
+        nonce.clone_from(&got.nonce);
+        got.version
+    };
+    world.set(ALL, E, "b", "b2");
+    versions.push(change(&mut world, &mut client));
+    world.set(ALL, E, "late", "l1").set(ALL, E, "b", "b3");
+    versions.push(change(&mut world, &mut client));
+    world.unset(ALL, E, "late").set(ALL, E, "b", "b2");
+    versions.push(change(&mut world, &mut client));
+    assert_eq!(versions[1], versions[3]);
+    assert_eq!(versions.iter().collect::<BTreeSet<_>>().len(), 3);
+    // A stream that comes now sums up the same.
+    let mut other = world.sotw();
+    other.names(E, "", &["b", "a", "gone"]);
+    assert_eq!(other.expect(E).version, versions[3]);
+}

@@ -1,0 +1,191 @@
+//! What goes into a response: gathered from the store resource by resource, or taken whole from a first sync that many share.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Session;
+use crate::body::Body;
+use crate::first_sync::{Chunk, FirstSync};
+use crate::store::Store;
+
+/// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
+const CHUNK: usize = 2 << 20;
+/// A response that cannot be split is worth a warning from here on (xDS rule 125).
+const LARGE: usize = 3 << 20;
+/// From this many resources on it pays to look for a first sync to share.
+const SHARE: usize = 32;
+
+/// The resources of a response.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) ids: Arc<[u32]>,
+    pub(super) parts: Vec<Bytes>,
+    /// The sum over the resources' digests, whatever their order.
+    pub(super) digest: u64,
+    pub(super) shared: Option<Arc<FirstSync>>,
+}
+
+impl Content {
+    fn shared(chunk: &Chunk, shared: Arc<FirstSync>) -> Content {
+        Content {
+            ids: chunk.ids.clone(),
+            parts: vec![chunk.bytes.clone()],
+            digest: chunk.digest,
+            shared: Some(shared),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+}
+
+/// Content while it is gathered.
+#[derive(Default)]
+struct Gather {
+    ids: Vec<u32>,
+    parts: Vec<Bytes>,
+    size: usize,
+    digest: u64,
+}
+
+impl Gather {
+    fn push(&mut self, name: &str, body: &Body, bytes: Bytes) {
+        self.digest = self.digest.wrapping_add(body.digest(name));
+        self.size += bytes.len();
+        self.parts.push(bytes);
+    }
+
+    fn finish(self) -> Content {
+        Content {
+            ids: self.ids.into(),
+            parts: self.parts,
+            digest: self.digest,
+            shared: None,
+        }
+    }
+}
+
+impl Session {
+    /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed after this response.
+    pub(super) fn everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
+        let with_removed = with_removed && !self.subs[index].removed.is_empty();
+        let content = match self.whole_view(index, store) {
+            Some(content) if !with_removed => content,
+            _ => self.gather_everything(index, store, with_removed),
+        };
+        if content.size() > LARGE {
+            tracing::warn!(
+                r#type = self.types.spec(index).url.short(),
+                bytes = content.size(),
+                "a state-of-the-world response that cannot be split nears the 4 MiB that clients accept; use delta"
+            );
+        }
+        content
+    }
+
+    /// The same for a wildcard, shared.
+    fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
+        let wildcard = self.subs[index].subscription.is_wildcard();
+        if !wildcard || store.len(index) < SHARE {
+            return None;
+        }
+        let shared = store.first_sync(self.placement, index, self.dialect, usize::MAX)?;
+        let chunk = shared.whole()?;
+        Some(Content::shared(chunk, shared.clone()))
+    }
+
+    fn gather_everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
+        let sub = &self.subs[index];
+        let mut gather = Gather::default();
+        let ids: Vec<u32> = match sub.subscription.is_wildcard() {
+            true => store.ids(index).collect(),
+            false => sub.subscription.named().collect(),
+        };
+        for id in ids {
+            let slot = store.slot(index, id);
+            if let Some(body) = slot.resolve(&self.layers) {
+                gather.ids.push(id);
+                gather.push(&slot.name, body, body.bytes(self.dialect));
+            }
+        }
+        for (name, body) in sub.removed.iter().filter(|_| with_removed) {
+            if let Some(body) = body {
+                gather.push(name, body, body.bytes(self.dialect));
+            }
+        }
+        gather.finish()
+    }
+
+    /// As much of what is owed as fits into one response.
+    pub(super) fn owed_chunk(&mut self, index: usize, store: &Store) -> Content {
+        let content = match self.first_chunk(index, store) {
+            Some(content) => content,
+            None => self.gather_owed(index, store),
+        };
+        let sub = &mut self.subs[index];
+        for id in &*content.ids {
+            sub.owed.remove(*id);
+        }
+        if sub.owed.is_empty() {
+            sub.owed.clear();
+        }
+        content
+    }
+
+    /// The same of a client that is owed most there is, shared with others in that state.
+    fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
+        let owed = &self.subs[index].owed;
+        let count = owed.len();
+        if count < SHARE || count * 2 < store.len(index) {
+            return None;
+        }
+        let shared = store.first_sync(self.placement, index, self.dialect, CHUNK)?;
+        let chunk = shared.within(owed)?;
+        Some(Content::shared(chunk, shared.clone()))
+    }
+
+    fn gather_owed(&mut self, index: usize, store: &Store) -> Content {
+        let sub = &mut self.subs[index];
+        let mut gather = Gather::default();
+        let mut without_value = Vec::new();
+        for id in sub.owed.iter() {
+            let slot = store.slot(index, id);
+            let Some(body) = slot.resolve(&self.layers) else {
+                without_value.push(id);
+                continue;
+            };
+            let bytes = body.bytes(self.dialect);
+            if gather.size + bytes.len() > CHUNK && !gather.ids.is_empty() {
+                break;
+            }
+            gather.ids.push(id);
+            gather.push(&slot.name, body, bytes);
+        }
+        for id in without_value {
+            sub.owed.remove(id);
+        }
+        gather.finish()
+    }
+
+    /// The version of all that is subscribed to: what a state-of-the-world response of a type that lists only changes is called
+    /// (xDS rule 72). Kept up to date change by change, and summed up anew after a change of the subscription.
+    pub(super) fn subscription_version(&mut self, index: usize, store: &Store) -> u64 {
+        let sub = &self.subs[index];
+        if let Some(digest) = sub.digest {
+            return digest;
+        }
+        let all: Box<dyn Iterator<Item = u32>> = match sub.subscription.is_wildcard() {
+            true => Box::new(store.ids(index)),
+            false => Box::new(sub.subscription.named()),
+        };
+        let each = all.filter_map(|id| {
+            let slot = store.slot(index, id);
+            Some(slot.resolve(&self.layers)?.digest(&slot.name))
+        });
+        let digest = each.fold(0, u64::wrapping_add);
+        self.subs[index].digest = Some(digest);
+        digest
+    }
+}
