@@ -27,12 +27,12 @@ impl NackLog {
                 "proxy rejected a response"
             );
         }
-        for (resource, origin) in &nack.resources {
+        for rejected in &nack.resources {
             tracing::warn!(
                 node,
                 r#type = type_url,
-                resource = &**resource,
-                object = &**origin,
+                resource = &*rejected.name,
+                object = &*rejected.origin,
                 error = nack.error,
                 "proxy rejected a resource"
             );

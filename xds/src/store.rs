@@ -7,8 +7,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use seaway_proto::Version;
-
 use crate::body::Body;
 use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::publish::{LayerId, PlacementId};
@@ -63,8 +61,8 @@ struct Entry {
     /// The commit that gave it this value.
     since: u64,
     value: Value,
-    /// What stood here before: nothing (`None`) or a version, from this commit on.
-    before: (u64, Option<Version>),
+    /// What stood here before, and from which commit on. The body stays for a client that rejects the new one.
+    before: (u64, Option<Arc<Body>>),
 }
 
 #[derive(Debug)]
@@ -94,23 +92,31 @@ impl Slot {
         entries.find_map(Entry::present)
     }
 
-    /// What `resolve` gave after the commit `cursor`, as a version; `Err` if that is not known any more.
+    /// What `resolve` gave after the commit `cursor`; `Err` if that is not known any more.
     pub(crate) fn resolved_at(
         &self,
         layers: &[LayerId],
         cursor: u64,
-    ) -> Result<Option<Version>, Forgotten> {
+    ) -> Result<Option<&Arc<Body>>, Forgotten> {
         for entry in layers.iter().filter_map(|layer| self.entry(*layer)) {
-            let version = match entry.before {
-                _ if entry.since <= cursor => entry.present().map(|body| body.version),
-                (since, version) if since <= cursor => version,
+            let body = match &entry.before {
+                _ if entry.since <= cursor => entry.present(),
+                (since, body) if *since <= cursor => body.as_ref(),
                 _ => return Err(Forgotten),
             };
-            if version.is_some() {
-                return Ok(version);
+            if body.is_some() {
+                return Ok(body);
             }
         }
         Ok(None)
+    }
+
+    /// The commit that gave `resolve` its value.
+    pub(crate) fn resolved_since(&self, layers: &[LayerId]) -> Option<u64> {
+        let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
+        entries
+            .find(|entry| entry.present().is_some())
+            .map(|entry| entry.since)
     }
 
     /// What was removed from one of the layers.
@@ -282,9 +288,7 @@ impl Store {
         if matches!(value, Value::Gone(_)) {
             self.tombstones.push_back((seq, type_index, id));
         }
-        let before = old.map_or((0, None), |old| {
-            (old.since, old.present().map(|body| body.version))
-        });
+        let before = old.map_or((0, None), |old| (old.since, old.present().cloned()));
         let entry = Entry {
             layer,
             since: seq,

@@ -43,9 +43,10 @@ impl Session {
     /// an override, the end of an override with the lower value's bytes, or a move between layers are no change.
     fn note(&mut self, store: &Store, type_index: usize, id: u32, cursor: u64) {
         let slot = store.slot(type_index, id);
-        let before = slot.resolved_at(&self.layers, cursor);
+        let version = |body: Option<&Arc<Body>>| body.map(|body| body.version);
+        let before = slot.resolved_at(&self.layers, cursor).map(version);
         let now = slot.resolve(&self.layers);
-        if before == Ok(now.map(|body| body.version)) {
+        if before == Ok(version(now)) {
             return;
         }
         self.subs[type_index].follow_digest(id, &slot.name, before.ok(), now);
@@ -63,6 +64,7 @@ impl Session {
         let sub = &mut self.subs[type_index];
         if sub.subscription.covers(id, name) {
             sub.owed.insert(id);
+            sub.held_back.remove(&id);
             sub.absent.remove(name);
             // It was removed and came back before the client was told: the client still has the old one.
             if sub.removed.remove(name).is_some() {
@@ -76,6 +78,7 @@ impl Session {
         let complete = self.types.spec(type_index).complete;
         let sub = &mut self.subs[type_index];
         let was_owed = sub.owed.remove(id);
+        sub.held_back.remove(&id);
         sub.subscription.lose(id, name);
         self.awaited.remove(&(type_index, id));
         if sub.held.remove(id) {

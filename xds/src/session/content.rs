@@ -87,8 +87,9 @@ impl Session {
 
     /// The same for a wildcard, shared.
     fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
-        let wildcard = self.subs[index].subscription.is_wildcard();
-        if !wildcard || store.len(index) < SHARE {
+        let sub = &self.subs[index];
+        let plain = sub.subscription.is_wildcard() && sub.held_back.is_empty();
+        if !plain || store.len(index) < SHARE {
             return None;
         }
         let shared = store.first_sync(self.placement, index, self.dialect, usize::MAX)?;
@@ -105,7 +106,11 @@ impl Session {
         };
         for id in ids {
             let slot = store.slot(index, id);
-            if let Some(body) = slot.resolve(&self.layers) {
+            let body = match sub.held_back.get(&id) {
+                Some(before) => before.as_ref(),
+                None => slot.resolve(&self.layers),
+            };
+            if let Some(body) = body {
                 gather.ids.push(id);
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }

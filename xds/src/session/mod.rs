@@ -22,6 +22,8 @@ use crate::cursors::Cursor;
 use crate::publish::{LayerId, PlacementId};
 use crate::store::Store;
 use crate::types::Types;
+#[cfg(test)]
+pub(crate) use substream::Rejected;
 use substream::SubStream;
 pub(crate) use substream::{Nack, Status};
 
@@ -183,6 +185,9 @@ impl Session {
         };
         self.catch_up(store);
         let outcome = self.subs[index].acknowledge(&request, store, index, now);
+        if let Some(Outcome::Rejected(nack)) = &outcome {
+            self.hold_back(index, nack, store);
+        }
         match request.names {
             Names::Complete { names, version } => {
                 self.complete_names(index, &names, version, store);
@@ -194,6 +199,22 @@ impl Session {
             } => self.change_names(index, &subscribe, &unsubscribe, &initial, store),
         }
         Ok(outcome.unwrap_or(Outcome::Plain))
+    }
+
+    /// A rejected resource stays at what the client had before until it changes; everything else flows (xDS rules 69, 80).
+    fn hold_back(&mut self, index: usize, nack: &Nack, store: &Store) {
+        for rejected in &nack.resources {
+            let slot = store.slot(index, rejected.id);
+            // If it has changed since, the client is owed that already.
+            if self.subs[index].owed.contains(rejected.id) {
+                continue;
+            }
+            if let Some(since) = slot.resolved_since(&self.layers) {
+                let before = slot.resolved_at(&self.layers, since - 1);
+                let before = before.ok().flatten().cloned();
+                self.subs[index].held_back.insert(rejected.id, before);
+            }
+        }
     }
 
     fn unknown_type(&mut self, request: Request) -> Result<Outcome, Fault> {

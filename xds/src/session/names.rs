@@ -95,6 +95,7 @@ impl Session {
         }
         for id in new {
             sub.owed.insert(id);
+            sub.held_back.remove(&id);
         }
         self.drop_uncovered(index);
     }
@@ -111,8 +112,11 @@ impl Session {
         let sub = &mut self.subs[index];
         sub.subscription.add(name, id);
         match id {
-            // Even if the client should have it (xDS rule 47).
-            Some(id) => sub.owed.insert(id),
+            // Even if the client should have it (xDS rule 47), or has rejected it.
+            Some(id) => {
+                sub.owed.insert(id);
+                sub.held_back.remove(&id);
+            }
             None => sub.deny(name),
         }
     }

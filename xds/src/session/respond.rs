@@ -143,7 +143,8 @@ impl Session {
                     self.awaited.insert((target_index, child));
                     self.awaited_until = Some(now + PATIENCE);
                 }
-                if sub.subscription.covers(child, &reference.name) {
+                let wanted = sub.subscription.covers(child, &reference.name);
+                if wanted && !sub.held_back.contains_key(&child) {
                     sub.owed.insert(child);
                 }
             }

@@ -30,6 +30,8 @@ pub(super) struct SubStream {
     pub(super) absent: BTreeSet<Arc<str>>,
     /// What the client has and must lose, with its last value.
     pub(super) removed: BTreeMap<Arc<str>, Option<Arc<Body>>>,
+    /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
+    pub(super) held_back: BTreeMap<u32, Option<Arc<Body>>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(super) must_answer: bool,
     /// The version that a state-of-the-world client says it has, until the first response.
@@ -73,7 +75,15 @@ pub(crate) struct Mark {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Nack {
     pub(crate) error: String,
-    pub(crate) resources: Vec<(Arc<str>, Arc<str>)>,
+    pub(crate) resources: Vec<Rejected>,
+}
+
+/// A resource that a client rejected, and the object it was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) id: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) origin: Arc<str>,
 }
 
 impl SubStream {
@@ -101,9 +111,11 @@ impl SubStream {
         let named = answered.ids.iter().filter_map(|id| {
             let slot = store.try_slot(type_index, *id)?;
             let body = slot.any_body()?;
-            error
-                .contains(&*slot.name)
-                .then(|| (slot.name.clone(), body.origin.clone()))
+            mentions(&error, &slot.name).then(|| Rejected {
+                id: *id,
+                name: slot.name.clone(),
+                origin: body.origin.clone(),
+            })
         });
         let resources = named.collect();
         Some(Outcome::Rejected(Nack { error, resources }))
@@ -167,6 +179,7 @@ impl SubStream {
     pub(super) fn drop_id(&mut self, id: u32) {
         self.held.remove(id);
         self.owed.remove(id);
+        self.held_back.remove(&id);
     }
 }
 
@@ -176,4 +189,50 @@ fn bounded(text: &str) -> String {
         end -= 1;
     }
     text[..end].to_owned()
+}
+
+/// Whether a text names a resource, and not just one whose name is longer.
+fn mentions(text: &str, name: &str) -> bool {
+    let of_name = |c: char| c.is_alphanumeric() || "-_./~@[]".contains(c);
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + name.len()..].chars();
+        let goes_on = match after.next() {
+            // A colon ends a name in a sentence, and a full stop does, unless something follows at once.
+            Some(':' | '.') => after.next().is_some_and(of_name),
+            Some(c) => of_name(c),
+            None => false,
+        };
+        !name.is_empty() && !before.is_some_and(of_name) && !goes_on
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_name_is_another_name() {
+        let check = |text, name, expected| assert_eq!(mentions(text, name), expected, "{text}");
+        let name = "default/web/80@clusterip:10.96.0.1:80";
+        check(
+            "default/web/80@clusterip:10.96.0.1:80: cannot bind",
+            name,
+            true,
+        );
+        check(
+            "cannot add 'default/web/80@clusterip:10.96.0.1:80'.",
+            name,
+            true,
+        );
+        check(
+            "default/web/80@clusterip:10.96.0.1:8080: cannot bind",
+            name,
+            false,
+        );
+        check("other-default/web/80@clusterip:10.96.0.1:80", name, false);
+        check(name, "default/web/80", false);
+        check("default/web/80: unknown field", "default/web/80", true);
+        check("anything", "", false);
+    }
 }

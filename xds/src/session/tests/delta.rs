@@ -241,9 +241,14 @@ fn a_rejected_resource_is_not_sent_again_until_it_changes_rule_69() {
         initial: HashMap::new(),
     };
     let outcome = client.reject(&got, "bad: cannot bind '10.0.0.1:80'", names);
+    let rejected = Rejected {
+        id: client.snapshots.read().find(3, "bad").unwrap(),
+        name: "bad".into(),
+        origin: "Listener/bad".into(),
+    };
     let nack = Nack {
         error: "bad: cannot bind '10.0.0.1:80'".into(),
-        resources: vec![("bad".into(), "Listener/bad".into())],
+        resources: vec![rejected],
     };
     assert_eq!(outcome, Outcome::Rejected(nack));
     client.expect_nothing();
@@ -439,4 +444,26 @@ fn first_syncs_share_their_bytes_and_later_ones_do_not_see_old_ones() {
         (100, "2")
     );
     third.expect_nothing();
+}
+
+#[test]
+fn a_rejected_assignment_is_not_forced_by_its_cluster_but_by_a_question() {
+    let mut world = World::new();
+    world.set(ALL, C, "a", "c1").set(ALL, E, "a", "e1").commit();
+    let mut client = world.delta();
+    client.subscribe(C, &[]);
+    client.expect(C);
+    client.subscribe(E, &["a"]);
+    let got = client.next().unwrap();
+    let names = Names::Change {
+        subscribe: vec![],
+        unsubscribe: vec![],
+        initial: HashMap::new(),
+    };
+    client.reject(&got, "assignment a is bad", names);
+    world.put(C, "a", "c2");
+    client.expect(C);
+    client.expect_nothing();
+    client.subscribe(E, &["a"]);
+    assert_eq!(client.expect(E).names(), ["a"]);
 }

@@ -290,3 +290,34 @@ fn a_version_is_a_sum_over_the_subscription_rule_72() {
     other.names(E, "", &["b", "a", "gone"]);
     assert_eq!(other.expect(E).version, versions[3]);
 }
+
+/// A response of listeners is complete: with the rejected one in it, it would be rejected again, whatever else has changed.
+#[test]
+fn a_rejected_listener_stays_at_what_it_was_while_the_others_flow() {
+    let mut world = World::new();
+    world
+        .set(ALL, L, "bad", "bad1")
+        .set(ALL, L, "good", "good1")
+        .commit();
+    let mut client = world.sotw();
+    client.names(L, "", &[]);
+    let got = client.expect(L);
+    client.names(L, &got.nonce, &[]);
+    world
+        .set(ALL, L, "bad", "bad2")
+        .set(ALL, L, "new", "new1")
+        .commit();
+    let got = client.expect(L);
+    client.reject(&got, "bad: no; new: neither", Names::default());
+    client.expect_nothing();
+    world.put(L, "good", "good2");
+    let got = client.expect(L);
+    assert_eq!(values(&got), ["bad1", "good2"]);
+    client.names(L, &got.nonce, &[]);
+    world.put(L, "bad", "bad3");
+    let got = client.expect(L);
+    assert_eq!(values(&got), ["bad3", "good2"]);
+    client.names(L, &got.nonce, &[]);
+    world.put(L, "new", "new2");
+    assert_eq!(values(&client.expect(L)), ["bad3", "good2", "new2"]);
+}
