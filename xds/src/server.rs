@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use seaway_proto::envoy::core::Node;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::metrics::Metrics;
 use crate::nacks::NackLog;
@@ -20,6 +21,12 @@ use crate::publish::{PlacementId, Snapshots};
 
 /// How often an idle connection is probed, and how long the answer may take (xDS rule 150).
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// On shutdown so much time is given to each stream to end before the next, on average, but no more than the window to all.
+const CLOSING_PACE: Duration = Duration::from_millis(2);
+const CLOSING_WINDOW: Duration = Duration::from_secs(3);
+/// Streams that one connection may have: far more than a proxy needs, far fewer than would hurt (xDS rule 158).
+const MAX_STREAMS: u32 = 1000;
 
 /// Decides what a proxy may see.
 pub trait Admit: Send + Sync + 'static {
@@ -74,13 +81,32 @@ pub(crate) struct Shared<A> {
     pub(crate) metrics: Metrics,
     pub(crate) nacks: NackLog,
     /// Cancelled when streams are to end.
-    pub(crate) closing: CancellationToken,
+    closing: CancellationToken,
+    /// The longest time over which they then end.
+    closing_window: Duration,
+    open: AtomicU32,
     streams: AtomicU64,
 }
 
 impl<A> Shared<A> {
-    pub(crate) fn next_stream(&self) -> u64 {
+    /// Counts a stream in and gives it its number.
+    pub(crate) fn enter(&self) -> u64 {
+        self.open.fetch_add(1, Ordering::Relaxed);
         self.streams.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn leave(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Returns when this stream has to end. After the server was told to, streams do so one after the other in an order of chance, so
+    /// that a fleet does not ask the next replica all at once (xDS rule 146).
+    pub(crate) async fn closing(&self, stream: u64) {
+        self.closing.cancelled().await;
+        let all = CLOSING_PACE * self.open.load(Ordering::Relaxed);
+        let window = all.min(self.closing_window);
+        let share = xxh3_64(&stream.to_le_bytes()) as f64 / u64::MAX as f64;
+        tokio::time::sleep(window.mul_f64(share)).await;
     }
 }
 
@@ -109,6 +135,8 @@ impl<A: Admit> AdsServer<A> {
                 metrics,
                 nacks: NackLog::default(),
                 closing: CancellationToken::new(),
+                closing_window: CLOSING_WINDOW,
+                open: AtomicU32::new(0),
                 streams: AtomicU64::new(random()),
             }),
         }
@@ -128,6 +156,7 @@ pub async fn serve<A: Admit>(
     let routes = Routes::default().into_axum_router().fallback_service(ads);
     let routes: Routes = routes.into();
     tonic::transport::Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(interval))
         .http2_keepalive_timeout(Some(timeout))
         .add_routes(routes)

@@ -1,7 +1,7 @@
 //! One stream's task: requests and commits in, responses out. All decisions are the session's.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use seaway_proto::TypeUrl;
@@ -13,6 +13,9 @@ use crate::metrics::StreamMetrics;
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Fault, Next, Outcome, Session};
 use crate::wire::Incoming;
+
+/// A stream that asks for nothing is not kept.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 type Responses = mpsc::Sender<Result<Vec<Bytes>, Status>>;
 
@@ -27,11 +30,13 @@ pub(crate) fn spawn<A: Admit, I: Incoming>(
 ) -> mpsc::Receiver<Result<Vec<Bytes>, Status>> {
     let (responses, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
+        let number = shared.enter();
         let end = tokio::select! {
-            end = run(&shared, requests, only, &responses) => end,
+            end = run(&shared, number, requests, only, &responses) => end,
             () = responses.closed() => Ok(()),
-            () = shared.closing.cancelled() => Err(Status::unavailable("the server is shutting down")),
+            () = shared.closing(number) => Err(Status::unavailable("the server is shutting down")),
         };
+        shared.leave();
         if let Err(status) = end {
             // The client may be gone already.
             let _ = responses.send(Err(status)).await;
@@ -43,11 +48,14 @@ pub(crate) fn spawn<A: Admit, I: Incoming>(
 /// Admits the proxy by the node of its first message (xDS rules 10, 11), then serves it to the end of its requests.
 async fn run<A: Admit, I: Incoming>(
     shared: &Shared<A>,
+    number: u64,
     mut requests: Streaming<I>,
     only: Option<TypeUrl>,
     responses: &Responses,
 ) -> Result<(), Status> {
-    let Some(mut first) = requests.message().await? else {
+    let first = tokio::time::timeout(FIRST_REQUEST, requests.message()).await;
+    let silent = |_| Status::deadline_exceeded("no first request came");
+    let Some(mut first) = first.map_err(silent)?? else {
         return Ok(());
     };
     let node = match first.take_node() {
@@ -63,7 +71,7 @@ async fn run<A: Admit, I: Incoming>(
         shared.snapshots.types().clone(),
         placement,
         shared.snapshots.cursor(),
-        shared.next_stream(),
+        number,
         shared.identifier.clone(),
     );
     tracing::debug!(node = node.id, dialect = ?I::DIALECT, "stream opened");
