@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use seaway_proto::Resource;
 use tokio::sync::watch;
@@ -110,6 +111,7 @@ impl Publisher {
             &self.shared.types,
             &mut self.origins,
             commit.replace,
+            Instant::now(),
         );
         store.forget_until(self.shared.cursors.slowest(before));
         drop(store);
@@ -125,6 +127,7 @@ fn replace_all(
     types: &Types,
     origins: &mut HashMap<Arc<str>, Vec<Place>>,
     replaces: Vec<Replace>,
+    now: Instant,
 ) -> (usize, usize) {
     let (mut set, mut removed) = (0, 0);
     let mut left = Vec::new();
@@ -141,6 +144,10 @@ fn replace_all(
                 body.version == resource.version && body.origin == replace.origin
             });
             if !same {
+                // Only a change is: what a client has from before this process was whole then, or is not known to have been.
+                if present.is_some() && types.spec(type_index).reloads.is_some() {
+                    store.note_recent(type_index, id, now);
+                }
                 let body = Body::new(resource, replace.origin.clone());
                 store.put(type_index, id, layer, Some(body));
                 set += 1;

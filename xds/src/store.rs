@@ -6,12 +6,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::body::Body;
 use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::publish::{LayerId, PlacementId};
 use crate::session::Dialect;
 
+/// How long a client that comes back may still be in the middle of taking in a change.
+const RECENT: Duration = Duration::from_secs(180);
 /// Records kept in the log; a stream further behind looks through all entries instead.
 const LOG_LIMIT: usize = 1 << 16;
 
@@ -27,6 +30,8 @@ pub(crate) struct Store {
     /// Tombstones by the commit that made them.
     tombstones: VecDeque<(u64, usize, u32)>,
     first_syncs: FirstSyncs,
+    /// Resources whose client loads what they refer to anew, by the time of their last change.
+    recent: VecDeque<(Instant, usize, u32)>,
 }
 
 /// One entry that a commit changed.
@@ -230,6 +235,14 @@ impl Store {
         Some(self.first_syncs.share(key, changed, build))
     }
 
+    /// The resources of types that reload others whose bytes changed in the last minutes.
+    pub(crate) fn recently_changed(&self, now: Instant) -> impl Iterator<Item = (usize, &Slot)> {
+        let recent = self.recent.iter().rev();
+        let recent = recent.take_while(move |(at, _, _)| *at + RECENT > now);
+        recent
+            .filter_map(|(_, type_index, id)| Some((*type_index, self.try_slot(*type_index, *id)?)))
+    }
+
     // What follows is the writer's alone.
 
     pub(crate) fn begin(&mut self) -> u64 {
@@ -306,6 +319,18 @@ impl Store {
             id,
             layer,
         });
+    }
+
+    /// Remembers that a resource which reloads others was put.
+    pub(crate) fn note_recent(&mut self, type_index: usize, id: u32, now: Instant) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|(at, _, _)| *at + RECENT <= now)
+        {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, type_index, id));
     }
 
     /// Forgets what every stream has passed: log records, and tombstones with the ids that only they kept.

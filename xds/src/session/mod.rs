@@ -196,7 +196,7 @@ impl Session {
                 subscribe,
                 unsubscribe,
                 initial,
-            } => self.change_names(index, &subscribe, &unsubscribe, &initial, store),
+            } => self.change_names(index, &subscribe, &unsubscribe, &initial, store, now),
         }
         Ok(outcome.unwrap_or(Outcome::Plain))
     }

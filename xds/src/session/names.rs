@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Session;
 use crate::ids::Ids;
@@ -17,6 +18,7 @@ impl Session {
         unsubscribe: &[String],
         initial: &HashMap<String, String>,
         store: &Store,
+        now: Instant,
     ) {
         let first = !self.subs[index].subscription.is_active();
         self.subs[index].digest = None;
@@ -44,7 +46,7 @@ impl Session {
             }
         }
         if first {
-            self.resume(index, initial, store);
+            self.resume(index, initial, store, now);
         }
     }
 
@@ -184,7 +186,24 @@ impl Session {
     }
 
     /// A client that comes with resources is sent only what differs (xDS rule 52).
-    fn resume(&mut self, index: usize, initial: &HashMap<String, String>, store: &Store) {
+    ///
+    /// What a client says it has is believed, except of the assignment of a cluster that changed in the last minutes: a client that
+    /// lost its stream in the middle of warming has the new cluster and says it has the old assignment, though not for that cluster.
+    fn resume(
+        &mut self,
+        index: usize,
+        initial: &HashMap<String, String>,
+        store: &Store,
+        now: Instant,
+    ) {
+        let url = self.types.spec(index).url;
+        let parents = store.recently_changed(now);
+        let parents = parents.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
+        let doubted: HashSet<&str> = parents
+            .filter_map(|(_, slot)| slot.resolve(&self.layers))
+            .flat_map(|body| body.refs.iter().filter(|r| r.type_url == url))
+            .map(|reference| &*reference.name)
+            .collect();
         for (name, version) in initial {
             let id = self.visible(index, name, store);
             let sub = &mut self.subs[index];
@@ -195,7 +214,8 @@ impl Session {
                     }
                     sub.held.insert(id);
                     let body = store.slot(index, id).resolve(&self.layers);
-                    if body.is_some_and(|body| body.version.to_string() == *version) {
+                    let same = body.is_some_and(|body| body.version.to_string() == *version);
+                    if same && !doubted.contains(name.as_str()) {
                         sub.owed.remove(id);
                     }
                 }

@@ -467,3 +467,27 @@ fn a_rejected_assignment_is_not_forced_by_its_cluster_but_by_a_question() {
     client.subscribe(E, &["a"]);
     assert_eq!(client.expect(E).names(), ["a"]);
 }
+
+/// envoy#22418: a client whose stream ended while a changed cluster warmed reports the new cluster and the old assignment as held.
+#[test]
+fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_that_just_changed() {
+    let mut world = World::new();
+    world
+        .set(ALL, C, "a", "c1")
+        .set(ALL, E, "a", "e1")
+        .set(ALL, C, "b", "c1")
+        .set(ALL, E, "b", "e1")
+        .commit();
+    world.put(C, "a", "c2");
+    let mut client = world.delta();
+    client.delta_request(C.as_str(), "", &[], &[], &[("a", "c2"), ("b", "c1")]);
+    let held = [("a", "e1"), ("b", "e1")];
+    client.delta_request(E.as_str(), "", &["a", "b"], &[], &held);
+    assert_eq!(client.expect(E).names(), ["a"]);
+    client.expect_nothing();
+
+    let mut later = world.delta();
+    later.wait(Duration::from_secs(600));
+    later.delta_request(E.as_str(), "", &["a", "b"], &[], &held);
+    later.expect_nothing();
+}
