@@ -74,6 +74,7 @@ async fn server() -> Server {
     door.ready.store(true, Ordering::SeqCst);
     let config = ServerConfig {
         identifier: "replica-1".into(),
+        ..ServerConfig::default()
     };
     let ads = AdsServer::new(snapshots, door.clone(), config, Metrics::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

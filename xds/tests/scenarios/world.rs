@@ -1,0 +1,178 @@
+//! A server on a real port, and what it publishes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::net::SocketAddr;
+
+use seaway_proto::envoy::core::Node;
+use seaway_proto::{Resource, ResourceRef, TypeUrl};
+use seaway_xds::{
+    Admission, Admit, AdsServer, Commit, LayerId, Metrics, PlacementId, Publisher, Replace,
+    ServerConfig, Types, channel, serve,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::client::Client;
+
+pub(crate) const C: TypeUrl = TypeUrl::CLUSTER;
+pub(crate) const E: TypeUrl = TypeUrl::ENDPOINT;
+pub(crate) const L: TypeUrl = TypeUrl::LISTENER;
+pub(crate) const R: TypeUrl = TypeUrl::ROUTE;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    SotwSeparate,
+    SotwAds,
+    DeltaSeparate,
+    DeltaAds,
+}
+
+impl Variant {
+    pub(crate) fn is_delta(self) -> bool {
+        matches!(self, Variant::DeltaSeparate | Variant::DeltaAds)
+    }
+
+    pub(crate) fn is_ads(self) -> bool {
+        matches!(self, Variant::SotwAds | Variant::DeltaAds)
+    }
+}
+
+pub(crate) const SOTW: [Variant; 2] = [Variant::SotwSeparate, Variant::SotwAds];
+pub(crate) const DELTA: [Variant; 2] = [Variant::DeltaSeparate, Variant::DeltaAds];
+pub(crate) const ALL: [Variant; 4] = [
+    Variant::SotwSeparate,
+    Variant::SotwAds,
+    Variant::DeltaSeparate,
+    Variant::DeltaAds,
+];
+
+/// Runs a scenario in each of these cases, every time in a world of its own; a failure tells in which.
+pub(crate) async fn each<T, F>(
+    variants: &[Variant],
+    of: &[T],
+    scenario: impl Fn(World, Client, T) -> F,
+) where
+    T: Copy + Debug,
+    F: Future<Output = ()> + Send + 'static,
+{
+    for variant in variants {
+        for of in of {
+            let world = World::start().await;
+            let client = world.client(*variant).await;
+            let run = tokio::spawn(scenario(world, client, *of)).await;
+            assert!(run.is_ok(), "in the case {variant:?} of {of:?}");
+        }
+    }
+}
+
+/// Admits everyone to the one placement.
+struct Open;
+
+impl Admit for Open {
+    async fn admit(&self, _: &Node) -> Result<Admission, Status> {
+        Ok(Admission {
+            placement: PlacementId(0),
+            lease: Box::new(()),
+        })
+    }
+}
+
+pub(crate) struct World {
+    address: SocketAddr,
+    publisher: Publisher,
+    values: BTreeMap<(TypeUrl, String), String>,
+    dirty: BTreeSet<(TypeUrl, String)>,
+    _shutdown: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn start() -> World {
+        let (mut publisher, snapshots) = channel(Types::envoy());
+        publisher.commit(Commit {
+            placements: vec![(PlacementId(0), Some(vec![LayerId(0)]))],
+            ..Commit::default()
+        });
+        let config = ServerConfig::default();
+        let ads = AdsServer::new(snapshots, Open, config, Metrics::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let guard = shutdown.clone().drop_guard();
+        tokio::spawn(async move { serve(listener, ads, shutdown).await.unwrap() });
+        World {
+            address,
+            publisher,
+            values: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            _shutdown: guard,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    pub(crate) async fn client(&self, variant: Variant) -> Client {
+        Client::new(self.connect().await, variant)
+    }
+
+    /// Sets a value for the next commit.
+    pub(crate) fn set(&mut self, url: TypeUrl, name: &str, value: &str) -> &mut World {
+        let key = (url, name.to_owned());
+        self.values.insert(key.clone(), value.to_owned());
+        self.dirty.insert(key);
+        self
+    }
+
+    pub(crate) fn unset(&mut self, url: TypeUrl, name: &str) -> &mut World {
+        let key = (url, name.to_owned());
+        self.values.remove(&key);
+        self.dirty.insert(key);
+        self
+    }
+
+    pub(crate) fn commit(&mut self) {
+        let replace = std::mem::take(&mut self.dirty).into_iter().map(|key| {
+            let value = self.values.get(&key);
+            let resource = value.map(|value| (LayerId(0), resource(key.0, &key.1, value)));
+            Replace {
+                origin: format!("{}/{}", key.0.short(), key.1).into(),
+                resources: resource.into_iter().collect(),
+            }
+        });
+        self.publisher.commit(Commit {
+            replace: replace.collect(),
+            ..Commit::default()
+        });
+    }
+
+    pub(crate) fn put(&mut self, url: TypeUrl, name: &str, value: &str) {
+        self.set(url, name, value).commit();
+    }
+
+    /// Publishes these names with the value `1`, in one commit.
+    pub(crate) fn put_all(&mut self, url: TypeUrl, names: &[&str]) {
+        for name in names {
+            self.set(url, name, "1");
+        }
+        self.commit();
+    }
+
+    pub(crate) fn remove(&mut self, url: TypeUrl, name: &str) {
+        self.unset(url, name).commit();
+    }
+}
+
+/// The bytes are the name and the value, so that a client can tell both; a cluster refers to the assignment of its name.
+fn resource(url: TypeUrl, name: &str, value: &str) -> Resource {
+    let refs = (url == C).then(|| ResourceRef {
+        type_url: E,
+        name: name.into(),
+    });
+    let bytes = format!("{name}={value}");
+    Resource::from_bytes(url, name, bytes.into(), refs.into_iter().collect())
+}
