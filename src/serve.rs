@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
@@ -27,6 +28,8 @@ use crate::{admin, log};
 
 /// Connections the kernel keeps for us while a fleet reconnects.
 const BACKLOG: i32 = 4096;
+/// Connections are renewed now and then, so that proxies spread over replicas that come later.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3600);
 /// Updates, and proxies, that may wait for the writer.
 const QUEUE: usize = 1024;
 
@@ -146,6 +149,8 @@ fn start(
     };
     let config = ServerConfig {
         identifier: identifier(),
+        max_connection_age: Some(MAX_CONNECTION_AGE),
+        closing_window: args.drain / 2,
     };
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {

@@ -14,6 +14,7 @@
 //! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
 
 mod body;
+mod connections;
 mod cursors;
 mod first_sync;
 mod ids;
@@ -31,10 +32,11 @@ mod subscription;
 mod types;
 mod wire;
 
+pub use connections::{ServeError, serve};
 pub use metrics::Metrics;
 pub use pace::Pace;
 pub use publish::{
     Commit, Committed, LayerId, PlacementId, Publisher, Replace, Snapshots, channel,
 };
-pub use server::{Admission, Admit, AdsServer, ServeError, ServerConfig, serve};
+pub use server::{Admission, Admit, AdsServer, ServerConfig};
 pub use types::{TypeSpec, Types};

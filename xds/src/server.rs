@@ -1,32 +1,17 @@
-//! The server as an application sees it: what it is given, and serving until told to stop.
+//! The server as an application sees it: what it is given, and what its streams share.
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use seaway_proto::envoy::core::Node;
-use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::metrics::Metrics;
 use crate::nacks::NackLog;
 use crate::publish::{PlacementId, Snapshots};
-
-/// How often an idle connection is probed, and how long the answer may take (xDS rule 150).
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-
-/// On shutdown so much time is given to each stream to end before the next, on average, but no more than the window to all.
-const CLOSING_PACE: Duration = Duration::from_millis(2);
-const CLOSING_WINDOW: Duration = Duration::from_secs(3);
-/// Streams that one connection may have: far more than a proxy needs, far fewer than would hurt (xDS rule 158).
-const MAX_STREAMS: u32 = 1000;
 
 /// Decides what a proxy may see.
 pub trait Admit: Send + Sync + 'static {
@@ -53,18 +38,25 @@ impl std::fmt::Debug for Admission {
 }
 
 /// Settings of the server.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The name of this replica, sent as `control_plane.identifier` in every response (xDS rule 18).
     pub identifier: String,
+    /// How old a connection gets, give or take a tenth; then it is told to go, and its proxy comes back wherever there is room
+    /// (xDS rules 152, 153, 155). `None`: as old as it likes. A proxy that comes back is sent nothing it has.
+    pub max_connection_age: Option<Duration>,
+    /// The longest time over which connections are told to go on shutdown; less if there are few (xDS rule 146).
+    pub closing_window: Duration,
 }
 
-/// Why serving ended.
-#[derive(Debug, Error)]
-pub enum ServeError {
-    /// The transport failed as a whole.
-    #[error("xDS server: {0}")]
-    Transport(#[from] tonic::transport::Error),
+impl Default for ServerConfig {
+    fn default() -> ServerConfig {
+        ServerConfig {
+            identifier: String::new(),
+            max_connection_age: None,
+            closing_window: Duration::from_secs(3),
+        }
+    }
 }
 
 /// The discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS, LDS, RDS, SDS) on the same engine, each
@@ -80,33 +72,15 @@ pub(crate) struct Shared<A> {
     pub(crate) identifier: Arc<str>,
     pub(crate) metrics: Metrics,
     pub(crate) nacks: NackLog,
-    /// Cancelled when streams are to end.
-    closing: CancellationToken,
-    /// The longest time over which they then end.
-    closing_window: Duration,
-    open: AtomicU32,
+    pub(crate) max_connection_age: Option<Duration>,
+    pub(crate) closing_window: Duration,
     streams: AtomicU64,
 }
 
 impl<A> Shared<A> {
-    /// Counts a stream in and gives it its number.
-    pub(crate) fn enter(&self) -> u64 {
-        self.open.fetch_add(1, Ordering::Relaxed);
+    /// A number that no other stream of this process has.
+    pub(crate) fn next_stream(&self) -> u64 {
         self.streams.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn leave(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Returns when this stream has to end. After the server was told to, streams do so one after the other in an order of chance, so
-    /// that a fleet does not ask the next replica all at once (xDS rule 146).
-    pub(crate) async fn closing(&self, stream: u64) {
-        self.closing.cancelled().await;
-        let all = CLOSING_PACE * self.open.load(Ordering::Relaxed);
-        let window = all.min(self.closing_window);
-        let share = xxh3_64(&stream.to_le_bytes()) as f64 / u64::MAX as f64;
-        tokio::time::sleep(window.mul_f64(share)).await;
     }
 }
 
@@ -134,39 +108,12 @@ impl<A: Admit> AdsServer<A> {
                 identifier: config.identifier.into(),
                 metrics,
                 nacks: NackLog::default(),
-                closing: CancellationToken::new(),
-                closing_window: CLOSING_WINDOW,
-                open: AtomicU32::new(0),
+                max_connection_age: config.max_connection_age,
+                closing_window: config.closing_window,
                 streams: AtomicU64::new(random()),
             }),
         }
     }
-}
-
-/// Serves until `shutdown` is cancelled and every connection has ended: clients get a GOAWAY, then their streams end.
-pub async fn serve<A: Admit>(
-    listener: TcpListener,
-    ads: AdsServer<A>,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let closing = ads.shared.closing.clone();
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let (interval, timeout) = KEEPALIVE;
-    // Every path is the service's to judge; what it does not know is unimplemented (xDS rules 4, 6).
-    let routes = Routes::default().into_axum_router().fallback_service(ads);
-    let routes: Routes = routes.into();
-    tonic::transport::Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(interval))
-        .http2_keepalive_timeout(Some(timeout))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, async move {
-            shutdown.cancelled().await;
-            // Streams never end by themselves (xDS rule 146).
-            closing.cancel();
-        })
-        .await?;
-    Ok(())
 }
 
 /// A number unlike those of other processes, so that no nonce is like one of an earlier process (xDS rule 64).

@@ -1,14 +1,12 @@
 //! From an HTTP request to a stream: which service, which dialect, and the body of the answer.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::marker::PhantomData;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use seaway_proto::TypeUrl;
 use seaway_proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codec::{DecodeBuf, Decoder};
 use tonic::codegen::http;
@@ -69,51 +67,50 @@ fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
     Some((dialect, *only))
 }
 
-impl<A: Admit, B> tower::Service<http::Request<B>> for AdsServer<A>
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let response = match method(request.uri().path()) {
-            Some((Dialect::Delta, only)) => self.open::<DeltaDiscoveryRequest, B>(request, only),
-            Some((Dialect::Sotw, only)) => self.open::<DiscoveryRequest, B>(request, only),
-            None => Status::unimplemented("no such method").into_http(),
-        };
-        ready(Ok(response))
-    }
-}
-
 impl<A: Admit> AdsServer<A> {
+    /// Answers a request on a connection whose streams end when `closing` is cancelled.
+    pub(crate) fn respond<B>(
+        &self,
+        request: http::Request<B>,
+        closing: &CancellationToken,
+    ) -> http::Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        match method(request.uri().path()) {
+            Some((Dialect::Delta, only)) => {
+                self.open::<DeltaDiscoveryRequest, B>(request, only, closing)
+            }
+            Some((Dialect::Sotw, only)) => self.open::<DiscoveryRequest, B>(request, only, closing),
+            // What is not known is unimplemented, not silent (xDS rules 4, 6).
+            None => Status::unimplemented("no such method").into_http(),
+        }
+    }
+
     fn open<I: Incoming, B>(
         &self,
         request: http::Request<B>,
         only: Option<TypeUrl>,
+        closing: &CancellationToken,
     ) -> http::Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<BoxError>,
     {
         let decoder = Requests(PhantomData::<I>);
         let body = request.into_body();
         let requests = Streaming::new_request(decoder, body, None, Some(MAX_REQUEST));
-        let responses = stream::spawn(self.shared.clone(), requests, only);
+        let responses = stream::spawn(self.shared.clone(), requests, only, closing.clone());
         let mut response = http::Response::new(Body::new(ResponseBody::new(responses)));
         let grpc = http::HeaderValue::from_static("application/grpc");
-        response
-            .headers_mut()
-            .insert(http::header::CONTENT_TYPE, grpc);
+        let headers = response.headers_mut();
+        headers.insert(http::header::CONTENT_TYPE, grpc);
         response
     }
 }
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Decodes requests.
 struct Requests<I>(PhantomData<I>);

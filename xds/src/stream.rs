@@ -7,6 +7,7 @@ use bytes::Bytes;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::metrics::StreamMetrics;
@@ -22,21 +23,20 @@ type Responses = mpsc::Sender<Result<Vec<Bytes>, Status>>;
 /// Starts the task. At most one response waits for the transport: a slow proxy gets the newest state when it reads on, never a
 /// queue of old ones (xDS rules 98, 129).
 ///
-/// `only` is the one type of a service that is not the aggregated one.
+/// `only` is the one type of a service that is not the aggregated one; `closing` ends the stream.
 pub(crate) fn spawn<A: Admit, I: Incoming>(
     shared: Arc<Shared<A>>,
     requests: Streaming<I>,
     only: Option<TypeUrl>,
+    closing: CancellationToken,
 ) -> mpsc::Receiver<Result<Vec<Bytes>, Status>> {
     let (responses, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let number = shared.enter();
         let end = tokio::select! {
-            end = run(&shared, number, requests, only, &responses) => end,
+            end = run(&shared, requests, only, &responses) => end,
             () = responses.closed() => Ok(()),
-            () = shared.closing(number) => Err(Status::unavailable("the server is shutting down")),
+            () = closing.cancelled() => Err(Status::unavailable("this connection is to be replaced")),
         };
-        shared.leave();
         if let Err(status) = end {
             // The client may be gone already.
             let _ = responses.send(Err(status)).await;
@@ -48,7 +48,6 @@ pub(crate) fn spawn<A: Admit, I: Incoming>(
 /// Admits the proxy by the node of its first message (xDS rules 10, 11), then serves it to the end of its requests.
 async fn run<A: Admit, I: Incoming>(
     shared: &Shared<A>,
-    number: u64,
     mut requests: Streaming<I>,
     only: Option<TypeUrl>,
     responses: &Responses,
@@ -71,7 +70,7 @@ async fn run<A: Admit, I: Incoming>(
         shared.snapshots.types().clone(),
         placement,
         shared.snapshots.cursor(),
-        number,
+        shared.next_stream(),
         shared.identifier.clone(),
     );
     tracing::debug!(node = node.id, dialect = ?I::DIALECT, "stream opened");

@@ -65,6 +65,10 @@ struct Server {
 }
 
 async fn server() -> Server {
+    server_with(None).await
+}
+
+async fn server_with(max_connection_age: Option<Duration>) -> Server {
     let (mut publisher, snapshots) = channel(Types::envoy());
     publisher.commit(Commit {
         placements: vec![(PlacementId(0), Some(vec![LayerId(0)]))],
@@ -74,6 +78,7 @@ async fn server() -> Server {
     door.ready.store(true, Ordering::SeqCst);
     let config = ServerConfig {
         identifier: "replica-1".into(),
+        max_connection_age,
         ..ServerConfig::default()
     };
     let ads = AdsServer::new(snapshots, door.clone(), config, Metrics::default());
@@ -273,4 +278,28 @@ async fn shutdown_ends_streams_and_then_the_server() {
         .await
         .expect("the server ends")
         .unwrap();
+}
+
+#[tokio::test]
+async fn an_old_connection_is_told_to_go_and_its_proxy_comes_back_rules_152_153() {
+    let mut server = server_with(Some(Duration::from_millis(200))).await;
+    server.put("a", "1");
+    let mut client = server.client().await;
+    for _ in 0..3 {
+        let (requests, receiver) = mpsc::channel(8);
+        requests.send(clusters("n")).await.unwrap();
+        let outbound = ReceiverStream::new(receiver);
+        let responses = client.delta_aggregated_resources(outbound).await.unwrap();
+        let mut stream = Stream {
+            requests,
+            responses: responses.into_inner(),
+        };
+        // Something was sent before the stream ends (xDS rule 154).
+        assert_eq!(stream.next().await.unwrap().unwrap().resources.len(), 1);
+        let status = stream
+            .next()
+            .await
+            .expect_err("the stream ends with its connection");
+        assert_eq!(status.code(), Code::Unavailable);
+    }
 }
