@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test bench lint fmt fmt-check doc ci envoy accept build preflight preflight-network
+.PHONY: help demo test bench bench-servers lint fmt fmt-check doc ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,8 +22,13 @@ test: preflight-network envoy ## all tests, real Envoys included, in a private n
 	@cargo test --workspace --no-run --quiet
 	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
 
-bench: preflight ## the benchmarks, and the memory of a server that holds a large world
+bench: preflight ## the benchmarks, the memory of a server that holds a large world, and other servers beside ours
 	@cargo bench --package seaway --bench '*'
+	@$(MAKE) --no-print-directory bench-servers ARGS="--rounds 1 --seconds 3"
+
+# A package outside the workspace, with its own target folder: nobody else builds what is compared with.
+bench-servers: preflight ## our server beside others; W="w1 w4" for some workloads, ARGS="--rounds 5 --seconds 10"
+	@cd benches/servers && cargo build --release --quiet && cargo run --release --quiet --bin runner -- $(W) $(ARGS)
 
 lint: preflight ## clippy, warnings denied
 	@cargo clippy --workspace --all-targets -- --deny warnings

@@ -1,0 +1,43 @@
+//! The runner: servers in turns inside each round, medians of the rounds, ratios to the floor.
+
+mod accept;
+mod plan;
+mod process;
+mod table;
+mod workload;
+
+use anyhow::{Result, bail};
+
+use plan::Plan;
+
+/// Runs what the command line asks for: `[w1|w2|w3|w4|idle|sotw|pipeline|all] [--rounds N] [--seconds S]`.
+pub fn main() -> Result<()> {
+    let mut plan = Plan::default();
+    let mut names = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().unwrap_or_default();
+        match argument.as_str() {
+            "--rounds" => plan.rounds = value().parse()?,
+            "--seconds" => plan.seconds = Some(value().parse()?),
+            "all" => names.extend(plan::ALL.map(str::to_owned)),
+            name if plan::ALL.contains(&name) => names.push(argument),
+            _ => bail!(
+                "unknown argument {argument}; workloads are {:?} and all",
+                plan::ALL
+            ),
+        }
+    }
+    if names.is_empty() {
+        names.extend(plan::ALL.map(str::to_owned));
+    }
+    let mut verdicts = Vec::new();
+    for name in &names {
+        verdicts.extend(plan.run(name)?);
+    }
+    println!("\n### What was asked for\n");
+    for verdict in verdicts {
+        println!("- {verdict}");
+    }
+    Ok(())
+}
