@@ -4,27 +4,36 @@ use std::sync::Arc;
 
 use super::{Dialect, Session};
 use crate::body::Body;
+use crate::publish::LayerId;
 use crate::store::{Record, Store};
 
 /// A type and an id.
 type Changed = (usize, u32);
 
 impl Session {
-    /// Reads the log up to the newest commit.
+    /// Reads the log up to the newest commit, or looks at everything if this stream looks from elsewhere now.
     pub(super) fn catch_up(&mut self, store: &Store) {
         let cursor = self.cursor.get();
-        if cursor != store.seq() {
-            let mut changed: Vec<Changed> = match store.records_after(cursor) {
-                Some(records) => self.concerning(records),
-                None => self.concerning(&store.changed_after(cursor)),
-            };
-            changed.sort_unstable();
-            changed.dedup();
-            for (type_index, id) in changed {
-                self.note(store, type_index, id, cursor);
+        let placed = store.placement(self.placement);
+        let before = self.layers.clone();
+        match placed.filter(|layers| !Arc::ptr_eq(layers, &before)) {
+            Some(layers) => {
+                self.layers = layers.clone();
+                self.look_anew(store, &before, cursor);
             }
+            None if cursor != store.seq() => {
+                let mut changed: Vec<Changed> = match store.records_after(cursor) {
+                    Some(records) => self.concerning(records),
+                    None => self.concerning(&store.changed_after(cursor)),
+                };
+                changed.sort_unstable();
+                changed.dedup();
+                for (type_index, id) in changed {
+                    self.note(store, type_index, id, &before, cursor);
+                }
+            }
+            None => {}
         }
-        self.follow_placement(store);
         self.cursor.advance(store.seq());
     }
 
@@ -39,12 +48,14 @@ impl Session {
             .collect()
     }
 
-    /// A resource that may have changed. Only what the stream saw at its cursor and what it sees now matter, so that a change below
+    /// A resource that may have changed. Only what the stream saw at its cursor, in these layers, and what it sees now matter, so that a change below
     /// an override, the end of an override with the lower value's bytes, or a move between layers are no change.
-    fn note(&mut self, store: &Store, type_index: usize, id: u32, cursor: u64) {
+    fn note(&mut self, store: &Store, type_index: usize, id: u32, layers: &[LayerId], cursor: u64) {
         let slot = store.slot(type_index, id);
         let version = |body: Option<&Arc<Body>>| body.map(|body| body.version);
-        let before = slot.resolved_at(&self.layers, cursor).map(version);
+        let known = slot.resolved_at(layers, cursor);
+        let was = known.as_ref().ok().copied().flatten();
+        let before = known.map(version);
         let now = slot.resolve(&self.layers);
         if before == Ok(version(now)) {
             return;
@@ -53,8 +64,8 @@ impl Session {
         match now {
             Some(_) => self.owe(type_index, id, &slot.name),
             None => {
-                let was = slot.removed(&self.layers).cloned();
-                self.lose(type_index, id, &slot.name, was);
+                let was = was.or_else(|| slot.removed(layers));
+                self.lose(type_index, id, &slot.name, was.cloned());
             }
         }
     }
@@ -91,29 +102,12 @@ impl Session {
         }
     }
 
-    /// The application moved this placement to other layers: what resolves differently is owed or lost.
-    fn follow_placement(&mut self, store: &Store) {
-        let Some(layers) = store.placement(self.placement) else {
-            return;
-        };
-        if Arc::ptr_eq(layers, &self.layers) {
-            return;
-        }
-        let before = std::mem::replace(&mut self.layers, layers.clone());
+    /// The application moved this placement from these layers to others: what resolves differently is owed or lost.
+    fn look_anew(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
         for type_index in 0..self.subs.len() {
-            if !self.subs[type_index].subscription.is_active() {
-                continue;
-            }
-            self.subs[type_index].digest = None;
-            for id in store.ids(type_index) {
-                let slot = store.slot(type_index, id);
-                let old = slot.resolve(&before);
-                let new = slot.resolve(&self.layers);
-                match (old, new) {
-                    (Some(old), Some(new)) if old.version == new.version => {}
-                    (_, Some(_)) => self.owe(type_index, id, &slot.name),
-                    (Some(old), None) => self.lose(type_index, id, &slot.name, Some(old.clone())),
-                    (None, None) => {}
+            if self.subs[type_index].subscription.is_active() {
+                for id in store.ids(type_index) {
+                    self.note(store, type_index, id, before, cursor);
                 }
             }
         }

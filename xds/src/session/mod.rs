@@ -205,8 +205,10 @@ impl Session {
     fn hold_back(&mut self, index: usize, nack: &Nack, store: &Store) {
         for rejected in &nack.resources {
             let slot = store.slot(index, rejected.id);
-            // If it has changed since, the client is owed that already.
-            if self.subs[index].owed.contains(rejected.id) {
+            // If it has changed since, the client is owed that already, or has been sent it and not judged it yet.
+            let sub = &self.subs[index];
+            let mut later = sub.in_flight.iter();
+            if sub.owed.contains(rejected.id) || later.any(|sent| sent.ids.contains(&rejected.id)) {
                 continue;
             }
             if let Some(since) = slot.resolved_since(&self.layers) {

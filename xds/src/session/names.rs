@@ -76,9 +76,12 @@ impl Session {
                 self.start_wildcard(index, store);
             }
             false => {
-                self.subs[index]
-                    .subscription
+                let sub = &mut self.subs[index];
+                sub.subscription
                     .set_mode(Mode::Explicit { wildcard: false });
+                // A client that comes with something learns from a complete response what of it is gone (xDS rule 21).
+                let complete = self.types.spec(index).complete;
+                sub.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
             }
         }
         let (mut ids, mut missing) = (Ids::default(), HashSet::new());

@@ -3,6 +3,7 @@
 mod converge;
 mod delta;
 mod layers;
+mod model;
 mod order;
 mod sotw;
 

@@ -1,0 +1,291 @@
+//! Who knows what a session may send: every resource needs a reason, every response too, and one commit goes out in order.
+
+use super::client::index;
+use super::*;
+
+pub(super) struct Judge {
+    dialect: Dialect,
+    view: View,
+    types: [Known; 4],
+    /// Names touched since the session last looked, and in how many commits.
+    touched: BTreeMap<(TypeUrl, String), usize>,
+    /// Nothing is owed by anybody.
+    settled: bool,
+    /// The place in the order that the newest response had, while a commit alone decides what goes out.
+    order: Option<(usize, usize)>,
+}
+
+/// What the server knows of one type.
+#[derive(Default)]
+struct Known {
+    begun: bool,
+    names: BTreeSet<String>,
+    wildcard: bool,
+    /// What was sent last and not taken back.
+    sent: BTreeMap<String, String>,
+    /// Names that may be sent although unchanged, by rules 23, 42, 44, 47, 88, or because they changed and changed back.
+    may: BTreeSet<String>,
+    /// Names that have to be answered in delta (rules 47, 48).
+    must: BTreeSet<String>,
+    /// A complete response may go out because of additions; because of removals; a response may be empty (rule 31).
+    additions: bool,
+    removals: bool,
+    empty: bool,
+}
+
+impl Known {
+    fn covers(&self, name: &str) -> bool {
+        self.wildcard || self.names.contains(name)
+    }
+
+    fn forget_uncovered(&mut self) {
+        let (wildcard, names) = (self.wildcard, self.names.clone());
+        self.sent.retain(|name, _| wildcard || names.contains(name));
+        self.must.retain(|name| names.contains(name));
+    }
+}
+
+impl Judge {
+    pub(super) fn new(dialect: Dialect) -> Judge {
+        Judge {
+            dialect,
+            view: View::default(),
+            types: Default::default(),
+            touched: BTreeMap::new(),
+            settled: true,
+            order: None,
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    pub(super) fn now_settled(&mut self) {
+        self.settled = true;
+        for of in &mut self.types {
+            (of.additions, of.removals, of.empty) = (false, false, false);
+            of.may.clear();
+        }
+    }
+
+    pub(super) fn restarted(&mut self) {
+        self.types = Default::default();
+        self.settled = false;
+        self.order = None;
+    }
+
+    pub(super) fn committed(
+        &mut self,
+        view: View,
+        touched: &BTreeSet<(TypeUrl, String)>,
+        settled: bool,
+    ) {
+        for (t, of) in self.types.iter_mut().enumerate() {
+            for name in NAMES {
+                let (before, now) = (self.view[t].get(name), view[t].get(name));
+                if before != now && of.covers(name) {
+                    of.may.insert(name.to_owned());
+                    match now {
+                        Some(_) => of.additions = true,
+                        None => of.removals = true,
+                    }
+                }
+            }
+        }
+        for key in touched {
+            *self.touched.entry(key.clone()).or_default() += 1;
+        }
+        self.view = view;
+        self.settled = false;
+        self.order = settled.then_some((0, 0));
+    }
+
+    /// The session has looked at all commits. Of what changed twice in between it does not know what was there.
+    pub(super) fn caught_up(&mut self) {
+        for ((url, name), times) in std::mem::take(&mut self.touched) {
+            if times > 1 {
+                let of = &mut self.types[index(url.as_str())];
+                of.may.insert(name);
+                of.additions = true;
+            }
+        }
+    }
+
+    pub(super) fn heard(&mut self, request: &Request) {
+        self.caught_up();
+        let t = index(&request.type_url);
+        let plain = self.hear_names(t, &request.names);
+        if !plain || request.error.is_some() {
+            self.settled = false;
+            self.order = None;
+        }
+    }
+
+    /// Returns whether nothing but an answer was said.
+    fn hear_names(&mut self, t: usize, names: &Names) -> bool {
+        let of = &mut self.types[t];
+        let first = !std::mem::replace(&mut of.begun, true);
+        match names {
+            Names::Complete { names, version } => {
+                let wildcard = names.iter().any(|name| name == "*");
+                let names: BTreeSet<String> = names.iter().cloned().collect();
+                let new: Vec<String> = match wildcard && !of.wildcard {
+                    true => NAMES.map(str::to_owned).to_vec(),
+                    false => names.difference(&of.names).cloned().collect(),
+                };
+                let plain = !first && names == of.names;
+                of.additions |= !new.is_empty();
+                of.empty |= (first && !version.is_empty()) || (wildcard && !of.wildcard);
+                of.may.extend(new);
+                of.names = names;
+                of.wildcard = wildcard;
+                of.forget_uncovered();
+                plain
+            }
+            Names::Change {
+                subscribe,
+                unsubscribe,
+                initial,
+            } => {
+                for name in subscribe {
+                    of.must.insert(name.clone());
+                    of.may.insert(name.clone());
+                    of.names.insert(name.clone());
+                }
+                if subscribe.iter().any(|name| name == "*") {
+                    of.must.remove("*");
+                    of.empty |= !of.wildcard;
+                    of.wildcard = true;
+                }
+                for name in unsubscribe {
+                    of.names.remove(name);
+                    of.wildcard &= name != "*";
+                    of.may.insert(name.clone());
+                }
+                of.forget_uncovered();
+                for (name, version) in initial {
+                    let now = self.view[t].get(name);
+                    let Some(value) = now.filter(|v| super::version(v) == *version) else {
+                        of.sent.insert(name.clone(), "something else".to_owned());
+                        continue;
+                    };
+                    of.sent.insert(name.clone(), value.clone());
+                    of.must.remove(name);
+                    // Only of assignments is a client not believed, whose cluster has just changed.
+                    match TYPES[t] == E {
+                        true => of.may.insert(name.clone()),
+                        false => of.may.remove(name),
+                    };
+                }
+                !first && subscribe.is_empty() && unsubscribe.is_empty()
+            }
+        }
+    }
+
+    pub(super) fn sent(&mut self, got: &Got) {
+        let t = index(&got.url);
+        let complete = self.dialect == Dialect::Sotw && (TYPES[t] == C || TYPES[t] == L);
+        let removal = match complete {
+            true => self.complete(t, got),
+            false => self.partial(t, got),
+        };
+        if TYPES[t] == C {
+            let reloaded = got.resources.values().map(|value| value[..1].to_owned());
+            self.types[1].may.extend(reloaded);
+        }
+        self.in_order(t, removal);
+    }
+
+    /// A response that lists only what the client needs; returns whether it only takes back.
+    fn partial(&mut self, t: usize, got: &Got) -> bool {
+        let of = &mut self.types[t];
+        let removal =
+            got.resources.is_empty() && got.removed.iter().any(|n| of.sent.contains_key(n));
+        if got.resources.is_empty() && got.removed.is_empty() {
+            assert!(of.empty, "an empty response without a reason");
+        }
+        of.empty = false;
+        let distinct: BTreeSet<&String> = got.removed.iter().collect();
+        assert_eq!(distinct.len(), got.removed.len(), "a name removed twice");
+        for value in got.resources.values() {
+            let name = &value[..1];
+            assert!(
+                !got.removed.iter().any(|n| n == name),
+                "{name} is sent and removed"
+            );
+            assert!(of.covers(name), "{name} was not asked for");
+            assert_eq!(self.view[t].get(name), Some(value), "not the newest");
+            let again = of.sent.get(name) == Some(value);
+            assert!(!again || of.may.contains(name), "{value} is sent again");
+            of.sent.insert(name.to_owned(), value.clone());
+            of.may.remove(name);
+            of.must.remove(name);
+        }
+        for name in &got.removed {
+            assert!(!self.view[t].contains_key(name), "{name} exists");
+            let known = of.sent.remove(name).is_some();
+            assert!(
+                known || of.may.contains(name),
+                "{name} is removed for nothing"
+            );
+            of.may.remove(name);
+            of.must.remove(name);
+        }
+        removal
+    }
+
+    /// A response that lists everything; returns whether only a removal is its reason.
+    fn complete(&mut self, t: usize, got: &Got) -> bool {
+        let of = &mut self.types[t];
+        let removal = !of.additions && !of.empty;
+        assert!(
+            !removal || of.removals,
+            "a complete response without a reason"
+        );
+        if removal || TYPES[t] == L {
+            of.removals = false;
+        }
+        of.additions = false;
+        of.empty = false;
+        for value in got.resources.values() {
+            let name = &value[..1];
+            assert!(of.covers(name), "{name} was not asked for");
+            of.sent.insert(name.to_owned(), value.clone());
+        }
+        for name in self.view[t].keys().filter(|name| of.covers(name)) {
+            // Which content, the proxy checks in the end: one that it rejected may be held back.
+            let there = got
+                .resources
+                .values()
+                .any(|value| value.starts_with(name.as_str()));
+            assert!(
+                there || of.may.contains(name) || of.sent.contains_key(name),
+                "{name} is not there"
+            );
+        }
+        removal
+    }
+
+    /// Additions in the order of the types, then removals the other way (rules 84, 86).
+    fn in_order(&mut self, t: usize, removal: bool) {
+        self.settled = false;
+        let Some(last) = self.order else { return };
+        // Listeners, routes, clusters, assignments.
+        let rank = [2, 3, 0, 1][t];
+        let place = if removal { (1, rank) } else { (0, t) };
+        assert!(last <= place, "{place:?} after {last:?}");
+        self.order = Some(place);
+    }
+
+    pub(super) fn check(&self) {
+        for (t, of) in self.types.iter().enumerate() {
+            assert!(
+                self.dialect == Dialect::Sotw || of.must.is_empty(),
+                "{}: {:?} was never answered",
+                TYPES[t].short(),
+                of.must
+            );
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Property: a client behind a slow line in both directions, that asks, takes back, repeats, rejects, answers late or never and
+//! reconnects, ends with what the server has; and every single resource it was sent on the way was owed to it.
+//!
+//! `client` is the proxy, `judge` watches what the session sends and knows for what reasons it may.
+
+mod client;
+mod judge;
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use client::Proxy;
+use judge::Judge;
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+const TYPES: [TypeUrl; 4] = [C, E, L, R];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Set(u32, usize, usize, u8),
+    Unset(u32, usize, usize),
+    Commit,
+    Place(bool),
+    /// The client asks for a name (or `*`), or takes it back.
+    Ask(usize, usize),
+    Drop(usize, usize),
+    /// A request with a nonce of long ago.
+    Stale(usize),
+    /// What it said last, again.
+    Repeat,
+    /// The server reads a request; it writes a response.
+    Hear,
+    Send,
+    /// The client reads a response and acknowledges it, rejects it, or keeps silent.
+    Read(Answer),
+    /// All that is under way arrives, and is answered, until nobody has anything to say.
+    Settle,
+    Wait,
+    Reconnect,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Ack,
+    Nack,
+    Silence,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let layer = 0..3u32;
+    let answer = prop_oneof![
+        6 => Just(Answer::Ack),
+        2 => Just(Answer::Nack),
+        1 => Just(Answer::Silence),
+    ];
+    prop_oneof![
+        8 => (layer.clone(), 0..4usize, 0..3usize, 0..3u8).prop_map(|(l, t, n, v)| Step::Set(l, t, n, v)),
+        5 => (layer, 0..4usize, 0..3usize).prop_map(|(l, t, n)| Step::Unset(l, t, n)),
+        6 => Just(Step::Commit),
+        1 => any::<bool>().prop_map(Step::Place),
+        5 => (0..4usize, 0..4usize).prop_map(|(t, n)| Step::Ask(t, n)),
+        2 => (0..4usize, 0..4usize).prop_map(|(t, n)| Step::Drop(t, n)),
+        1 => (0..4usize).prop_map(Step::Stale),
+        1 => Just(Step::Repeat),
+        7 => Just(Step::Hear),
+        7 => Just(Step::Send),
+        7 => answer.prop_map(Step::Read),
+        1 => Just(Step::Settle),
+        1 => Just(Step::Wait),
+        1 => Just(Step::Reconnect),
+    ]
+}
+
+/// The server's end, the line, and the client's end.
+struct Line {
+    world: World,
+    layers: Vec<u32>,
+    server: Client,
+    judge: Judge,
+    proxy: Proxy,
+    up: VecDeque<Request>,
+    down: VecDeque<Got>,
+}
+
+impl Line {
+    fn new(dialect: Dialect) -> Line {
+        let mut world = World::new();
+        let layers = vec![1, 0];
+        world.commit_with(vec![(PLAIN, Some(ids(&layers)))]);
+        Line {
+            server: world.client(dialect, PLAIN),
+            judge: Judge::new(dialect),
+            proxy: Proxy::new(dialect),
+            world,
+            layers,
+            up: VecDeque::new(),
+            down: VecDeque::new(),
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Set(layer, t, n, v) => {
+                let value = format!("{}{v}", NAMES[n]);
+                self.world.set(layer, TYPES[t], NAMES[n], &value);
+            }
+            Step::Unset(layer, t, n) => {
+                self.world.unset(layer, TYPES[t], NAMES[n]);
+            }
+            Step::Commit => self.commit(vec![]),
+            Step::Place(near) => {
+                self.layers = vec![if near { 1 } else { 2 }, 0];
+                self.commit(vec![(PLAIN, Some(ids(&self.layers)))]);
+            }
+            Step::Ask(t, n) => self.ask(t, NAMES.get(n).unwrap_or(&"*")),
+            Step::Drop(t, n) => self.say(|proxy| proxy.ask(t, NAMES.get(n).unwrap_or(&"*"), false)),
+            Step::Stale(t) => self.say(|proxy| proxy.stale(t)),
+            Step::Repeat => self.say(|proxy| proxy.repeat()),
+            Step::Hear => _ = self.hear(),
+            Step::Send => _ = self.send(),
+            Step::Read(answer) => _ = self.read(answer),
+            Step::Settle => self.settle(),
+            Step::Wait => self.server.wait(PATIENCE),
+            Step::Reconnect => self.reconnect(),
+        }
+    }
+
+    fn say(&mut self, what: impl FnOnce(&mut Proxy) -> Option<Request>) {
+        self.up.extend(what(&mut self.proxy));
+    }
+
+    fn ask(&mut self, t: usize, name: &str) {
+        // If a response to the earlier wildcard were still under way, nobody could tell that it is not of the later one.
+        let under_way = !self.up.is_empty() || !self.down.is_empty();
+        if name == "*" && under_way && self.proxy.had_wildcard(t) {
+            return;
+        }
+        self.say(|proxy| proxy.ask(t, name, true));
+    }
+
+    fn commit(&mut self, placements: Vec<(PlacementId, Option<Vec<LayerId>>)>) {
+        let settled = self.up.is_empty() && self.down.is_empty() && self.judge.is_settled();
+        let touched = self.world.dirty.clone();
+        self.world.commit_with(placements);
+        let view = view(&self.world, &self.layers);
+        self.judge.committed(view, &touched, settled);
+    }
+
+    /// The server reads a request.
+    fn hear(&mut self) -> bool {
+        let Some(request) = self.up.pop_front() else {
+            return false;
+        };
+        self.judge.heard(&request);
+        self.server.request(request).unwrap();
+        true
+    }
+
+    /// The server writes a response; two may be under way.
+    fn send(&mut self) -> bool {
+        if self.down.len() == 2 {
+            return false;
+        }
+        self.judge.caught_up();
+        let got = self.server.next();
+        if let Some(got) = got {
+            self.judge.sent(&got);
+            self.down.push_back(got);
+            return true;
+        }
+        false
+    }
+
+    fn read(&mut self, answer: Answer) -> bool {
+        let Some(got) = self.down.pop_front() else {
+            return false;
+        };
+        self.up.extend(self.proxy.read(got, answer));
+        true
+    }
+
+    fn settle(&mut self) {
+        // Twice a second passes in vain: nothing is waited for any more.
+        let mut idle = 0;
+        for _ in 0..400 {
+            if self.hear() || self.send() || self.read(Answer::Ack) {
+                idle = 0;
+            } else if idle == 2 {
+                self.judge.now_settled();
+                return;
+            } else {
+                idle += 1;
+                self.server.wait(PATIENCE);
+            }
+        }
+        panic!("the two never come to rest");
+    }
+
+    fn reconnect(&mut self) {
+        self.up.clear();
+        self.down.clear();
+        let now = self.server.now;
+        let dialect = self.server.session.dialect;
+        self.server = self.world.client(dialect, PLAIN);
+        self.server.now = now;
+        self.judge.restarted();
+        self.up.extend(self.proxy.reconnect());
+    }
+}
+
+fn ids(layers: &[u32]) -> Vec<LayerId> {
+    layers.iter().map(|layer| LayerId(*layer)).collect()
+}
+
+/// By type, what a client at these layers is to see.
+type View = [BTreeMap<String, String>; 4];
+
+fn view(world: &World, layers: &[u32]) -> View {
+    TYPES.map(|url| {
+        let seen = NAMES.iter().filter_map(|name| {
+            let values = world.values.get(&(url, name.to_string()))?;
+            let value = layers.iter().find_map(|layer| values.get(layer))?;
+            Some((name.to_string(), value.clone()))
+        });
+        seen.collect()
+    })
+}
+
+fn run(steps: Vec<Step>, dialect: Dialect) {
+    let mut line = Line::new(dialect);
+    for step in steps {
+        line.step(step);
+    }
+    line.commit(vec![]);
+    line.settle();
+    let view = view(&line.world, &line.layers);
+    line.proxy.check(&view);
+    line.judge.check();
+    assert!(!line.send(), "sent to a client that has everything");
+}
+
+fn config() -> ProptestConfig {
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default().cases,
+        None => 1000,
+    };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_delta_client_is_sent_all_it_is_owed_and_nothing_else(steps in prop::collection::vec(step(), 0..120)) {
+        run(steps, Dialect::Delta);
+    }
+
+    #[test]
+    fn a_sotw_client_is_sent_all_it_is_owed_and_nothing_else(steps in prop::collection::vec(step(), 0..120)) {
+        run(steps, Dialect::Sotw);
+    }
+}
