@@ -23,6 +23,19 @@ where
     Q: Message + 'static,
     S: Message + Default + 'static,
 {
+    try_open(channel, path, first).await.unwrap()
+}
+
+/// The same, if the server lets it.
+pub(crate) async fn try_open<Q, S>(
+    channel: &Channel,
+    path: &str,
+    first: Q,
+) -> Result<Stream<Q, S>, Status>
+where
+    Q: Message + 'static,
+    S: Message + Default + 'static,
+{
     let (requests, receiver) = mpsc::channel(64);
     requests.send(first).await.unwrap();
     let mut grpc = Grpc::new(channel.clone());
@@ -30,11 +43,11 @@ where
     let path: PathAndQuery = path.parse().unwrap();
     let outbound = Request::new(ReceiverStream::new(receiver));
     let codec = Prost::<Q, S>(PhantomData);
-    let responses = grpc.streaming(outbound, path, codec).await.unwrap();
-    Stream {
+    let responses = grpc.streaming(outbound, path, codec).await?;
+    Ok(Stream {
         requests,
         responses: responses.into_inner(),
-    }
+    })
 }
 
 struct Prost<Q, S>(PhantomData<(Q, S)>);

@@ -10,4 +10,5 @@ mod codec;
 mod harness;
 mod more;
 mod streams;
+mod surface;
 mod world;

@@ -5,6 +5,7 @@ mod delta;
 mod layers;
 mod model;
 mod order;
+mod rules;
 mod sotw;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,6 +254,7 @@ impl Client {
             }
             Dialect::Sotw => {
                 let m = DiscoveryResponse::decode(bytes.as_slice()).unwrap();
+                assert_eq!(m.control_plane.unwrap().identifier, "test");
                 let values: Vec<String> = m.resources.iter().map(text).collect();
                 Got {
                     url: m.type_url,
