@@ -25,6 +25,9 @@ use crate::server::{Admit, AdsServer};
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 /// Streams that one connection may have: far more than a proxy needs, far fewer than would hurt (xDS rule 158).
 const MAX_STREAMS: u32 = 1000;
+/// What a client may send without being read, per stream and per connection. A stream is read only when its connection can be written
+/// to, so this is what keeps a client that writes before it reads from waiting for itself (xDS rules 130, 157): twenty thousand names.
+const WINDOWS: (u32, u32) = (2 << 20, 4 << 20);
 /// On shutdown this much time passes between two connections that are told to go, on average.
 const CLOSING_PACE: Duration = Duration::from_millis(2);
 /// After an error that passes (no more file descriptors, say) accepting rests for so long.
@@ -127,6 +130,8 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
         .max_concurrent_streams(MAX_STREAMS);
     builder
 }

@@ -1,6 +1,7 @@
 //! What the server counts. Names and labels are part of the public API.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -51,6 +52,7 @@ impl Metrics {
         StreamMetrics {
             metrics: self.clone(),
             rejecting: BTreeSet::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -65,6 +67,8 @@ pub(crate) struct StreamMetrics {
     metrics: Metrics,
     /// The types of which it rejected the newest response it answered (xDS rule 79).
     rejecting: BTreeSet<String>,
+    /// The counters of responses and resources of the types it was sent: looking them up costs more than counting.
+    sent: Vec<(Arc<str>, Counter, Counter)>,
 }
 
 impl StreamMetrics {
@@ -82,10 +86,17 @@ impl StreamMetrics {
         }
     }
 
-    pub(crate) fn response(&self, type_url: &str, resources: usize) {
-        let label = label(type_url);
-        self.metrics.responses.get_or_create(&label).inc();
-        let sent = self.metrics.resources.get_or_create(&label);
+    pub(crate) fn response(&mut self, type_url: &Arc<str>, resources: usize) {
+        let known = self.sent.iter().position(|(url, _, _)| url == type_url);
+        let at = known.unwrap_or_else(|| {
+            let label = label(type_url);
+            let responses = self.metrics.responses.get_or_create(&label).clone();
+            let resources = self.metrics.resources.get_or_create(&label).clone();
+            self.sent.push((type_url.clone(), responses, resources));
+            self.sent.len() - 1
+        });
+        let (_, responses, sent) = &self.sent[at];
+        responses.inc();
         sent.inc_by(resources as u64);
     }
 }

@@ -1,34 +1,70 @@
-//! The answer of a stream as an HTTP body: gRPC frames over bytes that all streams share.
+//! The answer of a stream as an HTTP body: gRPC frames over bytes that all streams share, made when the transport asks for them.
 //!
-//! tonic's own encoder would copy every message into a buffer per stream; here large parts go to the transport as they are.
+//! There is no task and no channel between a stream and its connection: the body polls the stream, which leaves at most one message in
+//! its slot. tonic's own encoder would copy every message into a buffer per stream; here large parts go to the transport as they are.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::Frame;
-use tokio::sync::mpsc;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 
 /// Parts from this size on are shared, smaller ones are copied together: a frame of its own would cost more than the copy.
 const SHARED: usize = 8 << 10;
 
-/// What a stream's task sends: the parts of a message, or why the stream ends.
-pub(crate) type Responses = mpsc::Receiver<Result<Vec<Bytes>, Status>>;
+/// The parts of a message.
+type Message = Vec<Bytes>;
+
+/// Where a stream leaves its next message. It has room for one, so that a slow proxy gets the newest state when it reads on, never a
+/// queue of old ones (xDS rules 98, 129).
+#[derive(Clone, Default)]
+pub(crate) struct Slot(Arc<Mutex<Option<Message>>>);
+
+impl Slot {
+    /// Waits until the transport has taken the last message. The body polls the stream again right after it took it.
+    pub(crate) async fn free(&self) {
+        poll_fn(|_| match self.lock().is_none() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+
+    pub(crate) fn put(&self, message: Message) {
+        *self.lock() = Some(message);
+    }
+
+    fn take(&self) -> Option<Message> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Message>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream: runs to its end and leaves messages in a slot.
+type Stream = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
 
 pub(crate) struct ResponseBody {
-    responses: Responses,
+    stream: Stream,
+    slot: Slot,
     /// What is left of the message under way.
     parts: VecDeque<Bytes>,
     ended: bool,
 }
 
 impl ResponseBody {
-    pub(crate) fn new(responses: Responses) -> ResponseBody {
+    /// The messages that `stream` leaves in `slot`, then how it ended.
+    pub(crate) fn new(slot: Slot, stream: Stream) -> ResponseBody {
         ResponseBody {
-            responses,
+            stream,
+            slot,
             parts: VecDeque::new(),
             ended: false,
         }
@@ -43,30 +79,26 @@ impl http_body::Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        loop {
-            if let Some(part) = self.parts.pop_front() {
-                return Poll::Ready(Some(Ok(Frame::data(part))));
-            }
-            if self.ended {
-                return Poll::Ready(None);
-            }
-            let status = match ready!(self.responses.poll_recv(cx)) {
-                Some(Ok(message)) => {
-                    self.parts = frame(message);
-                    continue;
+        if self.parts.is_empty() && !self.ended {
+            let end = self.stream.as_mut().poll(cx);
+            match (self.slot.take(), end) {
+                (Some(message), Poll::Pending) => self.parts = frame(message),
+                (None, Poll::Pending) => return Poll::Pending,
+                (_, Poll::Ready(end)) => {
+                    self.ended = true;
+                    let status = end.err().unwrap_or_else(|| Status::new(Code::Ok, ""));
+                    let mut trailers = HeaderMap::new();
+                    status.add_header(&mut trailers)?;
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
                 }
-                Some(Err(status)) => status,
-                None => Status::new(Code::Ok, ""),
-            };
-            self.ended = true;
-            let mut trailers = HeaderMap::new();
-            status.add_header(&mut trailers)?;
-            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
         }
+        let part = self.parts.pop_front();
+        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended && self.parts.is_empty()
+        self.ended
     }
 }
 

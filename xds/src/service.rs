@@ -12,7 +12,6 @@ use tonic::codec::{DecodeBuf, Decoder};
 use tonic::codegen::http;
 use tonic::{Status, Streaming};
 
-use crate::response_body::ResponseBody;
 use crate::server::{Admit, AdsServer};
 use crate::session::Dialect;
 use crate::stream;
@@ -101,8 +100,8 @@ impl<A: Admit> AdsServer<A> {
         let decoder = Requests(PhantomData::<I>);
         let body = request.into_body();
         let requests = Streaming::new_request(decoder, body, None, Some(MAX_REQUEST));
-        let responses = stream::spawn(self.shared.clone(), requests, only, closing.clone());
-        let mut response = http::Response::new(Body::new(ResponseBody::new(responses)));
+        let stream = stream::open(self.shared.clone(), requests, only, closing.clone());
+        let mut response = http::Response::new(Body::new(stream));
         let grpc = http::HeaderValue::from_static("application/grpc");
         let headers = response.headers_mut();
         headers.insert(http::header::CONTENT_TYPE, grpc);

@@ -1,16 +1,16 @@
-//! One stream's task: requests and commits in, responses out. All decisions are the session's.
+//! One stream: requests and commits in, responses out. All decisions are the session's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use crate::metrics::StreamMetrics;
+use crate::response_body::{ResponseBody, Slot};
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Fault, Next, Outcome, Session};
 use crate::wire::Incoming;
@@ -18,31 +18,24 @@ use crate::wire::Incoming;
 /// A stream that asks for nothing is not kept.
 const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
-type Responses = mpsc::Sender<Result<Vec<Bytes>, Status>>;
-
-/// Starts the task. At most one response waits for the transport: a slow proxy gets the newest state when it reads on, never a
-/// queue of old ones (xDS rules 98, 129).
+/// The stream as a body: it goes on whenever the transport takes data or waits for some, on the connection's own task.
 ///
 /// `only` is the one type of a service that is not the aggregated one; `closing` ends the stream.
-pub(crate) fn spawn<A: Admit, I: Incoming>(
+pub(crate) fn open<A: Admit, I: Incoming>(
     shared: Arc<Shared<A>>,
     requests: Streaming<I>,
     only: Option<TypeUrl>,
     closing: CancellationToken,
-) -> mpsc::Receiver<Result<Vec<Bytes>, Status>> {
-    let (responses, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let end = tokio::select! {
+) -> ResponseBody {
+    let slot = Slot::default();
+    let responses = slot.clone();
+    let stream = async move {
+        tokio::select! {
             end = run(&shared, requests, only, &responses) => end,
-            () = responses.closed() => Ok(()),
             () = closing.cancelled() => Err(Status::unavailable("this connection is to be replaced")),
-        };
-        if let Err(status) = end {
-            // The client may be gone already.
-            let _ = responses.send(Err(status)).await;
         }
-    });
-    receiver
+    };
+    ResponseBody::new(slot, Box::pin(stream))
 }
 
 /// Admits the proxy by the node of its first message (xDS rules 10, 11), then serves it to the end of its requests.
@@ -50,7 +43,7 @@ async fn run<A: Admit, I: Incoming>(
     shared: &Shared<A>,
     mut requests: Streaming<I>,
     only: Option<TypeUrl>,
-    responses: &Responses,
+    responses: &Slot,
 ) -> Result<(), Status> {
     let first = tokio::time::timeout(FIRST_REQUEST, requests.message()).await;
     let silent = |_| Status::deadline_exceeded("no first request came");
@@ -102,7 +95,7 @@ impl<A: Admit> Stream<'_, A> {
         &mut self,
         first: I,
         mut requests: Streaming<I>,
-        responses: &Responses,
+        responses: &Slot,
     ) -> Result<(), Status> {
         self.request(first)?;
         // Until when there is nothing to send: `Some(None)` is until something happens.
@@ -110,7 +103,7 @@ impl<A: Admit> Stream<'_, A> {
         loop {
             tokio::select! {
                 biased;
-                // Reading goes on while a response waits for the transport (xDS rule 130).
+                // Requests come first: what they change is in the next response.
                 request = requests.message() => {
                     let Some(request) = request? else { return Ok(()) };
                     self.request(request)?;
@@ -123,16 +116,13 @@ impl<A: Admit> Stream<'_, A> {
                     idle = None;
                 }
                 () = until(idle.flatten()), if idle.is_some_and(|at| at.is_some()) => idle = None,
-                permit = responses.reserve(), if idle.is_none() => {
-                    let Ok(permit) = permit else { return Ok(()) };
-                    match self.next() {
-                        Next::Send(response) => {
-                            self.metrics.response(&response.type_url, response.resources);
-                            permit.send(Ok(response.parts));
-                        }
-                        Next::Wait(at) => idle = Some(at),
+                () = responses.free(), if idle.is_none() => match self.next() {
+                    Next::Send(response) => {
+                        self.metrics.response(&response.type_url, response.resources);
+                        responses.put(response.parts);
                     }
-                }
+                    Next::Wait(at) => idle = Some(at),
+                },
             }
         }
     }
