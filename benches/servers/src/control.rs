@@ -75,10 +75,10 @@ pub fn listen() -> Result<TcpListener> {
     Ok(socket.listen(BACKLOG)?)
 }
 
-/// Says where the server listens and does what standard input says until it ends.
-pub async fn obey(port: u16, size: Size, mut target: impl Target) -> Result<()> {
+/// Says where the server listens and how many clusters a client gets, and does what standard input says until it ends.
+pub async fn obey(port: u16, clusters: u32, size: Size, mut target: impl Target) -> Result<()> {
     let mut lines = lines();
-    say(&format!("ready {port}"))?;
+    say(&format!("port={port} clusters={clusters}"))?;
     let mut ticks = 0;
     while let Some(line) = lines.recv().await {
         let words: Vec<&str> = line.split_whitespace().collect();

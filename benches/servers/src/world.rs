@@ -3,6 +3,8 @@
 //! The last 16 bytes of an assignment are the time of its change in hexadecimal (the category of a drop overload), so a client
 //! knows how old an update is without asking anybody. Zero is "as at the start".
 
+use std::net::Ipv4Addr;
+
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -90,14 +92,20 @@ pub fn stamp(assignment: &[u8]) -> u64 {
         .unwrap_or_default()
 }
 
-/// The lower 24 bits of an endpoint's address 11.x.y.z.
+/// The lower 24 bits of an endpoint's address 11.x.y.z, 12.x.y.z or 13.x.y.z.
 pub fn stamped_address(assignment: &[u8]) -> Option<u32> {
-    // A length, then the text; no other text of an assignment begins so.
-    let at = assignment.windows(3).position(|part| part == b"11.")?;
-    let length = usize::from(*assignment.get(at.checked_sub(1)?)?);
-    let text = std::str::from_utf8(assignment.get(at..at + length)?).ok()?;
-    let address: std::net::Ipv4Addr = text.parse().ok()?;
-    Some(u32::from(address) & 0xff_ffff)
+    let begins = |part: &[u8]| matches!(part, [b'1', b'1'..=b'3', b'.']);
+    let starts = assignment.windows(3).enumerate().skip(1);
+    starts
+        .filter(|(_, part)| begins(part))
+        .filter_map(|(at, _)| {
+            // Before a text stands its length; the same digits elsewhere are no address.
+            let length = usize::from(assignment[at - 1]);
+            let text = std::str::from_utf8(assignment.get(at..at + length)?).ok()?;
+            let address: Ipv4Addr = text.parse().ok()?;
+            Some(u32::from(address) & 0xff_ffff)
+        })
+        .next()
 }
 
 /// A resource as a field of `DeltaDiscoveryResponse`, versioned by its bytes.

@@ -20,7 +20,7 @@ async fn main() -> Result<()> {
     let port = listener.local_addr()?.port();
     let floor = Floor(Arc::new(Mutex::new(State::new(options.size))));
     tokio::spawn(raw::serve(listener, floor.clone()));
-    control::obey(port, options.size, floor).await
+    control::obey(port, options.size.services, options.size, floor).await
 }
 
 #[derive(Clone)]

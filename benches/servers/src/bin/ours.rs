@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     let door = Door(options.nodes);
     let ads = AdsServer::new(snapshots, door, config, Metrics::default());
     tokio::spawn(seaway_xds::serve(listener, ads, CancellationToken::new()));
-    control::obey(port, options.size, ours).await
+    control::obey(port, options.size.services, options.size, ours).await
 }
 
 /// The writer: what `seaway serve` does between its source and the publisher.

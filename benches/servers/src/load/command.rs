@@ -1,9 +1,10 @@
 //! The client as a process: commands on standard input, one line of `name=value` pairs as the answer to each.
 //!
 //! ```text
-//! server port=N clusters=N sotw=0|1 address=0|1     what to connect to; closes what was open
+//! server port=N clusters=N sotw=0|1 address=0|1 receive=BYTES    what to connect to; closes what was open
 //! connect count=N parallel=N                        opens streams until there are `count`
 //! mark                                              forgets what was counted
+//! settle                                            waits until nothing comes any more
 //! stats                                             what was counted since
 //! stale views=N                                     compares all streams with ones opened now
 //! prepare                                           makes ready to come back with what is held
@@ -24,7 +25,7 @@ use crate::{clock, control};
 /// Obeys standard input to its end.
 pub async fn run() -> Result<()> {
     let limit = super::raise_file_limit()?;
-    control::say(&format!("ready files={limit}"))?;
+    control::say(&format!("files={limit}"))?;
     let mut lines = control::lines();
     let mut client = Client::default();
     while let Some(line) = lines.recv().await {
@@ -87,6 +88,10 @@ impl Client {
                 Ok("ok=1".to_owned())
             }
             "stats" => Ok(fleet.take_stats().line(self.mark)),
+            "settle" => {
+                fleet.settle().await;
+                Ok("ok=1".to_owned())
+            }
             "stale" => {
                 let stale = fleet.stale(command.count("views").max(1)).await?;
                 Ok(format!("stale={stale}"))
@@ -99,7 +104,7 @@ impl Client {
                 let pause = Duration::from_millis(command.get("pause"));
                 let start = fleet.reconnect(pause).await;
                 tokio::time::sleep(Duration::from_millis(command.get("watch"))).await;
-                Ok(fleet.take_stats().line(start))
+                Ok(format!("start={start} {}", fleet.take_stats().line(start)))
             }
             "stall" => {
                 fleet.stall(command.count("count"));
@@ -114,6 +119,7 @@ impl Client {
         let config = Config {
             delta: command.get("sotw") == 0,
             clusters: command.count("clusters"),
+            receive_buffer: u32::try_from(command.get("receive"))?,
             stamps: match command.get("address") {
                 0 => Stamps::End,
                 _ => Stamps::Address,

@@ -35,9 +35,17 @@ impl Connection {
     /// Connects and stays until the server ends the stream.
     pub(super) async fn run(&self) -> Result<()> {
         let socket = TcpSocket::new_v4()?;
-        socket.bind((self.source, 0).into())?;
+        if self.source != Ipv4Addr::LOCALHOST {
+            socket.bind((self.source, 0).into())?;
+        }
+        let receive_buffer = self.with(|session| session.config.receive_buffer);
+        if receive_buffer > 0 {
+            socket.set_recv_buffer_size(receive_buffer)?;
+        }
         let tcp = socket.connect(self.server).await.context("connecting")?;
         tcp.set_nodelay(true)?;
+        // Closed connections leave nothing behind that would make the next workload's ports hard to find.
+        tcp.set_zero_linger()?;
         let mut builder = Builder::new();
         builder
             .initial_window_size(WINDOW)

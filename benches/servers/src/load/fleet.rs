@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::session::{Config, Progress, Session};
+use super::session::{Config, Held, Progress, Session};
 use super::stats::Stats;
 
-/// Ports of one source address are not endless.
-const PER_ADDRESS: usize = 10_000;
+/// Ports of one source address are not endless: Linux gives out 28,232.
+const PER_ADDRESS: usize = 25_000;
 /// No workload needs longer until all streams have everything.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// After this much quiet a scout has what there is.
@@ -98,53 +98,66 @@ impl Fleet {
         sum
     }
 
+    /// Waits until nothing has arrived for a while, or for long enough.
+    pub(super) async fn settle(&self) {
+        let last = || {
+            self.streams
+                .iter()
+                .map(|stream| stream.session().stats.last)
+                .max()
+        };
+        for _ in 0..PATIENCE.as_millis() / QUIET.as_millis() {
+            let before = last();
+            tokio::time::sleep(QUIET).await;
+            if last() == before {
+                return;
+            }
+        }
+    }
+
     /// How many pairs of stream and resource are not as a stream that comes now sees them. Stream i stands where i modulo `views`
     /// stands.
     pub(super) async fn stale(&self, views: usize) -> Result<usize> {
         let mut stale = 0;
-        for view in 0..views.min(self.streams.len()) {
-            let scout = self.scout(view).await?;
+        let scouts = self.scouts(views.min(self.streams.len())).await?;
+        for (view, scout) in scouts.iter().enumerate() {
             let fresh = scout.session();
             let same_view = self.streams.iter().skip(view).step_by(views);
             for stream in same_view.filter(|stream| !stream.stalled()) {
-                let session = stream.session();
-                for (fresh, held) in fresh.held.iter().zip(&session.held) {
-                    let missed = fresh
-                        .iter()
-                        .filter(|(key, version)| held.get(key) != Some(version));
-                    let extra = held.keys().filter(|key| !fresh.contains_key(key));
-                    stale += missed.count() + extra.count();
-                }
+                stale += difference(&fresh.held, &stream.session().held);
             }
         }
         Ok(stale)
     }
 
-    /// A stream opened now, with all it gets and the names of it.
-    async fn scout(&self, view: usize) -> Result<Stream> {
+    /// Streams opened now, one for each of the first places, with all they get and the names of it.
+    async fn scouts(&self, count: usize) -> Result<Vec<Stream>> {
         let progress = Arc::new(Progress::default());
-        let mut session = Session::new(self.config, format!("node-{view}"), progress.clone());
-        session.keep_names = true;
-        let connection = Connection {
-            server: self.server,
-            source: Ipv4Addr::new(127, 0, 0, 9),
-            session: Arc::new(Mutex::new(session)),
-            stalled: Arc::default(),
-        };
-        let task = tokio::spawn(run(connection.clone(), None));
-        let stream = Stream { connection, task };
-        self.wait(&progress, 1).await;
-        if progress.synced.load(Ordering::Relaxed) < 1 {
+        let mut scouts = Vec::new();
+        for view in 0..count {
+            let mut session = Session::new(self.config, format!("node-{view}"), progress.clone());
+            session.keep_names = true;
+            let connection = Connection {
+                server: self.server,
+                source: Ipv4Addr::new(127, 0, 0, 9),
+                session: Arc::new(Mutex::new(session)),
+                stalled: Arc::default(),
+            };
+            let task = tokio::spawn(run(connection.clone(), None));
+            scouts.push(Stream { connection, task });
+        }
+        self.wait(&progress, count).await;
+        if progress.synced.load(Ordering::Relaxed) < count {
             bail!("a stream opened last did not get everything");
         }
         tokio::time::sleep(QUIET).await;
-        Ok(stream)
+        Ok(scouts)
     }
 
     /// Makes every stream ready to say, when it comes back, what it holds.
     pub(super) async fn prepare(&self) -> Result<()> {
-        let scout = self.scout(0).await?;
-        let names = scout.session().names.clone();
+        let scouts = self.scouts(1).await?;
+        let names = scouts[0].session().names.clone();
         for stream in &self.streams {
             stream.session().prepare_resume(&names);
         }
@@ -179,7 +192,19 @@ impl Stream {
     }
 }
 
-/// Runs a connection as soon as there is room; that it ended by itself is counted, and said once per reason by the first.
+/// How many resources one has and the other has not, or in another version.
+fn difference(fresh: &[Held; 2], held: &[Held; 2]) -> usize {
+    let differ = |(fresh, held): (&Held, &Held)| {
+        let missed = fresh
+            .iter()
+            .filter(|(key, version)| held.get(key) != Some(version));
+        let extra = held.keys().filter(|key| !fresh.contains_key(key));
+        missed.count() + extra.count()
+    };
+    fresh.iter().zip(held).map(differ).sum()
+}
+
+/// Runs a connection as soon as there is room; that it ended by itself is counted, and the first says why.
 async fn run(connection: Connection, room: Option<Arc<Semaphore>>) {
     let permit = match room {
         Some(room) => room.acquire_owned().await.ok(),

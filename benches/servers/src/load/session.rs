@@ -68,6 +68,8 @@ pub(super) struct Config {
     pub(super) delta: bool,
     /// How many clusters there are; a stream that has as many, and the assignment of each, is synced.
     pub(super) clusters: usize,
+    /// Of each socket; 0 is what the system gives.
+    pub(super) receive_buffer: u32,
     /// How changed assignments tell their time.
     pub(super) stamps: Stamps,
 }

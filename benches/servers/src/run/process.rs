@@ -26,7 +26,7 @@ pub(super) type Answer = HashMap<String, f64>;
 
 impl Process {
     /// Starts a program that lies beside this one, and waits until it is ready; also returns what it says then.
-    pub(super) fn start(name: &str, arguments: &[(&str, u64)]) -> Result<(Process, String)> {
+    pub(super) fn start(name: &str, arguments: &[(&str, u64)]) -> Result<(Process, Answer)> {
         let program = std::env::current_exe()?.with_file_name(name);
         let mut command = Command::new(&program);
         for (name, value) in arguments {
@@ -54,7 +54,7 @@ impl Process {
             input,
             output,
         };
-        let ready = process.line()?;
+        let ready = process.answer()?;
         Ok((process, ready))
     }
 

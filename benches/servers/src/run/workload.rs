@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::process::{Answer, Process};
 use super::table::Row;
+use crate::clock;
 
 /// What a server is, and is to serve.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +19,10 @@ pub(super) struct Setup {
     /// Nodes over which the proxies are spread, or 0.
     pub(super) nodes: u64,
     pub(super) sotw: bool,
-    /// Whether the world is made of Kubernetes objects.
-    pub(super) objects: bool,
+    /// Endpoints of each service.
+    pub(super) endpoints: u64,
+    /// The receive buffer of each client, or 0.
+    pub(super) receive: u64,
 }
 
 /// A server with its clients.
@@ -34,17 +37,19 @@ impl Pair {
     fn start(setup: Setup) -> Result<Pair> {
         let arguments = [
             ("services", setup.services),
+            ("endpoints", setup.endpoints),
             ("proxies", setup.proxies),
             ("nodes", setup.nodes),
         ];
         let (server, ready) = Process::start(setup.program, &arguments)?;
-        let port = ready.trim_start_matches("ready ");
         let (mut load, _) = Process::start("load", &[])?;
         load.ask(&format!(
-            "server port={port} clusters={} sotw={} address={}",
-            setup.services,
+            "server port={} clusters={} sotw={} address={} receive={}",
+            get(&ready, "port"),
+            get(&ready, "clusters"),
             u64::from(setup.sotw),
-            u64::from(setup.objects),
+            u64::from(setup.program == "pipeline"),
+            setup.receive,
         ))?;
         Ok(Pair {
             setup,
@@ -78,7 +83,7 @@ impl Pair {
         let before = self.server.cpu()?;
         let span = (seconds * 1000.0) as u64;
         let ticked = self.server.ask(&format!("tick {every} {span}"))?;
-        pause(500);
+        self.load.ask("settle")?;
         let cpu = self.server.cpu()? - before;
         let answer = self.load.ask("stats")?;
         let views = self.setup.nodes.max(1);
@@ -113,17 +118,29 @@ impl Pair {
     }
 }
 
+impl Pair {
+    /// Watches the server's use of CPU for `span`; returns when it last used any worth the name.
+    fn busy_until(&self, span: Duration) -> Result<u64> {
+        let end = clock::now() + u64::try_from(span.as_nanos())?;
+        let (mut busy, mut known) = (clock::now(), self.server.cpu()?);
+        while clock::now() < end {
+            pause(10);
+            let cpu = self.server.cpu()?;
+            if cpu - known > 0.001 {
+                busy = clock::now();
+            }
+            known = cpu;
+        }
+        Ok(busy)
+    }
+}
+
 /// W1: first sync, then one change every 100 ms.
 pub(super) fn steady(setup: Setup, every: u64, seconds: f64) -> Result<(Row, Row)> {
     let mut pair = Pair::start(setup)?;
     let sync = pair.sync(setup.proxies)?;
     pause(300);
-    let steady = match setup.program {
-        // It never pushes.
-        "neb" => Row::new(),
-        _ => pair.steady(every, seconds)?,
-    };
-    Ok((sync, steady))
+    Ok((sync, pair.steady(every, seconds)?))
 }
 
 /// W2: first sync of a large world.
@@ -138,9 +155,12 @@ pub(super) fn reconnect(setup: Setup) -> Result<Row> {
     let client = get(&pair.load.ask("prepare")?, "cpu");
     pause(300);
     let before = pair.server.cpu()?;
-    let answer = pair.load.ask("reconnect pause=200 watch=4000")?;
+    pair.load.send("reconnect pause=200 watch=4000")?;
+    let busy = pair.busy_until(Duration::from_millis(4200))?;
+    let answer = pair.load.answer()?;
     let mut row = Row::from([
         ("cpu", pair.server.cpu()? - before),
+        ("busy ms", (busy as f64 - get(&answer, "start")) / 1e6),
         ("peak", pair.server.memory("VmHWM")?),
         ("client cpu", get(&answer, "cpu") - client),
     ]);
@@ -152,8 +172,8 @@ pub(super) fn reconnect(setup: Setup) -> Result<Row> {
     Ok(row)
 }
 
-/// Many streams that have nothing to do: what each costs, and whether a change reaches all. Then some of them stop reading.
-pub(super) fn idle(setup: Setup, stalled: u64) -> Result<Row> {
+/// Many streams that have nothing to do: what each costs, and whether a change reaches all.
+pub(super) fn idle(setup: Setup) -> Result<Row> {
     let mut pair = Pair::start(setup)?;
     let empty = pair.server.memory("VmRSS")?;
     let mut row = pair.sync(500)?;
@@ -162,20 +182,32 @@ pub(super) fn idle(setup: Setup, stalled: u64) -> Result<Row> {
     row.insert("kb each", (full - empty) * 1024.0 / setup.proxies as f64);
     row.insert("rss", full);
     let steady = pair.steady(1_000_000, 3.0)?;
-    for figure in ["delivered", "lost", "p50", "p99", "max", "stale"] {
-        row.insert(figure, steady[figure]);
-    }
-    pair.load.ask(&format!("stall count={stalled}"))?;
-    let before = pair.server.memory("VmRSS")?;
-    let steady = pair.steady(20_000, 5.0)?;
-    // The first message after the word still arrives.
-    let reading = (setup.proxies - stalled) as f64 / setup.proxies as f64;
-    row.insert("stall p99", steady["p99"]);
-    row.insert("stall delivered", steady["delivered"] / reading);
-    row.insert("stall mb", pair.server.memory("VmRSS")? - before);
-    row.insert("stall stale", steady["stale"]);
-    row.insert("peak", steady["peak"]);
+    let figures = ["delivered", "lost", "p50", "p99", "max", "stale", "ended"];
+    row.extend(figures.map(|figure| (figure, steady[figure])));
     Ok(row)
+}
+
+/// Changes before and after some clients stop reading, in bytes more than the kernel takes for them.
+pub(super) fn stall(setup: Setup, stalled: u64, seconds: f64) -> Result<Row> {
+    let mut pair = Pair::start(setup)?;
+    pair.sync(setup.proxies)?;
+    let before = pair.steady(5000, seconds)?;
+    let memory = pair.server.memory("VmRSS")?;
+    pair.load.ask(&format!("stall count={stalled}"))?;
+    let after = pair.steady(5000, seconds)?;
+    let growth = pair.server.memory("VmRSS")? - memory;
+    let reading = (setup.proxies - stalled) as f64 / setup.proxies as f64;
+    Ok(Row::from([
+        ("p99 before", before["p99"]),
+        ("p99", after["p99"]),
+        ("times", after["p99"] / before["p99"]),
+        ("delivered", after["delivered"] / reading),
+        ("stale", after["stale"]),
+        ("sent", before["mb"] / setup.proxies as f64),
+        ("growth", growth),
+        ("each", growth / stalled as f64),
+        ("peak", after["peak"]),
+    ]))
 }
 
 fn pause(milliseconds: u64) {
