@@ -17,6 +17,9 @@ mod body;
 mod connections;
 mod cursors;
 mod first_sync;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod metrics;
 mod nacks;

@@ -208,7 +208,10 @@ impl Session {
             // If it has changed since, the client is owed that already, or has been sent it and not judged it yet.
             let sub = &self.subs[index];
             let mut later = sub.in_flight.iter();
-            if sub.owed.contains(rejected.id) || later.any(|sent| sent.ids.contains(&rejected.id)) {
+            let superseded =
+                sub.owed.contains(rejected.id) || later.any(|sent| sent.ids.contains(&rejected.id));
+            let wanted = sub.subscription.is_wildcard() || sub.subscription.is_named(rejected.id);
+            if superseded || !wanted {
                 continue;
             }
             if let Some(since) = slot.resolved_since(&self.layers) {

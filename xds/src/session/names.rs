@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Session;
+use super::{Dialect, Session};
 use crate::ids::Ids;
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
@@ -94,6 +94,10 @@ impl Session {
             }
         }
         let sub = &mut self.subs[index];
+        let returns =
+            |name: &Arc<str>| missing.contains(name) && !sub.subscription.is_missing(name);
+        let doubtful = self.types.spec(index).complete && sub.under_way(store, index).any(returns);
+        sub.must_answer |= doubtful;
         let (new, fewer) = sub.subscription.replace_names(ids, missing);
         if fewer || !new.is_empty() || sub.subscription.mode() != mode {
             sub.digest = None;
@@ -151,6 +155,20 @@ impl Session {
         self.subs[index].subscription.set_mode(mode);
         if !was {
             self.owe_everything(index, store);
+            if self.dialect == Dialect::Delta {
+                self.doubt_what_is_under_way(index, store);
+            }
+        }
+    }
+
+    /// What the client is about to read of an earlier wildcard may be gone.
+    fn doubt_what_is_under_way(&mut self, index: usize, store: &Store) {
+        let under_way: Vec<Arc<str>> = self.subs[index].under_way(store, index).cloned().collect();
+        for name in under_way {
+            let told = self.subs[index].absent.contains(&name);
+            if !told && self.visible(index, &name, store).is_none() {
+                self.subs[index].removed.entry(name).or_default();
+            }
         }
     }
 

@@ -138,6 +138,17 @@ impl SubStream {
         });
     }
 
+    /// The names in responses that the client may still have to read. Names that it gives up and asks for again meanwhile it then has,
+    /// whatever has become of them.
+    pub(super) fn under_way<'a>(
+        &'a self,
+        store: &'a Store,
+        type_index: usize,
+    ) -> impl Iterator<Item = &'a Arc<str>> {
+        let ids = self.in_flight.iter().flat_map(|sent| sent.ids.iter());
+        ids.filter_map(move |id| Some(&store.try_slot(type_index, *id)?.name))
+    }
+
     /// Until when the newest response may still be acknowledged before the next one is sent without.
     pub(super) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
         let until = self.in_flight.back()?.sent + PATIENCE;

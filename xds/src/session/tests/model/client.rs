@@ -63,11 +63,6 @@ impl Proxy {
         Some(request)
     }
 
-    /// Whether it has taken back a `*`.
-    pub(super) fn had_wildcard(&self, t: usize) -> bool {
-        self.types[t].begun && !self.types[t].asked.contains("*")
-    }
-
     /// Asks for a name or takes it back. What is already so is said again in delta.
     pub(super) fn ask(&mut self, t: usize, name: &str, on: bool) -> Option<Request> {
         let of = &mut self.types[t];

@@ -156,6 +156,8 @@ impl Judge {
                 if subscribe.iter().any(|name| name == "*") {
                     of.must.remove("*");
                     of.empty |= !of.wildcard;
+                    // Old responses may be under way, with something that is gone by now.
+                    of.may.extend(NAMES.map(str::to_owned));
                     of.wildcard = true;
                 }
                 for name in unsubscribe {

@@ -114,7 +114,7 @@ impl Line {
                 self.layers = vec![if near { 1 } else { 2 }, 0];
                 self.commit(vec![(PLAIN, Some(ids(&self.layers)))]);
             }
-            Step::Ask(t, n) => self.ask(t, NAMES.get(n).unwrap_or(&"*")),
+            Step::Ask(t, n) => self.say(|proxy| proxy.ask(t, NAMES.get(n).unwrap_or(&"*"), true)),
             Step::Drop(t, n) => self.say(|proxy| proxy.ask(t, NAMES.get(n).unwrap_or(&"*"), false)),
             Step::Stale(t) => self.say(|proxy| proxy.stale(t)),
             Step::Repeat => self.say(|proxy| proxy.repeat()),
@@ -129,15 +129,6 @@ impl Line {
 
     fn say(&mut self, what: impl FnOnce(&mut Proxy) -> Option<Request>) {
         self.up.extend(what(&mut self.proxy));
-    }
-
-    fn ask(&mut self, t: usize, name: &str) {
-        // If a response to the earlier wildcard were still under way, nobody could tell that it is not of the later one.
-        let under_way = !self.up.is_empty() || !self.down.is_empty();
-        if name == "*" && under_way && self.proxy.had_wildcard(t) {
-            return;
-        }
-        self.say(|proxy| proxy.ask(t, name, true));
     }
 
     fn commit(&mut self, placements: Vec<(PlacementId, Option<Vec<LayerId>>)>) {
