@@ -62,22 +62,24 @@ impl Plan {
     }
 
     pub(super) fn stall(&self) -> Result<Vec<Verdict>> {
+        // Some megabytes for each stream: the kernel takes four before a server notices.
         let stalling = |setup| Setup {
-            endpoints: 100,
+            services: 200,
+            endpoints: 400,
             proxies: 100,
             receive: 65_536,
             ..setup
         };
         let entries = [("floor", stalling(FLOOR)), ("ours", stalling(OURS))];
         let stalled = 20;
-        let seconds = self.seconds.unwrap_or(10.0);
+        let seconds = self.seconds.unwrap_or(10.0).max(5.0);
         let mut figures = Figures::default();
         self.rounds("stall", &entries, |name, setup| {
             figures.add(name, workload::stall(setup, stalled, seconds)?);
             Ok(())
         })?;
         let title = format!(
-            "{stalled} of 100 streams stop reading; 1000 services x 100 endpoints, one change every 5 ms for {seconds} s"
+            "{stalled} of 100 streams stop reading; 200 services x 400 endpoints, one change every 5 ms for {seconds} s"
         );
         figures.print(&title, STALL, &[]);
         Ok(vec![
