@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -105,9 +107,11 @@ async fn connection<A: Admit>(shared: Arc<Connections<A>>, socket: TcpStream, nu
     });
     let io = TokioIo::new(socket);
     let mut connection = pin!(builder().serve_connection(io, service));
+    // Polled only when it is woken itself, not with every frame.
+    let mut its_time = FuturesUnordered::from_iter([its_time(&shared, number)]);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = its_time(&shared, number) => None,
+        _ = its_time.next() => None,
     };
     let ended = match ended {
         Some(ended) => ended,

@@ -1,7 +1,6 @@
 //! What the server counts. Names and labels are part of the public API.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -68,7 +67,7 @@ pub(crate) struct StreamMetrics {
     /// The types of which it rejected the newest response it answered (xDS rule 79).
     rejecting: BTreeSet<String>,
     /// The counters of responses and resources of the types it was sent: looking them up costs more than counting.
-    sent: Vec<(Arc<str>, Counter, Counter)>,
+    sent: Vec<(String, Counter, Counter)>,
 }
 
 impl StreamMetrics {
@@ -86,13 +85,13 @@ impl StreamMetrics {
         }
     }
 
-    pub(crate) fn response(&mut self, type_url: &Arc<str>, resources: usize) {
+    pub(crate) fn response(&mut self, type_url: &str, resources: usize) {
         let known = self.sent.iter().position(|(url, _, _)| url == type_url);
         let at = known.unwrap_or_else(|| {
             let label = label(type_url);
             let responses = self.metrics.responses.get_or_create(&label).clone();
             let resources = self.metrics.resources.get_or_create(&label).clone();
-            self.sent.push((type_url.clone(), responses, resources));
+            self.sent.push((type_url.to_owned(), responses, resources));
             self.sent.len() - 1
         });
         let (_, responses, sent) = &self.sent[at];

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::FuturesUnordered;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
-use tokio::sync::watch;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
@@ -30,9 +32,11 @@ pub(crate) fn open<A: Admit, I: Incoming>(
     let slot = Slot::default();
     let responses = slot.clone();
     let stream = async move {
+        // Polled only when it is woken itself, not with everything that happens on the stream.
+        let mut closing = FuturesUnordered::from_iter([closing.cancelled()]);
         tokio::select! {
             end = run(&shared, requests, only, &responses) => end,
-            () = closing.cancelled() => Err(Status::unavailable("this connection is to be replaced")),
+            _ = closing.next() => Err(Status::unavailable("this connection is to be replaced")),
         }
     };
     ResponseBody::new(slot, Box::pin(stream))
@@ -73,9 +77,9 @@ async fn run<A: Admit, I: Incoming>(
         only,
         session,
         metrics: shared.metrics.stream(),
-        bell: shared.snapshots.bell(),
     };
-    let end = stream.serve(first, requests, responses).await;
+    let bell = WatchStream::from_changes(shared.snapshots.bell());
+    let end = stream.serve(first, requests, bell, responses).await;
     tracing::debug!(node = stream.node.id, "stream ended");
     drop(lease);
     end
@@ -87,7 +91,6 @@ struct Stream<'a, A> {
     only: Option<TypeUrl>,
     session: Session,
     metrics: StreamMetrics,
-    bell: watch::Receiver<u64>,
 }
 
 impl<A: Admit> Stream<'_, A> {
@@ -95,6 +98,7 @@ impl<A: Admit> Stream<'_, A> {
         &mut self,
         first: I,
         mut requests: Streaming<I>,
+        mut bell: WatchStream<u64>,
         responses: &Slot,
     ) -> Result<(), Status> {
         self.request(first)?;
@@ -107,10 +111,10 @@ impl<A: Admit> Stream<'_, A> {
                 request = requests.message() => {
                     let Some(request) = request? else { return Ok(()) };
                     self.request(request)?;
-                    idle = None;
+                    idle = self.idle();
                 }
-                changed = self.bell.changed() => {
-                    if changed.is_err() {
+                rung = bell.next() => {
+                    if rung.is_none() {
                         return Err(Status::unavailable("nothing is published any more"));
                     }
                     idle = None;
@@ -120,11 +124,17 @@ impl<A: Admit> Stream<'_, A> {
                     Next::Send(response) => {
                         self.metrics.response(&response.type_url, response.resources);
                         responses.put(response.parts);
+                        idle = self.idle();
                     }
                     Next::Wait(at) => idle = Some(at),
                 },
             }
         }
+    }
+
+    /// After a commit only the session's `next` can tell; after anything else there may be nothing to ask it for.
+    fn idle(&self) -> Option<Option<Instant>> {
+        (!self.session.is_pending()).then_some(None)
     }
 
     /// The store is locked for as long as this takes, and not while anything is sent (xDS rule 128).

@@ -14,6 +14,10 @@ impl Session {
     /// Reads the log up to the newest commit, or looks at everything if this stream looks from elsewhere now.
     pub(super) fn catch_up(&mut self, store: &Store) {
         let cursor = self.cursor.get();
+        if self.placed && cursor == store.seq() {
+            return;
+        }
+        self.placed = true;
         let placed = store.placement(self.placement);
         let before = self.layers.clone();
         match placed.filter(|layers| !Arc::ptr_eq(layers, &before)) {

@@ -12,6 +12,7 @@ mod substream;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,7 +103,7 @@ pub(crate) enum Next {
 /// A response, ready for the wire: the message is the concatenation of the parts.
 #[derive(Debug)]
 pub(crate) struct Response {
-    pub(crate) type_url: Arc<str>,
+    pub(crate) type_url: Cow<'static, str>,
     pub(crate) parts: Vec<bytes::Bytes>,
     pub(crate) resources: usize,
 }
@@ -119,6 +120,8 @@ pub(crate) struct Session {
     unknown: HashMap<String, BTreeSet<Arc<str>>>,
     placement: PlacementId,
     layers: Arc<[LayerId]>,
+    /// Whether the layers were looked up at all.
+    placed: bool,
     cursor: Cursor,
     /// Resources that a sent one depends on and that the client does not hold yet, by type and id, and until when additions of
     /// gated types wait for them.
@@ -162,6 +165,7 @@ impl Session {
             unknown: HashMap::new(),
             placement,
             layers: Arc::new([]),
+            placed: false,
             cursor,
             awaited: BTreeSet::new(),
             awaited_until: None,
@@ -231,6 +235,13 @@ impl Session {
             names.extend(subscribe.into_iter().map(Arc::from));
         }
         Ok(Outcome::UnknownType)
+    }
+
+    /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].
+    pub(crate) fn is_pending(&self) -> bool {
+        let subs = &mut self.subs.iter();
+        subs.any(|sub| sub.has_additions() || !sub.removed.is_empty())
+            || self.unknown.values().any(|names| !names.is_empty())
     }
 
     /// What was sent and said of each type, for status pages and logs (xDS rule 78).

@@ -204,7 +204,7 @@ impl Session {
             identifier: &self.identifier,
         };
         Some(Response {
-            type_url: url.as_str().into(),
+            type_url: url.clone().into(),
             parts: vec![wire::delta_tail(&tail, &names)],
             resources: 0,
         })
