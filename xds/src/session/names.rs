@@ -41,7 +41,7 @@ impl Session {
         }
         for name in unsubscribe {
             match name.as_str() {
-                WILDCARD => self.end_wildcard(index),
+                WILDCARD => self.end_wildcard(index, store),
                 name => self.unsubscribe(index, name, store),
             }
         }
@@ -94,19 +94,24 @@ impl Session {
             }
         }
         let sub = &mut self.subs[index];
-        let returns =
-            |name: &Arc<str>| missing.contains(name) && !sub.subscription.is_missing(name);
-        let doubtful = self.types.spec(index).complete && sub.under_way(store, index).any(returns);
-        sub.must_answer |= doubtful;
+        let doubted = sub.doubted.len();
+        sub.doubted.retain(|name| !missing.contains(name));
+        sub.must_answer |= sub.doubted.len() < doubted && self.types.spec(index).complete;
         let (new, fewer) = sub.subscription.replace_names(ids, missing);
         if fewer || !new.is_empty() || sub.subscription.mode() != mode {
             sub.digest = None;
+            if mode != Mode::Unset {
+                sub.client_version = None;
+            }
         }
         for id in new {
             sub.owed.insert(id);
             sub.held_back.remove(&id);
+            if sub.doubted.contains(&store.slot(index, id).name) {
+                sub.held.insert(id);
+            }
         }
-        self.drop_uncovered(index);
+        self.drop_uncovered(index, store);
     }
 
     /// The id of a name that has a value in this stream's layers.
@@ -125,6 +130,7 @@ impl Session {
             Some(id) => {
                 sub.owed.insert(id);
                 sub.held_back.remove(&id);
+                sub.absent.remove(name);
             }
             None => sub.deny(name),
         }
@@ -141,10 +147,12 @@ impl Session {
             (true, _) => {}
             (false, id) => {
                 if let Some(id) = id {
-                    sub.drop_id(id);
+                    sub.drop_id(id, &store.slot(index, id).name);
                 }
                 sub.absent.remove(name);
-                sub.removed.remove(name);
+                if let Some((name, _)) = sub.removed.remove_entry(name) {
+                    sub.doubt(&name);
+                }
             }
         }
     }
@@ -155,32 +163,34 @@ impl Session {
         self.subs[index].subscription.set_mode(mode);
         if !was {
             self.owe_everything(index, store);
-            if self.dialect == Dialect::Delta {
-                self.doubt_what_is_under_way(index, store);
+            self.doubt_what_it_reads(index, store);
+        }
+    }
+
+    /// What the client is about to read of an earlier wildcard, it has then: it may be gone already, or go before it is sent again.
+    fn doubt_what_it_reads(&mut self, index: usize, store: &Store) {
+        for name in std::mem::take(&mut self.subs[index].doubted) {
+            let id = self.visible(index, &name, store);
+            let sub = &mut self.subs[index];
+            match id {
+                Some(id) => sub.held.insert(id),
+                None if self.dialect == Dialect::Delta && !sub.absent.contains(&name) => {
+                    sub.removed.entry(name).or_default();
+                }
+                None => {}
             }
         }
     }
 
-    /// What the client is about to read of an earlier wildcard may be gone.
-    fn doubt_what_is_under_way(&mut self, index: usize, store: &Store) {
-        let under_way: Vec<Arc<str>> = self.subs[index].under_way(store, index).cloned().collect();
-        for name in under_way {
-            let told = self.subs[index].absent.contains(&name);
-            if !told && self.visible(index, &name, store).is_none() {
-                self.subs[index].removed.entry(name).or_default();
-            }
-        }
-    }
-
-    fn end_wildcard(&mut self, index: usize) {
+    fn end_wildcard(&mut self, index: usize, store: &Store) {
         let mode = Mode::Explicit { wildcard: false };
         self.subs[index].subscription.set_mode(mode);
         self.subs[index].must_answer = false;
-        self.drop_uncovered(index);
+        self.drop_uncovered(index, store);
     }
 
     /// Forgets what was sent or owed of names no longer subscribed to, so that their return is answered anew (xDS rules 24, 44).
-    fn drop_uncovered(&mut self, index: usize) {
+    fn drop_uncovered(&mut self, index: usize, store: &Store) {
         let sub = &mut self.subs[index];
         if sub.subscription.is_wildcard() {
             return;
@@ -188,11 +198,17 @@ impl Session {
         let known: Vec<u32> = sub.held.iter().chain(sub.owed.iter()).collect();
         for id in known {
             if !sub.subscription.is_named(id) {
-                sub.drop_id(id);
+                sub.drop_id(id, &store.slot(index, id).name);
             }
         }
         let subscription = &sub.subscription;
-        sub.removed.retain(|name, _| subscription.is_missing(name));
+        sub.absent.retain(|name| subscription.is_missing(name));
+        for (name, body) in std::mem::take(&mut sub.removed) {
+            match sub.subscription.is_missing(&name) {
+                true => _ = sub.removed.insert(name, body),
+                false => sub.doubt(&name),
+            }
+        }
     }
 
     fn owe_everything(&mut self, index: usize, store: &Store) {

@@ -32,6 +32,9 @@ pub(super) struct SubStream {
     pub(super) removed: BTreeMap<Arc<str>, Option<Arc<Body>>>,
     /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
     pub(super) held_back: BTreeMap<u32, Option<Arc<Body>>>,
+    /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
+    /// say, whatever has become of it.
+    pub(super) doubted: BTreeSet<Arc<str>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(super) must_answer: bool,
     /// The version that a state-of-the-world client says it has, until the first response.
@@ -98,6 +101,9 @@ impl SubStream {
         let mut sent = self.in_flight.iter();
         let at = sent.position(|sent| sent.nonce == request.nonce)?;
         let answered = self.in_flight.drain(..=at).next_back()?;
+        if self.in_flight.is_empty() {
+            self.doubted.clear();
+        }
         let mark = Mark {
             version: answered.version,
             at: now,
@@ -138,17 +144,6 @@ impl SubStream {
         });
     }
 
-    /// The names in responses that the client may still have to read. Names that it gives up and asks for again meanwhile it then has,
-    /// whatever has become of them.
-    pub(super) fn under_way<'a>(
-        &'a self,
-        store: &'a Store,
-        type_index: usize,
-    ) -> impl Iterator<Item = &'a Arc<str>> {
-        let ids = self.in_flight.iter().flat_map(|sent| sent.ids.iter());
-        ids.filter_map(move |id| Some(&store.try_slot(type_index, *id)?.name))
-    }
-
     /// Until when the newest response may still be acknowledged before the next one is sent without.
     pub(super) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
         let until = self.in_flight.back()?.sent + PATIENCE;
@@ -186,9 +181,18 @@ impl SubStream {
         self.absent.insert(name.into());
     }
 
+    /// Remembers a name that is given up, while the client has something to read.
+    pub(super) fn doubt(&mut self, name: &Arc<str>) {
+        if !self.in_flight.is_empty() {
+            self.doubted.insert(name.clone());
+        }
+    }
+
     /// The client loses interest in a resource (or its wildcard covers it no longer).
-    pub(super) fn drop_id(&mut self, id: u32) {
-        self.held.remove(id);
+    pub(super) fn drop_id(&mut self, id: u32, name: &Arc<str>) {
+        if self.held.remove(id) {
+            self.doubt(name);
+        }
         self.owed.remove(id);
         self.held_back.remove(&id);
     }

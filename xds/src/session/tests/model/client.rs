@@ -132,9 +132,11 @@ impl Proxy {
             true => std::mem::take(&mut of.holds),
             false => BTreeMap::new(),
         };
+        let mut part = bad.is_some();
         for value in got.resources.values() {
             let name = &value[..1];
             if !of.wants(name) {
+                part = true;
                 continue;
             }
             let value = match bad.as_ref() == Some(value) {
@@ -155,7 +157,7 @@ impl Proxy {
         of.holds.retain(|name, _| !got.removed.contains(name));
         of.nonces.push(got.nonce.clone());
         of.nonce = got.nonce;
-        of.version = if bad.is_some() {
+        of.version = if part {
             "of a part".to_owned()
         } else {
             got.version
