@@ -1,0 +1,43 @@
+//! A control plane in forty lines: one cluster, written by hand, for every proxy that asks.
+
+use seaway_proto::envoy::{cluster::Cluster, core::Node};
+use seaway_proto::{Resource, TypeUrl};
+use seaway_xds::{
+    Admission, Admit, AdsServer, Commit, LayerId, Metrics, PlacementId, Replace, ServerConfig,
+    Types, channel, serve,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+const EVERYBODY: PlacementId = PlacementId(0);
+const COMMON: LayerId = LayerId(0);
+
+struct LetAllIn;
+
+impl Admit for LetAllIn {
+    async fn admit(&self, _: &Node) -> Result<Admission, Status> {
+        let (placement, lease) = (EVERYBODY, Box::new(()));
+        Ok(Admission { placement, lease })
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (mut publisher, snapshots) = channel(Types::envoy());
+    let name = "hand-written";
+    let cluster = Cluster {
+        name: name.into(),
+        ..Cluster::default()
+    };
+    let resource = Resource::new(TypeUrl::CLUSTER, name, &cluster, vec![]);
+    let (origin, resources) = ("by hand".into(), vec![(COMMON, resource)]);
+    publisher.commit(Commit {
+        replace: vec![Replace { origin, resources }],
+        placements: vec![(EVERYBODY, Some(vec![COMMON]))],
+    });
+    let config = ServerConfig::default();
+    let server = AdsServer::new(snapshots, LetAllIn, config, Metrics::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:18000").await?;
+    serve(listener, server, CancellationToken::new()).await?;
+    Ok(())
+}
