@@ -10,6 +10,14 @@ use anyhow::{Result, bail};
 
 use plan::Plan;
 
+/// Runnable processes on average in the last minute, without which nobody can tell what figures are worth.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let first = text.split(' ').next().unwrap_or("unknown");
+    format!("{first} on {cores} cores")
+}
+
 /// Runs what the command line asks for: `[w1|w2|w3|w4|idle|sotw|pipeline|all] [--rounds N] [--seconds S]`.
 pub fn main() -> Result<()> {
     let mut plan = Plan::default();
@@ -31,6 +39,7 @@ pub fn main() -> Result<()> {
     if names.is_empty() {
         names.extend(plan::ALL.map(str::to_owned));
     }
+    println!("Load of the machine before: {}", load_average());
     let mut verdicts = Vec::new();
     for name in &names {
         verdicts.extend(plan.run(name)?);
