@@ -78,11 +78,13 @@ pub(crate) fn version_digest(name: &str, version: Version) -> u64 {
     xxh3_64_with_seed(name.as_bytes(), version.hash())
 }
 
-fn delimited_len(number: u32, len: usize) -> usize {
+/// The length of a length-delimited field, tag and length included.
+pub(crate) fn delimited_len(number: u32, len: usize) -> usize {
     key_len(number) + encoded_len_varint(len as u64) + len
 }
 
-fn put_head(buf: &mut BytesMut, number: u32, len: usize) {
+/// Appends the tag and the length of a length-delimited field.
+pub(crate) fn put_head(buf: &mut BytesMut, number: u32, len: usize) {
     encode_key(number, WireType::LengthDelimited, buf);
     encode_varint(len as u64, buf);
 }

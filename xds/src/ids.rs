@@ -2,45 +2,80 @@
 
 use fixedbitset::FixedBitSet;
 
+/// An empty set keeps the memory of this many bits, so that a stream which is owed now one resource and now another does not ask for
+/// memory each time.
+const KEPT: usize = 8192;
+
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ids(FixedBitSet);
+pub(crate) struct Ids {
+    bits: FixedBitSet,
+    len: usize,
+}
 
 impl Ids {
     pub(crate) fn contains(&self, id: u32) -> bool {
-        self.0.contains(id as usize)
+        self.bits.contains(id as usize)
     }
 
     pub(crate) fn insert(&mut self, id: u32) {
-        self.0.grow_and_insert(id as usize);
+        if !self.contains(id) {
+            self.bits.grow_and_insert(id as usize);
+            self.len += 1;
+        }
     }
 
     /// Removes the id; returns whether it was there.
     pub(crate) fn remove(&mut self, id: u32) -> bool {
         let there = self.contains(id);
         if there {
-            self.0.remove(id as usize);
+            self.bits.remove(id as usize);
+            self.len -= 1;
+            if self.len == 0 && self.bits.len() > KEPT {
+                self.bits = FixedBitSet::new();
+            }
         }
         there
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_clear()
+        self.len == 0
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.count_ones(..)
+        self.len
     }
 
     pub(crate) fn is_subset(&self, of: &Ids) -> bool {
-        self.0.is_subset(&of.0)
+        self.len <= of.len && self.bits.is_subset(&of.bits)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.ones().map(|id| id as u32)
+        self.bits.ones().map(|id| id as u32)
     }
 
-    /// Empties the set and gives its memory back.
     pub(crate) fn clear(&mut self) {
-        self.0 = FixedBitSet::new();
+        *self = Ids::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_counts_each_id_once() {
+        let mut ids = Ids::default();
+        for id in [3, 3, 70, 20_000] {
+            ids.insert(id);
+        }
+        assert_eq!(
+            (ids.len(), ids.iter().collect::<Vec<_>>()),
+            (3, vec![3, 70, 20_000])
+        );
+        assert!(ids.remove(70) && !ids.remove(70) && !ids.remove(71));
+        assert!(ids.remove(3) && ids.remove(20_000));
+        assert!(ids.is_empty() && !ids.contains(3));
+        ids.insert(1);
+        assert_eq!(ids.len(), 1);
     }
 }

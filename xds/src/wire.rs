@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use seaway_proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
 use seaway_proto::envoy::core::Node;
 
-use crate::body::put_delimited;
+use crate::body::{delimited_len, put_delimited, put_head};
 use crate::session::{Dialect, Names, Request};
 
 /// A request message of one of the two dialects.
@@ -69,30 +69,40 @@ pub(crate) struct Tail<'a> {
 
 /// The fields of a `DeltaDiscoveryResponse` after its resources.
 pub(crate) fn delta_tail(tail: &Tail<'_>, removed: &[Arc<str>]) -> Bytes {
-    let mut buf = BytesMut::new();
-    put_delimited(&mut buf, 1, tail.version.as_bytes());
-    put_delimited(&mut buf, 4, tail.type_url.as_bytes());
-    put_delimited(&mut buf, 5, tail.nonce.as_bytes());
+    let names: usize = removed.iter().map(|name| name.len() + FIELD).sum();
+    let mut buf = tail.start(names);
     for name in removed {
         put_delimited(&mut buf, 6, name.as_bytes());
     }
-    put_delimited(&mut buf, 7, &control_plane(tail.identifier));
+    put_control_plane(&mut buf, 7, tail.identifier);
     buf.freeze()
 }
 
 /// The fields of a `DiscoveryResponse` besides its resources.
 pub(crate) fn sotw_tail(tail: &Tail<'_>) -> Bytes {
-    let mut buf = BytesMut::new();
-    put_delimited(&mut buf, 1, tail.version.as_bytes());
-    put_delimited(&mut buf, 4, tail.type_url.as_bytes());
-    put_delimited(&mut buf, 5, tail.nonce.as_bytes());
-    put_delimited(&mut buf, 6, &control_plane(tail.identifier));
+    let mut buf = tail.start(0);
+    put_control_plane(&mut buf, 6, tail.identifier);
     buf.freeze()
 }
 
+/// Room for the tag and the length of a field.
+const FIELD: usize = 6;
+
+impl Tail<'_> {
+    /// What both dialects have under the same numbers, and room for the rest and for `more` bytes.
+    fn start(&self, more: usize) -> BytesMut {
+        let texts =
+            self.version.len() + self.type_url.len() + self.nonce.len() + self.identifier.len();
+        let mut buf = BytesMut::with_capacity(texts + 5 * FIELD + more);
+        put_delimited(&mut buf, 1, self.version.as_bytes());
+        put_delimited(&mut buf, 4, self.type_url.as_bytes());
+        put_delimited(&mut buf, 5, self.nonce.as_bytes());
+        buf
+    }
+}
+
 /// `envoy.config.core.v3.ControlPlane`: its one field is the identifier.
-fn control_plane(identifier: &str) -> BytesMut {
-    let mut buf = BytesMut::new();
-    put_delimited(&mut buf, 1, identifier.as_bytes());
-    buf
+fn put_control_plane(buf: &mut BytesMut, number: u32, identifier: &str) {
+    put_head(buf, number, delimited_len(1, identifier.len()));
+    put_delimited(buf, 1, identifier.as_bytes());
 }

@@ -133,9 +133,6 @@ impl Session {
         for id in &*content.ids {
             sub.owed.remove(*id);
         }
-        if sub.owed.is_empty() {
-            sub.owed.clear();
-        }
         content
     }
 
