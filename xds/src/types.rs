@@ -58,9 +58,9 @@ impl Types {
             removal_rank,
         };
         Types::new([
-            spec(TypeUrl::CLUSTER, true, Some(TypeUrl::ENDPOINT), false, 3),
+            spec(TypeUrl::CLUSTER, true, Some(TypeUrl::ENDPOINT), false, 2),
             spec(TypeUrl::ENDPOINT, false, None, false, 4),
-            spec(TypeUrl::SECRET, false, None, false, 2),
+            spec(TypeUrl::SECRET, false, None, false, 3),
             spec(TypeUrl::LISTENER, true, None, true, 0),
             spec(TypeUrl::ROUTE, false, None, true, 1),
         ])

@@ -161,12 +161,13 @@ impl Session {
     ) -> Response {
         let nonce = self.nonces.next();
         let url = self.types.spec(index).url.as_str();
-        let version = version(match self.dialect {
+        let digest = match self.dialect {
             Dialect::Sotw if !self.types.spec(index).complete => {
                 self.subscription_version(index, store)
             }
-            _ => content.digest,
-        });
+            Dialect::Sotw | Dialect::Delta => content.digest,
+        };
+        let version = version(digest);
         let resources = content.ids.len();
         let tail = Tail {
             version: &version,
@@ -183,7 +184,7 @@ impl Session {
         for id in &*content.ids {
             sub.held.insert(*id);
         }
-        sub.sent(nonce, version, content, now);
+        sub.sent(nonce, digest, content, now);
         Response {
             type_url: url.into(),
             parts,

@@ -49,7 +49,7 @@ pub(super) struct SubStream {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) nonce: String,
-    pub(super) version: String,
+    pub(super) version: u64,
     pub(super) sent: Instant,
     pub(super) ids: Arc<[u32]>,
     /// Kept until the answer comes, so that other streams find it.
@@ -67,10 +67,10 @@ pub(crate) struct Status {
     pub(crate) nacked: Option<(Mark, String)>,
 }
 
-/// A response: the version of its content, and when this happened to it.
+/// A response: the version of its content (a sum of digests), and when this happened to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
-    pub(crate) version: String,
+    pub(crate) version: u64,
     pub(crate) at: Instant,
 }
 
@@ -127,14 +127,11 @@ impl SubStream {
         Some(Outcome::Rejected(Nack { error, resources }))
     }
 
-    pub(super) fn sent(&mut self, nonce: String, version: String, content: Content, now: Instant) {
+    pub(super) fn sent(&mut self, nonce: String, version: u64, content: Content, now: Instant) {
         if self.in_flight.len() == REMEMBERED {
             self.in_flight.pop_front();
         }
-        self.status.sent = Some(Mark {
-            version: version.clone(),
-            at: now,
-        });
+        self.status.sent = Some(Mark { version, at: now });
         self.in_flight.push_back(InFlight {
             nonce,
             version,

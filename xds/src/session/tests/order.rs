@@ -54,6 +54,23 @@ fn removals_go_the_other_way_rule_86() {
     client.expect_nothing();
 }
 
+#[test]
+fn a_secret_is_removed_after_what_may_refer_to_it_rule_63() {
+    let mut world = World::new();
+    let mut client = settled(&mut world);
+    world.set(ALL, TypeUrl::SECRET, "s", "s1").commit();
+    client.subscribe(TypeUrl::SECRET, &["s"]);
+    client.expect(TypeUrl::SECRET);
+    world
+        .unset(ALL, C, "a")
+        .unset(ALL, TypeUrl::SECRET, "s")
+        .unset(ALL, L, "l")
+        .commit();
+    for (url, name) in [(L, "l"), (C, "a"), (TypeUrl::SECRET, "s")] {
+        assert_eq!(client.expect(url).removed, [name]);
+    }
+}
+
 /// A client that gets the new listener first rejects it: "duplicate address".
 #[test]
 fn a_listener_that_takes_over_an_address_comes_with_the_removal_of_the_other() {
