@@ -1,10 +1,12 @@
 //! Sessions driven by scripts: requests and commits in, responses checked, no socket and no clock.
 
+mod answers;
 mod converge;
 mod delta;
 mod layers;
 mod model;
 mod order;
+mod reconnect;
 mod rules;
 mod sotw;
 
