@@ -68,6 +68,9 @@ impl Session {
             }
             return;
         }
+        if self.subs[index].repeats(names) {
+            return;
+        }
         match names.iter().any(|name| name == WILDCARD) {
             true => {
                 if mode == Mode::Unset {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seaway_proto::Version;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::content::Content;
 use super::{Outcome, PATIENCE, Request};
@@ -37,6 +38,8 @@ pub(super) struct SubStream {
     pub(super) doubted: BTreeSet<Arc<str>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(super) must_answer: bool,
+    /// A hash of the names in the last state-of-the-world request.
+    names: Option<u64>,
     /// The version that a state-of-the-world client says it has, until the first response.
     pub(super) client_version: Option<String>,
     /// The sum over the digests of all that is subscribed to and has a value; `None`: not known.
@@ -170,6 +173,15 @@ impl SubStream {
         let before = before.map_or(0, |version| version_digest(name, version));
         let now = now.map_or(0, |body| body.digest(name));
         self.digest = Some(digest.wrapping_sub(before).wrapping_add(now));
+    }
+
+    /// Whether a state-of-the-world request names what the last one did, in the same order: clients repeat all names with every
+    /// acknowledgement, and there is nothing to compare then.
+    pub(super) fn repeats(&mut self, names: &[String]) -> bool {
+        let hash = names.iter().fold(names.len() as u64, |hash, name| {
+            xxh3_64_with_seed(name.as_bytes(), hash)
+        });
+        self.names.replace(hash) == Some(hash)
     }
 
     /// The client is to be told that a name does not exist, once (xDS rule 34).
