@@ -144,7 +144,7 @@ fn replace_all(
                 body.version == resource.version && body.origin == replace.origin
             });
             if !same {
-                // Only a change is: what a client has from before this process was whole then, or is not known to have been.
+                // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
                 if present.is_some() && types.spec(type_index).reloads.is_some() {
                     store.note_recent(type_index, id, now);
                 }

@@ -79,7 +79,7 @@ impl Types {
         self.specs.iter().position(|spec| spec.url.as_str() == url)
     }
 
-    pub(crate) fn removal_order(&self) -> Arc<[usize]> {
-        self.removal_order.clone()
+    pub(crate) fn removal_order(&self) -> &[usize] {
+        &self.removal_order
     }
 }

@@ -239,7 +239,7 @@ impl Session {
         let url = self.types.spec(index).url;
         let parents = store.recently_changed(now);
         let parents = parents.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
-        let doubted: HashSet<&str> = parents
+        let warming: HashSet<&str> = parents
             .filter_map(|(_, slot)| slot.resolve(&self.layers))
             .flat_map(|body| body.refs.iter().filter(|r| r.type_url == url))
             .map(|reference| &*reference.name)
@@ -255,7 +255,7 @@ impl Session {
                     sub.held.insert(id);
                     let body = store.slot(index, id).resolve(&self.layers);
                     let same = body.is_some_and(|body| body.version.to_string() == *version);
-                    if same && !doubted.contains(name.as_str()) {
+                    if same && !warming.contains(name.as_str()) {
                         sub.owed.remove(id);
                     }
                 }

@@ -31,18 +31,17 @@ impl Session {
             }
         }
         let order = self.types.removal_order();
-        for (at, index) in order.iter().copied().enumerate() {
-            if !self.subs[index].removed.is_empty() {
-                // What referred to these resources must have let go of them.
-                let before = order[..=at].iter();
-                let waits = before.filter_map(|index| self.subs[*index].unsettled_until(now));
-                if let Some(until) = waits.max() {
-                    return Next::Wait(Some(until));
-                }
-                return Next::Send(self.removals(index, store, now));
-            }
+        let mut types = order.iter();
+        let Some(at) = types.position(|index| !self.subs[*index].removed.is_empty()) else {
+            return Next::Wait(None);
+        };
+        // What referred to these resources must have let go of them.
+        let before = order[..=at].iter();
+        let waits = before.filter_map(|index| self.subs[*index].unsettled_until(now));
+        match waits.max() {
+            Some(until) => Next::Wait(Some(until)),
+            None => Next::Send(self.removals(order[at], store, now)),
         }
-        Next::Wait(None)
     }
 
     fn additions_wait(&self, index: usize, now: Instant) -> Option<Instant> {
@@ -64,13 +63,13 @@ impl Session {
             exclusive,
             ..
         } = *self.types.spec(index);
+        self.subs[index].must_answer = false;
         let make_room = exclusive.then(|| std::mem::take(&mut self.subs[index].removed));
         let (content, removed) = match self.dialect {
             Dialect::Sotw if complete => {
                 let content = self.everything(index, store, true);
                 let known = self.subs[index].client_version.take();
                 self.subs[index].owed.clear();
-                self.subs[index].must_answer = false;
                 // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
                 if known.is_some_and(|known| known == version(content.digest)) {
                     content
@@ -89,7 +88,6 @@ impl Session {
                 (content, absent.into_iter().chain(removed).collect())
             }
         };
-        self.subs[index].must_answer = false;
         self.follow_refs(index, &content.ids, store, now);
         Some(self.response(index, content, &removed, store, now))
     }
