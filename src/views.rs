@@ -7,7 +7,7 @@ use std::sync::Arc;
 use seaway_proto::envoy::core;
 use seaway_proto::google::protobuf::{Struct, value::Kind};
 use seaway_translator::{Role, View};
-use seaway_xds::{Admission, Admit};
+use seaway_xds::{Admission, Admit, PlacementId};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
@@ -40,11 +40,13 @@ impl Admit for Door {
             })
             .await
             .map_err(ending)?;
-        let placement = placement.await.map_err(ending)?;
-        let lease = Box::new(Guard {
+        let mut guard = Guard {
             view: Some(view),
+            waiting: Some(placement),
             releases: self.releases.clone(),
-        });
+        };
+        let placement = guard.placed().await.ok_or_else(|| ending(()))?;
+        let lease = Box::new(guard);
         Ok(Admission { placement, lease })
     }
 }
@@ -54,16 +56,37 @@ fn ending<E>(_: E) -> Status {
     Status::unavailable("draining: this process is about to end")
 }
 
-/// Gives the lease back, however the stream ends.
+/// Gives the lease back, however the stream ends, also one that ends just when it was placed.
 #[derive(Debug)]
 struct Guard {
     view: Option<View>,
+    /// Until the proxy knows its place.
+    waiting: Option<oneshot::Receiver<PlacementId>>,
     releases: mpsc::UnboundedSender<View>,
+}
+
+impl Guard {
+    async fn placed(&mut self) -> Option<PlacementId> {
+        let placement = self.waiting.as_mut()?.await.ok()?;
+        self.waiting = None;
+        Some(placement)
+    }
+
+    /// Whether there is a lease. A place that can no longer arrive is taken back by the writer itself.
+    fn is_placed(&mut self) -> bool {
+        let Some(waiting) = &mut self.waiting else {
+            return true;
+        };
+        waiting.close();
+        waiting.try_recv().is_ok()
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(view) = self.view.take() {
+        if self.is_placed()
+            && let Some(view) = self.view.take()
+        {
             // Without a writer there is nothing to give back to.
             let _ = self.releases.send(view);
         }
@@ -181,6 +204,29 @@ mod tests {
             Role::Grpc,
             [None; 3],
         );
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_just_when_it_is_placed_gives_its_lease_back() {
+        let (lease_sender, mut leases) = mpsc::channel(1);
+        let (releases, mut released) = mpsc::unbounded_channel();
+        let health = Health::default();
+        health.set_synced();
+        let door = Door {
+            health,
+            leases: lease_sender,
+            releases,
+        };
+        let node = decode(&json!({ "cluster": "seaway-node" }));
+        let mut admission = Box::pin(door.admit(&node));
+        let lease = tokio::select! {
+            biased;
+            _ = &mut admission => panic!("nobody placed it yet"),
+            lease = leases.recv() => lease.unwrap(),
+        };
+        lease.placed.send(PlacementId(1)).unwrap();
+        drop(admission);
+        assert_eq!(released.recv().await, Some(View::of(Role::Node)));
     }
 
     #[test]
