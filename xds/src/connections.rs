@@ -5,23 +5,22 @@
 
 use std::future::pending;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::drive::{Drive, Event, Streams};
 use crate::server::{Admit, AdsServer};
+use crate::stream::Closing;
 
 /// How often an idle connection is probed, and how long the answer may take (xDS rule 150).
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
@@ -100,25 +99,28 @@ async fn connection<A: Admit>(shared: Arc<Connections<A>>, socket: TcpStream, nu
         return;
     }
     shared.open.fetch_add(1, Ordering::Relaxed);
-    let closing = CancellationToken::new();
-    let service = service_fn(|request| {
-        let response = shared.ads.respond(request, &closing);
-        async { Ok::<_, std::convert::Infallible>(response) }
+    let closing = Closing::default();
+    let ads = shared.ads.clone();
+    let service = service_fn({
+        let closing = closing.clone();
+        move |request| {
+            let response = ads.respond(request, &closing);
+            async { Ok::<_, std::convert::Infallible>(response) }
+        }
     });
-    let io = TokioIo::new(socket);
-    let mut connection = pin!(builder().serve_connection(io, service));
-    // Polled only when it is woken itself, not with every frame.
-    let mut its_time = FuturesUnordered::from_iter([its_time(&shared, number)]);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        _ = its_time.next() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            closing.cancel();
-            connection.await
+    let streams = Streams::default();
+    let connection = builder(&streams).serve_connection(TokioIo::new(socket), service);
+    let commits = shared.ads.shared.snapshots.bell().listen();
+    let timer = its_time(shared.clone(), number);
+    let mut drive = Drive::new(connection, timer, streams, commits);
+    let ended = loop {
+        match drive.next().await {
+            Event::ItsTime => {
+                drive.connection().graceful_shutdown();
+                closing.begin();
+                drive.wake_streams();
+            }
+            Event::Ended(ended) => break ended,
         }
     };
     if let Err(error) = ended {
@@ -127,9 +129,9 @@ async fn connection<A: Admit>(shared: Arc<Connections<A>>, socket: TcpStream, nu
     shared.open.fetch_sub(1, Ordering::Relaxed);
 }
 
-fn builder() -> http2::Builder<TokioExecutor> {
+fn builder(streams: &Streams) -> http2::Builder<Streams> {
     let (interval, timeout) = KEEPALIVE;
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(streams.clone());
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(interval)
@@ -141,7 +143,7 @@ fn builder() -> http2::Builder<TokioExecutor> {
 }
 
 /// Returns when a connection has to go: because of its age, or because all have to.
-async fn its_time<A: Admit>(shared: &Connections<A>, number: u64) {
+async fn its_time<A: Admit>(shared: Arc<Connections<A>>, number: u64) {
     let settings = &shared.ads.shared;
     let chance = xxh3_64(&number.to_le_bytes()) as f64 / u64::MAX as f64;
     let age = settings

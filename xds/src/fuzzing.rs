@@ -12,9 +12,11 @@ use seaway_proto::discovery::{
 use seaway_proto::{Resource, ResourceRef, TypeUrl, Version};
 
 use crate::publish::{Commit, LayerId, PlacementId, Publisher, Replace, Snapshots, channel};
-use crate::session::{Dialect, Names, Next, PATIENCE, Request, Response, Session};
+use crate::request;
+use crate::session::owned::{Names, Request};
+use crate::session::{Dialect, Next, PATIENCE, Response, Session};
 use crate::types::Types;
-use crate::wire::Incoming;
+use crate::wire;
 
 const TYPES: [TypeUrl; 5] = [
     TypeUrl::CLUSTER,
@@ -26,27 +28,25 @@ const TYPES: [TypeUrl; 5] = [
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "*", "", "a/b:80", "none"];
 const PLACE: PlacementId = PlacementId(0);
 
-/// Bytes that decode as a request of either dialect are a request that a session takes.
+/// Bytes that decode as a request of either dialect are read as what they are, and a session takes them.
 pub fn decode(data: &[u8]) {
-    if let Ok(request) = DeltaDiscoveryRequest::decode(data) {
-        take(request);
+    for dialect in [Dialect::Delta, Dialect::Sotw] {
+        let Ok(request) = request::Request::read(dialect, data) else {
+            let ours = match dialect {
+                Dialect::Delta => DeltaDiscoveryRequest::decode(data).is_ok(),
+                Dialect::Sotw => DiscoveryRequest::decode(data).is_ok(),
+            };
+            assert!(!ours, "a request that only prost can read");
+            continue;
+        };
+        let mut world = World::new(dialect);
+        world.put(0, TypeUrl::CLUSTER, "a", Some(1));
+        let store = world.snapshots.read();
+        // A fault is an answer, too.
+        let _ = world.session.on_request(&request, &store, world.now);
+        drop(store);
+        world.drain();
     }
-    if let Ok(request) = DiscoveryRequest::decode(data) {
-        take(request);
-    }
-}
-
-fn take<I: Incoming>(mut request: I) {
-    request.take_node();
-    let mut world = World::new(I::DIALECT);
-    world.put(0, TypeUrl::CLUSTER, "a", Some(1));
-    let store = world.snapshots.read();
-    // A fault is an answer, too.
-    let _ = world
-        .session
-        .on_request(request.into_request(), &store, world.now);
-    drop(store);
-    world.drain();
 }
 
 /// Bytes are steps of a client, a publisher and the time.
@@ -98,7 +98,7 @@ impl World {
             0 | 1 => {
                 let request = self.request(data)?;
                 let store = self.snapshots.read();
-                let _ = self.session.on_request(request, &store, self.now);
+                let _ = self.session.on_owned(request, &store, self.now);
             }
             2 | 3 => {
                 let (what, value) = (data.next()?, data.next()?);
@@ -179,10 +179,10 @@ impl World {
         let Next::Send(response) = self.session.next(&store, self.now) else {
             return None;
         };
-        let said = match response.type_url.starts_with("no.such") {
-            true => check_delta(&response),
-            false if self.dialect == Dialect::Delta => check_delta(&response),
-            false => check_sotw(&response),
+        let said = match response.type_url {
+            None => check_delta(&response),
+            Some(_) if self.dialect == Dialect::Delta => check_delta(&response),
+            Some(_) => check_sotw(&response),
         };
         self.nonces.push(said.clone());
         Some(said)
@@ -223,7 +223,7 @@ impl World {
             },
         };
         let store = self.snapshots.read();
-        let _ = self.session.on_request(request, &store, self.now);
+        let _ = self.session.on_owned(request, &store, self.now);
     }
 }
 
@@ -250,7 +250,7 @@ fn initial(bits: u8, version: &str) -> HashMap<String, String> {
 }
 
 fn check_delta(response: &Response) -> (String, String) {
-    let message = DeltaDiscoveryResponse::decode(response.parts.concat().as_slice()).unwrap();
+    let message = DeltaDiscoveryResponse::decode(&*wire::content(&response.message)).unwrap();
     let resources = message.resources.iter().map(|resource| &resource.name);
     let named: Vec<&String> = resources.chain(&message.removed_resources).collect();
     let distinct: BTreeSet<&String> = named.iter().copied().collect();
@@ -265,7 +265,7 @@ fn check_delta(response: &Response) -> (String, String) {
 }
 
 fn check_sotw(response: &Response) -> (String, String) {
-    let message = DiscoveryResponse::decode(response.parts.concat().as_slice()).unwrap();
+    let message = DiscoveryResponse::decode(&*wire::content(&response.message)).unwrap();
     assert!(!message.nonce.is_empty() && !message.version_info.is_empty());
     (message.type_url, message.nonce)
 }

@@ -6,16 +6,18 @@
 //! - [`Commit`]s: the resources of an object, each in a layer, through the one [`Publisher`],
 //! - [`Admit`]: where a connected proxy stands, as a *placement*: an ordered list of layers, most specific first.
 //!
-//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and rings a bell; each stream's
-//! task (`stream`) wakes, lets its `session` note what the commit's log says about what it subscribes to, and sends
+//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and rings a bell; each
+//! connection's task (`drive`) wakes, and its streams let their `session` note what the commit's log says about what it subscribes to, and sends
 //! the newest state as soon as the transport takes it and the client has acknowledged what came before. Nothing is queued per
 //! stream: what a client is owed is computed from its subscription, what it holds, and the store.
 //!
 //! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
 
+mod bell;
 mod body;
 mod connections;
 mod cursors;
+mod drive;
 mod first_sync;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -25,6 +27,7 @@ mod metrics;
 mod nacks;
 mod pace;
 mod publish;
+mod request;
 mod response_body;
 mod server;
 mod service;

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use seaway_proto::Resource;
-use tokio::sync::watch;
 
+use crate::bell::Bell;
 use crate::body::Body;
 use crate::cursors::{Cursor, Cursors};
 use crate::store::Store;
@@ -54,8 +54,7 @@ struct Shared {
     store: RwLock<Store>,
     types: Types,
     cursors: Cursors,
-    /// Tells streams the newest sequence number; they read the store themselves.
-    bell: watch::Sender<u64>,
+    bell: Bell,
 }
 
 /// The writing end; there is one.
@@ -81,7 +80,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
         store: RwLock::new(Store::new(types.len())),
         types,
         cursors: Cursors::default(),
-        bell: watch::Sender::new(0),
+        bell: Bell::default(),
     });
     let publisher = Publisher {
         shared: shared.clone(),
@@ -116,9 +115,15 @@ impl Publisher {
         store.forget_until(self.shared.cursors.slowest(before));
         drop(store);
         if placed || set + removed > 0 {
-            self.shared.bell.send_replace(seq);
+            self.shared.bell.ring(seq);
         }
         Committed { seq, set, removed }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.shared.bell.close();
     }
 }
 
@@ -192,7 +197,7 @@ impl Snapshots {
         self.shared.cursors.register(store.seq())
     }
 
-    pub(crate) fn bell(&self) -> watch::Receiver<u64> {
-        self.shared.bell.subscribe()
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.shared.bell
     }
 }

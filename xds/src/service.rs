@@ -1,12 +1,8 @@
 //! From an HTTP request to a stream: which service, which dialect, and the body of the answer.
 
-use std::marker::PhantomData;
-
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::Body as HttpBody;
 use seaway_proto::TypeUrl;
-use seaway_proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
-use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::codec::{DecodeBuf, Decoder};
 use tonic::codegen::http;
@@ -14,8 +10,7 @@ use tonic::{Status, Streaming};
 
 use crate::server::{Admit, AdsServer};
 use crate::session::Dialect;
-use crate::stream;
-use crate::wire::Incoming;
+use crate::stream::{Closing, Opened};
 
 /// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
 const MAX_REQUEST: usize = 64 << 20;
@@ -67,61 +62,56 @@ fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
 }
 
 impl<A: Admit> AdsServer<A> {
-    /// Answers a request on a connection whose streams end when `closing` is cancelled.
+    /// Answers a request on a connection whose streams end when `closing` begins.
     pub(crate) fn respond<B>(
         &self,
         request: http::Request<B>,
-        closing: &CancellationToken,
+        closing: &Closing,
     ) -> http::Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         match method(request.uri().path()) {
-            Some((Dialect::Delta, only)) => {
-                self.open::<DeltaDiscoveryRequest, B>(request, only, closing)
+            Some((dialect, only)) => {
+                let opened = Opened {
+                    shared: self.shared.clone(),
+                    dialect,
+                    only,
+                    closing: closing.clone(),
+                };
+                answer(opened, request.into_body())
             }
-            Some((Dialect::Sotw, only)) => self.open::<DiscoveryRequest, B>(request, only, closing),
             // What is not known is unimplemented, not silent (xDS rules 4, 6).
             None => Status::unimplemented("no such method").into_http(),
         }
     }
+}
 
-    fn open<I: Incoming, B>(
-        &self,
-        request: http::Request<B>,
-        only: Option<TypeUrl>,
-        closing: &CancellationToken,
-    ) -> http::Response<Body>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        let decoder = Requests(PhantomData::<I>);
-        let body = request.into_body();
-        let requests = Streaming::new_request(decoder, body, None, Some(MAX_REQUEST));
-        let stream = stream::open(self.shared.clone(), requests, only, closing.clone());
-        let mut response = http::Response::new(Body::new(stream));
-        let grpc = http::HeaderValue::from_static("application/grpc");
-        let headers = response.headers_mut();
-        headers.insert(http::header::CONTENT_TYPE, grpc);
-        response
-    }
+fn answer<A: Admit, B>(opened: Opened<A>, body: B) -> http::Response<Body>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let requests = Streaming::new_request(Undecoded, body, None, Some(MAX_REQUEST));
+    let mut response = http::Response::new(Body::new(opened.body(requests)));
+    let grpc = http::HeaderValue::from_static("application/grpc");
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, grpc);
+    response
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Decodes requests.
-struct Requests<I>(PhantomData<I>);
+/// Leaves messages as they came: they are read in place (`request`).
+struct Undecoded;
 
-impl<I: Incoming> Decoder for Requests<I> {
-    type Item = I;
+impl Decoder for Undecoded {
+    type Item = Bytes;
     type Error = Status;
 
-    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<I>, Status> {
-        I::decode(buf)
-            .map(Some)
-            .map_err(|error| Status::invalid_argument(format!("not a discovery request: {error}")))
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buf.copy_to_bytes(buf.remaining())))
     }
 }
 

@@ -1,140 +1,212 @@
 //! One stream: requests and commits in, responses out. All decisions are the session's.
+//!
+//! A stream looks for news whenever it is polled; that it is polled after each commit is its connection's affair (`drive`).
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use futures::stream::FuturesUnordered;
+use bytes::Bytes;
+use futures::Stream as _;
+use prost::Message as _;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::WatchStream;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Sleep;
 use tonic::{Status, Streaming};
 
 use crate::metrics::StreamMetrics;
-use crate::response_body::{ResponseBody, Slot};
+use crate::request::{Malformed, Request};
+use crate::response_body::ResponseBody;
 use crate::server::{Admission, Admit, Shared};
-use crate::session::{Fault, Next, Outcome, Session};
-use crate::wire::Incoming;
+use crate::session::{Dialect, Fault, Next, Outcome, Session};
+use crate::wire::Message;
 
 /// A stream that asks for nothing is not kept.
 const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
-/// The stream as a body: it goes on whenever the transport takes data or waits for some, on the connection's own task.
-///
-/// `only` is the one type of a service that is not the aggregated one; `closing` ends the stream.
-pub(crate) fn open<A: Admit, I: Incoming>(
+/// Says to the streams of a connection that they are to end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Closing(Arc<AtomicBool>);
+
+impl Closing {
+    /// From here on the streams end when they are polled next.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What a stream is opened with, besides its requests.
+pub(crate) struct Opened<A> {
+    pub(crate) shared: Arc<Shared<A>>,
+    pub(crate) dialect: Dialect,
+    /// The one type of a service that is not the aggregated one.
+    pub(crate) only: Option<TypeUrl>,
+    pub(crate) closing: Closing,
+}
+
+impl<A: Admit> Opened<A> {
+    /// The stream as a body.
+    pub(crate) fn body(self, requests: Streaming<Bytes>) -> ResponseBody<A> {
+        ResponseBody::new(self.admit(requests))
+    }
+
+    /// Admits the proxy by the node of its first message (xDS rules 10, 11).
+    async fn admit(self, mut requests: Streaming<Bytes>) -> Result<Option<Box<Stream<A>>>, Status> {
+        let first = tokio::time::timeout(FIRST_REQUEST, requests.message()).await;
+        let silent = |_| Status::deadline_exceeded("no first request came");
+        let Some(first) = first.map_err(silent)?? else {
+            return Ok(None);
+        };
+        let node = node(self.dialect, &first)?;
+        let Admission { placement, lease } = self.shared.admit.admit(&node).await?;
+        let shared = self.shared;
+        let session = Session::new(
+            self.dialect,
+            shared.snapshots.types().clone(),
+            placement,
+            shared.snapshots.cursor(),
+            shared.next_stream(),
+            shared.identifier.clone(),
+        );
+        tracing::debug!(node = node.id, dialect = ?self.dialect, "stream opened");
+        let mut stream = Box::new(Stream {
+            metrics: shared.metrics.stream(),
+            shared,
+            dialect: self.dialect,
+            node: node.id.into(),
+            only: self.only,
+            closing: self.closing,
+            requests,
+            session,
+            seen: 0,
+            rest: Rest::No,
+            alarm: None,
+            _lease: lease,
+        });
+        stream.request(&first)?;
+        Ok(Some(stream))
+    }
+}
+
+fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
+    let node = Request::read(dialect, first).map_err(malformed)?.node;
+    let node = node.map(Node::decode).transpose();
+    match node.map_err(|error| malformed(error.into()))? {
+        Some(node) if !node.id.is_empty() => Ok(node),
+        _ => Err(Status::invalid_argument(
+            "the first request on a stream needs a node with an id",
+        )),
+    }
+}
+
+fn malformed(error: Malformed) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+pub(crate) struct Stream<A> {
     shared: Arc<Shared<A>>,
-    requests: Streaming<I>,
+    dialect: Dialect,
+    node: Box<str>,
     only: Option<TypeUrl>,
-    closing: CancellationToken,
-) -> ResponseBody {
-    let slot = Slot::default();
-    let responses = slot.clone();
-    let stream = async move {
-        // Polled only when it is woken itself, not with everything that happens on the stream.
-        let mut closing = FuturesUnordered::from_iter([closing.cancelled()]);
-        tokio::select! {
-            end = run(&shared, requests, only, &responses) => end,
-            _ = closing.next() => Err(Status::unavailable("this connection is to be replaced")),
-        }
-    };
-    ResponseBody::new(slot, Box::pin(stream))
-}
-
-/// Admits the proxy by the node of its first message (xDS rules 10, 11), then serves it to the end of its requests.
-async fn run<A: Admit, I: Incoming>(
-    shared: &Shared<A>,
-    mut requests: Streaming<I>,
-    only: Option<TypeUrl>,
-    responses: &Slot,
-) -> Result<(), Status> {
-    let first = tokio::time::timeout(FIRST_REQUEST, requests.message()).await;
-    let silent = |_| Status::deadline_exceeded("no first request came");
-    let Some(mut first) = first.map_err(silent)?? else {
-        return Ok(());
-    };
-    let node = match first.take_node() {
-        Some(node) if !node.id.is_empty() => node,
-        _ => {
-            let text = "the first request on a stream needs a node with an id";
-            return Err(Status::invalid_argument(text));
-        }
-    };
-    let Admission { placement, lease } = shared.admit.admit(&node).await?;
-    let session = Session::new(
-        I::DIALECT,
-        shared.snapshots.types().clone(),
-        placement,
-        shared.snapshots.cursor(),
-        shared.next_stream(),
-        shared.identifier.clone(),
-    );
-    tracing::debug!(node = node.id, dialect = ?I::DIALECT, "stream opened");
-    let mut stream = Stream {
-        shared,
-        node,
-        only,
-        session,
-        metrics: shared.metrics.stream(),
-    };
-    let bell = WatchStream::from_changes(shared.snapshots.bell());
-    let end = stream.serve(first, requests, bell, responses).await;
-    tracing::debug!(node = stream.node.id, "stream ended");
-    drop(lease);
-    end
-}
-
-struct Stream<'a, A> {
-    shared: &'a Shared<A>,
-    node: Node,
-    only: Option<TypeUrl>,
+    closing: Closing,
+    requests: Streaming<Bytes>,
     session: Session,
     metrics: StreamMetrics,
+    /// The newest commit that was announced when it was polled last.
+    seen: u64,
+    rest: Rest,
+    /// Rings at the end of a rest that has one.
+    alarm: Option<Pin<Box<Sleep>>>,
+    _lease: Box<dyn Send + Sync>,
 }
 
-impl<A: Admit> Stream<'_, A> {
-    async fn serve<I: Incoming>(
+/// Whether there may be something to send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    No,
+    /// Not before something happens.
+    Yes,
+    /// The same, or this moment comes.
+    Until(Instant),
+}
+
+impl<A> Drop for Stream<A> {
+    fn drop(&mut self) {
+        tracing::debug!(node = &*self.node, "stream ended");
+    }
+}
+
+impl<A: Admit> Stream<A> {
+    /// The next message, as soon as there is one; `None` and an error end the stream.
+    pub(crate) fn poll_message(
         &mut self,
-        first: I,
-        mut requests: Streaming<I>,
-        mut bell: WatchStream<u64>,
-        responses: &Slot,
-    ) -> Result<(), Status> {
-        self.request(first)?;
-        // Until when there is nothing to send: `Some(None)` is until something happens.
-        let mut idle: Option<Option<Instant>> = None;
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Status>> {
+        // Requests come first: what they change is in the next response.
+        while let Poll::Ready(request) = Pin::new(&mut self.requests).poll_next(cx) {
+            let Some(request) = request.transpose()? else {
+                return Poll::Ready(Ok(None));
+            };
+            self.request(&request)?;
+            self.rest = self.idle();
+        }
+        if self.closing.has_begun() {
+            let text = "this connection is to be replaced";
+            return Poll::Ready(Err(Status::unavailable(text)));
+        }
+        let bell = self.shared.snapshots.bell();
+        if bell.is_closed() {
+            let text = "nothing is published any more";
+            return Poll::Ready(Err(Status::unavailable(text)));
+        }
+        let newest = bell.newest();
+        if self.seen != newest {
+            self.seen = newest;
+            self.rest = Rest::No;
+        }
         loop {
-            tokio::select! {
-                biased;
-                // Requests come first: what they change is in the next response.
-                request = requests.message() => {
-                    let Some(request) = request? else { return Ok(()) };
-                    self.request(request)?;
-                    idle = self.idle();
+            ready!(self.poll_rest(cx));
+            match self.next() {
+                Next::Send(response) => {
+                    let url = response.type_url.map_or("unknown", |url| url.as_str());
+                    self.metrics.response(url, response.resources);
+                    self.rest = self.idle();
+                    return Poll::Ready(Ok(Some(response.message)));
                 }
-                rung = bell.next() => {
-                    if rung.is_none() {
-                        return Err(Status::unavailable("nothing is published any more"));
-                    }
-                    idle = None;
-                }
-                () = until(idle.flatten()), if idle.is_some_and(|at| at.is_some()) => idle = None,
-                () = responses.free(), if idle.is_none() => match self.next() {
-                    Next::Send(response) => {
-                        self.metrics.response(&response.type_url, response.resources);
-                        responses.put(response.parts);
-                        idle = self.idle();
-                    }
-                    Next::Wait(at) => idle = Some(at),
-                },
+                Next::Wait(Some(at)) => self.rest = Rest::Until(at),
+                Next::Wait(None) => self.rest = Rest::Yes,
             }
         }
     }
 
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = match self.rest {
+            Rest::No => return Poll::Ready(()),
+            Rest::Yes => return Poll::Pending,
+            Rest::Until(at) => at.into(),
+        };
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if alarm.deadline() != until {
+            alarm.as_mut().reset(until);
+        }
+        alarm.as_mut().poll(cx)
+    }
+
     /// After a commit only the session's `next` can tell; after anything else there may be nothing to ask it for.
-    fn idle(&self) -> Option<Option<Instant>> {
-        (!self.session.is_pending()).then_some(None)
+    fn idle(&self) -> Rest {
+        match self.session.is_pending() {
+            true => Rest::No,
+            false => Rest::Yes,
+        }
     }
 
     /// The store is locked for as long as this takes, and not while anything is sent (xDS rule 128).
@@ -143,43 +215,42 @@ impl<A: Admit> Stream<'_, A> {
         self.session.next(&store, Instant::now())
     }
 
-    fn request<I: Incoming>(&mut self, request: I) -> Result<(), Status> {
-        let mut request = request.into_request();
+    fn request(&mut self, message: &[u8]) -> Result<(), Status> {
+        let mut request = Request::read(self.dialect, message).map_err(malformed)?;
         if let Some(only) = self.only {
             if request.type_url.is_empty() {
-                request.type_url = only.as_str().to_owned();
+                request.type_url = only.as_str();
             } else if request.type_url != only.as_str() {
                 let text = format!("this service has only {only}");
                 return Err(Status::invalid_argument(text));
             }
         }
-        let type_url = request.type_url.clone();
         let outcome = {
             let store = self.shared.snapshots.read();
-            self.session.on_request(request, &store, Instant::now())
+            self.session.on_request(&request, &store, Instant::now())
         };
         match outcome {
             Ok(Outcome::Plain) => {}
-            Ok(Outcome::Acked) => self.metrics.acked(&type_url),
+            Ok(Outcome::Acked) => self.metrics.acked(request.type_url),
             Ok(Outcome::Rejected(nack)) => {
-                self.metrics.nacked(&type_url);
-                self.shared.nacks.log(&self.node.id, &type_url, &nack);
+                self.metrics.nacked(request.type_url);
+                self.shared.nacks.log(&self.node, request.type_url, &nack);
             }
             Ok(Outcome::UnknownType) => {
                 self.shared.metrics.unknown_type();
-                tracing::debug!(node = self.node.id, r#type = type_url, "type is not served");
+                let (node, r#type) = (&*self.node, request.type_url);
+                tracing::debug!(node, r#type, "type is not served");
             }
-            Err(fault @ (Fault::NoTypeUrl | Fault::TooManyTypes(_))) => {
-                return Err(Status::invalid_argument(fault.to_string()));
-            }
+            Err(fault) => return Err(refuse(fault)),
         }
         Ok(())
     }
 }
 
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
+fn refuse(fault: Fault) -> Status {
+    match fault {
+        Fault::NoTypeUrl | Fault::TooManyTypes(_) | Fault::Malformed(_) => {
+            Status::invalid_argument(fault.to_string())
+        }
     }
 }

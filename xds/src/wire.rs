@@ -1,108 +1,214 @@
-//! From requests as they come to the session's own, and the small part of a response that is not shared.
+//! Responses as they go over the wire: gRPC messages over bytes that all streams share.
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use seaway_proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest};
-use seaway_proto::envoy::core::Node;
+use bytes::{BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
 
 use crate::body::{delimited_len, put_delimited, put_head};
-use crate::session::{Dialect, Names, Request};
+use crate::session::Dialect;
 
-/// A request message of one of the two dialects.
-pub(crate) trait Incoming: prost::Message + Default + 'static {
-    const DIALECT: Dialect;
-    /// Takes the node out of the message (xDS rule 10).
-    fn take_node(&mut self) -> Option<Node>;
-    fn into_request(self) -> Request;
-}
+/// Parts from this size on are shared, smaller ones are copied together: a frame of its own would cost more than the copy.
+const SHARED: usize = 8 << 10;
+/// What gRPC puts before a message: whether it is compressed (it is not), and its length.
+const HEAD: usize = 5;
 
-impl Incoming for DeltaDiscoveryRequest {
-    const DIALECT: Dialect = Dialect::Delta;
+/// A gRPC message in one or more parts, its head included.
+pub(crate) type Message = SmallVec<[Bytes; 1]>;
 
-    fn take_node(&mut self) -> Option<Node> {
-        self.node.take()
-    }
-
-    fn into_request(self) -> Request {
-        Request {
-            type_url: self.type_url,
-            nonce: self.response_nonce,
-            error: self.error_detail.map(|status| status.message),
-            names: Names::Change {
-                subscribe: self.resource_names_subscribe,
-                unsubscribe: self.resource_names_unsubscribe,
-                initial: self.initial_resource_versions,
-            },
-        }
-    }
-}
-
-impl Incoming for DiscoveryRequest {
-    const DIALECT: Dialect = Dialect::Sotw;
-
-    fn take_node(&mut self) -> Option<Node> {
-        self.node.take()
-    }
-
-    fn into_request(self) -> Request {
-        Request {
-            type_url: self.type_url,
-            nonce: self.response_nonce,
-            error: self.error_detail.map(|status| status.message),
-            names: Names::Complete {
-                names: self.resource_names,
-                version: self.version_info,
-            },
-        }
-    }
-}
-
-/// What every response ends with.
+/// What a response has besides its resources.
 pub(crate) struct Tail<'a> {
+    pub(crate) dialect: Dialect,
     /// A hash over the resources of the response. In delta it is for people only (xDS rule 81).
-    pub(crate) version: &'a str,
+    pub(crate) version: u64,
     pub(crate) type_url: &'a str,
-    pub(crate) nonce: &'a str,
+    pub(crate) nonce: Nonce,
+    /// The name of this replica (xDS rule 18).
     pub(crate) identifier: &'a str,
+    /// Delta: names of what does not exist any more, or never did.
+    pub(crate) removed: &'a [Arc<str>],
 }
 
-/// The fields of a `DeltaDiscoveryResponse` after its resources.
-pub(crate) fn delta_tail(tail: &Tail<'_>, removed: &[Arc<str>]) -> Bytes {
-    let names: usize = removed.iter().map(|name| name.len() + FIELD).sum();
-    let mut buf = tail.start(names);
-    for name in removed {
-        put_delimited(&mut buf, 6, name.as_bytes());
+/// A nonce: the number of its stream, and its own on that stream (xDS rule 64).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nonce {
+    pub(crate) stream: u64,
+    pub(crate) number: u64,
+}
+
+impl Nonce {
+    const LEN: usize = 2 * DIGITS + 1;
+
+    /// Reads what a client sent back; `None` if that is no nonce of ours.
+    pub(crate) fn parse(text: &str) -> Option<Nonce> {
+        let (stream, number) = text.split_once('.')?;
+        Some(Nonce {
+            stream: from_digits(stream)?,
+            number: from_digits(number)?,
+        })
     }
-    put_control_plane(&mut buf, 7, tail.identifier);
-    buf.freeze()
+
+    fn text(self) -> [u8; Nonce::LEN] {
+        let mut text = [b'.'; Nonce::LEN];
+        text[..DIGITS].copy_from_slice(&digits(self.stream));
+        text[DIGITS + 1..].copy_from_slice(&digits(self.number));
+        text
+    }
 }
 
-/// The fields of a `DiscoveryResponse` besides its resources.
-pub(crate) fn sotw_tail(tail: &Tail<'_>) -> Bytes {
-    let mut buf = tail.start(0);
-    put_control_plane(&mut buf, 6, tail.identifier);
-    buf.freeze()
+/// Hexadecimal digits of a number.
+const DIGITS: usize = 16;
+
+fn digits(number: u64) -> [u8; DIGITS] {
+    std::array::from_fn(|at| {
+        let digit = number >> (4 * (DIGITS - 1 - at)) & 0xf;
+        b"0123456789abcdef"[digit as usize]
+    })
 }
 
-/// Room for the tag and the length of a field.
-const FIELD: usize = 6;
+fn from_digits(text: &str) -> Option<u64> {
+    let plain = text.len() == DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    plain.then(|| u64::from_str_radix(text, 16).ok())?
+}
+
+/// A version as clients write it: of a resource its hash, of a response a sum over hashes.
+pub(crate) fn parse_version(text: &str) -> Option<u64> {
+    from_digits(text)
+}
 
 impl Tail<'_> {
-    /// What both dialects have under the same numbers, and room for the rest and for `more` bytes.
-    fn start(&self, more: usize) -> BytesMut {
-        let texts =
-            self.version.len() + self.type_url.len() + self.nonce.len() + self.identifier.len();
-        let mut buf = BytesMut::with_capacity(texts + 5 * FIELD + more);
-        put_delimited(&mut buf, 1, self.version.as_bytes());
-        put_delimited(&mut buf, 4, self.type_url.as_bytes());
-        put_delimited(&mut buf, 5, self.nonce.as_bytes());
-        buf
+    fn len(&self) -> usize {
+        let removed: usize = self
+            .removed()
+            .map(|name| delimited_len(6, name.len()))
+            .sum();
+        let control_plane = delimited_len(1, self.identifier.len());
+        delimited_len(1, DIGITS)
+            + delimited_len(4, self.type_url.len())
+            + delimited_len(5, Nonce::LEN)
+            + removed
+            + delimited_len(7, control_plane)
+    }
+
+    /// State of the world has no words for removals.
+    fn removed(&self) -> impl Iterator<Item = &Arc<str>> {
+        let of_delta = self.dialect == Dialect::Delta;
+        self.removed.iter().filter(move |_| of_delta)
+    }
+
+    fn put(&self, buf: &mut BytesMut) {
+        put_delimited(buf, 1, &digits(self.version));
+        put_delimited(buf, 4, self.type_url.as_bytes());
+        put_delimited(buf, 5, &self.nonce.text());
+        for name in self.removed() {
+            put_delimited(buf, 6, name.as_bytes());
+        }
+        // `envoy.config.core.v3.ControlPlane`: its one field is the identifier.
+        let number = match self.dialect {
+            Dialect::Delta => 7,
+            Dialect::Sotw => 6,
+        };
+        put_head(buf, number, delimited_len(1, self.identifier.len()));
+        put_delimited(buf, 1, self.identifier.as_bytes());
     }
 }
 
-/// `envoy.config.core.v3.ControlPlane`: its one field is the identifier.
-fn put_control_plane(buf: &mut BytesMut, number: u32, identifier: &str) {
-    put_head(buf, number, delimited_len(1, identifier.len()));
-    put_delimited(buf, 1, identifier.as_bytes());
+/// Puts a response together: its resources, encoded, and the rest.
+pub(crate) fn message(resources: &[Bytes], tail: &Tail<'_>) -> Message {
+    let small = |part: &&Bytes| part.len() < SHARED;
+    let copied: usize = resources.iter().filter(small).map(Bytes::len).sum();
+    let length = resources.iter().map(Bytes::len).sum::<usize>() + tail.len();
+    let mut buf = BytesMut::with_capacity(HEAD + copied + tail.len());
+    buf.put_u8(0);
+    // Messages are far below 4 GiB: those that can be split are, and the rest is warned of.
+    buf.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    let mut message = Message::new();
+    for part in resources {
+        if part.len() < SHARED {
+            buf.put_slice(part);
+        } else {
+            if !buf.is_empty() {
+                message.push(buf.split().freeze());
+            }
+            message.push(part.clone());
+        }
+    }
+    tail.put(&mut buf);
+    message.push(buf.freeze());
+    message
+}
+
+/// The message as clients decode it, without gRPC's head.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn content(message: &Message) -> Vec<u8> {
+    message.concat().split_off(HEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use seaway_proto::discovery::{DeltaDiscoveryResponse, DiscoveryResponse};
+
+    use super::*;
+
+    fn tail(dialect: Dialect, removed: &[Arc<str>]) -> Tail<'_> {
+        Tail {
+            dialect,
+            version: 0xa,
+            type_url: "type",
+            nonce: Nonce {
+                stream: 0xff,
+                number: 1,
+            },
+            identifier: "here",
+            removed,
+        }
+    }
+
+    #[test]
+    fn small_parts_are_joined_and_large_ones_shared() {
+        let large = Bytes::from(vec![7; SHARED]);
+        let parts = [Bytes::from("ab"), Bytes::from("c"), large.clone()];
+        let tail = tail(Dialect::Delta, &[]);
+        let message = message(&parts, &tail);
+        assert_eq!(message.len(), 3);
+        let length = (SHARED + 3 + tail.len()) as u32;
+        assert_eq!(message[0][0], 0);
+        assert_eq!(message[0][1..HEAD], length.to_be_bytes());
+        assert_eq!(&message[0][HEAD..], b"abc");
+        assert_eq!(message[1].as_ptr(), large.as_ptr());
+        assert_eq!(content(&message).len(), length as usize);
+    }
+
+    #[test]
+    fn the_tail_is_what_prost_reads() {
+        let removed = ["gone".into()];
+        let delta = message(&[], &tail(Dialect::Delta, &removed));
+        assert_eq!(delta.len(), 1);
+        let delta = DeltaDiscoveryResponse::decode(&*content(&delta)).unwrap();
+        assert_eq!(delta.system_version_info, "000000000000000a");
+        assert_eq!(
+            (&*delta.type_url, delta.removed_resources),
+            ("type", vec!["gone".to_owned()])
+        );
+        assert_eq!(delta.nonce, "00000000000000ff.0000000000000001");
+        assert_eq!(delta.control_plane.unwrap().identifier, "here");
+        let sotw = message(&[], &tail(Dialect::Sotw, &removed));
+        let sotw = DiscoveryResponse::decode(&*content(&sotw)).unwrap();
+        assert_eq!(
+            (&*sotw.version_info, &*sotw.type_url),
+            ("000000000000000a", "type")
+        );
+        assert_eq!(sotw.control_plane.unwrap().identifier, "here");
+    }
+
+    #[test]
+    fn a_nonce_is_read_back() {
+        let nonce = tail(Dialect::Delta, &[]).nonce;
+        let text = String::from_utf8(nonce.text().to_vec()).unwrap();
+        assert_eq!(Nonce::parse(&text), Some(nonce));
+        for other in ["", "1", "ff.1", "+0000000000000ff.0000000000000001"] {
+            assert_eq!(Nonce::parse(other), None, "{other}");
+        }
+    }
 }

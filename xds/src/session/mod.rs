@@ -7,22 +7,26 @@
 mod changes;
 mod content;
 mod names;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod owned;
 mod respond;
 mod substream;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seaway_proto::TypeUrl;
 use thiserror::Error;
 
 use crate::cursors::Cursor;
 use crate::publish::{LayerId, PlacementId};
+use crate::request::{Malformed, Names, Request};
 use crate::store::Store;
 use crate::types::Types;
+use crate::wire::{Message, Nonce};
 #[cfg(test)]
 pub(crate) use substream::Rejected;
 use substream::SubStream;
@@ -39,37 +43,6 @@ pub(crate) enum Dialect {
     Sotw,
 }
 
-/// A request of either dialect.
-#[derive(Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) type_url: String,
-    pub(crate) nonce: String,
-    /// The client's words, if it rejects the response with this nonce (xDS rule 68).
-    pub(crate) error: Option<String>,
-    pub(crate) names: Names,
-}
-
-#[derive(Debug)]
-pub(crate) enum Names {
-    /// State of the world: the complete set, and the version the client holds (xDS rule 20).
-    Complete { names: Vec<String>, version: String },
-    /// Delta: what to add to the set and what to drop; on the first request what the client holds (xDS rule 52).
-    Change {
-        subscribe: Vec<String>,
-        unsubscribe: Vec<String>,
-        initial: HashMap<String, String>,
-    },
-}
-
-impl Default for Names {
-    fn default() -> Names {
-        Names::Complete {
-            names: Vec::new(),
-            version: String::new(),
-        }
-    }
-}
-
 /// Why a stream ends with an error: only for what the protocol forbids (xDS rule 110).
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -77,6 +50,8 @@ pub(crate) enum Fault {
     NoTypeUrl,
     #[error("the stream asked for more than {0} types that are not served here")]
     TooManyTypes(usize),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
 }
 
 /// What a request brought besides its names.
@@ -100,11 +75,12 @@ pub(crate) enum Next {
     Wait(Option<Instant>),
 }
 
-/// A response, ready for the wire: the message is the concatenation of the parts.
+/// A response, ready for the wire.
 #[derive(Debug)]
 pub(crate) struct Response {
-    pub(crate) type_url: Cow<'static, str>,
-    pub(crate) parts: Vec<bytes::Bytes>,
+    /// A type that is served.
+    pub(crate) type_url: Option<TypeUrl>,
+    pub(crate) message: Message,
     pub(crate) resources: usize,
 }
 
@@ -127,23 +103,10 @@ pub(crate) struct Session {
     /// gated types wait for them.
     awaited: BTreeSet<(usize, u32)>,
     awaited_until: Option<Instant>,
-    nonces: Nonces,
+    /// The last nonce: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
+    nonce: Nonce,
     /// The name of this replica, sent in every response (xDS rule 18).
     identifier: Arc<str>,
-}
-
-/// Nonces: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
-#[derive(Debug)]
-struct Nonces {
-    stream: u64,
-    count: u64,
-}
-
-impl Nonces {
-    fn next(&mut self) -> String {
-        self.count += 1;
-        format!("{:x}.{:x}", self.stream, self.count)
-    }
 }
 
 impl Session {
@@ -169,7 +132,7 @@ impl Session {
             cursor,
             awaited: BTreeSet::new(),
             awaited_until: None,
-            nonces: Nonces { stream, count: 0 },
+            nonce: Nonce { stream, number: 0 },
             identifier,
         }
     }
@@ -177,32 +140,48 @@ impl Session {
     /// Takes a request. What it is owed for it comes from [`Session::next`].
     pub(crate) fn on_request(
         &mut self,
-        request: Request,
+        request: &Request<'_>,
         store: &Store,
         now: Instant,
     ) -> Result<Outcome, Fault> {
         if request.type_url.is_empty() {
             return Err(Fault::NoTypeUrl);
         }
-        let Some(index) = self.types.index(&request.type_url) else {
+        let Some(index) = self.types.index(request.type_url) else {
             return self.unknown_type(request);
         };
         self.catch_up(store);
-        let outcome = self.subs[index].acknowledge(&request, store, index, now);
+        let outcome = self.acknowledge(index, request, store, now);
         if let Some(Outcome::Rejected(nack)) = &outcome {
             self.hold_back(index, nack, store);
         }
-        match request.names {
+        match &request.names {
             Names::Complete { names, version } => {
-                self.complete_names(index, &names, version, store);
+                self.complete_names(index, names, version, store)?;
             }
             Names::Change {
                 subscribe,
                 unsubscribe,
                 initial,
-            } => self.change_names(index, &subscribe, &unsubscribe, &initial, store, now),
+            } => self.change_names(index, (subscribe, unsubscribe), initial, store, now),
         }
         Ok(outcome.unwrap_or(Outcome::Plain))
+    }
+
+    /// Pairs a request with the response it answers.
+    fn acknowledge(
+        &mut self,
+        index: usize,
+        request: &Request<'_>,
+        store: &Store,
+        now: Instant,
+    ) -> Option<Outcome> {
+        let nonce = Nonce::parse(request.nonce)?;
+        let ours = nonce.stream == self.nonce.stream;
+        ours.then(|| {
+            let of = (store, index);
+            self.subs[index].acknowledge(nonce.number, request.error, of, now)
+        })?
     }
 
     /// A rejected resource stays at what the client had before until it changes; everything else flows (xDS rules 69, 80).
@@ -226,13 +205,14 @@ impl Session {
         }
     }
 
-    fn unknown_type(&mut self, request: Request) -> Result<Outcome, Fault> {
-        if self.unknown.len() >= UNKNOWN_TYPES && !self.unknown.contains_key(&request.type_url) {
+    fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, Fault> {
+        let url = request.type_url;
+        if self.unknown.len() >= UNKNOWN_TYPES && !self.unknown.contains_key(url) {
             return Err(Fault::TooManyTypes(UNKNOWN_TYPES));
         }
-        let names = self.unknown.entry(request.type_url).or_default();
-        if let Names::Change { subscribe, .. } = request.names {
-            names.extend(subscribe.into_iter().map(Arc::from));
+        let names = self.unknown.entry(url.to_owned()).or_default();
+        if let Names::Change { subscribe, .. } = &request.names {
+            names.extend(subscribe.iter().map(|name| Arc::from(*name)));
         }
         Ok(Outcome::UnknownType)
     }

@@ -1,25 +1,32 @@
 //! Changes of what a stream subscribes to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Dialect, Session};
 use crate::ids::Ids;
+use crate::request::{List, Malformed};
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
+use crate::wire::parse_version;
 
 impl Session {
     /// Delta: adds and drops names (xDS rules 41-44, 46-50, 56, 57).
     pub(super) fn change_names(
         &mut self,
         index: usize,
-        subscribe: &[String],
-        unsubscribe: &[String],
-        initial: &HashMap<String, String>,
+        (subscribe, unsubscribe): (&[&str], &[&str]),
+        initial: &[(&str, &str)],
         store: &Store,
         now: Instant,
     ) {
+        if subscribe.is_empty()
+            && unsubscribe.is_empty()
+            && self.subs[index].subscription.is_active()
+        {
+            return;
+        }
         let first = !self.subs[index].subscription.is_active();
         self.subs[index].digest = None;
         if first {
@@ -34,13 +41,13 @@ impl Session {
             }
         }
         for name in subscribe {
-            match name.as_str() {
+            match *name {
                 WILDCARD => self.start_wildcard(index, store),
                 name => self.subscribe(index, name, store),
             }
         }
         for name in unsubscribe {
-            match name.as_str() {
+            match *name {
                 WILDCARD => self.end_wildcard(index, store),
                 name => self.unsubscribe(index, name, store),
             }
@@ -54,27 +61,28 @@ impl Session {
     pub(super) fn complete_names(
         &mut self,
         index: usize,
-        names: &[String],
-        version: String,
+        names: &List<'_>,
+        version: &str,
         store: &Store,
-    ) {
+    ) -> Result<(), Malformed> {
         let legacy = self.types.spec(index).legacy_wildcard;
         let mode = self.subs[index].subscription.mode();
         if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && legacy)) {
             if mode == Mode::Unset {
                 self.subs[index].subscription.set_mode(Mode::Legacy);
-                self.subs[index].client_version = Some(version);
+                self.subs[index].client_version = Some(version.into());
                 self.owe_everything(index, store);
             }
-            return;
+            return Ok(());
         }
         if self.subs[index].repeats(names) {
-            return;
+            return Ok(());
         }
-        match names.iter().any(|name| name == WILDCARD) {
+        let names = names.read()?;
+        match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {
-                    self.subs[index].client_version = Some(version);
+                    self.subs[index].client_version = Some(version.into());
                 }
                 self.start_wildcard(index, store);
             }
@@ -88,11 +96,11 @@ impl Session {
             }
         }
         let (mut ids, mut missing) = (Ids::default(), HashSet::new());
-        for name in names.iter().filter(|name| *name != WILDCARD) {
+        for name in names.iter().filter(|name| **name != WILDCARD) {
             match self.visible(index, name, store) {
                 Some(id) => ids.insert(id),
                 None => {
-                    missing.insert(Arc::from(name.as_str()));
+                    missing.insert(Arc::from(*name));
                 }
             }
         }
@@ -115,6 +123,7 @@ impl Session {
             }
         }
         self.drop_uncovered(index, store);
+        Ok(())
     }
 
     /// The id of a name that has a value in this stream's layers.
@@ -229,13 +238,7 @@ impl Session {
     ///
     /// What a client says it has is believed, except of the assignment of a cluster that changed in the last minutes: a client that
     /// lost its stream in the middle of warming has the new cluster and says it has the old assignment, though not for that cluster.
-    fn resume(
-        &mut self,
-        index: usize,
-        initial: &HashMap<String, String>,
-        store: &Store,
-        now: Instant,
-    ) {
+    fn resume(&mut self, index: usize, initial: &[(&str, &str)], store: &Store, now: Instant) {
         let url = self.types.spec(index).url;
         let parents = store.recently_changed(now);
         let parents = parents.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
@@ -244,7 +247,8 @@ impl Session {
             .flat_map(|body| body.refs.iter().filter(|r| r.type_url == url))
             .map(|reference| &*reference.name)
             .collect();
-        for (name, version) in initial {
+        for &(name, version) in initial {
+            let version = parse_version(version);
             let id = self.visible(index, name, store);
             let sub = &mut self.subs[index];
             match id {
@@ -254,14 +258,16 @@ impl Session {
                     }
                     sub.held.insert(id);
                     let body = store.slot(index, id).resolve(&self.layers);
-                    let same = body.is_some_and(|body| body.version.to_string() == *version);
-                    if same && !warming.contains(name.as_str()) {
+                    let same = body.is_some_and(|body| Some(body.version.hash()) == version);
+                    if same && !warming.contains(name) {
                         sub.owed.remove(id);
+                    } else {
+                        sub.owed.insert(id);
                     }
                 }
                 // A name asked for is in `absent` already.
-                None if sub.subscription.is_wildcard() && !sub.absent.contains(name.as_str()) => {
-                    sub.removed.insert(name.as_str().into(), None);
+                None if sub.subscription.is_wildcard() && !sub.absent.contains(name) => {
+                    sub.removed.insert(name.into(), None);
                 }
                 None => {}
             }

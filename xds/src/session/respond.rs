@@ -11,7 +11,7 @@ use super::content::Content;
 use super::{Dialect, Next, PATIENCE, Response, Session};
 use crate::store::Store;
 use crate::types::TypeSpec;
-use crate::wire::{self, Tail};
+use crate::wire::{self, Tail, parse_version};
 
 impl Session {
     /// What to send next, from the newest state of the store.
@@ -71,7 +71,7 @@ impl Session {
                 let known = self.subs[index].client_version.take();
                 self.subs[index].owed.clear();
                 // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
-                if known.is_some_and(|known| known == version(content.digest)) {
+                if known.and_then(|known| parse_version(&known)) == Some(content.digest) {
                     content
                         .ids
                         .iter()
@@ -157,36 +157,38 @@ impl Session {
         store: &Store,
         now: Instant,
     ) -> Response {
-        let nonce = self.nonces.next();
-        let url = self.types.spec(index).url.as_str();
-        let digest = match self.dialect {
+        let url = self.types.spec(index).url;
+        let version = match self.dialect {
             Dialect::Sotw if !self.types.spec(index).complete => {
                 self.subscription_version(index, store)
             }
             Dialect::Sotw | Dialect::Delta => content.digest,
         };
-        let version = version(digest);
         let resources = content.ids.len();
-        let tail = Tail {
-            version: &version,
-            type_url: url,
-            nonce: &nonce,
-            identifier: &self.identifier,
-        };
-        let mut parts = std::mem::take(&mut content.parts);
-        parts.push(match self.dialect {
-            Dialect::Delta => wire::delta_tail(&tail, removed),
-            Dialect::Sotw => wire::sotw_tail(&tail),
-        });
+        self.nonce.number += 1;
+        let tail = self.tail(url.as_str(), version, removed);
+        let message = wire::message(&content.parts, &tail);
+        content.parts.clear();
         let sub = &mut self.subs[index];
         for id in &*content.ids {
             sub.held.insert(*id);
         }
-        sub.sent(nonce, digest, content, now);
+        sub.sent(self.nonce.number, version, content, now);
         Response {
-            type_url: url.into(),
-            parts,
+            type_url: Some(url),
+            message,
             resources,
+        }
+    }
+
+    fn tail<'a>(&'a self, type_url: &'a str, version: u64, removed: &'a [Arc<str>]) -> Tail<'a> {
+        Tail {
+            dialect: self.dialect,
+            version,
+            type_url,
+            nonce: self.nonce,
+            identifier: &self.identifier,
+            removed,
         }
     }
 
@@ -194,22 +196,13 @@ impl Session {
     fn unknown_names(&mut self) -> Option<Response> {
         let waiting = self.unknown.iter_mut().find(|(_, names)| !names.is_empty());
         let (url, names) = waiting?;
+        let url = url.clone();
         let names: Vec<Arc<str>> = std::mem::take(names).into_iter().collect();
-        let nonce = self.nonces.next();
-        let tail = Tail {
-            version: "",
-            type_url: url,
-            nonce: &nonce,
-            identifier: &self.identifier,
-        };
+        self.nonce.number += 1;
         Some(Response {
-            type_url: url.clone().into(),
-            parts: vec![wire::delta_tail(&tail, &names)],
+            type_url: None,
+            message: wire::message(&[], &self.tail(&url, 0, &names)),
             resources: 0,
         })
     }
-}
-
-fn version(digest: u64) -> String {
-    format!("{digest:016x}")
 }

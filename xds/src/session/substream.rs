@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seaway_proto::Version;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::content::Content;
-use super::{Outcome, PATIENCE, Request};
+use super::{Outcome, PATIENCE};
 use crate::body::{Body, version_digest};
 use crate::first_sync::FirstSync;
 use crate::ids::Ids;
+use crate::request::List;
 use crate::store::Store;
 use crate::subscription::Subscription;
 
@@ -41,7 +41,7 @@ pub(super) struct SubStream {
     /// A hash of the names in the last state-of-the-world request.
     names: Option<u64>,
     /// The version that a state-of-the-world client says it has, until the first response.
-    pub(super) client_version: Option<String>,
+    pub(super) client_version: Option<Box<str>>,
     /// The sum over the digests of all that is subscribed to and has a value; `None`: not known.
     pub(super) digest: Option<u64>,
     pub(super) in_flight: VecDeque<InFlight>,
@@ -51,7 +51,8 @@ pub(super) struct SubStream {
 /// A response that was neither acknowledged nor rejected yet.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub(super) nonce: String,
+    /// The nonce's number.
+    pub(super) nonce: u64,
     pub(super) version: u64,
     pub(super) sent: Instant,
     pub(super) ids: Arc<[u32]>,
@@ -96,13 +97,13 @@ impl SubStream {
     /// Pairs a request with the response it answers. A nonce that fits no response is no answer (xDS rules 54, 55, 65).
     pub(super) fn acknowledge(
         &mut self,
-        request: &Request,
-        store: &Store,
-        type_index: usize,
+        nonce: u64,
+        error: Option<&str>,
+        (store, type_index): (&Store, usize),
         now: Instant,
     ) -> Option<Outcome> {
         let mut sent = self.in_flight.iter();
-        let at = sent.position(|sent| sent.nonce == request.nonce)?;
+        let at = sent.position(|sent| sent.nonce == nonce)?;
         let answered = self.in_flight.drain(..=at).next_back()?;
         if self.in_flight.is_empty() {
             self.doubted.clear();
@@ -111,7 +112,7 @@ impl SubStream {
             version: answered.version,
             at: now,
         };
-        let Some(text) = &request.error else {
+        let Some(text) = error else {
             self.status.acked = Some(mark);
             return Some(Outcome::Acked);
         };
@@ -130,7 +131,7 @@ impl SubStream {
         Some(Outcome::Rejected(Nack { error, resources }))
     }
 
-    pub(super) fn sent(&mut self, nonce: String, version: u64, content: Content, now: Instant) {
+    pub(super) fn sent(&mut self, nonce: u64, version: u64, content: Content, now: Instant) {
         if self.in_flight.len() == REMEMBERED {
             self.in_flight.pop_front();
         }
@@ -177,10 +178,8 @@ impl SubStream {
 
     /// Whether a state-of-the-world request names what the last one did, in the same order: clients repeat all names with every
     /// acknowledgement, and there is nothing to compare then.
-    pub(super) fn repeats(&mut self, names: &[String]) -> bool {
-        let hash = names.iter().fold(names.len() as u64, |hash, name| {
-            xxh3_64_with_seed(name.as_bytes(), hash)
-        });
+    pub(super) fn repeats(&mut self, names: &List<'_>) -> bool {
+        let hash = names.hash();
         self.names.replace(hash) == Some(hash)
     }
 

@@ -18,7 +18,8 @@ fn load_average() -> String {
     format!("{first} on {cores} cores")
 }
 
-/// Runs what the command line asks for: `[w1|w2|w3|w4|idle|sotw|pipeline|all] [--rounds N] [--seconds S]`.
+/// Runs what the command line asks for: `[w1|w2|w3|w4|idle|sotw|pipeline|all] [--rounds N] [--seconds S]
+/// [--servers floor,ours]`.
 pub fn main() -> Result<()> {
     let mut plan = Plan::default();
     let mut names = Vec::new();
@@ -28,6 +29,7 @@ pub fn main() -> Result<()> {
         match argument.as_str() {
             "--rounds" => plan.rounds = value().parse()?,
             "--seconds" => plan.seconds = Some(value().parse()?),
+            "--servers" => plan.servers = value().split(',').map(str::to_owned).collect(),
             "all" => names.extend(plan::ALL.map(str::to_owned)),
             name if plan::ALL.contains(&name) => names.push(argument),
             _ => bail!(

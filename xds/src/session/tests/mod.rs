@@ -18,8 +18,10 @@ use prost::Message;
 use seaway_proto::discovery::{DeltaDiscoveryResponse, DiscoveryResponse};
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 
+pub(super) use super::owned::{Names, Request};
 use super::*;
 use crate::publish::{Commit, Publisher, Replace, Snapshots, channel};
+use crate::wire;
 
 pub(super) const C: TypeUrl = TypeUrl::CLUSTER;
 pub(super) const E: TypeUrl = TypeUrl::ENDPOINT;
@@ -171,7 +173,7 @@ fn text(any: &seaway_proto::google::protobuf::Any) -> String {
 impl Client {
     pub(super) fn request(&mut self, request: Request) -> Result<Outcome, Fault> {
         let store = self.snapshots.read();
-        self.session.on_request(request, &store, self.now)
+        self.session.on_owned(request, &store, self.now)
     }
 
     fn change(&mut self, url: TypeUrl, nonce: &str, subscribe: &[&str], unsubscribe: &[&str]) {
@@ -235,7 +237,7 @@ impl Client {
         let Next::Send(response) = next else {
             return None;
         };
-        let bytes = response.parts.concat();
+        let bytes = wire::content(&response.message);
         let dialect = self.session.dialect;
         let got = match dialect {
             Dialect::Delta => {
@@ -267,7 +269,8 @@ impl Client {
                 }
             }
         };
-        assert_eq!(&*response.type_url, got.url);
+        let served = response.type_url.map(|url| url.as_str());
+        assert!(served.is_none_or(|url| url == got.url));
         Some(got)
     }
 

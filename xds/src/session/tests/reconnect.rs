@@ -53,7 +53,7 @@ fn first_syncs_share_their_bytes_and_later_ones_do_not_see_old_ones() {
         client.subscribe(E, &names);
         let store = client.snapshots.read();
         match client.session.next(&store, client.now) {
-            Next::Send(response) => response.parts[0].clone(),
+            Next::Send(response) => response.message[1].clone(),
             Next::Wait(_) => panic!("a response was due"),
         }
     };

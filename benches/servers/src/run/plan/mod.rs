@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) rounds: usize,
     /// Of each steady state; each workload's own if not given.
     pub(super) seconds: Option<f64>,
+    /// Only these servers, by their names in the tables; all if there is none.
+    pub(super) servers: Vec<String>,
 }
 
 impl Default for Plan {
@@ -26,6 +28,7 @@ impl Default for Plan {
         Plan {
             rounds: 3,
             seconds: None,
+            servers: Vec::new(),
         }
     }
 }
@@ -88,8 +91,9 @@ impl Plan {
         entries: &[Entry],
         mut run: impl FnMut(&'static str, Setup) -> Result<()>,
     ) -> Result<()> {
+        let wanted = |name| self.servers.is_empty() || self.servers.iter().any(|s| s == name);
         for round in 1..=self.rounds {
-            for (name, setup) in entries {
+            for (name, setup) in entries.iter().filter(|(name, _)| wanted(*name)) {
                 eprintln!("{workload}: round {round} of {}: {name}", self.rounds);
                 run(name, *setup)?;
             }

@@ -59,7 +59,7 @@ impl Proxy {
     }
 
     fn say(&mut self, request: Request) -> Option<Request> {
-        self.last = Some(copy(&request));
+        self.last = Some(request.clone());
         Some(request)
     }
 
@@ -97,7 +97,7 @@ impl Proxy {
     }
 
     pub(super) fn repeat(&mut self) -> Option<Request> {
-        let last = copy(self.last.as_ref()?);
+        let last = self.last.clone()?;
         let t = index(&last.type_url);
         // In state of the world it would take back what was asked for since.
         match &last.names {
@@ -219,28 +219,4 @@ impl Proxy {
 
 pub(super) fn index(url: &str) -> usize {
     TYPES.iter().position(|of| of.as_str() == url).unwrap()
-}
-
-fn copy(request: &Request) -> Request {
-    let names = match &request.names {
-        Names::Complete { names, version } => Names::Complete {
-            names: names.clone(),
-            version: version.clone(),
-        },
-        Names::Change {
-            subscribe,
-            unsubscribe,
-            initial,
-        } => Names::Change {
-            subscribe: subscribe.clone(),
-            unsubscribe: unsubscribe.clone(),
-            initial: initial.clone(),
-        },
-    };
-    Request {
-        type_url: request.type_url.clone(),
-        nonce: request.nonce.clone(),
-        error: request.error.clone(),
-        names,
-    }
 }

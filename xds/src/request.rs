@@ -1,0 +1,362 @@
+//! Requests, read in place.
+//!
+//! Most requests are acknowledgements. In delta they name nothing; in state of the world they repeat all names there are, which are
+//! not even looked at one by one unless they differ from the last time.
+
+use prost::DecodeError;
+use prost::bytes::Buf;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use smallvec::SmallVec;
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::session::Dialect;
+
+/// Why bytes are not a request.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    #[error("not a discovery request: {0}")]
+    Encoding(#[from] DecodeError),
+    #[error("not a discovery request: its length does not fit")]
+    Length,
+    #[error("not a discovery request: a text is not UTF-8")]
+    Text(#[from] std::str::Utf8Error),
+}
+
+/// A request of either dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Request<'a> {
+    /// The node, encoded.
+    pub(crate) node: Option<&'a [u8]>,
+    pub(crate) type_url: &'a str,
+    pub(crate) nonce: &'a str,
+    /// The client's words, if it rejects the response with this nonce (xDS rule 68).
+    pub(crate) error: Option<&'a str>,
+    pub(crate) names: Names<'a>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Names<'a> {
+    /// State of the world: the complete set, and the version the client holds (xDS rule 20).
+    Complete { names: List<'a>, version: &'a str },
+    /// Delta: what to add to the set and what to drop; on the first request what the client holds, by name and version
+    /// (xDS rule 52).
+    Change {
+        subscribe: Vec<&'a str>,
+        unsubscribe: Vec<&'a str>,
+        initial: Vec<(&'a str, &'a str)>,
+    },
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Names::Change {
+            subscribe: Vec::new(),
+            unsubscribe: Vec::new(),
+            initial: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads a `DeltaDiscoveryRequest` or a `DiscoveryRequest`.
+    pub(crate) fn read(dialect: Dialect, message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        match dialect {
+            Dialect::Delta => Request::delta(message),
+            Dialect::Sotw => Request::sotw(message),
+        }
+    }
+
+    fn delta(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = Request::default();
+        let (mut subscribe, mut unsubscribe, mut initial) = (Vec::new(), Vec::new(), Vec::new());
+        let mut fields = Fields::of(message);
+        while let Some((number, content)) = fields.next()? {
+            match number {
+                1 => request.node = Some(content),
+                2 => request.type_url = text(content)?,
+                3 => subscribe.push(text(content)?),
+                4 => unsubscribe.push(text(content)?),
+                5 => initial.push((text(field(content, 1)?)?, text(field(content, 2)?)?)),
+                6 => request.nonce = text(content)?,
+                7 => request.error = Some(text(field(content, ERROR_MESSAGE)?)?),
+                // A `ResourceLocator`, of which the name counts (xDS rule 119).
+                8 => subscribe.push(text(field(content, 1)?)?),
+                9 => unsubscribe.push(text(field(content, 1)?)?),
+                _ => {}
+            }
+        }
+        request.names = Names::Change {
+            subscribe,
+            unsubscribe,
+            initial,
+        };
+        Ok(request)
+    }
+
+    fn sotw(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = Request::default();
+        let (mut version, mut names) = ("", List::default());
+        let mut fields = Fields::of(message);
+        while let Some((number, content)) = fields.next()? {
+            match number {
+                1 => version = text(content)?,
+                2 => request.node = Some(content),
+                3 => names.extend(Kind::Name, fields.last()),
+                4 => request.type_url = text(content)?,
+                5 => request.nonce = text(content)?,
+                6 => request.error = Some(text(field(content, ERROR_MESSAGE)?)?),
+                7 => names.extend(Kind::Locator, fields.last()),
+                _ => {}
+            }
+        }
+        request.names = Names::Complete { names, version };
+        Ok(request)
+    }
+}
+
+/// The number of `google.rpc.Status.message`.
+const ERROR_MESSAGE: u32 = 2;
+
+/// The names of a state-of-the-world request, as they came.
+#[derive(Debug, Default)]
+pub(crate) struct List<'a>(SmallVec<[Run<'a>; 1]>);
+
+/// Fields of one kind that stand one after the other.
+#[derive(Debug)]
+struct Run<'a> {
+    kind: Kind,
+    /// The message from the first of these fields on, and how much of it they are.
+    from: &'a [u8],
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Name,
+    Locator,
+}
+
+impl<'a> List<'a> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A hash of the names in their order.
+    pub(crate) fn hash(&self) -> u64 {
+        self.0.iter().fold(0, |hash, run| {
+            xxh3_64_with_seed(&run.from[..run.len], hash ^ run.kind as u64)
+        })
+    }
+
+    /// The names in their order.
+    pub(crate) fn read(&self) -> Result<Vec<&'a str>, Malformed> {
+        let mut names = Vec::new();
+        for run in &self.0 {
+            let mut fields = Fields::of(&run.from[..run.len]);
+            while let Some((_, content)) = fields.next()? {
+                names.push(match run.kind {
+                    Kind::Name => text(content)?,
+                    Kind::Locator => text(field(content, 1)?)?,
+                });
+            }
+        }
+        Ok(names)
+    }
+
+    /// Adds a field: `message` begins with it and has `len` bytes up to its end.
+    fn extend(&mut self, kind: Kind, (message, len): (&'a [u8], usize)) {
+        if let Some(run) = self.0.last_mut()
+            && run.kind == kind
+            && run.from.len() - run.len == message.len()
+        {
+            run.len += len;
+            return;
+        }
+        let from = message;
+        self.0.push(Run { kind, from, len });
+    }
+}
+
+/// The length-delimited fields of a message; others are passed over.
+struct Fields<'a> {
+    left: &'a [u8],
+    /// From the last field on.
+    last: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn of(message: &'a [u8]) -> Fields<'a> {
+        Fields {
+            left: message,
+            last: message,
+        }
+    }
+
+    /// The next field's number and content.
+    fn next(&mut self) -> Result<Option<(u32, &'a [u8])>, Malformed> {
+        while !self.left.is_empty() {
+            self.last = self.left;
+            let (number, wire_type) = decode_key(&mut self.left)?;
+            if wire_type != WireType::LengthDelimited {
+                skip_field(wire_type, number, &mut self.left, DecodeContext::default())?;
+                continue;
+            }
+            let length = decode_varint(&mut self.left)?;
+            let length = usize::try_from(length).map_err(|_| Malformed::Length)?;
+            let content = self.left.get(..length).ok_or(Malformed::Length)?;
+            self.left.advance(length);
+            return Ok(Some((number, content)));
+        }
+        Ok(None)
+    }
+
+    /// The message from the last field on, and that field's length.
+    fn last(&self) -> (&'a [u8], usize) {
+        (self.last, self.last.len() - self.left.len())
+    }
+}
+
+/// The last field of a number, empty if there is none.
+fn field(message: &[u8], wanted: u32) -> Result<&[u8], Malformed> {
+    let mut found = &[][..];
+    let mut fields = Fields::of(message);
+    while let Some((number, content)) = fields.next()? {
+        if number == wanted {
+            found = content;
+        }
+    }
+    Ok(found)
+}
+
+fn text(content: &[u8]) -> Result<&str, Malformed> {
+    Ok(std::str::from_utf8(content)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message;
+    use seaway_proto::discovery::{
+        DeltaDiscoveryRequest, DiscoveryRequest, ResourceLocator, Status,
+    };
+    use seaway_proto::envoy::core::Node;
+
+    use super::*;
+
+    fn locator(name: &str) -> ResourceLocator {
+        ResourceLocator {
+            name: name.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn strings(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| name.to_string()).collect()
+    }
+
+    fn error() -> Option<Status> {
+        Some(Status {
+            code: 3,
+            message: "no".into(),
+            details: vec![],
+        })
+    }
+
+    #[test]
+    fn a_delta_request_is_read_as_prost_writes_it() {
+        let node = Node {
+            id: "n1".into(),
+            ..Default::default()
+        };
+        let message = DeltaDiscoveryRequest {
+            node: Some(node.clone()),
+            type_url: "type".into(),
+            resource_names_subscribe: strings(&["a", "b"]),
+            resource_names_unsubscribe: strings(&["c"]),
+            initial_resource_versions: [("d".to_owned(), "1".to_owned())].into(),
+            response_nonce: "7".into(),
+            error_detail: error(),
+            resource_locators_subscribe: vec![locator("e")],
+            resource_locators_unsubscribe: vec![locator("f")],
+        };
+        let message = message.encode_to_vec();
+        let request = Request::read(Dialect::Delta, &message).unwrap();
+        assert_eq!(request.node, Some(&*node.encode_to_vec()));
+        assert_eq!((request.type_url, request.nonce), ("type", "7"));
+        assert_eq!(request.error, Some("no"));
+        let Names::Change {
+            subscribe,
+            unsubscribe,
+            initial,
+        } = request.names
+        else {
+            panic!("of delta");
+        };
+        assert_eq!(subscribe, ["a", "b", "e"]);
+        assert_eq!(unsubscribe, ["c", "f"]);
+        assert_eq!(initial, [("d", "1")]);
+    }
+
+    fn sotw(names: &[&str], locators: &[&str]) -> Vec<u8> {
+        let message = DiscoveryRequest {
+            version_info: "5".into(),
+            resource_names: strings(names),
+            type_url: "type".into(),
+            response_nonce: "7".into(),
+            error_detail: error(),
+            resource_locators: locators.iter().map(|name| locator(name)).collect(),
+            ..Default::default()
+        };
+        message.encode_to_vec()
+    }
+
+    fn list(message: &[u8]) -> List<'_> {
+        let request = Request::read(Dialect::Sotw, message).unwrap();
+        assert_eq!((request.type_url, request.nonce), ("type", "7"));
+        assert_eq!(request.error, Some("no"));
+        let Names::Complete { names, version } = request.names else {
+            panic!("of state of the world");
+        };
+        assert_eq!(version, "5");
+        names
+    }
+
+    #[test]
+    fn a_list_is_read_when_it_is_wanted_and_known_by_its_hash() {
+        let message = sotw(&["a", "bc"], &["d"]);
+        let names = list(&message);
+        assert_eq!(names.read().unwrap(), ["a", "bc", "d"]);
+        assert_eq!(names.hash(), list(&sotw(&["a", "bc"], &["d"])).hash());
+        for (names_, locators) in [
+            (&["ab", "c"][..], &["d"][..]),
+            (&["bc", "a"], &["d"]),
+            (&["a", "bc"], &[]),
+            (&["a", "bc", "d"], &[]),
+        ] {
+            let other = sotw(names_, locators);
+            assert_ne!(names.hash(), list(&other).hash(), "{names_:?} {locators:?}");
+        }
+        assert!(list(&sotw(&[], &[])).is_empty());
+        assert!(!list(&sotw(&[""], &[])).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_a_request_is_an_error() {
+        for bytes in [
+            &b"\x12\x05ab"[..],
+            b"\x12\x02\xff\xff",
+            b"\xff",
+            b"\x0b\x12",
+        ] {
+            Request::read(Dialect::Delta, bytes).unwrap_err();
+        }
+        // A text of state of the world that is looked at late.
+        let list_ = Request::read(Dialect::Sotw, b"\x1a\x01\xff").unwrap();
+        let Names::Complete { names, .. } = list_.names else {
+            panic!("of state of the world");
+        };
+        names.read().unwrap_err();
+        // Numbers and unknown fields are passed over.
+        Request::read(Dialect::Delta, b"\x08\x01\xfa\x01\x01a").unwrap();
+    }
+}
