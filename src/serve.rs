@@ -151,6 +151,7 @@ fn start(
         identifier: identifier(),
         max_connection_age: Some(MAX_CONNECTION_AGE),
         closing_window: args.drain / 2,
+        ..ServerConfig::default()
     };
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {

@@ -16,8 +16,11 @@ struct LetAllIn;
 
 impl Admit for LetAllIn {
     async fn admit(&self, _: &Node) -> Result<Admission, Status> {
-        let (placement, lease) = (EVERYBODY, Box::new(()));
-        Ok(Admission { placement, lease })
+        Ok(Admission {
+            placement: EVERYBODY,
+            identity: None,
+            lease: Box::new(()),
+        })
     }
 }
 

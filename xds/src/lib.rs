@@ -27,6 +27,7 @@ mod metrics;
 mod nacks;
 mod pace;
 mod publish;
+mod quarantine;
 mod request;
 mod response_body;
 mod server;
@@ -44,5 +45,6 @@ pub use pace::Pace;
 pub use publish::{
     Commit, Committed, LayerId, PlacementId, Publisher, Replace, Snapshots, channel,
 };
+pub use quarantine::HeldBack;
 pub use server::{Admission, Admit, AdsServer, ServerConfig};
 pub use types::{TypeSpec, Types};

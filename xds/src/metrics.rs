@@ -7,6 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use seaway_proto::TypeUrl;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
@@ -21,12 +22,13 @@ pub struct Metrics {
     resources: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
     rejecting: Family<TypeLabel, Gauge>,
+    held_back: Family<TypeLabel, Gauge>,
     unknown_types: Counter,
 }
 
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
-    /// `xds_rejecting_streams{type}` and `xds_unknown_type_requests_total`. The label `type` is the type URL.
+    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}` and `xds_unknown_type_requests_total`. The label `type` is the type URL.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Discovery streams open now";
@@ -39,6 +41,8 @@ impl Metrics {
         registry.register("xds_nacks", help, metrics.nacks.clone());
         let help = "Streams whose proxy rejected the newest response it answered";
         registry.register("xds_rejecting_streams", help, metrics.rejecting.clone());
+        let help = "Resources kept from proxies because several others rejected them";
+        registry.register("xds_held_back_resources", help, metrics.held_back.clone());
         let help = "Requests for a resource type that is not served";
         let counter = metrics.unknown_types.clone();
         registry.register("xds_unknown_type_requests", help, counter);
@@ -52,6 +56,14 @@ impl Metrics {
             metrics: self.clone(),
             rejecting: BTreeSet::new(),
             sent: Vec::new(),
+        }
+    }
+
+    /// Sets of which types resources are kept from proxies now.
+    pub(crate) fn held_back(&self, of: impl Iterator<Item = TypeUrl>) {
+        self.held_back.clear();
+        for url in of {
+            self.held_back.get_or_create(&label(url.as_str())).inc();
         }
     }
 

@@ -9,6 +9,7 @@ use seaway_proto::Resource;
 use crate::bell::Bell;
 use crate::body::Body;
 use crate::cursors::{Cursor, Cursors};
+use crate::quarantine::{HeldBack, Quarantine};
 use crate::store::Store;
 use crate::types::Types;
 
@@ -180,6 +181,16 @@ fn replace_all(
 }
 
 impl Snapshots {
+    /// Contents that are kept from proxies which were not sent them yet, because several others rejected them (xDS rule 82); by
+    /// type and name.
+    pub fn held_back(&self) -> Vec<HeldBack> {
+        self.quarantine().reports()
+    }
+
+    pub(crate) fn quarantine(&self) -> Arc<Quarantine> {
+        self.read().quarantine().clone()
+    }
+
     /// The store, for as long as it takes to compute a response; never while sending one (xDS rule 128).
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
         self.shared

@@ -12,6 +12,7 @@ use tonic::Status;
 use crate::metrics::Metrics;
 use crate::nacks::NackLog;
 use crate::publish::{PlacementId, Snapshots};
+use crate::quarantine::DEFAULT_QUORUM;
 
 /// Decides what a proxy may see.
 pub trait Admit: Send + Sync + 'static {
@@ -24,6 +25,9 @@ pub trait Admit: Send + Sync + 'static {
 pub struct Admission {
     /// From where it looks at the layers.
     pub placement: PlacementId,
+    /// Who it is, if somebody verified that: the name in its certificate, say, never what it says of itself. Rejections by several
+    /// identities keep a content from other proxies (xDS rule 82). `None`: its rejections concern nobody else.
+    pub identity: Option<Arc<str>>,
     /// Dropped when the stream ends, however it ends.
     pub lease: Box<dyn Send + Sync>,
 }
@@ -33,6 +37,7 @@ impl std::fmt::Debug for Admission {
         let mut debug = f.debug_struct("Admission");
         debug
             .field("placement", &self.placement)
+            .field("identity", &self.identity)
             .finish_non_exhaustive()
     }
 }
@@ -47,6 +52,9 @@ pub struct ServerConfig {
     pub max_connection_age: Option<Duration>,
     /// The longest time over which connections are told to go on shutdown; less if there are few (xDS rule 146).
     pub closing_window: Duration,
+    /// How many proxies of distinct, verified identity must have rejected a content before it is kept from those that were not sent
+    /// it yet (xDS rule 82); 0: it never is.
+    pub rejections_to_hold_back: usize,
 }
 
 impl Default for ServerConfig {
@@ -55,6 +63,7 @@ impl Default for ServerConfig {
             identifier: String::new(),
             max_connection_age: None,
             closing_window: Duration::from_secs(3),
+            rejections_to_hold_back: DEFAULT_QUORUM,
         }
     }
 }
@@ -101,6 +110,8 @@ impl<A> std::fmt::Debug for AdsServer<A> {
 impl<A: Admit> AdsServer<A> {
     /// A server over what a [`Publisher`](crate::Publisher) publishes.
     pub fn new(snapshots: Snapshots, admit: A, config: ServerConfig, metrics: Metrics) -> Self {
+        let quorum = config.rejections_to_hold_back;
+        snapshots.quarantine().configure(quorum, &metrics);
         AdsServer {
             shared: Arc::new(Shared {
                 snapshots,

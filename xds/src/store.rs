@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::body::Body;
 use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::publish::{LayerId, PlacementId};
+use crate::quarantine::Quarantine;
 use crate::session::Dialect;
 
 /// How long a client that comes back may still be in the middle of taking in a change.
@@ -32,6 +33,7 @@ pub(crate) struct Store {
     first_syncs: FirstSyncs,
     /// Resources whose client loads what they refer to anew, by the time of their last change.
     recent: VecDeque<(Instant, usize, u32)>,
+    quarantine: Arc<Quarantine>,
 }
 
 /// One entry that a commit changed.
@@ -243,6 +245,11 @@ impl Store {
             .filter_map(|(_, type_index, id)| Some((*type_index, self.try_slot(*type_index, *id)?)))
     }
 
+    /// Contents that several proxies rejected (xDS rule 82).
+    pub(crate) fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
+    }
+
     // What follows is the writer's alone.
 
     pub(crate) fn begin(&mut self) -> u64 {
@@ -312,6 +319,12 @@ impl Store {
             Some(at) => slot.entries[at] = entry,
             None => slot.entries.push(entry),
         }
+        let entries = &slot.entries;
+        let still = |version| {
+            let mut present = entries.iter().filter_map(Entry::present);
+            present.any(|body| body.version == version)
+        };
+        self.quarantine.release(type_index, id, still);
         self.types[type_index].changed = seq;
         self.log.push_back(Record {
             seq,

@@ -65,9 +65,13 @@ impl<A: Admit> Opened<A> {
             return Ok(None);
         };
         let node = node(self.dialect, &first)?;
-        let Admission { placement, lease } = self.shared.admit.admit(&node).await?;
+        let Admission {
+            placement,
+            identity,
+            lease,
+        } = self.shared.admit.admit(&node).await?;
         let shared = self.shared;
-        let session = Session::new(
+        let mut session = Session::new(
             self.dialect,
             shared.snapshots.types().clone(),
             placement,
@@ -75,6 +79,7 @@ impl<A: Admit> Opened<A> {
             shared.next_stream(),
             shared.identifier.clone(),
         );
+        session.identify(identity);
         tracing::debug!(node = node.id, dialect = ?self.dialect, "stream opened");
         let mut stream = Box::new(Stream {
             metrics: shared.metrics.stream(),

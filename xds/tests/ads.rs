@@ -51,6 +51,7 @@ impl Admit for Door {
         self.inside.fetch_add(1, Ordering::SeqCst);
         Ok(Admission {
             placement: PlacementId(0),
+            identity: None,
             lease: Box::new(Lease(self.inside.clone())),
         })
     }

@@ -79,7 +79,9 @@ impl Session {
         let sub = &mut self.subs[type_index];
         if sub.subscription.covers(id, name) {
             sub.owed.insert(id);
-            sub.held_back.remove(&id);
+            if let Some(before) = sub.held_back.remove(&id) {
+                sub.last_good.insert(id, before);
+            }
             sub.absent.remove(name);
             // It was removed and came back before the client was told: the client still has the old one.
             if sub.removed.remove(name).is_some() {
@@ -94,6 +96,7 @@ impl Session {
         let sub = &mut self.subs[type_index];
         let was_owed = sub.owed.remove(id);
         sub.held_back.remove(&id);
+        sub.last_good.remove(&id);
         sub.subscription.lose(id, name);
         self.awaited.remove(&(type_index, id));
         if sub.held.remove(id) {

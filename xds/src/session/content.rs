@@ -138,9 +138,11 @@ impl Session {
 
     /// The same of a client that is owed most there is, shared with others in that state.
     fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
-        let owed = &self.subs[index].owed;
+        let sub = &self.subs[index];
+        let owed = &sub.owed;
         let count = owed.len();
-        if count < SHARE || count * 2 < store.len(index) {
+        let instead = sub.held_back.keys().any(|id| owed.contains(*id));
+        if instead || count < SHARE || count * 2 < store.len(index) {
             return None;
         }
         let shared = store.first_sync(self.placement, index, self.dialect, CHUNK)?;
@@ -154,7 +156,11 @@ impl Session {
         let mut without_value = Vec::new();
         for id in sub.owed.iter() {
             let slot = store.slot(index, id);
-            let Some(body) = slot.resolve(&self.layers) else {
+            let body = match sub.held_back.get(&id) {
+                Some(before) => before.as_ref(),
+                None => slot.resolve(&self.layers),
+            };
+            let Some(body) = body else {
                 without_value.push(id);
                 continue;
             };

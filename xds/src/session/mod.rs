@@ -6,6 +6,7 @@
 
 mod changes;
 mod content;
+mod held_back;
 mod names;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod owned;
@@ -27,6 +28,7 @@ use crate::request::{Malformed, Names, Request};
 use crate::store::Store;
 use crate::types::Types;
 use crate::wire::{Message, Nonce};
+use held_back::Heeded;
 #[cfg(test)]
 pub(crate) use substream::Rejected;
 use substream::SubStream;
@@ -103,6 +105,9 @@ pub(crate) struct Session {
     /// gated types wait for them.
     awaited: BTreeSet<(usize, u32)>,
     awaited_until: Option<Instant>,
+    /// What several others rejected (xDS rule 82), and who this client is.
+    heeded: Heeded,
+    identity: Option<Arc<str>>,
     /// The last nonce: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
     nonce: Nonce,
     /// The name of this replica, sent in every response (xDS rule 18).
@@ -132,6 +137,8 @@ impl Session {
             cursor,
             awaited: BTreeSet::new(),
             awaited_until: None,
+            heeded: Heeded::default(),
+            identity: None,
             nonce: Nonce { stream, number: 0 },
             identifier,
         }
@@ -151,6 +158,7 @@ impl Session {
             return self.unknown_type(request);
         };
         self.catch_up(store);
+        self.heed_quarantine(store);
         let outcome = self.acknowledge(index, request, store, now);
         if let Some(Outcome::Rejected(nack)) = &outcome {
             self.hold_back(index, nack, store);
@@ -182,27 +190,6 @@ impl Session {
             let of = (store, index);
             self.subs[index].acknowledge(nonce.number, request.error, of, now)
         })?
-    }
-
-    /// A rejected resource stays at what the client had before until it changes; everything else flows (xDS rules 69, 80).
-    fn hold_back(&mut self, index: usize, nack: &Nack, store: &Store) {
-        for rejected in &nack.resources {
-            let slot = store.slot(index, rejected.id);
-            // If it has changed since, the client is owed that already, or has been sent it and not judged it yet.
-            let sub = &self.subs[index];
-            let mut later = sub.in_flight.iter();
-            let superseded =
-                sub.owed.contains(rejected.id) || later.any(|sent| sent.ids.contains(&rejected.id));
-            let wanted = sub.subscription.is_wildcard() || sub.subscription.is_named(rejected.id);
-            if superseded || !wanted {
-                continue;
-            }
-            if let Some(since) = slot.resolved_since(&self.layers) {
-                let before = slot.resolved_at(&self.layers, since - 1);
-                let before = before.ok().flatten().cloned();
-                self.subs[index].held_back.insert(rejected.id, before);
-            }
-        }
     }
 
     fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, Fault> {

@@ -154,8 +154,10 @@ impl Session {
         let named = sub.subscription.drop_name(name, id);
         match (sub.subscription.is_wildcard(), id) {
             // Still in the wildcard, or not: the client is told which (xDS rule 42).
-            (true, Some(id)) if named => sub.owed.insert(id),
-            (true, None) if named => sub.deny(name),
+            (true, Some(id)) if named && !matches!(sub.held_back.get(&id), Some(None)) => {
+                sub.owed.insert(id);
+            }
+            (true, _) if named => sub.deny(name),
             (true, _) => {}
             (false, id) => {
                 if let Some(id) = id {
@@ -214,7 +216,12 @@ impl Session {
             }
         }
         let subscription = &sub.subscription;
-        sub.absent.retain(|name| subscription.is_missing(name));
+        sub.held_back.retain(|id, _| subscription.is_named(*id));
+        sub.last_good.retain(|id, _| subscription.is_named(*id));
+        sub.absent.retain(|name| {
+            let named = |id| subscription.is_named(id);
+            subscription.is_missing(name) || store.find(index, name).is_some_and(named)
+        });
         for (name, body) in std::mem::take(&mut sub.removed) {
             match sub.subscription.is_missing(&name) {
                 true => _ = sub.removed.insert(name, body),

@@ -17,6 +17,7 @@ impl Session {
     /// What to send next, from the newest state of the store.
     pub(crate) fn next(&mut self, store: &Store, now: Instant) -> Next {
         self.catch_up(store);
+        self.heed_quarantine(store);
         if let Some(response) = self.unknown_names() {
             return Next::Send(response);
         }
@@ -142,7 +143,8 @@ impl Session {
                     self.awaited_until = Some(now + PATIENCE);
                 }
                 let wanted = sub.subscription.covers(child, &reference.name);
-                if wanted && !sub.held_back.contains_key(&child) {
+                // Of one held back the content before, if there is any.
+                if wanted && !matches!(sub.held_back.get(&child), Some(None)) {
                     sub.owed.insert(child);
                 }
             }

@@ -33,6 +33,8 @@ pub(super) struct SubStream {
     pub(super) removed: BTreeMap<Arc<str>, Option<Arc<Body>>>,
     /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
     pub(super) held_back: BTreeMap<u32, Option<Arc<Body>>>,
+    /// What the client has of resources whose last content it rejected, and that have changed since.
+    pub(super) last_good: BTreeMap<u32, Option<Arc<Body>>>,
     /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
     /// say, whatever has become of it.
     pub(super) doubted: BTreeSet<Arc<str>>,
@@ -113,6 +115,7 @@ impl SubStream {
             at: now,
         };
         let Some(text) = error else {
+            self.last_good.retain(|id, _| !answered.ids.contains(id));
             self.status.acked = Some(mark);
             return Some(Outcome::Acked);
         };
@@ -203,6 +206,7 @@ impl SubStream {
         }
         self.owed.remove(id);
         self.held_back.remove(&id);
+        self.last_good.remove(&id);
     }
 }
 
@@ -215,7 +219,7 @@ fn bounded(text: &str) -> String {
 }
 
 /// Whether a text names a resource, and not just one whose name is longer.
-fn mentions(text: &str, name: &str) -> bool {
+pub(super) fn mentions(text: &str, name: &str) -> bool {
     let of_name = |c: char| c.is_alphanumeric() || "-_./~@[]".contains(c);
     text.match_indices(name).any(|(at, _)| {
         let before = text[..at].chars().next_back();

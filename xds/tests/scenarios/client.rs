@@ -34,6 +34,7 @@ enum Either {
 pub(crate) struct Client {
     channel: Channel,
     variant: Variant,
+    node: Node,
     /// One for the aggregated variants, under the empty name; else one for each type.
     streams: BTreeMap<&'static str, Either>,
     /// The last version and nonce of each type, and the names last asked for.
@@ -72,11 +73,11 @@ pub(crate) fn strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| name.to_string()).collect()
 }
 
-pub(crate) fn node() -> Option<Node> {
-    Some(Node {
-        id: "test-id".into(),
+pub(crate) fn node(id: &str) -> Node {
+    Node {
+        id: id.into(),
         ..Node::default()
-    })
+    }
 }
 
 impl Client {
@@ -84,9 +85,16 @@ impl Client {
         Client {
             channel,
             variant,
+            node: node("test-id"),
             streams: BTreeMap::new(),
             last: BTreeMap::new(),
         }
+    }
+
+    /// The same as another node.
+    pub(crate) fn named(mut self, id: &str) -> Client {
+        self.node = node(id);
+        self
     }
 
     pub(crate) fn is_delta(&self) -> bool {
@@ -141,7 +149,7 @@ impl Client {
             stream.requests.send(request).await.unwrap();
             return;
         }
-        request.node = request.node.or_else(node);
+        request.node = request.node.or_else(|| Some(self.node.clone()));
         let path = match self.variant.is_ads() {
             true => DELTA_ADS.to_owned(),
             false => separate(url, "Delta"),
@@ -167,7 +175,7 @@ impl Client {
             stream.requests.send(request).await.unwrap();
             return;
         }
-        request.node = request.node.or_else(node);
+        request.node = request.node.or_else(|| Some(self.node.clone()));
         let path = match self.variant.is_ads() {
             true => SOTW_ADS.to_owned(),
             false => separate(url, "Stream"),
@@ -258,7 +266,7 @@ impl Client {
 
     async fn round_trip(&self) {
         let request = DeltaDiscoveryRequest {
-            node: node(),
+            node: Some(node("test-id")),
             type_url: E.as_str().into(),
             resource_names_subscribe: strings(&["nobody"]),
             ..Default::default()

@@ -9,6 +9,7 @@ mod client;
 mod codec;
 mod harness;
 mod more;
+mod reports;
 mod streams;
 mod surface;
 mod world;

@@ -16,7 +16,7 @@ async fn first(
     type_url: &str,
 ) -> Result<DeltaDiscoveryResponse, Status> {
     let request = DeltaDiscoveryRequest {
-        node: node(),
+        node: Some(node("test-id")),
         type_url: type_url.into(),
         ..Default::default()
     };

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
     Admission, Admit, AdsServer, Commit, LayerId, Metrics, PlacementId, Publisher, Replace,
-    ServerConfig, Types, channel, serve,
+    ServerConfig, Snapshots, Types, channel, serve,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -68,13 +70,14 @@ pub(crate) async fn each<T, F>(
     }
 }
 
-/// Admits everyone to the one placement.
+/// Admits everyone to the one placement. Who is called `verified-…` counts as that.
 struct Open;
 
 impl Admit for Open {
-    async fn admit(&self, _: &Node) -> Result<Admission, Status> {
+    async fn admit(&self, node: &Node) -> Result<Admission, Status> {
         Ok(Admission {
             placement: PlacementId(0),
+            identity: node.id.strip_prefix("verified-").map(Into::into),
             lease: Box::new(()),
         })
     }
@@ -82,6 +85,8 @@ impl Admit for Open {
 
 pub(crate) struct World {
     address: SocketAddr,
+    registry: Registry,
+    pub(crate) snapshots: Snapshots,
     publisher: Publisher,
     values: BTreeMap<(TypeUrl, String), String>,
     dirty: BTreeSet<(TypeUrl, String)>,
@@ -96,7 +101,9 @@ impl World {
             ..Commit::default()
         });
         let config = ServerConfig::default();
-        let ads = AdsServer::new(snapshots, Open, config, Metrics::default());
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let ads = AdsServer::new(snapshots.clone(), Open, config, metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -104,6 +111,8 @@ impl World {
         tokio::spawn(async move { serve(listener, ads, shutdown).await.unwrap() });
         World {
             address,
+            registry,
+            snapshots,
             publisher,
             values: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -118,6 +127,14 @@ impl World {
 
     pub(crate) async fn client(&self, variant: Variant) -> Client {
         Client::new(self.connect().await, variant)
+    }
+
+    /// The value of a metric, with labels as they are printed; 0 if there is none.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
     /// Sets a value for the next commit.

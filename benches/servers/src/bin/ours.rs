@@ -147,6 +147,7 @@ impl Admit for Door {
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {
             placement: PlacementId(number.checked_rem(self.0).unwrap_or_default()),
+            identity: None,
             lease: Box::new(()),
         })
     }

@@ -161,6 +161,7 @@ impl Admit for Door {
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {
             placement: PlacementId(number % self.0),
+            identity: None,
             lease: Box::new(()),
         })
     }

@@ -198,17 +198,22 @@ impl Proxy {
         requests
     }
 
-    /// It has what it is to see, but for what it rejected itself.
-    pub(super) fn check(&self, view: &View) {
+    /// It has what it is to see, but for what it or several others rejected.
+    pub(super) fn check(&self, view: &View, held_back: &[HeldBack]) {
         for (t, of) in self.types.iter().enumerate() {
             for name in NAMES {
                 let due = view[t].get(name).filter(|_| of.wants(name));
                 let holds = of.holds.get(name);
                 let rejected = due.is_some_and(|due| of.rejected.contains(due));
+                let instead = instead(held_back, TYPES[t], due).is_some_and(|instead| {
+                    let has = holds.map(|value| Version::of(value.as_bytes()));
+                    let refused = |value: &String| Some(Version::of(value.as_bytes())) == instead;
+                    instead.is_none() || has == instead || of.rejected.iter().any(refused)
+                });
                 // State of the world cannot take these back (xDS rule 22).
                 let kept = self.dialect == Dialect::Sotw && t % 2 == 1 && due.is_none();
                 assert!(
-                    holds == due || rejected || kept,
+                    holds == due || rejected || instead || kept,
                     "{} {name}: has {holds:?}, is to have {due:?}",
                     TYPES[t].short()
                 );

@@ -7,6 +7,7 @@ pub(super) struct Judge {
     dialect: Dialect,
     view: View,
     types: [Known; 4],
+    condemned: Vec<HeldBack>,
     /// Names touched since the session last looked, and in how many commits.
     touched: BTreeMap<(TypeUrl, String), usize>,
     /// Nothing is owed by anybody.
@@ -27,6 +28,8 @@ struct Known {
     may: BTreeSet<String>,
     /// Names that have to be answered in delta (rules 47, 48).
     must: BTreeSet<String>,
+    /// Names whose present content the client rejected: it may be sent again what it had before.
+    rejected: BTreeSet<String>,
     /// A complete response may go out because of additions; because of removals; a response may be empty (rule 31).
     additions: bool,
     removals: bool,
@@ -51,10 +54,19 @@ impl Judge {
             dialect,
             view: View::default(),
             types: Default::default(),
+            condemned: Vec::new(),
             touched: BTreeMap::new(),
             settled: true,
             order: None,
         }
+    }
+
+    pub(super) fn sees(&self, url: TypeUrl, name: &str) -> bool {
+        self.view[index(url.as_str())].contains_key(name)
+    }
+
+    pub(super) fn condemned(&mut self, held_back: Vec<HeldBack>) {
+        self.condemned = held_back;
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -84,6 +96,9 @@ impl Judge {
         for (t, of) in self.types.iter_mut().enumerate() {
             for name in NAMES {
                 let (before, now) = (self.view[t].get(name), view[t].get(name));
+                if before != now {
+                    of.rejected.remove(name);
+                }
                 if before != now && of.covers(name) {
                     of.may.insert(name.to_owned());
                     match now {
@@ -116,6 +131,8 @@ impl Judge {
         self.caught_up();
         let t = index(&request.type_url);
         let plain = self.hear_names(t, &request.names);
+        let rejected = request.error.as_ref().map(|error| error[..1].to_owned());
+        self.types[t].rejected.extend(rejected);
         if !plain || request.error.is_some() {
             self.settled = false;
             self.order = None;
@@ -217,7 +234,14 @@ impl Judge {
                 "{name} is sent and removed"
             );
             assert!(of.covers(name), "{name} was not asked for");
-            assert_eq!(self.view[t].get(name), Some(value), "not the newest");
+            let newest = self.view[t].get(name);
+            let instead = instead(&self.condemned, TYPES[t], newest).flatten();
+            assert!(
+                newest == Some(value)
+                    || of.rejected.contains(name)
+                    || instead == Some(Version::of(value.as_bytes())),
+                "{value} is not the newest"
+            );
             let again = of.sent.get(name) == Some(value);
             assert!(!again || of.may.contains(name), "{value} is sent again");
             of.sent.insert(name.to_owned(), value.clone());
@@ -225,7 +249,10 @@ impl Judge {
             of.must.remove(name);
         }
         for name in &got.removed {
-            assert!(!self.view[t].contains_key(name), "{name} exists");
+            let value = self.view[t].get(name);
+            let nothing = instead(&self.condemned, TYPES[t], value) == Some(None)
+                || of.rejected.contains(name);
+            assert!(value.is_none() || nothing, "{name} exists");
             let known = of.sent.remove(name).is_some();
             assert!(
                 known || of.may.contains(name),
@@ -261,8 +288,9 @@ impl Judge {
                 .resources
                 .values()
                 .any(|value| value.starts_with(name.as_str()));
+            let condemned = instead(&self.condemned, TYPES[t], self.view[t].get(name)).is_some();
             assert!(
-                there || of.may.contains(name) || of.sent.contains_key(name),
+                there || condemned || of.may.contains(name) || of.sent.contains_key(name),
                 "{name} is not there"
             );
         }
@@ -282,8 +310,13 @@ impl Judge {
 
     pub(super) fn check(&self) {
         for (t, of) in self.types.iter().enumerate() {
+            // Who has an older content is not told that it does not exist.
+            let silent = |name: &String| {
+                let value = self.view[t].get(name);
+                instead(&self.condemned, TYPES[t], value) == Some(None)
+            };
             assert!(
-                self.dialect == Dialect::Sotw || of.must.is_empty(),
+                self.dialect == Dialect::Sotw || of.must.iter().all(silent),
                 "{}: {:?} was never answered",
                 TYPES[t].short(),
                 of.must

@@ -9,8 +9,10 @@ mod judge;
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
+use seaway_proto::Version;
 
 use super::*;
+use crate::HeldBack;
 use client::Proxy;
 use judge::Judge;
 
@@ -22,6 +24,8 @@ enum Step {
     Set(u32, usize, usize, u8),
     Unset(u32, usize, usize),
     Commit,
+    /// Several other clients reject what a name has now (xDS rule 82).
+    Condemn(usize, usize),
     Place(bool),
     /// The client asks for a name (or `*`), or takes it back.
     Ask(usize, usize),
@@ -59,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (layer.clone(), 0..4usize, 0..3usize, 0..3u8).prop_map(|(l, t, n, v)| Step::Set(l, t, n, v)),
         5 => (layer, 0..4usize, 0..3usize).prop_map(|(l, t, n)| Step::Unset(l, t, n)),
         6 => Just(Step::Commit),
+        2 => (0..4usize, 0..3usize).prop_map(|(t, n)| Step::Condemn(t, n)),
         1 => any::<bool>().prop_map(Step::Place),
         5 => (0..4usize, 0..4usize).prop_map(|(t, n)| Step::Ask(t, n)),
         2 => (0..4usize, 0..4usize).prop_map(|(t, n)| Step::Drop(t, n)),
@@ -110,6 +115,7 @@ impl Line {
                 self.world.unset(layer, TYPES[t], NAMES[n]);
             }
             Step::Commit => self.commit(vec![]),
+            Step::Condemn(t, n) => self.condemn(TYPES[t], NAMES[n]),
             Step::Place(near) => {
                 self.layers = vec![if near { 1 } else { 2 }, 0];
                 self.commit(vec![(PLAIN, Some(ids(&self.layers)))]);
@@ -137,6 +143,18 @@ impl Line {
         self.world.commit_with(placements);
         let view = view(&self.world, &self.layers);
         self.judge.committed(view, &touched, settled);
+        self.judge.condemned(self.world.snapshots.held_back());
+    }
+
+    /// Only what this client's place sees is rejected, so that it is always about the same content.
+    fn condemn(&mut self, url: TypeUrl, name: &str) {
+        let exists = self.judge.sees(url, name);
+        let held_back = self.world.snapshots.held_back();
+        let known = |held: &HeldBack| held.type_url == url && &*held.name == name;
+        if exists && !held_back.iter().any(known) {
+            self.world.condemn(url, name);
+            self.judge.condemned(self.world.snapshots.held_back());
+        }
     }
 
     /// The server reads a request.
@@ -219,6 +237,14 @@ fn view(world: &World, layers: &[u32]) -> View {
     })
 }
 
+/// What is kept from clients that were not sent this value yet: `Some` with what they are sent instead.
+fn instead(held: &[HeldBack], url: TypeUrl, value: Option<&String>) -> Option<Option<Version>> {
+    let version = Version::of(value?.as_bytes());
+    let mut held = held.iter();
+    let held = held.find(|held| (held.type_url, held.version) == (url, version))?;
+    Some(held.instead)
+}
+
 fn run(steps: Vec<Step>, dialect: Dialect) {
     let mut line = Line::new(dialect);
     for step in steps {
@@ -227,7 +253,7 @@ fn run(steps: Vec<Step>, dialect: Dialect) {
     line.commit(vec![]);
     line.settle();
     let view = view(&line.world, &line.layers);
-    line.proxy.check(&view);
+    line.proxy.check(&view, &line.world.snapshots.held_back());
     line.judge.check();
     assert!(!line.send(), "sent to a client that has everything");
 }

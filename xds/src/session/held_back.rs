@@ -1,0 +1,158 @@
+//! Resources whose present content a client is not to be sent: because it rejected it (xDS rules 69, 80), or because several others
+//! did (xDS rule 82).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use seaway_proto::Version;
+
+use super::substream::mentions;
+use super::{Dialect, Nack, Session};
+use crate::quarantine::{Held, Vote};
+use crate::store::Store;
+
+/// What this stream knows of the contents that several proxies rejected.
+#[derive(Debug, Default)]
+pub(super) struct Heeded {
+    generation: u64,
+    held: Arc<[Held]>,
+    /// Those this client was sent before: from it they are not kept.
+    sent: BTreeSet<Content>,
+    /// Those that are kept from it.
+    kept: BTreeSet<Content>,
+}
+
+/// A content of a name of a type.
+type Content = (usize, u32, Version);
+
+impl Session {
+    /// Says who the client is, verified by somebody: its rejections count for other proxies, too (xDS rule 82).
+    pub(crate) fn identify(&mut self, identity: Option<Arc<str>>) {
+        self.identity = identity;
+    }
+
+    /// A rejected resource stays at what the client had before until it changes; everything else flows (xDS rules 69, 80).
+    pub(super) fn hold_back(&mut self, index: usize, nack: &Nack, store: &Store) {
+        for rejected in &nack.resources {
+            let id = rejected.id;
+            let slot = store.slot(index, id);
+            let sub = &mut self.subs[index];
+            // If it has changed since, the client is owed that already, or has been sent it and not judged it yet.
+            let mut later = sub.in_flight.iter();
+            let superseded = sub.owed.contains(id) || later.any(|sent| sent.ids.contains(&id));
+            let wanted = sub.subscription.is_wildcard() || sub.subscription.is_named(id);
+            // What was sent instead of something bad is the best there is.
+            if superseded || !wanted || sub.held_back.contains_key(&id) {
+                continue;
+            }
+            let (Some(content), Some(since)) = (
+                slot.resolve(&self.layers),
+                slot.resolved_since(&self.layers),
+            ) else {
+                continue;
+            };
+            let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
+            // If it rejected that as well, it still has what it accepted last.
+            let kept = sub.last_good.remove(&id);
+            let before = kept.unwrap_or_else(|| before.cloned());
+            if let Some(identity) = &self.identity {
+                store.quarantine().vote(&Vote {
+                    identity,
+                    error: &of_resource(&nack.error, &rejected.name),
+                    type_url: self.types.spec(index).url,
+                    type_index: index,
+                    id,
+                    name: &rejected.name,
+                    content,
+                    before: before.as_ref(),
+                });
+            }
+            sub.held_back.insert(id, before);
+        }
+    }
+
+    /// Sees to it that what several proxies rejected is not sent to this one, unless it was already.
+    pub(super) fn heed_quarantine(&mut self, store: &Store) {
+        let generation = store.quarantine().generation();
+        if generation != self.heeded.generation {
+            self.look_at_quarantine(store, generation);
+        }
+        for at in 0..self.heeded.held.len() {
+            let held = &self.heeded.held[at];
+            let (index, id) = (held.type_index, held.id);
+            let sub = &mut self.subs[index];
+            let key = (index, id, held.version);
+            if !sub.owed.contains(id)
+                || sub.held_back.contains_key(&id)
+                || self.heeded.sent.contains(&key)
+            {
+                continue;
+            }
+            let slot = store.slot(index, id);
+            if slot.resolve(&self.layers).map(|body| body.version) != Some(held.version) {
+                continue;
+            }
+            if held.instead.is_none() {
+                sub.owed.remove(id);
+                // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
+                let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
+                if asked && self.dialect == Dialect::Delta {
+                    sub.absent.insert(slot.name.clone());
+                }
+            }
+            sub.held_back.insert(id, held.instead.clone());
+            self.heeded.kept.insert(key);
+        }
+    }
+
+    /// Of what is held back from now on, remembers what this client was sent before.
+    fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
+        let held = store.quarantine().held();
+        let mut sent = BTreeSet::new();
+        for held in &*held {
+            let (index, id) = (held.type_index, held.id);
+            let sub = &self.subs[index];
+            let key = (index, id, held.version);
+            let was_sent =
+                sub.held.contains(id) && !sub.owed.contains(id) && !sub.held_back.contains_key(&id);
+            let now = store.slot(index, id).resolve(&self.layers);
+            let current = now.is_some_and(|body| body.version == held.version);
+            if self.heeded.sent.contains(&key) || (was_sent && current) {
+                sent.insert(key);
+            }
+        }
+        let is_held = |(index, id, version): &Content| {
+            let mut held = held.iter();
+            held.any(|held| (held.type_index, held.id, held.version) == (*index, *id, *version))
+        };
+        let (kept, over) = std::mem::take(&mut self.heeded.kept)
+            .into_iter()
+            .partition(is_held);
+        self.heeded = Heeded {
+            generation,
+            held,
+            sent,
+            kept,
+        };
+        self.send_after_all(store, over);
+    }
+
+    /// What changed and changed back in the meantime looks to this stream as if it never changed, but is held back no longer.
+    fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
+        for (index, id, version) in over {
+            let slot = store.try_slot(index, id);
+            let now = slot.and_then(|slot| slot.resolve(&self.layers));
+            let sub = &mut self.subs[index];
+            let same = now.is_some_and(|body| body.version == version);
+            if same && sub.held_back.remove(&id).is_some() {
+                sub.owed.insert(id);
+            }
+        }
+    }
+}
+
+/// What a text says of one resource: Envoy gives each a line.
+fn of_resource(error: &str, name: &str) -> String {
+    let lines = error.lines().filter(|line| mentions(line, name));
+    lines.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,89 @@
+//! What the server tells of itself: metrics and lists.
+
+use seaway_proto::TypeUrl;
+
+use crate::client::Client;
+use crate::world::{ALL, C, E, L, R, Variant, World, each};
+
+fn of_type(metric: &str, url: TypeUrl) -> String {
+    format!("{metric}{{type=\"{url}\"}}")
+}
+
+#[tokio::test]
+async fn rejections_are_counted_by_type_and_so_are_those_who_reject_rule_79() {
+    each(
+        &ALL,
+        &[C, E, L, R],
+        |mut world, mut client, url| async move {
+            let count = |world: &World| {
+                let nacks = world.metric(&of_type("xds_nacks_total", url));
+                (nacks, world.metric(&of_type("xds_rejecting_streams", url)))
+            };
+            world.put_all(url, &["a"]);
+            client.subscribe(url, &["a"]).await;
+            let first = client.next(url).await;
+            assert_eq!(count(&world), (0.0, 0.0));
+            for (value, nacks) in [("2", 1.0), ("3", 2.0)] {
+                world.put(url, "a", value);
+                let got = client.read(url).await;
+                client.nack(&got, &first.version, "no good").await;
+                client.quiet().await;
+                assert_eq!(count(&world), (nacks, 1.0));
+            }
+            world.put(url, "a", "4");
+            client.next(url).await;
+            client.quiet().await;
+            assert_eq!(count(&world), (2.0, 0.0));
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_rejects_no_longer_rule_79() {
+    let mut world = World::start().await;
+    world.put(L, "a", "1");
+    let mut client = world.client(Variant::DeltaAds).await;
+    client.subscribe(L, &["a"]).await;
+    let got = client.read(L).await;
+    client.nack(&got, "", "no good").await;
+    client.quiet().await;
+    let rejecting = of_type("xds_rejecting_streams", L);
+    assert_eq!(world.metric(&rejecting), 1.0);
+    client.reconnect();
+    client.quiet().await;
+    assert_eq!(world.metric(&rejecting), 0.0);
+}
+
+async fn reject(world: &World, variant: Variant, id: &str) {
+    let mut client: Client = world.client(variant).await.named(id);
+    client.subscribe(L, &["a"]).await;
+    let got = client.read(L).await;
+    client.nack(&got, "", "a: no good").await;
+    client.quiet().await;
+}
+
+#[tokio::test]
+async fn what_verified_proxies_rejected_is_kept_from_others_and_reported_rule_82() {
+    each(&ALL, &[L], |mut world, mut client, url| async move {
+        world.put_all(url, &["a"]);
+        world.put(url, "a", "2");
+        let held_back = of_type("xds_held_back_resources", url);
+        for id in ["one", "two", "three", "verified-one", "verified-two"] {
+            reject(&world, Variant::DeltaAds, id).await;
+            assert_eq!(world.metric(&held_back), 0.0);
+        }
+        reject(&world, Variant::SotwAds, "verified-three").await;
+        assert_eq!(world.metric(&held_back), 1.0);
+        let reports = world.snapshots.held_back();
+        let report = reports.first().unwrap();
+        assert_eq!((&*report.name, &*report.origin), ("a", "Listener/a"));
+        client.subscribe(url, &["a"]).await;
+        assert_eq!(client.next(url).await.says(), "a=1");
+        world.put(url, "a", "3");
+        assert_eq!(client.next(url).await.says(), "a=3");
+        assert_eq!(world.metric(&held_back), 0.0);
+        client.quiet().await;
+    })
+    .await;
+}
