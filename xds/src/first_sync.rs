@@ -87,7 +87,7 @@ impl Builder {
 }
 
 /// Whose first sync, of which type, in which dialect.
-type Key = (PlacementId, usize, Dialect);
+pub(crate) type Key = (PlacementId, usize, Dialect);
 
 /// The first syncs under way, each with the commit that last changed its type.
 #[derive(Debug, Default)]
@@ -111,6 +111,13 @@ impl FirstSyncs {
         let new = Arc::new(build());
         all.insert(key, (changed, Arc::downgrade(&new)));
         new
+    }
+
+    /// The one that somebody else is being sent.
+    pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<FirstSync>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, known) = all.get(&key)?;
+        (*at == changed).then(|| known.upgrade())?
     }
 
     /// The placement has other layers now, or none.

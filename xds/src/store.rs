@@ -177,6 +177,23 @@ impl Store {
         self.types[type_index].by_name.get(name).copied()
     }
 
+    /// The same of names that come one after the other. Clients list names in the order in which they were sent them, which is that
+    /// of the ids, so the one after the last is tried first.
+    pub(crate) fn find_in_turn(
+        &self,
+        type_index: usize,
+        name: &str,
+        next: &mut u32,
+    ) -> Option<u32> {
+        let slot = self.try_slot(type_index, *next);
+        let id = match slot.is_some_and(|slot| *slot.name == *name) {
+            true => *next,
+            false => self.find(type_index, name)?,
+        };
+        *next = id + 1;
+        Some(id)
+    }
+
     /// All ids of a type that stand for a name.
     pub(crate) fn ids(&self, type_index: usize) -> impl Iterator<Item = u32> + '_ {
         let slots = self.types[type_index].slots.iter().zip(0..);
@@ -235,6 +252,18 @@ impl Store {
         let key = (placement, type_index, dialect);
         let build = || FirstSync::build(resources, limit);
         Some(self.first_syncs.share(key, changed, build))
+    }
+
+    /// The same, if somebody is being sent it already.
+    pub(crate) fn known_first_sync(
+        &self,
+        placement: PlacementId,
+        type_index: usize,
+        dialect: Dialect,
+    ) -> Option<Arc<FirstSync>> {
+        let changed = self.types[type_index].changed;
+        self.first_syncs
+            .known((placement, type_index, dialect), changed)
     }
 
     /// The resources of types that reload others whose bytes changed in the last minutes.

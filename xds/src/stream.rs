@@ -207,7 +207,7 @@ impl<A: Admit> Stream<A> {
     }
 
     /// After a commit only the session's `next` can tell; after anything else there may be nothing to ask it for.
-    fn idle(&self) -> Rest {
+    fn idle(&mut self) -> Rest {
         match self.session.is_pending() {
             true => Rest::No,
             false => Rest::Yes,

@@ -10,7 +10,7 @@ use crate::first_sync::{Chunk, FirstSync};
 use crate::store::Store;
 
 /// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
-const CHUNK: usize = 2 << 20;
+const CHUNK: usize = 7 << 19;
 /// A response that cannot be split is worth a warning from here on (xDS rule 125).
 const LARGE: usize = 3 << 20;
 /// From this many resources on it pays to look for a first sync to share.
@@ -142,10 +142,14 @@ impl Session {
         let owed = &sub.owed;
         let count = owed.len();
         let instead = sub.held_back.keys().any(|id| owed.contains(*id));
-        if instead || count < SHARE || count * 2 < store.len(index) {
+        if instead || count < SHARE {
             return None;
         }
-        let shared = store.first_sync(self.placement, index, self.dialect, CHUNK)?;
+        let place = self.placement;
+        let shared = match count * 2 < store.len(index) {
+            true => store.known_first_sync(place, index, self.dialect)?,
+            false => store.first_sync(place, index, self.dialect, CHUNK)?,
+        };
         let chunk = shared.within(owed)?;
         Some(Content::shared(chunk, shared.clone()))
     }

@@ -11,6 +11,7 @@ mod names;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod owned;
 mod respond;
+mod subs;
 mod substream;
 #[cfg(test)]
 mod tests;
@@ -29,9 +30,9 @@ use crate::store::Store;
 use crate::types::Types;
 use crate::wire::{Message, Nonce};
 use held_back::Heeded;
+use subs::Subs;
 #[cfg(test)]
 pub(crate) use substream::Rejected;
-use substream::SubStream;
 pub(crate) use substream::{Nack, Status};
 
 /// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
@@ -93,7 +94,7 @@ const UNKNOWN_TYPES: usize = 64;
 pub(crate) struct Session {
     dialect: Dialect,
     types: Types,
-    subs: Vec<SubStream>,
+    subs: Subs,
     /// Names asked of types that are not served, to be answered as not existing (xDS rule 5).
     unknown: HashMap<String, BTreeSet<Arc<str>>>,
     placement: PlacementId,
@@ -124,8 +125,7 @@ impl Session {
         stream: u64,
         identifier: Arc<str>,
     ) -> Session {
-        let mut subs = Vec::new();
-        subs.resize_with(types.len(), SubStream::default);
+        let subs = Subs::new(types.len());
         Session {
             dialect,
             types,
@@ -205,10 +205,8 @@ impl Session {
     }
 
     /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].
-    pub(crate) fn is_pending(&self) -> bool {
-        let subs = &mut self.subs.iter();
-        subs.any(|sub| sub.has_additions() || !sub.removed.is_empty())
-            || self.unknown.values().any(|names| !names.is_empty())
+    pub(crate) fn is_pending(&mut self) -> bool {
+        self.subs.is_pending() || self.unknown.values().any(|names| !names.is_empty())
     }
 
     /// What was sent and said of each type, for status pages and logs (xDS rule 78).

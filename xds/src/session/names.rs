@@ -40,16 +40,17 @@ impl Session {
                 self.owe_everything(index, store);
             }
         }
+        let mut next = 0;
         for name in subscribe {
             match *name {
                 WILDCARD => self.start_wildcard(index, store),
-                name => self.subscribe(index, name, store),
+                name => self.subscribe(index, name, store, &mut next),
             }
         }
         for name in unsubscribe {
             match *name {
                 WILDCARD => self.end_wildcard(index, store),
-                name => self.unsubscribe(index, name, store),
+                name => self.unsubscribe(index, name, store, &mut next),
             }
         }
         if first {
@@ -95,9 +96,9 @@ impl Session {
                 sub.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
             }
         }
-        let (mut ids, mut missing) = (Ids::default(), HashSet::new());
+        let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), 0);
         for name in names.iter().filter(|name| **name != WILDCARD) {
-            match self.visible(index, name, store) {
+            match self.visible(index, name, store, &mut next) {
                 Some(id) => ids.insert(id),
                 None => {
                     missing.insert(Arc::from(*name));
@@ -126,15 +127,15 @@ impl Session {
         Ok(())
     }
 
-    /// The id of a name that has a value in this stream's layers.
-    fn visible(&self, index: usize, name: &str, store: &Store) -> Option<u32> {
-        let id = store.find(index, name)?;
+    /// The id of a name that has a value in this stream's layers. `next` is kept over a list of names (`Store::find_in_turn`).
+    fn visible(&self, index: usize, name: &str, store: &Store, next: &mut u32) -> Option<u32> {
+        let id = store.find_in_turn(index, name, next)?;
         store.slot(index, id).resolve(&self.layers)?;
         Some(id)
     }
 
-    fn subscribe(&mut self, index: usize, name: &str, store: &Store) {
-        let id = self.visible(index, name, store);
+    fn subscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
+        let id = self.visible(index, name, store, next);
         let sub = &mut self.subs[index];
         sub.subscription.add(name, id);
         match id {
@@ -148,8 +149,8 @@ impl Session {
         }
     }
 
-    fn unsubscribe(&mut self, index: usize, name: &str, store: &Store) {
-        let id = self.visible(index, name, store);
+    fn unsubscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
+        let id = self.visible(index, name, store, next);
         let sub = &mut self.subs[index];
         let named = sub.subscription.drop_name(name, id);
         match (sub.subscription.is_wildcard(), id) {
@@ -184,7 +185,7 @@ impl Session {
     /// What the client is about to read of an earlier wildcard, it has then: it may be gone already, or go before it is sent again.
     fn doubt_what_it_reads(&mut self, index: usize, store: &Store) {
         for name in std::mem::take(&mut self.subs[index].doubted) {
-            let id = self.visible(index, &name, store);
+            let id = self.visible(index, &name, store, &mut 0);
             let sub = &mut self.subs[index];
             match id {
                 Some(id) => sub.held.insert(id),
@@ -254,9 +255,10 @@ impl Session {
             .flat_map(|body| body.refs.iter().filter(|r| r.type_url == url))
             .map(|reference| &*reference.name)
             .collect();
+        let mut next = 0;
         for &(name, version) in initial {
             let version = parse_version(version);
-            let id = self.visible(index, name, store);
+            let id = self.visible(index, name, store, &mut next);
             let sub = &mut self.subs[index];
             match id {
                 Some(id) => {

@@ -22,7 +22,7 @@ impl Session {
             return Next::Send(response);
         }
         for index in 0..self.subs.len() {
-            if self.subs[index].has_additions() {
+            if self.subs.is_touched(index) && self.subs[index].has_additions() {
                 if let Some(until) = self.additions_wait(index, now) {
                     return Next::Wait(Some(until));
                 }
@@ -33,7 +33,7 @@ impl Session {
         }
         let order = self.types.removal_order();
         let mut types = order.iter();
-        let Some(at) = types.position(|index| !self.subs[*index].removed.is_empty()) else {
+        let Some(at) = types.position(|index| self.has_removals(*index)) else {
             return Next::Wait(None);
         };
         // What referred to these resources must have let go of them.
@@ -45,12 +45,16 @@ impl Session {
         }
     }
 
+    fn has_removals(&self, index: usize) -> bool {
+        self.subs.is_touched(index) && !self.subs[index].removed.is_empty()
+    }
+
     fn additions_wait(&self, index: usize, now: Instant) -> Option<Instant> {
         let own = self.subs[index].unsettled_until(now);
         if !self.types.spec(index).gated {
             return own;
         }
-        let before = self.subs[..index].iter();
+        let before = self.subs.iter().take(index);
         let before = before.filter_map(|sub| sub.unsettled_until(now)).max();
         let awaited = self
             .awaited_until

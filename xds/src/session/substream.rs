@@ -154,6 +154,11 @@ impl SubStream {
         (until > now).then_some(until)
     }
 
+    /// Whether there is anything to send, now or later.
+    pub(super) fn is_pending(&self) -> bool {
+        self.has_additions() || !self.removed.is_empty()
+    }
+
     pub(super) fn has_additions(&self) -> bool {
         self.must_answer || !self.owed.is_empty() || !self.absent.is_empty()
     }
