@@ -15,22 +15,28 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::drive::{Drive, Event, Streams};
+use crate::limits::Limits;
+use crate::liveness::{Closing, Connection, End};
+use crate::seldom::Seldom;
 use crate::server::{Admit, AdsServer};
-use crate::stream::Closing;
+use crate::socket::Socket;
 
-/// How often an idle connection is probed, and how long the answer may take (xDS rule 150).
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-/// Streams that one connection may have: far more than a proxy needs, far fewer than would hurt (xDS rule 158).
-const MAX_STREAMS: u32 = 1000;
+/// What all headers of a request may have together, in bytes, as HTTP/2 counts them (xDS rule 158): room for a large token.
+const MAX_HEADERS: u32 = 16 << 10;
+/// Streams that a client may have reset before we came to look at them, and streams that we may have reset for its faults over the
+/// life of a connection; what is more is an attack, and ends the connection (xDS rule 158).
+const MAX_RESETS: (usize, usize) = (100, 1000);
 /// What a client may send without being read, per stream and per connection. A stream is read only when its connection can be written
 /// to, so this is what keeps a client that writes before it reads from waiting for itself (xDS rules 130, 157): twenty thousand names.
 const WINDOWS: (u32, u32) = (2 << 20, 4 << 20);
 /// On shutdown this much time passes between two connections that are told to go, on average.
 const CLOSING_PACE: Duration = Duration::from_millis(2);
+/// A stream whose connection has to go may stay for so long until it has its first answer (xDS rule 154).
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// After an error that passes (no more file descriptors, say) accepting rests for so long.
 const REST: Duration = Duration::from_millis(50);
 
@@ -47,6 +53,7 @@ struct Connections<A> {
     ads: AdsServer<A>,
     shutdown: CancellationToken,
     open: AtomicU32,
+    refusals: Seldom,
 }
 
 /// Serves until `shutdown` is cancelled and every connection has ended: each is told to go, in an order of chance over a short window,
@@ -56,10 +63,14 @@ pub async fn serve<A: Admit>(
     ads: AdsServer<A>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    let looking = ads.shared.clone();
+    let looking = tokio::spawn(async move { looking.watchdog.run().await });
+    let _watchdog = AbortOnDropHandle::new(looking);
     let shared = Arc::new(Connections {
         ads,
         shutdown,
         open: AtomicU32::new(0),
+        refusals: Seldom::default(),
     });
     let tasks = TaskTracker::new();
     let mut number = 0;
@@ -71,7 +82,9 @@ pub async fn serve<A: Admit>(
         match accepted {
             Ok((socket, _)) => {
                 number += 1;
-                tasks.spawn(connection(shared.clone(), socket, number));
+                if let Some(open) = Open::enter(&shared) {
+                    tasks.spawn(connection(open, socket, number));
+                }
             }
             Err(error) if is_final(&error) => return Err(error.into()),
             Err(error) => {
@@ -86,6 +99,39 @@ pub async fn serve<A: Admit>(
     Ok(())
 }
 
+/// A connection that counts as open.
+struct Open<A: Admit>(Arc<Connections<A>>);
+
+impl<A: Admit> Open<A> {
+    /// Counts a connection, if there may be one more.
+    fn enter(shared: &Arc<Connections<A>>) -> Option<Open<A>> {
+        let settings = &shared.ads.shared;
+        let open = shared.open.load(Ordering::Relaxed);
+        let limit = settings.limits.connections;
+        if limit.is_some_and(|limit| open as usize >= limit) {
+            settings.metrics.refused_connection();
+            if let Some(times) = shared.refusals.say() {
+                tracing::warn!(
+                    open,
+                    times,
+                    "too many connections: new ones are closed at once"
+                );
+            }
+            return None;
+        }
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        settings.metrics.connection(1);
+        Some(Open(shared.clone()))
+    }
+}
+
+impl<A: Admit> Drop for Open<A> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.ads.shared.metrics.connection(-1);
+    }
+}
+
 fn is_final(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -93,70 +139,94 @@ fn is_final(error: &io::Error) -> bool {
     )
 }
 
-async fn connection<A: Admit>(shared: Arc<Connections<A>>, socket: TcpStream, number: u64) {
+async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    shared.open.fetch_add(1, Ordering::Relaxed);
-    let closing = Closing::default();
-    let ads = shared.ads.clone();
+    let peer = socket.peer_addr().ok();
+    let shared = open.0.clone();
+    let settings = &shared.ads.shared;
+    let (state, progress) = settings.watchdog.connection();
     let service = service_fn({
-        let closing = closing.clone();
+        let (ads, state) = (shared.ads.clone(), state.clone());
         move |request| {
-            let response = ads.respond(request, &closing);
+            let response = ads.respond(request, &state);
             async { Ok::<_, std::convert::Infallible>(response) }
         }
     });
     let streams = Streams::default();
-    let connection = builder(&streams).serve_connection(TokioIo::new(socket), service);
-    let commits = shared.ads.shared.snapshots.bell().listen();
-    let timer = its_time(shared.clone(), number);
+    let io = TokioIo::new(Socket::new(socket, progress));
+    let connection = builder(&settings.limits, &streams).serve_connection(io, service);
+    let commits = settings.snapshots.bell().listen();
+    let timer = its_time(shared.clone(), state.clone(), number);
     let mut drive = Drive::new(connection, timer, streams, commits);
-    let ended = loop {
-        match drive.next().await {
-            Event::ItsTime => {
-                drive.connection().graceful_shutdown();
-                closing.begin();
-                drive.wake_streams();
-            }
-            Event::Ended(ended) => break ended,
+    if let Event::Ended(ended) = drive.next().await {
+        return log(ended);
+    }
+    let why = state.ended().await;
+    settings.metrics.closed(why);
+    if why == End::Stalled {
+        tracing::warn!(
+            ?peer,
+            "a connection is cut: its peer takes nothing of what waits for it"
+        );
+        return;
+    }
+    tracing::debug!(?peer, ?why, "a connection is told to go");
+    drive.connection().graceful_shutdown();
+    for (closing, time) in [
+        (Closing::Soon, LAST_ANSWER),
+        (Closing::Now, settings.limits.grace),
+    ] {
+        state.close(closing);
+        drive.wake_streams();
+        if let Ok(Event::Ended(ended)) = tokio::time::timeout(time, drive.next()).await {
+            return log(ended);
         }
-    };
+    }
+    tracing::debug!(?peer, "a connection that was told to go is cut");
+}
+
+fn log(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended");
     }
-    shared.open.fetch_sub(1, Ordering::Relaxed);
 }
 
-fn builder(streams: &Streams) -> http2::Builder<Streams> {
-    let (interval, timeout) = KEEPALIVE;
+fn builder(limits: &Limits, streams: &Streams) -> http2::Builder<Streams> {
     let mut builder = http2::Builder::new(streams.clone());
     builder
         .timer(TokioTimer::new())
-        .keep_alive_interval(interval)
-        .keep_alive_timeout(timeout)
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout)
         .initial_stream_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
-        .max_concurrent_streams(MAX_STREAMS);
+        .max_concurrent_streams(limits.streams_per_connection)
+        .max_header_list_size(MAX_HEADERS)
+        .max_pending_accept_reset_streams(MAX_RESETS.0)
+        .max_local_error_reset_streams(MAX_RESETS.1);
     builder
 }
 
-/// Returns when a connection has to go: because of its age, or because all have to.
-async fn its_time<A: Admit>(shared: Arc<Connections<A>>, number: u64) {
+/// Returns when a connection has to go: because of its age, because all have to, or because it was told so.
+async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>, number: u64) {
     let settings = &shared.ads.shared;
     let chance = xxh3_64(&number.to_le_bytes()) as f64 / u64::MAX as f64;
     let age = settings
         .max_connection_age
         .map(|age| age.mul_f64(0.9 + 0.2 * chance));
-    tokio::select! {
-        () = sleep(age) => {}
+    let why = tokio::select! {
+        () = sleep(age) => End::Age,
         () = shared.shutdown.cancelled() => {
             let all = CLOSING_PACE * shared.open.load(Ordering::Relaxed);
             let window = all.min(settings.closing_window);
             tokio::time::sleep(window.mul_f64(chance)).await;
+            End::Shutdown
         }
-    }
+        why = state.ended() => why,
+    };
+    state.end(why);
 }
 
 async fn sleep(time: Option<Duration>) {

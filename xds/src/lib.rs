@@ -13,6 +13,7 @@
 //!
 //! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
 
+mod admission;
 mod bell;
 mod body;
 mod connections;
@@ -23,6 +24,8 @@ mod first_sync;
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
+mod limits;
+mod liveness;
 mod metrics;
 mod nacks;
 mod pace;
@@ -30,9 +33,11 @@ mod publish;
 mod quarantine;
 mod request;
 mod response_body;
+mod seldom;
 mod server;
 mod service;
 mod session;
+mod socket;
 mod store;
 mod stream;
 mod subscription;
@@ -40,6 +45,7 @@ mod types;
 mod wire;
 
 pub use connections::{ServeError, serve};
+pub use limits::Limits;
 pub use metrics::Metrics;
 pub use pace::Pace;
 pub use publish::{

@@ -9,9 +9,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
 
+use crate::liveness::End;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
     r#type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
 }
 
 /// The server's metrics; clones share their values.
@@ -24,11 +31,17 @@ pub struct Metrics {
     rejecting: Family<TypeLabel, Gauge>,
     held_back: Family<TypeLabel, Gauge>,
     unknown_types: Counter,
+    connections: Gauge,
+    closed: Family<ReasonLabel, Counter>,
+    refused_connections: Counter,
+    refused_streams: Counter,
 }
 
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
-    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}` and `xds_unknown_type_requests_total`. The label `type` is the type URL.
+    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_unknown_type_requests_total`, `xds_connections`,
+    /// `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and `xds_streams_refused_total`. The label `type` is
+    /// the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Discovery streams open now";
@@ -46,7 +59,45 @@ impl Metrics {
         let help = "Requests for a resource type that is not served";
         let counter = metrics.unknown_types.clone();
         registry.register("xds_unknown_type_requests", help, counter);
+        metrics.register_limits(registry);
         metrics
+    }
+
+    fn register_limits(&self, registry: &mut Registry) {
+        let help = "Connections open now";
+        registry.register("xds_connections", help, self.connections.clone());
+        let help = "Connections that the server told to go or cut";
+        registry.register("xds_connections_closed", help, self.closed.clone());
+        let help = "Connections closed at once because there were too many";
+        let counter = self.refused_connections.clone();
+        registry.register("xds_connections_refused", help, counter);
+        let help = "Streams refused because too many began at once";
+        let counter = self.refused_streams.clone();
+        registry.register("xds_streams_refused", help, counter);
+    }
+
+    /// A connection came (1) or went (-1).
+    pub(crate) fn connection(&self, by: i64) {
+        self.connections.inc_by(by);
+    }
+
+    pub(crate) fn closed(&self, end: End) {
+        let reason = match end {
+            End::Age => "age",
+            End::Shutdown => "shutdown",
+            End::Idle => "idle",
+            End::Refused => "refused",
+            End::Stalled => "stalled",
+        };
+        self.closed.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    pub(crate) fn refused_connection(&self) {
+        self.refused_connections.inc();
+    }
+
+    pub(crate) fn refused_stream(&self) {
+        self.refused_streams.inc();
     }
 
     /// Counts a stream for as long as the returned value lives (xDS rule 15).

@@ -12,9 +12,13 @@ use http_body::Frame;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 
+use crate::liveness::{Closing, OpenStream};
 use crate::server::Admit;
-use crate::stream::Stream;
+use crate::stream::{Stream, replaced};
 use crate::wire::Message;
+
+/// At most so much is given to the transport at once, so that a slow reader is seen to read (`liveness`).
+const PIECE: usize = 256 << 10;
 
 /// The way to an admitted stream; `None` if the client asked for nothing.
 type Opening<A> = Pin<Box<dyn Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send>>;
@@ -23,6 +27,7 @@ pub(crate) struct ResponseBody<A> {
     state: State<A>,
     /// The message under way, its parts from the last to the next.
     parts: Message,
+    open: OpenStream,
 }
 
 enum State<A> {
@@ -34,10 +39,12 @@ enum State<A> {
 impl<A: Admit> ResponseBody<A> {
     pub(crate) fn new(
         opening: impl Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send + 'static,
+        open: OpenStream,
     ) -> ResponseBody<A> {
         ResponseBody {
             state: State::Opening(Box::pin(opening)),
             parts: Message::new(),
+            open,
         }
     }
 
@@ -45,9 +52,13 @@ impl<A: Admit> ResponseBody<A> {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
         loop {
             match &mut self.state {
-                State::Opening(opening) => match ready!(opening.as_mut().poll(cx))? {
-                    Some(stream) => self.state = State::Open(stream),
-                    None => return Poll::Ready(Ok(None)),
+                State::Opening(opening) => match opening.as_mut().poll(cx)? {
+                    Poll::Ready(Some(stream)) => self.state = State::Open(stream),
+                    Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                    Poll::Pending => match self.open.connection.closing() {
+                        Closing::Now => return Poll::Ready(Err(replaced())),
+                        _ => return Poll::Pending,
+                    },
                 },
                 State::Open(stream) => return stream.poll_message(cx),
                 State::Ended => return Poll::Ready(Ok(None)),
@@ -67,6 +78,8 @@ impl<A: Admit> http_body::Body for ResponseBody<A> {
         if self.is_end_stream() {
             return Poll::Ready(None);
         }
+        // Whoever asks for more has taken what was there.
+        self.open.progress.moved();
         if self.parts.is_empty() {
             let end = match ready!(self.poll_message(cx)) {
                 Ok(Some(message)) => {
@@ -84,8 +97,12 @@ impl<A: Admit> http_body::Body for ResponseBody<A> {
                 return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
             }
         }
-        let part = self.parts.pop();
-        Poll::Ready(part.map(|part| Ok(Frame::data(part))))
+        self.open.progress.waits();
+        let piece = match self.parts.last_mut() {
+            Some(part) if part.len() > PIECE => Some(part.split_to(PIECE)),
+            _ => self.parts.pop(),
+        };
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {

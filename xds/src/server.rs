@@ -9,6 +9,9 @@ use std::time::Duration;
 use seaway_proto::envoy::core::Node;
 use tonic::Status;
 
+use crate::admission::Gate;
+use crate::limits::Limits;
+use crate::liveness::Watchdog;
 use crate::metrics::Metrics;
 use crate::nacks::NackLog;
 use crate::publish::{PlacementId, Snapshots};
@@ -55,6 +58,8 @@ pub struct ServerConfig {
     /// How many proxies of distinct, verified identity must have rejected a content before it is kept from those that were not sent
     /// it yet (xDS rule 82); 0: it never is.
     pub rejections_to_hold_back: usize,
+    /// What the server puts up with.
+    pub limits: Limits,
 }
 
 impl Default for ServerConfig {
@@ -64,6 +69,7 @@ impl Default for ServerConfig {
             max_connection_age: None,
             closing_window: Duration::from_secs(3),
             rejections_to_hold_back: DEFAULT_QUORUM,
+            limits: Limits::default(),
         }
     }
 }
@@ -83,6 +89,9 @@ pub(crate) struct Shared<A> {
     pub(crate) nacks: NackLog,
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) closing_window: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) watchdog: Watchdog,
     streams: AtomicU64,
 }
 
@@ -121,6 +130,9 @@ impl<A: Admit> AdsServer<A> {
                 nacks: NackLog::default(),
                 max_connection_age: config.max_connection_age,
                 closing_window: config.closing_window,
+                gate: Arc::new(Gate::new(&config.limits)),
+                watchdog: Watchdog::new(&config.limits),
+                limits: config.limits,
                 streams: AtomicU64::new(random()),
             }),
         }

@@ -1,5 +1,7 @@
 //! From an HTTP request to a stream: which service, which dialect, and the body of the answer.
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes};
 use http_body::Body as HttpBody;
 use seaway_proto::TypeUrl;
@@ -8,9 +10,10 @@ use tonic::codec::{DecodeBuf, Decoder};
 use tonic::codegen::http;
 use tonic::{Status, Streaming};
 
+use crate::liveness::{Connection, OpenStream};
 use crate::server::{Admit, AdsServer};
 use crate::session::Dialect;
-use crate::stream::{Closing, Opened};
+use crate::stream::Opened;
 
 /// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
 const MAX_REQUEST: usize = 64 << 20;
@@ -62,11 +65,11 @@ fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
 }
 
 impl<A: Admit> AdsServer<A> {
-    /// Answers a request on a connection whose streams end when `closing` begins.
+    /// Answers a request on this connection.
     pub(crate) fn respond<B>(
         &self,
         request: http::Request<B>,
-        closing: &Closing,
+        connection: &Arc<Connection>,
     ) -> http::Response<Body>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -78,9 +81,10 @@ impl<A: Admit> AdsServer<A> {
                     shared: self.shared.clone(),
                     dialect,
                     only,
-                    closing: closing.clone(),
+                    connection: connection.clone(),
                 };
-                answer(opened, request.into_body())
+                let open = self.shared.watchdog.stream(connection);
+                answer(opened, open, request.into_body())
             }
             // What is not known is unimplemented, not silent (xDS rules 4, 6).
             None => Status::unimplemented("no such method").into_http(),
@@ -88,13 +92,13 @@ impl<A: Admit> AdsServer<A> {
     }
 }
 
-fn answer<A: Admit, B>(opened: Opened<A>, body: B) -> http::Response<Body>
+fn answer<A: Admit, B>(opened: Opened<A>, open: OpenStream, body: B) -> http::Response<Body>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let requests = Streaming::new_request(Undecoded, body, None, Some(MAX_REQUEST));
-    let mut response = http::Response::new(Body::new(opened.body(requests)));
+    let mut response = http::Response::new(Body::new(opened.body(requests, open)));
     let grpc = http::HeaderValue::from_static("application/grpc");
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, grpc);

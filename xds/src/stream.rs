@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,8 @@ use seaway_proto::envoy::core::Node;
 use tokio::time::Sleep;
 use tonic::{Status, Streaming};
 
+use crate::admission::Place;
+use crate::liveness::{Closing, Connection, OpenStream};
 use crate::metrics::StreamMetrics;
 use crate::request::{Malformed, Request};
 use crate::response_body::ResponseBody;
@@ -27,20 +28,8 @@ use crate::wire::Message;
 /// A stream that asks for nothing is not kept.
 const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
-/// Says to the streams of a connection that they are to end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Closing(Arc<AtomicBool>);
-
-impl Closing {
-    /// From here on the streams end when they are polled next.
-    pub(crate) fn begin(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
+/// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them the names of extensions.
+const MAX_NODE: usize = 1 << 20;
 
 /// What a stream is opened with, besides its requests.
 pub(crate) struct Opened<A> {
@@ -48,13 +37,13 @@ pub(crate) struct Opened<A> {
     pub(crate) dialect: Dialect,
     /// The one type of a service that is not the aggregated one.
     pub(crate) only: Option<TypeUrl>,
-    pub(crate) closing: Closing,
+    pub(crate) connection: Arc<Connection>,
 }
 
 impl<A: Admit> Opened<A> {
     /// The stream as a body.
-    pub(crate) fn body(self, requests: Streaming<Bytes>) -> ResponseBody<A> {
-        ResponseBody::new(self.admit(requests))
+    pub(crate) fn body(self, requests: Streaming<Bytes>, open: OpenStream) -> ResponseBody<A> {
+        ResponseBody::new(self.admit(requests), open)
     }
 
     /// Admits the proxy by the node of its first message (xDS rules 10, 11).
@@ -65,12 +54,16 @@ impl<A: Admit> Opened<A> {
             return Ok(None);
         };
         let node = node(self.dialect, &first)?;
+        let shared = self.shared;
+        let place = shared.gate.enter().await.inspect_err(|_| {
+            shared.metrics.refused_stream();
+            self.connection.refused();
+        })?;
         let Admission {
             placement,
             identity,
             lease,
-        } = self.shared.admit.admit(&node).await?;
-        let shared = self.shared;
+        } = shared.admit.admit(&node).await?;
         let mut session = Session::new(
             self.dialect,
             shared.snapshots.types().clone(),
@@ -87,12 +80,14 @@ impl<A: Admit> Opened<A> {
             dialect: self.dialect,
             node: node.id.into(),
             only: self.only,
-            closing: self.closing,
+            connection: self.connection,
             requests,
             session,
             seen: 0,
             rest: Rest::No,
             alarm: None,
+            answered: false,
+            place: Some(place),
             _lease: lease,
         });
         stream.request(&first)?;
@@ -102,6 +97,10 @@ impl<A: Admit> Opened<A> {
 
 fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
     let node = Request::read(dialect, first).map_err(malformed)?.node;
+    if node.is_some_and(|node| node.len() > MAX_NODE) {
+        let text = format!("the node is larger than {MAX_NODE} bytes");
+        return Err(Status::invalid_argument(text));
+    }
     let node = node.map(Node::decode).transpose();
     match node.map_err(|error| malformed(error.into()))? {
         Some(node) if !node.id.is_empty() => Ok(node),
@@ -109,6 +108,11 @@ fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
             "the first request on a stream needs a node with an id",
         )),
     }
+}
+
+/// How a stream ends whose connection has to go.
+pub(crate) fn replaced() -> Status {
+    Status::unavailable("this connection is to be replaced")
 }
 
 fn malformed(error: Malformed) -> Status {
@@ -120,7 +124,7 @@ pub(crate) struct Stream<A> {
     dialect: Dialect,
     node: Box<str>,
     only: Option<TypeUrl>,
-    closing: Closing,
+    connection: Arc<Connection>,
     requests: Streaming<Bytes>,
     session: Session,
     metrics: StreamMetrics,
@@ -129,6 +133,10 @@ pub(crate) struct Stream<A> {
     rest: Rest,
     /// Rings at the end of a rest that has one.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// It has had a response.
+    answered: bool,
+    /// Until its first answer is made.
+    place: Option<Place>,
     _lease: Box<dyn Send + Sync>,
 }
 
@@ -162,10 +170,6 @@ impl<A: Admit> Stream<A> {
             self.request(&request)?;
             self.rest = self.idle();
         }
-        if self.closing.has_begun() {
-            let text = "this connection is to be replaced";
-            return Poll::Ready(Err(Status::unavailable(text)));
-        }
         let bell = self.shared.snapshots.bell();
         if bell.is_closed() {
             let text = "nothing is published any more";
@@ -177,17 +181,34 @@ impl<A: Admit> Stream<A> {
             self.rest = Rest::No;
         }
         loop {
+            if self.has_to_end() {
+                return Poll::Ready(Err(replaced()));
+            }
             ready!(self.poll_rest(cx));
             match self.next() {
                 Next::Send(response) => {
                     let url = response.type_url.map_or("unknown", |url| url.as_str());
                     self.metrics.response(url, response.resources);
                     self.rest = self.idle();
+                    self.answered = true;
+                    if self.rest == Rest::Yes {
+                        self.place = None;
+                    }
                     return Poll::Ready(Ok(Some(response.message)));
                 }
                 Next::Wait(Some(at)) => self.rest = Rest::Until(at),
                 Next::Wait(None) => self.rest = Rest::Yes,
             }
+            self.place = None;
+        }
+    }
+
+    /// A stream that had no answer would be taken for a server that does not work (xDS rule 154).
+    fn has_to_end(&self) -> bool {
+        match self.connection.closing() {
+            Closing::No => false,
+            Closing::Soon => self.answered || self.rest == Rest::Yes,
+            Closing::Now => true,
         }
     }
 

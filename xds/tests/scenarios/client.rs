@@ -205,6 +205,16 @@ impl Client {
         got
     }
 
+    /// The status with which the stream of this type ends; nothing else may come before.
+    pub(crate) async fn end(&mut self, url: TypeUrl) -> tonic::Status {
+        let key = self.stream_of(url);
+        let ended = match self.streams.get_mut(key).expect("a stream") {
+            Either::Delta(stream) => timeout(DEADLINE, ended(stream)).await,
+            Either::Sotw(stream) => timeout(DEADLINE, ended(stream)).await,
+        };
+        ended.expect("an end in time")
+    }
+
     /// The same, acknowledged.
     pub(crate) async fn next(&mut self, url: TypeUrl) -> Got {
         let got = self.read(url).await;
@@ -288,6 +298,11 @@ impl Client {
 async fn next<Q, S>(stream: &mut Stream<Q, S>, read: fn(S) -> Got) -> Got {
     let message = stream.responses.message().await;
     read(message.unwrap().expect("a stream that goes on"))
+}
+
+async fn ended<Q, S>(stream: &mut Stream<Q, S>) -> tonic::Status {
+    let message = stream.responses.message().await;
+    message.err().expect("an end of the stream")
 }
 
 /// The response that is here already.

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Commit, LayerId, Metrics, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Commit, LayerId, Limits, Metrics, PlacementId, Publisher, Replace,
     ServerConfig, Snapshots, Types, channel, serve,
 };
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -70,11 +73,13 @@ pub(crate) async fn each<T, F>(
     }
 }
 
-/// Admits everyone to the one placement. Who is called `verified-…` counts as that.
-struct Open;
+/// Admits everyone to the one placement, while it is open. Who is called `verified-…` counts as that.
+struct Door(watch::Receiver<bool>);
 
-impl Admit for Open {
+impl Admit for Door {
     async fn admit(&self, node: &Node) -> Result<Admission, Status> {
+        let mut door = self.0.clone();
+        door.wait_for(|open| *open).await.unwrap();
         Ok(Admission {
             placement: PlacementId(0),
             identity: node.id.strip_prefix("verified-").map(Into::into),
@@ -90,25 +95,42 @@ pub(crate) struct World {
     publisher: Publisher,
     values: BTreeMap<(TypeUrl, String), String>,
     dirty: BTreeSet<(TypeUrl, String)>,
+    /// Who comes waits while it is `false`.
+    pub(crate) door: watch::Sender<bool>,
+    pub(crate) server: JoinHandle<()>,
+    pub(crate) shutdown: CancellationToken,
     _shutdown: DropGuard,
 }
 
 impl World {
     pub(crate) async fn start() -> World {
+        World::with(ServerConfig::default()).await
+    }
+
+    pub(crate) async fn limited(limits: Limits) -> World {
+        World::with(ServerConfig {
+            limits,
+            ..ServerConfig::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn with(config: ServerConfig) -> World {
         let (mut publisher, snapshots) = channel(Types::envoy());
         publisher.commit(Commit {
             placements: vec![(PlacementId(0), Some(vec![LayerId(0)]))],
             ..Commit::default()
         });
-        let config = ServerConfig::default();
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
-        let ads = AdsServer::new(snapshots.clone(), Open, config, metrics);
+        let (door, open) = watch::channel(true);
+        let ads = AdsServer::new(snapshots.clone(), Door(open), config, metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let guard = shutdown.clone().drop_guard();
-        tokio::spawn(async move { serve(listener, ads, shutdown).await.unwrap() });
+        let token = shutdown.clone();
+        let server = tokio::spawn(async move { serve(listener, ads, token).await.unwrap() });
         World {
             address,
             registry,
@@ -116,8 +138,26 @@ impl World {
             publisher,
             values: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            door,
+            server,
+            shutdown,
             _shutdown: guard,
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until a metric has this value.
+    pub(crate) async fn until(&self, name: &str, value: f64) {
+        let reached = async {
+            while self.metric(name) != value {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(10), reached).await;
+        reached.unwrap_or_else(|_| panic!("{name} is {}, not {value}", self.metric(name)));
     }
 
     pub(crate) async fn connect(&self) -> Channel {

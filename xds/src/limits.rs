@@ -1,0 +1,58 @@
+//! What the server puts up with before it refuses or closes something.
+
+use std::time::Duration;
+
+/// Limits of a server. The defaults refuse nothing that a fleet of ordinary proxies does, a reconnect of all of it at once included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many streams may begin each second (xDS rules 132, 156). As many may begin at once after a second in which none did.
+    /// Zero is taken as one. Default: 10,000.
+    pub streams_per_second: u32,
+    /// How many streams may be waiting for their first answer at the same time (xDS rule 132): admitted, looked up, or being
+    /// sent it. A stream counts for a second at most, so that proxies that do not read keep nobody out. Zero is taken as one.
+    /// Default: 1000.
+    pub first_answers: usize,
+    /// How long a stream over one of the two limits above waits, in the order in which streams came. One that would have to wait
+    /// longer fails with RESOURCE_EXHAUSTED, and if it was the only stream of its connection, the connection is told to go, so
+    /// that the proxy's next attempt may find another replica. Proxies try again by themselves, and a proxy never loses its
+    /// place to one that came later, so even the only server there is gets to all of them. Default: 5 seconds.
+    pub longest_wait: Duration,
+    /// How many connections may be open; further ones are closed as soon as they are accepted. `None`, the default: as many as
+    /// the operating system allows.
+    pub connections: Option<usize>,
+    /// How many streams one connection may have open, as HTTP/2 announces it to the client (xDS rule 158). Default: 1000.
+    pub streams_per_connection: u32,
+    /// A connection on which nothing was heard for so long is pinged (xDS rule 150). Default: 30 seconds.
+    pub keepalive_interval: Duration,
+    /// A connection whose peer does not answer a ping for so long is closed. Not too short: an Envoy that takes a large update
+    /// answers nothing meanwhile (xDS rule 131). Default: 20 seconds.
+    pub keepalive_timeout: Duration,
+    /// A connection that has not opened a stream by then is told to go, whatever it has sent. Default: 30 seconds.
+    pub first_stream: Duration,
+    /// A connection that has had no stream for so long is told to go. Default: 5 minutes.
+    pub idle: Duration,
+    /// A connection whose peer answers pings, yet takes none of the bytes that wait for it, is closed after this time (xDS rule
+    /// 131); to be slow is no fault, 256 KiB in this time are enough. Never short. Default: 5 minutes.
+    pub stalled: Duration,
+    /// A connection that was told to go has so long to end its streams and to take what they were sent; then it is cut (xDS rule
+    /// 152). Default: 10 seconds.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            streams_per_second: 10_000,
+            first_answers: 1000,
+            longest_wait: Duration::from_secs(5),
+            connections: None,
+            streams_per_connection: 1000,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(20),
+            first_stream: Duration::from_secs(30),
+            idle: Duration::from_secs(300),
+            stalled: Duration::from_secs(300),
+            grace: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Log lines for what happens in floods: the first at once, then one for all that happened in the ten seconds since.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// One kind of line.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Instant>,
+    times: u64,
+}
+
+impl Seldom {
+    /// It happened: how often since the last line, if there is to be one now.
+    pub(crate) fn say(&self) -> Option<u64> {
+        self.say_at(Instant::now())
+    }
+
+    fn say_at(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.times += 1;
+        if state.last.is_some_and(|last| now < last + INTERVAL) {
+            return None;
+        }
+        state.last = Some(now);
+        Some(std::mem::take(&mut state.times))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_one_line_and_another_for_the_rest() {
+        let seldom = Seldom::default();
+        let start = Instant::now();
+        assert_eq!(seldom.say_at(start), Some(1));
+        for _ in 0..5 {
+            assert_eq!(seldom.say_at(start + INTERVAL / 2), None);
+        }
+        assert_eq!(seldom.say_at(start + INTERVAL), Some(6));
+    }
+}
