@@ -4,10 +4,12 @@
 //! delivery more than reading the commit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use slab::Slab;
+
+use crate::interest::Interest;
 
 /// Listeners woken at a stretch; others may come and go in between.
 const STRETCH: usize = 256;
@@ -20,19 +22,29 @@ pub(crate) struct Bell(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     newest: AtomicU64,
-    listeners: Mutex<Slab<Waker>>,
+    listeners: Mutex<Slab<Heeding>>,
+}
+
+/// A listener, as the bell knows it.
+#[derive(Debug)]
+struct Heeding {
+    interest: Interest,
+    waker: Option<Waker>,
 }
 
 impl Bell {
-    /// Says that `commit` can be read.
-    pub(crate) fn ring(&self, commit: u64) {
+    /// Says that `commit` can be read, to all whom it concerns.
+    pub(crate) fn ring(&self, commit: u64, concerns: Interest) {
         self.0.newest.store(commit, Ordering::SeqCst);
         let mut next = 0;
         loop {
             let listeners = self.listeners();
             let all = listeners.capacity();
             for at in next..all.min(next + STRETCH) {
-                if let Some(waker) = listeners.get(at) {
+                if let Some(listener) = listeners.get(at)
+                    && listener.interest.meets(concerns)
+                    && let Some(waker) = &listener.waker
+                {
                     waker.wake_by_ref();
                 }
             }
@@ -45,7 +57,7 @@ impl Bell {
 
     /// Says that nothing will be committed any more.
     pub(crate) fn close(&self) {
-        self.ring(CLOSED);
+        self.ring(CLOSED, Interest::EVERYTHING);
     }
 
     /// The newest commit that was announced.
@@ -57,61 +69,92 @@ impl Bell {
         self.newest() == CLOSED
     }
 
+    /// Somebody new, who is interested in nothing yet.
     pub(crate) fn listen(&self) -> Listener {
-        Listener {
+        let at = self.listeners().insert(Heeding {
+            interest: Interest::default(),
+            waker: None,
+        });
+        let place = Arc::new(Place {
             bell: self.clone(),
-            registered: None,
-        }
+            at,
+        });
+        Listener { place, waker: None }
     }
 
-    fn listeners(&self) -> std::sync::MutexGuard<'_, Slab<Waker>> {
+    fn listeners(&self) -> MutexGuard<'_, Slab<Heeding>> {
         let listeners = self.0.listeners.lock();
         listeners.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Somebody who is woken by every ring.
+/// A place at the bell, given back when nobody holds it any more.
 #[derive(Debug)]
-pub(crate) struct Listener {
+struct Place {
     bell: Bell,
-    registered: Option<(usize, Waker)>,
+    at: usize,
 }
 
-impl Listener {
-    /// The newest commit; from now on `waker` is woken by every later one.
-    pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
-        match &mut self.registered {
-            Some((_, known)) if known.will_wake(waker) => {}
-            Some((at, known)) => {
-                known.clone_from(waker);
-                self.bell.listeners()[*at].clone_from(waker);
-            }
-            None => {
-                let at = self.bell.listeners().insert(waker.clone());
-                self.registered = Some((at, waker.clone()));
-            }
-        }
-        self.bell.newest()
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.bell.listeners().remove(self.at);
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Some((at, _)) = self.registered.take() {
-            self.bell.listeners().remove(at);
+/// Somebody who is woken by what concerns him.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    place: Arc<Place>,
+    waker: Option<Waker>,
+}
+
+impl Listener {
+    /// The newest commit; from now on `waker` is woken by every later one of concern.
+    pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.waker = Some(waker.clone());
+            self.place.bell.listeners()[self.place.at].waker = self.waker.clone();
         }
+        self.place.bell.newest()
+    }
+
+    pub(crate) fn concern(&self) -> Concern {
+        Concern(self.place.clone())
+    }
+}
+
+/// What a listener is interested in: only ever more, for as long as it listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Concern(Arc<Place>);
+
+impl Concern {
+    /// Takes up an interest. Whoever does it in the middle of reading the store misses no commit that comes after.
+    pub(crate) fn add(&self, interest: Interest) {
+        let listener = &mut self.0.bell.listeners()[self.0.at];
+        listener.interest = listener.interest | interest;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::task::noop_waker;
     use std::sync::atomic::AtomicUsize;
+
+    use futures::task::noop_waker;
 
     use super::*;
 
     #[derive(Default)]
     struct Count(AtomicUsize);
+
+    impl Count {
+        fn take(&self) -> usize {
+            self.0.swap(0, Ordering::SeqCst)
+        }
+    }
 
     impl std::task::Wake for Count {
         fn wake(self: Arc<Count>) {
@@ -120,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_listener_hears_every_ring_until_it_goes() {
+    fn every_listener_hears_every_ring_of_concern_until_it_goes() {
         let bell = Bell::default();
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
@@ -129,14 +172,19 @@ mod tests {
             assert_eq!(listener.newest(&noop_waker()), 0);
             listener.newest(&waker);
             listener.newest(&waker);
+            listener.concern().add(Interest::wildcard(1));
         }
-        bell.ring(1);
-        assert_eq!(count.0.load(Ordering::SeqCst), STRETCH + 3);
+        bell.ring(1, Interest::change(1, "a"));
+        assert_eq!(count.take(), STRETCH + 3);
+        bell.ring(2, Interest::change(0, "a"));
+        assert_eq!(count.take(), 0);
         listeners.truncate(2);
-        bell.ring(2);
-        assert_eq!(count.0.load(Ordering::SeqCst), STRETCH + 5);
-        assert_eq!(listeners[0].newest(&waker), 2);
+        listeners[0].concern().add(Interest::name(0, "a"));
+        bell.ring(3, Interest::change(0, "a"));
+        assert_eq!(count.take(), 1);
+        assert_eq!(listeners[1].newest(&waker), 3);
         bell.close();
+        assert_eq!(count.take(), 2);
         assert!(bell.is_closed());
     }
 }

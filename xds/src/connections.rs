@@ -147,7 +147,8 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let peer = socket.peer_addr().ok();
     let shared = open.0.clone();
     let settings = &shared.ads.shared;
-    let (state, progress) = settings.watchdog.connection();
+    let commits = settings.snapshots.bell().listen();
+    let (state, progress) = settings.watchdog.connection(commits.concern());
     let service = service_fn({
         let (ads, state) = (shared.ads.clone(), state.clone());
         move |request| {
@@ -158,7 +159,6 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let streams = Streams::default();
     let io = TokioIo::new(Socket::new(socket, progress));
     let connection = builder(&settings.limits, &streams).serve_connection(io, service);
-    let commits = settings.snapshots.bell().listen();
     let timer = its_time(shared.clone(), state.clone(), number);
     let mut drive = Drive::new(connection, timer, streams, commits);
     if let Event::Ended(ended) = drive.next().await {

@@ -246,6 +246,7 @@ mod tests {
 
     use super::*;
     use crate::bell::Bell;
+    use crate::interest::Interest;
 
     /// A connection that opens so many streams at once and lives for ever. Each stream counts its polls and waits for a word.
     struct Scene {
@@ -316,10 +317,10 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_has_every_stream_polled_once() {
+    fn a_commit_of_concern_has_every_stream_polled_once() {
         let mut scene = scene(200);
         scene.polls();
-        scene.bell.ring(7);
+        scene.bell.ring(7, Interest::EVERYTHING);
         scene.poll();
         assert_eq!(scene.polls(), [1; 200]);
         scene.poll();

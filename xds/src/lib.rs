@@ -24,6 +24,7 @@ mod first_sync;
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
+mod interest;
 mod limits;
 mod liveness;
 mod metrics;

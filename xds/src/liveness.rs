@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::bell::Concern;
 use crate::limits::Limits;
 
 /// How often the watchdog looks within the shortest of the times it watches over.
@@ -35,8 +36,10 @@ pub(crate) enum End {
 }
 
 /// A connection, as its streams and the watchdog know it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connection {
+    /// Which commits its streams have to hear of.
+    pub(crate) concern: Concern,
     /// Streams open now, and since the beginning.
     streams: AtomicU32,
     opened: AtomicU32,
@@ -57,6 +60,17 @@ pub(crate) enum Closing {
 }
 
 impl Connection {
+    fn new(concern: Concern) -> Connection {
+        Connection {
+            concern,
+            streams: AtomicU32::new(0),
+            opened: AtomicU32::new(0),
+            end: OnceLock::new(),
+            bell: Notify::new(),
+            closing: AtomicU8::new(0),
+        }
+    }
+
     /// Tells the connection to end. Only the first reason counts.
     pub(crate) fn end(&self, why: End) {
         if self.end.set(why).is_ok() {
@@ -171,8 +185,8 @@ impl Watchdog {
     }
 
     /// A connection and what its socket is to note. Watched until the latter is dropped.
-    pub(crate) fn connection(&self) -> (Arc<Connection>, Arc<Progress>) {
-        let connection = Arc::new(Connection::default());
+    pub(crate) fn connection(&self, concern: Concern) -> (Arc<Connection>, Arc<Progress>) {
+        let connection = Arc::new(Connection::new(concern));
         let progress = self.watch(&connection, Some((0, 0)));
         (connection, progress)
     }
@@ -260,6 +274,11 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+    use crate::bell::Bell;
+
+    fn concern() -> Concern {
+        Bell::default().listen().concern()
+    }
 
     /// Looks every second.
     fn watchdog() -> Watchdog {
@@ -284,8 +303,8 @@ mod tests {
     #[test]
     fn a_connection_that_opens_no_stream_ends_early_and_one_that_had_some_later() {
         let watchdog = watchdog();
-        let (never, _never) = watchdog.connection();
-        let (had, _had) = watchdog.connection();
+        let (never, _never) = watchdog.connection(concern());
+        let (had, _had) = watchdog.connection(concern());
         drop(watchdog.stream(&had));
         look(&watchdog, 8);
         assert_eq!(ended(&never), None);
@@ -300,7 +319,7 @@ mod tests {
     #[test]
     fn a_connection_with_a_stream_now_and_then_is_not_idle() {
         let watchdog = watchdog();
-        let (connection, _socket) = watchdog.connection();
+        let (connection, _socket) = watchdog.connection(concern());
         for _ in 0..10 {
             drop(watchdog.stream(&connection));
             look(&watchdog, 10);
@@ -313,7 +332,7 @@ mod tests {
     #[test]
     fn what_waits_without_moving_is_stalled_and_what_moves_a_little_is_not_rule_131() {
         let watchdog = watchdog();
-        let (connection, socket) = watchdog.connection();
+        let (connection, socket) = watchdog.connection(concern());
         let slow = watchdog.stream(&connection);
         let stuck = watchdog.stream(&connection);
         stuck.progress.waits();
@@ -336,7 +355,7 @@ mod tests {
     #[test]
     fn what_has_ended_is_not_looked_at() {
         let watchdog = watchdog();
-        let (connection, socket) = watchdog.connection();
+        let (connection, socket) = watchdog.connection(concern());
         let streams: Vec<_> = (0..5).map(|_| watchdog.stream(&connection)).collect();
         drop((streams, socket));
         look(&watchdog, 1);
@@ -347,7 +366,7 @@ mod tests {
     #[test]
     fn a_look_goes_on_where_it_rested() {
         let watchdog = watchdog();
-        let sockets: Vec<_> = (0..10).map(|_| watchdog.connection()).collect();
+        let sockets: Vec<_> = (0..10).map(|_| watchdog.connection(concern())).collect();
         for _ in 0..9 {
             assert_eq!(watchdog.look(0, 4), Some(4));
             assert_eq!(watchdog.look(4, 4), Some(8));
@@ -362,7 +381,7 @@ mod tests {
     #[test]
     fn a_refused_stream_ends_its_connection_if_it_is_the_only_one_rule_156() {
         let watchdog = watchdog();
-        let (connection, _socket) = watchdog.connection();
+        let (connection, _socket) = watchdog.connection(concern());
         let first = watchdog.stream(&connection);
         let second = watchdog.stream(&connection);
         second.connection.refused();

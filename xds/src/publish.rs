@@ -9,6 +9,7 @@ use seaway_proto::Resource;
 use crate::bell::Bell;
 use crate::body::Body;
 use crate::cursors::{Cursor, Cursors};
+use crate::interest::Interest;
 use crate::quarantine::{HeldBack, Quarantine};
 use crate::store::Store;
 use crate::types::Types;
@@ -64,7 +65,12 @@ pub struct Publisher {
     shared: Arc<Shared>,
     /// Where the resources of each object stand.
     origins: HashMap<Arc<str>, Vec<Place>>,
+    /// The last commit of which everybody was told.
+    last_roll_call: u64,
 }
+
+/// After so many commits everybody is woken, whom they concern or not.
+const ROLL_CALL: u64 = 256;
 
 /// The reading end, for any number of streams.
 #[derive(Clone, Debug)]
@@ -86,6 +92,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
     let publisher = Publisher {
         shared: shared.clone(),
         origins: HashMap::new(),
+        last_roll_call: 0,
     };
     (publisher, Snapshots { shared })
 }
@@ -95,89 +102,110 @@ impl Publisher {
     ///
     /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does not list are ignored.
     pub fn commit(&mut self, commit: Commit) -> Committed {
-        let mut store = self
-            .shared
-            .store
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let replaces = self.prepare(commit.replace);
+        let shared = self.shared.clone();
+        let mut store = shared.store.write().unwrap_or_else(PoisonError::into_inner);
         let before = store.seq();
         let seq = store.begin();
         let placed = !commit.placements.is_empty();
         for (id, layers) in commit.placements {
             store.place(id, layers);
         }
-        let (set, removed) = replace_all(
-            &mut store,
-            &self.shared.types,
-            &mut self.origins,
-            commit.replace,
-            Instant::now(),
-        );
-        store.forget_until(self.shared.cursors.slowest(before));
+        let (set, removed) = self.replace_all(&mut store, replaces, Instant::now());
+        store.forget_until(shared.cursors.slowest(before));
+        let concerns = store.concerns();
         drop(store);
-        if placed || set + removed > 0 {
-            self.shared.bell.ring(seq);
+        // Now and then everybody has to come, so that what was removed can be forgotten.
+        if placed || seq >= self.last_roll_call + ROLL_CALL {
+            self.last_roll_call = seq;
+            shared.bell.ring(seq, Interest::EVERYTHING);
+        } else if set + removed > 0 {
+            shared.bell.ring(seq, concerns);
         }
         Committed { seq, set, removed }
     }
+
+    /// Encodes what differs from what stands. The one writer need not keep readers out for that.
+    fn prepare(&self, replaces: Vec<Replace>) -> Vec<Prepared> {
+        let store = self.shared.store.read();
+        let store = store.unwrap_or_else(PoisonError::into_inner);
+        let prepare = |replace: Replace| {
+            let origin = replace.origin;
+            let prepared = replace
+                .resources
+                .into_iter()
+                .filter_map(|(layer, resource)| {
+                    let type_index = self.shared.types.index(resource.type_url.as_str())?;
+                    let id = store.find(type_index, &resource.name);
+                    let present = id.and_then(|id| store.get(type_index, id, layer));
+                    let same = present.is_some_and(|body| {
+                        body.version == resource.version && body.origin == origin
+                    });
+                    let name = resource.name.clone();
+                    let body = (!same).then(|| Body::new(resource, origin.clone()));
+                    Some((type_index, name, layer, body))
+                });
+            let resources = prepared.collect();
+            Prepared { origin, resources }
+        };
+        replaces.into_iter().map(prepare).collect()
+    }
+
+    fn replace_all(
+        &mut self,
+        store: &mut Store,
+        replaces: Vec<Prepared>,
+        now: Instant,
+    ) -> (usize, usize) {
+        let (mut set, mut removed) = (0, 0);
+        let mut left = Vec::new();
+        for Prepared { origin, resources } in replaces {
+            let mut places = Vec::with_capacity(resources.len());
+            for (type_index, name, layer, body) in resources {
+                let id = store.intern(type_index, &name);
+                places.push((type_index, id, layer));
+                if let Some(body) = body {
+                    // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
+                    let changed = store.get(type_index, id, layer).is_some();
+                    if changed && self.shared.types.spec(type_index).reloads.is_some() {
+                        store.note_recent(type_index, id, now);
+                    }
+                    store.put(type_index, id, layer, Some(body));
+                    set += 1;
+                }
+            }
+            let kept: HashSet<Place> = places.iter().copied().collect();
+            let before = match places.is_empty() {
+                true => self.origins.remove(&origin),
+                false => self.origins.insert(origin.clone(), places),
+            };
+            let gone = before.into_iter().flatten().filter(|p| !kept.contains(p));
+            left.extend(gone.map(|place| (origin.clone(), place)));
+        }
+        // Removals come last: a resource that moved from one object to another in this commit stays.
+        for (origin, (type_index, id, layer)) in left {
+            let owned = store
+                .get(type_index, id, layer)
+                .is_some_and(|body| body.origin == origin);
+            if owned {
+                store.put(type_index, id, layer, None);
+                removed += 1;
+            }
+        }
+        (set, removed)
+    }
+}
+
+/// A [`Replace`] whose changed resources are encoded: type, name, layer, and the new content if it is another.
+struct Prepared {
+    origin: Arc<str>,
+    resources: Vec<(usize, Arc<str>, LayerId, Option<Body>)>,
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.shared.bell.close();
     }
-}
-
-fn replace_all(
-    store: &mut Store,
-    types: &Types,
-    origins: &mut HashMap<Arc<str>, Vec<Place>>,
-    replaces: Vec<Replace>,
-    now: Instant,
-) -> (usize, usize) {
-    let (mut set, mut removed) = (0, 0);
-    let mut left = Vec::new();
-    for replace in replaces {
-        let mut places = Vec::with_capacity(replace.resources.len());
-        for (layer, resource) in replace.resources {
-            let Some(type_index) = types.index(resource.type_url.as_str()) else {
-                continue;
-            };
-            let id = store.intern(type_index, &resource.name);
-            places.push((type_index, id, layer));
-            let present = store.get(type_index, id, layer);
-            let same = present.is_some_and(|body| {
-                body.version == resource.version && body.origin == replace.origin
-            });
-            if !same {
-                // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
-                if present.is_some() && types.spec(type_index).reloads.is_some() {
-                    store.note_recent(type_index, id, now);
-                }
-                let body = Body::new(resource, replace.origin.clone());
-                store.put(type_index, id, layer, Some(body));
-                set += 1;
-            }
-        }
-        let kept: HashSet<Place> = places.iter().copied().collect();
-        let before = match places.is_empty() {
-            true => origins.remove(&replace.origin),
-            false => origins.insert(replace.origin.clone(), places),
-        };
-        let gone = before.into_iter().flatten().filter(|p| !kept.contains(p));
-        left.extend(gone.map(|place| (replace.origin.clone(), place)));
-    }
-    // Removals come last: a resource that moved from one object to another in this commit stays.
-    for (origin, (type_index, id, layer)) in left {
-        let owned = store
-            .get(type_index, id, layer)
-            .is_some_and(|body| body.origin == origin);
-        if owned {
-            store.put(type_index, id, layer, None);
-            removed += 1;
-        }
-    }
-    (set, removed)
 }
 
 impl Snapshots {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::body::Body;
 use crate::first_sync::{FirstSync, FirstSyncs};
+use crate::interest::Interest;
 use crate::publish::{LayerId, PlacementId};
 use crate::quarantine::Quarantine;
 use crate::session::Dialect;
@@ -34,6 +35,8 @@ pub(crate) struct Store {
     /// Resources whose client loads what they refer to anew, by the time of their last change.
     recent: VecDeque<(Instant, usize, u32)>,
     quarantine: Arc<Quarantine>,
+    /// Whom the present commit concerns.
+    concerns: Interest,
 }
 
 /// One entry that a commit changed.
@@ -283,7 +286,13 @@ impl Store {
 
     pub(crate) fn begin(&mut self) -> u64 {
         self.seq += 1;
+        self.concerns = Interest::default();
         self.seq
+    }
+
+    /// Whom the present commit concerns.
+    pub(crate) fn concerns(&self) -> Interest {
+        self.concerns
     }
 
     pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
@@ -348,6 +357,7 @@ impl Store {
             Some(at) => slot.entries[at] = entry,
             None => slot.entries.push(entry),
         }
+        let change = Interest::change(type_index, &slot.name);
         let entries = &slot.entries;
         let still = |version| {
             let mut present = entries.iter().filter_map(Entry::present);
@@ -355,6 +365,7 @@ impl Store {
         };
         self.quarantine.release(type_index, id, still);
         self.types[type_index].changed = seq;
+        self.concerns = self.concerns | change;
         self.log.push_back(Record {
             seq,
             type_index,

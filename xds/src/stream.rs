@@ -1,6 +1,6 @@
 //! One stream: requests and commits in, responses out. All decisions are the session's.
 //!
-//! A stream looks for news whenever it is polled; that it is polled after each commit is its connection's affair (`drive`).
+//! A stream looks for news whenever it is polled; that it is polled after each commit of concern is its connection's affair (`drive`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,12 +17,14 @@ use tokio::time::Sleep;
 use tonic::{Status, Streaming};
 
 use crate::admission::Place;
+use crate::interest::Interest;
 use crate::liveness::{Closing, Connection, OpenStream};
 use crate::metrics::StreamMetrics;
 use crate::request::{Malformed, Request};
 use crate::response_body::ResponseBody;
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Dialect, Fault, Next, Outcome, Session};
+use crate::store::Store;
 use crate::wire::Message;
 
 /// A stream that asks for nothing is not kept.
@@ -83,6 +85,7 @@ impl<A: Admit> Opened<A> {
             connection: self.connection,
             requests,
             session,
+            interest: Interest::default(),
             seen: 0,
             rest: Rest::No,
             alarm: None,
@@ -127,6 +130,7 @@ pub(crate) struct Stream<A> {
     connection: Arc<Connection>,
     requests: Streaming<Bytes>,
     session: Session,
+    interest: Interest,
     metrics: StreamMetrics,
     /// The newest commit that was announced when it was polled last.
     seen: u64,
@@ -185,7 +189,7 @@ impl<A: Admit> Stream<A> {
                 return Poll::Ready(Err(replaced()));
             }
             ready!(self.poll_rest(cx));
-            match self.next() {
+            match self.with_store(|session, store| session.next(store, Instant::now())) {
                 Next::Send(response) => {
                     let url = response.type_url.map_or("unknown", |url| url.as_str());
                     self.metrics.response(url, response.resources);
@@ -235,10 +239,18 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// The store is locked for as long as this takes, and not while anything is sent (xDS rule 128).
-    fn next(&mut self) -> Next {
+    /// The store is locked for as long as `act` takes, and not while anything is sent (xDS rule 128).
+    ///
+    /// Before it is let go, the connection is told which commits this stream has to hear of from now on, so that none is missed.
+    fn with_store<T>(&mut self, act: impl FnOnce(&mut Session, &Store) -> T) -> T {
         let store = self.shared.snapshots.read();
-        self.session.next(&store, Instant::now())
+        let done = act(&mut self.session, &store);
+        let interest = self.session.interest();
+        if self.interest != interest {
+            self.interest = interest;
+            self.connection.concern.add(interest);
+        }
+        done
     }
 
     fn request(&mut self, message: &[u8]) -> Result<(), Status> {
@@ -251,10 +263,8 @@ impl<A: Admit> Stream<A> {
                 return Err(Status::invalid_argument(text));
             }
         }
-        let outcome = {
-            let store = self.shared.snapshots.read();
-            self.session.on_request(&request, &store, Instant::now())
-        };
+        let outcome =
+            self.with_store(|session, store| session.on_request(&request, store, Instant::now()));
         match outcome {
             Ok(Outcome::Plain) => {}
             Ok(Outcome::Acked) => self.metrics.acked(request.type_url),

@@ -24,6 +24,7 @@ use seaway_proto::TypeUrl;
 use thiserror::Error;
 
 use crate::cursors::Cursor;
+use crate::interest::Interest;
 use crate::publish::{LayerId, PlacementId};
 use crate::request::{Malformed, Names, Request};
 use crate::store::Store;
@@ -102,6 +103,8 @@ pub(crate) struct Session {
     /// Whether the layers were looked up at all.
     placed: bool,
     cursor: Cursor,
+    /// What it may ever have to do with.
+    interest: Interest,
     /// Resources that a sent one depends on and that the client does not hold yet, by type and id, and until when additions of
     /// gated types wait for them.
     awaited: BTreeSet<(usize, u32)>,
@@ -135,6 +138,7 @@ impl Session {
             layers: Arc::new([]),
             placed: false,
             cursor,
+            interest: Interest::default(),
             awaited: BTreeSet::new(),
             awaited_until: None,
             heeded: Heeded::default(),
@@ -202,6 +206,11 @@ impl Session {
             names.extend(subscribe.iter().map(|name| Arc::from(*name)));
         }
         Ok(Outcome::UnknownType)
+    }
+
+    /// What a commit must have changed to bring this stream anything. Only ever grows.
+    pub(crate) fn interest(&self) -> Interest {
+        self.interest
     }
 
     /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{Dialect, Session};
 use crate::ids::Ids;
+use crate::interest::Interest;
 use crate::request::{List, Malformed};
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
@@ -29,6 +30,7 @@ impl Session {
         }
         let first = !self.subs[index].subscription.is_active();
         self.subs[index].digest = None;
+        self.interest.add_names(index, subscribe);
         if first {
             let legacy = self.types.spec(index).legacy_wildcard && subscribe.is_empty();
             let mode = match legacy && unsubscribe.is_empty() {
@@ -80,6 +82,7 @@ impl Session {
             return Ok(());
         }
         let names = names.read()?;
+        self.interest.add_names(index, &names);
         match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {
@@ -232,6 +235,7 @@ impl Session {
     }
 
     fn owe_everything(&mut self, index: usize, store: &Store) {
+        self.interest = self.interest | Interest::wildcard(index);
         let sub = &mut self.subs[index];
         sub.must_answer = true;
         for id in store.ids(index) {

@@ -144,6 +144,7 @@ impl Session {
                 let sub = &mut self.subs[target_index];
                 if !sub.held.contains(child) {
                     self.awaited.insert((target_index, child));
+                    self.interest.add_names(target_index, &[&*reference.name]);
                     self.awaited_until = Some(now + PATIENCE);
                 }
                 let wanted = sub.subscription.covers(child, &reference.name);

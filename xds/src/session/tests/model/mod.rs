@@ -87,6 +87,8 @@ struct Line {
     proxy: Proxy,
     up: VecDeque<Request>,
     down: VecDeque<Got>,
+    /// What was committed since the server's end looked last.
+    unheard: Interest,
 }
 
 impl Line {
@@ -102,6 +104,7 @@ impl Line {
             layers,
             up: VecDeque::new(),
             down: VecDeque::new(),
+            unheard: Interest::EVERYTHING,
         }
     }
 
@@ -140,10 +143,27 @@ impl Line {
     fn commit(&mut self, placements: Vec<(PlacementId, Option<Vec<LayerId>>)>) {
         let settled = self.up.is_empty() && self.down.is_empty() && self.judge.is_settled();
         let touched = self.world.dirty.clone();
+        for (url, name) in &touched {
+            let index = Types::envoy().index(url.as_str()).unwrap();
+            self.unheard = self.unheard | Interest::change(index, name);
+        }
+        if !placements.is_empty() {
+            self.unheard = Interest::EVERYTHING;
+        }
         self.world.commit_with(placements);
         let view = view(&self.world, &self.layers);
         self.judge.committed(view, &touched, settled);
         self.judge.condemned(self.world.snapshots.held_back());
+        self.sleeps_well();
+    }
+
+    /// A stream whom nothing concerned is not woken, and must have nothing to say then (xDS rule 133).
+    fn sleeps_well(&mut self) {
+        let session = &mut self.server.session;
+        if !session.interest().meets(self.unheard) && !session.is_pending() {
+            self.judge.caught_up();
+            assert_eq!(self.server.next(), None, "it should have been woken");
+        }
     }
 
     /// Only what this client's place sees is rejected, so that it is always about the same content.
@@ -163,6 +183,7 @@ impl Line {
             return false;
         };
         self.judge.heard(&request);
+        self.unheard = Interest::default();
         self.server.request(request).unwrap();
         true
     }
@@ -173,6 +194,7 @@ impl Line {
             return false;
         }
         self.judge.caught_up();
+        self.unheard = Interest::default();
         let got = self.server.next();
         if let Some(got) = got {
             self.judge.sent(&got);
@@ -214,6 +236,7 @@ impl Line {
         let dialect = self.server.session.dialect;
         self.server = self.world.client(dialect, PLAIN);
         self.server.now = now;
+        self.unheard = Interest::EVERYTHING;
         self.judge.restarted();
         self.up.extend(self.proxy.reconnect());
     }
