@@ -23,6 +23,8 @@ const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 
 pub struct EnvoyOptions {
     /// Arguments for `seaway bootstrap`, beyond the addresses, which the harness knows.
     pub bootstrap: Vec<String>,
+    /// Where the control plane is, if not where Seaway listens: a [`Relay`](crate::Relay).
+    pub control_plane: Option<SocketAddr>,
     /// A complete bootstrap to use instead of asking `seaway bootstrap`.
     pub config: Option<String>,
     /// YAML merged over the bootstrap (`--config-yaml`).
@@ -50,7 +52,7 @@ impl Envoy {
     ) -> Result<Self> {
         let config = match &options.config {
             Some(config) => config.clone(),
-            None => bootstrap(name, &options.bootstrap)?,
+            None => bootstrap(name, options)?,
         };
         let file = folder.join(format!("envoy-{name}.yaml"));
         fs::write(&file, config)?;
@@ -245,8 +247,9 @@ impl Envoy {
 }
 
 /// What `seaway bootstrap` prints for a node.
-fn bootstrap(name: &str, arguments: &[String]) -> Result<String> {
-    let (xds, port) = (XDS.to_string(), ADMIN.port().to_string());
+fn bootstrap(name: &str, options: &EnvoyOptions) -> Result<String> {
+    let xds = options.control_plane.unwrap_or(XDS).to_string();
+    let port = ADMIN.port().to_string();
     let mut all = vec![
         "bootstrap",
         "--node-id",
@@ -256,7 +259,7 @@ fn bootstrap(name: &str, arguments: &[String]) -> Result<String> {
         "--admin-port",
         &port,
     ];
-    all.extend(arguments.iter().map(String::as_str));
+    all.extend(options.bootstrap.iter().map(String::as_str));
     run_seaway(&all)
 }
 

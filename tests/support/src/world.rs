@@ -10,10 +10,13 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::namespace::{has_ipv6, node_address};
-use crate::{Backend, Dns, Envoy, EnvoyOptions, Folder, Namespace, Network, Seaway};
+use crate::seaway::XDS;
+use crate::{Backend, Dns, Envoy, EnvoyOptions, Folder, Namespace, Network, Relay, Seaway};
 
 /// The port that backends listen on unless told otherwise.
 const BACKEND_PORT: u16 = 8080;
+/// The port of a relay, beside Seaway's own.
+const RELAY_PORT: u16 = 18100;
 
 /// Fields are dropped from top to bottom: processes before the namespaces that they live in.
 #[derive(Debug)]
@@ -191,6 +194,12 @@ impl World {
             self.fabric(),
             SocketAddr::from((crate::namespace::FABRIC, 53)),
         )
+    }
+
+    /// Starts a relay to Seaway, which need not run yet.
+    pub fn relay(&self) -> Result<Relay> {
+        let address = SocketAddr::from((crate::namespace::FABRIC, RELAY_PORT));
+        Relay::start(self.fabric(), address, XDS)
     }
 
     /// An overlay for an Envoy's bootstrap that makes it ask the world's name server.
