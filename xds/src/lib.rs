@@ -38,6 +38,7 @@ mod seldom;
 mod server;
 mod service;
 mod session;
+mod slot;
 mod socket;
 mod store;
 mod stream;

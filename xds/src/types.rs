@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use seaway_proto::TypeUrl;
+use seaway_proto::envoy::endpoint::ClusterLoadAssignment;
 
 /// How one resource type behaves on a stream.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,18 @@ pub struct TypeSpec {
     pub exclusive: bool,
     /// Removals go out in the ascending order of this number, after all additions: first what refers, then what is referred to.
     pub removal_rank: u8,
+    /// What a name without a value is said to have, encoded, where a client may wait for a value and has no other way to learn that
+    /// there is none: an assignment without endpoints, in state of the world (xDS rule 95).
+    pub empty: Option<fn(&str) -> Bytes>,
+}
+
+/// The assignment of a cluster without endpoints.
+fn empty_assignment(name: &str) -> Bytes {
+    let assignment = ClusterLoadAssignment {
+        cluster_name: name.to_owned(),
+        ..ClusterLoadAssignment::default()
+    };
+    seaway_proto::encode(&assignment).into()
 }
 
 /// The types a server knows, in the order in which additions go out (xDS rule 84).
@@ -56,6 +70,7 @@ impl Types {
             gated,
             exclusive: url == TypeUrl::LISTENER,
             removal_rank,
+            empty: (url == TypeUrl::ENDPOINT).then_some(empty_assignment),
         };
         Types::new([
             spec(TypeUrl::CLUSTER, true, Some(TypeUrl::ENDPOINT), false, 2),

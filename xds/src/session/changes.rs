@@ -69,6 +69,9 @@ impl Session {
             Some(_) => self.owe(type_index, id, &slot.name),
             None => {
                 let was = was.or_else(|| slot.removed(layers));
+                if let Some(was) = was {
+                    self.lose_refs(type_index, was);
+                }
                 self.lose(type_index, id, &slot.name, was.cloned());
             }
         }
@@ -86,6 +89,9 @@ impl Session {
             // It was removed and came back before the client was told: the client still has the old one.
             if sub.removed.remove(name).is_some() {
                 sub.held.insert(id);
+                if sub.removed.is_empty() {
+                    sub.empty_due = None;
+                }
             }
         }
     }
@@ -93,13 +99,19 @@ impl Session {
     /// The resource has no value any more.
     fn lose(&mut self, type_index: usize, id: u32, name: &Arc<str>, was: Option<Arc<Body>>) {
         let complete = self.types.spec(type_index).complete;
+        let says_empty = self.says_empty(type_index);
         let sub = &mut self.subs[type_index];
         let was_owed = sub.owed.remove(id);
-        sub.held_back.remove(&id);
+        let was_held_back = sub.held_back.remove(&id).is_some();
         sub.last_good.remove(&id);
         sub.subscription.lose(id, name);
         self.awaited.remove(&(type_index, id));
-        if sub.held.remove(id) {
+        let was_held = sub.held.remove(id);
+        if says_empty {
+            if (was_held || was_owed || was_held_back) && sub.subscription.is_missing(name) {
+                sub.removed.insert(name.clone(), was);
+            }
+        } else if was_held {
             // State of the world has no words for the removal of other types (xDS rule 22).
             if self.dialect == Dialect::Delta || complete {
                 sub.removed.insert(name.clone(), was);

@@ -140,11 +140,14 @@ impl Session {
     /// What changed and changed back in the meantime looks to this stream as if it never changed, but is held back no longer.
     fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
         for (index, id, version) in over {
-            let slot = store.try_slot(index, id);
-            let now = slot.and_then(|slot| slot.resolve(&self.layers));
+            let Some(slot) = store.try_slot(index, id) else {
+                continue;
+            };
+            let now = slot.resolve(&self.layers);
             let sub = &mut self.subs[index];
             let same = now.is_some_and(|body| body.version == version);
             if same && sub.held_back.remove(&id).is_some() {
+                sub.absent.remove(&slot.name);
                 sub.owed.insert(id);
             }
         }

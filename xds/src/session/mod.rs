@@ -6,6 +6,7 @@
 
 mod changes;
 mod content;
+mod emptied;
 mod held_back;
 mod names;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -108,6 +108,8 @@ impl Session {
                 }
             }
         }
+        let returning = mode == Mode::Unset && !version.is_empty();
+        self.note_emptied(index, &missing, returning, store);
         let sub = &mut self.subs[index];
         let doubted = sub.doubted.len();
         sub.doubted.retain(|name| !missing.contains(name));
@@ -161,7 +163,12 @@ impl Session {
             (true, Some(id)) if named && !matches!(sub.held_back.get(&id), Some(None)) => {
                 sub.owed.insert(id);
             }
-            (true, _) if named => sub.deny(name),
+            (true, id) if named => {
+                if let Some(id) = id {
+                    sub.held.remove(id);
+                }
+                sub.deny(name);
+            }
             (true, _) => {}
             (false, id) => {
                 if let Some(id) = id {
@@ -209,6 +216,7 @@ impl Session {
 
     /// Forgets what was sent or owed of names no longer subscribed to, so that their return is answered anew (xDS rules 24, 44).
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
+        self.drop_emptied(index);
         let sub = &mut self.subs[index];
         if sub.subscription.is_wildcard() {
             return;

@@ -39,9 +39,13 @@ impl Session {
         // What referred to these resources must have let go of them.
         let before = order[..=at].iter();
         let waits = before.filter_map(|index| self.subs[*index].unsettled_until(now));
-        match waits.max() {
-            Some(until) => Next::Wait(Some(until)),
-            None => Next::Send(self.removals(order[at], store, now)),
+        let (waits, index) = (waits.max(), order[at]);
+        if let Some(until) = waits.or_else(|| self.empties_wait(index, now)) {
+            return Next::Wait(Some(until));
+        }
+        match self.removals(index, store, now) {
+            Some(response) => Next::Send(response),
+            None => self.next(store, now),
         }
     }
 
@@ -97,9 +101,13 @@ impl Session {
         Some(self.response(index, content, &removed, store, now))
     }
 
-    fn removals(&mut self, index: usize, store: &Store, now: Instant) -> Response {
+    fn removals(&mut self, index: usize, store: &Store, now: Instant) -> Option<Response> {
+        if self.says_empty(index) {
+            let content = self.empties(index, store)?;
+            return Some(self.response(index, content, &[], store, now));
+        }
         let removed = std::mem::take(&mut self.subs[index].removed);
-        match self.dialect {
+        Some(match self.dialect {
             Dialect::Delta => {
                 let names: Vec<Arc<str>> = removed.into_keys().collect();
                 self.response(index, Content::default(), &names, store, now)
@@ -108,7 +116,7 @@ impl Session {
                 let content = self.everything(index, store, false);
                 self.response(index, content, &[], store, now)
             }
-        }
+        })
     }
 
     /// After a resource its client loads what it refers to anew (xDS rules 88-91): send that even if unchanged, and let gated
@@ -167,7 +175,12 @@ impl Session {
         let url = self.types.spec(index).url;
         let version = match self.dialect {
             Dialect::Sotw if !self.types.spec(index).complete => {
-                self.subscription_version(index, store)
+                let all = self.subscription_version(index, store);
+                // What is not among all there is: empty values.
+                match content.ids.is_empty() {
+                    true => all.wrapping_add(content.digest),
+                    false => all,
+                }
             }
             Dialect::Sotw | Dialect::Delta => content.digest,
         };

@@ -31,6 +31,8 @@ pub(super) struct SubStream {
     pub(super) absent: BTreeSet<Arc<str>>,
     /// What the client has and must lose, with its last value.
     pub(super) removed: BTreeMap<Arc<str>, Option<Arc<Body>>>,
+    /// When an empty value is due for what is gone, where that stands for a removal.
+    pub(super) empty_due: Option<Instant>,
     /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
     pub(super) held_back: BTreeMap<u32, Option<Arc<Body>>>,
     /// What the client has of resources whose last content it rejected, and that have changed since.

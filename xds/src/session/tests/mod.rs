@@ -3,6 +3,7 @@
 mod answers;
 mod converge;
 mod delta;
+mod emptied;
 mod held_back;
 mod layers;
 mod model;

@@ -12,6 +12,8 @@ pub(super) struct Proxy {
 struct Type {
     begun: bool,
     asked: BTreeSet<String>,
+    /// It has asked for everything at some time.
+    wild: bool,
     holds: BTreeMap<String, String>,
     /// Contents it was sent and rejected.
     rejected: BTreeSet<String>,
@@ -74,6 +76,7 @@ impl Proxy {
             false => of.asked.remove(name),
         };
         of.begun = true;
+        of.wild |= name == "*";
         let asked = of.asked.clone();
         if !asked.contains("*") {
             let before = of.holds.len();
@@ -125,7 +128,11 @@ impl Proxy {
         let complete = self.dialect == Dialect::Sotw && (TYPES[t] == C || TYPES[t] == L);
         let of = &mut self.types[t];
         let bad = match answer {
-            Answer::Nack => got.resources.values().next().cloned(),
+            Answer::Nack => got
+                .resources
+                .values()
+                .find(|v| !v.starts_with('\n'))
+                .cloned(),
             _ => None,
         };
         let kept = match complete {
@@ -134,7 +141,7 @@ impl Proxy {
         };
         let mut part = bad.is_some();
         for value in got.resources.values() {
-            let name = &value[..1];
+            let name = name_of(value);
             if !of.wants(name) {
                 part = true;
                 continue;
@@ -167,7 +174,7 @@ impl Proxy {
         }
         let nonce = of.nonce.clone();
         let mut request = self.request(t, &nonce, &[], &[]);
-        request.error = bad.map(|value| format!("{}: no good", &value[..1]));
+        request.error = bad.map(|value| format!("{}: no good {value}", &value[..1]));
         self.say(request)
     }
 
@@ -210,8 +217,14 @@ impl Proxy {
                     let refused = |value: &String| Some(Version::of(value.as_bytes())) == instead;
                     instead.is_none() || has == instead || of.rejected.iter().any(refused)
                 });
-                // State of the world cannot take these back (xDS rule 22).
-                let kept = self.dialect == Dialect::Sotw && t % 2 == 1 && due.is_none();
+                // State of the world cannot take these back (xDS rule 22), but says of assignments without a cluster, if they were
+                // asked for by name, that they are empty (rule 95).
+                let empty = holds.is_some_and(|value| value.starts_with('\n'));
+                let named = of.asked.contains(name) && !of.wild;
+                let says = TYPES[t] == E && named && !view[0].contains_key(name);
+                let taken_back = empty || !says;
+                let kept =
+                    self.dialect == Dialect::Sotw && t % 2 == 1 && due.is_none() && taken_back;
                 assert!(
                     holds == due || rejected || instead || kept,
                     "{} {name}: has {holds:?}, is to have {due:?}",
@@ -219,6 +232,14 @@ impl Proxy {
                 );
             }
         }
+    }
+}
+
+/// The name is what a value begins with; an empty one is a message that has it as its field 1.
+pub(super) fn name_of(value: &str) -> &str {
+    match value.strip_prefix("\n\u{1}") {
+        Some(name) => name,
+        None => &value[..1],
     }
 }
 

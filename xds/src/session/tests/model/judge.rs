@@ -1,6 +1,6 @@
 //! Who knows what a session may send: every resource needs a reason, every response too, and one commit goes out in order.
 
-use super::client::index;
+use super::client::{index, name_of};
 use super::*;
 
 pub(super) struct Judge {
@@ -28,7 +28,7 @@ struct Known {
     may: BTreeSet<String>,
     /// Names that have to be answered in delta (rules 47, 48).
     must: BTreeSet<String>,
-    /// Names whose present content the client rejected: it may be sent again what it had before.
+    /// What the client rejected: while that stands, it may be sent again what it had before.
     rejected: BTreeSet<String>,
     /// A complete response may go out because of additions; because of removals; a response may be empty (rule 31).
     additions: bool,
@@ -66,7 +66,12 @@ impl Judge {
     }
 
     pub(super) fn condemned(&mut self, held_back: Vec<HeldBack>) {
-        self.condemned = held_back;
+        let before = std::mem::replace(&mut self.condemned, held_back);
+        for over in before.iter().filter(|held| !self.condemned.contains(held)) {
+            let of = &mut self.types[index(over.type_url.as_str())];
+            of.may.insert(over.name.to_string());
+            of.additions |= of.covers(&over.name);
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -96,9 +101,6 @@ impl Judge {
         for (t, of) in self.types.iter_mut().enumerate() {
             for name in NAMES {
                 let (before, now) = (self.view[t].get(name), view[t].get(name));
-                if before != now {
-                    of.rejected.remove(name);
-                }
                 if before != now && of.covers(name) {
                     of.may.insert(name.to_owned());
                     match now {
@@ -108,6 +110,11 @@ impl Judge {
                 }
             }
         }
+        // What a cluster referred to is gone with it (rule 95).
+        let gone = NAMES.iter().filter(|name| !view[0].contains_key(**name));
+        let gone = gone.filter(|name| self.view[0].contains_key(**name));
+        let assignments = &mut self.types[1];
+        assignments.may.extend(gone.map(|name| name.to_string()));
         for key in touched {
             *self.touched.entry(key.clone()).or_default() += 1;
         }
@@ -131,7 +138,8 @@ impl Judge {
         self.caught_up();
         let t = index(&request.type_url);
         let plain = self.hear_names(t, &request.names);
-        let rejected = request.error.as_ref().map(|error| error[..1].to_owned());
+        let rejected = request.error.as_ref();
+        let rejected = rejected.and_then(|error| error.rsplit(' ').next().map(str::to_owned));
         self.types[t].rejected.extend(rejected);
         if !plain || request.error.is_some() {
             self.settled = false;
@@ -218,6 +226,12 @@ impl Judge {
 
     /// A response that lists only what the client needs; returns whether it only takes back.
     fn partial(&mut self, t: usize, got: &Got) -> bool {
+        let empties = got.resources.values().filter(|v| v.starts_with('\n'));
+        let empties: Vec<&String> = empties.collect();
+        if !empties.is_empty() {
+            self.empties(t, got, &empties);
+            return true;
+        }
         let of = &mut self.types[t];
         let removal =
             got.resources.is_empty() && got.removed.iter().any(|n| of.sent.contains_key(n));
@@ -238,7 +252,7 @@ impl Judge {
             let instead = instead(&self.condemned, TYPES[t], newest).flatten();
             assert!(
                 newest == Some(value)
-                    || of.rejected.contains(name)
+                    || newest.is_some_and(|value| of.rejected.contains(value))
                     || instead == Some(Version::of(value.as_bytes())),
                 "{value} is not the newest"
             );
@@ -251,7 +265,7 @@ impl Judge {
         for name in &got.removed {
             let value = self.view[t].get(name);
             let nothing = instead(&self.condemned, TYPES[t], value) == Some(None)
-                || of.rejected.contains(name);
+                || value.is_some_and(|value| of.rejected.contains(value));
             assert!(value.is_none() || nothing, "{name} exists");
             let known = of.sent.remove(name).is_some();
             assert!(
@@ -262,6 +276,24 @@ impl Judge {
             of.must.remove(name);
         }
         removal
+    }
+
+    /// Empty values instead of what is gone, in state of the world (rule 95).
+    fn empties(&mut self, t: usize, got: &Got, empties: &[&String]) {
+        assert_eq!((TYPES[t], self.dialect), (E, Dialect::Sotw));
+        assert_eq!(empties.len(), got.resources.len(), "not alone");
+        for value in empties {
+            let name = name_of(value);
+            let of = &mut self.types[t];
+            assert!(of.names.contains(name), "{name} was not asked for");
+            let known = of.sent.remove(name).is_some();
+            assert!(known || of.may.contains(name), "{name} never existed");
+            let views = [&self.view[t], &self.view[0]];
+            assert!(
+                views.iter().all(|view| !view.contains_key(name)),
+                "{name} exists"
+            );
+        }
     }
 
     /// A response that lists everything; returns whether only a removal is its reason.

@@ -1,0 +1,124 @@
+//! State of the world has no words for the removal of an assignment, and a client that warms its cluster waits for one. What is gone is
+//! answered with an empty value, if its type has one (xDS rule 95).
+//!
+//! Which names: those that this client was sent or owed and that were removed, or whose cluster was; those it asks for anew while their removal is still
+//! remembered; those it comes back with on a new stream. A name that never existed is not answered (xDS rules 25, 26).
+//! When: a second after it would be its turn as a removal, since most clients have given the name up by then, with its cluster. And
+//! not while something refers to it: then it is late, not gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use seaway_proto::Resource;
+
+use super::content::Content;
+use super::{Dialect, PATIENCE, Session};
+use crate::body::Body;
+use crate::store::Store;
+
+impl Session {
+    /// Whether removals of this type are said by an empty value.
+    pub(super) fn says_empty(&self, index: usize) -> bool {
+        let spec = self.types.spec(index);
+        self.dialect == Dialect::Sotw && !spec.complete && spec.empty.is_some()
+    }
+
+    /// Until when nothing is said of what is gone.
+    pub(super) fn empties_wait(&mut self, index: usize, now: Instant) -> Option<Instant> {
+        if !self.says_empty(index) {
+            return None;
+        }
+        let sub = &mut self.subs[index];
+        let due = *sub.empty_due.get_or_insert(now + PATIENCE);
+        (due > now).then_some(due)
+    }
+
+    /// Of names that are newly asked for and do not exist, notes those that did. `returning`: the client had something of this type on
+    /// an earlier stream.
+    pub(super) fn note_emptied(
+        &mut self,
+        index: usize,
+        missing: &HashSet<Arc<str>>,
+        returning: bool,
+        store: &Store,
+    ) {
+        if !self.says_empty(index) {
+            return;
+        }
+        let sub = &mut self.subs[index];
+        for name in missing {
+            let new = !sub.subscription.is_missing(name);
+            let slot = store.find(index, name).map(|id| store.slot(index, id));
+            let was = slot.and_then(|slot| slot.removed(&self.layers));
+            if new && (returning || was.is_some() || sub.doubted.contains(name)) {
+                sub.removed.insert(name.clone(), None);
+            }
+        }
+    }
+
+    /// What this referred to and does not exist is gone with it: as long as it was there, that was waited for.
+    pub(super) fn lose_refs(&mut self, index: usize, was: &Body) {
+        let Some(target) = self.types.spec(index).reloads else {
+            return;
+        };
+        let child = self.types.index(target.as_str());
+        let Some(child) = child.filter(|child| self.says_empty(*child)) else {
+            return;
+        };
+        let sub = &mut self.subs[child];
+        for reference in was.refs.iter().filter(|r| r.type_url == target) {
+            if sub.subscription.is_missing(&reference.name) {
+                sub.removed.entry(reference.name.clone()).or_default();
+            }
+        }
+    }
+
+    /// Forgets what is not asked for any more. A wildcard alone waits for no name.
+    pub(super) fn drop_emptied(&mut self, index: usize) {
+        if !self.says_empty(index) {
+            return;
+        }
+        let sub = &mut self.subs[index];
+        for (name, body) in std::mem::take(&mut sub.removed) {
+            match sub.subscription.is_missing(&name) {
+                true => _ = sub.removed.insert(name, body),
+                false => sub.doubt(&name),
+            }
+        }
+        if sub.removed.is_empty() {
+            sub.empty_due = None;
+        }
+    }
+
+    /// Empty values instead of what is gone.
+    pub(super) fn empties(&mut self, index: usize, store: &Store) -> Option<Content> {
+        let gone = std::mem::take(&mut self.subs[index].removed);
+        self.subs[index].empty_due = None;
+        let spec = self.types.spec(index);
+        let empty = spec.empty?;
+        let mut content = Content::default();
+        let referred_to = self.referred_to(index, store);
+        for name in gone.keys().filter(|name| !referred_to.contains(&***name)) {
+            let resource = Resource::from_bytes(spec.url, name.clone(), empty(name), vec![]);
+            let body = Body::new(resource, "".into());
+            content.digest = content.digest.wrapping_add(body.digest(name));
+            content.parts.push(body.bytes(self.dialect));
+        }
+        (!content.parts.is_empty()).then_some(content)
+    }
+
+    /// All names of a type that something refers to which this client can see and which it would load anew with that.
+    fn referred_to<'a>(&self, index: usize, store: &'a Store) -> HashSet<&'a str> {
+        let url = self.types.spec(index).url;
+        let parents =
+            (0..self.types.len()).filter(|parent| self.types.spec(*parent).reloads == Some(url));
+        let bodies = parents.flat_map(|parent| {
+            let slots = store.ids(parent).map(move |id| store.slot(parent, id));
+            slots.filter_map(|slot| slot.resolve(&self.layers))
+        });
+        let refs = bodies.flat_map(|body| body.refs.iter());
+        let refs = refs.filter(|reference| reference.type_url == url);
+        refs.map(|reference| &*reference.name).collect()
+    }
+}
