@@ -24,6 +24,7 @@ mod first_sync;
 #[doc(hidden)]
 pub mod fuzzing;
 mod ids;
+mod inbound;
 mod interest;
 mod limits;
 mod liveness;

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
-use http_body::Body as HttpBody;
+use hyper::body::Incoming;
 use seaway_proto::TypeUrl;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::codec::{DecodeBuf, Decoder};
 use tonic::codegen::http;
-use tonic::{Status, Streaming};
 
+use crate::inbound::Requests;
 use crate::liveness::{Connection, OpenStream};
 use crate::server::{Admit, AdsServer};
 use crate::session::Dialect;
 use crate::stream::Opened;
-
-/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
-const MAX_REQUEST: usize = 64 << 20;
 
 /// The services, what the names of their methods end with, and the one type of those that have one.
 const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
@@ -66,15 +62,11 @@ fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
 
 impl<A: Admit> AdsServer<A> {
     /// Answers a request on this connection.
-    pub(crate) fn respond<B>(
+    pub(crate) fn respond(
         &self,
-        request: http::Request<B>,
+        request: http::Request<Incoming>,
         connection: &Arc<Connection>,
-    ) -> http::Response<Body>
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    ) -> http::Response<Body> {
         match method(request.uri().path()) {
             Some((dialect, only)) => {
                 let opened = Opened {
@@ -92,31 +84,13 @@ impl<A: Admit> AdsServer<A> {
     }
 }
 
-fn answer<A: Admit, B>(opened: Opened<A>, open: OpenStream, body: B) -> http::Response<Body>
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let requests = Streaming::new_request(Undecoded, body, None, Some(MAX_REQUEST));
-    let mut response = http::Response::new(Body::new(opened.body(requests, open)));
+fn answer<A: Admit>(opened: Opened<A>, open: OpenStream, body: Incoming) -> http::Response<Body> {
+    let body = opened.body(Requests::new(body), open);
+    let mut response = http::Response::new(Body::new(body));
     let grpc = http::HeaderValue::from_static("application/grpc");
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, grpc);
     response
-}
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Leaves messages as they came: they are read in place (`request`).
-struct Undecoded;
-
-impl Decoder for Undecoded {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buf.copy_to_bytes(buf.remaining())))
-    }
 }
 
 #[cfg(test)]

@@ -2,21 +2,20 @@
 //!
 //! A stream looks for news whenever it is polled; that it is polled after each commit of concern is its connection's affair (`drive`).
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures::Stream as _;
 use prost::Message as _;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
 use tokio::time::Sleep;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::admission::Place;
+use crate::inbound::Requests;
 use crate::interest::Interest;
 use crate::liveness::{Closing, Connection, OpenStream};
 use crate::metrics::StreamMetrics;
@@ -44,13 +43,14 @@ pub(crate) struct Opened<A> {
 
 impl<A: Admit> Opened<A> {
     /// The stream as a body.
-    pub(crate) fn body(self, requests: Streaming<Bytes>, open: OpenStream) -> ResponseBody<A> {
+    pub(crate) fn body(self, requests: Requests, open: OpenStream) -> ResponseBody<A> {
         ResponseBody::new(self.admit(requests), open)
     }
 
     /// Admits the proxy by the node of its first message (xDS rules 10, 11).
-    async fn admit(self, mut requests: Streaming<Bytes>) -> Result<Option<Box<Stream<A>>>, Status> {
-        let first = tokio::time::timeout(FIRST_REQUEST, requests.message()).await;
+    async fn admit(self, mut requests: Requests) -> Result<Option<Box<Stream<A>>>, Status> {
+        let first = poll_fn(|cx| requests.poll_next(cx));
+        let first = tokio::time::timeout(FIRST_REQUEST, first).await;
         let silent = |_| Status::deadline_exceeded("no first request came");
         let Some(first) = first.map_err(silent)?? else {
             return Ok(None);
@@ -128,7 +128,7 @@ pub(crate) struct Stream<A> {
     node: Box<str>,
     only: Option<TypeUrl>,
     connection: Arc<Connection>,
-    requests: Streaming<Bytes>,
+    requests: Requests,
     session: Session,
     interest: Interest,
     metrics: StreamMetrics,
@@ -167,8 +167,8 @@ impl<A: Admit> Stream<A> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Status>> {
         // Requests come first: what they change is in the next response.
-        while let Poll::Ready(request) = Pin::new(&mut self.requests).poll_next(cx) {
-            let Some(request) = request.transpose()? else {
+        while let Poll::Ready(request) = self.requests.poll_next(cx) {
+            let Some(request) = request? else {
                 return Poll::Ready(Ok(None));
             };
             self.request(&request)?;
