@@ -121,15 +121,21 @@ impl Session {
                 sub.client_version = None;
             }
         }
-        for id in new {
+        self.owe_new(index, &new, store);
+        self.drop_uncovered(index, store);
+        Ok(())
+    }
+
+    /// Names that are newly asked for, even if the client was sent them before (xDS rule 23).
+    fn owe_new(&mut self, index: usize, new: &[u32], store: &Store) {
+        let sub = &mut self.subs[index];
+        for id in new.iter().copied() {
             sub.owed.insert(id);
             sub.held_back.remove(&id);
             if sub.doubted.contains(&store.slot(index, id).name) {
                 sub.held.insert(id);
             }
         }
-        self.drop_uncovered(index, store);
-        Ok(())
     }
 
     /// The id of a name that has a value in this stream's layers. `next` is kept over a list of names (`Store::find_in_turn`).
