@@ -57,8 +57,18 @@ fn a_delta_stream_lost_while_a_cluster_warms_that_is_changed_back() -> Result<()
 }
 
 #[test]
+fn a_server_killed_while_a_cluster_warms() -> Result<()> {
+    in_the_middle(false, Lost::Server, Meanwhile::Nothing)
+}
+
+#[test]
 fn a_server_killed_while_a_cluster_warms_and_its_endpoints_change() -> Result<()> {
     in_the_middle(false, Lost::Server, Meanwhile::Endpoint)
+}
+
+#[test]
+fn a_server_killed_while_a_cluster_warms_that_is_changed_back() -> Result<()> {
+    in_the_middle(false, Lost::Server, Meanwhile::Back)
 }
 
 #[test]
@@ -73,6 +83,11 @@ fn a_state_of_the_world_server_killed_while_a_cluster_warms() -> Result<()> {
     in_the_middle(true, Lost::Server, Meanwhile::Nothing)?;
     in_the_middle(true, Lost::Server, Meanwhile::Endpoint)?;
     in_the_middle(true, Lost::Server, Meanwhile::Back)
+}
+
+#[test]
+fn clusters_that_changed_across_a_restart_and_are_answered_first() -> Result<()> {
+    across_a_restart(false)
 }
 
 #[test]

@@ -75,6 +75,9 @@ impl<A: Admit> Opened<A> {
             shared.identifier.clone(),
         );
         session.identify(identity);
+        if self.only.is_some() {
+            session.of_one_type();
+        }
         tracing::debug!(node = node.id, dialect = ?self.dialect, "stream opened");
         let mut stream = Box::new(Stream {
             metrics: shared.metrics.stream(),

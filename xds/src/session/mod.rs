@@ -12,6 +12,7 @@ mod names;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod owned;
 mod respond;
+mod resume;
 mod subs;
 mod substream;
 #[cfg(test)]
@@ -104,6 +105,8 @@ pub(crate) struct Session {
     /// Whether the layers were looked up at all.
     placed: bool,
     cursor: Cursor,
+    /// Whether the client may ask for every type here.
+    aggregated: bool,
     /// What it may ever have to do with.
     interest: Interest,
     /// Resources that a sent one depends on and that the client does not hold yet, by type and id, and until when additions of
@@ -139,6 +142,7 @@ impl Session {
             layers: Arc::new([]),
             placed: false,
             cursor,
+            aggregated: true,
             interest: Interest::default(),
             awaited: BTreeSet::new(),
             awaited_until: None,

@@ -10,7 +10,6 @@ use crate::interest::Interest;
 use crate::request::{List, Malformed};
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
-use crate::wire::parse_version;
 
 impl Session {
     /// Delta: adds and drops names (xDS rules 41-44, 46-50, 56, 57).
@@ -139,7 +138,13 @@ impl Session {
     }
 
     /// The id of a name that has a value in this stream's layers. `next` is kept over a list of names (`Store::find_in_turn`).
-    fn visible(&self, index: usize, name: &str, store: &Store, next: &mut u32) -> Option<u32> {
+    pub(super) fn visible(
+        &self,
+        index: usize,
+        name: &str,
+        store: &Store,
+        next: &mut u32,
+    ) -> Option<u32> {
         let id = store.find_in_turn(index, name, next)?;
         store.slot(index, id).resolve(&self.layers)?;
         Some(id)
@@ -257,50 +262,6 @@ impl Session {
             if visible && !sub.held.contains(id) {
                 sub.owed.insert(id);
             }
-        }
-    }
-
-    /// A client that comes with resources is sent only what differs (xDS rule 52).
-    ///
-    /// What a client says it has is believed, except of the assignment of a cluster that changed in the last minutes: a client that
-    /// lost its stream in the middle of warming has the new cluster and says it has the old assignment, though not for that cluster.
-    fn resume(&mut self, index: usize, initial: &[(&str, &str)], store: &Store, now: Instant) {
-        let url = self.types.spec(index).url;
-        let parents = store.recently_changed(now);
-        let parents = parents.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
-        let warming: HashSet<&str> = parents
-            .filter_map(|(_, slot)| slot.resolve(&self.layers))
-            .flat_map(|body| body.refs.iter().filter(|r| r.type_url == url))
-            .map(|reference| &*reference.name)
-            .collect();
-        let mut next = 0;
-        for &(name, version) in initial {
-            let version = parse_version(version);
-            let id = self.visible(index, name, store, &mut next);
-            let sub = &mut self.subs[index];
-            match id {
-                Some(id) => {
-                    if !sub.subscription.covers(id, name) {
-                        continue;
-                    }
-                    sub.held.insert(id);
-                    let body = store.slot(index, id).resolve(&self.layers);
-                    let same = body.is_some_and(|body| Some(body.version.hash()) == version);
-                    if same && !warming.contains(name) {
-                        sub.owed.remove(id);
-                    } else {
-                        sub.owed.insert(id);
-                    }
-                }
-                // A name asked for is in `absent` already.
-                None if sub.subscription.is_wildcard() && !sub.absent.contains(name) => {
-                    sub.removed.insert(name.into(), None);
-                }
-                None => {}
-            }
-        }
-        if !initial.is_empty() {
-            self.subs[index].must_answer = false;
         }
     }
 }

@@ -18,6 +18,7 @@ impl Session {
     pub(crate) fn next(&mut self, store: &Store, now: Instant) -> Next {
         self.catch_up(store);
         self.heed_quarantine(store);
+        let silent_until = self.doubt_the_silent(now);
         if let Some(response) = self.unknown_names() {
             return Next::Send(response);
         }
@@ -34,7 +35,7 @@ impl Session {
         let order = self.types.removal_order();
         let mut types = order.iter();
         let Some(at) = types.position(|index| self.has_removals(*index)) else {
-            return Next::Wait(None);
+            return Next::Wait(silent_until);
         };
         // What referred to these resources must have let go of them.
         let before = order[..=at].iter();
@@ -132,6 +133,8 @@ impl Session {
             return;
         };
         if !self.subs[target_index].subscription.is_active() {
+            sent.iter()
+                .for_each(|id| self.subs[index].sent_first.insert(*id));
             return;
         }
         for id in sent {
@@ -192,6 +195,9 @@ impl Session {
         let sub = &mut self.subs[index];
         for id in &*content.ids {
             sub.held.insert(*id);
+        }
+        if let Some(believed) = &mut sub.believed {
+            believed.forget(&content.ids);
         }
         sub.sent(self.nonce.number, version, content, now);
         Response {

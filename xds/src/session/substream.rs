@@ -7,6 +7,7 @@ use std::time::Instant;
 use seaway_proto::Version;
 
 use super::content::Content;
+use super::resume::Believed;
 use super::{Outcome, PATIENCE};
 use crate::body::{Body, version_digest};
 use crate::first_sync::FirstSync;
@@ -40,6 +41,10 @@ pub(super) struct SubStream {
     /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
     /// say, whatever has become of it.
     pub(super) doubted: BTreeSet<Arc<str>>,
+    /// What it was sent before it asked for the type that it loads anew after this one.
+    pub(super) sent_first: Ids,
+    /// What it says it has, as long as there is a doubt.
+    pub(super) believed: Option<Box<Believed>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(super) must_answer: bool,
     /// A hash of the names in the last state-of-the-world request.
@@ -158,7 +163,7 @@ impl SubStream {
 
     /// Whether there is anything to send, now or later.
     pub(super) fn is_pending(&self) -> bool {
-        self.has_additions() || !self.removed.is_empty()
+        self.has_additions() || !self.removed.is_empty() || self.believed.is_some()
     }
 
     pub(super) fn has_additions(&self) -> bool {

@@ -54,7 +54,7 @@ async fn a_stream_is_ended_without_an_answer_after_a_while_rule_154() {
 async fn a_stream_that_is_owed_nothing_is_ended_at_once_rule_154() {
     let mut world = short_lived().await;
     world.put(E, "a", "1");
-    let mut client = world.client(Variant::DeltaAds).await;
+    let mut client = world.client(Variant::DeltaSeparate).await;
     let start = Instant::now();
     client
         .delta(E, |r| {

@@ -94,3 +94,39 @@ fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_that_just_chang
     later.delta_request(E.as_str(), "", &["a", "b"], &[], &held);
     later.expect_nothing();
 }
+
+/// Envoy asks for clusters and for assignments in one go, but the clusters may be answered before the assignments are asked for.
+#[test]
+fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_it_was_just_sent() {
+    let mut world = World::new();
+    world
+        .set(ALL, C, "a", "c2")
+        .set(ALL, E, "a", "e1")
+        .set(ALL, C, "b", "c1")
+        .set(ALL, E, "b", "e1")
+        .commit();
+    let mut client = world.delta();
+    client.delta_request(C.as_str(), "", &[], &[], &[("a", "c1"), ("b", "c1")]);
+    assert_eq!(client.expect(C).names(), ["a"]);
+    let held = [("a", "e1"), ("b", "e1")];
+    client.delta_request(E.as_str(), "", &["a", "b"], &[], &held);
+    assert_eq!(client.expect(E).names(), ["a"]);
+    client.expect_nothing();
+}
+
+/// Envoy holds its request for clusters back while one of them is warming: only the missing request tells that one is.
+#[test]
+fn a_reconnect_that_asks_for_assignments_but_not_for_clusters_is_warming_and_not_believed() {
+    let mut world = World::new();
+    world.set(ALL, C, "a", "c1").set(ALL, E, "a", "e1").commit();
+    let mut client = world.delta();
+    client.delta_request(E.as_str(), "", &["a"], &[], &[("a", "e1")]);
+    client.expect_nothing();
+    client.wait(PATIENCE);
+    assert_eq!(client.expect(E).names(), ["a"]);
+    client.wait(PATIENCE);
+    client.expect_nothing();
+    client.delta_request(C.as_str(), "", &[], &[], &[("a", "c2")]);
+    assert_eq!(client.expect(C).names(), ["a"]);
+    assert_eq!(client.expect(E).names(), ["a"]);
+}

@@ -1,0 +1,156 @@
+//! Reconnects: a client says what it has, and is sent only what differs (xDS rule 52), unless what it says cannot be relied on.
+//!
+//! A client that lost its stream while it took in a cluster has the new cluster, and an assignment that it was sent for the old one. It
+//! says that it has both, and waits for the assignment until its initial fetch times out (envoy#22418, envoy#31535, xDS rules 53, 93).
+//! So an assignment that is said to be current is sent all the same
+//! - if its cluster changed in the last minutes,
+//! - if its cluster was sent on this stream before assignments were asked for,
+//! - if clusters are not asked for at all: Envoy holds that request back while one of them is warming. A server that started anew
+//!   learns of it from nothing else (xDS rule 99).
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use super::{PATIENCE, Session};
+use crate::ids::Ids;
+use crate::store::Store;
+use crate::wire::parse_version;
+
+/// What a client says it has of a type, before it has asked for what refers to that.
+#[derive(Debug)]
+pub(super) struct Believed {
+    ids: Ids,
+    /// When it is not believed any more.
+    until: Instant,
+}
+
+impl Session {
+    /// The client can ask for one type alone here: what it does not ask for says nothing.
+    pub(crate) fn of_one_type(&mut self) {
+        self.aggregated = false;
+    }
+
+    /// Takes up what a client says it has, by name and version, in its first request for a type.
+    pub(super) fn resume(
+        &mut self,
+        index: usize,
+        initial: &[(&str, &str)],
+        store: &Store,
+        now: Instant,
+    ) {
+        let warming = match initial.is_empty() {
+            true => HashSet::new(),
+            false => self.children_of_the_changed(index, store, now),
+        };
+        for parent in self.parents(index).collect::<Vec<_>>() {
+            self.subs[parent].sent_first.clear();
+        }
+        if initial.is_empty() {
+            return;
+        }
+        let mut believed = Ids::default();
+        let mut next = 0;
+        for &(name, version) in initial {
+            let version = parse_version(version);
+            let id = self.visible(index, name, store, &mut next);
+            let sub = &mut self.subs[index];
+            match id {
+                Some(id) => {
+                    if !sub.subscription.covers(id, name) {
+                        continue;
+                    }
+                    sub.held.insert(id);
+                    let body = store.slot(index, id).resolve(&self.layers);
+                    let same = body.is_some_and(|body| Some(body.version.hash()) == version);
+                    if same && !warming.contains(name) {
+                        sub.owed.remove(id);
+                        believed.insert(id);
+                    } else {
+                        sub.owed.insert(id);
+                    }
+                }
+                // A name asked for is in `absent` already.
+                None if sub.subscription.is_wildcard() && !sub.absent.contains(name) => {
+                    sub.removed.insert(name.into(), None);
+                }
+                None => {}
+            }
+        }
+        self.subs[index].must_answer = false;
+        if self.aggregated && !believed.is_empty() && !self.knows_parents(index) {
+            self.subs[index].believed = Some(Box::new(Believed {
+                ids: believed,
+                until: now + PATIENCE,
+            }));
+        }
+    }
+
+    /// The names of what clients load anew after what changed lately, or was sent on this stream already.
+    fn children_of_the_changed<'a>(
+        &self,
+        index: usize,
+        store: &'a Store,
+        now: Instant,
+    ) -> HashSet<&'a str> {
+        let url = self.types.spec(index).url;
+        let recent = store.recently_changed(now);
+        let recent = recent.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
+        let recent = recent.map(|(_, slot)| slot);
+        let sent = self.parents(index).flat_map(|parent| {
+            let sent = self.subs[parent].sent_first.iter();
+            sent.map(move |id| store.slot(parent, id))
+        });
+        recent
+            .chain(sent)
+            .filter_map(|slot| slot.resolve(&self.layers))
+            .flat_map(|body| body.refs.iter().filter(|r| r.type_url == url))
+            .map(|reference| &*reference.name)
+            .collect()
+    }
+
+    /// The types after whose resources a client loads those of this one anew.
+    fn parents(&self, index: usize) -> impl Iterator<Item = usize> {
+        let url = self.types.spec(index).url;
+        (0..self.subs.len()).filter(move |parent| self.types.spec(*parent).reloads == Some(url))
+    }
+
+    /// Whether the client has asked for all of them.
+    fn knows_parents(&self, index: usize) -> bool {
+        let mut parents = self.parents(index);
+        parents.all(|parent| self.subs[parent].subscription.is_active())
+    }
+
+    /// Sends again what a client was believed to have, if it has not asked for what refers to that in time. Returns until when it
+    /// still may.
+    pub(super) fn doubt_the_silent(&mut self, now: Instant) -> Option<Instant> {
+        for index in 0..self.subs.len() {
+            if !self.subs.is_touched(index) {
+                continue;
+            }
+            let Some(until) = self.subs[index].believed.as_ref().map(|b| b.until) else {
+                continue;
+            };
+            let knows_parents = self.knows_parents(index);
+            if !knows_parents && until > now {
+                return Some(until);
+            }
+            let sub = &mut self.subs[index];
+            let believed = sub.believed.take().filter(|_| !knows_parents);
+            for id in believed.iter().flat_map(|believed| believed.ids.iter()) {
+                if sub.held.contains(id) && !sub.held_back.contains_key(&id) {
+                    sub.owed.insert(id);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Believed {
+    /// What the client is being sent need not be believed.
+    pub(super) fn forget(&mut self, sent: &[u32]) {
+        for id in sent {
+            self.ids.remove(*id);
+        }
+    }
+}
