@@ -29,6 +29,7 @@ mod interest;
 mod limits;
 mod liveness;
 mod metrics;
+mod missing;
 mod nacks;
 mod pace;
 mod publish;
@@ -50,6 +51,7 @@ mod wire;
 pub use connections::{ServeError, serve};
 pub use limits::Limits;
 pub use metrics::Metrics;
+pub use missing::MissingName;
 pub use pace::Pace;
 pub use publish::{
     Commit, Committed, LayerId, PlacementId, Publisher, Replace, Snapshots, channel,

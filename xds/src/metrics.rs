@@ -30,6 +30,7 @@ pub struct Metrics {
     nacks: Family<TypeLabel, Counter>,
     rejecting: Family<TypeLabel, Gauge>,
     held_back: Family<TypeLabel, Gauge>,
+    missing: Family<TypeLabel, Gauge>,
     unknown_types: Counter,
     connections: Gauge,
     closed: Family<ReasonLabel, Counter>,
@@ -39,7 +40,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
-    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_unknown_type_requests_total`, `xds_connections`,
+    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_missing_names{type}`, `xds_unknown_type_requests_total`, `xds_connections`,
     /// `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and `xds_streams_refused_total`. The label `type` is
     /// the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
     pub fn register(registry: &mut Registry) -> Metrics {
@@ -56,6 +57,8 @@ impl Metrics {
         registry.register("xds_rejecting_streams", help, metrics.rejecting.clone());
         let help = "Resources kept from proxies because several others rejected them";
         registry.register("xds_held_back_resources", help, metrics.held_back.clone());
+        let help = "Names that streams ask for and that do not exist; up to 10000 of a type";
+        registry.register("xds_missing_names", help, metrics.missing.clone());
         let help = "Requests for a resource type that is not served";
         let counter = metrics.unknown_types.clone();
         registry.register("xds_unknown_type_requests", help, counter);
@@ -116,6 +119,11 @@ impl Metrics {
         for url in of {
             self.held_back.get_or_create(&label(url.as_str())).inc();
         }
+    }
+
+    /// How many names of a type are missing.
+    pub(crate) fn missing(&self, url: TypeUrl) -> Gauge {
+        self.missing.get_or_create(&label(url.as_str())).clone()
     }
 
     pub(crate) fn unknown_type(&self) {

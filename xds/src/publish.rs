@@ -10,6 +10,7 @@ use crate::bell::Bell;
 use crate::body::Body;
 use crate::cursors::{Cursor, Cursors};
 use crate::interest::Interest;
+use crate::missing::{Missing, MissingName};
 use crate::quarantine::{HeldBack, Quarantine};
 use crate::store::Store;
 use crate::types::Types;
@@ -56,6 +57,7 @@ struct Shared {
     store: RwLock<Store>,
     types: Types,
     cursors: Cursors,
+    missing: Arc<Missing>,
     bell: Bell,
 }
 
@@ -85,6 +87,7 @@ type Place = (usize, u32, LayerId);
 pub fn channel(types: Types) -> (Publisher, Snapshots) {
     let shared = Arc::new(Shared {
         store: RwLock::new(Store::new(types.len())),
+        missing: Arc::new(Missing::new(&types)),
         types,
         cursors: Cursors::default(),
         bell: Bell::default(),
@@ -213,6 +216,15 @@ impl Snapshots {
     /// type and name.
     pub fn held_back(&self) -> Vec<HeldBack> {
         self.quarantine().reports()
+    }
+
+    /// Names that streams ask for and that do not exist, up to ten thousand of each type (xDS rule 107); by type and name.
+    pub fn missing(&self) -> Vec<MissingName> {
+        self.shared.missing.reports()
+    }
+
+    pub(crate) fn all_missing(&self) -> &Arc<Missing> {
+        &self.shared.missing
     }
 
     pub(crate) fn quarantine(&self) -> Arc<Quarantine> {

@@ -121,6 +121,7 @@ impl<A: Admit> AdsServer<A> {
     pub fn new(snapshots: Snapshots, admit: A, config: ServerConfig, metrics: Metrics) -> Self {
         let quorum = config.rejections_to_hold_back;
         snapshots.quarantine().configure(quorum, &metrics);
+        snapshots.all_missing().configure(&metrics);
         AdsServer {
             shared: Arc::new(Shared {
                 snapshots,

@@ -78,6 +78,7 @@ impl<A: Admit> Opened<A> {
         if self.only.is_some() {
             session.of_one_type();
         }
+        session.list_missing_in(shared.snapshots.all_missing());
         tracing::debug!(node = node.id, dialect = ?self.dialect, "stream opened");
         let mut stream = Box::new(Stream {
             metrics: shared.metrics.stream(),

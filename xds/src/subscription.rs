@@ -14,6 +14,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::ids::Ids;
+use crate::missing::{Missing, MissingNames};
 
 /// The wildcard's name in requests.
 pub(crate) const WILDCARD: &str = "*";
@@ -35,10 +36,15 @@ pub(crate) enum Mode {
 pub(crate) struct Subscription {
     mode: Mode,
     named: Ids,
-    missing: HashSet<Arc<str>>,
+    missing: MissingNames,
 }
 
 impl Subscription {
+    /// Lists what is missing together with that of other streams.
+    pub(crate) fn list_missing_in(&mut self, all: Arc<Missing>, type_index: usize) {
+        self.missing.list_in(all, type_index);
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         self.mode
     }
@@ -107,7 +113,7 @@ impl Subscription {
         let new: Vec<u32> = ids.iter().filter(|id| !self.named.contains(*id)).collect();
         let fewer = ids.len() - new.len() < self.named.len();
         self.named = ids;
-        self.missing = missing;
+        self.missing.replace(missing);
         (new, fewer)
     }
 }

@@ -27,6 +27,7 @@ use thiserror::Error;
 
 use crate::cursors::Cursor;
 use crate::interest::Interest;
+use crate::missing::Missing;
 use crate::publish::{LayerId, PlacementId};
 use crate::request::{Malformed, Names, Request};
 use crate::store::Store;
@@ -150,6 +151,14 @@ impl Session {
             identity: None,
             nonce: Nonce { stream, number: 0 },
             identifier,
+        }
+    }
+
+    /// Lists the names that the client asks for and that do not exist (xDS rule 107).
+    pub(crate) fn list_missing_in(&mut self, all: &Arc<Missing>) {
+        for index in 0..self.subs.len() {
+            let subscription = &mut self.subs[index].subscription;
+            subscription.list_missing_in(all.clone(), index);
         }
     }
 

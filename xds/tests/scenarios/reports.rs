@@ -87,3 +87,42 @@ async fn what_verified_proxies_rejected_is_kept_from_others_and_reported_rule_82
     })
     .await;
 }
+
+#[tokio::test]
+async fn names_that_do_not_exist_are_counted_and_listed_rule_107() {
+    // Not assignments: of those the client's own calls to and fro ask for a name that nobody has.
+    each(&ALL, &[C, L, R], |mut world, mut client, url| async move {
+        let count = of_type("xds_missing_names", url);
+        world.put_all(url, &["a", "b"]);
+        let listed = |world: &World| {
+            let all = world.snapshots.missing().into_iter();
+            let here = all.filter(|missing| missing.type_url == url);
+            here.map(|missing| (missing.name.to_string(), missing.streams))
+                .collect::<Vec<_>>()
+        };
+        client.subscribe(url, &["a", "b", "c"]).await;
+        client.next(url).await;
+        let mut other = world.client(Variant::SotwAds).await;
+        other.subscribe(url, &["a", "c", "d"]).await;
+        other.next(url).await;
+        client.quiet().await;
+        other.quiet().await;
+        assert_eq!(listed(&world), [("c".to_owned(), 2), ("d".to_owned(), 1)]);
+        assert_eq!(world.metric(&count), 2.0);
+        world.remove(url, "b");
+        world.put(url, "d", "1");
+        other.next(url).await;
+        other.quiet().await;
+        if client.is_delta() || url == C || url == L {
+            client.next(url).await;
+        }
+        client.quiet().await;
+        assert_eq!(listed(&world), [("b".to_owned(), 1), ("c".to_owned(), 2)]);
+        drop(client);
+        other.reconnect();
+        other.quiet().await;
+        assert_eq!(listed(&world), []);
+        assert_eq!(world.metric(&count), 0.0);
+    })
+    .await;
+}
