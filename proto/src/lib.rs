@@ -2,7 +2,7 @@
 //!
 //! Everything in Seaway that names an Envoy message does so through this crate:
 //!
-//! - [`envoy`] and [`discovery`] give the generated types readable paths,
+//! - [`envoy`], [`xds`] and [`discovery`] give the generated types readable paths,
 //! - [`encode()`] and [`any`] turn a message into bytes that are equal for equal content (xDS rule 75),
 //! - [`Resource`] is such an encoding with its name, its version and what it refers to: what the translator makes and the
 //!   xDS server sends,
@@ -17,5 +17,5 @@ pub mod json;
 
 pub use encode::{any, encode};
 pub use envoy_types::pb::google;
-pub use names::{discovery, envoy};
+pub use names::{discovery, envoy, xds};
 pub use resource::{Resource, ResourceRef, TypeUrl, Version};

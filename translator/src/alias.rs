@@ -9,7 +9,7 @@ use seaway_proto::Resource;
 use crate::envoy::cluster;
 use crate::envoy::route::{Host, Hosts};
 use crate::external::{Target, resolve};
-use crate::frontends::is_served;
+use crate::frontends::is_stream;
 use crate::model::{AppProtocol, Family, Protocol, Service};
 use crate::names::{ClusterName, PortKey};
 use crate::service::{Translated, World, mesh_cluster, port_key};
@@ -43,7 +43,7 @@ fn outside(
     let mut ports: Vec<(PortKey, AppProtocol)> = service
         .ports
         .iter()
-        .filter(|port| is_served(port))
+        .filter(|port| is_stream(port))
         .map(|port| (port_key(service, port), port.app_protocol))
         .collect();
     if service.ports.is_empty() {
@@ -80,7 +80,7 @@ fn inside(service: &Service, target: &Service, problems: &mut Vec<Problem>) -> V
         &service.ports
     };
     let mut hosts = Vec::new();
-    for port in ports.iter().filter(|port| is_served(port)) {
+    for port in ports.iter().filter(|port| is_stream(port)) {
         let same = |other: &&_| is_same_port(port, other);
         match target.ports.iter().find(same) {
             Some(found) => hosts.push(Host {

@@ -56,8 +56,13 @@ pub(crate) fn wildcard(family: Family) -> IpAddr {
     }
 }
 
-/// Whether this port can be served by listeners at all: TCP only, for now.
+/// Whether this port can have listeners. Envoy does not speak SCTP (Service rule 104).
 pub(crate) fn is_served(port: &ServicePort) -> bool {
+    port.protocol != Protocol::Sctp
+}
+
+/// Whether clients of HTTP can be sent to this port.
+pub(crate) fn is_stream(port: &ServicePort) -> bool {
     port.protocol == Protocol::Tcp
 }
 

@@ -13,11 +13,11 @@ use crate::active::Active;
 use crate::choose::{Set, any_usable};
 use crate::endpoints::{self, Candidate};
 use crate::envoy::route::{Host, Hosts};
-use crate::envoy::{assignment, cluster, listener};
+use crate::envoy::{assignment, cluster, listener, udp};
 use crate::frontends::{self, Frontend};
 use crate::index::{Address, Index, claim};
 use crate::layers::spread;
-use crate::model::{Family, Kind, Policy, Service, ServicePort};
+use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
 use crate::{Layer, Options, Problem, Reason, Role, alias, node_ports};
 
@@ -140,7 +140,7 @@ impl<'a> Joined<'a> {
             .service
             .ports
             .iter()
-            .filter(|port| frontends::is_served(port));
+            .filter(|port| frontends::is_stream(port));
         let hosts: Vec<Host> = ports
             .map(|port| Host {
                 port: port_key(self.service, port),
@@ -268,7 +268,10 @@ impl<'a> Joined<'a> {
         } else {
             Vec::new()
         };
-        listener::tcp(&name, &cluster, &refused)
+        match port.protocol {
+            Protocol::Udp => udp::listener(&name, &cluster, &refused),
+            Protocol::Tcp | Protocol::Sctp => listener::tcp(&name, &cluster, &refused),
+        }
     }
 }
 
@@ -280,7 +283,7 @@ fn clusters(service: &Service, frontends: &[Frontend]) -> BTreeMap<ClusterName, 
         .ports
         .iter()
         .enumerate()
-        .filter(|(_, p)| frontends::is_served(p))
+        .filter(|(_, p)| frontends::is_stream(p))
     {
         let users = clusters.entry(mesh_cluster(service, port)).or_default();
         users.port = position;

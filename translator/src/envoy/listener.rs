@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use seaway_proto::envoy::core::CidrRange;
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
     CodecType, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
 };
@@ -17,7 +16,7 @@ use seaway_proto::envoy::tcp_proxy::tcp_proxy::ClusterSpecifier;
 use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use super::{ads, number, seconds, tcp_socket};
+use super::{ads, cidr, seconds, tcp_socket};
 use crate::IpNet;
 use crate::names::{ClusterName, FrontendName};
 
@@ -63,14 +62,10 @@ pub(crate) fn tcp(name: &FrontendName, cluster: &ClusterName, refused: &[IpNet])
 
 /// A filter chain without filters: Envoy accepts and closes.
 fn refuse(ranges: &[IpNet]) -> FilterChain {
-    let range = |range: &IpNet| CidrRange {
-        address_prefix: range.network().to_string(),
-        prefix_len: Some(number(range.prefix_len().into())),
-    };
     FilterChain {
         name: "refuse".to_owned(),
         filter_chain_match: Some(FilterChainMatch {
-            prefix_ranges: ranges.iter().map(range).collect(),
+            prefix_ranges: ranges.iter().map(cidr).collect(),
             ..Default::default()
         }),
         ..Default::default()

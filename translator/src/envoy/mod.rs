@@ -4,14 +4,17 @@ pub(crate) mod assignment;
 pub(crate) mod cluster;
 pub(crate) mod listener;
 pub(crate) mod route;
+pub(crate) mod udp;
 
 use std::net::SocketAddr;
 
 use seaway_proto::envoy::core::{
-    Address, AggregatedConfigSource, ApiVersion, ConfigSource, SocketAddress, address,
+    Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, SocketAddress, address,
     config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
 };
 use seaway_proto::google::protobuf::{Duration, UInt32Value};
+
+use crate::IpNet;
 
 /// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a timeout: a change of these bytes
 /// alone would make it subscribe anew (xDS rule 161).
@@ -39,6 +42,14 @@ fn tcp_address(host: String, port: u16) -> Address {
 
 fn tcp_socket(address: SocketAddr) -> Address {
     tcp_address(address.ip().to_string(), address.port())
+}
+
+/// The range as Envoy writes it.
+fn cidr(range: &IpNet) -> CidrRange {
+    CidrRange {
+        address_prefix: range.network().to_string(),
+        prefix_len: Some(number(range.prefix_len().into())),
+    }
 }
 
 fn number(value: u32) -> UInt32Value {

@@ -48,12 +48,8 @@ fn read_port(i: usize, port: &k8s::ServicePort, report: &mut Report) -> Option<S
         report.error(field("protocol"), Reason::InvalidValue, message);
         return None;
     };
-    let message = match protocol {
-        Protocol::Tcp => None,
-        Protocol::Udp => Some("UDP is not served yet"),
-        Protocol::Sctp => Some("Envoy does not speak SCTP"),
-    };
-    if let Some(message) = message {
+    if protocol == Protocol::Sctp {
+        let message = "Envoy does not speak SCTP";
         report.error(field("protocol"), Reason::UnsupportedProtocol, message);
     }
     Some(ServicePort {
