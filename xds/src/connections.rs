@@ -64,7 +64,7 @@ pub async fn serve<A: Admit>(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let looking = ads.shared.clone();
-    let looking = tokio::spawn(async move { looking.watchdog.run().await });
+    let looking = tokio::spawn(async move { looking.watchdog.run(&looking.metrics).await });
     let _watchdog = AbortOnDropHandle::new(looking);
     let shared = Arc::new(Connections {
         ads,
@@ -73,6 +73,7 @@ pub async fn serve<A: Admit>(
         refusals: Seldom::default(),
     });
     let tasks = TaskTracker::new();
+    let failures = Seldom::default();
     let mut number = 0;
     loop {
         let accepted = tokio::select! {
@@ -88,7 +89,9 @@ pub async fn serve<A: Admit>(
             }
             Err(error) if is_final(&error) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(times) = failures.say() {
+                    tracing::warn!(%error, times, "connections could not be accepted");
+                }
                 tokio::time::sleep(REST).await;
             }
         }

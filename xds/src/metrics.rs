@@ -33,6 +33,7 @@ pub struct Metrics {
     missing: Family<TypeLabel, Gauge>,
     unknown_types: Counter,
     connections: Gauge,
+    blocked: Gauge,
     closed: Family<ReasonLabel, Counter>,
     refused_connections: Counter,
     refused_streams: Counter,
@@ -40,9 +41,9 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
-    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_missing_names{type}`, `xds_unknown_type_requests_total`, `xds_connections`,
-    /// `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and `xds_streams_refused_total`. The label `type` is
-    /// the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
+    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_missing_names{type}`, `xds_unknown_type_requests_total`,
+    /// `xds_connections`, `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
+    /// `xds_streams_refused_total`. The label `type` is the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Discovery streams open now";
@@ -69,6 +70,9 @@ impl Metrics {
     fn register_limits(&self, registry: &mut Registry) {
         let help = "Connections open now";
         registry.register("xds_connections", help, self.connections.clone());
+        let help =
+            "Streams and sockets with something to send whose proxy took nothing for some seconds";
+        registry.register("xds_blocked_writes", help, self.blocked.clone());
         let help = "Connections that the server told to go or cut";
         registry.register("xds_connections_closed", help, self.closed.clone());
         let help = "Connections closed at once because there were too many";
@@ -82,6 +86,10 @@ impl Metrics {
     /// A connection came (1) or went (-1).
     pub(crate) fn connection(&self, by: i64) {
         self.connections.inc_by(by);
+    }
+
+    pub(crate) fn blocked(&self, count: u32) {
+        self.blocked.set(count.into());
     }
 
     pub(crate) fn closed(&self, end: End) {

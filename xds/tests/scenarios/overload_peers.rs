@@ -86,6 +86,7 @@ async fn a_peer_that_takes_nothing_is_cut_though_it_answers_rule_131() {
     let mut stuck = owed(&mut world).await;
     quick.next(E).await;
     let start = Instant::now();
+    world.until("xds_blocked_writes", 1.0).await;
     // It reads, and says so, but lets the server send nothing more.
     while let Some(frame) = stuck.read().await {
         if frame.kind == PING && frame.flags & ACK == 0 {
@@ -95,6 +96,7 @@ async fn a_peer_that_takes_nothing_is_cut_though_it_answers_rule_131() {
     assert!(start.elapsed() >= ms(250), "{:?}", start.elapsed());
     assert_eq!(world.metric(&closed("stalled")), 1.0);
     world.until("xds_streams", 1.0).await;
+    world.until("xds_blocked_writes", 0.0).await;
     world.put(E, "a", "2");
     assert_eq!(quick.next(E).await.says(), "a=2");
 }
