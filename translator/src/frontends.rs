@@ -106,10 +106,7 @@ pub(crate) fn of_service(service: &Service, options: &Options) -> Vec<Frontend> 
 /// The addresses that every port of the Service has.
 fn addresses(service: &Service, options: &Options) -> Vec<(FrontendKind, usize, IpAddr)> {
     let cluster_ips = service.cluster_ips.iter().enumerate();
-    let lb_ips = service
-        .lb_ips
-        .iter()
-        .filter(|(_, ip)| !is_restricted(service, *ip));
+    let lb_ips = service.lb_ips.iter();
     let external_ips = service
         .external_ips
         .iter()
@@ -133,10 +130,6 @@ fn has_family(service: &Service, ip: IpAddr) -> bool {
         .cluster_ips
         .iter()
         .any(|ip| Family::of(*ip) == family)
-}
-
-fn is_restricted(service: &Service, ip: IpAddr) -> bool {
-    service.restricted_families.contains(&Family::of(ip))
 }
 
 /// What the Service asks for and cannot have, whatever other Services claim.
@@ -165,15 +158,6 @@ pub(crate) fn problems(service: &Service, options: &Options) -> Vec<Problem> {
     for (field, ip) in external.filter(|(_, ip)| !options.external_ips.allow(*ip)) {
         let message = format!("--external-ips does not allow {ip}");
         problems.push(error(field, Reason::FrontendRefused, message));
-    }
-    if service
-        .lb_ips
-        .iter()
-        .any(|(_, ip)| is_restricted(service, *ip))
-    {
-        let message = "source ranges are not enforced yet: the load-balancer addresses they restrict are not served";
-        let field = "spec.loadBalancerSourceRanges".to_owned();
-        problems.push(error(field, Reason::UnsupportedField, message.to_owned()));
     }
     problems
 }

@@ -24,6 +24,7 @@ mod node_ports;
 mod options;
 mod problem;
 mod service;
+mod sources;
 mod translator;
 mod view;
 

@@ -9,6 +9,7 @@ use crate::frontends::wildcard;
 use crate::index::{Address, Claims};
 use crate::model::{Family, Node, ServiceKey};
 use crate::names::FrontendKind;
+use crate::sources::loopback;
 use crate::{IpNet, NodePortAddresses, Options};
 
 /// Whether nodes have listeners of their own in this family. A family for which no range is given is open on all addresses, as is one
@@ -25,13 +26,6 @@ pub(crate) fn per_node(options: &Options, family: Family) -> bool {
             own.peek().is_some() && own.all(|cidr| cidr.prefix_len() > 0)
         }
     }
-}
-
-/// Whether any family is served per node.
-pub(crate) fn any_per_node(options: &Options) -> bool {
-    [Family::V4, Family::V6]
-        .into_iter()
-        .any(|family| per_node(options, family))
 }
 
 /// The addresses of a node on which its node ports are served. Never loopback.
@@ -63,13 +57,9 @@ pub(crate) fn owner(address: &Address, claims: &Claims, options: &Options) -> Op
 
 /// What a wildcard node port must refuse: it would answer on loopback and on every Service address that the node routes to itself.
 pub(crate) fn refused(options: &Options, family: Family) -> Vec<IpNet> {
-    let loopback = match family {
-        Family::V4 => IpNet::new_assert([127, 0, 0, 0].into(), 8),
-        Family::V6 => IpNet::new_assert(std::net::Ipv6Addr::LOCALHOST.into(), 128),
-    };
     let cidrs = options.service_cidrs.iter().chain(&options.vip_cidrs);
     let own = cidrs.filter(|cidr| Family::of(cidr.addr()) == family && cidr.prefix_len() > 0);
-    let mut refused: Vec<IpNet> = own.map(IpNet::trunc).chain([loopback]).collect();
+    let mut refused: Vec<IpNet> = own.map(IpNet::trunc).chain([loopback(family)]).collect();
     refused.sort();
     refused.dedup();
     refused

@@ -16,7 +16,8 @@ pub struct Options {
     pub cluster_domain: String,
     /// On which addresses of a node its node ports are served.
     pub nodeport_addresses: NodePortAddresses,
-    /// The ranges pods have their addresses from (decides who counts as a pod; not used yet).
+    /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes from there takes the Cluster set of
+    /// an external frontend with a Local policy (Service rule 72).
     pub pod_cidrs: Vec<IpNet>,
     /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
     pub service_cidrs: Vec<IpNet>,

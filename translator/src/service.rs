@@ -4,7 +4,7 @@
 //! compared by version where they are published.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use seaway_proto::Resource;
@@ -15,10 +15,11 @@ use crate::endpoints::{self, Candidate};
 use crate::envoy::route::{Host, Hosts};
 use crate::envoy::{assignment, cluster, listener, udp};
 use crate::frontends::{self, Frontend};
-use crate::index::{Address, Index, claim};
+use crate::index::{Address, Claim, Index, claim};
 use crate::layers::spread;
-use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
+use crate::model::{Family, Kind, Node, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
+use crate::sources::{self, Way};
 use crate::{Layer, Options, Problem, Reason, Role, alias, node_ports};
 
 /// All that a translation may look at.
@@ -193,10 +194,9 @@ impl<'a> Joined<'a> {
                 continue;
             }
             if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
-                self.node_listeners(frontend, resources);
+                self.node_listeners(frontend, resources, problems);
             } else {
-                let listener = self.listener(frontend, frontend.ip);
-                resources.push((Layer::Role(Role::Node), listener));
+                self.role_listener(frontend, resources);
             }
         }
     }
@@ -210,51 +210,90 @@ impl<'a> Joined<'a> {
         if *winner == claim {
             return true;
         }
-        // The same port under the same address of another kind is served all the same.
-        if winner.service != claim.service || winner.port != claim.port {
-            let place = format!(
-                "{} {}",
-                SocketAddr::new(address.ip, address.port.get()),
-                address.protocol
-            );
-            let message = format!(
-                "{place} is served for Service {}, whose claim is better",
-                winner.service
-            );
-            let object = format!("Service {}", self.service.key);
-            let field = frontend.field(self.service);
-            problems.push(Problem::error(
-                object,
-                field,
-                Reason::FrontendConflict,
-                message,
-            ));
-        }
+        problems.extend(self.conflict(frontend, &address, winner, ""));
         false
     }
 
+    /// That another Service has the better claim to an address. The same port under the same address of another kind is served all
+    /// the same.
+    fn conflict(
+        &self,
+        frontend: &Frontend,
+        address: &Address,
+        winner: &Claim,
+        place: &str,
+    ) -> Option<Problem> {
+        if winner.service == self.service.key && winner.port == frontend.port {
+            return None;
+        }
+        let message = format!(
+            "{} {}{place} is served for Service {}, whose claim is better",
+            SocketAddr::new(address.ip, address.port.get()),
+            address.protocol,
+            winner.service
+        );
+        let object = format!("Service {}", self.service.key);
+        let field = frontend.field(self.service);
+        let reason = Reason::FrontendConflict;
+        Some(Problem::error(object, field, reason, message))
+    }
+
+    /// The nodes on which there is a proxy of role `node`, as far as they are known.
+    fn nodes(&self) -> impl Iterator<Item = (&'a Arc<str>, &'a Node)> {
+        let World { index, active, .. } = *self.world;
+        let known = |name: &'a Arc<str>| Some((name, &**index.node(name)?));
+        active.node_roles().filter_map(known)
+    }
+
+    /// The listener of a frontend that is the same on every node, or nearly: a node has its own one where it names the node's own
+    /// addresses.
+    fn role_listener(&self, frontend: &Frontend, resources: &mut Vec<(Layer, Resource)>) {
+        let base = self.ways(frontend, frontend.ip, None);
+        if sources::is_per_node(self.service, frontend) {
+            for (name, node) in self.nodes() {
+                let own = self.ways(frontend, frontend.ip, Some(node));
+                if own != base {
+                    let layer = Layer::NodeRole(name.clone());
+                    resources.push((layer, self.listener(frontend, frontend.ip, &own)));
+                }
+            }
+        }
+        let listener = self.listener(frontend, frontend.ip, &base);
+        resources.push((Layer::Role(Role::Node), listener));
+    }
+
     /// A node port on the own addresses of each node in use. It gives way to any other claim on such an address.
-    fn node_listeners(&self, frontend: &Frontend, resources: &mut Vec<(Layer, Resource)>) {
+    fn node_listeners(
+        &self,
+        frontend: &Frontend,
+        resources: &mut Vec<(Layer, Resource)>,
+        problems: &mut Vec<Problem>,
+    ) {
         let family = Family::of(frontend.ip);
-        for name in self.world.active.node_roles() {
-            let Some(node) = self.world.index.node(name) else {
-                continue;
-            };
+        for (name, node) in self.nodes() {
             for ip in node_ports::addresses(node, self.world.options, family) {
                 let address = Address {
                     ip,
                     port: frontend.listen,
                     protocol: self.service.ports[frontend.port].protocol,
                 };
-                if self.world.index.claims().winner(&address).is_none() {
-                    let layer = Layer::NodeRole(name.clone());
-                    resources.push((layer, self.listener(frontend, ip)));
+                if let Some(winner) = self.world.index.claims().winner(&address) {
+                    let place = format!(" on Node {name}");
+                    problems.extend(self.conflict(frontend, &address, winner, &place));
+                    continue;
                 }
+                let ways = self.ways(frontend, ip, Some(node));
+                let layer = Layer::NodeRole(name.clone());
+                resources.push((layer, self.listener(frontend, ip, &ways)));
             }
         }
     }
 
-    fn listener(&self, frontend: &Frontend, ip: std::net::IpAddr) -> Resource {
+    fn ways(&self, frontend: &Frontend, ip: IpAddr, node: Option<&Node>) -> Vec<Way> {
+        sources::ways(self.service, frontend, ip, node, self.world.options)
+    }
+
+    fn listener(&self, frontend: &Frontend, ip: IpAddr, ways: &[Way]) -> Resource {
         let port = &self.service.ports[frontend.port];
         let name = FrontendName {
             port: port_key(self.service, port),
@@ -262,15 +301,23 @@ impl<'a> Joined<'a> {
             address: SocketAddr::new(ip, frontend.listen.get()),
         };
         let family = Family::of(ip);
-        let cluster = cluster_name(self.service, port, frontend.policy(self.service), family);
+        let route = |way: &Way| listener::Route {
+            source: way.source.clone(),
+            cluster: cluster_name(self.service, port, way.policy, family),
+        };
+        let routes: Vec<listener::Route> = ways.iter().map(route).collect();
         let refused = if frontend.kind == FrontendKind::NodePort && ip.is_unspecified() {
             node_ports::refused(self.world.options, family)
         } else {
             Vec::new()
         };
         match port.protocol {
-            Protocol::Udp => udp::listener(&name, &cluster, &refused),
-            Protocol::Tcp | Protocol::Sctp => listener::tcp(&name, &cluster, &refused),
+            Protocol::Udp => {
+                let policy = frontend.policy(self.service);
+                let cluster = cluster_name(self.service, port, policy, family);
+                udp::listener(&name, cluster.stat_name(), &routes, &refused)
+            }
+            Protocol::Tcp | Protocol::Sctp => listener::tcp(&name, &routes, &refused, true),
         }
     }
 }
@@ -291,11 +338,12 @@ fn clusters(service: &Service, frontends: &[Frontend]) -> BTreeMap<ClusterName, 
     }
     for frontend in frontends {
         let port = &service.ports[frontend.port];
-        let policy = frontend.policy(service);
-        let name = cluster_name(service, port, policy, Family::of(frontend.ip));
-        let users = clusters.entry(name).or_default();
-        users.port = frontend.port;
-        users.node = true;
+        for policy in sources::policies(service, frontend) {
+            let name = cluster_name(service, port, *policy, Family::of(frontend.ip));
+            let users = clusters.entry(name).or_default();
+            users.port = frontend.port;
+            users.node = true;
+        }
     }
     clusters
 }

@@ -13,7 +13,6 @@ use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::service::{self, Translated, World};
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
-    node_ports,
 };
 
 /// The complete set of resources that one origin has now. Whatever it had before and has no longer is gone; an empty set takes
@@ -236,10 +235,10 @@ impl Translator {
                     self.dirty
                         .extend(self.index.depending_on_node(node).cloned());
                 }
-                Layer::NodeRole(_) if node_ports::any_per_node(&self.options) => {
-                    self.dirty.extend(self.index.with_node_ports().cloned());
+                Layer::NodeRole(_) => {
+                    self.dirty.extend(self.index.with_node_listeners().cloned());
                 }
-                Layer::NodeRole(_) | Layer::All | Layer::Role(_) => {}
+                Layer::All | Layer::Role(_) => {}
             }
         }
     }

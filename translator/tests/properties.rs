@@ -59,6 +59,7 @@ fn a_service() -> impl Strategy<Value = Value> {
     ]);
     let ips = prop_oneof![6 => ips, 1 => word(&["None", "", "bad"])];
     const EXTERNAL: &[&str] = &["192.0.2.1", "192.0.2.1", "10.96.0.1", "2001:db8::1", "?"];
+    const RANGES: &[&str] = &["", "", "10.0.0.0/8", "192.0.2.0/29", "2001:db8::/32"];
     const NAMES: &[&str] = &[
         "a.d.svc.cluster.local",
         "b.d.svc",
@@ -82,7 +83,7 @@ fn a_service() -> impl Strategy<Value = Value> {
     let policies = (
         word(&["Cluster", "Local"]),
         word(&["Cluster", "Local"]),
-        prop::bool::weighted(0.2),
+        word(RANGES),
     );
     (meta, addresses, list(service_port(), 3), types, policies, word(NAMES)).prop_map(
         |((name, proxy, day, fallback), (ip, second, external, lb), ports, kind, (internal, ext, ranges), target)| {
@@ -97,7 +98,7 @@ fn a_service() -> impl Strategy<Value = Value> {
                     "creationTimestamp": day.map(|day| format!("2026-01-0{day}T00:00:00Z"))},
                 "spec": {"type": kind, "clusterIP": ip, "clusterIPs": ips, "ipFamilies": families, "externalIPs": external,
                     "ports": ports, "internalTrafficPolicy": internal, "externalTrafficPolicy": ext, "externalName": target,
-                    "loadBalancerSourceRanges": if ranges { vec!["10.0.0.0/8"] } else { vec![] }},
+                    "loadBalancerSourceRanges": if ranges.is_empty() { vec![] } else { vec![ranges] }},
                 "status": {"loadBalancer": {"ingress": lb}},
             })
         },
@@ -148,10 +149,12 @@ fn a_slice() -> impl Strategy<Value = Value> {
 
 fn a_node() -> impl Strategy<Value = Value> {
     let labels = (word(&["za", "zb", ""]), word(&["r1", "r2", ""]));
-    (word(NODES), labels, list(word(&["192.0.2.1", "192.0.2.7", "2001:db8::1"]), 2)).prop_map(|(name, (zone, region), ips)| {
+    let ips = list(word(&["192.0.2.1", "192.0.2.7", "2001:db8::1"]), 2);
+    let pods = list(word(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64", "bad"]), 2);
+    (word(NODES), labels, ips, pods).prop_map(|(name, (zone, region), ips, pods)| {
         let addresses: Vec<Value> = ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip})).collect();
         json!({"kind": "Node", "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone,
-            "topology.kubernetes.io/region": region}}, "status": {"addresses": addresses}})
+            "topology.kubernetes.io/region": region}}, "spec": {"podCIDRs": pods}, "status": {"addresses": addresses}})
     })
 }
 
@@ -178,8 +181,16 @@ fn an_op() -> impl Strategy<Value = Op> {
 fn options() -> impl Strategy<Value = Options> {
     let modes =
         ["all", "primary", "192.0.2.0/29"].map(|text| text.parse::<NodePortAddresses>().unwrap());
-    select(modes.to_vec()).prop_map(|nodeport_addresses| Options {
+    let pods = list(
+        select(vec![
+            "10.1.0.0/16".parse().unwrap(),
+            "fd01::/32".parse().unwrap(),
+        ]),
+        1,
+    );
+    (select(modes.to_vec()), pods).prop_map(|(nodeport_addresses, pod_cidrs)| Options {
         nodeport_addresses,
+        pod_cidrs,
         ..Options::default()
     })
 }

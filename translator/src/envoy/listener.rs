@@ -1,5 +1,6 @@
-//! Listeners: a bound TCP listener per frontend, and the one HTTP listener of a mesh proxy.
+//! Listeners: a TCP listener per frontend, and the one HTTP listener of a mesh proxy.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
 use seaway_proto::envoy::http_connection_manager::{
     HttpConnectionManager, HttpFilter, Rds, http_filter,
 };
+use seaway_proto::envoy::listener::filter_chain_match::ConnectionSourceType;
 use seaway_proto::envoy::listener::{Filter, FilterChain, FilterChainMatch, Listener, filter};
 use seaway_proto::envoy::router::Router;
 use seaway_proto::envoy::tcp_proxy::TcpProxy;
@@ -19,55 +21,107 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 use super::{ads, cidr, seconds, tcp_socket};
 use crate::IpNet;
 use crate::names::{ClusterName, FrontendName};
+use crate::sources::Source;
 
 /// How long a connection may be silent: as long as kube-proxy has conntrack remember it, where Envoy's own default is an hour.
 const IDLE_SECONDS: i64 = 24 * 60 * 60;
 
-/// A bound listener that forwards connections to a cluster, except those sent to a `refused` range, which it closes.
-pub(crate) fn tcp(name: &FrontendName, cluster: &ClusterName, refused: &[IpNet]) -> Resource {
+/// One way through a listener: connections from these sources go to this cluster.
+pub(crate) struct Route {
+    pub source: Source,
+    pub cluster: ClusterName,
+}
+
+/// A listener that forwards connections by where they come from, and closes those sent to a `refused` range and those from
+/// whom no route takes. Not `bound`, it only takes what the redirect listener hands over.
+pub(crate) fn tcp(
+    name: &FrontendName,
+    routes: &[Route],
+    refused: &[IpNet],
+    bound: bool,
+) -> Resource {
+    let mut chains = Vec::with_capacity(routes.len() + 1);
+    if !refused.is_empty() {
+        let ranges = FilterChainMatch {
+            prefix_ranges: refused.iter().map(cidr).collect(),
+            ..Default::default()
+        };
+        chains.push(refuse(Some(ranges)));
+    }
+    chains.extend(routes.iter().map(serve));
+    if routes.is_empty() {
+        chains.push(refuse(None));
+    }
+    let message = Listener {
+        name: name.to_string(),
+        address: Some(tcp_socket(name.address)),
+        // The node routes Service addresses to itself; none of its interfaces has them.
+        freebind: bound.then_some(BoolValue { value: true }),
+        bind_to_port: (!bound).then_some(BoolValue { value: false }),
+        filter_chains: chains,
+        ..Default::default()
+    };
+    let refs = clusters(routes);
+    Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
+}
+
+/// The clusters that routes lead to.
+pub(super) fn clusters(routes: &[Route]) -> Vec<ResourceRef> {
+    let clusters: BTreeSet<&ClusterName> = routes.iter().map(|route| &route.cluster).collect();
+    let refer = |cluster: &ClusterName| ResourceRef {
+        type_url: TypeUrl::CLUSTER,
+        name: cluster.to_string().into(),
+    };
+    clusters.into_iter().map(refer).collect()
+}
+
+/// The chain of a route. Its name says which set it leads to.
+fn serve(route: &Route) -> FilterChain {
+    let (name, matches) = match &route.source {
+        Source::Anybody => ("serve", None),
+        Source::SameHost => {
+            let source_type = ConnectionSourceType::SameIpOrLoopback as i32;
+            let matches = FilterChainMatch {
+                source_type,
+                ..Default::default()
+            };
+            ("serve-node", Some(matches))
+        }
+        Source::Ranges(ranges) => {
+            let matches = FilterChainMatch {
+                source_prefix_ranges: ranges.iter().map(cidr).collect(),
+                ..Default::default()
+            };
+            let name = if route.cluster.local {
+                "serve-local"
+            } else {
+                "serve-cluster"
+            };
+            (name, Some(matches))
+        }
+    };
     let proxy = TcpProxy {
-        stat_prefix: cluster.stat_name(),
-        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
+        stat_prefix: route.cluster.stat_name(),
+        cluster_specifier: Some(ClusterSpecifier::Cluster(route.cluster.to_string())),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
         ..Default::default()
     };
-    let serve = FilterChain {
-        name: "serve".to_owned(),
+    FilterChain {
+        name: name.to_owned(),
+        filter_chain_match: matches,
         filters: vec![network_filter(
             "envoy.filters.network.tcp_proxy",
             any(&proxy),
         )],
         ..Default::default()
-    };
-    let refuse = (!refused.is_empty()).then(|| refuse(refused));
-    let message = Listener {
-        name: name.to_string(),
-        address: Some(tcp_socket(name.address)),
-        // The node routes Service addresses to itself; none of its interfaces has them.
-        freebind: Some(BoolValue { value: true }),
-        filter_chains: refuse.into_iter().chain([serve]).collect(),
-        ..Default::default()
-    };
-    let cluster = ResourceRef {
-        type_url: TypeUrl::CLUSTER,
-        name: cluster.to_string().into(),
-    };
-    Resource::new(
-        TypeUrl::LISTENER,
-        message.name.clone(),
-        &message,
-        vec![cluster],
-    )
+    }
 }
 
 /// A filter chain without filters: Envoy accepts and closes.
-fn refuse(ranges: &[IpNet]) -> FilterChain {
+fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
     FilterChain {
         name: "refuse".to_owned(),
-        filter_chain_match: Some(FilterChainMatch {
-            prefix_ranges: ranges.iter().map(cidr).collect(),
-            ..Default::default()
-        }),
+        filter_chain_match: matches,
         ..Default::default()
     }
 }

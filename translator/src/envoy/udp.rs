@@ -9,21 +9,25 @@ use seaway_proto::envoy::core::{Address, SocketAddress, UdpSocketConfig, address
 use seaway_proto::envoy::ip_matcher::Ip;
 use seaway_proto::envoy::listener::listener_filter::ConfigType;
 use seaway_proto::envoy::listener::{Listener, ListenerFilter, UdpListenerConfig};
-use seaway_proto::envoy::network_inputs::DestinationIpInput;
+use seaway_proto::envoy::network_inputs::{DestinationIpInput, SourceIpInput};
 use seaway_proto::envoy::udp_proxy::udp_proxy_config::RouteSpecifier;
 use seaway_proto::envoy::udp_proxy::{Route, UdpProxyConfig};
 use seaway_proto::google::protobuf::{Any, BoolValue, UInt64Value};
 use seaway_proto::xds::core::TypedExtensionConfig;
 use seaway_proto::xds::matcher::Matcher;
 use seaway_proto::xds::matcher::matcher::matcher_list::predicate::single_predicate::Matcher as With;
-use seaway_proto::xds::matcher::matcher::matcher_list::predicate::{MatchType, SinglePredicate};
+use seaway_proto::xds::matcher::matcher::matcher_list::predicate::{
+    MatchType, PredicateList, SinglePredicate,
+};
 use seaway_proto::xds::matcher::matcher::matcher_list::{FieldMatcher, Predicate};
 use seaway_proto::xds::matcher::matcher::{MatcherList, MatcherType, OnMatch, on_match};
-use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
+use seaway_proto::{Resource, TypeUrl, any};
 
-use super::{cidr, seconds};
+use super::{cidr, listener, seconds};
 use crate::IpNet;
+use crate::model::Family;
 use crate::names::{ClusterName, FrontendName};
+use crate::sources::{Source, loopback};
 
 /// How long a flow may be silent: as long as the kernel remembers one that was answered, for kube-proxy (120 s).
 const IDLE_SECONDS: i64 = 120;
@@ -31,11 +35,17 @@ const IDLE_SECONDS: i64 = 120;
 /// The largest datagram there is. Envoy's default of 1500 bytes would cut answers that kube-proxy passes in fragments.
 const LARGEST_DATAGRAM: u64 = 65_535;
 
-/// A bound listener that forwards datagrams to a cluster, except those sent to a `refused` range, which it drops.
-pub(crate) fn listener(name: &FrontendName, cluster: &ClusterName, refused: &[IpNet]) -> Resource {
+/// A bound listener that forwards datagrams by where they come from, and drops those sent to a `refused` range and those from whom
+/// no route takes.
+pub(crate) fn listener(
+    name: &FrontendName,
+    stat_prefix: String,
+    routes: &[listener::Route],
+    refused: &[IpNet],
+) -> Resource {
     let proxy = UdpProxyConfig {
-        stat_prefix: cluster.stat_name(),
-        route_specifier: Some(RouteSpecifier::Matcher(matcher(cluster, refused))),
+        stat_prefix,
+        route_specifier: Some(RouteSpecifier::Matcher(matcher(name, routes, refused))),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
         upstream_socket_config: Some(datagrams()),
         ..Default::default()
@@ -56,64 +66,93 @@ pub(crate) fn listener(name: &FrontendName, cluster: &ClusterName, refused: &[Ip
         }],
         ..Default::default()
     };
-    let cluster = ResourceRef {
-        type_url: TypeUrl::CLUSTER,
-        name: cluster.to_string().into(),
-    };
-    Resource::new(
-        TypeUrl::LISTENER,
-        message.name.clone(),
-        &message,
-        vec![cluster],
-    )
+    let refs = listener::clusters(routes);
+    Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
 }
 
 /// Where datagrams go. UDP listeners have no filter chains; this is what they have instead. A datagram without a route is dropped.
 /// Envoy calls the matcher a work in progress and the plain `cluster` deprecated; it warns of both, and only the former can choose.
-fn matcher(cluster: &ClusterName, refused: &[IpNet]) -> Matcher {
-    let serve = OnMatch {
-        on_match: Some(on_match::OnMatch::Action(extension(
-            "route",
-            any(&Route {
-                cluster: cluster.to_string(),
+fn matcher(name: &FrontendName, routes: &[listener::Route], refused: &[IpNet]) -> Matcher {
+    let mut matcher = Matcher::default();
+    let mut list = Vec::new();
+    for route in routes {
+        let elsewhere = (!refused.is_empty()).then(|| {
+            let input = any(&DestinationIpInput::default());
+            let sent_to = within("destination", input, "refused", refused);
+            predicate(MatchType::NotMatcher(Box::new(sent_to)))
+        });
+        let source = sources(name, &route.source).map(|ranges| {
+            let input = any(&SourceIpInput::default());
+            within("source", input, "sources", &ranges)
+        });
+        let conditions: Vec<Predicate> = elsewhere.into_iter().chain(source).collect();
+        match all(conditions) {
+            None => matcher.on_no_match = Some(Box::new(serve(&route.cluster))),
+            Some(predicate) => list.push(FieldMatcher {
+                predicate: Some(predicate),
+                on_match: Some(serve(&route.cluster)),
             }),
-        ))),
-        ..Default::default()
-    };
-    if refused.is_empty() {
-        return Matcher {
-            on_no_match: Some(Box::new(serve)),
-            ..Default::default()
-        };
+        }
     }
-    let sent_to = Predicate {
-        match_type: Some(MatchType::SinglePredicate(SinglePredicate {
-            input: Some(extension(
-                "destination",
-                any(&DestinationIpInput::default()),
-            )),
-            matcher: Some(With::CustomMatch(extension("ranges", ranges(refused)))),
-        })),
+    if !list.is_empty() {
+        let list = MatcherList { matchers: list };
+        matcher.matcher_type = Some(MatcherType::MatcherList(list));
+    }
+    matcher
+}
+
+/// The ranges a source has to be in; `None` for any. There is no way here to ask for a source that is the address sent to; the node's
+/// other addresses are known by their ranges.
+fn sources(name: &FrontendName, source: &Source) -> Option<Vec<IpNet>> {
+    let ip = name.address.ip();
+    match source {
+        Source::Anybody => None,
+        Source::Ranges(ranges) => Some(ranges.clone()),
+        Source::SameHost if ip.is_unspecified() => Some(vec![loopback(Family::of(ip))]),
+        Source::SameHost => Some(vec![ip.into(), loopback(Family::of(ip))]),
+    }
+}
+
+fn serve(cluster: &ClusterName) -> OnMatch {
+    let route = Route {
+        cluster: cluster.to_string(),
     };
-    let elsewhere = Predicate {
-        match_type: Some(MatchType::NotMatcher(Box::new(sent_to))),
-    };
-    let list = MatcherList {
-        matchers: vec![FieldMatcher {
-            predicate: Some(elsewhere),
-            on_match: Some(serve),
-        }],
-    };
-    Matcher {
-        matcher_type: Some(MatcherType::MatcherList(list)),
+    OnMatch {
+        on_match: Some(on_match::OnMatch::Action(extension("route", any(&route)))),
         ..Default::default()
     }
 }
 
-fn ranges(ranges: &[IpNet]) -> Any {
+fn all(mut conditions: Vec<Predicate>) -> Option<Predicate> {
+    if conditions.len() > 1 {
+        let conditions = PredicateList {
+            predicate: conditions,
+        };
+        return Some(predicate(MatchType::AndMatcher(conditions)));
+    }
+    conditions.pop()
+}
+
+fn within(name: &str, input: Any, stat_prefix: &str, of: &[IpNet]) -> Predicate {
+    predicate(MatchType::SinglePredicate(SinglePredicate {
+        input: Some(extension(name, input)),
+        matcher: Some(With::CustomMatch(extension(
+            "ranges",
+            ranges(stat_prefix, of),
+        ))),
+    }))
+}
+
+fn predicate(match_type: MatchType) -> Predicate {
+    Predicate {
+        match_type: Some(match_type),
+    }
+}
+
+fn ranges(stat_prefix: &str, ranges: &[IpNet]) -> Any {
     any(&Ip {
         cidr_ranges: ranges.iter().map(cidr).collect(),
-        stat_prefix: "refused".to_owned(),
+        stat_prefix: stat_prefix.to_owned(),
     })
 }
 

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{EndpointSlice, Kind, Node, Policy, Service, ServiceKey};
-use crate::{Options, external, frontends, node_ports};
+use crate::{Options, external, frontends, node_ports, sources};
 
 use aliases::Aliases;
-pub(crate) use claims::{Address, Claims, claim};
+pub(crate) use claims::{Address, Claim, Claims, claim};
 use refs::Refs;
 
 /// The Services that have to be translated again.
@@ -38,14 +38,15 @@ pub(crate) struct Index {
     by_node: Refs,
     /// Zone to the Services with endpoints in it or hints for it.
     by_zone: Refs,
-    /// The Services with node ports.
-    node_ports: BTreeSet<ServiceKey>,
+    /// The Services with listeners of their own on nodes.
+    per_node: BTreeSet<ServiceKey>,
 }
 
 /// What a change of a Node changed, apart from the Services already marked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NodeChange {
     pub zone: bool,
+    /// Its own addresses or those of its pods.
     pub addresses: bool,
 }
 
@@ -102,11 +103,13 @@ impl Index {
         self.aliases.replace(key, alias_of(&old), alias_of(&new));
         self.aliases.of(key, dirty);
         dirty.insert(key.clone());
-        let has_node_ports = |s: &Arc<Service>| s.ports.iter().any(|p| p.node_port.is_some());
-        if new.as_ref().is_some_and(has_node_ports) {
-            self.node_ports.insert(key.clone());
+        if new
+            .as_ref()
+            .is_some_and(|service| has_node_listeners(service, options))
+        {
+            self.per_node.insert(key.clone());
         } else {
-            self.node_ports.remove(key);
+            self.per_node.remove(key);
         }
         match new {
             Some(service) => self.services.insert(key.clone(), service),
@@ -179,7 +182,8 @@ impl Index {
         let change = NodeChange {
             // A Node that says nothing of a zone differs from one that is not known: then the proxy's own word counts.
             zone: was.map(|n| &n.zone) != is.map(|n| &n.zone),
-            addresses: part(was, |n| Some(&n.addresses)) != part(is, |n| Some(&n.addresses)),
+            addresses: part(was, |n| Some(&n.addresses)) != part(is, |n| Some(&n.addresses))
+                || part(was, |n| Some(&n.pod_cidrs)) != part(is, |n| Some(&n.pod_cidrs)),
         };
         match new {
             Some(node) => self.nodes.insert(name.clone(), node),
@@ -203,9 +207,9 @@ impl Index {
         services.filter(move |key| falls_back(key) || self.has(key, |e| !e.zone_hints.is_empty()))
     }
 
-    /// The Services with node ports.
-    pub(crate) fn with_node_ports(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.node_ports.iter()
+    /// The Services with listeners that may name a node's own addresses.
+    pub(crate) fn with_node_listeners(&self) -> impl Iterator<Item = &ServiceKey> {
+        self.per_node.iter()
     }
 
     /// Whether a Local policy is in force: an external one needs something external.
@@ -267,6 +271,14 @@ fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<str>)) {
     for name in zones {
         with(Which::Zone, name);
     }
+}
+
+fn has_node_listeners(service: &Service, options: &Options) -> bool {
+    let frontends = frontends::of_service(service, options);
+    frontends.iter().any(|frontend| {
+        node_ports::is_per_node(frontend.kind, frontend.ip, options)
+            || sources::is_per_node(service, frontend)
+    })
 }
 
 /// Service rule 2, decided from the Service (rule 3).

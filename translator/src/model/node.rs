@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::Problem;
 
 /// A Node as the translation sees it.
@@ -16,6 +18,8 @@ pub struct Node {
     pub region: Option<Arc<str>>,
     /// The IP addresses of `status.addresses`, internal ones first, else in their order.
     pub addresses: Box<[IpAddr]>,
+    /// The ranges of `spec.podCIDRs`, from which the pods on it have their addresses.
+    pub pod_cidrs: Box<[IpNet]>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }

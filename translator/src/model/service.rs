@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::{Family, Protocol, ServiceKey};
 use crate::Problem;
 
@@ -37,8 +39,8 @@ pub struct Service {
     pub external_policy: Policy,
     /// Whether a Local policy may fall back to the zone and the cluster (annotation `seaway.dev/local-fallback: "cluster"`).
     pub local_fallback: bool,
-    /// The families whose load-balancer addresses `spec.loadBalancerSourceRanges` restricts (Service rule 27).
-    pub restricted_families: Box<[Family]>,
+    /// Who may connect to its load-balancer addresses (`spec.loadBalancerSourceRanges`).
+    pub source_ranges: SourceRanges,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }
@@ -87,4 +89,23 @@ pub enum Policy {
     Cluster,
     /// Only endpoints on the client's node.
     Local,
+}
+
+/// Who may connect to load-balancer addresses, family by family (Service rule 27).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceRanges {
+    /// IPv4: `None` for everybody, an empty list for nobody.
+    pub v4: Option<Box<[IpNet]>>,
+    /// IPv6, likewise.
+    pub v6: Option<Box<[IpNet]>>,
+}
+
+impl SourceRanges {
+    /// Those of a family.
+    pub fn of(&self, family: Family) -> Option<&[IpNet]> {
+        match family {
+            Family::V4 => self.v4.as_deref(),
+            Family::V6 => self.v6.as_deref(),
+        }
+    }
 }

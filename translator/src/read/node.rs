@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::report::{self, Report};
@@ -21,8 +22,34 @@ pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
         zone: label("topology.kubernetes.io/zone"),
         region: label("topology.kubernetes.io/region"),
         addresses: addresses(node, &mut report).into(),
+        pod_cidrs: pod_cidrs(node, &mut report).into(),
         problems: report.finish(),
     })
+}
+
+/// The list, or the single range that was there before it.
+fn pod_cidrs(node: &k8s::Node, report: &mut Report) -> Vec<IpNet> {
+    let Some(spec) = &node.spec else {
+        return Vec::new();
+    };
+    let single = spec.pod_cidr.iter().filter(|text| !text.is_empty());
+    let list = spec.pod_cidrs.as_deref().unwrap_or_default();
+    let texts: Vec<&String> = match list {
+        [] => single.collect(),
+        list => list.iter().collect(),
+    };
+    let mut found = Vec::new();
+    for (i, text) in texts.into_iter().enumerate() {
+        match value::cidr(text) {
+            Some(range) => found.push(range),
+            None => report.warning(
+                format!("spec.podCIDRs[{i}]"),
+                Reason::InvalidAddress,
+                format!("{text:?} is not a CIDR"),
+            ),
+        }
+    }
+    found
 }
 
 /// The addresses in the order in which kube-proxy looks for a primary one: internal before external.

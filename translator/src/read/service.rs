@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1 as k8s;
 
 use super::report::{self, Report};
 use super::{ports, value};
-use crate::model::{Family, Kind, Policy, Service, ServiceKey};
+use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
 use crate::names::is_subdomain;
 use crate::{Problem, Reason};
 
@@ -51,7 +51,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
             &mut report,
         ),
         local_fallback: local_fallback(service, &mut report),
-        restricted_families: restricted_families(spec, &mut report).into(),
+        source_ranges: source_ranges(spec, &mut report),
         problems: {
             affinity(spec, &mut report);
             report.finish()
@@ -242,13 +242,12 @@ fn local_fallback(service: &k8s::Service, report: &mut Report) -> bool {
 
 /// Service rule 27: a family is restricted when it has a range and none of its ranges is all of it. When no range can be read, both
 /// are: nothing may be served that somebody meant to close.
-fn restricted_families(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<Family> {
-    let texts = spec.load_balancer_source_ranges.iter().flatten();
+fn source_ranges(spec: &k8s::ServiceSpec, report: &mut Report) -> SourceRanges {
+    let texts = spec.load_balancer_source_ranges.as_deref();
+    let texts = texts.unwrap_or_default();
     let mut ranges = Vec::new();
-    let mut asked = false;
-    for (i, text) in texts.enumerate() {
-        asked = true;
-        match range(text.trim()) {
+    for (i, text) in texts.iter().enumerate() {
+        match value::cidr(text) {
             Some(range) => ranges.push(range),
             None => report.warning(
                 format!("spec.loadBalancerSourceRanges[{i}]"),
@@ -257,23 +256,28 @@ fn restricted_families(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<Fami
             ),
         }
     }
-    let restricted = |family: &Family| {
-        let mut own = ranges
-            .iter()
-            .filter(|range| Family::of(range.addr()) == *family)
-            .peekable();
-        own.peek().is_some() && own.all(|range| range.prefix_len() > 0)
+    if ranges.is_empty() && !texts.is_empty() {
+        let field = "spec.loadBalancerSourceRanges";
+        let message = "none of the ranges can be read: nobody may connect to the load balancer";
+        report.error(field, Reason::InvalidValue, message);
+        let nobody = || Some(Box::default());
+        return SourceRanges {
+            v4: nobody(),
+            v6: nobody(),
+        };
+    }
+    let restricted = |family: Family| {
+        let own = ranges.iter().copied();
+        let own: Vec<IpNet> = own
+            .filter(|range| Family::of(range.addr()) == family)
+            .collect();
+        let open = own.is_empty() || own.iter().any(|range| range.prefix_len() == 0);
+        (!open).then(|| own.into())
     };
-    let none_left = asked && ranges.is_empty();
-    [Family::V4, Family::V6]
-        .into_iter()
-        .filter(|family| none_left || restricted(family))
-        .collect()
-}
-
-fn range(text: &str) -> Option<IpNet> {
-    let (ip, length) = text.split_once('/')?;
-    IpNet::new(value::ip(ip)?, length.parse().ok()?).ok()
+    SourceRanges {
+        v4: restricted(Family::V4),
+        v6: restricted(Family::V6),
+    }
 }
 
 fn affinity(spec: &k8s::ServiceSpec, report: &mut Report) {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
+use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
 
 use crate::model::Protocol;
@@ -18,6 +19,16 @@ pub(super) fn ip(text: &str) -> Option<IpAddr> {
         format!("{head}:{}", ipv4(tail)?).parse().ok()
     })?;
     Some(IpAddr::V6(v6).to_canonical())
+}
+
+/// Reads a CIDR as tolerantly; white space around it counts for nothing, nor do bits behind the prefix (Service rule 13).
+pub(super) fn cidr(text: &str) -> Option<IpNet> {
+    let (address, length) = text.trim().split_once('/')?;
+    if !length.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let range = IpNet::new(ip(address)?, length.parse().ok()?).ok()?;
+    Some(range.trunc())
 }
 
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
@@ -81,6 +92,16 @@ mod tests {
             "10.0.0.1 ",
             ":",
         ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_canonical() {
+        let read = |text: &str| cidr(text).map(|range| range.to_string());
+        assert_eq!(read(" 010.1.2.3/8 ").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(read("2001:DB8::1/32").as_deref(), Some("2001:db8::/32"));
+        for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/+8", "/8", "::/129"] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -1,0 +1,157 @@
+//! Which connections of a frontend go to which set of endpoints, by where they come from: Service rules 26 to 30 and 71 to 74.
+//!
+//! An external frontend with a Local policy has both sets behind it: pods and the node itself take the Cluster set, everybody else the
+//! Local one. The addresses of a load balancer may be open to some sources only. What comes out becomes the filter chains of a
+//! listener (`envoy/listener.rs`). Part of it names a node's own addresses, so such listeners exist per node (`service.rs`).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::frontends::Frontend;
+use crate::model::{Family, Node, Policy, Service};
+use crate::names::FrontendKind;
+use crate::{IpNet, Options};
+
+/// The sources that one filter chain takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Whoever no other chain takes.
+    Anybody,
+    /// The node itself, as Envoy finds out: over a `local` route the kernel's source address is the one connected to.
+    SameHost,
+    /// These ranges; never empty, and disjoint.
+    Ranges(Vec<IpNet>),
+}
+
+/// The connections of these sources go to this set of endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub source: Source,
+    pub policy: Policy,
+}
+
+/// The ways of a frontend on this address, as a node sees it that is known, or any other. None at all: nobody may connect.
+pub(crate) fn ways(
+    service: &Service,
+    frontend: &Frontend,
+    ip: IpAddr,
+    node: Option<&Node>,
+    options: &Options,
+) -> Vec<Way> {
+    let family = Family::of(ip);
+    let policy = frontend.policy(service);
+    if frontend.kind == FrontendKind::ClusterIp {
+        return vec![anybody(policy)];
+    }
+    let Some(mut allowed) = restriction(service, frontend, family) else {
+        return open(policy, inside(node, options, family));
+    };
+    let mut own = node.into_iter().flat_map(|node| &node.addresses);
+    if own.any(|own| allowed.iter().any(|range| range.contains(own))) {
+        // Rule 29: to an address that is routed to the node itself the node's own processes come from that address.
+        allowed.push(ip.into());
+    }
+    let allowed = IpNet::aggregate(&allowed);
+    match policy {
+        Policy::Cluster => way(allowed, Policy::Cluster).into_iter().collect(),
+        Policy::Local => {
+            let mut inside = inside(node, options, family);
+            inside.extend([ip.into(), loopback(family)]);
+            restricted(allowed, IpNet::aggregate(&inside))
+        }
+    }
+}
+
+/// Whether the listeners of this frontend may name what only one node has.
+pub(crate) fn is_per_node(service: &Service, frontend: &Frontend) -> bool {
+    let family = Family::of(frontend.ip);
+    frontend.kind != FrontendKind::ClusterIp
+        && (frontend.policy(service) == Policy::Local
+            || restriction(service, frontend, family).is_some())
+}
+
+/// The sets of endpoints that a frontend may lead to, wherever a connection comes from (Service rule 58).
+pub(crate) fn policies(service: &Service, frontend: &Frontend) -> &'static [Policy] {
+    match (frontend.kind, frontend.policy(service)) {
+        (_, Policy::Cluster) => &[Policy::Cluster],
+        (FrontendKind::ClusterIp, Policy::Local) => &[Policy::Local],
+        (_, Policy::Local) => &[Policy::Cluster, Policy::Local],
+    }
+}
+
+/// The ranges that may connect; `None` for all. Only the addresses of a load balancer are ever restricted (Service rule 26).
+fn restriction(service: &Service, frontend: &Frontend, family: Family) -> Option<Vec<IpNet>> {
+    if frontend.kind != FrontendKind::LoadBalancer {
+        return None;
+    }
+    service.source_ranges.of(family).map(<[IpNet]>::to_vec)
+}
+
+fn open(policy: Policy, inside: Vec<IpNet>) -> Vec<Way> {
+    let inside = IpNet::aggregate(&inside);
+    let everybody_inside = inside.iter().any(|range| range.prefix_len() == 0);
+    if policy == Policy::Cluster || everybody_inside {
+        return vec![anybody(Policy::Cluster)];
+    }
+    let same_host = Way {
+        source: Source::SameHost,
+        policy: Policy::Cluster,
+    };
+    let mut ways = vec![same_host];
+    ways.extend(way(inside, Policy::Cluster));
+    ways.push(anybody(Policy::Local));
+    ways
+}
+
+/// The ranges of the allowed that lie inside go to the Cluster set, the rest of the allowed to the Local one. Envoy takes the chain
+/// with the longest match, so the rest may be written as all that is allowed; only no range may stand in both.
+fn restricted(allowed: Vec<IpNet>, inside: Vec<IpNet>) -> Vec<Way> {
+    let both = |range: &IpNet| -> Vec<IpNet> {
+        if inside.iter().any(|other| other.contains(range)) {
+            return vec![*range];
+        }
+        let within = inside.iter().filter(|other| range.contains(*other));
+        within.copied().collect()
+    };
+    let cluster: Vec<IpNet> = allowed.iter().flat_map(both).collect();
+    let local = allowed.into_iter().filter(|range| !cluster.contains(range));
+    let local = local.collect();
+    let ways = [way(cluster, Policy::Cluster), way(local, Policy::Local)];
+    ways.into_iter().flatten().collect()
+}
+
+fn anybody(policy: Policy) -> Way {
+    Way {
+        source: Source::Anybody,
+        policy,
+    }
+}
+
+/// No way for no ranges: to Envoy they would mean everybody.
+fn way(ranges: Vec<IpNet>, policy: Policy) -> Option<Way> {
+    (!ranges.is_empty()).then_some(Way {
+        source: Source::Ranges(ranges),
+        policy,
+    })
+}
+
+/// Pods, and the node by its own addresses (Service rule 72). Without a range for pods they count as outside clients.
+fn inside(node: Option<&Node>, options: &Options, family: Family) -> Vec<IpNet> {
+    let own = node.into_iter().flat_map(|node| {
+        let addresses = node.addresses.iter().map(|ip| IpNet::from(*ip));
+        node.pod_cidrs.iter().copied().chain(addresses)
+    });
+    let all = options.pod_cidrs.iter().map(IpNet::trunc).chain(own);
+    all.filter(|range| Family::of(range.addr()) == family)
+        .collect()
+}
+
+/// The loopback range of a family.
+pub(crate) fn loopback(family: Family) -> IpNet {
+    match family {
+        Family::V4 => IpNet::new_assert(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+        Family::V6 => IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
