@@ -1,7 +1,7 @@
 //! Backends: HTTP servers on pod addresses that answer with their own name, over HTTP/1.1 and over HTTP/2 without TLS (h2c).
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,6 +23,8 @@ use crate::namespace::Inside;
 
 /// Response header with the `Host` the backend was asked for.
 pub(crate) const SAW_HOST: &str = "saw-host";
+/// Response header with the address from which the backend was asked.
+pub(crate) const SAW_CLIENT: &str = "saw-client";
 /// Response header with the HTTP version the backend was asked in.
 pub(crate) const SAW_VERSION: &str = "saw-version";
 
@@ -101,17 +103,21 @@ impl Drop for Backend {
 /// Accepts for ever.
 async fn accept(listener: TcpListener, name: Bytes, requests: Arc<AtomicU64>) {
     loop {
-        if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, name.clone(), requests.clone()));
+        if let Ok((stream, client)) = listener.accept().await {
+            let client = client.ip().to_canonical();
+            tokio::spawn(serve(stream, client, name.clone(), requests.clone()));
         }
     }
 }
 
 /// Serves one connection, in whichever version of HTTP the client begins.
-async fn serve(stream: TcpStream, name: Bytes, requests: Arc<AtomicU64>) {
+async fn serve(stream: TcpStream, client: IpAddr, name: Bytes, requests: Arc<AtomicU64>) {
     let service = service_fn(move |request| {
         requests.fetch_add(1, Ordering::Relaxed);
-        let response = respond(&request, name.clone());
+        let mut response = respond(&request, name.clone());
+        if let Ok(client) = client.to_string().parse() {
+            response.headers_mut().insert(SAW_CLIENT, client);
+        }
         async move { Ok::<_, Infallible>(response) }
     });
     // An error here is a client that went away: the client's side counts it.

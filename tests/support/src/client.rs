@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::{IpAddr, SocketAddr, TcpStream as StdStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,7 +17,7 @@ use tokio::runtime;
 use tokio::time::timeout;
 
 use crate::Namespace;
-use crate::backend::{SAW_HOST, SAW_VERSION};
+use crate::backend::{SAW_CLIENT, SAW_HOST, SAW_VERSION};
 
 /// How long a request may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -33,6 +33,8 @@ pub struct Answer {
     pub host: String,
     /// The HTTP version the backend was asked in, "" when no backend answered.
     pub version: String,
+    /// The address from which the backend was asked; `None` when no backend answered.
+    pub client: Option<IpAddr>,
 }
 
 /// What became of one request.
@@ -54,6 +56,25 @@ impl Outcome {
         match self {
             Self::Answered(answer) if answer.status == 200 => Some(&answer.body),
             _ => None,
+        }
+    }
+
+    /// The address from which a backend saw this client, when one answered with status 200.
+    pub fn client(&self) -> Option<IpAddr> {
+        match self {
+            Self::Answered(answer) if answer.status == 200 => answer.client,
+            _ => None,
+        }
+    }
+
+    /// Who answered, or in one word what became of the request otherwise: `refused`, `closed`, `timed out`.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Answered(answer) if answer.status == 200 => &answer.body,
+            Self::Answered(_) => "failed",
+            Self::Refused => "refused",
+            Self::Closed(_) => "closed",
+            Self::TimedOut => "timed out",
         }
     }
 }
@@ -114,12 +135,24 @@ impl Client {
 
     /// One request over a new connection, from inside `namespace`.
     pub fn get(&self, namespace: &Namespace) -> Result<Outcome> {
+        let mut outcomes = self.get_often(namespace, 1)?;
+        outcomes.pop().context("one request has one outcome")
+    }
+
+    /// `count` requests, one after the other, each over a new connection, from inside `namespace`.
+    pub fn get_often(&self, namespace: &Namespace, count: usize) -> Result<Vec<Outcome>> {
         let client = self.clone();
         namespace.run(move || {
             let runtime = runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            Ok(runtime.block_on(client.send()))
+            Ok(runtime.block_on(async {
+                let mut outcomes = Vec::with_capacity(count);
+                for _ in 0..count {
+                    outcomes.push(client.clone().send().await);
+                }
+                outcomes
+            }))
         })?
     }
 
@@ -199,12 +232,14 @@ async fn read(response: Response<Incoming>) -> Result<Answer> {
             .to_owned()
     };
     let (host, version) = (header(SAW_HOST), header(SAW_VERSION));
+    let client = header(SAW_CLIENT).parse().ok();
     let body = body.collect().await?.to_bytes();
     Ok(Answer {
         status: head.status.as_u16(),
         body: String::from_utf8_lossy(&body).into_owned(),
         host,
         version,
+        client,
     })
 }
 

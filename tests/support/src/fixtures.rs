@@ -58,6 +58,13 @@ impl ServiceManifest {
         self
     }
 
+    /// Sets a field beside metadata and spec: `status`.
+    #[must_use]
+    pub fn top(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.0[field] = value.into();
+        self
+    }
+
     /// Sets an annotation.
     #[must_use]
     pub fn annotation(mut self, key: &str, value: &str) -> Self {
@@ -92,6 +99,13 @@ impl SliceManifest {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.0["metadata"]["name"] = name.into();
+        self
+    }
+
+    /// Sets a label.
+    #[must_use]
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.0["metadata"]["labels"][key] = value.into();
         self
     }
 

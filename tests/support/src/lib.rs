@@ -8,11 +8,20 @@
 //!   10.244/16    backends, one per pod  ◄── veth ──►  10.96/16 is local here: what Envoy binds with freebind answers
 //! ```
 //!
+//! A [`Cluster`] is a world whose nodes route for pods with namespaces of their own, prepared by `deploy/node/setup.sh`, and that has a
+//! client outside of it:
+//!
+//! ```text
+//!   "outside"  192.0.2.10  ◄──►  "fabric"  ◄──►  "n1", "n2"  ◄──►  pods, 10.245.<node>.<pod>
+//! ```
+//!
 //! At one end a [`Folder`] of manifests is edited; at the other [`Client`]s open connections from a node's namespace and see who
 //! answers. Every process, thread and namespace ends with the `World`, also when a test panics.
 
 mod backend;
 mod client;
+mod cluster;
+mod datagram;
 mod dns;
 mod envoy;
 mod fixtures;
@@ -29,12 +38,14 @@ mod world;
 
 pub use backend::Backend;
 pub use client::{Answer, Client, Held, Outcome};
+pub use cluster::{Cluster, Pod, Setup, endpoint};
+pub use datagram::{Echo, Flow};
 pub use dns::Dns;
 pub use envoy::{Envoy, EnvoyOptions};
 pub use fixtures::{ServiceManifest, SliceManifest, join, node};
 pub use load::{Load, Record};
 pub use manifests::Folder;
-pub use namespace::{Inside, Namespace, Network};
+pub use namespace::{Host, Inside, Namespace, Network};
 pub use process::Process;
 pub use relay::{ASSIGNMENTS, Relay, Side};
 pub use scene::{Place, Scene, say};

@@ -1,6 +1,6 @@
 //! Network namespaces: made and removed with `ip netns`, entered by threads, inherited by the processes those threads start.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Worlds of this process so far: part of every namespace name, so that tests run in parallel.
@@ -87,6 +87,31 @@ impl Namespace {
     /// Runs lines of `ip` commands in this namespace, such as `addr add 192.0.2.1/32 dev lo`.
     pub fn configure(&self, lines: &str) -> Result<()> {
         ip(&["-n", &self.name, "-batch", "-"], lines)
+    }
+
+    /// Lets packets through from one interface to another, as nodes and routers do.
+    pub(crate) fn forward(&self) -> Result<()> {
+        self.run(|| {
+            // `/proc/sys/net` is that of the thread that opens it.
+            fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+            if has_ipv6() {
+                fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")?;
+            }
+            Ok(())
+        })?
+    }
+
+    /// Runs a program inside this namespace to its end and returns its standard output; fails when it does.
+    pub fn command(&self, mut command: Command) -> Result<String> {
+        let shown = format!("{command:?}");
+        let output = self.run(move || command.output())??;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{shown}: {}: {told}",
+            output.status
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Runs `work` on a new thread inside this namespace.
@@ -188,36 +213,82 @@ impl Network {
 
     /// Makes the namespace of a node. `number` (1-200) gives it the address `172.18.0.(10 + number)`.
     pub fn node(&self, name: &str, number: u8) -> Result<Namespace> {
-        let node = Namespace::create(format!("{}-{name}", self.prefix))?;
-        let address = node_address(number);
-        let link = format!("to-{name}");
-        self.fabric.configure(&format!(
-            "link add name {link} type veth peer name eth0 netns {}\n",
-            node.name()
-        ))?;
-        self.fabric.configure(&format!(
-            "link set {link} up\nroute add {address}/32 dev {link}\n"
-        ))?;
-        node.configure(&format!(
-            "link set eth0 up\naddr add {address}/32 dev eth0\nroute add {FABRIC}/32 dev eth0\n\
-             route add default via {FABRIC}\nroute add local {SERVICES} dev lo\n"
-        ))?;
+        let node = self.bare_node(name, number)?;
+        node.configure(&format!("route add local {SERVICES} dev lo\n"))?;
         if has_ipv6() {
-            self.node_ipv6(&node, &link, number)?;
+            node.configure(&format!("route add local {SERVICES_V6} dev lo\n"))?;
         }
         Ok(node)
     }
 
-    /// Gives a node IPv6. Neighbour discovery answers only for addresses of the link itself, so each link has the fabric's.
-    fn node_ipv6(&self, node: &Namespace, link: &str, number: u8) -> Result<()> {
-        let address = node_address_v6(number);
-        self.fabric.configure(&format!(
-            "addr add {FABRIC_V6}/128 dev {link} nodad\nroute add {address}/128 dev {link}\n"
+    /// [`Network::node`] without the routes that make Service addresses local.
+    pub(crate) fn bare_node(&self, name: &str, number: u8) -> Result<Namespace> {
+        let link = format!("to-{name}");
+        self.attach(name, &self.fabric, Host::FABRIC, &link, Host::node(number))
+    }
+
+    /// Makes a namespace with one interface `eth0` that has the address `own` and leads to `parent`, which is its gateway for
+    /// everything and knows it by the interface `link`.
+    pub(crate) fn attach(
+        &self,
+        name: &str,
+        parent: &Namespace,
+        gateway: Host,
+        link: &str,
+        own: Host,
+    ) -> Result<Namespace> {
+        let child = Namespace::create(format!("{}-{name}", self.prefix))?;
+        parent.configure(&format!(
+            "link add name {link} type veth peer name eth0 netns {}\n",
+            child.name()
         ))?;
-        node.configure(&format!(
-            "addr add {address}/128 dev eth0 nodad\nroute add {FABRIC_V6}/128 dev eth0\n\
-             route add default via {FABRIC_V6}\nroute add local {SERVICES_V6} dev lo\n"
-        ))
+        parent.configure(&format!(
+            "link set {link} up\nroute add {}/32 dev {link}\n",
+            own.v4
+        ))?;
+        child.configure(&format!(
+            "link set eth0 up\naddr add {}/32 dev eth0\nroute add {via}/32 dev eth0\nroute add default via {via}\n",
+            own.v4,
+            via = gateway.v4
+        ))?;
+        if has_ipv6() {
+            // Neighbour discovery answers only for addresses of the link itself, so each link has the gateway's.
+            parent.configure(&format!(
+                "addr add {}/128 dev {link} nodad\nroute add {}/128 dev {link}\n",
+                gateway.v6, own.v6
+            ))?;
+            child.configure(&format!(
+                "addr add {}/128 dev eth0 nodad\nroute add {via}/128 dev eth0\nroute add default via {via}\n",
+                own.v6,
+                via = gateway.v6
+            ))?;
+        }
+        Ok(child)
+    }
+}
+
+/// The addresses of a machine, one per family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The IPv4 address.
+    pub v4: Ipv4Addr,
+    /// The IPv6 address; used where the machine that runs the tests has IPv6.
+    pub v6: Ipv6Addr,
+}
+
+impl Host {
+    /// The fabric.
+    pub(crate) const FABRIC: Self = Self {
+        v4: FABRIC,
+        v6: FABRIC_V6,
+    };
+
+    /// The node with this number.
+    pub(crate) fn node(number: u8) -> Self {
+        Self {
+            v4: node_address(number),
+            v6: Ipv6Addr::new(0xfd00, 0x18, 0, 0, 0, 0, 0, 0x10 + u16::from(number)),
+        }
     }
 }
 
@@ -229,11 +300,6 @@ pub(crate) fn has_ipv6() -> bool {
 /// The address of the node with this number.
 pub(crate) fn node_address(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(172, 18, 0, 10_u8.saturating_add(number))
-}
-
-/// The IPv6 address of the node with this number.
-fn node_address_v6(number: u8) -> Ipv6Addr {
-    Ipv6Addr::new(0xfd00, 0x18, 0, 0, 0, 0, 0, 0x10 + u16::from(number))
 }
 
 /// Runs `ip` and turns a failure into its own words.

@@ -140,6 +140,16 @@ impl World {
     ) -> Result<Arc<Envoy>> {
         let namespace = self.new_node(name)?;
         prepare(&namespace)?;
+        self.start_envoy_in(namespace, name, options)
+    }
+
+    /// Starts an Envoy on a node that has been made, and waits until it is live.
+    pub(crate) fn start_envoy_in(
+        &mut self,
+        namespace: Namespace,
+        name: &str,
+        options: &EnvoyOptions,
+    ) -> Result<Arc<Envoy>> {
         let envoy = Arc::new(Envoy::start(namespace, name, options, self.folder.path())?);
         self.envoys.push(envoy.clone());
         Ok(envoy)
@@ -164,6 +174,11 @@ impl World {
     pub fn new_node(&mut self, name: &str) -> Result<Namespace> {
         self.nodes += 1;
         self.network.node(name, self.nodes)
+    }
+
+    /// The namespaces, to make more of them.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Starts a backend on a pod address, port 8080.

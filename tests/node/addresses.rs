@@ -1,0 +1,155 @@
+//! Every kind of address from every kind of place, in both families.
+
+use anyhow::{Result, ensure};
+use seaway_testing::{Cluster, Flow, Outcome, ServiceManifest, Setup, World, endpoint, join};
+use serde_json::json;
+
+use crate::{load_balancer, service, with};
+
+/// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
+/// node port.
+#[test]
+fn every_virtual_address_is_served_from_everywhere() -> Result<()> {
+    Cluster::run(&["a", "b"], &Setup::default(), |cluster| {
+        cluster.client("client", "n1")?;
+        cluster.backend("here", "n1")?;
+        cluster.backend("there", "n2")?;
+        let service = service("web", "10.96.0.10")
+            .spec("type", "LoadBalancer")
+            .spec("allocateLoadBalancerNodePorts", false)
+            .spec("externalIPs", json!(["203.0.113.20"]))
+            .top("status", load_balancer("203.0.113.10"));
+        let slice = cluster.slice("web", &["here", "there"])?;
+        let manifests = cluster.world.manifests();
+        manifests.save("web.yaml", &with(&service, &slice))?;
+        for to in ["10.96.0.10:80", "203.0.113.10:80", "203.0.113.20:80"] {
+            for from in ["client", "n1", "outside"] {
+                cluster.expect(from, to, &["here", "there"])?;
+            }
+            // The other node serves its own.
+            cluster.expect("n2", to, &["here", "there"])?;
+        }
+        Ok(())
+    })
+}
+
+/// Service rule 8: an address that a real load balancer has is not taken by the node (ipMode Proxy, and host names).
+#[test]
+fn an_address_of_a_real_load_balancer_is_left_to_it() -> Result<()> {
+    Cluster::run(&["a"], &Setup::default(), |cluster| {
+        cluster.backend("here", "n1")?;
+        let ingress = json!([
+            {"ip": "203.0.113.10", "ipMode": "Proxy"}, {"hostname": "lb.example.com"}, {"ip": "203.0.113.11"},
+        ]);
+        let service = service("web", "10.96.0.10")
+            .spec("type", "LoadBalancer")
+            .top("status", json!({"loadBalancer": {"ingress": ingress}}));
+        let slice = cluster.slice("web", &["here"])?;
+        let manifests = cluster.world.manifests();
+        manifests.save("web.yaml", &with(&service, &slice))?;
+        cluster.expect("outside", "203.0.113.11:80", &["here"])?;
+        cluster.expect("outside", "203.0.113.10:80", &["refused"])
+    })
+}
+
+/// Service rules 5, 6, 38: each family has its own frontend and its own endpoints, from everywhere.
+#[test]
+fn both_families_are_served_from_everywhere() -> Result<()> {
+    if !World::has_ipv6() {
+        println!("skipped: this machine has no IPv6");
+        return Ok(());
+    }
+    Cluster::run(&["a"], &Setup::default(), |cluster| {
+        cluster.client("client", "n1")?;
+        cluster.backend("four", "n1")?;
+        let six = cluster.backend("six", "n1")?.v6.to_string();
+        let service = service("web", "10.96.0.10")
+            .spec("clusterIPs", json!(["10.96.0.10", "fd00:10:96::10"]))
+            .spec("ipFamilies", json!(["IPv4", "IPv6"]))
+            .spec("type", "NodePort")
+            .on_port("nodePort", 30080)
+            .spec("externalIPs", json!(["203.0.113.20", "fd00:203::20"]));
+        let slice = cluster.slice("web", &["four"])?;
+        let slice_v6 = seaway_testing::SliceManifest::new("web")
+            .named("web-6")
+            .address_type("IPv6")
+            .port("http", 8080)
+            .endpoint(&six);
+        let all = join([service.document(), slice.document(), slice_v6.document()]);
+        cluster.world.manifests().save("web.yaml", &all)?;
+        let node = cluster.host("n1")?;
+        let four = ["10.96.0.10:80", "203.0.113.20:80"].map(str::to_owned);
+        let six = ["[fd00:10:96::10]:80", "[fd00:203::20]:80"].map(str::to_owned);
+        for from in ["client", "n1", "outside"] {
+            for to in four.iter().chain([&endpoint(node.v4, 30080)]) {
+                cluster.expect(from, to, &["four"])?;
+            }
+            for to in six.iter().chain([&endpoint(node.v6, 30080)]) {
+                cluster.expect(from, to, &["six"])?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Service rule 113: a pod reaches itself through its Service, by cluster IP and by node port.
+#[test]
+fn a_pod_reaches_itself_through_its_service() -> Result<()> {
+    for keep_source in [false, true] {
+        let setup = Setup {
+            keep_source,
+            ..Setup::default()
+        };
+        Cluster::run(&["a"], &setup, |cluster| {
+            cluster.backend("self", "n1")?;
+            let service = service("web", "10.96.0.10")
+                .spec("type", "NodePort")
+                .on_port("nodePort", 30080);
+            let slice = cluster.slice("web", &["self"])?;
+            let manifests = cluster.world.manifests();
+            manifests.save("web.yaml", &with(&service, &slice))?;
+            cluster.expect("self", "10.96.0.10:80", &["self"])?;
+            let node = cluster.host("n1")?.v4;
+            cluster.expect("self", &endpoint(node, 30080), &["self"])
+        })?;
+    }
+    Ok(())
+}
+
+/// Service rules 1, 16: a Service that becomes an alias of a host name loses its addresses, and gets them back.
+#[test]
+fn a_service_that_becomes_an_alias_loses_its_addresses() -> Result<()> {
+    Cluster::run(&["a"], &Setup::default(), |cluster| {
+        cluster.backend("here", "n1")?;
+        let slice = cluster.slice("web", &["here"])?;
+        let own = with(&service("web", "10.96.0.10"), &slice);
+        cluster.world.manifests().save("web.yaml", &own)?;
+        cluster.expect("n1", "10.96.0.10:80", &["here"])?;
+        // The cluster IP still stored there means nothing.
+        let alias = ServiceManifest::new("web")
+            .cluster_ip("10.96.0.10")
+            .port("http", 80)
+            .spec("type", "ExternalName")
+            .spec("externalName", "www.example.com");
+        let manifests = cluster.world.manifests();
+        manifests.save("web.yaml", &with(&alias, &slice))?;
+        cluster.expect("n1", "10.96.0.10:80", &["refused"])?;
+        cluster.world.manifests().save("web.yaml", &own)?;
+        cluster.expect("n1", "10.96.0.10:80", &["here"])
+    })
+}
+
+/// Service rule 4: TCP and UDP of one number are two ports. A TCP port alone leaves UDP unreachable.
+#[test]
+fn a_tcp_port_leaves_udp_of_the_same_number_unreachable() -> Result<()> {
+    Cluster::run(&["a"], &Setup::default(), |cluster| {
+        cluster.backend("here", "n1")?;
+        let slice = cluster.slice("web", &["here"])?;
+        let own = with(&service("web", "10.96.0.10"), &slice);
+        cluster.world.manifests().save("web.yaml", &own)?;
+        cluster.expect("n1", "10.96.0.10:80", &["here"])?;
+        let outcome = Flow::open(cluster.at("n1")?, "10.96.0.10:80")?.ask()?;
+        ensure!(outcome == Outcome::Refused, "{outcome}");
+        Ok(())
+    })
+}

@@ -1,0 +1,29 @@
+//! Services on nodes with their own network: real packets between pods, nodes and an outside client, through real Envoys.
+//!
+//! Each test names the rules of kube-proxy's behaviour that it proves ("Service rule 61"); `tests/README.md` lists them the other way
+//! round.
+
+mod addresses;
+mod choice;
+mod node_ports;
+mod setup;
+mod unserved;
+
+use seaway_testing::{ServiceManifest, SliceManifest, join};
+
+/// A Service `name` with cluster IP `address` and port `http` 80.
+fn service(name: &str, address: &str) -> ServiceManifest {
+    ServiceManifest::new(name)
+        .cluster_ip(address)
+        .port("http", 80)
+}
+
+/// A Service and its slice in one file.
+fn with(service: &ServiceManifest, slice: &SliceManifest) -> String {
+    join([service.document(), slice.document()])
+}
+
+/// `status.loadBalancer` with one address of mode VIP.
+fn load_balancer(address: &str) -> serde_json::Value {
+    serde_json::json!({"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}})
+}

@@ -1,0 +1,366 @@
+//! A world with the network of a real cluster: nodes that route for their pods, pods and an outside client with namespaces of their own.
+//!
+//! Nodes are prepared by `deploy/node/setup.sh`, as a user's are. The control plane stays in the fabric, which every node reaches.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::namespace::has_ipv6;
+use crate::{
+    Backend, Client, Echo, Envoy, Host, Namespace, Outcome, SliceManifest, World, eventually,
+    repository,
+};
+
+/// The ranges of cluster IPs.
+const SERVICES: &str = "10.96.0.0/16,fd00:10:96::/112";
+/// The ranges of external and load-balancer addresses.
+const VIPS: &str = "203.0.113.0/24,fd00:203::/112";
+/// The ranges of pod addresses.
+const PODS: &str = "10.245.0.0/16,fd00:10:245::/48";
+/// The client that belongs to no cluster.
+const OUTSIDE: Host = Host {
+    v4: Ipv4Addr::new(192, 0, 2, 10),
+    v6: Ipv6Addr::new(0xfd00, 0x192, 0, 0, 0, 0, 0, 0x10),
+};
+/// Where `capture: redirect` leads.
+const REDIRECT_PORT: &str = "15006";
+/// The port of a pod's backends.
+const PORT: u16 = 8080;
+/// Requests for every backend that is expected: one is missed by chance once in a thousand rounds of two, and a round is repeated.
+const ASKED: usize = 10;
+
+/// How a cluster is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup<'a> {
+    /// Arguments of `seaway serve` beyond the ranges, which it is always told.
+    pub seaway: &'a [&'a str],
+    /// `capture: redirect` instead of `bind`.
+    pub redirect: bool,
+    /// Whether nodes lead answers to Envoy that are sent to a client's address.
+    pub keep_source: bool,
+}
+
+/// A pod: a namespace behind its node, and what listens in it.
+#[derive(Debug)]
+pub struct Pod {
+    backend: Option<Backend>,
+    echo: Option<Echo>,
+    namespace: Namespace,
+    node: String,
+    host: Host,
+}
+
+impl Pod {
+    /// Its network namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its addresses.
+    pub fn host(&self) -> Host {
+        self.host
+    }
+
+    /// Its HTTP backend.
+    pub fn backend(&self) -> Result<&Backend> {
+        self.backend.as_ref().context("nothing listens in this pod")
+    }
+
+    /// Ends what listens; the pod's ports refuse from then on.
+    pub fn stop(&mut self) {
+        self.backend = None;
+        self.echo = None;
+    }
+}
+
+/// A node: its Envoy and how many pods it has had.
+#[derive(Debug)]
+struct Node {
+    envoy: Arc<Envoy>,
+    zone: String,
+    number: u8,
+    pods: u8,
+}
+
+/// A cluster of nodes `n1`, `n2`, .. and a client `outside`. Pods are made by name; every place is called by its name.
+#[derive(Debug)]
+pub struct Cluster<'w> {
+    // Pods go before the nodes that they hang on.
+    pods: BTreeMap<String, Pod>,
+    outside: Namespace,
+    nodes: BTreeMap<String, Node>,
+    /// The world with Seaway and the nodes' Envoys.
+    pub world: &'w mut World,
+}
+
+impl<'w> Cluster<'w> {
+    /// Makes a cluster with a node in each of `zones`, has `test` play in it, and checks at the end that no Envoy rejected anything.
+    pub fn run(
+        zones: &[&str],
+        setup: &Setup<'_>,
+        test: impl FnOnce(&mut Cluster<'_>) -> Result<()>,
+    ) -> Result<()> {
+        World::run(|world| test(&mut Cluster::new(world, zones, setup)?))
+    }
+
+    fn new(world: &'w mut World, zones: &[&str], setup: &Setup<'_>) -> Result<Self> {
+        let numbered: Vec<_> = (1..).zip(zones).collect();
+        let nodes = numbered
+            .iter()
+            .map(|(number, zone)| manifest(*number, zone));
+        world.manifests().save("nodes.yaml", &crate::join(nodes))?;
+        let mut arguments = vec!["--service-cidr", SERVICES, "--vip-cidr", VIPS];
+        arguments.extend(["--pod-cidr", PODS]);
+        if setup.redirect {
+            arguments.extend(["--capture", "redirect"]);
+        }
+        arguments.extend(setup.seaway);
+        world.start_seaway(&arguments)?;
+        world.fabric().forward()?;
+        let outside =
+            world
+                .network()
+                .attach("outside", world.fabric(), Host::FABRIC, "outside", OUTSIDE)?;
+        let mut cluster = Self {
+            pods: BTreeMap::new(),
+            outside,
+            nodes: BTreeMap::new(),
+            world,
+        };
+        for (number, zone) in numbered {
+            cluster.add_node(number, zone, setup)?;
+        }
+        cluster.route("n1", SERVICES)?;
+        cluster.route("n1", VIPS)?;
+        Ok(cluster)
+    }
+
+    fn add_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
+        let (name, host) = (format!("n{number}"), Host::node(number));
+        let namespace = self.world.network().bare_node(&name, number)?;
+        namespace.forward()?;
+        let [pods, pods_v6] = pod_ranges(number);
+        let mut routes = format!("route add {pods} via {} dev to-{name} onlink\n", host.v4);
+        if has_ipv6() {
+            routes += &format!("route add {pods_v6} via {} dev to-{name} onlink\n", host.v6);
+        }
+        self.world.fabric().configure(&routes)?;
+        namespace.command(prepare(host, setup))?;
+        let mut options = World::node_options(&name, zone);
+        let capture = if setup.redirect { "redirect" } else { "bind" };
+        let capture = ["--capture", capture].map(str::to_owned);
+        options.bootstrap.extend(capture);
+        let envoy = self.world.start_envoy_in(namespace, &name, &options)?;
+        let node = Node {
+            envoy,
+            zone: zone.to_owned(),
+            number,
+            pods: 0,
+        };
+        self.nodes.insert(name, node);
+        Ok(())
+    }
+
+    /// Makes the fabric send what is for these ranges (a comma between them) to a node, as a load balancer or a route would.
+    pub fn route(&self, node: &str, ranges: &str) -> Result<()> {
+        let host = Host::node(self.node(node)?.number);
+        for range in ranges.split(',') {
+            let v6 = range.contains(':');
+            if v6 && !has_ipv6() {
+                continue;
+            }
+            let via: IpAddr = if v6 { host.v6.into() } else { host.v4.into() };
+            let line = format!("route replace {range} via {via} dev to-{node} onlink\n");
+            self.world.fabric().configure(&line)?;
+        }
+        Ok(())
+    }
+
+    fn node(&self, name: &str) -> Result<&Node> {
+        self.nodes
+            .get(name)
+            .with_context(|| format!("there is no node {name}"))
+    }
+
+    /// The Envoy of a node.
+    pub fn envoy(&self, node: &str) -> Result<&Arc<Envoy>> {
+        Ok(&self.node(node)?.envoy)
+    }
+
+    /// Makes a pod on a node in which nothing listens.
+    pub fn client(&mut self, name: &str, node: &str) -> Result<Host> {
+        let on = self
+            .nodes
+            .get_mut(node)
+            .with_context(|| format!("there is no node {node}"))?;
+        on.pods += 1;
+        let (number, pod) = (on.number, 9 + on.pods);
+        let host = Host {
+            v4: Ipv4Addr::new(10, 245, number, pod),
+            v6: Ipv6Addr::new(0xfd00, 0x10, 0x245, number.into(), 0, 0, 0, pod.into()),
+        };
+        let link = format!("pod-{pod}");
+        let parent = on.envoy.namespace();
+        let gateway = Host::node(number);
+        let network = self.world.network();
+        let namespace = network.attach(name, parent, gateway, &link, host)?;
+        let pod = Pod {
+            backend: None,
+            echo: None,
+            namespace,
+            node: node.to_owned(),
+            host,
+        };
+        self.pods.insert(name.to_owned(), pod);
+        Ok(host)
+    }
+
+    /// Makes a pod on a node that answers HTTP and UDP with its name, on port 8080 of both families.
+    pub fn backend(&mut self, name: &str, node: &str) -> Result<Host> {
+        let host = self.client(name, node)?;
+        let any: IpAddr = if has_ipv6() {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        };
+        let address = SocketAddr::new(any, PORT);
+        let pod = self.pod_mut(name)?;
+        pod.backend = Some(Backend::start(&pod.namespace, name, address)?);
+        pod.echo = Some(Echo::start(&pod.namespace, name, address)?);
+        Ok(host)
+    }
+
+    /// A pod by its name.
+    pub fn pod(&self, name: &str) -> Result<&Pod> {
+        self.pods
+            .get(name)
+            .with_context(|| format!("there is no pod {name}"))
+    }
+
+    /// A pod by its name, to change it.
+    pub fn pod_mut(&mut self, name: &str) -> Result<&mut Pod> {
+        self.pods
+            .get_mut(name)
+            .with_context(|| format!("there is no pod {name}"))
+    }
+
+    /// The namespace of a place: `outside`, a node or a pod.
+    pub fn at(&self, place: &str) -> Result<&Namespace> {
+        if place == "outside" {
+            return Ok(&self.outside);
+        }
+        match self.nodes.get(place) {
+            Some(node) => Ok(node.envoy.namespace()),
+            None => Ok(self.pod(place)?.namespace()),
+        }
+    }
+
+    /// The addresses of a place: `outside`, a node or a pod.
+    pub fn host(&self, place: &str) -> Result<Host> {
+        if place == "outside" {
+            return Ok(OUTSIDE);
+        }
+        match self.nodes.get(place) {
+            Some(node) => Ok(Host::node(node.number)),
+            None => Ok(self.pod(place)?.host),
+        }
+    }
+
+    /// A slice of a Service whose endpoints are these pods, ready, on their nodes and in their zones, port `http` 8080.
+    pub fn slice(&self, service: &str, pods: &[&str]) -> Result<SliceManifest> {
+        let slice = SliceManifest::new(service).port("http", PORT);
+        pods.iter().try_fold(slice, |slice, pod| {
+            let pod = self.pod(pod)?;
+            let zone = &self.node(&pod.node)?.zone;
+            Ok(slice.endpoint_on(&pod.host.v4.to_string(), &pod.node, zone))
+        })
+    }
+
+    /// One request over a new connection.
+    pub fn get(&self, from: &str, to: &str) -> Result<Outcome> {
+        client(to)?.get(self.at(from)?)
+    }
+
+    /// What `count` requests came to, by backend or by [`Outcome::word`].
+    pub fn ask(&self, from: &str, to: &str, count: usize) -> Result<BTreeMap<String, usize>> {
+        let mut seen = BTreeMap::new();
+        for outcome in client(to)?.get_often(self.at(from)?, count)? {
+            *seen.entry(outcome.word().to_owned()).or_default() += 1;
+        }
+        Ok(seen)
+    }
+
+    /// Waits until requests are answered by all of these and by nobody else; a single word of [`Outcome::word`] is meant likewise.
+    pub fn expect(&self, from: &str, to: &str, wanted: &[&str]) -> Result<()> {
+        let what = format!("{wanted:?} at {to}, asked from {from}");
+        eventually(what, || {
+            let seen = self.ask(from, to, ASKED * wanted.len())?;
+            ensure!(seen.keys().eq(wanted), "{seen:?}");
+            Ok(())
+        })
+    }
+
+    /// [`Cluster::expect`] one backend, and that it sees the client as `source`.
+    pub fn expect_from(&self, from: &str, to: &str, wanted: &str, source: IpAddr) -> Result<()> {
+        self.expect(from, to, &[wanted])?;
+        let seen = self.get(from, to)?.client();
+        ensure!(
+            seen == Some(source),
+            "{wanted}, asked from {from} at {to}, saw {seen:?} instead of {source}"
+        );
+        Ok(())
+    }
+}
+
+/// A client of an address as tests write it.
+fn client(to: &str) -> Result<Client> {
+    let address: SocketAddr = to.parse().with_context(|| format!("{to} is no address"))?;
+    Ok(Client::new(address))
+}
+
+/// An address and a port as tests write it, IPv6 in brackets.
+pub fn endpoint(ip: impl Into<IpAddr>, port: u16) -> String {
+    SocketAddr::new(ip.into(), port).to_string()
+}
+
+/// The pod ranges of a node.
+fn pod_ranges(number: u8) -> [String; 2] {
+    [
+        format!("10.245.{number}.0/24"),
+        format!("fd00:10:245:{number}::/64"),
+    ]
+}
+
+/// The Node object of the node with this number.
+fn manifest(number: u8, zone: &str) -> String {
+    let (name, host) = (format!("n{number}"), Host::node(number));
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name}},
+        "spec": {"podCIDRs": pod_ranges(number)},
+        "status": {"addresses": [
+            {"type": "InternalIP", "address": host.v4}, {"type": "InternalIP", "address": host.v6},
+        ]},
+    })
+    .to_string()
+}
+
+/// `deploy/node/setup.sh` for a node.
+fn prepare(host: Host, setup: &Setup<'_>) -> Command {
+    let mut command = Command::new(repository().join("deploy/node/setup.sh"));
+    command.args(["up", "--service-cidr", SERVICES, "--vip-cidr", VIPS]);
+    command.args(["--node-address", &host.v4.to_string()]);
+    command.args(["--node-address", &host.v6.to_string()]);
+    if setup.redirect {
+        command.args(["--redirect", REDIRECT_PORT]);
+    }
+    if setup.keep_source {
+        command.arg("--keep-source");
+    }
+    command
+}
