@@ -11,7 +11,7 @@ use seaway_translator::{
     Capture, ExternalIps, ExternalNamePolicy, IpNet, NodePortAddresses, Options, Role, View,
 };
 
-use values::{domain, duration, word};
+use values::{HealthzListen, domain, duration, word};
 
 pub(crate) use values::HostPort;
 
@@ -265,6 +265,14 @@ pub(crate) struct ShapeArgs {
         default_value = "127.0.0.1:15001"
     )]
     mesh_listen: SocketAddr,
+    /// Where a proxy of role node answers /healthz and /livez
+    #[arg(
+        long,
+        env = "SEAWAY_HEALTHZ_LISTEN",
+        value_name = "none|ADDR",
+        default_value = "0.0.0.0:10256"
+    )]
+    healthz_listen: HealthzListen,
 }
 
 impl ShapeArgs {
@@ -283,6 +291,7 @@ impl ShapeArgs {
             service_proxy_name: self.service_proxy_name.clone(),
             capture: self.capture,
             mesh_listen: self.mesh_listen,
+            healthz_listen: self.healthz_listen.0,
             http_port: self.http_port,
             https_port: self.https_port,
             ingress_controller: self.ingress_controller.clone(),

@@ -1,6 +1,6 @@
 //! The values of flags that no other crate knows how to read.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -45,6 +45,22 @@ fn is_host(text: &str) -> bool {
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+}
+
+/// Where a proxy answers for its own health: an address, or nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HealthzListen(pub(super) Option<SocketAddr>);
+
+impl FromStr for HealthzListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HealthzListen, String> {
+        if text == "none" {
+            return Ok(HealthzListen(None));
+        }
+        let address = text.parse().map_err(|_| "expected none or ADDRESS:PORT")?;
+        Ok(HealthzListen(Some(address)))
+    }
 }
 
 /// A name without control characters.

@@ -33,6 +33,7 @@ impl Frontend {
             FrontendKind::ClusterIp => format!("spec.clusterIPs[{}]", self.index),
             FrontendKind::LoadBalancer => format!("status.loadBalancer.ingress[{}].ip", self.index),
             FrontendKind::ExternalIp => format!("spec.externalIPs[{}]", self.index),
+            FrontendKind::HealthCheck => "spec.healthCheckNodePort".to_owned(),
             FrontendKind::NodePort => {
                 format!("spec.ports[{}].nodePort", service.ports[self.port].index)
             }

@@ -17,6 +17,8 @@ mod endpoints;
 mod envoy;
 mod external;
 mod frontends;
+mod health;
+mod healthz;
 mod index;
 mod layers;
 mod mesh;

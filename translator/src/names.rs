@@ -157,10 +157,13 @@ pub enum FrontendKind {
     ExternalIp,
     /// A node port.
     NodePort,
+    /// The node port of a health check, whose listener has a [name of its own](HealthCheckName).
+    HealthCheck,
 }
 
 impl FrontendKind {
-    const ALL: [FrontendKind; 4] = [
+    /// Those that a Service port has.
+    const OF_PORTS: [FrontendKind; 4] = [
         FrontendKind::ClusterIp,
         FrontendKind::LoadBalancer,
         FrontendKind::ExternalIp,
@@ -174,6 +177,7 @@ impl FrontendKind {
             FrontendKind::LoadBalancer => "lb",
             FrontendKind::ExternalIp => "externalip",
             FrontendKind::NodePort => "nodeport",
+            FrontendKind::HealthCheck => "healthcheck",
         }
     }
 }
@@ -204,7 +208,54 @@ impl FromStr for FrontendName {
             let (kind, address) = rest.split_once(':')?;
             Some(FrontendName {
                 port: port.parse().ok()?,
-                kind: FrontendKind::ALL.into_iter().find(|k| k.as_str() == kind)?,
+                kind: FrontendKind::OF_PORTS
+                    .into_iter()
+                    .find(|k| k.as_str() == kind)?,
+                address: address.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| NameError(text.to_owned()))
+    }
+}
+
+/// The name of the listener of a Service's health check: `<namespace>/<service>@healthcheck:<ip>:<port>`, IPv6 in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HealthCheckName {
+    /// The Service.
+    pub service: ServiceKey,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl HealthCheckName {
+    /// The name of the route configuration with the answer: `healthcheck/<namespace>/<service>`.
+    pub fn route(service: &ServiceKey) -> String {
+        format!("{}/{service}", FrontendKind::HealthCheck.as_str())
+    }
+}
+
+impl fmt::Display for HealthCheckName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = FrontendKind::HealthCheck.as_str();
+        write!(f, "{}@{kind}:{}", self.service, self.address)
+    }
+}
+
+impl FromStr for HealthCheckName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let parse = || {
+            let (service, rest) = text.split_once('@')?;
+            let (kind, address) = rest.split_once(':')?;
+            let (namespace, name) = service.split_once('/')?;
+            let valid = kind == FrontendKind::HealthCheck.as_str();
+            (valid && is_label(namespace) && is_label(name)).then_some(())?;
+            Some(HealthCheckName {
+                service: ServiceKey {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                },
                 address: address.parse().ok()?,
             })
         };
@@ -234,6 +285,8 @@ mod tests {
         round_trip::<ClusterName>("default/web/80~local~v6");
         round_trip::<FrontendName>("default/web/80@nodeport:0.0.0.0:30080");
         round_trip::<FrontendName>("default/web/80@clusterip:[fd00::1]:80");
+        round_trip::<HealthCheckName>("default/web@healthcheck:0.0.0.0:31000");
+        round_trip::<HealthCheckName>("d/1api@healthcheck:[::]:31000");
     }
 
     #[test]

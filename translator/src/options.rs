@@ -38,6 +38,8 @@ pub struct Options {
     pub capture: Option<Capture>,
     /// Where the listener of a mesh proxy is bound.
     pub mesh_listen: SocketAddr,
+    /// Where a proxy of role `node` answers `/healthz` and `/livez`; `None`: nowhere.
+    pub healthz_listen: Option<SocketAddr>,
     /// The port of an ingress proxy's HTTP listener.
     pub http_port: u16,
     /// The port of an ingress proxy's HTTPS listener.
@@ -63,6 +65,7 @@ impl Default for Options {
             service_proxy_name: None,
             capture: None,
             mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
+            healthz_listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256)),
             http_port: 80,
             https_port: 443,
             ingress_controller: "seaway.dev/ingress-controller".to_owned(),

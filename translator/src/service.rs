@@ -20,7 +20,7 @@ use crate::layers::spread;
 use crate::model::{Family, Kind, Node, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
 use crate::sources::{self, Way};
-use crate::{Layer, Options, Problem, Reason, Role, alias, node_ports};
+use crate::{Layer, Options, Problem, Reason, Role, alias, health, node_ports};
 
 /// All that a translation may look at.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +137,14 @@ impl<'a> Joined<'a> {
         }
         let mut problems = frontends::problems(self.service, self.world.options);
         self.listeners(&mut resources, &mut problems);
+        let endpoints = self.candidates.values().flatten();
+        health::translate(
+            self.world,
+            self.service,
+            endpoints,
+            &mut resources,
+            &mut problems,
+        );
         let ports = self
             .service
             .ports

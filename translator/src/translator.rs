@@ -7,6 +7,7 @@ use seaway_proto::{Resource, TypeUrl};
 
 use crate::active::{self, Active};
 use crate::book::Book;
+use crate::healthz::Healthz;
 use crate::index::{Dirty, Index};
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
@@ -19,7 +20,7 @@ use crate::{
 /// everything away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
-    /// Where they come from: `Service default/web`, or `mesh` for the route table and its listener.
+    /// Where they come from: `Service default/web`, `mesh` for the route table and its listener, or `healthz`.
     pub origin: Arc<str>,
     /// The resources, each with the layer it lies in.
     pub resources: Vec<(Layer, Resource)>,
@@ -32,6 +33,7 @@ pub struct Translator {
     index: Index,
     active: Active,
     mesh: Mesh,
+    healthz: Healthz,
     book: Book,
     dirty: Dirty,
 }
@@ -48,6 +50,7 @@ impl Translator {
             index: Index::default(),
             active: Active::default(),
             mesh: Mesh::new(),
+            healthz: Healthz::new(),
             book: Book::default(),
             dirty: Dirty::new(),
         }
@@ -120,6 +123,8 @@ impl Translator {
             self.book.set(id, problems);
             replaced.push(replace);
         }
+        let healthz = self.healthz.flush(&self.options, &self.index, &self.active);
+        replaced.extend(healthz);
         replaced
     }
 
@@ -212,6 +217,9 @@ impl Translator {
                 self.activate(&view);
             }
         }
+        if change.leaving && self.active.has_node_role(name) {
+            self.healthz.touch();
+        }
         if change.addresses && self.active.has_node_role(name) {
             self.mark(&[Layer::NodeRole(name.clone())]);
         }
@@ -235,8 +243,12 @@ impl Translator {
                     self.dirty
                         .extend(self.index.depending_on_node(node).cloned());
                 }
-                Layer::NodeRole(_) => {
+                Layer::NodeRole(node) => {
                     self.dirty.extend(self.index.with_node_listeners().cloned());
+                    self.dirty.extend(self.index.checked_on_node(node).cloned());
+                    if self.index.node(node).is_some_and(|node| node.leaving) {
+                        self.healthz.touch();
+                    }
                 }
                 Layer::All | Layer::Role(_) => {}
             }

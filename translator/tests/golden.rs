@@ -117,6 +117,8 @@ fn yaml(group: &str, value: Value) -> String {
 fn parse(arguments: &str) -> (Options, View) {
     let mut options = Options {
         allow_loopback_endpoints: true,
+        // Every node has it; one case shows it.
+        healthz_listen: None,
         ..Options::default()
     };
     let mut view = View::of(Role::Node);
@@ -138,6 +140,7 @@ fn parse(arguments: &str) -> (Options, View) {
             "--external-ips" => options.external_ips = value.parse().unwrap(),
             "--allow-endpoint-cidr" => options.allow_endpoint_cidrs.push(value.parse().unwrap()),
             "--service-proxy-name" => options.service_proxy_name = Some((*value).to_owned()),
+            "--healthz-listen" => options.healthz_listen = Some(value.parse().unwrap()),
             "--cluster-domain" => options.cluster_domain = (*value).to_owned(),
             other => panic!("{other}: unknown flag"),
         }

@@ -42,7 +42,7 @@ const ZONES: &[&str] = &["za", "zb"];
 fn service_port() -> impl Strategy<Value = Value> {
     let numbers = select(&[80, 80, 80, 80, 81, 30080, 0][..]);
     let node_ports = select(&[0, 30080, 30080, 30081, -1][..]);
-    let protocols = prop_oneof![9 => Just("TCP"), 1 => word(&["UDP", "SCTP", "X"])];
+    let protocols = prop_oneof![8 => Just("TCP"), 2 => Just("UDP"), 1 => word(&["SCTP", "X"])];
     let apps = word(&["", "", "kubernetes.io/h2c", "https"]);
     (word(&["http", "http", "http", ""]), numbers, protocols, node_ports, apps).prop_map(|(name, port, protocol, node_port, app)| {
         json!({"name": name, "port": port, "protocol": protocol, "nodePort": node_port, "appProtocol": app})
@@ -84,9 +84,10 @@ fn a_service() -> impl Strategy<Value = Value> {
         word(&["Cluster", "Local"]),
         word(&["Cluster", "Local"]),
         word(RANGES),
+        select(&[0, 30080, 31000][..]),
     );
     (meta, addresses, list(service_port(), 3), types, policies, word(NAMES)).prop_map(
-        |((name, proxy, day, fallback), (ip, second, external, lb), ports, kind, (internal, ext, ranges), target)| {
+        |((name, proxy, day, fallback), (ip, second, external, lb), ports, kind, (internal, ext, ranges, check), target)| {
             let labels = proxy.map(|proxy| json!({"service.kubernetes.io/service-proxy-name": proxy}));
             let annotations = fallback.then(|| json!({"seaway.dev/local-fallback": "cluster"}));
             let families: Vec<&str> = [Some(ip), second].into_iter().flatten().map(|ip| if ip.contains(':') { "IPv6" } else { "IPv4" }).collect();
@@ -98,7 +99,7 @@ fn a_service() -> impl Strategy<Value = Value> {
                     "creationTimestamp": day.map(|day| format!("2026-01-0{day}T00:00:00Z"))},
                 "spec": {"type": kind, "clusterIP": ip, "clusterIPs": ips, "ipFamilies": families, "externalIPs": external,
                     "ports": ports, "internalTrafficPolicy": internal, "externalTrafficPolicy": ext, "externalName": target,
-                    "loadBalancerSourceRanges": if ranges.is_empty() { vec![] } else { vec![ranges] }},
+                    "healthCheckNodePort": check, "loadBalancerSourceRanges": if ranges.is_empty() { vec![] } else { vec![ranges] }},
                 "status": {"loadBalancer": {"ingress": lb}},
             })
         },
@@ -130,13 +131,14 @@ fn a_slice() -> impl Strategy<Value = Value> {
         (
             word(&["http", "http", "http", ""]),
             select(&[8080, 8080, 8081, 0][..]),
+            word(&["TCP", "TCP", "TCP", "UDP"]),
         ),
         1..=2,
     );
     let labels = (word(SERVICES), prop::bool::weighted(0.1));
     (word(&["s1", "s2", "s3", "s4"]), labels, prop_oneof![8 => Just("IPv4"), 1 => word(&["IPv6", "FQDN"])], ports, list(an_endpoint(), 4)).prop_map(
         |(name, (service, headless), family, ports, endpoints)| {
-            let ports: Vec<Value> = ports.iter().map(|(name, port)| json!({"name": name, "port": port})).collect();
+            let ports: Vec<Value> = ports.iter().map(|(name, port, protocol)| json!({"name": name, "port": port, "protocol": protocol})).collect();
             let mut labels = json!({"kubernetes.io/service-name": service});
             if headless {
                 labels["service.kubernetes.io/headless"] = "".into();
@@ -148,13 +150,15 @@ fn a_slice() -> impl Strategy<Value = Value> {
 }
 
 fn a_node() -> impl Strategy<Value = Value> {
-    let labels = (word(&["za", "zb", ""]), word(&["r1", "r2", ""]));
+    let taint = word(&["x", "ToBeDeletedByClusterAutoscaler"]);
+    let labels = (word(&["za", "zb", ""]), word(&["r1", "r2", ""]), taint);
     let ips = list(word(&["192.0.2.1", "192.0.2.7", "2001:db8::1"]), 2);
     let pods = list(word(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64", "bad"]), 2);
-    (word(NODES), labels, ips, pods).prop_map(|(name, (zone, region), ips, pods)| {
+    (word(NODES), labels, ips, pods).prop_map(|(name, (zone, region, taint), ips, pods)| {
         let addresses: Vec<Value> = ips.iter().map(|ip| json!({"type": "InternalIP", "address": ip})).collect();
         json!({"kind": "Node", "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone,
-            "topology.kubernetes.io/region": region}}, "spec": {"podCIDRs": pods}, "status": {"addresses": addresses}})
+            "topology.kubernetes.io/region": region}}, "spec": {"podCIDRs": pods, "taints": [{"key": taint, "effect": "NoSchedule"}]},
+            "status": {"addresses": addresses}})
     })
 }
 
@@ -225,7 +229,7 @@ fn rest(ops: &[Op]) -> (Vec<Object>, BTreeSet<View>) {
 }
 
 fn run(options: Options, ops: &[Op]) -> World {
-    let mut world = World::new(options);
+    let mut world = World::with(options);
     for op in ops {
         match op {
             Op::Apply(value) => world.translator.apply(Change::Apply(read(value))),
@@ -243,7 +247,7 @@ fn run(options: Options, ops: &[Op]) -> World {
 
 /// A fresh translator that is given a world at once; the views come first or last.
 fn fresh(options: Options, objects: &[Object], views: &BTreeSet<View>, views_first: bool) -> World {
-    let mut world = World::new(options);
+    let mut world = World::with(options);
     if views_first {
         views
             .iter()

@@ -118,7 +118,7 @@ fn serve(route: &Route) -> FilterChain {
 }
 
 /// A filter chain without filters: Envoy accepts and closes.
-fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
+pub(super) fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
     FilterChain {
         name: "refuse".to_owned(),
         filter_chain_match: matches,
@@ -176,7 +176,7 @@ pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {
     )
 }
 
-fn network_filter(name: &str, config: Any) -> Filter {
+pub(super) fn network_filter(name: &str, config: Any) -> Filter {
     Filter {
         name: name.to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(config)),

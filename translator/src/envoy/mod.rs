@@ -2,6 +2,7 @@
 
 pub(crate) mod assignment;
 pub(crate) mod cluster;
+pub(crate) mod health;
 pub(crate) mod listener;
 pub(crate) mod route;
 pub(crate) mod udp;

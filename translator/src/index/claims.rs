@@ -36,13 +36,7 @@ pub(crate) fn claim(service: &Service, frontend: &Frontend) -> (Address, Claim) 
         port: frontend.listen,
         protocol: service.ports[frontend.port].protocol,
     };
-    let claim = Claim {
-        kind: frontend.kind,
-        created: service.created,
-        service: service.key.clone(),
-        port: frontend.port,
-    };
-    (address, claim)
+    (address, Claim::new(service, frontend.kind, frontend.port))
 }
 
 /// All claims that stand.
@@ -50,6 +44,18 @@ pub(crate) fn claim(service: &Service, frontend: &Frontend) -> (Address, Claim) 
 pub(crate) struct Claims {
     /// In the order of preference; hardly ever more than one.
     by_address: BTreeMap<Address, Vec<Claim>>,
+}
+
+impl Claim {
+    /// The claim of a Service; the position is that of its port, if it is one.
+    pub(crate) fn new(service: &Service, kind: FrontendKind, port: usize) -> Claim {
+        Claim {
+            kind,
+            created: service.created,
+            service: service.key.clone(),
+            port,
+        }
+    }
 }
 
 impl Claims {

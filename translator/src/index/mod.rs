@@ -10,8 +10,8 @@ mod refs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{EndpointSlice, Kind, Node, Policy, Service, ServiceKey};
-use crate::{Options, external, frontends, node_ports, sources};
+use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey};
+use crate::{Options, external, frontends, health, node_ports, sources};
 
 use aliases::Aliases;
 pub(crate) use claims::{Address, Claim, Claims, claim};
@@ -48,6 +48,8 @@ pub(crate) struct NodeChange {
     pub zone: bool,
     /// Its own addresses or those of its pods.
     pub addresses: bool,
+    /// Whether it is about to go.
+    pub leaving: bool,
 }
 
 impl Index {
@@ -89,6 +91,7 @@ impl Index {
             Some(service) => frontends::of_service(service, options)
                 .iter()
                 .map(|frontend| claim(service, frontend))
+                .chain(health::claims(service))
                 .collect(),
         };
         for (address, claimants) in self.claims.replace(claims(&old), claims(&new)) {
@@ -184,6 +187,7 @@ impl Index {
             zone: was.map(|n| &n.zone) != is.map(|n| &n.zone),
             addresses: part(was, |n| Some(&n.addresses)) != part(is, |n| Some(&n.addresses))
                 || part(was, |n| Some(&n.pod_cidrs)) != part(is, |n| Some(&n.pod_cidrs)),
+            leaving: part(was, |n| Some(&n.leaving)) != part(is, |n| Some(&n.leaving)),
         };
         match new {
             Some(node) => self.nodes.insert(name.clone(), node),
@@ -210,6 +214,15 @@ impl Index {
     /// The Services with listeners that may name a node's own addresses.
     pub(crate) fn with_node_listeners(&self) -> impl Iterator<Item = &ServiceKey> {
         self.per_node.iter()
+    }
+
+    /// The Services with a health check that have endpoints on this node or hints for it.
+    pub(crate) fn checked_on_node(&self, node: &str) -> impl Iterator<Item = &ServiceKey> {
+        let services = self.by_node.services(node);
+        services.filter(|key| {
+            self.service(key)
+                .is_some_and(|service| service.health_check_port.is_some())
+        })
     }
 
     /// Whether a Local policy is in force: an external one needs something external.
@@ -275,10 +288,13 @@ fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<str>)) {
 
 fn has_node_listeners(service: &Service, options: &Options) -> bool {
     let frontends = frontends::of_service(service, options);
-    frontends.iter().any(|frontend| {
-        node_ports::is_per_node(frontend.kind, frontend.ip, options)
-            || sources::is_per_node(service, frontend)
-    })
+    let checks = health::claims(service);
+    let mut checks = checks.iter().map(|(address, _)| Family::of(address.ip));
+    checks.any(|family| node_ports::per_node(options, family))
+        || frontends.iter().any(|frontend| {
+            node_ports::is_per_node(frontend.kind, frontend.ip, options)
+                || sources::is_per_node(service, frontend)
+        })
 }
 
 /// Service rule 2, decided from the Service (rule 3).

@@ -41,6 +41,8 @@ pub struct Service {
     pub local_fallback: bool,
     /// Who may connect to its load-balancer addresses (`spec.loadBalancerSourceRanges`).
     pub source_ranges: SourceRanges,
+    /// `spec.healthCheckNodePort`, where it means something: for load balancers with a Local policy (Service rule 31).
+    pub health_check_port: Option<NonZeroU16>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }

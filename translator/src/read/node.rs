@@ -10,6 +10,9 @@ use super::value;
 use crate::model::Node;
 use crate::{Problem, Reason};
 
+/// The taint by which the cluster autoscaler says that it is about to take the Node away.
+const LEAVING: &str = "ToBeDeletedByClusterAutoscaler";
+
 pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
     let name = report::name("Node", "", node.metadata.name.as_deref(), false)?;
     let mut report = Report::new(format!("Node {name}"));
@@ -23,6 +26,7 @@ pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
         region: label("topology.kubernetes.io/region"),
         addresses: addresses(node, &mut report).into(),
         pod_cidrs: pod_cidrs(node, &mut report).into(),
+        leaving: leaving(node),
         problems: report.finish(),
     })
 }
@@ -50,6 +54,12 @@ fn pod_cidrs(node: &k8s::Node, report: &mut Report) -> Vec<IpNet> {
         }
     }
     found
+}
+
+fn leaving(node: &k8s::Node) -> bool {
+    let spec = node.spec.as_ref();
+    let mut taints = spec.and_then(|s| s.taints.as_ref()).into_iter().flatten();
+    node.metadata.deletion_timestamp.is_some() || taints.any(|taint| taint.key == LEAVING)
 }
 
 /// The addresses in the order in which kube-proxy looks for a primary one: internal before external.

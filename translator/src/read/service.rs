@@ -1,6 +1,7 @@
 //! Reads a Service.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -52,6 +53,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         ),
         local_fallback: local_fallback(service, &mut report),
         source_ranges: source_ranges(spec, &mut report),
+        health_check_port: health_check_port(spec, &mut report),
         problems: {
             affinity(spec, &mut report);
             report.finish()
@@ -278,6 +280,21 @@ fn source_ranges(spec: &k8s::ServiceSpec, report: &mut Report) -> SourceRanges {
         v4: restricted(Family::V4),
         v6: restricted(Family::V6),
     }
+}
+
+/// Service rule 31.
+fn health_check_port(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<NonZeroU16> {
+    let number = spec.health_check_node_port.filter(|number| *number != 0)?;
+    let load_balancer = spec.type_.as_deref() == Some("LoadBalancer");
+    if !load_balancer || spec.external_traffic_policy.as_deref() != Some("Local") {
+        return None;
+    }
+    let port = value::port(number);
+    if port.is_none() {
+        let message = format!("{number} is not a port number");
+        report.error("spec.healthCheckNodePort", Reason::InvalidPort, message);
+    }
+    port
 }
 
 fn affinity(spec: &k8s::ServiceSpec, report: &mut Report) {

@@ -33,6 +33,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         lb_ips: [(0, VIP)].into(),
         internal_policy: Policy::Cluster,
         external_policy: policy,
+        health_check_port: None,
         local_fallback: false,
         source_ranges: SourceRanges {
             v4: ranges.map(Into::into),
@@ -44,6 +45,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
 
 fn a_node(addresses: Vec<IpAddr>, pods: Vec<IpNet>) -> Node {
     Node {
+        leaving: false,
         name: "n1".into(),
         zone: None,
         region: None,

@@ -138,7 +138,15 @@ pub struct World {
 }
 
 impl World {
+    /// Without the listener that every node has; `with` has it too.
     pub fn new(options: seaway_translator::Options) -> World {
+        World::with(seaway_translator::Options {
+            healthz_listen: None,
+            ..options
+        })
+    }
+
+    pub fn with(options: seaway_translator::Options) -> World {
         World {
             translator: Translator::new(options),
             published: Published::default(),

@@ -1,0 +1,133 @@
+//! Health checks of load balancers: which Services have one, who answers where, and with what (Service rules 31 to 34).
+//!
+//! A load balancer asks every node whether it has endpoints for a Service with a Local policy. The node's proxy answers by itself: a
+//! listener whose route configuration is the answer. Answers lie in the role's layer, and where a node has endpoints in the node's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use seaway_proto::Resource;
+
+use crate::endpoints::Candidate;
+use crate::envoy::health;
+use crate::frontends::wildcard;
+use crate::index::{Address, Claim};
+use crate::model::{Condition, Family, Protocol, Service};
+use crate::names::{FrontendKind, HealthCheckName};
+use crate::service::World;
+use crate::{Layer, Problem, Reason, Role, node_ports};
+
+/// The addresses a Service claims for its health check, one per family.
+pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
+    let Some(port) = service.health_check_port else {
+        return Vec::new();
+    };
+    let families = service.cluster_ips.iter().map(|ip| Family::of(*ip));
+    let claim = |family| {
+        let address = Address {
+            ip: wildcard(family),
+            port,
+            protocol: Protocol::Tcp,
+        };
+        let kind = FrontendKind::HealthCheck;
+        (address, Claim::new(service, kind, usize::MAX))
+    };
+    families.map(claim).collect()
+}
+
+/// The listeners and the answers of a Service's health check. They stay while there are no endpoints: then the answer is no.
+pub(crate) fn translate<'a>(
+    world: &World<'_>,
+    service: &Service,
+    candidates: impl Iterator<Item = &'a Candidate<'a>>,
+    resources: &mut Vec<(Layer, Resource)>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut listens = false;
+    for (address, claim) in claims(service) {
+        let winner = world.index.claims().winner(&address);
+        if winner == Some(&claim) {
+            listens = true;
+            listeners(world, service, &address, resources);
+        } else if let Some(winner) = winner {
+            let place = SocketAddr::new(address.ip, address.port.get());
+            problems.push(Problem::error(
+                format!("Service {}", service.key),
+                "spec.healthCheckNodePort",
+                Reason::FrontendConflict,
+                format!(
+                    "{place} TCP is served for Service {}, whose claim is better",
+                    winner.service
+                ),
+            ));
+        }
+    }
+    if !listens {
+        return;
+    }
+    let local = local_endpoints(candidates);
+    for node in world.active.node_roles() {
+        if let Some(count) = local.get(node) {
+            let answer = health::answer(&service.key, *count);
+            resources.push((Layer::NodeRole(node.clone()), answer));
+        }
+    }
+    resources.push((Layer::Role(Role::Node), health::answer(&service.key, 0)));
+}
+
+/// Listeners on the addresses that node ports have (Service rule 31).
+fn listeners(
+    world: &World<'_>,
+    service: &Service,
+    address: &Address,
+    resources: &mut Vec<(Layer, Resource)>,
+) {
+    let family = Family::of(address.ip);
+    let listener = |ip, refused: &[_]| {
+        let name = HealthCheckName {
+            service: service.key.clone(),
+            address: SocketAddr::new(ip, address.port.get()),
+        };
+        health::listener(&name, refused)
+    };
+    if !node_ports::per_node(world.options, family) {
+        let refused = node_ports::refused(world.options, family);
+        let listener = listener(address.ip, &refused);
+        resources.push((Layer::Role(Role::Node), listener));
+        return;
+    }
+    for name in world.active.node_roles() {
+        let Some(node) = world.index.node(name) else {
+            continue;
+        };
+        for ip in node_ports::addresses(node, world.options, family) {
+            let own = Address { ip, ..*address };
+            if world.index.claims().winner(&own).is_none() {
+                resources.push((Layer::NodeRole(name.clone()), listener(ip, &[])));
+            }
+        }
+    }
+}
+
+/// How many ready endpoints each node has, by their addresses over all ports (Service rules 33, 34). A pod of two families is one:
+/// the family with more of them counts.
+fn local_endpoints<'a>(
+    candidates: impl Iterator<Item = &'a Candidate<'a>>,
+) -> BTreeMap<&'a Arc<str>, usize> {
+    let mut ips: BTreeMap<(&Arc<str>, Family), BTreeSet<IpAddr>> = BTreeMap::new();
+    for candidate in candidates {
+        if let (Condition::Ready, Some(node)) =
+            (candidate.endpoint.condition, &candidate.endpoint.node)
+        {
+            let ip = candidate.endpoint.ip;
+            ips.entry((node, Family::of(ip))).or_default().insert(ip);
+        }
+    }
+    let mut counts = BTreeMap::new();
+    for ((node, _), ips) in ips {
+        let count = counts.entry(node).or_insert(0);
+        *count = ips.len().max(*count);
+    }
+    counts
+}
