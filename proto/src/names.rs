@@ -40,7 +40,7 @@ pub mod discovery {
     pub use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
     pub use envoy_types::pb::envoy::service::discovery::v3::{
         DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
-        Resource as WireResource, ResourceLocator,
+        Resource as WireResource, ResourceError, ResourceLocator,
     };
     pub use envoy_types::pb::google::rpc::Status;
 }

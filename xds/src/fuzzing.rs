@@ -11,6 +11,7 @@ use seaway_proto::discovery::{
 };
 use seaway_proto::{Resource, ResourceRef, TypeUrl, Version};
 
+use crate::agent::Agent;
 use crate::publish::{Commit, LayerId, PlacementId, Publisher, Replace, Snapshots, channel};
 use crate::request;
 use crate::session::owned::{Names, Request};
@@ -52,12 +53,14 @@ pub fn decode(data: &[u8]) {
 /// Bytes are steps of a client, a publisher and the time.
 pub fn requests(data: &[u8]) {
     let mut data = data.iter().copied();
-    let dialect = match data.next() {
-        Some(byte) if byte % 2 == 0 => Dialect::Delta,
-        Some(_) => Dialect::Sotw,
+    let (dialect, agent) = match data.next() {
+        Some(byte) if byte % 2 == 0 => (Dialect::Delta, Agent::Other),
+        Some(byte) if byte % 4 == 1 => (Dialect::Sotw, Agent::Other),
+        Some(_) => (Dialect::Sotw, Agent::Grpc),
         None => return,
     };
     let mut world = World::new(dialect);
+    world.session.speak_to(agent);
     while world.step(&mut data).is_some() {}
     world.drain();
 }

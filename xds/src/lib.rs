@@ -14,6 +14,7 @@
 //! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
 
 mod admission;
+mod agent;
 mod bell;
 mod body;
 mod connections;

@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 use tonic::Status;
 
 use crate::admission::Place;
+use crate::agent::Agent;
 use crate::inbound::Requests;
 use crate::interest::Interest;
 use crate::liveness::{Closing, Connection, OpenStream};
@@ -75,6 +76,7 @@ impl<A: Admit> Opened<A> {
             shared.identifier.clone(),
         );
         session.identify(identity);
+        session.speak_to(Agent::of(&node));
         if self.only.is_some() {
             session.of_one_type();
         }

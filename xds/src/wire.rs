@@ -25,7 +25,7 @@ pub(crate) struct Tail<'a> {
     pub(crate) nonce: Nonce,
     /// The name of this replica (xDS rule 18).
     pub(crate) identifier: &'a str,
-    /// Delta: names of what does not exist any more, or never did.
+    /// Names of what does not exist any more, or never did: removed resources in delta, errors in state of the world (xDS rule 108).
     pub(crate) removed: &'a [Arc<str>],
 }
 
@@ -78,10 +78,10 @@ pub(crate) fn parse_version(text: &str) -> Option<u64> {
 
 impl Tail<'_> {
     fn len(&self) -> usize {
-        let removed: usize = self
-            .removed()
-            .map(|name| delimited_len(6, name.len()))
-            .sum();
+        let removed: usize = match self.dialect {
+            Dialect::Delta => self.removed.iter().map(|n| delimited_len(6, n.len())).sum(),
+            Dialect::Sotw => self.removed.iter().map(|n| not_found_len(n)).sum(),
+        };
         let control_plane = delimited_len(1, self.identifier.len());
         delimited_len(1, DIGITS)
             + delimited_len(4, self.type_url.len())
@@ -90,18 +90,15 @@ impl Tail<'_> {
             + delimited_len(7, control_plane)
     }
 
-    /// State of the world has no words for removals.
-    fn removed(&self) -> impl Iterator<Item = &Arc<str>> {
-        let of_delta = self.dialect == Dialect::Delta;
-        self.removed.iter().filter(move |_| of_delta)
-    }
-
     fn put(&self, buf: &mut BytesMut) {
         put_delimited(buf, 1, &digits(self.version));
         put_delimited(buf, 4, self.type_url.as_bytes());
         put_delimited(buf, 5, &self.nonce.text());
-        for name in self.removed() {
-            put_delimited(buf, 6, name.as_bytes());
+        for name in self.removed {
+            match self.dialect {
+                Dialect::Delta => put_delimited(buf, 6, name.as_bytes()),
+                Dialect::Sotw => put_not_found(buf, name),
+            }
         }
         // `envoy.config.core.v3.ControlPlane`: its one field is the identifier.
         let number = match self.dialect {
@@ -111,6 +108,26 @@ impl Tail<'_> {
         put_head(buf, number, delimited_len(1, self.identifier.len()));
         put_delimited(buf, 1, self.identifier.as_bytes());
     }
+}
+
+/// `google.rpc.Status`: code 5 is NOT_FOUND, and a message for people.
+const NOT_FOUND: &[u8] = b"\x08\x05\x12\x0edoes not exist";
+
+/// The length of a `DiscoveryResponse.resource_errors` that says of a name that it does not exist.
+fn not_found_len(name: &str) -> usize {
+    delimited_len(7, not_found_content(name))
+}
+
+/// A `ResourceError`: the `ResourceName`, and the status.
+fn not_found_content(name: &str) -> usize {
+    delimited_len(1, delimited_len(1, name.len())) + delimited_len(2, NOT_FOUND.len())
+}
+
+fn put_not_found(buf: &mut BytesMut, name: &str) {
+    put_head(buf, 7, not_found_content(name));
+    put_head(buf, 1, delimited_len(1, name.len()));
+    put_delimited(buf, 1, name.as_bytes());
+    put_delimited(buf, 2, NOT_FOUND);
 }
 
 /// Puts a response together: its resources, encoded, and the rest.
@@ -200,6 +217,12 @@ mod tests {
             ("000000000000000a", "type")
         );
         assert_eq!(sotw.control_plane.unwrap().identifier, "here");
+        let [error] = &sotw.resource_errors[..] else {
+            panic!("one error");
+        };
+        assert_eq!(error.resource_name.as_ref().unwrap().name, "gone");
+        let status = error.error_detail.as_ref().unwrap();
+        assert_eq!((status.code, &*status.message), (5, "does not exist"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dialect, Session};
+use super::Session;
 use crate::body::Body;
 use crate::publish::LayerId;
 use crate::store::{Record, Store};
@@ -100,6 +100,7 @@ impl Session {
     fn lose(&mut self, type_index: usize, id: u32, name: &Arc<str>, was: Option<Arc<Body>>) {
         let complete = self.types.spec(type_index).complete;
         let says_empty = self.says_empty(type_index);
+        let says_absent = self.says_absent();
         let sub = &mut self.subs[type_index];
         let was_owed = sub.owed.remove(id);
         let was_held_back = sub.held_back.remove(&id).is_some();
@@ -112,11 +113,11 @@ impl Session {
                 sub.removed.insert(name.clone(), was);
             }
         } else if was_held {
-            // State of the world has no words for the removal of other types (xDS rule 22).
-            if self.dialect == Dialect::Delta || complete {
+            // State of the world has no words for the removal of other types (xDS rule 22), unless the client reads errors.
+            if says_absent || complete {
                 sub.removed.insert(name.clone(), was);
             }
-        } else if was_owed && self.dialect == Dialect::Delta && sub.subscription.is_missing(name) {
+        } else if was_owed && says_absent && sub.subscription.is_missing(name) {
             sub.absent.insert(name.clone());
         }
     }

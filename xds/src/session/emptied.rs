@@ -14,14 +14,21 @@ use seaway_proto::Resource;
 
 use super::content::Content;
 use super::{Dialect, PATIENCE, Session};
+use crate::agent::Agent;
 use crate::body::Body;
 use crate::store::Store;
 
 impl Session {
+    /// Whether the client is told that something does not exist. State of the world says that by an error, which gRPC reads
+    /// (xDS rule 108); Envoy does not, and would get responses for nothing.
+    pub(super) fn says_absent(&self) -> bool {
+        self.dialect == Dialect::Delta || self.agent == Agent::Grpc
+    }
+
     /// Whether removals of this type are said by an empty value.
     pub(super) fn says_empty(&self, index: usize) -> bool {
         let spec = self.types.spec(index);
-        self.dialect == Dialect::Sotw && !spec.complete && spec.empty.is_some()
+        !self.says_absent() && !spec.complete && spec.empty.is_some()
     }
 
     /// Until when nothing is said of what is gone.
@@ -34,15 +41,23 @@ impl Session {
         (due > now).then_some(due)
     }
 
-    /// Of names that are newly asked for and do not exist, notes those that did. `returning`: the client had something of this type on
-    /// an earlier stream.
-    pub(super) fn note_emptied(
+    /// Of names that are newly asked for and do not exist, notes what is to be said: all of them, or those that did exist. `returning`:
+    /// the client had something of this type on an earlier stream.
+    pub(super) fn note_missing(
         &mut self,
         index: usize,
         missing: &HashSet<Arc<str>>,
         returning: bool,
         store: &Store,
     ) {
+        if self.says_absent() {
+            let sub = &mut self.subs[index];
+            for name in missing.iter().filter(|name| !name.is_empty()) {
+                if !sub.subscription.is_missing(name) {
+                    sub.deny(name);
+                }
+            }
+        }
         if !self.says_empty(index) {
             return;
         }

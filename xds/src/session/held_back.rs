@@ -7,7 +7,7 @@ use std::sync::Arc;
 use seaway_proto::Version;
 
 use super::substream::mentions;
-use super::{Dialect, Nack, Session};
+use super::{Nack, Session};
 use crate::quarantine::{Held, Vote};
 use crate::store::Store;
 
@@ -77,6 +77,7 @@ impl Session {
         if generation != self.heeded.generation {
             self.look_at_quarantine(store, generation);
         }
+        let says_absent = self.says_absent();
         for at in 0..self.heeded.held.len() {
             let held = &self.heeded.held[at];
             let (index, id) = (held.type_index, held.id);
@@ -96,7 +97,7 @@ impl Session {
                 sub.owed.remove(id);
                 // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
                 let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
-                if asked && self.dialect == Dialect::Delta {
+                if asked && says_absent {
                     sub.absent.insert(slot.name.clone());
                 }
             }

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use seaway_proto::TypeUrl;
 use thiserror::Error;
 
+use crate::agent::Agent;
 use crate::cursors::Cursor;
 use crate::interest::Interest;
 use crate::missing::Missing;
@@ -97,6 +98,7 @@ const UNKNOWN_TYPES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Session {
     dialect: Dialect,
+    agent: Agent,
     types: Types,
     subs: Subs,
     /// Names asked of types that are not served, to be answered as not existing (xDS rule 5).
@@ -136,6 +138,7 @@ impl Session {
         let subs = Subs::new(types.len());
         Session {
             dialect,
+            agent: Agent::Other,
             types,
             subs,
             unknown: HashMap::new(),
@@ -160,6 +163,11 @@ impl Session {
             let subscription = &mut self.subs[index].subscription;
             subscription.list_missing_in(all.clone(), index);
         }
+    }
+
+    /// Says what kind of client this is.
+    pub(crate) fn speak_to(&mut self, agent: Agent) {
+        self.agent = agent;
     }
 
     /// Takes a request. What it is owed for it comes from [`Session::next`].

@@ -108,7 +108,7 @@ impl Session {
             }
         }
         let returning = mode == Mode::Unset && !version.is_empty();
-        self.note_emptied(index, &missing, returning, store);
+        self.note_missing(index, &missing, returning, store);
         let sub = &mut self.subs[index];
         let doubted = sub.doubted.len();
         sub.doubted.retain(|name| !missing.contains(name));
@@ -205,12 +205,15 @@ impl Session {
 
     /// What the client is about to read of an earlier wildcard, it has then: it may be gone already, or go before it is sent again.
     fn doubt_what_it_reads(&mut self, index: usize, store: &Store) {
+        // A complete response says it by itself, and one is due.
+        let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
+        let says_absent = self.says_absent() && !complete;
         for name in std::mem::take(&mut self.subs[index].doubted) {
             let id = self.visible(index, &name, store, &mut 0);
             let sub = &mut self.subs[index];
             match id {
                 Some(id) => sub.held.insert(id),
-                None if self.dialect == Dialect::Delta && !sub.absent.contains(&name) => {
+                None if says_absent && !sub.absent.contains(&name) => {
                     sub.removed.entry(name).or_default();
                 }
                 None => {}
@@ -229,7 +232,12 @@ impl Session {
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
         self.drop_emptied(index);
         let sub = &mut self.subs[index];
-        if sub.subscription.is_wildcard() {
+        let subscription = &sub.subscription;
+        sub.absent.retain(|name| {
+            let named = |id| subscription.is_named(id);
+            subscription.is_missing(name) || store.find(index, name).is_some_and(named)
+        });
+        if subscription.is_wildcard() {
             return;
         }
         let known: Vec<u32> = sub.held.iter().chain(sub.owed.iter()).collect();
@@ -241,10 +249,6 @@ impl Session {
         let subscription = &sub.subscription;
         sub.held_back.retain(|id, _| subscription.is_named(*id));
         sub.last_good.retain(|id, _| subscription.is_named(*id));
-        sub.absent.retain(|name| {
-            let named = |id| subscription.is_named(id);
-            subscription.is_missing(name) || store.find(index, name).is_some_and(named)
-        });
         for (name, body) in std::mem::take(&mut sub.removed) {
             match sub.subscription.is_missing(&name) {
                 true => _ = sub.removed.insert(name, body),

@@ -75,30 +75,28 @@ impl Session {
         } = *self.types.spec(index);
         self.subs[index].must_answer = false;
         let make_room = exclusive.then(|| std::mem::take(&mut self.subs[index].removed));
-        let (content, removed) = match self.dialect {
+        let content = match self.dialect {
             Dialect::Sotw if complete => {
                 let content = self.everything(index, store, true);
                 let known = self.subs[index].client_version.take();
                 self.subs[index].owed.clear();
                 // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
-                if known.and_then(|known| parse_version(&known)) == Some(content.digest) {
+                let said = self.subs[index].absent.is_empty();
+                if said && known.and_then(|known| parse_version(&known)) == Some(content.digest) {
                     content
                         .ids
                         .iter()
                         .for_each(|id| self.subs[index].held.insert(*id));
                     return None;
                 }
-                (content, Vec::new())
+                content
             }
-            Dialect::Sotw => (self.owed_chunk(index, store), Vec::new()),
-            Dialect::Delta => {
-                let content = self.owed_chunk(index, store);
-                let absent = std::mem::take(&mut self.subs[index].absent);
-                let removed = make_room.unwrap_or_default().into_keys();
-                (content, absent.into_iter().chain(removed).collect())
-            }
+            Dialect::Sotw | Dialect::Delta => self.owed_chunk(index, store),
         };
         self.follow_refs(index, &content.ids, store, now);
+        let absent = std::mem::take(&mut self.subs[index].absent).into_iter();
+        let removed = make_room.unwrap_or_default().into_keys();
+        let removed: Vec<Arc<str>> = absent.chain(removed).collect();
         Some(self.response(index, content, &removed, store, now))
     }
 
@@ -108,16 +106,13 @@ impl Session {
             return Some(self.response(index, content, &[], store, now));
         }
         let removed = std::mem::take(&mut self.subs[index].removed);
-        Some(match self.dialect {
-            Dialect::Delta => {
-                let names: Vec<Arc<str>> = removed.into_keys().collect();
-                self.response(index, Content::default(), &names, store, now)
-            }
-            Dialect::Sotw => {
-                let content = self.everything(index, store, false);
-                self.response(index, content, &[], store, now)
-            }
-        })
+        let names: Vec<Arc<str>> = removed.into_keys().collect();
+        let complete = self.types.spec(index).complete;
+        let content = match self.dialect {
+            Dialect::Sotw if complete => self.everything(index, store, false),
+            Dialect::Sotw | Dialect::Delta => Content::default(),
+        };
+        Some(self.response(index, content, &names, store, now))
     }
 
     /// After a resource its client loads what it refers to anew (xDS rules 88-91): send that even if unchanged, and let gated
@@ -189,6 +184,7 @@ impl Session {
         };
         let resources = content.ids.len();
         self.nonce.number += 1;
+        let removed = if self.says_absent() { removed } else { &[] };
         let tail = self.tail(url.as_str(), version, removed);
         let message = wire::message(&content.parts, &tail);
         content.parts.clear();

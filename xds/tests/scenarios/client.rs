@@ -97,6 +97,12 @@ impl Client {
         self
     }
 
+    /// The same with another program behind it.
+    pub(crate) fn run_by(mut self, user_agent_name: &str) -> Client {
+        self.node.user_agent_name = user_agent_name.into();
+        self
+    }
+
     pub(crate) fn is_delta(&self) -> bool {
         self.variant.is_delta()
     }
@@ -364,9 +370,13 @@ fn from_sotw(message: DiscoveryResponse) -> Got {
     let count = message.resources.len();
     let resources: BTreeMap<String, String> = message.resources.iter().map(split).collect();
     assert_eq!(resources.len(), count, "a name twice in one response");
+    let errors = message.resource_errors.into_iter().map(|error| {
+        assert_eq!(error.error_detail.unwrap().code, 5);
+        error.resource_name.unwrap().name
+    });
     Got {
         resources,
-        removed: vec![],
+        removed: errors.collect(),
         url: known(&message.type_url),
         nonce: message.nonce,
         version: message.version_info,

@@ -316,3 +316,18 @@ async fn an_empty_world_is_told_at_once_rules_31_48() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn grpc_is_told_what_does_not_exist_in_state_of_the_world_too_rule_108() {
+    each(&SOTW, &[C, E, L, R], |mut world, client, url| async move {
+        let mut client = client.run_by("gRPC Go");
+        world.put_all(url, &["a"]);
+        client.subscribe(url, &["a", "b"]).await;
+        assert_eq!(client.next(url).await.says(), "a=1 -b");
+        client.quiet().await;
+        world.remove(url, "a");
+        assert_eq!(client.next(url).await.says(), "-a");
+        client.quiet().await;
+    })
+    .await;
+}

@@ -4,6 +4,7 @@ mod answers;
 mod converge;
 mod delta;
 mod emptied;
+mod errors;
 mod held_back;
 mod layers;
 mod model;
@@ -125,6 +126,17 @@ impl World {
         self.client(Dialect::Delta, PLAIN)
     }
 
+    /// A client that reads errors in state of the world.
+    pub(super) fn grpc(&mut self) -> Client {
+        self.client_like(Dialect::Sotw, Agent::Grpc)
+    }
+
+    pub(super) fn client_like(&mut self, dialect: Dialect, agent: Agent) -> Client {
+        let mut client = self.client(dialect, PLAIN);
+        client.session.speak_to(agent);
+        client
+    }
+
     pub(super) fn sotw(&mut self) -> Client {
         self.client(Dialect::Sotw, PLAIN)
     }
@@ -166,6 +178,15 @@ impl Got {
     pub(super) fn names(&self) -> Vec<&str> {
         self.resources.keys().map(String::as_str).collect()
     }
+}
+
+/// The names of errors, which all say that they do not exist.
+fn errors(errors: Vec<seaway_proto::discovery::ResourceError>) -> Vec<String> {
+    let names = errors.into_iter().map(|error| {
+        assert_eq!(error.error_detail.unwrap().code, 5);
+        error.resource_name.unwrap().name
+    });
+    names.collect()
 }
 
 fn text(any: &seaway_proto::google::protobuf::Any) -> String {
@@ -266,7 +287,7 @@ impl Client {
                     url: m.type_url,
                     nonce: m.nonce,
                     resources: values.into_iter().map(|v| (v.clone(), v)).collect(),
-                    removed: vec![],
+                    removed: errors(m.resource_errors),
                     version: m.version_info,
                 }
             }

@@ -4,6 +4,7 @@ use super::*;
 
 pub(super) struct Proxy {
     dialect: Dialect,
+    agent: Agent,
     types: [Type; 4],
     last: Option<Request>,
 }
@@ -31,9 +32,10 @@ impl Type {
 }
 
 impl Proxy {
-    pub(super) fn new(dialect: Dialect) -> Proxy {
+    pub(super) fn new(dialect: Dialect, agent: Agent) -> Proxy {
         Proxy {
             dialect,
+            agent,
             types: Default::default(),
             last: None,
         }
@@ -222,7 +224,11 @@ impl Proxy {
                 let empty = holds.is_some_and(|value| value.starts_with('\n'));
                 let named = of.asked.contains(name) && !of.wild;
                 let says = TYPES[t] == E && named && !view[0].contains_key(name);
-                let taken_back = empty || !says;
+                // Who reads errors is told of everything it asked for by name.
+                let taken_back = match self.agent {
+                    Agent::Grpc => of.wild,
+                    _ => empty || !says,
+                };
                 let kept =
                     self.dialect == Dialect::Sotw && t % 2 == 1 && due.is_none() && taken_back;
                 assert!(

@@ -5,6 +5,8 @@ use super::*;
 
 pub(super) struct Judge {
     dialect: Dialect,
+    /// Whether the client is told what does not exist.
+    says_absent: bool,
     view: View,
     types: [Known; 4],
     condemned: Vec<HeldBack>,
@@ -49,9 +51,10 @@ impl Known {
 }
 
 impl Judge {
-    pub(super) fn new(dialect: Dialect) -> Judge {
+    pub(super) fn new(dialect: Dialect, agent: Agent) -> Judge {
         Judge {
             dialect,
+            says_absent: dialect == Dialect::Delta || agent == Agent::Grpc,
             view: View::default(),
             types: Default::default(),
             condemned: Vec::new(),
@@ -161,6 +164,9 @@ impl Judge {
                 };
                 let plain = !first && names == of.names;
                 of.additions |= !new.is_empty();
+                if self.says_absent && !wildcard {
+                    of.must.extend(new.iter().cloned());
+                }
                 of.empty |= (first && !version.is_empty()) || (wildcard && !of.wildcard);
                 of.may.extend(new);
                 of.names = names;
@@ -239,14 +245,8 @@ impl Judge {
             assert!(of.empty, "an empty response without a reason");
         }
         of.empty = false;
-        let distinct: BTreeSet<&String> = got.removed.iter().collect();
-        assert_eq!(distinct.len(), got.removed.len(), "a name removed twice");
         for value in got.resources.values() {
             let name = &value[..1];
-            assert!(
-                !got.removed.iter().any(|n| n == name),
-                "{name} is sent and removed"
-            );
             assert!(of.covers(name), "{name} was not asked for");
             let newest = self.view[t].get(name);
             let instead = instead(&self.condemned, TYPES[t], newest).flatten();
@@ -262,6 +262,23 @@ impl Judge {
             of.may.remove(name);
             of.must.remove(name);
         }
+        self.removed(t, got);
+        removal
+    }
+
+    /// Names that do not exist, or not any more.
+    fn removed(&mut self, t: usize, got: &Got) {
+        assert!(self.says_absent || got.removed.is_empty());
+        let of = &mut self.types[t];
+        let distinct: BTreeSet<&String> = got.removed.iter().collect();
+        assert_eq!(distinct.len(), got.removed.len(), "a name removed twice");
+        let sent = got.resources.values().map(|value| &value[..1]);
+        for name in sent {
+            assert!(
+                !got.removed.iter().any(|n| n == name),
+                "{name} is sent and removed"
+            );
+        }
         for name in &got.removed {
             let value = self.view[t].get(name);
             let nothing = instead(&self.condemned, TYPES[t], value) == Some(None)
@@ -275,7 +292,6 @@ impl Judge {
             of.may.remove(name);
             of.must.remove(name);
         }
-        removal
     }
 
     /// Empty values instead of what is gone, in state of the world (rule 95).
@@ -313,6 +329,7 @@ impl Judge {
             let name = &value[..1];
             assert!(of.covers(name), "{name} was not asked for");
             of.sent.insert(name.to_owned(), value.clone());
+            of.must.remove(name);
         }
         for name in self.view[t].keys().filter(|name| of.covers(name)) {
             // Which content, the proxy checks in the end: one that it rejected may be held back.
@@ -326,6 +343,7 @@ impl Judge {
                 "{name} is not there"
             );
         }
+        self.removed(t, got);
         removal
     }
 
@@ -348,7 +366,7 @@ impl Judge {
                 instead(&self.condemned, TYPES[t], value) == Some(None)
             };
             assert!(
-                self.dialect == Dialect::Sotw || of.must.iter().all(silent),
+                !self.says_absent || of.must.iter().all(silent),
                 "{}: {:?} was never answered",
                 TYPES[t].short(),
                 of.must

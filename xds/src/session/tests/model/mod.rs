@@ -92,14 +92,14 @@ struct Line {
 }
 
 impl Line {
-    fn new(dialect: Dialect) -> Line {
+    fn new(dialect: Dialect, agent: Agent) -> Line {
         let mut world = World::new();
         let layers = vec![1, 0];
         world.commit_with(vec![(PLAIN, Some(ids(&layers)))]);
         Line {
-            server: world.client(dialect, PLAIN),
-            judge: Judge::new(dialect),
-            proxy: Proxy::new(dialect),
+            server: world.client_like(dialect, agent),
+            judge: Judge::new(dialect, agent),
+            proxy: Proxy::new(dialect, agent),
             world,
             layers,
             up: VecDeque::new(),
@@ -233,8 +233,8 @@ impl Line {
         self.up.clear();
         self.down.clear();
         let now = self.server.now;
-        let dialect = self.server.session.dialect;
-        self.server = self.world.client(dialect, PLAIN);
+        let session = &self.server.session;
+        self.server = self.world.client_like(session.dialect, session.agent);
         self.server.now = now;
         self.unheard = Interest::EVERYTHING;
         self.judge.restarted();
@@ -268,8 +268,8 @@ fn instead(held: &[HeldBack], url: TypeUrl, value: Option<&String>) -> Option<Op
     Some(held.instead)
 }
 
-fn run(steps: Vec<Step>, dialect: Dialect) {
-    let mut line = Line::new(dialect);
+fn run(steps: Vec<Step>, dialect: Dialect, agent: Agent) {
+    let mut line = Line::new(dialect, agent);
     for step in steps {
         line.step(step);
     }
@@ -298,11 +298,16 @@ proptest! {
 
     #[test]
     fn a_delta_client_is_sent_all_it_is_owed_and_nothing_else(steps in prop::collection::vec(step(), 0..120)) {
-        run(steps, Dialect::Delta);
+        run(steps, Dialect::Delta, Agent::Other);
     }
 
     #[test]
     fn a_sotw_client_is_sent_all_it_is_owed_and_nothing_else(steps in prop::collection::vec(step(), 0..120)) {
-        run(steps, Dialect::Sotw);
+        run(steps, Dialect::Sotw, Agent::Other);
+    }
+
+    #[test]
+    fn a_sotw_client_that_reads_errors_is_told_of_all_that_does_not_exist(steps in prop::collection::vec(step(), 0..120)) {
+        run(steps, Dialect::Sotw, Agent::Grpc);
     }
 }
