@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use seaway_translator::{Capture, Role};
+use seaway_translator::{Capture, REDIRECT_PORT, Role};
 
 use crate::args::{BootstrapArgs, HostPort};
 use crate::exit::{Failure, print};
@@ -51,6 +51,21 @@ fn header(args: &BootstrapArgs, role: Role) -> String {
 #
 #   ip route add local <Service range> dev lo
 ";
+    }
+    if capture == Some(Capture::Redirect) {
+        text += &format!(
+            "\
+#
+# TCP to Service addresses is redirected to port {REDIRECT_PORT} by one rule, made once; the route is for UDP:
+#
+#   nft add table ip seaway
+#   nft 'add chain ip seaway prerouting {{ type nat hook prerouting priority dstnat; }}'
+#   nft 'add chain ip seaway output {{ type nat hook output priority dstnat; }}'
+#   nft add rule ip seaway prerouting ip daddr <Service range> meta l4proto tcp redirect to :{REDIRECT_PORT}
+#   nft add rule ip seaway output ip daddr <Service range> meta l4proto tcp redirect to :{REDIRECT_PORT}
+#   ip route add local <Service range> dev lo
+"
+        );
     }
     text
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
-use seaway_translator::{Capture, Options};
+use seaway_translator::Options;
 use seaway_xds::{AdsServer, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -38,11 +38,6 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let folder = folder(args)?;
     check_exposure(&args.server)?;
     let options = args.shape.options(true);
-    if options.capture == Some(Capture::Redirect) {
-        return Err(Failure::unusable(
-            "--capture redirect is not available in this build; use bind",
-        ));
-    }
     log::init().map_err(Failure::Unusable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -5,7 +5,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use seaway_translator::{Capture, Role, Severity, translate_once};
+use seaway_translator::{Role, Severity, translate_once};
 
 use crate::args::{Output, TranslateArgs, TranslateRole};
 use crate::exit::{self, Failure};
@@ -24,11 +24,6 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
         )));
     }
     let options = args.shape.options(true);
-    if options.capture == Some(Capture::Redirect) {
-        return Err(Failure::unusable(
-            "--capture redirect is not available in this build; use bind",
-        ));
-    }
     let mut translated = translate_once(options, reading.objects, &args.place.view(role));
     translated.problems.extend(reading.problems);
     translated.problems.sort();

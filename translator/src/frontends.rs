@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 
 use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
 use crate::names::FrontendKind;
-use crate::{Options, Problem, Reason};
+use crate::{Options, Problem, Reason, node_ports};
 
 /// One address of one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,5 +160,26 @@ pub(crate) fn problems(service: &Service, options: &Options) -> Vec<Problem> {
         let message = format!("--external-ips does not allow {ip}");
         problems.push(error(field, Reason::FrontendRefused, message));
     }
+    problems.extend(forgotten(service, options));
     problems
+}
+
+/// One warning per family, at the first node port.
+fn forgotten(service: &Service, options: &Options) -> Vec<Problem> {
+    let Some(port) = service.ports.iter().find(|port| port.node_port.is_some()) else {
+        return Vec::new();
+    };
+    let families = service.cluster_ips.iter().map(|ip| Family::of(*ip));
+    let forgotten = families.filter(|family| node_ports::is_forgotten(options, *family));
+    let warn = |family| {
+        Problem::warning(
+            format!("Service {}", service.key),
+            format!("spec.ports[{}].nodePort", port.index),
+            Reason::NodePortUnrestricted,
+            format!(
+                "--nodeport-addresses has no {family} range: node ports are open on all {family} addresses"
+            ),
+        )
+    };
+    forgotten.map(warn).collect()
 }

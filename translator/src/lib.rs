@@ -25,8 +25,10 @@ mod mesh;
 mod node_ports;
 mod options;
 mod problem;
+mod redirect;
 mod service;
 mod sources;
+mod system_ports;
 mod translator;
 mod view;
 
@@ -40,5 +42,6 @@ pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };
 pub use problem::{Problem, Reason, Severity};
+pub use redirect::REDIRECT_PORT;
 pub use translator::{Replace, Snapshot, Translator, translate_once};
 pub use view::{Layer, Role, View};

@@ -28,6 +28,16 @@ pub(crate) fn per_node(options: &Options, family: Family) -> bool {
     }
 }
 
+/// Whether ranges are given, but none of this family, which is then open on all addresses (Service rule 23).
+pub(crate) fn is_forgotten(options: &Options, family: Family) -> bool {
+    match &options.nodeport_addresses {
+        NodePortAddresses::All | NodePortAddresses::Primary => false,
+        NodePortAddresses::Cidrs(cidrs) => {
+            cidrs.iter().all(|cidr| Family::of(cidr.addr()) != family)
+        }
+    }
+}
+
 /// The addresses of a node on which its node ports are served. Never loopback.
 pub(crate) fn addresses(node: &Node, options: &Options, family: Family) -> Vec<IpAddr> {
     let own = node.addresses.iter().copied();

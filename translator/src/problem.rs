@@ -62,8 +62,10 @@ reasons! {
     UnsupportedAddressType,
     /// Another Service has the same address, port and protocol and the better claim.
     FrontendConflict,
-    /// An address that a Service must not claim: loopback, or outside `--external-ips`.
+    /// An address that a Service must not claim: loopback, outside `--external-ips`, or a Node's own on a port of its system.
     FrontendRefused,
+    /// A node port that is open on all addresses of a family for which `--nodeport-addresses` has no range.
+    NodePortUnrestricted,
     /// An endpoint address that is refused unless `--allow-endpoint-cidr` covers it.
     EndpointAddressRefused,
     /// An ExternalName that is not a DNS name.

@@ -20,7 +20,8 @@ use crate::layers::spread;
 use crate::model::{Family, Kind, Node, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
 use crate::sources::{self, Way};
-use crate::{Layer, Options, Problem, Reason, Role, alias, health, node_ports};
+use crate::system_ports;
+use crate::{Layer, Options, Problem, Reason, Role, alias, health, node_ports, redirect};
 
 /// All that a translation may look at.
 #[derive(Clone, Copy, Debug)]
@@ -196,8 +197,9 @@ impl<'a> Joined<'a> {
         let mut done = BTreeSet::new();
         for frontend in &self.frontends {
             let usable = any_usable(self.candidates(frontend.port, Family::of(frontend.ip)));
-            let wins = self.wins(frontend, problems);
-            let key = (frontend.kind, frontend.ip, frontend.listen);
+            let wins = self.may_have(frontend, problems) && self.wins(frontend, problems);
+            let protocol = self.service.ports[frontend.port].protocol;
+            let key = (frontend.kind, frontend.ip, frontend.listen, protocol);
             if !wins || !usable || !done.insert(key) {
                 continue;
             }
@@ -207,6 +209,24 @@ impl<'a> Joined<'a> {
                 self.role_listener(frontend, resources);
             }
         }
+    }
+
+    /// Whether a Service may ask for the address at all: not for a node's own one where the system itself listens (Service rule 20).
+    fn may_have(&self, frontend: &Frontend, problems: &mut Vec<Problem>) -> bool {
+        let protocol = self.service.ports[frontend.port].protocol;
+        let refused = system_ports::is_claimed(frontend, protocol)
+            && self.world.index.is_node_address(frontend.ip);
+        if refused {
+            let message = format!(
+                "{} {protocol} is an address of a Node and a port of its system",
+                SocketAddr::new(frontend.ip, frontend.listen.get()),
+            );
+            let object = format!("Service {}", self.service.key);
+            let field = frontend.field(self.service);
+            let reason = Reason::FrontendRefused;
+            problems.push(Problem::error(object, field, reason, message));
+        }
+        !refused
     }
 
     /// Whether the Service gets the address, by the rules for conflicting claims.
@@ -325,7 +345,10 @@ impl<'a> Joined<'a> {
                 let cluster = cluster_name(self.service, port, policy, family);
                 udp::listener(&name, cluster.stat_name(), &routes, &refused)
             }
-            Protocol::Tcp | Protocol::Sctp => listener::tcp(&name, &routes, &refused, true),
+            Protocol::Tcp | Protocol::Sctp => {
+                let bound = redirect::is_bound(port.protocol, self.world.options);
+                listener::tcp(&name, &routes, &refused, bound)
+            }
         }
     }
 }

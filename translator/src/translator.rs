@@ -11,6 +11,7 @@ use crate::healthz::Healthz;
 use crate::index::{Dirty, Index};
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
+use crate::redirect::Redirect;
 use crate::service::{self, Translated, World};
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
@@ -20,7 +21,8 @@ use crate::{
 /// everything away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
-    /// Where they come from: `Service default/web`, `mesh` for the route table and its listener, or `healthz`.
+    /// Where they come from: `Service default/web`, `mesh` for the route table and its listener, `redirect` for the listeners that
+    /// hand connections over, or `healthz`.
     pub origin: Arc<str>,
     /// The resources, each with the layer it lies in.
     pub resources: Vec<(Layer, Resource)>,
@@ -34,6 +36,7 @@ pub struct Translator {
     active: Active,
     mesh: Mesh,
     healthz: Healthz,
+    redirect: Redirect,
     book: Book,
     dirty: Dirty,
 }
@@ -51,6 +54,7 @@ impl Translator {
             active: Active::default(),
             mesh: Mesh::new(),
             healthz: Healthz::new(),
+            redirect: Redirect::default(),
             book: Book::default(),
             dirty: Dirty::new(),
         }
@@ -114,6 +118,7 @@ impl Translator {
         for key in std::mem::take(&mut self.dirty) {
             replaced.push(self.flush_service(&key));
         }
+        replaced.extend(self.redirect.flush(&self.index, &self.options));
         if let Some((replace, problems)) = self.mesh.flush(&self.options) {
             let id = ObjectId {
                 kind: ObjectKind::Service,

@@ -141,6 +141,7 @@ fn parse(arguments: &str) -> (Options, View) {
             "--allow-endpoint-cidr" => options.allow_endpoint_cidrs.push(value.parse().unwrap()),
             "--service-proxy-name" => options.service_proxy_name = Some((*value).to_owned()),
             "--healthz-listen" => options.healthz_listen = Some(value.parse().unwrap()),
+            "--capture" => options.capture = Some(value.parse().unwrap()),
             "--cluster-domain" => options.cluster_domain = (*value).to_owned(),
             other => panic!("{other}: unknown flag"),
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::sample::select;
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{Change, NodePortAddresses, Object, Options, Role, View};
+use seaway_translator::{Capture, Change, NodePortAddresses, Object, Options, Role, View};
 use serde_json::{Value, json};
 use support::{Published, World, object, view};
 
@@ -40,7 +40,7 @@ const NODES: &[&str] = &["n1", "n2", "n3"];
 const ZONES: &[&str] = &["za", "zb"];
 
 fn service_port() -> impl Strategy<Value = Value> {
-    let numbers = select(&[80, 80, 80, 80, 81, 30080, 0][..]);
+    let numbers = select(&[80, 80, 80, 80, 81, 30080, 22, 0][..]);
     let node_ports = select(&[0, 30080, 30080, 30081, -1][..]);
     let protocols = prop_oneof![8 => Just("TCP"), 2 => Just("UDP"), 1 => word(&["SCTP", "X"])];
     let apps = word(&["", "", "kubernetes.io/h2c", "https"]);
@@ -192,10 +192,14 @@ fn options() -> impl Strategy<Value = Options> {
         ]),
         1,
     );
-    (select(modes.to_vec()), pods).prop_map(|(nodeport_addresses, pod_cidrs)| Options {
-        nodeport_addresses,
-        pod_cidrs,
-        ..Options::default()
+    let captures = select(vec![None, Some(Capture::Redirect)]);
+    (select(modes.to_vec()), pods, captures).prop_map(|(nodeport_addresses, pod_cidrs, capture)| {
+        Options {
+            capture,
+            nodeport_addresses,
+            pod_cidrs,
+            ..Options::default()
+        }
     })
 }
 

@@ -126,6 +126,23 @@ pub(super) fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
     }
 }
 
+/// The listener that hands connections over to those that are not bound, by their original destination. What it keeps it closes.
+pub(crate) fn redirect(address: SocketAddr) -> Resource {
+    let message = Listener {
+        name: format!("redirect@{address}"),
+        address: Some(tcp_socket(address)),
+        use_original_dst: Some(BoolValue { value: true }),
+        filter_chains: vec![refuse(None)],
+        ..Default::default()
+    };
+    Resource::new(
+        TypeUrl::LISTENER,
+        message.name.clone(),
+        &message,
+        Vec::new(),
+    )
+}
+
 /// The listener of a mesh proxy: plain HTTP, routed by a route configuration of its own, so that a new Service never changes the
 /// listener (xDS rule 170).
 pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {

@@ -8,10 +8,11 @@ mod claims;
 mod refs;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey};
-use crate::{Options, external, frontends, health, node_ports, sources};
+use crate::{Options, external, frontends, health, node_ports, sources, system_ports};
 
 use aliases::Aliases;
 pub(crate) use claims::{Address, Claim, Claims, claim};
@@ -40,6 +41,12 @@ pub(crate) struct Index {
     by_zone: Refs,
     /// The Services with listeners of their own on nodes.
     per_node: BTreeSet<ServiceKey>,
+    /// The Services that claim system ports, on whatever address.
+    system_ports: BTreeSet<ServiceKey>,
+    /// The Services with IPv6 addresses.
+    v6: BTreeSet<ServiceKey>,
+    /// The addresses of all Nodes, each with the number of Nodes that have it.
+    node_addresses: BTreeMap<IpAddr, usize>,
 }
 
 /// What a change of a Node changed, apart from the Services already marked.
@@ -67,6 +74,16 @@ impl Index {
 
     pub(crate) fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.get(name)
+    }
+
+    /// Whether a Node has this address.
+    pub(crate) fn is_node_address(&self, ip: IpAddr) -> bool {
+        self.node_addresses.contains_key(&ip)
+    }
+
+    /// Whether a Service has an IPv6 address.
+    pub(crate) fn has_v6(&self) -> bool {
+        !self.v6.is_empty()
     }
 
     pub(crate) fn claims(&self) -> &Claims {
@@ -106,14 +123,12 @@ impl Index {
         self.aliases.replace(key, alias_of(&old), alias_of(&new));
         self.aliases.of(key, dirty);
         dirty.insert(key.clone());
-        if new
-            .as_ref()
-            .is_some_and(|service| has_node_listeners(service, options))
-        {
-            self.per_node.insert(key.clone());
-        } else {
-            self.per_node.remove(key);
-        }
+        let is = |test: fn(&Service, &Options) -> bool| {
+            new.as_ref().is_some_and(|service| test(service, options))
+        };
+        keep(&mut self.per_node, key, is(has_node_listeners));
+        keep(&mut self.system_ports, key, is(claims_system_ports));
+        keep(&mut self.v6, key, is(has_v6));
         match new {
             Some(service) => self.services.insert(key.clone(), service),
             None => self.services.remove(key),
@@ -189,11 +204,29 @@ impl Index {
                 || part(was, |n| Some(&n.pod_cidrs)) != part(is, |n| Some(&n.pod_cidrs)),
             leaving: part(was, |n| Some(&n.leaving)) != part(is, |n| Some(&n.leaving)),
         };
+        if change.addresses {
+            self.count_addresses(was, is);
+            dirty.extend(self.system_ports.iter().cloned());
+        }
         match new {
             Some(node) => self.nodes.insert(name.clone(), node),
             None => self.nodes.remove(name),
         };
         change
+    }
+
+    fn count_addresses(&mut self, was: Option<&Arc<Node>>, is: Option<&Arc<Node>>) {
+        for ip in is.into_iter().flat_map(|node| &node.addresses) {
+            *self.node_addresses.entry(*ip).or_default() += 1;
+        }
+        for ip in was.into_iter().flat_map(|node| &node.addresses) {
+            if let Some(count) = self.node_addresses.get_mut(ip) {
+                *count -= 1;
+                if *count == 0 {
+                    self.node_addresses.remove(ip);
+                }
+            }
+        }
     }
 
     /// The Services whose assignments somebody on this node may see differently.
@@ -284,6 +317,27 @@ fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<str>)) {
     for name in zones {
         with(Which::Zone, name);
     }
+}
+
+/// Puts a Service into a set or takes it out.
+fn keep(set: &mut BTreeSet<ServiceKey>, key: &ServiceKey, is_in: bool) {
+    if is_in {
+        set.insert(key.clone());
+    } else {
+        set.remove(key);
+    }
+}
+
+fn claims_system_ports(service: &Service, options: &Options) -> bool {
+    let frontends = frontends::of_service(service, options);
+    frontends
+        .iter()
+        .any(|frontend| system_ports::is_claimed(frontend, service.ports[frontend.port].protocol))
+}
+
+fn has_v6(service: &Service, _: &Options) -> bool {
+    let mut ips = service.cluster_ips.iter();
+    ips.any(|ip| Family::of(*ip) == Family::V6)
 }
 
 fn has_node_listeners(service: &Service, options: &Options) -> bool {
