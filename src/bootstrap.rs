@@ -56,14 +56,9 @@ fn header(args: &BootstrapArgs, role: Role) -> String {
         text += &format!(
             "\
 #
-# TCP to Service addresses is redirected to port {REDIRECT_PORT} by one rule, made once; the route is for UDP:
+# TCP to Service addresses and node ports is sent to port {REDIRECT_PORT} by rules of the node, made once (UDP by the same routes as ever):
 #
-#   nft add table ip seaway
-#   nft 'add chain ip seaway prerouting {{ type nat hook prerouting priority dstnat; }}'
-#   nft 'add chain ip seaway output {{ type nat hook output priority dstnat; }}'
-#   nft add rule ip seaway prerouting ip daddr <Service range> meta l4proto tcp redirect to :{REDIRECT_PORT}
-#   nft add rule ip seaway output ip daddr <Service range> meta l4proto tcp redirect to :{REDIRECT_PORT}
-#   ip route add local <Service range> dev lo
+#   deploy/node/setup.sh up --node-address <node's address> --service-cidr <Service range> --redirect {REDIRECT_PORT}
 "
         );
     }
