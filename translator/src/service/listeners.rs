@@ -1,0 +1,185 @@
+//! The listeners of a Service: those of its frontends that it gets and that lead somewhere, and in which layer each lies.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use seaway_proto::Resource;
+
+use super::{Joined, World, cluster_name, port_key};
+use crate::choose::any_usable;
+use crate::envoy::{listener, udp};
+use crate::frontends::Frontend;
+use crate::index::{Address, Claim, claim};
+use crate::model::{Family, Node, Protocol};
+use crate::names::{FrontendKind, FrontendName};
+use crate::sources::{self, Way};
+use crate::system_ports;
+use crate::{Layer, Problem, Reason, Role, node_ports, redirect};
+
+impl<'a> Joined<'a> {
+    /// The listeners of the frontends that this Service gets and that lead somewhere: without any usable endpoint the kernel is to
+    /// refuse connections (Service rules 70, 76).
+    pub(super) fn listeners(
+        &self,
+        resources: &mut Vec<(Layer, Resource)>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let mut done = BTreeSet::new();
+        for frontend in &self.frontends {
+            let usable = any_usable(self.candidates(frontend.port, Family::of(frontend.ip)));
+            let wins = self.may_have(frontend, problems) && self.wins(frontend, problems);
+            let protocol = self.service.ports[frontend.port].protocol;
+            let key = (frontend.kind, frontend.ip, frontend.listen, protocol);
+            if !wins || !usable || !done.insert(key) {
+                continue;
+            }
+            if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
+                self.node_listeners(frontend, resources, problems);
+            } else {
+                self.role_listener(frontend, resources);
+            }
+        }
+    }
+
+    /// Whether a Service may ask for the address at all: not for a node's own one where the system itself listens (Service rule 20).
+    fn may_have(&self, frontend: &Frontend, problems: &mut Vec<Problem>) -> bool {
+        let protocol = self.service.ports[frontend.port].protocol;
+        let refused = system_ports::is_claimed(frontend, protocol)
+            && self.world.index.is_node_address(frontend.ip);
+        if refused {
+            let message = format!(
+                "{} {protocol} is an address of a Node and a port of its system",
+                SocketAddr::new(frontend.ip, frontend.listen.get()),
+            );
+            let object = format!("Service {}", self.service.key);
+            let field = frontend.field(self.service);
+            let reason = Reason::FrontendRefused;
+            problems.push(Problem::error(object, field, reason, message));
+        }
+        !refused
+    }
+
+    /// Whether the Service gets the address, by the rules for conflicting claims.
+    fn wins(&self, frontend: &Frontend, problems: &mut Vec<Problem>) -> bool {
+        let (address, claim) = claim(self.service, frontend);
+        let Some(winner) = self.world.index.claims().winner(&address) else {
+            return false;
+        };
+        if *winner == claim {
+            return true;
+        }
+        problems.extend(self.conflict(frontend, &address, winner, ""));
+        false
+    }
+
+    /// That another Service has the better claim to an address. The same port under the same address of another kind is served all
+    /// the same.
+    fn conflict(
+        &self,
+        frontend: &Frontend,
+        address: &Address,
+        winner: &Claim,
+        place: &str,
+    ) -> Option<Problem> {
+        if winner.service == self.service.key && winner.port == frontend.port {
+            return None;
+        }
+        let message = format!(
+            "{} {}{place} is served for Service {}, whose claim is better",
+            SocketAddr::new(address.ip, address.port.get()),
+            address.protocol,
+            winner.service
+        );
+        let object = format!("Service {}", self.service.key);
+        let field = frontend.field(self.service);
+        let reason = Reason::FrontendConflict;
+        Some(Problem::error(object, field, reason, message))
+    }
+
+    /// The nodes on which there is a proxy of role `node`, as far as they are known.
+    fn nodes(&self) -> impl Iterator<Item = (&'a Arc<str>, &'a Node)> {
+        let World { index, active, .. } = *self.world;
+        let known = |name: &'a Arc<str>| Some((name, &**index.node(name)?));
+        active.node_roles().filter_map(known)
+    }
+
+    /// The listener of a frontend that is the same on every node, or nearly: a node has its own one where it names the node's own
+    /// addresses.
+    fn role_listener(&self, frontend: &Frontend, resources: &mut Vec<(Layer, Resource)>) {
+        let base = self.ways(frontend, frontend.ip, None);
+        if sources::is_per_node(self.service, frontend) {
+            for (name, node) in self.nodes() {
+                let own = self.ways(frontend, frontend.ip, Some(node));
+                if own != base {
+                    let layer = Layer::NodeRole(name.clone());
+                    resources.push((layer, self.listener(frontend, frontend.ip, &own)));
+                }
+            }
+        }
+        let listener = self.listener(frontend, frontend.ip, &base);
+        resources.push((Layer::Role(Role::Node), listener));
+    }
+
+    /// A node port on the own addresses of each node in use. It gives way to any other claim on such an address.
+    fn node_listeners(
+        &self,
+        frontend: &Frontend,
+        resources: &mut Vec<(Layer, Resource)>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let family = Family::of(frontend.ip);
+        for (name, node) in self.nodes() {
+            for ip in node_ports::addresses(node, self.world.options, family) {
+                let address = Address {
+                    ip,
+                    port: frontend.listen,
+                    protocol: self.service.ports[frontend.port].protocol,
+                };
+                if let Some(winner) = self.world.index.claims().winner(&address) {
+                    let place = format!(" on Node {name}");
+                    problems.extend(self.conflict(frontend, &address, winner, &place));
+                    continue;
+                }
+                let ways = self.ways(frontend, ip, Some(node));
+                let layer = Layer::NodeRole(name.clone());
+                resources.push((layer, self.listener(frontend, ip, &ways)));
+            }
+        }
+    }
+
+    fn ways(&self, frontend: &Frontend, ip: IpAddr, node: Option<&Node>) -> Vec<Way> {
+        sources::ways(self.service, frontend, ip, node, self.world.options)
+    }
+
+    fn listener(&self, frontend: &Frontend, ip: IpAddr, ways: &[Way]) -> Resource {
+        let port = &self.service.ports[frontend.port];
+        let name = FrontendName {
+            port: port_key(self.service, port),
+            kind: frontend.kind,
+            address: SocketAddr::new(ip, frontend.listen.get()),
+        };
+        let family = Family::of(ip);
+        let route = |way: &Way| listener::Route {
+            source: way.source.clone(),
+            cluster: cluster_name(self.service, port, way.policy, family),
+        };
+        let routes: Vec<listener::Route> = ways.iter().map(route).collect();
+        let refused = if frontend.kind == FrontendKind::NodePort && ip.is_unspecified() {
+            node_ports::refused(self.world.options, family)
+        } else {
+            Vec::new()
+        };
+        match port.protocol {
+            Protocol::Udp => {
+                let policy = frontend.policy(self.service);
+                let cluster = cluster_name(self.service, port, policy, family);
+                udp::listener(&name, cluster.stat_name(), &routes, &refused)
+            }
+            Protocol::Tcp | Protocol::Sctp => {
+                let bound = redirect::is_bound(port.protocol, self.world.options);
+                listener::tcp(&name, &routes, &refused, bound)
+            }
+        }
+    }
+}
