@@ -30,7 +30,7 @@ pub(crate) fn translate(world: &World<'_>, service: &Service) -> Translated {
         Some(Ok(Target::Dns(name))) => outside(service, &name, &mut translated.resources),
         Some(Ok(Target::Service(target))) => inside(service, &target, &mut translated.problems),
     };
-    translated.hosts = Hosts::new(&hosts, world.options);
+    translated.hosts = Hosts::new(hosts, world.options);
     translated
 }
 

@@ -159,7 +159,7 @@ impl<'a> Joined<'a> {
             .collect();
         Translated {
             resources,
-            hosts: Hosts::new(&hosts, self.world.options),
+            hosts: Hosts::new(hosts, self.world.options),
             problems,
         }
     }

@@ -39,8 +39,10 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Encodes them. A name without a port stands for port 80 if the Service has it, else for its only port.
-    pub(crate) fn new(hosts: &[Host], options: &Options) -> Hosts {
+    /// Encodes them, in the order of their ports, so that the order in a manifest means nothing. A name without a port stands for
+    /// port 80 if the Service has it, else for its only port.
+    pub(crate) fn new(mut hosts: Vec<Host>, options: &Options) -> Hosts {
+        hosts.sort_by(|a, b| a.port.cmp(&b.port));
         let default = hosts.iter().find(|host| host.port.number.get() == 80);
         let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
         let default = default.map(|host| host.port.number);
