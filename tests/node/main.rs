@@ -5,8 +5,13 @@
 
 mod addresses;
 mod choice;
+mod health;
 mod node_ports;
+mod policies;
+mod replacement;
 mod setup;
+mod source_ranges;
+mod udp;
 mod unserved;
 
 use seaway_testing::{ServiceManifest, SliceManifest, join};

@@ -13,7 +13,7 @@ fn script(cluster: &Cluster<'_>, arguments: &[&str]) -> Result<String> {
     cluster.at("n1")?.command(command)
 }
 
-/// All routes and rules of the node, whoever made them.
+/// All routes and rules of the node, whoever made them, but for those of link-local addresses, which come by themselves in time.
 fn everything(cluster: &Cluster<'_>) -> Result<String> {
     let mut told = String::new();
     for what in [
@@ -24,7 +24,9 @@ fn everything(cluster: &Cluster<'_>) -> Result<String> {
     ] {
         let mut command = Command::new("ip");
         command.args(what.split(' '));
-        told += &cluster.at("n1")?.command(command)?;
+        let lines = cluster.at("n1")?.command(command)?;
+        let own = lines.lines().filter(|line| !line.contains("fe80:"));
+        told.extend(own.flat_map(|line| [line, "\n"]));
     }
     Ok(told)
 }

@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -28,12 +28,20 @@ pub(crate) const SAW_CLIENT: &str = "saw-client";
 /// Response header with the HTTP version the backend was asked in.
 pub(crate) const SAW_VERSION: &str = "saw-version";
 
+/// What a backend and its connections know of each other.
+#[derive(Debug, Default)]
+struct State {
+    requests: AtomicU64,
+    open: AtomicU64,
+    leaving: AtomicBool,
+}
+
 /// A running backend. Dropping it closes its listener and all of its connections.
 #[derive(Debug)]
 pub struct Backend {
     name: String,
     address: SocketAddr,
-    requests: Arc<AtomicU64>,
+    state: Arc<State>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<Inside<()>>,
 }
@@ -43,14 +51,14 @@ impl Backend {
     pub fn start(namespace: &Namespace, name: &str, address: SocketAddr) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ready, listening) = std::sync::mpsc::channel();
-        let requests = Arc::new(AtomicU64::new(0));
-        let (answer, counter) = (Bytes::from(name.to_owned()), requests.clone());
+        let state = Arc::new(State::default());
+        let (answer, shared) = (Bytes::from(name.to_owned()), state.clone());
         let thread = namespace.thread(name, move || {
             let server = runtime::Builder::new_current_thread().enable_all().build();
             match server {
                 Ok(server) => server.block_on(async {
                     let listener = TcpListener::bind(address).await;
-                    let accepting = listener.map(|listener| accept(listener, answer, counter));
+                    let accepting = listener.map(|listener| accept(listener, answer, shared));
                     match accepting {
                         Ok(accepting) => {
                             let _ = ready.send(Ok(()));
@@ -68,7 +76,7 @@ impl Backend {
         Ok(Self {
             name: name.to_owned(),
             address,
-            requests,
+            state,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -86,7 +94,17 @@ impl Backend {
 
     /// Requests answered so far.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.state.requests.load(Ordering::Relaxed)
+    }
+
+    /// From now on every answer asks the client to close the connection, as a server does that has been told to end.
+    pub fn leave(&self) {
+        self.state.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> u64 {
+        self.state.open.load(Ordering::Relaxed)
     }
 }
 
@@ -101,22 +119,28 @@ impl Drop for Backend {
 }
 
 /// Accepts for ever.
-async fn accept(listener: TcpListener, name: Bytes, requests: Arc<AtomicU64>) {
+async fn accept(listener: TcpListener, name: Bytes, state: Arc<State>) {
     loop {
         if let Ok((stream, client)) = listener.accept().await {
             let client = client.ip().to_canonical();
-            tokio::spawn(serve(stream, client, name.clone(), requests.clone()));
+            state.open.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(serve(stream, client, name.clone(), state.clone()));
         }
     }
 }
 
 /// Serves one connection, in whichever version of HTTP the client begins.
-async fn serve(stream: TcpStream, client: IpAddr, name: Bytes, requests: Arc<AtomicU64>) {
+async fn serve(stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<State>) {
+    let shared = state.clone();
     let service = service_fn(move |request| {
-        requests.fetch_add(1, Ordering::Relaxed);
+        shared.requests.fetch_add(1, Ordering::Relaxed);
         let mut response = respond(&request, name.clone());
         if let Ok(client) = client.to_string().parse() {
             response.headers_mut().insert(SAW_CLIENT, client);
+        }
+        if shared.leaving.load(Ordering::Relaxed) {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
         async move { Ok::<_, Infallible>(response) }
     });
@@ -124,6 +148,7 @@ async fn serve(stream: TcpStream, client: IpAddr, name: Bytes, requests: Arc<Ato
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
+    state.open.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// The backend's name, and in headers what it saw.

@@ -158,17 +158,18 @@ impl Client {
 
     /// One request over a new connection, from the namespace of the thread that polls this.
     pub(crate) async fn send(self) -> Outcome {
-        match timeout(DEADLINE, self.exchange()).await {
-            Ok(Ok(answer)) => Outcome::Answered(answer),
-            Ok(Err(error)) if refused(&error) => Outcome::Refused,
-            Ok(Err(error)) => Outcome::Closed(format!("{error:#}")),
-            Err(_) => Outcome::TimedOut,
-        }
+        outcome(self.exchange()).await
+    }
+
+    /// A new connection, from the namespace of the thread that polls this.
+    pub(crate) async fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(self.target).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 
     async fn exchange(&self) -> Result<Answer> {
-        let stream = TcpStream::connect(self.target).await?;
-        stream.set_nodelay(true)?;
+        let stream = self.connect().await?;
         let response = if self.http2 {
             self.over_http2(stream).await
         } else {
@@ -214,6 +215,16 @@ impl fmt::Display for Client {
     }
 }
 
+/// What becomes of an exchange within the deadline.
+pub(crate) async fn outcome(exchange: impl Future<Output = Result<Answer>>) -> Outcome {
+    match timeout(DEADLINE, exchange).await {
+        Ok(Ok(answer)) => Outcome::Answered(answer),
+        Ok(Err(error)) if refused(&error) => Outcome::Refused,
+        Ok(Err(error)) => Outcome::Closed(format!("{error:#}")),
+        Err(_) => Outcome::TimedOut,
+    }
+}
+
 /// Whether the kernel said no.
 fn refused(error: &anyhow::Error) -> bool {
     error
@@ -222,7 +233,7 @@ fn refused(error: &anyhow::Error) -> bool {
 }
 
 /// Reads a response to its end.
-async fn read(response: Response<Incoming>) -> Result<Answer> {
+pub(crate) async fn read(response: Response<Incoming>) -> Result<Answer> {
     let (head, body) = response.into_parts();
     let header = |name| {
         head.headers
@@ -261,12 +272,17 @@ impl Held {
 
     /// One request over the connection; the answering backend's name.
     pub fn get(&mut self) -> Result<String> {
-        self.stream
-            .write_all(b"GET / HTTP/1.1\r\nhost: held\r\n\r\n")?;
+        Ok(self.ask("/")?.1)
+    }
+
+    /// One request over the connection for a path: the head of the response as text, and its body.
+    pub fn ask(&mut self, path: &str) -> Result<(String, String)> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: held\r\n\r\n");
+        self.stream.write_all(request.as_bytes())?;
         let mut received = Vec::new();
         loop {
-            if let Some(body) = complete_body(&received)? {
-                return Ok(body);
+            if let Some(response) = complete(&received)? {
+                return Ok(response);
             }
             let mut buffer = [0; 4096];
             let count = self.stream.read(&mut buffer)?;
@@ -295,8 +311,8 @@ impl Held {
     }
 }
 
-/// The body, once head and body have arrived; the length is always announced by backends.
-fn complete_body(received: &[u8]) -> Result<Option<String>> {
+/// Head and body, once both have arrived; the length is always announced by backends.
+fn complete(received: &[u8]) -> Result<Option<(String, String)>> {
     let text = String::from_utf8_lossy(received);
     let Some((head, body)) = text.split_once("\r\n\r\n") else {
         return Ok(None);
@@ -309,5 +325,5 @@ fn complete_body(received: &[u8]) -> Result<Option<String>> {
         .next_back()
         .context("a response without content-length")?
         .parse()?;
-    Ok((body.len() >= length).then(|| body.to_owned()))
+    Ok((body.len() >= length).then(|| (head.to_owned(), body.to_owned())))
 }

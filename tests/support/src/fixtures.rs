@@ -35,12 +35,7 @@ impl ServiceManifest {
     /// Sets a field of the port added last.
     #[must_use]
     pub fn on_port(mut self, field: &str, value: impl Into<Value>) -> Self {
-        if let Some(port) = self.0["spec"]["ports"]
-            .as_array_mut()
-            .and_then(|ports| ports.last_mut())
-        {
-            port[field] = value.into();
-        }
+        set_last(&mut self.0["spec"]["ports"], field, value.into());
         self
     }
 
@@ -126,6 +121,13 @@ impl SliceManifest {
         self
     }
 
+    /// Sets a field of the port added last.
+    #[must_use]
+    pub fn on_port(mut self, field: &str, value: impl Into<Value>) -> Self {
+        set_last(&mut self.0["ports"], field, value.into());
+        self
+    }
+
     /// Adds a ready endpoint that runs nowhere in particular.
     #[must_use]
     pub fn endpoint(mut self, address: &str) -> Self {
@@ -147,12 +149,7 @@ impl SliceManifest {
     /// Sets a field of the endpoint added last.
     #[must_use]
     pub fn on_endpoint(mut self, field: &str, value: impl Into<Value>) -> Self {
-        if let Some(endpoint) = self.0["endpoints"]
-            .as_array_mut()
-            .and_then(|endpoints| endpoints.last_mut())
-        {
-            endpoint[field] = value.into();
-        }
+        set_last(&mut self.0["endpoints"], field, value.into());
         self
     }
 
@@ -177,5 +174,12 @@ pub fn join(documents: impl IntoIterator<Item = String>) -> String {
 fn push(array: &mut Value, value: Value) {
     if let Some(array) = array.as_array_mut() {
         array.push(value);
+    }
+}
+
+/// Sets a field of an array's last item.
+fn set_last(array: &mut Value, field: &str, value: Value) {
+    if let Some(item) = array.as_array_mut().and_then(|items| items.last_mut()) {
+        item[field] = value;
     }
 }

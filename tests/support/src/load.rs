@@ -1,16 +1,23 @@
-//! A steady load of new connections, open loop: a slow answer never delays the next request.
+//! Loads: a steady one of new connections, open loop (a slow answer never delays the next request), and one over a connection that is kept.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONNECTION, HOST};
+use hyper_util::rt::TokioIo;
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::client::{outcome, read};
 use crate::namespace::Inside;
-use crate::{Client, Namespace, Outcome};
+use crate::{Answer, Client, Namespace, Outcome};
 
 /// One request of a [`Load`].
 #[derive(Clone, Debug)]
@@ -43,6 +50,22 @@ impl Load {
                 Duration::from_secs(1) / rate.clamp(1, 2000),
                 stopped,
             ))
+        })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread,
+        })
+    }
+
+    /// Sends requests over one connection, one after the other with a pause between, from inside `namespace`; connects again only when
+    /// the server has said that it closes the connection, or after a failure.
+    pub fn keep_alive(namespace: &Namespace, client: Client, pause: Duration) -> Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let thread = namespace.thread("keep-alive", move || {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(stay(client, pause, stopped))
         })?;
         Ok(Self {
             stop: Some(stop),
@@ -85,6 +108,52 @@ async fn run(
         records.push(done.map_err(|error| anyhow!("a request panicked: {error}"))?);
     }
     Ok(records)
+}
+
+/// Asks over one connection until told to stop.
+async fn stay(
+    client: Client,
+    pause: Duration,
+    mut stopped: oneshot::Receiver<()>,
+) -> Result<Vec<Record>> {
+    let mut ticks = interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut connection, mut records) = (None, Vec::new());
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return Ok(records),
+            _ = ticks.tick() => {
+                let start = Instant::now();
+                let outcome = outcome(again(&client, &mut connection)).await;
+                records.push(Record { start, end: Instant::now(), outcome });
+            }
+        }
+    }
+}
+
+/// One request over `connection`, or over a new one when there is none.
+async fn again(
+    client: &Client,
+    connection: &mut Option<SendRequest<Empty<Bytes>>>,
+) -> Result<Answer> {
+    let mut sender = match connection.take() {
+        Some(sender) => sender,
+        None => {
+            let stream = client.connect().await?;
+            let (sender, driver) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(driver);
+            sender
+        }
+    };
+    let request = Request::get("/").header(HOST, "keep-alive");
+    let response = sender
+        .send_request(request.body(Empty::<Bytes>::new())?)
+        .await?;
+    let closing = response.headers().get(CONNECTION).is_some();
+    let answer = read(response).await?;
+    // The server may have closed without a word: then the next request fails, as it would for any client.
+    *connection = (!closing).then_some(sender);
+    Ok(answer)
 }
 
 impl Record {
