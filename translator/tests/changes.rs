@@ -105,6 +105,25 @@ fn t015_t016_an_address_goes_to_the_next_and_a_shared_one_stays() {
     assert!(world.translator.problem_counts().is_empty());
 }
 
+/// Service rule 16; rule 1 for what is still stored.
+#[test]
+fn t104_a_service_becomes_an_external_name_and_comes_back() {
+    let mut world = world();
+    let inside = service("web", "10.96.0.1", ", externalIPs: [192.0.2.1]");
+    let stored = ", externalIPs: [192.0.2.1], type: ExternalName, externalName: www.example.com";
+    let outside = service("web", "10.96.0.1", stored);
+    world.apply([inside.clone(), slice("web-1", "web", A)]);
+    let (node, mesh) = (view(Role::Node, "n1", "za"), view(Role::Mesh, "", ""));
+    let before = world.published.clone();
+    world.apply([outside]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &node), [""; 0]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &node), [""; 0]);
+    assert_eq!(world.names(TypeUrl::ENDPOINT, &mesh), [""; 0]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &mesh), ["d/web/80"]);
+    world.apply([inside]);
+    assert_eq!(world.published, before);
+}
+
 #[test]
 fn t049_a_slice_moves_from_one_service_to_the_other_at_once() {
     let mut world = world();

@@ -96,7 +96,7 @@ fn ranges(most: usize) -> impl Strategy<Value = Vec<IpNet>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Service rules 26 to 29, 72 and 73, and T019 to T024, T074 to T078, T082.
+    /// Service rules 26 to 30, 72 and 73; T019, T020, T021, T022, T023, T024, T074, T075, T076, T077, T078, T082.
     #[test]
     fn everybody_goes_where_the_rules_say(
         policy in prop::sample::select(&[Policy::Cluster, Policy::Local][..]),
