@@ -1,16 +1,23 @@
 //! Every kind of address from every kind of place, in both families.
 
 use anyhow::{Result, ensure};
-use seaway_testing::{Cluster, Flow, Outcome, ServiceManifest, Setup, World, endpoint, join};
+use seaway_testing::{Cluster, Flow, Outcome, ServiceManifest, Setup, World, endpoint, join, skip};
 use serde_json::json;
 
 use crate::{load_balancer, service, with};
 
+crate::both_captures!(
+    every_virtual_address_is_served_from_everywhere,
+    an_address_of_a_real_load_balancer_is_left_to_it,
+    both_families_are_served_from_everywhere,
+    a_pod_reaches_itself_through_its_service,
+    a_service_that_becomes_an_alias_loses_its_addresses,
+);
+
 /// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
 /// node port.
-#[test]
-fn every_virtual_address_is_served_from_everywhere() -> Result<()> {
-    Cluster::run(&["a", "b"], &Setup::default(), |cluster| {
+fn every_virtual_address_is_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.client("client", "n1")?;
         cluster.backend("here", "n1")?;
         cluster.backend("there", "n2")?;
@@ -34,9 +41,8 @@ fn every_virtual_address_is_served_from_everywhere() -> Result<()> {
 }
 
 /// Service rule 8: an address that a real load balancer has is not taken by the node (ipMode Proxy, and host names).
-#[test]
-fn an_address_of_a_real_load_balancer_is_left_to_it() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn an_address_of_a_real_load_balancer_is_left_to_it(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
         let ingress = json!([
             {"ip": "203.0.113.10", "ipMode": "Proxy"}, {"hostname": "lb.example.com"}, {"ip": "203.0.113.11"},
@@ -53,13 +59,11 @@ fn an_address_of_a_real_load_balancer_is_left_to_it() -> Result<()> {
 }
 
 /// Service rules 5, 6, 38: each family has its own frontend and its own endpoints, from everywhere.
-#[test]
-fn both_families_are_served_from_everywhere() -> Result<()> {
+fn both_families_are_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {
     if !World::has_ipv6() {
-        println!("skipped: this machine has no IPv6");
-        return Ok(());
+        return skip("this machine has no IPv6");
     }
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
         cluster.backend("four", "n1")?;
         let six = cluster.backend("six", "n1")?.v6.to_string();
@@ -93,12 +97,11 @@ fn both_families_are_served_from_everywhere() -> Result<()> {
 }
 
 /// Service rule 113: a pod reaches itself through its Service, by cluster IP and by node port.
-#[test]
-fn a_pod_reaches_itself_through_its_service() -> Result<()> {
+fn a_pod_reaches_itself_through_its_service(setup: &Setup<'_>) -> Result<()> {
     for keep_source in [false, true] {
         let setup = Setup {
             keep_source,
-            ..Setup::default()
+            ..setup.clone()
         };
         Cluster::run(&["a"], &setup, |cluster| {
             cluster.backend("self", "n1")?;
@@ -117,9 +120,8 @@ fn a_pod_reaches_itself_through_its_service() -> Result<()> {
 }
 
 /// Service rules 1, 16: a Service that becomes an alias of a host name loses its addresses, and gets them back.
-#[test]
-fn a_service_that_becomes_an_alias_loses_its_addresses() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn a_service_that_becomes_an_alias_loses_its_addresses(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
         let slice = cluster.slice("web", &["here"])?;
         let own = with(&service("web", "10.96.0.10"), &slice);

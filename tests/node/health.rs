@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{load_balancer, service, with};
 
+crate::both_captures!(a_checker_on_a_kept_connection_is_told_every_change,);
+
 const VIP: &str = "203.0.113.10:80";
 const PORT: u16 = 31000;
 
@@ -67,9 +69,8 @@ fn eventually_told(checker: &mut Held, count: u64) -> Result<()> {
 
 /// Service rules 31 to 34: each node answers for itself, by addresses of ready endpoints; a checker that keeps its connection sees every
 /// change over it, also while the Service has no frontend at all.
-#[test]
-fn a_checker_on_a_kept_connection_is_told_every_change() -> Result<()> {
-    Cluster::run(&["a", "a"], &Setup::default(), |cluster| {
+fn a_checker_on_a_kept_connection_is_told_every_change(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a", "a"], setup, |cluster| {
         for (pod, node) in [("first", "n1"), ("second", "n1"), ("there", "n2")] {
             cluster.backend(pod, node)?;
         }

@@ -3,6 +3,29 @@
 //! Each test names the rules of kube-proxy's behaviour that it proves ("Service rule 61"); `tests/README.md` lists them the other way
 //! round.
 
+use seaway_testing::{ServiceManifest, SliceManifest, join};
+
+/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one with bound listeners, one with redirected connections.
+/// What differs is in the table of the README: refused becomes closed ([`Cluster::expect`](seaway_testing::Cluster::expect)).
+macro_rules! both_captures {
+    ($($name:ident),* $(,)?) => {
+        mod bind {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                super::$name(&seaway_testing::Setup::default())
+            })*
+        }
+        mod redirect {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                let redirect = true;
+                super::$name(&seaway_testing::Setup { redirect, ..Default::default() })
+            })*
+        }
+    };
+}
+use both_captures;
+
 mod addresses;
 mod choice;
 mod health;
@@ -13,8 +36,6 @@ mod setup;
 mod source_ranges;
 mod udp;
 mod unserved;
-
-use seaway_testing::{ServiceManifest, SliceManifest, join};
 
 /// A Service `name` with cluster IP `address` and port `http` 80.
 fn service(name: &str, address: &str) -> ServiceManifest {

@@ -6,6 +6,15 @@ use serde_json::{Value, json};
 
 use crate::{load_balancer, service, with};
 
+crate::both_captures!(
+    an_external_local_policy_is_for_outside_clients_only,
+    an_external_local_policy_without_local_endpoints_turns_only_outsiders_away,
+    each_set_falls_back_to_terminating_endpoints_by_itself,
+    hints_do_not_narrow_the_local_set,
+    an_internal_local_policy_keeps_cluster_ips_on_the_node,
+    a_stale_external_policy_on_a_cluster_ip_service_means_nothing,
+);
+
 const WEB: &str = "10.96.0.10:80";
 const VIP: &str = "203.0.113.10:80";
 const EXTERNAL: &str = "203.0.113.20:80";
@@ -64,9 +73,8 @@ fn terminating() -> Value {
 
 /// Service rules 58, 59, 71, 72, 73, 77: outside clients of a Local policy reach the endpoints of the node they come to, pods and the
 /// node itself reach all, through every address that is external.
-#[test]
-fn an_external_local_policy_is_for_outside_clients_only() -> Result<()> {
-    two_nodes(&Setup::default(), |cluster| {
+fn an_external_local_policy_is_for_outside_clients_only(setup: &Setup<'_>) -> Result<()> {
+    two_nodes(setup, |cluster| {
         save(
             cluster,
             &external_local(),
@@ -92,9 +100,10 @@ fn an_external_local_policy_is_for_outside_clients_only() -> Result<()> {
 
 /// Service rules 60, 70, 74, 76, 77: without an endpoint on this node outside clients are turned away and nobody remote is asked, while
 /// pods still get through the same address; without any endpoint everybody is refused.
-#[test]
-fn an_external_local_policy_without_local_endpoints_turns_only_outsiders_away() -> Result<()> {
-    two_nodes(&Setup::default(), |cluster| {
+fn an_external_local_policy_without_local_endpoints_turns_only_outsiders_away(
+    setup: &Setup<'_>,
+) -> Result<()> {
+    two_nodes(setup, |cluster| {
         save(cluster, &external_local(), &[("there", ready())])?;
         let port = endpoint(cluster.host("n1")?.v4, PORT);
         for to in [VIP, EXTERNAL, &port] {
@@ -115,9 +124,8 @@ fn an_external_local_policy_without_local_endpoints_turns_only_outsiders_away() 
 }
 
 /// Service rules 59, 60, 92: each set falls back to terminating endpoints by itself.
-#[test]
-fn each_set_falls_back_to_terminating_endpoints_by_itself() -> Result<()> {
-    two_nodes(&Setup::default(), |cluster| {
+fn each_set_falls_back_to_terminating_endpoints_by_itself(setup: &Setup<'_>) -> Result<()> {
+    two_nodes(setup, |cluster| {
         // Locally only `here`, which is going; everywhere there is a ready one.
         let endpoints = [("here", terminating()), ("there", ready())];
         save(cluster, &external_local(), &endpoints)?;
@@ -131,9 +139,8 @@ fn each_set_falls_back_to_terminating_endpoints_by_itself() -> Result<()> {
 }
 
 /// Service rule 60: hints of zones narrow the Cluster set and never the Local one.
-#[test]
-fn hints_do_not_narrow_the_local_set() -> Result<()> {
-    two_nodes(&Setup::default(), |cluster| {
+fn hints_do_not_narrow_the_local_set(setup: &Setup<'_>) -> Result<()> {
+    two_nodes(setup, |cluster| {
         cluster.backend("other", "n1")?;
         let hint = |zone: &str| json!({"forZones": [{"name": zone}]});
         let other = cluster.host("other")?.v4.to_string();
@@ -150,9 +157,8 @@ fn hints_do_not_narrow_the_local_set() -> Result<()> {
 }
 
 /// Service rules 58, 60, 71, 74: an internal Local policy is for cluster IPs, for every client on the node, and never goes remote.
-#[test]
-fn an_internal_local_policy_keeps_cluster_ips_on_the_node() -> Result<()> {
-    two_nodes(&Setup::default(), |cluster| {
+fn an_internal_local_policy_keeps_cluster_ips_on_the_node(setup: &Setup<'_>) -> Result<()> {
+    two_nodes(setup, |cluster| {
         let service = service("web", "10.96.0.10")
             .spec("type", "LoadBalancer")
             .spec("internalTrafficPolicy", "Local")
@@ -188,9 +194,8 @@ fn an_internal_local_policy_keeps_cluster_ips_on_the_node() -> Result<()> {
 }
 
 /// Service rule 58: an external policy means nothing on a Service without an external address.
-#[test]
-fn a_stale_external_policy_on_a_cluster_ip_service_means_nothing() -> Result<()> {
-    two_nodes(&Setup::default(), |cluster| {
+fn a_stale_external_policy_on_a_cluster_ip_service_means_nothing(setup: &Setup<'_>) -> Result<()> {
+    two_nodes(setup, |cluster| {
         let stale = service("web", "10.96.0.10").spec("externalTrafficPolicy", "Local");
         save(cluster, &stale, &[("there", ready())])?;
         for from in ["client", "n1", "outside"] {

@@ -6,6 +6,11 @@ use serde_json::json;
 
 use crate::{service, with};
 
+crate::both_captures!(
+    source_ranges_restrict_the_load_balancer_address_only,
+    a_node_inside_the_ranges_may_come_from_the_address_itself,
+);
+
 const WEB: &str = "10.96.0.10:80";
 const VIP: &str = "203.0.113.10:80";
 const VIP_V6: &str = "[fd00:203::10]:80";
@@ -34,8 +39,8 @@ fn save(cluster: &Cluster<'_>, ranges: &[&str], policy: &str) -> Result<()> {
     cluster.world.manifests().save("web.yaml", &all).map(drop)
 }
 
-fn cluster(test: impl FnOnce(&mut Cluster<'_>) -> Result<()>) -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn cluster(setup: &Setup<'_>, test: impl FnOnce(&mut Cluster<'_>) -> Result<()>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
         cluster.client("client", "n1")?;
         test(cluster)
@@ -44,10 +49,9 @@ fn cluster(test: impl FnOnce(&mut Cluster<'_>) -> Result<()>) -> Result<()> {
 
 /// Service rules 26, 27, 28, 30: ranges turn everybody else away at the load balancer's address, pods included, and at no other
 /// address; blocked connections never reach a backend; a family without a range is open.
-#[test]
-fn source_ranges_restrict_the_load_balancer_address_only() -> Result<()> {
+fn source_ranges_restrict_the_load_balancer_address_only(setup: &Setup<'_>) -> Result<()> {
     for policy in ["Cluster", "Local"] {
-        cluster(|cluster| {
+        cluster(setup, |cluster| {
             // White space around a range is tolerated.
             save(cluster, &["192.168.0.0/24", " 198.51.100.0/24 "], policy)?;
             let port = endpoint(cluster.host("n1")?.v4, PORT);
@@ -86,9 +90,8 @@ fn source_ranges_restrict_the_load_balancer_address_only() -> Result<()> {
 
 /// Service rule 29: a node whose address lies in a range may come to an address it routes to itself, also when the kernel takes that
 /// very address as the source.
-#[test]
-fn a_node_inside_the_ranges_may_come_from_the_address_itself() -> Result<()> {
-    cluster(|cluster| {
+fn a_node_inside_the_ranges_may_come_from_the_address_itself(setup: &Setup<'_>) -> Result<()> {
+    cluster(setup, |cluster| {
         save(cluster, &["172.18.0.0/16"], "Cluster")?;
         cluster.expect("n1", VIP, &["here"])?;
         cluster.expect("client", VIP, &["closed"])?;

@@ -6,11 +6,16 @@ use serde_json::json;
 
 use crate::{load_balancer, service, with};
 
+crate::both_captures!(
+    nobody_there_means_refused_from_everywhere,
+    a_label_hands_a_service_or_a_slice_to_somebody_else,
+    the_better_claim_wins_on_every_node_and_the_loser_keeps_the_rest,
+);
+
 /// Service rules 22, 70, 76, 80: without a usable endpoint anywhere, on a port that a Service does not have and on an address that no
 /// Service has, connections are refused; the first endpoint ends that.
-#[test]
-fn nobody_there_means_refused_from_everywhere() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn nobody_there_means_refused_from_everywhere(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
         cluster.backend("here", "n1")?;
         let service = service("web", "10.96.0.10")
@@ -47,9 +52,8 @@ fn nobody_there_means_refused_from_everywhere() -> Result<()> {
 }
 
 /// Service rules 2, 3, 37: a label hands a Service or a slice to somebody else, at once and back.
-#[test]
-fn a_label_hands_a_service_or_a_slice_to_somebody_else() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn a_label_hands_a_service_or_a_slice_to_somebody_else(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
         let (service, slice) = (
             service("web", "10.96.0.10"),
@@ -76,9 +80,10 @@ fn a_label_hands_a_service_or_a_slice_to_somebody_else() -> Result<()> {
 
 /// Service rules 17 to 21: of two claims on one address and port the better one wins, on every node; the loser keeps its other
 /// addresses; another port of the same address is nobody's business.
-#[test]
-fn the_better_claim_wins_on_every_node_and_the_loser_keeps_the_rest() -> Result<()> {
-    Cluster::run(&["a", "b"], &Setup::default(), |cluster| {
+fn the_better_claim_wins_on_every_node_and_the_loser_keeps_the_rest(
+    setup: &Setup<'_>,
+) -> Result<()> {
+    Cluster::run(&["a", "b"], setup, |cluster| {
         for (pod, node) in [("owner", "n1"), ("thief", "n2"), ("second", "n1")] {
             cluster.backend(pod, node)?;
         }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::namespace::has_ipv6;
+use crate::world::skip;
 use crate::{
     Backend, Client, Echo, Envoy, Host, Namespace, Outcome, SliceManifest, World, eventually,
     repository,
@@ -94,6 +95,7 @@ pub struct Cluster<'w> {
     pods: BTreeMap<String, Pod>,
     outside: Namespace,
     nodes: BTreeMap<String, Node>,
+    redirect: bool,
     /// The world with Seaway and the nodes' Envoys.
     pub world: &'w mut World,
 }
@@ -105,6 +107,10 @@ impl<'w> Cluster<'w> {
         setup: &Setup<'_>,
         test: impl FnOnce(&mut Cluster<'_>) -> Result<()>,
     ) -> Result<()> {
+        if (setup.redirect || setup.keep_source) && Command::new("nft").arg("-v").output().is_err()
+        {
+            return skip("needs nft (package nftables)");
+        }
         World::run(|world| test(&mut Cluster::new(world, zones, setup)?))
     }
 
@@ -130,6 +136,7 @@ impl<'w> Cluster<'w> {
             pods: BTreeMap::new(),
             outside,
             nodes: BTreeMap::new(),
+            redirect: setup.redirect,
             world,
         };
         for (number, zone) in numbered {
@@ -296,7 +303,14 @@ impl<'w> Cluster<'w> {
     }
 
     /// Waits until requests are answered by all of these and by nobody else; a single word of [`Outcome::word`] is meant likewise.
+    ///
+    /// With redirected connections `refused` means closed, since it is Envoy who takes them all; `refused by the kernel` does not.
     pub fn expect(&self, from: &str, to: &str, wanted: &[&str]) -> Result<()> {
+        let wanted = match wanted {
+            ["refused"] if self.redirect => &["closed"],
+            ["refused by the kernel"] => &["refused"],
+            wanted => wanted,
+        };
         let what = format!("{wanted:?} at {to}, asked from {from}");
         eventually(what, || {
             let seen = self.ask(from, to, ASKED * wanted.len())?;

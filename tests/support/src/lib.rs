@@ -51,4 +51,4 @@ pub use relay::{ASSIGNMENTS, Relay, Side};
 pub use scene::{Place, Scene, say};
 pub use seaway::{Seaway, envoy_binary, repository, seaway_binary};
 pub use wait::{eventually, within};
-pub use world::World;
+pub use world::{World, skip};

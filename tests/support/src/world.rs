@@ -18,6 +18,13 @@ const BACKEND_PORT: u16 = 8080;
 /// The port of a relay, beside Seaway's own.
 const RELAY_PORT: u16 = 18100;
 
+/// Says that the running test is skipped, and why: straight to the terminal, because the test harness would swallow what a passing test
+/// prints.
+pub fn skip(why: &str) -> Result<()> {
+    let name = thread::current().name().unwrap_or("test").to_owned();
+    Ok(writeln!(io::stderr(), "{name}: skipped: {why}")?)
+}
+
 /// Fields are dropped from top to bottom: processes before the namespaces that they live in.
 #[derive(Debug)]
 pub struct World {
@@ -37,13 +44,9 @@ impl World {
         let network = match Network::create() {
             Ok(network) => network,
             Err(error) if env::var_os("SEAWAY_REQUIRE_NAMESPACES").is_none() => {
-                let name = thread::current().name().unwrap_or("test").to_owned();
-                // Straight to the terminal: the test harness would swallow what a passing test prints.
-                writeln!(
-                    io::stderr(),
-                    "{name}: skipped: needs network namespaces, run `make test` ({error:#})"
-                )?;
-                return Ok(());
+                return skip(&format!(
+                    "needs network namespaces, run `make test` ({error:#})"
+                ));
             }
             Err(error) => return Err(error.context("no network namespaces")),
         };
