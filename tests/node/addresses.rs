@@ -1,7 +1,10 @@
 //! Every kind of address from every kind of place, in both families.
 
 use anyhow::{Result, ensure};
-use seaway_testing::{Cluster, Flow, Outcome, ServiceManifest, Setup, World, endpoint, join, skip};
+use seaway_testing::{
+    Backend, Cluster, Flow, Outcome, ServiceManifest, Setup, SliceManifest, World, endpoint, join,
+    skip,
+};
 use serde_json::json;
 
 use crate::{load_balancer, service, with};
@@ -12,6 +15,8 @@ crate::both_captures!(
     both_families_are_served_from_everywhere,
     a_pod_reaches_itself_through_its_service,
     a_service_that_becomes_an_alias_loses_its_addresses,
+    the_data_counts_and_not_the_type_or_class_of_a_service,
+    endpoints_may_be_addresses_of_other_services_or_outside,
 );
 
 /// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
@@ -74,7 +79,7 @@ fn both_families_are_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {
             .on_port("nodePort", 30080)
             .spec("externalIPs", json!(["203.0.113.20", "fd00:203::20"]));
         let slice = cluster.slice("web", &["four"])?;
-        let slice_v6 = seaway_testing::SliceManifest::new("web")
+        let slice_v6 = SliceManifest::new("web")
             .named("web-6")
             .address_type("IPv6")
             .port("http", 8080)
@@ -153,5 +158,51 @@ fn a_tcp_port_leaves_udp_of_the_same_number_unreachable() -> Result<()> {
         let outcome = Flow::open(cluster.at("n1")?, "10.96.0.10:80")?.ask()?;
         ensure!(outcome == Outcome::Refused, "{outcome}");
         Ok(())
+    })
+}
+
+/// Service rules 9, 11, 13, 14: what is in the object is served, whatever its type says and whoever its load balancer is; an address with
+/// leading zeros is the one without, and a name may begin with a digit.
+fn the_data_counts_and_not_the_type_or_class_of_a_service(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
+        cluster.backend("here", "n1")?;
+        let service = service("1web", "10.96.0.10")
+            .spec("type", "ClusterIP")
+            .spec("loadBalancerClass", "example.com/somebody-else")
+            .spec("externalIPs", json!(["203.000.113.020"]))
+            .on_port("nodePort", 30080)
+            .top("status", load_balancer("203.0.113.10"));
+        let slice = cluster.slice("1web", &["here"])?;
+        let manifests = cluster.world.manifests();
+        manifests.save("web.yaml", &with(&service, &slice))?;
+        let port = endpoint(cluster.host("n1")?.v4, 30080);
+        for to in ["10.96.0.10:80", "203.0.113.10:80", "203.0.113.20:80", &port] {
+            cluster.expect("outside", to, &["here"])?;
+        }
+        Ok(())
+    })
+}
+
+/// Service rules 51, 52: endpoints that somebody wrote by hand lead to another Service and out of the cluster, and are local to no node.
+fn endpoints_may_be_addresses_of_other_services_or_outside(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
+        cluster.backend("here", "n1")?;
+        let outside = cluster.host("outside")?.v4;
+        let _partner = Backend::start(cluster.at("outside")?, "partner", (outside, 8080).into())?;
+        let manifests = cluster.world.manifests();
+        let slice = cluster.slice("web", &["here"])?;
+        manifests.save("web.yaml", &with(&service("web", "10.96.0.10"), &slice))?;
+        let port = |number: u16| SliceManifest::new("alias").port("http", number);
+        let other = port(80).endpoint("10.96.0.10").document();
+        let partner = port(8080).named("alias-2").endpoint(&outside.to_string());
+        let alias = service("alias", "10.96.0.11");
+        manifests.save(
+            "alias.yaml",
+            &join([alias.document(), other, partner.document()]),
+        )?;
+        cluster.expect("n1", "10.96.0.11:80", &["here", "partner"])?;
+        let local = alias.spec("internalTrafficPolicy", "Local");
+        manifests.save("alias.yaml", &with(&local, &partner))?;
+        cluster.expect("n1", "10.96.0.11:80", &["closed"])
     })
 }

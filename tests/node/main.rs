@@ -29,6 +29,7 @@ use both_captures;
 mod addresses;
 mod choice;
 mod health;
+mod keep_source;
 mod node_ports;
 mod policies;
 mod replacement;

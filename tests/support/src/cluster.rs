@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::namespace::has_ipv6;
 use crate::world::skip;
 use crate::{
-    Backend, Client, Echo, Envoy, Host, Namespace, Outcome, SliceManifest, World, eventually,
-    repository,
+    Backend, Client, Echo, Envoy, EnvoyOptions, Host, Namespace, Outcome, SliceManifest, World,
+    eventually, repository,
 };
 
 /// The ranges of cluster IPs.
@@ -44,6 +44,8 @@ pub struct Setup<'a> {
     pub redirect: bool,
     /// Whether nodes lead answers to Envoy that are sent to a client's address.
     pub keep_source: bool,
+    /// How Envoys are started, beyond what makes them a node's.
+    pub envoy: EnvoyOptions,
 }
 
 /// A pod: a namespace behind its node, and what listens in it.
@@ -114,11 +116,11 @@ impl<'w> Cluster<'w> {
         World::run(|world| test(&mut Cluster::new(world, zones, setup)?))
     }
 
-    fn new(world: &'w mut World, zones: &[&str], setup: &Setup<'_>) -> Result<Self> {
-        let numbered: Vec<_> = (1..).zip(zones).collect();
-        let nodes = numbered
-            .iter()
-            .map(|(number, zone)| manifest(*number, zone));
+    /// Makes a cluster in a world that has none, nor a Seaway.
+    pub fn new(world: &'w mut World, zones: &[&str], setup: &Setup<'_>) -> Result<Self> {
+        let nodes = (1..)
+            .zip(zones)
+            .map(|(number, zone)| manifest(number, zone));
         world.manifests().save("nodes.yaml", &crate::join(nodes))?;
         let mut arguments = vec!["--service-cidr", SERVICES, "--vip-cidr", VIPS];
         arguments.extend(["--pod-cidr", PODS]);
@@ -139,15 +141,14 @@ impl<'w> Cluster<'w> {
             redirect: setup.redirect,
             world,
         };
-        for (number, zone) in numbered {
+        for (number, zone) in (1..).zip(zones) {
             cluster.add_node(number, zone, setup)?;
         }
-        cluster.route("n1", SERVICES)?;
-        cluster.route("n1", VIPS)?;
         Ok(cluster)
     }
 
-    fn add_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
+    /// Makes the node with this number, which the Services' ranges are routed to if it is the first.
+    pub fn add_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
         let (name, host) = (format!("n{number}"), Host::node(number));
         let namespace = self.world.network().bare_node(&name, number)?;
         namespace.forward()?;
@@ -158,7 +159,12 @@ impl<'w> Cluster<'w> {
         }
         self.world.fabric().configure(&routes)?;
         namespace.command(prepare(host, setup))?;
-        let mut options = World::node_options(&name, zone);
+        let own = World::node_options(&name, zone);
+        let mut options = EnvoyOptions {
+            bootstrap: own.bootstrap,
+            drain_seconds: own.drain_seconds,
+            ..setup.envoy.clone()
+        };
         let capture = if setup.redirect { "redirect" } else { "bind" };
         let capture = ["--capture", capture].map(str::to_owned);
         options.bootstrap.extend(capture);
@@ -169,7 +175,11 @@ impl<'w> Cluster<'w> {
             number,
             pods: 0,
         };
-        self.nodes.insert(name, node);
+        self.nodes.insert(name.clone(), node);
+        if number == 1 {
+            self.route(&name, SERVICES)?;
+            self.route(&name, VIPS)?;
+        }
         Ok(())
     }
 

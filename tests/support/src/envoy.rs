@@ -31,6 +31,12 @@ pub struct EnvoyOptions {
     pub overlay: Option<String>,
     /// Seconds that connections of a removed listener may go on; Envoy's default is 600.
     pub drain_seconds: Option<u32>,
+    /// Worker threads; 2 unless told otherwise.
+    pub concurrency: Option<u32>,
+    /// How many files the process may have open, instead of as many as the tests themselves.
+    pub file_limit: Option<u32>,
+    /// How long it may take to be live; 20 seconds unless told otherwise.
+    pub patience: Option<Duration>,
 }
 
 /// A node of the world with its Envoy. The Envoy is killed when dropped.
@@ -56,11 +62,20 @@ impl Envoy {
         };
         let file = folder.join(format!("envoy-{name}.yaml"));
         fs::write(&file, config)?;
-        let mut command = Command::new(envoy_binary()?);
+        let mut command = match options.file_limit {
+            None => Command::new(envoy_binary()?),
+            Some(limit) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--nofile={limit}:{limit}"));
+                command.arg(envoy_binary()?);
+                command
+            }
+        };
+        let workers = options.concurrency.unwrap_or(2).to_string();
         command.arg("-c").arg(&file).args([
             "--disable-hot-restart",
             "--concurrency",
-            "2",
+            &workers,
             "-l",
             "warn",
         ]);
@@ -81,16 +96,14 @@ impl Envoy {
             namespace,
             name: name.to_owned(),
         };
-        envoy.wait_live()?;
+        envoy.wait_live(options.patience.unwrap_or(Duration::from_secs(20)))?;
         Ok(envoy)
     }
 
-    fn wait_live(&self) -> Result<()> {
-        within(
-            Duration::from_secs(20),
-            format!("Envoy {} to be live", self.name),
-            || self.admin("/ready").map(drop),
-        )
+    fn wait_live(&self, limit: Duration) -> Result<()> {
+        within(limit, format!("Envoy {} to be live", self.name), || {
+            self.admin("/ready").map(drop)
+        })
         .or_else(|error| self.check_running().and(Err(error)))
     }
 
