@@ -7,11 +7,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use futures::task::AtomicWaker;
 use hyper::rt::Executor;
+use smallvec::SmallVec;
 
 use crate::bell::Listener;
 
@@ -49,14 +49,15 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
 pub(crate) struct Drive<C> {
     connection: Pin<Box<C>>,
     timer: Option<Part>,
-    streams: Vec<Option<Part>>,
+    /// One, usually: at hand, since what a delivery costs is mostly memory that was not touched for a while. So are the wakers.
+    streams: SmallVec<[Option<Part>; 1]>,
     new: Streams,
     commits: Listener,
     /// The newest commit that the streams were polled for.
     seen: u64,
     task: Arc<Task>,
     /// By bit.
-    wakers: Vec<Waker>,
+    wakers: SmallVec<[Waker; STREAMS + 1]>,
 }
 
 /// What [`Drive::next`] waits for.
@@ -73,7 +74,8 @@ struct Task {
     woken: AtomicU64,
     /// It is being polled, and looks at the bits before it rests.
     polled: AtomicBool,
-    waker: AtomicWaker,
+    /// The task's own. A drive stays on the task that polled it first.
+    waker: OnceLock<Waker>,
 }
 
 /// Wakes the parts of one bit.
@@ -90,8 +92,10 @@ impl Wake for Bit {
     fn wake_by_ref(self: &Arc<Bit>) {
         // First the bit, then the question whether the task will look at it: the task does it the other way round.
         self.task.woken.fetch_or(1 << self.bit, Ordering::SeqCst);
-        if !self.task.polled.load(Ordering::SeqCst) {
-            self.task.waker.wake();
+        if !self.task.polled.load(Ordering::SeqCst)
+            && let Some(waker) = self.task.waker.get()
+        {
+            waker.wake_by_ref();
         }
     }
 }
@@ -110,12 +114,12 @@ impl<C: Future> Drive<C> {
         let mut drive = Drive {
             connection: Box::pin(connection),
             timer: Some(Box::pin(timer)),
-            streams: Vec::new(),
+            streams: SmallVec::new(),
             new,
             commits,
             seen: 0,
             task,
-            wakers: Vec::new(),
+            wakers: SmallVec::new(),
         };
         drive.need_waker(TIMER);
         drive
@@ -142,7 +146,8 @@ impl<C: Future> Drive<C> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event<C::Output>> {
-        self.task.waker.register(cx.waker());
+        let waker = self.task.waker.get_or_init(|| cx.waker().clone());
+        debug_assert!(waker.will_wake(cx.waker()), "another task");
         self.task.polled.store(true, Ordering::SeqCst);
         let event = self.rounds(cx.waker());
         self.task.polled.store(false, Ordering::SeqCst);
