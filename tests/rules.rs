@@ -1,0 +1,100 @@
+//! The table in `tests/README.md` is complete, and names what exists.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use seaway_testing::repository;
+
+/// Every rule that must hold for role `node`.
+const RULES: [&[u32]; 9] = [
+    &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 16],
+    &[17, 18, 19, 20, 21],
+    &[23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34],
+    &[
+        36, 37, 38, 39, 40, 41, 42, 44, 45, 47, 48, 49, 50, 51, 53, 55,
+    ],
+    &[58, 59, 60, 61, 64, 69, 70, 71, 72, 73, 74],
+    &[76, 77, 80],
+    &[81, 82, 83, 84, 85, 87, 88, 90, 91, 93, 96],
+    &[104, 105, 106, 107],
+    &[111, 112, 113],
+];
+
+/// The text of every Rust file below a folder.
+fn sources(folder: &Path) -> Result<String> {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            text += &sources(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &fs::read_to_string(&path)?;
+        }
+    }
+    Ok(text)
+}
+
+/// `1, 2` and `31 to 34` as numbers.
+fn numbers(cell: &str) -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for part in cell.split(',') {
+        match part.split_once(" to ") {
+            None => all.push(part.trim().parse()?),
+            Some((first, last)) => {
+                all.extend(first.trim().parse::<u32>()?..=last.trim().parse()?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+#[test]
+fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
+    let root = repository();
+    let table = fs::read_to_string(root.join("tests/README.md"))?;
+    let (own, translator) = (
+        sources(&root.join("tests"))?,
+        sources(&root.join("translator"))?,
+    );
+    let mut listed = BTreeSet::new();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (Some(rules), Some(tests)) = (cells.get(1), cells.get(3)) else {
+            continue;
+        };
+        let Ok(rules) = numbers(rules) else {
+            continue;
+        };
+        listed.extend(rules);
+        let names = tests
+            .split([' ', ',', ';'])
+            .filter_map(|word| word.split_once(':'));
+        let mut count = 0;
+        for (kind, name) in names {
+            count += 1;
+            let function = [format!("fn {name}("), format!("fn {name}\n")];
+            let exists = match kind {
+                "golden" => root
+                    .join(format!("translator/testdata/{name}.yaml"))
+                    .is_file(),
+                "node" | "e2e" => function.iter().any(|function| own.contains(function)),
+                _ => function
+                    .iter()
+                    .any(|function| translator.contains(function)),
+            };
+            ensure!(exists, "{kind}:{name} does not exist: {row}");
+        }
+        ensure!(count > 0, "no test in {row}");
+    }
+    let missing: Vec<u32> = RULES
+        .iter()
+        .flat_map(|section| section.iter())
+        .filter(|rule| !listed.contains(rule))
+        .copied()
+        .collect();
+    ensure!(missing.is_empty(), "without a test: {missing:?}");
+    Ok(())
+}
