@@ -81,6 +81,11 @@ impl Types {
         ])
     }
 
+    /// How each type behaves, in the order in which additions go out.
+    pub fn specs(&self) -> &[TypeSpec] {
+        &self.specs
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.specs.len()
     }

@@ -1,9 +1,11 @@
 //! Which methods there are, and what they take.
 
+use seaway_proto::TypeUrl;
 use seaway_proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use seaway_xds::{ServerConfig, TypeSpec, Types};
 use tonic::{Code, Status};
 
-use crate::client::node;
+use crate::client::{node, strings};
 use crate::codec::{Stream, try_open};
 use crate::world::{ALL, C, DELTA, E, L, World, each};
 
@@ -36,6 +38,36 @@ async fn a_service_of_one_type_needs_no_type_and_takes_no_other_rule_3() {
     assert_eq!(response.resources.len(), 1);
     let status = first(&world, path, L.as_str()).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+/// A type that this crate has never heard of needs no code of its own.
+#[tokio::test]
+async fn a_further_type_is_served_on_the_aggregated_stream_rule_8() {
+    let url = TypeUrl::new("type.googleapis.com/envoy.service.runtime.v3.Runtime");
+    let spec = TypeSpec {
+        url,
+        ..*Types::envoy().specs().last().unwrap()
+    };
+    let mut world = World::serving(Types::new([spec]), ServerConfig::default()).await;
+    world.put(url, "layer", "1");
+    let path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+    let request = DeltaDiscoveryRequest {
+        node: Some(node("test-id")),
+        type_url: url.as_str().into(),
+        resource_names_subscribe: strings(&["layer", "other"]),
+        ..Default::default()
+    };
+    let channel = world.connect().await;
+    let opened: Opened = try_open(&channel, path, request).await;
+    let mut stream = opened.unwrap();
+    let response = stream.responses.message().await.unwrap().unwrap();
+    assert_eq!(response.type_url, url.as_str());
+    assert_eq!(response.resources[0].name, "layer");
+    assert_eq!(response.removed_resources, ["other"]);
+    world.put(url, "other", "1");
+    // The first one is not acknowledged: the change comes all the same.
+    let response = stream.responses.message().await.unwrap().unwrap();
+    assert_eq!(response.resources[0].name, "other");
 }
 
 #[tokio::test]

@@ -116,7 +116,11 @@ impl World {
     }
 
     pub(crate) async fn with(config: ServerConfig) -> World {
-        let (mut publisher, snapshots) = channel(Types::envoy());
+        World::serving(Types::envoy(), config).await
+    }
+
+    pub(crate) async fn serving(types: Types, config: ServerConfig) -> World {
+        let (mut publisher, snapshots) = channel(types);
         publisher.commit(Commit {
             placements: vec![(PlacementId(0), Some(vec![LayerId(0)]))],
             ..Commit::default()
