@@ -21,6 +21,7 @@ use crate::layers::spread;
 use crate::model::{Family, Kind, Policy, Service, ServicePort};
 use crate::names::{ClusterName, PortKey};
 use crate::{Layer, Options, Problem, Role, alias, health, sources};
+pub(crate) use listeners::Listeners;
 
 /// All that a translation may look at.
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +38,19 @@ pub(crate) struct Translated {
     pub hosts: Hosts,
     /// Those found now; those found while reading are in the Service.
     pub problems: Vec<Problem>,
+    /// The listeners once more, to be kept; they are among the resources.
+    pub listeners: Option<Arc<Listeners>>,
 }
 
-/// Translates a Service.
-pub(crate) fn translate(world: &World<'_>, service: &Service) -> Translated {
+/// Translates a Service. Its `known` listeners are those that were made last, if only endpoints have changed since.
+pub(crate) fn translate(
+    world: &World<'_>,
+    service: &Service,
+    known: Option<&Arc<Listeners>>,
+) -> Translated {
     match service.kind {
         Kind::ExternalName(_) => alias::translate(world, service),
-        Kind::ClusterIp | Kind::Headless => Joined::new(world, service).translate(),
+        Kind::ClusterIp | Kind::Headless => Joined::new(world, service).translate(known),
     }
 }
 
@@ -130,13 +137,15 @@ impl<'a> Joined<'a> {
         }
     }
 
-    fn translate(&self) -> Translated {
+    fn translate(&self, known: Option<&Arc<Listeners>>) -> Translated {
         let mut resources = Vec::new();
         for (name, users) in &self.clusters {
             self.cluster(name, users, &mut resources);
         }
         let mut problems = frontends::problems(self.service, self.world.options);
-        self.listeners(&mut resources, &mut problems);
+        let listeners = self.listeners(known);
+        resources.extend(listeners.resources.iter().cloned());
+        problems.extend(listeners.problems.iter().cloned());
         let endpoints = self.candidates.values().flatten();
         health::translate(
             self.world,
@@ -161,6 +170,7 @@ impl<'a> Joined<'a> {
             resources,
             hosts: Hosts::new(hosts, self.world.options),
             problems,
+            listeners: Some(listeners),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::index::{Dirty, Index};
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::redirect::Redirect;
-use crate::service::{self, Translated, World};
+use crate::service::{self, Listeners, Translated, World};
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
 };
@@ -38,7 +38,12 @@ pub struct Translator {
     healthz: Healthz,
     redirect: Redirect,
     book: Book,
+    /// The Services of which anything may have changed.
     dirty: Dirty,
+    /// The Services of which endpoints have changed.
+    dirty_endpoints: Dirty,
+    /// The listeners of those that may have one per node.
+    listeners: BTreeMap<ServiceKey, Arc<Listeners>>,
 }
 
 impl Translator {
@@ -57,6 +62,8 @@ impl Translator {
             redirect: Redirect::default(),
             book: Book::default(),
             dirty: Dirty::new(),
+            dirty_endpoints: Dirty::new(),
+            listeners: BTreeMap::new(),
         }
     }
 
@@ -114,9 +121,15 @@ impl Translator {
 
     /// Translates what is dirty, in a deterministic order.
     pub fn flush(&mut self) -> Vec<Replace> {
-        let mut replaced = Vec::with_capacity(self.dirty.len() + 1);
-        for key in std::mem::take(&mut self.dirty) {
-            replaced.push(self.flush_service(&key));
+        let mut replaced = Vec::with_capacity(self.dirty.len() + self.dirty_endpoints.len() + 1);
+        let dirty = std::mem::take(&mut self.dirty);
+        for key in &dirty {
+            self.listeners.remove(key);
+        }
+        let mut all = std::mem::take(&mut self.dirty_endpoints);
+        all.extend(dirty);
+        for key in &all {
+            replaced.push(self.flush_service(key));
         }
         replaced.extend(self.redirect.flush(&self.index, &self.options));
         if let Some((replace, problems)) = self.mesh.flush(&self.options) {
@@ -150,7 +163,9 @@ impl Translator {
             active: &self.active,
         };
         let service = self.index.service(key);
-        let translated = service.map(|service| (service, service::translate(&world, service)));
+        let known = self.listeners.get(key);
+        let translated =
+            service.map(|service| (service, service::translate(&world, service, known)));
         let (translated, problems) = match translated {
             None => (Translated::default(), Vec::new()),
             Some((service, translated)) => {
@@ -165,6 +180,11 @@ impl Translator {
             name: key.name.clone(),
         };
         let origin = id.to_string().into();
+        if let Some(listeners) = translated.listeners
+            && self.index.has_node_listeners(key)
+        {
+            self.listeners.insert(key.clone(), listeners);
+        }
         self.book.set(id, problems);
         self.mesh.set(key, translated.hosts);
         Replace {
@@ -188,7 +208,7 @@ impl Translator {
             name: key.1.clone(),
         };
         self.book.set(id, problems);
-        self.index.set_slice(key, slice, &mut self.dirty);
+        self.index.set_slice(key, slice, &mut self.dirty_endpoints);
     }
 
     /// What was found while reading the slice, and the addresses that the options refuse.

@@ -76,6 +76,11 @@ impl Index {
         self.nodes.get(name)
     }
 
+    /// Whether this Service has such listeners.
+    pub(crate) fn has_node_listeners(&self, key: &ServiceKey) -> bool {
+        self.per_node.contains(key)
+    }
+
     /// Whether a Node has this address.
     pub(crate) fn is_node_address(&self, ip: IpAddr) -> bool {
         self.node_addresses.contains_key(&ip)

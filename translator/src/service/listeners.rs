@@ -17,21 +17,48 @@ use crate::sources::{self, Way};
 use crate::system_ports;
 use crate::{Layer, Problem, Reason, Role, node_ports, redirect};
 
+/// The listeners of a Service as they were made. Of its endpoints they show only whether there are any, so that they outlast a
+/// change of endpoints; some Services have one per node and address.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    /// Whether there is an endpoint, by frontend.
+    usable: Vec<bool>,
+    pub resources: Vec<(Layer, Resource)>,
+    pub problems: Vec<Problem>,
+}
+
 impl<'a> Joined<'a> {
     /// The listeners of the frontends that this Service gets and that lead somewhere: without any usable endpoint the kernel is to
-    /// refuse connections (Service rules 70, 76).
-    pub(super) fn listeners(
+    /// refuse connections (Service rules 70, 76). The `known` ones are still right if nothing but endpoints changed.
+    pub(super) fn listeners(&self, known: Option<&Arc<Listeners>>) -> Arc<Listeners> {
+        let usable = |frontend: &Frontend| {
+            any_usable(self.candidates(frontend.port, Family::of(frontend.ip)))
+        };
+        let usable: Vec<bool> = self.frontends.iter().map(usable).collect();
+        if let Some(known) = known.filter(|known| known.usable == usable) {
+            return known.clone();
+        }
+        let (mut resources, mut problems) = (Vec::new(), Vec::new());
+        self.make_listeners(&usable, &mut resources, &mut problems);
+        Arc::new(Listeners {
+            usable,
+            resources,
+            problems,
+        })
+    }
+
+    fn make_listeners(
         &self,
+        usable: &[bool],
         resources: &mut Vec<(Layer, Resource)>,
         problems: &mut Vec<Problem>,
     ) {
         let mut done = BTreeSet::new();
-        for frontend in &self.frontends {
-            let usable = any_usable(self.candidates(frontend.port, Family::of(frontend.ip)));
+        for (frontend, usable) in self.frontends.iter().zip(usable) {
             let wins = self.may_have(frontend, problems) && self.wins(frontend, problems);
             let protocol = self.service.ports[frontend.port].protocol;
             let key = (frontend.kind, frontend.ip, frontend.listen, protocol);
-            if !wins || !usable || !done.insert(key) {
+            if !wins || !*usable || !done.insert(key) {
                 continue;
             }
             if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
