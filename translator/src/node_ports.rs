@@ -28,6 +28,12 @@ pub(crate) fn per_node(options: &Options, family: Family) -> bool {
     }
 }
 
+/// Whether nodes have listeners of their own in any family.
+pub(crate) fn any_per_node(options: &Options) -> bool {
+    let mut families = [Family::V4, Family::V6].into_iter();
+    families.any(|family| per_node(options, family))
+}
+
 /// Whether ranges are given, but none of this family, which is then open on all addresses (Service rule 23).
 pub(crate) fn is_forgotten(options: &Options, family: Family) -> bool {
     match &options.nodeport_addresses {

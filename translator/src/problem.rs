@@ -66,6 +66,8 @@ reasons! {
     FrontendRefused,
     /// A node port that is open on all addresses of a family for which `--nodeport-addresses` has no range.
     NodePortUnrestricted,
+    /// A Node that is not known although node ports are to be served on its addresses.
+    UnknownNode,
     /// An endpoint address that is refused unless `--allow-endpoint-cidr` covers it.
     EndpointAddressRefused,
     /// An ExternalName that is not a DNS name.

@@ -15,6 +15,7 @@ use crate::redirect::Redirect;
 use crate::service::{self, Listeners, Translated, World};
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
+    node_ports,
 };
 
 /// The complete set of resources that one origin has now. Whatever it had before and has no longer is gone; an empty set takes
@@ -102,12 +103,14 @@ impl Translator {
         let zone = self.zone(view);
         let layers = self.active.put(view, zone);
         self.mark(&layers);
+        self.note_node(active::name(&view.node));
     }
 
     /// No proxy with this view is left: what only its layers held goes with the next flush.
     pub fn deactivate(&mut self, view: &View) {
         let layers = self.active.remove(view);
         self.mark(&layers);
+        self.note_node(active::name(&view.node));
     }
 
     /// The layers that a proxy with this view looks through, most specific first. May change when a Node does (Service rules
@@ -226,16 +229,8 @@ impl Translator {
     }
 
     fn set_node(&mut self, name: &Arc<str>, node: Option<Arc<Node>>) {
-        let problems = node
-            .as_ref()
-            .map_or_else(Vec::new, |node| node.problems.to_vec());
-        let id = ObjectId {
-            kind: ObjectKind::Node,
-            namespace: "".into(),
-            name: name.clone(),
-        };
-        self.book.set(id, problems);
         let change = self.index.set_node(name, node, &mut self.dirty);
+        self.note_node(Some(name));
         if change.zone {
             // The proxies on it look through other layers now; only what differs there is translated.
             for view in self.active.on_node(name) {
@@ -248,6 +243,31 @@ impl Translator {
         if change.addresses && self.active.has_node_role(name) {
             self.mark(&[Layer::NodeRole(name.clone())]);
         }
+    }
+
+    /// What is wrong with a Node: what was found while reading it, or that it is not known where its addresses are needed.
+    fn note_node(&mut self, name: Option<&Arc<str>>) {
+        let Some(name) = name else {
+            return;
+        };
+        let needed = self.active.has_node_role(name) && node_ports::any_per_node(&self.options);
+        let id = ObjectId {
+            kind: ObjectKind::Node,
+            namespace: "".into(),
+            name: name.clone(),
+        };
+        let problems = match self.index.node(name) {
+            Some(node) => node.problems.to_vec(),
+            None if needed => vec![Problem::warning(
+                id.to_string(),
+                "",
+                Reason::UnknownNode,
+                "a proxy says it runs there, but the Node is not known: no node port is served there, since --nodeport-addresses \
+                 chooses among its addresses",
+            )],
+            None => Vec::new(),
+        };
+        self.book.set(id, problems);
     }
 
     /// The zone a view really is in: a known Node's label, whatever it says, wins over the proxy's word (Service rule 150).

@@ -171,6 +171,33 @@ fn a_region_moves_the_endpoints_on_the_node_to_another_locality() {
     );
 }
 
+/// Service rule 23: what is silently not served would be looked for in vain.
+#[test]
+fn an_unknown_node_is_told_where_its_addresses_are_needed() {
+    let mut world = World::new(Options {
+        nodeport_addresses: NodePortAddresses::Primary,
+        ..Options::default()
+    });
+    let n1 = view(Role::Node, "n1", "");
+    let reasons = |world: &World| -> Vec<String> {
+        let problems = world.translator.problems();
+        problems
+            .iter()
+            .map(|p| format!("{} {}", p.object, p.reason))
+            .collect()
+    };
+    world.translator.activate(&view(Role::Mesh, "n1", ""));
+    assert_eq!(reasons(&world), [""; 0], "a mesh proxy has no node ports");
+    world.translator.activate(&n1);
+    assert_eq!(reasons(&world), ["Node n1 UnknownNode"]);
+    world.apply([node("n1", "za", "")]);
+    assert_eq!(reasons(&world), [""; 0]);
+    world.delete(&node("n1", "za", ""));
+    assert_eq!(reasons(&world), ["Node n1 UnknownNode"]);
+    world.translator.deactivate(&n1);
+    assert_eq!(reasons(&world), [""; 0]);
+}
+
 #[test]
 fn node_ports_follow_the_addresses_of_the_node() {
     let mut world = World::new(Options {
