@@ -177,8 +177,9 @@ impl<'a> Joined<'a> {
     /// A cluster and its assignments. They stay when all endpoints are gone (Service rule 80).
     fn cluster(&self, name: &ClusterName, users: &Users, resources: &mut Vec<(Layer, Resource)>) {
         let resource_name: Arc<str> = name.to_string().into();
-        let protocol = self.service.ports[users.port].app_protocol;
-        resources.push((users.layer(), cluster::eds(&resource_name, name, protocol)));
+        let port = &self.service.ports[users.port];
+        let traits = cluster::Traits::of(self.service, port);
+        resources.push((users.layer(), cluster::eds(&resource_name, name, &traits)));
         let set = if name.local {
             Set::Local {
                 fallback: self.service.local_fallback,

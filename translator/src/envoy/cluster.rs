@@ -1,5 +1,6 @@
 //! Clusters: one per set of endpoints. Nothing in one depends on which endpoints there are (xDS rule 100), nor on who looks.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use seaway_proto::envoy::cluster::circuit_breakers::Thresholds;
@@ -10,38 +11,73 @@ use seaway_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, EdsClusterConfig,
     LbPolicy,
 };
-use seaway_proto::envoy::cluster::{CircuitBreakers, Cluster};
-use seaway_proto::envoy::core::Http2ProtocolOptions;
+use seaway_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
+use seaway_proto::envoy::core::proxy_protocol_config::Version;
+use seaway_proto::envoy::core::transport_socket::ConfigType;
+use seaway_proto::envoy::core::{Http2ProtocolOptions, ProxyProtocolConfig, TransportSocket};
 use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use seaway_proto::envoy::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
 };
+use seaway_proto::envoy::raw_buffer::RawBuffer;
 use seaway_proto::envoy::types::Percent;
 use seaway_proto::envoy::upstream_http::HttpProtocolOptions;
 use seaway_proto::envoy::upstream_http::http_protocol_options::explicit_http_config::ProtocolConfig;
 use seaway_proto::envoy::upstream_http::http_protocol_options::{
     ExplicitHttpConfig, UpstreamProtocolOptions,
 };
+use seaway_proto::envoy::upstream_proxy_protocol::ProxyProtocolUpstreamTransport;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::{ads, number, seconds, tcp_address};
-use crate::model::AppProtocol;
+use crate::model::{AppProtocol, Protocol, ProxyProtocol, Service, ServicePort};
 use crate::names::ClusterName;
 
 /// How long Envoy waits for an endpoint to accept; short, because a dead one is to be noticed (Service rule 95).
 const CONNECT_TIMEOUT_SECONDS: i64 = 5;
+/// How long an endpoint is left out for the first time; each further time it is longer by this.
+const EJECTION_SECONDS: i64 = 10;
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
+/// What a cluster has beside its endpoints.
+pub(crate) struct Traits {
+    app_protocol: AppProtocol,
+    hashed: bool,
+    proxy_protocol: Option<ProxyProtocol>,
+    outlier_detection: Option<NonZeroU32>,
+}
+
+impl Traits {
+    /// Those of the clusters of a Service port.
+    pub(crate) fn of(service: &Service, port: &ServicePort) -> Traits {
+        Traits {
+            app_protocol: port.app_protocol,
+            hashed: service.affinity.is_some(),
+            proxy_protocol: service.proxy_protocol,
+            outlier_detection: service.outlier_detection,
+        }
+    }
+}
+
 /// A cluster whose endpoints come from its assignment.
-pub(crate) fn eds(resource_name: &Arc<str>, name: &ClusterName, protocol: AppProtocol) -> Resource {
-    let message = Cluster {
+pub(crate) fn eds(resource_name: &Arc<str>, name: &ClusterName, traits: &Traits) -> Resource {
+    let transport = match name.port.protocol {
+        Protocol::Udp => None,
+        Protocol::Tcp | Protocol::Sctp => traits.proxy_protocol.map(proxy_protocol),
+    };
+    let mut message = Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
         eds_cluster_config: Some(EdsClusterConfig {
             eds_config: Some(ads()),
             ..Default::default()
         }),
-        ..common(name, protocol)
+        transport_socket: transport,
+        outlier_detection: traits.outlier_detection.map(outlier_detection),
+        ..common(name, traits.app_protocol)
     };
+    if traits.hashed {
+        message.lb_policy = LbPolicy::Maglev as i32;
+    }
     let assignment = ResourceRef {
         type_url: TypeUrl::ENDPOINT,
         name: resource_name.clone(),
@@ -135,6 +171,50 @@ fn unlimited() -> CircuitBreakers {
             max_requests: Some(number(u32::MAX)),
             ..Default::default()
         }],
+        ..Default::default()
+    }
+}
+
+/// Plain connections that begin with the client's address (Service rule 115).
+fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
+    let version = match version {
+        ProxyProtocol::V1 => Version::V1,
+        ProxyProtocol::V2 => Version::V2,
+    };
+    let socket = |name: &str, config| TransportSocket {
+        name: name.to_owned(),
+        config_type: Some(ConfigType::TypedConfig(config)),
+    };
+    let plain = any(&RawBuffer::default());
+    let config = ProxyProtocolUpstreamTransport {
+        config: Some(ProxyProtocolConfig {
+            version: version as i32,
+            ..Default::default()
+        }),
+        transport_socket: Some(socket("envoy.transport_sockets.raw_buffer", plain)),
+        ..Default::default()
+    };
+    socket(
+        "envoy.transport_sockets.upstream_proxy_protocol",
+        any(&config),
+    )
+}
+
+/// Endpoints that do not take connections are left out, all of them if need be: then the next priority is there, or nobody. What
+/// they answer is their own affair.
+fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
+    OutlierDetection {
+        split_external_local_origin_errors: true,
+        consecutive_local_origin_failure: Some(number(failures.get())),
+        enforcing_consecutive_local_origin_failure: Some(number(100)),
+        enforcing_consecutive_5xx: Some(number(0)),
+        enforcing_consecutive_gateway_failure: Some(number(0)),
+        enforcing_success_rate: Some(number(0)),
+        enforcing_local_origin_success_rate: Some(number(0)),
+        interval: Some(seconds(1)),
+        base_ejection_time: Some(seconds(EJECTION_SECONDS)),
+        max_ejection_time: Some(seconds(6 * EJECTION_SECONDS)),
+        max_ejection_percent: Some(number(100)),
         ..Default::default()
     }
 }

@@ -18,6 +18,7 @@ use seaway_proto::envoy::tcp_proxy::tcp_proxy::ClusterSpecifier;
 use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
+use super::affinity::Affinity;
 use super::{ads, cidr, seconds, tcp_socket};
 use crate::IpNet;
 use crate::names::{ClusterName, FrontendName};
@@ -30,6 +31,8 @@ const IDLE_SECONDS: i64 = 24 * 60 * 60;
 pub(crate) struct Route {
     pub source: Source,
     pub cluster: ClusterName,
+    /// Whether a client's connections stay together.
+    pub affinity: Option<Affinity>,
 }
 
 /// A listener that forwards connections by where they come from, and closes those sent to a `refused` range and those from
@@ -100,19 +103,20 @@ fn serve(route: &Route) -> FilterChain {
             (name, Some(matches))
         }
     };
+    let affinity = route.affinity.as_ref();
     let proxy = TcpProxy {
         stat_prefix: route.cluster.stat_name(),
         cluster_specifier: Some(ClusterSpecifier::Cluster(route.cluster.to_string())),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
+        hash_policy: affinity.map(Affinity::hash_policy).into_iter().collect(),
         ..Default::default()
     };
+    let key = affinity.and_then(|affinity| affinity.filter(route.cluster.family));
+    let proxy = network_filter("envoy.filters.network.tcp_proxy", any(&proxy));
     FilterChain {
         name: name.to_owned(),
         filter_chain_match: matches,
-        filters: vec![network_filter(
-            "envoy.filters.network.tcp_proxy",
-            any(&proxy),
-        )],
+        filters: key.into_iter().chain([proxy]).collect(),
         ..Default::default()
     }
 }

@@ -1,5 +1,6 @@
 //! The Envoy messages, one file per type: what is decided elsewhere becomes bytes here.
 
+pub(crate) mod affinity;
 pub(crate) mod assignment;
 pub(crate) mod cluster;
 pub(crate) mod health;

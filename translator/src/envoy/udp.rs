@@ -10,7 +10,8 @@ use seaway_proto::envoy::ip_matcher::Ip;
 use seaway_proto::envoy::listener::listener_filter::ConfigType;
 use seaway_proto::envoy::listener::{Listener, ListenerFilter, UdpListenerConfig};
 use seaway_proto::envoy::network_inputs::{DestinationIpInput, SourceIpInput};
-use seaway_proto::envoy::udp_proxy::udp_proxy_config::RouteSpecifier;
+use seaway_proto::envoy::udp_proxy::udp_proxy_config::hash_policy::PolicySpecifier;
+use seaway_proto::envoy::udp_proxy::udp_proxy_config::{HashPolicy, RouteSpecifier};
 use seaway_proto::envoy::udp_proxy::{Route, UdpProxyConfig};
 use seaway_proto::google::protobuf::{Any, BoolValue, UInt64Value};
 use seaway_proto::xds::core::TypedExtensionConfig;
@@ -48,6 +49,7 @@ pub(crate) fn listener(
         route_specifier: Some(RouteSpecifier::Matcher(matcher(name, routes, refused))),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
         upstream_socket_config: Some(datagrams()),
+        hash_policies: hash_policies(routes),
         ..Default::default()
     };
     let message = Listener {
@@ -68,6 +70,15 @@ pub(crate) fn listener(
     };
     let refs = listener::clusters(routes);
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
+}
+
+/// With affinity a client's flows stay together, for good: nothing but the address can be hashed here.
+fn hash_policies(routes: &[listener::Route]) -> Vec<HashPolicy> {
+    let sticks = routes.iter().any(|route| route.affinity.is_some());
+    let policy = || HashPolicy {
+        policy_specifier: Some(PolicySpecifier::SourceIp(true)),
+    };
+    sticks.then(policy).into_iter().collect()
 }
 
 /// Where datagrams go. UDP listeners have no filter chains; this is what they have instead. A datagram without a route is dropped.

@@ -11,7 +11,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use node::Node;
-pub use service::{AppProtocol, Kind, Policy, Service, ServicePort, SourceRanges};
+pub use service::{
+    AFFINITY_DEFAULT, AppProtocol, Kind, Policy, ProxyProtocol, Service, ServicePort, SourceRanges,
+};
 pub use slice::{Condition, Endpoint, EndpointSlice, SlicePort};
 
 /// A Service's namespace and name. Displays as `default/web`.

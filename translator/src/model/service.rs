@@ -1,7 +1,7 @@
 //! A Service, reduced to what it means for a data plane.
 
 use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -43,6 +43,12 @@ pub struct Service {
     pub source_ranges: SourceRanges,
     /// `spec.healthCheckNodePort`, where it means something: for load balancers with a Local policy (Service rule 31).
     pub health_check_port: Option<NonZeroU16>,
+    /// With `sessionAffinity: ClientIP`: for how many seconds a client stays with its endpoint.
+    pub affinity: Option<NonZeroU32>,
+    /// The PROXY protocol that its endpoints expect (annotation `seaway.dev/proxy-protocol`).
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`).
+    pub outlier_detection: Option<NonZeroU32>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }
@@ -82,6 +88,18 @@ pub enum AppProtocol {
     Http1,
     /// HTTP/2 with prior knowledge, in the clear.
     H2c,
+}
+
+/// The timeout of `sessionAffinity: ClientIP` that an API server fills in, in seconds. Only shorter ones are kept.
+pub const AFFINITY_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(10_799);
+
+/// A version of the PROXY protocol, by which a connection begins with the address of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyProtocol {
+    /// In text.
+    V1,
+    /// In binary.
+    V2,
 }
 
 /// A traffic policy.

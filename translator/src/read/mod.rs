@@ -3,6 +3,7 @@
 //! What cannot be used is left out, alone, with a [`Problem`] inside the object that names the field. Only an object whose very
 //! name is unusable becomes an error. Nothing a manifest contains may panic.
 
+mod carriage;
 mod node;
 mod ports;
 mod report;

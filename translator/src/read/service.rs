@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1 as k8s;
 
 use super::report::{self, Report};
-use super::{ports, value};
+use super::{carriage, ports, value};
 use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
 use crate::names::is_subdomain;
 use crate::{Problem, Reason};
@@ -25,6 +25,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let default = k8s::ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&default);
     let cluster_ips = cluster_ips(spec, &mut report);
+    let ports = ports::read(spec, &mut report);
     Ok(Service {
         key: ServiceKey {
             namespace: namespace.into(),
@@ -38,7 +39,6 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
         cluster_ips: cluster_ips.into(),
-        ports: ports::read(spec, &mut report).into(),
         external_ips: external_ips(spec, &mut report).into(),
         lb_ips: lb_ips(service, &mut report).into(),
         internal_policy: policy(
@@ -54,10 +54,11 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         local_fallback: local_fallback(service, &mut report),
         source_ranges: source_ranges(spec, &mut report),
         health_check_port: health_check_port(spec, &mut report),
-        problems: {
-            affinity(spec, &mut report);
-            report.finish()
-        },
+        affinity: carriage::affinity(spec, &ports, &mut report),
+        proxy_protocol: carriage::proxy_protocol(meta, &mut report),
+        outlier_detection: carriage::outlier_detection(meta, &mut report),
+        ports: ports.into(),
+        problems: report.finish(),
     })
 }
 
@@ -295,12 +296,4 @@ fn health_check_port(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Non
         report.error("spec.healthCheckNodePort", Reason::InvalidPort, message);
     }
     port
-}
-
-fn affinity(spec: &k8s::ServiceSpec, report: &mut Report) {
-    if spec.session_affinity.as_deref() == Some("ClientIP") {
-        let message =
-            "session affinity is not kept yet: connections of one client spread over all endpoints";
-        report.warning("spec.sessionAffinity", Reason::UnsupportedField, message);
-    }
 }

@@ -8,6 +8,7 @@ use seaway_proto::Resource;
 
 use super::{Joined, World, cluster_name, port_key};
 use crate::choose::any_usable;
+use crate::envoy::affinity::Affinity;
 use crate::envoy::{listener, udp};
 use crate::frontends::Frontend;
 use crate::index::{Address, Claim, claim};
@@ -187,9 +188,12 @@ impl<'a> Joined<'a> {
             address: SocketAddr::new(ip, frontend.listen.get()),
         };
         let family = Family::of(ip);
+        let timeout = self.service.affinity;
+        let affinity = timeout.map(|timeout| Affinity::new(&self.service.key, timeout));
         let route = |way: &Way| listener::Route {
             source: way.source.clone(),
             cluster: cluster_name(self.service, port, way.policy, family),
+            affinity: affinity.clone(),
         };
         let routes: Vec<listener::Route> = ways.iter().map(route).collect();
         let refused = if frontend.kind == FrontendKind::NodePort && ip.is_unspecified() {

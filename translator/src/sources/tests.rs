@@ -34,6 +34,9 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         internal_policy: Policy::Cluster,
         external_policy: policy,
         health_check_port: None,
+        affinity: None,
+        proxy_protocol: None,
+        outlier_detection: None,
         local_fallback: false,
         source_ranges: SourceRanges {
             v4: ranges.map(Into::into),

@@ -1,0 +1,102 @@
+//! Reads how the connections of a Service are to be carried: session affinity, and our annotations for its endpoints.
+
+use std::num::NonZeroU32;
+
+use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
+
+use super::report::Report;
+use super::value;
+use crate::Reason;
+use crate::model::{AFFINITY_DEFAULT, Protocol, ProxyProtocol, ServicePort};
+
+const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
+const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
+/// The longest timeout of an affinity, in seconds.
+const DAY: i32 = 86_400;
+
+/// The timeout of `sessionAffinity: ClientIP`, in seconds.
+pub(super) fn affinity(
+    spec: &k8s::ServiceSpec,
+    ports: &[ServicePort],
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    match spec.session_affinity.as_deref() {
+        Some("ClientIP") => {}
+        None | Some("" | "None") => return None,
+        Some(other) => {
+            let message = format!("{other:?} is neither None nor ClientIP; it is read as None");
+            report.warning("spec.sessionAffinity", Reason::InvalidValue, message);
+            return None;
+        }
+    }
+    let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
+    let config = spec.session_affinity_config.as_ref();
+    let asked = config.and_then(|config| config.client_ip.as_ref()?.timeout_seconds);
+    let timeout = match asked {
+        None => AFFINITY_DEFAULT,
+        Some(seconds) => timeout(seconds).unwrap_or_else(|| {
+            let message = format!(
+                "{seconds} is not a number of seconds up to a day; it is read as {AFFINITY_DEFAULT}"
+            );
+            report.warning(field, Reason::InvalidValue, message);
+            AFFINITY_DEFAULT
+        }),
+    };
+    if timeout < AFFINITY_DEFAULT {
+        let message = format!(
+            "clients change their endpoint every {timeout} seconds, all at once, not {timeout} seconds after their last connection"
+        );
+        report.warning(field, Reason::UnsupportedField, message);
+        if ports.iter().any(|port| port.protocol == Protocol::Udp) {
+            let message = "the timeout is not kept for UDP: clients keep their endpoint for good";
+            report.warning(field, Reason::UnsupportedField, message);
+        }
+    }
+    Some(timeout)
+}
+
+fn timeout(seconds: i32) -> Option<NonZeroU32> {
+    let seconds = Some(seconds).filter(|seconds| *seconds <= DAY)?;
+    u32::try_from(seconds).ok().and_then(NonZeroU32::new)
+}
+
+/// The PROXY protocol that the endpoints expect (annotation `seaway.dev/proxy-protocol`).
+pub(super) fn proxy_protocol(
+    meta: &k8s_meta::ObjectMeta,
+    report: &mut Report,
+) -> Option<ProxyProtocol> {
+    match value::annotation(meta, PROXY_PROTOCOL)? {
+        "v1" => Some(ProxyProtocol::V1),
+        "v2" => Some(ProxyProtocol::V2),
+        other => {
+            let message =
+                format!("{other:?} is neither \"v1\" nor \"v2\"; no PROXY header is sent");
+            report.warning(field(PROXY_PROTOCOL), Reason::InvalidValue, message);
+            None
+        }
+    }
+}
+
+/// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`).
+pub(super) fn outlier_detection(
+    meta: &k8s_meta::ObjectMeta,
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    let text = value::annotation(meta, OUTLIER_DETECTION)?;
+    let failures = text
+        .parse()
+        .ok()
+        .filter(|failures: &NonZeroU32| failures.get() <= 1000);
+    if failures.is_none() {
+        let message = format!(
+            "{text:?} is not a number of failed connections from 1 to 1000; no endpoint is left out"
+        );
+        report.warning(field(OUTLIER_DETECTION), Reason::InvalidValue, message);
+    }
+    failures
+}
+
+fn field(annotation: &str) -> String {
+    format!("metadata.annotations[{annotation}]")
+}
