@@ -32,6 +32,7 @@ pub struct Metrics {
     held_back: Family<TypeLabel, Gauge>,
     missing: Family<TypeLabel, Gauge>,
     unknown_types: Counter,
+    warming_reconnects: Counter,
     connections: Gauge,
     blocked: Gauge,
     closed: Family<ReasonLabel, Counter>,
@@ -42,7 +43,7 @@ pub struct Metrics {
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
     /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_missing_names{type}`, `xds_unknown_type_requests_total`,
-    /// `xds_connections`, `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
+    /// `xds_warming_reconnects_total`,    /// `xds_connections`, `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
     /// `xds_streams_refused_total`. The label `type` is the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
@@ -63,6 +64,9 @@ impl Metrics {
         let help = "Requests for a resource type that is not served";
         let counter = metrics.unknown_types.clone();
         registry.register("xds_unknown_type_requests", help, counter);
+        let help = "Streams that came back and said nothing of clusters for a second: taken to be warming one";
+        let counter = metrics.warming_reconnects.clone();
+        registry.register("xds_warming_reconnects", help, counter);
         metrics.register_limits(registry);
         metrics
     }
@@ -132,6 +136,10 @@ impl Metrics {
     /// How many names of a type are missing.
     pub(crate) fn missing(&self, url: TypeUrl) -> Gauge {
         self.missing.get_or_create(&label(url.as_str())).clone()
+    }
+
+    pub(crate) fn warming_reconnect(&self) {
+        self.warming_reconnects.inc();
     }
 
     pub(crate) fn unknown_type(&self) {

@@ -112,6 +112,10 @@ impl MissingNames {
         self.names.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.names.contains(name)
     }

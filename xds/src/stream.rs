@@ -23,7 +23,7 @@ use crate::metrics::StreamMetrics;
 use crate::request::{Malformed, Request};
 use crate::response_body::ResponseBody;
 use crate::server::{Admission, Admit, Shared};
-use crate::session::{Dialect, Fault, Next, Outcome, Session};
+use crate::session::{Dialect, Next, Outcome, Session};
 use crate::store::Store;
 use crate::wire::Message;
 
@@ -195,7 +195,12 @@ impl<A: Admit> Stream<A> {
                 return Poll::Ready(Err(replaced()));
             }
             ready!(self.poll_rest(cx));
-            match self.with_store(|session, store| session.next(store, Instant::now())) {
+            let next = self.with_store(|session, store| session.next(store, Instant::now()));
+            if self.session.was_silent() {
+                self.shared.metrics.warming_reconnect();
+                tracing::debug!(node = &*self.node, "came back in the middle of warming");
+            }
+            match next {
                 Next::Send(response) => {
                     let url = response.type_url.map_or("unknown", |url| url.as_str());
                     self.metrics.response(url, response.resources);
@@ -283,16 +288,8 @@ impl<A: Admit> Stream<A> {
                 let (node, r#type) = (&*self.node, request.type_url);
                 tracing::debug!(node, r#type, "type is not served");
             }
-            Err(fault) => return Err(refuse(fault)),
+            Err(fault) => return Err(Status::invalid_argument(fault.to_string())),
         }
         Ok(())
-    }
-}
-
-fn refuse(fault: Fault) -> Status {
-    match fault {
-        Fault::NoTypeUrl | Fault::TooManyTypes(_) | Fault::Malformed(_) => {
-            Status::invalid_argument(fault.to_string())
-        }
     }
 }

@@ -70,6 +70,11 @@ impl Subscription {
         self.missing.contains(name)
     }
 
+    /// How many names are asked for, whether or not they have a value.
+    pub(crate) fn len(&self) -> usize {
+        self.named.len() + self.missing.len()
+    }
+
     pub(crate) fn named(&self) -> impl Iterator<Item = u32> + '_ {
         self.named.iter()
     }

@@ -25,6 +25,9 @@ pub struct TypeSpec {
     /// Whether a resource claims something that only one can have at a time, as a listener does its address: then what is to be
     /// removed goes out together with additions, since a client makes room before it adds. Nothing may refer to this type.
     pub exclusive: bool,
+    /// Whether a client that reconnects is sent what it says it has all the same (xDS rule 53): true of secrets, which Envoys were
+    /// seen to say they had and not to use.
+    pub resends: bool,
     /// Removals go out in the ascending order of this number, after all additions: first what refers, then what is referred to.
     pub removal_rank: u8,
     /// What a name without a value is said to have, encoded, where a client may wait for a value and has no other way to learn that
@@ -69,6 +72,7 @@ impl Types {
             reloads,
             gated,
             exclusive: url == TypeUrl::LISTENER,
+            resends: url == TypeUrl::SECRET,
             removal_rank,
             empty: (url == TypeUrl::ENDPOINT).then_some(empty_assignment),
         };

@@ -58,6 +58,10 @@ pub(crate) enum Fault {
     NoTypeUrl,
     #[error("the stream asked for more than {0} types that are not served here")]
     TooManyTypes(usize),
+    #[error("a name has {0} bytes; more than {MAX_NAME} are not taken")]
+    LongName(usize),
+    #[error("more than {MAX_NAMES} names of one type are not taken")]
+    TooManyNames,
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
@@ -92,6 +96,10 @@ pub(crate) struct Response {
     pub(crate) resources: usize,
 }
 
+/// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far more than any client has.
+const MAX_NAME: usize = 4096;
+const MAX_NAMES: usize = 1_000_000;
+
 /// More types than this that nobody serves are not a client but a fault.
 const UNKNOWN_TYPES: usize = 64;
 
@@ -110,6 +118,8 @@ pub(crate) struct Session {
     cursor: Cursor,
     /// Whether the client may ask for every type here.
     aggregated: bool,
+    /// It came back and did not ask for clusters.
+    silent: bool,
     /// What it may ever have to do with.
     interest: Interest,
     /// Resources that a sent one depends on and that the client does not hold yet, by type and id, and until when additions of
@@ -147,6 +157,7 @@ impl Session {
             placed: false,
             cursor,
             aggregated: true,
+            silent: false,
             interest: Interest::default(),
             awaited: BTreeSet::new(),
             awaited_until: None,
@@ -197,7 +208,7 @@ impl Session {
                 subscribe,
                 unsubscribe,
                 initial,
-            } => self.change_names(index, (subscribe, unsubscribe), initial, store, now),
+            } => self.change_names(index, (subscribe, unsubscribe), initial, store, now)?,
         }
         Ok(outcome.unwrap_or(Outcome::Plain))
     }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Dialect, Session};
+use super::{Dialect, Fault, MAX_NAME, MAX_NAMES, Session};
 use crate::ids::Ids;
 use crate::interest::Interest;
-use crate::request::{List, Malformed};
+use crate::request::List;
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
 
@@ -20,13 +20,14 @@ impl Session {
         initial: &[(&str, &str)],
         store: &Store,
         now: Instant,
-    ) {
+    ) -> Result<(), Fault> {
         if subscribe.is_empty()
             && unsubscribe.is_empty()
             && self.subs[index].subscription.is_active()
         {
-            return;
+            return Ok(());
         }
+        self.check(index, subscribe)?;
         let first = !self.subs[index].subscription.is_active();
         self.subs[index].digest = None;
         self.interest.add_names(index, subscribe);
@@ -57,6 +58,22 @@ impl Session {
         if first {
             self.resume(index, initial, store, now);
         }
+        Ok(())
+    }
+
+    /// Whether so many names of such lengths are taken besides those that are asked for already (xDS rule 218).
+    fn check(&self, index: usize, names: &[&str]) -> Result<(), Fault> {
+        if let Some(long) = names.iter().find(|name| name.len() > MAX_NAME) {
+            return Err(Fault::LongName(long.len()));
+        }
+        let before = match self.dialect {
+            Dialect::Delta => self.subs[index].subscription.len(),
+            Dialect::Sotw => 0,
+        };
+        match before + names.len() > MAX_NAMES {
+            true => Err(Fault::TooManyNames),
+            false => Ok(()),
+        }
     }
 
     /// State of the world: the names are the complete new set (xDS rules 20-29, 37).
@@ -66,7 +83,7 @@ impl Session {
         names: &List<'_>,
         version: &str,
         store: &Store,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Fault> {
         let legacy = self.types.spec(index).legacy_wildcard;
         let mode = self.subs[index].subscription.mode();
         if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && legacy)) {
@@ -81,6 +98,7 @@ impl Session {
             return Ok(());
         }
         let names = names.read()?;
+        self.check(index, &names)?;
         self.interest.add_names(index, &names);
         match names.contains(&WILDCARD) {
             true => {

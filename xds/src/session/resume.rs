@@ -48,6 +48,7 @@ impl Session {
         if initial.is_empty() {
             return;
         }
+        let resends = self.types.spec(index).resends;
         let mut believed = Ids::default();
         let mut next = 0;
         for &(name, version) in initial {
@@ -62,7 +63,7 @@ impl Session {
                     sub.held.insert(id);
                     let body = store.slot(index, id).resolve(&self.layers);
                     let same = body.is_some_and(|body| Some(body.version.hash()) == version);
-                    if same && !warming.contains(name) {
+                    if same && !resends && !warming.contains(name) {
                         sub.owed.remove(id);
                         believed.insert(id);
                     } else {
@@ -120,6 +121,11 @@ impl Session {
         parents.all(|parent| self.subs[parent].subscription.is_active())
     }
 
+    /// Whether a client was found to say nothing of what it loads the rest after since this was asked last (xDS rule 99).
+    pub(crate) fn was_silent(&mut self) -> bool {
+        std::mem::take(&mut self.silent)
+    }
+
     /// Sends again what a client was believed to have, if it has not asked for what refers to that in time. Returns until when it
     /// still may.
     pub(super) fn doubt_the_silent(&mut self, now: Instant) -> Option<Instant> {
@@ -134,6 +140,7 @@ impl Session {
             if !knows_parents && until > now {
                 return Some(until);
             }
+            self.silent |= !knows_parents;
             let sub = &mut self.subs[index];
             let believed = sub.believed.take().filter(|_| !knows_parents);
             for id in believed.iter().flat_map(|believed| believed.ids.iter()) {

@@ -122,11 +122,24 @@ fn a_reconnect_that_asks_for_assignments_but_not_for_clusters_is_warming_and_not
     let mut client = world.delta();
     client.delta_request(E.as_str(), "", &["a"], &[], &[("a", "e1")]);
     client.expect_nothing();
+    assert!(!client.session.was_silent());
     client.wait(PATIENCE);
     assert_eq!(client.expect(E).names(), ["a"]);
+    assert!(client.session.was_silent());
     client.wait(PATIENCE);
     client.expect_nothing();
     client.delta_request(C.as_str(), "", &[], &[], &[("a", "c2")]);
     assert_eq!(client.expect(C).names(), ["a"]);
     assert_eq!(client.expect(E).names(), ["a"]);
+}
+
+#[test]
+fn a_reconnect_is_not_believed_about_secrets_rule_53() {
+    let mut world = World::new();
+    world.put(TypeUrl::SECRET, "a", "1");
+    let mut client = world.delta();
+    let held = [("a", "1")];
+    client.delta_request(TypeUrl::SECRET.as_str(), "", &["a"], &[], &held);
+    assert_eq!(client.expect(TypeUrl::SECRET).names(), ["a"]);
+    client.expect_nothing();
 }

@@ -301,3 +301,38 @@ fn names_beside_a_wildcard_are_answered_at_once_rules_116_117() {
     assert_eq!(client.expect(C).names(), ["on-demand"]);
     client.expect_nothing();
 }
+
+#[test]
+fn names_have_a_length_and_a_number_rule_218() {
+    let mut world = World::new();
+    let long = "n".repeat(MAX_NAME + 1);
+    let many: Vec<String> = (0..=MAX_NAMES).map(|i| i.to_string()).collect();
+    let change = |subscribe: &[String]| Names::Change {
+        subscribe: subscribe.to_vec(),
+        unsubscribe: vec![],
+        initial: Default::default(),
+    };
+    let complete = |names: &[String]| Names::Complete {
+        names: names.to_vec(),
+        version: String::new(),
+    };
+    let ask = |client: &mut Client, names| {
+        client.request(Request {
+            type_url: E.as_str().into(),
+            names,
+            ..Request::default()
+        })
+    };
+    let (mut delta, mut sotw) = (world.delta(), world.sotw());
+    let long = [long];
+    let fault = Err(Fault::LongName(MAX_NAME + 1));
+    assert_eq!(ask(&mut delta, change(&long)), fault);
+    assert_eq!(ask(&mut sotw, complete(&long)), fault);
+    assert_eq!(ask(&mut sotw, complete(&many)), Err(Fault::TooManyNames));
+    // In delta they add up.
+    ask(&mut delta, change(&many[1..])).unwrap();
+    assert_eq!(
+        ask(&mut delta, change(&many[..1])),
+        Err(Fault::TooManyNames)
+    );
+}
