@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test bench bench-servers lint fmt fmt-check doc ci envoy accept build preflight preflight-network
+.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,12 @@ bench: preflight ## the benchmarks, the memory of a server that holds a large wo
 # A package outside the workspace, with its own target folder: nobody else builds what is compared with.
 bench-servers: preflight ## our server beside others; W="w1 w4" for some workloads, ARGS="--rounds 5 --seconds 10"
 	@cd benches/servers && cargo build --release --quiet && cargo run --release --quiet --bin runner -- $(W) $(ARGS)
+
+# capture, Services, ports of each, worker threads; and a limit of open files
+SCALE ?= "bind 5000 1 2" "redirect 5000 4 2"
+scale: preflight-network envoy ## what thousands of listeners cost an Envoy (docs/scale.md); SCALE='"bind 5000 1 4"' for another case
+	@cargo build --release --quiet --package seaway --package seaway-testing --bins
+	@for case in $(SCALE); do $(PRIVATE) target/release/seaway-scale $$case; done
 
 lint: preflight ## clippy, warnings denied
 	@cargo clippy --workspace --all-targets -- --deny warnings

@@ -1,6 +1,6 @@
 //! What many listeners cost an Envoy of role `node`: start, memory, sockets, and how soon an added Service answers.
 //!
-//! `make scale` runs it; `docs/scale.md` says what came out.
+//! `make scale` runs it; `docs/scale.md` says what came out. `ENVOY_OVERLAY` is YAML that is merged over the Envoy's bootstrap.
 
 #![expect(clippy::print_stdout, reason = "the measurements are its output")]
 
@@ -41,6 +41,7 @@ fn main() -> Result<()> {
             concurrency: Some(case.workers),
             file_limit: case.file_limit,
             patience: Some(PATIENCE),
+            overlay: env::var("ENVOY_OVERLAY").ok(),
             ..EnvoyOptions::default()
         },
         ..Setup::default()
