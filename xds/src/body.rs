@@ -59,6 +59,11 @@ impl Body {
         }
     }
 
+    /// How many bytes it is of a response, at most.
+    pub(crate) fn len(&self) -> usize {
+        self.delta.len()
+    }
+
     /// The bytes to put into a response.
     pub(crate) fn bytes(&self, dialect: Dialect) -> Bytes {
         match dialect {

@@ -57,6 +57,6 @@ pub use pace::Pace;
 pub use publish::{
     Commit, Committed, LayerId, PlacementId, Publisher, Replace, Snapshots, channel,
 };
-pub use quarantine::HeldBack;
+pub use quarantine::{HeldBack, HoldBack};
 pub use server::{Admission, Admit, AdsServer, ServerConfig};
 pub use types::{TypeSpec, Types};

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
 
 use crate::liveness::End;
+use crate::quarantine::HeldBack;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
@@ -21,6 +22,12 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeldBackLabel {
+    r#type: &'static str,
+    reason: &'static str,
+}
+
 /// The server's metrics; clones share their values.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -29,8 +36,9 @@ pub struct Metrics {
     resources: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
     rejecting: Family<TypeLabel, Gauge>,
-    held_back: Family<TypeLabel, Gauge>,
+    held_back: Family<HeldBackLabel, Gauge>,
     missing: Family<TypeLabel, Gauge>,
+    large: Family<TypeLabel, Counter>,
     unknown_types: Counter,
     warming_reconnects: Counter,
     connections: Gauge,
@@ -42,8 +50,9 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
-    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type}`, `xds_missing_names{type}`, `xds_unknown_type_requests_total`,
-    /// `xds_warming_reconnects_total`,    /// `xds_connections`, `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
+    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type,reason}`, `xds_missing_names{type}`,
+    /// `xds_large_responses_total{type}`, `xds_unknown_type_requests_total`, `xds_warming_reconnects_total`, `xds_connections`,
+    /// `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
     /// `xds_streams_refused_total`. The label `type` is the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
@@ -57,10 +66,12 @@ impl Metrics {
         registry.register("xds_nacks", help, metrics.nacks.clone());
         let help = "Streams whose proxy rejected the newest response it answered";
         registry.register("xds_rejecting_streams", help, metrics.rejecting.clone());
-        let help = "Resources kept from proxies because several others rejected them";
+        let help = "Resources kept from proxies that were not sent them yet";
         registry.register("xds_held_back_resources", help, metrics.held_back.clone());
         let help = "Names that streams ask for and that do not exist; up to 10000 of a type";
         registry.register("xds_missing_names", help, metrics.missing.clone());
+        let help = "Responses that could not be split and near the 4 MiB that gRPC clients accept";
+        registry.register("xds_large_responses", help, metrics.large.clone());
         let help = "Requests for a resource type that is not served";
         let counter = metrics.unknown_types.clone();
         registry.register("xds_unknown_type_requests", help, counter);
@@ -125,11 +136,15 @@ impl Metrics {
         }
     }
 
-    /// Sets of which types resources are kept from proxies now.
-    pub(crate) fn held_back(&self, of: impl Iterator<Item = TypeUrl>) {
+    /// Sets which contents are kept from proxies now.
+    pub(crate) fn held_back<'a>(&self, all: impl Iterator<Item = &'a HeldBack>) {
         self.held_back.clear();
-        for url in of {
-            self.held_back.get_or_create(&label(url.as_str())).inc();
+        for held in all {
+            let label = HeldBackLabel {
+                r#type: held.type_url.as_str(),
+                reason: held.reason.label(),
+            };
+            self.held_back.get_or_create(&label).inc();
         }
     }
 
@@ -140,6 +155,11 @@ impl Metrics {
 
     pub(crate) fn warming_reconnect(&self) {
         self.warming_reconnects.inc();
+    }
+
+    /// A response of this type could not be split, and is large.
+    pub(crate) fn large(&self, type_url: &str) {
+        self.large.get_or_create(&label(type_url)).inc();
     }
 
     pub(crate) fn unknown_type(&self) {

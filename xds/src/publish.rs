@@ -71,6 +71,8 @@ pub struct Publisher {
     last_roll_call: u64,
 }
 
+/// A response with a single resource of so many bytes stays below the 4 MiB that gRPC clients accept (xDS rule 127).
+const LARGEST: usize = (4 << 20) - (64 << 10);
 /// After so many commits everybody is woken, whom they concern or not.
 const ROLL_CALL: u64 = 256;
 
@@ -81,7 +83,7 @@ pub struct Snapshots {
 }
 
 /// A resource's place in the store: type, id, layer.
-type Place = (usize, u32, LayerId);
+pub(crate) type Place = (usize, u32, LayerId);
 
 /// An empty world, its one writer and its readers.
 pub fn channel(types: Types) -> (Publisher, Snapshots) {
@@ -173,7 +175,12 @@ impl Publisher {
                     if changed && self.shared.types.spec(type_index).reloads.is_some() {
                         store.note_recent(type_index, id, now);
                     }
+                    let large = body.len() > LARGEST;
                     store.put(type_index, id, layer, Some(body));
+                    if large {
+                        let url = self.shared.types.spec(type_index).url;
+                        store.note_large(url, (type_index, id, layer));
+                    }
                     set += 1;
                 }
             }
@@ -212,7 +219,7 @@ impl Drop for Publisher {
 }
 
 impl Snapshots {
-    /// Contents that are kept from proxies which were not sent them yet, because several others rejected them (xDS rule 82); by
+    /// Contents that are kept from proxies which were not sent them yet (xDS rules 82, 127), by
     /// type and name.
     pub fn held_back(&self) -> Vec<HeldBack> {
         self.quarantine().reports()

@@ -1,11 +1,14 @@
-//! Contents that several proxies rejected, kept from those that were not sent them yet (xDS rule 82).
+//! Contents that are kept from proxies which were not sent them yet.
 //!
-//! What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its own. When distinct proxies
-//! reject the same content, the content is bad. Only proxies whose identity somebody verified are counted: with a name of its own
-//! choice one client could reject for many, and keep every change from a fleet.
+//! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its
+//! own. When distinct proxies reject the same content, the content is bad. Only proxies whose identity somebody verified are counted:
+//! with a name of its own choice one client could reject for many, and keep every change from a fleet.
 //!
-//! It lies in the store. Streams put entries in while they read the store, the writer takes them out when the content changes, and
-//! every stream asks for the generation before it sends: one relaxed load.
+//! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and asks again on the next one, for
+//! ever. Envoy takes them.
+//!
+//! It lies in the store. Streams put entries in while they read the store, and so does the writer, who also takes them out when the
+//! content changes; every stream asks for the generation before it sends: one relaxed load.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,13 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use seaway_proto::{TypeUrl, Version};
 
+use crate::agent::Agent;
 use crate::body::Body;
 use crate::metrics::Metrics;
 
 /// Contents whose rejections are counted, and bad ones that are remembered; with more the memory starts anew.
 const REMEMBERED: usize = 1024;
 
-/// A content that is kept from every proxy which was not sent it yet, because several have rejected it (xDS rule 82).
+/// A content that is kept from proxies which were not sent it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
     /// The resource's type.
@@ -32,10 +36,35 @@ pub struct HeldBack {
     pub origin: Arc<str>,
     /// What is sent instead: the last content before it that was not held back. `None`: nothing.
     pub instead: Option<Version>,
-    /// The identities of those whose rejections decided, in order.
-    pub rejected_by: Vec<Arc<str>>,
-    /// What the last of them said.
-    pub error: String,
+    /// Why.
+    pub reason: HoldBack,
+}
+
+/// Why a content is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldBack {
+    /// Several proxies rejected it (xDS rule 82): it is kept from all others.
+    Rejected {
+        /// The identities of those whose rejections decided, in order.
+        by: Vec<Arc<str>>,
+        /// What the last of them said.
+        error: String,
+    },
+    /// A response with it would be larger than gRPC clients accept by default, 4 MiB (xDS rule 127): it is sent to Envoy only.
+    TooLarge {
+        /// Its size, encoded, in bytes.
+        bytes: usize,
+    },
+}
+
+impl HoldBack {
+    /// As metrics name it.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            HoldBack::Rejected { .. } => "rejected",
+            HoldBack::TooLarge { .. } => "too_large",
+        }
+    }
 }
 
 /// The same for streams.
@@ -48,18 +77,32 @@ pub(crate) struct Held {
     report: HeldBack,
 }
 
-/// A rejection by a proxy whose identity was verified.
+impl Held {
+    /// Whether it is kept from such a client.
+    pub(crate) fn concerns(&self, agent: Agent) -> bool {
+        match self.report.reason {
+            HoldBack::Rejected { .. } => true,
+            HoldBack::TooLarge { .. } => agent != Agent::Envoy,
+        }
+    }
+}
+
+/// A content that somebody complains of.
 #[derive(Debug)]
-pub(crate) struct Vote<'a> {
-    pub(crate) identity: &'a Arc<str>,
-    pub(crate) error: &'a str,
+pub(crate) struct Suspect<'a> {
     pub(crate) type_url: TypeUrl,
     pub(crate) type_index: usize,
     pub(crate) id: u32,
     pub(crate) name: &'a Arc<str>,
-    /// What was rejected, and what the proxy was sent before.
+    /// What it is about, and what stood there before.
     pub(crate) content: &'a Arc<Body>,
     pub(crate) before: Option<&'a Arc<Body>>,
+}
+
+impl Suspect<'_> {
+    fn content(&self) -> Content {
+        (self.type_index, self.name.clone(), self.content.version)
+    }
 }
 
 /// A content of a name of a type.
@@ -122,37 +165,58 @@ impl Quarantine {
         reports
     }
 
-    /// Counts a rejection, and holds the content back if it was the decisive one.
-    pub(crate) fn vote(&self, vote: &Vote<'_>) {
+    /// Counts a rejection by a proxy whose identity was verified, and holds the content back if it was the decisive one.
+    pub(crate) fn reject(&self, suspect: &Suspect<'_>, identity: &Arc<str>, error: &str) {
         let quorum = self.quorum.load(Ordering::Relaxed);
-        if quorum == 0 || is_own_trouble(vote.error) {
+        if quorum == 0 || is_own_trouble(error) {
             return;
         }
-        let content = (vote.type_index, vote.name.clone(), vote.content.version);
+        let content = suspect.content();
         let mut state = self.state();
-        if state.holds(vote) {
+        if state.holds(suspect) {
             return;
         }
         if state.votes.len() >= REMEMBERED && !state.votes.contains_key(&content) {
             state.votes.clear();
         }
-        let voters = state.votes.entry(content.clone()).or_default();
+        let voters = state.votes.entry(content).or_default();
         if voters.len() < quorum {
-            voters.insert(vote.identity.clone());
+            voters.insert(identity.clone());
         }
         if voters.len() < quorum {
             return;
         }
-        let voters: Vec<Arc<str>> = voters.iter().cloned().collect();
-        let held = state.hold(content, vote, voters);
+        let reason = HoldBack::Rejected {
+            by: voters.iter().cloned().collect(),
+            error: error.to_owned(),
+        };
+        let report = state.hold(suspect, reason);
         tracing::warn!(
-            r#type = %held.report.type_url,
-            resource = &*held.report.name,
-            object = &*held.report.origin,
-            version = %held.report.version,
+            r#type = %report.type_url,
+            resource = &*report.name,
+            object = &*report.origin,
+            version = %report.version,
             proxies = quorum,
-            error = held.report.error,
+            error,
             "rejected by several proxies: kept from the others until it changes"
+        );
+        self.changed(&state);
+    }
+
+    /// The writer's: keeps a content from clients that cannot take it.
+    pub(crate) fn too_large(&self, suspect: &Suspect<'_>) {
+        let mut state = self.state();
+        if state.holds(suspect) {
+            return;
+        }
+        let bytes = suspect.content.len();
+        let report = state.hold(suspect, HoldBack::TooLarge { bytes });
+        tracing::warn!(
+            r#type = %report.type_url,
+            resource = &*report.name,
+            object = &*report.origin,
+            bytes,
+            "too large for gRPC clients: sent to Envoy only"
         );
         self.changed(&state);
     }
@@ -176,7 +240,7 @@ impl Quarantine {
     fn changed(&self, state: &State) {
         self.generation.fetch_add(1, Ordering::Relaxed);
         if let Some(metrics) = self.metrics.get() {
-            metrics.held_back(state.held.iter().map(|held| held.report.type_url));
+            metrics.held_back(state.held.iter().map(|held| &held.report));
         }
     }
 
@@ -186,43 +250,42 @@ impl Quarantine {
 }
 
 impl State {
-    fn holds(&self, vote: &Vote<'_>) -> bool {
+    fn holds(&self, suspect: &Suspect<'_>) -> bool {
+        let content = (suspect.type_index, suspect.id, suspect.content.version);
         let mut held = self.held.iter();
-        held.any(|held| {
-            (held.type_index, held.id, held.version)
-                == (vote.type_index, vote.id, vote.content.version)
-        })
+        held.any(|held| (held.type_index, held.id, held.version) == content)
     }
 
-    fn hold(&mut self, content: Content, vote: &Vote<'_>, rejected_by: Vec<Arc<str>>) -> Held {
+    fn hold(&mut self, suspect: &Suspect<'_>, reason: HoldBack) -> HeldBack {
+        let version = suspect.content.version;
         // What stood there before may have been bad itself, and what stood before that this very content.
-        let before = vote.before.and_then(|before| {
-            let was = (vote.type_index, vote.name.clone(), before.version);
+        let before = suspect.before.and_then(|before| {
+            let was = (suspect.type_index, suspect.name.clone(), before.version);
             self.bad.get(&was).cloned().unwrap_or(Some(before.clone()))
         });
-        let instead = before.filter(|before| before.version != vote.content.version);
+        let instead = before.filter(|before| before.version != version);
         if self.bad.len() >= REMEMBERED {
             self.bad.clear();
         }
-        self.bad.insert(content, instead.clone());
+        self.bad.insert(suspect.content(), instead.clone());
+        let report = HeldBack {
+            type_url: suspect.type_url,
+            name: suspect.name.clone(),
+            version,
+            origin: suspect.content.origin.clone(),
+            instead: instead.as_ref().map(|body| body.version),
+            reason,
+        };
         let held = Held {
-            type_index: vote.type_index,
-            id: vote.id,
-            version: vote.content.version,
-            report: HeldBack {
-                type_url: vote.type_url,
-                name: vote.name.clone(),
-                version: vote.content.version,
-                origin: vote.content.origin.clone(),
-                instead: instead.as_ref().map(|body| body.version),
-                rejected_by,
-                error: vote.error.to_owned(),
-            },
+            type_index: suspect.type_index,
+            id: suspect.id,
+            version,
             instead,
+            report: report.clone(),
         };
         let all = self.held.iter().cloned();
-        self.held = all.chain([held.clone()]).collect();
-        held
+        self.held = all.chain([held]).collect();
+        report
     }
 }
 

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::nacks::NackLog;
 use crate::publish::{PlacementId, Snapshots};
 use crate::quarantine::DEFAULT_QUORUM;
+use crate::seldom::Seldom;
 
 /// Decides what a proxy may see.
 pub trait Admit: Send + Sync + 'static {
@@ -87,6 +88,7 @@ pub(crate) struct Shared<A> {
     pub(crate) identifier: Arc<str>,
     pub(crate) metrics: Metrics,
     pub(crate) nacks: NackLog,
+    pub(crate) large: Seldom,
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) closing_window: Duration,
     pub(crate) limits: Limits,
@@ -129,6 +131,7 @@ impl<A: Admit> AdsServer<A> {
                 identifier: config.identifier.into(),
                 metrics,
                 nacks: NackLog::default(),
+                large: Seldom::default(),
                 max_connection_age: config.max_connection_age,
                 closing_window: config.closing_window,
                 gate: Arc::new(Gate::new(&config.limits)),

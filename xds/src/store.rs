@@ -8,11 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seaway_proto::TypeUrl;
+
 use crate::body::Body;
 use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::interest::Interest;
-use crate::publish::{LayerId, PlacementId};
-use crate::quarantine::Quarantine;
+use crate::publish::{LayerId, Place, PlacementId};
+use crate::quarantine::{Quarantine, Suspect};
 use crate::session::Dialect;
 use crate::slot::{Entry, Slot, Value};
 
@@ -280,6 +282,24 @@ impl Store {
             id,
             layer,
         });
+    }
+
+    /// Keeps a content that was just put from clients for which it is too large.
+    pub(crate) fn note_large(&self, type_url: TypeUrl, (type_index, id, layer): Place) {
+        let slot = self.slot(type_index, id);
+        let Some(entry) = slot.entry(layer) else {
+            return;
+        };
+        if let Some(content) = entry.present() {
+            self.quarantine.too_large(&Suspect {
+                type_url,
+                type_index,
+                id,
+                name: &slot.name,
+                content,
+                before: entry.before.1.as_ref(),
+            });
+        }
     }
 
     /// Remembers that a resource which reloads others was put.

@@ -204,6 +204,9 @@ impl<A: Admit> Stream<A> {
                 Next::Send(response) => {
                     let url = response.type_url.map_or("unknown", |url| url.as_str());
                     self.metrics.response(url, response.resources);
+                    if let Some(bytes) = response.large {
+                        self.large(url, bytes);
+                    }
                     self.rest = self.idle();
                     self.answered = true;
                     if self.rest == Rest::Yes {
@@ -240,6 +243,21 @@ impl<A: Admit> Stream<A> {
             alarm.as_mut().reset(until);
         }
         alarm.as_mut().poll(cx)
+    }
+
+    /// A response that nears what clients accept and cannot be split (xDS rule 125).
+    fn large(&self, r#type: &str, bytes: usize) {
+        self.shared.metrics.large(r#type);
+        if let Some(times) = self.shared.large.say() {
+            let node = &*self.node;
+            tracing::warn!(
+                node,
+                r#type,
+                bytes,
+                times,
+                "a state-of-the-world response that cannot be split nears the 4 MiB that clients accept; use delta"
+            );
+        }
     }
 
     /// After a commit only the session's `next` can tell; after anything else there may be nothing to ask it for.

@@ -10,8 +10,8 @@ use crate::first_sync::{Chunk, FirstSync};
 use crate::store::Store;
 
 /// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
-const CHUNK: usize = 7 << 19;
-/// A response that cannot be split is worth a warning from here on (xDS rule 125).
+pub(super) const CHUNK: usize = 7 << 19;
+/// A response that cannot be split is reported from here on (xDS rule 125).
 const LARGE: usize = 3 << 20;
 /// From this many resources on it pays to look for a first sync to share.
 const SHARE: usize = 32;
@@ -24,6 +24,8 @@ pub(super) struct Content {
     /// The sum over the resources' digests, whatever their order.
     pub(super) digest: u64,
     pub(super) shared: Option<Arc<FirstSync>>,
+    /// Its bytes, if they cannot be split and are many.
+    pub(super) large: Option<usize>,
 }
 
 impl Content {
@@ -33,10 +35,11 @@ impl Content {
             parts: vec![chunk.bytes.clone()],
             digest: chunk.digest,
             shared: Some(shared),
+            large: None,
         }
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }
 }
@@ -63,6 +66,7 @@ impl Gather {
             parts: self.parts,
             digest: self.digest,
             shared: None,
+            large: None,
         }
     }
 }
@@ -71,17 +75,12 @@ impl Session {
     /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed after this response.
     pub(super) fn everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
         let with_removed = with_removed && !self.subs[index].removed.is_empty();
-        let content = match self.whole_view(index, store) {
+        let mut content = match self.whole_view(index, store) {
             Some(content) if !with_removed => content,
             _ => self.gather_everything(index, store, with_removed),
         };
-        if content.size() > LARGE {
-            tracing::warn!(
-                r#type = self.types.spec(index).url.short(),
-                bytes = content.size(),
-                "a state-of-the-world response that cannot be split nears the 4 MiB that clients accept; use delta"
-            );
-        }
+        let size = content.size();
+        content.large = (size > LARGE).then_some(size);
         content
     }
 

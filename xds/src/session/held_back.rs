@@ -8,7 +8,7 @@ use seaway_proto::Version;
 
 use super::substream::mentions;
 use super::{Nack, Session};
-use crate::quarantine::{Held, Vote};
+use crate::quarantine::{Held, Suspect};
 use crate::store::Store;
 
 /// What this stream knows of the contents that several proxies rejected.
@@ -56,16 +56,16 @@ impl Session {
             let kept = sub.last_good.remove(&id);
             let before = kept.unwrap_or_else(|| before.cloned());
             if let Some(identity) = &self.identity {
-                store.quarantine().vote(&Vote {
-                    identity,
-                    error: &of_resource(&nack.error, &rejected.name),
+                let suspect = Suspect {
                     type_url: self.types.spec(index).url,
                     type_index: index,
                     id,
                     name: &rejected.name,
                     content,
                     before: before.as_ref(),
-                });
+                };
+                let error = of_resource(&nack.error, &rejected.name);
+                store.quarantine().reject(&suspect, identity, &error);
             }
             sub.held_back.insert(id, before);
         }
@@ -83,7 +83,8 @@ impl Session {
             let (index, id) = (held.type_index, held.id);
             let sub = &mut self.subs[index];
             let key = (index, id, held.version);
-            if !sub.owed.contains(id)
+            if !held.concerns(self.agent)
+                || !sub.owed.contains(id)
                 || sub.held_back.contains_key(&id)
                 || self.heeded.sent.contains(&key)
             {

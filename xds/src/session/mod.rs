@@ -7,6 +7,7 @@
 mod changes;
 mod content;
 mod emptied;
+mod fit;
 mod held_back;
 mod names;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -94,6 +95,8 @@ pub(crate) struct Response {
     pub(crate) type_url: Option<TypeUrl>,
     pub(crate) message: Message,
     pub(crate) resources: usize,
+    /// Its bytes, if they cannot be split and near what clients accept (xDS rule 125).
+    pub(crate) large: Option<usize>,
 }
 
 /// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far more than any client has.

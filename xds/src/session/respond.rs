@@ -4,10 +4,12 @@
 //! (xDS rule 86); removals of an exclusive type go with its additions. A type waits for the acknowledgement of its last response,
 //! a gated one also for those of the types before it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::content::Content;
+use super::content::{CHUNK, Content};
+use super::fit::{take_keys, take_names};
 use super::{Dialect, Next, PATIENCE, Response, Session};
 use crate::store::Store;
 use crate::types::TypeSpec;
@@ -74,7 +76,11 @@ impl Session {
             ..
         } = *self.types.spec(index);
         self.subs[index].must_answer = false;
-        let make_room = exclusive.then(|| std::mem::take(&mut self.subs[index].removed));
+        // Of a complete response only the names are needed, for clients that read errors.
+        let make_room = match self.dialect {
+            Dialect::Sotw if exclusive && complete => std::mem::take(&mut self.subs[index].removed),
+            Dialect::Sotw | Dialect::Delta => BTreeMap::new(),
+        };
         let content = match self.dialect {
             Dialect::Sotw if complete => {
                 let content = self.everything(index, store, true);
@@ -94,9 +100,16 @@ impl Session {
             Dialect::Sotw | Dialect::Delta => self.owed_chunk(index, store),
         };
         self.follow_refs(index, &content.ids, store, now);
-        let absent = std::mem::take(&mut self.subs[index].absent).into_iter();
-        let removed = make_room.unwrap_or_default().into_keys();
-        let removed: Vec<Arc<str>> = absent.chain(removed).collect();
+        let room = CHUNK.saturating_sub(content.size());
+        let sub = &mut self.subs[index];
+        let mut removed: Vec<Arc<str>> = make_room.into_keys().collect();
+        if exclusive && !sub.removed.is_empty() {
+            removed = take_keys(&mut sub.removed, room);
+        }
+        let used: usize = removed.iter().map(|name| name.len()).sum();
+        if !sub.absent.is_empty() {
+            removed.extend(take_names(&mut sub.absent, room.saturating_sub(used)));
+        }
         Some(self.response(index, content, &removed, store, now))
     }
 
@@ -105,13 +118,14 @@ impl Session {
             let content = self.empties(index, store)?;
             return Some(self.response(index, content, &[], store, now));
         }
-        let removed = std::mem::take(&mut self.subs[index].removed);
-        let names: Vec<Arc<str>> = removed.into_keys().collect();
-        let complete = self.types.spec(index).complete;
-        let content = match self.dialect {
-            Dialect::Sotw if complete => self.everything(index, store, false),
-            Dialect::Sotw | Dialect::Delta => Content::default(),
-        };
+        if self.dialect == Dialect::Sotw && self.types.spec(index).complete {
+            let removed = std::mem::take(&mut self.subs[index].removed);
+            let names: Vec<Arc<str>> = removed.into_keys().collect();
+            let content = self.everything(index, store, false);
+            return Some(self.response(index, content, &names, store, now));
+        }
+        let names = take_keys(&mut self.subs[index].removed, CHUNK);
+        let content = Content::default();
         Some(self.response(index, content, &names, store, now))
     }
 
@@ -182,7 +196,7 @@ impl Session {
             }
             Dialect::Sotw | Dialect::Delta => content.digest,
         };
-        let resources = content.ids.len();
+        let (resources, large) = (content.ids.len(), content.large);
         self.nonce.number += 1;
         let removed = if self.says_absent() { removed } else { &[] };
         let tail = self.tail(url.as_str(), version, removed);
@@ -200,6 +214,7 @@ impl Session {
             type_url: Some(url),
             message,
             resources,
+            large,
         }
     }
 
@@ -225,6 +240,7 @@ impl Session {
             type_url: None,
             message: wire::message(&[], &self.tail(&url, 0, &names)),
             resources: 0,
+            large: None,
         })
     }
 }

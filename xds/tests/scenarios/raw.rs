@@ -6,6 +6,7 @@ use std::time::Duration;
 use prost::Message;
 use seaway_proto::TypeUrl;
 use seaway_proto::discovery::DeltaDiscoveryRequest;
+use seaway_proto::envoy::core::Node;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -117,7 +118,11 @@ impl Raw {
     /// Subscribes to names on a stream, and says who asks.
     pub(crate) fn subscribe(&mut self, stream: u32, url: TypeUrl, names: &[&str]) -> &mut Raw {
         let request = DeltaDiscoveryRequest {
-            node: Some(node("raw")),
+            // Envoy takes resources of any size.
+            node: Some(Node {
+                user_agent_name: "envoy".into(),
+                ..node("raw")
+            }),
             type_url: url.as_str().into(),
             resource_names_subscribe: strings(names),
             ..Default::default()

@@ -68,7 +68,7 @@ async fn what_verified_proxies_rejected_is_kept_from_others_and_reported_rule_82
     each(&ALL, &[L], |mut world, mut client, url| async move {
         world.put_all(url, &["a"]);
         world.put(url, "a", "2");
-        let held_back = of_type("xds_held_back_resources", url);
+        let held_back = format!("xds_held_back_resources{{type=\"{url}\",reason=\"rejected\"}}");
         for id in ["one", "two", "three", "verified-one", "verified-two"] {
             reject(&world, Variant::DeltaAds, id).await;
             assert_eq!(world.metric(&held_back), 0.0);
@@ -124,5 +124,57 @@ async fn names_that_do_not_exist_are_counted_and_listed_rule_107() {
         assert_eq!(listed(&world), []);
         assert_eq!(world.metric(&count), 0.0);
     })
+    .await;
+}
+
+/// The client takes 4 MiB at once, as gRPC does: its stream would end.
+#[tokio::test]
+async fn what_is_too_large_to_send_is_reported_and_ends_no_stream_rule_127() {
+    each(
+        &ALL,
+        &[C, E, L, R],
+        |mut world, mut client, url| async move {
+            let too_large =
+                format!("xds_held_back_resources{{type=\"{url}\",reason=\"too_large\"}}");
+            world.put_all(url, &["a", "b"]);
+            client.subscribe(url, &["a", "b"]).await;
+            client.next(url).await;
+            world
+                .set(url, "a", &"x".repeat(4 << 20))
+                .set(url, "b", "2")
+                .commit();
+            let mut held = std::collections::BTreeMap::new();
+            while held.get("b").is_none_or(|b| b != "2") {
+                held.extend(client.next(url).await.resources);
+            }
+            assert!(held.get("a").is_none_or(|a| a == "1"));
+            client.quiet().await;
+            assert_eq!(world.metric(&too_large), 1.0);
+            world.put(url, "a", "2");
+            assert!(client.next(url).await.says().starts_with("a=2"));
+            assert_eq!(world.metric(&too_large), 0.0);
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn responses_that_near_what_clients_accept_are_counted_rule_125() {
+    each(
+        &[Variant::SotwSeparate, Variant::SotwAds],
+        &[C, L],
+        |mut world, mut client, url| async move {
+            let large = of_type("xds_large_responses_total", url);
+            let value = "x".repeat(1 << 20);
+            world.set(url, "a", &value).set(url, "b", &value).commit();
+            client.subscribe(url, &["a", "b", "c"]).await;
+            client.next(url).await;
+            assert_eq!(world.metric(&large), 0.0);
+            world.put(url, "c", &value);
+            client.next(url).await;
+            client.quiet().await;
+            assert_eq!(world.metric(&large), 1.0);
+        },
+    )
     .await;
 }

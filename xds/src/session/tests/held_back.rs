@@ -76,8 +76,10 @@ fn it_is_reported_with_its_origin_rule_82() {
         version: version("2"),
         origin: "Listener/l".into(),
         instead: Some(version("1")),
-        rejected_by: ["x", "y", "z"].map(Arc::from).to_vec(),
-        error: "l: no good".into(),
+        reason: crate::HoldBack::Rejected {
+            by: ["x", "y", "z"].map(Arc::from).to_vec(),
+            error: "l: no good".into(),
+        },
     };
     assert_eq!(world.snapshots.held_back(), [report]);
 }

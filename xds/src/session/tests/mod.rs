@@ -6,6 +6,7 @@ mod delta;
 mod emptied;
 mod errors;
 mod held_back;
+mod large;
 mod layers;
 mod model;
 mod order;

@@ -74,6 +74,7 @@ impl Judge {
             let of = &mut self.types[index(over.type_url.as_str())];
             of.may.insert(over.name.to_string());
             of.additions |= of.covers(&over.name);
+            self.order = None;
         }
     }
 
