@@ -1,7 +1,7 @@
 //! Joins the slices of a Service into the endpoints of one of its ports (Service rules 36 to 57).
 
 use std::cmp::Reverse;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::Options;
@@ -60,6 +60,14 @@ pub(crate) fn of_port<'a>(
     found.into_iter().map(|(candidate, _)| candidate).collect()
 }
 
+/// Where clouds tell a machine its secrets, beside the link-local 169.254.169.254.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
+
 /// Why an endpoint address is not served, unless `--allow-endpoint-cidr` covers it: traffic to it would reach the proxy's own host
 /// or network instead of a pod.
 pub(crate) fn refused(ip: IpAddr, options: &Options) -> Option<&'static str> {
@@ -68,7 +76,9 @@ pub(crate) fn refused(ip: IpAddr, options: &Options) -> Option<&'static str> {
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    let reason = if ip.is_unspecified() {
+    let reason = if METADATA.contains(&ip) {
+        "the metadata service of a cloud"
+    } else if ip.is_unspecified() {
         "the unspecified address"
     } else if ip.is_multicast() || broadcast {
         "a multicast or broadcast address"

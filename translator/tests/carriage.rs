@@ -23,7 +23,8 @@ fn t088_affinity_comes_and_goes_with_the_cluster_and_the_listeners_alone() {
         world.apply([slice("web-1", "web", AB)]),
         ["all ClusterLoadAssignment d/web/80"]
     );
-    let timeout = ", sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}";
+    let timeout =
+        ", sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}";
     assert_eq!(world.apply([with(timeout)]), switched[1..]);
     assert_eq!(world.apply([with("")]), switched);
 }

@@ -1,5 +1,6 @@
 //! Reads the ports of a Service.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use k8s_openapi::api::core::v1 as k8s;
@@ -12,25 +13,25 @@ use crate::model::{AppProtocol, Protocol, ServicePort};
 /// Reads them all; what is wrong with one harms only that one.
 pub(super) fn read(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<ServicePort> {
     let mut ports: Vec<ServicePort> = Vec::new();
+    let mut numbers = BTreeMap::new();
+    let mut names = BTreeMap::new();
     for (i, port) in spec.ports.iter().flatten().enumerate() {
         let Some(port) = read_port(i, port, report) else {
             continue;
         };
-        // A port is its name and protocol (Service rule 4); the API server also keeps numbers apart, a file may not.
-        let clash = ports.iter().find(|other| {
-            other.protocol == port.protocol
-                && (other.number == port.number || other.name == port.name)
-        });
-        match clash {
-            None => ports.push(port),
-            Some(other) => {
-                let message = format!(
-                    "spec.ports[{}] has the same name or number, and the same protocol",
-                    other.index
-                );
-                report.error(format!("spec.ports[{i}]"), Reason::DuplicatePort, message);
-            }
+        // A port is its name and protocol (Service rule 4); the API server also keeps numbers apart, a file may not. Looked up,
+        // not searched: there may be as many as there are numbers.
+        let number = (port.protocol, port.number);
+        let name = (port.protocol, port.name.clone());
+        if let Some(other) = numbers.get(&number).or_else(|| names.get(&name)) {
+            let message =
+                format!("spec.ports[{other}] has the same name or number, and the same protocol");
+            report.error(format!("spec.ports[{i}]"), Reason::DuplicatePort, message);
+            continue;
         }
+        numbers.insert(number, i);
+        names.insert(name, i);
+        ports.push(port);
     }
     ports
 }
