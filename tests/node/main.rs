@@ -27,6 +27,7 @@ macro_rules! both_captures {
 use both_captures;
 
 mod addresses;
+mod affinity;
 mod choice;
 mod health;
 mod keep_source;
