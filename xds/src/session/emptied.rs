@@ -53,7 +53,8 @@ impl Session {
         if self.says_absent() {
             let sub = &mut self.subs[index];
             for name in missing.iter().filter(|name| !name.is_empty()) {
-                if !sub.subscription.is_missing(name) {
+                // Of one that it has yet, its removal tells.
+                if !sub.subscription.is_missing(name) && !sub.removed.contains_key(name) {
                     sub.deny(name);
                 }
             }

@@ -203,8 +203,8 @@ impl Session {
                 if let Some(id) = id {
                     sub.drop_id(id, &store.slot(index, id).name);
                 }
-                sub.absent.remove(name);
-                if let Some((name, _)) = sub.removed.remove_entry(name) {
+                let removed = sub.removed.remove_entry(name).map(|(name, _)| name);
+                for name in sub.absent.take(name).into_iter().chain(removed) {
                     sub.doubt(&name);
                 }
             }
@@ -250,12 +250,15 @@ impl Session {
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
         self.drop_emptied(index);
         let sub = &mut self.subs[index];
-        let subscription = &sub.subscription;
-        sub.absent.retain(|name| {
-            let named = |id| subscription.is_named(id);
-            subscription.is_missing(name) || store.find(index, name).is_some_and(named)
-        });
-        if subscription.is_wildcard() {
+        for name in std::mem::take(&mut sub.absent) {
+            let named = |id| sub.subscription.is_named(id);
+            if sub.subscription.is_missing(&name) || store.find(index, &name).is_some_and(named) {
+                sub.absent.insert(name);
+            } else {
+                sub.doubt(&name);
+            }
+        }
+        if sub.subscription.is_wildcard() {
             return;
         }
         let known: Vec<u32> = sub.held.iter().chain(sub.owed.iter()).collect();

@@ -124,7 +124,8 @@ impl Judge {
         }
         self.view = view;
         self.settled = false;
-        self.order = settled.then_some((0, 0));
+        // What is kept from this client may look like an addition, and is none.
+        self.order = (settled && self.condemned.is_empty()).then_some((0, 0));
     }
 
     /// The session has looked at all commits. Of what changed twice in between it does not know what was there.

@@ -311,3 +311,28 @@ proptest! {
         run(steps, Dialect::Sotw, Agent::Grpc);
     }
 }
+
+/// Found by the property above: the name of a cluster that goes is asked for beside a wildcard before its removal is sent.
+#[test]
+fn a_removal_is_not_lost_when_its_name_is_asked_for() {
+    for agent in [Agent::Other, Agent::Grpc] {
+        let steps = vec![
+            Step::Place(false),
+            Step::Set(2, 0, 2, 0),
+            Step::Ask(0, 3),
+            Step::Commit,
+            Step::Hear,
+            Step::Ask(0, 0),
+            Step::Send,
+            Step::Read(Answer::Ack),
+            Step::Ask(0, 2),
+            Step::Set(0, 0, 0, 0),
+            Step::Hear,
+            Step::Place(true),
+            Step::Hear,
+            Step::Send,
+            Step::Drop(0, 2),
+        ];
+        run(steps, Dialect::Sotw, agent);
+    }
+}
