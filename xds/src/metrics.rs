@@ -40,6 +40,7 @@ pub struct Metrics {
     missing: Family<TypeLabel, Gauge>,
     large: Family<TypeLabel, Counter>,
     unknown_types: Counter,
+    other_nodes: Counter,
     warming_reconnects: Counter,
     connections: Gauge,
     blocked: Gauge,
@@ -51,7 +52,7 @@ pub struct Metrics {
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
     /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type,reason}`, `xds_missing_names{type}`,
-    /// `xds_large_responses_total{type}`, `xds_unknown_type_requests_total`, `xds_warming_reconnects_total`, `xds_connections`,
+    /// `xds_large_responses_total{type}`, `xds_unknown_type_requests_total`, `xds_other_node_requests_total`, `xds_warming_reconnects_total`, `xds_connections`,
     /// `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
     /// `xds_streams_refused_total`. The label `type` is the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
     pub fn register(registry: &mut Registry) -> Metrics {
@@ -78,6 +79,9 @@ impl Metrics {
         let help = "Streams that came back and said nothing of clusters for a second: taken to be warming one";
         let counter = metrics.warming_reconnects.clone();
         registry.register("xds_warming_reconnects", help, counter);
+        let help = "Requests with another node than the first of their stream, which counts";
+        let counter = metrics.other_nodes.clone();
+        registry.register("xds_other_node_requests", help, counter);
         metrics.register_limits(registry);
         metrics
     }
@@ -160,6 +164,10 @@ impl Metrics {
     /// A response of this type could not be split, and is large.
     pub(crate) fn large(&self, type_url: &str) {
         self.large.get_or_create(&label(type_url)).inc();
+    }
+
+    pub(crate) fn other_node(&self) {
+        self.other_nodes.inc();
     }
 
     pub(crate) fn unknown_type(&self) {

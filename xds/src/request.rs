@@ -115,6 +115,11 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The `id` of an encoded node.
+pub(crate) fn node_id(node: &[u8]) -> Result<&str, Malformed> {
+    text(field(node, 1)?)
+}
+
 /// The number of `google.rpc.Status.message`.
 const ERROR_MESSAGE: u32 = 2;
 
@@ -282,6 +287,7 @@ mod tests {
         let message = message.encode_to_vec();
         let request = Request::read(Dialect::Delta, &message).unwrap();
         assert_eq!(request.node, Some(&*node.encode_to_vec()));
+        assert_eq!(node_id(request.node.unwrap()), Ok("n1"));
         assert_eq!((request.type_url, request.nonce), ("type", "7"));
         assert_eq!(request.error, Some("no"));
         let Names::Change {

@@ -20,7 +20,7 @@ use crate::inbound::Requests;
 use crate::interest::Interest;
 use crate::liveness::{Closing, Connection, OpenStream};
 use crate::metrics::StreamMetrics;
-use crate::request::{Malformed, Request};
+use crate::request::{Malformed, Request, node_id};
 use crate::response_body::ResponseBody;
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Dialect, Next, Outcome, Session};
@@ -284,6 +284,12 @@ impl<A: Admit> Stream<A> {
 
     fn request(&mut self, message: &[u8]) -> Result<(), Status> {
         let mut request = Request::read(self.dialect, message).map_err(malformed)?;
+        // A node never changes (xDS rule 12): the first one counts.
+        let id = request.node.map(node_id).transpose().map_err(malformed)?;
+        if id.is_some_and(|id| *id != *self.node) {
+            self.shared.metrics.other_node();
+            tracing::debug!(node = &*self.node, other = id, "another node on a stream");
+        }
         if let Some(only) = self.only {
             if request.type_url.is_empty() {
                 request.type_url = only.as_str();

@@ -7,6 +7,7 @@
 mod changes;
 mod content;
 mod emptied;
+mod first_answers;
 mod fit;
 mod held_back;
 mod names;
@@ -18,8 +19,9 @@ mod subs;
 mod substream;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,7 @@ use subs::Subs;
 #[cfg(test)]
 pub(crate) use substream::Rejected;
 pub(crate) use substream::{Nack, Status};
+use unknown::Unknown;
 
 /// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
 /// long additions wait for what they depend on (xDS rule 87).
@@ -103,17 +106,13 @@ pub(crate) struct Response {
 const MAX_NAME: usize = 4096;
 const MAX_NAMES: usize = 1_000_000;
 
-/// More types than this that nobody serves are not a client but a fault.
-const UNKNOWN_TYPES: usize = 64;
-
 #[derive(Debug)]
 pub(crate) struct Session {
     dialect: Dialect,
     agent: Agent,
     types: Types,
     subs: Subs,
-    /// Names asked of types that are not served, to be answered as not existing (xDS rule 5).
-    unknown: HashMap<String, BTreeSet<Arc<str>>>,
+    unknown: Unknown,
     placement: PlacementId,
     layers: Arc<[LayerId]>,
     /// Whether the layers were looked up at all.
@@ -154,7 +153,7 @@ impl Session {
             agent: Agent::Other,
             types,
             subs,
-            unknown: HashMap::new(),
+            unknown: Unknown::default(),
             placement,
             layers: Arc::new([]),
             placed: false,
@@ -232,18 +231,6 @@ impl Session {
         })?
     }
 
-    fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, Fault> {
-        let url = request.type_url;
-        if self.unknown.len() >= UNKNOWN_TYPES && !self.unknown.contains_key(url) {
-            return Err(Fault::TooManyTypes(UNKNOWN_TYPES));
-        }
-        let names = self.unknown.entry(url.to_owned()).or_default();
-        if let Names::Change { subscribe, .. } = &request.names {
-            names.extend(subscribe.iter().map(|name| Arc::from(*name)));
-        }
-        Ok(Outcome::UnknownType)
-    }
-
     /// What a commit must have changed to bring this stream anything. Only ever grows.
     pub(crate) fn interest(&self) -> Interest {
         self.interest
@@ -251,7 +238,7 @@ impl Session {
 
     /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].
     pub(crate) fn is_pending(&mut self) -> bool {
-        self.subs.is_pending() || self.unknown.values().any(|names| !names.is_empty())
+        self.subs.is_pending() || self.unknown.is_pending()
     }
 
     /// What was sent and said of each type, for status pages and logs (xDS rule 78).

@@ -145,6 +145,7 @@ impl Session {
 
     /// Names that are newly asked for, even if the client was sent them before (xDS rule 23).
     fn owe_new(&mut self, index: usize, new: &[u32], store: &Store) {
+        self.note_asked(index, new);
         let sub = &mut self.subs[index];
         for id in new.iter().copied() {
             sub.owed.insert(id);
@@ -170,6 +171,7 @@ impl Session {
 
     fn subscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
         let id = self.visible(index, name, store, next);
+        self.note_asked(index, id.as_slice());
         let sub = &mut self.subs[index];
         sub.subscription.add(name, id);
         match id {

@@ -24,15 +24,28 @@ impl Session {
         if let Some(response) = self.unknown_names() {
             return Next::Send(response);
         }
+        let mut waits = None;
         for index in 0..self.subs.len() {
-            if self.subs.is_touched(index) && self.subs[index].has_additions() {
-                if let Some(until) = self.additions_wait(index, now) {
-                    return Next::Wait(Some(until));
-                }
-                if let Some(response) = self.additions(index, store, now) {
-                    return Next::Send(response);
-                }
+            if !self.subs.is_touched(index) || !self.subs[index].has_additions() {
+                continue;
             }
+            let until = match waits {
+                None => self.additions_wait(index, now),
+                // Only what a client has just asked for overtakes what waits.
+                Some(_) => match self.first_answer(index, store, now) {
+                    Ok(response) => return Next::Send(response),
+                    Err(until) => until,
+                },
+            };
+            waits = [waits, until].into_iter().flatten().min();
+            if waits.is_none()
+                && let Some(response) = self.additions(index, store, now)
+            {
+                return Next::Send(response);
+            }
+        }
+        if waits.is_some() {
+            return Next::Wait(waits);
         }
         let order = self.types.removal_order();
         let mut types = order.iter();
@@ -69,7 +82,12 @@ impl Session {
         own.max(before).max(awaited)
     }
 
-    fn additions(&mut self, index: usize, store: &Store, now: Instant) -> Option<Response> {
+    pub(super) fn additions(
+        &mut self,
+        index: usize,
+        store: &Store,
+        now: Instant,
+    ) -> Option<Response> {
         let TypeSpec {
             complete,
             exclusive,
@@ -105,6 +123,9 @@ impl Session {
         let mut removed: Vec<Arc<str>> = make_room.into_keys().collect();
         if exclusive && !sub.removed.is_empty() {
             removed = take_keys(&mut sub.removed, room);
+        }
+        if sub.owed.is_empty() {
+            sub.asked = None;
         }
         let used: usize = removed.iter().map(|name| name.len()).sum();
         if !sub.absent.is_empty() {
@@ -218,7 +239,12 @@ impl Session {
         }
     }
 
-    fn tail<'a>(&'a self, type_url: &'a str, version: u64, removed: &'a [Arc<str>]) -> Tail<'a> {
+    pub(super) fn tail<'a>(
+        &'a self,
+        type_url: &'a str,
+        version: u64,
+        removed: &'a [Arc<str>],
+    ) -> Tail<'a> {
         Tail {
             dialect: self.dialect,
             version,
@@ -227,20 +253,5 @@ impl Session {
             identifier: &self.identifier,
             removed,
         }
-    }
-
-    /// Names of types that nobody serves do not exist (xDS rule 5).
-    fn unknown_names(&mut self) -> Option<Response> {
-        let waiting = self.unknown.iter_mut().find(|(_, names)| !names.is_empty());
-        let (url, names) = waiting?;
-        let url = url.clone();
-        let names: Vec<Arc<str>> = std::mem::take(names).into_iter().collect();
-        self.nonce.number += 1;
-        Some(Response {
-            type_url: None,
-            message: wire::message(&[], &self.tail(&url, 0, &names)),
-            resources: 0,
-            large: None,
-        })
     }
 }

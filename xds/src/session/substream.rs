@@ -28,6 +28,8 @@ pub(super) struct SubStream {
     pub(super) held: Ids,
     /// What it has to be sent: changed, newly asked for, or to be loaded anew.
     pub(super) owed: Ids,
+    /// Of that, what was newly asked for while earlier types had something under way.
+    pub(super) asked: Option<Box<Ids>>,
     /// Names to be answered as not existing (delta, xDS rule 48).
     pub(super) absent: BTreeSet<Arc<str>>,
     /// What the client has and must lose, with its last value.

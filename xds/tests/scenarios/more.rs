@@ -2,6 +2,7 @@
 
 use seaway_proto::envoy::core::Node;
 
+use crate::client::node;
 use crate::world::{ALL, C, DELTA, E, L, R, SOTW, Variant, each};
 
 const ADS: [Variant; 2] = [Variant::SotwAds, Variant::DeltaAds];
@@ -19,11 +20,15 @@ async fn a_node_is_needed_only_once_and_a_later_one_changes_nothing_rules_10_12(
                 id: "another".into(),
                 ..Node::default()
             });
-            match client.is_delta() {
-                true => client.delta(url, |r| r.node = other).await,
-                false => client.sotw(url, |r| r.node = other).await,
+            let same = Some(node("test-id"));
+            for (later, counted) in [(same, 0.0), (other, 1.0)] {
+                match client.is_delta() {
+                    true => client.delta(url, |r| r.node = later).await,
+                    false => client.sotw(url, |r| r.node = later).await,
+                }
+                client.quiet().await;
+                assert_eq!(world.metric("xds_other_node_requests_total"), counted);
             }
-            client.quiet().await;
             world.put(url, "a", "2");
             assert_eq!(client.next(url).await.says(), "a=2");
             client.quiet().await;

@@ -196,6 +196,42 @@ fn names_of_unknown_types_do_not_exist_rule_5() {
 }
 
 #[test]
+fn names_of_unknown_types_are_bounded_rule_218() {
+    let mut world = World::new();
+    let mut client = world.delta();
+    let url = "type.googleapis.com/no.Such";
+    let ask = |client: &mut Client, url: &str, names: &[String]| {
+        client.request(Request {
+            type_url: url.into(),
+            names: Names::Change {
+                subscribe: names.to_vec(),
+                unsubscribe: vec![],
+                initial: HashMap::new(),
+            },
+            ..Request::default()
+        })
+    };
+    let long = "n".repeat(MAX_NAME + 1);
+    let fault = Err(Fault::LongName(MAX_NAME + 1));
+    assert_eq!(ask(&mut client, &long, &[]), fault);
+    assert_eq!(ask(&mut client, url, &[long]), fault);
+    let names: Vec<String> = (0..MAX_NAMES).map(|n| n.to_string()).collect();
+    ask(&mut client, url, &names).unwrap();
+    assert_eq!(
+        ask(&mut client, "no.Other", &names[..1]),
+        Err(Fault::TooManyNames)
+    );
+    let mut told = 0;
+    while let Some(got) = client.next() {
+        let bytes: usize = got.removed.iter().map(|name| name.len() + 2).sum();
+        assert!(bytes < 4 << 20, "{bytes} bytes");
+        told += got.removed.len();
+    }
+    assert_eq!(told, names.len());
+    ask(&mut client, "no.Other", &names[..1]).unwrap();
+}
+
+#[test]
 fn a_request_without_type_is_a_fault_rule_3() {
     let mut world = World::new();
     let mut client = world.delta();

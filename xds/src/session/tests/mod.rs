@@ -14,7 +14,7 @@ mod reconnect;
 mod rules;
 mod sotw;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

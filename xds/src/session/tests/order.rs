@@ -157,3 +157,63 @@ fn a_crossing_acknowledgement_does_not_mark_the_assignment_as_held() {
     client.ack(&e);
     assert_eq!(client.expect(E).resources["a"], "e2");
 }
+
+/// A first answer waits for what is under way of other types only where it depends on that.
+#[test]
+fn first_answers_do_not_wait_for_pushes_of_other_types_rules_87_103() {
+    let mut world = World::new();
+    let mut client = settled(&mut world);
+    world.set(ALL, TypeUrl::SECRET, "s", "s1");
+    world.set(ALL, E, "b", "e1").set(ALL, R, "r", "r1").commit();
+    world.put(C, "a", "c2");
+    let clusters = client.next().unwrap();
+    client.expect(E);
+    // The clusters are not acknowledged: their next change waits, and with it the assignments that belong to it.
+    world.set(ALL, C, "a", "c3").set(ALL, E, "a", "e3").commit();
+    client.expect_nothing();
+    client.subscribe(E, &["b", "none"]);
+    client.subscribe(TypeUrl::SECRET, &["s"]);
+    client.subscribe(R, &["r"]);
+    let got = client.expect(E);
+    assert_eq!(
+        (got.names(), &got.removed[..]),
+        (vec!["b"], &["none".to_owned()][..])
+    );
+    client.expect(TypeUrl::SECRET);
+    // Routes wait for what they may depend on.
+    client.expect_nothing();
+    client.ack(&clusters);
+    for (url, name) in [(C, "a"), (E, "a"), (R, "r")] {
+        assert_eq!(client.expect(url).names(), [name]);
+    }
+    client.expect_nothing();
+}
+
+#[test]
+fn first_answers_do_not_wait_in_state_of_the_world_either_rules_87_103() {
+    let mut world = World::new();
+    world
+        .set(ALL, C, "a", "c1")
+        .set(ALL, E, "a", "e1")
+        .set(ALL, E, "b", "e2")
+        .commit();
+    let mut client = world.sotw();
+    client.names(C, "", &[]);
+    let got = client.expect(C);
+    client.names(C, &got.nonce, &[]);
+    client.names(E, "", &["a"]);
+    let got = client.expect(E);
+    client.names(E, &got.nonce, &["a"]);
+    world.put(C, "a", "c2");
+    let clusters = client.expect(C);
+    let got = client.expect(E);
+    world.set(ALL, C, "a", "c3").set(ALL, E, "a", "e3").commit();
+    client.names(E, &got.nonce, &["a", "b"]);
+    let got = client.expect(E);
+    assert_eq!(got.names(), ["e2"]);
+    client.names(E, &got.nonce, &["a", "b"]);
+    client.expect_nothing();
+    client.names(C, &clusters.nonce, &[]);
+    client.expect(C);
+    assert_eq!(client.expect(E).names(), ["e3"]);
+}

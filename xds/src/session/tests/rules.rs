@@ -1,6 +1,7 @@
 //! Rules that the scripts of the two dialects do not come by.
 
 use super::*;
+use crate::session::unknown::UNKNOWN_TYPES;
 use crate::types::TypeSpec;
 
 const DIALECTS: [Dialect; 2] = [Dialect::Delta, Dialect::Sotw];
