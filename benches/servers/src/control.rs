@@ -23,6 +23,8 @@ pub struct Options {
     pub size: Size,
     /// Over how many layers, for the servers that have them: 0 is one for all.
     pub nodes: u32,
+    /// The coalescing window, in milliseconds.
+    pub coalesce: u32,
     /// How many proxies connect, for servers that must know each beforehand.
     pub proxies: u32,
 }
@@ -36,6 +38,7 @@ impl Options {
                 endpoints: 10,
             },
             nodes: 0,
+            coalesce: 10,
             proxies: 500,
         };
         let mut args = std::env::args().skip(1);
@@ -45,6 +48,7 @@ impl Options {
                 "--services" => options.size.services = value,
                 "--endpoints" => options.size.endpoints = value,
                 "--nodes" => options.nodes = value,
+                "--coalesce" => options.coalesce = value,
                 "--proxies" => options.proxies = value,
                 _ => bail!("unknown argument {name}"),
             }

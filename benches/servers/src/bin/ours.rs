@@ -16,8 +16,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-/// What `seaway serve --coalesce` is by default.
-const COALESCE: Duration = Duration::from_millis(10);
 const ALL: LayerId = LayerId(0);
 const ZONES: u32 = 3;
 
@@ -52,7 +50,7 @@ impl Ours {
         Ours {
             publisher,
             options,
-            pace: Pace::new(COALESCE),
+            pace: Pace::new(Duration::from_millis(options.coalesce.into())),
             pending: Vec::new(),
         }
     }

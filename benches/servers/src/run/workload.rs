@@ -19,6 +19,8 @@ pub(super) struct Setup {
     /// Nodes over which the proxies are spread, or 0.
     pub(super) nodes: u64,
     pub(super) sotw: bool,
+    /// The coalescing window of ours, in milliseconds: what `seaway serve --coalesce` says.
+    pub(super) coalesce: u64,
     /// Endpoints of each service.
     pub(super) endpoints: u64,
     /// The receive buffer of each client, or 0.
@@ -40,6 +42,7 @@ impl Pair {
             ("endpoints", setup.endpoints),
             ("proxies", setup.proxies),
             ("nodes", setup.nodes),
+            ("coalesce", setup.coalesce),
         ];
         let (server, ready) = Process::start(setup.program, &arguments)?;
         let (mut load, _) = Process::start("load", &[])?;

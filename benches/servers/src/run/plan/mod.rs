@@ -44,6 +44,7 @@ const FLOOR: Setup = Setup {
     proxies: 500,
     nodes: 0,
     sotw: false,
+    coalesce: 10,
     receive: 0,
 };
 /// Ours, with everything in one layer.

@@ -58,7 +58,16 @@ impl Plan {
     }
 
     pub(super) fn w3(&self) -> Result<Vec<Verdict>> {
-        let entries = [("floor", FLOOR), ("ours", OURS), ("rime", RIME)];
+        let longer = Setup {
+            coalesce: 20,
+            ..OURS
+        };
+        let entries = [
+            ("floor", FLOOR),
+            ("ours", OURS),
+            ("ours, --coalesce 20ms", longer),
+            ("rime", RIME),
+        ];
         let seconds = self.seconds.unwrap_or(10.0);
         let mut verdicts = Vec::new();
         for (every, least) in [(5, 1.0), (2, 2.0)] {
@@ -70,6 +79,15 @@ impl Plan {
             let per_cpu = what("deliveries per CPU second");
             verdicts.extend([
                 Verdict::ratio(&figures, "ours", "per cpu", least, &per_cpu).at_least(),
+                Verdict::ratio(
+                    &figures,
+                    "ours, --coalesce 20ms",
+                    "per cpu",
+                    least,
+                    &per_cpu,
+                )
+                .at_least(),
+                Verdict::ratio(&figures, "ours, --coalesce 20ms", "p99", 1.5, &what("p99")),
                 Verdict::ratio(&figures, "ours", "p99", 1.5, &what("p99")),
                 Verdict::figure(&figures, "ours", "stale", 0.0, &what("stale"), ""),
             ]);
