@@ -125,6 +125,7 @@ struct Layers(BTreeMap<Layer, LayerId>);
 impl Layers {
     fn commit(&mut self, replaced: Vec<Replace>) -> Commit {
         let replace = replaced.into_iter().map(|replace| seaway_xds::Replace {
+            hidden: Vec::new(),
             origin: replace.origin,
             resources: replace
                 .resources

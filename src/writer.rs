@@ -171,6 +171,7 @@ impl Writer {
             replace.push(Replace {
                 origin: made.origin,
                 resources: resources.collect(),
+                hidden: Vec::new(),
             });
         }
         let origins = replace.len();

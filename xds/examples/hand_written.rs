@@ -33,9 +33,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Cluster::default()
     };
     let resource = Resource::new(TypeUrl::CLUSTER, name, &cluster, vec![]);
-    let (origin, resources) = ("by hand".into(), vec![(COMMON, resource)]);
+    let made = Replace {
+        origin: "by hand".into(),
+        resources: vec![(COMMON, resource)],
+        ..Replace::default()
+    };
     publisher.commit(Commit {
-        replace: vec![Replace { origin, resources }],
+        replace: vec![made],
         placements: vec![(EVERYBODY, Some(vec![COMMON]))],
     });
     let config = ServerConfig::default();

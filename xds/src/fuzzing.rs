@@ -173,10 +173,24 @@ impl World {
             let bytes = vec![value].into();
             (LayerId(layer), Resource::from_bytes(url, name, bytes, refs))
         });
+        // Now and then a layer hides a name.
+        let hidden = value.is_some_and(|value| value % 8 == 5);
+        let hidden = hidden.then(|| {
+            let name = name.into();
+            (
+                LayerId(layer),
+                ResourceRef {
+                    type_url: url,
+                    name,
+                },
+            )
+        });
+        let hidden = hidden.into_iter().collect();
         self.publisher.commit(Commit {
             replace: vec![Replace {
                 origin: format!("{layer}{url}{name}").into(),
                 resources: resource.into_iter().collect(),
+                hidden,
             }],
             ..Commit::default()
         });

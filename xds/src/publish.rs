@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-use seaway_proto::Resource;
+use seaway_proto::{Resource, ResourceRef};
 
 use crate::bell::Bell;
 use crate::body::Body;
@@ -12,6 +12,7 @@ use crate::cursors::{Cursor, Cursors};
 use crate::interest::Interest;
 use crate::missing::{Missing, MissingName};
 use crate::quarantine::{HeldBack, Quarantine};
+use crate::slot::{HiddenBy, Says};
 use crate::store::Store;
 use crate::types::Types;
 
@@ -24,12 +25,15 @@ pub struct LayerId(pub u32);
 pub struct PlacementId(pub u32);
 
 /// All resources that were made from one object, after a change of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Replace {
     /// A mark of the object, for logs and for the next `Replace` of the same object.
     pub origin: Arc<str>,
     /// Its resources, each in its layer. What the object had before and is not listed here is removed.
     pub resources: Vec<(LayerId, Resource)>,
+    /// Names that the object hides, each in a layer: who looks from there does not see what the layers below have under that name.
+    /// A name that is listed as a resource of the same layer, too, is hidden.
+    pub hidden: Vec<(LayerId, ResourceRef)>,
 }
 
 /// What becomes visible together.
@@ -46,9 +50,9 @@ pub struct Commit {
 pub struct Committed {
     /// The commit's sequence number.
     pub seq: u64,
-    /// Resources that are new or have new bytes, counted per layer.
+    /// Resources that are new or have new bytes, and names newly hidden, counted per layer.
     pub set: usize,
-    /// Resources removed, counted per layer.
+    /// Resources removed and names no longer hidden, counted per layer.
     pub removed: usize,
 }
 
@@ -134,24 +138,40 @@ impl Publisher {
     fn prepare(&self, replaces: Vec<Replace>) -> Vec<Prepared> {
         let store = self.shared.store.read();
         let store = store.unwrap_or_else(PoisonError::into_inner);
+        let types = &self.shared.types;
+        let standing = |type_index: usize, name: &str, layer| match store.find(type_index, name) {
+            Some(id) => store.get((type_index, id, layer)),
+            None => &Says::Nothing,
+        };
         let prepare = |replace: Replace| {
             let origin = replace.origin;
-            let prepared = replace
-                .resources
-                .into_iter()
-                .filter_map(|(layer, resource)| {
-                    let type_index = self.shared.types.index(resource.type_url.as_str())?;
-                    let id = store.find(type_index, &resource.name);
-                    let present = id.and_then(|id| store.get(type_index, id, layer));
-                    let same = present.is_some_and(|body| {
-                        body.version == resource.version && body.origin == origin
-                    });
-                    let name = resource.name.clone();
-                    let body = (!same).then(|| Body::new(resource, origin.clone()));
-                    Some((type_index, name, layer, body))
-                });
-            let resources = prepared.collect();
-            Prepared { origin, resources }
+            let hidden = &replace.hidden;
+            let hides = |layer: LayerId, resource: &Resource| {
+                let mut hidden = hidden.iter().filter(|(of, _)| *of == layer);
+                hidden.any(|(_, r)| r.type_url == resource.type_url && r.name == resource.name)
+            };
+            let resources = replace.resources.into_iter();
+            let shown = resources.filter(|(layer, resource)| !hides(*layer, resource));
+            let resources = shown.filter_map(|(layer, resource)| {
+                let type_index = types.index(resource.type_url.as_str())?;
+                let name = resource.name.clone();
+                let present = standing(type_index, &name, layer).body();
+                let same = present
+                    .is_some_and(|body| body.version == resource.version && body.origin == origin);
+                let body = || Says::Body(Arc::new(Body::new(resource, origin.clone())));
+                Some((type_index, name, layer, (!same).then(body)))
+            });
+            let hidden = hidden.iter().cloned();
+            let hidden = hidden.filter_map(|(layer, ResourceRef { type_url, name })| {
+                let type_index = types.index(type_url.as_str())?;
+                let says = standing(type_index, &name, layer);
+                let same = matches!(says, Says::Hidden(by) if by.origin == origin);
+                let origin = origin.clone();
+                let hidden = || Says::Hidden(Arc::new(HiddenBy { origin }));
+                Some((type_index, name, layer, (!same).then(hidden)))
+            });
+            let said = resources.chain(hidden).collect();
+            Prepared { origin, said }
         };
         replaces.into_iter().map(prepare).collect()
     }
@@ -164,23 +184,13 @@ impl Publisher {
     ) -> (usize, usize) {
         let (mut set, mut removed) = (0, 0);
         let mut left = Vec::new();
-        for Prepared { origin, resources } in replaces {
-            let mut places = Vec::with_capacity(resources.len());
-            for (type_index, name, layer, body) in resources {
-                let id = store.intern(type_index, &name);
-                places.push((type_index, id, layer));
-                if let Some(body) = body {
-                    // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
-                    let changed = store.get(type_index, id, layer).is_some();
-                    if changed && self.shared.types.spec(type_index).reloads.is_some() {
-                        store.note_recent(type_index, id, now);
-                    }
-                    let large = body.len() > LARGEST;
-                    store.put(type_index, id, layer, Some(body));
-                    if large {
-                        let url = self.shared.types.spec(type_index).url;
-                        store.note_large(url, (type_index, id, layer));
-                    }
+        for Prepared { origin, said } in replaces {
+            let mut places = Vec::with_capacity(said.len());
+            for (type_index, name, layer, says) in said {
+                let place = (type_index, store.intern(type_index, &name), layer);
+                places.push(place);
+                if let Some(says) = says {
+                    self.say(store, place, says, now);
                     set += 1;
                 }
             }
@@ -193,23 +203,35 @@ impl Publisher {
             left.extend(gone.map(|place| (origin.clone(), place)));
         }
         // Removals come last: a resource that moved from one object to another in this commit stays.
-        for (origin, (type_index, id, layer)) in left {
-            let owned = store
-                .get(type_index, id, layer)
-                .is_some_and(|body| body.origin == origin);
-            if owned {
-                store.put(type_index, id, layer, None);
+        for (origin, place) in left {
+            if store.get(place).origin() == Some(&origin) {
+                store.put(place, Says::Nothing);
                 removed += 1;
             }
         }
         (set, removed)
     }
+
+    fn say(&self, store: &mut Store, place: Place, says: Says, now: Instant) {
+        let (type_index, id, _) = place;
+        let spec = self.shared.types.spec(type_index);
+        // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
+        let changed = store.get(place).body().is_some();
+        if changed && spec.reloads.is_some() {
+            store.note_recent(type_index, id, now);
+        }
+        let large = says.body().is_some_and(|body| body.len() > LARGEST);
+        store.put(place, says);
+        if large {
+            store.note_large(spec.url, place);
+        }
+    }
 }
 
-/// A [`Replace`] whose changed resources are encoded: type, name, layer, and the new content if it is another.
+/// A [`Replace`] whose changed resources are encoded: type, name, layer, and what the layer says if it says something else now.
 struct Prepared {
     origin: Arc<str>,
-    resources: Vec<(usize, Arc<str>, LayerId, Option<Body>)>,
+    said: Vec<(usize, Arc<str>, LayerId, Option<Says>)>,
 }
 
 impl Drop for Publisher {

@@ -1,4 +1,4 @@
-//! One name of one type in the store: its value in each layer, and what stood there before.
+//! One name of one type in the store: what each layer says of it, and what it said before.
 
 use std::sync::Arc;
 
@@ -12,30 +12,54 @@ pub(crate) struct Slot {
     pub(crate) entries: Vec<Entry>,
 }
 
-/// The value of a name in a layer.
+/// A name in a layer.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) layer: LayerId,
-    /// The commit that gave it this value.
+    /// The commit from which on it says this.
     pub(crate) since: u64,
-    pub(crate) value: Value,
-    /// What stood here before, and from which commit on. The body stays for a client that rejects the new one.
-    pub(crate) before: (u64, Option<Arc<Body>>),
+    /// Nothing is a tombstone.
+    pub(crate) says: Says,
+    /// What it said before, and from which commit on. The body stays for a client that rejects the new one.
+    pub(crate) before: (u64, Says),
 }
 
+/// What a layer says of a name.
+#[derive(Clone, Debug)]
+pub(crate) enum Says {
+    /// To look in the next layer.
+    Nothing,
+    /// That it does not exist, whatever the layers below say.
+    Hidden(Arc<HiddenBy>),
+    /// What it is.
+    Body(Arc<Body>),
+}
+
+/// The object that hides a name.
 #[derive(Debug)]
-pub(crate) enum Value {
-    Present(Arc<Body>),
-    /// A tombstone, with what stood here last.
-    Gone(Arc<Body>),
+pub(crate) struct HiddenBy {
+    pub(crate) origin: Arc<str>,
 }
 
-impl Entry {
-    pub(crate) fn present(&self) -> Option<&Arc<Body>> {
-        match &self.value {
-            Value::Present(body) => Some(body),
-            Value::Gone(_) => None,
+impl Says {
+    pub(crate) fn body(&self) -> Option<&Arc<Body>> {
+        match self {
+            Says::Body(body) => Some(body),
+            Says::Nothing | Says::Hidden(_) => None,
         }
+    }
+
+    /// The object that says so.
+    pub(crate) fn origin(&self) -> Option<&Arc<str>> {
+        match self {
+            Says::Body(body) => Some(&body.origin),
+            Says::Hidden(by) => Some(&by.origin),
+            Says::Nothing => None,
+        }
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Says::Nothing)
     }
 }
 
@@ -44,10 +68,15 @@ impl Slot {
         self.entries.iter().find(|entry| entry.layer == layer)
     }
 
-    /// The value in the first of the layers that has one.
-    pub(crate) fn resolve(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
+    /// The first entry that says something.
+    fn decisive(&self, layers: &[LayerId]) -> Option<&Entry> {
         let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
-        entries.find_map(Entry::present)
+        entries.find(|entry| !entry.says.is_nothing())
+    }
+
+    /// The value in the first of the layers that has one, unless one above hides it.
+    pub(crate) fn resolve(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
+        self.decisive(layers)?.says.body()
     }
 
     /// What `resolve` gave after the commit `cursor`; `Err` if that is not known any more.
@@ -57,13 +86,13 @@ impl Slot {
         cursor: u64,
     ) -> Result<Option<&Arc<Body>>, Forgotten> {
         for entry in layers.iter().filter_map(|layer| self.entry(*layer)) {
-            let body = match &entry.before {
-                _ if entry.since <= cursor => entry.present(),
-                (since, body) if *since <= cursor => body.as_ref(),
+            let said = match &entry.before {
+                _ if entry.since <= cursor => &entry.says,
+                (since, before) if *since <= cursor => before,
                 _ => return Err(Forgotten),
             };
-            if body.is_some() {
-                return Ok(body);
+            if !said.is_nothing() {
+                return Ok(said.body());
             }
         }
         Ok(None)
@@ -71,26 +100,21 @@ impl Slot {
 
     /// The commit that gave `resolve` its value.
     pub(crate) fn resolved_since(&self, layers: &[LayerId]) -> Option<u64> {
-        let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
-        entries
-            .find(|entry| entry.present().is_some())
-            .map(|entry| entry.since)
+        let entry = self.decisive(layers)?;
+        entry.says.body().map(|_| entry.since)
     }
 
     /// What was removed from one of the layers.
     pub(crate) fn removed(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
-        let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
-        entries.find_map(|entry| match &entry.value {
-            Value::Gone(body) => Some(body),
-            Value::Present(_) => None,
-        })
+        let entries = layers.iter().filter_map(|layer| self.entry(*layer));
+        let mut gone = entries.filter(|entry| entry.says.body().is_none());
+        gone.find_map(|entry| entry.before.1.body())
     }
 
     /// A value in any layer, present or past: enough to tell where the resource came from.
     pub(crate) fn any_body(&self) -> Option<&Arc<Body>> {
-        self.entries.first().map(|entry| match &entry.value {
-            Value::Present(body) | Value::Gone(body) => body,
-        })
+        let mut entries = self.entries.iter();
+        entries.find_map(|entry| entry.says.body().or_else(|| entry.before.1.body()))
     }
 }
 

@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use seaway_proto::TypeUrl;
 
-use crate::body::Body;
 use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::interest::Interest;
 use crate::publish::{LayerId, Place, PlacementId};
 use crate::quarantine::{Quarantine, Suspect};
 use crate::session::Dialect;
-use crate::slot::{Entry, Slot, Value};
+use crate::slot::{Entry, Says, Slot};
 
 /// How long a client that comes back may still be in the middle of taking in a change.
 const RECENT: Duration = Duration::from_secs(180);
@@ -213,9 +212,10 @@ impl Store {
         };
     }
 
-    /// The value of a name in a layer.
-    pub(crate) fn get(&self, type_index: usize, id: u32, layer: LayerId) -> Option<&Arc<Body>> {
-        self.slot(type_index, id).entry(layer)?.present()
+    /// What a layer says of a name.
+    pub(crate) fn get(&self, (type_index, id, layer): Place) -> &Says {
+        let entry = self.slot(type_index, id).entry(layer);
+        entry.map_or(&Says::Nothing, |entry| &entry.says)
     }
 
     /// The id of a name, given to it now if it has none.
@@ -242,25 +242,23 @@ impl Store {
         id
     }
 
-    /// Sets or removes a value and logs it. The value differs from the present one.
-    pub(crate) fn put(&mut self, type_index: usize, id: u32, layer: LayerId, body: Option<Body>) {
+    /// Sets what a layer says of a name and logs it. It differs from what the layer says now.
+    pub(crate) fn put(&mut self, (type_index, id, layer): Place, says: Says) {
         let seq = self.seq;
         let slot = &mut self.types[type_index].slots[id as usize];
         let at = slot.entries.iter().position(|entry| entry.layer == layer);
         let old = at.map(|at| &slot.entries[at]);
-        let value = match (body, old.and_then(Entry::present)) {
-            (Some(body), _) => Value::Present(Arc::new(body)),
-            (None, Some(last)) => Value::Gone(last.clone()),
-            (None, None) => return,
-        };
-        if matches!(value, Value::Gone(_)) {
-            self.tombstones.push_back((seq, type_index, id));
+        let nothing = (0, Says::Nothing);
+        let before = old.map_or(nothing, |old| (old.since, old.says.clone()));
+        match (says.is_nothing(), before.1.is_nothing()) {
+            (true, true) => return,
+            (true, false) => self.tombstones.push_back((seq, type_index, id)),
+            (false, _) => {}
         }
-        let before = old.map_or((0, None), |old| (old.since, old.present().cloned()));
         let entry = Entry {
             layer,
             since: seq,
-            value,
+            says,
             before,
         };
         match at {
@@ -270,7 +268,7 @@ impl Store {
         let change = Interest::change(type_index, &slot.name);
         let entries = &slot.entries;
         let still = |version| {
-            let mut present = entries.iter().filter_map(Entry::present);
+            let mut present = entries.iter().filter_map(|entry| entry.says.body());
             present.any(|body| body.version == version)
         };
         self.quarantine.release(type_index, id, still);
@@ -290,14 +288,14 @@ impl Store {
         let Some(entry) = slot.entry(layer) else {
             return;
         };
-        if let Some(content) = entry.present() {
+        if let Some(content) = entry.says.body() {
             self.quarantine.too_large(&Suspect {
                 type_url,
                 type_index,
                 id,
                 name: &slot.name,
                 content,
-                before: entry.before.1.as_ref(),
+                before: entry.before.1.body(),
             });
         }
     }
@@ -330,7 +328,7 @@ impl Store {
             let slot = &mut types.slots[id as usize];
             let was_used = !slot.entries.is_empty();
             slot.entries
-                .retain(|entry| !(matches!(entry.value, Value::Gone(_)) && entry.since <= slowest));
+                .retain(|entry| !(entry.says.is_nothing() && entry.since <= slowest));
             if was_used && slot.entries.is_empty() {
                 types.by_name.remove(&slot.name);
                 types.free.push(id);

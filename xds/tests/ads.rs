@@ -109,6 +109,7 @@ impl Server {
             replace: vec![Replace {
                 origin: name.into(),
                 resources: vec![(LayerId(0), resource)],
+                ..Replace::default()
             }],
             ..Commit::default()
         });

@@ -93,7 +93,7 @@ impl Session {
             exclusive,
             ..
         } = *self.types.spec(index);
-        self.subs[index].must_answer = false;
+        let must_answer = std::mem::take(&mut self.subs[index].must_answer);
         // Of a complete response only the names are needed, for clients that read errors.
         let make_room = match self.dialect {
             Dialect::Sotw if exclusive && complete => std::mem::take(&mut self.subs[index].removed),
@@ -130,6 +130,11 @@ impl Session {
         let used: usize = removed.iter().map(|name| name.len()).sum();
         if !sub.absent.is_empty() {
             removed.extend(take_names(&mut sub.absent, room.saturating_sub(used)));
+        }
+        // What is owed may all be held back.
+        let complete = complete && self.dialect == Dialect::Sotw;
+        if content.parts.is_empty() && removed.is_empty() && !must_answer && !complete {
+            return None;
         }
         Some(self.response(index, content, &removed, store, now))
     }

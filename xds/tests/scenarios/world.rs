@@ -203,6 +203,7 @@ impl World {
             Replace {
                 origin: format!("{}/{}", key.0.short(), key.1).into(),
                 resources: resource.into_iter().collect(),
+                ..Replace::default()
             }
         });
         self.publisher.commit(Commit {

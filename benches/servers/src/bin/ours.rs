@@ -104,6 +104,7 @@ impl Ours {
         Replace {
             origin: name,
             resources,
+            hidden: Vec::new(),
         }
     }
 }

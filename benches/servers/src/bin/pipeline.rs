@@ -106,6 +106,7 @@ impl Pipeline {
     fn translate(&mut self) -> Vec<Replace> {
         let made = self.translator.flush();
         let layered = made.into_iter().map(|made| Replace {
+            hidden: Vec::new(),
             origin: made.origin,
             resources: made
                 .resources

@@ -170,3 +170,134 @@ fn a_stream_far_behind_the_log_loses_no_removal() {
     assert_eq!(client.expect(E).removed, ["a"]);
     client.expect_nothing();
 }
+
+#[test]
+fn a_hidden_name_does_not_exist_whatever_is_below() {
+    let mut world = world();
+    world.set(ALL, E, "a", "all").hide(ZONE, E, "a").commit();
+    let mut client = near(&mut world);
+    assert_eq!(client.expect(E).removed, ["a"]);
+    let mut plain = world.delta();
+    plain.subscribe(E, &["a"]);
+    assert_eq!(plain.expect(E).resources["a"], "all");
+    world.put(E, "a", "all2");
+    client.expect_nothing();
+    assert_eq!(plain.expect(E).resources["a"], "all2");
+    // A layer above the one that hides it may have it again.
+    world.set(NODE, E, "a", "node").commit();
+    assert_eq!(client.expect(E).resources["a"], "node");
+    plain.expect_nothing();
+}
+
+#[test]
+fn hiding_is_a_removal_and_its_end_an_addition() {
+    for dialect in [Dialect::Delta, Dialect::Sotw] {
+        let mut world = world();
+        world.set(ALL, L, "a", "all").set(ALL, L, "b", "b").commit();
+        let mut client = world.client(dialect, NEAR);
+        let ask = |client: &mut Client, nonce: &str| match dialect {
+            Dialect::Delta => client.change(L, nonce, &["*"], &[]),
+            Dialect::Sotw => client.names(L, nonce, &[]),
+        };
+        ask(&mut client, "");
+        let mut got = client.next().unwrap();
+        for (hidden, values) in [(true, vec!["b"]), (false, vec!["all", "b"])] {
+            match dialect {
+                Dialect::Delta => client.ack(&got),
+                Dialect::Sotw => ask(&mut client, &got.nonce),
+            }
+            match hidden {
+                true => world.hide(ZONE, L, "a").commit(),
+                false => world.unset(ZONE, L, "a").commit(),
+            }
+            got = client.next().unwrap();
+            let has: Vec<&str> = got.resources.values().map(String::as_str).collect();
+            match dialect {
+                Dialect::Sotw => assert_eq!(has, values),
+                Dialect::Delta if hidden => assert_eq!(got.removed, ["a"]),
+                Dialect::Delta => assert_eq!(has, ["all"]),
+            }
+        }
+    }
+}
+
+#[test]
+fn hiding_what_was_hidden_below_or_is_not_there_is_silent() {
+    let mut world = world();
+    world.hide(ZONE, E, "a").commit();
+    let mut client = near(&mut world);
+    assert_eq!(client.expect(E).removed, ["a"]);
+    for _ in 0..2 {
+        world.hide(NODE, E, "a").commit();
+        client.expect_nothing();
+        world.set(ALL, E, "a", "all").commit();
+        client.expect_nothing();
+        world.unset(NODE, E, "a").commit();
+        client.expect_nothing();
+    }
+    world.unset(ZONE, E, "a").commit();
+    assert_eq!(client.expect(E).resources["a"], "all");
+}
+
+/// The same object first has a value in the layer, then hides the name, then has both listed, and at last nothing.
+#[test]
+fn an_object_hides_what_it_had() {
+    let mut world = world();
+    let reference = |url, name: &str| ResourceRef {
+        type_url: url,
+        name: name.into(),
+    };
+    let replace = |value: Option<&str>, hidden: bool| Commit {
+        replace: vec![Replace {
+            origin: "o".into(),
+            resources: value
+                .map(|value| (LayerId(ZONE), resource(E, "a", value)))
+                .into_iter()
+                .collect(),
+            hidden: match hidden {
+                true => vec![(LayerId(ZONE), reference(E, "a"))],
+                false => vec![],
+            },
+        }],
+        ..Commit::default()
+    };
+    world.put(E, "a", "all");
+    let mut client = near(&mut world);
+    client.expect(E);
+    let steps = [
+        (Some("1"), false, Some("1"), (1, 0)),
+        (None, true, None, (1, 0)),
+        (Some("1"), true, None, (0, 0)),
+        (Some("1"), false, Some("1"), (1, 0)),
+        (Some("2"), true, None, (1, 0)),
+        (None, false, Some("all"), (0, 1)),
+    ];
+    for (value, hidden, seen, (set, removed)) in steps {
+        let committed = world.publisher.commit(replace(value, hidden));
+        assert_eq!((committed.set, committed.removed), (set, removed));
+        let got = client.next();
+        let got = got.inspect(|got| client.ack(got)).unwrap_or_default();
+        match seen {
+            _ if set + removed == 0 => assert_eq!(got, Got::default()),
+            Some(seen) => assert_eq!(got.resources["a"], seen),
+            None => assert_eq!(got.removed, ["a"]),
+        }
+    }
+}
+
+/// A stream that slept through the hiding and its end looks at what it knew.
+#[test]
+fn hidden_and_shown_again_in_between_is_silent() {
+    let mut world = world();
+    world.set(ALL, E, "a", "all").commit();
+    let mut client = near(&mut world);
+    client.expect(E);
+    world.hide(ZONE, E, "a").commit();
+    world.unset(ZONE, E, "a").commit();
+    // What the zone said at the client's cursor is not known any more: it may be sent again, but not removed.
+    if let Some(got) = client.next() {
+        assert_eq!(got.resources["a"], "all");
+        client.ack(&got);
+    }
+    client.expect_nothing();
+}

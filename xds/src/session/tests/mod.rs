@@ -36,6 +36,9 @@ pub(super) const R: TypeUrl = TypeUrl::ROUTE;
 pub(super) const ALL: u32 = 0;
 pub(super) const PLAIN: PlacementId = PlacementId(0);
 
+/// In place of a value: the layer hides the name.
+pub(super) const HIDDEN: &str = "hidden";
+
 /// What is published, with a writer.
 pub(super) struct World {
     publisher: Publisher,
@@ -70,6 +73,10 @@ impl World {
         self
     }
 
+    pub(super) fn hide(&mut self, layer: u32, url: TypeUrl, name: &str) -> &mut World {
+        self.set(layer, url, name, HIDDEN)
+    }
+
     pub(super) fn unset(&mut self, layer: u32, url: TypeUrl, name: &str) -> &mut World {
         let key = (url, name.to_owned());
         self.values.entry(key.clone()).or_default().remove(&layer);
@@ -84,10 +91,18 @@ impl World {
     pub(super) fn commit_with(&mut self, placements: Vec<(PlacementId, Option<Vec<LayerId>>)>) {
         let replace = std::mem::take(&mut self.dirty).into_iter().map(|key| {
             let values = self.values.get(&key).into_iter().flatten();
-            let resources = values.map(|(layer, v)| (LayerId(*layer), resource(key.0, &key.1, v)));
+            let (hidden, shown): (Vec<_>, Vec<_>) = values.partition(|(_, v)| *v == HIDDEN);
+            let resources = shown
+                .iter()
+                .map(|(layer, v)| (LayerId(**layer), resource(key.0, &key.1, v)));
+            let hidden = hidden.iter().map(|(layer, _)| {
+                let (type_url, name) = (key.0, key.1.as_str().into());
+                (LayerId(**layer), ResourceRef { type_url, name })
+            });
             Replace {
                 origin: format!("{}/{}", key.0.short(), key.1).into(),
                 resources: resources.collect(),
+                hidden: hidden.collect(),
             }
         });
         let commit = Commit {

@@ -23,6 +23,7 @@ const TYPES: [TypeUrl; 4] = [C, E, L, R];
 enum Step {
     Set(u32, usize, usize, u8),
     Unset(u32, usize, usize),
+    Hide(u32, usize, usize),
     Commit,
     /// Several other clients reject what a name has now (xDS rule 82).
     Condemn(usize, usize),
@@ -61,7 +62,8 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         8 => (layer.clone(), 0..4usize, 0..3usize, 0..3u8).prop_map(|(l, t, n, v)| Step::Set(l, t, n, v)),
-        5 => (layer, 0..4usize, 0..3usize).prop_map(|(l, t, n)| Step::Unset(l, t, n)),
+        5 => (layer.clone(), 0..4usize, 0..3usize).prop_map(|(l, t, n)| Step::Unset(l, t, n)),
+        3 => (layer, 0..4usize, 0..3usize).prop_map(|(l, t, n)| Step::Hide(l, t, n)),
         6 => Just(Step::Commit),
         2 => (0..4usize, 0..3usize).prop_map(|(t, n)| Step::Condemn(t, n)),
         1 => any::<bool>().prop_map(Step::Place),
@@ -116,6 +118,9 @@ impl Line {
             }
             Step::Unset(layer, t, n) => {
                 self.world.unset(layer, TYPES[t], NAMES[n]);
+            }
+            Step::Hide(layer, t, n) => {
+                self.world.hide(layer, TYPES[t], NAMES[n]);
             }
             Step::Commit => self.commit(vec![]),
             Step::Condemn(t, n) => self.condemn(TYPES[t], NAMES[n]),
@@ -254,7 +259,7 @@ fn view(world: &World, layers: &[u32]) -> View {
         let seen = NAMES.iter().filter_map(|name| {
             let values = world.values.get(&(url, name.to_string()))?;
             let value = layers.iter().find_map(|layer| values.get(layer))?;
-            Some((name.to_string(), value.clone()))
+            (value != HIDDEN).then(|| (name.to_string(), value.clone()))
         });
         seen.collect()
     })
