@@ -48,6 +48,7 @@ mod stream;
 mod subscription;
 mod types;
 mod wire;
+mod xdstp;
 
 pub use connections::{ServeError, serve};
 pub use limits::Limits;

@@ -15,6 +15,7 @@ use crate::quarantine::{HeldBack, Quarantine};
 use crate::slot::{HiddenBy, Says};
 use crate::store::Store;
 use crate::types::Types;
+use crate::xdstp;
 
 /// A layer: a set of resources that some proxies share. What it stands for is the application's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,16 +155,17 @@ impl Publisher {
             let shown = resources.filter(|(layer, resource)| !hides(*layer, resource));
             let resources = shown.filter_map(|(layer, resource)| {
                 let type_index = types.index(resource.type_url.as_str())?;
-                let name = resource.name.clone();
+                let name = xdstp::shared(resource.name.clone());
                 let present = standing(type_index, &name, layer).body();
                 let same = present
                     .is_some_and(|body| body.version == resource.version && body.origin == origin);
-                let body = || Says::Body(Arc::new(Body::new(resource, origin.clone())));
+                let body = || Says::Body(Arc::new(Body::new(canonical(resource), origin.clone())));
                 Some((type_index, name, layer, (!same).then(body)))
             });
             let hidden = hidden.iter().cloned();
             let hidden = hidden.filter_map(|(layer, ResourceRef { type_url, name })| {
                 let type_index = types.index(type_url.as_str())?;
+                let name = xdstp::shared(name);
                 let says = standing(type_index, &name, layer);
                 let same = matches!(says, Says::Hidden(by) if by.origin == origin);
                 let origin = origin.clone();
@@ -226,6 +228,15 @@ impl Publisher {
             store.note_large(spec.url, place);
         }
     }
+}
+
+/// A resource whose names compare equal if they mean the same (xDS rule 114).
+fn canonical(mut resource: Resource) -> Resource {
+    resource.name = xdstp::shared(resource.name);
+    for reference in &mut resource.refs {
+        reference.name = xdstp::shared(reference.name.clone());
+    }
+    resource
 }
 
 /// A [`Replace`] whose changed resources are encoded: type, name, layer, and what the layer says if it says something else now.

@@ -37,6 +37,7 @@ use crate::request::{Malformed, Names, Request};
 use crate::store::Store;
 use crate::types::Types;
 use crate::wire::{Message, Nonce};
+use crate::xdstp;
 use held_back::Heeded;
 use subs::Subs;
 #[cfg(test)]
@@ -210,7 +211,11 @@ impl Session {
                 subscribe,
                 unsubscribe,
                 initial,
-            } => self.change_names(index, (subscribe, unsubscribe), initial, store, now)?,
+            } => xdstp::with(subscribe, |subscribe| {
+                xdstp::with(unsubscribe, |unsubscribe| {
+                    self.change_names(index, (subscribe, unsubscribe), initial, store, now)
+                })
+            })?,
         }
         Ok(outcome.unwrap_or(Outcome::Plain))
     }

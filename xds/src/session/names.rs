@@ -10,6 +10,7 @@ use crate::interest::Interest;
 use crate::request::List;
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
+use crate::xdstp;
 
 impl Session {
     /// Delta: adds and drops names (xDS rules 41-44, 46-50, 56, 57).
@@ -98,8 +99,19 @@ impl Session {
             return Ok(());
         }
         let names = names.read()?;
-        self.check(index, &names)?;
-        self.interest.add_names(index, &names);
+        xdstp::with(&names, |names| self.set_names(index, names, version, store))
+    }
+
+    fn set_names(
+        &mut self,
+        index: usize,
+        names: &[&str],
+        version: &str,
+        store: &Store,
+    ) -> Result<(), Fault> {
+        let mode = self.subs[index].subscription.mode();
+        self.check(index, names)?;
+        self.interest.add_names(index, names);
         match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {

@@ -15,6 +15,7 @@ use super::{PATIENCE, Session};
 use crate::ids::Ids;
 use crate::store::Store;
 use crate::wire::parse_version;
+use crate::xdstp;
 
 /// What a client says it has of a type, before it has asked for what refers to that.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl Session {
         let mut next = 0;
         for &(name, version) in initial {
             let version = parse_version(version);
+            let name = &*xdstp::canonical(name);
             let id = self.visible(index, name, store, &mut next);
             let sub = &mut self.subs[index];
             match id {

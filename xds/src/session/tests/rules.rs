@@ -337,3 +337,36 @@ fn names_have_a_length_and_a_number_rule_218() {
         Err(Fault::TooManyNames)
     );
 }
+
+#[test]
+fn names_with_their_parameters_in_another_order_are_the_same_rule_114() {
+    let (one, other) = ("xdstp://x/t/a?b=2&a=1", "xdstp://x/t/a?a=1&b=2");
+    for (published, asked) in [(one, other), (other, one), (one, one)] {
+        let mut world = World::new();
+        world
+            .set(ALL, C, published, "c1")
+            .set(ALL, E, published, "e1")
+            .commit();
+        let mut delta = world.delta();
+        delta.subscribe(E, &[asked]);
+        assert_eq!(delta.expect(E).names(), [other]);
+        delta.subscribe(C, &[asked]);
+        assert_eq!(delta.expect(C).names(), [other]);
+        // What refers to it finds it, too.
+        assert_eq!(delta.expect(E).names(), [other]);
+        delta.unsubscribe(E, &[one]);
+        let mut sotw = world.sotw();
+        sotw.names(E, "", &[asked, "xdstp://x/t/a?b=1&a=2"]);
+        let got = sotw.expect(E);
+        assert_eq!(got.names(), ["e1"]);
+        sotw.names(E, &got.nonce, &[published, "xdstp://x/t/a?a=2&b=1"]);
+        sotw.expect_nothing();
+        let mut back = world.delta();
+        back.delta_request(E.as_str(), "", &[asked], &[], &[(one, "e1")]);
+        back.subscribe(C, &[]);
+        back.expect(C);
+        world.put(E, published, "e2");
+        assert_eq!(back.expect(E).names(), [other]);
+        delta.expect_nothing();
+    }
+}
