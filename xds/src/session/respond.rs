@@ -136,6 +136,11 @@ impl Session {
         if content.parts.is_empty() && removed.is_empty() && !must_answer && !complete {
             return None;
         }
+        // All that was owed may be held back.
+        let says_nothing = content.ids.is_empty() && removed.is_empty() && !must_answer;
+        if says_nothing && self.dialect == Dialect::Sotw && !complete {
+            return None;
+        }
         Some(self.response(index, content, &removed, store, now))
     }
 
