@@ -39,7 +39,12 @@ pub(crate) async fn serve(
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     match admin.health.ready() {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        // Stale is ready: a proxy that comes finds all there is to serve.
+        Ok(()) => {
+            let stale = admin.health.stale();
+            let stale = stale.map_or_else(String::new, |stale| format!("stale: {stale}\n"));
+            (StatusCode::OK, format!("ok\n{stale}"))
+        }
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }

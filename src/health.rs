@@ -1,9 +1,16 @@
-//! Whether this process should get traffic: false until the first sync (invariant 1) and from the first signal on.
+//! Whether this process should get traffic: false until the first sync (invariant 1) and from the first signal on. And whether what
+//! it serves is confirmed by its source.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
-/// Shared by those who know (the writer, the signal handler) and those who answer (admin, admission of streams).
+use k8s_openapi::jiff::Timestamp;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Shared by those who know (the writer, the sources, the signal handler) and those who answer (admin, admission of streams).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health(Arc<State>);
 
@@ -11,9 +18,43 @@ pub(crate) struct Health(Arc<State>);
 struct State {
     synced: AtomicBool,
     draining: AtomicBool,
+    stale: Mutex<Option<Stale>>,
+    /// 1 while there is a [`Stale`].
+    world_stale: Gauge,
+}
+
+/// What is served comes from a checkpoint that the source has not confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stale {
+    /// When the checkpoint was written.
+    pub(crate) written: SystemTime,
+    /// Why the source cannot confirm it, in one line.
+    pub(crate) why: String,
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let written = moment(self.written);
+        write!(f, "serving the checkpoint of {written}; {}", self.why)
+    }
+}
+
+/// A moment as people read it, in UTC, to the second.
+pub(crate) fn moment(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok();
+    let seconds = seconds.and_then(|since| i64::try_from(since.as_secs()).ok());
+    let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
 }
 
 impl Health {
+    /// Registers `world_stale`.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help =
+            "1 while what is served comes from a checkpoint that the source has not confirmed";
+        registry.register("world_stale", help, self.0.world_stale.clone());
+    }
+
     /// The whole world has been published once.
     pub(crate) fn set_synced(&self) {
         self.0.synced.store(true, Ordering::Release);
@@ -22,6 +63,24 @@ impl Health {
     /// Whether the whole world has been published once.
     pub(crate) fn is_synced(&self) -> bool {
         self.0.synced.load(Ordering::Acquire)
+    }
+
+    /// What is told from now on comes from a checkpoint; or, with `None`, from the source itself. Said before the update it is
+    /// about, when things get worse, and after it, when they get better.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the checkpoint comes next"))]
+    pub(crate) fn set_stale(&self, stale: Option<Stale>) {
+        let mut now = self.lock();
+        self.0.world_stale.set(i64::from(stale.is_some()));
+        *now = stale;
+    }
+
+    /// Whether what is served comes from a checkpoint, and why.
+    pub(crate) fn stale(&self) -> Option<Stale> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Stale>> {
+        self.0.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The process is about to end.
@@ -38,5 +97,32 @@ impl Health {
             return Err("not synced: the source has not been read completely yet");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_world_says_of_when_it_is_and_why() {
+        let stale = Stale {
+            written: SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_600_000_000_900),
+            why: "the folder cannot be read".to_owned(),
+        };
+        let expected = "serving the checkpoint of 2020-09-13T12:26:40Z; the folder cannot be read";
+        assert_eq!(stale.to_string(), expected);
+        let (health, mut registry) = (Health::default(), Registry::default());
+        health.register(&mut registry);
+        let shown = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            text.contains("\nworld_stale 1\n")
+        };
+        assert!(!shown());
+        health.set_stale(Some(stale.clone()));
+        assert_eq!((health.stale(), shown()), (Some(stale), true));
+        health.set_stale(None);
+        assert_eq!((health.stale(), shown()), (None, false));
     }
 }

@@ -122,6 +122,7 @@ fn start(
 
     let mut registry = Registry::with_prefix("seaway");
     let metrics = Metrics::register(&mut registry);
+    health.register(&mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
     let (update_sender, updates) = mpsc::channel(QUEUE);
