@@ -22,6 +22,7 @@ fn bootstrap(args: &BootstrapArgs) -> String {
     yaml += &node(args, role);
     yaml += &dynamic(args.sotw);
     yaml += &control_plane(&args.xds);
+    yaml += statistics(role);
     if let Some(port) = args.admin_port {
         yaml += &admin(port);
     }
@@ -44,25 +45,37 @@ fn header(args: &BootstrapArgs, role: Role) -> String {
     let capture = args
         .capture
         .or((role == Role::Node).then_some(Capture::Bind));
-    if capture == Some(Capture::Bind) {
-        text += "\
-#
-# Service addresses become this node's own by one route per Service range, made once:
-#
-#   ip route add local <Service range> dev lo
-";
-    }
-    if capture == Some(Capture::Redirect) {
-        text += &format!(
-            "\
-#
-# TCP to Service addresses and node ports is sent to port {REDIRECT_PORT} by rules of the node, made once (UDP by the same routes as ever):
-#
-#   deploy/node/setup.sh up --node-address <node's address> --service-cidr <Service range> --redirect {REDIRECT_PORT}
-"
-        );
+    if let Some(capture) = capture {
+        text += &preparation(capture);
     }
     text
+}
+
+/// How traffic to Service addresses gets to this Envoy at all.
+fn preparation(capture: Capture) -> String {
+    let (what, option) = match capture {
+        Capture::Bind => ("Service addresses become this node's own", String::new()),
+        Capture::Redirect => (
+            "TCP to Service addresses and node ports is sent to one port of Envoy, UDP to this node itself",
+            format!(" --redirect {REDIRECT_PORT}"),
+        ),
+    };
+    format!(
+        "\
+#
+# {what}, once, before Envoy starts:
+#
+#   deploy/node/setup.sh up --node-address <node's address> --service-cidr <Service range>{option}
+"
+    )
+}
+
+/// Most of the memory of a cluster or listener is statistics, and most of many thousand never count anything.
+fn statistics(role: Role) -> &'static str {
+    match role {
+        Role::Node => "deferred_stat_options:\n  enable_deferred_creation_stats: true\n",
+        Role::Mesh | Role::Ingress | Role::Grpc => "",
+    }
 }
 
 fn node(args: &BootstrapArgs, role: Role) -> String {
@@ -189,6 +202,23 @@ mod tests {
         let flags =
             "--node-id a:1 --role node --node-name n1 --zone a --region r --admin-port 9901";
         insta::assert_snapshot!("node", print(flags));
+    }
+
+    #[test]
+    fn both_captures_name_the_setup_of_the_node() {
+        let setup = |flags: &str| {
+            let text = print(&format!("--node-id a {flags}"));
+            let line = text.lines().find(|line| line.contains("setup.sh"));
+            line.map(str::to_owned)
+        };
+        let bind = setup("--role node").unwrap();
+        assert_eq!(setup("--role node --capture bind"), Some(bind.clone()));
+        assert_eq!(
+            setup("--role node --capture redirect"),
+            Some(format!("{bind} --redirect 15006"))
+        );
+        assert_eq!(setup("--role mesh"), None);
+        assert_eq!(setup("--role mesh --capture bind"), Some(bind));
     }
 
     #[test]
