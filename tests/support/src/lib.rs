@@ -15,9 +15,10 @@
 //!   "outside"  192.0.2.10  ◄──►  "fabric"  ◄──►  "n1", "n2"  ◄──►  pods, 10.245.<node>.<pod>
 //! ```
 //!
-//! At one end a [`Folder`] of manifests is edited; at the other [`Client`]s open connections from a node's namespace and see who
-//! answers. Every process, thread and namespace ends with the `World`, also when a test panics.
+//! At one end a [`Folder`] of manifests or the objects of an [`apiserver`] are edited; at the other [`Client`]s open connections from
+//! a node's namespace and see who answers. Every process, thread and namespace ends with the `World`, also when a test panics.
 
+pub mod apiserver;
 mod backend;
 mod client;
 mod cluster;
@@ -36,6 +37,7 @@ pub mod steps;
 mod wait;
 mod world;
 
+pub use apiserver::{Activity, ApiServer, Fault, Rule, Seen, Settings, Spoil};
 pub use backend::Backend;
 pub use client::{Answer, Client, Held, Outcome};
 pub use cluster::{Cluster, Pod, Setup, endpoint};
