@@ -60,9 +60,9 @@ async fn serve(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Refusal> {
-    authenticate(shared, request.headers())?;
     let (head, body) = request.into_parts();
     let Some(call) = query::call(&head.method, &head.uri) else {
+        authenticate(shared, &head.headers)?;
         return review(shared, head.uri.path(), body).await;
     };
     let agent = text(&head.headers, USER_AGENT);
@@ -70,6 +70,7 @@ async fn serve(
     shared
         .activity
         .send_modify(|activity| activity.count(&call));
+    authenticate(shared, &head.headers)?;
     shared.authorize(&call)?;
     let taken = shared.take_faults(&call);
     hang(shared, &call, &taken).await;
@@ -147,8 +148,8 @@ async fn review(shared: &Shared, path: &str, body: Incoming) -> Result<Response<
 }
 
 fn list(shared: &Shared, call: &Call, taken: &[Fault]) -> Result<Bytes, Refusal> {
-    let (options, paging) = (call.options()?, shared.settings().paging);
-    let page = shared.read(|store| page(store, call.kind, &options, paging))?;
+    let (options, settings) = (call.options()?, shared.settings());
+    let page = shared.read(|store| page(store, call.kind, &options, &settings))?;
     let faults = shared.faults_of(call, taken);
     let mut body = page.head(call.kind).into_bytes();
     for (at, object) in page.objects.iter().enumerate() {

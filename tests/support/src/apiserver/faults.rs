@@ -22,7 +22,7 @@ pub enum Fault {
     /// A watch is told that its revision is too old, as an `ERROR` event of an answer that begins well. As an HTTP status it is
     /// `Answer` with code 410.
     Expired,
-    /// No answer at all until the fault is taken away.
+    /// No answer at all until the fault is taken away; with a number of times, none ever.
     Hang,
     /// After so many lines a watch says nothing more and stays open, until the fault is taken away.
     Silent {
@@ -36,6 +36,11 @@ pub enum Fault {
     },
     /// The answer ends in the middle of a line (of a watch after so many whole ones) or body, as if it were complete.
     Truncate {
+        /// Lines, bookmarks among them.
+        after: usize,
+    },
+    /// After so many whole lines of a watch every line lacks its second half; the stream goes on.
+    Garble {
         /// Lines, bookmarks among them.
         after: usize,
     },

@@ -84,12 +84,15 @@ impl Lines {
     /// Sends a line.
     pub(super) async fn send(&mut self, line: Bytes) -> Result<(), Over> {
         self.gate().await?;
-        let mut slow = None;
+        let (mut line, mut slow) = (line, None);
         for fault in self.faults() {
             match fault {
                 Fault::Truncate { after } if self.sent >= after => {
                     let _ = self.writer.send(Ok(line.slice(..line.len() / 2))).await;
                     return Err(Over);
+                }
+                Fault::Garble { after } if self.sent >= after => {
+                    line = Bytes::from([&line[..line.len() / 2], b"\n"].concat());
                 }
                 Fault::Slow { piece, pause } => slow = Some((piece, pause)),
                 _ => {}

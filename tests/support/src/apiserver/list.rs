@@ -10,6 +10,7 @@ use serde_json::json;
 use super::kinds::Kind;
 use super::object::{Key, Object};
 use super::query::{Match, Options};
+use super::shared::Settings;
 use super::status::Refusal;
 use super::store::Store;
 
@@ -25,16 +26,16 @@ pub(super) struct Page {
 /// What stands for "whatever is newest" in a token that is given with an expired one.
 const NEWEST: &str = "newest";
 
-/// Finds what is listed. Without `paging` a limit means nothing.
+/// Finds what is listed.
 pub(super) fn page(
     store: &Store,
     kind: &'static Kind,
     options: &Options,
-    paging: bool,
+    settings: &Settings,
 ) -> Result<Page, Refusal> {
     let (revision, from) = match &options.resume {
         Some(token) => resumed(store, options, token)?,
-        None => (revision(store, options)?, None),
+        None => (revision(store, options, settings.lag)?, None),
     };
     let objects = store.at(kind, revision).map_err(|_| match &from {
         Some(key) => Refusal {
@@ -46,9 +47,8 @@ pub(super) fn page(
         None => Refusal::expired("The resourceVersion for the provided list is too old."),
     })?;
     // Any state will do: the real server's watch cache answers, and does so in one page.
-    let limit = options
-        .limit
-        .filter(|_| paging && options.revision != Some(0));
+    let pages = settings.paging && options.revision != Some(0);
+    let limit = options.limit.filter(|_| pages);
     let begin = from.map_or(Bound::Unbounded, Bound::Excluded);
     let filter = &options.filter;
     let mut rest = objects
@@ -72,9 +72,9 @@ pub(super) fn page(
 }
 
 /// The revision that a first page shows.
-fn revision(store: &Store, options: &Options) -> Result<u64, Refusal> {
+fn revision(store: &Store, options: &Options, lag: u64) -> Result<u64, Refusal> {
     let current = store.revision();
-    let Some(asked @ 1..) = options.revision else {
+    let Some(asked) = options.revision else {
         return Ok(current);
     };
     if asked > current {
@@ -82,9 +82,13 @@ fn revision(store: &Store, options: &Options) -> Result<u64, Refusal> {
     }
     let exact = match options.matching {
         Some(matching) => matching == Match::Exact,
-        None => options.limit.is_some(),
+        None => options.limit.is_some() && asked > 0,
     };
-    Ok(if exact { asked } else { current })
+    Ok(if exact {
+        asked
+    } else {
+        store.cached(lag, asked)
+    })
 }
 
 /// The revision and the last key of a token.

@@ -321,11 +321,12 @@ impl ApiServer {
         });
     }
 
-    /// Ends all watches of a resource (its plural; `*` is all) with an error event of code 410.
-    pub fn expire_watches(&self, resource: &str) {
+    /// Ends all watches of a resource (its plural; `*` is all) with an error event of this code, 410 for "relist".
+    pub fn fail_watches(&self, resource: &str, code: u16) {
         self.shared.bell.send_modify(|bell| {
             for kind in Kind::all().filter(|kind| resource == "*" || kind.resource == resource) {
-                *bell.expired.entry(kind.resource).or_default() += 1;
+                let (count, last) = bell.failed.entry(kind.resource).or_default();
+                (*count, *last) = (*count + 1, code);
             }
         });
     }

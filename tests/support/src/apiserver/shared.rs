@@ -21,6 +21,9 @@ pub struct Settings {
     pub bookmarks: Option<Duration>,
     /// Whether `limit` means anything.
     pub paging: bool,
+    /// How many revisions the watch cache is behind: what may be answered from it (`resourceVersion=0`, `NotOlderThan`) is that old,
+    /// if it is not older than asked for.
+    pub lag: u64,
     /// Whether `sendInitialEvents` is known; without, it is refused with 422 as by a server whose WatchList feature is off.
     pub streaming_lists: bool,
     /// Whether a watch from a revision that is too old is refused with HTTP status 410, instead of being told in its first event.
@@ -38,6 +41,7 @@ impl Default for Settings {
         Self {
             bookmarks: Some(Duration::from_secs(60)),
             paging: true,
+            lag: 0,
             streaming_lists: true,
             gone_as_status: false,
             watch_timeout: Duration::from_secs(1800),
@@ -56,8 +60,8 @@ pub(super) struct Bell {
     pub(super) bookmarks: u64,
     /// Counts, by resource, how often the test ended the watches.
     pub(super) ended: BTreeMap<&'static str, u64>,
-    /// Counts, by resource, how often the test let the watches expire.
-    pub(super) expired: BTreeMap<&'static str, u64>,
+    /// Counts, by resource, how often the test let the watches fail, and with which code the last time.
+    pub(super) failed: BTreeMap<&'static str, (u64, u16)>,
 }
 
 impl Bell {
@@ -65,8 +69,8 @@ impl Bell {
         self.ended.get(resource).copied().unwrap_or_default()
     }
 
-    pub(super) fn expired(&self, resource: &str) -> u64 {
-        self.expired.get(resource).copied().unwrap_or_default()
+    pub(super) fn failed(&self, resource: &str) -> (u64, u16) {
+        self.failed.get(resource).copied().unwrap_or_default()
     }
 }
 

@@ -54,6 +54,12 @@ impl Store {
         self.revision
     }
 
+    /// The revision of a watch cache that is so many revisions behind, but not behind `least`.
+    pub(super) fn cached(&self, lag: u64, least: u64) -> u64 {
+        let cached = self.revision.saturating_sub(lag);
+        cached.max(least).max(self.compacted)
+    }
+
     pub(super) fn get(&self, kind: &'static Kind, key: &Key) -> Option<&Arc<Object>> {
         self.objects.get(kind)?.get(key)
     }

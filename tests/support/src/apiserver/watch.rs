@@ -112,13 +112,15 @@ fn begin(
         return Err(Refusal::invalid_option("sendInitialEvents", why));
     }
     let current = store.revision();
-    let state = |marked| Begin {
+    let state = |revision, marked| Begin {
+        // A revision that is not compacted can be found.
         initial: store
-            .all(kind)
+            .at(kind, revision)
+            .unwrap_or_default()
+            .into_values()
             .filter(|object| options.filter.matches(object))
-            .cloned()
             .collect(),
-        revision: current,
+        revision,
         marked,
     };
     let from = |revision| Begin {
@@ -126,13 +128,15 @@ fn begin(
         revision,
         marked: false,
     };
-    match options.revision.unwrap_or_default() {
-        asked if streaming && asked > current => Err(Refusal::too_large(asked, current)),
-        _ if streaming => Ok(state(options.bookmarks)),
-        0 if options.initial_events == Some(false) => Ok(from(current)),
-        0 => Ok(state(false)),
-        asked if asked < store.compacted() => Err(too_old(asked, store.compacted())),
-        asked => Ok(from(asked)),
+    match options.revision {
+        Some(asked) if streaming && asked > current => Err(Refusal::too_large(asked, current)),
+        Some(asked) if streaming => Ok(state(store.cached(settings.lag, asked), options.bookmarks)),
+        None if streaming => Ok(state(current, options.bookmarks)),
+        None | Some(0) if options.initial_events == Some(false) => Ok(from(current)),
+        None => Ok(state(current, false)),
+        Some(0) => Ok(state(store.cached(settings.lag, 0), false)),
+        Some(asked) if asked < store.compacted() => Err(too_old(asked, store.compacted())),
+        Some(asked) => Ok(from(asked)),
     }
 }
 
@@ -153,8 +157,9 @@ impl Watch {
         loop {
             let heard = self.lines.bell();
             let bell = std::mem::replace(&mut self.bell, heard.clone());
-            if heard.expired(self.kind.resource) != bell.expired(self.kind.resource) {
-                return self.lines.send(too_old(0, 0).event()).await;
+            let failed = heard.failed(self.kind.resource);
+            if failed != bell.failed(self.kind.resource) {
+                return self.lines.send(Refusal::of_code(failed.1).event()).await;
             }
             self.lines.gate().await?;
             self.changes().await?;

@@ -126,6 +126,13 @@ async fn answers_break_or_end_in_the_middle() -> Result<()> {
     same(watch.line().await?, None)?;
     ensure!(get(&server, SERVICES).await.is_err(), "the list is whole");
     server.heal();
+    server.inject(Fault::Garble { after: 1 });
+    let mut watch = Watch::open(&server, SERVICES, "").await?;
+    same(watch.next().await?, "ADDED a".into())?;
+    ensure!(watch.event().await.is_err(), "the line is whole");
+    server.heal();
+    server.apply(service("c", "web"))?;
+    same(watch.next().await?, "ADDED c".into())?;
     server.inject(Fault::NotJson);
     ensure!(get(&server, SERVICES).await.is_err(), "the list is JSON");
     Ok(())

@@ -91,7 +91,7 @@ async fn a_watcher_lists_in_pages_or_as_a_stream_and_follows() -> Result<()> {
         .await?;
         server.apply(service("d", "web"))?;
         same(told.next(1).await?, "+d".into())?;
-        server.expire_watches("services");
+        server.fail_watches("services", 410);
         same(told.next(6).await?, "init (a) (b) (c) (d) done".into())?;
         server.delete("services", "default", "d")?;
         same(told.next(1).await?, "-d".into())?;

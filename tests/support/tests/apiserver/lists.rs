@@ -197,6 +197,7 @@ async fn the_token_is_asked_for() -> Result<()> {
     let server = server(&[])?;
     server.configure(|settings| settings.token = Some("another".to_owned()));
     same(get(&server, SERVICES).await?.0, 401)?;
+    same(server.activity().borrow().requests("list", "services"), 1)?;
     let mut with = request("GET", SERVICES, "", "")?;
     with.headers_mut()
         .insert("authorization", "Bearer another".parse()?);

@@ -4,6 +4,7 @@ mod client;
 mod faults;
 mod kube_rs;
 mod lists;
+mod scale;
 mod watches;
 mod writes;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::client::{SERVICES, Watch, get};
+use crate::client::{SERVICES, Watch, get, names};
 use crate::{same, server, service, until};
 
 fn list(texts: &[&str]) -> Vec<String> {
@@ -193,7 +193,7 @@ async fn a_revision_that_is_compacted_is_gone() -> Result<()> {
     // A watch that is open goes on until it is told.
     server.apply(service("c", "web"))?;
     same(open.next().await?, "ADDED c".into())?;
-    server.expire_watches("services");
+    server.fail_watches("services", 410);
     same(open.event().await?["object"]["code"].clone(), json!(410))?;
     same(open.line().await?, None)
 }
@@ -223,4 +223,33 @@ async fn a_watch_from_the_future_says_nothing_before_it_comes() -> Result<()> {
     let mut watch = Watch::open(&server, SERVICES, &format!("resourceVersion={future}")).await?;
     server.load(["d", "e", "f"].map(|name| service(name, "web")))?;
     same(watch.next().await?, "ADDED f".into())
+}
+
+#[tokio::test]
+async fn a_watch_cache_may_be_behind_but_not_behind_what_is_asked_for() -> Result<()> {
+    let server = server(&["a", "b", "c"])?;
+    server.configure(|settings| settings.lag = 2);
+    let newest = server.revision();
+    let listed = async |query: String| {
+        let (_, list) = get(&server, &format!("{SERVICES}?{query}")).await?;
+        Ok::<_, anyhow::Error>(names(&list).join(" "))
+    };
+    same(listed(String::new()).await?, "a b c".into())?;
+    same(listed("resourceVersion=0".into()).await?, "a".into())?;
+    same(
+        listed(format!("resourceVersion={}", newest - 1)).await?,
+        "a b".into(),
+    )?;
+    let cached = Watch::open(&server, SERVICES, "resourceVersion=0").await;
+    same(
+        cached?.take(3).await?,
+        list(&["ADDED a", "ADDED b", "ADDED c"]),
+    )?;
+    let query = "resourceVersion=0&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let mut watch = Watch::open(&server, SERVICES, query).await?;
+    let bookmark = format!("BOOKMARK {}", newest - 2);
+    same(
+        watch.take(3).await?,
+        list(&["ADDED a", &bookmark, "ADDED b"]),
+    )
 }
