@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{EndpointSlice, Node, Service};
 
 /// The kinds of objects the translator reads.
@@ -48,7 +50,7 @@ impl fmt::Display for ObjectId {
 }
 
 /// A parsed and validated object, as [`read`](crate::read) makes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// A Service.
     Service(Arc<Service>),

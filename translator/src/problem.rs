@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much a problem matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something that was asked for is not served.
@@ -21,7 +21,7 @@ pub enum Severity {
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
         /// Why, as a stable word: the `reason` label of the metric `seaway_problems`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+
@@ -93,7 +93,8 @@ impl fmt::Display for Reason {
 }
 
 /// One problem. The order is that of the list people read: by object, then field.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// The object it is about: `Service default/web`, `Node n1`, a file's name.
     pub object: String,

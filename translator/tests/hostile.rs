@@ -10,7 +10,7 @@ mod support;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use seaway_proto::{Resource, TypeUrl};
-use seaway_translator::{NodePortAddresses, Object, Options, Role, View};
+use seaway_translator::{NodePortAddresses, Object, Options, Role, View, read};
 use serde_json::{Value, json};
 use support::{World, object, one, view};
 
@@ -213,6 +213,71 @@ proptest! {
         }
         prop_assert_eq!(world.translator.problems(), Vec::new(), "what is gone has no problems");
         prop_assert_eq!(&world.published, &self::world(&options, &views).published);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// xDS rule 148: what a checkpoint keeps is what was read, whatever was read.
+    #[test]
+    fn what_was_read_survives_being_written_down(value in an_object()) {
+        let Ok(Some(object)) = object(value) else { return Ok(()) };
+        let text = serde_json::to_string(&object).unwrap();
+        let back: Object = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(read::restored(back), Ok(object));
+    }
+}
+
+#[test]
+fn what_no_reading_gives_does_not_come_back() {
+    let [service, slice, node] = originals().map(|value| {
+        let object = object(value).unwrap().unwrap();
+        serde_json::to_value(object).unwrap()
+    });
+    let refused = |object: &Value, path: &str, value: Value| {
+        let mut object = object.clone();
+        let place = object.pointer_mut(path);
+        *place.unwrap_or_else(|| panic!("no {path}")) = value;
+        let back = serde_json::from_value::<Object>(object);
+        assert!(
+            back.is_err() || read::restored(back.unwrap()).is_err(),
+            "{path}"
+        );
+    };
+    for (path, value) in [
+        ("/Service/key/name", json!("Bad")),
+        ("/Service/cluster_ips", json!(["10.0.0.1", "10.0.0.2"])),
+        ("/Service/cluster_ips", json!(["::ffff:10.0.0.1"])),
+        ("/Service/kind", json!("Headless")),
+        ("/Service/kind", json!({"ExternalName": "1.2.3.4/"})),
+        ("/Service/ports/0/number", json!(0)),
+        ("/Service/ports/1", json!(service["Service"]["ports"][0])),
+        ("/Service/affinity", json!(90_000)),
+        ("/Service/source_ranges/v4", json!(["10.0.0.1/8"])),
+        ("/Service/source_ranges/v6", json!(["10.0.0.0/8"])),
+        ("/Service/problems", json!([{"object": "x"}])),
+        ("/Service", json!({})),
+    ] {
+        refused(&service, path, value);
+    }
+    for (path, value) in [
+        ("/EndpointSlice/service/namespace", json!("elsewhere")),
+        ("/EndpointSlice/endpoints/0/ip", json!("::ffff:10.0.0.1")),
+        ("/EndpointSlice/endpoints/0/node", json!("")),
+        ("/EndpointSlice/endpoints/0/zone_hints", json!(["b", "a"])),
+        ("/EndpointSlice/endpoints/0/node_hints", json!(["a", "a"])),
+        ("/EndpointSlice/endpoints/0/condition", json!("Great")),
+    ] {
+        refused(&slice, path, value);
+    }
+    for (path, value) in [
+        ("/Node/name", json!("")),
+        ("/Node/addresses", json!(["10.0.0.1", "10.0.0.1"])),
+        ("/Node/pod_cidrs", json!(["10.0.0.1/8"])),
+        ("/Node/zone", json!("")),
+    ] {
+        refused(&node, path, value);
     }
 }
 

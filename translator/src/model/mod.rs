@@ -10,6 +10,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use node::Node;
 pub use service::{
     AFFINITY_DEFAULT, AppProtocol, Kind, Policy, ProxyProtocol, Service, ServicePort, SourceRanges,
@@ -17,7 +19,8 @@ pub use service::{
 pub use slice::{Condition, Endpoint, EndpointSlice, SlicePort};
 
 /// A Service's namespace and name. Displays as `default/web`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServiceKey {
     /// The namespace.
     pub namespace: Arc<str>,
@@ -32,7 +35,7 @@ impl fmt::Display for ServiceKey {
 }
 
 /// A transport protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// TCP, the default.
     Tcp,
@@ -53,7 +56,7 @@ impl fmt::Display for Protocol {
 }
 
 /// An IP family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4.
     V4,

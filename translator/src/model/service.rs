@@ -5,12 +5,14 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::{Family, Protocol, ServiceKey};
 use crate::Problem;
 
 /// A Service as the translation sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Service {
     /// Namespace and name.
     pub key: ServiceKey,
@@ -54,7 +56,7 @@ pub struct Service {
 }
 
 /// What sort of Service it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// With at least one cluster IP.
     ClusterIp,
@@ -65,7 +67,8 @@ pub enum Kind {
 }
 
 /// One port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServicePort {
     /// Its index in `spec.ports`, for problems.
     pub index: usize,
@@ -82,7 +85,7 @@ pub struct ServicePort {
 }
 
 /// How HTTP clients are to speak to the endpoints of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AppProtocol {
     /// HTTP/1.1, also when nothing is said.
     Http1,
@@ -94,7 +97,7 @@ pub enum AppProtocol {
 pub const AFFINITY_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(10_799);
 
 /// A version of the PROXY protocol, by which a connection begins with the address of its client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProxyProtocol {
     /// In text.
     V1,
@@ -103,7 +106,7 @@ pub enum ProxyProtocol {
 }
 
 /// A traffic policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Policy {
     /// All endpoints.
     Cluster,
@@ -112,7 +115,8 @@ pub enum Policy {
 }
 
 /// Who may connect to load-balancer addresses, family by family (Service rule 27).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SourceRanges {
     /// IPv4: `None` for everybody, an empty list for nobody.
     pub v4: Option<Box<[IpNet]>>,

@@ -4,12 +4,15 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Protocol, ServiceKey};
 use crate::Problem;
 
 /// An EndpointSlice as the translation sees it. One without meaning (no Service, addresses that are host names) is kept too, empty,
 /// so that its problems stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EndpointSlice {
     /// Its namespace.
     pub namespace: Arc<str>,
@@ -31,7 +34,8 @@ pub struct EndpointSlice {
 }
 
 /// One port of a slice: the number its endpoints listen on for the Service port of this name and protocol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SlicePort {
     /// The Service port's name; empty for the unnamed port.
     pub name: Arc<str>,
@@ -42,7 +46,8 @@ pub struct SlicePort {
 }
 
 /// One endpoint of a slice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// Its index in `endpoints`, for problems.
     pub index: u32,
@@ -63,7 +68,7 @@ pub struct Endpoint {
 }
 
 /// Whether an endpoint can be used, from its three conditions (Service rule 44); the better one is the lesser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Condition {
     /// Ready.
     Ready,

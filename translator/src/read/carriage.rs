@@ -13,7 +13,7 @@ use crate::model::{AFFINITY_DEFAULT, Protocol, ProxyProtocol, ServicePort};
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
 const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
 /// The longest timeout of an affinity, in seconds.
-const DAY: i32 = 86_400;
+pub(super) const DAY: i32 = 86_400;
 
 /// The timeout of `sessionAffinity: ClientIP`, in seconds.
 pub(super) fn affinity(

@@ -7,6 +7,7 @@ mod carriage;
 mod node;
 mod ports;
 mod report;
+mod restored;
 mod service;
 mod slice;
 mod value;
@@ -40,4 +41,13 @@ pub fn endpoint_slice(slice: &k8s_discovery::EndpointSlice) -> Result<Object, Pr
 /// When its name is not an RFC 1123 subdomain.
 pub fn node(node: &k8s::Node) -> Result<Object, Problem> {
     node::read(node).map(|node| Object::Node(Arc::new(node)))
+}
+
+/// Takes back an object that was read by this or an earlier process and kept in between, for example in a checkpoint. The model's
+/// types derive serde's traits for that; what they cannot say about themselves is checked here.
+///
+/// # Errors
+/// When reading an API object can never have given this one. The problem names the field of the model.
+pub fn restored(object: Object) -> Result<Object, Problem> {
+    restored::restored(object)
 }
