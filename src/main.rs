@@ -7,6 +7,8 @@
 mod admin;
 mod args;
 mod bootstrap;
+#[cfg_attr(not(test), expect(dead_code, reason = "the files source uses it next"))]
+mod checkpoint;
 mod exit;
 mod files;
 mod health;
