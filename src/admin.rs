@@ -12,10 +12,12 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::health::Health;
+use crate::watches::Watches;
 
 #[derive(Clone, Debug)]
 struct Admin {
     health: Health,
+    watches: Watches,
     registry: Arc<Registry>,
 }
 
@@ -23,10 +25,12 @@ struct Admin {
 pub(crate) async fn serve(
     listener: TcpListener,
     health: Health,
+    watches: Watches,
     registry: Registry,
 ) -> std::io::Result<()> {
     let admin = Admin {
         health,
+        watches,
         registry: Arc::new(registry),
     };
     let router = Router::new()
@@ -37,16 +41,17 @@ pub(crate) async fn serve(
     axum::serve(listener, router).await
 }
 
+/// The first line says whether to send traffic here, further lines what is not as it should be all the same: stale is ready, since
+/// a proxy that comes finds all there is to serve.
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    match admin.health.ready() {
-        // Stale is ready: a proxy that comes finds all there is to serve.
-        Ok(()) => {
-            let stale = admin.health.stale();
-            let stale = stale.map_or_else(String::new, |stale| format!("stale: {stale}\n"));
-            (StatusCode::OK, format!("ok\n{stale}"))
-        }
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-    }
+    let (status, line) = match admin.health.ready() {
+        Ok(()) => (StatusCode::OK, "ok"),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+    };
+    let stale = admin.health.stale().map(|stale| format!("stale: {stale}"));
+    let mut lines = vec![line.to_owned()];
+    lines.extend(stale.into_iter().chain(admin.watches.degraded()));
+    (status, lines.join("\n") + "\n")
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {

@@ -63,6 +63,20 @@ pub(crate) struct SourceArgs {
     /// Watch a cluster: the one this runs in, else the kubeconfig's (the default)
     #[arg(long, env = "SEAWAY_KUBE")]
     pub(crate) kube: bool,
+    /// Watch the Services and EndpointSlices of this namespace only (repeatable; with a cluster)
+    #[arg(long, env = "SEAWAY_NAMESPACE", value_name = "NS", value_delimiter = ',', action = ArgAction::Append, value_parser = word, conflicts_with = "files")]
+    pub(crate) namespace: Vec<String>,
+    /// Watch only the Services with these labels, as kubectl --selector takes them (with a cluster)
+    #[arg(
+        long,
+        env = "SEAWAY_SERVICE_SELECTOR",
+        value_name = "SELECTOR",
+        conflicts_with = "files"
+    )]
+    pub(crate) service_selector: Option<String>,
+    /// Ask anew for a watch that has been silent for so long; API servers send a bookmark every minute
+    #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = duration)]
+    pub(crate) watch_silence: Duration,
 }
 
 /// Listening addresses and timing of the server.

@@ -8,7 +8,8 @@ use tracing_subscriber::EnvFilter;
 const FILTER: &str = "SEAWAY_LOG";
 
 /// What is logged when nobody says otherwise.
-const DEFAULT: &str = "info";
+/// What the Kubernetes client says of each failed request is said by the watches, once.
+const DEFAULT: &str = "info,kube_client=off";
 
 /// Starts logging for this process.
 ///

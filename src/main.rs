@@ -1,6 +1,6 @@
 //! The `seaway` binary: wiring only.
 //!
-//! `serve` connects a source of Kubernetes objects ([`files`]) with the one writer ([`writer`]), the xDS server and the
+//! `serve` connects a source of Kubernetes objects ([`files`] or [`kube`]) with the one writer ([`writer`]), the xDS server and the
 //! admin surface; `translate` prints what a proxy would be sent; `bootstrap` prints how a proxy finds this server. The
 //! meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
 
@@ -12,12 +12,14 @@ mod checkpoint;
 mod exit;
 mod files;
 mod health;
+mod kube;
 mod log;
 mod metrics;
 mod serve;
 mod source;
 mod translate;
 mod views;
+mod watches;
 mod writer;
 
 use std::process::ExitCode;

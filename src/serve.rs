@@ -17,12 +17,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{ServeArgs, ServerArgs};
+use crate::args::{ServeArgs, ServerArgs, SourceArgs};
 use crate::exit::Failure;
 use crate::files::{self, Follow};
 use crate::health::Health;
+use crate::kube::{self, Kube, Wanted};
 use crate::metrics::Metrics;
+use crate::source::Update;
 use crate::views::Door;
+use crate::watches::Watches;
 use crate::writer::{Inbox, Writer};
 use crate::{admin, log};
 
@@ -35,9 +38,8 @@ const QUEUE: usize = 1024;
 
 /// Serves until a signal says to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
-    let folder = folder(args)?;
     check_exposure(&args.server)?;
-    let options = args.shape.options(true);
+    let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -45,19 +47,34 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let runtime = runtime
         .context("starting the runtime")
         .map_err(Failure::Broken)?;
-    let result = runtime.block_on(serve(&args.server, options, folder));
+    let result = runtime.block_on(async {
+        let input = input(&args.source).await?;
+        serve(&args.server, options, input).await
+    });
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn folder(args: &ServeArgs) -> Result<PathBuf, Failure> {
-    match &args.source.files {
-        Some(folder) => files::check(folder).map_err(Failure::Unusable),
-        None => Err(Failure::unusable(
-            "watching a cluster (--kube) is not available in this build; use --files DIR",
-        )),
+/// Where the objects come from.
+enum Input {
+    Files(PathBuf),
+    Kube(kube::Server, Wanted),
+}
+
+async fn input(args: &SourceArgs) -> Result<Input, Failure> {
+    if let Some(folder) = &args.files {
+        let folder = files::check(folder).map_err(Failure::Unusable)?;
+        return Ok(Input::Files(folder));
     }
+    let server = kube::server().await.map_err(Failure::Unusable)?;
+    let namespaces = args.namespace.iter().map(|name| name.as_str().into());
+    let wanted = Wanted {
+        namespaces: namespaces.collect(),
+        service_selector: args.service_selector.clone(),
+        silence: args.watch_silence,
+    };
+    Ok(Input::Kube(server, wanted))
 }
 
 fn check_exposure(args: &ServerArgs) -> Result<(), Failure> {
@@ -77,18 +94,18 @@ struct Parts {
     writer: tokio::task::JoinHandle<()>,
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
-    /// Ends the source's thread.
-    _stop: files::Stop,
+    /// Ends the thread of the files source.
+    _stop: Option<files::Stop>,
 }
 
-async fn serve(args: &ServerArgs, options: Options, folder: PathBuf) -> Result<(), Failure> {
+async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
     let health = Health::default();
     let shutdown = CancellationToken::new();
-    let mut parts = start(args, options, folder, &health, &shutdown)?;
+    let mut parts = start(args, options, input, &health, &shutdown)?;
     let ended = tokio::select! {
         name = signals.next() => Ok(name),
-        ended = &mut parts.source => Err(early("the files source", ended.map(|()| None))),
+        ended = &mut parts.source => Err(early("the source", ended.map(|()| None))),
         ended = &mut parts.writer => Err(early("the writer", ended.map(|()| None))),
         ended = &mut parts.admin => Err(early("the admin server", ended.map(|result| result.err().map(Into::into)))),
         ended = &mut parts.xds => Err(early("the xDS server", ended.map(|result| result.err().map(Into::into)))),
@@ -112,13 +129,13 @@ async fn serve(args: &ServerArgs, options: Options, folder: PathBuf) -> Result<(
 fn start(
     args: &ServerArgs,
     options: Options,
-    folder: PathBuf,
+    input: Input,
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Parts, Failure> {
     let xds_listener = listen("--xds-listen", args.xds_listen)?;
     let admin_listener = listen("--admin-listen", args.admin_listen)?;
-    log_start(&folder, &xds_listener, &admin_listener);
+    log_start(&xds_listener, &admin_listener);
 
     let mut registry = Registry::with_prefix("seaway");
     let metrics = Metrics::register(&mut registry);
@@ -130,7 +147,9 @@ fn start(
     let (releases, release_receiver) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
-    let (follow, stop) = Follow::new(folder, update_sender, metrics.source_errors("files"));
+    let watches = Watches::default();
+    registry.register_collector(Box::new(watches.clone()));
+    let (source, stop) = start_source(input, update_sender, &metrics, &watches);
     let writer = Writer::new(
         options,
         publisher,
@@ -151,26 +170,55 @@ fn start(
     };
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {
-        source: tokio::task::spawn_blocking(|| follow.run()),
+        source,
         writer: tokio::spawn(writer.run(Inbox {
             updates,
             leases,
             releases: release_receiver,
         })),
-        admin: tokio::spawn(admin::serve(admin_listener, health.clone(), registry)),
+        admin: tokio::spawn(admin::serve(
+            admin_listener,
+            health.clone(),
+            watches,
+            registry,
+        )),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
         _stop: stop,
     })
 }
 
-fn log_start(folder: &std::path::Path, xds: &TcpListener, admin: &TcpListener) {
+/// The source as a task, and what ends its thread if it has one.
+fn start_source(
+    input: Input,
+    updates: mpsc::Sender<Update>,
+    metrics: &Metrics,
+    watches: &Watches,
+) -> (tokio::task::JoinHandle<()>, Option<files::Stop>) {
+    match input {
+        Input::Files(folder) => {
+            tracing::info!(folder = %folder.display(), "watching a folder");
+            let errors = metrics.source_errors("files");
+            let (follow, stop) = Follow::new(folder, updates, errors);
+            let task = tokio::task::spawn_blocking(|| follow.run());
+            (task, Some(stop))
+        }
+        Input::Kube(server, wanted) => {
+            tracing::info!(server = server.address, "watching a cluster");
+            let errors = metrics.source_errors("kube");
+            let kube = Kube::start(&server.client, &wanted, updates, watches, &errors);
+            (tokio::spawn(kube.run()), None)
+        }
+    }
+}
+
+fn log_start(xds: &TcpListener, admin: &TcpListener) {
     let shown = |listener: &TcpListener| {
         listener
             .local_addr()
             .map_or_else(|_| String::new(), |at| at.to_string())
     };
-    let (version, files) = (env!("CARGO_PKG_VERSION"), folder.display());
-    tracing::info!(version, %files, xds = shown(xds), admin = shown(admin), "listening");
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, xds = shown(xds), admin = shown(admin), "listening");
 }
 
 /// A listener with a long queue, or one line that names the flag.

@@ -7,8 +7,8 @@ use seaway_translator::{Change, Problem};
 pub(crate) struct Update {
     /// What became different, each object at most once.
     pub(crate) changes: Vec<Change>,
-    /// Everything that is wrong with the source's input now: a complete list, replacing the one before.
-    pub(crate) problems: Vec<Problem>,
+    /// Everything that is wrong with the source's input now, if that changed: a complete list, replacing the one before.
+    pub(crate) problems: Option<Vec<Problem>>,
     /// The source has told the whole world at least once (invariant 1).
     pub(crate) synced: bool,
 }

@@ -135,7 +135,9 @@ impl Writer {
             self.translator.apply(change);
             self.placements.follow(&id, &self.translator);
         }
-        self.source_problems = update.problems;
+        if let Some(problems) = update.problems {
+            self.source_problems = problems;
+        }
         self.syncing |= update.synced && !self.health.is_synced();
         let now = now();
         self.pace.due(now);

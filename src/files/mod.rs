@@ -72,7 +72,7 @@ pub(crate) fn read_once(folder: &Path) -> anyhow::Result<Reading> {
     let objects = update.changes.into_iter().filter_map(applied).collect();
     Ok(Reading {
         objects,
-        problems: update.problems,
+        problems: update.problems.unwrap_or_default(),
         readable,
     })
 }

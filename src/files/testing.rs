@@ -30,7 +30,7 @@ pub(super) fn said(update: Option<Update>) -> Vec<String> {
             .trim_end()
             .to_owned()
     };
-    let problems: Vec<_> = update.problems.into_iter().map(problem).collect();
+    let problems: Vec<_> = update.problems.into_iter().flatten().map(problem).collect();
     update
         .changes
         .into_iter()

@@ -144,7 +144,7 @@ impl World {
         let changes = dirty.into_iter().filter_map(|id| self.change(id)).collect();
         Some(Update {
             changes,
-            problems: self.problems(),
+            problems: Some(self.problems()),
             synced: true,
         })
     }

@@ -213,7 +213,7 @@ fn aliases_that_explode_are_refused() {
     world.put("a.yaml", bomb.as_bytes());
     let problems = world.take().unwrap().problems;
     assert!(
-        matches!(&problems[..], [one] if one.severity == Severity::Error),
+        matches!(problems.as_deref().unwrap_or_default(), [one] if one.severity == Severity::Error),
         "{problems:?}"
     );
 }
@@ -229,7 +229,7 @@ fn a_large_list_is_no_attack() {
     let update = world.take().unwrap();
     assert_eq!(
         (update.changes.len(), update.problems),
-        (20_000, Vec::new())
+        (20_000, Some(Vec::new()))
     );
 }
 

@@ -1,0 +1,46 @@
+//! How the API server is reached: from inside the cluster, else as the kubeconfig says.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// An API server on the same network answers a connection in milliseconds.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// An API server that may be asked.
+pub(crate) struct Server {
+    pub(crate) client: Client,
+    /// Where it is.
+    pub(crate) address: String,
+}
+
+/// The API server that is configured; nothing is sent to it yet.
+///
+/// # Errors
+/// Neither way is configured, or what is configured cannot be used.
+pub(crate) async fn server() -> anyhow::Result<Server> {
+    let mut config = config().await?;
+    config.connect_timeout = Some(CONNECT);
+    // Waiting and trying again is for the watches: they know what is urgent, and failures have to be seen.
+    config.default_retry = false;
+    let address = config.cluster_url.to_string();
+    let client = Client::try_from(config).context("--kube")?;
+    Ok(Server { client, address })
+}
+
+async fn config() -> anyhow::Result<Config> {
+    let inside = match Config::incluster() {
+        Ok(config) => return Ok(config),
+        Err(error) => error,
+    };
+    let kubeconfig = Kubeconfig::read().map_err(|error| {
+        anyhow!(
+            "--kube: neither inside a cluster ({inside}) nor with a kubeconfig ({error}); set KUBECONFIG, or use --files DIR"
+        )
+    })?;
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    config.context("--kube: the kubeconfig cannot be used")
+}

@@ -1,0 +1,174 @@
+//! The resources that are watched: where they are, and how one of their objects is read. Whatever a cluster holds of other fields
+//! (`managedFields` above all) ends here.
+
+use std::sync::Arc;
+
+use k8s_openapi::Metadata;
+use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason, read};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+/// One resource of the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Resource {
+    /// `v1 services`.
+    Services,
+    /// `discovery.k8s.io/v1 endpointslices`.
+    EndpointSlices,
+    /// `v1 nodes`.
+    Nodes,
+}
+
+/// An object as the API server describes it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Item {
+    pub id: ObjectId,
+    /// Its `resourceVersion`.
+    pub version: String,
+    /// Its `uid`: what an Event about it has to name.
+    pub uid: Box<str>,
+    /// What it says, or why that cannot be used.
+    pub content: Result<Object, Problem>,
+}
+
+/// Not even the name of an object can be read.
+#[derive(Debug, thiserror::Error)]
+#[error("an object that cannot be identified: {0}")]
+pub(super) struct Unidentified(String);
+
+impl From<&super::wire::Failure> for Unidentified {
+    fn from(failure: &super::wire::Failure) -> Unidentified {
+        Unidentified(failure.to_string())
+    }
+}
+
+impl Resource {
+    /// As it is called in paths, in RBAC rules and in metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Resource::Services => "services",
+            Resource::EndpointSlices => "endpointslices",
+            Resource::Nodes => "nodes",
+        }
+    }
+
+    /// The kind of its objects.
+    pub(super) fn kind(self) -> ObjectKind {
+        match self {
+            Resource::Services => ObjectKind::Service,
+            Resource::EndpointSlices => ObjectKind::EndpointSlice,
+            Resource::Nodes => ObjectKind::Node,
+        }
+    }
+
+    /// The path of all its objects, or of those in a namespace.
+    pub(super) fn path(self, namespace: Option<&str>) -> String {
+        let group = match self {
+            Resource::Services | Resource::Nodes => "/api/v1",
+            Resource::EndpointSlices => "/apis/discovery.k8s.io/v1",
+        };
+        let name = self.name();
+        match namespace {
+            Some(namespace) => format!("{group}/namespaces/{namespace}/{name}"),
+            None => format!("{group}/{name}"),
+        }
+    }
+
+    /// Reads an object.
+    pub(super) fn read(self, raw: &RawValue) -> Result<Item, Unidentified> {
+        match self {
+            Resource::Services => self.read_as::<Service>(raw, read::service),
+            Resource::EndpointSlices => self.read_as::<EndpointSlice>(raw, read::endpoint_slice),
+            Resource::Nodes => self.read_as::<Node>(raw, read::node),
+        }
+    }
+
+    /// Reads only which object it is.
+    pub(super) fn identify(self, raw: &RawValue) -> Result<(ObjectId, String), Unidentified> {
+        let meta = partial(raw)?;
+        let version = meta.resource_version.clone().unwrap_or_default();
+        Ok((self.id(&meta)?, version))
+    }
+
+    fn read_as<K>(
+        self,
+        raw: &RawValue,
+        read: fn(&K) -> Result<Object, Problem>,
+    ) -> Result<Item, Unidentified>
+    where
+        K: DeserializeOwned + Metadata<Ty = ObjectMeta>,
+    {
+        let text = raw.get();
+        if let Ok(object) = serde_json::from_str::<K>(text) {
+            let content = read(&object);
+            return self.item(object.metadata(), content);
+        }
+        // Again, slower, for the name of the field; and what can still be read is who it is.
+        let meta = partial(raw)?;
+        let id = self.id(&meta)?;
+        let mut text = serde_json::Deserializer::from_str(text);
+        let (field, message) = match serde_path_to_error::deserialize::<_, K>(&mut text) {
+            Ok(_) => (String::new(), "it cannot be read".to_owned()),
+            Err(error) => (error.path().to_string(), error.inner().to_string()),
+        };
+        let message = format!("{message}; its last good version stays");
+        let problem = Problem::error(id.to_string(), field, Reason::InvalidValue, message);
+        self.item(&meta, Err(problem))
+    }
+
+    fn item(
+        self,
+        meta: &ObjectMeta,
+        content: Result<Object, Problem>,
+    ) -> Result<Item, Unidentified> {
+        Ok(Item {
+            id: self.id(meta)?,
+            version: meta.resource_version.clone().unwrap_or_default(),
+            uid: meta.uid.as_deref().unwrap_or_default().into(),
+            content,
+        })
+    }
+
+    fn id(self, meta: &ObjectMeta) -> Result<ObjectId, Unidentified> {
+        let name = meta.name.as_deref().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| Unidentified("metadata.name is missing".to_owned()))?;
+        let namespace: Arc<str> = match self {
+            Resource::Nodes => "".into(),
+            _ => meta.namespace.as_deref().unwrap_or("default").into(),
+        };
+        Ok(ObjectId {
+            kind: self.kind(),
+            namespace,
+            name: name.into(),
+        })
+    }
+}
+
+/// The metadata of an object of which nothing else may be readable.
+fn partial(raw: &RawValue) -> Result<ObjectMeta, Unidentified> {
+    #[derive(Deserialize)]
+    struct Partial {
+        metadata: Identity,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Identity {
+        name: Option<String>,
+        namespace: Option<String>,
+        uid: Option<String>,
+        resource_version: Option<String>,
+    }
+    let Partial { metadata } =
+        serde_json::from_str(raw.get()).map_err(|error| Unidentified(error.to_string()))?;
+    Ok(ObjectMeta {
+        name: metadata.name,
+        namespace: metadata.namespace,
+        uid: metadata.uid,
+        resource_version: metadata.resource_version,
+        ..ObjectMeta::default()
+    })
+}
