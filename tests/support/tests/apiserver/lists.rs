@@ -174,6 +174,7 @@ async fn what_is_not_there_is_a_status_object() -> Result<()> {
     for path in [
         "/api/v1/nothings",
         "/apis/x/v1/services",
+        "/api/v1/services/a",
         "/api/v1/namespaces/default/services/b",
         "/x",
     ] {
