@@ -9,9 +9,11 @@ mod args;
 mod bootstrap;
 #[cfg_attr(not(test), expect(dead_code, reason = "the files source uses it next"))]
 mod checkpoint;
+mod clock;
 mod exit;
 mod files;
 mod health;
+mod input;
 mod kube;
 mod log;
 mod metrics;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,20 +12,19 @@ use seaway_xds::{AdsServer, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{ServeArgs, ServerArgs, SourceArgs};
+use crate::args::{ServeArgs, ServerArgs};
 use crate::exit::Failure;
-use crate::files::{self, Follow};
+use crate::files;
 use crate::health::Health;
-use crate::kube::{self, Kube, Wanted};
+use crate::input::{Input, Surroundings};
 use crate::metrics::Metrics;
-use crate::source::Update;
 use crate::views::Door;
 use crate::watches::Watches;
-use crate::writer::{Inbox, Writer};
+use crate::writer::{Inbox, Standing, Writer};
 use crate::{admin, log};
 
 /// Connections the kernel keeps for us while a fleet reconnects.
@@ -48,33 +46,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         .context("starting the runtime")
         .map_err(Failure::Broken)?;
     let result = runtime.block_on(async {
-        let input = input(&args.source).await?;
+        let input = Input::of(&args.source).await?;
         serve(&args.server, options, input).await
     });
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
-}
-
-/// Where the objects come from.
-enum Input {
-    Files(PathBuf),
-    Kube(kube::Server, Wanted),
-}
-
-async fn input(args: &SourceArgs) -> Result<Input, Failure> {
-    if let Some(folder) = &args.files {
-        let folder = files::check(folder).map_err(Failure::Unusable)?;
-        return Ok(Input::Files(folder));
-    }
-    let server = kube::server().await.map_err(Failure::Unusable)?;
-    let namespaces = args.namespace.iter().map(|name| name.as_str().into());
-    let wanted = Wanted {
-        namespaces: namespaces.collect(),
-        service_selector: args.service_selector.clone(),
-        silence: args.watch_silence,
-    };
-    Ok(Input::Kube(server, wanted))
 }
 
 fn check_exposure(args: &ServerArgs) -> Result<(), Failure> {
@@ -147,15 +124,24 @@ fn start(
     let (releases, release_receiver) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
+    let (problems, standing) = watch::channel(Standing::default());
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
-    let (source, stop) = start_source(input, update_sender, &metrics, &watches);
+    let around = Surroundings {
+        updates: update_sender,
+        problems: standing,
+        watches: watches.clone(),
+        errors: metrics.source_errors(input.name()),
+        instance: instance(),
+    };
+    let (source, stop) = input.start(around, &mut registry);
     let writer = Writer::new(
         options,
         publisher,
         Pace::new(args.coalesce),
         health.clone(),
         metrics,
+        problems,
     );
     let door = Door {
         health: health.clone(),
@@ -185,30 +171,6 @@ fn start(
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
         _stop: stop,
     })
-}
-
-/// The source as a task, and what ends its thread if it has one.
-fn start_source(
-    input: Input,
-    updates: mpsc::Sender<Update>,
-    metrics: &Metrics,
-    watches: &Watches,
-) -> (tokio::task::JoinHandle<()>, Option<files::Stop>) {
-    match input {
-        Input::Files(folder) => {
-            tracing::info!(folder = %folder.display(), "watching a folder");
-            let errors = metrics.source_errors("files");
-            let (follow, stop) = Follow::new(folder, updates, errors);
-            let task = tokio::task::spawn_blocking(|| follow.run());
-            (task, Some(stop))
-        }
-        Input::Kube(server, wanted) => {
-            tracing::info!(server = server.address, "watching a cluster");
-            let errors = metrics.source_errors("kube");
-            let kube = Kube::start(&server.client, &wanted, updates, watches, &errors);
-            (tokio::spawn(kube.run()), None)
-        }
-    }
 }
 
 fn log_start(xds: &TcpListener, admin: &TcpListener) {
@@ -242,10 +204,15 @@ fn listen(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// How this replica calls itself in every response.
 fn identifier() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("seaway/{} {}", env!("CARGO_PKG_VERSION"), host.trim())
+    format!("seaway/{} {}", env!("CARGO_PKG_VERSION"), instance())
         .trim_end()
         .to_owned()
+}
+
+/// What tells this replica from the others: the name of its host, which in a cluster is that of its pod.
+fn instance() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    host.trim().to_owned()
 }
 
 /// A part ended although nobody asked it to.

@@ -11,12 +11,14 @@ use std::time::Instant;
 
 use seaway_translator::{Change, Options, Problem, Translator, View};
 use seaway_xds::{Commit, Pace, PlacementId, Publisher, Replace};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::{now, sleep_until};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::source::Update;
 use ledger::Ledger;
+pub(crate) use ledger::Standing;
 use placements::Placements;
 
 /// Proxies that connect at the same time share one commit.
@@ -66,13 +68,14 @@ impl Writer {
         pace: Pace,
         health: Health,
         metrics: Metrics,
+        problems: watch::Sender<Standing>,
     ) -> Writer {
         Writer {
             translator: Translator::new(options),
             publisher,
             pace,
             placements: Placements::default(),
-            ledger: Ledger::new(metrics),
+            ledger: Ledger::new(metrics, problems),
             source_problems: Vec::new(),
             syncing: false,
             health,
@@ -198,18 +201,6 @@ impl Writer {
             let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             tracing::info!(resources = committed.set, millis, "synced; serving proxies");
         }
-    }
-}
-
-/// The clock that `sleep_until` goes by.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
 

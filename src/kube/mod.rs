@@ -3,11 +3,14 @@
 //!
 //! [`watch`] asks and reads, one task for each resource; [`cursor`] decides what to ask and knows where a watch stands, [`wire`]
 //! and [`resource`] what an answer means, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
-//! knows what became different. Lack of input never shrinks what was said before (invariant 2).
+//! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
+//! Events: [`reports`] decides which and when, [`events`] writes them.
 
 mod backoff;
 mod client;
 mod cursor;
+mod events;
+mod reports;
 mod resource;
 mod watch;
 mod wire;
@@ -18,16 +21,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
+use crate::clock::{now, sleep_until};
+use crate::input::Surroundings;
 use crate::source::Update;
-use crate::watches::Watches;
 use cursor::News;
+use events::Events;
 use watch::{Message, Watch};
 use world::{Scope, World};
 
 pub(crate) use client::{Server, server};
+pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
 
 /// What the watches have said and nobody has taken in yet.
@@ -54,18 +59,18 @@ pub(crate) struct Kube {
     unsynced: BTreeSet<usize>,
     news: mpsc::Receiver<Message>,
     updates: mpsc::Sender<Update>,
+    events: Events,
     world: World,
     told: bool,
 }
 
 impl Kube {
-    /// Begins to watch. `errors` counts what fails.
+    /// Begins to watch.
     pub(crate) fn start(
         client: &Client,
         wanted: &Wanted,
-        updates: mpsc::Sender<Update>,
-        watches: &Watches,
-        errors: &Counter,
+        around: Surroundings,
+        events: EventMetrics,
     ) -> Kube {
         let (sender, news) = mpsc::channel(QUEUE);
         let scopes = scopes(wanted);
@@ -77,7 +82,7 @@ impl Kube {
                 client: client.clone(),
                 selector: selector.filter(|_| scope.resource == Resource::Services),
                 silence: wanted.silence,
-                health: watches.add(scope.name(), errors.clone()),
+                health: around.watches.add(scope.name(), around.errors.clone()),
                 news: sender.clone(),
             };
             tokio::spawn(watch.run(fastrand::Rng::new()));
@@ -86,7 +91,8 @@ impl Kube {
             unsynced: (0..scopes.len()).collect(),
             scopes,
             news,
-            updates,
+            updates: around.updates,
+            events: Events::start(client.clone(), around.problems, around.instance, events),
             world: World::default(),
             told: false,
         }
@@ -95,18 +101,29 @@ impl Kube {
     /// Tells the writer what becomes different, until it no longer listens.
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH);
-        while self.news.recv_many(&mut batch, BATCH).await > 0 {
-            for (number, news) in batch.drain(..) {
-                if matches!(news, News::Reset { .. }) {
-                    self.unsynced.remove(&number);
+        loop {
+            let due = self.events.due(now());
+            tokio::select! {
+                count = self.news.recv_many(&mut batch, BATCH) => {
+                    batch.drain(..).for_each(|message| self.hear(message));
+                    if count == 0 || !self.tell().await {
+                        return;
+                    }
                 }
-                if let Some(scope) = self.scopes.get(number) {
-                    self.world.hear(scope, news);
+                () = self.events.changed() => self.events.settle(),
+                () = sleep_until(due) => {
+                    self.events.write(now(), |id| self.world.uid(id));
                 }
             }
-            if !self.tell().await {
-                return;
-            }
+        }
+    }
+
+    fn hear(&mut self, (number, news): Message) {
+        if matches!(news, News::Reset { .. }) {
+            self.unsynced.remove(&number);
+        }
+        if let Some(scope) = self.scopes.get(number) {
+            self.world.hear(scope, news);
         }
     }
 

@@ -90,6 +90,12 @@ impl World {
         })
     }
 
+    /// The `uid` of an object that exists.
+    pub(super) fn uid(&self, id: &ObjectId) -> Option<&str> {
+        let uid = &*self.known.get(id)?.uid;
+        (!uid.is_empty()).then_some(uid)
+    }
+
     fn set(&mut self, id: ObjectId, uid: Box<str>, content: Result<Object, Problem>) {
         let known = self.known.entry(id.clone()).or_default();
         known.uid = uid;

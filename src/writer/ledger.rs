@@ -1,9 +1,12 @@
 //! The problems that stand, so that each is logged when it appears and when it ends, once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seaway_translator::{Problem, Severity};
+
+use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
@@ -12,18 +15,21 @@ const WAIT: Duration = Duration::from_millis(50);
 /// Lines logged for one burst; the rest is counted.
 const LINES: usize = 50;
 
+/// All problems that stand, for whoever else is to say them.
+pub(crate) type Standing = Arc<BTreeSet<Problem>>;
+
 /// What stands, as far as it was logged.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    known: BTreeSet<Problem>,
+    known: watch::Sender<Standing>,
     due: Option<Instant>,
     metrics: Metrics,
 }
 
 impl Ledger {
-    pub(super) fn new(metrics: Metrics) -> Ledger {
+    pub(super) fn new(metrics: Metrics, known: watch::Sender<Standing>) -> Ledger {
         Ledger {
-            known: BTreeSet::new(),
+            known,
             due: None,
             metrics,
         }
@@ -44,8 +50,9 @@ impl Ledger {
         self.due = None;
         self.metrics.set_problems(&problems);
         let problems: BTreeSet<_> = problems.into_iter().collect();
-        let new: Vec<_> = problems.difference(&self.known).collect();
-        let over: Vec<_> = self.known.difference(&problems).collect();
+        let known = self.known.borrow().clone();
+        let new: Vec<_> = problems.difference(&known).collect();
+        let over: Vec<_> = known.difference(&problems).collect();
         new.iter().take(LINES).for_each(|problem| log_new(problem));
         for Problem {
             object,
@@ -60,7 +67,9 @@ impl Ledger {
         if more > 0 {
             tracing::warn!(more, "further problems appeared or were resolved");
         }
-        self.known = problems;
+        if *known != problems {
+            self.known.send_replace(Arc::new(problems));
+        }
     }
 }
 

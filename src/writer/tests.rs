@@ -28,6 +28,7 @@ fn start() -> Running {
         pace,
         health.clone(),
         Metrics::default(),
+        watch::Sender::default(),
     );
     let inbox = Inbox {
         updates: update_receiver,
@@ -116,7 +117,7 @@ async fn the_writer_ends_when_its_source_does() {
 #[test]
 fn problems_are_counted_by_reason() {
     let mut registry = prometheus_client::registry::Registry::default();
-    let mut ledger = Ledger::new(Metrics::register(&mut registry));
+    let mut ledger = Ledger::new(Metrics::register(&mut registry), watch::Sender::default());
     let problem = |field: &str| {
         let reason = seaway_translator::Reason::Unreadable;
         let (object, field) = ("File a".to_owned(), field.to_owned());

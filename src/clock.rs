@@ -1,0 +1,16 @@
+//! The clock of the tasks: that of tokio, so that tests may hold it.
+
+use std::time::Instant;
+
+/// Now, by the clock that [`sleep_until`] goes by.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Waits for a moment, or for ever.
+pub(crate) async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,152 @@
+//! Writes problems as Events on the objects they are about, for `kubectl describe`: off the way of a change, and of no consequence
+//! when it fails.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::api::{PostParams, Request};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use seaway_translator::ObjectId;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+
+use super::reports::Reports;
+use super::wire::Failure;
+use crate::writer::Standing;
+
+/// How long the API server may take for one Event.
+const LIMIT: Duration = Duration::from_secs(10);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// Counts Events; clones share their values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EventMetrics(Family<OutcomeLabel, Counter>);
+
+impl EventMetrics {
+    /// Registers `events_total{outcome}`.
+    pub(crate) fn register(registry: &mut Registry) -> EventMetrics {
+        let metrics = EventMetrics::default();
+        let help =
+            "Events about problems, by outcome: written, known (by another replica) or failed";
+        registry.register("events", help, metrics.0.clone());
+        metrics
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.0.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+}
+
+/// What is to be written, and the way to who writes it.
+#[derive(Debug)]
+pub(super) struct Events {
+    problems: watch::Receiver<Standing>,
+    reports: Reports,
+    /// One at a time.
+    posts: mpsc::Sender<Post>,
+    instance: String,
+    /// The last one has not been written yet.
+    busy: Option<Instant>,
+}
+
+/// An Event and where to post it.
+type Post = (String, Value);
+
+impl Events {
+    /// Begins to write, as this replica.
+    pub(super) fn start(
+        client: Client,
+        problems: watch::Receiver<Standing>,
+        instance: String,
+        metrics: EventMetrics,
+    ) -> Events {
+        let (posts, posted) = mpsc::channel(1);
+        tokio::spawn(post_all(client, posted, metrics));
+        Events {
+            problems,
+            reports: Reports::default(),
+            posts,
+            instance,
+            busy: None,
+        }
+    }
+
+    /// Waits until the problems that stand have changed; [`Events::settle`] is to follow.
+    pub(super) async fn changed(&mut self) {
+        if self.problems.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Takes in the problems that stand now.
+    pub(super) fn settle(&mut self) {
+        let problems = self.problems.borrow_and_update().clone();
+        self.reports.settle(&problems);
+    }
+
+    /// When [`Events::write`] has something to do.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let due = self.reports.due(now)?;
+        Some(self.busy.map_or(due, |busy| due.max(busy)))
+    }
+
+    /// Hands over what is due. `uid` knows the objects that exist; of others nothing is said.
+    pub(super) fn write<'w>(&mut self, now: Instant, uid: impl Fn(&ObjectId) -> Option<&'w str>) {
+        let Ok(permit) = self.posts.try_reserve() else {
+            self.busy = Some(now + Duration::from_millis(100));
+            return;
+        };
+        self.busy = None;
+        let Some(report) = self.reports.take(now) else {
+            return;
+        };
+        if let Some(uid) = uid(&report.id) {
+            permit.send(report.event(uid, &self.instance, Timestamp::now()));
+        }
+    }
+}
+
+async fn post_all(client: Client, mut posts: mpsc::Receiver<Post>, metrics: EventMetrics) {
+    let mut failing: Option<Failure> = None;
+    while let Some((path, event)) = posts.recv().await {
+        match post(&client, path, &event).await {
+            Ok(outcome) => {
+                metrics.count(outcome);
+                failing = None;
+            }
+            Err(failure) => {
+                metrics.count("failed");
+                if failing.as_ref() != Some(&failure) {
+                    tracing::warn!(source = "kube", %failure, "Events about problems cannot be written");
+                }
+                failing = Some(failure);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn post(client: &Client, path: String, event: &Value) -> Result<&'static str, Failure> {
+    let body = event.to_string().into_bytes();
+    let request = Request::new(path).create(&PostParams::default(), body);
+    let request = request.map_err(|error| Failure::Unreachable(error.to_string()))?;
+    let answer = tokio::time::timeout(LIMIT, client.request_text(request)).await;
+    match answer
+        .map_err(|_| Failure::Silent(LIMIT))?
+        .map_err(Failure::from)
+    {
+        Ok(_) => Ok("written"),
+        Err(Failure::Refused { code: 409, .. }) => Ok("known"),
+        Err(failure) => Err(failure),
+    }
+}
