@@ -244,6 +244,14 @@ pub(crate) struct ShapeArgs {
     /// How traffic to Service addresses reaches the proxy (role node: bind)
     #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
     capture: Option<Capture>,
+    /// How many bound listeners an Envoy of role node has files for; a problem warns above 80 % of it (0: never)
+    #[arg(
+        long,
+        env = "SEAWAY_MAX_BOUND_LISTENERS",
+        value_name = "N",
+        default_value_t = 50_000
+    )]
+    max_bound_listeners: usize,
     /// The controller name of the IngressClasses to serve
     #[arg(
         long,
@@ -304,6 +312,7 @@ impl ShapeArgs {
             external_ips: self.external_ips.clone(),
             service_proxy_name: self.service_proxy_name.clone(),
             capture: self.capture,
+            max_bound_listeners: self.max_bound_listeners,
             mesh_listen: self.mesh_listen,
             healthz_listen: self.healthz_listen.0,
             http_port: self.http_port,

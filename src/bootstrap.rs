@@ -66,6 +66,8 @@ fn preparation(capture: Capture) -> String {
 # {what}, once, before Envoy starts:
 #
 #   deploy/node/setup.sh up --node-address <node's address> --service-cidr <Service range>{option}
+#
+# Each of Envoy's workers opens a socket for every address that is bound: set --concurrency and the limit of open files (docs/scale.md).
 "
     )
 }

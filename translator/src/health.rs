@@ -16,7 +16,7 @@ use crate::index::{Address, Claim};
 use crate::model::{Condition, Family, Protocol, Service};
 use crate::names::{FrontendKind, HealthCheckName};
 use crate::service::World;
-use crate::{Layer, Problem, Reason, Role, node_ports};
+use crate::{Layer, Problem, Reason, Role, node_ports, sockets};
 
 /// The addresses a Service claims for its health check, one per family.
 pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
@@ -36,20 +36,23 @@ pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
     families.map(claim).collect()
 }
 
-/// The listeners and the answers of a Service's health check. They stay while there are no endpoints: then the answer is no.
+/// The listeners and the answers of a Service's health check, and how many listeners a proxy has to bind for it. They stay while there
+/// are no endpoints: then the answer is no.
 pub(crate) fn translate<'a>(
     world: &World<'_>,
     service: &Service,
     candidates: impl Iterator<Item = &'a Candidate<'a>>,
     resources: &mut Vec<(Layer, Resource)>,
     problems: &mut Vec<Problem>,
-) {
-    let mut listens = false;
+) -> usize {
+    let (mut listens, mut bound) = (false, 0);
     for (address, claim) in claims(service) {
         let winner = world.index.claims().winner(&address);
         if winner == Some(&claim) {
             listens = true;
+            let before = resources.len();
             listeners(world, service, &address, resources);
+            bound += sockets::most(&resources[before..]);
         } else if let Some(winner) = winner {
             let place = SocketAddr::new(address.ip, address.port.get());
             problems.push(Problem::error(
@@ -64,7 +67,7 @@ pub(crate) fn translate<'a>(
         }
     }
     if !listens {
-        return;
+        return bound;
     }
     let local = local_endpoints(candidates);
     for node in world.active.node_roles() {
@@ -74,6 +77,7 @@ pub(crate) fn translate<'a>(
         }
     }
     resources.push((Layer::Role(Role::Node), health::answer(&service.key, 0)));
+    bound
 }
 
 /// Listeners on the addresses that node ports have (Service rule 31).

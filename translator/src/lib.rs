@@ -27,6 +27,7 @@ mod options;
 mod problem;
 mod redirect;
 mod service;
+mod sockets;
 mod sources;
 mod system_ports;
 mod translator;

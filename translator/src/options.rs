@@ -36,6 +36,8 @@ pub struct Options {
     pub service_proxy_name: Option<String>,
     /// How traffic to Service addresses reaches the proxy; `None`: as the role says.
     pub capture: Option<Capture>,
+    /// How many bound listeners an Envoy of role `node` has files for: above 80 % of it a warning stands. 0: no warning.
+    pub max_bound_listeners: usize,
     /// Where the listener of a mesh proxy is bound.
     pub mesh_listen: SocketAddr,
     /// Where a proxy of role `node` answers `/healthz` and `/livez`; `None`: nowhere.
@@ -64,6 +66,7 @@ impl Default for Options {
             external_ips: ExternalIps::All,
             service_proxy_name: None,
             capture: None,
+            max_bound_listeners: 50_000,
             mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
             healthz_listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256)),
             http_port: 80,

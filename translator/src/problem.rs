@@ -80,6 +80,8 @@ reasons! {
     ExternalNameUnresolved,
     /// A route table so large that sending it for every new Service hurts.
     RouteTableLarge,
+    /// So many bound listeners that an Envoy of role `node` may soon have no files left for them, and then aborts.
+    TooManyListeners,
     /// A document or file that cannot be read.
     Unreadable,
     /// An object that two files, or two documents of one file, describe.

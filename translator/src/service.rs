@@ -38,6 +38,8 @@ pub(crate) struct Translated {
     pub hosts: Hosts,
     /// Those found now; those found while reading are in the Service.
     pub problems: Vec<Problem>,
+    /// How many listeners a proxy of role `node` has to bind for it.
+    pub sockets: usize,
     /// The listeners once more, to be kept; they are among the resources.
     pub listeners: Option<Arc<Listeners>>,
 }
@@ -147,7 +149,7 @@ impl<'a> Joined<'a> {
         resources.extend(listeners.resources.iter().cloned());
         problems.extend(listeners.problems.iter().cloned());
         let endpoints = self.candidates.values().flatten();
-        health::translate(
+        let checks = health::translate(
             self.world,
             self.service,
             endpoints,
@@ -170,6 +172,7 @@ impl<'a> Joined<'a> {
             resources,
             hosts: Hosts::new(hosts, self.world.options),
             problems,
+            sockets: listeners.sockets + checks,
             listeners: Some(listeners),
         }
     }

@@ -13,6 +13,7 @@ use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::redirect::Redirect;
 use crate::service::{self, Listeners, Translated, World};
+use crate::sockets::Sockets;
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
     node_ports,
@@ -38,6 +39,7 @@ pub struct Translator {
     mesh: Mesh,
     healthz: Healthz,
     redirect: Redirect,
+    sockets: Sockets,
     book: Book,
     /// The Services of which anything may have changed.
     dirty: Dirty,
@@ -61,6 +63,7 @@ impl Translator {
             mesh: Mesh::new(),
             healthz: Healthz::new(),
             redirect: Redirect::default(),
+            sockets: Sockets::default(),
             book: Book::default(),
             dirty: Dirty::new(),
             dirty_endpoints: Dirty::new(),
@@ -136,13 +139,12 @@ impl Translator {
         }
         replaced.extend(self.redirect.flush(&self.index, &self.options));
         if let Some((replace, problems)) = self.mesh.flush(&self.options) {
-            let id = ObjectId {
-                kind: ObjectKind::Service,
-                namespace: "".into(),
-                name: replace.origin.clone(),
-            };
-            self.book.set(id, problems);
+            self.book
+                .set(of_no_object(replace.origin.clone()), problems);
             replaced.push(replace);
+        }
+        if let Some(problems) = self.sockets.flush(&self.options) {
+            self.book.set(of_no_object("sockets".into()), problems);
         }
         let healthz = self.healthz.flush(&self.options, &self.index, &self.active);
         replaced.extend(healthz);
@@ -190,6 +192,7 @@ impl Translator {
         }
         self.book.set(id, problems);
         self.mesh.set(key, translated.hosts);
+        self.sockets.set(key, translated.sockets);
         Replace {
             origin,
             resources: translated.resources,
@@ -298,6 +301,15 @@ impl Translator {
                 Layer::All | Layer::Role(_) => {}
             }
         }
+    }
+}
+
+/// The page of the book for what no object is at fault for alone. No Service is without a namespace.
+fn of_no_object(name: Arc<str>) -> ObjectId {
+    ObjectId {
+        kind: ObjectKind::Service,
+        namespace: "".into(),
+        name,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::model::{Family, Node, Protocol};
 use crate::names::{FrontendKind, FrontendName};
 use crate::sources::{self, Way};
 use crate::system_ports;
-use crate::{Layer, Problem, Reason, Role, node_ports, redirect};
+use crate::{Layer, Problem, Reason, Role, node_ports, redirect, sockets};
 
 /// The listeners of a Service as they were made. Of its endpoints they show only whether there are any, so that they outlast a
 /// change of endpoints; some Services have one per node and address.
@@ -26,6 +26,8 @@ pub(crate) struct Listeners {
     usable: Vec<bool>,
     pub resources: Vec<(Layer, Resource)>,
     pub problems: Vec<Problem>,
+    /// How many of them a proxy has to bind.
+    pub sockets: usize,
 }
 
 impl<'a> Joined<'a> {
@@ -40,21 +42,24 @@ impl<'a> Joined<'a> {
             return known.clone();
         }
         let (mut resources, mut problems) = (Vec::new(), Vec::new());
-        self.make_listeners(&usable, &mut resources, &mut problems);
+        let sockets = self.make_listeners(&usable, &mut resources, &mut problems);
         Arc::new(Listeners {
             usable,
             resources,
             problems,
+            sockets,
         })
     }
 
+    /// Makes them all, and counts those that a proxy has to bind.
     fn make_listeners(
         &self,
         usable: &[bool],
         resources: &mut Vec<(Layer, Resource)>,
         problems: &mut Vec<Problem>,
-    ) {
+    ) -> usize {
         let mut done = BTreeSet::new();
+        let mut bound = 0;
         for (frontend, usable) in self.frontends.iter().zip(usable) {
             let wins = self.may_have(frontend, problems) && self.wins(frontend, problems);
             let protocol = self.service.ports[frontend.port].protocol;
@@ -62,12 +67,17 @@ impl<'a> Joined<'a> {
             if !wins || !*usable || !done.insert(key) {
                 continue;
             }
+            let before = resources.len();
             if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
                 self.node_listeners(frontend, resources, problems);
             } else {
                 self.role_listener(frontend, resources);
             }
+            if redirect::is_bound(protocol, self.world.options) {
+                bound += sockets::most(&resources[before..]);
+            }
         }
+        bound
     }
 
     /// Whether a Service may ask for the address at all: not for a node's own one where the system itself listens (Service rule 20).
