@@ -112,6 +112,48 @@ fn a_udp_flow_moves_when_its_endpoint_goes() -> Result<()> {
     })
 }
 
+/// Service rule 105: an endpoint that serves while it terminates keeps the flows it has and gets no other, until it serves no more; that
+/// holds again for what it gets while nothing is ready.
+#[test]
+fn a_udp_flow_stays_while_its_endpoint_serves() -> Result<()> {
+    Cluster::run(&["a", "a"], &Setup::default(), |cluster| {
+        cluster.client("client", "n1")?;
+        cluster.backend("first", "n1")?;
+        cluster.backend("second", "n2")?;
+        let conditions = |ready: bool, serving: bool| json!({"ready": ready, "serving": serving, "terminating": !ready});
+        let put = |first: serde_json::Value, second: serde_json::Value| {
+            let slice = slice(cluster, &[("first", "n1")])?.on_endpoint("conditions", first);
+            let ip = cluster.host("second")?.v4.to_string();
+            let slice = slice
+                .endpoint_on(&ip, "n2", "a")
+                .on_endpoint("conditions", second);
+            let all = with(&dns(), &slice);
+            cluster.world.manifests().save("dns.yaml", &all).map(drop)
+        };
+        let (ready, leaving) = (conditions(true, true), conditions(false, true));
+        let gone = conditions(false, false);
+        put(ready.clone(), gone.clone())?;
+        let flow = Flow::open(cluster.at("client")?, DNS)?;
+        expect(&flow, "first")?;
+        put(leaving.clone(), ready.clone())?;
+        expect_from(cluster, "client", DNS, "second")?;
+        for _ in 0..20 {
+            let new = Flow::open(cluster.at("client")?, DNS)?.ask()?;
+            ensure!(new.word() == "second", "{new}");
+            ensure!(flow.ask()?.word() == "first");
+        }
+        // Nothing is ready: both are used, and the flow has no reason to move.
+        put(leaving.clone(), leaving.clone())?;
+        expect_from(cluster, "client", DNS, "first")?;
+        ensure!(flow.ask()?.word() == "first");
+        put(leaving, ready.clone())?;
+        expect_from(cluster, "client", DNS, "second")?;
+        ensure!(flow.ask()?.word() == "first");
+        put(gone, ready)?;
+        expect(&flow, "second")
+    })
+}
+
 /// Service rules 72, 77, 79: a Local policy without local endpoints swallows datagrams from outside, while pods are served.
 #[test]
 fn a_local_policy_swallows_datagrams_without_a_local_endpoint() -> Result<()> {

@@ -44,6 +44,35 @@ pub(crate) fn choose(candidates: &[Candidate<'_>], place: Place<'_>, set: Set) -
     priorities.into_iter().filter(|p| !p.is_empty()).collect()
 }
 
+/// Chooses for UDP: with what is ready stands what still serves while it terminates, and keeps the flows it has (Service rule 105). It
+/// stands in the first priority, since an endpoint that changes its priority loses its flows; the assignment says that nobody new is
+/// to be sent there.
+pub(crate) fn choose_for_flows(
+    candidates: &[Candidate<'_>],
+    place: Place<'_>,
+    set: Set,
+) -> Priorities {
+    let mut priorities = choose(candidates, place, set);
+    if is_fallback(candidates, &priorities) {
+        return priorities;
+    }
+    if let Some(first) = priorities.first_mut() {
+        let mut leaving = with(candidates, Condition::ServingTerminating);
+        if set == (Set::Local { fallback: false }) {
+            leaving.retain(|i| same(candidates[*i].endpoint.node.as_ref(), place.node));
+        }
+        first.extend(leaving);
+        first.sort_unstable();
+    }
+    priorities
+}
+
+/// Whether nothing that is chosen is ready.
+pub(crate) fn is_fallback(candidates: &[Candidate<'_>], priorities: &Priorities) -> bool {
+    let mut chosen = priorities.iter().flatten();
+    chosen.all(|i| candidates[*i].endpoint.condition != Condition::Ready)
+}
+
 /// Whether anything is usable anywhere (Service rule 70).
 pub(crate) fn any_usable(candidates: &[Candidate<'_>]) -> bool {
     candidates

@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use crate::Layer;
 use crate::active::Active;
-use crate::choose::{Place, Priorities, Set, choose};
+use crate::choose::{Place, Priorities, Set};
 use crate::endpoints::Candidate;
 use crate::model::Endpoint;
+
+/// How endpoints are chosen: [`choose`](crate::choose::choose) or [`choose_for_flows`](crate::choose::choose_for_flows).
+pub(crate) type Choice = fn(&[Candidate<'_>], Place<'_>, Set) -> Priorities;
 
 /// What each layer holds: `all` always, a zone or a node only where it differs from what a proxy there would see otherwise.
 pub(crate) fn spread(
     candidates: &[Candidate<'_>],
     set: Set,
     active: &Active,
+    choose: Choice,
 ) -> Vec<(Layer, Priorities)> {
     let base = choose(candidates, Place::default(), set);
     let mut zones: BTreeMap<&Arc<str>, Priorities> = BTreeMap::new();
@@ -91,6 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::choose::{choose, choose_for_flows};
     use crate::model::Condition;
     use crate::{Role, View};
 
@@ -129,6 +134,7 @@ mod tests {
             endpoints in prop::collection::vec(an_endpoint(), 0..6),
             places in prop::collection::vec((prop::option::of(0..4u8), prop::option::of(0..4u8)), 1..6),
             set in prop::sample::select(&[Set::Cluster, Set::Local { fallback: false }, Set::Local { fallback: true }][..]),
+            choice in prop::sample::select(&[choose as Choice, choose_for_flows][..]),
         ) {
             let candidates: Vec<Candidate<'_>> = (1..)
                 .zip(&endpoints)
@@ -142,13 +148,13 @@ mod tests {
             for view in &views {
                 active.put(view, view.zone.clone());
             }
-            let layers = spread(&candidates, set, &active);
+            let layers = spread(&candidates, set, &active, choice);
             for view in &views {
                 let mut place = crate::active::own_layers(view, view.zone.as_ref());
                 place.push(Layer::All);
                 let seen = place.iter().find_map(|layer| layers.iter().find(|(own, _)| own == layer));
                 let place = Place { node: view.node.as_deref(), zone: view.zone.as_deref() };
-                prop_assert_eq!(seen.map(|(_, seen)| seen), Some(&choose(&candidates, place, set)));
+                prop_assert_eq!(seen.map(|(_, seen)| seen), Some(&choice(&candidates, place, set)));
             }
         }
     }

@@ -11,14 +11,14 @@ use std::sync::Arc;
 use seaway_proto::Resource;
 
 use crate::active::Active;
-use crate::choose::Set;
+use crate::choose::{Set, choose, choose_for_flows};
 use crate::endpoints::{self, Candidate};
 use crate::envoy::route::{Host, Hosts};
 use crate::envoy::{assignment, cluster};
 use crate::frontends::{self, Frontend};
 use crate::index::Index;
-use crate::layers::spread;
-use crate::model::{Family, Kind, Policy, Service, ServicePort};
+use crate::layers::{Choice, spread};
+use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, PortKey};
 use crate::{Layer, Options, Problem, Role, alias, health, sources};
 pub(crate) use listeners::Listeners;
@@ -191,7 +191,11 @@ impl<'a> Joined<'a> {
             Set::Cluster
         };
         let candidates = self.candidates(users.port, name.family);
-        for (layer, priorities) in spread(candidates, set, self.world.active) {
+        let choice: Choice = match port.protocol {
+            Protocol::Udp => choose_for_flows,
+            Protocol::Tcp | Protocol::Sctp => choose,
+        };
+        for (layer, priorities) in spread(candidates, set, self.world.active, choice) {
             let index = self.world.index;
             let assignment = assignment::resource(&resource_name, candidates, &priorities, index);
             resources.push((layer, assignment));

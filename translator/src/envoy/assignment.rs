@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use seaway_proto::envoy::core::Locality;
+use seaway_proto::envoy::core::{HealthStatus, Locality};
 use seaway_proto::envoy::endpoint::cluster_load_assignment::Policy;
 use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use seaway_proto::envoy::endpoint::{
@@ -12,9 +12,10 @@ use seaway_proto::envoy::endpoint::{
 use seaway_proto::{Resource, TypeUrl};
 
 use super::{number, tcp_socket};
-use crate::choose::Priorities;
+use crate::choose::{Priorities, is_fallback};
 use crate::endpoints::Candidate;
 use crate::index::Index;
+use crate::model::Condition;
 
 /// Above 100 times any number of hosts: one healthy host keeps a priority at full health, so that nothing spills into the next
 /// while any is left (Service rule 83).
@@ -27,11 +28,15 @@ pub(crate) fn resource(
     priorities: &Priorities,
     index: &Index,
 ) -> Resource {
+    // Beside ready ones, an endpoint that terminates keeps its flows and gets no more (Service rule 105).
+    let fallback = is_fallback(candidates, priorities);
     let groups = (0..).zip(priorities);
     let message = ClusterLoadAssignment {
         cluster_name: name.to_string(),
         endpoints: groups
-            .flat_map(|(priority, chosen)| localities(priority, chosen, candidates, index))
+            .flat_map(|(priority, chosen)| {
+                localities(priority, chosen, candidates, fallback, index)
+            })
             .collect(),
         policy: Some(Policy {
             overprovisioning_factor: Some(number(OVERPROVISIONING_FACTOR)),
@@ -48,6 +53,7 @@ fn localities(
     priority: u32,
     chosen: &[usize],
     candidates: &[Candidate<'_>],
+    fallback: bool,
     index: &Index,
 ) -> Vec<LocalityLbEndpoints> {
     let mut groups: BTreeMap<(&str, &str), Vec<LbEndpoint>> = BTreeMap::new();
@@ -63,7 +69,7 @@ fn localities(
         groups
             .entry(locality)
             .or_default()
-            .push(lb_endpoint(candidate));
+            .push(lb_endpoint(candidate, fallback));
     }
     let group =
         |((region, zone), endpoints): ((&str, &str), Vec<LbEndpoint>)| LocalityLbEndpoints {
@@ -80,13 +86,22 @@ fn localities(
     groups.into_iter().map(group).collect()
 }
 
-fn lb_endpoint(candidate: &Candidate<'_>) -> LbEndpoint {
+/// What is degraded gets nobody new while anything healthy is left, and keeps whom it has. Draining would not do: Envoy moves the flows
+/// of what it takes for unhealthy.
+fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool) -> LbEndpoint {
+    let leaving = !fallback && candidate.endpoint.condition == Condition::ServingTerminating;
+    let health_status = if leaving {
+        HealthStatus::Degraded
+    } else {
+        HealthStatus::Unknown
+    };
     let endpoint = Endpoint {
         address: Some(tcp_socket(candidate.address)),
         ..Default::default()
     };
     LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
+        health_status: health_status as i32,
         ..Default::default()
     }
 }

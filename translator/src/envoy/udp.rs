@@ -1,7 +1,7 @@
 //! UDP listeners: a bound `udp_proxy` per frontend (Service rule 104).
 //!
-//! A session is a client's address and port on the listener. It keeps its endpoint until that leaves the assignment, which ends the
-//! session: the next datagram of the same client begins another one elsewhere (Service rule 105). While there is no endpoint no
+//! A session is a client's address and port on the listener. It keeps its endpoint until that leaves the assignment, which is not before
+//! it serves no more (`envoy/assignment.rs`) and ends the session: the next datagram of the same client begins another one elsewhere (Service rule 105). While there is no endpoint no
 //! session begins, so that a flow heals by itself.
 
 use seaway_proto::envoy::core::socket_address::{PortSpecifier, Protocol};
