@@ -28,6 +28,7 @@ use both_captures;
 
 mod addresses;
 mod affinity;
+mod carriage;
 mod choice;
 mod health;
 mod keep_source;

@@ -8,6 +8,7 @@ use crate::{load_balancer, service, with};
 
 crate::both_captures!(
     an_external_local_policy_is_for_outside_clients_only,
+    pods_that_nobody_knows_of_count_as_outside_clients,
     an_external_local_policy_without_local_endpoints_turns_only_outsiders_away,
     each_set_falls_back_to_terminating_endpoints_by_itself,
     hints_do_not_narrow_the_local_set,
@@ -99,6 +100,31 @@ fn an_external_local_policy_is_for_outside_clients_only(setup: &Setup<'_>) -> Re
         let plain = "route replace local 203.0.113.0/24 dev lo proto 83\n";
         cluster.at("n1")?.configure(plain)?;
         cluster.expect("n1", VIP, &both)
+    })
+}
+
+/// T082, Service rule 72: without any range of pods, pods at an address with a Local policy get the Local set; the node itself and whoever
+/// asks at a cluster IP get all endpoints as ever.
+fn pods_that_nobody_knows_of_count_as_outside_clients(setup: &Setup<'_>) -> Result<()> {
+    let setup = Setup {
+        pods_unknown: true,
+        ..setup.clone()
+    };
+    two_nodes(&setup, |cluster| {
+        let endpoints = [("here", ready()), ("there", ready())];
+        save(cluster, &external_local(), &endpoints)?;
+        let both = ["here", "there"];
+        cluster.expect("n1", VIP, &both)?;
+        cluster.expect("client", WEB, &both)?;
+        let port = endpoint(cluster.host("n1")?.v4, PORT);
+        for from in ["client", "outside"] {
+            for to in [VIP, EXTERNAL, &port] {
+                cluster.expect(from, to, &["here"])?;
+            }
+        }
+        save(cluster, &external_local(), &[("there", ready())])?;
+        cluster.expect("client", WEB, &["there"])?;
+        cluster.expect("client", VIP, &["closed"])
     })
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::Namespace;
 use crate::namespace::Inside;
+use crate::proxied;
 
 /// Response header with the `Host` the backend was asked for.
 pub(crate) const SAW_HOST: &str = "saw-host";
@@ -129,8 +130,13 @@ async fn accept(listener: TcpListener, name: Bytes, state: Arc<State>) {
     }
 }
 
-/// Serves one connection, in whichever version of HTTP the client begins.
-async fn serve(stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<State>) {
+/// Serves one connection, in whichever version of HTTP the client begins. The client is whom a PROXY header names, if there is one.
+async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<State>) {
+    let Ok(named) = proxied::client(&mut stream).await else {
+        state.open.fetch_sub(1, Ordering::Relaxed);
+        return;
+    };
+    let client = named.unwrap_or(client);
     let shared = state.clone();
     let service = service_fn(move |request| {
         shared.requests.fetch_add(1, Ordering::Relaxed);

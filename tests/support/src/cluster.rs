@@ -42,6 +42,8 @@ pub struct Setup<'a> {
     pub seaway: &'a [&'a str],
     /// `capture: redirect` instead of `bind`.
     pub redirect: bool,
+    /// Whether nobody says which addresses pods have: neither Seaway's arguments nor the Nodes.
+    pub pods_unknown: bool,
     /// Whether nodes lead answers to Envoy that are sent to a client's address.
     pub keep_source: bool,
     /// How Envoys are started, beyond what makes them a node's.
@@ -120,10 +122,12 @@ impl<'w> Cluster<'w> {
     pub fn new(world: &'w mut World, zones: &[&str], setup: &Setup<'_>) -> Result<Self> {
         let nodes = (1..)
             .zip(zones)
-            .map(|(number, zone)| manifest(number, zone));
+            .map(|(number, zone)| manifest(number, zone, setup));
         world.manifests().save("nodes.yaml", &crate::join(nodes))?;
         let mut arguments = vec!["--service-cidr", SERVICES, "--vip-cidr", VIPS];
-        arguments.extend(["--pod-cidr", PODS]);
+        if !setup.pods_unknown {
+            arguments.extend(["--pod-cidr", PODS]);
+        }
         if setup.redirect {
             arguments.extend(["--capture", "redirect"]);
         }
@@ -361,12 +365,13 @@ fn pod_ranges(number: u8) -> [String; 2] {
 }
 
 /// The Node object of the node with this number.
-fn manifest(number: u8, zone: &str) -> String {
+fn manifest(number: u8, zone: &str, setup: &Setup<'_>) -> String {
     let (name, host) = (format!("n{number}"), Host::node(number));
+    let pods = (!setup.pods_unknown).then(|| pod_ranges(number));
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {"topology.kubernetes.io/zone": zone, "kubernetes.io/hostname": name}},
-        "spec": {"podCIDRs": pod_ranges(number)},
+        "spec": {"podCIDRs": pods},
         "status": {"addresses": [
             {"type": "InternalIP", "address": host.v4}, {"type": "InternalIP", "address": host.v6},
         ]},

@@ -30,6 +30,7 @@ mod load;
 mod manifests;
 mod namespace;
 mod process;
+mod proxied;
 mod relay;
 mod scene;
 mod seaway;
