@@ -104,6 +104,12 @@ pub(crate) struct ServerArgs {
     /// The longest time changes are collected before they are published together
     #[arg(long, env = "SEAWAY_COALESCE", value_name = "TIME", default_value = "10ms", value_parser = duration)]
     pub(crate) coalesce: Duration,
+    /// Keep the last good world in this folder, for a start while the source is away or broken
+    #[arg(long, env = "SEAWAY_CHECKPOINT", value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// How long a source may be away at the start before the checkpoint is served
+    #[arg(long, env = "SEAWAY_CHECKPOINT_GRACE", value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) checkpoint_grace: Duration,
     /// The longest time connections may take to end after SIGTERM
     #[arg(long, env = "SEAWAY_DRAIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) drain: Duration,

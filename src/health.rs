@@ -67,7 +67,6 @@ impl Health {
 
     /// What is told from now on comes from a checkpoint; or, with `None`, from the source itself. Said before the update it is
     /// about, when things get worse, and after it, when they get better.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the checkpoint comes next"))]
     pub(crate) fn set_stale(&self, stale: Option<Stale>) {
         let mut now = self.lock();
         self.0.world_stale.set(i64::from(stale.is_some()));

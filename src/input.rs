@@ -7,9 +7,11 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::args::SourceArgs;
+use crate::args::{ServerArgs, SourceArgs};
+use crate::checkpoint::{self, Memory};
 use crate::exit::Failure;
 use crate::files::{self, Follow};
+use crate::health::Health;
 use crate::kube::{self, EventMetrics, Kube, Wanted};
 use crate::source::Update;
 use crate::watches::Watches;
@@ -36,16 +38,18 @@ pub(crate) struct Surroundings {
     pub(crate) errors: Counter,
     /// What this replica is called.
     pub(crate) instance: String,
+    /// What is known of the last run.
+    pub(crate) memory: Option<Memory>,
 }
 
 impl Input {
     /// What the command line says.
     ///
     /// # Errors
-    /// The folder cannot be read, or it is not known how to reach a cluster.
+    /// The folder has no name, or it is not known how to reach a cluster.
     pub(crate) async fn of(args: &SourceArgs) -> Result<Input, Failure> {
         if let Some(folder) = &args.files {
-            let folder = files::check(folder).map_err(Failure::Unusable)?;
+            let folder = files::locate(folder).map_err(Failure::Unusable)?;
             return Ok(Input::Files(folder));
         }
         let server = kube::server().await.map_err(Failure::Unusable)?;
@@ -66,6 +70,55 @@ impl Input {
         }
     }
 
+    /// Which one it is, the same from run to run.
+    fn identity(&self) -> String {
+        match self {
+            Input::Files(folder) => format!("files:{}", folder.display()),
+            Input::Kube(server, _) => format!("kube:{}", server.address),
+        }
+    }
+
+    /// Opens its checkpoint, if it is to have one.
+    ///
+    /// # Errors
+    /// It cannot be written; or the folder cannot be read, and no checkpoint stands in for it.
+    pub(crate) fn remember(
+        &self,
+        args: &ServerArgs,
+        registry: &mut Registry,
+        health: &Health,
+    ) -> Result<Option<Memory>, Failure> {
+        let open = |dir: &PathBuf| {
+            let metrics = checkpoint::Metrics::register(registry);
+            let (found, keeper) = checkpoint::open(dir, &self.identity(), &metrics)?;
+            let (grace, health) = (args.checkpoint_grace, health.clone());
+            anyhow::Ok(Memory {
+                found,
+                keeper,
+                grace,
+                health,
+            })
+        };
+        let memory = args.checkpoint.as_ref().map(open).transpose();
+        let memory = memory.map_err(Failure::Unusable)?;
+        if let Input::Files(folder) = self
+            && let Err(error) = files::check(folder)
+        {
+            match &memory {
+                Some(Memory {
+                    found: Some(_),
+                    grace,
+                    ..
+                }) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(source = "files", error, ?grace, "waiting for the folder");
+                }
+                _ => return Err(Failure::Unusable(error)),
+            }
+        }
+        Ok(memory)
+    }
+
     /// Starts it. With the task comes what ends it, if that takes more than aborting.
     pub(crate) fn start(
         self,
@@ -75,7 +128,8 @@ impl Input {
         match self {
             Input::Files(folder) => {
                 tracing::info!(folder = %folder.display(), "watching a folder");
-                let (follow, stop) = Follow::new(folder, around.updates, around.errors);
+                let (follow, stop) =
+                    Follow::new(folder, around.updates, around.errors, around.memory);
                 let task = tokio::task::spawn_blocking(|| follow.run());
                 (task, Some(stop))
             }

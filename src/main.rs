@@ -7,7 +7,6 @@
 mod admin;
 mod args;
 mod bootstrap;
-#[cfg_attr(not(test), expect(dead_code, reason = "the files source uses it next"))]
 mod checkpoint;
 mod clock;
 mod exit;

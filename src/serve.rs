@@ -31,6 +31,8 @@ use crate::{admin, log};
 const BACKLOG: i32 = 4096;
 /// Connections are renewed now and then, so that proxies spread over replicas that come later.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3600);
+/// The longest time the source may take to end, a last write of its checkpoint included.
+const LAST_SAVE: Duration = Duration::from_secs(5);
 /// Updates, and proxies, that may wait for the writer.
 const QUEUE: usize = 1024;
 
@@ -72,7 +74,7 @@ struct Parts {
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
     /// Ends the thread of the files source.
-    _stop: Option<files::Stop>,
+    stop: Option<files::Stop>,
 }
 
 async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), Failure> {
@@ -100,6 +102,11 @@ async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), 
         () = tokio::time::sleep(args.drain) => tracing::warn!("the drain is over; connections are cut"),
         _ = signals.next() => return Err(Failure::Aborted),
     }
+    // What the checkpoint lacks is written before the end.
+    if let Some(stop) = parts.stop {
+        drop(stop);
+        let _ = tokio::time::timeout(LAST_SAVE, parts.source).await;
+    }
     Ok(())
 }
 
@@ -110,11 +117,12 @@ fn start(
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Parts, Failure> {
+    let mut registry = Registry::with_prefix("seaway");
+    let memory = input.remember(args, &mut registry, health)?;
     let xds_listener = listen("--xds-listen", args.xds_listen)?;
     let admin_listener = listen("--admin-listen", args.admin_listen)?;
     log_start(&xds_listener, &admin_listener);
 
-    let mut registry = Registry::with_prefix("seaway");
     let metrics = Metrics::register(&mut registry);
     health.register(&mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
@@ -133,6 +141,7 @@ fn start(
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
+        memory,
     };
     let (source, stop) = input.start(around, &mut registry);
     let writer = Writer::new(
@@ -169,7 +178,7 @@ fn start(
             registry,
         )),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
-        _stop: stop,
+        stop,
     })
 }
 

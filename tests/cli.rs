@@ -124,6 +124,31 @@ fn unusable_arguments_end_with_code_2_and_one_line() {
 }
 
 #[test]
+fn a_checkpoint_needs_a_folder_and_a_first_start_its_input() {
+    let (some, kept) = (folder(&[("a.yaml", WEB)]), folder(&[]));
+    refused(
+        &[
+            "serve",
+            "--files",
+            text(some.path()),
+            "--checkpoint",
+            "/etc/hostname",
+        ],
+        &["--checkpoint /etc/hostname", "exists"],
+    );
+    refused(
+        &[
+            "serve",
+            "--files",
+            "/does/not/exist",
+            "--checkpoint",
+            text(kept.path()),
+        ],
+        &["--files /does/not/exist", "No such file"],
+    );
+}
+
+#[test]
 fn an_address_in_use_is_one_line_that_names_the_flag() {
     let some = folder(&[]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

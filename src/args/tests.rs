@@ -45,6 +45,7 @@ fn defaults_are_those_of_the_translator() {
     assert!(args.shape.options(true).allow_loopback_endpoints);
     assert_eq!(args.server.coalesce, Duration::from_millis(10));
     assert_eq!(args.server.drain, Duration::from_secs(10));
+    assert_eq!(args.server.checkpoint_grace, Duration::from_secs(10));
     assert_eq!(args.server.xds_listen.to_string(), "127.0.0.1:18000");
     assert_eq!(args.server.admin_listen.to_string(), "127.0.0.1:18001");
 }

@@ -40,13 +40,11 @@ impl Keeper {
     }
 
     /// The world may have become different from the one that is on disk.
-    #[allow(dead_code, reason = "the files source uses it next")]
     pub(crate) fn touch(&mut self, now: Instant) {
         self.rhythm.touch(now);
     }
 
     /// When the world is wanted: a second after the first change, at most every ten seconds.
-    #[allow(dead_code, reason = "the files source uses it next")]
     pub(crate) fn due(&self) -> Option<Instant> {
         self.rhythm.due
     }

@@ -11,7 +11,7 @@ mod keeper;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use keeper::Keeper;
 
-use crate::health::moment;
+use crate::health::{Health, moment};
 
 /// One object of a world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,19 @@ pub(crate) struct Loaded {
     pub(crate) entries: Vec<Entry>,
     /// When it was written.
     pub(crate) written: SystemTime,
+}
+
+/// What a source remembers of its last run.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// The world of then.
+    pub(crate) found: Option<Loaded>,
+    /// Keeps the world of now.
+    pub(crate) keeper: Keeper,
+    /// How long the source's input may be away at the start before `found` is told.
+    pub(crate) grace: Duration,
+    /// Is told when what is served rests on `found` alone.
+    pub(crate) health: Health,
 }
 
 /// Opens the folder in which the world of `source` is kept: which folder or cluster, as a line that stays the same from run to

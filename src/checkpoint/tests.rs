@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use seaway_translator::model::{
     AppProtocol, Condition, Endpoint, EndpointSlice, Family, Kind, Node, Policy, Protocol,

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc as async_mpsc;
 
+use super::kept::Kept;
 use super::scan::{self, Fingerprint, Identity, Scan};
 use super::settle::{Settle, Why};
 use super::watch::{self, Hint};
 use super::world::World;
+use crate::checkpoint::Memory;
 use crate::source::Update;
 
 /// How often everything is looked at whether or not there was a hint.
@@ -63,6 +65,8 @@ pub(crate) struct Follow {
     refill: Option<Instant>,
     next_scan: Instant,
     told: bool,
+    /// What survives the process.
+    kept: Option<Kept>,
 }
 
 impl std::fmt::Debug for Follow {
@@ -74,32 +78,49 @@ impl std::fmt::Debug for Follow {
 }
 
 impl Follow {
-    /// Prepares to follow `root`, counting what cannot be read in `errors`.
+    /// Prepares to follow `root`, counting what cannot be read in `errors`. It begins with its `memory`, as if every file had been
+    /// read once.
     pub(crate) fn new(
         root: PathBuf,
         updates: async_mpsc::Sender<Update>,
         errors: Counter,
+        memory: Option<Memory>,
     ) -> (Follow, Stop) {
         let hints = mpsc::channel();
         let stop = Stop(hints.0.clone());
+        let now = Instant::now();
+        let mut world = World::default();
+        let mut kept = memory.map(Kept::new);
+        let loaded = kept.as_mut().and_then(Kept::take_loaded);
+        // Whether this is the folder of then nobody knows: it is one that comes back.
+        let refill = loaded.is_some().then_some(now);
+        world.seed(loaded.unwrap_or_default());
         let follow = Follow {
             root,
             updates,
             errors,
             hints,
-            world: World::default(),
+            world,
             settle: Settle::default(),
             seen: BTreeMap::new(),
             watched: None,
-            refill: None,
-            next_scan: Instant::now(),
+            refill,
+            next_scan: now,
             told: false,
+            kept,
         };
         (follow, stop)
     }
 
     /// Follows the folder until stopped, or until nobody listens. Blocks.
     pub(crate) fn run(mut self) {
+        self.follow();
+        if let Some(kept) = self.kept {
+            kept.finish(&self.world);
+        }
+    }
+
+    fn follow(&mut self) {
         loop {
             let now = Instant::now();
             if now >= self.next_scan || self.settle.take_scan(now) {
@@ -109,10 +130,9 @@ impl Follow {
             if !self.tell() {
                 return;
             }
-            let due = self
-                .settle
-                .next()
-                .map_or(self.next_scan, |at| at.min(self.next_scan));
+            let kept = self.kept.as_ref().and_then(Kept::next);
+            let moments = [self.settle.next(), kept].into_iter().flatten();
+            let due = moments.fold(self.next_scan, Instant::min);
             match self
                 .hints
                 .1
@@ -133,20 +153,38 @@ impl Follow {
 
     /// Sends what became different. `false`: nobody wants to know any more.
     fn tell(&mut self) -> bool {
-        if !self.told && self.watched.is_none() {
-            // A folder that was never seen is no world, not even an empty one.
+        let now = Instant::now();
+        if !self.told && !self.may_tell(now) {
             return !self.updates.is_closed();
         }
         let update = match self.world.take() {
-            Some(update) => update,
-            None if !self.told => Update {
+            None if !self.told => Some(Update {
                 synced: true,
                 ..Update::default()
-            },
-            None => return !self.updates.is_closed(),
+            }),
+            update => update,
         };
+        let news = update.is_some();
         self.told = true;
-        self.updates.blocking_send(update).is_ok()
+        let heard = match update {
+            Some(update) => self.updates.blocking_send(update).is_ok(),
+            None => !self.updates.is_closed(),
+        };
+        if let Some(kept) = &mut self.kept {
+            kept.told(&self.world, news, now);
+        }
+        heard
+    }
+
+    /// A folder that was never seen is no world, not even an empty one, unless its checkpoint stands in for it (invariant 1).
+    fn may_tell(&mut self, now: Instant) -> bool {
+        match &mut self.kept {
+            Some(kept) if kept.stands_in() => kept.may_tell(now, || {
+                let reason = self.world.folder_problem().unwrap_or("not read yet");
+                format!("{}: {reason}", self.root.display())
+            }),
+            _ => self.watched.is_some(),
+        }
     }
 
     fn hear(&mut self, hint: Hint) {
@@ -249,22 +287,29 @@ impl Follow {
 
     /// Reads what differs from what was read last.
     fn compare(&mut self, found: &Scan, now: Instant) {
-        self.world.set_folders(&found.failed);
+        let mut failed = found.failed.clone();
+        let empty = found.files.is_empty() && self.world.files().next().is_some();
+        if empty && self.refill.is_some() {
+            let reason = "the folder is empty; the last state stays until it has a file";
+            failed.insert(String::new(), reason.to_owned());
+        } else if let Some(kept) = &mut self.kept {
+            kept.confirm(now);
+        }
+        self.world.set_folders(&failed);
         for (file, fingerprint) in &found.files {
             let path = self.root.join(file);
             if self.seen.get(file) != Some(fingerprint) && !self.settle.expects(&path) {
                 self.read(&path, file, Why::Saved, now);
             }
         }
-        let known =
-            |file: &str| found.files.contains_key(file) || is_below_any(file, &found.failed);
+        let known = |file: &str| found.files.contains_key(file) || is_below_any(file, &failed);
         let gone: Vec<_> = self
             .world
             .files()
             .filter(|file| !known(file))
             .cloned()
             .collect();
-        let believed = self.believe_gone(found, now);
+        let believed = self.believe_gone(empty, now);
         for file in gone.iter().filter(|_| believed) {
             let path = self.root.join(&**file);
             if !self.settle.expects(&path) {
@@ -274,17 +319,12 @@ impl Follow {
     }
 
     /// Whether what a scan lacks is gone. A folder that was away may still be on its way back.
-    fn believe_gone(&mut self, found: &Scan, now: Instant) -> bool {
+    fn believe_gone(&mut self, empty: bool, now: Instant) -> bool {
         let Some(since) = self.refill else {
             return true;
         };
-        if now < since + REFILL || found.files.is_empty() {
+        if now < since + REFILL || empty {
             self.next_scan = self.next_scan.min((since + REFILL).max(now + RETRY));
-            if found.files.is_empty() {
-                let reason = "the folder is a new one and empty; the last state stays".to_owned();
-                self.world
-                    .set_folders(&BTreeMap::from([(String::new(), reason)]));
-            }
             return false;
         }
         self.refill = None;

@@ -2,10 +2,11 @@
 //!
 //! [`watch`] tells that something happened, [`settle`] when to believe it, [`scan`] what is on the disk, and [`manifest`]
 //! what a file says; [`world`] puts the files together and knows what became different. [`follow`] is the thread that
-//! drives them. Lack of input never shrinks what was said before (invariant 2).
+//! drives them, and [`kept`] what it remembers of its last run. Lack of input never shrinks what was said before (invariant 2).
 
 mod document;
 mod follow;
+mod kept;
 mod manifest;
 mod scan;
 mod settle;
@@ -14,24 +15,35 @@ mod testing;
 mod watch;
 mod world;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use seaway_translator::{Change, Object, Problem};
 
 pub(crate) use follow::{Follow, Stop};
 
-/// Makes sure the folder can be read, and returns the path by which it will be known.
+/// The path by which the folder will be known, whether it is there or not.
+///
+/// # Errors
+///
+/// It is empty, or the working directory is gone.
+pub(crate) fn locate(folder: &Path) -> anyhow::Result<PathBuf> {
+    let absolute =
+        std::path::absolute(folder).with_context(|| format!("--files {}", folder.display()))?;
+    // Without a slash at the end.
+    Ok(absolute.components().collect())
+}
+
+/// Makes sure that a located folder can be read.
 ///
 /// # Errors
 ///
 /// It is absent, no folder, or cannot be listed.
-pub(crate) fn check(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn check(folder: &Path) -> anyhow::Result<()> {
     let shown = folder.display();
-    let absolute = std::path::absolute(folder).with_context(|| format!("--files {shown}"))?;
-    scan::identity(&absolute).with_context(|| format!("--files {shown}"))?;
-    std::fs::read_dir(&absolute).with_context(|| format!("--files {shown}"))?;
-    Ok(absolute)
+    scan::identity(folder).with_context(|| format!("--files {shown}"))?;
+    std::fs::read_dir(folder).with_context(|| format!("--files {shown}"))?;
+    Ok(())
 }
 
 /// A folder as it is now.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Severity};
 
 use super::manifest::{self, Manifest};
+use crate::checkpoint::Entry;
 use crate::source::Update;
 
 /// The files below the folder, by path.
@@ -42,6 +43,36 @@ struct FileState {
 }
 
 impl World {
+    /// These objects were given by these files when they were read last, in an earlier life.
+    pub(super) fn seed(&mut self, entries: Vec<Entry>) {
+        let mut manifests: BTreeMap<Arc<str>, Manifest> = BTreeMap::new();
+        for entry in entries {
+            if let Some(file) = entry.file {
+                manifests
+                    .entry(file)
+                    .or_default()
+                    .objects
+                    .push(entry.object);
+            }
+        }
+        for (path, manifest) in manifests {
+            self.files.entry(path.clone()).or_default();
+            self.replace(&path, manifest);
+        }
+    }
+
+    /// What [`World::seed`] takes: every object that a file gives, whether its word counts or not.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let of = |(path, file): (&Arc<str>, &FileState)| -> Vec<Entry> {
+            let entry = |object: &Object| Entry {
+                file: Some(path.clone()),
+                object: object.clone(),
+            };
+            file.objects.values().map(entry).collect()
+        };
+        self.files.iter().flat_map(of).collect()
+    }
+
     /// A file has these bytes. Returns how many of its parts could not be understood, if they are news.
     pub(super) fn put(&mut self, path: &str, bytes: &[u8]) -> usize {
         let path = self.key(path);
@@ -104,6 +135,11 @@ impl World {
         let folders: BTreeMap<_, _> = failed.iter().map(problem).collect();
         self.problems_changed |= folders != self.folders;
         self.folders = folders;
+    }
+
+    /// What is wrong with the folder as a whole.
+    pub(super) fn folder_problem(&self) -> Option<&str> {
+        self.folders.get("").map(|problem| problem.message.as_str())
     }
 
     /// The known files at `path` or below it.
@@ -207,8 +243,14 @@ impl World {
             .collect();
         let before = std::mem::take(&mut file.objects);
         for (id, object) in &before {
-            if (opaque || damaged.contains(id)) && !after.contains_key(id) {
-                after.insert(id.clone(), object.clone());
+            match after.get_mut(id) {
+                // Of what is the same, the copy that everybody has is kept.
+                Some(same) if same == object => *same = object.clone(),
+                Some(_) => {}
+                None if opaque || damaged.contains(id) => {
+                    drop(after.insert(id.clone(), object.clone()));
+                }
+                None => {}
             }
         }
         let gone: Vec<_> = before

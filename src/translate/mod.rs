@@ -15,7 +15,8 @@ use output::Printed;
 /// Prints the translation; the exit code says whether all that was asked for is served.
 pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     let role = role(args)?;
-    let folder = files::check(&args.files).map_err(Failure::Unusable)?;
+    let folder = files::locate(&args.files).map_err(Failure::Unusable)?;
+    files::check(&folder).map_err(Failure::Unusable)?;
     let reading = files::read_once(&folder).map_err(Failure::Unusable)?;
     if reading.readable == 0 {
         let folder = args.files.display();

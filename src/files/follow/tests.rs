@@ -1,5 +1,7 @@
 //! The whole source over real folders, changed the way people and tools change them.
 
+mod kept;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::thread::JoinHandle;
@@ -32,7 +34,7 @@ impl Following {
         }
         let (sender, updates) = async_mpsc::channel(16);
         let errors = Counter::default();
-        let (follow, stop) = Follow::new(root, sender, errors.clone());
+        let (follow, stop) = Follow::new(root, sender, errors.clone(), None);
         let mut following = Following {
             outer,
             updates,

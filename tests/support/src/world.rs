@@ -121,6 +121,12 @@ impl World {
             .metric(self.network.fabric(), name, label)
     }
 
+    /// The body that Seaway's admin port answers for `path`.
+    pub fn admin(&self, path: &str) -> Result<String> {
+        let seaway = self.seaway.as_ref().context("Seaway was not started")?;
+        seaway.admin(self.network.fabric(), path)
+    }
+
     /// `kill -9` and restart of Seaway on the same ports.
     pub fn restart_seaway(&mut self) -> Result<()> {
         self.seaway
