@@ -22,7 +22,7 @@ test: preflight-network envoy ## all tests, real Envoys included, in a private n
 	@cargo test --workspace --no-run --quiet
 	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
 
-bench: preflight ## the benchmarks, the memory of a server that holds a large world, and other servers beside ours
+bench: preflight ## the benchmarks, the memory of a server that holds a large world from files and from a cluster, and other servers beside ours
 	@cargo bench --package seaway --bench '*'
 	@$(MAKE) --no-print-directory bench-servers ARGS="--rounds 1 --seconds 3"
 

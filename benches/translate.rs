@@ -1,21 +1,19 @@
 //! What a change costs in a large world, and what holding that world costs: 10,000 Services with 10 endpoints each.
 
+mod large;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use criterion::{BatchSize, Criterion};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use seaway_translator::{Change, Layer, Options, Replace, Role, Translator, View, read};
 use seaway_xds::{Commit, LayerId, Publisher, Types, channel};
-use serde_json::{Value, json};
 
-const SERVICES: u32 = 10_000;
-const ENDPOINTS: u32 = 10;
+use large::{ENDPOINTS, SERVICES, Server, free_port, service_json, slice_json};
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -145,58 +143,8 @@ impl Layers {
     }
 }
 
-fn service_json(number: u32) -> Value {
-    let ip = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 96, 0, 0)) + 10 + number).to_string();
-    json!({
-        "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": format!("service-{number}"), "namespace": format!("team-{}", number % 100)},
-        "spec": {
-            "clusterIP": ip, "clusterIPs": [ip], "selector": {"app": format!("service-{number}")},
-            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}],
-        },
-    })
-}
-
-/// The slice of a Service; `variant` moves its first endpoint to another address.
-fn slice_json(number: u32, variant: u32) -> Value {
-    let pods = u32::from(Ipv4Addr::new(10, 128, 0, 0));
-    let endpoints = (0..ENDPOINTS).map(|index| {
-        let moved = if index == 0 {
-            variant * SERVICES * ENDPOINTS
-        } else {
-            0
-        };
-        let node = (number + index) % 500;
-        let zone = ["a", "b", "c"][node as usize % 3];
-        json!({
-            "addresses": [Ipv4Addr::from(pods + number * ENDPOINTS + index + moved).to_string()],
-            "conditions": {"ready": true, "serving": true, "terminating": false},
-            "nodeName": format!("n{node}"), "zone": zone,
-        })
-    });
-    json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": {
-            "name": format!("service-{number}-x1"), "namespace": format!("team-{}", number % 100),
-            "labels": {"kubernetes.io/service-name": format!("service-{number}")},
-        },
-        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
-        "endpoints": endpoints.collect::<Vec<_>>(),
-    })
-}
-
 fn slice(number: u32, variant: u32) -> Result<EndpointSlice> {
     Ok(serde_json::from_value(slice_json(number, variant))?)
-}
-
-/// A running server, killed when dropped.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Starts `seaway serve` on the same world as files and prints how long it takes to be ready and what it then holds.
@@ -212,60 +160,14 @@ fn memory() -> Result<()> {
             text.join("\n---\n"),
         )?;
     }
-    let (xds, admin) = (free_port()?, free_port()?);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_seaway"));
-    command.arg("serve").arg("--files").arg(folder.path());
-    command.args([
-        "--xds-listen",
-        &format!("127.0.0.1:{xds}"),
-        "--admin-listen",
-        &format!("127.0.0.1:{admin}"),
-    ]);
     let started = Instant::now();
-    let mut server = Server(
-        command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?,
-    );
-    wait_ready(&mut server, admin)?;
+    let mut server = Server::start(free_port()?, |command| {
+        command.arg("--files").arg(folder.path());
+    })?;
+    server.wait_ready()?;
     let ready = started.elapsed();
-    let status = fs::read_to_string(format!("/proc/{}/status", server.0.id()))?;
     println!(
         "\nseaway serve with {SERVICES} Services x {ENDPOINTS} endpoints from files: ready after {ready:.1?}"
     );
-    for line in status
-        .lines()
-        .filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"))
-    {
-        println!("  {line}");
-    }
-    Ok(())
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// Waits until the server's `/readyz` answers 200.
-fn wait_ready(server: &mut Server, admin: u16) -> Result<()> {
-    use std::io::{Read, Write};
-    let end = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < end {
-        if let Some(status) = server.0.try_wait()? {
-            bail!("seaway ended with {status}");
-        }
-        let mut answer = String::new();
-        if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", admin)) {
-            stream
-                .write_all(b"GET /readyz HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
-            stream.read_to_string(&mut answer)?;
-        }
-        if answer.starts_with("HTTP/1.1 200") {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    None.context("seaway was not ready within a minute")
+    server.print_memory()
 }
