@@ -6,6 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::{ServerArgs, SourceArgs};
 use crate::checkpoint::{self, Memory};
@@ -40,6 +41,16 @@ pub(crate) struct Surroundings {
     pub(crate) instance: String,
     /// What is known of the last run.
     pub(crate) memory: Option<Memory>,
+}
+
+/// Ends a source when dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "dropping it is its use")]
+pub(crate) enum Stop {
+    /// A thread.
+    Thread(files::Stop),
+    /// A task.
+    Task(DropGuard),
 }
 
 impl Input {
@@ -119,25 +130,27 @@ impl Input {
         Ok(memory)
     }
 
-    /// Starts it. With the task comes what ends it, if that takes more than aborting.
+    /// Starts it. With the task comes what ends it.
     pub(crate) fn start(
         self,
         around: Surroundings,
         registry: &mut Registry,
-    ) -> (JoinHandle<()>, Option<files::Stop>) {
+    ) -> (JoinHandle<()>, Stop) {
         match self {
             Input::Files(folder) => {
                 tracing::info!(folder = %folder.display(), "watching a folder");
                 let (follow, stop) =
                     Follow::new(folder, around.updates, around.errors, around.memory);
                 let task = tokio::task::spawn_blocking(|| follow.run());
-                (task, Some(stop))
+                (task, Stop::Thread(stop))
             }
             Input::Kube(server, wanted) => {
                 tracing::info!(server = server.address, "watching a cluster");
                 let events = EventMetrics::register(registry);
                 let kube = Kube::start(&server.client, &wanted, around, events);
-                (tokio::spawn(kube.run()), None)
+                let stop = CancellationToken::new();
+                let task = tokio::spawn(kube.run(stop.clone()));
+                (task, Stop::Task(stop.drop_guard()))
             }
         }
     }

@@ -18,9 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{ServeArgs, ServerArgs};
 use crate::exit::Failure;
-use crate::files;
 use crate::health::Health;
-use crate::input::{Input, Surroundings};
+use crate::input::{Input, Stop, Surroundings};
 use crate::metrics::Metrics;
 use crate::views::Door;
 use crate::watches::Watches;
@@ -74,7 +73,7 @@ struct Parts {
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
     /// Ends the thread of the files source.
-    stop: Option<files::Stop>,
+    stop: Stop,
 }
 
 async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), Failure> {
@@ -103,10 +102,8 @@ async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), 
         _ = signals.next() => return Err(Failure::Aborted),
     }
     // What the checkpoint lacks is written before the end.
-    if let Some(stop) = parts.stop {
-        drop(stop);
-        let _ = tokio::time::timeout(LAST_SAVE, parts.source).await;
-    }
+    drop(parts.stop);
+    let _ = tokio::time::timeout(LAST_SAVE, parts.source).await;
     Ok(())
 }
 

@@ -2,12 +2,13 @@
 //! change: a source reads it before its first look at its input, and has it written when what it told has settled.
 //!
 //! What is kept is the parsed objects; everything else follows from them. [`format`] is the file's form, [`disk`] how it gets there
-//! and back whole or not at all, [`keeper`] when, and the thread that does it. Without a source's word nothing is written: a good
+//! and back whole or not at all, [`keeper`] when, and the thread that does it; [`kept`] is what a source has to do with it. Without a source's word nothing is written: a good
 //! checkpoint is never replaced by less than the whole world.
 
 mod disk;
 mod format;
 mod keeper;
+mod kept;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use seaway_translator::Object;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use keeper::Keeper;
+pub(crate) use kept::Kept;
 
 use crate::health::{Health, moment};
 

@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc as async_mpsc;
 
-use super::kept::Kept;
 use super::scan::{self, Fingerprint, Identity, Scan};
 use super::settle::{Settle, Why};
 use super::watch::{self, Hint};
 use super::world::World;
-use crate::checkpoint::Memory;
+use crate::checkpoint::{Kept, Memory};
 use crate::source::Update;
 
 /// How often everything is looked at whether or not there was a hint.
@@ -90,7 +89,7 @@ impl Follow {
         let stop = Stop(hints.0.clone());
         let now = Instant::now();
         let mut world = World::default();
-        let mut kept = memory.map(Kept::new);
+        let mut kept = memory.map(|memory| Kept::new("files", memory));
         let loaded = kept.as_mut().and_then(Kept::take_loaded);
         // Whether this is the folder of then nobody knows: it is one that comes back.
         let refill = loaded.is_some().then_some(now);
@@ -116,7 +115,7 @@ impl Follow {
     pub(crate) fn run(mut self) {
         self.follow();
         if let Some(kept) = self.kept {
-            kept.finish(&self.world);
+            kept.finish(|| self.world.entries());
         }
     }
 
@@ -171,7 +170,7 @@ impl Follow {
             None => !self.updates.is_closed(),
         };
         if let Some(kept) = &mut self.kept {
-            kept.told(&self.world, news, now);
+            kept.told(|| self.world.entries(), news, now);
         }
         heard
     }

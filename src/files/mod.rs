@@ -2,11 +2,10 @@
 //!
 //! [`watch`] tells that something happened, [`settle`] when to believe it, [`scan`] what is on the disk, and [`manifest`]
 //! what a file says; [`world`] puts the files together and knows what became different. [`follow`] is the thread that
-//! drives them, and [`kept`] what it remembers of its last run. Lack of input never shrinks what was said before (invariant 2).
+//! drives them. Lack of input never shrinks what was said before (invariant 2).
 
 mod document;
 mod follow;
-mod kept;
 mod manifest;
 mod scan;
 mod settle;

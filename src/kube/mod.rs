@@ -22,10 +22,13 @@ use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::{Entry, Kept};
 use crate::clock::{now, sleep_until};
 use crate::input::Surroundings;
 use crate::source::Update;
+use crate::watches::Watches;
 use cursor::News;
 use events::Events;
 use watch::{Message, Watch};
@@ -60,7 +63,10 @@ pub(crate) struct Kube {
     news: mpsc::Receiver<Message>,
     updates: mpsc::Sender<Update>,
     events: Events,
+    watches: Watches,
     world: World,
+    /// What survives the process.
+    kept: Option<Kept>,
     told: bool,
 }
 
@@ -87,35 +93,56 @@ impl Kube {
             };
             tokio::spawn(watch.run(fastrand::Rng::new()));
         }
+        let mut kept = around.memory.map(|memory| Kept::new("kube", memory));
+        let mut world = World::default();
+        let seeds = kept
+            .as_mut()
+            .and_then(Kept::take_loaded)
+            .into_iter()
+            .flatten();
+        let seeds = seeds.map(|entry| entry.object);
+        // What nobody watches any more would stay for ever.
+        world.seed(seeds.filter(|object| scopes.iter().any(|scope| scope.covers(&object.id()))));
         Kube {
             unsynced: (0..scopes.len()).collect(),
             scopes,
             news,
             updates: around.updates,
             events: Events::start(client.clone(), around.problems, around.instance, events),
-            world: World::default(),
+            watches: around.watches,
+            world,
+            kept,
             told: false,
         }
     }
 
-    /// Tells the writer what becomes different, until it no longer listens.
-    pub(crate) async fn run(mut self) {
+    /// Tells the writer what becomes different, until it no longer listens or `stop` says so.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut batch = Vec::with_capacity(BATCH);
-        loop {
-            let due = self.events.due(now());
-            tokio::select! {
-                count = self.news.recv_many(&mut batch, BATCH) => {
-                    batch.drain(..).for_each(|message| self.hear(message));
-                    if count == 0 || !self.tell().await {
-                        return;
-                    }
-                }
-                () = self.events.changed() => self.events.settle(),
-                () = sleep_until(due) => {
-                    self.events.write(now(), |id| self.world.uid(id));
-                }
-            }
+        while self.step(&mut batch, &stop).await {}
+        if let Some(kept) = self.kept.take() {
+            let world = self.world;
+            let finish = move || kept.finish(|| entries(&world));
+            // It waits for a disk.
+            let _ = tokio::task::spawn_blocking(finish).await;
         }
+    }
+
+    /// Waits for something to do and does it. `false`: there is nothing left to do.
+    async fn step(&mut self, batch: &mut Vec<Message>, stop: &CancellationToken) -> bool {
+        let due = self.events.due(now());
+        let kept = self.kept.as_ref().and_then(Kept::next);
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            count = self.news.recv_many(batch, BATCH) => {
+                batch.drain(..).for_each(|message| self.hear(message));
+                return count > 0 && self.tell().await;
+            }
+            () = self.events.changed() => self.events.settle(),
+            () = sleep_until(due) => self.events.write(now(), |id| self.world.uid(id)),
+            () = sleep_until(kept) => return self.tell().await,
+        }
+        true
     }
 
     fn hear(&mut self, (number, news): Message) {
@@ -129,20 +156,48 @@ impl Kube {
 
     /// Sends what became different, once everything has been read. `false`: nobody wants to know any more.
     async fn tell(&mut self) -> bool {
-        if !self.unsynced.is_empty() {
+        if !self.may_tell() {
             return !self.updates.is_closed();
         }
         let update = match self.world.take() {
-            Some(update) => update,
-            None if self.told => return !self.updates.is_closed(),
-            None => Update {
+            None if !self.told => Some(Update {
                 synced: true,
                 ..Update::default()
-            },
+            }),
+            update => update,
         };
+        let news = update.is_some();
         self.told = true;
-        self.updates.send(update).await.is_ok()
+        let heard = match update {
+            Some(update) => self.updates.send(update).await.is_ok(),
+            None => !self.updates.is_closed(),
+        };
+        if let Some(kept) = &mut self.kept {
+            kept.told(|| entries(&self.world), news, now());
+        }
+        heard
     }
+
+    /// Part of a world is none, unless its checkpoint stands in for the rest (invariant 1).
+    fn may_tell(&mut self) -> bool {
+        let synced = self.unsynced.is_empty();
+        match &mut self.kept {
+            Some(kept) if synced => kept.confirm(now()),
+            Some(kept) if kept.stands_in() => {
+                let watches = &self.watches;
+                return kept.may_tell(now(), || watches.degraded().join("; "));
+            }
+            _ => {}
+        }
+        synced
+    }
+}
+
+/// Everything, as a checkpoint keeps it.
+fn entries(world: &World) -> Vec<Entry> {
+    let objects = world.objects().cloned();
+    let entry = |object| Entry { file: None, object };
+    objects.map(entry).collect()
 }
 
 /// A watch for each resource and namespace. Nodes belong to none.

@@ -29,7 +29,8 @@ impl Scope {
         }
     }
 
-    fn covers(&self, id: &ObjectId) -> bool {
+    /// Whether the object is in it.
+    pub(super) fn covers(&self, id: &ObjectId) -> bool {
         id.kind == self.resource.kind()
             && self
                 .namespace
@@ -60,7 +61,6 @@ pub(super) struct World {
 }
 
 impl World {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the checkpoint comes next"))]
     /// A world as it was left, to be confirmed or corrected by the watches.
     pub(super) fn seed(&mut self, objects: impl IntoIterator<Item = Object>) {
         for object in objects {
@@ -88,6 +88,12 @@ impl World {
             problems: problems_changed.then(|| self.problems()),
             synced: true,
         })
+    }
+
+    /// The last good version of every object.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
+        let objects = self.known.values().map(|known| known.object.as_ref());
+        objects.flatten()
     }
 
     /// The `uid` of an object that exists.
