@@ -91,8 +91,12 @@ impl Flow {
             let mut buffer = [0; 512];
             match self.socket.recv(&mut buffer) {
                 Ok(count) => return Ok(answer(&buffer[..count])),
+                // A wait with a timeout is also cut short when the machine was stopped for a while.
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => return refused(error),
             }
         }
