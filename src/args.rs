@@ -258,6 +258,9 @@ pub(crate) struct ShapeArgs {
         default_value_t = 50_000
     )]
     max_bound_listeners: usize,
+    /// Let endpoints see clients where Envoy can take over their address (role node; the node needs setup.sh up --keep-source)
+    #[arg(long, env = "SEAWAY_KEEP_SOURCE")]
+    keep_source: bool,
     /// The controller name of the IngressClasses to serve
     #[arg(
         long,
@@ -319,6 +322,7 @@ impl ShapeArgs {
             service_proxy_name: self.service_proxy_name.clone(),
             capture: self.capture,
             max_bound_listeners: self.max_bound_listeners,
+            keep_source: self.keep_source,
             mesh_listen: self.mesh_listen,
             healthz_listen: self.healthz_listen.0,
             http_port: self.http_port,

@@ -23,6 +23,7 @@ fn bootstrap(args: &BootstrapArgs) -> String {
     yaml += &dynamic(args.sotw);
     yaml += &control_plane(&args.xds);
     yaml += statistics(role);
+    yaml += internal_listeners(role);
     if let Some(port) = args.admin_port {
         yaml += &admin(port);
     }
@@ -76,6 +77,21 @@ fn preparation(capture: Capture) -> String {
 fn statistics(role: Role) -> &'static str {
     match role {
         Role::Node => "deferred_stat_options:\n  enable_deferred_creation_stats: true\n",
+        Role::Mesh | Role::Ingress | Role::Grpc => "",
+    }
+}
+
+/// `serve --keep-source` needs them. They cost nothing otherwise, and a running Envoy cannot be given them later.
+fn internal_listeners(role: Role) -> &'static str {
+    match role {
+        Role::Node => {
+            "\
+bootstrap_extensions:
+- name: envoy.bootstrap.internal_listener
+  typed_config:
+    \"@type\": type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener
+"
+        }
         Role::Mesh | Role::Ingress | Role::Grpc => "",
     }
 }

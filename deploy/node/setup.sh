@@ -8,7 +8,7 @@ set -eu
 PROTO=83
 # The nft table that holds our packet rules.
 TABLE=seaway
-# The routing table and packet mark that lead answers back to Envoy when it uses the client's source address.
+# The routing table and the mark, of connections and packets, that lead answers back to Envoy when it uses the client's source address.
 REPLY_TABLE=1783
 REPLY_MARK=0x5ea
 
@@ -28,7 +28,8 @@ usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR...
   --vip-cidr         a range of external and load-balancer addresses; as given to seaway (repeatable)
   --redirect PORT    for `capture: redirect`: TCP to these ranges and to node ports goes to Envoy's port PORT
   --node-ports A-B   the node ports that --redirect means (default 30000-32767; "none" leaves them alone)
-  --keep-source      routes answers to connections that Envoy makes from the client's own address back to Envoy
+  --keep-source      for `seaway serve --keep-source`: what is sent to a client's own address, because Envoy connected from it, comes
+                     to Envoy
 
 Needs root (CAP_NET_ADMIN), iproute2, and nft for --redirect and --keep-source.
 USAGE
@@ -113,6 +114,33 @@ redirect_rules() {
     fi
 }
 
+# A pod that is led to itself would drop what comes from its own address: such connections come from the node. nft before 1.0.7 has no
+# comparison of two fields of a packet, so they are looked up byte by byte among all pairs of equal bytes.
+hairpin() {
+    equal='' byte=0
+    while [ "$byte" -lt 256 ]; do
+        equal="$equal $byte . $byte," byte=$((byte + 1))
+    done
+    echo "  set same { typeof @nh,96,8 . @nh,128,8; elements = {${equal%,} } }"
+    echo "  chain hairpin { type nat hook postrouting priority 100; policy accept;"
+    if [ -n "$source4" ]; then
+        echo "    ct mark $REPLY_MARK meta nfproto ipv4$(same_bytes 96 128 4) snat ip to $source4"
+    fi
+    if [ -n "$source6" ]; then
+        echo "    ct mark $REPLY_MARK meta nfproto ipv6$(same_bytes 64 192 16) snat ip6 to $source6"
+    fi
+    echo "  }"
+}
+
+# Matches packets whose $3 bytes from bit $1 of the network header are those from bit $2.
+same_bytes() {
+    at=0
+    while [ "$at" -lt "$(($3 * 8))" ]; do
+        printf ' @nh,%d,8 . @nh,%d,8 @same' $(($1 + at)) $(($2 + at))
+        at=$((at + 8))
+    done
+}
+
 packet_rules() {
     echo "table inet $TABLE {"
     if [ -n "$redirect" ]; then
@@ -125,10 +153,16 @@ packet_rules() {
         echo "  }"
     fi
     if [ "$keep_source" = yes ]; then
-        # Envoy's sockets that use a foreign address are transparent; what belongs to one of them is an answer to Envoy.
+        # Envoy's sockets that use a foreign address are transparent. Their connections are marked, and with them all answers: those
+        # of pods and other machines come in, those of this node's own processes go out.
         echo "  chain answers { type filter hook prerouting priority -150; policy accept;"
-        echo "    meta l4proto { tcp, udp } socket transparent 1 meta mark set $REPLY_MARK"
+        echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
         echo "  }"
+        echo "  chain made { type route hook output priority -150; policy accept;"
+        echo "    ct state new socket transparent 1 ct mark set $REPLY_MARK"
+        echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
+        echo "  }"
+        hairpin
     fi
     echo "}"
 }

@@ -19,6 +19,12 @@ crate::both_captures!(
     endpoints_may_be_addresses_of_other_services_or_outside,
 );
 
+crate::keeping_sources!(
+    every_virtual_address_is_served_from_everywhere,
+    both_families_are_served_from_everywhere,
+    endpoints_may_be_addresses_of_other_services_or_outside,
+);
+
 /// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
 /// node port.
 fn every_virtual_address_is_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {
@@ -103,25 +109,18 @@ fn both_families_are_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {
 
 /// Service rule 113: a pod reaches itself through its Service, by cluster IP and by node port.
 fn a_pod_reaches_itself_through_its_service(setup: &Setup<'_>) -> Result<()> {
-    for keep_source in [false, true] {
-        let setup = Setup {
-            keep_source,
-            ..setup.clone()
-        };
-        Cluster::run(&["a"], &setup, |cluster| {
-            cluster.backend("self", "n1")?;
-            let service = service("web", "10.96.0.10")
-                .spec("type", "NodePort")
-                .on_port("nodePort", 30080);
-            let slice = cluster.slice("web", &["self"])?;
-            let manifests = cluster.world.manifests();
-            manifests.save("web.yaml", &with(&service, &slice))?;
-            cluster.expect("self", "10.96.0.10:80", &["self"])?;
-            let node = cluster.host("n1")?.v4;
-            cluster.expect("self", &endpoint(node, 30080), &["self"])
-        })?;
-    }
-    Ok(())
+    Cluster::run(&["a"], setup, |cluster| {
+        cluster.backend("self", "n1")?;
+        let service = service("web", "10.96.0.10")
+            .spec("type", "NodePort")
+            .on_port("nodePort", 30080);
+        let slice = cluster.slice("web", &["self"])?;
+        let manifests = cluster.world.manifests();
+        manifests.save("web.yaml", &with(&service, &slice))?;
+        cluster.expect("self", "10.96.0.10:80", &["self"])?;
+        let node = cluster.host("n1")?.v4;
+        cluster.expect("self", &endpoint(node, 30080), &["self"])
+    })
 }
 
 /// Service rules 1, 16: a Service that becomes an alias of a host name loses its addresses, and gets them back.

@@ -13,6 +13,11 @@ crate::both_captures!(
     affinity_is_switched_without_ending_a_connection,
 );
 
+crate::keeping_sources!(
+    a_client_stays_with_its_endpoint_on_every_node,
+    affinity_is_switched_without_ending_a_connection,
+);
+
 const WEB: &str = "10.96.0.10:80";
 const VIP: &str = "203.0.113.10:80";
 const PODS: [&str; 3] = ["pod-1", "pod-2", "pod-3"];

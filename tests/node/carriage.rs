@@ -11,6 +11,8 @@ crate::both_captures!(
     an_endpoint_that_refuses_is_left_out_for_the_next_ones,
 );
 
+crate::keeping_sources!(an_endpoint_that_refuses_is_left_out_for_the_next_ones);
+
 /// Service rule 115: endpoints are told the address of the client by either version, from wherever it comes; without the annotation they
 /// see the node.
 fn a_proxy_header_names_the_client(setup: &Setup<'_>) -> Result<()> {

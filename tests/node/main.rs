@@ -26,6 +26,20 @@ macro_rules! both_captures {
 }
 use both_captures;
 
+/// Makes the same tests once more for a node that keeps its clients' addresses: whoever is served without is served with it.
+macro_rules! keeping_sources {
+    ($($name:ident),* $(,)?) => {
+        mod keeping_sources {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                let keep_source = true;
+                super::$name(&seaway_testing::Setup { keep_source, ..Default::default() })
+            })*
+        }
+    };
+}
+use keeping_sources;
+
 mod addresses;
 mod affinity;
 mod carriage;

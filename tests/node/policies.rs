@@ -16,6 +16,14 @@ crate::both_captures!(
     a_stale_external_policy_on_a_cluster_ip_service_means_nothing,
 );
 
+crate::keeping_sources!(
+    an_external_local_policy_is_for_outside_clients_only,
+    an_external_local_policy_without_local_endpoints_turns_only_outsiders_away,
+    each_set_falls_back_to_terminating_endpoints_by_itself,
+    hints_do_not_narrow_the_local_set,
+    an_internal_local_policy_keeps_cluster_ips_on_the_node,
+);
+
 const WEB: &str = "10.96.0.10:80";
 const VIP: &str = "203.0.113.10:80";
 const EXTERNAL: &str = "203.0.113.20:80";

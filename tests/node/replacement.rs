@@ -10,6 +10,15 @@ use serde_json::json;
 
 use crate::service;
 
+crate::keeping_sources!(all_ten_endpoints_are_replaced_without_a_failed_request);
+
+mod bind {
+    #[test]
+    fn all_ten_endpoints_are_replaced_without_a_failed_request() -> anyhow::Result<()> {
+        super::all_ten_endpoints_are_replaced_without_a_failed_request(&super::Setup::default())
+    }
+}
+
 /// Endpoints of the Service; half of them on each node.
 const ENDPOINTS: usize = 10;
 /// New connections a second, of each load.
@@ -37,9 +46,8 @@ struct Endpoint {
 }
 
 /// Service rules 59, 60, 81 to 85, 92, 93: Cluster and Local policies, with and without hints, new connections and kept ones.
-#[test]
-fn all_ten_endpoints_are_replaced_without_a_failed_request() -> Result<()> {
-    Cluster::run(&["a", "b"], &Setup::default(), |cluster| {
+fn all_ten_endpoints_are_replaced_without_a_failed_request(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.client("client", "n1")?;
         let mut endpoints = Vec::new();
         for number in 0..ENDPOINTS {

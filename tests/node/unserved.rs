@@ -12,6 +12,8 @@ crate::both_captures!(
     the_better_claim_wins_on_every_node_and_the_loser_keeps_the_rest,
 );
 
+crate::keeping_sources!(nobody_there_means_refused_from_everywhere);
+
 /// Service rules 22, 70, 76, 80: without a usable endpoint anywhere, on a port that a Service does not have and on an address that no
 /// Service has, connections are refused; the first endpoint ends that.
 fn nobody_there_means_refused_from_everywhere(setup: &Setup<'_>) -> Result<()> {

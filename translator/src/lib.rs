@@ -20,6 +20,7 @@ mod frontends;
 mod health;
 mod healthz;
 mod index;
+mod keep_source;
 mod layers;
 mod mesh;
 mod node_ports;

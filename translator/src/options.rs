@@ -17,7 +17,7 @@ pub struct Options {
     /// On which addresses of a node its node ports are served.
     pub nodeport_addresses: NodePortAddresses,
     /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes from there takes the Cluster set of
-    /// an external frontend with a Local policy (Service rule 72).
+    /// an external frontend with a Local policy (Service rule 72). With `keep_source` these, and not those of Nodes, keep their address.
     pub pod_cidrs: Vec<IpNet>,
     /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
     pub service_cidrs: Vec<IpNet>,
@@ -38,6 +38,9 @@ pub struct Options {
     pub capture: Option<Capture>,
     /// How many bound listeners an Envoy of role `node` has files for: above 80 % of it a warning stands. 0: no warning.
     pub max_bound_listeners: usize,
+    /// Whether endpoints see clients as themselves where their answers come back this way (Service rules 111, 112). Envoy then needs
+    /// CAP_NET_ADMIN, and nodes the rules of `deploy/node/setup.sh --keep-source`.
+    pub keep_source: bool,
     /// Where the listener of a mesh proxy is bound.
     pub mesh_listen: SocketAddr,
     /// Where a proxy of role `node` answers `/healthz` and `/livez`; `None`: nowhere.
@@ -67,6 +70,7 @@ impl Default for Options {
             service_proxy_name: None,
             capture: None,
             max_bound_listeners: 50_000,
+            keep_source: false,
             mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
             healthz_listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256)),
             http_port: 80,

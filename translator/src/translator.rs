@@ -9,6 +9,7 @@ use crate::active::{self, Active};
 use crate::book::Book;
 use crate::healthz::Healthz;
 use crate::index::{Dirty, Index};
+use crate::keep_source::KeepSource;
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::redirect::Redirect;
@@ -24,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
     /// Where they come from: `Service default/web`, `mesh` for the route table and its listener, `redirect` for the listeners that
-    /// hand connections over, or `healthz`.
+    /// hand connections over, `keep-source` for the listener that takes over its clients' addresses, or `healthz`.
     pub origin: Arc<str>,
     /// The resources, each with the layer it lies in.
     pub resources: Vec<(Layer, Resource)>,
@@ -40,6 +41,7 @@ pub struct Translator {
     healthz: Healthz,
     redirect: Redirect,
     sockets: Sockets,
+    keep_source: KeepSource,
     book: Book,
     /// The Services of which anything may have changed.
     dirty: Dirty,
@@ -64,6 +66,7 @@ impl Translator {
             healthz: Healthz::new(),
             redirect: Redirect::default(),
             sockets: Sockets::default(),
+            keep_source: KeepSource::default(),
             book: Book::default(),
             dirty: Dirty::new(),
             dirty_endpoints: Dirty::new(),
@@ -127,11 +130,12 @@ impl Translator {
 
     /// Translates what is dirty, in a deterministic order.
     pub fn flush(&mut self) -> Vec<Replace> {
-        let mut replaced = Vec::with_capacity(self.dirty.len() + self.dirty_endpoints.len() + 1);
+        let mut replaced = Vec::with_capacity(self.dirty.len() + self.dirty_endpoints.len() + 2);
         let dirty = std::mem::take(&mut self.dirty);
         for key in &dirty {
             self.listeners.remove(key);
         }
+        replaced.extend(self.keep_source.flush(&self.options));
         let mut all = std::mem::take(&mut self.dirty_endpoints);
         all.extend(dirty);
         for key in &all {

@@ -122,16 +122,20 @@ fn parse(arguments: &str) -> (Options, View) {
         ..Options::default()
     };
     let mut view = View::of(Role::Node);
-    let words: Vec<&str> = arguments.split_whitespace().collect();
-    for pair in words.chunks(2) {
-        let [flag, value] = pair else {
-            panic!("{arguments}: a flag without a value")
+    let mut words = arguments.split_whitespace();
+    while let Some(flag) = words.next() {
+        if flag == "--keep-source" {
+            options.keep_source = true;
+            continue;
+        }
+        let Some(value) = words.next() else {
+            panic!("{arguments}: {flag} without a value")
         };
-        match *flag {
+        match flag {
             "--role" => view.role = value.parse().unwrap(),
-            "--node-name" => view.node = Some((*value).into()),
-            "--zone" => view.zone = Some((*value).into()),
-            "--region" => view.region = Some((*value).into()),
+            "--node-name" => view.node = Some(value.into()),
+            "--zone" => view.zone = Some(value.into()),
+            "--region" => view.region = Some(value.into()),
             "--nodeport-addresses" => options.nodeport_addresses = value.parse().unwrap(),
             "--pod-cidr" => options.pod_cidrs.push(value.parse().unwrap()),
             "--service-cidr" => options.service_cidrs.push(value.parse().unwrap()),
@@ -139,10 +143,10 @@ fn parse(arguments: &str) -> (Options, View) {
             "--external-name" => options.external_name = value.parse().unwrap(),
             "--external-ips" => options.external_ips = value.parse().unwrap(),
             "--allow-endpoint-cidr" => options.allow_endpoint_cidrs.push(value.parse().unwrap()),
-            "--service-proxy-name" => options.service_proxy_name = Some((*value).to_owned()),
+            "--service-proxy-name" => options.service_proxy_name = Some(value.to_owned()),
             "--healthz-listen" => options.healthz_listen = Some(value.parse().unwrap()),
             "--capture" => options.capture = Some(value.parse().unwrap()),
-            "--cluster-domain" => options.cluster_domain = (*value).to_owned(),
+            "--cluster-domain" => options.cluster_domain = value.to_owned(),
             other => panic!("{other}: unknown flag"),
         }
     }

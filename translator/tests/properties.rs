@@ -193,14 +193,15 @@ fn options() -> impl Strategy<Value = Options> {
         1,
     );
     let captures = select(vec![None, Some(Capture::Redirect)]);
-    (select(modes.to_vec()), pods, captures).prop_map(|(nodeport_addresses, pod_cidrs, capture)| {
-        Options {
+    (select(modes.to_vec()), pods, captures, any::<bool>()).prop_map(
+        |(nodeport_addresses, pod_cidrs, capture, keep_source)| Options {
             capture,
+            keep_source,
             nodeport_addresses,
             pod_cidrs,
             ..Options::default()
-        }
-    })
+        },
+    )
 }
 
 fn read(value: &Value) -> Object {
@@ -265,6 +266,24 @@ fn fresh(options: Options, objects: &[Object], views: &BTreeSet<View>, views_fir
     world
 }
 
+/// The clusters that the proxies of a frontend's chains lead to, and those that they note for the internal listener.
+fn led_to(listener: &Value) -> Vec<String> {
+    let chains = listener["filter_chains"].as_array().into_iter().flatten();
+    let filters = chains.flat_map(|chain| chain["filters"].as_array().into_iter().flatten());
+    let configs = filters.map(|filter| &filter["typed_config"]);
+    configs
+        .filter(|_| listener["address"].is_object())
+        .flat_map(|config| {
+            let notes = config["on_new_connection"].as_array().into_iter().flatten();
+            let note = notes.filter(|note| note["object_key"] == "seaway.cluster");
+            let noted =
+                note.map(|note| &note["format_string"]["text_format_source"]["inline_string"]);
+            noted.chain([&config["cluster"]]).filter_map(Value::as_str)
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
 /// What no proxy may ever be sent: two listeners on one address, a reference to nothing, a host name twice, an endpoint twice.
 fn check_sanity(published: &Published, world: &World, view: &View) {
     let seen = published.seen(&world.translator.place(view));
@@ -278,6 +297,10 @@ fn check_sanity(published: &Published, world: &World, view: &View) {
             );
         }
         let value = json::to_value(type_url.as_str(), &resource.value).unwrap();
+        for cluster in led_to(&value) {
+            let refers = resource.refs.iter().any(|target| *target.name == *cluster);
+            assert!(refers, "{name} does not refer to {cluster}");
+        }
         let once = |found: Vec<&Value>| {
             let unique: BTreeSet<String> = found.iter().map(ToString::to_string).collect();
             assert_eq!(unique.len(), found.len(), "{name}: {found:?}");

@@ -44,7 +44,7 @@ pub struct Setup<'a> {
     pub redirect: bool,
     /// Whether nobody says which addresses pods have: neither Seaway's arguments nor the Nodes.
     pub pods_unknown: bool,
-    /// Whether nodes lead answers to Envoy that are sent to a client's address.
+    /// Whether Seaway keeps clients' addresses where it can, and nodes lead the answers to Envoy.
     pub keep_source: bool,
     /// How Envoys are started, beyond what makes them a node's.
     pub envoy: EnvoyOptions,
@@ -130,6 +130,9 @@ impl<'w> Cluster<'w> {
         }
         if setup.redirect {
             arguments.extend(["--capture", "redirect"]);
+        }
+        if setup.keep_source {
+            arguments.push("--keep-source");
         }
         arguments.extend(setup.seaway);
         world.start_seaway(&arguments)?;

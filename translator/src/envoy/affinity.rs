@@ -8,19 +8,11 @@
 
 use std::num::NonZeroU32;
 
-use seaway_proto::any;
-use seaway_proto::envoy::cel_formatter::Cel;
-use seaway_proto::envoy::core::data_source::Specifier;
-use seaway_proto::envoy::core::substitution_format_string::Format;
-use seaway_proto::envoy::core::{DataSource, SubstitutionFormatString, TypedExtensionConfig};
-use seaway_proto::envoy::filter_state_value::FilterStateValue;
-use seaway_proto::envoy::filter_state_value::filter_state_value::{Key, Value};
-use seaway_proto::envoy::listener::Filter;
-use seaway_proto::envoy::set_filter_state::Config;
 use seaway_proto::envoy::types::HashPolicy;
 use seaway_proto::envoy::types::hash_policy::{FilterState, PolicySpecifier, SourceIp};
 
-use super::listener::network_filter;
+use super::filter_state::Note;
+use crate::Options;
 use crate::model::{AFFINITY_DEFAULT, Family, ServiceKey};
 
 /// What Envoy 1.36 can both make of a text and hash is an address with a port. The name is that of a place for one which nothing
@@ -33,7 +25,11 @@ const PERIODS: u32 = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Affinity {
     /// As long as the endpoint is there.
-    ForGood,
+    ForGood {
+        /// Whether the address is noted to be hashed: then it comes to the same with and without the internal listener that takes
+        /// over clients' addresses.
+        noted: bool,
+    },
     /// For a period.
     Periods {
         /// Its length in seconds.
@@ -45,9 +41,10 @@ pub(crate) enum Affinity {
 
 impl Affinity {
     /// That of a Service with this timeout in seconds.
-    pub(crate) fn new(service: &ServiceKey, timeout: NonZeroU32) -> Affinity {
+    pub(crate) fn new(service: &ServiceKey, timeout: NonZeroU32, options: &Options) -> Affinity {
         if timeout >= AFFINITY_DEFAULT {
-            return Affinity::ForGood;
+            let noted = options.keep_source;
+            return Affinity::ForGood { noted };
         }
         // FNV-1a: any function that is the same on every replica and in every version would do.
         let hash = service
@@ -60,51 +57,39 @@ impl Affinity {
         Affinity::Periods { timeout, phase }
     }
 
-    /// The filter that notes what is hashed, before the one that does.
-    pub(super) fn filter(&self, family: Family) -> Option<Filter> {
-        let Affinity::Periods { timeout, phase } = self else {
-            return None;
-        };
+    /// What is to be noted before the client is hashed.
+    pub(super) fn note(&self, family: Family) -> Option<Note> {
         let client = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%";
         let client = match family {
             Family::V4 => client.to_owned(),
             Family::V6 => format!("[{client}]"),
         };
-        let now = format!("(int(request.time) + {phase}) / {timeout}");
-        let text = format!("{client}:%CEL({now} - {now} / {PERIODS} * {PERIODS})%");
-        let value = FilterStateValue {
-            key: Some(Key::ObjectKey(STATE.to_owned())),
-            value: Some(Value::FormatString(SubstitutionFormatString {
-                format: Some(Format::TextFormatSource(DataSource {
-                    specifier: Some(Specifier::InlineString(text)),
-                    ..Default::default()
-                })),
-                formatters: vec![TypedExtensionConfig {
-                    name: "envoy.formatter.cel".to_owned(),
-                    typed_config: Some(any(&Cel::default())),
-                }],
-                ..Default::default()
-            })),
-            ..Default::default()
-        };
-        let config = Config {
-            on_new_connection: vec![value],
-            ..Default::default()
-        };
-        let name = "envoy.filters.network.set_filter_state";
-        Some(network_filter(name, any(&config)))
+        match self {
+            Affinity::ForGood { noted: false } => None,
+            Affinity::ForGood { noted: true } => Some(Note::new(STATE, format!("{client}:0"))),
+            Affinity::Periods { timeout, phase } => {
+                let now = format!("(int(request.time) + {phase}) / {timeout}");
+                let text = format!("{client}:%CEL({now} - {now} / {PERIODS} * {PERIODS})%");
+                Some(Note::new(STATE, text).computed())
+            }
+        }
     }
 
     /// What a TCP proxy hashes.
     pub(super) fn hash_policy(&self) -> HashPolicy {
         let policy = match self {
-            Affinity::ForGood => PolicySpecifier::SourceIp(SourceIp {}),
-            Affinity::Periods { .. } => PolicySpecifier::FilterState(FilterState {
-                key: STATE.to_owned(),
-            }),
+            Affinity::ForGood { noted: false } => PolicySpecifier::SourceIp(SourceIp {}),
+            Affinity::ForGood { noted: true } | Affinity::Periods { .. } => noted(),
         };
         HashPolicy {
             policy_specifier: Some(policy),
         }
     }
+}
+
+/// Hashes what was noted; where nothing was, nothing.
+pub(super) fn noted() -> PolicySpecifier {
+    PolicySpecifier::FilterState(FilterState {
+        key: STATE.to_owned(),
+    })
 }

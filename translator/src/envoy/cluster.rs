@@ -27,6 +27,7 @@ use seaway_proto::envoy::upstream_http::http_protocol_options::{
     ExplicitHttpConfig, UpstreamProtocolOptions,
 };
 use seaway_proto::envoy::upstream_proxy_protocol::ProxyProtocolUpstreamTransport;
+use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::{ads, number, seconds, tcp_address};
@@ -163,7 +164,7 @@ fn common(name: &ClusterName, protocol: AppProtocol) -> Cluster {
 }
 
 /// kube-proxy has no such limits; Envoy's default is 1024 of each (Service rule 96).
-fn unlimited() -> CircuitBreakers {
+pub(super) fn unlimited() -> CircuitBreakers {
     CircuitBreakers {
         thresholds: vec![Thresholds {
             max_connections: Some(number(u32::MAX)),
@@ -181,23 +182,31 @@ fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
         ProxyProtocol::V1 => Version::V1,
         ProxyProtocol::V2 => Version::V2,
     };
-    let socket = |name: &str, config| TransportSocket {
-        name: name.to_owned(),
-        config_type: Some(ConfigType::TypedConfig(config)),
-    };
-    let plain = any(&RawBuffer::default());
     let config = ProxyProtocolUpstreamTransport {
         config: Some(ProxyProtocolConfig {
             version: version as i32,
             ..Default::default()
         }),
-        transport_socket: Some(socket("envoy.transport_sockets.raw_buffer", plain)),
+        transport_socket: Some(plain()),
         ..Default::default()
     };
-    socket(
+    transport_socket(
         "envoy.transport_sockets.upstream_proxy_protocol",
         any(&config),
     )
+}
+
+/// Connections without anything around them.
+pub(super) fn plain() -> TransportSocket {
+    let config = any(&RawBuffer::default());
+    transport_socket("envoy.transport_sockets.raw_buffer", config)
+}
+
+pub(super) fn transport_socket(name: &str, config: Any) -> TransportSocket {
+    TransportSocket {
+        name: name.to_owned(),
+        config_type: Some(ConfigType::TypedConfig(config)),
+    }
 }
 
 /// Endpoints that do not take connections are left out, all of them if need be: then the next priority is there, or nobody. What

@@ -19,7 +19,8 @@ use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::affinity::Affinity;
-use super::{ads, cidr, seconds, tcp_socket};
+use super::filter_state::Note;
+use super::{ads, cidr, filter_state, keep_source, seconds, tcp_socket};
 use crate::IpNet;
 use crate::names::{ClusterName, FrontendName};
 use crate::sources::Source;
@@ -33,6 +34,8 @@ pub(crate) struct Route {
     pub cluster: ClusterName,
     /// Whether a client's connections stay together.
     pub affinity: Option<Affinity>,
+    /// Whether endpoints see the client's own address. Means nothing for UDP, where a whole listener decides.
+    pub keep_source: bool,
 }
 
 /// A listener that forwards connections by where they come from, and closes those sent to a `refused` range and those from
@@ -68,56 +71,70 @@ pub(crate) fn tcp(
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
 }
 
-/// The clusters that routes lead to.
+/// The clusters that routes lead to, and through.
 pub(super) fn clusters(routes: &[Route]) -> Vec<ResourceRef> {
     let clusters: BTreeSet<&ClusterName> = routes.iter().map(|route| &route.cluster).collect();
-    let refer = |cluster: &ClusterName| ResourceRef {
+    let keeps = routes.iter().any(|route| route.keep_source);
+    let through = keeps.then(|| keep_source::NAME.to_owned());
+    let names = clusters.into_iter().map(ClusterName::to_string);
+    let refer = |name: String| ResourceRef {
         type_url: TypeUrl::CLUSTER,
-        name: cluster.to_string().into(),
+        name: name.into(),
     };
-    clusters.into_iter().map(refer).collect()
+    names.chain(through).map(refer).collect()
 }
 
-/// The chain of a route. Its name says which set it leads to.
+/// The chain of a route.
 fn serve(route: &Route) -> FilterChain {
-    let (name, matches) = match &route.source {
-        Source::Anybody => ("serve", None),
-        Source::SameHost => {
-            let source_type = ConnectionSourceType::SameIpOrLoopback as i32;
-            let matches = FilterChainMatch {
-                source_type,
-                ..Default::default()
-            };
-            ("serve-node", Some(matches))
-        }
-        Source::Ranges(ranges) => {
-            let matches = FilterChainMatch {
-                source_prefix_ranges: ranges.iter().map(cidr).collect(),
-                ..Default::default()
-            };
-            let name = if route.cluster.local {
-                "serve-local"
-            } else {
-                "serve-cluster"
-            };
-            (name, Some(matches))
-        }
+    let matches = match &route.source {
+        Source::Anybody => None,
+        Source::SameHost => Some(FilterChainMatch {
+            source_type: ConnectionSourceType::SameIpOrLoopback as i32,
+            ..Default::default()
+        }),
+        Source::Ranges(ranges) => Some(FilterChainMatch {
+            source_prefix_ranges: ranges.iter().map(cidr).collect(),
+            ..Default::default()
+        }),
     };
     let affinity = route.affinity.as_ref();
+    let mut notes: Vec<Note> = affinity
+        .and_then(|affinity| affinity.note(route.cluster.family))
+        .into_iter()
+        .collect();
+    let mut hashed = affinity.map(Affinity::hash_policy);
+    let mut cluster = route.cluster.to_string();
+    if route.keep_source {
+        notes = notes.into_iter().map(Note::passed_on).collect();
+        notes.extend(keep_source::notes(&route.cluster));
+        hashed = None;
+        cluster = keep_source::NAME.to_owned();
+    }
     let proxy = TcpProxy {
         stat_prefix: route.cluster.stat_name(),
-        cluster_specifier: Some(ClusterSpecifier::Cluster(route.cluster.to_string())),
+        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster)),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
-        hash_policy: affinity.map(Affinity::hash_policy).into_iter().collect(),
+        hash_policy: hashed.into_iter().collect(),
         ..Default::default()
     };
-    let key = affinity.and_then(|affinity| affinity.filter(route.cluster.family));
+    let note = (!notes.is_empty()).then(|| filter_state::filter(notes));
     let proxy = network_filter("envoy.filters.network.tcp_proxy", any(&proxy));
     FilterChain {
-        name: name.to_owned(),
+        name: chain_name(route),
         filter_chain_match: matches,
-        filters: key.into_iter().chain([proxy]).collect(),
+        filters: note.into_iter().chain([proxy]).collect(),
         ..Default::default()
+    }
+}
+
+/// Says whether clients keep their address (`keep`) and, where a listener has several chains, which set they are led to.
+fn chain_name(route: &Route) -> String {
+    let verb = if route.keep_source { "keep" } else { "serve" };
+    match &route.source {
+        Source::Anybody => verb.to_owned(),
+        Source::SameHost => format!("{verb}-node"),
+        Source::Ranges(_) if route.cluster.local => format!("{verb}-local"),
+        Source::Ranges(_) => format!("{verb}-cluster"),
     }
 }
 

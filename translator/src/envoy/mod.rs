@@ -3,7 +3,9 @@
 pub(crate) mod affinity;
 pub(crate) mod assignment;
 pub(crate) mod cluster;
+mod filter_state;
 pub(crate) mod health;
+pub(crate) mod keep_source;
 pub(crate) mod listener;
 pub(crate) mod route;
 pub(crate) mod udp;

@@ -37,15 +37,17 @@ const IDLE_SECONDS: i64 = 120;
 const LARGEST_DATAGRAM: u64 = 65_535;
 
 /// A bound listener that forwards datagrams by where they come from, and drops those sent to a `refused` range and those from whom
-/// no route takes.
+/// no route takes. With `keep_source` endpoints see the client's address, whatever the route.
 pub(crate) fn listener(
     name: &FrontendName,
     stat_prefix: String,
     routes: &[listener::Route],
     refused: &[IpNet],
+    keep_source: bool,
 ) -> Resource {
     let proxy = UdpProxyConfig {
         stat_prefix,
+        use_original_src_ip: keep_source,
         route_specifier: Some(RouteSpecifier::Matcher(matcher(name, routes, refused))),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
         upstream_socket_config: Some(datagrams()),

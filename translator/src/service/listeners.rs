@@ -16,7 +16,7 @@ use crate::model::{Family, Node, Protocol};
 use crate::names::{FrontendKind, FrontendName};
 use crate::sources::{self, Way};
 use crate::system_ports;
-use crate::{Layer, Problem, Reason, Role, node_ports, redirect, sockets};
+use crate::{Layer, Problem, Reason, Role, keep_source, node_ports, redirect, sockets};
 
 /// The listeners of a Service as they were made. Of its endpoints they show only whether there are any, so that they outlast a
 /// change of endpoints; some Services have one per node and address.
@@ -199,15 +199,17 @@ impl<'a> Joined<'a> {
         };
         let family = Family::of(ip);
         let timeout = self.service.affinity;
-        let affinity = timeout.map(|timeout| Affinity::new(&self.service.key, timeout));
+        let options = self.world.options;
+        let affinity = timeout.map(|timeout| Affinity::new(&self.service.key, timeout, options));
         let route = |way: &Way| listener::Route {
             source: way.source.clone(),
-            cluster: cluster_name(self.service, port, way.policy, family),
+            cluster: cluster_name(self.service, port, way.target.policy, family),
             affinity: affinity.clone(),
+            keep_source: way.target.keep_source,
         };
         let routes: Vec<listener::Route> = ways.iter().map(route).collect();
         let refused = if frontend.kind == FrontendKind::NodePort && ip.is_unspecified() {
-            node_ports::refused(self.world.options, family)
+            node_ports::refused(options, family)
         } else {
             Vec::new()
         };
@@ -215,10 +217,11 @@ impl<'a> Joined<'a> {
             Protocol::Udp => {
                 let policy = frontend.policy(self.service);
                 let cluster = cluster_name(self.service, port, policy, family);
-                udp::listener(&name, cluster.stat_name(), &routes, &refused)
+                let keep_source = keep_source::datagrams(self.service, frontend, options);
+                udp::listener(&name, cluster.stat_name(), &routes, &refused, keep_source)
             }
             Protocol::Tcp | Protocol::Sctp => {
-                let bound = redirect::is_bound(port.protocol, self.world.options);
+                let bound = redirect::is_bound(port.protocol, options);
                 listener::tcp(&name, &routes, &refused, bound)
             }
         }
