@@ -224,3 +224,6 @@ fn scopes(wanted: &Wanted) -> Vec<Scope> {
         .chain([nodes])
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

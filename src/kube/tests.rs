@@ -1,0 +1,204 @@
+//! The whole source against a stand-in for the API server, with a checkpoint of the last run.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use prometheus_client::registry::Registry;
+use seaway_testing::ApiServer;
+use seaway_translator::{Change, Object};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::checkpoint::{self, Memory};
+use crate::health::Health;
+
+/// Longer than anything takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Running {
+    updates: mpsc::Receiver<Update>,
+    health: Health,
+    watches: Watches,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Starts the source on the server as `seaway serve --checkpoint` does.
+async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result<Running> {
+    let kubeconfig = folder.join("kubeconfig");
+    server.kubeconfig(&kubeconfig)?;
+    let kubeconfig = ::kube::config::Kubeconfig::read_from(kubeconfig)?;
+    let config = ::kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
+    let client = Client::try_from(config)?;
+    let metrics = checkpoint::Metrics::default();
+    let (found, keeper) = checkpoint::open(&folder.join("kept"), "kube:test", &metrics)?;
+    let (sender, updates) = mpsc::channel(1024);
+    let (health, watches) = (Health::default(), Watches::default());
+    let around = Surroundings {
+        updates: sender,
+        problems: tokio::sync::watch::channel(Default::default()).1,
+        watches: watches.clone(),
+        errors: Default::default(),
+        instance: "test".to_owned(),
+        memory: Some(Memory {
+            found,
+            keeper,
+            grace: Duration::from_millis(300),
+            health: health.clone(),
+        }),
+    };
+    let wanted = Wanted {
+        namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
+        service_selector: None,
+        silence: LIMIT,
+    };
+    let events = EventMetrics::register(&mut Registry::default());
+    let kube = Kube::start(&client, &wanted, around, events);
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(kube.run(stop.clone()));
+    Ok(Running {
+        updates,
+        health,
+        watches,
+        stop,
+        task,
+    })
+}
+
+impl Running {
+    /// The next update, in short: `+a` and `-a`.
+    async fn next(&mut self) -> Result<Vec<String>> {
+        let update = timeout(LIMIT, self.updates.recv()).await?;
+        let update = update.context("the source has ended")?;
+        ensure!(update.synced, "{update:?}");
+        let short = |change: &Change| match change {
+            Change::Apply(Object::Service(service)) => format!("+{}", service.key),
+            Change::Apply(other) => format!("+{}", other.id()),
+            Change::Delete(id) => format!("-{}/{}", id.namespace, id.name),
+        };
+        Ok(update.changes.iter().map(short).collect())
+    }
+
+    /// Waits until no watch fails and all are synced.
+    async fn well(&self) -> Result<()> {
+        let well = async {
+            while !self.watches.degraded().is_empty() || self.health.stale().is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        Ok(timeout(LIMIT, well).await?)
+    }
+
+    async fn end(self) -> Result<()> {
+        self.stop.cancel();
+        Ok(timeout(LIMIT, self.task).await??)
+    }
+}
+
+fn service(namespace: &str, name: &str) -> serde_json::Value {
+    serde_json::json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
+    })
+}
+
+/// A server with two Services, of which a checkpoint has been written.
+async fn remembered(folder: &Path) -> Result<ApiServer> {
+    let server = ApiServer::start()?;
+    server.apply(service("shop", "a"))?;
+    server.apply(service("shop", "b"))?;
+    let mut first = start(&server, folder, &[]).await?;
+    ensure!(first.next().await? == ["+shop/a", "+shop/b"]);
+    first.end().await?;
+    Ok(server)
+}
+
+#[tokio::test]
+async fn a_restart_while_the_server_is_away_begins_with_the_checkpoint() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = remembered(folder.path()).await?;
+    server.refuse()?;
+    let mut second = start(&server, folder.path(), &[]).await?;
+    assert_eq!(second.next().await?, ["+shop/a", "+shop/b"]);
+    let stale = second.health.stale().context("not stale")?;
+    assert!(stale.why.contains("watch of services: failing"), "{stale}");
+    // What changed in the meantime is all that is told, and then it is a world like any other.
+    server.delete("services", "shop", "a")?;
+    server.apply(service("shop", "c"))?;
+    server.listen()?;
+    assert_eq!(second.next().await?, ["-shop/a", "+shop/c"]);
+    second.well().await?;
+    second.end().await?;
+    let third = start(&server, folder.path(), &[]).await?;
+    third.well().await?;
+    server.refuse()?;
+    third.end().await?;
+    let mut fourth = start(&server, folder.path(), &[]).await?;
+    assert_eq!(fourth.next().await?, ["+shop/b", "+shop/c"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_answers_in_time_is_waited_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = remembered(folder.path()).await?;
+    server.delete("services", "shop", "a")?;
+    let mut second = start(&server, folder.path(), &[]).await?;
+    // Nobody has been told of the other one yet.
+    let told = second.next().await?;
+    assert!(
+        told.contains(&"+shop/b".to_owned()) && !told.contains(&"+shop/a".to_owned()),
+        "{told:?}"
+    );
+    assert_eq!(second.health.stale(), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_list_that_is_read_replaces_its_part_of_the_checkpoint() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = remembered(folder.path()).await?;
+    server.forbid("*", "nodes");
+    server.delete("services", "shop", "a")?;
+    let mut second = start(&server, folder.path(), &[]).await?;
+    let told = second.next().await?;
+    assert!(
+        told.contains(&"+shop/b".to_owned()) && !told.contains(&"+shop/a".to_owned()),
+        "{told:?}"
+    );
+    let stale = second.health.stale().context("not stale")?;
+    assert!(
+        stale.why.contains("watch of nodes") && !stale.why.contains("services"),
+        "{stale}"
+    );
+    server.apply(service("shop", "c"))?;
+    assert_eq!(second.next().await?, ["+shop/c"]);
+    server.allow("*", "nodes");
+    second.well().await
+}
+
+#[tokio::test]
+async fn what_is_no_longer_watched_is_not_remembered() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = remembered(folder.path()).await?;
+    server.refuse()?;
+    let mut second = start(&server, folder.path(), &["elsewhere"]).await?;
+    assert_eq!(second.next().await?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_checkpoint_nothing_is_told_before_every_list_is_read() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = ApiServer::start()?;
+    server.apply(service("shop", "a"))?;
+    server.forbid("*", "nodes");
+    let mut first = start(&server, folder.path(), &[]).await?;
+    let early = timeout(Duration::from_secs(1), first.updates.recv()).await;
+    assert!(early.is_err(), "{early:?}");
+    server.allow("*", "nodes");
+    assert_eq!(first.next().await?, ["+shop/a"]);
+    Ok(())
+}
