@@ -262,6 +262,14 @@ fn a_world_comes_back_as_it_was_written() {
         .iter()
         .filter_map(|entry| entry.file.as_ref())
         .collect();
+    let Object::EndpointSlice(slice) = &found.loaded.entries[1].object else {
+        panic!("no slice");
+    };
+    let hints = |index: usize| &slice.endpoints[index].zone_hints;
+    assert!(
+        Arc::ptr_eq(&hints(0)[1], &hints(1)[1]),
+        "a zone's name is kept once"
+    );
     assert!(
         Arc::ptr_eq(files[0], files[1]),
         "a file's name is kept once"

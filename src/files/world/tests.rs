@@ -242,3 +242,18 @@ fn files_below_a_name() {
     let below: Vec<_> = world.below("a").iter().map(ToString::to_string).collect();
     assert_eq!(below, ["a", "a/b.yaml", "a/c/d.yaml"]);
 }
+
+#[test]
+fn what_a_file_says_again_is_in_memory_once() {
+    let mut world = World::default();
+    world.put("a.yaml", service("a", 1).as_bytes());
+    let told = world.take().unwrap();
+    world.put("a.yaml", format!("# new\n{}", service("a", 1)).as_bytes());
+    let entries = world.entries();
+    let (Some(Change::Apply(Object::Service(told))), Object::Service(kept)) =
+        (told.changes.first(), &entries[0].object)
+    else {
+        panic!("{entries:?}");
+    };
+    assert!(Arc::ptr_eq(told, kept));
+}
