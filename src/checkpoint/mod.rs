@@ -1,9 +1,9 @@
 //! The last good world on disk, so that a restart while the input is away or broken serves it (xDS rule 148). Beside the way of a
 //! change: a source reads it before its first look at its input, and has it written when what it told has settled.
 //!
-//! What is kept is the parsed objects; everything else follows from them. [`format`] is the file's form, [`disk`] how it gets there
-//! and back whole or not at all, [`keeper`] when, and the thread that does it; [`kept`] is what a source has to do with it. Without a source's word nothing is written: a good
-//! checkpoint is never replaced by less than the whole world.
+//! What is kept is the parsed objects; everything else follows from them. [`mod@format`] is the file's form, [`disk`] how it gets there
+//! and back whole or not at all, [`keeper`] when, and the thread that does it; [`kept`] is what a source has to do with it. Without a
+//! source's word nothing is written: a good checkpoint is never replaced by less than the whole world.
 
 mod disk;
 mod format;

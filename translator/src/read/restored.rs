@@ -13,7 +13,7 @@ use crate::model::{EndpointSlice, Family, Kind, Node, Service, SourceRanges};
 use crate::names::{is_label, is_subdomain};
 use crate::{Object, Problem, Reason};
 
-/// See [`crate::read::restored`].
+/// See [`crate::read::restored()`].
 pub(super) fn restored(object: Object) -> Result<Object, Problem> {
     let mut check = Check(Report::new(object.id().to_string()));
     let object = match object {
