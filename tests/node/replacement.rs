@@ -61,7 +61,9 @@ fn all_ten_endpoints_are_replaced_without_a_failed_request(setup: &Setup<'_>) ->
                 Ok(())
             })?;
         }
-        let loads = loads(cluster)?;
+        // Such connections pass through Envoy twice, and a load that does not wait must leave room for that on a busy machine.
+        let rate = if setup.keep_source { RATE / 4 } else { RATE };
+        let loads = loads(cluster, rate)?;
         let mut left = None;
         for number in 0..ENDPOINTS {
             replace(cluster, &mut endpoints, number, &mut left)?;
@@ -86,12 +88,12 @@ fn all_ten_endpoints_are_replaced_without_a_failed_request(setup: &Setup<'_>) ->
 }
 
 /// The loads of every way, with what they are called.
-fn loads(cluster: &Cluster<'_>) -> Result<Vec<(String, Load)>> {
+fn loads(cluster: &Cluster<'_>, rate: u32) -> Result<Vec<(String, Load)>> {
     let mut loads = Vec::new();
     for (name, ip, from) in WAYS {
         let client = Client::new((ip.parse::<std::net::IpAddr>()?, 80));
         let from = cluster.at(from)?;
-        let fresh = Load::start(from, client.clone(), RATE)?;
+        let fresh = Load::start(from, client.clone(), rate)?;
         loads.push((format!("{name}, new connections"), fresh));
         for _ in 0..KEPT {
             let kept = Load::keep_alive(from, client.clone(), PAUSE)?;
