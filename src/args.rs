@@ -11,7 +11,7 @@ use seaway_translator::{
     Capture, ExternalIps, ExternalNamePolicy, IpNet, NodePortAddresses, Options, Role, View,
 };
 
-use values::{HealthzListen, domain, duration, word};
+use values::{HealthzListen, domain, duration, seconds, word};
 
 pub(crate) use values::HostPort;
 
@@ -75,7 +75,7 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) service_selector: Option<String>,
     /// Ask anew for a watch that has been silent for so long; API servers send a bookmark every minute
-    #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = duration)]
+    #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = seconds)]
     pub(crate) watch_silence: Duration,
 }
 

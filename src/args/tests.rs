@@ -65,6 +65,9 @@ fn ranges_repeat_or_are_separated_by_commas() {
 fn unusable_lines_are_refused() {
     for line in [
         "seaway serve --files . --kube",
+        "seaway serve --files . --namespace shop",
+        "seaway serve --files . --service-selector app=web",
+        "seaway serve --watch-silence 999ms",
         "seaway serve --xds-listen 18000",
         "seaway serve --drain 10",
         "seaway translate --files . --role grpc",

@@ -80,6 +80,15 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected a DNS domain such as cluster.local".to_owned())
 }
 
+/// A [`duration`] of a second or more.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time < Duration::from_secs(1) {
+        return Err("expected a second or more".to_owned());
+    }
+    Ok(time)
+}
+
 /// A length of time: a whole number and one of us, ms, s, m.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a time such as 10ms, 5s or 1m".to_owned();
