@@ -66,6 +66,7 @@ fn outside(
         Host {
             port: name.port,
             cluster: resource_name,
+            sticky: false,
             rewrite: Some(host.clone()),
         }
     };
@@ -86,6 +87,7 @@ fn inside(service: &Service, target: &Service, problems: &mut Vec<Problem>) -> V
             Some(found) => hosts.push(Host {
                 port: port_key(service, port),
                 cluster: mesh_cluster(target, found).to_string().into(),
+                sticky: target.affinity.is_some(),
                 rewrite: None,
             }),
             None => problems.push(Problem::error(

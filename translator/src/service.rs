@@ -165,6 +165,7 @@ impl<'a> Joined<'a> {
             .map(|port| Host {
                 port: port_key(self.service, port),
                 cluster: mesh_cluster(self.service, port).to_string().into(),
+                sticky: self.service.affinity.is_some(),
                 rewrite: None,
             })
             .collect();

@@ -9,13 +9,14 @@ const A: &str = "[{addresses: [10.1.0.1], nodeName: n1}]";
 const AB: &str = "[{addresses: [10.1.0.1], nodeName: n1}, {addresses: [10.1.0.2], nodeName: n2}]";
 
 #[test]
-fn t088_affinity_comes_and_goes_with_the_cluster_and_the_listeners_alone() {
+fn t088_affinity_comes_and_goes_with_the_cluster_the_listeners_and_the_routes_alone() {
     let mut world = World::new(Options::default());
     world.translator.activate(&view(Role::Node, "n1", ""));
     let with = |extra: &str| service("web", "10.96.0.1", extra);
     world.apply([with(""), slice("web-1", "web", A)]);
     let switched = [
         "all Cluster d/web/80",
+        "role:mesh RouteConfiguration http/15001",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];
     assert_eq!(world.apply([with(", sessionAffinity: ClientIP")]), switched);
@@ -25,6 +26,6 @@ fn t088_affinity_comes_and_goes_with_the_cluster_and_the_listeners_alone() {
     );
     let timeout =
         ", sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}";
-    assert_eq!(world.apply([with(timeout)]), switched[1..]);
+    assert_eq!(world.apply([with(timeout)]), switched[2..]);
     assert_eq!(world.apply([with("")]), switched);
 }

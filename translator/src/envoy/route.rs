@@ -10,7 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use seaway_proto::envoy::route::route::Action;
-use seaway_proto::envoy::route::route_action::{ClusterSpecifier, HostRewriteSpecifier};
+use seaway_proto::envoy::route::route_action::hash_policy::{
+    ConnectionProperties, PolicySpecifier,
+};
+use seaway_proto::envoy::route::route_action::{
+    ClusterSpecifier, HashPolicy, HostRewriteSpecifier,
+};
 use seaway_proto::envoy::route::route_match::PathSpecifier;
 use seaway_proto::envoy::route::{Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, encode};
@@ -27,6 +32,8 @@ pub(crate) struct Host {
     pub port: PortKey,
     /// The cluster they go to.
     pub cluster: Arc<str>,
+    /// Whether a client's requests stay together (Service rule 97).
+    pub sticky: bool,
     /// The host name they get instead of the one asked for (Service rule 123).
     pub rewrite: Option<Arc<str>>,
 }
@@ -94,6 +101,7 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
             .rewrite
             .as_ref()
             .map(|name| HostRewriteSpecifier::HostRewriteLiteral(name.to_string())),
+        hash_policy: host.sticky.then(source_address).into_iter().collect(),
         // How long a request may take is between its client and its server; Envoy's default is 15 s.
         timeout: Some(seconds(0)),
         ..Default::default()
@@ -110,6 +118,16 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
         name: host.port.to_string(),
         domains: domains(&host.port, default == Some(host.port.number), options),
         routes: vec![route],
+        ..Default::default()
+    }
+}
+
+/// The client's address is hashed, for good: nothing in a route knows of a period.
+fn source_address() -> HashPolicy {
+    HashPolicy {
+        policy_specifier: Some(PolicySpecifier::ConnectionProperties(
+            ConnectionProperties { source_ip: true },
+        )),
         ..Default::default()
     }
 }
