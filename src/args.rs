@@ -247,7 +247,7 @@ pub(crate) struct ShapeArgs {
     /// Serve the Services whose service.kubernetes.io/service-proxy-name label is this, instead of those without
     #[arg(long, env = "SEAWAY_SERVICE_PROXY_NAME", value_name = "NAME")]
     service_proxy_name: Option<String>,
-    /// How traffic to Service addresses reaches the proxy (role node: bind)
+    /// How traffic to Service addresses reaches the proxy (role node: bind; role mesh has no such addresses without this)
     #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
     capture: Option<Capture>,
     /// How many bound listeners an Envoy of role node has files for; a problem warns above 80 % of it (0: never)

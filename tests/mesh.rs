@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    Client, EnvoyOptions, Place, Scene, ServiceManifest, SliceManifest, World, eventually,
+    Client, EnvoyOptions, Outcome, Place, Scene, ServiceManifest, SliceManifest, World, eventually,
     join, steps,
 };
 
@@ -20,6 +20,36 @@ fn external_names_follow_dns_and_aliases_and_changes() -> Result<()> {
         steps::external_name(scene)?;
         steps::external_alias(scene)?;
         steps::retarget(scene)
+    })
+}
+
+/// Beside its HTTP listener a mesh Envoy has those of cluster IPs; one that nobody has is refused.
+#[test]
+fn with_a_capture_cluster_ips_are_served_too() -> Result<()> {
+    World::run(|world| {
+        let _backend = world.backend("web-1", "10.244.1.10")?;
+        let service = ServiceManifest::new("web")
+            .cluster_ip("10.96.0.10")
+            .port("http", 80);
+        let slice = SliceManifest::new("web")
+            .port("http", 8080)
+            .endpoint("10.244.1.10");
+        let all = join([service.document(), slice.document()]);
+        world.manifests().save("web.yaml", &all)?;
+        world.start_seaway(&["--capture", "bind"])?;
+        let bootstrap = ["--role", "mesh", "--capture", "bind"].map(str::to_owned);
+        let options = EnvoyOptions {
+            bootstrap: bootstrap.to_vec(),
+            ..EnvoyOptions::default()
+        };
+        let mesh = world.start_envoy("mesh", &options)?;
+        mesh.await_backend("10.96.0.10:80", "web-1")?;
+        ensure!(mesh.get("10.96.0.11:80")? == Outcome::Refused);
+        let by_name = Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host("web.default");
+        let outcome = mesh.send(&by_name)?;
+        ensure!(outcome.backend() == Some("web-1"), "{outcome}");
+        world.manifests().delete("web.yaml")?;
+        mesh.await_refused("10.96.0.10:80")
     })
 }
 

@@ -118,7 +118,7 @@ impl Active {
                 let zones = self.nodes.entry(node.clone()).or_default();
                 zones.entry(zone.clone()).or_default()
             }
-            Layer::All | Layer::Role(_) => return false,
+            Layer::All | Layer::Captured | Layer::Role(_) => return false,
         };
         *count += 1;
         *count == 1
@@ -139,7 +139,7 @@ impl Active {
                 }
                 last
             }
-            Layer::All | Layer::Role(_) => false,
+            Layer::All | Layer::Captured | Layer::Role(_) => false,
         }
     }
 }

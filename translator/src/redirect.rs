@@ -21,6 +21,20 @@ pub(crate) fn is_bound(protocol: Protocol, options: &Options) -> bool {
     protocol != Protocol::Tcp || options.capture != Some(Capture::Redirect)
 }
 
+/// Whether proxies of this role have the TCP listeners that lie in [`Layer::Captured`].
+pub(crate) fn is_captured(role: Role, options: &Options) -> bool {
+    options.capture.is_some() && matches!(role, Role::Node | Role::Mesh)
+}
+
+/// The layer of a frontend's listener that is the same on every node: mesh proxies have those of TCP, too, when a capture is asked for.
+pub(crate) fn layer(protocol: Protocol, options: &Options) -> Layer {
+    if is_captured(Role::Mesh, options) && protocol == Protocol::Tcp {
+        Layer::Captured
+    } else {
+        Layer::Role(Role::Node)
+    }
+}
+
 /// What has been published of it.
 #[derive(Debug, Default)]
 pub(crate) struct Redirect {
@@ -40,7 +54,7 @@ impl Redirect {
         }
         let listener = |family: &Family| {
             let address = SocketAddr::new(wildcard(*family), REDIRECT_PORT);
-            (Layer::Role(Role::Node), listener::redirect(address))
+            (layer(Protocol::Tcp, options), listener::redirect(address))
         };
         let resources = families.iter().map(listener).collect();
         self.sent = families;

@@ -20,7 +20,7 @@ use crate::index::Index;
 use crate::layers::{Choice, spread};
 use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, PortKey};
-use crate::{Layer, Options, Problem, Role, alias, health, sources};
+use crate::{Layer, Options, Problem, Role, alias, health, redirect, sources};
 pub(crate) use listeners::Listeners;
 
 /// All that a translation may look at.
@@ -119,7 +119,7 @@ struct Joined<'a> {
 impl<'a> Joined<'a> {
     fn new(world: &'a World<'a>, service: &'a Service) -> Joined<'a> {
         let frontends = frontends::of_service(service, world.options);
-        let clusters = clusters(service, &frontends);
+        let clusters = clusters(service, &frontends, world.options);
         let mut candidates = BTreeMap::new();
         for (name, users) in &clusters {
             candidates
@@ -212,7 +212,11 @@ impl<'a> Joined<'a> {
 
 /// The clusters that the frontends and the host names of a Service need (Service rule 58), whether or not there are endpoints and
 /// whoever wins the addresses: a cluster that came and went with those would be warmed again and again.
-fn clusters(service: &Service, frontends: &[Frontend]) -> BTreeMap<ClusterName, Users> {
+fn clusters(
+    service: &Service,
+    frontends: &[Frontend],
+    options: &Options,
+) -> BTreeMap<ClusterName, Users> {
     let mut clusters: BTreeMap<ClusterName, Users> = BTreeMap::new();
     for (position, port) in service
         .ports
@@ -231,6 +235,7 @@ fn clusters(service: &Service, frontends: &[Frontend]) -> BTreeMap<ClusterName, 
             let users = clusters.entry(name).or_default();
             users.port = frontend.port;
             users.node = true;
+            users.mesh |= redirect::layer(port.protocol, options) == Layer::Captured;
         }
     }
     clusters

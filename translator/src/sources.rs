@@ -97,6 +97,14 @@ pub(crate) fn ways(
     }
 }
 
+/// The same ways for a proxy that cannot take over its clients' addresses.
+pub(crate) fn as_the_proxy(mut ways: Vec<Way>) -> Vec<Way> {
+    for way in &mut ways {
+        way.target.keep_source = false;
+    }
+    ways
+}
+
 /// Whether the listeners of this frontend may name what only one node has.
 pub(crate) fn is_per_node(service: &Service, frontend: &Frontend) -> bool {
     let family = Family::of(frontend.ip);

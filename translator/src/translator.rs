@@ -12,7 +12,7 @@ use crate::index::{Dirty, Index};
 use crate::keep_source::KeepSource;
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
-use crate::redirect::Redirect;
+use crate::redirect::{self, Redirect};
 use crate::service::{self, Listeners, Translated, World};
 use crate::sockets::Sockets;
 use crate::{
@@ -124,7 +124,11 @@ impl Translator {
     pub fn place(&self, view: &View) -> Vec<Layer> {
         let zone = self.zone(view);
         let mut layers = active::own_layers(view, zone.as_ref());
-        layers.extend([Layer::Role(view.role), Layer::All]);
+        layers.push(Layer::Role(view.role));
+        if redirect::is_captured(view.role, &self.options) {
+            layers.push(Layer::Captured);
+        }
+        layers.push(Layer::All);
         layers
     }
 
@@ -302,7 +306,7 @@ impl Translator {
                         self.healthz.touch();
                     }
                 }
-                Layer::All | Layer::Role(_) => {}
+                Layer::All | Layer::Captured | Layer::Role(_) => {}
             }
         }
     }

@@ -80,12 +80,14 @@ impl View {
     }
 }
 
-/// A set of proxies that share resources. What a layer holds overrides the more general ones: `all` < `role` < `zone` < `node` <
-/// `node-role`.
+/// A set of proxies that share resources. What a layer holds overrides the more general ones: `all` < `captured` < `role` <
+/// `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as somebody without a node and a zone sees them.
     All,
+    /// The proxies of roles `node` and `mesh` where a capture is asked for: the TCP listeners that both have.
+    Captured,
     /// Every proxy of a role: listeners, routes, clusters that only this role uses.
     Role(Role),
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
@@ -108,6 +110,7 @@ impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Layer::All => f.write_str("all"),
+            Layer::Captured => f.write_str("captured"),
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use seaway_proto::TypeUrl;
 use seaway_translator::{Capture, Object, Options, Role};
 use support::{World, one, service, slice, view};
 
@@ -331,6 +332,40 @@ fn a_system_port_goes_with_the_node_that_has_the_address() {
     assert_eq!(world.translator.problems(), []);
 }
 
+/// With a capture that is asked for a mesh proxy has the listener, too: it is there once, whoever looks.
+#[test]
+fn a_service_that_comes_is_one_listener_for_nodes_and_mesh_proxies() {
+    let mut world = world(Options {
+        capture: Some(Capture::Bind),
+        ..Options::default()
+    });
+    let mesh = view(Role::Mesh, "n1", "");
+    world.translator.activate(&mesh);
+    world.flush();
+    let both = endpoints(&[("10.244.0.1", "n1"), ("10.244.1.1", "n2")]);
+    world.apply([slice("new-1", "new", &both)]);
+    assert_eq!(
+        world.apply([service("new", "10.96.0.9", "")]),
+        [
+            "all Cluster d/new/80",
+            "all ClusterLoadAssignment d/new/80",
+            "captured Listener d/new/80@clusterip:10.96.0.9:80",
+            "role:mesh RouteConfiguration http/15001",
+        ]
+    );
+    let more = endpoints(&[("10.244.1.2", "n2")]);
+    assert_eq!(
+        world.apply([slice("new-2", "new", &more)]),
+        ["all ClusterLoadAssignment d/new/80"]
+    );
+    let name = "d/new/80@clusterip:10.96.0.9:80".to_owned();
+    for view in [&mesh, &view(Role::Node, "n1", "")] {
+        assert!(world.names(TypeUrl::LISTENER, view).contains(&name));
+    }
+    let ingress = view(Role::Ingress, "n1", "");
+    assert!(!world.names(TypeUrl::LISTENER, &ingress).contains(&name));
+}
+
 /// A node without IPv6 could not bind the second listener.
 #[test]
 fn the_redirect_listener_of_ipv6_is_there_while_a_service_needs_it() {
@@ -339,7 +374,7 @@ fn the_redirect_listener_of_ipv6_is_there_while_a_service_needs_it() {
         ..Options::default()
     });
     let six = service("six", "\"fd00::1\"", "");
-    let listener = "role:node Listener redirect@[::]:15006".to_owned();
+    let listener = "captured Listener redirect@[::]:15006".to_owned();
     assert!(world.apply([six.clone()]).contains(&listener));
     assert!(
         !world

@@ -155,8 +155,16 @@ impl<'a> Joined<'a> {
                 }
             }
         }
-        let listener = self.listener(frontend, frontend.ip, &base);
-        resources.push((Layer::Role(Role::Node), listener));
+        let listener = |ways: &[Way]| self.listener(frontend, frontend.ip, ways);
+        let protocol = self.service.ports[frontend.port].protocol;
+        let layer = redirect::layer(protocol, self.world.options);
+        if layer == Layer::Captured && base.iter().any(|way| way.target.keep_source) {
+            // A mesh proxy has no internal listener for it.
+            resources.push((Layer::Role(Role::Node), listener(&base)));
+            resources.push((layer, listener(&sources::as_the_proxy(base))));
+        } else {
+            resources.push((layer, listener(&base)));
+        }
     }
 
     /// A node port on the own addresses of each node in use. It gives way to any other claim on such an address.
