@@ -1,7 +1,7 @@
 //! Annotations about the way to endpoints: what connections begin with, and who is left out for not taking any.
 
 use anyhow::{Result, ensure};
-use seaway_testing::{Cluster, ServiceManifest, Setup, eventually, join};
+use seaway_testing::{Cluster, ServiceManifest, Setup, join};
 use serde_json::json;
 
 use crate::{load_balancer, service, with};
@@ -29,10 +29,7 @@ fn a_proxy_header_names_the_client(setup: &Setup<'_>) -> Result<()> {
         };
         let sees = |from: &str, to: &str, place: &str| {
             let source = cluster.host(place)?.v4;
-            eventually(
-                format!("{place} to be seen at {to}, asked from {from}"),
-                || cluster.expect_from(from, to, "here", source.into()),
-            )
+            cluster.expect_from(from, to, "here", source.into())
         };
         save(&web)?;
         sees("client", "10.96.0.10:80", "n1")?;

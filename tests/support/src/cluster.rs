@@ -336,15 +336,19 @@ impl<'w> Cluster<'w> {
         })
     }
 
-    /// [`Cluster::expect`] one backend, and that it sees the client as `source`.
+    /// [`Cluster::expect`] one backend, and waits until it sees the client as `source`: who answers may be the same before and after a
+    /// change.
     pub fn expect_from(&self, from: &str, to: &str, wanted: &str, source: IpAddr) -> Result<()> {
         self.expect(from, to, &[wanted])?;
-        let seen = self.get(from, to)?.client();
-        ensure!(
-            seen == Some(source),
-            "{wanted}, asked from {from} at {to}, saw {seen:?} instead of {source}"
-        );
-        Ok(())
+        let what = format!("{wanted} at {to} to see {from} as {source}");
+        eventually(what, || {
+            let outcome = self.get(from, to)?;
+            ensure!(
+                outcome.backend() == Some(wanted) && outcome.client() == Some(source),
+                "{outcome:?}"
+            );
+            Ok(())
+        })
     }
 }
 
