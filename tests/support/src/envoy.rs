@@ -259,8 +259,8 @@ impl Envoy {
     }
 }
 
-/// What `seaway bootstrap` prints for a node.
-fn bootstrap(name: &str, options: &EnvoyOptions) -> Result<String> {
+/// What `seaway bootstrap` prints for a node: what an Envoy with these options starts from, unless they hold a `config`.
+pub fn bootstrap(name: &str, options: &EnvoyOptions) -> Result<String> {
     let xds = options.control_plane.unwrap_or(XDS).to_string();
     let port = ADMIN.port().to_string();
     let mut all = vec![

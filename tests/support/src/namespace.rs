@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -191,7 +191,7 @@ impl Drop for Namespace {
 #[derive(Debug)]
 pub struct Network {
     prefix: String,
-    fabric: Namespace,
+    fabric: Arc<Namespace>,
 }
 
 impl Network {
@@ -203,12 +203,18 @@ impl Network {
         fabric.configure(&format!(
             "addr add {FABRIC}/32 dev lo\nroute add local {PODS} dev lo\n"
         ))?;
+        let fabric = Arc::new(fabric);
         Ok(Self { prefix, fabric })
     }
 
     /// Where Seaway, DNS and all backends live.
     pub fn fabric(&self) -> &Namespace {
         &self.fabric
+    }
+
+    /// The same, for somebody who is not part of the world.
+    pub(crate) fn shared_fabric(&self) -> Arc<Namespace> {
+        self.fabric.clone()
     }
 
     /// Makes the namespace of a node. `number` (1-200) gives it the address `172.18.0.(10 + number)`.

@@ -41,8 +41,10 @@ pub enum Side {
 }
 
 /// What the relay is told.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Orders {
+    /// Where new connections lead.
+    target: SocketAddr,
     /// Messages of this type from there are held, and everything behind them.
     hold: Option<(Side, &'static str)>,
     /// Connections accepted under another number end.
@@ -61,13 +63,18 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Listens on `address` in `namespace` and forwards every connection to `target`.
+    /// Listens on `address` in `namespace` and forwards every connection to `target`, until told to lead elsewhere.
     pub(crate) fn start(
         namespace: &Namespace,
         address: SocketAddr,
         target: SocketAddr,
     ) -> Result<Self> {
-        let (orders, held) = (watch::Sender::default(), watch::Sender::default());
+        let orders = watch::Sender::new(Orders {
+            target,
+            hold: None,
+            cuts: 0,
+        });
+        let held = watch::Sender::default();
         let (orders, held) = (Arc::new(orders), Arc::new(held));
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, listening) = std::sync::mpsc::channel();
@@ -78,7 +85,7 @@ impl Relay {
                 match listener {
                     Ok(listener) => {
                         let _ = ready.send(Ok(()));
-                        tokio::select! { () = accept(listener, target, pumps) => {}, _ = stopped => {} }
+                        tokio::select! { () = accept(listener, pumps) => {}, _ = stopped => {} }
                     }
                     Err(error) => drop(ready.send(Err(error))),
                 }
@@ -125,7 +132,14 @@ impl Relay {
 
     /// Ends every connection; what is held is lost, and new connections pass everything.
     pub fn cut(&self) {
+        let target = self.orders.borrow().target;
+        self.lead_to(target);
+    }
+
+    /// Ends every connection as [`Relay::cut`] does; new ones lead to another Seaway.
+    pub fn lead_to(&self, target: SocketAddr) {
         self.orders.send_modify(|orders| {
+            orders.target = target;
             orders.hold = None;
             orders.cuts += 1;
         });
@@ -144,13 +158,13 @@ impl Drop for Relay {
 type Pumps = (Arc<watch::Sender<Orders>>, Arc<watch::Sender<usize>>);
 
 /// Accepts for ever. A connection ends at both sides when one side ends it, or when Seaway cannot be reached.
-async fn accept(listener: TcpListener, target: SocketAddr, (orders, held): Pumps) {
+async fn accept(listener: TcpListener, (orders, held): Pumps) {
     loop {
         let Ok((envoy, _)) = listener.accept().await else {
             continue;
         };
         let (mut cut, held) = (orders.subscribe(), held.clone());
-        let cuts = cut.borrow_and_update().cuts;
+        let Orders { target, cuts, .. } = *cut.borrow_and_update();
         tokio::spawn(async move {
             let Ok(seaway) = TcpStream::connect(target).await else {
                 return;

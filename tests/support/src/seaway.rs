@@ -1,7 +1,6 @@
 //! The `seaway` process, and where the binaries are.
 
 use std::env;
-use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -11,11 +10,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::namespace::FABRIC;
 use crate::wait::within;
-use crate::{Client, Namespace, Outcome, Process};
+use crate::{Answer, Client, Namespace, Outcome, Process};
 
-/// Where Envoys reach Seaway.
+/// Where Envoys reach the first Seaway of a world.
 pub(crate) const XDS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(FABRIC), 18000);
-/// Where the harness asks Seaway for its state.
+/// Where the harness asks it for its state.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18001);
 
 /// The top folder of the repository.
@@ -55,54 +54,81 @@ pub fn envoy_binary() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// What Seaway watches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// A folder of manifests.
+    Files(&'a Path),
+    /// The cluster that this kubeconfig names.
+    Cluster(&'a Path),
+}
+
 /// A running `seaway serve`. Killed when dropped.
 #[derive(Debug)]
 pub struct Seaway {
     process: Process,
-    arguments: Vec<OsString>,
+    command: Command,
     log: PathBuf,
+    xds: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Seaway {
-    /// Starts `seaway serve --files <files>` in `namespace` with further arguments, and waits until it is ready.
+    /// Starts `seaway serve` in `namespace` with further arguments. Each replica of a world (from 0) has ports of its own.
     pub(crate) fn start(
         namespace: &Namespace,
-        files: &Path,
+        source: Source<'_>,
+        replica: u16,
         arguments: &[&str],
         log: &Path,
     ) -> Result<Self> {
-        let mut all: Vec<OsString> = vec![
-            "serve".into(),
-            "--files".into(),
-            files.into(),
-            "--insecure".into(),
-        ];
-        all.extend(["--xds-listen".into(), XDS.to_string().into()]);
-        all.extend(["--admin-listen".into(), ADMIN.to_string().into()]);
-        all.extend(arguments.iter().map(OsString::from));
-        let process = Self::launch(namespace, &all, log)?;
-        let mut seaway = Self {
-            process,
-            arguments: all,
-            log: log.to_owned(),
-        };
-        seaway.wait_ready(namespace)?;
-        Ok(seaway)
-    }
-
-    fn launch(namespace: &Namespace, arguments: &[OsString], log: &Path) -> Result<Process> {
+        let own = |first: SocketAddr| SocketAddr::new(first.ip(), first.port() + 10 * replica);
+        let (xds, admin) = (own(XDS), own(ADMIN));
         let mut command = Command::new(seaway_binary()?);
+        command.args(["serve", "--insecure"]);
+        command.args(["--xds-listen", &xds.to_string()]);
+        command.args(["--admin-listen", &admin.to_string()]);
+        match source {
+            Source::Files(folder) => command.arg("--files").arg(folder),
+            Source::Cluster(kubeconfig) => command
+                .env("KUBECONFIG", kubeconfig)
+                .env_remove("KUBERNETES_SERVICE_HOST"),
+        };
         command.args(arguments);
-        Process::start(namespace, "seaway", &command, log)
+        Ok(Self {
+            process: Process::start(namespace, "seaway", &command, log)?,
+            command,
+            log: log.to_owned(),
+            xds,
+            admin,
+        })
     }
 
-    fn wait_ready(&mut self, namespace: &Namespace) -> Result<()> {
+    pub(crate) fn wait_ready(&mut self, namespace: &Namespace) -> Result<()> {
         within(Duration::from_secs(10), "seaway to be ready", || {
-            let outcome = Client::new(ADMIN).path("/readyz").get(namespace)?;
-            ensure!(outcome.backend().is_some(), "/readyz: {outcome}");
+            let answer = self.readyz(namespace)?;
+            ensure!(
+                answer.status == 200,
+                "/readyz: {} {}",
+                answer.status,
+                answer.body.trim()
+            );
             Ok(())
         })
         .or_else(|error| self.process.check_running().and(Err(error)))
+    }
+
+    /// What `/readyz` answers.
+    pub fn readyz(&self, namespace: &Namespace) -> Result<Answer> {
+        match Client::new(self.admin).path("/readyz").get(namespace)? {
+            Outcome::Answered(answer) => Ok(answer),
+            other => anyhow::bail!("/readyz: {other}"),
+        }
+    }
+
+    /// Where proxies reach it.
+    pub fn address(&self) -> SocketAddr {
+        self.xds
     }
 
     /// `kill -9`.
@@ -112,7 +138,7 @@ impl Seaway {
 
     /// Starts it again with the same arguments (and so on the same ports), and waits until it is ready.
     pub fn restart(&mut self, namespace: &Namespace) -> Result<()> {
-        self.process = Self::launch(namespace, &self.arguments, &self.log)?;
+        self.process = Process::start(namespace, "seaway", &self.command, &self.log)?;
         self.wait_ready(namespace)
     }
 
@@ -133,7 +159,7 @@ impl Seaway {
 
     /// The body that its admin port answers for `path`.
     pub fn admin(&self, namespace: &Namespace, path: &str) -> Result<String> {
-        match Client::new(ADMIN).path(path).get(namespace)? {
+        match Client::new(self.admin).path(path).get(namespace)? {
             Outcome::Answered(answer) if answer.status == 200 => Ok(answer.body),
             other => anyhow::bail!("seaway's {path}: {other}"),
         }

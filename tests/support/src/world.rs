@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tempfile::TempDir;
 
 use crate::namespace::{has_ipv6, node_address};
@@ -21,16 +21,22 @@ const RELAY_PORT: u16 = 18100;
 /// Says that the running test is skipped, and why: straight to the terminal, because the test harness would swallow what a passing test
 /// prints.
 pub fn skip(why: &str) -> Result<()> {
+    tell(&format!("skipped: {why}"))
+}
+
+/// A line about the running test, straight to the terminal.
+pub(crate) fn tell(what: &str) -> Result<()> {
     let name = thread::current().name().unwrap_or("test").to_owned();
-    Ok(writeln!(io::stderr(), "{name}: skipped: {why}")?)
+    Ok(writeln!(io::stderr(), "{name}: {what}")?)
 }
 
 /// Fields are dropped from top to bottom: processes before the namespaces that they live in.
 #[derive(Debug)]
 pub struct World {
     envoys: Vec<Arc<Envoy>>,
-    seaway: Option<Seaway>,
-    network: Network,
+    /// More than one where a test wants replicas.
+    pub(crate) seaways: Vec<Seaway>,
+    pub(crate) network: Network,
     manifests: Folder,
     folder: TempDir,
     nodes: u8,
@@ -68,7 +74,7 @@ impl World {
         let manifests = Folder::new(folder.path().join("manifests"))?;
         Ok(Self {
             envoys: Vec::new(),
-            seaway: None,
+            seaways: Vec::new(),
             network,
             manifests,
             folder,
@@ -94,45 +100,6 @@ impl World {
     /// Where this world keeps configurations and logs.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
-    }
-
-    /// Starts Seaway on the manifests and waits until it is ready.
-    pub fn start_seaway(&mut self, arguments: &[&str]) -> Result<()> {
-        let log = self.folder.path().join("seaway.log");
-        self.seaway = Some(Seaway::start(
-            self.network.fabric(),
-            self.manifests.path(),
-            arguments,
-            &log,
-        )?);
-        Ok(())
-    }
-
-    /// The running Seaway.
-    pub fn seaway(&mut self) -> Result<&mut Seaway> {
-        self.seaway.as_mut().context("Seaway was not started")
-    }
-
-    /// The sum of one of Seaway's metrics.
-    pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
-        self.seaway
-            .as_ref()
-            .context("Seaway was not started")?
-            .metric(self.network.fabric(), name, label)
-    }
-
-    /// The body that Seaway's admin port answers for `path`.
-    pub fn admin(&self, path: &str) -> Result<String> {
-        let seaway = self.seaway.as_ref().context("Seaway was not started")?;
-        seaway.admin(self.network.fabric(), path)
-    }
-
-    /// `kill -9` and restart of Seaway on the same ports.
-    pub fn restart_seaway(&mut self) -> Result<()> {
-        self.seaway
-            .as_mut()
-            .context("Seaway was not started")?
-            .restart(self.network.fabric())
     }
 
     /// Starts an Envoy on a new node and waits until it is live.
@@ -245,8 +212,9 @@ impl World {
         for envoy in &self.envoys {
             envoy.check_nothing_rejected()?;
         }
-        let log = self.seaway.as_ref().map(Seaway::log).unwrap_or_default();
-        anyhow::ensure!(!log.contains("panicked at"), "Seaway panicked:\n{log}");
+        for log in self.seaways.iter().map(Seaway::log) {
+            anyhow::ensure!(!log.contains("panicked at"), "Seaway panicked:\n{log}");
+        }
         Ok(())
     }
 

@@ -110,7 +110,8 @@ impl Server {
     fn serve(&mut self, stream: TcpStream) {
         let (shared, mut kills) = (self.shared.clone(), self.kills.subscribe());
         self.connections.spawn(async move {
-            let Ok(socket) = rustix::io::dup(stream.as_fd()) else {
+            // Not for the processes that tests start: they would keep the connection open.
+            let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(stream.as_fd(), 0) else {
                 return;
             };
             let service = service_fn(move |request| answer(shared.clone(), request));
