@@ -25,6 +25,9 @@ pub(crate) async fn server() -> anyhow::Result<Server> {
     config.connect_timeout = Some(CONNECT);
     // Waiting and trying again is for the watches: they know what is urgent, and failures have to be seen.
     config.default_retry = false;
+    // Who asks, in the server's audit log.
+    let agent = concat!("seaway/", env!("CARGO_PKG_VERSION"));
+    config.headers.push(("user-agent".parse()?, agent.parse()?));
     let address = config.cluster_url.to_string();
     let client = Client::try_from(config).context("--kube")?;
     Ok(Server { client, address })

@@ -1,7 +1,8 @@
 //! Where a watch stands, as plain state: answers of the API server go in; what is new, and what to ask next, comes out.
 //!
 //! A list becomes one reset, however many pages or lines it took and however often it was interrupted: nobody ever sees half of
-//! one. After a failure the watch goes on from the version it has read up to. A line that cannot be read is asked for once more
+//! one. After a failure the watch goes on from the version it has read up to, once the server has confirmed that it got there: it may
+//! have been restored from a backup. A line that cannot be read is asked for once more
 //! from there, since it may have been cut; when it is the same again, a new list says what it should have said.
 
 use seaway_translator::ObjectId;
@@ -16,6 +17,8 @@ pub(super) enum Ask<'a> {
     List { token: Option<&'a str> },
     /// The list as a stream (KEP-3157), which goes on as a watch.
     StreamList,
+    /// Whether this version has been reached.
+    Check { version: &'a str },
     /// What happened after this version.
     Watch { version: &'a str },
 }
@@ -41,6 +44,9 @@ pub(super) struct Cursor {
     pages_once: bool,
     /// The line after the known version is being asked for again.
     again: bool,
+    /// The server was away: it may have come back as an older one, for which the known version lies in the future. Such a server says
+    /// nothing on a watch until it gets there.
+    doubt: bool,
     state: State,
 }
 
@@ -88,6 +94,7 @@ impl Cursor {
             streams: true,
             pages_once: false,
             again: false,
+            doubt: false,
             state: State::Start,
         }
     }
@@ -100,6 +107,7 @@ impl Cursor {
             }
             State::Start | State::Stream { .. } => Ask::List { token: None },
             State::Pages { token, .. } => Ask::List { token: Some(token) },
+            State::At { version } if self.doubt => Ask::Check { version },
             State::At { version } => Ask::Watch { version },
         }
     }
@@ -111,6 +119,11 @@ impl Cursor {
                 found: Found::default(),
             };
         }
+    }
+
+    /// The server knows the version that was checked, or would not say.
+    pub(super) fn checked(&mut self) {
+        self.doubt = false;
     }
 
     /// A page of a list.
@@ -154,6 +167,7 @@ impl Cursor {
         if failure.is_gone() {
             self.state = State::Start;
         }
+        self.doubt |= matches!(failure, Failure::Unreachable(_) | Failure::Silent(_));
         if !matches!(self.ask(), Ask::StreamList) {
             return;
         }
@@ -208,6 +222,7 @@ impl Cursor {
     fn listed(&mut self, version: String) {
         self.pages_once = false;
         self.again = false;
+        self.doubt = false;
         self.state = State::At { version };
     }
 

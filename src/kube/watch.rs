@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::Client;
-use kube::api::{ListParams, Request, WatchParams};
+use kube::api::{ListParams, Request, VersionMatch, WatchParams};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -88,6 +88,12 @@ impl Watch {
                 self.tell(news).await
             }
             Ask::StreamList => self.follow(&request, None, cursor).await,
+            Ask::Check { version } => {
+                let version = version.to_owned();
+                self.check(&request, version).await?;
+                cursor.checked();
+                Ok(())
+            }
             Ask::Watch { version } => {
                 let version = version.to_owned();
                 self.follow(&request, Some(version), cursor).await
@@ -122,6 +128,28 @@ impl Watch {
         let page = Page::parse(&text)?;
         self.health.heard();
         Ok(cursor.page(&page))
+    }
+
+    /// Asks for one object, and for a server that has reached this version.
+    ///
+    /// # Errors
+    /// It has not, or there is none. Any other answer is left for the watch to find out about.
+    async fn check(&self, request: &Request, version: String) -> Result<(), Failure> {
+        let params = ListParams {
+            limit: Some(1),
+            resource_version: Some(version),
+            version_match: Some(VersionMatch::NotOlderThan),
+            ..ListParams::default()
+        };
+        let asked = self.client.request_text(built(request.list(&params))?);
+        let answer = timeout(LIST_PAUSE.min(self.silence), asked).await;
+        match answer.map_err(|_| Failure::Silent(self.silence))? {
+            Ok(_) => Ok(()),
+            Err(error) => match Failure::from(error) {
+                failure @ Failure::Refused { .. } if !failure.is_gone() => Ok(()),
+                failure => Err(failure),
+            },
+        }
     }
 
     /// Reads the lines of a watch, or of a list as a stream, until it ends or fails.

@@ -4,11 +4,15 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use kube::core::Status;
+use kube::core::response::StatusCause;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// By this annotation a bookmark says that everything there was has been sent (KEP-3157).
 const INITIAL_END: &str = "k8s.io/initial-events-end";
+
+/// Why a server refuses a version that it has not reached.
+const AHEAD: &str = "ResourceVersionTooLarge";
 
 /// Why a list or a watch failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,12 +45,16 @@ impl Failure {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Failure {
-        let seconds = status.details.map(|details| details.retry_after_seconds);
+        let details = status.details.as_ref();
+        let seconds = details.map(|details| details.retry_after_seconds);
         let after = seconds.filter(|seconds| *seconds > 0);
-        // What is expired is gone, whichever way it is put.
-        let code = match status.reason.as_str() {
-            "Expired" | "Gone" => 410,
-            _ => status.code,
+        // What is expired is gone, whichever way it is put. So is what the server has yet to reach: it was restored.
+        let ahead = |cause: &StatusCause| cause.reason == AHEAD;
+        let ahead = details.is_some_and(|details| details.causes.iter().any(ahead));
+        let (code, after) = match status.reason.as_str() {
+            "Expired" | "Gone" => (410, after),
+            _ if ahead => (410, None),
+            _ => (status.code, after),
         };
         Failure::Refused {
             code,

@@ -168,6 +168,7 @@ fn a_watch_goes_on_where_it_was_cut_and_lists_anew_only_what_is_too_old() {
         Failure::Silent(Default::default()),
     ] {
         cursor.failed(&failure);
+        cursor.checked();
         assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
     }
     let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
@@ -229,4 +230,32 @@ fn an_object_of_the_wrong_shape_keeps_its_name_and_says_which_field() {
     assert_eq!(problem.object, "Service default/a");
     assert_eq!(problem.field, "spec.ports[0].port");
     assert_eq!(cursor.ask(), Ask::Watch { version: "6" });
+}
+
+#[test]
+fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
+    let mut cursor = Cursor::new(Resource::Services);
+    page(&mut cursor, &list(&[service("a", 5)], 10, ""));
+    let away = Failure::Unreachable("refused".into());
+    cursor.failed(&away);
+    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
+    cursor.failed(&away);
+    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
+    cursor.checked();
+    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
+    // It was restored from a backup: for it, version 10 lies in the future.
+    cursor.failed(&away);
+    let ahead = json!({
+        "status": "Failure", "code": 504, "reason": "Timeout", "message": "Too large resource version: 10, current: 7",
+        "details": {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
+    });
+    let status: kube::core::Status = serde_json::from_value(ahead).unwrap();
+    cursor.failed(&status.into());
+    assert_eq!(cursor.ask(), Ask::StreamList);
+    cursor.opened();
+    assert_eq!(
+        cursor.line(&bookmark(7, true)).unwrap().map(|_| ()),
+        Some(())
+    );
+    assert_eq!(cursor.ask(), Ask::Watch { version: "7" });
 }
