@@ -23,16 +23,19 @@ struct SourceLabel {
 pub(crate) struct Metrics {
     problems: Family<ReasonLabel, Gauge>,
     source_errors: Family<SourceLabel, Counter>,
+    translations: Counter,
 }
 
 impl Metrics {
-    /// Registers `problems{reason}`, `source_errors_total{source}` and `build_info`.
+    /// Registers `problems{reason}`, `source_errors_total{source}`, `translations_total` and `build_info`.
     pub(crate) fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Problems that stand now, by reason";
         registry.register("problems", help, metrics.problems.clone());
         let help = "Times a source could not read its input";
         registry.register("source_errors", help, metrics.source_errors.clone());
+        let help = "Objects translated, because they or something they depend on changed";
+        registry.register("translations", help, metrics.translations.clone());
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The running build", Info::new(version.to_vec()));
         metrics.set_problems(&[]);
@@ -44,6 +47,11 @@ impl Metrics {
         self.source_errors
             .get_or_create(&SourceLabel { source })
             .clone()
+    }
+
+    /// So many objects were translated.
+    pub(crate) fn translated(&self, objects: usize) {
+        self.translations.inc_by(objects as u64);
     }
 
     /// These problems stand now. Reasons without any are 0, so that a rule on the metric sees them end.

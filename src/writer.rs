@@ -57,6 +57,7 @@ pub(crate) struct Writer {
     /// The source is synced, and the commit that shows it is outstanding.
     syncing: bool,
     health: Health,
+    metrics: Metrics,
     started: Instant,
 }
 
@@ -75,7 +76,8 @@ impl Writer {
             publisher,
             pace,
             placements: Placements::default(),
-            ledger: Ledger::new(metrics, problems),
+            ledger: Ledger::new(metrics.clone(), problems),
+            metrics,
             source_problems: Vec::new(),
             syncing: false,
             health,
@@ -180,6 +182,7 @@ impl Writer {
             });
         }
         let origins = replace.len();
+        self.metrics.translated(origins);
         let commit = Commit {
             replace,
             placements: self.placements.take_changed(),
