@@ -1,0 +1,137 @@
+//! Seaway on a cluster: the real binary, its API server (a stand-in, except where a test says so), and proxies.
+//!
+//! Most tests look at what a proxy is sent with a [`Proxy`](discovery::Proxy) that writes down every resource of every response: that
+//! nothing is sent without a reason shows nowhere better. Where traffic is the point there are real Envoys.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use seaway_testing::{ApiServer, ServiceManifest, SliceManifest, World, join, node, within};
+use serde_json::Value;
+
+mod discovery;
+mod events;
+mod faults;
+mod kill;
+mod outage;
+mod quiet;
+mod relist;
+mod replicas;
+mod silence;
+mod start;
+mod traffic;
+
+use discovery::Proxy;
+
+/// How many Services [`populate`] makes.
+const SERVICES: usize = 20;
+
+/// The Service of this number, and its assignment's name.
+fn name(number: usize) -> String {
+    format!("web-{number}")
+}
+
+fn assignment(number: usize) -> String {
+    format!("default/web-{number}/80")
+}
+
+fn service(number: usize) -> ServiceManifest {
+    ServiceManifest::new(&name(number))
+        .cluster_ip(&format!("10.96.{}.{}", 1 + number / 200, 1 + number % 200))
+        .port("", 80)
+}
+
+/// A slice of the Service of this number with these endpoints.
+fn slice(number: usize, endpoints: &[&str]) -> SliceManifest {
+    let slice = SliceManifest::new(&name(number)).port("", 8080);
+    let endpoints = endpoints.iter();
+    endpoints.fold(slice, |slice, address| slice.endpoint(address))
+}
+
+/// The slice that [`slice`] makes.
+fn slice_name(number: usize) -> String {
+    format!("web-{number}-1")
+}
+
+/// Changes every object in ways that mean nothing to proxies.
+fn touch(server: &ApiServer) -> Result<()> {
+    let revision = server.revision();
+    let touch = |object: &mut Value| {
+        object["metadata"]["annotations"]["example.com/touched"] = revision.to_string().into();
+    };
+    for number in 0..SERVICES {
+        server.edit("services", "default", &name(number), touch)?;
+        server.edit("endpointslices", "default", &slice_name(number), touch)?;
+    }
+    server.edit("nodes", "", "n1", touch)
+}
+
+/// The endpoints that [`populate`] gives every Service.
+const TWO: [&str; 2] = ["10.244.1.10", "10.244.1.11"];
+/// Others, for a change.
+const OTHER: [&str; 1] = ["10.244.1.12"];
+
+/// A cluster of two nodes and so many Services.
+fn populate(server: &ApiServer, services: usize) -> Result<()> {
+    server.apply_yaml(&join([node("n1", "a"), node("n2", "b")]))?;
+    for number in 0..services {
+        server.apply_yaml(&service(number).document())?;
+        server.apply_yaml(&slice(number, &TWO).document())?;
+    }
+    Ok(())
+}
+
+/// A world with a populated stand-in, Seaway and a proxy that has everything.
+fn scene(
+    arguments: &[&str],
+    test: impl FnOnce(&mut World, &ApiServer, &Proxy) -> Result<()>,
+) -> Result<()> {
+    World::run(|world| {
+        let server = world.api_server()?;
+        populate(&server, SERVICES)?;
+        world.start_seaway_on(&server, arguments)?;
+        let proxy = Proxy::complete(world, 0, "node", SERVICES)?;
+        test(world, &server, &proxy)
+    })
+}
+
+/// Waits until the stand-in has been asked so many times more than `before`.
+fn await_requests(server: &ApiServer, verb: &str, resource: &str, count: u64) -> Result<()> {
+    let what = format!("{count} requests to {verb} {resource}");
+    within(Duration::from_secs(20), what, || {
+        let seen = requests(server, verb, resource);
+        ensure!(seen >= count, "{seen} so far");
+        Ok(())
+    })
+}
+
+fn requests(server: &ApiServer, verb: &str, resource: &str) -> u64 {
+    server.activity().borrow().requests(verb, resource)
+}
+
+/// Waits until every watch is open and works.
+fn await_watches(world: &World, server: &ApiServer) -> Result<()> {
+    within(Duration::from_secs(20), "all watches to work", || {
+        let activity = server.activity();
+        for resource in ["services", "endpointslices", "nodes"] {
+            let open = activity.borrow().watches(resource);
+            ensure!(open == 1, "{open} watches of {resource} are open");
+        }
+        let failing = world.metric("seaway_watch_failing", "")?;
+        ensure!(failing == 0.0, "{failing} watches fail");
+        Ok(())
+    })
+}
+
+/// Makes a change and sees that it arrives, and that since `mark` nothing else did.
+fn only_this_change(server: &ApiServer, proxy: &Proxy, mark: usize, limit: Duration) -> Result<()> {
+    server.apply_yaml(&slice(3, &OTHER).document())?;
+    proxy.await_endpoints(limit, &assignment(3), &OTHER)?;
+    let changed = proxy.changed_since(mark);
+    let expected = [format!("+{}", assignment(3))];
+    ensure!(
+        changed.iter().eq(&expected),
+        "only {expected:?} should have been sent, not {changed:?}"
+    );
+    Ok(())
+}

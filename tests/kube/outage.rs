@@ -1,0 +1,77 @@
+//! The API server goes away for a while.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use seaway_testing::{Record, ServiceManifest, SliceManifest, World, eventually, join, say};
+
+use crate::discovery::Proxy;
+
+const WEB: &str = "10.96.0.10:80";
+/// The longest that a change may take after the API server is back.
+const SOON: Duration = Duration::from_secs(2);
+
+/// How long it is away: `SEAWAY_OUTAGE` seconds.
+fn outage() -> Result<Duration> {
+    let seconds = std::env::var("SEAWAY_OUTAGE").unwrap_or_else(|_| "5".to_owned());
+    let seconds = seconds.parse().context("SEAWAY_OUTAGE")?;
+    Ok(Duration::from_secs(seconds))
+}
+
+fn slice(address: &str) -> String {
+    let slice = SliceManifest::new("web").port("", 8080);
+    slice.endpoint(address).document()
+}
+
+#[test]
+fn without_the_api_server_everybody_is_served_and_its_return_is_noticed_within_two_seconds()
+-> Result<()> {
+    World::run(|world| {
+        let server = world.api_server()?;
+        let _backends = [
+            world.backend("web-1", "10.244.1.10")?,
+            world.backend("web-2", "10.244.1.11")?,
+        ];
+        let web = ServiceManifest::new("web").cluster_ip("10.96.0.10");
+        let web = web.port("", 80).document();
+        server.apply_yaml(&join([web, slice("10.244.1.10")]))?;
+        world.start_seaway_on(&server, &[])?;
+        let proxy = Proxy::complete(world, 0, "node", 1)?;
+        let n1 = world.start_node("n1", "a")?;
+        let load = n1.load(WEB, 50)?;
+
+        let (began, mark) = (Instant::now(), proxy.mark());
+        server.refuse()?;
+        server.kill()?;
+        eventually("/readyz to name the watches", || {
+            let ready = world.readyz()?;
+            ensure!(ready.status == 200, "{ready:?}");
+            ensure!(ready.body.matches(": failing").count() == 3, "{ready:?}");
+            Ok(())
+        })?;
+        // Who comes now is served what was last seen.
+        let n2 = world.start_node("n2", "b")?;
+        n2.await_backend(WEB, "web-1")?;
+        server.apply_yaml(&slice("10.244.1.11"))?;
+        std::thread::sleep(outage()?.saturating_sub(began.elapsed()));
+        Proxy::complete(world, 0, "node", 1)?;
+        ensure!(proxy.since(mark).is_empty(), "{:?}", proxy.since(mark));
+
+        let back = Instant::now();
+        server.listen()?;
+        let came = proxy.await_endpoints(SOON, "default/web/80", &["10.244.1.11"])?;
+        let took = came.saturating_duration_since(back);
+        say(&format!("the change arrived {took:?} after the return"));
+        ensure!(took < SOON, "it took {took:?}");
+        n1.await_backend(WEB, "web-2")?;
+        n2.await_backend(WEB, "web-2")?;
+        let records = load.stop()?;
+        let failures = Record::failures(&records);
+        ensure!(
+            failures.is_none(),
+            "of {} requests: {failures:?}",
+            records.len()
+        );
+        Ok(())
+    })
+}
