@@ -47,6 +47,9 @@ pub(super) struct Cursor {
     /// The server was away: it may have come back as an older one, for which the known version lies in the future. Such a server says
     /// nothing on a watch until it gets there.
     doubt: bool,
+    /// The last list held something that could not be identified, and so nothing was removed. It is asked for anew as soon as the watch
+    /// after it ends.
+    incomplete: bool,
     state: State,
 }
 
@@ -95,6 +98,7 @@ impl Cursor {
             pages_once: false,
             again: false,
             doubt: false,
+            incomplete: false,
             state: State::Start,
         }
     }
@@ -139,8 +143,7 @@ impl Cursor {
             self.state = State::Pages { token, found };
             return None;
         }
-        self.listed(page.version.clone());
-        Some(found.reset())
+        Some(self.listed(page.version.clone(), found))
     }
 
     /// A line of a watch.
@@ -162,8 +165,16 @@ impl Cursor {
         }
     }
 
+    /// The watch has ended, as all do.
+    pub(super) fn ended(&mut self) {
+        if std::mem::take(&mut self.incomplete) {
+            self.state = State::Start;
+        }
+    }
+
     /// The server said why it does not answer, or said nothing.
     pub(super) fn failed(&mut self, failure: &Failure) {
+        self.ended();
         if failure.is_gone() {
             self.state = State::Start;
         }
@@ -197,8 +208,7 @@ impl Cursor {
                 },
             ) => {
                 let found = std::mem::take(found);
-                self.listed(version);
-                Ok(Some(found.reset()))
+                Ok(Some(self.listed(version, found)))
             }
             (State::At { version }, Line::Applied(raw)) => {
                 let item = self.resource.read(raw).map_err(unidentified)?;
@@ -219,11 +229,13 @@ impl Cursor {
         }
     }
 
-    fn listed(&mut self, version: String) {
+    fn listed(&mut self, version: String, found: Found) -> News {
         self.pages_once = false;
         self.again = false;
         self.doubt = false;
+        self.incomplete = found.unidentified > 0;
         self.state = State::At { version };
+        found.reset()
     }
 
     /// A line that is none.

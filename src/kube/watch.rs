@@ -221,6 +221,7 @@ fn ended(cursor: &mut Cursor, lines: u64, lasted: Duration) -> Result<(), Stop> 
         };
         return Err(Failure::Unreachable(format!("the watch was closed {why}")).into());
     }
+    cursor.ended();
     Ok(())
 }
 

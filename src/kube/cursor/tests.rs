@@ -259,3 +259,22 @@ fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
     );
     assert_eq!(cursor.ask(), Ask::Watch { version: "7" });
 }
+
+#[test]
+fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_it() {
+    let incomplete = list(&[json!("garbage")], 5, "");
+    for interrupted in [true, false] {
+        let mut cursor = Cursor::new(Resource::Services);
+        page(&mut cursor, &incomplete);
+        assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
+        if interrupted {
+            cursor.failed(&refused(500));
+        } else {
+            cursor.ended();
+        }
+        assert_eq!(cursor.ask(), Ask::StreamList);
+        names(page(&mut cursor, &list(&[service("a", 5)], 6, "")));
+        cursor.ended();
+        assert_eq!(cursor.ask(), Ask::Watch { version: "6" });
+    }
+}
