@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::Envoy;
+use seaway_testing::{Envoy, eventually};
 
 use crate::{OTHER, SERVICES, assignment, await_watches, name, scene, service, slice};
 
@@ -75,12 +75,14 @@ fn what_happened_while_a_watch_was_away_is_exactly_what_is_sent() -> Result<()> 
                 "listener_removed",
             ];
             let expected = expected.map(|name| (name.to_owned(), 1)).into();
-            let grown = grown(&before, &n1)?;
-            ensure!(
-                grown == expected,
-                "{expected:?} should have grown, not {grown:?}"
-            );
-            Ok(())
+            eventually("Envoy to have taken everything", || {
+                let grown = grown(&before, &n1)?;
+                ensure!(
+                    grown == expected,
+                    "{expected:?} should have grown, not {grown:?}"
+                );
+                Ok(())
+            })
         })?;
     }
     Ok(())
