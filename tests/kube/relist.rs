@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{Envoy, eventually};
+use seaway_testing::{ApiServer, Envoy, eventually};
 
-use crate::{OTHER, SERVICES, assignment, await_watches, name, scene, service, slice};
+use crate::{OTHER, SERVICES, TWO, assignment, await_watches, name, scene, service, slice};
 
 /// `envoy.changes()` of later less that of earlier, where it is not 0.
 fn grown(earlier: &BTreeMap<String, u64>, envoy: &Envoy) -> Result<BTreeMap<String, u64>> {
@@ -16,6 +16,19 @@ fn grown(earlier: &BTreeMap<String, u64>, envoy: &Envoy) -> Result<BTreeMap<Stri
         (name, count - before)
     });
     Ok(grown.filter(|(_, count)| *count > 0).collect())
+}
+
+/// Many events that a new list says nothing of, among some that matter.
+fn meanwhile(server: &ApiServer) -> Result<()> {
+    for number in 0..SERVICES {
+        server.apply_yaml(&slice(number, &OTHER).document())?;
+        server.apply_yaml(&slice(number, &TWO).document())?;
+    }
+    server.delete("services", "default", &name(1))?;
+    server.apply_yaml(&slice(2, &OTHER).document())?;
+    server.apply_yaml(&slice(4, &OTHER).document())?;
+    server.apply_yaml(&service(SERVICES).document())?;
+    server.apply_yaml(&slice(SERVICES, &OTHER).document())
 }
 
 #[test]
@@ -28,16 +41,7 @@ fn what_happened_while_a_watch_was_away_is_exactly_what_is_sent() -> Result<()> 
             let (mark, before) = (proxy.mark(), n1.changes()?);
             server.refuse()?;
             server.kill()?;
-            // Many events that a new list says nothing of, among those that matter.
-            for number in 0..SERVICES {
-                server.apply_yaml(&slice(number, &OTHER).document())?;
-                server.apply_yaml(&slice(number, &crate::TWO).document())?;
-            }
-            server.delete("services", "default", &name(1))?;
-            server.apply_yaml(&slice(2, &OTHER).document())?;
-            server.apply_yaml(&slice(4, &OTHER).document())?;
-            server.apply_yaml(&service(SERVICES).document())?;
-            server.apply_yaml(&slice(SERVICES, &OTHER).document())?;
+            meanwhile(server)?;
             server.compact();
             server.listen()?;
 
