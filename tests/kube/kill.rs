@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use seaway_testing::{ApiServer, Backend, Record, ServiceManifest, SliceManifest, World};
-use seaway_testing::{join, say};
+use seaway_testing::{eventually, join, say};
+
+use crate::impatient;
 
 const WEB: &str = "10.96.0.10:80";
 const BACKENDS: [&str; 3] = ["10.244.1.10", "10.244.1.11", "10.244.1.12"];
@@ -46,6 +48,15 @@ fn churn(server: &ApiServer, stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
+/// Waits until Envoy is connected.
+fn await_stream(world: &World) -> Result<()> {
+    eventually("Envoy to be connected", || {
+        let streams = world.metric("seaway_xds_streams", "")?;
+        ensure!(streams == 1.0, "{streams} streams");
+        Ok(())
+    })
+}
+
 /// Kills Seaway, started with these arguments, again and again.
 fn survives(arguments: &[&str]) -> Result<()> {
     World::run(|world| {
@@ -59,15 +70,18 @@ fn survives(arguments: &[&str]) -> Result<()> {
             .port("", 80);
         server.apply_yaml(&join([web.document(), slice("web", &BACKENDS)]))?;
         world.start_seaway_on(&server, arguments)?;
-        let n1 = world.start_node("n1", "a")?;
+        let n1 = world.start_envoy("n1", &impatient(World::node_options("n1", "a"))?)?;
         n1.await_backend(WEB, BACKENDS[0])?;
         let load = n1.load(WEB, 100)?;
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let churning = scope.spawn(|| churn(&server, &stop));
             let killed = (0..kills()?).try_for_each(|round| {
-                // Between the first moment of its life and a quarter of a second after it is ready.
-                thread::sleep(Duration::from_millis(round * 7919 % 250));
+                // Between the moment in which it is ready and some time after Envoy is there.
+                if round % 2 == 1 {
+                    await_stream(world)?;
+                }
+                thread::sleep(Duration::from_millis(round * 7919 % 100));
                 world.seaway()?.kill()?;
                 world.restart_seaway()
             });

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use seaway_testing::{ApiServer, ServiceManifest, SliceManifest, World, join, node, within};
+use seaway_testing::{
+    ApiServer, EnvoyOptions, ServiceManifest, SliceManifest, World, bootstrap, join, node, within,
+};
 use serde_json::Value;
 
 mod discovery;
@@ -134,4 +136,13 @@ fn only_this_change(server: &ApiServer, proxy: &Proxy, mark: usize, limit: Durat
         "only {expected:?} should have been sent, not {changed:?}"
     );
     Ok(())
+}
+
+/// An Envoy that tries to connect at least four times a second. Others take an end before anything was sent for a failure, and wait
+/// longer each time.
+fn impatient(options: EnvoyOptions) -> Result<EnvoyOptions> {
+    let config = bootstrap("n1", &options)?;
+    ensure!(config.contains("max_interval: 10s"), "{config}");
+    let config = Some(config.replace("max_interval: 10s", "max_interval: 0.25s"));
+    Ok(EnvoyOptions { config, ..options })
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{EnvoyOptions, Fault, World, bootstrap, eventually};
+use seaway_testing::{EnvoyOptions, Fault, World, eventually};
 
 use crate::discovery::{Proxy, Resources};
-use crate::{OTHER, SERVICES, assignment, await_watches, populate, service, slice};
+use crate::{OTHER, SERVICES, assignment, await_watches, impatient, populate, service, slice};
 
 /// How often the Envoy is handed over: `SEAWAY_SWITCHES`.
 fn switches() -> Result<u32> {
@@ -68,14 +68,10 @@ fn an_envoy_that_is_handed_from_one_replica_to_the_other_is_sent_nothing() -> Re
         two(world)?;
         let addresses = [world.replica(0)?.address(), world.replica(1)?.address()];
         let relay = world.relay()?;
-        let mut options = EnvoyOptions {
+        let options = impatient(EnvoyOptions {
             control_plane: Some(relay.address()),
             ..World::node_options("n1", "a")
-        };
-        // An Envoy that is sent nothing takes that for failure and waits longer each time.
-        let bootstrap = bootstrap("n1", &options)?;
-        ensure!(bootstrap.contains("max_interval: 10s"), "{bootstrap}");
-        options.config = Some(bootstrap.replace("max_interval: 10s", "max_interval: 0.25s"));
+        })?;
         let n1 = world.start_envoy("n1", &options)?;
         let sent = |world: &World| -> Result<f64> {
             let replicas = [world.replica(0)?, world.replica(1)?];
