@@ -57,9 +57,13 @@ fn await_stream(world: &World) -> Result<()> {
     })
 }
 
-/// Kills Seaway, started with these arguments, again and again.
-fn survives(arguments: &[&str]) -> Result<()> {
+/// Kills Seaway again and again, with a checkpoint or without.
+fn survives(checkpoint: bool) -> Result<()> {
     World::run(|world| {
+        let file = world.folder().join("checkpoint");
+        let file = file.to_string_lossy();
+        let arguments = ["--checkpoint", &*file];
+        let arguments = if checkpoint { &arguments[..] } else { &[] };
         let server = world.api_server()?;
         let backends = BACKENDS
             .iter()
@@ -108,5 +112,10 @@ fn survives(arguments: &[&str]) -> Result<()> {
 
 #[test]
 fn killed_again_and_again_while_everything_changes_it_fails_no_request() -> Result<()> {
-    survives(&[])
+    survives(false)
+}
+
+#[test]
+fn killed_again_and_again_it_begins_with_its_checkpoint_and_fails_no_request() -> Result<()> {
+    survives(true)
 }
