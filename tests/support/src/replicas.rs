@@ -6,8 +6,9 @@ use crate::seaway::Source;
 use crate::{Answer, ApiServer, KubeApi, RealCluster, Seaway, World};
 
 impl World {
-    /// Starts Seaway on the manifests and waits until it is ready.
+    /// Starts Seaway on the manifests, in place of the one before, and waits until it is ready.
     pub fn start_seaway(&mut self, arguments: &[&str]) -> Result<()> {
+        self.seaways.clear();
         let folder = self.manifests().path().to_owned();
         let number = self.launch(Source::Files(&folder), arguments)?;
         self.await_ready(number)
