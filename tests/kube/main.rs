@@ -19,6 +19,7 @@ mod outage;
 mod quiet;
 mod relist;
 mod replicas;
+mod restart;
 mod silence;
 mod start;
 mod traffic;
