@@ -91,7 +91,7 @@ impl Events {
     /// Takes in the problems that stand now.
     pub(super) fn settle(&mut self) {
         let problems = self.problems.borrow_and_update().clone();
-        self.reports.settle(&problems);
+        self.reports.settle(problems);
     }
 
     /// When [`Events::write`] has something to do.

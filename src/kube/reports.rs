@@ -3,13 +3,15 @@
 //! The name of an Event follows from what it says, so that replicas and restarts do not repeat each other: who comes second is told
 //! that it exists. API servers forget Events after an hour; a problem that stands is said again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use seaway_translator::{ObjectId, ObjectKind, Problem};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
+
+use crate::writer::Standing;
 
 /// Who writes the Events.
 const CONTROLLER: &str = "seaway.dev/control-plane";
@@ -33,7 +35,7 @@ pub(super) struct Report {
 /// The problems that stand.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
-    standing: BTreeSet<Problem>,
+    standing: Standing,
     /// Not written yet, the oldest first.
     waiting: VecDeque<Problem>,
     /// Written, and to be written again.
@@ -44,12 +46,12 @@ pub(super) struct Reports {
 
 impl Reports {
     /// These problems stand now.
-    pub(super) fn settle(&mut self, problems: &BTreeSet<Problem>) {
+    pub(super) fn settle(&mut self, problems: Standing) {
         let new = problems.difference(&self.standing).cloned();
         self.waiting.extend(new);
         self.waiting.retain(|problem| problems.contains(problem));
         self.written.retain(|problem, _| problems.contains(problem));
-        self.standing.clone_from(problems);
+        self.standing = problems;
     }
 
     /// When [`Reports::take`] has something to give.

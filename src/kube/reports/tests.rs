@@ -1,5 +1,7 @@
 //! Problems come and go; Events are due.
 
+use std::collections::BTreeSet;
+
 use seaway_translator::Reason;
 
 use super::*;
@@ -8,10 +10,11 @@ fn problem(object: &str, message: &str) -> Problem {
     Problem::error(object, "spec.ports[0]", Reason::InvalidPort, message)
 }
 
-fn services(count: usize) -> BTreeSet<Problem> {
+fn services(count: usize) -> Standing {
     (0..count)
         .map(|number| problem(&format!("Service default/s{number:03}"), "no"))
-        .collect()
+        .collect::<BTreeSet<_>>()
+        .into()
 }
 
 /// What may be written until `now`.
@@ -26,30 +29,30 @@ fn take_all(reports: &mut Reports, now: Instant) -> Vec<String> {
 #[test]
 fn each_problem_is_written_once_and_again_before_it_is_forgotten() {
     let (mut reports, start) = (Reports::default(), Instant::now());
-    reports.settle(&services(2));
+    reports.settle(services(2));
     assert_eq!(
         take_all(&mut reports, start),
         ["Service default/s000", "Service default/s001"]
     );
-    reports.settle(&services(2));
+    reports.settle(services(2));
     assert_eq!(take_all(&mut reports, start + AGAIN / 2), [""; 0]);
     assert_eq!(reports.due(start), Some(start + AGAIN));
     assert_eq!(take_all(&mut reports, start + AGAIN).len(), 2);
-    reports.settle(&services(1));
+    reports.settle(services(1));
     assert_eq!(take_all(&mut reports, start + AGAIN * 2).len(), 1);
-    reports.settle(&BTreeSet::new());
+    reports.settle(Standing::default());
     assert_eq!(reports.due(start), None);
 }
 
 #[test]
 fn many_problems_are_written_slowly_and_those_that_end_before_never() {
     let (mut reports, start) = (Reports::default(), Instant::now());
-    reports.settle(&services(100));
+    reports.settle(services(100));
     assert_eq!(take_all(&mut reports, start).len(), 25);
     let due = reports.due(start).unwrap();
     assert!(due > start && due <= start + EACH, "{:?}", due - start);
     assert_eq!(take_all(&mut reports, start + EACH * 10).len(), 10);
-    reports.settle(&services(40));
+    reports.settle(services(40));
     assert_eq!(take_all(&mut reports, start + EACH * 1000).len(), 5);
     assert_eq!(take_all(&mut reports, start + EACH * 1000), [""; 0]);
 }
@@ -63,7 +66,8 @@ fn what_is_no_object_of_the_cluster_gets_none() {
         "Service mesh",
         "Node n1",
     ];
-    reports.settle(&objects.map(|object| problem(object, "no")).into());
+    let problems = BTreeSet::from(objects.map(|object| problem(object, "no")));
+    reports.settle(problems.into());
     assert_eq!(take_all(&mut reports, Instant::now()), ["Node n1"]);
     assert_eq!(
         reports.due(Instant::now()).map(|due| due > Instant::now()),
