@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc ci envoy accept build preflight preflight-network
+.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc deny ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +47,10 @@ fmt-check: preflight
 
 doc: preflight ## the API documentation, warnings denied
 	@RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
+
+deny: preflight ## licences, bans and sources of all dependencies (deny.toml); needs cargo-deny
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 1; }
+	@cargo deny check licenses bans sources
 
 ci: fmt-check lint test doc ## what CI runs
 
