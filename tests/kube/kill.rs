@@ -87,7 +87,10 @@ fn survives(checkpoint: bool) -> Result<()> {
                 }
                 thread::sleep(Duration::from_millis(round * 7919 % 100));
                 world.seaway()?.kill()?;
-                world.restart_seaway()
+                world.restart_seaway()?;
+                let refused = world.metric("seaway_checkpoint_errors_total", "")?;
+                ensure!(refused == 0.0, "a checkpoint was refused");
+                Ok(())
             });
             stop.store(true, Ordering::Relaxed);
             churning
