@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{ApiServer, Fault, Record, ServiceManifest, SliceManifest, Spoil, World};
+use seaway_testing::{
+    ApiServer, Fault, Record, Rule, ServiceManifest, SliceManifest, Spoil, World,
+};
 use seaway_testing::{eventually, join};
 use serde_json::{Value, json};
 
@@ -28,7 +30,7 @@ fn undisturbed(trouble: impl FnOnce(&mut World, &ApiServer) -> Result<()>) -> Re
 }
 
 /// From now on something goes wrong; returns when each watch has been asked for so often since.
-fn storm(server: &ApiServer, fault: Fault, count: u64) -> Result<()> {
+fn storm(server: &ApiServer, fault: impl Into<Rule>, count: u64) -> Result<()> {
     let resources = ["services", "endpointslices", "nodes"];
     let before = resources.map(|resource| requests(server, "watch", resource));
     server.inject(fault);
@@ -72,7 +74,8 @@ fn answers_that_nobody_can_read_are_asked_for_again() -> Result<()> {
             Fault::Cut { after: 0 },
         ];
         for fault in faults {
-            storm(server, fault, 2)?;
+            // Only of watches: one that was cut asks first, by a list, how far the server is, and that must not go wrong for ever.
+            storm(server, fault.verb("watch"), 2)?;
             server.heal();
             await_watches(world, server)?;
         }
