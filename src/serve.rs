@@ -72,7 +72,7 @@ struct Parts {
     writer: tokio::task::JoinHandle<()>,
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
-    /// Ends the thread of the files source.
+    /// Ends the source.
     stop: Stop,
 }
 

@@ -12,3 +12,16 @@ pub(crate) struct Update {
     /// The source has told the whole world at least once (invariant 1).
     pub(crate) synced: bool,
 }
+
+impl Update {
+    /// What to tell: a source that has told nothing yet says at least that it has read everything.
+    pub(crate) fn or_first(news: Option<Update>, told: bool) -> Option<Update> {
+        match news {
+            None if !told => Some(Update {
+                synced: true,
+                ..Update::default()
+            }),
+            news => news,
+        }
+    }
+}

@@ -156,13 +156,7 @@ impl Follow {
         if !self.told && !self.may_tell(now) {
             return !self.updates.is_closed();
         }
-        let update = match self.world.take() {
-            None if !self.told => Some(Update {
-                synced: true,
-                ..Update::default()
-            }),
-            update => update,
-        };
+        let update = Update::or_first(self.world.take(), self.told);
         let news = update.is_some();
         self.told = true;
         let heard = match update {

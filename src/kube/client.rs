@@ -6,6 +6,8 @@ use anyhow::{Context, anyhow};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+use super::wire::Failure;
+
 /// An API server on the same network answers a connection in milliseconds.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,17 @@ pub(crate) async fn server() -> anyhow::Result<Server> {
     let address = config.cluster_url.to_string();
     let client = Client::try_from(config).context("--kube")?;
     Ok(Server { client, address })
+}
+
+/// Waits for an answer, but no longer than this.
+pub(super) async fn within<T, E: Into<Failure>>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => Err(Failure::Silent(limit)),
+    }
 }
 
 async fn config() -> anyhow::Result<Config> {

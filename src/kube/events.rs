@@ -14,6 +14,7 @@ use seaway_translator::ObjectId;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
+use super::client::within;
 use super::reports::Reports;
 use super::wire::Failure;
 use crate::writer::Standing;
@@ -138,13 +139,8 @@ async fn post_all(client: Client, mut posts: mpsc::Receiver<Post>, metrics: Even
 
 async fn post(client: &Client, path: String, event: &Value) -> Result<&'static str, Failure> {
     let body = event.to_string().into_bytes();
-    let request = Request::new(path).create(&PostParams::default(), body);
-    let request = request.map_err(|error| Failure::Unreachable(error.to_string()))?;
-    let answer = tokio::time::timeout(LIMIT, client.request_text(request)).await;
-    match answer
-        .map_err(|_| Failure::Silent(LIMIT))?
-        .map_err(Failure::from)
-    {
+    let request = Request::new(path).create(&PostParams::default(), body)?;
+    match within(LIMIT, client.request_text(request)).await {
         Ok(_) => Ok("written"),
         Err(Failure::Refused { code: 409, .. }) => Ok("known"),
         Err(failure) => Err(failure),

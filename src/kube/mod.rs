@@ -159,13 +159,7 @@ impl Kube {
         if !self.may_tell() {
             return !self.updates.is_closed();
         }
-        let update = match self.world.take() {
-            None if !self.told => Some(Update {
-                synced: true,
-                ..Update::default()
-            }),
-            update => update,
-        };
+        let update = Update::or_first(self.world.take(), self.told);
         let news = update.is_some();
         self.told = true;
         let heard = match update {

@@ -3,7 +3,7 @@
 //! The name of an Event follows from what it says, so that replicas and restarts do not repeat each other: who comes second is told
 //! that it exists. API servers forget Events after an hour; a problem that stands is said again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -38,8 +38,8 @@ pub(super) struct Reports {
     standing: Standing,
     /// Not written yet, the oldest first.
     waiting: VecDeque<Problem>,
-    /// Written, and to be written again.
-    written: BTreeMap<Problem, Instant>,
+    /// Written, and when to be written again, the soonest first.
+    written: VecDeque<(Instant, Problem)>,
     /// Before this moment the burst is not what it was.
     full: Option<Instant>,
 }
@@ -50,13 +50,14 @@ impl Reports {
         let new = problems.difference(&self.standing).cloned();
         self.waiting.extend(new);
         self.waiting.retain(|problem| problems.contains(problem));
-        self.written.retain(|problem, _| problems.contains(problem));
+        self.written
+            .retain(|(_, problem)| problems.contains(problem));
         self.standing = problems;
     }
 
     /// When [`Reports::take`] has something to give.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        let again = self.written.values().min().copied();
+        let again = self.written.front().map(|(again, _)| *again);
         let next = if self.waiting.is_empty() {
             again
         } else {
@@ -78,33 +79,27 @@ impl Reports {
                 continue;
             };
             self.full = Some(self.full.map_or(now, |full| full.max(now)) + EACH);
-            self.written.insert(problem.clone(), now + AGAIN);
+            self.written.push_back((now + AGAIN, problem.clone()));
             return Some(Report { id, problem });
         }
         None
     }
 
     fn renew(&mut self, now: Instant) {
-        if self.written.values().all(|again| *again > now) {
-            return;
-        }
-        let (old, young) = std::mem::take(&mut self.written)
-            .into_iter()
-            .partition(|(_, again)| *again <= now);
-        self.written = young;
-        let old: BTreeMap<Problem, Instant> = old;
-        self.waiting.extend(old.into_keys());
+        let due = self.written.partition_point(|(again, _)| *again <= now);
+        let due = self.written.drain(..due).map(|(_, problem)| problem);
+        self.waiting.extend(due);
     }
 }
 
 impl Report {
     /// The path to post to, and the Event (`events.k8s.io/v1`).
     pub(super) fn event(&self, uid: &str, instance: &str, now: Timestamp) -> (String, Value) {
-        let (api_version, kind) = match self.id.kind {
-            ObjectKind::Service => ("v1", "Service"),
-            ObjectKind::EndpointSlice => ("discovery.k8s.io/v1", "EndpointSlice"),
-            ObjectKind::Node => ("v1", "Node"),
+        let api_version = match self.id.kind {
+            ObjectKind::Service | ObjectKind::Node => "v1",
+            ObjectKind::EndpointSlice => "discovery.k8s.io/v1",
         };
+        let kind = self.id.kind.to_string();
         let namespace = match &*self.id.namespace {
             "" => "default",
             namespace => namespace,

@@ -7,9 +7,10 @@ use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::Client;
 use kube::api::{ListParams, Request, VersionMatch, WatchParams};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::client::within;
 use super::cursor::{Ask, Cursor, News};
 use super::wire::{Failure, Page};
 use super::world::Scope;
@@ -113,7 +114,7 @@ impl Watch {
             continue_token: token,
             ..ListParams::default()
         };
-        let request = built(request.list(&params))?;
+        let request = request.list(&params)?;
         let mut text = Vec::new();
         let read = async {
             let body = self.client.request_stream(request).await?;
@@ -122,9 +123,7 @@ impl Watch {
                 .await;
             read.map_err(cut)
         };
-        timeout(self.silence, read)
-            .await
-            .map_err(|_| Failure::Silent(self.silence))??;
+        within(self.silence, read).await?;
         let page = Page::parse(&text)?;
         self.health.heard();
         Ok(cursor.page(&page))
@@ -141,14 +140,11 @@ impl Watch {
             version_match: Some(VersionMatch::NotOlderThan),
             ..ListParams::default()
         };
-        let asked = self.client.request_text(built(request.list(&params))?);
-        let answer = timeout(LIST_PAUSE.min(self.silence), asked).await;
-        match answer.map_err(|_| Failure::Silent(self.silence))? {
+        let asked = self.client.request_text(request.list(&params)?);
+        match within(LIST_PAUSE.min(self.silence), asked).await {
             Ok(_) => Ok(()),
-            Err(error) => match Failure::from(error) {
-                failure @ Failure::Refused { .. } if !failure.is_gone() => Ok(()),
-                failure => Err(failure),
-            },
+            Err(failure @ Failure::Refused { .. }) if !failure.is_gone() => Ok(()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -160,12 +156,9 @@ impl Watch {
         cursor: &mut Cursor,
     ) -> Result<(), Stop> {
         let params = self.watch_params(version.is_none());
-        let request = built(request.watch(&params, &version.unwrap_or_default()))?;
+        let request = request.watch(&params, &version.unwrap_or_default())?;
         let opened = Instant::now();
-        let body = timeout(self.silence, self.client.request_stream(request))
-            .await
-            .map_err(|_| Failure::Silent(self.silence))?
-            .map_err(Failure::from)?;
+        let body = within(self.silence, self.client.request_stream(request)).await?;
         cursor.opened();
         self.health.opened();
         let mut body = std::pin::pin!(body);
@@ -175,10 +168,7 @@ impl Watch {
                 Ask::StreamList => LIST_PAUSE.min(self.silence),
                 _ => self.silence,
             };
-            let more = timeout(pause, read_line(&mut body, &mut line))
-                .await
-                .map_err(|_| Failure::Silent(pause))??;
-            if !more {
+            if !within(pause, read_line(&mut body, &mut line)).await? {
                 return ended(cursor, lines, opened.elapsed());
             }
             lines += 1;
@@ -223,10 +213,6 @@ fn ended(cursor: &mut Cursor, lines: u64, lasted: Duration) -> Result<(), Stop> 
     }
     cursor.ended();
     Ok(())
-}
-
-fn built<T>(request: Result<T, kube::core::request::Error>) -> Result<T, Failure> {
-    request.map_err(|error| Failure::Unreachable(error.to_string()))
 }
 
 /// Reads the next line into `line`. `false`: there is none.

@@ -73,6 +73,12 @@ impl From<kube::Error> for Failure {
     }
 }
 
+impl From<kube::core::request::Error> for Failure {
+    fn from(error: kube::core::request::Error) -> Failure {
+        Failure::Unreachable(error.to_string())
+    }
+}
+
 /// An error with its causes, each said once.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
