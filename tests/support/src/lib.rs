@@ -20,6 +20,7 @@
 
 pub mod apiserver;
 mod backend;
+pub mod certs;
 mod client;
 mod cluster;
 mod datagram;
@@ -38,6 +39,7 @@ mod replicas;
 mod scene;
 mod seaway;
 pub mod steps;
+mod volume;
 mod wait;
 mod world;
 
@@ -58,5 +60,6 @@ pub use real_cluster::RealCluster;
 pub use relay::{ASSIGNMENTS, Relay, Side};
 pub use scene::{Place, Scene, say};
 pub use seaway::{Seaway, envoy_binary, repository, seaway_binary};
+pub use volume::Volume;
 pub use wait::{eventually, within};
 pub use world::{World, skip};
