@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Bootstrap(BootstrapArgs),
     /// Print what an Envoy would be sent
     Translate(Box<TranslateArgs>),
+    /// Say whether a `serve` on this host is ready, as its /readyz does (exit code 0 or 1)
+    Ready(ReadyArgs),
 }
 
 /// `seaway serve`.
@@ -172,6 +174,19 @@ pub(crate) struct TranslateArgs {
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
+}
+
+/// `seaway ready`.
+#[derive(Debug, Args)]
+pub(crate) struct ReadyArgs {
+    /// What `serve` was given
+    #[arg(
+        long,
+        env = "SEAWAY_ADMIN_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:18001"
+    )]
+    pub(crate) admin_listen: SocketAddr,
 }
 
 /// A proxy's place in the cluster.

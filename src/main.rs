@@ -1,8 +1,8 @@
 //! The `seaway` binary: wiring only.
 //!
 //! `serve` connects a source of Kubernetes objects ([`files`] or [`kube`]) with the one writer ([`writer`]), the xDS server and the
-//! admin surface; `translate` prints what a proxy would be sent; `bootstrap` prints how a proxy finds this server. The
-//! meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
+//! admin surface; `translate` prints what a proxy would be sent; `bootstrap` prints how a proxy finds this server; `ready`
+//! asks it how it is. The meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
 
 mod admin;
 mod args;
@@ -16,6 +16,7 @@ mod input;
 mod kube;
 mod log;
 mod metrics;
+mod ready;
 mod serve;
 mod source;
 mod translate;
@@ -43,5 +44,6 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Bootstrap(args) => bootstrap::run(&args),
         Command::Translate(args) => translate::run(&args),
+        Command::Ready(args) => ready::run(&args),
     }
 }

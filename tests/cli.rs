@@ -342,6 +342,30 @@ fn hold(address: &str) -> TcpStream {
     stream
 }
 
+/// The exit code of `seaway ready`, and its two outputs.
+fn ready(admin: &str) -> (Option<i32>, String, String) {
+    let output = run(&["ready", "--admin-listen", admin]);
+    let said = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        said(output.stdout),
+        said(output.stderr),
+    )
+}
+
+#[test]
+fn ready_says_by_its_exit_code_whether_serve_is() {
+    let folder = folder(&[("a.yaml", WEB)]);
+    let serving = Serving::start(folder.path(), &[]);
+    let ok = (Some(0), "ok\n".to_owned(), String::new());
+    assert_eq!(ready(&serving.admin), ok);
+    let admin = serving.admin.clone();
+    drop(serving);
+    let (code, _, said) = ready(&admin);
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("--admin-listen"), "{said}");
+}
+
 #[test]
 fn the_admin_surface_tells_how_it_is() {
     let folder = folder(&[("a.yaml", WEB), ("b.yaml", "kind: [")]);
@@ -412,6 +436,8 @@ fn while_draining_the_process_is_not_ready_and_a_second_signal_aborts() {
         answer.starts_with("HTTP/1.1 503") && answer.contains("draining"),
         "{answer}"
     );
+    let (code, said, _) = ready(&serving.admin);
+    assert_eq!((code, answer.ends_with(&said)), (Some(1), true), "{said}");
     serving.signal(Signal::TERM);
     assert_eq!(serving.child.wait().unwrap().code(), Some(130));
 }
