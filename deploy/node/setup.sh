@@ -31,6 +31,8 @@ usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR...
   --keep-source      for `seaway serve --keep-source`: what is sent to a client's own address, because Envoy connected from it, comes
                      to Envoy
 
+The variables SEAWAY_NODE_ADDRESS, SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR, with commas between several, add to the options.
+
 Needs root (CAP_NET_ADMIN), iproute2, and nft for --redirect and --keep-source.
 USAGE
 }
@@ -186,11 +188,18 @@ has_ipv6() {
     [ -e /proc/net/if_inet6 ]
 }
 
+# As pods get it: SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR are also variables of `seaway serve`.
+from_environment() {
+    addresses=$(echo "${SEAWAY_NODE_ADDRESS:-}" | tr ',' ' ')
+    ranges=$(echo "${SEAWAY_SERVICE_CIDR:-} ${SEAWAY_VIP_CIDR:-}" | tr ',' ' ')
+}
+
 up() {
     addresses='' ranges='' redirect='' node_ports=30000-32767 keep_source=no
+    from_environment
     while [ $# -gt 0 ]; do
         case $1 in
-        --node-address) value "$1" $#; addresses="$addresses $2"; shift 2 ;;
+        --node-address) value "$1" $#; addresses="$addresses $(echo "$2" | tr ',' ' ')"; shift 2 ;;
         --service-cidr | --vip-cidr) value "$1" $#; ranges="$ranges $(echo "$2" | tr ',' ' ')"; shift 2 ;;
         --redirect) value "$1" $#; redirect=$2; shift 2 ;;
         --node-ports) value "$1" $#; node_ports=$2; shift 2 ;;
@@ -198,7 +207,10 @@ up() {
         *) fail "unknown argument $1 (see setup.sh help)" ;;
         esac
     done
-    [ -n "$ranges" ] || fail "up needs a --service-cidr"
+    case $ranges in *[!\ ]*) ;; *) fail "up needs a --service-cidr" ;; esac
+    for word in $addresses $ranges; do
+        case $word in *[!0-9a-fA-F:./]*) fail "$word is not an address or a range" ;; esac
+    done
     source4=$(of_family 4 "$addresses") source6=$(of_family 6 "$addresses")
     ranges4=$(of_family 4 "$ranges" | sort -u) ranges6=$(of_family 6 "$ranges" | sort -u)
     # Before anything is changed.

@@ -8,8 +8,16 @@ use seaway_testing::{Cluster, Setup, repository};
 use crate::{service, with};
 
 fn script(cluster: &Cluster<'_>, arguments: &[&str]) -> Result<String> {
+    script_with(cluster, arguments, &[])
+}
+
+fn script_with(
+    cluster: &Cluster<'_>,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<String> {
     let mut command = Command::new(repository().join("deploy/node/setup.sh"));
-    command.args(arguments);
+    command.args(arguments).envs(variables.iter().copied());
     cluster.at("n1")?.command(command)
 }
 
@@ -74,13 +82,20 @@ fn a_node_is_set_up_again_without_a_change_and_undone_without_a_trace() -> Resul
         other[4] = "10.97.0.0/16";
         script(cluster, &other)?;
         ensure!(!everything(cluster)?.contains("10.96.0.0"));
-        script(cluster, &up)?;
+        // As a pod is told.
+        let ranges = ("SEAWAY_SERVICE_CIDR", "10.96.0.0/16");
+        let addresses = format!("{own},fd00::1");
+        let variables = [("SEAWAY_NODE_ADDRESS", addresses.as_str()), ranges];
+        script_with(cluster, &["up"], &variables)?;
         ensure!(once == everything(cluster)?);
         script(cluster, &["down"])?;
         ensure!(bare == everything(cluster)?);
         // What cannot be is refused before anything is changed.
         let wrong = ["up", "--node-address", &own, "--service-cidr", "fd00::/112"];
         ensure!(script(cluster, &wrong).is_err() && bare == everything(cluster)?);
+        let unset = [variables[0], ("SEAWAY_SERVICE_CIDR", "<SET-ME>")];
+        ensure!(script_with(cluster, &["up"], &unset).is_err());
+        ensure!(bare == everything(cluster)?);
         Ok(())
     })
 }
