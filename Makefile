@@ -8,11 +8,11 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc deny ci envoy accept build preflight preflight-network
+.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc deny deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: preflight-network envoy ## watch a folder of manifests become traffic in three Envoys; KEEP=1 leaves it running
 	@cargo build --quiet --package seaway --package seaway-testing --bins
@@ -52,7 +52,11 @@ deny: preflight ## licences, bans and sources of all dependencies (deny.toml); n
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 1; }
 	@cargo deny check licenses bans sources
 
-ci: fmt-check lint test doc ## what CI runs
+deploy-check: preflight ## the manifests of deploy/ against Kubernetes' schemas and the project's rules; all scripts by shellcheck
+	@cargo build --quiet --package seaway
+	@tests/deploy/check.sh
+
+ci: fmt-check lint test doc deploy-check ## what CI runs
 
 accept: preflight ## take what the golden tests produce now as right; review the diff
 	@INSTA_UPDATE=always cargo test --package seaway-translator

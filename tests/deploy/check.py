@@ -1,0 +1,189 @@
+"""Holds the manifests of deploy/ against the schemas of Kubernetes and against the project's own rules.
+
+Called by check.sh with the folder that has what kustomize made of them; without it, looks at the files themselves.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import kubernetes_validate
+import yaml
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+import policy
+import references
+
+KUBERNETES = ["1.33", "1.34", "1.35", "1.36"]
+# Custom resources: their schemas come in no Python package.
+UNCHECKED = {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}
+# Flags and metrics that are agreed on; those that are not in the code yet are told of as skipped.
+PENDING_FLAGS = {
+    "serve": {"tls-cert", "tls-key", "token-audience", "allow-proxy"},
+    "bootstrap": {"tls-ca", "tls-server-name", "token-file", "out"},
+}
+PENDING_METRICS = {
+    "seaway_tls_certificate_expiry_timestamp_seconds",
+    "seaway_tls_reloads_total",
+    "seaway_xds_identity_expiry_timestamp_seconds",
+    "seaway_xds_denied_streams_total",
+}
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+
+
+def documents(path):
+    """The objects of a file."""
+    return [object for object in yaml.safe_load_all(path.read_text()) if object]
+
+
+def name(object):
+    """Which object, in messages."""
+    metadata = object["metadata"]
+    where = f"{metadata['namespace']}/" if "namespace" in metadata else ""
+    return f"{object['kind']} {where}{metadata['name']}"
+
+
+@cache
+def registry(version):
+    """All definitions of a version of Kubernetes."""
+    definitions = json.loads((SCHEMAS / f"v{version}.0-local-strict" / "_definitions.json").read_text())
+    return Resource.from_contents(definitions) @ Registry()
+
+
+@cache
+def validator(version, api_version, kind):
+    """What an object must be; fields that do not exist are errors. None for a kind without a schema."""
+    group = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api_version)
+    path = SCHEMAS / f"v{version}.0-local-strict" / f"{kind.lower()}-{group}.json"
+    if not path.exists():
+        return None
+    schema = json.loads(path.read_text())
+    return Draft202012Validator(schema, registry=Resource.from_contents(schema) @ registry(version))
+
+
+def against_schemas(object):
+    """What API servers would refuse, each once with their versions."""
+    errors = {}
+    for version in KUBERNETES:
+        check = validator(version, object["apiVersion"], object["kind"])
+        if check is None:
+            errors.setdefault(f"there is no {object['apiVersion']} {object['kind']}", []).append(version)
+            continue
+        for error in check.iter_errors(object):
+            field = ".".join(str(part) for part in error.absolute_path)
+            errors.setdefault(f"{field}: {error.message}", []).append(version)
+    return [f"{error} (Kubernetes {', '.join(versions)})" for error, versions in errors.items()]
+
+
+def flags(command):
+    """The flags and variables of a command, by its own help; None without a binary."""
+    binary = ROOT / "target" / "debug" / "seaway"
+    if not binary.exists():
+        return None
+    text = subprocess.run([binary, command, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"--([a-z0-9-]+)", text)), set(re.findall(r"\[env: (\w+)=", text))
+
+
+def against_flags(objects):
+    """Arguments of Seaway that it does not know, and variables that no command does."""
+    known = {command: flags(command) for command in ["serve", "bootstrap"]}
+    if None in known.values():
+        return ["no target/debug/seaway: make build"]
+    found = []
+    for command in PENDING_FLAGS:
+        PENDING_FLAGS[command] -= known[command][0]
+    for object, pod in policy.pods(objects):
+        for container in policy.containers(pod):
+            if "/seaway:" not in container["image"]:
+                continue
+            command, *arguments = container["args"]
+            for argument in arguments:
+                flag = argument.removeprefix("--").split("=")[0]
+                if flag not in known[command][0] | PENDING_FLAGS[command]:
+                    found.append(f"{name(object)}: seaway {command} has no --{flag}")
+    variables = known["serve"][1] | known["bootstrap"][1]
+    for object in objects:
+        if object["kind"] == "ConfigMap" and object["metadata"]["name"].startswith("seaway-settings"):
+            for key in object["data"]:
+                if key.startswith("SEAWAY_") and key not in variables:
+                    found.append(f"{name(object)}: no command has the variable {key}")
+    return found
+
+
+def against_metrics(objects):
+    """Metrics in alerts that Seaway does not have."""
+    sources = [*ROOT.glob("src/**/*.rs"), *ROOT.glob("xds/src/**/*.rs")]
+    strings = set(re.findall(r'"([a-z0-9_]+)"', "".join(path.read_text() for path in sources)))
+
+    def exists(metric):
+        return metric.removeprefix("seaway_").removesuffix("_total") in strings
+
+    PENDING_METRICS.difference_update([metric for metric in PENDING_METRICS if exists(metric)])
+    for object in objects:
+        if object["kind"] != "PrometheusRule":
+            continue
+        for rule in (rule for group in object["spec"]["groups"] for rule in group["rules"]):
+            for metric in sorted(set(re.findall(r"\bseaway_\w+", rule["expr"])) - PENDING_METRICS):
+                if not exists(metric):
+                    yield f"{name(object)}: {rule['alert']}: Seaway has no metric {metric}"
+
+
+def files():
+    """The manifests as they are, for a machine without kustomize; patches are parts of objects, and cannot be held against anything."""
+    for folder in ["base", "components", "overlays", "examples"]:
+        for path in sorted((ROOT / "deploy" / folder).glob("**/*.yaml")):
+            patch = folder == "overlays" and path.name in {"control-plane.yaml", "namespace.yaml"}
+            if path.name != "kustomization.yaml" and not patch:
+                yield path
+
+
+def skipped(kinds):
+    """What was not checked."""
+    if kinds:
+        yield f"schemas of custom resources: {', '.join(sorted(kinds))}"
+    for command, pending in PENDING_FLAGS.items():
+        if pending:
+            yield f"flags of seaway {command} to come: {', '.join(sorted(pending))}"
+    if PENDING_METRICS:
+        yield f"metrics to come: {', '.join(sorted(PENDING_METRICS))}"
+
+
+def main(folder):
+    built = sorted(Path(folder).glob("deploy-*.yaml")) + sorted(Path(folder).glob("combination-*.yaml"))
+    alone = [ROOT / "deploy/components/ingress/rbac-for-ingresses.yaml", *Path(folder).glob("certs-*.yaml")]
+    errors, seen, unchecked = {}, set(), set()
+
+    def report(found, path):
+        for error in found:
+            errors.setdefault(error, []).append(path.stem)
+
+    for path in [*built, *alone] if built else [*files(), *Path(folder).glob("certs-*.yaml")]:
+        objects = documents(path)
+        for object in objects:
+            key = json.dumps(object, sort_keys=True)
+            if object["kind"] in UNCHECKED:
+                unchecked.add(object["kind"])
+            elif key not in seen:
+                report([f"{name(object)}: {error}" for error in against_schemas(object)], path)
+            seen.add(key)
+        if path in built:
+            for check in [references.check, policy.check, against_flags, against_metrics]:
+                report(check(objects), path)
+    if built:
+        report(policy.unused(), Path("policy"))
+    for error, where in sorted(errors.items()):
+        print(f"{error} [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]", file=sys.stderr)
+    for what in skipped(unchecked):
+        print(f"skipped: {what}")
+    print(f"deploy: {len(seen)} objects against Kubernetes {', '.join(KUBERNETES)}: {len(errors)} errors")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

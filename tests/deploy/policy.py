@@ -1,0 +1,132 @@
+"""What every container and every permission of deploy/ must be, with the exceptions by name."""
+
+# Who may do what others may not. What is not used any more must not be listed.
+EXCEPTIONS = {
+    ("DaemonSet seaway-node", "setup"): {"root", "NET_ADMIN"},
+    ("DaemonSet seaway-node", "envoy"): {"root", "NET_BIND_SERVICE", "NET_ADMIN"},
+    ("DaemonSet seaway-node", "host network"): {"host network"},
+    ("Deployment seaway", "host network"): {"host network"},
+    ("Deployment seaway", "API token"): {"API token"},
+    ("DaemonSet seaway-node-cleanup", "down"): {"root", "NET_ADMIN"},
+    ("DaemonSet seaway-node-cleanup", "host network"): {"host network"},
+}
+USED = set()
+
+# All that Seaway may ask of the API server: (group, resource, verb).
+PERMISSIONS = {
+    ("", "services", "list"),
+    ("", "services", "watch"),
+    ("", "nodes", "list"),
+    ("", "nodes", "watch"),
+    ("discovery.k8s.io", "endpointslices", "list"),
+    ("discovery.k8s.io", "endpointslices", "watch"),
+    ("events.k8s.io", "events", "create"),
+    ("authentication.k8s.io", "tokenreviews", "create"),
+}
+
+
+def pods(objects):
+    """Every workload with its pod."""
+    for object in objects:
+        template = object.get("spec", {}).get("template")
+        if object["kind"] in {"Deployment", "DaemonSet"} and template:
+            yield object, template["spec"]
+
+
+def containers(pod):
+    return pod.get("initContainers", []) + pod["containers"]
+
+
+def allowed(workload, where, what):
+    """Whether an exception says so."""
+    if what not in EXCEPTIONS.get((workload, where), set()):
+        return False
+    USED.add((workload, where, what))
+    return True
+
+
+def unused():
+    """Exceptions that nobody needs."""
+    for (workload, where), all in EXCEPTIONS.items():
+        for what in all:
+            if (workload, where, what) not in USED:
+                yield f"policy.py: nobody needs the exception of {workload}, {where}: {what}"
+
+
+def check(objects):
+    for object, pod in pods(objects):
+        workload = f"{object['kind']} {object['metadata']['name']}"
+        restricted = enforced(objects, object["metadata"]["namespace"]) == "restricted"
+        for error in of_pod(workload, pod, restricted):
+            yield f"{workload}: {error}"
+        for container in containers(pod):
+            for error in of_container(workload, pod, container, restricted):
+                yield f"{workload}: {container['name']}: {error}"
+    yield from of_permissions(objects)
+
+
+def enforced(objects, namespace):
+    """The pod security standard of a namespace."""
+    for object in objects:
+        if object["kind"] == "Namespace" and object["metadata"]["name"] == namespace:
+            return object["metadata"]["labels"].get("pod-security.kubernetes.io/enforce")
+    return None
+
+
+def of_pod(workload, pod, restricted):
+    if pod.get("hostPID") or pod.get("hostIPC"):
+        yield "shares more than the network with the host"
+    if pod.get("hostNetwork") and (restricted or not allowed(workload, "host network", "host network")):
+        yield "is in the host network"
+    if pod.get("enableServiceLinks") is not False:
+        yield "enableServiceLinks is not false: variables of Services look like those of flags"
+    if pod.get("automountServiceAccountToken") is not False and not allowed(workload, "API token", "API token"):
+        yield "automountServiceAccountToken is not false"
+    for volume in pod.get("volumes", []):
+        if "hostPath" in volume:
+            yield f"volume {volume['name']} is a path of the host"
+        if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
+            yield f"volume {volume['name']} has no sizeLimit"
+
+
+def of_container(workload, pod, container, restricted):
+    own, shared = container.get("securityContext", {}), pod.get("securityContext", {})
+    setting = {**shared, **own}
+    if setting.get("runAsUser", 0) == 0 or setting.get("runAsNonRoot") is not True:
+        if restricted or not allowed(workload, container["name"], "root"):
+            yield "may be root: runAsNonRoot with a runAsUser is needed"
+    if own.get("readOnlyRootFilesystem") is not True:
+        yield "readOnlyRootFilesystem is not true"
+    if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
+        yield "allowPrivilegeEscalation is not false, or it is privileged"
+    capabilities = own.get("capabilities", {})
+    if capabilities.get("drop") != ["ALL"]:
+        yield "capabilities.drop is not [ALL]"
+    for capability in capabilities.get("add", []):
+        if restricted or not allowed(workload, container["name"], capability):
+            yield f"has the capability {capability}"
+    if setting.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield "seccompProfile is not RuntimeDefault"
+    resources = container.get("resources", {})
+    if not {"cpu", "memory"} <= set(resources.get("requests", {})) or "memory" not in resources.get("limits", {}):
+        yield "needs requests of cpu and memory and a limit of memory"
+    image = container["image"]
+    if "/" not in image or ("@sha256:" not in image and (":" not in image or image.endswith(":latest"))):
+        yield f"image {image} has no registry or no fixed tag"
+
+
+def of_permissions(objects):
+    """Seaway may do what is listed above and nobody anything else."""
+    for object in objects:
+        if object["kind"] not in {"Role", "ClusterRole"}:
+            continue
+        has = {
+            (group, resource, verb)
+            for rule in object["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        for group, resource, verb in sorted(has ^ PERMISSIONS):
+            more = "has" if (group, resource, verb) in has else "lacks"
+            yield f"{object['kind']} {object['metadata']['name']} {more} {verb} of {resource} in group {group!r}"
