@@ -43,7 +43,7 @@ mod volume;
 mod wait;
 mod world;
 
-pub use apiserver::{Activity, ApiServer, Fault, Rule, Seen, Settings, Spoil};
+pub use apiserver::{Activity, ApiServer, Fault, Issuer, Rule, Seen, Settings, Spoil, TokenClaims};
 pub use backend::Backend;
 pub use client::{Answer, Client, Held, Outcome};
 pub use cluster::{Cluster, Pod, Setup, endpoint};

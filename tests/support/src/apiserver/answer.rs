@@ -63,7 +63,7 @@ async fn serve(
     let (head, body) = request.into_parts();
     let Some(call) = query::call(&head.method, &head.uri) else {
         authenticate(shared, &head.headers)?;
-        return review(shared, head.uri.path(), body).await;
+        return Err(Refusal::of_code(404));
     };
     let agent = text(&head.headers, USER_AGENT);
     shared.book(|book| book.add(Seen::new(&call, agent)));
@@ -87,6 +87,8 @@ async fn serve(
         }
     }
     let (code, bytes) = match call.verb {
+        "create" if !call.kind.stored => review(shared, head.uri.path(), body).await?,
+        _ if !call.kind.stored => return Err(Refusal::of_code(404)),
         "watch" => return Ok(respond(200, watch::start(shared, call, taken)?)),
         "list" => (200, list(shared, &call, &taken)?),
         "get" => (200, get(shared, &call, &taken)?),
@@ -139,12 +141,11 @@ async fn whole(body: Incoming) -> Result<Bytes, Refusal> {
 }
 
 /// A POST that the test answers, or nothing that is known.
-async fn review(shared: &Shared, path: &str, body: Incoming) -> Result<Response<Content>, Refusal> {
+async fn review(shared: &Shared, path: &str, body: Incoming) -> Result<(u16, Bytes), Refusal> {
     let review = shared.review(path).ok_or_else(|| Refusal::of_code(404))?;
     let asked = serde_json::from_slice(&whole(body).await?);
     let asked = asked.map_err(|error| Refusal::bad_request(error.to_string()))?;
-    let answer = review(asked).to_string();
-    Ok(respond(201, Content::Whole(Bytes::from(answer))))
+    Ok((201, Bytes::from(review(asked).to_string())))
 }
 
 fn list(shared: &Shared, call: &Call, taken: &[Fault]) -> Result<Bytes, Refusal> {

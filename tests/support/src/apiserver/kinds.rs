@@ -14,6 +14,8 @@ pub(super) struct Kind {
     pub(super) namespaced: bool,
     /// Whether the real server counts `metadata.generation`.
     generations: bool,
+    /// Whether it is stored; else a POST is answered by what the test gives ([`super::ApiServer::review`]).
+    pub(super) stored: bool,
     /// What `fieldSelector` may name beside `metadata.name` and `metadata.namespace`.
     fields: &'static [&'static str],
 }
@@ -34,6 +36,7 @@ const KINDS: &[Kind] = &[
         "Event",
         &["regarding.kind", "regarding.name", "reason", "type"],
     ),
+    review("authentication.k8s.io", "tokenreviews", "TokenReview"),
     core(
         "events",
         "Event",
@@ -55,6 +58,7 @@ const fn core(resource: &'static str, kind: &'static str, fields: &'static [&'st
         kind,
         namespaced: true,
         generations: false,
+        stored: true,
         fields,
     }
 }
@@ -82,6 +86,15 @@ const fn other(
         group,
         generations: true,
         ..core(resource, kind, fields)
+    }
+}
+
+/// A kind that is asked about and never stored.
+const fn review(group: &'static str, resource: &'static str, kind: &'static str) -> Kind {
+    Kind {
+        group,
+        stored: false,
+        ..cluster(resource, kind, &[])
     }
 }
 

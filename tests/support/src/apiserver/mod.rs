@@ -38,6 +38,7 @@ mod activity;
 mod answer;
 mod body;
 mod faults;
+mod issuer;
 mod kinds;
 mod lines;
 mod list;
@@ -63,6 +64,7 @@ use tokio::sync::{mpsc, watch as channel};
 
 pub use activity::{Activity, Seen};
 pub use faults::{Fault, Rule, Spoil};
+pub use issuer::{Issuer, TokenClaims};
 pub use shared::Settings;
 
 use crate::Namespace;
@@ -266,7 +268,7 @@ impl ApiServer {
     }
 
     /// Answers POSTs to a path that stores nothing (`/apis/authentication.k8s.io/v1/tokenreviews`) with what `review` makes of
-    /// their body.
+    /// their body. [`Self::issuer`] does so with tokens.
     pub fn review(&self, path: &str, review: impl Fn(Value) -> Value + Send + Sync + 'static) {
         self.shared.set_review(path, Arc::new(review));
     }
