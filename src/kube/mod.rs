@@ -10,6 +10,7 @@ mod backoff;
 mod client;
 mod cursor;
 mod events;
+mod rate;
 mod reports;
 mod resource;
 mod watch;

@@ -11,6 +11,7 @@ use seaway_translator::{ObjectId, ObjectKind, Problem};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::rate::Rate;
 use crate::writer::Standing;
 
 /// Who writes the Events.
@@ -33,15 +34,25 @@ pub(super) struct Report {
 }
 
 /// The problems that stand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reports {
     standing: Standing,
     /// Not written yet, the oldest first.
     waiting: VecDeque<Problem>,
     /// Written, and when to be written again, the soonest first.
     written: VecDeque<(Instant, Problem)>,
-    /// Before this moment the burst is not what it was.
-    full: Option<Instant>,
+    rate: Rate,
+}
+
+impl Default for Reports {
+    fn default() -> Reports {
+        Reports {
+            standing: Standing::default(),
+            waiting: VecDeque::new(),
+            written: VecDeque::new(),
+            rate: Rate::new(BURST, EACH),
+        }
+    }
 }
 
 impl Reports {
@@ -63,10 +74,7 @@ impl Reports {
         } else {
             Some(now)
         };
-        let allowed = self
-            .full
-            .and_then(|full| full.checked_sub(EACH * (BURST - 1)));
-        next.map(|next| allowed.map_or(next, |allowed| next.max(allowed)))
+        next.map(|next| self.rate.allowed(next))
     }
 
     /// The next Event to write, if it is time.
@@ -78,7 +86,7 @@ impl Reports {
                 // Of a file, or of a watch: nothing in the cluster to hang it on.
                 continue;
             };
-            self.full = Some(self.full.map_or(now, |full| full.max(now)) + EACH);
+            self.rate.take(now);
             self.written.push_back((now + AGAIN, problem.clone()));
             return Some(Report { id, problem });
         }
