@@ -4,7 +4,7 @@
 //! [`watch`] asks and reads, one task for each resource; [`cursor`] decides what to ask and knows where a watch stands, [`wire`]
 //! and [`resource`] what an answer means, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
 //! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
-//! Events: [`reports`] decides which and when, [`events`] writes them.
+//! Events: [`reports`] decides which and when, [`events`] writes them. Beside all that, [`tokens`] asks whose the tokens of proxies are.
 
 mod backoff;
 mod client;
@@ -13,6 +13,8 @@ mod events;
 mod rate;
 mod reports;
 mod resource;
+#[cfg_attr(not(test), expect(dead_code, reason = "the door calls it next"))]
+mod tokens;
 mod watch;
 mod wire;
 mod world;
@@ -38,6 +40,8 @@ use world::{Scope, World};
 pub(crate) use client::{Server, server};
 pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
+#[expect(unused_imports, reason = "the door calls it next")]
+pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
 
 /// What the watches have said and nobody has taken in yet.
 const QUEUE: usize = 256;

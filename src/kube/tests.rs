@@ -24,13 +24,20 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// Starts the source on the server as `seaway serve --checkpoint` does.
-async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result<Running> {
+/// A client of the server; its kubeconfig is written into the folder.
+pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> {
     let kubeconfig = folder.join("kubeconfig");
     server.kubeconfig(&kubeconfig)?;
     let kubeconfig = ::kube::config::Kubeconfig::read_from(kubeconfig)?;
-    let config = ::kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
-    let client = Client::try_from(config)?;
+    let options = Default::default();
+    let mut config = ::kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
+/// Starts the source on the server as `seaway serve --checkpoint` does.
+async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result<Running> {
+    let client = client(server, folder).await?;
     let metrics = checkpoint::Metrics::default();
     let (found, keeper) = checkpoint::open(&folder.join("kept"), "kube:test", &metrics)?;
     let (sender, updates) = mpsc::channel(1024);

@@ -1,0 +1,251 @@
+//! The question whether a token is one of a service account (TokenReview, `authentication.k8s.io/v1`), and what the answer means.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
+use kube::Client;
+use kube::api::{PostParams, Request};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::presented::Token;
+use crate::kube::client::within;
+use crate::kube::wire::Failure;
+
+const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+/// How long the API server may take.
+const LIMIT: Duration = Duration::from_secs(5);
+/// How the users are called that are service accounts.
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
+/// To what a token is bound (KEP-4193).
+const NODE: &str = "authentication.kubernetes.io/node-name";
+const POD: &str = "authentication.kubernetes.io/pod-name";
+/// Of what others say, in bytes.
+const MAX_REASON: usize = 400;
+
+/// Whose a token is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+    pub node: Option<Arc<str>>,
+    pub pod: Option<Arc<str>>,
+}
+
+/// What the API server says of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accepted(Identity),
+    /// And why not.
+    Refused(String),
+}
+
+/// Asks the API server. Nothing that it says comes back with the token in it.
+///
+/// # Errors
+/// It did not answer, or not the question.
+pub(super) async fn review(
+    client: &Client,
+    token: &Token,
+    audience: &str,
+) -> Result<Verdict, Failure> {
+    let token = token.text.expose_secret();
+    let review = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
+        "spec": {"token": token, "audiences": [audience]},
+    });
+    let body = review.to_string().into_bytes();
+    let request = Request::new(PATH).create(&PostParams::default(), body)?;
+    let answer = within(LIMIT, client.request_text(request)).await;
+    match answer.and_then(|text| read(&text, audience)) {
+        Ok(Verdict::Refused(why)) => Ok(Verdict::Refused(without(&why, token))),
+        Ok(accepted) => Ok(accepted),
+        Err(Failure::Garbled(why)) => Err(Failure::Garbled(without(&why, token))),
+        Err(Failure::Refused {
+            code,
+            message,
+            after,
+        }) => Err(Failure::Refused {
+            code,
+            message: without(&message, token),
+            after,
+        }),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn read(text: &str, audience: &str) -> Result<Verdict, Failure> {
+    #[derive(Deserialize)]
+    struct Answer {
+        status: TokenReviewStatus,
+    }
+    let answer: Answer =
+        serde_json::from_str(text).map_err(|error| Failure::Garbled(error.to_string()))?;
+    Ok(judge(answer.status, audience))
+}
+
+fn judge(status: TokenReviewStatus, audience: &str) -> Verdict {
+    if status.authenticated != Some(true) {
+        let why = status.error.filter(|why| !why.is_empty());
+        return Verdict::Refused(why.unwrap_or_else(|| "no reason given".to_owned()));
+    }
+    // A server that does not know of audiences vouches for a token of any.
+    if !status
+        .audiences
+        .unwrap_or_default()
+        .contains(&audience.to_owned())
+    {
+        let why = format!("the API server does not confirm the audience {audience:?}");
+        return Verdict::Refused(why);
+    }
+    let user = status.user.unwrap_or_default();
+    match identify(&user) {
+        Some(identity) => Verdict::Accepted(identity),
+        None => {
+            let user = user.username.unwrap_or_default();
+            Verdict::Refused(format!("the user {user:?} is no service account"))
+        }
+    }
+}
+
+fn identify(user: &UserInfo) -> Option<Identity> {
+    let account = user.username.as_deref()?.strip_prefix(SERVICE_ACCOUNT)?;
+    let (namespace, name) = account.split_once(':')?;
+    if namespace.is_empty() || name.is_empty() || name.contains(':') {
+        return None;
+    }
+    let empty = BTreeMap::new();
+    let extra = user.extra.as_ref().unwrap_or(&empty);
+    // Several values would leave open which one holds.
+    let bound = |key| match extra.get(key).map(Vec::as_slice) {
+        Some([one]) if !one.is_empty() => Some(one.as_str().into()),
+        _ => None,
+    };
+    Some(Identity {
+        namespace: namespace.into(),
+        name: name.into(),
+        node: bound(NODE),
+        pod: bound(POD),
+    })
+}
+
+/// A reason as it may be shown: one line of bounded length, without the token or its signature.
+fn without(reason: &str, token: &str) -> String {
+    let signature = token.rsplit('.').next().unwrap_or(token);
+    if reason.contains(signature) {
+        return "(a reason that repeats the token)".to_owned();
+    }
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let mut end = reason.len().min(MAX_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn accepted() -> Value {
+        json!({
+            "authenticated": true, "audiences": ["seaway"],
+            "user": {"username": "system:serviceaccount:shop:envoy", "groups": ["system:authenticated"], "extra": {NODE: ["n1"], POD: ["p"]}},
+        })
+    }
+
+    fn verdict(change: impl FnOnce(&mut Value)) -> Verdict {
+        let mut status = accepted();
+        change(&mut status);
+        read(&json!({"status": status}).to_string(), "seaway").unwrap()
+    }
+
+    #[test]
+    fn a_service_account_is_known_with_the_node_that_its_token_is_bound_to() {
+        let identity = |verdict| match verdict {
+            Verdict::Accepted(identity) => identity,
+            Verdict::Refused(why) => panic!("{why}"),
+        };
+        let bound = identity(verdict(|_| {}));
+        assert_eq!((&*bound.namespace, &*bound.name), ("shop", "envoy"));
+        assert_eq!(bound.node.as_deref(), Some("n1"));
+        assert_eq!(bound.pod.as_deref(), Some("p"));
+        for extra in [
+            json!(null),
+            json!({}),
+            json!({NODE: []}),
+            json!({NODE: [""]}),
+            json!({NODE: ["n1", "n2"]}),
+        ] {
+            let unbound = identity(verdict(|status| status["user"]["extra"] = extra));
+            assert_eq!(unbound.node, None);
+        }
+    }
+
+    #[test]
+    fn whoever_is_not_a_service_account_of_this_audience_is_refused() {
+        type Change = fn(&mut Value);
+        let cases: [(Change, &str); 9] = [
+            (
+                |s| *s = json!({"authenticated": false, "error": "gone"}),
+                "gone",
+            ),
+            (|s| s["authenticated"] = json!(false), "no reason given"),
+            (|s| *s = json!({}), "no reason given"),
+            (|s| s["audiences"] = json!(null), "audience"),
+            (
+                |s| s["audiences"] = json!(["https://kubernetes.default.svc"]),
+                "audience",
+            ),
+            (|s| s["user"] = json!(null), "no service account"),
+            (
+                |s| s["user"]["username"] = json!("kubernetes-admin"),
+                "no service account",
+            ),
+            (
+                |s| s["user"]["username"] = json!("system:serviceaccount:shop:"),
+                "no service account",
+            ),
+            (
+                |s| s["user"]["username"] = json!("system:serviceaccount:a:b:c"),
+                "no service account",
+            ),
+        ];
+        for (change, reason) in cases {
+            match verdict(change) {
+                Verdict::Refused(why) => assert!(why.contains(reason), "{why}"),
+                accepted => panic!("{accepted:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_to_something_else_is_no_verdict() {
+        for text in [
+            "",
+            "{}",
+            "null",
+            r#"{"status": 7}"#,
+            r#"{"status": {"authenticated": "yes"}}"#,
+        ] {
+            assert!(
+                matches!(read(text, "seaway"), Err(Failure::Garbled(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_without_the_token() {
+        let token = "aaaa.bbbb.cccc";
+        assert_eq!(without("bad\ntoken\0", token), "bad token ");
+        assert!(!without(&format!("bad {token}"), token).contains("cccc"));
+        assert!(!without("signature cccc", token).contains("cccc"));
+        assert_eq!(without(&"ü".repeat(1000), token).len(), MAX_REASON);
+    }
+}
