@@ -1,6 +1,7 @@
 """Holds the manifests of deploy/ against the schemas of Kubernetes and against the project's own rules.
 
-Called by check.sh with the folder that has what kustomize made of them; without it, looks at the files themselves.
+Called by check.sh with the folder that has what kustomize made of them (nothing, where there is no kustomize: then the files themselves are
+looked at), and the one with the packages of npm, if there is npm.
 """
 
 import json
@@ -15,12 +16,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+import custom
 import policy
 import references
 
 KUBERNETES = ["1.33", "1.34", "1.35", "1.36"]
-# Custom resources: their schemas come in no Python package.
-UNCHECKED = {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer"}
 # Flags and metrics that are agreed on; those that are not in the code yet are told of as skipped.
 PENDING_FLAGS = {
     "serve": {"tls-cert", "tls-key", "token-audience", "allow-proxy"},
@@ -143,10 +143,8 @@ def files():
                 yield path
 
 
-def skipped(kinds):
-    """What was not checked."""
-    if kinds:
-        yield f"schemas of custom resources: {', '.join(sorted(kinds))}"
+def skipped():
+    """What is not there yet."""
     for command, pending in PENDING_FLAGS.items():
         if pending:
             yield f"flags of seaway {command} to come: {', '.join(sorted(pending))}"
@@ -154,36 +152,40 @@ def skipped(kinds):
         yield f"metrics to come: {', '.join(sorted(PENDING_METRICS))}"
 
 
-def main(folder):
+def main(folder, packages=None):
     built = sorted(Path(folder).glob("deploy-*.yaml")) + sorted(Path(folder).glob("combination-*.yaml"))
     alone = [ROOT / "deploy/components/ingress/rbac-for-ingresses.yaml", *Path(folder).glob("certs-*.yaml")]
-    errors, seen, unchecked = {}, set(), set()
+    errors, seen = {}, {}
 
-    def report(found, path):
+    def report(found, where):
         for error in found:
-            errors.setdefault(error, []).append(path.stem)
+            errors.setdefault(error, []).append(where)
 
     for path in [*built, *alone] if built else [*files(), *Path(folder).glob("certs-*.yaml")]:
         objects = documents(path)
         for object in objects:
             key = json.dumps(object, sort_keys=True)
-            if object["kind"] in UNCHECKED:
-                unchecked.add(object["kind"])
-            elif key not in seen:
-                report([f"{name(object)}: {error}" for error in against_schemas(object)], path)
-            seen.add(key)
+            if key not in seen and not custom.is_custom(object):
+                report([f"{name(object)}: {error}" for error in against_schemas(object)], path.stem)
+            seen[key] = object
         if path in built:
             for check in [references.check, policy.check, against_flags, against_metrics]:
-                report(check(objects), path)
+                report(check(objects), path.stem)
     if built:
-        report(policy.unused(), Path("policy"))
+        report(policy.unused(), "policy")
+    of_operators = [object for object in seen.values() if custom.is_custom(object)]
+    if packages:
+        report(custom.check(of_operators, Path(packages).resolve(), name), "types")
+    else:
+        kinds = sorted({object["kind"] for object in of_operators})
+        print(f"skipped: {', '.join(kinds)} against their definitions: node and npm are not installed")
     for error, where in sorted(errors.items()):
         print(f"{error} [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]", file=sys.stderr)
-    for what in skipped(unchecked):
+    for what in skipped():
         print(f"skipped: {what}")
     print(f"deploy: {len(seen)} objects against Kubernetes {', '.join(KUBERNETES)}: {len(errors)} errors")
     return 1 if errors else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

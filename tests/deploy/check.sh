@@ -25,6 +25,23 @@ install() {
     cp "$here/requirements.txt" "$mark"
 }
 
+# The types of custom resources, and a compiler that holds objects against them. `packages` stays empty without npm.
+install_types() {
+    packages=()
+    command -v node >/dev/null && command -v npm >/dev/null || return 0
+    local wanted="@kubernetes-models/prometheus-operator@6.0.0 @kubernetes-models/cert-manager@6.0.0 typescript@5.6.3"
+    if [ "$(cat "$tools/npm/wanted" 2>/dev/null)" != "$wanted" ]; then
+        rm -rf "$tools/npm"
+        mkdir -p "$tools/npm"
+        echo '{"type": "module"}' >"$tools/npm/package.json"
+        # shellcheck disable=SC2086 # words
+        npm install --prefix "$tools/npm" --silent --no-save --no-audit --no-fund --ignore-scripts $wanted 2>"$work/said" \
+            || { cat "$work/said" >&2; exit 1; }
+        echo "$wanted" >"$tools/npm/wanted"
+    fi
+    packages=("$tools/npm")
+}
+
 # kustomize 5, by itself or as part of kubectl 1.27 and newer. KUBECTL= and KUSTOMIZE= name others.
 find_kustomize() {
     local kustomize=${KUSTOMIZE:-kustomize} kubectl=${KUBECTL:-kubectl}
@@ -99,6 +116,7 @@ certificates() {
 }
 
 install
+install_types
 find_kustomize
 mkdir -p "$work/built"
 if [ ${#build[@]} -gt 0 ]; then
@@ -107,7 +125,7 @@ else
     echo "skipped: kustomizations of deploy/: neither kustomize 5 nor kubectl 1.27 or newer is installed; their files are checked one by one"
 fi
 certificates
-PYTHONDONTWRITEBYTECODE=1 "$tools/venv/bin/python" "$here/check.py" "$work/built"
+PYTHONDONTWRITEBYTECODE=1 "$tools/venv/bin/python" "$here/check.py" "$work/built" "${packages[@]}"
 git ls-files --cached --others --exclude-standard | while read -r file; do
     if [ -f "$file" ] && head -n 1 "$file" | grep -qE '^#!.*[/ ](ba)?sh'; then echo "$file"; fi
 done | xargs "$tools/venv/bin/shellcheck"
