@@ -29,7 +29,7 @@ PENDING_FLAGS = {
 PENDING_METRICS = {
     "seaway_tls_certificate_expiry_timestamp_seconds",
     "seaway_tls_reloads_total",
-    "seaway_xds_identity_expiry_timestamp_seconds",
+    "seaway_token_reviews_total",
     "seaway_xds_denied_streams_total",
 }
 
