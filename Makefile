@@ -52,7 +52,7 @@ deny: preflight ## licences, bans and sources of all dependencies (deny.toml); n
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 1; }
 	@cargo deny check licenses bans sources
 
-deploy-check: preflight ## the manifests of deploy/ against Kubernetes' schemas and the project's rules; all scripts by shellcheck
+deploy-check: preflight-network envoy ## the manifests of deploy/ against Kubernetes' schemas and the project's rules; all scripts by shellcheck
 	@cargo build --quiet --package seaway
 	@tests/deploy/check.sh
 

@@ -1,0 +1,162 @@
+"""Runs what pods of deploy/ would run, with the files that their volumes would have: Seaway's own container until it is alive and
+presents its certificate, and every bootstrap, whose Envoy then has to accept it.
+
+Called by check.sh, in a network of its own, with a folder of built manifests and the one that certs.sh made. Flags that need a file which no
+volume brings, mounts that differ between the bootstrap and its Envoy, and configurations that Envoy refuses are errors.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+import policy
+
+ROOT = Path(__file__).resolve().parents[2]
+SEAWAY = ROOT / "target" / "debug" / "seaway"
+# What the downward API would say.
+FIELDS = {"metadata.name": "pod-1", "spec.nodeName": "node-1", "status.hostIPs": "192.0.2.1"}
+# A cluster that does not answer: what is asked here does not depend on it.
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    "current-context": "a",
+    "users": [{"name": "a", "user": {"token": "a"}}],
+}
+
+
+class Pod:
+    """A pod whose volumes are folders."""
+
+    def __init__(self, objects, object, pod, certificates, folder):
+        self.name, self.pod, self.objects = object["metadata"]["name"], pod, objects
+        self.volumes = {volume["name"]: self.volume(volume, certificates, folder) for volume in pod["volumes"]}
+
+    def volume(self, volume, certificates, folder):
+        path = folder / self.name / volume["name"]
+        path.mkdir(parents=True)
+        if volume.get("configMap", {}).get("name") == "seaway-ca":
+            files = {"ca.crt": (certificates / "ca.crt").read_text()}
+        elif volume.get("secret", {}).get("secretName") == "seaway-tls":
+            files = {name: (certificates / name).read_text() for name in ["tls.crt", "tls.key"]}
+        elif "projected" in volume:
+            files = {source["serviceAccountToken"]["path"]: "a.b.c" for source in volume["projected"]["sources"]}
+        else:
+            files = {}
+        for name, text in files.items():
+            (path / name).write_text(text)
+        return path
+
+    def mounts(self, container):
+        return {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts", [])}
+
+    def environment(self, container):
+        variables = {}
+        for source in container.get("envFrom", []):
+            name = source["configMapRef"]["name"]
+            [settings] = [each for each in self.objects if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name]
+            variables.update(settings["data"])
+        for variable in container.get("env", []):
+            variables[variable["name"]] = variable.get("value") or FIELDS[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+        return variables
+
+    def arguments(self, container):
+        """With variables and paths put in."""
+        variables, found = self.environment(container), []
+        for argument in container["args"]:
+            argument = re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], argument)
+            for path, volume in self.mounts(container).items():
+                argument = re.sub(rf"(^|=){re.escape(path)}(?=/|$)", rf"\g<1>{self.volumes[volume]}", argument)
+            assert not re.search(r"(^|=)/(etc|var)/", argument), f"{self.name}: no volume has the file of {argument}"
+            found.append(argument)
+        return found
+
+    def run(self, command, container):
+        return subprocess.run(
+            [command, *self.arguments(container)], env={**os.environ, **self.environment(container)}, capture_output=True, text=True
+        )
+
+
+def bootstrap(pod, envoy):
+    """The pod's Envoy accepts what its bootstrap wrote."""
+    writer = next(container for container in policy.containers(pod.pod) if container["name"] == "bootstrap")
+    reader = next(container for container in policy.containers(pod.pod) if container["name"] == "envoy")
+    for path, volume in pod.mounts(writer).items():
+        if pod.mounts(reader).get(path) != volume:
+            return f"{pod.name}: Envoy has not {volume} at {path}, as its bootstrap has"
+    told = pod.run(SEAWAY, writer)
+    if told.returncode != 0:
+        return f"{pod.name}: seaway bootstrap: {told.stderr}"
+    reader["args"] += ["--mode", "validate", "--log-level", "warning"]
+    told = pod.run(envoy, reader)
+    return None if told.returncode == 0 else f"{pod.name}: Envoy: {told.stderr}"
+
+
+def serve(pod, certificates, folder):
+    """Seaway is alive and presents its certificate, without an API server."""
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(json.dumps(KUBECONFIG))
+    [container] = pod.pod["containers"]
+    variables = {**os.environ, **pod.environment(container), "KUBECONFIG": str(kubeconfig)}
+    variables.pop("KUBERNETES_SERVICE_HOST", None)
+    with open(folder / "serve.log", "w+") as log:
+        process = subprocess.Popen([SEAWAY, *pod.arguments(container)], env=variables, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 20
+            while not alive():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    return f"{pod.name}: seaway serve is not alive: {log.read()}"
+                time.sleep(0.05)
+            command = f"openssl s_client -connect 127.0.0.1:18000 -alpn h2 -tls1_3 -CAfile {certificates}/ca.crt"
+            command += " -verify_return_error -verify_hostname seaway.seaway.svc"
+            told = subprocess.run(command.split(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            good = told.returncode == 0 and "ALPN protocol: h2" in told.stdout
+            return None if good else f"{pod.name}: its port of TLS: {told.stdout}{told.stderr}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def alive():
+    try:
+        return urllib.request.urlopen("http://127.0.0.1:18001/livez").status == 200
+    except OSError:
+        return False
+
+
+def main(built, certificates, envoy):
+    errors, count = [], 0
+    for path in sorted(Path(built).glob("*.yaml")):
+        objects = [object for object in yaml.safe_load_all(path.read_text()) if object]
+        for object, pod in policy.pods(objects):
+            names = {container["name"] for container in policy.containers(pod)}
+            if not names & {"bootstrap", "seaway"}:
+                continue
+            count += 1
+            with tempfile.TemporaryDirectory() as folder:
+                made = Pod(objects, object, pod, Path(certificates), Path(folder))
+                try:
+                    error = bootstrap(made, envoy) if "bootstrap" in names else serve(made, Path(certificates), Path(folder))
+                except AssertionError as wrong:
+                    error = str(wrong)
+            if error:
+                errors.append(f"{path.stem}: {error}")
+    for error in errors:
+        print(error, file=sys.stderr)
+    print(f"deploy: {count} pods run as their manifests say: {len(errors)} errors")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
