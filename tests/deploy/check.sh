@@ -97,6 +97,7 @@ settings() {
     local literals
     literals=$(awk '/^   configMapGenerator:/ { on = 1 } /^   ```/ { on = 0 } on { print substr($0, 4) }' deploy/README.md)
     combination settings overlays/node keep-source/serve ingress monitoring -- "$literals"
+    combination settings-node overlays/node -- "$literals"
     if grep -n 'SET-ME' "$work/built/combination-settings.yaml" || ! grep -q 'SEAWAY_SERVICE_CIDR: 10.96.0.0/12' "$work/built/combination-settings.yaml"; then
         echo "deploy/README.md does not set all of overlays/node/cluster.env" >&2
         exit 1
@@ -116,6 +117,19 @@ certificates() {
     deploy/certs.sh ca --dir "$work/certs" --namespace shop >"$work/built/certs-ca.yaml"
 }
 
+# What the pods run, as the root of a private network.
+pods() {
+    local python=(tests/support/in-namespaces.sh "$tools/venv/bin/python" -B)
+    mkdir "$work/run"
+    cp "$work"/built/{combination-settings,deploy-overlays-ingress,deploy-examples-mesh-sidecar}.yaml "$work/run"
+    if target/debug/seaway bootstrap --help | grep -q -- --out && target/debug/seaway serve --help | grep -q -- --allow-proxy; then
+        "${python[@]}" "$here/run.py" "$work/run" "$work/certs" "$ENVOY"
+    else
+        echo "skipped: pods run as their manifests say: their flags are to come"
+    fi
+    "${python[@]}" "$here/privileges.py" "$work/built/combination-settings-node.yaml" "$work/certs" "$ENVOY"
+}
+
 install
 install_types
 find_kustomize
@@ -126,16 +140,8 @@ else
     echo "skipped: kustomizations of deploy/: neither kustomize 5 nor kubectl 1.27 or newer is installed; their files are checked one by one"
 fi
 certificates
-PYTHONDONTWRITEBYTECODE=1 "$tools/venv/bin/python" "$here/check.py" "$work/built" "${packages[@]}"
-if [ -f "$work/built/combination-settings.yaml" ]; then
-    mkdir "$work/run"
-    cp "$work"/built/{combination-settings,deploy-overlays-ingress,deploy-examples-mesh-sidecar}.yaml "$work/run"
-    if target/debug/seaway bootstrap --help | grep -q -- --out && target/debug/seaway serve --help | grep -q -- --allow-proxy; then
-        PYTHONDONTWRITEBYTECODE=1 tests/support/in-namespaces.sh "$tools/venv/bin/python" "$here/run.py" "$work/run" "$work/certs" "$ENVOY"
-    else
-        echo "skipped: pods run as their manifests say: their flags are to come"
-    fi
-fi
+"$tools/venv/bin/python" -B "$here/check.py" "$work/built" "${packages[@]}"
+[ ${#build[@]} -eq 0 ] || pods
 git ls-files --cached --others --exclude-standard | while read -r file; do
     if [ -f "$file" ] && head -n 1 "$file" | grep -qE '^#!.*[/ ](ba)?sh'; then echo "$file"; fi
 done | xargs "$tools/venv/bin/shellcheck"
