@@ -1,5 +1,6 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
+mod bootstrap;
 mod values;
 
 use std::net::SocketAddr;
@@ -13,7 +14,8 @@ use seaway_translator::{
 
 use values::{HealthzListen, domain, duration, seconds, word};
 
-pub(crate) use values::HostPort;
+pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use values::{HostPort, ServerName};
 
 /// An Envoy xDS control plane for Kubernetes Services.
 #[derive(Debug, Parser)]
@@ -29,8 +31,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Watch Services and stream what they mean to every Envoy that asks
     Serve(Box<ServeArgs>),
-    /// Print an Envoy bootstrap (YAML) that connects to a control plane
-    Bootstrap(BootstrapArgs),
+    /// Print the bootstrap of an Envoy (YAML) or a gRPC client (JSON) that connects to a control plane
+    Bootstrap(Box<BootstrapArgs>),
     /// Print what an Envoy would be sent
     Translate(Box<TranslateArgs>),
     /// Say whether a `serve` on this host is ready, as its /readyz does (exit code 0 or 1)
@@ -117,37 +119,6 @@ pub(crate) struct ServerArgs {
     pub(crate) drain: Duration,
 }
 
-/// `seaway bootstrap`.
-#[derive(Debug, Args)]
-pub(crate) struct BootstrapArgs {
-    /// The proxy's name, unique in the fleet
-    #[arg(long, env = "SEAWAY_NODE_ID", value_name = "ID", value_parser = word)]
-    pub(crate) node_id: String,
-    /// What the proxy does
-    #[arg(long, env = "SEAWAY_ROLE", default_value = "mesh")]
-    pub(crate) role: ProxyRole,
-    /// Where the proxy is.
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-    /// The control plane
-    #[arg(
-        long,
-        env = "SEAWAY_XDS",
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:18000"
-    )]
-    pub(crate) xds: HostPort,
-    /// Ask for the state of the world instead of differences
-    #[arg(long, env = "SEAWAY_SOTW")]
-    pub(crate) sotw: bool,
-    /// Serve Envoy's admin interface on this port of 127.0.0.1
-    #[arg(long, env = "SEAWAY_ADMIN_PORT", value_name = "P")]
-    pub(crate) admin_port: Option<u16>,
-    /// How traffic to Service addresses reaches the proxy
-    #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
-    pub(crate) capture: Option<Capture>,
-}
-
 /// `seaway translate`.
 #[derive(Debug, Args)]
 pub(crate) struct TranslateArgs {
@@ -156,7 +127,7 @@ pub(crate) struct TranslateArgs {
     pub(crate) files: PathBuf,
     /// For which kind of proxy
     #[arg(long, env = "SEAWAY_ROLE", default_value = "node")]
-    pub(crate) role: TranslateRole,
+    pub(crate) role: ProxyRole,
     /// With --role grpc: what the client dials after xds:///
     #[arg(
         long,
@@ -348,7 +319,7 @@ impl ShapeArgs {
     }
 }
 
-/// The roles an Envoy can have.
+/// The roles a client of a control plane can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProxyRole {
     /// kube-proxy's job: a listener for every Service address
@@ -357,6 +328,8 @@ pub(crate) enum ProxyRole {
     Mesh,
     /// The edge
     Ingress,
+    /// No proxy: a gRPC client that asks for itself
+    Grpc,
 }
 
 impl From<ProxyRole> for Role {
@@ -365,21 +338,9 @@ impl From<ProxyRole> for Role {
             ProxyRole::Node => Role::Node,
             ProxyRole::Mesh => Role::Mesh,
             ProxyRole::Ingress => Role::Ingress,
+            ProxyRole::Grpc => Role::Grpc,
         }
     }
-}
-
-/// The roles a translation can be for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TranslateRole {
-    /// kube-proxy's job: a listener for every Service address
-    Node,
-    /// One HTTP listener routing by host name
-    Mesh,
-    /// The edge
-    Ingress,
-    /// A proxyless gRPC client; needs --target
-    Grpc,
 }
 
 /// What `translate` prints.

@@ -124,6 +124,27 @@ fn unusable_arguments_end_with_code_2_and_one_line() {
 }
 
 #[test]
+fn a_bootstrap_that_cannot_be_ends_with_code_2_and_one_line() {
+    let proxy = |more: &[&'static str]| [&["bootstrap", "--node-id", "a"], more].concat();
+    refused(
+        &proxy(&["--token-file", "t"]),
+        &["--token-file", "--tls-ca"],
+    );
+    refused(
+        &proxy(&["--role", "grpc", "--sotw"]),
+        &["--role grpc", "--sotw"],
+    );
+    refused(
+        &proxy(&["--out", "/etc/hostname"]),
+        &["--out /etc/hostname", "exists"],
+    );
+    refused(
+        &proxy(&["--tls-ca", "c", "--tls-server-name", "a/b"]),
+        &["--tls-server-name", "DNS name"],
+    );
+}
+
+#[test]
 fn a_checkpoint_needs_a_folder_and_a_first_start_its_input() {
     let (some, kept) = (folder(&[("a.yaml", WEB)]), folder(&[]));
     refused(

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
+use seaway_testing::certs::Ca;
 use seaway_testing::{envoy_binary, repository};
 
 /// Runs `seaway` and returns what it printed, whatever its exit code.
@@ -146,5 +147,47 @@ fn envoy_accepts_every_bootstrap() -> Result<()> {
             String::from_utf8_lossy(&output.stderr)
         );
         validate(&output.stdout, folder.path()).with_context(|| format!("{arguments:?}"))
+    })
+}
+
+/// What a proxy can prove itself with, each alone and all together, printed and written.
+#[test]
+fn envoy_accepts_every_identity() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let ca = Ca::new("seaway")?;
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    ca.write(folder.path())?;
+    ca.client(&[])?.write(folder.path())?;
+    fs::write(at("token"), "a.b.c")?;
+    let (ca, cert, key, token) = (at("ca.crt"), at("tls.crt"), at("tls.key"), at("token"));
+    let cert = &["--tls-cert", &cert, "--tls-key", &key][..];
+    let token = &["--token-file", &token][..];
+    let mut combinations = Vec::new();
+    for proof in [&[][..], cert, token, &[cert, token].concat()] {
+        for name in [
+            &[][..],
+            &["--xds", "[::1]:18000", "--role", "node"],
+            &["--xds", "seaway.example.:18000", "--sotw"],
+            &["--tls-server-name", "seaway.example"],
+        ] {
+            let fixed = ["bootstrap", "--node-id", "a", "--tls-ca", &ca];
+            combinations.push([&fixed[..], proof, name].concat());
+        }
+    }
+    every(combinations, |arguments: Vec<&str>| {
+        let output = seaway(&arguments)?;
+        ensure!(output.status.success(), "{arguments:?}: {output:?}");
+        let out = tempfile::tempdir_in(folder.path())?;
+        let path = out.path().to_string_lossy();
+        let to = [&arguments[..], &["--out", &path]].concat();
+        let silent = seaway(&to)?;
+        ensure!(
+            silent.status.success() && silent.stdout.is_empty(),
+            "{to:?}: {silent:?}"
+        );
+        for config in [output.stdout, fs::read(out.path().join("envoy.yaml"))?] {
+            validate(&config, out.path()).with_context(|| format!("{arguments:?}"))?;
+        }
+        Ok(())
     })
 }

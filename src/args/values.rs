@@ -1,6 +1,7 @@
 //! The values of flags that no other crate knows how to read.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,6 +12,16 @@ pub(crate) struct HostPort {
     pub(crate) host: String,
     /// Not zero.
     pub(crate) port: u16,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HostPort { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 impl FromStr for HostPort {
@@ -36,6 +47,28 @@ impl FromStr for HostPort {
             None => return Err(expected()),
         };
         Ok(HostPort { host, port })
+    }
+}
+
+/// What a server must be by its certificate: a DNS name, or an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ServerName {
+    /// A name without dots around it. Wildcards of certificates cover it.
+    Dns(String),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl FromStr for ServerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ServerName, String> {
+        let bare = text.strip_suffix('.').unwrap_or(text);
+        match text.parse() {
+            Ok(address) => Ok(ServerName::Ip(address)),
+            Err(_) if is_host(bare) => Ok(ServerName::Dns(bare.to_owned())),
+            Err(_) => Err("expected a DNS name or an address".to_owned()),
+        }
     }
 }
 
@@ -70,6 +103,13 @@ pub(super) fn word(text: &str) -> Result<String, String> {
         text if text.chars().any(char::is_control) => Err("it has control characters".to_owned()),
         text => Ok(text.to_owned()),
     }
+}
+
+/// A path that means the same wherever it is read: absolute, from the folder this runs in.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(word(text)?).map_err(|error| error.to_string())?;
+    let path = path.into_os_string().into_string();
+    path.map_err(|_| "this folder has a name that is no UTF-8".to_owned())
 }
 
 /// A DNS domain; dots around it do not matter.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use seaway_translator::{Role, Severity, translate_once};
 
-use crate::args::{Output, TranslateArgs, TranslateRole};
+use crate::args::{Output, ProxyRole, TranslateArgs};
 use crate::exit::{self, Failure};
 use crate::files;
 use output::Printed;
@@ -44,10 +44,10 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
 
 fn role(args: &TranslateArgs) -> Result<Role, Failure> {
     match args.role {
-        TranslateRole::Node => Ok(Role::Node),
-        TranslateRole::Mesh => Ok(Role::Mesh),
-        TranslateRole::Ingress => Ok(Role::Ingress),
-        TranslateRole::Grpc => Err(Failure::unusable(
+        ProxyRole::Node => Ok(Role::Node),
+        ProxyRole::Mesh => Ok(Role::Mesh),
+        ProxyRole::Ingress => Ok(Role::Ingress),
+        ProxyRole::Grpc => Err(Failure::unusable(
             "--role grpc is not available in this build; use node, mesh or ingress",
         )),
     }

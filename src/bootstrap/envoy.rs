@@ -1,0 +1,233 @@
+//! The bootstrap of an Envoy.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use seaway_translator::{Capture, REDIRECT_PORT, Role};
+
+use super::proof::Proof;
+use super::quoted;
+use super::secrets::{self, indented};
+use crate::args::{BootstrapArgs, HostPort};
+
+/// How the file is called.
+pub(super) const FILE: &str = "envoy.yaml";
+
+/// The whole document. Text rather than a tree, because people read and edit it.
+pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> String {
+    let role = Role::from(args.role);
+    let mut yaml = header(args, role, proof.is_some());
+    yaml += &node(args, role);
+    yaml += &dynamic(args.sotw);
+    yaml += &control_plane(&args.xds, proof, args.out.as_deref());
+    yaml += statistics(role);
+    yaml += internal_listeners(role);
+    if let Some(port) = args.admin_port {
+        yaml += &admin(port);
+    }
+    yaml
+}
+
+fn header(args: &BootstrapArgs, role: Role, secured: bool) -> String {
+    let (printed, file) = match &args.out {
+        None => (
+            "printed by `seaway bootstrap`. Save it as envoy.yaml and run",
+            FILE.to_owned(),
+        ),
+        Some(out) => (
+            "written by `seaway bootstrap --out`. Run",
+            format!("{out}/{FILE}"),
+        ),
+    };
+    let mut text = format!(
+        "\
+# An Envoy bootstrap, {printed}
+#
+#   envoy -c {file} --drain-time-s 30
+#
+# --drain-time-s is how long connections may outlive a Service that is gone (Envoy's own default is ten minutes).
+# Several Envoys on one host also need --use-dynamic-base-id.
+"
+    );
+    if secured {
+        text += rotation(args.out.is_some());
+    }
+    if let Some(port) = args.admin_port {
+        text += &format!("# Envoy is ready when http://127.0.0.1:{port}/ready answers 200.\n");
+    }
+    let capture = args
+        .capture
+        .or((role == Role::Node).then_some(Capture::Bind));
+    if let Some(capture) = capture {
+        text += &preparation(capture);
+    }
+    text
+}
+
+/// What becomes of certificates and tokens that are replaced while Envoy runs.
+fn rotation(in_files: bool) -> &'static str {
+    if in_files {
+        "\
+#
+# The certificates, keys and token that the seaway_*.yaml beside this file name must be there when Envoy starts. One that is replaced by a
+# rename, as Kubernetes does, is used from then on.
+"
+    } else {
+        "\
+#
+# Certificates, keys and token are read once, when Envoy starts: for them to be replaced while it runs, use `seaway bootstrap --out`.
+"
+    }
+}
+
+/// How traffic to Service addresses gets to this Envoy at all.
+fn preparation(capture: Capture) -> String {
+    let (what, option) = match capture {
+        Capture::Bind => ("Service addresses become this node's own", String::new()),
+        Capture::Redirect => (
+            "TCP to Service addresses and node ports is sent to one port of Envoy, UDP to this node itself",
+            format!(" --redirect {REDIRECT_PORT}"),
+        ),
+    };
+    format!(
+        "\
+#
+# {what}, once, before Envoy starts:
+#
+#   deploy/node/setup.sh up --node-address <node's address> --service-cidr <Service range>{option}
+#
+# Each of Envoy's workers opens a socket for every address that is bound: set --concurrency and the limit of open files (docs/scale.md).
+"
+    )
+}
+
+/// Most of the memory of a cluster or listener is statistics, and most of many thousand never count anything.
+fn statistics(role: Role) -> &'static str {
+    match role {
+        Role::Node => "deferred_stat_options:\n  enable_deferred_creation_stats: true\n",
+        Role::Mesh | Role::Ingress | Role::Grpc => "",
+    }
+}
+
+/// `serve --keep-source` needs them. They cost nothing otherwise, and a running Envoy cannot be given them later.
+fn internal_listeners(role: Role) -> &'static str {
+    match role {
+        Role::Node => {
+            "\
+bootstrap_extensions:
+- name: envoy.bootstrap.internal_listener
+  typed_config:
+    \"@type\": type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener
+"
+        }
+        Role::Mesh | Role::Ingress | Role::Grpc => "",
+    }
+}
+
+fn node(args: &BootstrapArgs, role: Role) -> String {
+    let mut text = format!(
+        "node:\n  id: {}\n  cluster: seaway-{role}\n  metadata:\n    seaway:\n      role: {role}\n",
+        quoted(&args.node_id),
+    );
+    if let Some(name) = &args.place.node_name {
+        text += &format!("      node_name: {}\n", quoted(name));
+    }
+    let locality = [("region", &args.place.region), ("zone", &args.place.zone)];
+    if locality.iter().any(|(_, value)| value.is_some()) {
+        text += "  locality:\n";
+    }
+    for (key, value) in locality {
+        if let Some(value) = value {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "    {key}: {}", quoted(value));
+        }
+    }
+    text
+}
+
+/// Both subscriptions wait for their first answer however long it takes: an Envoy that starts before its control plane must
+/// not report ready with nothing to serve. After a restart of the control plane the fleet is back within ten seconds.
+fn dynamic(sotw: bool) -> String {
+    let api = if sotw { "GRPC" } else { "DELTA_GRPC" };
+    format!(
+        "\
+dynamic_resources:
+  ads_config:
+    api_type: {api}
+    transport_api_version: V3
+    set_node_on_first_message_only: true
+    grpc_services:
+    - envoy_grpc:
+        cluster_name: seaway_xds
+        retry_policy:
+          retry_back_off:
+            base_interval: 0.25s
+            max_interval: 10s
+  cds_config:
+    resource_api_version: V3
+    initial_fetch_timeout: 0s
+    ads: {{}}
+  lds_config:
+    resource_api_version: V3
+    initial_fetch_timeout: 0s
+    ads: {{}}
+"
+    )
+}
+
+/// The keepalive finds a control plane that vanished without a word.
+fn control_plane(xds: &HostPort, proof: Option<&Proof<'_>>, out: Option<&str>) -> String {
+    let part = |by, text: fn(&Proof<'_>, Option<&str>) -> String| {
+        proof.map_or_else(String::new, |proof| indented(by, &text(proof, out)))
+    };
+    let filters = part(8, secrets::filters);
+    let transport_socket = part(4, secrets::transport_socket);
+    let secrets = match out {
+        None => part(2, |proof, _| secrets::inline(proof)),
+        Some(_) => String::new(),
+    };
+    let HostPort { host, port } = xds;
+    let discovery = match host.parse::<IpAddr>() {
+        Ok(_) => "type: STATIC",
+        Err(_) => "type: STRICT_DNS\n    dns_lookup_family: ALL",
+    };
+    let host = quoted(host);
+    format!(
+        "\
+static_resources:
+  clusters:
+  - name: seaway_xds
+    {discovery}
+    connect_timeout: 2s
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config:
+          http2_protocol_options:
+            connection_keepalive:
+              interval: 30s
+              timeout: 5s
+{filters}{transport_socket}    load_assignment:
+      cluster_name: seaway_xds
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address:
+              socket_address:
+                address: {host}
+                port_value: {port}
+{secrets}"
+    )
+}
+
+fn admin(port: u16) -> String {
+    format!(
+        "\
+admin:
+  address:
+    socket_address:
+      address: 127.0.0.1
+      port_value: {port}
+"
+    )
+}
