@@ -1,6 +1,7 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
 mod bootstrap;
+mod security;
 mod values;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use seaway_translator::{
 use values::{HealthzListen, domain, duration, seconds, word};
 
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 
 /// An Envoy xDS control plane for Kubernetes Services.
@@ -48,6 +50,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen and how to behave.
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    /// Who may ask.
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
@@ -102,9 +107,6 @@ pub(crate) struct ServerArgs {
         default_value = "127.0.0.1:18001"
     )]
     pub(crate) admin_listen: SocketAddr,
-    /// Serve proxies on other than loopback addresses without TLS
-    #[arg(long, env = "SEAWAY_INSECURE")]
-    pub(crate) insecure: bool,
     /// The longest time changes are collected before they are published together
     #[arg(long, env = "SEAWAY_COALESCE", value_name = "TIME", default_value = "10ms", value_parser = duration)]
     pub(crate) coalesce: Duration,

@@ -13,7 +13,7 @@ use crate::checkpoint::{self, Memory};
 use crate::exit::Failure;
 use crate::files::{self, Follow};
 use crate::health::Health;
-use crate::kube::{self, EventMetrics, Kube, Wanted};
+use crate::kube::{self, EventMetrics, Kube, TokenMetrics, Tokens, Wanted};
 use crate::source::Update;
 use crate::watches::Watches;
 use crate::writer::Standing;
@@ -128,6 +128,21 @@ impl Input {
             }
         }
         Ok(memory)
+    }
+
+    /// Who vouches for tokens: the API server.
+    pub(crate) fn tokens(&self, audience: &str, registry: &mut Registry) -> Option<Tokens> {
+        match self {
+            Input::Files(_) => None,
+            Input::Kube(server, _) => {
+                let metrics = TokenMetrics::register(registry);
+                Some(Tokens::start(
+                    server.client.clone(),
+                    audience.to_owned(),
+                    metrics,
+                ))
+            }
+        }
     }
 
     /// Starts it. With the task comes what ends it.

@@ -8,23 +8,25 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
 use seaway_translator::Options;
-use seaway_xds::{AdsServer, Pace, ServerConfig, Types};
+use seaway_xds::{AdsServer, Limits, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::{ServeArgs, ServerArgs};
 use crate::exit::Failure;
 use crate::health::Health;
 use crate::input::{Input, Stop, Surroundings};
 use crate::metrics::Metrics;
+use crate::security::{Configs, Secured};
 use crate::views::Door;
 use crate::watches::Watches;
 use crate::writer::{Inbox, Standing, Writer};
-use crate::{admin, log};
+use crate::{admin, log, security};
 
 /// Connections the kernel keeps for us while a fleet reconnects.
 const BACKLOG: i32 = 4096;
@@ -37,7 +39,7 @@ const QUEUE: usize = 1024;
 
 /// Serves until a signal says to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
-    check_exposure(&args.server)?;
+    security::check(args.server.xds_listen, &args.security)?;
     let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,22 +50,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         .map_err(Failure::Broken)?;
     let result = runtime.block_on(async {
         let input = Input::of(&args.source).await?;
-        serve(&args.server, options, input).await
+        serve(args, options, input).await
     });
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
-}
-
-fn check_exposure(args: &ServerArgs) -> Result<(), Failure> {
-    if args.insecure || args.xds_listen.ip().to_canonical().is_loopback() {
-        return Ok(());
-    }
-    let address = args.xds_listen;
-    let line = format!(
-        "--xds-listen {address} would serve proxies in plain text beyond this host; add --insecure to allow it"
-    );
-    Err(Failure::unusable(line))
 }
 
 /// The parts that run until the process ends.
@@ -72,11 +63,13 @@ struct Parts {
     writer: tokio::task::JoinHandle<()>,
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
+    /// Follows the certificates.
+    _certificates: Option<AbortOnDropHandle<()>>,
     /// Ends the source.
     stop: Stop,
 }
 
-async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), Failure> {
+async fn serve(args: &ServeArgs, options: Options, input: Input) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
     let health = Health::default();
     let shutdown = CancellationToken::new();
@@ -92,13 +85,13 @@ async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), 
     health.set_draining();
     tracing::info!(
         signal = name,
-        drain = ?args.drain,
+        drain = ?args.server.drain,
         "ending: connections are asked to go"
     );
     shutdown.cancel();
     tokio::select! {
         _ = &mut parts.xds => tracing::info!("all connections have ended"),
-        () = tokio::time::sleep(args.drain) => tracing::warn!("the drain is over; connections are cut"),
+        () = tokio::time::sleep(args.server.drain) => tracing::warn!("the drain is over; connections are cut"),
         _ = signals.next() => return Err(Failure::Aborted),
     }
     // What the checkpoint lacks is written before the end.
@@ -108,7 +101,11 @@ async fn serve(args: &ServerArgs, options: Options, input: Input) -> Result<(), 
 }
 
 fn start(
-    args: &ServerArgs,
+    ServeArgs {
+        server: args,
+        security,
+        ..
+    }: &ServeArgs,
     options: Options,
     input: Input,
     health: &Health,
@@ -116,6 +113,7 @@ fn start(
 ) -> Result<Parts, Failure> {
     let mut registry = Registry::with_prefix("seaway");
     let memory = input.remember(args, &mut registry, health)?;
+    let secured = Secured::start(security, &input, &mut registry)?;
     let xds_listener = listen("--xds-listen", args.xds_listen)?;
     let admin_listener = listen("--admin-listen", args.admin_listen)?;
     log_start(&xds_listener, &admin_listener);
@@ -151,15 +149,11 @@ fn start(
     );
     let door = Door {
         health: health.clone(),
+        verifier: secured.verifier,
         leases: lease_sender,
         releases,
     };
-    let config = ServerConfig {
-        identifier: identifier(),
-        max_connection_age: Some(MAX_CONNECTION_AGE),
-        closing_window: args.drain / 2,
-        ..ServerConfig::default()
-    };
+    let config = config(args, secured.tls, secured.limits);
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {
         source,
@@ -175,8 +169,20 @@ fn start(
             registry,
         )),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
+        _certificates: secured.certificates,
         stop,
     })
+}
+
+fn config(args: &ServerArgs, tls: Option<Configs>, limits: Limits) -> ServerConfig {
+    ServerConfig {
+        identifier: identifier(),
+        max_connection_age: Some(MAX_CONNECTION_AGE),
+        closing_window: args.drain / 2,
+        tls,
+        limits,
+        ..ServerConfig::default()
+    }
 }
 
 fn log_start(xds: &TcpListener, admin: &TcpListener) {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use seaway_proto::envoy::core;
 use seaway_proto::google::protobuf::{Struct, value::Kind};
 use seaway_translator::{Role, View};
-use seaway_xds::{Admission, Admit, PlacementId};
+use seaway_xds::{Admission, Admit, Authenticated, Caller, PlacementId};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 use crate::health::Health;
+use crate::identity::{Permissions, Verifier};
 use crate::writer::Lease;
 
 /// No name in Kubernetes is longer.
@@ -22,6 +23,8 @@ const MAX_NAME: usize = 253;
 pub(crate) struct Door {
     /// Whether there is.
     pub(crate) health: Health,
+    /// Who asks proxies for proofs of who they are, if anybody does.
+    pub(crate) verifier: Option<Verifier>,
     /// To the writer: a proxy comes.
     pub(crate) leases: mpsc::Sender<Lease>,
     /// To the writer: a proxy went. Unbounded, since a drop cannot wait; there is at most one per stream.
@@ -29,9 +32,29 @@ pub(crate) struct Door {
 }
 
 impl Admit for Door {
-    async fn admit(&self, node: &core::Node) -> Result<Admission, Status> {
+    type Permissions = Permissions;
+
+    async fn authenticate(&self, caller: Caller<'_>) -> Result<Authenticated<Permissions>, Status> {
+        match &self.verifier {
+            Some(verifier) => verifier.verify(caller).await,
+            None => Ok(Authenticated {
+                identity: None,
+                permissions: Permissions::Anything,
+            }),
+        }
+    }
+
+    async fn admit(
+        &self,
+        permissions: &Permissions,
+        node: &core::Node,
+    ) -> Result<Admission, Status> {
         self.health.ready().map_err(Status::unavailable)?;
         let view = view(node).map_err(Status::invalid_argument)?;
+        permissions
+            .check(&view)
+            .map_err(Status::permission_denied)?;
+        let forbidden = permissions.forbidden(view.role);
         let (placed, placement) = oneshot::channel();
         self.leases
             .send(Lease {
@@ -46,11 +69,10 @@ impl Admit for Door {
             releases: self.releases.clone(),
         };
         let placement = guard.placed().await.ok_or_else(|| ending(()))?;
-        let lease = Box::new(guard);
+        let lease = Box::new((guard, permissions.account()));
         Ok(Admission {
             placement,
-            // Nobody has verified who it is: the port is plaintext.
-            identity: None,
+            forbidden,
             lease,
         })
     }
@@ -219,11 +241,12 @@ mod tests {
         health.set_synced();
         let door = Door {
             health,
+            verifier: None,
             leases: lease_sender,
             releases,
         };
         let node = decode(&json!({ "cluster": "seaway-node" }));
-        let mut admission = Box::pin(door.admit(&node));
+        let mut admission = Box::pin(door.admit(&Permissions::Anything, &node));
         let lease = tokio::select! {
             biased;
             _ = &mut admission => panic!("nobody placed it yet"),

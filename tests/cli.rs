@@ -63,6 +63,47 @@ fn refused(args: &[&str], words: &[&str]) {
     assert!(output.stdout.is_empty(), "{args:?}");
 }
 
+/// Who reaches the port sees the cluster.
+#[test]
+fn what_is_exposed_without_proofs_needs_to_be_allowed() {
+    let some = folder(&[("a.yaml", WEB)]);
+    let some = text(some.path());
+    let serve = |more: &[&str], words: &[&str]| {
+        let mut all = vec!["serve", "--files", some];
+        all.extend(more);
+        refused(&all, words);
+    };
+    let (cert, key) = (["--tls-cert", "/none"], ["--tls-key", "/none"]);
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let listen = ["--xds-listen", address];
+        serve(
+            &listen,
+            &["--xds-listen", "plain text", "--tls-cert", "--insecure"],
+        );
+        let tls = [listen, cert, key].concat();
+        serve(&tls, &["any proxy", "--client-ca", "--insecure"]);
+    }
+    serve(&cert, &["--tls-key"]);
+    serve(&key, &["--tls-cert"]);
+    let (ca, rule) = (["--client-ca", "/none"], ["--allow-proxy", "mesh=dns:a"]);
+    serve(&[ca, rule].concat(), &["--tls-cert"]);
+    serve(&[cert, key, ca].concat(), &["--allow-proxy"]);
+    serve(&rule, &["--allow-proxy", "--client-ca"]);
+    serve(
+        &[cert, key, ca, rule].concat(),
+        &["--tls-cert /none", "No such file"],
+    );
+    let tokens = ["--token-audience", "seaway"];
+    serve(
+        &[cert, key, tokens, rule].concat(),
+        &["--token-audience", "--files"],
+    );
+    serve(
+        &["--allow-proxy", "node=dns:*.a"],
+        &["--allow-proxy", "wildcard"],
+    );
+}
+
 #[test]
 fn unusable_arguments_end_with_code_2_and_one_line() {
     let some = folder(&[("a.yaml", WEB)]);
@@ -78,10 +119,6 @@ fn unusable_arguments_end_with_code_2_and_one_line() {
     refused(
         &["serve", "--files", "/etc/hostname"],
         &["--files /etc/hostname", "ot a directory"],
-    );
-    refused(
-        &["serve", "--files", some, "--xds-listen", "0.0.0.0:0"],
-        &["--xds-listen", "--insecure"],
     );
     refused(
         &["serve", "--files", some, "--drain", "soon"],

@@ -1,4 +1,4 @@
-//! The table in `tests/README.md` is complete, and names what exists.
+//! The tables in `tests/README.md` and `docs/threat-model.md` are complete, and name what exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -97,5 +97,50 @@ fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
         .copied()
         .collect();
     ensure!(missing.is_empty(), "without a test: {missing:?}");
+    Ok(())
+}
+
+/// What a row of the threat model names instead of a test: how else it is looked at.
+const COMMANDS: [&str; 4] = [
+    "make deploy-check",
+    "make test-docker",
+    "make deny",
+    "make sbom",
+];
+
+#[test]
+fn every_threat_has_a_test_that_exists() -> Result<()> {
+    let root = repository();
+    let model = fs::read_to_string(root.join("docs/threat-model.md"))?;
+    let mut code = String::new();
+    for folder in ["src", "tests", "translator", "xds/src", "xds/tests"] {
+        code += &sources(&root.join(folder))?;
+    }
+    let makefile = fs::read_to_string(root.join("Makefile"))?;
+    let threats = model.split("## Threats").nth(1).unwrap_or_default();
+    let rows: Vec<&str> = threats
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    ensure!(rows.len() >= 14, "only {} threats", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let tests = cells.get(3).copied().unwrap_or_default();
+        ensure!(!tests.is_empty(), "no test in {row}");
+        for name in tests.split(',').map(|name| name.trim().trim_matches('`')) {
+            let exists = match name.strip_prefix("golden:") {
+                Some(golden) => root
+                    .join(format!("translator/testdata/{golden}.yaml"))
+                    .is_file(),
+                None if COMMANDS.contains(&name) => {
+                    let target = name.trim_start_matches("make ");
+                    makefile.contains(&format!("\n{target}:"))
+                }
+                None => code.contains(&format!("fn {name}(")),
+            };
+            ensure!(exists, "{name} does not exist: {row}");
+        }
+    }
     Ok(())
 }

@@ -13,7 +13,6 @@ mod events;
 mod rate;
 mod reports;
 mod resource;
-#[cfg_attr(not(test), expect(dead_code, reason = "the door calls it next"))]
 mod tokens;
 mod watch;
 mod wire;
@@ -40,7 +39,6 @@ use world::{Scope, World};
 pub(crate) use client::{Server, server};
 pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
-#[expect(unused_imports, reason = "the door calls it next")]
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
 
 /// What the watches have said and nobody has taken in yet.

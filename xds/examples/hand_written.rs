@@ -3,8 +3,8 @@
 use seaway_proto::envoy::{cluster::Cluster, core::Node};
 use seaway_proto::{Resource, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Commit, LayerId, Metrics, PlacementId, Replace, ServerConfig,
-    Types, channel, serve,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, PlacementId,
+    Replace, ServerConfig, Types, channel, serve,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -15,10 +15,16 @@ const COMMON: LayerId = LayerId(0);
 struct LetAllIn;
 
 impl Admit for LetAllIn {
-    async fn admit(&self, _: &Node) -> Result<Admission, Status> {
+    type Permissions = ();
+
+    async fn authenticate(&self, _: Caller<'_>) -> Result<Authenticated<()>, Status> {
+        Ok(Authenticated::anybody())
+    }
+
+    async fn admit(&self, (): &(), _: &Node) -> Result<Admission, Status> {
         Ok(Admission {
             placement: EVERYBODY,
-            identity: None,
+            forbidden: &[],
             lease: Box::new(()),
         })
     }

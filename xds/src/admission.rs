@@ -1,7 +1,7 @@
 //! How many streams begin at a time: between a stream's first request and everything that it costs (xDS rules 132, 156).
 //!
-//! Two limits, and a wait in order of arrival before either refuses anybody. The rate is a token bucket, kept as the moment at which
-//! it will be full again. Of the streams that wait for a place only the first has a timer; the others wait for its turn to end.
+//! Two limits, and a wait in order of arrival before either refuses anybody. Of the streams that wait for a place only the first has a
+//! timer; the others wait for its turn to end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout_at};
 use tonic::Status;
 
+use crate::bucket::Bucket;
 use crate::limits::Limits;
 use crate::seldom::Seldom;
 
@@ -21,10 +22,6 @@ const BUSY: Duration = Duration::from_secs(1);
 /// Where streams come in.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Between two tokens.
-    interval: Duration,
-    /// How far the bucket may be from full.
-    burst: Duration,
     places: usize,
     longest_wait: Duration,
     inner: Mutex<Inner>,
@@ -37,8 +34,7 @@ pub(crate) struct Gate {
 
 #[derive(Debug)]
 struct Inner {
-    /// When the bucket is full again.
-    full: Instant,
+    rate: Bucket,
     /// Until when each place is taken, by the number of its stream: in the order in which they began, so the first ends first.
     taken: BTreeMap<u64, Instant>,
     number: u64,
@@ -62,12 +58,10 @@ impl Drop for Place {
 impl Gate {
     pub(crate) fn new(limits: &Limits) -> Gate {
         Gate {
-            interval: Duration::from_secs(1) / limits.streams_per_second.max(1),
-            burst: Duration::from_secs(1),
             places: limits.first_answers.max(1),
             longest_wait: limits.longest_wait,
             inner: Mutex::new(Inner {
-                full: Instant::now(),
+                rate: Bucket::new(limits.streams_per_second, Instant::now()),
                 taken: BTreeMap::new(),
                 number: 0,
             }),
@@ -99,13 +93,7 @@ impl Gate {
 
     /// Takes a token: from when on it counts, unless that is after the deadline.
     fn token(&self, now: Instant, deadline: Instant) -> Option<Instant> {
-        let mut inner = self.inner();
-        let full = inner.full.max(now) + self.interval;
-        let at = full.checked_sub(self.burst).map_or(now, |at| at.max(now));
-        (at <= deadline).then(|| {
-            inner.full = full;
-            at
-        })
+        self.inner().rate.take(now, deadline)
     }
 
     async fn wait(self: &Arc<Gate>, token: Instant, deadline: Instant) -> Option<Place> {

@@ -24,6 +24,7 @@ use crate::liveness::{Closing, Connection, End};
 use crate::seldom::Seldom;
 use crate::server::{Admit, AdsServer};
 use crate::socket::Socket;
+use crate::transport::Transport;
 
 /// What all headers of a request may have together, in bytes, as HTTP/2 counts them (xDS rule 158): room for a large token.
 const MAX_HEADERS: u32 = 16 << 10;
@@ -54,6 +55,7 @@ struct Connections<A> {
     shutdown: CancellationToken,
     open: AtomicU32,
     refusals: Seldom,
+    failed_handshakes: Seldom,
 }
 
 /// Serves until `shutdown` is cancelled and every connection has ended: each is told to go, in an order of chance over a short window,
@@ -64,13 +66,17 @@ pub async fn serve<A: Admit>(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let looking = ads.shared.clone();
-    let looking = tokio::spawn(async move { looking.watchdog.run(&looking.metrics).await });
+    let looking = tokio::spawn(async move {
+        let identities = || looking.identities.look(&looking.metrics);
+        looking.watchdog.run(&looking.metrics, identities).await;
+    });
     let _watchdog = AbortOnDropHandle::new(looking);
     let shared = Arc::new(Connections {
         ads,
         shutdown,
         open: AtomicU32::new(0),
         refusals: Seldom::default(),
+        failed_handshakes: Seldom::default(),
     });
     let tasks = TaskTracker::new();
     let failures = Seldom::default();
@@ -147,21 +153,26 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let peer = socket.peer_addr().ok();
+    let address = socket.peer_addr().ok();
     let shared = open.0.clone();
     let settings = &shared.ads.shared;
     let commits = settings.snapshots.bell().listen();
     let (state, progress) = settings.watchdog.connection(commits.concern());
+    let socket = Socket::new(socket, progress);
+    let Some(io) = encrypt(socket, &shared).await else {
+        return;
+    };
+    let peer = Arc::new(io.peer(address));
     let service = service_fn({
         let (ads, state) = (shared.ads.clone(), state.clone());
         move |request| {
-            let response = ads.respond(request, &state);
+            let response = ads.respond(request, &state, &peer);
             async { Ok::<_, std::convert::Infallible>(response) }
         }
     });
     let streams = Streams::default();
-    let io = TokioIo::new(Socket::new(socket, progress));
-    let connection = builder(&settings.limits, &streams).serve_connection(io, service);
+    let connection =
+        builder(&settings.limits, &streams).serve_connection(TokioIo::new(io), service);
     let timer = its_time(shared.clone(), state.clone(), number);
     let mut drive = Drive::new(connection, timer, streams, commits);
     if let Event::Ended(ended) = drive.next().await {
@@ -171,12 +182,16 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     settings.metrics.closed(why);
     if why == End::Stalled {
         tracing::warn!(
-            ?peer,
+            peer = ?address,
             "a connection is cut: its peer takes nothing of what waits for it"
         );
         return;
     }
-    tracing::debug!(?peer, ?why, "a connection is told to go");
+    if why == End::Revoked {
+        tracing::info!(peer = ?address, "a connection is cut: its proxy's proof of identity was withdrawn");
+        return;
+    }
+    tracing::debug!(peer = ?address, ?why, "a connection is told to go");
     drive.connection().graceful_shutdown();
     for (closing, time) in [
         (Closing::Soon, LAST_ANSWER),
@@ -188,7 +203,29 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
             return log(ended);
         }
     }
-    tracing::debug!(?peer, "a connection that was told to go is cut");
+    tracing::debug!(peer = ?address, "a connection that was told to go is cut");
+}
+
+/// The handshake, if there is to be one.
+async fn encrypt<A: Admit>(socket: Socket, shared: &Connections<A>) -> Option<Transport> {
+    let settings = &shared.ads.shared;
+    let Some(tls) = &settings.tls else {
+        return Some(Transport::Plain(socket));
+    };
+    let newest = tls.borrow().clone();
+    let handshake = Transport::handshake(socket, newest, settings.limits.handshake);
+    let failed = tokio::select! {
+        done = handshake => match done {
+            Ok(io) => return Some(io),
+            Err(error) => error,
+        },
+        () = shared.shutdown.cancelled() => return None,
+    };
+    settings.metrics.failed_handshake();
+    if let Some(times) = shared.failed_handshakes.say() {
+        tracing::warn!(error = %failed, times, "a TLS handshake failed");
+    }
+    None
 }
 
 fn log(ended: hyper::Result<()>) {
@@ -228,6 +265,7 @@ async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>,
             End::Shutdown
         }
         why = state.ended() => why,
+        why = state.validity.ended() => why,
     };
     state.end(why);
 }

@@ -4,7 +4,7 @@
 //!
 //! - [`Types`]: which resource types there are and in which order they go out,
 //! - [`Commit`]s: the resources of an object, each in a layer, through the one [`Publisher`],
-//! - [`Admit`]: where a connected proxy stands, as a *placement*: an ordered list of layers, most specific first.
+//! - [`Admit`]: who a proxy is, and where it stands, as a *placement*: an ordered list of layers, most specific first.
 //!
 //! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and rings a bell; each
 //! connection's task (`drive`) wakes, and its streams let their `session` note what the commit's log says about what it subscribes to, and sends
@@ -17,13 +17,17 @@ mod admission;
 mod agent;
 mod bell;
 mod body;
+mod bucket;
 mod connections;
 mod cursors;
 mod drive;
+mod entrance;
 mod first_sync;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod identities;
+mod identity;
 mod ids;
 mod inbound;
 mod interest;
@@ -46,11 +50,14 @@ mod socket;
 mod store;
 mod stream;
 mod subscription;
+mod transport;
 mod types;
+mod validity;
 mod wire;
 mod xdstp;
 
 pub use connections::{ServeError, serve};
+pub use identity::{Authenticated, Caller, Identity, Peer};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use missing::MissingName;

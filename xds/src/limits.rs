@@ -22,6 +22,15 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// How many streams one connection may have open, as HTTP/2 announces it to the client (xDS rule 158). Default: 1000.
     pub streams_per_connection: u32,
+    /// How many connections one identity may have open, where there are identities. Default: 100.
+    pub connections_per_identity: usize,
+    /// How many streams one identity may have open, on all its connections. Default: 200.
+    pub streams_per_identity: usize,
+    /// How many streams of one identity may begin each second, and as many at once after a second in which none did. More of
+    /// them wait, as with `longest_wait`. Zero of these three is taken as one. Default: 50.
+    pub first_syncs_per_identity: u32,
+    /// How long a TLS handshake may take. Default: 10 seconds.
+    pub handshake: Duration,
     /// A connection on which nothing was heard for so long is pinged (xDS rule 150). Default: 30 seconds.
     pub keepalive_interval: Duration,
     /// A connection whose peer does not answer a ping for so long is closed. Not too short: an Envoy that takes a large update
@@ -47,6 +56,10 @@ impl Default for Limits {
             longest_wait: Duration::from_secs(5),
             connections: None,
             streams_per_connection: 1000,
+            connections_per_identity: 100,
+            streams_per_identity: 200,
+            first_syncs_per_identity: 50,
+            handshake: Duration::from_secs(10),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),
             first_stream: Duration::from_secs(30),

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::bell::Concern;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::validity::Validity;
 
 /// How often the watchdog looks within the shortest of the times it watches over.
 const LOOKS: u32 = 8;
@@ -37,6 +38,10 @@ pub(crate) enum End {
     Refused,
     /// Its peer does not take what waits for it.
     Stalled,
+    /// The proof of who the proxy is has ended.
+    Expired,
+    /// That proof was withdrawn.
+    Revoked,
 }
 
 /// A connection, as its streams and the watchdog know it.
@@ -44,6 +49,8 @@ pub(crate) enum End {
 pub(crate) struct Connection {
     /// Which commits its streams have to hear of.
     pub(crate) concern: Concern,
+    /// What its streams were let in by.
+    pub(crate) validity: Validity,
     /// Streams open now, and since the beginning.
     streams: AtomicU32,
     opened: AtomicU32,
@@ -67,6 +74,7 @@ impl Connection {
     fn new(concern: Concern) -> Connection {
         Connection {
             concern,
+            validity: Validity::default(),
             streams: AtomicU32::new(0),
             opened: AtomicU32::new(0),
             end: OnceLock::new(),
@@ -221,10 +229,11 @@ impl Watchdog {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks now and then, for ever, and tells how many streams and sockets took nothing in between.
-    pub(crate) async fn run(&self, metrics: &Metrics) {
+    /// Looks now and then, for ever, and tells how many streams and sockets took nothing in between. Others `look` at the same times.
+    pub(crate) async fn run(&self, metrics: &Metrics, look: impl Fn()) {
         loop {
             tokio::time::sleep(self.interval).await;
+            look();
             let (mut at, mut blocked) = (Some(0), 0);
             while let Some(from) = at {
                 at = self.look(from, SLICE, &mut blocked);

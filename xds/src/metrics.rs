@@ -1,6 +1,7 @@
 //! What the server counts. Names and labels are part of the public API.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
+use tonic::{Code, Status};
 
 use crate::liveness::End;
 use crate::quarantine::HeldBack;
@@ -20,6 +22,11 @@ struct TypeLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,14 +54,20 @@ pub struct Metrics {
     closed: Family<ReasonLabel, Counter>,
     refused_connections: Counter,
     refused_streams: Counter,
+    denied: Family<ReasonLabel, Counter>,
+    failed_handshakes: Counter,
+    identity_expiry: Family<KindLabel, Gauge>,
 }
 
 impl Metrics {
     /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
     /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type,reason}`, `xds_missing_names{type}`,
     /// `xds_large_responses_total{type}`, `xds_unknown_type_requests_total`, `xds_other_node_requests_total`, `xds_warming_reconnects_total`, `xds_connections`,
-    /// `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total` and
-    /// `xds_streams_refused_total`. The label `type` is the type URL; `reason` is one of `age`, `shutdown`, `idle`, `refused` and `stalled`.
+    /// `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total`,
+    /// `xds_streams_refused_total`, `xds_denied_streams_total{reason}`, `xds_failed_handshakes_total` and
+    /// `xds_identity_expiry_timestamp_seconds{kind}`. The label `type` is the type URL; `reason` of a
+    /// closed connection is one of `age`, `shutdown`, `idle`, `refused`, `stalled`, `expired` and `revoked`, of a denied stream
+    /// `unauthenticated`, `forbidden`, `limit` and `other`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Discovery streams open now";
@@ -83,6 +96,7 @@ impl Metrics {
         let counter = metrics.other_nodes.clone();
         registry.register("xds_other_node_requests", help, counter);
         metrics.register_limits(registry);
+        metrics.register_identities(registry);
         metrics
     }
 
@@ -102,6 +116,39 @@ impl Metrics {
         registry.register("xds_streams_refused", help, counter);
     }
 
+    fn register_identities(&self, registry: &mut Registry) {
+        let help = "Streams refused because of who asked, or because nobody knows who";
+        registry.register("xds_denied_streams", help, self.denied.clone());
+        let help = "TLS handshakes that failed";
+        let counter = self.failed_handshakes.clone();
+        registry.register("xds_failed_handshakes", help, counter);
+        let help = "When the first proof of identity ends that an open stream rests on, in Unix time; 0 without any";
+        let family = self.identity_expiry.clone();
+        registry.register("xds_identity_expiry_timestamp_seconds", help, family);
+    }
+
+    /// A stream was refused for who it is: counted by the status it ends with.
+    pub(crate) fn denied(&self, status: &Status) {
+        let reason = match status.code() {
+            Code::Unauthenticated => "unauthenticated",
+            Code::PermissionDenied => "forbidden",
+            Code::ResourceExhausted => "limit",
+            _ => "other",
+        };
+        self.denied.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    pub(crate) fn failed_handshake(&self) {
+        self.failed_handshakes.inc();
+    }
+
+    pub(crate) fn identity_expiry(&self, kind: &'static str, moment: Option<SystemTime>) {
+        let since = moment.and_then(|moment| moment.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let seconds = since.map_or(0, |since| since.as_secs());
+        let gauge = self.identity_expiry.get_or_create(&KindLabel { kind });
+        gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
     /// A connection came (1) or went (-1).
     pub(crate) fn connection(&self, by: i64) {
         self.connections.inc_by(by);
@@ -118,6 +165,8 @@ impl Metrics {
             End::Idle => "idle",
             End::Refused => "refused",
             End::Stalled => "stalled",
+            End::Expired => "expired",
+            End::Revoked => "revoked",
         };
         self.closed.get_or_create(&ReasonLabel { reason }).inc();
     }

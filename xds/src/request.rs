@@ -8,6 +8,7 @@ use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use smallvec::SmallVec;
 use thiserror::Error;
+use tonic::Status;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::session::Dialect;
@@ -21,6 +22,12 @@ pub(crate) enum Malformed {
     Length,
     #[error("not a discovery request: a text is not UTF-8")]
     Text(#[from] std::str::Utf8Error),
+}
+
+impl From<Malformed> for Status {
+    fn from(error: Malformed) -> Status {
+        Status::invalid_argument(error.to_string())
+    }
 }
 
 /// A request of either dialect.

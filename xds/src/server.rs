@@ -6,10 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
+use tokio::sync::watch;
+use tokio_rustls::rustls;
 use tonic::Status;
 
 use crate::admission::Gate;
+use crate::identities::Identities;
+use crate::identity::{Authenticated, Caller, Peer};
 use crate::limits::Limits;
 use crate::liveness::Watchdog;
 use crate::metrics::Metrics;
@@ -18,20 +23,34 @@ use crate::publish::{PlacementId, Snapshots};
 use crate::quarantine::DEFAULT_QUORUM;
 use crate::seldom::Seldom;
 
-/// Decides what a proxy may see.
+/// Decides who is let in, and what a proxy may see.
 pub trait Admit: Send + Sync + 'static {
+    /// What is known of a caller once it is authenticated.
+    type Permissions: Send + Sync;
+
+    /// Called for every stream before its first message is read (xDS rule 216). An error ends the stream with that status:
+    /// UNAUTHENTICATED for who cannot prove who it is.
+    fn authenticate(
+        &self,
+        caller: Caller<'_>,
+    ) -> impl Future<Output = Result<Authenticated<Self::Permissions>, Status>> + Send;
+
     /// Called with the node of a stream's first message, before any state is kept for the stream. An error ends the stream with
-    /// that status: UNAVAILABLE as long as there is nothing complete to serve (xDS rule 139).
-    fn admit(&self, node: &Node) -> impl Future<Output = Result<Admission, Status>> + Send;
+    /// that status: PERMISSION_DENIED for what this caller may not be, UNAVAILABLE as long as there is nothing complete to serve
+    /// (xDS rule 139).
+    fn admit(
+        &self,
+        caller: &Self::Permissions,
+        node: &Node,
+    ) -> impl Future<Output = Result<Admission, Status>> + Send;
 }
 
 /// An admitted proxy.
 pub struct Admission {
     /// From where it looks at the layers.
     pub placement: PlacementId,
-    /// Who it is, if somebody verified that: the name in its certificate, say, never what it says of itself. Rejections by several
-    /// identities keep a content from other proxies (xDS rule 82). `None`: its rejections concern nobody else.
-    pub identity: Option<Arc<str>>,
+    /// Types it may not ask for: a stream that does all the same ends with PERMISSION_DENIED.
+    pub forbidden: &'static [TypeUrl],
     /// Dropped when the stream ends, however it ends.
     pub lease: Box<dyn Send + Sync>,
 }
@@ -41,7 +60,7 @@ impl std::fmt::Debug for Admission {
         let mut debug = f.debug_struct("Admission");
         debug
             .field("placement", &self.placement)
-            .field("identity", &self.identity)
+            .field("forbidden", &self.forbidden)
             .finish_non_exhaustive()
     }
 }
@@ -59,6 +78,11 @@ pub struct ServerConfig {
     /// How many proxies of distinct, verified identity must have rejected a content before it is kept from those that were not sent
     /// it yet (xDS rule 82); 0: it never is.
     pub rejections_to_hold_back: usize,
+    /// How connections are encrypted and, if its verifier asks for certificates, known by them. Each takes what is newest when it
+    /// comes: a new configuration concerns no connection that is open (xDS rule 217). `None`: not at all.
+    ///
+    /// A configuration that verifies certificates should resume no sessions: a resumed one would rest on what was verified before.
+    pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
     /// What the server puts up with.
     pub limits: Limits,
 }
@@ -70,6 +94,7 @@ impl Default for ServerConfig {
             max_connection_age: None,
             closing_window: Duration::from_secs(3),
             rejections_to_hold_back: DEFAULT_QUORUM,
+            tls: None,
             limits: Limits::default(),
         }
     }
@@ -89,15 +114,27 @@ pub(crate) struct Shared<A> {
     pub(crate) metrics: Metrics,
     pub(crate) nacks: NackLog,
     pub(crate) large: Seldom,
+    denials: Seldom,
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) closing_window: Duration,
     pub(crate) limits: Limits,
+    pub(crate) tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
+    pub(crate) identities: Arc<Identities>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) watchdog: Watchdog,
     streams: AtomicU64,
 }
 
 impl<A> Shared<A> {
+    /// A stream of this peer ends for who it is, or is not.
+    pub(crate) fn denied(&self, peer: &Peer, status: &Status) {
+        self.metrics.denied(status);
+        if let Some(times) = self.denials.say() {
+            let (error, code) = (status.message(), status.code());
+            tracing::warn!(peer = ?peer.address, error, ?code, times, "a stream is denied");
+        }
+    }
+
     /// A number that no other stream of this process has.
     pub(crate) fn next_stream(&self) -> u64 {
         self.streams.fetch_add(1, Ordering::Relaxed)
@@ -132,8 +169,11 @@ impl<A: Admit> AdsServer<A> {
                 metrics,
                 nacks: NackLog::default(),
                 large: Seldom::default(),
+                denials: Seldom::default(),
                 max_connection_age: config.max_connection_age,
                 closing_window: config.closing_window,
+                tls: config.tls,
+                identities: Arc::new(Identities::new(&config.limits)),
                 gate: Arc::new(Gate::new(&config.limits)),
                 watchdog: Watchdog::new(&config.limits),
                 limits: config.limits,

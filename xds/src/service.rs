@@ -8,11 +8,12 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http;
 
+use crate::entrance::Opened;
+use crate::identity::Peer;
 use crate::inbound::Requests;
 use crate::liveness::{Connection, OpenStream};
 use crate::server::{Admit, AdsServer};
 use crate::session::Dialect;
-use crate::stream::Opened;
 
 /// The services, what the names of their methods end with, and the one type of those that have one.
 const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
@@ -66,17 +67,21 @@ impl<A: Admit> AdsServer<A> {
         &self,
         request: http::Request<Incoming>,
         connection: &Arc<Connection>,
+        peer: &Arc<Peer>,
     ) -> http::Response<Body> {
         match method(request.uri().path()) {
             Some((dialect, only)) => {
+                let (head, body) = request.into_parts();
                 let opened = Opened {
                     shared: self.shared.clone(),
                     dialect,
                     only,
                     connection: connection.clone(),
+                    peer: peer.clone(),
+                    headers: head.headers,
                 };
                 let open = self.shared.watchdog.stream(connection);
-                answer(opened, open, request.into_body())
+                answer(opened, open, body)
             }
             // What is not known is unimplemented, not silent (xDS rules 4, 6).
             None => Status::unimplemented("no such method").into_http(),

@@ -2,13 +2,12 @@
 //!
 //! A stream looks for news whenever it is polled; that it is polled after each commit of concern is its connection's affair (`drive`).
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use prost::Message as _;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
 use tokio::time::Sleep;
@@ -16,116 +15,33 @@ use tonic::Status;
 
 use crate::admission::Place;
 use crate::agent::Agent;
+use crate::identities::Ticket;
 use crate::inbound::Requests;
 use crate::interest::Interest;
-use crate::liveness::{Closing, Connection, OpenStream};
+use crate::liveness::{Closing, Connection};
 use crate::metrics::StreamMetrics;
-use crate::request::{Malformed, Request, node_id};
-use crate::response_body::ResponseBody;
+use crate::request::{Request, node_id};
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Dialect, Next, Outcome, Session};
 use crate::store::Store;
 use crate::wire::Message;
-
-/// A stream that asks for nothing is not kept.
-const FIRST_REQUEST: Duration = Duration::from_secs(30);
-
-/// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them the names of extensions.
-const MAX_NODE: usize = 1 << 20;
-
-/// What a stream is opened with, besides its requests.
-pub(crate) struct Opened<A> {
-    pub(crate) shared: Arc<Shared<A>>,
-    pub(crate) dialect: Dialect,
-    /// The one type of a service that is not the aggregated one.
-    pub(crate) only: Option<TypeUrl>,
-    pub(crate) connection: Arc<Connection>,
-}
-
-impl<A: Admit> Opened<A> {
-    /// The stream as a body.
-    pub(crate) fn body(self, requests: Requests, open: OpenStream) -> ResponseBody<A> {
-        ResponseBody::new(self.admit(requests), open)
-    }
-
-    /// Admits the proxy by the node of its first message (xDS rules 10, 11).
-    async fn admit(self, mut requests: Requests) -> Result<Option<Box<Stream<A>>>, Status> {
-        let first = poll_fn(|cx| requests.poll_next(cx));
-        let first = tokio::time::timeout(FIRST_REQUEST, first).await;
-        let silent = |_| Status::deadline_exceeded("no first request came");
-        let Some(first) = first.map_err(silent)?? else {
-            return Ok(None);
-        };
-        let node = node(self.dialect, &first)?;
-        let shared = self.shared;
-        let place = shared.gate.enter().await.inspect_err(|_| {
-            shared.metrics.refused_stream();
-            self.connection.refused();
-        })?;
-        let Admission {
-            placement,
-            identity,
-            lease,
-        } = shared.admit.admit(&node).await?;
-        let mut session = Session::new(
-            self.dialect,
-            shared.snapshots.types().clone(),
-            placement,
-            shared.snapshots.cursor(),
-            shared.next_stream(),
-            shared.identifier.clone(),
-        );
-        session.identify(identity);
-        session.speak_to(Agent::of(&node));
-        if self.only.is_some() {
-            session.of_one_type();
-        }
-        session.list_missing_in(shared.snapshots.all_missing());
-        tracing::debug!(node = node.id, dialect = ?self.dialect, "stream opened");
-        let mut stream = Box::new(Stream {
-            metrics: shared.metrics.stream(),
-            shared,
-            dialect: self.dialect,
-            node: node.id.into(),
-            only: self.only,
-            connection: self.connection,
-            requests,
-            session,
-            interest: Interest::default(),
-            seen: 0,
-            rest: Rest::No,
-            alarm: None,
-            answered: false,
-            place: Some(place),
-            _lease: lease,
-        });
-        stream.request(&first)?;
-        Ok(Some(stream))
-    }
-}
-
-fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
-    let node = Request::read(dialect, first).map_err(malformed)?.node;
-    if node.is_some_and(|node| node.len() > MAX_NODE) {
-        let text = format!("the node is larger than {MAX_NODE} bytes");
-        return Err(Status::invalid_argument(text));
-    }
-    let node = node.map(Node::decode).transpose();
-    match node.map_err(|error| malformed(error.into()))? {
-        Some(node) if !node.id.is_empty() => Ok(node),
-        _ => Err(Status::invalid_argument(
-            "the first request on a stream needs a node with an id",
-        )),
-    }
-}
 
 /// How a stream ends whose connection has to go.
 pub(crate) fn replaced() -> Status {
     Status::unavailable("this connection is to be replaced")
 }
 
-fn malformed(error: Malformed) -> Status {
-    Status::invalid_argument(error.to_string())
+/// What a stream begins with.
+pub(crate) struct Admitted<A> {
+    pub(crate) shared: Arc<Shared<A>>,
+    pub(crate) dialect: Dialect,
+    pub(crate) only: Option<TypeUrl>,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) requests: Requests,
+    pub(crate) node: Node,
+    pub(crate) admission: Admission,
+    pub(crate) place: Place,
+    pub(crate) ticket: Option<Ticket>,
 }
 
 pub(crate) struct Stream<A> {
@@ -133,6 +49,7 @@ pub(crate) struct Stream<A> {
     dialect: Dialect,
     node: Box<str>,
     only: Option<TypeUrl>,
+    forbidden: &'static [TypeUrl],
     connection: Arc<Connection>,
     requests: Requests,
     session: Session,
@@ -147,6 +64,7 @@ pub(crate) struct Stream<A> {
     answered: bool,
     /// Until its first answer is made.
     place: Option<Place>,
+    _ticket: Option<Ticket>,
     _lease: Box<dyn Send + Sync>,
 }
 
@@ -167,6 +85,51 @@ impl<A> Drop for Stream<A> {
 }
 
 impl<A: Admit> Stream<A> {
+    pub(crate) fn new(admitted: Admitted<A>) -> Box<Stream<A>> {
+        let Admitted {
+            shared,
+            dialect,
+            node,
+            admission,
+            ticket,
+            ..
+        } = admitted;
+        let mut session = Session::new(
+            dialect,
+            shared.snapshots.types().clone(),
+            admission.placement,
+            shared.snapshots.cursor(),
+            shared.next_stream(),
+            shared.identifier.clone(),
+        );
+        session.identify(ticket.as_ref().map(|ticket| ticket.name().clone()));
+        session.speak_to(Agent::of(&node));
+        if admitted.only.is_some() {
+            session.of_one_type();
+        }
+        session.list_missing_in(shared.snapshots.all_missing());
+        tracing::debug!(node = node.id, ?dialect, "stream opened");
+        Box::new(Stream {
+            metrics: shared.metrics.stream(),
+            shared,
+            dialect,
+            node: node.id.into(),
+            only: admitted.only,
+            forbidden: admission.forbidden,
+            connection: admitted.connection,
+            requests: admitted.requests,
+            session,
+            interest: Interest::default(),
+            seen: 0,
+            rest: Rest::No,
+            alarm: None,
+            answered: false,
+            place: Some(admitted.place),
+            _ticket: ticket,
+            _lease: admission.lease,
+        })
+    }
+
     /// The next message, as soon as there is one; `None` and an error end the stream.
     pub(crate) fn poll_message(
         &mut self,
@@ -282,10 +245,11 @@ impl<A: Admit> Stream<A> {
         done
     }
 
-    fn request(&mut self, message: &[u8]) -> Result<(), Status> {
-        let mut request = Request::read(self.dialect, message).map_err(malformed)?;
+    /// Takes in a request.
+    pub(crate) fn request(&mut self, message: &[u8]) -> Result<(), Status> {
+        let mut request = Request::read(self.dialect, message)?;
         // A node never changes (xDS rule 12): the first one counts.
-        let id = request.node.map(node_id).transpose().map_err(malformed)?;
+        let id = request.node.map(node_id).transpose()?;
         if id.is_some_and(|id| *id != *self.node) {
             self.shared.metrics.other_node();
             tracing::debug!(node = &*self.node, other = id, "another node on a stream");
@@ -297,6 +261,16 @@ impl<A: Admit> Stream<A> {
                 let text = format!("this service has only {only}");
                 return Err(Status::invalid_argument(text));
             }
+        }
+        let url = request.type_url;
+        if self
+            .forbidden
+            .iter()
+            .any(|forbidden| forbidden.as_str() == url)
+        {
+            let status = Status::permission_denied(format!("this proxy may not ask for {url}"));
+            self.shared.metrics.denied(&status);
+            return Err(status);
         }
         let outcome =
             self.with_store(|session, store| session.on_request(&request, store, Instant::now()));

@@ -15,8 +15,8 @@ use seaway_proto::envoy::cluster::Cluster;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Commit, LayerId, Metrics, PlacementId, Publisher, Replace,
-    ServerConfig, Types, channel, serve,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, PlacementId,
+    Publisher, Replace, ServerConfig, Types, channel, serve,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -44,14 +44,20 @@ impl Drop for Lease {
 }
 
 impl Admit for Door {
-    async fn admit(&self, _: &Node) -> Result<Admission, Status> {
+    type Permissions = ();
+
+    async fn authenticate(&self, _: Caller<'_>) -> Result<Authenticated<()>, Status> {
+        Ok(Authenticated::anybody())
+    }
+
+    async fn admit(&self, (): &(), _: &Node) -> Result<Admission, Status> {
         if !self.ready.load(Ordering::SeqCst) {
             return Err(Status::unavailable("not synced"));
         }
         self.inside.fetch_add(1, Ordering::SeqCst);
         Ok(Admission {
             placement: PlacementId(0),
-            identity: None,
+            forbidden: &[],
             lease: Box::new(Lease(self.inside.clone())),
         })
     }

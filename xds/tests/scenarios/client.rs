@@ -35,6 +35,7 @@ pub(crate) struct Client {
     channel: Channel,
     variant: Variant,
     node: Node,
+    proof: Option<String>,
     /// One for the aggregated variants, under the empty name; else one for each type.
     streams: BTreeMap<&'static str, Either>,
     /// The last version and nonce of each type, and the names last asked for.
@@ -86,6 +87,7 @@ impl Client {
             channel,
             variant,
             node: node("test-id"),
+            proof: None,
             streams: BTreeMap::new(),
             last: BTreeMap::new(),
         }
@@ -94,6 +96,12 @@ impl Client {
     /// The same as another node.
     pub(crate) fn named(mut self, id: &str) -> Client {
         self.node = node(id);
+        self
+    }
+
+    /// The same with a proof that it is this.
+    pub(crate) fn proven(mut self, name: &str) -> Client {
+        self.proof = Some(name.to_owned());
         self
     }
 
@@ -160,7 +168,7 @@ impl Client {
             true => DELTA_ADS.to_owned(),
             false => separate(url, "Delta"),
         };
-        let stream = codec::open(&self.channel, &path, request).await;
+        let stream = self.open(&path, request).await;
         self.streams.insert(key, Either::Delta(stream));
     }
 
@@ -186,8 +194,18 @@ impl Client {
             true => SOTW_ADS.to_owned(),
             false => separate(url, "Stream"),
         };
-        let stream = codec::open(&self.channel, &path, request).await;
+        let stream = self.open(&path, request).await;
         self.streams.insert(key, Either::Sotw(stream));
+    }
+
+    async fn open<Q, S>(&self, path: &str, first: Q) -> Stream<Q, S>
+    where
+        Q: prost::Message + 'static,
+        S: prost::Message + Default + 'static,
+    {
+        let (channel, proof) = (&self.channel, self.proof.as_deref());
+        let opened = codec::try_open(channel, path, proof, Some(first)).await;
+        opened.unwrap()
     }
 
     /// The next response on the stream of this type, which must be of this type.

@@ -11,6 +11,9 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
+/// The header with the proof of who asks: who he is.
+pub(crate) const PROOF: &str = "x-proof";
+
 /// A stream of requests of one form and responses of another.
 pub(crate) struct Stream<Q, S> {
     pub(crate) requests: mpsc::Sender<Q>,
@@ -23,25 +26,33 @@ where
     Q: Message + 'static,
     S: Message + Default + 'static,
 {
-    try_open(channel, path, first).await.unwrap()
+    try_open(channel, path, None, Some(first)).await.unwrap()
 }
 
-/// The same, if the server lets it.
+/// The same with this proof of who asks, and maybe without any request, if the server lets it.
 pub(crate) async fn try_open<Q, S>(
     channel: &Channel,
     path: &str,
-    first: Q,
+    proof: Option<&str>,
+    first: Option<Q>,
 ) -> Result<Stream<Q, S>, Status>
 where
     Q: Message + 'static,
     S: Message + Default + 'static,
 {
     let (requests, receiver) = mpsc::channel(64);
-    requests.send(first).await.unwrap();
+    if let Some(first) = first {
+        requests.send(first).await.unwrap();
+    }
     let mut grpc = Grpc::new(channel.clone());
     grpc.ready().await.unwrap();
     let path: PathAndQuery = path.parse().unwrap();
-    let outbound = Request::new(ReceiverStream::new(receiver));
+    let mut outbound = Request::new(ReceiverStream::new(receiver));
+    if let Some(proof) = proof {
+        outbound
+            .metadata_mut()
+            .insert(PROOF, proof.parse().unwrap());
+    }
     let codec = Prost::<Q, S>(PhantomData);
     let responses = grpc.streaming(outbound, path, codec).await?;
     Ok(Stream {

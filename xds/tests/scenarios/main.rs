@@ -7,7 +7,9 @@
 
 mod client;
 mod codec;
+mod door;
 mod harness;
+mod identity;
 mod more;
 mod overload;
 mod overload_end;
@@ -17,4 +19,5 @@ mod reports;
 mod streams;
 mod surface;
 mod throttled;
+mod tls;
 mod world;

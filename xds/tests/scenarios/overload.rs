@@ -27,7 +27,7 @@ async fn ask(channel: &Channel, node: Node) -> Result<Delta, Status> {
         ..Default::default()
     };
     let asking = async {
-        let mut stream: Delta = codec::try_open(channel, DELTA_ADS, request).await?;
+        let mut stream: Delta = codec::try_open(channel, DELTA_ADS, None, Some(request)).await?;
         stream.responses.message().await?.expect("a response");
         Ok(stream)
     };

@@ -23,7 +23,7 @@ async fn first(
         ..Default::default()
     };
     let channel = world.connect().await;
-    let opened: Opened = try_open(&channel, path, request).await;
+    let opened: Opened = try_open(&channel, path, None, Some(request)).await;
     let message = opened?.responses.message().await?;
     Ok(message.expect("a response"))
 }
@@ -58,7 +58,7 @@ async fn a_further_type_is_served_on_the_aggregated_stream_rule_8() {
         ..Default::default()
     };
     let channel = world.connect().await;
-    let opened: Opened = try_open(&channel, path, request).await;
+    let opened: Opened = try_open(&channel, path, None, Some(request)).await;
     let mut stream = opened.unwrap();
     let response = stream.responses.message().await.unwrap().unwrap();
     assert_eq!(response.type_url, url.as_str());

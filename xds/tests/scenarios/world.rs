@@ -3,24 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Commit, LayerId, Limits, Metrics, PlacementId, Publisher, Replace,
-    ServerConfig, Snapshots, Types, channel, serve,
+    AdsServer, Commit, LayerId, Limits, Metrics, PlacementId, Publisher, Replace, ServerConfig,
+    Snapshots, Types, channel, serve,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::client::Client;
+use crate::door::{Door, Known};
 
 pub(crate) const C: TypeUrl = TypeUrl::CLUSTER;
 pub(crate) const E: TypeUrl = TypeUrl::ENDPOINT;
@@ -73,21 +73,6 @@ pub(crate) async fn each<T, F>(
     }
 }
 
-/// Admits everyone to the one placement, while it is open. Who is called `verified-…` counts as that.
-struct Door(watch::Receiver<bool>);
-
-impl Admit for Door {
-    async fn admit(&self, node: &Node) -> Result<Admission, Status> {
-        let mut door = self.0.clone();
-        door.wait_for(|open| *open).await.unwrap();
-        Ok(Admission {
-            placement: PlacementId(0),
-            identity: node.id.strip_prefix("verified-").map(Into::into),
-            lease: Box::new(()),
-        })
-    }
-}
-
 pub(crate) struct World {
     address: SocketAddr,
     registry: Registry,
@@ -97,6 +82,7 @@ pub(crate) struct World {
     dirty: BTreeSet<(TypeUrl, String)>,
     /// Who comes waits while it is `false`.
     pub(crate) door: watch::Sender<bool>,
+    pub(crate) known: Arc<Mutex<Known>>,
     pub(crate) server: JoinHandle<()>,
     pub(crate) shutdown: CancellationToken,
     _shutdown: DropGuard,
@@ -128,7 +114,12 @@ impl World {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let (door, open) = watch::channel(true);
-        let ads = AdsServer::new(snapshots.clone(), Door(open), config, metrics);
+        let known = Arc::default();
+        let admit = Door {
+            open,
+            known: Arc::clone(&known),
+        };
+        let ads = AdsServer::new(snapshots.clone(), admit, config, metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -143,6 +134,7 @@ impl World {
             values: BTreeMap::new(),
             dirty: BTreeSet::new(),
             door,
+            known,
             server,
             shutdown,
             _shutdown: guard,

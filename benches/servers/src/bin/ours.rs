@@ -9,7 +9,7 @@ use seaway_bench_servers::world;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Commit, LayerId, Metrics, Pace, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, Pace, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
@@ -141,12 +141,18 @@ fn node_layer(node: u32) -> LayerId {
 struct Door(u32);
 
 impl Admit for Door {
-    async fn admit(&self, node: &Node) -> Result<Admission, Status> {
+    type Permissions = ();
+
+    async fn authenticate(&self, _: Caller<'_>) -> Result<Authenticated<()>, Status> {
+        Ok(Authenticated::anybody())
+    }
+
+    async fn admit(&self, (): &(), node: &Node) -> Result<Admission, Status> {
         let digits = node.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {
             placement: PlacementId(number.checked_rem(self.0).unwrap_or_default()),
-            identity: None,
+            forbidden: &[],
             lease: Box::new(()),
         })
     }

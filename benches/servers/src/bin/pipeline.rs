@@ -11,7 +11,7 @@ use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core;
 use seaway_translator::{Change, Layer, Object, Problem, Role, Translator, View, read};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Commit, LayerId, Metrics, Pace, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, Pace, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
@@ -157,12 +157,18 @@ fn view(node: u32) -> View {
 struct Door(u32);
 
 impl Admit for Door {
-    async fn admit(&self, node: &core::Node) -> Result<Admission, Status> {
+    type Permissions = ();
+
+    async fn authenticate(&self, _: Caller<'_>) -> Result<Authenticated<()>, Status> {
+        Ok(Authenticated::anybody())
+    }
+
+    async fn admit(&self, (): &(), node: &core::Node) -> Result<Admission, Status> {
         let digits = node.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {
             placement: PlacementId(number % self.0),
-            identity: None,
+            forbidden: &[],
             lease: Box::new(()),
         })
     }

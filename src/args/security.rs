@@ -1,0 +1,98 @@
+//! Who may ask, and how that is found out.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use crate::identity::Rule;
+use crate::tls;
+
+/// TLS on the xDS port, and the identity of proxies.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Identity")]
+pub(crate) struct SecurityArgs {
+    /// The certificate of the xDS port and those that lead to its authority (PEM); read again when it changes
+    #[arg(
+        long,
+        env = "SEAWAY_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(
+        long,
+        env = "SEAWAY_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Ask proxies for certificates of these authorities (PEM)
+    #[arg(
+        long,
+        env = "SEAWAY_CLIENT_CA",
+        value_name = "FILE",
+        requires = "tls_cert",
+        requires = "allow_proxy"
+    )]
+    pub(crate) client_ca: Option<PathBuf>,
+    /// Take tokens of Kubernetes service accounts for this audience
+    #[arg(
+        long,
+        env = "SEAWAY_TOKEN_AUDIENCE",
+        value_name = "AUD",
+        requires = "tls_cert",
+        requires = "allow_proxy",
+        conflicts_with = "files"
+    )]
+    pub(crate) token_audience: Option<String>,
+    /// Who may be a proxy of a role (repeatable): serviceaccount:NAMESPACE/NAME, dns:NAME or uri:URI; {node} in a NAME or URI stands
+    /// for the node that its holder is bound to
+    #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
+    pub(crate) allow_proxy: Vec<Rule>,
+    /// Serve proxies on other than loopback addresses although nobody asks who they are
+    #[arg(long, env = "SEAWAY_INSECURE")]
+    pub(crate) insecure: bool,
+    /// How many connections one identity may have
+    #[arg(
+        long,
+        env = "SEAWAY_MAX_CONNECTIONS_PER_IDENTITY",
+        value_name = "N",
+        default_value_t = 100
+    )]
+    pub(crate) max_connections_per_identity: usize,
+    /// How many streams one identity may have
+    #[arg(
+        long,
+        env = "SEAWAY_MAX_STREAMS_PER_IDENTITY",
+        value_name = "N",
+        default_value_t = 200
+    )]
+    pub(crate) max_streams_per_identity: usize,
+    /// How many streams of one identity may begin in a second
+    #[arg(
+        long,
+        env = "SEAWAY_FIRST_SYNCS_PER_IDENTITY",
+        value_name = "N",
+        default_value_t = 50
+    )]
+    pub(crate) first_syncs_per_identity: u32,
+}
+
+impl SecurityArgs {
+    /// Where the certificates are, if there are any.
+    pub(crate) fn files(&self) -> Option<tls::Files> {
+        let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(tls::Files {
+            cert,
+            key,
+            client_ca: self.client_ca.clone(),
+            client_optional: self.token_audience.is_some(),
+        })
+    }
+
+    /// Whether proxies have to prove who they are.
+    pub(crate) fn asks_for_proof(&self) -> bool {
+        self.client_ca.is_some() || self.token_audience.is_some()
+    }
+}

@@ -1,0 +1,44 @@
+//! What a client's certificate says, after TLS has verified whose word that is.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, anyhow};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+/// The names that a certificate is for, and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Certificate {
+    pub(crate) dns: Vec<String>,
+    pub(crate) uris: Vec<String>,
+    pub(crate) expires: SystemTime,
+}
+
+impl Certificate {
+    /// Reads one in DER.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn read(der: &[u8]) -> anyhow::Result<Certificate> {
+        let (_, certificate) = X509Certificate::from_der(der).context("it is no certificate")?;
+        let names = certificate
+            .subject_alternative_name()
+            .context("its subject alternative names cannot be read")?;
+        let (mut dns, mut uris) = (Vec::new(), Vec::new());
+        for name in names.iter().flat_map(|names| &names.value.general_names) {
+            match name {
+                GeneralName::DNSName(name) => dns.push((*name).to_owned()),
+                GeneralName::URI(uri) => uris.push((*uri).to_owned()),
+                _ => {}
+            }
+        }
+        let seconds = certificate.validity().not_after.timestamp();
+        let since = u64::try_from(seconds).map_err(|_| anyhow!("it ended before 1970"))?;
+        Ok(Certificate {
+            dns,
+            uris,
+            expires: SystemTime::UNIX_EPOCH + Duration::from_secs(since),
+        })
+    }
+}

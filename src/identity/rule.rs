@@ -1,0 +1,264 @@
+//! Who may be a proxy of which role: `--allow-proxy`, and what follows from it for a proof.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use seaway_translator::Role;
+
+/// What stands in a pattern for the name of a node.
+const NODE: &str = "{node}";
+
+/// `ROLE=IDENTITY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    role: Role,
+    who: Who,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Who {
+    /// Who has a token of this service account.
+    ServiceAccount { namespace: String, name: String },
+    /// Who has a certificate for such a name.
+    Dns(Pattern),
+    /// The same for a URI, as SPIFFE has them.
+    Uri(Pattern),
+}
+
+/// A text, or what is before and after the name of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    before: String,
+    after: Option<String>,
+}
+
+/// Something that was proven.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proven<'a> {
+    /// By a token, with the node that it is bound to.
+    ServiceAccount {
+        namespace: &'a str,
+        name: &'a str,
+        node: Option<&'a Arc<str>>,
+    },
+    /// By a certificate.
+    Dns(&'a str),
+    /// By a certificate.
+    Uri(&'a str),
+}
+
+/// A role that a proxy may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) role: Role,
+    /// The one node that it may claim to be on.
+    pub(crate) node: Option<Arc<str>>,
+}
+
+impl Rule {
+    /// What it allows for this proof.
+    pub(super) fn grant(&self, proven: Proven<'_>) -> Option<Grant> {
+        let node = match (&self.who, proven) {
+            (
+                Who::ServiceAccount { namespace, name },
+                Proven::ServiceAccount {
+                    namespace: its_namespace,
+                    name: its_name,
+                    node,
+                },
+            ) if namespace == its_namespace && name == its_name => node.cloned(),
+            (Who::Dns(pattern), Proven::Dns(found)) => {
+                // Of DNS names case says nothing.
+                pattern.node_of(&found.to_ascii_lowercase())?
+            }
+            (Who::Uri(pattern), Proven::Uri(found)) => pattern.node_of(found)?,
+            _ => return None,
+        };
+        Some(Grant {
+            role: self.role,
+            node,
+        })
+    }
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Pattern, String> {
+        let (before, after) = match text.split_once(NODE) {
+            Some((before, after)) => (before, Some(after)),
+            None => (text, None),
+        };
+        let rest = before.chars().chain(after.unwrap_or_default().chars());
+        if text.is_empty() || rest.clone().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err("the name after the colon is empty, or has blanks".to_owned());
+        }
+        if rest.clone().any(|c| "{}*".contains(c)) {
+            return Err(format!("the name may have {NODE} once, and no wildcard"));
+        }
+        Ok(Pattern {
+            before: before.to_owned(),
+            after: after.map(str::to_owned),
+        })
+    }
+
+    /// `None` if the text is not like this; else the node in it, if there is to be one.
+    fn node_of(&self, text: &str) -> Option<Option<Arc<str>>> {
+        let Some(after) = &self.after else {
+            return (text == self.before).then_some(None);
+        };
+        let node = text
+            .strip_prefix(&self.before)?
+            .strip_suffix(after.as_str())?;
+        is_node_name(node).then(|| Some(node.into()))
+    }
+}
+
+/// A DNS subdomain, as names of Nodes are.
+fn is_node_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Rule, String> {
+        let (role, who) = text
+            .split_once('=')
+            .ok_or("expected ROLE=IDENTITY, such as node=serviceaccount:seaway/seaway-node")?;
+        let role = role.parse().map_err(|error| format!("{error}"))?;
+        let (kind, name) = who.split_once(':').unwrap_or((who, ""));
+        let who = match kind {
+            "serviceaccount" => {
+                let parts = name.split_once('/');
+                let (namespace, name) = parts
+                    .filter(|(namespace, name)| is_node_name(namespace) && is_node_name(name))
+                    .ok_or("expected serviceaccount:NAMESPACE/NAME")?;
+                Who::ServiceAccount {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                }
+            }
+            "dns" => Who::Dns(Pattern::parse(&name.to_ascii_lowercase())?),
+            "uri" => Who::Uri(Pattern::parse(name)?),
+            _ => {
+                return Err(
+                    "expected an identity that begins with serviceaccount:, dns: or uri:"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Rule { role, who })
+    }
+}
+
+impl fmt::Display for Proven<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proven::ServiceAccount {
+                namespace, name, ..
+            } => write!(f, "serviceaccount:{namespace}/{name}"),
+            Proven::Dns(name) => write!(f, "dns:{name}"),
+            Proven::Uri(uri) => write!(f, "uri:{uri}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Rule {
+        text.parse().unwrap()
+    }
+
+    fn grant(role: Role, node: Option<&str>) -> Option<Grant> {
+        let node = node.map(Into::into);
+        Some(Grant { role, node })
+    }
+
+    #[test]
+    fn a_service_account_is_one_of_one_namespace_and_its_node_is_the_tokens() {
+        let rule = rule("node=serviceaccount:seaway/seaway-node");
+        let node = Arc::from("n1");
+        let granted = |namespace, name| {
+            rule.grant(Proven::ServiceAccount {
+                namespace,
+                name,
+                node: Some(&node),
+            })
+        };
+        assert_eq!(
+            granted("seaway", "seaway-node"),
+            grant(Role::Node, Some("n1"))
+        );
+        assert_eq!(granted("other", "seaway-node"), None);
+        assert_eq!(granted("seaway", "default"), None);
+        assert_eq!(rule.grant(Proven::Dns("seaway/seaway-node")), None);
+    }
+
+    #[test]
+    fn a_name_in_a_certificate_may_hold_the_node() {
+        let dns = rule("node=dns:{node}.node.Seaway");
+        let check = |name, expected| assert_eq!(dns.grant(Proven::Dns(name)), expected, "{name}");
+        check("n1.node.seaway", grant(Role::Node, Some("n1")));
+        check("N1.node.seaway", grant(Role::Node, Some("n1")));
+        check("ip-10-0-0-1.ec2.internal.node.seaway", {
+            grant(Role::Node, Some("ip-10-0-0-1.ec2.internal"))
+        });
+        for other in [
+            "node.seaway",
+            ".node.seaway",
+            "*.node.seaway",
+            "n1..node.seaway",
+            "n1.node.seaway.evil",
+            "n1.node.seaway.",
+            "n_1.node.seaway",
+            "n1/.node.seaway",
+        ] {
+            check(other, None);
+        }
+        assert_eq!(dns.grant(Proven::Uri("n1.node.seaway")), None);
+        let uri = rule("node=uri:spiffe://cluster.local/seaway/node/{node}");
+        let granted = uri.grant(Proven::Uri("spiffe://cluster.local/seaway/node/n1"));
+        assert_eq!(granted, grant(Role::Node, Some("n1")));
+        let below = uri.grant(Proven::Uri("spiffe://cluster.local/seaway/node/n1/x"));
+        assert_eq!(below, None);
+    }
+
+    #[test]
+    fn a_name_without_a_node_is_compared_whole() {
+        let rule = rule("ingress=uri:spiffe://a/ingress");
+        let granted = |uri| rule.grant(Proven::Uri(uri));
+        assert_eq!(granted("spiffe://a/ingress"), grant(Role::Ingress, None));
+        assert_eq!(granted("spiffe://a/Ingress"), None);
+        assert_eq!(granted("spiffe://a/ingress2"), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for text in [
+            "node",
+            "king=dns:a",
+            "node=a",
+            "node=dns:",
+            "node=dns:*.a",
+            "node=dns:{node}.{node}",
+            "node=dns:{pod}.a",
+            "node=uri:a b",
+            "node=serviceaccount:a",
+            "node=serviceaccount:a/",
+            "node=serviceaccount:*/a",
+            "node=serviceaccount:a/b/c",
+        ] {
+            assert!(text.parse::<Rule>().is_err(), "{text}");
+        }
+    }
+}

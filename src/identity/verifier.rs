@@ -1,0 +1,155 @@
+//! The proofs that a stream shows, verified.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use seaway_xds::{Authenticated, Caller, Identity};
+use tonic::Status;
+
+use super::certificate::Certificate;
+use super::rule::{Proven, Rule};
+use super::{Permissions, granted};
+use crate::kube::{Account, Refusal, Tokens};
+
+/// What comes before a token.
+const SCHEME: &str = "bearer ";
+
+/// Verifies what callers show.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    /// Who may be what. Never none.
+    pub(crate) rules: Vec<Rule>,
+    /// Who vouches for tokens, if they are taken.
+    pub(crate) tokens: Option<Tokens>,
+}
+
+impl Verifier {
+    /// Who this is and what it may be.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a proof that holds, PERMISSION_DENIED if no rule allows anything for it, UNAVAILABLE or
+    /// RESOURCE_EXHAUSTED if it cannot be verified now.
+    pub(crate) async fn verify(
+        &self,
+        caller: Caller<'_>,
+    ) -> Result<Authenticated<Permissions>, Status> {
+        let certificate = certificate(caller)?;
+        let account = self.account(caller).await?;
+        let proven = proven(certificate.as_ref(), account.as_deref());
+        if proven.is_empty() {
+            return Err(Status::unauthenticated(self.missing()));
+        }
+        let grants = granted(&self.rules, &proven);
+        if grants.is_empty() {
+            let shown: Vec<_> = proven.iter().map(ToString::to_string).collect();
+            return Err(Status::permission_denied(format!(
+                "{} may not be a proxy of any role: no --allow-proxy says so",
+                shown.join(", ")
+            )));
+        }
+        let identity = identity(&proven, certificate.as_ref(), account.as_deref());
+        Ok(Authenticated {
+            permissions: Permissions::Some {
+                name: identity.name.clone(),
+                grants,
+                account,
+            },
+            identity: Some(identity),
+        })
+    }
+
+    /// What a caller without a proof is told.
+    fn missing(&self) -> &'static str {
+        match self.tokens {
+            Some(_) => {
+                "nothing proves who you are: send a service-account token (authorization: Bearer …) or a client certificate with a DNS or URI name"
+            }
+            None => "nothing proves who you are: show a client certificate with a DNS or URI name",
+        }
+    }
+
+    /// A token that is not asked for proves nothing.
+    async fn account(&self, caller: Caller<'_>) -> Result<Option<Arc<Account>>, Status> {
+        let Some((tokens, header)) = self
+            .tokens
+            .as_ref()
+            .zip(caller.headers.get("authorization"))
+        else {
+            return Ok(None);
+        };
+        let token = header.to_str().ok().and_then(bearer);
+        let token = token.ok_or_else(|| {
+            Status::unauthenticated("the header authorization is not Bearer and a token")
+        })?;
+        let verified = tokens.verify(token).await;
+        verified.map(Some).map_err(|refusal| {
+            let text = refusal.to_string();
+            match refusal {
+                Refusal::Malformed(_) | Refusal::NotAccepted(_) => Status::unauthenticated(text),
+                Refusal::Unavailable(_) => Status::unavailable(text),
+                Refusal::Busy => Status::resource_exhausted(text),
+            }
+        })
+    }
+}
+
+/// The token in the value of a header; the name of the scheme is written as one likes.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_at_checked(SCHEME.len())?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
+}
+
+fn certificate(caller: Caller<'_>) -> Result<Option<Certificate>, Status> {
+    let leaf = caller.peer.certificates.first();
+    let read = leaf.map(|leaf| Certificate::read(leaf)).transpose();
+    let unreadable = |error| Status::unauthenticated(format!("the client certificate: {error:#}"));
+    read.map_err(unreadable)
+}
+
+/// In the order in which they name somebody: a token says more than a certificate that all of a fleet may have.
+pub(super) fn proven<'a>(
+    certificate: Option<&'a Certificate>,
+    account: Option<&'a Account>,
+) -> Vec<Proven<'a>> {
+    let account = account.map(|account| Proven::ServiceAccount {
+        namespace: &account.namespace,
+        name: &account.name,
+        node: account.node.as_ref(),
+    });
+    let uris = certificate.iter().flat_map(|shown| &shown.uris);
+    let dns = certificate.iter().flat_map(|shown| &shown.dns);
+    account
+        .into_iter()
+        .chain(uris.map(|uri| Proven::Uri(uri)))
+        .chain(dns.map(|name| Proven::Dns(name)))
+        .collect()
+}
+
+/// An identity of one proxy's own: the pods of a service account are told apart where their tokens do.
+pub(super) fn identity(
+    proven: &[Proven<'_>],
+    certificate: Option<&Certificate>,
+    account: Option<&Account>,
+) -> Identity {
+    let name = proven.first().map(ToString::to_string).unwrap_or_default();
+    let pod = account.and_then(|account| account.pod.as_ref());
+    let name = match pod {
+        Some(pod) => format!("{name} (pod {pod})"),
+        None => name,
+    };
+    let ends: [Option<SystemTime>; 2] = [
+        certificate.map(|shown| shown.expires),
+        account.map(|account| account.expires),
+    ];
+    Identity {
+        name: name.into(),
+        kind: if account.is_some() {
+            "token"
+        } else {
+            "certificate"
+        },
+        expires: ends.into_iter().flatten().min(),
+        revoked: account.map(|account| account.revoked.clone()),
+    }
+}
