@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc deny deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -55,6 +55,18 @@ deny: preflight ## licences, bans and sources of all dependencies (deny.toml); n
 deploy-check: preflight-network envoy ## the manifests of deploy/ against Kubernetes' schemas and the project's rules; all scripts by shellcheck
 	@cargo build --quiet --package seaway
 	@tests/deploy/check.sh
+
+# Symbols and the folders of this machine are left out, so that the same commit is the same bytes (docs/release.md).
+CARGO_HOME ?= $(HOME)/.cargo
+dist: preflight ## target/dist/release/seaway, a release binary that is the same wherever it is built, and its digest
+	@CARGO_PROFILE_RELEASE_STRIP=symbols RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/seaway --remap-path-prefix=$(CARGO_HOME)=/cargo" \
+		cargo build --quiet --locked --release --package seaway --target-dir target/dist
+	@sha256sum target/dist/release/seaway
+
+sbom: preflight ## target/seaway.cdx.json, what the binary is made of (CycloneDX); needs cargo-cyclonedx
+	@command -v cargo-cyclonedx >/dev/null || { echo "cargo-cyclonedx is not installed: cargo install --locked cargo-cyclonedx" >&2; exit 1; }
+	@cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target all
+	@mv seaway_bin.cdx.json target/seaway.cdx.json && rm tests/support/*_bin.cdx.json && echo target/seaway.cdx.json
 
 ci: fmt-check lint test doc deploy-check ## what CI runs
 
