@@ -9,7 +9,7 @@ GIVEN = {("Secret", "seaway-tls"), ("ConfigMap", "seaway-ca")}
 def check(objects):
     for object, pod in pods(objects):
         kind, metadata = object["kind"], object["metadata"]
-        for error in of_workload(objects, object, pod):
+        for error in [*of_workload(objects, object, pod), *of_identity(objects, object, pod)]:
             yield f"{kind} {metadata['name']}: {error}"
     for object in objects:
         for error in of_selector(objects, object):
@@ -58,6 +58,21 @@ def named(pod):
     for container in containers(pod):
         for source in container.get("envFrom", []):
             yield "ConfigMap", source["configMapRef"]["name"]
+
+
+def of_identity(objects, object, pod):
+    """A proxy's token is for Seaway, and Seaway lets its ServiceAccount be what its bootstrap says."""
+    for bootstrap in (container for container in containers(pod) if container["name"] == "bootstrap"):
+        [seaway] = [other for deployment, other in pods(objects) if deployment["metadata"]["name"] == "seaway"]
+        arguments = seaway["containers"][0]["args"]
+        for volume in pod["volumes"]:
+            for source in volume.get("projected", {}).get("sources", []):
+                if f"--token-audience={source['serviceAccountToken']['audience']}" not in arguments:
+                    yield f"its token {volume['name']} is not for Seaway"
+        [role] = [argument.removeprefix("--role=") for argument in bootstrap["args"] if argument.startswith("--role=")]
+        identity = f"{role}=serviceaccount:{object['metadata']['namespace']}/{pod['serviceAccountName']}"
+        if f"--allow-proxy={identity}" not in arguments:
+            yield f"Seaway has no --allow-proxy={identity}"
 
 
 def found(objects, namespace, selector):

@@ -8,11 +8,12 @@ volume brings, mounts that differ between the bootstrap and its Envoy, and confi
 import json
 import os
 import re
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -118,14 +119,23 @@ def serve(pod, certificates, folder):
                     log.seek(0)
                     return f"{pod.name}: seaway serve is not alive: {log.read()}"
                 time.sleep(0.05)
-            command = f"openssl s_client -connect 127.0.0.1:18000 -alpn h2 -tls1_3 -CAfile {certificates}/ca.crt"
-            command += " -verify_return_error -verify_hostname seaway.seaway.svc"
-            told = subprocess.run(command.split(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            good = told.returncode == 0 and "ALPN protocol: h2" in told.stdout
-            return None if good else f"{pod.name}: its port of TLS: {told.stdout}{told.stderr}"
+            return presented(certificates)
         finally:
             process.terminate()
             process.wait()
+
+
+def presented(certificates):
+    """What is wrong with TLS on Seaway's port, as a proxy sees it."""
+    context = ssl.create_default_context(cafile=certificates / "ca.crt")
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
+    try:
+        with socket.create_connection(("127.0.0.1", 18000)) as plain, context.wrap_socket(plain, server_hostname="seaway.seaway.svc") as secure:
+            protocol = secure.selected_alpn_protocol()
+            return None if protocol == "h2" else f"port 18000 speaks {protocol}"
+    except OSError as error:
+        return f"port 18000: {error}"
 
 
 def alive():
@@ -147,7 +157,10 @@ def main(built, certificates, envoy):
             with tempfile.TemporaryDirectory() as folder:
                 made = Pod(objects, object, pod, Path(certificates), Path(folder))
                 try:
-                    error = bootstrap(made, envoy) if "bootstrap" in names else serve(made, Path(certificates), Path(folder))
+                    if "bootstrap" in names:
+                        error = bootstrap(made, envoy)
+                    else:
+                        error = serve(made, Path(certificates), Path(folder))
                 except AssertionError as wrong:
                     error = str(wrong)
             if error:
