@@ -21,17 +21,6 @@ import policy
 import references
 
 KUBERNETES = ["1.33", "1.34", "1.35", "1.36"]
-# Flags and metrics that are agreed on; those that are not in the code yet are told of as skipped.
-PENDING_FLAGS = {
-    "serve": {"tls-cert", "tls-key", "token-audience", "allow-proxy"},
-    "bootstrap": {"tls-ca", "tls-server-name", "token-file", "out"},
-}
-PENDING_METRICS = {
-    "seaway_tls_certificate_expiry_timestamp_seconds",
-    "seaway_tls_reloads_total",
-    "seaway_token_reviews_total",
-    "seaway_xds_denied_streams_total",
-}
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
@@ -96,8 +85,6 @@ def against_flags(objects):
     if None in known.values():
         return ["no target/debug/seaway: make build"]
     found = []
-    for command in PENDING_FLAGS:
-        PENDING_FLAGS[command] -= known[command][0]
     for object, pod in policy.pods(objects):
         for container in policy.containers(pod):
             if "/seaway:" not in container["image"]:
@@ -105,7 +92,7 @@ def against_flags(objects):
             command, *arguments = container["args"]
             for argument in arguments:
                 flag = argument.removeprefix("--").split("=")[0]
-                if flag not in known[command][0] | PENDING_FLAGS[command]:
+                if flag not in known[command][0]:
                     found.append(f"{name(object)}: seaway {command} has no --{flag}")
     variables = known["serve"][1] | known["bootstrap"][1]
     for object in objects:
@@ -124,12 +111,11 @@ def against_metrics(objects):
     def exists(metric):
         return metric.removeprefix("seaway_").removesuffix("_total") in strings
 
-    PENDING_METRICS.difference_update([metric for metric in PENDING_METRICS if exists(metric)])
     for object in objects:
         if object["kind"] != "PrometheusRule":
             continue
         for rule in (rule for group in object["spec"]["groups"] for rule in group["rules"]):
-            for metric in sorted(set(re.findall(r"\bseaway_\w+", rule["expr"])) - PENDING_METRICS):
+            for metric in sorted(set(re.findall(r"\bseaway_\w+", rule["expr"]))):
                 if not exists(metric):
                     yield f"{name(object)}: {rule['alert']}: Seaway has no metric {metric}"
 
@@ -141,15 +127,6 @@ def files():
             patch = folder == "overlays" and path.name in {"control-plane.yaml", "namespace.yaml"}
             if path.name != "kustomization.yaml" and not patch:
                 yield path
-
-
-def skipped():
-    """What is not there yet."""
-    for command, pending in PENDING_FLAGS.items():
-        if pending:
-            yield f"flags of seaway {command} to come: {', '.join(sorted(pending))}"
-    if PENDING_METRICS:
-        yield f"metrics to come: {', '.join(sorted(PENDING_METRICS))}"
 
 
 def main(folder, packages=None):
@@ -181,8 +158,6 @@ def main(folder, packages=None):
         print(f"skipped: {', '.join(kinds)} against their definitions: node and npm are not installed")
     for error, where in sorted(errors.items()):
         print(f"{error} [{where[0]}{f' and {len(where) - 1} more' if where[1:] else ''}]", file=sys.stderr)
-    for what in skipped():
-        print(f"skipped: {what}")
     print(f"deploy: {len(seen)} objects against Kubernetes {', '.join(KUBERNETES)}: {len(errors)} errors")
     return 1 if errors else 0
 
