@@ -13,6 +13,7 @@ use seaway_testing::{
 use tokio::runtime::Runtime;
 
 mod call;
+mod envoys;
 mod rotation;
 mod rpcs;
 
@@ -106,6 +107,14 @@ impl Secured {
         let (cert, key) = (server.pem(), server.key_pem());
         self.mounted
             .set(&[("tls.crt", &cert), ("tls.key", &key), ("ca.crt", clients)])
+    }
+
+    /// The only endpoint of the Service is another one.
+    fn lead_to(&self, address: &str) -> Result<()> {
+        self.server
+            .edit("endpointslices", "default", "web-1", |slice| {
+                slice["endpoints"][0]["addresses"][0] = address.into();
+            })
     }
 
     /// Somebody who verifies the server, and proves nothing.
