@@ -123,6 +123,7 @@ pods() {
     mkdir "$work/run"
     cp "$work"/built/{combination-settings,deploy-overlays-ingress,deploy-examples-mesh-sidecar}.yaml "$work/run"
     "${python[@]}" "$here/run.py" "$work/run" "$work/certs" "$ENVOY"
+    "${python[@]}" "$here/hooks.py" "$ENVOY"
     "${python[@]}" "$here/privileges.py" "$work/built/combination-settings-node.yaml" "$work/certs" "$ENVOY"
 }
 

@@ -5,7 +5,6 @@ Called by check.sh, in a network of its own, with a folder of built manifests an
 volume brings, mounts that differ between the bootstrap and its Envoy, and configurations that Envoy refuses are errors.
 """
 
-import json
 import os
 import re
 import socket
@@ -25,15 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SEAWAY = ROOT / "target" / "debug" / "seaway"
 # What the downward API would say.
 FIELDS = {"metadata.name": "pod-1", "spec.nodeName": "node-1", "status.hostIPs": "192.0.2.1"}
-# A cluster that does not answer: what is asked here does not depend on it.
-KUBECONFIG = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
-    "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-    "current-context": "a",
-    "users": [{"name": "a", "user": {"token": "a"}}],
-}
+# Where a pod finds its account, in the private /run of in-namespaces.sh.
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+# What the kubelet adds to every pod: the API server's Service. Variables of the pod come before it.
+KUBELET = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 class Pod:
@@ -104,12 +98,12 @@ def bootstrap(pod, envoy):
 
 
 def serve(pod, certificates, folder):
-    """Seaway is alive and presents its certificate, without an API server."""
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(json.dumps(KUBECONFIG))
+    """Seaway is alive, asks the API server that it should, and presents its certificate. No API server answers."""
+    ACCOUNT.mkdir(parents=True, exist_ok=True)
+    for name, text in {"token": "a.b.c", "namespace": "seaway", "ca.crt": (certificates / "ca.crt").read_text()}.items():
+        (ACCOUNT / name).write_text(text)
     [container] = pod.pod["containers"]
-    variables = {**os.environ, **pod.environment(container), "KUBECONFIG": str(kubeconfig)}
-    variables.pop("KUBERNETES_SERVICE_HOST", None)
+    variables = {**KUBELET, **pod.environment(container)}
     with open(folder / "serve.log", "w+") as log:
         process = subprocess.Popen([SEAWAY, *pod.arguments(container)], env=variables, stdout=log, stderr=log)
         try:
@@ -119,10 +113,16 @@ def serve(pod, certificates, folder):
                     log.seek(0)
                     return f"{pod.name}: seaway serve is not alive: {log.read()}"
                 time.sleep(0.05)
-            return presented(certificates)
+            error = presented(certificates)
         finally:
             process.terminate()
             process.wait()
+        log.seek(0)
+        server = f"{variables['KUBERNETES_SERVICE_HOST']}:{variables['KUBERNETES_SERVICE_PORT']}"
+        # 443 goes without saying.
+        if f"https://{server.removesuffix(':443')}/" not in log.read():
+            return f"{pod.name}: Seaway does not ask the API server at {server}"
+        return error and f"{pod.name}: {error}"
 
 
 def presented(certificates):
