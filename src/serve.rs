@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seaway_translator::Options;
 use seaway_xds::{AdsServer, Limits, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
     let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -55,6 +57,18 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Each proxy is an open file, and the usual soft limit of 1024 is for programs that use `select`, which this one does not.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit.current, "the limit of open files, and so of proxies, stays as it is");
+    }
 }
 
 /// The parts that run until the process ends.

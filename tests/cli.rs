@@ -305,6 +305,21 @@ fn a_reader_that_goes_away_is_no_error() {
     );
 }
 
+#[test]
+fn the_soft_limit_of_open_files_does_not_limit_proxies() {
+    let some = folder(&[("a.yaml", WEB)]);
+    let mut low = Command::new("prlimit");
+    low.arg("--nofile=64:").arg(env!("CARGO_BIN_EXE_seaway"));
+    let serving = Serving::spawn(low, some.path(), &[]);
+    let id = serving.child.id();
+    let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{limits}");
+}
+
 /// A running `seaway serve`, with its log lines.
 struct Serving {
     child: Child,
@@ -315,6 +330,10 @@ struct Serving {
 
 impl Serving {
     fn start(folder: &Path, more: &[&str]) -> Serving {
+        Serving::spawn(seaway(&[]), folder, more)
+    }
+
+    fn spawn(mut command: Command, folder: &Path, more: &[&str]) -> Serving {
         let args = [
             "serve",
             "--files",
@@ -324,7 +343,9 @@ impl Serving {
             "--admin-listen",
             "127.0.0.1:0",
         ];
-        let mut child = seaway(&[&args[..], more].concat())
+        let mut child = command
+            .args(args)
+            .args(more)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
