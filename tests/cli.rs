@@ -98,6 +98,11 @@ fn what_is_exposed_without_proofs_needs_to_be_allowed() {
         &[cert, key, tokens, rule].concat(),
         &["--token-audience", "--files"],
     );
+    let nothing = ["serve", "--kube", "--token-audience", ""];
+    refused(
+        &[&nothing[..], &cert, &key, &rule].concat(),
+        &["--token-audience", "empty"],
+    );
     serve(
         &["--allow-proxy", "node=dns:*.a"],
         &["--allow-proxy", "wildcard"],

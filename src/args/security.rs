@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
+use super::values::word;
 use crate::identity::Rule;
 use crate::tls;
 
@@ -41,6 +42,7 @@ pub(crate) struct SecurityArgs {
         long,
         env = "SEAWAY_TOKEN_AUDIENCE",
         value_name = "AUD",
+        value_parser = word,
         requires = "tls_cert",
         requires = "allow_proxy",
         conflicts_with = "files"
