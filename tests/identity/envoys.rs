@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use seaway_testing::{Envoy, Record, bootstrap, eventually};
+use seaway_testing::{Envoy, Record, bootstrap, eventually, within};
 
+use super::rotation::moment;
 use super::*;
 
 const WEB: &str = "10.96.0.10:80";
@@ -27,8 +28,18 @@ impl Pod {
             .set(&[("ca.crt", authorities), ("token", token)])
     }
 
-    /// Its Envoy, as a proxy of role `node` on a node that may be another one's.
+    /// Its Envoy, as a proxy of role `node` on a node that may be another one's, with its token.
     fn start(&self, world: &mut World, claims: &str) -> Result<Arc<Envoy>> {
+        self.start_with(world, claims, &[("--token-file", "token")])
+    }
+
+    /// Its Envoy, with what these flags of `seaway bootstrap` name in its volume.
+    fn start_with(
+        &self,
+        world: &mut World,
+        claims: &str,
+        proof: &[(&str, &str)],
+    ) -> Result<Arc<Envoy>> {
         let mut options = World::node_options(claims, "a");
         options.patience = Some(Duration::from_secs(5));
         let out = world.folder().join(format!("{}-out", self.name));
@@ -38,11 +49,12 @@ impl Pod {
             file("ca.crt"),
             "--tls-server-name".to_owned(),
             "localhost".to_owned(),
-            "--token-file".to_owned(),
-            file("token"),
             "--out".to_owned(),
             out.display().to_string(),
         ]);
+        for (flag, name) in proof {
+            options.bootstrap.extend([(*flag).to_owned(), file(name)]);
+        }
         bootstrap(self.name, &options)?;
         options.config = Some(fs::read_to_string(out.join("envoy.yaml"))?);
         world.start_envoy(self.name, &options)
@@ -103,6 +115,49 @@ fn an_envoy_that_claims_another_node_gets_nothing_and_says_why() -> Result<()> {
         );
         ensure!(world.metric("seaway_xds_denied_streams_total", "forbidden")? >= 1.0);
         ensure!(world.metric("seaway_xds_resources_total", "")? == 0.0);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_envoy_outlives_its_certificate_when_that_is_replaced_in_time() -> Result<()> {
+    Secured::run(&[], |world, secured| {
+        let _backends = [
+            world.backend("web-1", "10.244.1.10")?,
+            world.backend("web-2", "10.244.1.11")?,
+        ];
+        let authorities = secured.ca.pem();
+        let mount = |pod: &mut Pod, leaf: &Leaf| {
+            pod.mounted.set(&[
+                ("ca.crt", &authorities),
+                ("tls.crt", &leaf.pem()),
+                ("tls.key", &leaf.key_pem()),
+            ])
+        };
+        let mut pod = Pod::new(world, "n1")?;
+        let until = SystemTime::now() + Duration::from_secs(12);
+        let short = secured.certificate("n1.node.seaway")?;
+        mount(&mut pod, &short.valid(SystemTime::now() - HOUR, until)?)?;
+        let proof = [("--tls-cert", "tls.crt"), ("--tls-key", "tls.key")];
+        let envoy = pod.start_with(world, "n1", &proof)?;
+        envoy.await_backend(WEB, "web-1")?;
+
+        mount(&mut pod, &secured.certificate("n1.node.seaway")?)?;
+        ensure!(SystemTime::now() < until, "it was replaced too late");
+        within(
+            Duration::from_secs(30),
+            "it to be back with the other",
+            || {
+                let expiry = "seaway_xds_identity_expiry_timestamp_seconds";
+                let expires = world.metric(expiry, "certificate")?;
+                ensure!(expires > moment(until), "it ends at {expires}");
+                Ok(())
+            },
+        )?;
+        secured.lead_to("10.244.1.11")?;
+        envoy.await_backend(WEB, "web-2")?;
+        let failed = world.metric("seaway_xds_failed_handshakes_total", "")?;
+        ensure!(failed == 0.0, "{failed} handshakes failed");
         Ok(())
     })
 }

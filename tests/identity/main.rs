@@ -1,6 +1,7 @@
 //! Who is let in: the real binary with certificates and tokens, and clients that show what they have or do not have (xDS rule 216).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use seaway_proto::TypeUrl;
@@ -18,6 +19,8 @@ mod rotation;
 mod rpcs;
 
 use call::{Method, Shows};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The audience of good tokens.
 const AUDIENCE: &str = "seaway";

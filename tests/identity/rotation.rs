@@ -12,7 +12,6 @@ use tonic::Code;
 use super::*;
 use crate::call::{Stream, connect};
 
-const HOUR: Duration = Duration::from_secs(3600);
 const EXPIRY: &str = "seaway_tls_certificate_expiry_timestamp_seconds";
 
 /// Proxies that stay connected: how many responses each has had, and who is no longer there.
@@ -144,7 +143,7 @@ fn try_once(world: &World, address: SocketAddr, shows: &Shows) -> Result<Option<
 }
 
 /// A moment as a metric tells it.
-fn moment(time: SystemTime) -> f64 {
+pub(crate) fn moment(time: SystemTime) -> f64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs() as f64
 }
