@@ -2,7 +2,7 @@
 //!
 //! A token is looked at first ([`presented`]), which refuses most of what is not one without a question. [`desk`] knows who waits for
 //! which answer, [`cache`] what has been answered and when to ask again, [`turns`] whose turn it is; all three are plain state, owned by
-//! the one task here. [`review`] is the question, and what its answer means.
+//! the one task here. [`mod@review`] is the question, and what its answer means.
 //!
 //! A token in use is asked about again every few minutes, since those who issue tokens cannot call them back otherwise than by
 //! deleting what they are bound to. For that the text of an accepted token has to be kept, in memory that is wiped when it goes and in a
