@@ -184,8 +184,9 @@ no_packets() {
     fi
 }
 
+# Also where the kernel knows IPv6, it may be switched off, as it is in most containers.
 has_ipv6() {
-    [ -e /proc/net/if_inet6 ]
+    [ -e /proc/net/if_inet6 ] && [ "$(cat /proc/sys/net/ipv6/conf/lo/disable_ipv6 2>/dev/null || echo 1)" = 0 ]
 }
 
 # As pods get it: SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR are also variables of `seaway serve`.
