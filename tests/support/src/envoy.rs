@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::seaway::{XDS, envoy_binary, run_seaway};
-use crate::wait::within;
+use crate::wait::{while_alive, within};
 use crate::{Client, Held, Load, Namespace, Outcome, Process};
 
 /// Envoy's admin port, in the namespace of its node.
@@ -46,6 +46,7 @@ pub struct Envoy {
     process: Mutex<Process>,
     namespace: Namespace,
     name: String,
+    admin: SocketAddr,
 }
 
 impl Envoy {
@@ -85,26 +86,36 @@ impl Envoy {
         if let Some(seconds) = options.drain_seconds {
             command.args(["--drain-time-s", &seconds.to_string()]);
         }
-        let process = Process::start(
-            &namespace,
-            name,
-            &command,
-            &folder.join(format!("envoy-{name}.log")),
-        )?;
-        let envoy = Self {
-            process: Mutex::new(process),
-            namespace,
-            name: name.to_owned(),
-        };
+        let log = folder.join(format!("envoy-{name}.log"));
+        let envoy = Self::launch(namespace, name, &command, ADMIN, &log)?;
         envoy.wait_live(options.patience.unwrap_or(Duration::from_secs(20)))?;
         Ok(envoy)
     }
 
-    fn wait_live(&self, limit: Duration) -> Result<()> {
-        within(limit, format!("Envoy {} to be live", self.name), || {
-            self.admin("/ready").map(drop)
+    /// Starts `command`, which is an Envoy with all of its arguments and answers for itself at `admin`.
+    pub(crate) fn launch(
+        namespace: Namespace,
+        name: &str,
+        command: &Command,
+        admin: SocketAddr,
+        log: &Path,
+    ) -> Result<Self> {
+        let process = Process::start(&namespace, name, command, log)?;
+        Ok(Self {
+            process: Mutex::new(process),
+            namespace,
+            name: name.to_owned(),
+            admin,
         })
-        .or_else(|error| self.check_running().and(Err(error)))
+    }
+
+    pub(crate) fn wait_live(&self, limit: Duration) -> Result<()> {
+        while_alive(
+            limit,
+            format!("Envoy {} to be live", self.name),
+            || self.check_running(),
+            || self.admin("/ready").map(drop),
+        )
     }
 
     /// Whether Envoy still runs.
@@ -194,7 +205,7 @@ impl Envoy {
 
     /// The body that Envoy's admin port answers for `path`.
     pub fn admin(&self, path: &str) -> Result<String> {
-        match Client::new(ADMIN).path(path).get(&self.namespace)? {
+        match Client::new(self.admin).path(path).get(&self.namespace)? {
             Outcome::Answered(answer) if answer.status == 200 => Ok(answer.body),
             other => bail!("{}'s {path}: {other}", self.name),
         }

@@ -17,51 +17,94 @@
 //!
 //! At one end a [`Folder`] of manifests or the objects of an [`apiserver`] are edited; at the other [`Client`]s open connections from
 //! a node's namespace and see who answers. Every process, thread and namespace ends with the `World`, also when a test panics.
+//!
+//! # Features
+//!
+//! - `stack`: [`Stack`], a Seaway and an Envoy on loopback, for the tests of other projects (`docs/testing.md`).
+//! - `worlds`: everything else, for Seaway's own.
 
+#![cfg_attr(
+    not(feature = "worlds"),
+    allow(dead_code, reason = "what both need is written for worlds")
+)]
+
+#[cfg(feature = "worlds")]
 pub mod apiserver;
 mod backend;
+#[cfg(feature = "worlds")]
 pub mod certs;
 mod client;
+#[cfg(feature = "worlds")]
 mod cluster;
+#[cfg(feature = "worlds")]
 mod datagram;
+#[cfg(feature = "worlds")]
 mod dns;
 mod envoy;
+#[cfg(feature = "worlds")]
 mod fixtures;
+#[cfg(feature = "worlds")]
 mod kube_api;
 mod load;
 mod manifests;
 mod namespace;
 mod process;
+#[cfg(feature = "stack")]
+mod program;
 mod proxied;
+#[cfg(feature = "worlds")]
 mod real_cluster;
+#[cfg(feature = "worlds")]
 mod recorder;
+#[cfg(feature = "worlds")]
 mod relay;
+#[cfg(feature = "worlds")]
 mod replicas;
+#[cfg(feature = "worlds")]
 mod scene;
 mod seaway;
+#[cfg(feature = "stack")]
+mod stack;
+#[cfg(feature = "worlds")]
 pub mod steps;
+#[cfg(feature = "worlds")]
 mod volume;
 mod wait;
+#[cfg(feature = "worlds")]
 mod world;
 
+#[cfg(feature = "worlds")]
 pub use apiserver::{Activity, ApiServer, Fault, Issuer, Rule, Seen, Settings, Spoil, TokenClaims};
 pub use backend::Backend;
 pub use client::{Answer, Client, Held, Outcome};
+#[cfg(feature = "worlds")]
 pub use cluster::{Cluster, Pod, Setup, endpoint};
+#[cfg(feature = "worlds")]
 pub use datagram::{Echo, Flow};
+#[cfg(feature = "worlds")]
 pub use dns::Dns;
 pub use envoy::{Envoy, EnvoyOptions, bootstrap};
+#[cfg(feature = "worlds")]
 pub use fixtures::{ServiceManifest, SliceManifest, join, node};
+#[cfg(feature = "worlds")]
 pub use kube_api::KubeApi;
 pub use load::{Load, Record};
 pub use manifests::Folder;
 pub use namespace::{Host, Inside, Namespace, Network};
 pub use process::Process;
+#[cfg(feature = "worlds")]
 pub use real_cluster::RealCluster;
+#[cfg(feature = "worlds")]
 pub use recorder::{Recorder, Stream};
+#[cfg(feature = "worlds")]
 pub use relay::{ASSIGNMENTS, Relay, Side};
+#[cfg(feature = "worlds")]
 pub use scene::{Place, Scene, say};
 pub use seaway::{Seaway, envoy_binary, repository, seaway_binary};
+#[cfg(feature = "stack")]
+pub use stack::{Builder, Stack};
+#[cfg(feature = "worlds")]
 pub use volume::Volume;
 pub use wait::{eventually, within};
+#[cfg(feature = "worlds")]
 pub use world::{World, skip};

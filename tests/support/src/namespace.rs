@@ -30,11 +30,12 @@ const SERVICES_V6: &str = "fd00:10:96::/112";
 /// A command and where to send the child it became.
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
 
-/// One network namespace. Removed when dropped.
+/// One network namespace. Removed when dropped, if it was made here.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
-    file: File,
+    /// `None`: the one that this process is in.
+    file: Option<File>,
     /// To the thread that starts processes: it lives as long as the namespace, because a child asks the kernel to be killed
     /// when the thread that started it ends.
     orders: Option<mpsc::Sender<Order>>,
@@ -62,21 +63,36 @@ impl Namespace {
         let path = PathBuf::from("/run/netns").join(&name);
         let opened = File::open(&path).with_context(|| format!("cannot open {}", path.display()));
         let file = opened.inspect_err(|_| drop(ip(&["netns", "del", &name], "")))?;
-        let mut namespace = Self {
+        let namespace = Self {
             name,
-            file,
+            file: Some(file),
             orders: None,
             starter: None,
         };
         namespace.configure("link set lo up\n")?;
+        namespace.ready_to_start()
+    }
+
+    /// The network that this process is in, which nothing here changes: what needs loopback alone needs no rights.
+    pub fn here() -> Result<Self> {
+        let namespace = Self {
+            name: String::new(),
+            file: None,
+            orders: None,
+            starter: None,
+        };
+        namespace.ready_to_start()
+    }
+
+    fn ready_to_start(mut self) -> Result<Self> {
         let (orders, received) = mpsc::channel::<Order>();
-        namespace.starter = Some(namespace.thread("starter", move || {
+        self.starter = Some(self.thread("starter", move || {
             for (mut command, reply) in received {
                 let _ = reply.send(command.spawn());
             }
         })?);
-        namespace.orders = Some(orders);
-        Ok(namespace)
+        self.orders = Some(orders);
+        Ok(self)
     }
 
     /// The name as `ip netns` knows it.
@@ -86,6 +102,10 @@ impl Namespace {
 
     /// Runs lines of `ip` commands in this namespace, such as `addr add 192.0.2.1/32 dev lo`.
     pub fn configure(&self, lines: &str) -> Result<()> {
+        ensure!(
+            self.file.is_some(),
+            "this machine's own network stays as it is"
+        );
         ip(&["-n", &self.name, "-batch", "-"], lines)
     }
 
@@ -120,13 +140,14 @@ impl Namespace {
         name: &str,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Inside<T>> {
-        let file = self.file.try_clone()?;
+        let file = self.file.as_ref().map(File::try_clone).transpose()?;
         let (entered, result) = mpsc::channel();
         let handle = thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let moved =
-                    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network));
+                let moved = file.map_or(Ok(()), |file| {
+                    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                });
                 let inside = moved.is_ok();
                 let _ = entered.send(moved);
                 // Outside the namespace nothing may run: it would touch the machine's own network.
@@ -183,7 +204,9 @@ impl Drop for Namespace {
         if let Some(starter) = self.starter.take() {
             let _ = starter.join();
         }
-        let _ = ip(&["netns", "del", &self.name], "");
+        if self.file.is_some() {
+            let _ = ip(&["netns", "del", &self.name], "");
+        }
     }
 }
 

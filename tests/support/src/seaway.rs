@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::namespace::FABRIC;
-use crate::wait::within;
+use crate::wait::while_alive;
 use crate::{Answer, Client, Namespace, Outcome, Process};
 
 /// Where Envoys reach the first Seaway of a world.
@@ -23,10 +23,16 @@ pub fn repository() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// The `seaway` binary: `SEAWAY`, else the one built beside the running test or demo.
+/// The `seaway` binary: `SEAWAY_BIN`, else the one built beside the running test or demo.
 pub fn seaway_binary() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("SEAWAY") {
-        return Ok(path.into());
+    if let Some(path) = env::var_os("SEAWAY_BIN").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        ensure!(
+            path.is_file(),
+            "no seaway at {} (SEAWAY_BIN)",
+            path.display()
+        );
+        return Ok(path);
     }
     let here = env::current_exe()?;
     let beside = here
@@ -37,7 +43,7 @@ pub fn seaway_binary() -> Result<PathBuf> {
     let mut existing = beside.filter(|path| path.is_file());
     existing
         .next()
-        .context("no seaway binary beside this program: run `cargo build`, or set SEAWAY")
+        .context("no seaway binary beside this program: run `cargo build`, or set SEAWAY_BIN")
 }
 
 /// The Envoy binary: `ENVOY`, else the one that `make envoy` fetched.
@@ -83,8 +89,23 @@ impl Seaway {
         log: &Path,
     ) -> Result<Self> {
         let own = |first: SocketAddr| SocketAddr::new(first.ip(), first.port() + 10 * replica);
-        let (xds, admin) = (own(XDS), own(ADMIN));
-        let mut command = Command::new(seaway_binary()?);
+        let program = Command::new(seaway_binary()?);
+        let listen = (own(XDS), own(ADMIN));
+        Self::launch(namespace, program, source, listen, arguments, log)
+    }
+
+    /// Starts `program`, which is `seaway` in some way, with `serve` and further arguments. It serves proxies at the first address of
+    /// `listen`, and is asked for its state at the second.
+    pub(crate) fn launch(
+        namespace: &Namespace,
+        program: Command,
+        source: Source<'_>,
+        listen: (SocketAddr, SocketAddr),
+        arguments: &[&str],
+        log: &Path,
+    ) -> Result<Self> {
+        let (xds, admin) = listen;
+        let mut command = program;
         command.args(["serve", "--insecure"]);
         command.args(["--xds-listen", &xds.to_string()]);
         command.args(["--admin-listen", &admin.to_string()]);
@@ -105,25 +126,23 @@ impl Seaway {
     }
 
     pub(crate) fn wait_ready(&mut self, namespace: &Namespace) -> Result<()> {
-        within(Duration::from_secs(10), "seaway to be ready", || {
-            let answer = self.readyz(namespace)?;
-            ensure!(
-                answer.status == 200,
-                "/readyz: {} {}",
-                answer.status,
-                answer.body.trim()
-            );
-            Ok(())
-        })
-        .or_else(|error| self.process.check_running().and(Err(error)))
+        let (process, admin) = (&mut self.process, self.admin);
+        while_alive(
+            Duration::from_secs(10),
+            "seaway to be ready",
+            || process.check_running(),
+            || {
+                let answer = readyz(namespace, admin)?;
+                let body = answer.body.trim();
+                ensure!(answer.status == 200, "/readyz: {} {body}", answer.status);
+                Ok(())
+            },
+        )
     }
 
     /// What `/readyz` answers.
     pub fn readyz(&self, namespace: &Namespace) -> Result<Answer> {
-        match Client::new(self.admin).path("/readyz").get(namespace)? {
-            Outcome::Answered(answer) => Ok(answer),
-            other => anyhow::bail!("/readyz: {other}"),
-        }
+        readyz(namespace, self.admin)
     }
 
     /// Where proxies reach it.
@@ -176,15 +195,31 @@ impl Seaway {
     }
 }
 
+fn readyz(namespace: &Namespace, admin: SocketAddr) -> Result<Answer> {
+    match Client::new(admin).path("/readyz").get(namespace)? {
+        Outcome::Answered(answer) => Ok(answer),
+        other => anyhow::bail!("/readyz: {other}"),
+    }
+}
+
 /// Runs `seaway` with `arguments` to its end and returns its standard output; fails when the exit code is not 0.
 pub(crate) fn run_seaway(arguments: &[&str]) -> Result<String> {
-    let output = Command::new(seaway_binary()?).args(arguments).output()?;
+    let mut command = Command::new(seaway_binary()?);
+    command.args(arguments);
+    run(&mut command)
+}
+
+/// Runs a program to its end and returns its standard output; fails when the exit code is not 0.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     let told = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "seaway {} ended with {}: {told}",
-        arguments.join(" "),
-        output.status
+        "{command:?} ended with {}: {}",
+        output.status,
+        told.trim()
     );
     Ok(String::from_utf8(output.stdout)?)
 }

@@ -28,6 +28,19 @@ pub fn within<T>(
     }
 }
 
+/// [`within`] for what a process does, which is not waited for when `alive` says that it has ended.
+pub(crate) fn while_alive(
+    limit: Duration,
+    what: impl Display,
+    mut alive: impl FnMut() -> Result<()>,
+    mut look: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    within(limit, what, || match alive() {
+        Ok(()) => look().map(Ok),
+        Err(ended) => Ok(Err(ended)),
+    })?
+}
+
 /// [`within`] ten seconds, the deadline of nearly every wait of the tests.
 pub fn eventually<T>(what: impl Display, look: impl FnMut() -> Result<T>) -> Result<T> {
     within(Duration::from_secs(10), what, look)
