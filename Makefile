@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test bench bench-servers scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-docker bench bench-servers scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,6 +21,9 @@ demo: preflight-network envoy ## watch a folder of manifests become traffic in t
 test: preflight-network envoy ## all tests, real Envoys included, in a private network; ARGS="--test cluster_ip" for some
 	@cargo test --workspace --no-run --quiet
 	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
+
+test-docker: preflight envoy ## the images and deploy/docker on a Docker engine; DOCKERD=start starts one
+	@tests/docker/run.sh $(ARGS)
 
 bench: preflight ## the benchmarks, the memory of a server that holds a large world from files and from a cluster, and other servers beside ours
 	@cargo bench --package seaway --bench '*'
