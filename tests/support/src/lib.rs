@@ -74,7 +74,9 @@ mod wait;
 mod world;
 
 #[cfg(feature = "worlds")]
-pub use apiserver::{Activity, ApiServer, Fault, Issuer, Rule, Seen, Settings, Spoil, TokenClaims};
+pub use apiserver::{
+    Activity, ApiServer, Fault, Grant, Grants, Issuer, Rule, Seen, Settings, Spoil, TokenClaims,
+};
 pub use backend::Backend;
 pub use client::{Answer, Client, Held, Outcome};
 #[cfg(feature = "worlds")]

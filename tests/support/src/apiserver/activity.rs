@@ -1,6 +1,6 @@
 //! What was asked of the server, for tests to look at and to wait for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::query::Call;
 
@@ -12,6 +12,7 @@ const KEPT: usize = 4096;
 pub struct Activity {
     requests: BTreeMap<(&'static str, &'static str), u64>,
     watches: BTreeMap<&'static str, usize>,
+    forbidden: BTreeSet<String>,
 }
 
 impl Activity {
@@ -26,6 +27,15 @@ impl Activity {
     /// How many watches of a resource are open.
     pub fn watches(&self, resource: &str) -> usize {
         self.watches.get(resource).copied().unwrap_or_default()
+    }
+
+    /// What was asked for and refused for want of permission: `list endpointslices.discovery.k8s.io`, or `GET /version`.
+    pub fn forbidden(&self) -> &BTreeSet<String> {
+        &self.forbidden
+    }
+
+    pub(super) fn forbid(&mut self, what: String) {
+        self.forbidden.insert(what);
     }
 
     pub(super) fn count(&mut self, call: &Call) {

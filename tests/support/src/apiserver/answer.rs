@@ -63,6 +63,7 @@ async fn serve(
     let (head, body) = request.into_parts();
     let Some(call) = query::call(&head.method, &head.uri) else {
         authenticate(shared, &head.headers)?;
+        shared.authorize_path(&head.method, head.uri.path())?;
         return Err(Refusal::of_code(404));
     };
     let agent = text(&head.headers, USER_AGENT);

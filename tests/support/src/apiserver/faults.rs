@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::grants::Grants;
 use super::object::Object;
 use super::query::Call;
 use super::status::Refusal;
@@ -220,6 +221,8 @@ pub(super) struct Faults {
     rules: Vec<Rule>,
     /// Verb and resource that RBAC refuses.
     forbidden: Vec<(String, String)>,
+    /// All that RBAC grants; everything without.
+    pub(super) grants: Option<Grants>,
 }
 
 impl Faults {
@@ -246,7 +249,8 @@ impl Faults {
             (verb == "*" || verb == call.verb)
                 && (resource == "*" || resource == call.kind.resource)
         });
-        if hit {
+        let granted = self.grants.as_ref().is_none_or(|grants| grants.cover(call));
+        if hit || !granted {
             let name = call.name.as_deref().unwrap_or_default();
             return Err(Refusal::forbidden(
                 call.kind,

@@ -38,6 +38,7 @@ mod activity;
 mod answer;
 mod body;
 mod faults;
+mod grants;
 mod issuer;
 mod kinds;
 mod lines;
@@ -64,6 +65,7 @@ use tokio::sync::{mpsc, watch as channel};
 
 pub use activity::{Activity, Seen};
 pub use faults::{Fault, Rule, Spoil};
+pub use grants::{Grant, Grants};
 pub use issuer::{Issuer, TokenClaims};
 pub use shared::Settings;
 
@@ -297,6 +299,12 @@ impl ApiServer {
     /// Takes away all faults that were injected. What hung goes on.
     pub fn heal(&self) {
         self.shared.faults(faults::Faults::heal);
+    }
+
+    /// RBAC with these rules: what they do not grant is refused, paths where nothing is among it. Watches that are open stay.
+    pub fn authorize(&self, grants: &Grants) {
+        let grants = Some(grants.clone());
+        self.shared.faults(|faults| faults.grants = grants);
     }
 
     /// RBAC without a verb for a resource (its plural); `*` is all. Watches that are open stay.

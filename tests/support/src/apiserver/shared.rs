@@ -5,6 +5,7 @@ use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::Method;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -12,6 +13,7 @@ use super::activity::{Activity, Book};
 use super::faults::{Fault, Faults};
 use super::kinds::Kind;
 use super::query::Call;
+use super::status::Refusal;
 use super::store::Store;
 
 /// How the server behaves when nothing is wrong.
@@ -161,8 +163,25 @@ impl Shared {
         lock(&self.faults).take(call)
     }
 
-    pub(super) fn authorize(&self, call: &Call) -> Result<(), super::status::Refusal> {
-        lock(&self.faults).authorize(call)
+    pub(super) fn authorize(&self, call: &Call) -> Result<(), Refusal> {
+        let authorized = lock(&self.faults).authorize(call);
+        if authorized.is_err() {
+            self.forbid(format!("{} {}", call.verb, call.kind));
+        }
+        authorized
+    }
+
+    /// Of a path where nothing is. Rules of resources grant none.
+    pub(super) fn authorize_path(&self, method: &Method, path: &str) -> Result<(), Refusal> {
+        if lock(&self.faults).grants.is_none() {
+            return Ok(());
+        }
+        self.forbid(format!("{method} {path}"));
+        Err(Refusal::of_code(403))
+    }
+
+    fn forbid(&self, what: String) {
+        self.activity.send_modify(|activity| activity.forbid(what));
     }
 
     pub(super) fn book<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {

@@ -2,6 +2,7 @@
 
 mod client;
 mod faults;
+mod grants;
 mod kube_rs;
 mod lists;
 mod scale;
