@@ -143,7 +143,16 @@ impl Watch {
         let asked = self.client.request_text(request.list(&params)?);
         match within(LIST_PAUSE.min(self.silence), asked).await {
             Ok(_) => Ok(()),
-            Err(failure @ Failure::Refused { .. }) if !failure.is_gone() => Ok(()),
+            Err(failure @ Failure::Refused { .. }) if !failure.is_gone() => {
+                let watch = self.scope.name();
+                tracing::warn!(
+                    source = "kube",
+                    watch,
+                    %failure,
+                    "the server does not say how far it is; if it was restored from a backup, restart Seaway"
+                );
+                Ok(())
+            }
             Err(failure) => Err(failure),
         }
     }

@@ -10,7 +10,7 @@ use crate::discovery::Proxy;
 use crate::{SERVICES, only_this_change, populate};
 
 /// Gives a Service a port that Seaway does not serve, or takes it away.
-fn sctp(server: &ApiServer, there: bool) -> Result<()> {
+pub(crate) fn sctp(server: &ApiServer, there: bool) -> Result<()> {
     server.edit("services", "default", "web-7", |service| {
         let tcp = json!({"name": "", "port": 80, "protocol": "TCP"});
         let sctp = json!({"name": "sctp", "port": 90, "protocol": "SCTP"});
@@ -33,6 +33,15 @@ fn await_problems(world: &World, wanted: f64) -> Result<()> {
     eventually(format!("{wanted} problems"), || {
         let problems = world.metric("seaway_problems", "")?;
         ensure!(problems == wanted, "{problems} stand");
+        Ok(())
+    })
+}
+
+/// Waits until some replica has written an Event.
+pub(crate) fn await_written(world: &World, replicas: usize) -> Result<()> {
+    eventually("an Event to be written", || {
+        let written = events(world, replicas, "written")?;
+        ensure!(written > 0.0, "none yet");
         Ok(())
     })
 }

@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod kill;
 mod outage;
+mod permissions;
 mod quiet;
 mod relist;
 mod replicas;
