@@ -9,12 +9,14 @@ use seaway_proto::envoy::core::Node;
 use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
 use seaway_testing::certs::{Ca, Leaf, San};
 use seaway_testing::{
-    ApiServer, Issuer, ServiceManifest, SliceManifest, TokenClaims, Volume, World, join, node,
+    ApiServer, Grants, Issuer, ServiceManifest, SliceManifest, TokenClaims, Volume, World, join,
+    node,
 };
 use tokio::runtime::Runtime;
 
 mod call;
 mod envoys;
+mod permissions;
 mod rotation;
 mod rpcs;
 
@@ -76,6 +78,7 @@ impl Secured {
                 clients: Ca::new("clients")?,
                 mounted: Volume::new(world.folder().join("certs"))?,
             };
+            secured.server.authorize(&Grants::of_seaway()?);
             let (leaf, clients) = (secured.ca.server(&["localhost"])?, secured.clients.pem());
             secured.mount(&leaf, &clients)?;
             let mut arguments = secured.certificates();

@@ -1,11 +1,10 @@
 //! What Seaway may ask of an API server: all that it ever asks is granted by `deploy/base`, all of that is needed, and what is missing
 //! is named where an operator looks.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{ApiServer, Grant, Grants, World, eventually, repository};
+use seaway_testing::{ApiServer, Grant, Grants, World, eventually};
 use tonic::Code;
 
 use crate::discovery::Proxy;
@@ -16,9 +15,7 @@ const WATCHED: [&str; 3] = ["services", "endpointslices", "nodes"];
 
 /// What the manifests grant, tokens aside: those are for `tests/identity`.
 fn granted() -> Result<Grants> {
-    let path = repository().join("deploy/base/rbac.yaml");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let grants = Grants::read(&text)?;
+    let grants = Grants::of_seaway()?;
     let reviews = grants.iter().find(|grant| grant.resource == "tokenreviews");
     Ok(grants.without(reviews.context("tokenreviews are not granted")?))
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
+use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::query::Call;
+use crate::repository;
 
 /// One thing that is granted. Each part may be `*`, but not the namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +75,13 @@ impl Grants {
             }
         }
         Ok(Self(grants))
+    }
+
+    /// What the manifests of the repository grant Seaway.
+    pub fn of_seaway() -> Result<Self> {
+        let path = repository().join("deploy/base/rbac.yaml");
+        let text = fs::read_to_string(&path);
+        Self::read(&text.with_context(|| path.display().to_string())?)
     }
 
     /// Each of them.
