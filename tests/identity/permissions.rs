@@ -48,6 +48,8 @@ fn without_permission_to_review_tokens_unknown_ones_are_refused_and_the_log_name
             .authorize(&all.without(review.context("not granted")?));
         let status = ask(world, address, &token())?.err().context("let in")?;
         ensure!(status.code() == Code::Unavailable, "{status}");
+        let told = status.message();
+        ensure!(!told.contains("tokenreviews"), "a stranger is told: {told}");
         let log = world.seaway()?.log();
         let line = log
             .lines()
