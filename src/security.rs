@@ -78,6 +78,7 @@ impl Secured {
                 .map(|follower| AbortOnDropHandle::new(tokio::spawn(follower.run()))),
             verifier,
             limits: Limits {
+                connections: (args.max_connections > 0).then_some(args.max_connections),
                 connections_per_identity: args.max_connections_per_identity,
                 streams_per_identity: args.max_streams_per_identity,
                 first_syncs_per_identity: args.first_syncs_per_identity,

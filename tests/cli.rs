@@ -499,6 +499,19 @@ fn sigterm_ends_the_process_in_order() {
 }
 
 #[test]
+fn one_connection_more_than_allowed_is_closed_at_once() {
+    let folder = folder(&[("a.yaml", WEB)]);
+    let mut serving = Serving::start(folder.path(), &["--max-connections", "1"]);
+    let _held = hold(&serving.xds);
+    let mut second = TcpStream::connect(&serving.xds).unwrap();
+    // Closed, or reset: nothing is said either way.
+    let mut said = Vec::new();
+    _ = second.read_to_end(&mut said);
+    assert_eq!(said, b"");
+    serving.line("too many connections");
+}
+
+#[test]
 fn a_client_that_stays_is_cut_off_when_the_drain_is_over() {
     let folder = folder(&[("a.yaml", WEB)]);
     let mut serving = Serving::start(folder.path(), &["--drain", "300ms"]);

@@ -55,6 +55,14 @@ pub(crate) struct SecurityArgs {
     /// Serve proxies on other than loopback addresses although nobody asks who they are
     #[arg(long, env = "SEAWAY_INSECURE")]
     pub(crate) insecure: bool,
+    /// How many connections may be open, whoever has them (0: as many as there are files)
+    #[arg(
+        long,
+        env = "SEAWAY_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value_t = 0
+    )]
+    pub(crate) max_connections: usize,
     /// How many connections one identity may have
     #[arg(
         long,

@@ -362,3 +362,23 @@ fn the_admin_port_has_three_paths_and_shows_no_secret() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn what_one_identity_may_have_open_is_a_flag() -> Result<()> {
+    Secured::run(&["--max-streams-per-identity", "1"], |world, secured| {
+        let address = world.seaway()?.address();
+        let shows = |node| secured.nobody().token(&secured.token("seaway-node", node));
+        let (one, other) = (shows("n1"), shows("n2"));
+        visit(world, move || async move {
+            let node = claims("node", "n1");
+            let channel = connect(address, &one).await?;
+            let mut first = Stream::open(channel, &one, DELTA, &node, name(DELTA.url)).await?;
+            first.next().await?;
+            let second = ask(address, &one, DELTA, &node).await?;
+            ensure!(second == Code::ResourceExhausted, "{second:?}");
+            let other = ask(address, &other, DELTA, &claims("node", "n2")).await?;
+            ensure!(other == Code::Ok, "{other:?}");
+            Ok(())
+        })
+    })
+}
