@@ -41,6 +41,7 @@ scale: preflight-network envoy ## what thousands of listeners cost an Envoy (doc
 
 lint: preflight ## clippy, warnings denied
 	@cargo clippy --workspace --all-targets -- --deny warnings
+	@cargo clippy --quiet --package seaway-testing --no-default-features --features stack -- --deny warnings
 
 fmt: preflight ## format everything
 	@cargo fmt --all

@@ -1,4 +1,4 @@
-//! What `deploy/docker` holds is what the commands print and accept, with or without Docker; `tests/docker` runs it.
+//! What the `Dockerfile` and `deploy/docker` hold is what the commands print and accept, with or without Docker; `tests/docker` runs it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,6 +35,18 @@ fn the_bootstrap_of_the_compose_file_is_what_seaway_prints() -> Result<()> {
         printed == file("envoy.yaml")?,
         "write this to deploy/docker/envoy.yaml:\n{printed}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_images_are_labelled_with_this_version() -> Result<()> {
+    let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile");
+    let dockerfile = fs::read_to_string(dockerfile)?;
+    let versions = dockerfile.lines();
+    let versions: Vec<_> = versions
+        .filter_map(|line| line.strip_prefix("ARG VERSION="))
+        .collect();
+    ensure!(versions == [env!("CARGO_PKG_VERSION"); 2], "{versions:?}");
     Ok(())
 }
 
