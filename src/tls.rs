@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
@@ -171,7 +171,6 @@ impl Files {
             .context("--tls-cert and --tls-key do not go together")?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         // A session that is resumed would rest on a certificate that nobody has verified since.
-        config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Loaded {
             config: Arc::new(config),
@@ -274,3 +273,6 @@ impl Metrics {
         self.reloads.get_or_create(&ResultLabel { result }).inc();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,8 +189,11 @@ fn text<'a>(of: &'a Struct, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::identity::Grant;
+    use crate::kube::Account;
 
     #[track_caller]
     fn check(node: serde_json::Value, role: Role, places: [Option<&str>; 3]) {
@@ -255,6 +258,46 @@ mod tests {
         lease.placed.send(PlacementId(1)).unwrap();
         drop(admission);
         assert_eq!(released.recv().await, Some(View::of(Role::Node)));
+    }
+
+    /// A token counts as in use, and is reviewed again, for as long as somebody has its account.
+    #[tokio::test]
+    async fn an_account_is_held_for_as_long_as_its_stream() {
+        let (leases, mut coming) = mpsc::channel(1);
+        let (releases, _released) = mpsc::unbounded_channel();
+        let health = Health::default();
+        health.set_synced();
+        let door = Door {
+            health,
+            verifier: None,
+            leases,
+            releases,
+        };
+        let account = Arc::new(Account {
+            namespace: "a".into(),
+            name: "b".into(),
+            node: None,
+            pod: None,
+            expires: std::time::SystemTime::now(),
+            revoked: CancellationToken::new(),
+        });
+        let permissions = Permissions::Some {
+            name: "somebody".into(),
+            grants: vec![Grant {
+                role: Role::Mesh,
+                node: None,
+            }],
+            account: Some(account.clone()),
+        };
+        let node = decode(&json!({}));
+        let (admission, ()) = tokio::join!(door.admit(&permissions, &node), async {
+            let lease = coming.recv().await.unwrap();
+            lease.placed.send(PlacementId(1)).unwrap();
+        });
+        drop(permissions);
+        assert_eq!(Arc::strong_count(&account), 2);
+        drop(admission);
+        assert_eq!(Arc::strong_count(&account), 1);
     }
 
     #[test]

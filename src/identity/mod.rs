@@ -15,8 +15,8 @@ use seaway_translator::{Role, View};
 
 use crate::kube::Account;
 pub(crate) use certificate::Certificate;
-pub(crate) use rule::Rule;
-use rule::{Grant, Proven};
+use rule::Proven;
+pub(crate) use rule::{Grant, Rule};
 pub(crate) use verifier::Verifier;
 
 /// What a caller may be.

@@ -238,3 +238,28 @@ async fn an_identity_has_so_many_first_syncs_a_second_and_then_waits() {
     open(&channel, "b").await.unwrap();
     assert!(others.elapsed() < Duration::from_millis(380));
 }
+
+/// Or one that leaves and comes back at once could take it twice.
+#[tokio::test]
+async fn what_an_identity_took_counts_after_its_last_stream_has_gone() {
+    let limits = Limits {
+        first_syncs_per_identity: 5,
+        // Who has gone is looked for every 50 milliseconds.
+        first_stream: Duration::from_millis(400),
+        ..Limits::default()
+    };
+    let world = knowing(limits, &[identity("a")]).await;
+    let start = Instant::now();
+    for _ in 0..2 {
+        let channel = world.connect().await;
+        for _ in 0..5 {
+            open(&channel, "a").await.unwrap();
+        }
+        drop(channel);
+        world.until("xds_streams", 0.0).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    // The second five had to wait, but for what came back meanwhile.
+    let passed = start.elapsed();
+    assert!(passed >= Duration::from_millis(900), "{passed:?}");
+}
