@@ -64,7 +64,7 @@ impl<A: Admit> Opened<A> {
         let admission = shared.admit.admit(&entrant.permissions, &node).await;
         let admission = admission.inspect_err(|status| {
             if status.code() == Code::PermissionDenied {
-                shared.denied(&self.peer, status);
+                shared.denied(&self.peer.address, status);
             }
         })?;
         let mut stream = Stream::new(Admitted {
@@ -91,7 +91,7 @@ impl<A: Admit> Opened<A> {
         };
         let (shared, connection) = (&self.shared, &self.connection);
         let refused = |status: &Status| {
-            shared.denied(&self.peer, status);
+            shared.denied(&self.peer.address, status);
             connection.refused();
         };
         let authenticated = shared.admit.authenticate(caller).await;

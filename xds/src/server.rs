@@ -14,7 +14,7 @@ use tonic::Status;
 
 use crate::admission::Gate;
 use crate::identities::Identities;
-use crate::identity::{Authenticated, Caller, Peer};
+use crate::identity::{Authenticated, Caller};
 use crate::limits::Limits;
 use crate::liveness::Watchdog;
 use crate::metrics::Metrics;
@@ -126,12 +126,12 @@ pub(crate) struct Shared<A> {
 }
 
 impl<A> Shared<A> {
-    /// A stream of this peer ends for who it is, or is not.
-    pub(crate) fn denied(&self, peer: &Peer, status: &Status) {
+    /// A stream ends for who it is, or is not; it came from this address, or this node.
+    pub(crate) fn denied(&self, from: &dyn std::fmt::Debug, status: &Status) {
         self.metrics.denied(status);
         if let Some(times) = self.denials.say() {
             let (error, code) = (status.message(), status.code());
-            tracing::warn!(peer = ?peer.address, error, ?code, times, "a stream is denied");
+            tracing::warn!(?from, error, ?code, times, "a stream is denied");
         }
     }
 

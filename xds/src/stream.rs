@@ -269,7 +269,7 @@ impl<A: Admit> Stream<A> {
             .any(|forbidden| forbidden.as_str() == url)
         {
             let status = Status::permission_denied(format!("this proxy may not ask for {url}"));
-            self.shared.metrics.denied(&status);
+            self.shared.denied(&self.node, &status);
             return Err(status);
         }
         let outcome =
