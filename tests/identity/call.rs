@@ -18,7 +18,7 @@ use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 /// Nothing here takes longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -112,6 +112,11 @@ pub(crate) async fn connect(address: SocketAddr, shows: &Shows) -> Result<Channe
     Ok(endpoint.tls_config(tls)?.connect().await?)
 }
 
+/// How it was answered.
+pub(crate) fn code<T>(answer: &Result<T, Status>) -> Code {
+    answer.as_ref().map_or_else(Status::code, |_| Code::Ok)
+}
+
 /// A stream that is open.
 pub(crate) struct Stream {
     method: Method,
@@ -160,6 +165,18 @@ impl Stream {
                 .send(self.method.acknowledge(&response).map_err(wrong)?);
         }
         self.method.names(response).map_err(wrong)
+    }
+
+    /// Opens it, and how it is answered: how many resources the first response is about.
+    pub(crate) async fn first_answer(
+        channel: Channel,
+        shows: &Shows,
+        method: Method,
+        node: &Node,
+        name: &str,
+    ) -> Result<usize, Status> {
+        let mut stream = Stream::open(channel, shows, method, node, name).await?;
+        stream.next().await
     }
 
     /// How it ends.

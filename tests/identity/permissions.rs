@@ -16,11 +16,8 @@ fn ask(world: &World, address: SocketAddr, shows: &Shows) -> Result<Result<usize
     visit(world, move || async move {
         let channel = connect(address, &shows).await?;
         let node = claims("node", "n1");
-        let stream = Stream::open(channel, &shows, DELTA, &node, name(DELTA.url)).await;
-        Ok(match stream {
-            Ok(mut stream) => stream.next().await,
-            Err(status) => Err(status),
-        })
+        let name = name(DELTA.url);
+        Ok(Stream::first_answer(channel, &shows, DELTA, &node, name).await)
     })
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tonic::Code;
 
 use super::*;
-use crate::call::{Stream, connect};
+use crate::call::{Stream, code, connect};
 
 const EXPIRY: &str = "seaway_tls_certificate_expiry_timestamp_seconds";
 
@@ -131,14 +131,8 @@ fn try_once(world: &World, address: SocketAddr, shows: &Shows) -> Result<Option<
             return Ok(None);
         };
         let node = claims("node", "n1");
-        let opened = Stream::open(channel, &shows, DELTA, &node, name(DELTA.url));
-        let served = match opened.await {
-            Ok(mut stream) => stream.next().await.map(|_| ()),
-            Err(status) => Err(status),
-        };
-        Ok(Some(
-            served.map_or_else(|status| status.code(), |()| Code::Ok),
-        ))
+        let answer = Stream::first_answer(channel, &shows, DELTA, &node, name(DELTA.url));
+        Ok(Some(code(&answer.await)))
     })
 }
 

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use tonic::Code;
 
 use super::*;
-use crate::call::{Stream, connect};
+use crate::call::{Stream, code, connect};
 
 /// Every method there is; the aggregated ones are asked for assignments.
 const METHODS: [(&str, TypeUrl); 12] = [
@@ -76,32 +76,24 @@ fn method(path: &str, url: TypeUrl) -> Method {
 /// Asks for what exists, and says with what the stream ends, or `Ok` if it is served.
 async fn ask(address: SocketAddr, shows: &Shows, method: Method, node: &Node) -> Result<Code> {
     let channel = connect(address, shows).await?;
-    let opened = Stream::open(channel.clone(), shows, method, node, name(method.url)).await;
-    let mut stream = match opened {
-        Ok(stream) => stream,
-        Err(status) => return Ok(status.code()),
-    };
+    let asked = name(method.url);
     if !method.path.ends_with("/StreamSecrets") {
-        return Ok(stream
-            .next()
-            .await
-            .map_or_else(|status| status.code(), |_| Code::Ok));
+        let answer = Stream::first_answer(channel, shows, method, node, asked).await;
+        return Ok(code(&answer));
     }
     // There is no secret yet, and in state of the world that is no answer: what ends on this connection has ended when another
     // stream of it is served.
-    let mut ended = Box::pin(stream.next());
-    let other = async {
-        let mut other = Stream::open(channel, shows, DELTA, node, name(DELTA.url)).await?;
-        other.next().await
+    let mut stream = match Stream::open(channel.clone(), shows, method, node, asked).await {
+        Ok(stream) => stream,
+        Err(status) => return Ok(status.code()),
     };
+    let mut ended = Box::pin(stream.next());
+    let other = Stream::first_answer(channel, shows, DELTA, node, name(DELTA.url));
     let ended = match other.await {
         Ok(_) => ended.as_mut().now_or_never(),
         Err(_) => Some(ended.await),
     };
-    Ok(match ended {
-        Some(Err(status)) => status.code(),
-        Some(Ok(_)) | None => Code::Ok,
-    })
+    Ok(ended.as_ref().map_or(Code::Ok, code))
 }
 
 /// Who asks, and what he is told.
@@ -248,9 +240,11 @@ fn a_refusal_says_why_in_the_log_and_never_shows_the_token() -> Result<()> {
             ensure!(told.contains(word), "{told}");
         }
         let log = world.seaway()?.log();
+        let line = log.lines().find(|line| line.contains("bound to node n2"));
+        let line = line.with_context(|| format!("nothing in the log: {log}"))?;
         ensure!(
-            log.contains("bound to node n2"),
-            "nothing in the log: {log}"
+            line.contains(r#""identity":"serviceaccount:seaway/seaway-node"#),
+            "{line}"
         );
         let metrics = world.replica(0)?.admin(world.fabric(), "/metrics")?;
         ensure!(metrics.contains(r#"seaway_xds_denied_streams_total{reason="forbidden"} 1"#));
@@ -260,6 +254,32 @@ fn a_refusal_says_why_in_the_log_and_never_shows_the_token() -> Result<()> {
                 "it shows the token"
             );
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn whose_stream_asked_for_a_forbidden_type_is_in_the_log() -> Result<()> {
+    Secured::run(&[], |world, secured| {
+        let address = world.seaway()?.address();
+        let leaf = secured.certificate("n1.node.seaway")?;
+        let shows = secured.nobody().certificate(&leaf);
+        visit(world, move || async move {
+            let secrets = method(
+                "secret.v3.SecretDiscoveryService/DeltaSecrets",
+                TypeUrl::SECRET,
+            );
+            let found = ask(address, &shows, secrets, &claims("node", "n1")).await?;
+            ensure!(found == Code::PermissionDenied, "{found:?}");
+            Ok(())
+        })?;
+        let log = world.seaway()?.log();
+        let line = log.lines().find(|line| line.contains("may not ask for"));
+        let line = line.with_context(|| format!("nothing in the log: {log}"))?;
+        ensure!(
+            line.contains(r#""identity":"dns:n1.node.seaway""#),
+            "{line}"
+        );
         Ok(())
     })
 }

@@ -5,6 +5,7 @@
 
 use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::field::{DisplayValue, display};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::drive::{Drive, Event, Streams};
@@ -163,6 +165,7 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
         return;
     };
     let peer = Arc::new(io.peer(address));
+    let address = address.map(display);
     let service = service_fn({
         let (ads, state) = (shared.ads.clone(), state.clone());
         move |request| {
@@ -180,18 +183,10 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     }
     let why = state.ended().await;
     settings.metrics.closed(why);
-    if why == End::Stalled {
-        tracing::warn!(
-            peer = ?address,
-            "a connection is cut: its peer takes nothing of what waits for it"
-        );
+    if is_cut(why, address.as_ref()) {
         return;
     }
-    if why == End::Revoked {
-        tracing::info!(peer = ?address, "a connection is cut: its proxy's proof of identity was withdrawn");
-        return;
-    }
-    tracing::debug!(peer = ?address, ?why, "a connection is told to go");
+    tracing::debug!(peer = address, ?why, "a connection is told to go");
     drive.connection().graceful_shutdown();
     for (closing, time) in [
         (Closing::Soon, LAST_ANSWER),
@@ -203,7 +198,23 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
             return log(ended);
         }
     }
-    tracing::debug!(peer = ?address, "a connection that was told to go is cut");
+    tracing::debug!(peer = address, "a connection that was told to go is cut");
+}
+
+/// Whether a connection ends without another word to its proxy; says so if it does.
+fn is_cut(why: End, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
+    match why {
+        End::Stalled => tracing::warn!(
+            peer,
+            "a connection is cut: its peer takes nothing of what waits for it"
+        ),
+        End::Revoked => tracing::info!(
+            peer,
+            "a connection is cut: its proxy's proof of identity was withdrawn"
+        ),
+        _ => return false,
+    }
+    true
 }
 
 /// The handshake, if there is to be one.

@@ -64,7 +64,7 @@ impl<A: Admit> Opened<A> {
         let admission = shared.admit.admit(&entrant.permissions, &node).await;
         let admission = admission.inspect_err(|status| {
             if status.code() == Code::PermissionDenied {
-                shared.denied(&self.peer.address, status);
+                shared.denied(&self.peer, entrant.name(), status);
             }
         })?;
         let mut stream = Stream::new(Admitted {
@@ -72,6 +72,7 @@ impl<A: Admit> Opened<A> {
             dialect: self.dialect,
             only: self.only,
             connection,
+            peer: self.peer,
             requests,
             node,
             admission,
@@ -90,20 +91,21 @@ impl<A: Admit> Opened<A> {
             headers: &self.headers,
         };
         let (shared, connection) = (&self.shared, &self.connection);
-        let refused = |status: &Status| {
-            shared.denied(&self.peer.address, status);
+        let refused = |identity: Option<&str>, status: &Status| {
+            shared.denied(&self.peer, identity, status);
             connection.refused();
         };
         let authenticated = shared.admit.authenticate(caller).await;
         let Authenticated {
             identity,
             permissions,
-        } = authenticated.inspect_err(refused)?;
+        } = authenticated.inspect_err(|status| refused(None, status))?;
         let mut entrant = Entrant {
             permissions,
             ticket: None,
         };
         if let Some(identity) = identity {
+            let refused = |status: &Status| refused(Some(&identity.name), status);
             let ticket = shared.identities.enter(&identity, connection);
             let ticket = ticket.inspect_err(refused)?;
             connection.validity.rest_on(&identity);
@@ -118,6 +120,13 @@ impl<A: Admit> Opened<A> {
 struct Entrant<P> {
     permissions: P,
     ticket: Option<Ticket>,
+}
+
+impl<P> Entrant<P> {
+    /// Who it is, if anybody is asked.
+    fn name(&self) -> Option<&str> {
+        self.ticket.as_ref().map(|ticket| &**ticket.name())
+    }
 }
 
 fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {

@@ -11,10 +11,11 @@ use seaway_proto::envoy::core::Node;
 use tokio::sync::watch;
 use tokio_rustls::rustls;
 use tonic::Status;
+use tracing::field::display;
 
 use crate::admission::Gate;
 use crate::identities::Identities;
-use crate::identity::{Authenticated, Caller};
+use crate::identity::{Authenticated, Caller, Peer};
 use crate::limits::Limits;
 use crate::liveness::Watchdog;
 use crate::metrics::Metrics;
@@ -126,12 +127,13 @@ pub(crate) struct Shared<A> {
 }
 
 impl<A> Shared<A> {
-    /// A stream ends for who it is, or is not; it came from this address, or this node.
-    pub(crate) fn denied(&self, from: &dyn std::fmt::Debug, status: &Status) {
+    /// A stream of this peer ends for who it is, or is not. The identity, if it was verified.
+    pub(crate) fn denied(&self, peer: &Peer, identity: Option<&str>, status: &Status) {
         self.metrics.denied(status);
         if let Some(times) = self.denials.say() {
             let (error, code) = (status.message(), status.code());
-            tracing::warn!(?from, error, ?code, times, "a stream is denied");
+            let peer = peer.address.map(display);
+            tracing::warn!(peer, identity, error, ?code, times, "a stream is denied");
         }
     }
 

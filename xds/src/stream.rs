@@ -16,6 +16,7 @@ use tonic::Status;
 use crate::admission::Place;
 use crate::agent::Agent;
 use crate::identities::Ticket;
+use crate::identity::Peer;
 use crate::inbound::Requests;
 use crate::interest::Interest;
 use crate::liveness::{Closing, Connection};
@@ -37,6 +38,7 @@ pub(crate) struct Admitted<A> {
     pub(crate) dialect: Dialect,
     pub(crate) only: Option<TypeUrl>,
     pub(crate) connection: Arc<Connection>,
+    pub(crate) peer: Arc<Peer>,
     pub(crate) requests: Requests,
     pub(crate) node: Node,
     pub(crate) admission: Admission,
@@ -51,6 +53,7 @@ pub(crate) struct Stream<A> {
     only: Option<TypeUrl>,
     forbidden: &'static [TypeUrl],
     connection: Arc<Connection>,
+    peer: Arc<Peer>,
     requests: Requests,
     session: Session,
     interest: Interest,
@@ -64,7 +67,7 @@ pub(crate) struct Stream<A> {
     answered: bool,
     /// Until its first answer is made.
     place: Option<Place>,
-    _ticket: Option<Ticket>,
+    ticket: Option<Ticket>,
     _lease: Box<dyn Send + Sync>,
 }
 
@@ -117,6 +120,7 @@ impl<A: Admit> Stream<A> {
             only: admitted.only,
             forbidden: admission.forbidden,
             connection: admitted.connection,
+            peer: admitted.peer,
             requests: admitted.requests,
             session,
             interest: Interest::default(),
@@ -125,7 +129,7 @@ impl<A: Admit> Stream<A> {
             alarm: None,
             answered: false,
             place: Some(admitted.place),
-            _ticket: ticket,
+            ticket,
             _lease: admission.lease,
         })
     }
@@ -269,7 +273,8 @@ impl<A: Admit> Stream<A> {
             .any(|forbidden| forbidden.as_str() == url)
         {
             let status = Status::permission_denied(format!("this proxy may not ask for {url}"));
-            self.shared.denied(&self.node, &status);
+            let identity = self.ticket.as_ref().map(|ticket| &**ticket.name());
+            self.shared.denied(&self.peer, identity, &status);
             return Err(status);
         }
         let outcome =
