@@ -9,7 +9,15 @@ if ! docker version >/dev/null 2>&1 && [ "${DOCKERD:-}" = start ] && command -v 
     work=$(mktemp -d)
     dockerd --data-root /var/lib/docker-seaway --exec-root "$work/exec" --pidfile "$work/pid" >"$work/log" 2>&1 &
     engine=$!
-    trap 'kill "$engine" && wait "$engine" || true; rm -rf "$work"' EXIT
+    # It does not always take away the mounts of its network namespaces. That the folder stays would be no failure of a test.
+    stop() {
+        kill "$engine" && wait "$engine" || true
+        for mounted in "$work"/exec/netns/*; do
+            umount "$mounted" 2>/dev/null || true
+        done
+        rm -rf "$work" || true
+    }
+    trap stop EXIT
     for _ in $(seq 60); do
         docker version >/dev/null 2>&1 && break
         kill -0 "$engine" 2>/dev/null || break
