@@ -161,7 +161,7 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let commits = settings.snapshots.bell().listen();
     let (state, progress) = settings.watchdog.connection(commits.concern());
     let socket = Socket::new(socket, progress);
-    let Some(io) = encrypt(socket, &shared).await else {
+    let Some(io) = encrypt(socket, address, &shared).await else {
         return;
     };
     let peer = Arc::new(io.peer(address));
@@ -218,7 +218,11 @@ fn is_cut(why: End, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
 }
 
 /// The handshake, if there is to be one.
-async fn encrypt<A: Admit>(socket: Socket, shared: &Connections<A>) -> Option<Transport> {
+async fn encrypt<A: Admit>(
+    socket: Socket,
+    address: Option<SocketAddr>,
+    shared: &Connections<A>,
+) -> Option<Transport> {
     let settings = &shared.ads.shared;
     let Some(tls) = &settings.tls else {
         return Some(Transport::Plain(socket));
@@ -227,14 +231,15 @@ async fn encrypt<A: Admit>(socket: Socket, shared: &Connections<A>) -> Option<Tr
     let handshake = Transport::handshake(socket, newest, settings.limits.handshake);
     let failed = tokio::select! {
         done = handshake => match done {
-            Ok(io) => return Some(io),
+            Ok(io) => return io,
             Err(error) => error,
         },
         () = shared.shutdown.cancelled() => return None,
     };
     settings.metrics.failed_handshake();
     if let Some(times) = shared.failed_handshakes.say() {
-        tracing::warn!(error = %failed, times, "a TLS handshake failed");
+        let peer = address.map(display);
+        tracing::warn!(peer, error = %failed, times, "a TLS handshake failed");
     }
     None
 }

@@ -21,6 +21,11 @@ impl Socket {
         Socket { inner, progress }
     }
 
+    /// Whether the peer says anything before it goes.
+    pub(crate) async fn speaks(&self) -> bool {
+        self.inner.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0)
+    }
+
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
         match written.is_pending() {
             true => self.progress.waits(),

@@ -21,7 +21,8 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// TLS over this socket.
+    /// TLS over this socket. `None` if the peer went without a word, as load balancers do that only want to know whether
+    /// somebody listens.
     ///
     /// # Errors
     ///
@@ -30,11 +31,17 @@ impl Transport {
         socket: Socket,
         config: Arc<ServerConfig>,
         limit: Duration,
-    ) -> io::Result<Transport> {
-        let accepting = TlsAcceptor::from(config).accept(socket);
+    ) -> io::Result<Option<Transport>> {
+        let accepting = async {
+            if !socket.speaks().await {
+                return Ok(None);
+            }
+            TlsAcceptor::from(config).accept(socket).await.map(Some)
+        };
         let accepted = tokio::time::timeout(limit, accepting).await;
         let slow = |_| io::Error::new(io::ErrorKind::TimedOut, "it took too long");
-        Ok(Transport::Tls(Box::new(accepted.map_err(slow)??)))
+        let accepted = accepted.map_err(slow)??;
+        Ok(accepted.map(|stream| Transport::Tls(Box::new(stream))))
     }
 
     /// Who is at the other end, as far as this can tell.

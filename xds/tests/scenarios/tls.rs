@@ -80,6 +80,29 @@ async fn plain_text_is_not_answered_where_tls_is_expected() {
     world.until(FAILED, 1.0).await;
 }
 
+/// Load balancers do so all the time to know whether somebody listens.
+#[tokio::test]
+async fn who_connects_and_goes_has_failed_at_nothing() {
+    let world = world(Duration::from_secs(10)).await;
+    // The head of a record that never comes is more than nothing.
+    let cases: [(&[u8], bool, f64); 3] = [
+        (&[], false, 0.0),
+        (&[], true, 0.0),
+        (&[22, 3, 1, 2, 0], false, 1.0),
+    ];
+    for (says, resets, failed) in cases {
+        let mut peer = TcpStream::connect(world.address()).await.unwrap();
+        peer.write_all(says).await.unwrap();
+        if resets {
+            peer.set_zero_linger().unwrap();
+        }
+        world.until("xds_connections", 1.0).await;
+        drop(peer);
+        world.until("xds_connections", 0.0).await;
+        world.until(FAILED, failed).await;
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_ends_waits_for_no_handshake() {
     let mut world = world(Duration::from_secs(60)).await;
