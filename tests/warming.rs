@@ -133,11 +133,14 @@ fn in_the_middle(sotw: bool, lost: Lost, meanwhile: Meanwhile) -> Result<()> {
 fn across_a_restart(sotw: bool) -> Result<()> {
     World::run(|world| {
         let stage = Stage::set(world, sotw)?;
+        let address = world.seaway()?.address();
         world.seaway()?.kill()?;
         save_service(world, true)?;
-        stage.relay.cut();
-        stage.relay.hold(Side::Envoy, ASSIGNMENTS);
+        // Not before Seaway is ready: it would refuse the first stream, and the next one would wait behind what is held of that.
+        stage.relay.refuse();
         world.restart_seaway()?;
+        stage.relay.hold(Side::Envoy, ASSIGNMENTS);
+        stage.relay.lead_to(address);
         stage.relay.await_held()?;
         stage.await_warming()?;
         stage.relay.release();

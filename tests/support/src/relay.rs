@@ -43,8 +43,8 @@ pub enum Side {
 /// What the relay is told.
 #[derive(Clone, Debug)]
 struct Orders {
-    /// Where new connections lead.
-    target: SocketAddr,
+    /// Where new connections lead; `None`: they end at once.
+    target: Option<SocketAddr>,
     /// Messages of this type from there are held, and everything behind them.
     hold: Option<(Side, &'static str)>,
     /// Connections accepted under another number end.
@@ -70,7 +70,7 @@ impl Relay {
         target: SocketAddr,
     ) -> Result<Self> {
         let orders = watch::Sender::new(Orders {
-            target,
+            target: Some(target),
             hold: None,
             cuts: 0,
         });
@@ -132,15 +132,25 @@ impl Relay {
 
     /// Ends every connection; what is held is lost, and new connections pass everything.
     pub fn cut(&self) {
-        let target = self.orders.borrow().target;
-        self.lead_to(target);
+        self.orders.send_modify(|orders| {
+            orders.hold = None;
+            orders.cuts += 1;
+        });
     }
 
-    /// Ends every connection as [`Relay::cut`] does; new ones lead to another Seaway.
+    /// Ends every connection, and new ones at once.
+    pub fn refuse(&self) {
+        self.lead(None);
+    }
+
+    /// Ends every connection; new ones lead to this Seaway, and what is to be held is held there.
     pub fn lead_to(&self, target: SocketAddr) {
+        self.lead(Some(target));
+    }
+
+    fn lead(&self, target: Option<SocketAddr>) {
         self.orders.send_modify(|orders| {
             orders.target = target;
-            orders.hold = None;
             orders.cuts += 1;
         });
     }
@@ -165,6 +175,9 @@ async fn accept(listener: TcpListener, (orders, held): Pumps) {
         };
         let (mut cut, held) = (orders.subscribe(), held.clone());
         let Orders { target, cuts, .. } = *cut.borrow_and_update();
+        let Some(target) = target else {
+            continue;
+        };
         tokio::spawn(async move {
             let Ok(seaway) = TcpStream::connect(target).await else {
                 return;
