@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use seaway_translator::Role;
+use seaway_translator::names::is_subdomain;
 
 /// What stands in a pattern for the name of a node.
 const NODE: &str = "{node}";
@@ -109,21 +110,8 @@ impl Pattern {
         let node = text
             .strip_prefix(&self.before)?
             .strip_suffix(after.as_str())?;
-        is_node_name(node).then(|| Some(node.into()))
+        is_subdomain(node).then(|| Some(node.into()))
     }
-}
-
-/// A DNS subdomain, as names of Nodes are.
-fn is_node_name(text: &str) -> bool {
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 impl FromStr for Rule {
@@ -139,7 +127,7 @@ impl FromStr for Rule {
             "serviceaccount" => {
                 let parts = name.split_once('/');
                 let (namespace, name) = parts
-                    .filter(|(namespace, name)| is_node_name(namespace) && is_node_name(name))
+                    .filter(|(namespace, name)| is_subdomain(namespace) && is_subdomain(name))
                     .ok_or("expected serviceaccount:NAMESPACE/NAME")?;
                 Who::ServiceAccount {
                     namespace: namespace.to_owned(),

@@ -24,8 +24,9 @@ pub(crate) fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// Whether this is an RFC 1123 subdomain: labels joined by dots, at most 253 bytes.
-pub(crate) fn is_subdomain(text: &str) -> bool {
+/// Whether this is an RFC 1123 subdomain, as names of Nodes are: labels joined by dots, at most 253 bytes.
+#[must_use]
+pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
