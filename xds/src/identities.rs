@@ -12,7 +12,6 @@ use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::liveness::Connection;
 use crate::metrics::Metrics;
-use crate::seldom::Seldom;
 
 /// All identities that have a stream.
 #[derive(Debug)]
@@ -22,7 +21,6 @@ pub(crate) struct Identities {
     first_syncs: u32,
     longest_wait: Duration,
     open: Mutex<Open>,
-    refusals: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +66,6 @@ impl Identities {
             first_syncs: limits.first_syncs_per_identity.max(1),
             longest_wait: limits.longest_wait,
             open: Mutex::default(),
-            refusals: Seldom::default(),
         }
     }
 
@@ -97,7 +94,7 @@ impl Identities {
         };
         if let Some(full) = full {
             drop(open);
-            return Err(self.refuse(&identity.name, full));
+            return Err(too_many(full, &identity.name));
         }
         usage.streams += 1;
         *usage.connections.entry(key(connection)).or_default() += 1;
@@ -111,17 +108,6 @@ impl Identities {
             identity: identity.clone(),
             connection: connection.clone(),
         })
-    }
-
-    fn refuse(&self, name: &str, full: &str) -> Status {
-        if let Some(times) = self.refusals.say() {
-            tracing::warn!(
-                identity = name,
-                times,
-                "an identity has too many {full}, further ones are refused"
-            );
-        }
-        Status::resource_exhausted(format!("too many {full} of {name}"))
     }
 
     /// Tells when the first proof of each kind ends that an open stream rests on. And forgets who has nothing open: not before all
@@ -139,6 +125,11 @@ impl Identities {
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How a stream ends that is one too many. That is logged and counted where streams are denied.
+fn too_many(what: &str, name: &str) -> Status {
+    Status::resource_exhausted(format!("too many {what} of {name}"))
 }
 
 impl Usage {
@@ -198,11 +189,7 @@ impl Ticket {
         match at {
             Some(at) if at > now => tokio::time::sleep_until(at.into()).await,
             Some(_) => {}
-            None => {
-                return Err(self
-                    .identities
-                    .refuse(&self.identity.name, "first syncs a second"));
-            }
+            None => return Err(too_many("first syncs a second", self.name())),
         }
         Ok(())
     }
