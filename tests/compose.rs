@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use seaway_testing::run;
 use serde_json::Value;
 
 /// A file of `deploy/docker`.
@@ -17,9 +18,7 @@ fn file(name: &str) -> Result<String> {
 fn seaway(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seaway"));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/docker");
-    let output = command.current_dir(folder).args(arguments).output()?;
-    ensure!(output.status.success(), "{arguments:?}: {output:?}");
-    Ok(String::from_utf8(output.stdout)?)
+    run(command.current_dir(folder).args(arguments))
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{repository, within};
+use seaway_testing::{repository, run, within};
 
 /// The image under test; `make test-docker` builds it.
 pub(crate) const SEAWAY: &str = "seaway:dev";
@@ -15,22 +15,9 @@ pub(crate) const NODE_SETUP: &str = "seaway-node-setup:dev";
 /// The Envoy of `compose.yaml`.
 pub(crate) const ENVOY: &str = "envoyproxy/envoy:v1.40.0";
 
-/// Runs a command to its end and returns its standard output; fails when it does.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot run {command:?}"))?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}: {told}",
-        output.status
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 /// `docker …`.
 pub(crate) fn docker(arguments: &[&str]) -> Result<String> {
-    output(Command::new("docker").args(arguments))
+    run(Command::new("docker").args(arguments))
 }
 
 /// One field of `docker inspect`, by Go template.
@@ -87,7 +74,7 @@ impl Compose {
         command.args(["--project-name", &self.project]);
         let environment = self.environment.iter();
         command.envs(environment.map(|(name, value)| (name, value)));
-        output(command.args(arguments))
+        run(command.args(arguments))
     }
 
     /// The id of a service's container.

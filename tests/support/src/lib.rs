@@ -102,7 +102,7 @@ pub use recorder::{Recorder, Stream};
 pub use relay::{ASSIGNMENTS, Relay, Side};
 #[cfg(feature = "worlds")]
 pub use scene::{Place, Scene, say};
-pub use seaway::{Seaway, envoy_binary, repository, seaway_binary};
+pub use seaway::{Seaway, envoy_binary, repository, run, seaway_binary};
 #[cfg(feature = "stack")]
 pub use stack::{Builder, Stack};
 #[cfg(feature = "worlds")]

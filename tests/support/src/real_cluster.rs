@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{KubeApi, Namespace, Process, within};
+use crate::{KubeApi, Namespace, Process, run, within};
 
 /// What the folder has to hold.
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
@@ -194,10 +194,7 @@ fn server(folder: &Path, key: &Path, tokens: &Path) -> Vec<String> {
 fn signing_key(path: &Path) -> Result<()> {
     let mut command = Command::new("openssl");
     command.args(["genrsa", "-out"]).arg(path).arg("2048");
-    let output = command.output().context("cannot run openssl")?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "openssl genrsa: {told}");
-    Ok(())
+    run(&mut command).map(drop)
 }
 
 fn write_kubeconfig(path: &Path, token: &str) -> Result<()> {

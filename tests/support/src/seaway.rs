@@ -210,7 +210,7 @@ pub(crate) fn run_seaway(arguments: &[&str]) -> Result<String> {
 }
 
 /// Runs a program to its end and returns its standard output; fails when the exit code is not 0.
-pub(crate) fn run(command: &mut Command) -> Result<String> {
+pub fn run(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;
