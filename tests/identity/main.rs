@@ -1,5 +1,6 @@
 //! Who is let in: the real binary with certificates and tokens, and clients that show what they have or do not have (xDS rule 216).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ impl Secured {
             secured.server.authorize(&Grants::of_seaway()?);
             let (leaf, clients) = (secured.ca.server(&["localhost"])?, secured.clients.pem());
             secured.mount(&leaf, &clients)?;
-            let mut arguments = secured.certificates();
+            let mut arguments = certificates(|file| secured.mounted.file(file));
             arguments.extend(["--token-audience", AUDIENCE].map(str::to_owned));
             for rule in RULES {
                 arguments.extend(["--allow-proxy", rule].map(str::to_owned));
@@ -91,21 +92,6 @@ impl Secured {
             world.start_seaway_on(&*secured.server, &arguments)?;
             test(world, &mut secured)
         })
-    }
-
-    fn certificates(&self) -> Vec<String> {
-        let flags = [
-            ("--tls-cert", "tls.crt"),
-            ("--tls-key", "tls.key"),
-            ("--client-ca", "ca.crt"),
-        ];
-        let of = |(flag, file): (&str, &str)| {
-            [
-                flag.to_owned(),
-                self.mounted.file(file).display().to_string(),
-            ]
-        };
-        flags.into_iter().flat_map(of).collect()
     }
 
     /// Puts these in the place of what is there, all at once.
@@ -141,6 +127,17 @@ impl Secured {
         let claims = TokenClaims::new("seaway", account, AUDIENCE).pod(&pod, node);
         self.issuer.issue(&claims)
     }
+}
+
+/// The flags of a Seaway with these files.
+fn certificates(path: impl Fn(&str) -> PathBuf) -> Vec<String> {
+    let flags = [
+        ("--tls-cert", "tls.crt"),
+        ("--tls-key", "tls.key"),
+        ("--client-ca", "ca.crt"),
+    ];
+    let of = |(flag, file): (&str, &str)| [flag.to_owned(), path(file).display().to_string()];
+    flags.into_iter().flat_map(of).collect()
 }
 
 /// What a proxy says of itself.

@@ -47,11 +47,7 @@ fn without_permission_to_review_tokens_unknown_ones_are_refused_and_the_log_name
         ensure!(status.code() == Code::Unavailable, "{status}");
         let told = status.message();
         ensure!(!told.contains("tokenreviews"), "a stranger is told: {told}");
-        let log = world.seaway()?.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains("tokens cannot be reviewed"));
-        let line = line.context("no line")?;
+        let line = world.seaway()?.log_line("tokens cannot be reviewed")?;
         for part in [
             "403",
             "permission to create tokenreviews",

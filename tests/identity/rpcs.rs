@@ -240,8 +240,7 @@ fn a_refusal_says_why_in_the_log_and_never_shows_the_token() -> Result<()> {
             ensure!(told.contains(word), "{told}");
         }
         let log = world.seaway()?.log();
-        let line = log.lines().find(|line| line.contains("bound to node n2"));
-        let line = line.with_context(|| format!("nothing in the log: {log}"))?;
+        let line = world.seaway()?.log_line("bound to node n2")?;
         ensure!(
             line.contains(r#""identity":"serviceaccount:seaway/seaway-node"#),
             "{line}"
@@ -273,9 +272,7 @@ fn whose_stream_asked_for_a_forbidden_type_is_in_the_log() -> Result<()> {
             ensure!(found == Code::PermissionDenied, "{found:?}");
             Ok(())
         })?;
-        let log = world.seaway()?.log();
-        let line = log.lines().find(|line| line.contains("may not ask for"));
-        let line = line.with_context(|| format!("nothing in the log: {log}"))?;
+        let line = world.seaway()?.log_line("may not ask for")?;
         ensure!(
             line.contains(r#""identity":"dns:n1.node.seaway""#),
             "{line}"
@@ -293,19 +290,7 @@ fn without_tokens_a_certificate_is_a_condition_of_the_handshake() -> Result<()> 
         std::fs::create_dir_all(&folder)?;
         ca.server(&["localhost"])?.write(&folder)?;
         clients.write(&folder)?;
-        let flags = [
-            "--tls-cert",
-            "tls.crt",
-            "--tls-key",
-            "tls.key",
-            "--client-ca",
-            "ca.crt",
-        ];
-        let path = |flag: &str| match flag.starts_with("--") {
-            true => flag.to_owned(),
-            false => folder.join(flag).display().to_string(),
-        };
-        let mut arguments: Vec<_> = flags.into_iter().map(path).collect();
+        let mut arguments = certificates(|file| folder.join(file));
         arguments.extend(["--allow-proxy", "mesh=dns:mesh"].map(str::to_owned));
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         world.manifests().save("web.yaml", &node("n1", "a"))?;

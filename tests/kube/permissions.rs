@@ -132,11 +132,9 @@ fn without_events(world: &mut World, server: &ApiServer) -> Result<()> {
     let proxy = Proxy::complete(world, 0, "node", SERVICES)?;
     sctp(server, true)?;
     eventually("the log to say so", || {
-        let log = world.seaway()?.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains("Events about problems cannot be written"));
-        let line = line.context("no line")?;
+        let line = world
+            .seaway()?
+            .log_line("Events about problems cannot be written")?;
         ensure!(
             line.contains("cannot create resource") && line.contains("events"),
             "{line}"
@@ -166,11 +164,7 @@ fn without_lists_a_server_that_was_away_is_gone_on_with_and_the_log_says_what_th
         server.kill()?;
         server.listen()?;
         eventually("the log to say so", || {
-            let log = world.seaway()?.log();
-            let line = log
-                .lines()
-                .find(|line| line.contains("does not say how far it is"));
-            let line = line.context("no line")?;
+            let line = world.seaway()?.log_line("does not say how far it is")?;
             ensure!(
                 line.contains("services") && line.contains("cannot list resource"),
                 "{line}"

@@ -171,6 +171,14 @@ impl Seaway {
         self.process.output()
     }
 
+    /// The first line it has logged that contains this.
+    pub fn log_line(&self, part: &str) -> Result<String> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains(part));
+        let line = line.with_context(|| format!("no line with {part:?} in the log: {log}"))?;
+        Ok(line.to_owned())
+    }
+
     /// The process id.
     pub fn id(&self) -> u32 {
         self.process.id()
