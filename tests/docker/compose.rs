@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{Client, Folder, Load, Namespace, Outcome, Record, repository, within};
 use tempfile::TempDir;
 
-use crate::engine::{Compose, SEAWAY, inspect, local};
+use crate::engine::{Compose, SEAWAY, inspect, local, readable};
 
 const FILE: &str = "deploy/docker/compose.yaml";
 /// Beside the default, so that a stack that somebody runs is left alone. Its networks would be the same, though.
@@ -32,7 +31,6 @@ impl Try<'_> {
         let folder = TempDir::new()?;
         let manifests = Folder::new(folder.path().join("manifests"))?;
         manifests.copy_from(&repository().join("deploy/docker/manifests"))?;
-        // The container's user is somebody else.
         for path in [folder.path(), manifests.path()] {
             readable(path)?;
         }
@@ -160,15 +158,6 @@ fn at_connecting(record: &Record) -> bool {
 /// How an endpoint looks in the manifest.
 fn line(address: &str) -> String {
     format!("  - addresses: [{address}]\n")
-}
-
-/// Lets everybody read a folder.
-fn readable(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(
-        path,
-        fs::Permissions::from_mode(0o755),
-    )?)
 }
 
 #[test]

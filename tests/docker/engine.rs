@@ -1,6 +1,8 @@
 //! The Docker engine, as its command line tells of it, and a compose file that is up for the length of a test.
 
+use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -129,6 +131,11 @@ impl Drop for Compose {
             eprintln!("{error:#}");
         }
     }
+}
+
+/// Lets everybody read a folder: the user of a container is somebody else.
+pub(crate) fn readable(path: &Path) -> Result<()> {
+    Ok(fs::set_permissions(path, Permissions::from_mode(0o755))?)
 }
 
 /// A port of loopback.

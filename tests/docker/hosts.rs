@@ -1,14 +1,13 @@
 //! Several hosts: Envoys of role node in networks that do not reach each other, nodes prepared by the image for that, and one Seaway
 //! in all of the networks. Each node follows its own place in the cluster.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use seaway_testing::{Folder, repository, within};
 use tempfile::TempDir;
 
-use crate::engine::{Compose, SEAWAY, docker};
+use crate::engine::{Compose, SEAWAY, docker, readable};
 
 const FILE: &str = "tests/docker/hosts/compose.yaml";
 /// A Service with a Local policy.
@@ -76,8 +75,7 @@ fn envoys_of_two_nodes_in_two_networks_follow_their_own_places() -> Result<()> {
         bootstraps.save(&format!("{name}.yaml"), &bootstrap(name)?)?;
     }
     for path in [folder.path(), manifests.path(), bootstraps.path()] {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        readable(path)?;
     }
     let shown = [manifests.path(), bootstraps.path()].map(|path| path.display().to_string());
     let environment = [
