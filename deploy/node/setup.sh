@@ -11,35 +11,58 @@ TABLE=seaway
 # The routing table and the mark, of connections and packets, that lead answers back to Envoy when it uses the client's source address.
 REPLY_TABLE=1783
 REPLY_MARK=0x5ea
+# The network namespace of Envoy's listeners, and the two ends of the way there; Seaway knows the inner addresses
+# (translator/src/namespace.rs).
+NAMESPACE=seaway
+NAMESPACE_FILE=/run/netns/$NAMESPACE
+LINK=sw0
+OUTER4=169.254.83.1 INNER4=169.254.83.2
+OUTER6=fe80::83:1 VIA6=fe80::83:2 INNER6=fd83::2
+# The group that Envoy runs as: its packets are told by it.
+GROUP=8383
 
 usage() {
     cat <<'USAGE'
 usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR... [--vip-cidr CIDR...]
-                   [--redirect PORT] [--node-ports FIRST-LAST] [--keep-source]
+                   [--capture bind|redirect|namespace|namespace-redirect] [--redirect PORT]
+                   [--node-ports FIRST-LAST] [--nodeport-addresses all|primary|CIDR,...] [--group GID] [--keep-source]
        setup.sh down
        setup.sh show
 
   up                 makes the node ready; may be repeated, also with other arguments
-  down               takes away what `up` made
+  down               takes away what `up` made; stop Envoy first
   show               prints what is there now
 
   --node-address IP  the Node's address, one per family; source of connections the node itself makes to Services
   --service-cidr     a range of cluster IPs; as given to seaway (repeatable)
   --vip-cidr         a range of external and load-balancer addresses; as given to seaway (repeatable)
-  --redirect PORT    for `capture: redirect`: TCP to these ranges and to node ports goes to Envoy's port PORT
-  --node-ports A-B   the node ports that --redirect means (default 30000-32767; "none" leaves them alone)
+  --capture          as given to `seaway serve` (default bind). namespace: Envoy's listeners are in the network namespace
+                     /run/netns/seaway, where they meet no other process of the node
+  --redirect PORT    the port of Envoy to which the captures with `redirect` send TCP (default 15006); without --capture it
+                     means redirect
+  --node-ports A-B   the node ports that are sent to Envoy (default 30000-32767; "none" leaves them alone; not for bind)
+  --nodeport-addresses   the addresses on which they are, as given to seaway (default all; for the captures with namespace)
+  --group GID        the group that Envoy runs as (default 8383): what it sends to a Service address is refused, or it could
+                     connect to itself without end. "none": Envoy has no group of its own
   --keep-source      for `seaway serve --keep-source`: what is sent to a client's own address, because Envoy connected from it, comes
                      to Envoy
 
-The variables SEAWAY_NODE_ADDRESS, SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR, with commas between several, add to the options.
+The variables SEAWAY_NODE_ADDRESS, SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR, with commas between several, add to the options;
+SEAWAY_CAPTURE and SEAWAY_NODEPORT_ADDRESSES stand in for theirs.
 
-Needs root (CAP_NET_ADMIN), iproute2, and nft for --redirect and --keep-source.
+Needs root (CAP_NET_ADMIN; CAP_SYS_ADMIN and nsenter too for the captures with namespace), iproute2, and nft: without it `bind` works,
+but processes of the node may answer on Service addresses.
 USAGE
 }
 
 fail() {
     echo "setup.sh: $*" >&2
     exit 2
+}
+
+# What is worth knowing, and does not keep Services from working.
+warn() {
+    echo "setup.sh: warning: $*" >&2
 }
 
 # The value of an option, or an error.
@@ -66,25 +89,56 @@ ip_of() {
     ip "-$family" "$@"
 }
 
-# Ours among the local routes of a family, one range per line.
+# Our routes of a family in a table (`local` or `main`), one range per line.
 our_routes() {
-    ip_of "$1" route show table local proto "$PROTO" 2>/dev/null | sed -n 's/^local \([^ ]*\).*/\1/p'
+    ip_of "$1" route show table "$2" proto "$PROTO" 2>/dev/null | sed 's/^local //; s/ .*//'
 }
 
-# Every range is local to this node, so that a listener on any address of it answers and an address without one refuses.
-routes() {
-    family=$1 source=$2 wanted=$3
-    for range in $(our_routes "$family"); do
+# Ours that are not wanted go.
+unroute() {
+    family=$1 table=$2 wanted=$3 type=unicast
+    [ "$table" != local ] || type=local
+    for range in $(our_routes "$family" "$table"); do
         # `ip` prints a single address without its length.
         case " $wanted " in
         *" $range "* | *" $range/32 "* | *" $range/128 "*) ;;
-        *) ip_of "$family" route del local "$range" dev lo table local proto "$PROTO" ;;
+        *) ip_of "$family" route del "$type" "$range" table "$table" proto "$PROTO" ;;
         esac
     done
-    for range in $wanted; do
+}
+
+# Every range is local to this node, so that a listener on any address of it answers and an address without one refuses.
+local_routes() {
+    family=$1 source=$2
+    for range in $3; do
         present=$(ip_of "$family" route show table local exact "$range" proto "$PROTO" src "$source" 2>/dev/null || true)
         [ -n "$present" ] || ip_of "$family" route replace local "$range" dev lo table local src "$source" proto "$PROTO"
     done
+}
+
+# Every range is on the other end of the link.
+namespace_routes() {
+    family=$1 source=$2 via=$INNER4
+    [ "$family" = 4 ] || via=$VIA6
+    for range in $3; do
+        ip_of "$family" route replace "$range" via "$via" dev "$LINK" src "$source" proto "$PROTO"
+    done
+}
+
+# The routes of a family, to the namespace or to the node itself. New ones are there before those of another capture go.
+routes() {
+    family=$1 source=$2 ranges=$3
+    if in_namespace; then
+        inner=''
+        if [ "$family" = 6 ] && [ -n "$source" ]; then inner=$INNER6/128; fi
+        namespace_routes "$family" "$source" "$ranges $inner"
+        unroute "$family" local ''
+        unroute "$family" main "$ranges $inner"
+    else
+        local_routes "$family" "$source" "$ranges"
+        unroute "$family" local "$ranges"
+        unroute "$family" main ''
+    fi
 }
 
 # Packets marked as answers to Envoy are for this node, whatever address they are sent to.
@@ -100,20 +154,143 @@ no_reply_routes() {
     ip_of "$1" route flush table "$REPLY_TABLE" 2>/dev/null || true
 }
 
+# Words as an nft set.
+set_of() {
+    echo "$1" | tr '\n' ' ' | sed 's/^ *//; s/ *$//; s/  */, /g; s/^/{ /; s/$/ }/'
+}
+
+# The names that nft has for a family.
+family_names() {
+    if [ "$1" = 6 ]; then name=ip6 nfproto=ipv6 loopback=::1; else name=ip nfproto=ipv4 loopback=127.0.0.0/8; fi
+}
+
 # The rules of one family that send TCP to Envoy's port. DNAT to the node's address rather than REDIRECT: the latter drops what
 # comes in on an interface without an address, such as the veth of a pod.
 redirect_rules() {
-    family=$1 source=$2 ranges=$(echo "$3" | tr '\n' ' ' | sed 's/ *$//; s/  */, /g')
+    family=$1 source=$2
     [ -n "$source" ] || return 0
-    if [ "$family" = 6 ]; then name=ip6 nfproto=ipv6 target="[$source]" loopback=::1; else
-        name=ip nfproto=ipv4 target=$source loopback=127.0.0.0/8
-    fi
-    if [ -n "$ranges" ]; then
-        echo "    $name daddr { $ranges } meta l4proto tcp dnat $name to $target:$redirect"
+    family_names "$family"
+    target=$source
+    [ "$family" = 4 ] || target="[$source]"
+    if [ -n "$3" ]; then
+        echo "    $name daddr $(set_of "$3") meta l4proto tcp dnat $name to $target:$redirect"
     fi
     if [ "$node_ports" != none ]; then
         echo "    meta nfproto $nfproto $name daddr != $loopback tcp dport $node_ports fib daddr type local dnat $name to $target:$redirect"
     fi
+}
+
+# `capture: redirect`. What Envoy itself sends is left alone, for the guard to refuse.
+redirected() {
+    rules=$(redirect_rules 4 "$source4" "$ranges4" && redirect_rules 6 "$source6" "$ranges6")
+    echo "  chain incoming { type nat hook prerouting priority -100; policy accept;"
+    echo "$rules"
+    echo "  }"
+    echo "  chain own { type nat hook output priority -100; policy accept;"
+    not_envoy
+    echo "$rules"
+    echo "  }"
+}
+
+not_envoy() {
+    if [ "$group" != none ]; then echo "    meta skgid $group return"; fi
+}
+
+# The rules that send what is for a node port of this node to the namespace. Not loopback, and not what comes out of there.
+node_port_rules() {
+    [ "$node_ports" != none ] || return 0
+    for family in 4 6; do
+        case $family in 4) source=$source4 ;; 6) source=$source6 ;; esac
+        [ -n "$source" ] || continue
+        family_names "$family"
+        where=''
+        case $nodeport_addresses in
+        all) ;;
+        primary) where=" $name daddr $source" ;;
+        *)
+            # A family without a range of its own is open on all addresses (as in Seaway).
+            own=$(of_family "$family" "$(echo "$nodeport_addresses" | tr ',' ' ')")
+            [ -z "$own" ] || where=" $name daddr $(set_of "$own")"
+            ;;
+        esac
+        echo "    meta nfproto $nfproto $name daddr != $loopback$where meta l4proto { tcp, udp } th dport $node_ports fib daddr type local jump to_envoy"
+    done
+}
+
+# What is for a node port goes into the namespace, wherever it comes from. Before the DNAT of others: a node port is nobody else's.
+node_port_chains() {
+    to_envoy
+    rules=$(node_port_rules)
+    echo "  chain incoming { type nat hook prerouting priority -105; policy accept;"
+    echo "    iifname \"$LINK\" return"
+    echo "$rules"
+    echo "  }"
+    echo "  chain own { type nat hook output priority -105; policy accept;"
+    not_envoy
+    echo "$rules"
+    echo "  }"
+}
+
+to_envoy() {
+    echo "  chain to_envoy { dnat ip to $INNER4; dnat ip6 to $INNER6; }"
+}
+
+# An external address may be the node's own: what no process of the node has a socket for is Envoy's. Behind the DNAT of others, such as
+# that of host ports.
+unclaimed() {
+    echo "  chain unclaimed { type nat hook prerouting priority -90; policy accept;"
+    echo "    iifname { \"$LINK\", \"lo\" } return"
+    for family in 4 6; do
+        own=$(of_family "$family" "$addresses")
+        [ -n "$own" ] || continue
+        family_names "$family"
+        echo "    $name daddr $(set_of "$own") meta l4proto { tcp, udp } jump no_socket"
+    done
+    echo "  }"
+    echo "  chain no_socket {"
+    echo "    meta l4proto tcp socket wildcard { 0, 1 } return; meta l4proto udp socket wildcard { 0, 1 } return"
+    echo "    jump to_envoy"
+    echo "  }"
+}
+
+# Translated to itself, a client's address is left alone by a network plugin that would masquerade it (at 100).
+keep_client() {
+    echo "  chain keep_client { type nat hook postrouting priority 95; policy accept;"
+    echo "    oifname \"$LINK\" snat ip to ip saddr; oifname \"$LINK\" snat ip6 to ip6 saddr"
+    echo "  }"
+}
+
+# Where Service addresses are the node's, a process of it that listens on all addresses would answer there.
+foreign() {
+    echo "  chain foreign { type filter hook input priority -5; policy accept;"
+    for family in 4 6; do
+        case $family in 4) ranges=$ranges4 ;; 6) ranges=$ranges6 ;; esac
+        [ -n "$ranges" ] || continue
+        family_names "$family"
+        echo "    $name daddr $(set_of "$ranges") meta l4proto tcp socket wildcard 1 reject with tcp reset"
+        echo "    $name daddr $(set_of "$ranges") meta l4proto udp socket wildcard 1 reject"
+    done
+    echo "  }"
+}
+
+# What Envoy sends to a Service address or to a node port of this node would come back to it: an endpoint that is a Service, directly
+# or around several, must not cost it all its files.
+guard() {
+    echo "  chain guard { type filter hook output priority 0; policy accept;"
+    echo "    meta skgid $group ct direction original jump not_twice"
+    echo "  }"
+    echo "  chain not_twice {"
+    for family in 4 6; do
+        case $family in 4) ranges=$ranges4 ;; 6) ranges=$ranges6 ;; esac
+        [ -n "$ranges" ] || continue
+        family_names "$family"
+        echo "    $name daddr $(set_of "$ranges") jump refuse"
+    done
+    if [ "$node_ports" != none ]; then
+        echo "    meta l4proto { tcp, udp } th dport $node_ports fib daddr type local jump refuse"
+    fi
+    echo "  }"
+    echo "  chain refuse { meta l4proto tcp reject with tcp reset; reject; }"
 }
 
 # A pod that is led to itself would drop what comes from its own address: such connections come from the node. nft before 1.0.7 has no
@@ -143,39 +320,83 @@ same_bytes() {
     done
 }
 
+# Answers to connections that Envoy made from a client's address. Its sockets that use a foreign address are transparent. Their
+# connections are marked, and with them all answers: those of pods and other machines come in, those of this node's own processes go out.
+kept_sources() {
+    echo "  chain answers { type filter hook prerouting priority -150; policy accept;"
+    echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
+    echo "  }"
+    echo "  chain made { type route hook output priority -150; policy accept;"
+    echo "    ct state new socket transparent 1 ct mark set $REPLY_MARK"
+    echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
+    echo "  }"
+    hairpin
+}
+
+# In the namespace one port takes all TCP, as `redirected` has it on the node.
+redirected_inside() {
+    echo "  chain incoming { type nat hook prerouting priority -100; policy accept;"
+    echo "    meta l4proto tcp dnat ip to $INNER4:$redirect; meta l4proto tcp dnat ip6 to [$INNER6]:$redirect"
+    echo "  }"
+}
+
+# Adds the chains that a function prints to the rules, if this nft and this kernel can have them; otherwise says what is amiss.
+add_chains() {
+    chains=$("$1")
+    if told=$(printf 'table inet %s-try {\n%s\n}\n' "$TABLE" "$chains" | nft -c -f - 2>&1); then
+        rules="$rules_so_far$chains
+"
+        rules_so_far=$rules
+    else
+        warn "$2: $(echo "$told" | head -n 1) ($(nft -v))"
+    fi
+}
+
 packet_rules() {
-    echo "table inet $TABLE {"
-    if [ -n "$redirect" ]; then
-        rules=$(redirect_rules 4 "$source4" "$ranges4" && redirect_rules 6 "$source6" "$ranges6")
-        echo "  chain incoming { type nat hook prerouting priority -100; policy accept;"
-        echo "$rules"
-        echo "  }"
-        echo "  chain own { type nat hook output priority -100; policy accept;"
-        echo "$rules"
-        echo "  }"
+    rules_so_far=''
+    if in_namespace; then
+        add_chains node_port_chains "node ports are not served, because their rules are refused"
+        add_chains unclaimed "external addresses that are this node's own are not served, because their rules are refused"
+        add_chains keep_client "a network plugin may hide clients from Services, because the rule against it is refused"
+    else
+        [ -z "$redirect" ] || add_chains redirected "TCP to Services is not served, because its rules are refused"
+        add_chains foreign "processes of the node that listen on all addresses answer on Service addresses, because the rules against it are refused"
+    fi
+    if [ "$group" != none ]; then
+        add_chains guard "Envoy may connect to itself without end, because the rules against it are refused"
     fi
     if [ "$keep_source" = yes ]; then
-        # Envoy's sockets that use a foreign address are transparent. Their connections are marked, and with them all answers: those
-        # of pods and other machines come in, those of this node's own processes go out.
-        echo "  chain answers { type filter hook prerouting priority -150; policy accept;"
-        echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
-        echo "  }"
-        echo "  chain made { type route hook output priority -150; policy accept;"
-        echo "    ct state new socket transparent 1 ct mark set $REPLY_MARK"
-        echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
-        echo "  }"
-        hairpin
+        add_chains kept_sources "connections that keep their client's address have no answers, because their rules are refused"
     fi
-    echo "}"
 }
 
 # One transaction: there is no moment without rules.
 packets() {
-    if [ -z "$redirect" ] && [ "$keep_source" != yes ]; then
-        no_packets
+    if ! command -v nft >/dev/null; then
+        warn "nft is missing (package nftables): processes of the node that listen on all addresses answer on Service addresses"
         return
     fi
-    { echo "table inet $TABLE"; echo "delete table inet $TABLE"; packet_rules; } | nft -f -
+    packet_rules
+    { echo "table inet $TABLE"; echo "delete table inet $TABLE"; printf 'table inet %s {\n%s}\n' "$TABLE" "$rules_so_far"; } | nft -f -
+    if in_namespace; then
+        rules_so_far=''
+        [ -z "$redirect" ] || add_chains redirected_inside "TCP to Services is not served, because its rules are refused"
+        { echo "table inet $TABLE"; echo "delete table inet $TABLE"; printf 'table inet %s {\n%s}\n' "$TABLE" "$rules_so_far"; } | inside nft -f -
+        look_at_forwarding
+    fi
+}
+
+# What pods send to Services is forwarded to the namespace. A firewall that forwards nothing of its own accord would swallow it, and only
+# a rule in that very chain helps.
+look_at_forwarding() {
+    nft list chains 2>/dev/null | awk '
+        $1 == "table" { table = $2 " " $3 }
+        $1 == "chain" { chain = $2 }
+        /hook forward/ && /policy drop/ { print table, chain }
+    ' | while read -r family table chain; do
+        nft list table "$family" "$table" | grep -q "oifname \"$LINK\".* accept" ||
+            warn "chain $chain of nft's table $family $table drops what pods send to Services, unless it is told otherwise: nft insert rule $family $table $chain oifname $LINK accept"
+    done
 }
 
 no_packets() {
@@ -189,40 +410,148 @@ has_ipv6() {
     [ -e /proc/net/if_inet6 ] && [ "$(cat /proc/sys/net/ipv6/conf/lo/disable_ipv6 2>/dev/null || echo 1)" = 0 ]
 }
 
-# As pods get it: SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR are also variables of `seaway serve`.
+in_namespace() {
+    case $capture in namespace*) return 0 ;; *) return 1 ;; esac
+}
+
+# Runs a command in the namespace.
+inside() {
+    nsenter "--net=$NAMESPACE_FILE" "$@"
+}
+
+# Gives a setting of the kernel a value, unless it has it.
+setting() {
+    [ "$(cat "/proc/sys/$1" 2>/dev/null || true)" = "$2" ] || echo "$2" >"/proc/sys/$1"
+}
+
+# Only a namespace that is mounted is one. An Envoy that runs keeps the one it began with: it is never made anew while there is one.
+make_namespace() {
+    if [ "$(stat -f -c %t "$NAMESPACE_FILE" 2>/dev/null || true)" != 6e736673 ]; then
+        rm -f "$NAMESPACE_FILE"
+        ip netns add "$NAMESPACE" || fail "cannot make the network namespace $NAMESPACE_FILE (needs CAP_SYS_ADMIN)"
+    fi
+    # Somebody who made the namespace anew has left the link with the old one.
+    if ip link show "$LINK" >/dev/null 2>&1 && ! inside ip link show "$LINK" >/dev/null 2>&1; then
+        warn "$NAMESPACE_FILE was made anew by somebody: an Envoy that was started before has to be started again"
+        ip link del "$LINK"
+    fi
+    ip link show "$LINK" >/dev/null 2>&1 || ip link add "$LINK" type veth peer name "$LINK" netns "$NAMESPACE"
+}
+
+# The greatest packets that the node's own interface takes: larger ones would have to be cut for everybody outside.
+link_mtu() {
+    device=$(ip -o addr show to "$source4$source6" 2>/dev/null | awk 'NR == 1 { print $2 }')
+    cat "/sys/class/net/${device%%@*}/mtu" 2>/dev/null || echo 1500
+}
+
+# The namespace with its link: in there every range is local, and everything else is behind the link.
+namespace() {
+    make_namespace
+    mtu=$(link_mtu)
+    inside ip link set lo up
+    ip link set "$LINK" mtu "$mtu" up
+    inside ip link set "$LINK" mtu "$mtu" up
+    ip addr replace "$OUTER4/30" dev "$LINK"
+    inside ip addr replace "$INNER4/30" dev "$LINK"
+    inside ip route replace default via "$OUTER4"
+    ranges_inside 4 "$ranges4"
+    setting net/ipv4/ip_forward 1
+    if has_ipv6; then
+        ip -6 addr replace "$OUTER6/64" dev "$LINK" nodad
+        inside ip -6 addr replace "$VIA6/64" dev "$LINK" nodad
+        inside ip -6 addr replace "$INNER6/128" dev "$LINK" nodad
+        inside ip -6 route replace default via "$OUTER6" dev "$LINK"
+        ranges_inside 6 "$ranges6"
+        # Who forwards takes no router advertisements, unless an interface is told to (accept_ra=2).
+        setting net/ipv6/conf/all/forwarding 1
+    fi
+    # Envoy needs no capability for ports below 1024 in there, and what waits for an Envoy that ends goes to the next.
+    inside sh -c 'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; echo 1 >/proc/sys/net/ipv4/tcp_migrate_req' ||
+        warn "settings of the namespace cannot be changed: Envoy needs CAP_NET_BIND_SERVICE"
+}
+
+# In table local, because an answer cannot be sent from an address that is not.
+ranges_inside() {
+    family=$1
+    for range in $(inside ip "-$family" route show table local proto "$PROTO" | sed -n 's/^local \([^ ]*\).*/\1/p'); do
+        case " $(echo "$2" | tr '\n' ' ') " in
+        *" $range "* | *" $range/32 "* | *" $range/128 "*) ;;
+        *) inside ip "-$family" route del local "$range" dev lo table local proto "$PROTO" ;;
+        esac
+    done
+    for range in $2; do
+        inside ip "-$family" route replace local "$range" dev lo table local proto "$PROTO"
+    done
+}
+
+no_namespace() {
+    ip link del "$LINK" 2>/dev/null || true
+    if [ -e "$NAMESPACE_FILE" ]; then ip netns del "$NAMESPACE"; fi
+}
+
+# As pods get it: variables of `seaway serve`, too, but for the node's address.
 from_environment() {
     addresses=$(echo "${SEAWAY_NODE_ADDRESS:-}" | tr ',' ' ')
     ranges=$(echo "${SEAWAY_SERVICE_CIDR:-} ${SEAWAY_VIP_CIDR:-}" | tr ',' ' ')
+    capture=${SEAWAY_CAPTURE:-}
+    nodeport_addresses=${SEAWAY_NODEPORT_ADDRESSES:-all}
 }
 
-up() {
-    addresses='' ranges='' redirect='' node_ports=30000-32767 keep_source=no
-    from_environment
+arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
         --node-address) value "$1" $#; addresses="$addresses $(echo "$2" | tr ',' ' ')"; shift 2 ;;
         --service-cidr | --vip-cidr) value "$1" $#; ranges="$ranges $(echo "$2" | tr ',' ' ')"; shift 2 ;;
+        --capture) value "$1" $#; capture=$2; shift 2 ;;
         --redirect) value "$1" $#; redirect=$2; shift 2 ;;
         --node-ports) value "$1" $#; node_ports=$2; shift 2 ;;
+        --nodeport-addresses) value "$1" $#; nodeport_addresses=$2; shift 2 ;;
+        --group) value "$1" $#; group=$2; shift 2 ;;
         --keep-source) keep_source=yes; shift ;;
         *) fail "unknown argument $1 (see setup.sh help)" ;;
         esac
     done
+}
+
+# What was asked for, made whole; all that is wrong with it is found before anything is changed.
+check() {
+    case $capture:$redirect in
+    bind:?* | :?*) capture=redirect ;;
+    namespace:?*) capture=namespace-redirect ;;
+    : | bind:) capture=bind ;;
+    redirect: | namespace-redirect:) redirect=15006 ;;
+    redirect:?* | namespace: | namespace-redirect:?*) ;;
+    *) fail "--capture $capture is unknown; expected bind, redirect, namespace or namespace-redirect" ;;
+    esac
     case $ranges in *[!\ ]*) ;; *) fail "up needs a --service-cidr" ;; esac
     for word in $addresses $ranges; do
         case $word in *[!0-9a-fA-F:./]*) fail "$word is not an address or a range" ;; esac
     done
-    source4=$(of_family 4 "$addresses") source6=$(of_family 6 "$addresses")
-    ranges4=$(of_family 4 "$ranges" | sort -u) ranges6=$(of_family 6 "$ranges" | sort -u)
-    # Before anything is changed.
+    case $nodeport_addresses in
+    all | primary) ;;
+    *[!0-9a-fA-F:./,]*) fail "--nodeport-addresses $nodeport_addresses: expected all, primary or ranges" ;;
+    esac
+    case $group in none) ;; '' | *[!0-9]*) fail "--group $group is not a number" ;; esac
+    source4=$(of_family 4 "$addresses" | head -n 1) source6=$(of_family 6 "$addresses" | head -n 1)
+    # Words, not lines: they are looked for with spaces around them.
+    ranges4=$(of_family 4 "$ranges" | sort -u | tr '\n' ' ') ranges6=$(of_family 6 "$ranges" | sort -u | tr '\n' ' ')
     if [ -n "$ranges4" ] && [ -z "$source4" ]; then fail "IPv4 ranges need an IPv4 --node-address"; fi
     if [ -n "$ranges6" ] && [ -z "$source6" ]; then fail "IPv6 ranges need an IPv6 --node-address"; fi
-    if [ -n "$redirect" ] || [ "$keep_source" = yes ]; then
-        command -v nft >/dev/null || fail "nft is needed for --redirect and --keep-source (package nftables)"
+    if [ "$capture" != bind ] || [ "$keep_source" = yes ]; then
+        command -v nft >/dev/null || fail "nft is needed for --capture $capture and --keep-source (package nftables)"
     fi
-    # Words, not lines: they are looked for with spaces around them.
-    routes 4 "$source4" "$(echo "$ranges4" | tr '\n' ' ')"
-    if has_ipv6; then routes 6 "$source6" "$(echo "$ranges6" | tr '\n' ' ')"; fi
+    if in_namespace; then command -v nsenter >/dev/null || fail "nsenter is needed for --capture $capture (package util-linux)"; fi
+    if ! has_ipv6; then source6='' ranges6=''; fi
+}
+
+up() {
+    redirect='' node_ports=30000-32767 group=$GROUP keep_source=no
+    from_environment
+    arguments "$@"
+    check
+    if in_namespace; then namespace; fi
+    routes 4 "$source4" "$ranges4"
+    if has_ipv6; then routes 6 "$source6" "$ranges6"; fi
     if [ "$keep_source" = yes ]; then
         reply_routes 4 0.0.0.0/0
         if has_ipv6; then reply_routes 6 ::/0; fi
@@ -231,6 +560,7 @@ up() {
         if has_ipv6; then no_reply_routes 6; fi
     fi
     packets
+    in_namespace || no_namespace
 }
 
 down() {
@@ -238,19 +568,27 @@ down() {
     for family in 4 6; do
         [ "$family" = 4 ] || has_ipv6 || continue
         no_reply_routes "$family"
-        for range in $(our_routes "$family"); do
-            ip_of "$family" route del local "$range" dev lo table local proto "$PROTO"
-        done
+        unroute "$family" local ''
+        unroute "$family" main ''
     done
+    no_namespace
 }
 
 show() {
     for family in 4 6; do
         [ "$family" = 4 ] || has_ipv6 || continue
         ip_of "$family" route show table local proto "$PROTO"
+        ip_of "$family" route show table main proto "$PROTO"
         ip_of "$family" rule show | grep "lookup $REPLY_TABLE" || true
     done
     if command -v nft >/dev/null; then nft list table inet "$TABLE" 2>/dev/null || true; fi
+    if [ -e "$NAMESPACE_FILE" ]; then
+        echo "in $NAMESPACE_FILE:"
+        inside ip addr show "$LINK"
+        inside ip route show table local proto "$PROTO"
+        inside ip -6 route show table local proto "$PROTO"
+        inside nft list table inet "$TABLE" 2>/dev/null || true
+    fi
 }
 
 case ${1:-help} in

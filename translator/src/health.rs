@@ -16,7 +16,7 @@ use crate::index::{Address, Claim};
 use crate::model::{Condition, Family, Protocol, Service};
 use crate::names::{FrontendKind, HealthCheckName};
 use crate::service::World;
-use crate::{Layer, Problem, Reason, Role, node_ports, sockets};
+use crate::{Layer, Problem, Reason, Role, namespace, node_ports, sockets};
 
 /// The addresses a Service claims for its health check, one per family.
 pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
@@ -93,7 +93,8 @@ fn listeners(
             service: service.key.clone(),
             address: SocketAddr::new(ip, address.port.get()),
         };
-        health::listener(&name, refused)
+        let place = namespace::place(name.address, false, world.options);
+        health::listener(&name, refused, &place)
     };
     if !node_ports::per_node(world.options, family) {
         let refused = node_ports::refused(world.options, family);

@@ -23,6 +23,7 @@ mod index;
 mod keep_source;
 mod layers;
 mod mesh;
+mod namespace;
 mod node_ports;
 mod options;
 mod problem;
@@ -40,6 +41,7 @@ pub mod read;
 
 pub use change::{Change, Object, ObjectId, ObjectKind};
 pub use ipnet::IpNet;
+pub use namespace::{NAMESPACE, NAMESPACE_V4, NAMESPACE_V6};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };

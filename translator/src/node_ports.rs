@@ -1,7 +1,8 @@
 //! On which addresses a node port is served: Service rules 23 and 24.
 //!
 //! On all addresses means one listener on the wildcard address, the same for every node. Otherwise every node has listeners of its
-//! own, which name its addresses.
+//! own, which name its addresses. Not so in a namespace of their own: there one listener takes what the node's packet rules send it,
+//! and it is they who know the addresses (`namespace.rs`).
 
 use std::net::IpAddr;
 
@@ -15,6 +16,9 @@ use crate::{IpNet, NodePortAddresses, Options};
 /// Whether nodes have listeners of their own in this family. A family for which no range is given is open on all addresses, as is one
 /// whose range is all of it.
 pub(crate) fn per_node(options: &Options, family: Family) -> bool {
+    if options.in_namespace() {
+        return false;
+    }
     match &options.nodeport_addresses {
         NodePortAddresses::All => false,
         NodePortAddresses::Primary => true,
@@ -71,8 +75,12 @@ pub(crate) fn owner(address: &Address, claims: &Claims, options: &Options) -> Op
     claims.winner(&wildcard).map(|claim| claim.service.clone())
 }
 
-/// What a wildcard node port must refuse: it would answer on loopback and on every Service address that the node routes to itself.
+/// What a wildcard node port must refuse: it would answer on loopback and on every Service address that the node routes to itself. Where
+/// Service addresses are routed to a namespace there is nothing to refuse.
 pub(crate) fn refused(options: &Options, family: Family) -> Vec<IpNet> {
+    if options.in_namespace() {
+        return Vec::new();
+    }
     let cidrs = options.service_cidrs.iter().chain(&options.vip_cidrs);
     let own = cidrs.filter(|cidr| Family::of(cidr.addr()) == family && cidr.prefix_len() > 0);
     let mut refused: Vec<IpNet> = own.map(IpNet::trunc).chain([loopback(family)]).collect();

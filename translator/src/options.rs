@@ -55,6 +55,13 @@ pub struct Options {
     pub ingress_without_class: bool,
 }
 
+impl Options {
+    /// Whether listeners are bound in a network namespace of their own.
+    pub(crate) fn in_namespace(&self) -> bool {
+        self.capture.is_some_and(Capture::in_namespace)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
@@ -206,6 +213,24 @@ pub enum Capture {
     Bind,
     /// TCP frontends are not bound: one listener recovers the original destination.
     Redirect,
+    /// As `Bind`, in a network namespace where nothing else listens ([`NAMESPACE`](crate::NAMESPACE)).
+    Namespace,
+    /// As `Redirect`, in that namespace.
+    NamespaceRedirect,
+}
+
+impl Capture {
+    /// Whether one listener takes the TCP connections of all frontends.
+    #[must_use]
+    pub fn is_redirect(self) -> bool {
+        matches!(self, Capture::Redirect | Capture::NamespaceRedirect)
+    }
+
+    /// Whether listeners are bound in a network namespace of their own.
+    #[must_use]
+    pub fn in_namespace(self) -> bool {
+        matches!(self, Capture::Namespace | Capture::NamespaceRedirect)
+    }
 }
 
 impl FromStr for Capture {
@@ -215,9 +240,11 @@ impl FromStr for Capture {
         match text {
             "bind" => Ok(Capture::Bind),
             "redirect" => Ok(Capture::Redirect),
+            "namespace" => Ok(Capture::Namespace),
+            "namespace-redirect" => Ok(Capture::NamespaceRedirect),
             value => Err(OptionError::Unknown {
                 value: value.to_owned(),
-                expected: "bind or redirect",
+                expected: "bind, redirect, namespace or namespace-redirect",
             }),
         }
     }
@@ -263,6 +290,8 @@ mod tests {
         );
         assert_eq!("none".parse(), Ok(ExternalIps::None));
         assert_eq!("bind".parse(), Ok(Capture::Bind));
+        assert_eq!("namespace".parse(), Ok(Capture::Namespace));
+        assert_eq!("namespace-redirect".parse(), Ok(Capture::NamespaceRedirect));
     }
 
     #[test]
@@ -274,6 +303,9 @@ mod tests {
         assert!("Mesh".parse::<ExternalNamePolicy>().is_err());
         assert!("".parse::<ExternalIps>().is_err());
         let error = "tproxy".parse::<Capture>().unwrap_err();
-        assert!(error.to_string().contains("bind or redirect"), "{error}");
+        assert!(
+            error.to_string().contains("bind, redirect, namespace"),
+            "{error}"
+        );
     }
 }

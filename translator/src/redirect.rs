@@ -11,19 +11,21 @@ use crate::frontends::wildcard;
 use crate::index::Index;
 use crate::model::{Family, Protocol};
 use crate::translator::Replace;
-use crate::{Capture, Layer, Options, Role};
+use crate::{Capture, Layer, Options, Role, namespace};
 
 /// The port of every node to which TCP connections are redirected when the capture is `redirect`.
 pub const REDIRECT_PORT: u16 = 15006;
 
 /// Whether frontends of this protocol are bound, each by itself.
 pub(crate) fn is_bound(protocol: Protocol, options: &Options) -> bool {
-    protocol != Protocol::Tcp || options.capture != Some(Capture::Redirect)
+    protocol != Protocol::Tcp || !options.capture.is_some_and(Capture::is_redirect)
 }
 
-/// Whether proxies of this role have the TCP listeners that lie in [`Layer::Captured`].
+/// Whether proxies of this role have the TCP listeners that lie in [`Layer::Captured`]. A mesh proxy is in the namespace of its pod, not
+/// in that of a node's listeners.
 pub(crate) fn is_captured(role: Role, options: &Options) -> bool {
-    options.capture.is_some() && matches!(role, Role::Node | Role::Mesh)
+    let shared = |capture: Capture| !capture.in_namespace();
+    options.capture.is_some_and(shared) && matches!(role, Role::Node | Role::Mesh)
 }
 
 /// The layer of a frontend's listener that is the same on every node: mesh proxies have those of TCP, too, when a capture is asked for.
@@ -44,7 +46,7 @@ pub(crate) struct Redirect {
 impl Redirect {
     /// The listeners, if they changed. IPv6 has one only while a Service has an IPv6 address: a node without IPv6 could not bind it.
     pub(crate) fn flush(&mut self, index: &Index, options: &Options) -> Option<Replace> {
-        if options.capture != Some(Capture::Redirect) {
+        if !options.capture.is_some_and(Capture::is_redirect) {
             return None;
         }
         let v6 = index.has_v6().then_some(Family::V6);
@@ -54,7 +56,8 @@ impl Redirect {
         }
         let listener = |family: &Family| {
             let address = SocketAddr::new(wildcard(*family), REDIRECT_PORT);
-            (layer(Protocol::Tcp, options), listener::redirect(address))
+            let listener = listener::redirect(address, &namespace::place(address, false, options));
+            (layer(Protocol::Tcp, options), listener)
         };
         let resources = families.iter().map(listener).collect();
         self.sent = families;

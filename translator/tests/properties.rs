@@ -192,7 +192,12 @@ fn options() -> impl Strategy<Value = Options> {
         ]),
         1,
     );
-    let captures = select(vec![None, Some(Capture::Redirect)]);
+    let captures = select(vec![
+        None,
+        Some(Capture::Redirect),
+        Some(Capture::Namespace),
+        Some(Capture::NamespaceRedirect),
+    ]);
     (select(modes.to_vec()), pods, captures, any::<bool>()).prop_map(
         |(nodeport_addresses, pod_cidrs, capture, keep_source)| Options {
             capture,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use seaway_proto::envoy::core::data_source::Specifier;
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
+use seaway_proto::envoy::core::socket_address::Protocol;
 use seaway_proto::envoy::core::{DataSource, HeaderValue, HeaderValueOption, Http1ProtocolOptions};
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
     CodecType, RouteSpecifier,
@@ -24,23 +25,25 @@ use seaway_proto::google::protobuf::BoolValue;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::listener::{network_filter, refuse};
-use super::{ads, cidr, tcp_socket};
+use super::{ads, cidr, listening};
 use crate::IpNet;
 use crate::model::ServiceKey;
 use crate::names::HealthCheckName;
+use crate::namespace::Place;
 
 /// The route configuration of the proxy's own health.
 const OWN: &str = "healthz";
 
 /// The listener of a Service's health check, which closes what was sent to a `refused` range.
-pub(crate) fn listener(name: &HealthCheckName, refused: &[IpNet]) -> Resource {
+pub(crate) fn listener(name: &HealthCheckName, refused: &[IpNet], place: &Place) -> Resource {
     let route = HealthCheckName::route(&name.service);
-    answering(name.to_string(), name.address, route, refused)
+    answering(name.to_string(), place, route, refused)
 }
 
-/// The listener of the proxy's own health.
+/// The listener of the proxy's own health: the node's, wherever those of Services are.
 pub(crate) fn own_listener(address: SocketAddr, refused: &[IpNet]) -> Resource {
-    answering(format!("{OWN}@{address}"), address, OWN.to_owned(), refused)
+    let place = Place::of_the_node(address);
+    answering(format!("{OWN}@{address}"), &place, OWN.to_owned(), refused)
 }
 
 /// What a node with this many ready endpoints of a Service says, in kube-proxy's words (Service rule 32), whatever the path.
@@ -114,7 +117,7 @@ fn header(key: &str, value: &str) -> HeaderValueOption {
     }
 }
 
-fn answering(name: String, address: SocketAddr, route: String, refused: &[IpNet]) -> Resource {
+fn answering(name: String, place: &Place, route: String, refused: &[IpNet]) -> Resource {
     let manager = HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: "health".to_owned(),
@@ -153,7 +156,7 @@ fn answering(name: String, address: SocketAddr, route: String, refused: &[IpNet]
     });
     let message = Listener {
         name,
-        address: Some(tcp_socket(address)),
+        address: Some(listening(place, Protocol::Tcp)),
         freebind: Some(BoolValue { value: true }),
         filter_chains: refuse.into_iter().chain([serve]).collect(),
         ..Default::default()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use seaway_proto::envoy::core::socket_address::Protocol;
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
     CodecType, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
 };
@@ -20,9 +21,10 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::affinity::Affinity;
 use super::filter_state::Note;
-use super::{ads, cidr, filter_state, keep_source, seconds, tcp_socket};
+use super::{ads, cidr, filter_state, keep_source, listening, seconds, tcp_socket};
 use crate::IpNet;
 use crate::names::{ClusterName, FrontendName};
+use crate::namespace::Place;
 use crate::sources::Source;
 
 /// How long a connection may be silent: as long as kube-proxy has conntrack remember it, where Envoy's own default is an hour.
@@ -44,6 +46,7 @@ pub(crate) fn tcp(
     name: &FrontendName,
     routes: &[Route],
     refused: &[IpNet],
+    place: &Place,
     bound: bool,
 ) -> Resource {
     let mut chains = Vec::with_capacity(routes.len() + 1);
@@ -60,8 +63,8 @@ pub(crate) fn tcp(
     }
     let message = Listener {
         name: name.to_string(),
-        address: Some(tcp_socket(name.address)),
-        // The node routes Service addresses to itself; none of its interfaces has them.
+        address: Some(listening(place, Protocol::Tcp)),
+        // Service addresses are routed to where it listens; no interface there has them.
         freebind: bound.then_some(BoolValue { value: true }),
         bind_to_port: (!bound).then_some(BoolValue { value: false }),
         filter_chains: chains,
@@ -148,10 +151,10 @@ pub(super) fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
 }
 
 /// The listener that hands connections over to those that are not bound, by their original destination. What it keeps it closes.
-pub(crate) fn redirect(address: SocketAddr) -> Resource {
+pub(crate) fn redirect(address: SocketAddr, place: &Place) -> Resource {
     let message = Listener {
         name: format!("redirect@{address}"),
-        address: Some(tcp_socket(address)),
+        address: Some(listening(place, Protocol::Tcp)),
         use_original_dst: Some(BoolValue { value: true }),
         filter_chains: vec![refuse(None)],
         ..Default::default()

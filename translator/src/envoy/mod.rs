@@ -14,11 +14,13 @@ use std::net::SocketAddr;
 
 use seaway_proto::envoy::core::{
     Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, SocketAddress, address,
-    config_source::ConfigSourceSpecifier, socket_address::PortSpecifier,
+    config_source::ConfigSourceSpecifier,
+    socket_address::{PortSpecifier, Protocol},
 };
 use seaway_proto::google::protobuf::{Duration, UInt32Value};
 
 use crate::IpNet;
+use crate::namespace::Place;
 
 /// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a timeout: a change of these bytes
 /// alone would make it subscribe anew (xDS rule 161).
@@ -46,6 +48,20 @@ fn tcp_address(host: String, port: u16) -> Address {
 
 fn tcp_socket(address: SocketAddr) -> Address {
     tcp_address(address.ip().to_string(), address.port())
+}
+
+/// Where a listener listens.
+fn listening(place: &Place, protocol: Protocol) -> Address {
+    let socket = SocketAddress {
+        protocol: protocol as i32,
+        address: place.address.ip().to_string(),
+        port_specifier: Some(PortSpecifier::PortValue(place.address.port().into())),
+        network_namespace_filepath: place.namespace.unwrap_or_default().to_owned(),
+        ..Default::default()
+    };
+    Address {
+        address: Some(address::Address::SocketAddress(socket)),
+    }
 }
 
 /// The range as Envoy writes it.

@@ -4,8 +4,8 @@
 //! it serves no more (`envoy/assignment.rs`) and ends the session: the next datagram of the same client begins another one elsewhere (Service rule 105). While there is no endpoint no
 //! session begins, so that a flow heals by itself.
 
-use seaway_proto::envoy::core::socket_address::{PortSpecifier, Protocol};
-use seaway_proto::envoy::core::{Address, SocketAddress, UdpSocketConfig, address};
+use seaway_proto::envoy::core::UdpSocketConfig;
+use seaway_proto::envoy::core::socket_address::Protocol;
 use seaway_proto::envoy::ip_matcher::Ip;
 use seaway_proto::envoy::listener::listener_filter::ConfigType;
 use seaway_proto::envoy::listener::{Listener, ListenerFilter, UdpListenerConfig};
@@ -24,10 +24,11 @@ use seaway_proto::xds::matcher::matcher::matcher_list::{FieldMatcher, Predicate}
 use seaway_proto::xds::matcher::matcher::{MatcherList, MatcherType, OnMatch, on_match};
 use seaway_proto::{Resource, TypeUrl, any};
 
-use super::{cidr, listener, seconds};
+use super::{cidr, listener, listening, seconds};
 use crate::IpNet;
 use crate::model::Family;
 use crate::names::{ClusterName, FrontendName};
+use crate::namespace::Place;
 use crate::sources::{Source, loopback};
 
 /// How long a flow may be silent: as long as the kernel remembers one that was answered, for kube-proxy (120 s).
@@ -43,6 +44,7 @@ pub(crate) fn listener(
     stat_prefix: String,
     routes: &[listener::Route],
     refused: &[IpNet],
+    place: &Place,
     keep_source: bool,
 ) -> Resource {
     let proxy = UdpProxyConfig {
@@ -56,8 +58,8 @@ pub(crate) fn listener(
     };
     let message = Listener {
         name: name.to_string(),
-        address: Some(socket(name)),
-        // The node routes Service addresses to itself; none of its interfaces has them.
+        address: Some(listening(place, Protocol::Udp)),
+        // Service addresses are routed to where it listens; no interface there has them.
         freebind: Some(BoolValue { value: true }),
         udp_listener_config: Some(UdpListenerConfig {
             downstream_socket_config: Some(datagrams()),
@@ -182,17 +184,5 @@ fn datagrams() -> UdpSocketConfig {
             value: LARGEST_DATAGRAM,
         }),
         ..Default::default()
-    }
-}
-
-fn socket(name: &FrontendName) -> Address {
-    let socket = SocketAddress {
-        protocol: Protocol::Udp as i32,
-        address: name.address.ip().to_string(),
-        port_specifier: Some(PortSpecifier::PortValue(name.address.port().into())),
-        ..Default::default()
-    };
-    Address {
-        address: Some(address::Address::SocketAddress(socket)),
     }
 }

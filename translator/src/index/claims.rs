@@ -4,7 +4,7 @@
 //! protocol, never the address alone, so Services share an address on different ports.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
 use crate::frontends::Frontend;
@@ -14,9 +14,10 @@ use crate::names::FrontendKind;
 /// What can be claimed: one socket address. A node port is claimed on the wildcard address of its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Address {
-    pub ip: IpAddr,
+    // The order of fields is that of claims: those of one port lie together ([`Claims::elsewhere`]).
     pub port: NonZeroU16,
     pub protocol: Protocol,
+    pub ip: IpAddr,
 }
 
 /// One claim. The least wins: by kind, then age, then name (Service rule 18).
@@ -62,6 +63,23 @@ impl Claims {
     /// Who has this address.
     pub(crate) fn winner(&self, address: &Address) -> Option<&Claim> {
         self.by_address.get(address)?.first()
+    }
+
+    /// Who has the same port on which other addresses.
+    pub(crate) fn elsewhere(
+        &self,
+        address: &Address,
+    ) -> impl Iterator<Item = (IpAddr, &ServiceKey)> {
+        let Address { port, protocol, .. } = *address;
+        let first = Address {
+            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            port,
+            protocol,
+        };
+        self.by_address
+            .range(first..)
+            .take_while(move |(at, _)| (at.port, at.protocol) == (port, protocol))
+            .filter_map(|(at, claims)| Some((at.ip, &claims.first()?.service)))
     }
 
     /// Replaces the claims of one Service. Returns the addresses that changed hands, each with everybody who claims it or did.

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey};
-use crate::{Options, external, frontends, health, node_ports, sources, system_ports};
+use crate::{Options, external, frontends, health, namespace, node_ports, sources, system_ports};
 
 use aliases::Aliases;
 pub(crate) use claims::{Address, Claim, Claims, claim};
@@ -119,6 +119,14 @@ impl Index {
         for (address, claimants) in self.claims.replace(claims(&old), claims(&new)) {
             dirty.extend(claimants);
             dirty.extend(node_ports::owner(&address, &self.claims, options));
+            if namespace::is_shared(address.ip, self, options) {
+                let others = self.claims.elsewhere(&address);
+                dirty.extend(
+                    others
+                        .filter(|(ip, _)| self.is_node_address(*ip))
+                        .map(|(_, key)| key.clone()),
+                );
+            }
         }
         let alias_of = |service: &Option<Arc<Service>>| {
             service
@@ -353,6 +361,7 @@ fn has_node_listeners(service: &Service, options: &Options) -> bool {
         || frontends.iter().any(|frontend| {
             node_ports::is_per_node(frontend.kind, frontend.ip, options)
                 || sources::is_per_node(service, frontend)
+                || namespace::may_be_own(frontend, options)
         })
 }
 

@@ -16,7 +16,7 @@ use crate::model::{Family, Node, Protocol};
 use crate::names::{FrontendKind, FrontendName};
 use crate::sources::{self, Way};
 use crate::system_ports;
-use crate::{Layer, Problem, Reason, Role, keep_source, node_ports, redirect, sockets};
+use crate::{Layer, Problem, Reason, Role, keep_source, namespace, node_ports, redirect, sockets};
 
 /// The listeners of a Service as they were made. Of its endpoints they show only whether there are any, so that they outlast a
 /// change of endpoints; some Services have one per node and address.
@@ -71,7 +71,7 @@ impl<'a> Joined<'a> {
             if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
                 self.node_listeners(frontend, resources, problems);
             } else {
-                self.role_listener(frontend, resources);
+                self.role_listener(frontend, resources, problems);
             }
             if redirect::is_bound(protocol, self.world.options) {
                 bound += sockets::most(&resources[before..]);
@@ -144,18 +144,27 @@ impl<'a> Joined<'a> {
 
     /// The listener of a frontend that is the same on every node, or nearly: a node has its own one where it names the node's own
     /// addresses.
-    fn role_listener(&self, frontend: &Frontend, resources: &mut Vec<(Layer, Resource)>) {
+    fn role_listener(
+        &self,
+        frontend: &Frontend,
+        resources: &mut Vec<(Layer, Resource)>,
+        problems: &mut Vec<Problem>,
+    ) {
         let base = self.ways(frontend, frontend.ip, None);
-        if sources::is_per_node(self.service, frontend) {
+        let may_be_own = namespace::may_be_own(frontend, self.world.options);
+        if may_be_own || sources::is_per_node(self.service, frontend) {
             for (name, node) in self.nodes() {
-                let own = self.ways(frontend, frontend.ip, Some(node));
-                if own != base {
+                let ways = self.ways(frontend, frontend.ip, Some(node));
+                let own = may_be_own
+                    && node.addresses.contains(&frontend.ip)
+                    && self.has_place(frontend, name, node, problems);
+                if own || ways != base {
                     let layer = Layer::NodeRole(name.clone());
-                    resources.push((layer, self.listener(frontend, frontend.ip, &own)));
+                    resources.push((layer, self.listener(frontend, frontend.ip, own, &ways)));
                 }
             }
         }
-        let listener = |ways: &[Way]| self.listener(frontend, frontend.ip, ways);
+        let listener = |ways: &[Way]| self.listener(frontend, frontend.ip, false, ways);
         let protocol = self.service.ports[frontend.port].protocol;
         let layer = redirect::layer(protocol, self.world.options);
         if layer == Layer::Captured && base.iter().any(|way| way.target.keep_source) {
@@ -189,16 +198,34 @@ impl<'a> Joined<'a> {
                 }
                 let ways = self.ways(frontend, ip, Some(node));
                 let layer = Layer::NodeRole(name.clone());
-                resources.push((layer, self.listener(frontend, ip, &ways)));
+                resources.push((layer, self.listener(frontend, ip, false, &ways)));
             }
         }
+    }
+
+    /// Whether the place that a node's own address has in the namespace of its listeners is free.
+    fn has_place(
+        &self,
+        frontend: &Frontend,
+        name: &str,
+        node: &Node,
+        problems: &mut Vec<Problem>,
+    ) -> bool {
+        let (address, _) = claim(self.service, frontend);
+        let Some(rival) = namespace::rival(&address, node, self.world.index) else {
+            return true;
+        };
+        let place = format!(" on Node {name} (all of whose addresses are one to its listeners)");
+        problems.extend(self.conflict(frontend, &address, rival, &place));
+        false
     }
 
     fn ways(&self, frontend: &Frontend, ip: IpAddr, node: Option<&Node>) -> Vec<Way> {
         sources::ways(self.service, frontend, ip, node, self.world.options)
     }
 
-    fn listener(&self, frontend: &Frontend, ip: IpAddr, ways: &[Way]) -> Resource {
+    /// The listener of a frontend on this address, which may be the node's `own`.
+    fn listener(&self, frontend: &Frontend, ip: IpAddr, own: bool, ways: &[Way]) -> Resource {
         let port = &self.service.ports[frontend.port];
         let name = FrontendName {
             port: port_key(self.service, port),
@@ -221,16 +248,24 @@ impl<'a> Joined<'a> {
         } else {
             Vec::new()
         };
+        let place = namespace::place(name.address, own, options);
         match port.protocol {
             Protocol::Udp => {
                 let policy = frontend.policy(self.service);
                 let cluster = cluster_name(self.service, port, policy, family);
                 let keep_source = keep_source::datagrams(self.service, frontend, options);
-                udp::listener(&name, cluster.stat_name(), &routes, &refused, keep_source)
+                udp::listener(
+                    &name,
+                    cluster.stat_name(),
+                    &routes,
+                    &refused,
+                    &place,
+                    keep_source,
+                )
             }
             Protocol::Tcp | Protocol::Sctp => {
                 let bound = redirect::is_bound(port.protocol, options);
-                listener::tcp(&name, &routes, &refused, bound)
+                listener::tcp(&name, &routes, &refused, &place, bound)
             }
         }
     }

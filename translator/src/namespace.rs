@@ -1,0 +1,85 @@
+//! `capture: namespace`: where listeners are bound when they have a network namespace of their own.
+//!
+//! Nothing but Envoy listens in there, so no process of the node answers on a Service address, and none is kept from its port. The node
+//! routes the ranges of Service addresses into the namespace, and its static packet rules send there what is meant for a node port, or
+//! for an external address that is the node's own and that no process of the node listens on (`deploy/node/setup.sh`). Such packets
+//! arrive at the namespace's own address: whatever they were sent to, one listener takes them. So two external addresses of one node
+//! are one in there, and a node port and an external address of the same number, too.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::Options;
+use crate::frontends::{Frontend, wildcard};
+use crate::index::{Address, Claim, Index};
+use crate::model::{Family, Node};
+use crate::names::FrontendKind;
+
+/// The network namespace of a node's Service listeners, as `deploy/node/setup.sh` makes it.
+pub const NAMESPACE: &str = "/run/netns/seaway";
+
+/// The namespace's own IPv4 address.
+pub const NAMESPACE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 2);
+
+/// The namespace's own IPv6 address.
+pub const NAMESPACE_V6: Ipv6Addr = Ipv6Addr::new(0xfd83, 0, 0, 0, 0, 0, 0, 2);
+
+/// Where a listener listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub address: SocketAddr,
+    /// The network namespace; `None`: Envoy's own.
+    pub namespace: Option<&'static str>,
+}
+
+impl Place {
+    /// In the network that Envoy itself is in.
+    pub(crate) fn of_the_node(address: SocketAddr) -> Place {
+        Place {
+            address,
+            namespace: None,
+        }
+    }
+}
+
+/// Where a listener listens that is named after this address, which may be the node's `own`.
+pub(crate) fn place(named: SocketAddr, own: bool, options: &Options) -> Place {
+    if !options.in_namespace() {
+        return Place::of_the_node(named);
+    }
+    let mut address = named;
+    if own || named.ip().is_unspecified() {
+        address.set_ip(match Family::of(named.ip()) {
+            Family::V4 => NAMESPACE_V4.into(),
+            Family::V6 => NAMESPACE_V6.into(),
+        });
+    }
+    Place {
+        address,
+        namespace: Some(NAMESPACE),
+    }
+}
+
+/// Whether a frontend may be on a node's own address, so that this node has a listener of its own for it.
+pub(crate) fn may_be_own(frontend: &Frontend, options: &Options) -> bool {
+    let external = matches!(
+        frontend.kind,
+        FrontendKind::ExternalIp | FrontendKind::LoadBalancer
+    );
+    external && options.in_namespace()
+}
+
+/// Who already has the place of an own address of a node: the node port of the same number, which the packet rules serve first, or
+/// another own address, of which the first in the Node's status counts.
+pub(crate) fn rival<'a>(address: &Address, node: &Node, index: &'a Index) -> Option<&'a Claim> {
+    let family = Family::of(address.ip);
+    let earlier = node.addresses.iter().copied();
+    let earlier = earlier.take_while(|ip| *ip != address.ip);
+    let earlier = earlier.filter(|ip| Family::of(*ip) == family);
+    let mut places = std::iter::once(wildcard(family)).chain(earlier);
+    places.find_map(|ip| index.claims().winner(&Address { ip, ..*address }))
+}
+
+/// Whether a change of who has this address may take a place of the namespace, or free one.
+pub(crate) fn is_shared(ip: IpAddr, index: &Index, options: &Options) -> bool {
+    options.in_namespace() && (ip.is_unspecified() || index.is_node_address(ip))
+}
