@@ -236,7 +236,11 @@ pub(crate) struct ShapeArgs {
     #[arg(long, env = "SEAWAY_SERVICE_PROXY_NAME", value_name = "NAME")]
     service_proxy_name: Option<String>,
     /// How traffic to Service addresses reaches the proxy (role node: bind; role mesh has no such addresses without this)
-    #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
+    #[arg(
+        long,
+        env = "SEAWAY_CAPTURE",
+        value_name = "bind|redirect|namespace|namespace-redirect"
+    )]
     capture: Option<Capture>,
     /// How many bound listeners an Envoy of role node has files for; a problem warns above 80 % of it (0: never)
     #[arg(

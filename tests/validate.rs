@@ -128,7 +128,7 @@ fn envoy_accepts_every_bootstrap() -> Result<()> {
         ] {
             for dialect in [&[][..], &["--sotw"]] {
                 for admin in [&[][..], &["--admin-port", "9901"]] {
-                    for capture in [&[][..], &["--capture", "bind"], &["--capture", "redirect"]] {
+                    for capture in [&[][..], &["--capture", "bind"], &["--capture", "namespace"]] {
                         for xds in [&[][..], &["--xds", "seaway.example.com:18000"]] {
                             let fixed = ["bootstrap", "--node-id", "n: \"1\"", "--role", role];
                             let rest = [place, dialect, admin, capture, xds].concat();

@@ -343,10 +343,10 @@ redirected_inside() {
 # Adds the chains that a function prints to the rules, if this nft and this kernel can have them; otherwise says what is amiss.
 add_chains() {
     chains=$("$1")
-    if told=$(printf 'table inet %s-try {\n%s\n}\n' "$TABLE" "$chains" | nft -c -f - 2>&1); then
-        rules="$rules_so_far$chains
+    more="$rules_so_far$chains
 "
-        rules_so_far=$rules
+    if told=$(printf 'table inet %s-try {\n%s}\n' "$TABLE" "$more" | nft -c -f - 2>&1); then
+        rules_so_far=$more
     else
         warn "$2: $(echo "$told" | head -n 1) ($(nft -v))"
     fi
@@ -440,8 +440,10 @@ make_namespace() {
 
 # The greatest packets that the node's own interface takes: larger ones would have to be cut for everybody outside.
 link_mtu() {
-    device=$(ip -o addr show to "$source4$source6" 2>/dev/null | awk 'NR == 1 { print $2 }')
-    cat "/sys/class/net/${device%%@*}/mtu" 2>/dev/null || echo 1500
+    device=$(ip -o addr show to "${source4:-$source6}" | awk 'NR == 1 { print $2 }')
+    mtu=$(ip -o link show dev "${device:-lo}" | sed -n 's/.* mtu \([0-9]*\) .*/\1/p')
+    # A node's address may be on `lo`, whose packets are as large as can be.
+    if [ "${mtu:-65536}" -gt 9216 ]; then echo 1500; else echo "$mtu"; fi
 }
 
 # The namespace with its link: in there every range is local, and everything else is behind the link.

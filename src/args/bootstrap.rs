@@ -32,8 +32,12 @@ pub(crate) struct BootstrapArgs {
     /// Serve Envoy's admin interface on this port of 127.0.0.1
     #[arg(long, env = "SEAWAY_ADMIN_PORT", value_name = "P")]
     pub(crate) admin_port: Option<u16>,
-    /// How traffic to Service addresses reaches the proxy
-    #[arg(long, env = "SEAWAY_CAPTURE", value_name = "bind|redirect")]
+    /// How traffic to Service addresses reaches the proxy, as given to serve; the text of the bootstrap says what the node needs
+    #[arg(
+        long,
+        env = "SEAWAY_CAPTURE",
+        value_name = "bind|redirect|namespace|namespace-redirect"
+    )]
     pub(crate) capture: Option<Capture>,
     /// Write the bootstrap into this folder, with the files that let Envoy take up replaced certificates and tokens, instead of printing it
     #[arg(long, env = "SEAWAY_OUT", value_name = "DIR", value_parser = path)]

@@ -3,12 +3,15 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use seaway_translator::{Capture, REDIRECT_PORT, Role};
+use seaway_translator::{Capture, Role};
 
 use super::proof::Proof;
 use super::quoted;
 use super::secrets::{self, indented};
 use crate::args::{BootstrapArgs, HostPort};
+
+/// The group that `deploy/node/setup.sh` knows Envoy's packets by.
+const ENVOY_GROUP: u32 = 8383;
 
 /// How the file is called.
 pub(super) const FILE: &str = "envoy.yaml";
@@ -55,9 +58,11 @@ fn header(args: &BootstrapArgs, role: Role, secured: bool) -> String {
     if let Some(port) = args.admin_port {
         text += &format!("# Envoy is ready when http://127.0.0.1:{port}/ready answers 200.\n");
     }
-    let capture = args
-        .capture
-        .or((role == Role::Node).then_some(Capture::Bind));
+    let capture = match role {
+        Role::Node => Some(args.capture.unwrap_or(Capture::Namespace)),
+        // A pod is not in the namespace of its node's listeners.
+        Role::Mesh | Role::Ingress | Role::Grpc => args.capture.filter(|c| !c.in_namespace()),
+    };
     if let Some(capture) = capture {
         text += &preparation(capture);
     }
@@ -82,20 +87,39 @@ fn rotation(in_files: bool) -> &'static str {
 
 /// How traffic to Service addresses gets to this Envoy at all.
 fn preparation(capture: Capture) -> String {
-    let (what, option) = match capture {
-        Capture::Bind => ("Service addresses become this node's own", String::new()),
+    let (what, word) = match capture {
+        Capture::Bind => ("Service addresses become this node's own", "bind"),
         Capture::Redirect => (
             "TCP to Service addresses and node ports is sent to one port of Envoy, UDP to this node itself",
-            format!(" --redirect {REDIRECT_PORT}"),
+            "redirect",
         ),
+        Capture::Namespace => (
+            "Service addresses and node ports are led into a network namespace, where Envoy's listeners meet no process of this node",
+            "namespace",
+        ),
+        Capture::NamespaceRedirect => (
+            "Service addresses and node ports are led into a network namespace, and TCP in there to one port of Envoy",
+            "namespace-redirect",
+        ),
+    };
+    let needs = if capture.in_namespace() {
+        "\
+#
+# Envoy then needs CAP_SYS_ADMIN for as long as it runs: each new listener is a visit to the namespace.
+"
+    } else {
+        ""
     };
     format!(
         "\
 #
-# {what}, once, before Envoy starts:
+# With `seaway serve --capture {word}`: {what}, once, before Envoy starts:
 #
-#   deploy/node/setup.sh up --node-address <node's address> --service-cidr <Service range>{option}
+#   deploy/node/setup.sh up --capture {word} --node-address <node's address> --service-cidr <Service range>
 #
+# Start Envoy with the group {ENVOY_GROUP} (`setpriv --regid {ENVOY_GROUP} --clear-groups`): the node refuses what it sends to a Service
+# address, so that no endpoint makes it connect to itself without end.
+{needs}#
 # Each of Envoy's workers opens a socket for every address that is bound: set --concurrency and the limit of open files (docs/scale.md).
 "
     )

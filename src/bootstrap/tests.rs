@@ -31,20 +31,27 @@ fn a_node_proxy_knows_its_place() {
 }
 
 #[test]
-fn both_captures_name_the_setup_of_the_node() {
+fn every_capture_names_the_setup_of_the_node() {
     let setup = |flags: &str| {
         let text = print(&format!("--node-id a {flags}"));
         let line = text.lines().find(|line| line.contains("setup.sh"));
         line.map(str::to_owned)
     };
-    let bind = setup("--role node").unwrap();
-    assert_eq!(setup("--role node --capture bind"), Some(bind.clone()));
+    for capture in ["bind", "redirect", "namespace", "namespace-redirect"] {
+        let line = setup(&format!("--role node --capture {capture}")).unwrap();
+        assert!(line.contains(&format!("--capture {capture} ")), "{line}");
+    }
     assert_eq!(
-        setup("--role node --capture redirect"),
-        Some(format!("{bind} --redirect 15006"))
+        setup("--role node"),
+        setup("--role node --capture namespace")
     );
     assert_eq!(setup("--role mesh"), None);
-    assert_eq!(setup("--role mesh --capture bind"), Some(bind));
+    assert_eq!(
+        setup("--role mesh --capture bind"),
+        setup("--role node --capture bind")
+    );
+    // A pod is not in the namespace of its node's listeners.
+    assert_eq!(setup("--role mesh --capture namespace"), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{load_balancer, service, with};
 
-crate::both_captures!(
+crate::all_captures!(
     a_client_stays_with_its_endpoint_on_every_node,
     affinity_is_switched_without_ending_a_connection,
 );

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{load_balancer, service, with};
 
-crate::both_captures!(
+crate::all_captures!(
     a_proxy_header_names_the_client,
     an_endpoint_that_refuses_is_left_out_for_the_next_ones,
 );

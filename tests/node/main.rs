@@ -5,9 +5,9 @@
 
 use seaway_testing::{ServiceManifest, SliceManifest, join};
 
-/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one with bound listeners, one with redirected connections.
-/// What differs is in the table of the README: refused becomes closed ([`Cluster::expect`](seaway_testing::Cluster::expect)).
-macro_rules! both_captures {
+/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one for each capture. What differs is in the table of the
+/// README: with redirected connections refused becomes closed ([`Cluster::expect`](seaway_testing::Cluster::expect)).
+macro_rules! all_captures {
     ($($name:ident),* $(,)?) => {
         mod bind {
             $(#[test]
@@ -22,9 +22,16 @@ macro_rules! both_captures {
                 super::$name(&seaway_testing::Setup { redirect, ..Default::default() })
             })*
         }
+        mod namespace {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                let namespace = true;
+                super::$name(&seaway_testing::Setup { namespace, ..Default::default() })
+            })*
+        }
     };
 }
-use both_captures;
+use all_captures;
 
 /// Makes the same tests once more for a node that keeps its clients' addresses: whoever is served without is served with it.
 macro_rules! keeping_sources {
@@ -45,6 +52,7 @@ mod affinity;
 mod carriage;
 mod choice;
 mod health;
+mod host;
 mod keep_source;
 mod node_ports;
 mod policies;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{load_balancer, service, with};
 
-crate::both_captures!(
+crate::all_captures!(
     a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone,
     a_node_port_on_primary_addresses_is_refused_on_all_others,
     node_port_ranges_of_one_family_leave_the_other_open,
@@ -64,7 +64,7 @@ fn own(cluster: &Cluster<'_>) -> Result<(Vec<String>, Vec<String>)> {
     Ok((primary, second))
 }
 
-/// Service rules 22, 23, 24: on all addresses of the node, from everywhere; what the node routes to itself, 127/8 and ::1 are closed.
+/// Service rules 22, 23, 24: on all addresses of the node, from everywhere; what the node routes to itself is refused, 127/8 and ::1 too.
 fn a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone(
     setup: &Setup<'_>,
 ) -> Result<()> {
@@ -75,8 +75,7 @@ fn a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone(
                 cluster.expect(from, to, &["here"])?;
             }
         }
-        // Accepted and closed: the one place where that stands for refused.
-        let mut closed = vec![
+        let mut others = vec![
             "127.0.0.1",
             "127.1.2.3",
             "10.96.0.10",
@@ -84,19 +83,20 @@ fn a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone(
             "203.0.113.10",
         ];
         if World::has_ipv6() {
-            closed.extend(["[::1]", "[fd00:10:96::10]", "[fd00:203::99]"]);
+            others.extend(["[::1]", "[fd00:10:96::10]", "[fd00:203::99]"]);
         }
-        for ip in closed {
-            // Loopback is never redirected, and with unbound listeners nobody is there.
+        for ip in others {
             let loopback = ip.starts_with("127.") || ip == "[::1]";
-            let wanted = if setup.redirect && loopback {
-                "refused by the kernel"
-            } else {
-                "closed"
+            let wanted = match (loopback, setup.redirect) {
+                // A wildcard listener takes it, to close it.
+                (true, false) if !setup.namespace => "closed",
+                // Loopback is never redirected, and nobody is there.
+                (true, _) => "refused by the kernel",
+                (false, _) => "refused",
             };
             cluster.expect("n1", &format!("{ip}:{PORT}"), &[wanted])?;
         }
-        cluster.expect("client", &format!("10.96.0.10:{PORT}"), &["closed"])
+        cluster.expect("client", &format!("10.96.0.10:{PORT}"), &["refused"])
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{load_balancer, service, with};
 
-crate::both_captures!(
+crate::all_captures!(
     nobody_there_means_refused_from_everywhere,
     a_label_hands_a_service_or_a_slice_to_somebody_else,
     the_better_claim_wins_on_every_node_and_the_loser_keeps_the_rest,

@@ -41,11 +41,9 @@ pub mod read;
 
 pub use change::{Change, Object, ObjectId, ObjectKind};
 pub use ipnet::IpNet;
-pub use namespace::{NAMESPACE, NAMESPACE_V4, NAMESPACE_V6};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };
 pub use problem::{Problem, Reason, Severity};
-pub use redirect::REDIRECT_PORT;
 pub use translator::{Replace, Snapshot, Translator, translate_once};
 pub use view::{Layer, Role, View};

@@ -15,13 +15,13 @@ use crate::model::{Family, Node};
 use crate::names::FrontendKind;
 
 /// The network namespace of a node's Service listeners, as `deploy/node/setup.sh` makes it.
-pub const NAMESPACE: &str = "/run/netns/seaway";
+const NAMESPACE: &str = "/run/netns/seaway";
 
 /// The namespace's own IPv4 address.
-pub const NAMESPACE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 2);
+const NAMESPACE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 2);
 
 /// The namespace's own IPv6 address.
-pub const NAMESPACE_V6: Ipv6Addr = Ipv6Addr::new(0xfd83, 0, 0, 0, 0, 0, 0, 2);
+const NAMESPACE_V6: Ipv6Addr = Ipv6Addr::new(0xfd83, 0, 0, 0, 0, 0, 0, 2);
 
 /// Where a listener listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -213,7 +213,7 @@ pub enum Capture {
     Bind,
     /// TCP frontends are not bound: one listener recovers the original destination.
     Redirect,
-    /// As `Bind`, in a network namespace where nothing else listens ([`NAMESPACE`](crate::NAMESPACE)).
+    /// As `Bind`, in the network namespace `/run/netns/seaway`, where nothing else listens.
     Namespace,
     /// As `Redirect`, in that namespace.
     NamespaceRedirect,

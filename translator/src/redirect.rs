@@ -14,7 +14,7 @@ use crate::translator::Replace;
 use crate::{Capture, Layer, Options, Role, namespace};
 
 /// The port of every node to which TCP connections are redirected when the capture is `redirect`.
-pub const REDIRECT_PORT: u16 = 15006;
+pub(crate) const REDIRECT_PORT: u16 = 15006;
 
 /// Whether frontends of this protocol are bound, each by itself.
 pub(crate) fn is_bound(protocol: Protocol, options: &Options) -> bool {

@@ -28,8 +28,22 @@ const OUTSIDE: Host = Host {
     v4: Ipv4Addr::new(192, 0, 2, 10),
     v6: Ipv6Addr::new(0xfd00, 0x192, 0, 0, 0, 0, 0, 0x10),
 };
-/// Where `capture: redirect` leads.
-const REDIRECT_PORT: &str = "15006";
+/// The group of Envoys, where this process may give them one: not as the root of a user namespace that has only its own.
+fn envoy_group() -> Option<u32> {
+    const GROUP: u32 = 8383;
+    let map = std::fs::read_to_string("/proc/self/gid_map").ok()?;
+    let known = map.lines().any(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (Some(Ok(first)), _, Some(Ok(count))) =
+            (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return false;
+        };
+        GROUP >= first && GROUP - first < count
+    });
+    known.then_some(GROUP)
+}
+
 /// The port of a pod's backends.
 const PORT: u16 = 8080;
 /// Requests for every backend that is expected: one is missed by chance once in a thousand rounds of two, and a round is repeated.
@@ -42,12 +56,26 @@ pub struct Setup<'a> {
     pub seaway: &'a [&'a str],
     /// `capture: redirect` instead of `bind`.
     pub redirect: bool,
+    /// Listeners in a network namespace of their own instead of the node's.
+    pub namespace: bool,
     /// Whether nobody says which addresses pods have: neither Seaway's arguments nor the Nodes.
     pub pods_unknown: bool,
     /// Whether Seaway keeps clients' addresses where it can, and nodes lead the answers to Envoy.
     pub keep_source: bool,
     /// How Envoys are started, beyond what makes them a node's.
     pub envoy: EnvoyOptions,
+}
+
+impl Setup<'_> {
+    /// What `--capture` is given.
+    pub fn capture(&self) -> &'static str {
+        match (self.namespace, self.redirect) {
+            (false, false) => "bind",
+            (false, true) => "redirect",
+            (true, false) => "namespace",
+            (true, true) => "namespace-redirect",
+        }
+    }
 }
 
 /// A pod: a namespace behind its node, and what listens in it.
@@ -111,8 +139,8 @@ impl<'w> Cluster<'w> {
         setup: &Setup<'_>,
         test: impl FnOnce(&mut Cluster<'_>) -> Result<()>,
     ) -> Result<()> {
-        if (setup.redirect || setup.keep_source) && Command::new("nft").arg("-v").output().is_err()
-        {
+        let rules = setup.redirect || setup.namespace || setup.keep_source;
+        if rules && Command::new("nft").arg("-v").output().is_err() {
             return skip("needs nft (package nftables)");
         }
         World::run(|world| test(&mut Cluster::new(world, zones, setup)?))
@@ -128,9 +156,7 @@ impl<'w> Cluster<'w> {
         if !setup.pods_unknown {
             arguments.extend(["--pod-cidr", PODS]);
         }
-        if setup.redirect {
-            arguments.extend(["--capture", "redirect"]);
-        }
+        arguments.extend(["--capture", setup.capture()]);
         if setup.keep_source {
             arguments.push("--keep-source");
         }
@@ -157,7 +183,10 @@ impl<'w> Cluster<'w> {
     /// Makes the node with this number, which the Services' ranges are routed to if it is the first.
     pub fn add_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
         let (name, host) = (format!("n{number}"), Host::node(number));
-        let namespace = self.world.network().bare_node(&name, number)?;
+        let mut namespace = self.world.network().bare_node(&name, number)?;
+        if setup.namespace {
+            namespace.own_mounts()?;
+        }
         namespace.forward()?;
         let [pods, pods_v6] = pod_ranges(number);
         let mut routes = format!("route add {pods} via {} dev to-{name} onlink\n", host.v4);
@@ -170,10 +199,10 @@ impl<'w> Cluster<'w> {
         let mut options = EnvoyOptions {
             bootstrap: own.bootstrap,
             drain_seconds: own.drain_seconds,
+            group: envoy_group(),
             ..setup.envoy.clone()
         };
-        let capture = if setup.redirect { "redirect" } else { "bind" };
-        let capture = ["--capture", capture].map(str::to_owned);
+        let capture = ["--capture", setup.capture()].map(str::to_owned);
         options.bootstrap.extend(capture);
         let envoy = self.world.start_envoy_in(namespace, &name, &options)?;
         let node = Node {
@@ -295,6 +324,13 @@ impl<'w> Cluster<'w> {
         }
     }
 
+    /// Gives a place packet rules of its own, in the words of nft.
+    pub fn nft(&self, place: &str, rules: &str) -> Result<()> {
+        let mut command = Command::new("nft");
+        command.arg(rules);
+        self.at(place)?.command(command).map(drop)
+    }
+
     /// A slice of a Service whose endpoints are these pods, ready, on their nodes and in their zones, port `http` 8080.
     pub fn slice(&self, service: &str, pods: &[&str]) -> Result<SliceManifest> {
         let slice = SliceManifest::new(service).port("http", PORT);
@@ -392,8 +428,10 @@ fn prepare(host: Host, setup: &Setup<'_>) -> Command {
     command.args(["up", "--service-cidr", SERVICES, "--vip-cidr", VIPS]);
     command.args(["--node-address", &host.v4.to_string()]);
     command.args(["--node-address", &host.v6.to_string()]);
-    if setup.redirect {
-        command.args(["--redirect", REDIRECT_PORT]);
+    command.args(["--capture", setup.capture()]);
+    let mut shared = setup.seaway.windows(2);
+    if let Some([flag, addresses]) = shared.find(|pair| pair[0] == "--nodeport-addresses") {
+        command.args([*flag, *addresses]);
     }
     if setup.keep_source {
         command.arg("--keep-source");

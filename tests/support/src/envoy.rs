@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::namespace::wrapped;
 use crate::seaway::{XDS, envoy_binary, run_seaway};
 use crate::wait::{while_alive, within};
 use crate::{Client, Held, Load, Namespace, Outcome, Process};
@@ -33,6 +34,10 @@ pub struct EnvoyOptions {
     pub drain_seconds: Option<u32>,
     /// Worker threads; 2 unless told otherwise.
     pub concurrency: Option<u32>,
+    /// The group it runs as; `deploy/node/setup.sh` knows Envoy's packets by it.
+    pub group: Option<u32>,
+    /// A capability of this process that it is started without.
+    pub without: Option<&'static str>,
     /// How many files the process may have open, instead of as many as the tests themselves.
     pub file_limit: Option<u32>,
     /// How long it may take to be live; 20 seconds unless told otherwise.
@@ -85,6 +90,25 @@ impl Envoy {
         }
         if let Some(seconds) = options.drain_seconds {
             command.args(["--drain-time-s", &seconds.to_string()]);
+        }
+        if let Some(group) = options.group {
+            let group = group.to_string();
+            command = wrapped(
+                "setpriv",
+                &["--regid", &group, "--clear-groups", "--"],
+                &command,
+            );
+        }
+        if let Some(capability) = options.without {
+            let capability = format!("-{capability}");
+            let arguments = [
+                "--bounding-set",
+                &capability,
+                "--inh-caps",
+                &capability,
+                "--",
+            ];
+            command = wrapped("setpriv", &arguments, &command);
         }
         let log = folder.join(format!("envoy-{name}.log"));
         let envoy = Self::launch(namespace, name, &command, ADMIN, &log)?;
@@ -142,6 +166,20 @@ impl Envoy {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .id()
+    }
+
+    /// The group it runs as.
+    pub fn group(&self) -> Result<u32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("Gid:"));
+        let group = line.and_then(|line| line.split_whitespace().next());
+        Ok(group.context("no Gid")?.parse()?)
+    }
+
+    /// How many files it has open: sockets, most of them.
+    pub fn files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.id()))?.count())
     }
 
     /// What Envoy has logged (warnings and errors).

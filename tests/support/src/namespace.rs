@@ -1,7 +1,7 @@
 //! Network namespaces: made and removed with `ip netns`, entered by threads, inherited by the processes those threads start.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -36,6 +36,8 @@ pub struct Namespace {
     name: String,
     /// `None`: the one that this process is in.
     file: Option<File>,
+    /// Keeps a mount namespace for what runs in here, if it has one.
+    mounts: Option<Child>,
     /// To the thread that starts processes: it lives as long as the namespace, because a child asks the kernel to be killed
     /// when the thread that started it ends.
     orders: Option<mpsc::Sender<Order>>,
@@ -66,6 +68,7 @@ impl Namespace {
         let namespace = Self {
             name,
             file: Some(file),
+            mounts: None,
             orders: None,
             starter: None,
         };
@@ -78,6 +81,7 @@ impl Namespace {
         let namespace = Self {
             name: String::new(),
             file: None,
+            mounts: None,
             orders: None,
             starter: None,
         };
@@ -121,9 +125,36 @@ impl Namespace {
         })?
     }
 
+    /// Gives what runs in here from now on a `/run/netns` of its own, as a machine has it: named network namespaces that programs make
+    /// there are theirs alone.
+    pub(crate) fn own_mounts(&mut self) -> Result<()> {
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs tmpfs /run/netns && echo ready && exec sleep infinity";
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+        command.stdout(Stdio::piped());
+        let mut keeper = command.spawn().context("cannot run unshare")?;
+        let mut told = String::new();
+        if let Some(output) = keeper.stdout.take() {
+            BufReader::new(output).read_line(&mut told)?;
+        }
+        self.mounts = Some(keeper);
+        ensure!(told == "ready\n", "cannot make a mount namespace");
+        Ok(())
+    }
+
+    /// The command as it has to be run to see the mounts of this namespace.
+    fn among_mounts(&self, command: Command) -> Command {
+        let Some(keeper) = &self.mounts else {
+            return command;
+        };
+        let mounts = format!("--mount=/proc/{}/ns/mnt", keeper.id());
+        wrapped("nsenter", &[&mounts, "--"], &command)
+    }
+
     /// Runs a program inside this namespace to its end and returns its standard output; fails when it does.
-    pub fn command(&self, mut command: Command) -> Result<String> {
+    pub fn command(&self, command: Command) -> Result<String> {
         let shown = format!("{command:?}");
+        let mut command = self.among_mounts(command);
         let output = self.run(move || command.output())??;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(
@@ -168,17 +199,8 @@ impl Namespace {
     /// Starts a process inside this namespace, both of its outputs going to `output`. It is killed when the namespace goes or
     /// this process dies.
     pub fn spawn(&self, command: &Command, output: File) -> Result<Child> {
-        let mut guarded = Command::new("setpriv");
-        guarded
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => guarded.env(key, value),
-                None => guarded.env_remove(key),
-            };
-        }
+        let guarded = wrapped("setpriv", &["--pdeathsig", "KILL", "--"], command);
+        let mut guarded = self.among_mounts(guarded);
         guarded
             .stdin(Stdio::null())
             .stderr(output.try_clone()?)
@@ -204,10 +226,30 @@ impl Drop for Namespace {
         if let Some(starter) = self.starter.take() {
             let _ = starter.join();
         }
+        if let Some(keeper) = &mut self.mounts {
+            let _ = keeper.kill();
+            let _ = keeper.wait();
+        }
         if self.file.is_some() {
             let _ = ip(&["netns", "del", &self.name], "");
         }
     }
+}
+
+/// The command behind another program that runs it, with its variables.
+pub(crate) fn wrapped(program: &str, arguments: &[&str], command: &Command) -> Command {
+    let mut wrapped = Command::new(program);
+    wrapped
+        .args(arguments)
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(key, value),
+            None => wrapped.env_remove(key),
+        };
+    }
+    wrapped
 }
 
 /// The namespaces of one world: the fabric and the nodes hanging on it.
