@@ -16,13 +16,13 @@ crate::all_captures!(
     a_pod_reaches_itself_through_its_service,
     a_service_that_becomes_an_alias_loses_its_addresses,
     the_data_counts_and_not_the_type_or_class_of_a_service,
-    endpoints_may_be_outside_and_not_addresses_of_other_services,
+    endpoints_may_be_node_ports_of_others_or_outside,
 );
 
 crate::keeping_sources!(
     every_virtual_address_is_served_from_everywhere,
     both_families_are_served_from_everywhere,
-    endpoints_may_be_outside_and_not_addresses_of_other_services,
+    endpoints_may_be_node_ports_of_others_or_outside,
 );
 
 /// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
@@ -182,19 +182,24 @@ fn the_data_counts_and_not_the_type_or_class_of_a_service(setup: &Setup<'_>) -> 
     })
 }
 
-/// Service rules 51, 52: endpoints that somebody wrote by hand lead out of the cluster, and are local to no node. To another Service they do
-/// not: Envoy would connect to itself.
-fn endpoints_may_be_outside_and_not_addresses_of_other_services(setup: &Setup<'_>) -> Result<()> {
-    Cluster::run(&["a"], setup, |cluster| {
+/// Service rules 51, 52: endpoints that somebody wrote by hand lead out of the cluster and to another node's node port, and are local to no
+/// node. What would lead in a circle, or from a Service's own address to another's, is left out.
+fn endpoints_may_be_node_ports_of_others_or_outside(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.backend("here", "n1")?;
-        let outside = cluster.host("outside")?.v4;
+        let [outside, n1, n2] =
+            ["outside", "n1", "n2"].map(|name| cluster.host(name).map(|h| h.v4));
+        let (outside, n1, n2) = (outside?, n1?.to_string(), n2?.to_string());
         let _partner = Backend::start(cluster.at("outside")?, "partner", (outside, 8080).into())?;
         let manifests = cluster.world.manifests();
         let slice = cluster.slice("web", &["here"])?;
-        manifests.save("web.yaml", &with(&service("web", "10.96.0.10"), &slice))?;
-        let port = |number: u16| SliceManifest::new("alias").port("http", number);
-        let other = port(80).endpoint("10.96.0.10").document();
-        let partner = port(8080).named("alias-2").endpoint(&outside.to_string());
+        let web = service("web", "10.96.0.10").on_port("nodePort", 30080);
+        manifests.save("web.yaml", &with(&web, &slice))?;
+        let port = |name: &str, number: u16| SliceManifest::new(name).port("http", number);
+        let other = port("alias", 30080).endpoint(&n2).document();
+        let partner = port("alias", 8080)
+            .named("alias-2")
+            .endpoint(&outside.to_string());
         let alias = service("alias", "10.96.0.11");
         manifests.save(
             "alias.yaml",
@@ -203,6 +208,25 @@ fn endpoints_may_be_outside_and_not_addresses_of_other_services(setup: &Setup<'_
         cluster.expect("n1", "10.96.0.11:80", &["closed", "partner"])?;
         let local = alias.spec("internalTrafficPolicy", "Local");
         manifests.save("alias.yaml", &with(&local, &partner))?;
-        cluster.expect("n1", "10.96.0.11:80", &["closed"])
+        cluster.expect("n1", "10.96.0.11:80", &["closed"])?;
+        // Each of these would cost its Envoy all files with one connection.
+        let circle = |name: &str, ip: &str, node_port: u16, to: (&str, u16)| {
+            let service = service(name, ip).on_port("nodePort", node_port);
+            with(&service, &port(name, to.1).endpoint(to.0))
+        };
+        for (name, ip, node_port, to) in [
+            ("self", "10.96.0.12", 30082, ("10.96.0.12", 80)),
+            ("ping", "10.96.0.13", 30083, ("10.96.0.14", 80)),
+            ("pong", "10.96.0.14", 30084, ("10.96.0.13", 80)),
+            ("own", "10.96.0.15", 30085, (&*n1, 30085)),
+            ("wire-a", "10.96.0.16", 30086, (&*n2, 30087)),
+            ("wire-b", "10.96.0.17", 30087, (&*n1, 30086)),
+        ] {
+            manifests.save(&format!("{name}.yaml"), &circle(name, ip, node_port, to))?;
+        }
+        for last in 12..=17 {
+            cluster.expect("n1", &format!("10.96.0.{last}:80"), &["refused"])?;
+        }
+        cluster.expect("n2", "10.96.0.10:80", &["here"])
     })
 }

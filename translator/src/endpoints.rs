@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use crate::Options;
-use crate::model::{Endpoint, EndpointSlice, Family, Kind, Service, ServicePort};
+use crate::index::{Address, Index};
+use crate::model::{Endpoint, Family, Kind, Service, ServicePort};
 
 /// An endpoint of a Service port.
 #[derive(Clone, Copy, Debug)]
@@ -21,16 +21,25 @@ pub(crate) fn of_port<'a>(
     service: &Service,
     port: &ServicePort,
     family: Family,
-    slices: impl Iterator<Item = &'a Arc<EndpointSlice>>,
+    index: &'a Index,
     options: &Options,
 ) -> Vec<Candidate<'a>> {
     let mut found = Vec::new();
+    let slices = index.slices(&service.key);
     for slice in slices.filter(|slice| !(slice.headless && service.kind == Kind::ClusterIp)) {
         // Name and protocol (Service rule 40); one name may have several numbers.
         let ports = slice.ports.iter();
         for slice_port in ports.filter(|p| p.name == port.name && p.protocol == port.protocol) {
+            let is_refused = |ip| {
+                let address = Address {
+                    ip,
+                    port: slice_port.number,
+                    protocol: slice_port.protocol,
+                };
+                refused(ip, options).is_some() || index.is_refused(slice, &address)
+            };
             for endpoint in &slice.endpoints {
-                if Family::of(endpoint.ip) == family && refused(endpoint.ip, options).is_none() {
+                if Family::of(endpoint.ip) == family && !is_refused(endpoint.ip) {
                     let address = SocketAddr::new(endpoint.ip, slice_port.number.get());
                     found.push((Candidate { address, endpoint }, slice));
                 }

@@ -61,6 +61,17 @@ pub(crate) fn addresses(node: &Node, options: &Options, family: Family) -> Vec<I
     }
 }
 
+/// Whether a node port may be served on this address of some Node. Which address is a Node's primary one is not looked at.
+pub(crate) fn may_serve(ip: IpAddr, options: &Options) -> bool {
+    let family = Family::of(ip);
+    match &options.nodeport_addresses {
+        NodePortAddresses::Cidrs(cidrs) if per_node(options, family) => {
+            cidrs.iter().any(|cidr| cidr.contains(&ip))
+        }
+        NodePortAddresses::All | NodePortAddresses::Primary | NodePortAddresses::Cidrs(_) => true,
+    }
+}
+
 /// The Service whose node port gives way, on some node, to whoever claims this very address; a node port gives way to everything
 /// (Service rule 18).
 pub(crate) fn owner(address: &Address, claims: &Claims, options: &Options) -> Option<ServiceKey> {

@@ -70,6 +70,8 @@ reasons! {
     UnknownNode,
     /// An endpoint address that is refused unless `--allow-endpoint-cidr` covers it.
     EndpointAddressRefused,
+    /// An endpoint address that is a Service's own, or a Node's where a node port leads back.
+    EndpointIsService,
     /// An ExternalName that is not a DNS name.
     InvalidExternalName,
     /// An ExternalName that is always refused, or not allowed by `--external-name`.

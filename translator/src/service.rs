@@ -125,9 +125,8 @@ impl<'a> Joined<'a> {
             candidates
                 .entry((users.port, name.family))
                 .or_insert_with(|| {
-                    let slices = world.index.slices(&service.key);
                     let port = &service.ports[users.port];
-                    endpoints::of_port(service, port, name.family, slices, world.options)
+                    endpoints::of_port(service, port, name.family, world.index, world.options)
                 });
         }
         Joined {

@@ -8,7 +8,7 @@ use seaway_proto::{Resource, TypeUrl};
 use crate::active::{self, Active};
 use crate::book::Book;
 use crate::healthz::Healthz;
-use crate::index::{Dirty, Index};
+use crate::index::{Dirty, Index, SliceKey};
 use crate::keep_source::KeepSource;
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
@@ -135,6 +135,12 @@ impl Translator {
     /// Translates what is dirty, in a deterministic order.
     pub fn flush(&mut self) -> Vec<Replace> {
         let mut replaced = Vec::with_capacity(self.dirty.len() + self.dirty_endpoints.len() + 2);
+        for key in self.index.settle(&self.options, &mut self.dirty_endpoints) {
+            if let Some(slice) = self.index.slice(&key) {
+                let problems = self.slice_problems(slice);
+                self.book.set(slice_id(&key), problems);
+            }
+        }
         let dirty = std::mem::take(&mut self.dirty);
         for key in &dirty {
             self.listeners.remove(key);
@@ -212,20 +218,15 @@ impl Translator {
             .set_service(key, service, &self.options, &mut self.dirty);
     }
 
-    fn set_slice(&mut self, key: (Arc<str>, Arc<str>), slice: Option<Arc<EndpointSlice>>) {
+    fn set_slice(&mut self, key: SliceKey, slice: Option<Arc<EndpointSlice>>) {
         let problems = slice
             .as_ref()
             .map_or_else(Vec::new, |slice| self.slice_problems(slice));
-        let id = ObjectId {
-            kind: ObjectKind::EndpointSlice,
-            namespace: key.0.clone(),
-            name: key.1.clone(),
-        };
-        self.book.set(id, problems);
+        self.book.set(slice_id(&key), problems);
         self.index.set_slice(key, slice, &mut self.dirty_endpoints);
     }
 
-    /// What was found while reading the slice, and the addresses that the options refuse.
+    /// What was found while reading the slice, the addresses that the options refuse, and those that were Services' at the last flush.
     fn slice_problems(&self, slice: &EndpointSlice) -> Vec<Problem> {
         let refused = slice.endpoints.iter().filter_map(|endpoint| {
             let why = endpoints::refused(endpoint.ip, &self.options)?;
@@ -236,7 +237,9 @@ impl Translator {
                 format!("{} is {why}; --allow-endpoint-cidr allows it", endpoint.ip),
             ))
         });
-        slice.problems.iter().cloned().chain(refused).collect()
+        let services = self.index.refusals(slice);
+        let problems = slice.problems.iter().cloned().chain(refused);
+        problems.chain(services).collect()
     }
 
     fn set_node(&mut self, name: &Arc<str>, node: Option<Arc<Node>>) {
@@ -309,6 +312,14 @@ impl Translator {
                 Layer::All | Layer::Captured | Layer::Role(_) => {}
             }
         }
+    }
+}
+
+fn slice_id(key: &SliceKey) -> ObjectId {
+    ObjectId {
+        kind: ObjectKind::EndpointSlice,
+        namespace: key.0.clone(),
+        name: key.1.clone(),
     }
 }
 

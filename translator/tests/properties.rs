@@ -107,7 +107,8 @@ fn a_service() -> impl Strategy<Value = Value> {
 }
 
 fn an_endpoint() -> impl Strategy<Value = Value> {
-    let ip = prop_oneof![8 => word(&["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"]), 1 => word(&["fd01::1", "169.254.0.1", "bad"])];
+    let ip = prop_oneof![8 => word(&["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"]), 1 => word(&["fd01::1", "169.254.0.1", "bad"]),
+        1 => word(&["10.96.0.1", "192.0.2.1", "192.0.2.7"])];
     let terminating = r#"{"ready":false,"serving":true,"terminating":true}"#;
     let conditions =
         prop_oneof![4 => Just("{}"), 1 => Just(r#"{"ready":false}"#), 1 => Just(terminating)];
@@ -130,7 +131,7 @@ fn a_slice() -> impl Strategy<Value = Value> {
     let ports = prop::collection::vec(
         (
             word(&["http", "http", "http", ""]),
-            select(&[8080, 8080, 8081, 0][..]),
+            select(&[8080, 8080, 8081, 80, 30080, 0][..]),
             word(&["TCP", "TCP", "TCP", "UDP"]),
         ),
         1..=2,

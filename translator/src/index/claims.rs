@@ -3,7 +3,7 @@
 //! kube-proxy leaves it to chance; here the answer is the same on every node and in every run. The key is address, port and
 //! protocol, never the address alone, so Services share an address on different ports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
@@ -14,16 +14,15 @@ use crate::names::FrontendKind;
 /// What can be claimed: one socket address. A node port is claimed on the wildcard address of its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Address {
-    // The order of fields is that of claims: those of one port lie together ([`Claims::elsewhere`]).
+    pub ip: IpAddr,
     pub port: NonZeroU16,
     pub protocol: Protocol,
-    pub ip: IpAddr,
 }
 
 /// One claim. The least wins: by kind, then age, then name (Service rule 18).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
-    kind: FrontendKind,
+    pub kind: FrontendKind,
     created: i64,
     pub service: ServiceKey,
     /// The position of the Service port.
@@ -45,6 +44,8 @@ pub(crate) fn claim(service: &Service, frontend: &Frontend) -> (Address, Claim) 
 pub(crate) struct Claims {
     /// In the order of preference; hardly ever more than one.
     by_address: BTreeMap<Address, Vec<Claim>>,
+    /// The same addresses, by port.
+    by_port: BTreeSet<(NonZeroU16, Protocol, IpAddr)>,
 }
 
 impl Claim {
@@ -71,15 +72,29 @@ impl Claims {
         address: &Address,
     ) -> impl Iterator<Item = (IpAddr, &ServiceKey)> {
         let Address { port, protocol, .. } = *address;
+        let first = (port, protocol, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let all = self.by_port.range(first..);
+        let same = all.take_while(move |(p, other, _)| (*p, *other) == (port, protocol));
+        same.filter_map(move |(_, _, ip)| {
+            let winner = self.winner(&Address {
+                ip: *ip,
+                port,
+                protocol,
+            })?;
+            Some((*ip, &winner.service))
+        })
+    }
+
+    /// Who has this IP address, port by port.
+    pub(crate) fn at(&self, ip: IpAddr) -> impl Iterator<Item = &Claim> {
         let first = Address {
-            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            port,
-            protocol,
+            ip,
+            port: NonZeroU16::MIN,
+            protocol: Protocol::Tcp,
         };
-        self.by_address
-            .range(first..)
-            .take_while(move |(at, _)| (at.port, at.protocol) == (port, protocol))
-            .filter_map(|(at, claims)| Some((at.ip, &claims.first()?.service)))
+        let all = self.by_address.range(first..);
+        let same = all.take_while(move |(address, _)| address.ip == ip);
+        same.filter_map(|(_, claims)| claims.first())
     }
 
     /// Replaces the claims of one Service. Returns the addresses that changed hands, each with everybody who claims it or did.
@@ -111,6 +126,8 @@ impl Claims {
     }
 
     fn insert(&mut self, address: Address, claim: Claim) {
+        let Address { ip, port, protocol } = address;
+        self.by_port.insert((port, protocol, ip));
         let claims = self.by_address.entry(address).or_default();
         if let Err(at) = claims.binary_search(&claim) {
             claims.insert(at, claim);
@@ -126,6 +143,8 @@ impl Claims {
         }
         if claims.is_empty() {
             self.by_address.remove(address);
+            let Address { ip, port, protocol } = *address;
+            self.by_port.remove(&(port, protocol, ip));
         }
     }
 }

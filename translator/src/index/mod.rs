@@ -4,7 +4,10 @@
 //! that of the object and of the Services it touches; nothing here walks the world.
 
 mod aliases;
+mod chains;
 mod claims;
+mod cycles;
+mod node_addresses;
 mod refs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,14 +18,16 @@ use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKe
 use crate::{Options, external, frontends, health, namespace, node_ports, sources, system_ports};
 
 use aliases::Aliases;
+use chains::Chains;
 pub(crate) use claims::{Address, Claim, Claims, claim};
+use node_addresses::NodeAddresses;
 use refs::Refs;
 
 /// The Services that have to be translated again.
 pub(crate) type Dirty = BTreeSet<ServiceKey>;
 
 /// A slice's namespace and name.
-type SliceKey = (Arc<str>, Arc<str>);
+pub(crate) type SliceKey = (Arc<str>, Arc<str>);
 
 /// All objects, joined.
 #[derive(Debug, Default)]
@@ -45,8 +50,9 @@ pub(crate) struct Index {
     system_ports: BTreeSet<ServiceKey>,
     /// The Services with IPv6 addresses.
     v6: BTreeSet<ServiceKey>,
-    /// The addresses of all Nodes, each with the number of Nodes that have it.
-    node_addresses: BTreeMap<IpAddr, usize>,
+    node_addresses: NodeAddresses,
+    /// The endpoints that are addresses of Services.
+    chains: Chains,
 }
 
 /// What a change of a Node changed, apart from the Services already marked.
@@ -72,6 +78,11 @@ impl Index {
             .flat_map(BTreeMap::values)
     }
 
+    /// A slice that belongs to a Service.
+    pub(crate) fn slice(&self, key: &SliceKey) -> Option<&Arc<EndpointSlice>> {
+        self.slices.get(key)
+    }
+
     pub(crate) fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.get(name)
     }
@@ -83,7 +94,7 @@ impl Index {
 
     /// Whether a Node has this address.
     pub(crate) fn is_node_address(&self, ip: IpAddr) -> bool {
-        self.node_addresses.contains_key(&ip)
+        self.node_addresses.has(ip)
     }
 
     /// Whether a Service has an IPv6 address.
@@ -117,6 +128,7 @@ impl Index {
                 .collect(),
         };
         for (address, claimants) in self.claims.replace(claims(&old), claims(&new)) {
+            self.chains.moved(&address);
             dirty.extend(claimants);
             dirty.extend(node_ports::owner(&address, &self.claims, options));
             if namespace::is_shared(address.ip, self, options) {
@@ -182,6 +194,11 @@ impl Index {
             }
             self.mark_if_used(service, dirty);
         }
+        self.chains.set_slice(&key, old.as_deref(), new.as_deref());
+        let services = [&old, &new].map(|slice| slice.as_ref()?.service.clone());
+        for service in services.iter().flatten() {
+            self.answers_changed(service, old.as_deref(), new.as_deref());
+        }
         match new {
             Some(slice) => self.slices.insert(key, slice),
             None => self.slices.remove(&key),
@@ -218,7 +235,10 @@ impl Index {
             leaving: part(was, |n| Some(&n.leaving)) != part(is, |n| Some(&n.leaving)),
         };
         if change.addresses {
-            self.count_addresses(was, is);
+            for ip in self.node_addresses.replace(was, is) {
+                self.chains.readdressed(ip);
+                dirty.extend(self.claims.at(ip).map(|claim| claim.service.clone()));
+            }
             dirty.extend(self.system_ports.iter().cloned());
         }
         match new {
@@ -226,20 +246,6 @@ impl Index {
             None => self.nodes.remove(name),
         };
         change
-    }
-
-    fn count_addresses(&mut self, was: Option<&Arc<Node>>, is: Option<&Arc<Node>>) {
-        for ip in is.into_iter().flat_map(|node| &node.addresses) {
-            *self.node_addresses.entry(*ip).or_default() += 1;
-        }
-        for ip in was.into_iter().flat_map(|node| &node.addresses) {
-            if let Some(count) = self.node_addresses.get_mut(ip) {
-                *count -= 1;
-                if *count == 0 {
-                    self.node_addresses.remove(ip);
-                }
-            }
-        }
     }
 
     /// The Services whose assignments somebody on this node may see differently.

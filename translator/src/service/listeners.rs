@@ -22,7 +22,7 @@ use crate::{Layer, Problem, Reason, Role, keep_source, namespace, node_ports, re
 /// change of endpoints; some Services have one per node and address.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    /// Whether there is an endpoint, by frontend.
+    /// Whether there is an endpoint and no endpoint answers in the listener's place, by frontend.
     usable: Vec<bool>,
     pub resources: Vec<(Layer, Resource)>,
     pub problems: Vec<Problem>,
@@ -36,6 +36,7 @@ impl<'a> Joined<'a> {
     pub(super) fn listeners(&self, known: Option<&Arc<Listeners>>) -> Arc<Listeners> {
         let usable = |frontend: &Frontend| {
             any_usable(self.candidates(frontend.port, Family::of(frontend.ip)))
+                && !self.is_answered(frontend)
         };
         let usable: Vec<bool> = self.frontends.iter().map(usable).collect();
         if let Some(known) = known.filter(|known| known.usable == usable) {
@@ -96,6 +97,13 @@ impl<'a> Joined<'a> {
             problems.push(Problem::error(object, field, reason, message));
         }
         !refused
+    }
+
+    /// Whether an endpoint of the Service listens at the very address.
+    fn is_answered(&self, frontend: &Frontend) -> bool {
+        let (address, _) = claim(self.service, frontend);
+        let index = self.world.index;
+        index.is_answered(&self.service.key, frontend.kind, &address)
     }
 
     /// Whether the Service gets the address, by the rules for conflicting claims.

@@ -118,6 +118,12 @@ impl Published {
         changed
     }
 
+    /// All resources of a type, whoever sees them.
+    pub fn all(&self, type_url: TypeUrl) -> impl Iterator<Item = &Resource> {
+        let all = self.0.values().flat_map(BTreeMap::values);
+        all.filter(move |resource| resource.type_url == type_url)
+    }
+
     /// What a proxy that looks through these layers sees.
     pub fn seen(&self, place: &[Layer]) -> BTreeMap<(TypeUrl, Arc<str>), Resource> {
         let mut seen = BTreeMap::new();

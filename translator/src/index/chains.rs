@@ -1,0 +1,347 @@
+//! Endpoints that are addresses of Services: a proxy that connects to one connects to a proxy, in the worst case to itself, until
+//! it has no files left.
+//!
+//! A Service's own address is refused as an endpoint, as Kubernetes forbids it. On a Node's address that is different: another
+//! Service's node port is a legitimate endpoint, and so is a daemon of the node. There an endpoint that is a frontend is an edge from
+//! its Service to the other one, and only those edges are refused from which a way leads back, around however many Services and
+//! nodes.
+//!
+//! What a slice leads to is found again when the slice changes and when somebody else comes to or leaves one of its addresses
+//! ([`Chains::by_ip`], [`Chains::by_port`]). Whether an edge is on a circle is found anew for all edges at once when there is another
+//! one or one less: there are hardly any, and the cost is linear in their number (`cycles.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+
+use super::cycles::on_circles;
+use super::{Address, Dirty, Index, SliceKey};
+use crate::frontends::wildcard;
+use crate::model::{EndpointSlice, Family, Protocol, ServiceKey};
+use crate::names::FrontendKind;
+use crate::{IpNet, Options, Problem, Reason, node_ports};
+
+/// What an endpoint is, if it is a Service's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lead {
+    /// An address that is refused wherever it leads; the Service that has it, if any.
+    Refused(Option<ServiceKey>),
+    /// A frontend on a Node's address: of the Service that claims the address, or of the one whose node port answers there while
+    /// the other has no endpoint.
+    Edges(Vec<ServiceKey>),
+}
+
+/// What the endpoints of a slice lead to; never nothing.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    from: ServiceKey,
+    leads: BTreeMap<Address, Lead>,
+    /// Where its edges go.
+    edges: BTreeSet<ServiceKey>,
+}
+
+/// Who has endpoints where, and which of these are addresses of Services.
+#[derive(Debug, Default)]
+pub(super) struct Chains {
+    by_ip: BTreeSet<(IpAddr, SliceKey)>,
+    /// By the numbers of the slices' ports.
+    by_port: BTreeSet<(NonZeroU16, Protocol, SliceKey)>,
+    found: BTreeMap<SliceKey, Found>,
+    /// The edges from which a way leads back.
+    circles: BTreeSet<(ServiceKey, ServiceKey)>,
+    /// The slices to look at again.
+    stale: BTreeSet<SliceKey>,
+}
+
+impl Chains {
+    /// A slice changed.
+    pub(super) fn set_slice(
+        &mut self,
+        key: &SliceKey,
+        old: Option<&EndpointSlice>,
+        new: Option<&EndpointSlice>,
+    ) {
+        let ips = |slice: Option<&EndpointSlice>| -> BTreeSet<IpAddr> {
+            let endpoints = slice.into_iter().flat_map(|slice| &slice.endpoints);
+            endpoints.map(|endpoint| endpoint.ip).collect()
+        };
+        let (was, is) = (ips(old), ips(new));
+        for ip in was.difference(&is) {
+            self.by_ip.remove(&(*ip, key.clone()));
+        }
+        for ip in is.difference(&was) {
+            self.by_ip.insert((*ip, key.clone()));
+        }
+        let ports = |slice: Option<&EndpointSlice>| -> BTreeSet<(NonZeroU16, Protocol)> {
+            let ports = slice.into_iter().flat_map(|slice| &slice.ports);
+            ports.map(|port| (port.number, port.protocol)).collect()
+        };
+        let (was, is) = (ports(old), ports(new));
+        for (port, protocol) in was.difference(&is) {
+            self.by_port.remove(&(*port, *protocol, key.clone()));
+        }
+        for (port, protocol) in is.difference(&was) {
+            self.by_port.insert((*port, *protocol, key.clone()));
+        }
+        self.stale.insert(key.clone());
+    }
+
+    /// An address went to another Service, or to nobody. A node port is one of every Node's addresses.
+    pub(super) fn moved(&mut self, address: &Address) {
+        let Address { ip, port, protocol } = *address;
+        if ip.is_unspecified() {
+            let first = (port, protocol, SliceKey::default());
+            let slices = self.by_port.range(first..);
+            let same = slices.take_while(|(p, other, _)| (*p, *other) == (port, protocol));
+            self.stale.extend(same.map(|(_, _, slice)| slice.clone()));
+        } else {
+            self.readdressed(ip);
+        }
+    }
+
+    /// What this address means may be something else now.
+    pub(super) fn readdressed(&mut self, ip: IpAddr) {
+        let slices = self.by_ip.range((ip, SliceKey::default())..);
+        let same = slices.take_while(|(other, _)| *other == ip);
+        self.stale.extend(same.map(|(_, slice)| slice.clone()));
+    }
+
+    /// To which of these a way leads from which another leads back.
+    fn back<'a>(&self, from: &ServiceKey, to: &'a [ServiceKey]) -> Option<&'a ServiceKey> {
+        let mut to = to.iter();
+        to.find(|to| self.circles.contains(&(from.clone(), (*to).clone())))
+    }
+
+    /// Why an endpoint is refused, if it is.
+    fn message(&self, from: &ServiceKey, at: &Address, lead: &Lead) -> Option<String> {
+        let socket = SocketAddr::new(at.ip, at.port.get());
+        let protocol = at.protocol;
+        Some(match lead {
+            Lead::Refused(Some(service)) => format!(
+                "{socket} {protocol} is an address of Service {service}; a Service's address is nobody's endpoint"
+            ),
+            Lead::Refused(None) => format!(
+                "{socket} {protocol} lies in a --service-cidr or is --mesh-listen; such an address is nobody's endpoint"
+            ),
+            Lead::Edges(to) => format!(
+                "{socket} {protocol} is an address of Service {}, from which a way leads back to Service {from}",
+                self.back(from, to)?
+            ),
+        })
+    }
+
+    fn is_refused(&self, from: &ServiceKey, lead: &Lead) -> bool {
+        match lead {
+            Lead::Refused(_) => true,
+            Lead::Edges(to) => self.back(from, to).is_some(),
+        }
+    }
+}
+
+impl Index {
+    /// Whether an endpoint of this slice is not to be connected to.
+    pub(crate) fn is_refused(&self, slice: &EndpointSlice, address: &Address) -> bool {
+        // Nearly every world is without such endpoints.
+        if self.chains.found.is_empty() {
+            return false;
+        }
+        let key = (slice.namespace.clone(), slice.name.clone());
+        let found = self.chains.found.get(&key);
+        found.is_some_and(|found| {
+            let lead = found.leads.get(address);
+            lead.is_some_and(|lead| self.chains.is_refused(&found.from, lead))
+        })
+    }
+
+    /// One problem for each endpoint of a slice that is not connected to, at whatever port.
+    pub(crate) fn refusals(&self, slice: &EndpointSlice) -> Vec<Problem> {
+        let key = (slice.namespace.clone(), slice.name.clone());
+        let Some(found) = self.chains.found.get(&key) else {
+            return Vec::new();
+        };
+        let mut refused: BTreeMap<IpAddr, String> = BTreeMap::new();
+        for (address, lead) in &found.leads {
+            if let Some(message) = self.chains.message(&found.from, address, lead) {
+                refused.entry(address.ip).or_insert(message);
+            }
+        }
+        let problem = |endpoint: &crate::model::Endpoint| {
+            Some(Problem::error(
+                format!("EndpointSlice {}/{}", slice.namespace, slice.name),
+                format!("endpoints[{}].addresses[0]", endpoint.index),
+                Reason::EndpointIsService,
+                refused.get(&endpoint.ip)?.clone(),
+            ))
+        };
+        slice.endpoints.iter().filter_map(problem).collect()
+    }
+
+    /// Whether this frontend is on a Node's address where an endpoint of its own Service listens, as an ingress controller in the
+    /// node's network does: then that endpoint answers, and no proxy takes its place.
+    pub(crate) fn is_answered(
+        &self,
+        service: &ServiceKey,
+        kind: FrontendKind,
+        at: &Address,
+    ) -> bool {
+        let external = matches!(kind, FrontendKind::LoadBalancer | FrontendKind::ExternalIp);
+        external
+            && self.is_node_address(at.ip)
+            && self.slices(service).any(|slice| {
+                let mut ports = slice.ports.iter();
+                let key = (slice.namespace.clone(), slice.name.clone());
+                ports.any(|port| (port.number, port.protocol) == (at.port, at.protocol))
+                    && self.chains.by_ip.contains(&(at.ip, key))
+            })
+    }
+
+    /// The own frontends of a Service on Nodes' addresses go and come with such endpoints, and with them edges of others.
+    pub(super) fn answers_changed(
+        &mut self,
+        service: &ServiceKey,
+        old: Option<&EndpointSlice>,
+        new: Option<&EndpointSlice>,
+    ) {
+        let Some(service) = self.services.get(service) else {
+            return;
+        };
+        let external = service.external_ips.iter().chain(&service.lb_ips);
+        for (_, ip) in external.filter(|(_, ip)| self.node_addresses.has(*ip)) {
+            let slices = [old, new].into_iter().flatten();
+            let mut endpoints = slices.flat_map(|slice| &slice.endpoints);
+            if endpoints.any(|endpoint| endpoint.ip == *ip) {
+                self.chains.readdressed(*ip);
+            }
+        }
+    }
+
+    /// Finds out anew what changes have left open. Marks the Services whose endpoints that changes; returns the slices of which
+    /// something else may be wrong now.
+    pub(crate) fn settle(&mut self, options: &Options, dirty: &mut Dirty) -> BTreeSet<SliceKey> {
+        let mut told = BTreeSet::new();
+        let mut rewired = false;
+        for key in std::mem::take(&mut self.chains.stale) {
+            let slice = self.slices.get(&key);
+            let new = slice.and_then(|slice| self.find(slice, options));
+            let old = self.chains.found.remove(&key);
+            if old.is_none() && new.is_none() {
+                continue;
+            }
+            if old != new {
+                let edges = |found: &Option<Found>| {
+                    let found = found.as_ref()?;
+                    Some((found.from.clone(), found.edges.clone()))
+                };
+                rewired |= edges(&old) != edges(&new);
+                for found in old.iter().chain(&new) {
+                    self.mark_if_used(&found.from, dirty);
+                }
+            }
+            if let Some(new) = new {
+                self.chains.found.insert(key.clone(), new);
+            }
+            told.insert(key);
+        }
+        if rewired {
+            self.settle_circles(dirty, &mut told);
+        }
+        told
+    }
+
+    fn settle_circles(&mut self, dirty: &mut Dirty, told: &mut BTreeSet<SliceKey>) {
+        let edges = self.chains.found.values().flat_map(|found| {
+            let each = found.edges.iter();
+            each.map(|to| (found.from.clone(), to.clone()))
+        });
+        let circles = on_circles(&edges.collect());
+        let changed = circles.symmetric_difference(&self.chains.circles);
+        let from: BTreeSet<ServiceKey> = changed.map(|(from, _)| from.clone()).collect();
+        self.chains.circles = circles;
+        for service in from {
+            self.mark_if_used(&service, dirty);
+            let slices = self.slices(&service);
+            let keys = slices.map(|slice| (slice.namespace.clone(), slice.name.clone()));
+            told.extend(keys.filter(|key| self.chains.found.contains_key(key)));
+        }
+    }
+
+    fn find(&self, slice: &EndpointSlice, options: &Options) -> Option<Found> {
+        let from = slice.service.clone()?;
+        let ips: BTreeSet<IpAddr> = slice.endpoints.iter().map(|e| e.ip).collect();
+        let mut leads = BTreeMap::new();
+        for ip in ips.into_iter().filter(|ip| self.may_lead(*ip, options)) {
+            for port in &slice.ports {
+                let address = Address {
+                    ip,
+                    port: port.number,
+                    protocol: port.protocol,
+                };
+                leads.extend(self.lead(&address, options).map(|lead| (address, lead)));
+            }
+        }
+        if leads.is_empty() {
+            return None;
+        }
+        let edges = |lead: &Lead| match lead {
+            Lead::Edges(to) => to.clone(),
+            Lead::Refused(_) => Vec::new(),
+        };
+        Some(Found {
+            from,
+            edges: leads.values().flat_map(edges).collect(),
+            leads,
+        })
+    }
+
+    /// Whether there is anything at this address, at any port.
+    fn may_lead(&self, ip: IpAddr, options: &Options) -> bool {
+        contain(&options.service_cidrs, ip)
+            || self.is_node_address(ip)
+            || self.claims.at(ip).next().is_some()
+            || is_mesh_ip(ip, options)
+    }
+
+    /// What an endpoint here is.
+    fn lead(&self, address: &Address, options: &Options) -> Option<Lead> {
+        let ip = address.ip;
+        let claim = self.claims.winner(address);
+        let is_mesh = is_mesh_ip(ip, options)
+            && options.mesh_listen.port() == address.port.get()
+            && address.protocol == Protocol::Tcp;
+        if contain(&options.service_cidrs, ip) || is_mesh {
+            return Some(Lead::Refused(claim.map(|claim| claim.service.clone())));
+        }
+        if !self.is_node_address(ip) {
+            let claim = claim
+                .filter(|claim| claim.kind == FrontendKind::ClusterIp || !is_pod(ip, options))?;
+            return Some(Lead::Refused(Some(claim.service.clone())));
+        }
+        let own = claim.filter(|claim| !self.is_answered(&claim.service, claim.kind, address));
+        let wildcard = Address {
+            ip: wildcard(Family::of(ip)),
+            ..*address
+        };
+        let node_port = self.claims.winner(&wildcard).filter(|claim| {
+            claim.kind == FrontendKind::NodePort && node_ports::may_serve(ip, options)
+        });
+        let to = own.into_iter().chain(node_port);
+        let to: Vec<ServiceKey> = to.map(|claim| claim.service.clone()).collect();
+        (!to.is_empty()).then_some(Lead::Edges(to))
+    }
+}
+
+/// Where mesh proxies listen, who would find the request's own host name in their routes again.
+fn is_mesh_ip(ip: IpAddr, options: &Options) -> bool {
+    let listen = options.mesh_listen.ip();
+    listen == ip || (listen.is_unspecified() && ip.is_loopback())
+}
+
+/// Whether this is a pod's address, which no external address that somebody claims takes from it: what is routed to pods reaches no
+/// proxy, and one bad Service is not to cost others their endpoints.
+fn is_pod(ip: IpAddr, options: &Options) -> bool {
+    contain(&options.pod_cidrs, ip) && !contain(&options.vip_cidrs, ip) && !ip.is_loopback()
+}
+
+fn contain(cidrs: &[IpNet], ip: IpAddr) -> bool {
+    cidrs.iter().any(|cidr| cidr.contains(&ip))
+}
