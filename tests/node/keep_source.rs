@@ -182,9 +182,13 @@ fn clients_whose_answers_would_pass_by_are_seen_as_the_node(setup: &Setup<'_>) -
             seen(cluster, "outside", to, "there", "n1")?;
         }
         for to in [port(1), port(3)] {
-            seen(cluster, "far", &to, "there", "n1")?;
             seen(cluster, "client", &to, "there", "n1")?;
         }
+        seen(cluster, "far", &port(1), "there", "n1")?;
+        // At a node port with a Local policy it is an outside client, and there is no endpoint on this node.
+        cluster.expect("far", &port(3), &["closed"])?;
+        save(cluster, 3, &local, &["here", "there"])?;
+        seen(cluster, "far", &port(3), "here", "far")?;
         seen(cluster, "n1", "203.0.113.3:80", "there", "n1")
     })
 }
@@ -354,7 +358,7 @@ fn datagrams_of_a_local_policy_keep_their_source() -> Result<()> {
         // A pod of this node is led elsewhere.
         save(1, &local, &["there"])?;
         datagram(cluster, "client", "203.0.113.1:80", "there", "client")?;
-        // A pod of another node as well, and nobody at this one can see the answer: that is the price.
+        // A pod of another node is an outside client at a node port, and there is no endpoint on this node.
         let outcome = Flow::open(cluster.at("far")?, &port)?.ask()?;
         ensure!(outcome.word() == "timed out", "{outcome}");
         let outcome = Flow::open(cluster.at("outside")?, "203.0.113.1:80")?.ask()?;

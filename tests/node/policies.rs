@@ -96,9 +96,9 @@ fn an_external_local_policy_is_for_outside_clients_only(setup: &Setup<'_>) -> Re
             cluster.expect("client", to, &both)?;
             cluster.expect("n1", to, &both)?;
         }
-        // Another node's own processes are outside clients of this one; another node's pods are pods.
+        // Another node's own processes are outside clients of this one, and so are another node's pods.
         cluster.expect("n2", &port, &["here"])?;
-        cluster.expect("far", &port, &both)?;
+        cluster.expect("far", &port, &["here"])?;
         for from in ["client", "n1", "outside"] {
             cluster.expect(from, WEB, &both)?;
         }
@@ -152,6 +152,9 @@ fn an_external_local_policy_without_local_endpoints_turns_only_outsiders_away(
                 cluster.expect(from, to, &["there"])?;
             }
             cluster.expect("outside", to, &["closed"])?;
+        }
+        for from in ["n2", "far"] {
+            cluster.expect(from, &port, &["closed"])?;
         }
         save(cluster, &external_local(), &[])?;
         for to in [VIP, EXTERNAL, &port, WEB] {

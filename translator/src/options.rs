@@ -17,7 +17,7 @@ pub struct Options {
     /// On which addresses of a node its node ports are served.
     pub nodeport_addresses: NodePortAddresses,
     /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes from there takes the Cluster set of
-    /// an external frontend with a Local policy (Service rule 72). With `keep_source` these, and not those of Nodes, keep their address.
+    /// an external frontend with a Local policy (Service rule 72), but for node ports of a Node that has `podCIDRs`. With `keep_source` these, and not those of Nodes, keep their address.
     pub pod_cidrs: Vec<IpNet>,
     /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
     pub service_cidrs: Vec<IpNet>,

@@ -75,7 +75,7 @@ pub(crate) fn ways(
     let mut groups = Vec::new();
     let restriction = restriction(service, frontend, family);
     if both_sets {
-        let mut inside = inside(node, options, family);
+        let mut inside = inside(frontend.kind, node, options, family);
         if restriction.is_some() {
             inside.extend([ip.into(), loopback(family)]);
         }
@@ -206,14 +206,24 @@ fn way(ranges: Vec<IpNet>, target: Target) -> Option<Way> {
 }
 
 /// Pods, and the node by its own addresses (Service rule 72). Without a range for pods they count as outside clients.
-fn inside(node: Option<&Node>, options: &Options, family: Family) -> Vec<IpNet> {
-    let own = node.into_iter().flat_map(|node| {
-        let addresses = node.addresses.iter().map(|ip| IpNet::from(*ip));
-        node.pod_cidrs.iter().copied().chain(addresses)
-    });
-    let all = options.pod_cidrs.iter().map(IpNet::trunc).chain(own);
-    all.filter(|range| Family::of(range.addr()) == family)
-        .collect()
+///
+/// External addresses are routed to itself by every node, so a pod that comes there is this node's, whatever range tells pods. At a
+/// node port it may be another node's, which is outside: where this node says which pods are its own, these alone are inside.
+fn inside(
+    kind: FrontendKind,
+    node: Option<&Node>,
+    options: &Options,
+    family: Family,
+) -> Vec<IpNet> {
+    let is_family = |range: &IpNet| Family::of(range.addr()) == family;
+    let own_pods = node.into_iter().flat_map(|node| &node.pod_cidrs).copied();
+    let mut inside: Vec<IpNet> = own_pods.filter(is_family).collect();
+    if kind != FrontendKind::NodePort || inside.is_empty() {
+        inside.extend(options.pod_cidrs.iter().map(IpNet::trunc).filter(is_family));
+    }
+    let addresses = node.into_iter().flat_map(|node| &node.addresses);
+    inside.extend(addresses.map(|ip| IpNet::from(*ip)).filter(is_family));
+    inside
 }
 
 /// The loopback range of a family.

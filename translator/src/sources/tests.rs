@@ -135,7 +135,10 @@ proptest! {
             let of_node = node.as_ref().is_some_and(|node| {
                 is_in(&node.pod_cidrs) || node.addresses.contains(&source)
             });
-            let inside = of_node || is_in(&cluster_pods) || source == VIP || source.is_loopback();
+            // At a node port other nodes' pods are outside, where this node tells its own.
+            let tells = node.as_ref().is_some_and(|node| !node.pod_cidrs.is_empty());
+            let of_cluster = is_in(&cluster_pods) && !(kind == FrontendKind::NodePort && tells);
+            let inside = of_node || of_cluster || source == VIP || source.is_loopback();
             let allowed = restriction.as_ref().is_none_or(|ranges| {
                 let node_allowed = node.as_ref().is_some_and(|node| {
                     node.addresses.iter().any(|own| ranges.iter().any(|range| range.contains(own)))
