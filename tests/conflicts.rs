@@ -1,6 +1,6 @@
-//! Two claims on one address and port (Service rule 18), and a foreign process that has one already (Service rule 25).
+//! Two claims on one address and port (Service rule 18), and a foreign process that has one for a while (Service rule 25).
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use seaway_testing::{Backend, ServiceManifest, SliceManifest, World, eventually, join};
 
 /// A Service with one endpoint.
@@ -53,47 +53,84 @@ fn the_older_claim_wins_and_the_other_takes_over_when_it_goes() -> Result<()> {
 
 #[test]
 fn a_bind_clash_is_logged_with_its_service_and_the_rest_is_served() -> Result<()> {
-    World::run(|world| {
-        let _backend = world.backend("web-1", "10.244.1.10")?;
-        let created = "2025-01-01T00:00:00Z";
-        world.manifests().save(
-            "clash.yaml",
-            &service("clash", "10.96.0.50", created, "10.244.1.10"),
-        )?;
-        world.manifests().save(
-            "web.yaml",
-            &service("web", "10.96.0.10", created, "10.244.1.10"),
-        )?;
-        world.start_seaway(&[])?;
-        // The foreign process is there before Envoy, on the address that the Service `clash` asks for.
-        let mut foreign = None;
-        let options = World::node_options("n1", "a");
-        let n1 = world.start_envoy_after("n1", &options, |namespace| {
-            foreign = Some(Backend::start(
-                namespace,
-                "foreign",
-                "10.96.0.50:80".parse()?,
-            )?);
-            Ok(())
-        })?;
-        world.excuse(&n1);
-        n1.await_backend("10.96.0.10:80", "web-1")?;
-        ensure!(n1.get("10.96.0.50:80")?.backend() == Some("foreign"));
-        let line = eventually("the clash in Seaway's log", || {
-            let log = world.seaway()?.log();
-            let mut lines = log.lines().filter(|line| line.contains("default/clash"));
-            lines.next().map(str::to_owned).context(log.clone())
-        })?;
-        ensure!(line.contains("10.96.0.50"), "{line}");
-        ensure!(
-            world.metric("seaway_xds_nacks_total", "")? >= 1.0,
-            "no NACK was counted"
-        );
-        // What is added later is served, too.
-        world.manifests().save(
-            "late.yaml",
-            &service("late", "10.96.0.11", created, "10.244.1.10"),
-        )?;
-        n1.await_backend("10.96.0.11:80", "web-1")
-    })
+    World::run(|world| bind_clash(world, false))
+}
+
+#[test]
+fn a_bind_clash_in_state_of_the_world_ends_with_the_other_process_too() -> Result<()> {
+    World::run(|world| bind_clash(world, true))
+}
+
+/// A Service whose address another process has, until that ends.
+fn bind_clash(world: &mut World, sotw: bool) -> Result<()> {
+    let _backend = world.backend("web-1", "10.244.1.10")?;
+    let created = "2025-01-01T00:00:00Z";
+    let save = |world: &World, name: &str, cluster_ip: &str| {
+        let manifest = service(name, cluster_ip, created, "10.244.1.10");
+        world.manifests().save(&format!("{name}.yaml"), &manifest)
+    };
+    save(world, "clash", "10.96.0.50")?;
+    save(world, "web", "10.96.0.10")?;
+    world.start_seaway(&[])?;
+    // The foreign process is there before Envoy, on the address that the Service `clash` asks for.
+    let mut foreign = None;
+    let mut options = World::node_options("n1", "a");
+    if sotw {
+        options.bootstrap.push("--sotw".to_owned());
+    }
+    let n1 = world.start_envoy_after("n1", &options, |namespace| {
+        foreign = Some(Backend::start(
+            namespace,
+            "foreign",
+            "10.96.0.50:80".parse()?,
+        )?);
+        Ok(())
+    })?;
+    world.excuse(&n1);
+    n1.await_backend("10.96.0.10:80", "web-1")?;
+    ensure!(n1.get("10.96.0.50:80")?.backend() == Some("foreign"));
+    let rejected = "proxy rejected a resource";
+    let line = eventually("the clash in Seaway's log", || {
+        world.seaway()?.log_line(rejected)
+    })?;
+    let names_it = line.contains("default/clash") && line.contains("10.96.0.50");
+    ensure!(names_it, "{line}");
+    ensure!(
+        world.metric("seaway_xds_nacks_total", "")? >= 1.0,
+        "no NACK was counted"
+    );
+    // What is added later is served, too, and that does not end the clash.
+    save(world, "late", "10.96.0.11")?;
+    n1.await_backend("10.96.0.11:80", "web-1")?;
+    eventually("another try", || {
+        let nacks = world.metric("seaway_xds_nacks_total", "Listener")?;
+        ensure!(nacks >= 2.0, "{nacks} rejections");
+        Ok(())
+    })?;
+    ensure!(world.metric("seaway_xds_rejecting_streams", "Listener")? == 1.0);
+    let others = |world: &World| {
+        let types = ["Cluster", "ClusterLoadAssignment"];
+        let sent = types.map(|of| world.metric("seaway_xds_responses_total", &format!("{of}\"")));
+        let [clusters, assignments] = sent;
+        anyhow::Ok((clusters?, assignments?))
+    };
+    let before = others(world)?;
+    // Nothing changes but that the process ends.
+    foreign = None;
+    n1.await_backend("10.96.0.50:80", "web-1")?;
+    eventually("nothing to be rejected any more", || {
+        let rejecting = world.metric("seaway_xds_rejecting_streams", "")?;
+        ensure!(rejecting == 0.0, "{rejecting} streams reject");
+        Ok(())
+    })?;
+    let line = world
+        .seaway()?
+        .log_line("proxy took a resource that it had rejected")?;
+    ensure!(line.contains("default/clash"), "{line}");
+    ensure!(before == others(world)?, "more than the listener was sent");
+    let log = world.seaway()?.log();
+    let times = log.lines().filter(|line| line.contains(rejected)).count();
+    ensure!(times == 1, "{times} lines for one clash");
+    ensure!(foreign.is_none());
+    Ok(())
 }

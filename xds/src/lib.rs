@@ -51,6 +51,7 @@ mod store;
 mod stream;
 mod subscription;
 mod transport;
+mod trouble;
 mod types;
 mod validity;
 mod wire;

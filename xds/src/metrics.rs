@@ -78,7 +78,7 @@ impl Metrics {
         registry.register("xds_resources", help, metrics.resources.clone());
         let help = "Discovery responses that a proxy rejected";
         registry.register("xds_nacks", help, metrics.nacks.clone());
-        let help = "Streams whose proxy rejected the newest response it answered";
+        let help = "Streams whose proxy rejected something that it has not got since";
         registry.register("xds_rejecting_streams", help, metrics.rejecting.clone());
         let help = "Resources kept from proxies that were not sent them yet";
         registry.register("xds_held_back_resources", help, metrics.held_back.clone());
@@ -228,17 +228,23 @@ impl Metrics {
 #[derive(Debug)]
 pub(crate) struct StreamMetrics {
     metrics: Metrics,
-    /// The types of which it rejected the newest response it answered (xDS rule 79).
+    /// The types of which it rejected something that it has not got since (xDS rule 79).
     rejecting: BTreeSet<String>,
     /// The counters of responses and resources of the types it was sent: looking them up costs more than counting.
     sent: Vec<(String, Counter, Counter)>,
 }
 
 impl StreamMetrics {
-    pub(crate) fn acked(&mut self, type_url: &str) {
-        if self.rejecting.remove(type_url) {
-            self.metrics.rejecting.get_or_create(&label(type_url)).dec();
-        }
+    /// Asks of each type of which something was rejected whether that is still so.
+    pub(crate) fn rejecting(&mut self, still: impl Fn(&str) -> bool) {
+        let gauges = &self.metrics.rejecting;
+        self.rejecting.retain(|type_url| {
+            let stays = still(type_url);
+            if !stays {
+                gauges.get_or_create(&label(type_url)).dec();
+            }
+            stays
+        });
     }
 
     pub(crate) fn nacked(&mut self, type_url: &str) {

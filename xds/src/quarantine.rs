@@ -1,7 +1,7 @@
 //! Contents that are kept from proxies which were not sent them yet.
 //!
 //! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its
-//! own. When distinct proxies reject the same content, the content is bad. Only proxies whose identity somebody verified are counted:
+//! own, and is never counted if the proxy says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When distinct proxies reject the same content, the content is bad. Only proxies whose identity somebody verified are counted:
 //! with a name of its own choice one client could reject for many, and keep every change from a fleet.
 //!
 //! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and asks again on the next one, for
@@ -168,7 +168,7 @@ impl Quarantine {
     /// Counts a rejection by a proxy whose identity was verified, and holds the content back if it was the decisive one.
     pub(crate) fn reject(&self, suspect: &Suspect<'_>, identity: &Arc<str>, error: &str) {
         let quorum = self.quorum.load(Ordering::Relaxed);
-        if quorum == 0 || is_own_trouble(error) {
+        if quorum == 0 {
             return;
         }
         let content = suspect.content();
@@ -286,51 +286,5 @@ impl State {
         let all = self.held.iter().cloned();
         self.held = all.chain([held]).collect();
         report
-    }
-}
-
-/// What Envoy says when its own machine is the reason: the address is taken or not there, the port is privileged, an option needs a
-/// capability, there are no more files. Another proxy may well take the resource. From `ListenSocketImpl` and `strerror`; the texts are
-/// compared without regard to case.
-const OWN_TROUBLE: [&str; 11] = [
-    "cannot bind",
-    "cannot listen",
-    "failed to bind",
-    "failed to listen",
-    "failed to create listening socket",
-    "socket option",
-    "address already in use",
-    "cannot assign requested address",
-    "permission denied",
-    "operation not permitted",
-    "too many open files",
-];
-
-/// Whether a rejection says more of the proxy's machine than of the resource: those are never held against the resource.
-pub(crate) fn is_own_trouble(error: &str) -> bool {
-    let error = error.to_ascii_lowercase();
-    OWN_TROUBLE.iter().any(|text| error.contains(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wrong_with_the_machine_is_not_held_against_the_resource() {
-        for text in [
-            "default/web/80: cannot bind '10.96.0.1:80': Address already in use",
-            "Cannot assign requested address",
-            "l: cannot set post-bound socket option on socket: 0.0.0.0:53",
-        ] {
-            assert!(is_own_trouble(text), "{text}");
-        }
-        for text in [
-            "unknown field",
-            "route: unknown cluster 'binding'",
-            "l: address is necessary",
-        ] {
-            assert!(!is_own_trouble(text), "{text}");
-        }
     }
 }

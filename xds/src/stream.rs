@@ -163,6 +163,7 @@ impl<A: Admit> Stream<A> {
             }
             ready!(self.poll_rest(cx));
             let next = self.with_store(|session, store| session.next(store, Instant::now()));
+            self.metrics.rejecting(|url| self.session.is_rejecting(url));
             if self.session.was_silent() {
                 self.shared.metrics.warming_reconnect();
                 tracing::debug!(node = &*self.node, "came back in the middle of warming");
@@ -281,7 +282,7 @@ impl<A: Admit> Stream<A> {
             self.with_store(|session, store| session.on_request(&request, store, Instant::now()));
         match outcome {
             Ok(Outcome::Plain) => {}
-            Ok(Outcome::Acked) => self.metrics.acked(request.type_url),
+            Ok(Outcome::Acked) => {}
             Ok(Outcome::Rejected(nack)) => {
                 self.metrics.nacked(request.type_url);
                 self.shared.nacks.log(&self.node, request.type_url, &nack);
@@ -293,6 +294,10 @@ impl<A: Admit> Stream<A> {
             }
             Err(fault) => return Err(Status::invalid_argument(fault.to_string())),
         }
+        let accepted = self.session.accepted_after_all();
+        let nacks = &self.shared.nacks;
+        nacks.accepted(&self.node, request.type_url, &accepted);
+        self.metrics.rejecting(|url| self.session.is_rejecting(url));
         Ok(())
     }
 }

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::endpoint::ClusterLoadAssignment;
 
+use crate::trouble::of_envoys_machine;
+
 /// How one resource type behaves on a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct TypeSpec {
@@ -33,6 +35,16 @@ pub struct TypeSpec {
     /// What a name without a value is said to have, encoded, where a client may wait for a value and has no other way to learn that
     /// there is none: an assignment without endpoints, in state of the world (xDS rule 95).
     pub empty: Option<fn(&str) -> Bytes>,
+    /// Whether a rejection in these words says more of the client's machine than of the resource, as when the address of a listener is
+    /// taken. Such a rejection may pass by itself: the resource is sent again after a while, and is not kept from others for it (xDS
+    /// rules 69, 82). `None`: of none is that known.
+    pub passes: Option<fn(&str) -> bool>,
+}
+
+impl TypeSpec {
+    pub(crate) fn passes(&self, words: &str) -> bool {
+        self.passes.is_some_and(|passes| passes(words))
+    }
 }
 
 /// The assignment of a cluster without endpoints.
@@ -75,6 +87,7 @@ impl Types {
             resends: url == TypeUrl::SECRET,
             removal_rank,
             empty: (url == TypeUrl::ENDPOINT).then_some(empty_assignment),
+            passes: Some(of_envoys_machine),
         };
         Types::new([
             spec(TypeUrl::CLUSTER, true, Some(TypeUrl::ENDPOINT), false, 2),

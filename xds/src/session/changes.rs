@@ -82,6 +82,7 @@ impl Session {
         let sub = &mut self.subs[type_index];
         if sub.subscription.covers(id, name) {
             sub.owed.insert(id);
+            sub.rejections.forget(id);
             if let Some(before) = sub.held_back.remove(&id) {
                 sub.last_good.insert(id, before);
             }
@@ -105,6 +106,7 @@ impl Session {
         let was_owed = sub.owed.remove(id);
         let was_held_back = sub.held_back.remove(&id).is_some();
         sub.last_good.remove(&id);
+        sub.rejections.forget(id);
         sub.subscription.lose(id, name);
         self.awaited.remove(&(type_index, id));
         let was_held = sub.held.remove(id);

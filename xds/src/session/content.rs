@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Session;
+use super::substream::SubStream;
 use crate::body::Body;
 use crate::first_sync::{Chunk, FirstSync};
 use crate::store::Store;
@@ -20,6 +21,8 @@ const SHARE: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) ids: Arc<[u32]>,
+    /// Those of them that are not sent as they are, in ascending order.
+    pub(super) instead: Vec<u32>,
     pub(super) parts: Vec<Bytes>,
     /// The sum over the resources' digests, whatever their order.
     pub(super) digest: u64,
@@ -32,6 +35,7 @@ impl Content {
     fn shared(chunk: &Chunk, shared: Arc<FirstSync>) -> Content {
         Content {
             ids: chunk.ids.clone(),
+            instead: Vec::new(),
             parts: vec![chunk.bytes.clone()],
             digest: chunk.digest,
             shared: Some(shared),
@@ -48,12 +52,20 @@ impl Content {
 #[derive(Default)]
 struct Gather {
     ids: Vec<u32>,
+    instead: Vec<u32>,
     parts: Vec<Bytes>,
     size: usize,
     digest: u64,
 }
 
 impl Gather {
+    fn note(&mut self, id: u32, of: &SubStream) {
+        self.ids.push(id);
+        if of.held_back.contains_key(&id) {
+            self.instead.push(id);
+        }
+    }
+
     fn push(&mut self, name: &str, body: &Body, bytes: Bytes) {
         self.digest = self.digest.wrapping_add(body.digest(name));
         self.size += bytes.len();
@@ -63,6 +75,7 @@ impl Gather {
     fn finish(self) -> Content {
         Content {
             ids: self.ids.into(),
+            instead: self.instead,
             parts: self.parts,
             digest: self.digest,
             shared: None,
@@ -110,7 +123,7 @@ impl Session {
                 None => slot.resolve(&self.layers),
             };
             if let Some(body) = body {
-                gather.ids.push(id);
+                gather.note(id, sub);
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }
         }
@@ -171,7 +184,7 @@ impl Session {
             if gather.size + bytes.len() > CHUNK && !gather.ids.is_empty() {
                 break;
             }
-            gather.ids.push(id);
+            gather.note(id, sub);
             gather.push(&slot.name, body, bytes);
         }
         for id in without_value {

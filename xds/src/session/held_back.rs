@@ -7,7 +7,7 @@ use std::sync::Arc;
 use seaway_proto::Version;
 
 use super::substream::mentions;
-use super::{Nack, Session};
+use super::{Rejected, Session};
 use crate::quarantine::{Held, Suspect};
 use crate::store::Store;
 
@@ -31,44 +31,43 @@ impl Session {
         self.identity = identity;
     }
 
-    /// A rejected resource stays at what the client had before until it changes; everything else flows (xDS rules 69, 80).
-    pub(super) fn hold_back(&mut self, index: usize, nack: &Nack, store: &Store) {
-        for rejected in &nack.resources {
-            let id = rejected.id;
-            let slot = store.slot(index, id);
-            let sub = &mut self.subs[index];
-            // If it has changed since, the client is owed that already, or has been sent it and not judged it yet.
-            let mut later = sub.in_flight.iter();
-            let superseded = sub.owed.contains(id) || later.any(|sent| sent.ids.contains(&id));
-            let wanted = sub.subscription.is_wildcard() || sub.subscription.is_named(id);
-            // What was sent instead of something bad is the best there is.
-            if superseded || !wanted || sub.held_back.contains_key(&id) {
-                continue;
-            }
-            let (Some(content), Some(since)) = (
-                slot.resolve(&self.layers),
-                slot.resolved_since(&self.layers),
-            ) else {
-                continue;
+    /// A rejected resource stays at what the client had before until it changes, or its rejection may have passed; everything else
+    /// flows (xDS rules 69, 80).
+    pub(super) fn hold_back(
+        &mut self,
+        index: usize,
+        rejected: &Rejected,
+        words: &str,
+        store: &Store,
+    ) {
+        let id = rejected.id;
+        let slot = store.slot(index, id);
+        let sub = &mut self.subs[index];
+        let (Some(content), Some(since)) = (
+            slot.resolve(&self.layers),
+            slot.resolved_since(&self.layers),
+        ) else {
+            return;
+        };
+        let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
+        // If it rejected that as well, it still has what it accepted last.
+        let kept = sub.last_good.remove(&id);
+        let before = kept.unwrap_or_else(|| before.cloned());
+        let spec = self.types.spec(index);
+        if let Some(identity) = &self.identity
+            && !spec.passes(words)
+        {
+            let suspect = Suspect {
+                type_url: spec.url,
+                type_index: index,
+                id,
+                name: &rejected.name,
+                content,
+                before: before.as_ref(),
             };
-            let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
-            // If it rejected that as well, it still has what it accepted last.
-            let kept = sub.last_good.remove(&id);
-            let before = kept.unwrap_or_else(|| before.cloned());
-            if let Some(identity) = &self.identity {
-                let suspect = Suspect {
-                    type_url: self.types.spec(index).url,
-                    type_index: index,
-                    id,
-                    name: &rejected.name,
-                    content,
-                    before: before.as_ref(),
-                };
-                let error = of_resource(&nack.error, &rejected.name);
-                store.quarantine().reject(&suspect, identity, &error);
-            }
-            sub.held_back.insert(id, before);
+            store.quarantine().reject(&suspect, identity, words);
         }
+        sub.held_back.insert(id, before);
     }
 
     /// Sees to it that what several proxies rejected is not sent to this one, unless it was already.
@@ -103,6 +102,7 @@ impl Session {
                 }
             }
             sub.held_back.insert(id, held.instead.clone());
+            sub.rejections.stays(id);
             self.heeded.kept.insert(key);
         }
     }
@@ -157,7 +157,7 @@ impl Session {
 }
 
 /// What a text says of one resource: Envoy gives each a line.
-fn of_resource(error: &str, name: &str) -> String {
+pub(super) fn of_resource(error: &str, name: &str) -> String {
     let lines = error.lines().filter(|line| mentions(line, name));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -13,6 +13,7 @@ mod held_back;
 mod names;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod owned;
+mod rejections;
 mod respond;
 mod resume;
 mod subs;
@@ -39,10 +40,9 @@ use crate::types::Types;
 use crate::wire::{Message, Nonce};
 use crate::xdstp;
 use held_back::Heeded;
+pub(crate) use rejections::AfterAll;
 use subs::Subs;
-#[cfg(test)]
-pub(crate) use substream::Rejected;
-pub(crate) use substream::{Nack, Status};
+pub(crate) use substream::{Nack, Rejected, Status};
 use unknown::Unknown;
 
 /// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
@@ -131,6 +131,8 @@ pub(crate) struct Session {
     awaited_until: Option<Instant>,
     /// What several others rejected (xDS rule 82), and who this client is.
     heeded: Heeded,
+    /// What the client accepted after it had rejected it, not told yet.
+    after_all: Vec<AfterAll>,
     identity: Option<Arc<str>>,
     /// The last nonce: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
     nonce: Nonce,
@@ -165,6 +167,7 @@ impl Session {
             awaited: BTreeSet::new(),
             awaited_until: None,
             heeded: Heeded::default(),
+            after_all: Vec::new(),
             identity: None,
             nonce: Nonce { stream, number: 0 },
             identifier,
@@ -200,9 +203,6 @@ impl Session {
         self.catch_up(store);
         self.heed_quarantine(store);
         let outcome = self.acknowledge(index, request, store, now);
-        if let Some(Outcome::Rejected(nack)) = &outcome {
-            self.hold_back(index, nack, store);
-        }
         match &request.names {
             Names::Complete { names, version } => {
                 self.complete_names(index, names, version, store)?;
@@ -230,10 +230,9 @@ impl Session {
     ) -> Option<Outcome> {
         let nonce = Nonce::parse(request.nonce)?;
         let ours = nonce.stream == self.nonce.stream;
-        ours.then(|| {
-            let of = (store, index);
-            self.subs[index].acknowledge(nonce.number, request.error, of, now)
-        })?
+        let sub = ours.then(|| &mut self.subs[index])?;
+        let answered = sub.acknowledge(nonce.number, request.error, now)?;
+        Some(self.answered(index, &answered, request.error, store, now))
     }
 
     /// What a commit must have changed to bring this stream anything. Only ever grows.

@@ -284,6 +284,7 @@ impl Session {
         let subscription = &sub.subscription;
         sub.held_back.retain(|id, _| subscription.is_named(*id));
         sub.last_good.retain(|id, _| subscription.is_named(*id));
+        sub.rejections.retain(|id| subscription.is_named(id));
         for (name, body) in std::mem::take(&mut sub.removed) {
             match sub.subscription.is_missing(&name) {
                 true => _ = sub.removed.insert(name, body),

@@ -19,7 +19,15 @@ impl Session {
     /// What to send next, from the newest state of the store.
     pub(crate) fn next(&mut self, store: &Store, now: Instant) -> Next {
         self.catch_up(store);
+        let again = self.try_again(now);
         self.heed_quarantine(store);
+        match self.next_owed(store, now) {
+            Next::Wait(until) => Next::Wait([until, again].into_iter().flatten().min()),
+            Next::Send(response) => Next::Send(response),
+        }
+    }
+
+    fn next_owed(&mut self, store: &Store, now: Instant) -> Next {
         let silent_until = self.doubt_the_silent(now);
         if let Some(response) = self.unknown_names() {
             return Next::Send(response);
@@ -61,7 +69,7 @@ impl Session {
         }
         match self.removals(index, store, now) {
             Some(response) => Next::Send(response),
-            None => self.next(store, now),
+            None => self.next_owed(store, now),
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use seaway_proto::Version;
 
+use super::PATIENCE;
 use super::content::Content;
+use super::rejections::Rejections;
 use super::resume::Believed;
-use super::{Outcome, PATIENCE};
 use crate::body::{Body, version_digest};
 use crate::first_sync::FirstSync;
 use crate::ids::Ids;
@@ -17,7 +18,7 @@ use crate::store::Store;
 use crate::subscription::Subscription;
 
 /// Unacknowledged responses that are remembered: a client that answers none of them gets one a second.
-const REMEMBERED: usize = 8;
+pub(super) const REMEMBERED: usize = 8;
 /// Bytes kept of a client's error text.
 const ERROR_LIMIT: usize = 4096;
 
@@ -40,6 +41,8 @@ pub(super) struct SubStream {
     pub(super) held_back: BTreeMap<u32, Option<Arc<Body>>>,
     /// What the client has of resources whose last content it rejected, and that have changed since.
     pub(super) last_good: BTreeMap<u32, Option<Arc<Body>>>,
+    /// What the client rejected and has not got since.
+    pub(super) rejections: Rejections,
     /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
     /// say, whatever has become of it.
     pub(super) doubted: BTreeSet<Arc<str>>,
@@ -67,6 +70,8 @@ pub(super) struct InFlight {
     pub(super) version: u64,
     pub(super) sent: Instant,
     pub(super) ids: Arc<[u32]>,
+    /// Those of them that were not sent as they are, but as they were before, in ascending order.
+    pub(super) instead: Vec<u32>,
     /// Kept until the answer comes, so that other streams find it.
     pub(super) _shared: Option<Arc<FirstSync>>,
 }
@@ -94,6 +99,8 @@ pub(crate) struct Mark {
 pub(crate) struct Nack {
     pub(crate) error: String,
     pub(crate) resources: Vec<Rejected>,
+    /// It names none, or not all, and says of the others only what was said of them before.
+    pub(crate) repeated: bool,
 }
 
 /// A resource that a client rejected, and the object it was made from.
@@ -102,6 +109,20 @@ pub(crate) struct Rejected {
     pub(crate) id: u32,
     pub(crate) name: Arc<str>,
     pub(crate) origin: Arc<str>,
+    /// The client was sent it again after it had rejected it, and says the same.
+    pub(crate) repeated: bool,
+}
+
+impl InFlight {
+    fn mark(&self, at: Instant) -> Mark {
+        let version = self.version;
+        Mark { version, at }
+    }
+
+    /// Whether the response brings a resource as it was then, and not something in its place.
+    pub(super) fn brings(&self, id: u32) -> bool {
+        self.instead.binary_search(&id).is_err() && self.ids.contains(&id)
+    }
 }
 
 impl SubStream {
@@ -110,37 +131,50 @@ impl SubStream {
         &mut self,
         nonce: u64,
         error: Option<&str>,
-        (store, type_index): (&Store, usize),
         now: Instant,
-    ) -> Option<Outcome> {
+    ) -> Option<InFlight> {
         let mut sent = self.in_flight.iter();
         let at = sent.position(|sent| sent.nonce == nonce)?;
         let answered = self.in_flight.drain(..=at).next_back()?;
         if self.in_flight.is_empty() {
             self.doubted.clear();
         }
-        let mark = Mark {
-            version: answered.version,
-            at: now,
-        };
-        let Some(text) = error else {
-            self.last_good.retain(|id, _| !answered.ids.contains(id));
-            self.status.acked = Some(mark);
-            return Some(Outcome::Acked);
-        };
+        let mark = answered.mark(now);
+        match error {
+            None => self.status.acked = Some(mark),
+            Some(text) => self.status.nacked = Some((mark, bounded(text))),
+        }
+        Some(answered)
+    }
+
+    /// The resources of a response that a client names when it rejects it.
+    pub(super) fn nack(
+        answered: &InFlight,
+        text: &str,
+        (store, type_index): (&Store, usize),
+    ) -> Nack {
         let error = bounded(text);
-        self.status.nacked = Some((mark, error.clone()));
+        // What is said of the last one may not be all that was to be said.
+        let said = match error.rsplit_once('\n') {
+            Some((lines, _)) if is_cut(text) => lines,
+            _ => &error,
+        };
         let named = answered.ids.iter().filter_map(|id| {
             let slot = store.try_slot(type_index, *id)?;
             let body = slot.any_body()?;
-            mentions(&error, &slot.name).then(|| Rejected {
+            mentions(said, &slot.name).then(|| Rejected {
                 id: *id,
                 name: slot.name.clone(),
                 origin: body.origin.clone(),
+                repeated: false,
             })
         });
         let resources = named.collect();
-        Some(Outcome::Rejected(Nack { error, resources }))
+        Nack {
+            error,
+            resources,
+            repeated: false,
+        }
     }
 
     pub(super) fn sent(&mut self, nonce: u64, version: u64, content: Content, now: Instant) {
@@ -153,6 +187,7 @@ impl SubStream {
             version,
             sent: now,
             ids: content.ids,
+            instead: content.instead,
             _shared: content.shared,
         });
     }
@@ -165,7 +200,10 @@ impl SubStream {
 
     /// Whether there is anything to send, now or later.
     pub(super) fn is_pending(&self) -> bool {
-        self.has_additions() || !self.removed.is_empty() || self.believed.is_some()
+        self.has_additions()
+            || !self.removed.is_empty()
+            || self.believed.is_some()
+            || self.rejections.due().is_some()
     }
 
     pub(super) fn has_additions(&self) -> bool {
@@ -221,7 +259,13 @@ impl SubStream {
         self.owed.remove(id);
         self.held_back.remove(&id);
         self.last_good.remove(&id);
+        self.rejections.forget(id);
     }
+}
+
+/// Whether a client had more to say: Envoy cuts its words at the same length, and says so behind them.
+pub(super) fn is_cut(text: &str) -> bool {
+    text.len() > ERROR_LIMIT
 }
 
 fn bounded(text: &str) -> String {

@@ -60,10 +60,12 @@ fn a_rejected_resource_is_not_sent_again_until_it_changes_rule_69() {
         id: client.snapshots.read().find(3, "bad").unwrap(),
         name: "bad".into(),
         origin: "Listener/bad".into(),
+        repeated: false,
     };
     let nack = Nack {
         error: "bad: cannot bind '10.0.0.1:80'".into(),
         resources: vec![rejected],
+        repeated: false,
     };
     assert_eq!(outcome, Outcome::Rejected(nack));
     client.expect_nothing();

@@ -217,3 +217,28 @@ fn a_client_that_rejects_twice_stays_at_what_it_accepted_rule_80() {
     world.put(L, "m", "m1");
     assert_eq!(client.expect(L).names(), ["1", "m1"]);
 }
+
+/// What it accepted last is not forgotten with an acknowledgement of something else, or of what it was sent in place of the bad one.
+#[test]
+fn another_acknowledgement_in_between_changes_nothing_of_that_rule_80() {
+    let mut world = World::new();
+    world.put(L, "l", "1");
+    let mut client = world.sotw();
+    client.names(L, "", &[]);
+    let got = client.expect(L);
+    client.names(L, &got.nonce, &[]);
+    world.put(L, "l", "2");
+    let got = client.expect(L);
+    client.reject(&got, "l: no good", nothing(Dialect::Sotw));
+    world.put(L, "m", "m1");
+    let other = client.expect(L);
+    assert_eq!(other.names(), ["1", "m1"]);
+    world.put(L, "l", "3");
+    client.expect_nothing();
+    client.names(L, &other.nonce, &[]);
+    let got = client.expect(L);
+    assert_eq!(got.names(), ["3", "m1"]);
+    client.reject(&got, "l: no good", nothing(Dialect::Sotw));
+    world.put(L, "m", "m2");
+    assert_eq!(client.expect(L).names(), ["1", "m2"]);
+}

@@ -11,6 +11,7 @@ mod layers;
 mod model;
 mod order;
 mod reconnect;
+mod rejections;
 mod rules;
 mod sotw;
 

@@ -18,6 +18,8 @@ struct Type {
     holds: BTreeMap<String, String>,
     /// Contents it was sent and rejected.
     rejected: BTreeSet<String>,
+    /// The same for a reason that may pass by itself: in the end it has them.
+    clashed: BTreeSet<String>,
     /// The newest nonce, and all before.
     nonce: String,
     nonces: Vec<String>,
@@ -130,7 +132,7 @@ impl Proxy {
         let complete = self.dialect == Dialect::Sotw && (TYPES[t] == C || TYPES[t] == L);
         let of = &mut self.types[t];
         let bad = match answer {
-            Answer::Nack => got
+            Answer::Nack | Answer::Clash => got
                 .resources
                 .values()
                 .find(|v| !v.starts_with('\n'))
@@ -151,11 +153,15 @@ impl Proxy {
             let value = match bad.as_ref() == Some(value) {
                 // It stays at what it had.
                 true => {
-                    of.rejected.insert(value.clone());
+                    match answer {
+                        Answer::Clash => of.clashed.insert(value.clone()),
+                        _ => of.rejected.insert(value.clone()),
+                    };
                     kept.get(name)
                 }
                 false => {
                     of.rejected.remove(value);
+                    of.clashed.remove(value);
                     Some(value)
                 }
             };
@@ -176,7 +182,11 @@ impl Proxy {
         }
         let nonce = of.nonce.clone();
         let mut request = self.request(t, &nonce, &[], &[]);
-        request.error = bad.map(|value| format!("{}: no good {value}", &value[..1]));
+        let what = match answer {
+            Answer::Clash => "cannot bind",
+            _ => "no good",
+        };
+        request.error = bad.map(|value| format!("{}: {what} {value}", &value[..1]));
         self.say(request)
     }
 
@@ -217,7 +227,10 @@ impl Proxy {
                 let instead = instead(held_back, TYPES[t], due).is_some_and(|instead| {
                     let has = holds.map(|value| Version::of(value.as_bytes()));
                     let refused = |value: &String| Some(Version::of(value.as_bytes())) == instead;
-                    instead.is_none() || has == instead || of.rejected.iter().any(refused)
+                    instead.is_none()
+                        || has == instead
+                        || of.rejected.iter().chain(&of.clashed).any(refused)
+                        || due.is_some_and(|due| of.clashed.contains(due))
                 });
                 // State of the world cannot take these back (xDS rule 22), but says of assignments without a cluster, if they were
                 // asked for by name, that they are empty (rule 95).

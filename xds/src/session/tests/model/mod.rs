@@ -13,6 +13,7 @@ use seaway_proto::Version;
 
 use super::*;
 use crate::HeldBack;
+use crate::session::rejections::LONGEST;
 use client::Proxy;
 use judge::Judge;
 
@@ -43,6 +44,8 @@ enum Step {
     /// All that is under way arrives, and is answered, until nobody has anything to say.
     Settle,
     Wait,
+    /// Until what may have passed is tried again.
+    WaitLong,
     Reconnect,
 }
 
@@ -50,6 +53,8 @@ enum Step {
 enum Answer {
     Ack,
     Nack,
+    /// It rejects something for a reason that may pass by itself.
+    Clash,
     Silence,
 }
 
@@ -58,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
     let answer = prop_oneof![
         6 => Just(Answer::Ack),
         2 => Just(Answer::Nack),
+        2 => Just(Answer::Clash),
         1 => Just(Answer::Silence),
     ];
     prop_oneof![
@@ -76,6 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
         7 => answer.prop_map(Step::Read),
         1 => Just(Step::Settle),
         1 => Just(Step::Wait),
+        1 => Just(Step::WaitLong),
         1 => Just(Step::Reconnect),
     ]
 }
@@ -137,6 +144,7 @@ impl Line {
             Step::Read(answer) => _ = self.read(answer),
             Step::Settle => self.settle(),
             Step::Wait => self.server.wait(PATIENCE),
+            Step::WaitLong => self.server.wait(LONGEST),
             Step::Reconnect => self.reconnect(),
         }
     }
@@ -187,7 +195,7 @@ impl Line {
         let Some(request) = self.up.pop_front() else {
             return false;
         };
-        self.judge.heard(&request);
+        self.judge.heard(&request, self.server.now);
         self.unheard = Interest::default();
         self.server.request(request).unwrap();
         true
@@ -202,7 +210,7 @@ impl Line {
         self.unheard = Interest::default();
         let got = self.server.next();
         if let Some(got) = got {
-            self.judge.sent(&got);
+            self.judge.sent(&got, self.server.now);
             self.down.push_back(got);
             return true;
         }
@@ -218,17 +226,17 @@ impl Line {
     }
 
     fn settle(&mut self) {
-        // Twice a second passes in vain: nothing is waited for any more.
+        // Twice a second passes in vain, and then the longest time: nothing is waited for any more.
         let mut idle = 0;
         for _ in 0..400 {
             if self.hear() || self.send() || self.read(Answer::Ack) {
                 idle = 0;
-            } else if idle == 2 {
+            } else if idle == 3 {
                 self.judge.now_settled();
                 return;
             } else {
                 idle += 1;
-                self.server.wait(PATIENCE);
+                self.server.wait(if idle == 3 { LONGEST } else { PATIENCE });
             }
         }
         panic!("the two never come to rest");
