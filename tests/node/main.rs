@@ -51,6 +51,7 @@ mod addresses;
 mod affinity;
 mod carriage;
 mod choice;
+mod datagram_sizes;
 mod health;
 mod host;
 mod keep_source;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::namespace::Inside;
 use crate::{Answer, Namespace, Outcome};
@@ -16,7 +16,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long a client waits for an answer. A datagram may be lost for good reasons, so that this is short, and waiting is the caller's.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// A UDP server that answers with its name and the address it was asked from. Stopped when dropped: its port then is unreachable.
+/// The largest datagram there is.
+const LARGEST: usize = 65_535;
+
+/// A UDP server that answers with its name, the address it was asked from and the size of the question, in as many bytes as that asks for. Stopped when dropped: its port then is unreachable.
 #[derive(Debug)]
 pub struct Echo {
     stop: Arc<AtomicBool>,
@@ -32,9 +35,11 @@ impl Echo {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, name) = (stop.clone(), name.to_owned());
         let thread = namespace.thread("echo", move || {
+            let mut buffer = vec![0; LARGEST];
             while !stopped.load(Ordering::Relaxed) {
-                if let Ok((_, client)) = socket.recv_from(&mut [0; 512]) {
-                    let answer = format!("{name} {}", client.ip().to_canonical());
+                if let Ok((count, client)) = socket.recv_from(&mut buffer) {
+                    let answer = format!("{name} {} {count}", client.ip().to_canonical());
+                    let answer = padded(answer, wanted(&buffer[..count]));
                     let _ = socket.send_to(answer.as_bytes(), client);
                 }
             }
@@ -78,29 +83,64 @@ impl Flow {
 
     /// Sends one datagram and waits a moment for what comes back: an answer, or word that the port is unreachable.
     pub fn ask(&self) -> Result<Outcome> {
-        let end = Instant::now() + PATIENCE;
-        if let Err(error) = self.socket.send(b"who?") {
-            return refused(error);
+        self.exchange(b"who?").map(|(outcome, _)| outcome)
+    }
+
+    /// Sends a datagram of `question` bytes that asks for one of `answer` bytes (20 and more each), and fails when either comes in another
+    /// size.
+    pub fn ask_sized(&self, question: usize, answer: usize) -> Result<Outcome> {
+        let text = padded(format!("answer {answer}"), question);
+        let (outcome, bytes) = self.exchange(text.as_bytes())?;
+        if outcome.backend().is_some() {
+            ensure!(bytes.len() == answer, "an answer of {} bytes", bytes.len());
+            let text = String::from_utf8_lossy(&bytes);
+            let seen = text.split(' ').nth(2);
+            ensure!(seen == Some(&question.to_string()), "it saw {seen:?} bytes");
         }
+        Ok(outcome)
+    }
+
+    /// What became of one question, and the bytes of the answer.
+    fn exchange(&self, question: &[u8]) -> Result<(Outcome, Vec<u8>)> {
+        let end = Instant::now() + PATIENCE;
+        let none = |outcome| (outcome, Vec::new());
+        if let Err(error) = self.socket.send(question) {
+            return refused(error).map(none);
+        }
+        let mut buffer = vec![0; LARGEST];
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Outcome::TimedOut);
+                return Ok(none(Outcome::TimedOut));
             }
             self.socket.set_read_timeout(Some(left))?;
-            let mut buffer = [0; 512];
             match self.socket.recv(&mut buffer) {
-                Ok(count) => return Ok(answer(&buffer[..count])),
+                Ok(count) => {
+                    buffer.truncate(count);
+                    return Ok((answer(&buffer), buffer));
+                }
                 // A wait with a timeout is also cut short when the machine was stopped for a while.
                 Err(error)
                     if matches!(
                         error.kind(),
                         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
                     ) => {}
-                Err(error) => return refused(error),
+                Err(error) => return refused(error).map(none),
             }
         }
     }
+}
+
+/// How many bytes a question asks for; 0 if it does not say.
+fn wanted(question: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(question);
+    let number = text.strip_prefix("answer ").unwrap_or_default();
+    number.trim_end().parse().unwrap_or_default()
+}
+
+/// A text of at least this many bytes.
+fn padded(text: String, size: usize) -> String {
+    format!("{text:<size$}")
 }
 
 /// An unreachable port is an outcome; every other error is one of the test.
@@ -115,12 +155,13 @@ fn refused(error: std::io::Error) -> Result<Outcome> {
 /// What an [`Echo`] said.
 fn answer(bytes: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(bytes);
-    let (name, client) = text.split_once(' ').unwrap_or((&text, ""));
+    let mut words = text.split(' ');
+    let (name, client) = (words.next(), words.next());
     Outcome::Answered(Answer {
         status: 200,
-        body: name.to_owned(),
+        body: name.unwrap_or_default().to_owned(),
         host: String::new(),
         version: String::new(),
-        client: client.parse().ok(),
+        client: client.and_then(|client| client.parse().ok()),
     })
 }

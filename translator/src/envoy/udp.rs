@@ -4,8 +4,9 @@
 //! it serves no more (`envoy/assignment.rs`) and ends the session: the next datagram of the same client begins another one elsewhere (Service rule 105). While there is no endpoint no
 //! session begins, so that a flow heals by itself.
 
-use seaway_proto::envoy::core::UdpSocketConfig;
 use seaway_proto::envoy::core::socket_address::Protocol;
+use seaway_proto::envoy::core::socket_option::{SocketState, Value};
+use seaway_proto::envoy::core::{SocketOption, UdpSocketConfig};
 use seaway_proto::envoy::ip_matcher::Ip;
 use seaway_proto::envoy::listener::listener_filter::ConfigType;
 use seaway_proto::envoy::listener::{Listener, ListenerFilter, UdpListenerConfig};
@@ -37,6 +38,14 @@ const IDLE_SECONDS: i64 = 120;
 /// The largest datagram there is. Envoy's default of 1500 bytes would cut answers that kube-proxy passes in fragments.
 const LARGEST_DATAGRAM: u64 = 65_535;
 
+// Linux's numbers.
+const IPPROTO_IP: i64 = 0;
+const IP_MTU_DISCOVER: i64 = 10;
+const IPPROTO_IPV6: i64 = 41;
+const IPV6_MTU_DISCOVER: i64 = 23;
+/// Never "do not fragment": nothing larger than a link further on is lost until its size is known.
+const PMTUDISC_DONT: i64 = 0;
+
 /// A bound listener that forwards datagrams by where they come from, and drops those sent to a `refused` range and those from whom
 /// no route takes. With `keep_source` endpoints see the client's address, whatever the route.
 pub(crate) fn listener(
@@ -61,6 +70,7 @@ pub(crate) fn listener(
         address: Some(listening(place, Protocol::Udp)),
         // Service addresses are routed to where it listens; no interface there has them.
         freebind: Some(BoolValue { value: true }),
+        socket_options: vec![fragments(Family::of(name.address.ip()))],
         udp_listener_config: Some(UdpListenerConfig {
             downstream_socket_config: Some(datagrams()),
             ..Default::default()
@@ -183,6 +193,23 @@ fn datagrams() -> UdpSocketConfig {
         max_rx_datagram_size: Some(UInt64Value {
             value: LARGEST_DATAGRAM,
         }),
+        ..Default::default()
+    }
+}
+
+/// Answers that are larger than a link takes go in fragments. Envoy sets its UDP sockets to refuse them when it binds, so that this has to
+/// come after; the option of one family is an error on a socket of the other.
+fn fragments(family: Family) -> SocketOption {
+    let (level, name) = match family {
+        Family::V4 => (IPPROTO_IP, IP_MTU_DISCOVER),
+        Family::V6 => (IPPROTO_IPV6, IPV6_MTU_DISCOVER),
+    };
+    SocketOption {
+        description: "fragment".to_owned(),
+        level,
+        name,
+        state: SocketState::StateBound as i32,
+        value: Some(Value::IntValue(PMTUDISC_DONT)),
         ..Default::default()
     }
 }
