@@ -14,7 +14,7 @@ use super::{Entry, Loaded};
 
 /// The number of this form. It changes with every change of what the lines mean: of the model's types, too, and of the kinds of
 /// objects there are. A checkpoint of another number is refused.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// What tells a checkpoint from any other file.
 const MAGIC: &str = "seaway-checkpoint";
 /// A checkpoint that is larger is neither written nor read.

@@ -46,8 +46,8 @@ fn a_proxy_header_names_the_client(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// With `seaway.dev/outlier-detection` the only endpoint hinted for a zone gives way to the others when it refuses connections; without
-/// it connections go on failing.
+/// Service rule 95: the only endpoint hinted for a zone gives way to the others when it refuses connections; with
+/// `seaway.dev/outlier-detection: "0"` connections go on failing.
 fn an_endpoint_that_refuses_is_left_out_for_the_next_ones(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         // Nothing listens there.
@@ -61,12 +61,11 @@ fn an_endpoint_that_refuses_is_left_out_for_the_next_ones(setup: &Setup<'_>) -> 
             let slice = slice.endpoint_on(&far, "n2", "b");
             anyhow::Ok(slice.on_endpoint("hints", hint("b")))
         };
-        let watched =
-            service("watched", "10.96.0.10").annotation("seaway.dev/outlier-detection", "3");
-        let plain = service("plain", "10.96.0.11");
+        let plain = service("plain", "10.96.0.10");
+        let never = service("never", "10.96.0.11").annotation("seaway.dev/outlier-detection", "0");
         let all = join([
-            with(&watched, &slice("watched")?),
             with(&plain, &slice("plain")?),
+            with(&never, &slice("never")?),
         ]);
         cluster.world.manifests().save("web.yaml", &all)?;
         cluster.expect("n2", "10.96.0.11:80", &["far"])?;
@@ -75,7 +74,7 @@ fn an_endpoint_that_refuses_is_left_out_for_the_next_ones(setup: &Setup<'_>) -> 
         let failed = ask("10.96.0.11:80")?;
         ensure!(
             failed.keys().eq(["closed"]),
-            "without the annotation: {failed:?}"
+            "with the annotation: {failed:?}"
         );
         Ok(())
     })

@@ -73,7 +73,7 @@ fn save(cluster: &Cluster<'_>, local: bool) -> Result<()> {
     let host = cluster.host("here")?;
     let slice = |family: &str, address: &str| {
         SliceManifest::new("dns")
-            .named(&format!("dns-{family}"))
+            .named(&format!("dns-{}", family.to_lowercase()))
             .address_type(family)
             .port("dns", 8080)
             .on_port("protocol", "UDP")

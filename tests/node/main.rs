@@ -52,6 +52,7 @@ mod affinity;
 mod carriage;
 mod choice;
 mod datagram_sizes;
+mod dead_endpoints;
 mod health;
 mod host;
 mod keep_source;

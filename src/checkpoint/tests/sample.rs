@@ -33,6 +33,7 @@ pub(super) fn sample() -> Vec<Entry> {
         affinity: None,
         proxy_protocol: None,
         outlier_detection: None,
+        connect_timeout: None,
         problems: Box::default(),
     };
     let alias = |name: &str, target: Option<&str>| Service {
@@ -116,6 +117,7 @@ fn service() -> Service {
         affinity: 60.try_into().ok(),
         proxy_protocol: Some(ProxyProtocol::V2),
         outlier_detection: 3.try_into().ok(),
+        connect_timeout: 3000.try_into().ok(),
         problems: [
             problem(Problem::error, "spec.a"),
             problem(Problem::warning, "spec.b"),

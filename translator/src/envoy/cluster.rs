@@ -30,14 +30,23 @@ use seaway_proto::envoy::upstream_proxy_protocol::ProxyProtocolUpstreamTransport
 use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use super::{ads, number, seconds, tcp_address};
+use super::{ads, milliseconds, number, seconds, tcp_address};
 use crate::model::{AppProtocol, Protocol, ProxyProtocol, Service, ServicePort};
 use crate::names::ClusterName;
 
-/// How long Envoy waits for an endpoint to accept; short, because a dead one is to be noticed (Service rule 95).
-const CONNECT_TIMEOUT_SECONDS: i64 = 5;
+/// How long Envoy waits for an endpoint to accept; short, because a dead one is to be noticed (Service rule 95) and costs its client this
+/// long.
+const CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
+/// The same for the addresses of a host name, which may be far away.
+const FAR_CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
+/// How many endpoints a connection is tried with, or how often the only one is.
+pub(super) const CONNECT_ATTEMPTS: u32 = 3;
 /// How long an endpoint is left out for the first time; each further time it is longer by this.
-const EJECTION_SECONDS: i64 = 10;
+const EJECTION_SECONDS: i64 = 5;
+/// How often Envoy looks who may come back: it walks through all endpoints.
+const SWEEP_SECONDS: i64 = 2;
+/// Envoy rounds down, so that of up to 100 endpoints one always stays, and a hundredth of more.
+const MOST_EJECTED_PERCENT: u32 = 99;
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /// What a cluster has beside its endpoints.
@@ -46,35 +55,34 @@ pub(crate) struct Traits {
     hashed: bool,
     proxy_protocol: Option<ProxyProtocol>,
     outlier_detection: Option<NonZeroU32>,
+    connect_timeout: NonZeroU32,
 }
 
 impl Traits {
-    /// Those of the clusters of a Service port.
+    /// Those of the clusters of a Service port. Nothing is connected for UDP: no failure is to be seen.
     pub(crate) fn of(service: &Service, port: &ServicePort) -> Traits {
+        let connects = port.protocol != Protocol::Udp;
         Traits {
             app_protocol: port.app_protocol,
             hashed: service.affinity.is_some(),
-            proxy_protocol: service.proxy_protocol,
-            outlier_detection: service.outlier_detection,
+            proxy_protocol: service.proxy_protocol.filter(|_| connects),
+            outlier_detection: service.outlier_detection.filter(|_| connects),
+            connect_timeout: service.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         }
     }
 }
 
 /// A cluster whose endpoints come from its assignment.
 pub(crate) fn eds(resource_name: &Arc<str>, name: &ClusterName, traits: &Traits) -> Resource {
-    let transport = match name.port.protocol {
-        Protocol::Udp => None,
-        Protocol::Tcp | Protocol::Sctp => traits.proxy_protocol.map(proxy_protocol),
-    };
     let mut message = Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
         eds_cluster_config: Some(EdsClusterConfig {
             eds_config: Some(ads()),
             ..Default::default()
         }),
-        transport_socket: transport,
+        transport_socket: traits.proxy_protocol.map(proxy_protocol),
         outlier_detection: traits.outlier_detection.map(outlier_detection),
-        ..common(name, traits.app_protocol)
+        ..common(name, traits.app_protocol, traits.connect_timeout)
     };
     if traits.hashed {
         message.lb_policy = LbPolicy::Maglev as i32;
@@ -123,7 +131,7 @@ pub(crate) fn dns(
             endpoints: vec![endpoints],
             ..Default::default()
         }),
-        ..common(name, protocol)
+        ..common(name, protocol, FAR_CONNECT_TIMEOUT)
     };
     Resource::new(
         TypeUrl::CLUSTER,
@@ -133,11 +141,11 @@ pub(crate) fn dns(
     )
 }
 
-fn common(name: &ClusterName, protocol: AppProtocol) -> Cluster {
+fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32) -> Cluster {
     let mut cluster = Cluster {
         name: name.to_string(),
         alt_stat_name: name.stat_name(),
-        connect_timeout: Some(seconds(CONNECT_TIMEOUT_SECONDS)),
+        connect_timeout: Some(milliseconds(connect_timeout)),
         lb_policy: LbPolicy::RoundRobin as i32,
         common_lb_config: Some(CommonLbConfig {
             // The default sends to unhealthy hosts when half of them are (Service rule 81).
@@ -163,13 +171,14 @@ fn common(name: &ClusterName, protocol: AppProtocol) -> Cluster {
     cluster
 }
 
-/// kube-proxy has no such limits; Envoy's default is 1024 of each (Service rule 96).
+/// kube-proxy has no such limits; Envoy's default is 1024 of each, and 3 retries at a time (Service rule 96).
 pub(super) fn unlimited() -> CircuitBreakers {
     CircuitBreakers {
         thresholds: vec![Thresholds {
             max_connections: Some(number(u32::MAX)),
             max_pending_requests: Some(number(u32::MAX)),
             max_requests: Some(number(u32::MAX)),
+            max_retries: Some(number(u32::MAX)),
             ..Default::default()
         }],
         ..Default::default()
@@ -209,8 +218,8 @@ pub(super) fn transport_socket(name: &str, config: Any) -> TransportSocket {
     }
 }
 
-/// Endpoints that do not take connections are left out, all of them if need be: then the next priority is there, or nobody. What
-/// they answer is their own affair.
+/// Endpoints that do not take connections are left out, all of a priority if need be, since then the next one is there, but never all
+/// there are. What they answer is their own affair.
 fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
     OutlierDetection {
         split_external_local_origin_errors: true,
@@ -220,10 +229,10 @@ fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
         enforcing_consecutive_gateway_failure: Some(number(0)),
         enforcing_success_rate: Some(number(0)),
         enforcing_local_origin_success_rate: Some(number(0)),
-        interval: Some(seconds(1)),
+        interval: Some(seconds(SWEEP_SECONDS)),
         base_ejection_time: Some(seconds(EJECTION_SECONDS)),
         max_ejection_time: Some(seconds(6 * EJECTION_SECONDS)),
-        max_ejection_percent: Some(number(100)),
+        max_ejection_percent: Some(number(MOST_EJECTED_PERCENT)),
         ..Default::default()
     }
 }

@@ -21,10 +21,10 @@ use seaway_proto::envoy::types::HashPolicy;
 use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, TypeUrl, any};
 
-use super::cluster::{plain, transport_socket, unlimited};
+use super::cluster::{CONNECT_ATTEMPTS, plain, transport_socket, unlimited};
 use super::filter_state::{self, Note};
 use super::listener::network_filter;
-use super::{affinity, seconds};
+use super::{affinity, number, seconds};
 use crate::names::ClusterName;
 
 /// The name of the listener and of the cluster.
@@ -56,6 +56,7 @@ pub(crate) fn listener() -> Resource {
         cluster_specifier: Some(ClusterSpecifier::Cluster("none".to_owned())),
         // Whoever handed the connection over ends it when it is silent for too long.
         idle_timeout: Some(seconds(0)),
+        max_connect_attempts: Some(number(CONNECT_ATTEMPTS)),
         hash_policy: vec![HashPolicy {
             policy_specifier: Some(affinity::noted()),
         }],

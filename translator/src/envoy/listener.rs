@@ -20,8 +20,9 @@ use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::affinity::Affinity;
+use super::cluster::CONNECT_ATTEMPTS;
 use super::filter_state::Note;
-use super::{ads, cidr, filter_state, keep_source, listening, seconds, tcp_socket};
+use super::{ads, cidr, filter_state, keep_source, listening, number, seconds, tcp_socket};
 use crate::IpNet;
 use crate::names::{ClusterName, FrontendName};
 use crate::namespace::Place;
@@ -117,6 +118,7 @@ fn serve(route: &Route) -> FilterChain {
         stat_prefix: route.cluster.stat_name(),
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster)),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
+        max_connect_attempts: Some(number(CONNECT_ATTEMPTS)),
         hash_policy: hashed.into_iter().collect(),
         ..Default::default()
     };

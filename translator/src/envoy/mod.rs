@@ -11,6 +11,7 @@ pub(crate) mod route;
 pub(crate) mod udp;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use seaway_proto::envoy::core::{
     Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, SocketAddress, address,
@@ -74,6 +75,15 @@ fn cidr(range: &IpNet) -> CidrRange {
 
 fn number(value: u32) -> UInt32Value {
     UInt32Value { value }
+}
+
+fn milliseconds(time: NonZeroU32) -> Duration {
+    let time = time.get();
+    Duration {
+        seconds: (time / 1000).into(),
+        // Below a thousand million.
+        nanos: i32::try_from(time % 1000 * 1_000_000).unwrap_or_default(),
+    }
 }
 
 fn seconds(seconds: i64) -> Duration {

@@ -17,10 +17,13 @@ use seaway_proto::envoy::route::route_action::{
     ClusterSpecifier, HashPolicy, HostRewriteSpecifier,
 };
 use seaway_proto::envoy::route::route_match::PathSpecifier;
-use seaway_proto::envoy::route::{Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
+use seaway_proto::envoy::route::{
+    RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, encode};
 
-use super::seconds;
+use super::cluster::CONNECT_ATTEMPTS;
+use super::{number, seconds};
 use crate::Options;
 use crate::model::ServiceKey;
 use crate::names::PortKey;
@@ -104,6 +107,12 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
         hash_policy: host.sticky.then(source_address).into_iter().collect(),
         // How long a request may take is between its client and its server; Envoy's default is 15 s.
         timeout: Some(seconds(0)),
+        retry_policy: Some(RetryPolicy {
+            // Nothing has reached a server then.
+            retry_on: "connect-failure".to_owned(),
+            num_retries: Some(number(CONNECT_ATTEMPTS - 1)),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let route = Route {

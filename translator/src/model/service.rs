@@ -50,7 +50,10 @@ pub struct Service {
     /// The PROXY protocol that its endpoints expect (annotation `seaway.dev/proxy-protocol`).
     pub proxy_protocol: Option<ProxyProtocol>,
     /// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`).
+    /// `None`: never.
     pub outlier_detection: Option<NonZeroU32>,
+    /// How long an endpoint may take to accept a connection, in milliseconds (annotation `seaway.dev/connect-timeout`).
+    pub connect_timeout: Option<NonZeroU32>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }

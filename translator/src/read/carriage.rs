@@ -1,6 +1,7 @@
 //! Reads how the connections of a Service are to be carried: session affinity, and our annotations for its endpoints.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
@@ -12,6 +13,11 @@ use crate::model::{AFFINITY_DEFAULT, Protocol, ProxyProtocol, ServicePort};
 
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
 const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
+const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
+/// After how many failed connections in a row an endpoint is left out where nobody says otherwise.
+const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+/// The bounds of a connect timeout, in milliseconds.
+const CONNECT_TIMEOUTS: RangeInclusive<u32> = 100..=60_000;
 /// The longest timeout of an affinity, in seconds.
 pub(super) const DAY: i32 = 86_400;
 
@@ -78,23 +84,39 @@ pub(super) fn proxy_protocol(
     }
 }
 
-/// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`).
+/// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`); `None`:
+/// never.
 pub(super) fn outlier_detection(
     meta: &k8s_meta::ObjectMeta,
     report: &mut Report,
 ) -> Option<NonZeroU32> {
-    let text = value::annotation(meta, OUTLIER_DETECTION)?;
-    let failures = text
-        .parse()
-        .ok()
-        .filter(|failures: &NonZeroU32| failures.get() <= 1000);
-    if failures.is_none() {
-        let message = format!(
-            "{text:?} is not a number of failed connections from 1 to 1000; no endpoint is left out"
-        );
-        report.warning(field(OUTLIER_DETECTION), Reason::InvalidValue, message);
+    let Some(text) = value::annotation(meta, OUTLIER_DETECTION) else {
+        return Some(FAILURES);
+    };
+    if let Some(failures) = text.parse().ok().filter(|failures| *failures <= 1000) {
+        return NonZeroU32::new(failures);
     }
-    failures
+    let message = format!(
+        "{text:?} is not a number of failed connections from 0 (never) to 1000; it is read as {FAILURES}"
+    );
+    report.warning(field(OUTLIER_DETECTION), Reason::InvalidValue, message);
+    Some(FAILURES)
+}
+
+/// How long an endpoint may take to accept a connection, in milliseconds (annotation `seaway.dev/connect-timeout`).
+pub(super) fn connect_timeout(
+    meta: &k8s_meta::ObjectMeta,
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    let text = value::annotation(meta, CONNECT_TIMEOUT)?;
+    let timeout = value::milliseconds(text).filter(|timeout| CONNECT_TIMEOUTS.contains(timeout));
+    if timeout.is_none() {
+        let message = format!(
+            "{text:?} is not a time from 100ms to 60s, such as \"3s\"; it is read as the default"
+        );
+        report.warning(field(CONNECT_TIMEOUT), Reason::InvalidValue, message);
+    }
+    timeout.and_then(NonZeroU32::new)
 }
 
 fn field(annotation: &str) -> String {

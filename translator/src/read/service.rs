@@ -57,6 +57,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         affinity: carriage::affinity(spec, &ports, &mut report),
         proxy_protocol: carriage::proxy_protocol(meta, &mut report),
         outlier_detection: carriage::outlier_detection(meta, &mut report),
+        connect_timeout: carriage::connect_timeout(meta, &mut report),
         ports: ports.into(),
         problems: report.finish(),
     })

@@ -45,6 +45,18 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
     parts.next().is_none().then_some(octets.into())
 }
 
+/// Reads a time in whole seconds or milliseconds: `3s`, `500ms`.
+pub(super) fn milliseconds(text: &str) -> Option<u32> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s')?, 1000),
+    };
+    // `parse` alone would take a sign.
+    let digits = number.bytes().all(|b| b.is_ascii_digit());
+    let number: u32 = digits.then(|| number.parse().ok())??;
+    number.checked_mul(unit)
+}
+
 /// Reads a port number.
 pub(super) fn port(number: i32) -> Option<NonZeroU16> {
     u16::try_from(number).ok().and_then(NonZeroU16::new)
@@ -103,6 +115,18 @@ mod tests {
         assert_eq!(read("2001:DB8::1/32").as_deref(), Some("2001:db8::/32"));
         for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/+8", "/8", "::/129"] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(milliseconds("3s"), Some(3000));
+        assert_eq!(milliseconds("500ms"), Some(500));
+        assert_eq!(milliseconds("0s"), Some(0));
+        for bad in [
+            "", "3", "s", "ms", "+3s", "-1s", "1.5s", "1 s", "1m", "4294968s", "3S",
+        ] {
+            assert_eq!(milliseconds(bad), None, "{bad}");
         }
     }
 
