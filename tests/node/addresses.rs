@@ -205,7 +205,7 @@ fn endpoints_may_be_node_ports_of_others_or_outside(setup: &Setup<'_>) -> Result
             "alias.yaml",
             &join([alias.document(), other, partner.document()]),
         )?;
-        cluster.expect("n1", "10.96.0.11:80", &["closed", "partner"])?;
+        cluster.expect("n1", "10.96.0.11:80", &["here", "partner"])?;
         let local = alias.spec("internalTrafficPolicy", "Local");
         manifests.save("alias.yaml", &with(&local, &partner))?;
         cluster.expect("n1", "10.96.0.11:80", &["closed"])?;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::load_balancer;
 
-crate::both_captures!(datagrams_of_any_size_come_through_links_of_any_size);
+crate::all_captures!(datagrams_of_any_size_come_through_links_of_any_size);
 
 crate::keeping_sources!(datagrams_of_any_size_come_through_links_of_any_size);
 

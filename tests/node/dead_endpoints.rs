@@ -12,7 +12,7 @@ use seaway_testing::{
 
 use crate::{service, with};
 
-crate::both_captures!(
+crate::all_captures!(
     one_dead_endpoint_of_two_costs_no_connection,
     a_client_of_dead_endpoints_is_told_soon,
     an_only_endpoint_is_used_again_as_soon_as_it_is_back,

@@ -187,9 +187,9 @@ fn clients_whose_answers_would_pass_by_are_seen_as_the_node(setup: &Setup<'_>) -
         seen(cluster, "far", &port(1), "there", "n1")?;
         // At a node port with a Local policy it is an outside client, and there is no endpoint on this node.
         cluster.expect("far", &port(3), &["closed"])?;
+        seen(cluster, "n1", "203.0.113.3:80", "there", "n1")?;
         save(cluster, 3, &local, &["here", "there"])?;
-        seen(cluster, "far", &port(3), "here", "far")?;
-        seen(cluster, "n1", "203.0.113.3:80", "there", "n1")
+        seen(cluster, "far", &port(3), "here", "far")
     })
 }
 
