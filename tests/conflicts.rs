@@ -1,4 +1,7 @@
-//! Two claims on one address and port (Service rule 18), and a foreign process that has one for a while (Service rule 25).
+//! Two claims on one address and port (Service rule 18), and a foreign process that has one for a while (Service rule
+//! 25); the namespace that listeners are bound in, when it comes after Envoy.
+
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 use seaway_testing::{Backend, ServiceManifest, SliceManifest, World, eventually, join};
@@ -133,4 +136,47 @@ fn bind_clash(world: &mut World, sotw: bool) -> Result<()> {
     ensure!(times == 1, "{times} lines for one clash");
     ensure!(foreign.is_none());
     Ok(())
+}
+
+#[test]
+fn listeners_whose_namespace_comes_late_are_bound_then() -> Result<()> {
+    World::run(|world| {
+        let created = "2025-01-01T00:00:00Z";
+        world.manifests().save(
+            "web.yaml",
+            &service("web", "10.96.0.10", created, "10.244.1.10"),
+        )?;
+        world.start_seaway(&["--capture", "namespace"])?;
+        let n1 = world.start_node("n1", "a")?;
+        world.excuse(&n1);
+        let line = eventually("the missing namespace in Seaway's log", || {
+            world.seaway()?.log_line("proxy rejected a resource")
+        })?;
+        ensure!(line.contains("failed to open netns file"), "{line}");
+        ensure!(world.metric("seaway_xds_rejecting_streams", "Listener")? == 1.0);
+        // Between the two lines listeners find no address in there, which passes as well.
+        for line in [
+            "netns add seaway",
+            "-n seaway addr add 10.96.0.10/32 dev lo",
+            "-n seaway link set lo up",
+        ] {
+            let made = Command::new("ip").args(line.split(' ')).status()?;
+            ensure!(made.success(), "ip {line}");
+        }
+        eventually("the Service's listener in there", || {
+            let rejecting = world.metric("seaway_xds_rejecting_streams", "")?;
+            ensure!(rejecting == 0.0, "{rejecting} streams reject");
+            let mut sockets = Command::new("ip");
+            sockets.args("netns exec seaway cat /proc/net/tcp".split(' '));
+            let sockets = String::from_utf8(sockets.output()?.stdout)?;
+            // 10.96.0.10:80, as the kernel writes it.
+            ensure!(sockets.contains("0A00600A:0050"), "{sockets}");
+            Ok(())
+        })?;
+        let removed = Command::new("ip")
+            .args(["netns", "delete", "seaway"])
+            .status()?;
+        ensure!(removed.success());
+        Ok(())
+    })
 }
