@@ -107,6 +107,9 @@ impl Session {
         let was_held_back = sub.held_back.remove(&id).is_some();
         sub.last_good.remove(&id);
         sub.rejections.forget(id);
+        for sent in &mut sub.in_flight {
+            sent.lost |= sent.ids.contains(&id);
+        }
         sub.subscription.lose(id, name);
         self.awaited.remove(&(type_index, id));
         let was_held = sub.held.remove(id);

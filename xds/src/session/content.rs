@@ -59,9 +59,11 @@ struct Gather {
 }
 
 impl Gather {
-    fn note(&mut self, id: u32, of: &SubStream) {
+    /// What is sent of a resource, and what it is. What it was before is the same where only its layer changed since.
+    fn note(&mut self, id: u32, of: &SubStream, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
-        if of.held_back.contains_key(&id) {
+        let same = |is: &Arc<Body>| is.version == sent.version;
+        if of.held_back.contains_key(&id) && !is.is_some_and(same) {
             self.instead.push(id);
         }
     }
@@ -123,7 +125,7 @@ impl Session {
                 None => slot.resolve(&self.layers),
             };
             if let Some(body) = body {
-                gather.note(id, sub);
+                gather.note(id, sub, body, slot.resolve(&self.layers));
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }
         }
@@ -184,7 +186,7 @@ impl Session {
             if gather.size + bytes.len() > CHUNK && !gather.ids.is_empty() {
                 break;
             }
-            gather.note(id, sub);
+            gather.note(id, sub, body, slot.resolve(&self.layers));
             gather.push(&slot.name, body, bytes);
         }
         for id in without_value {

@@ -207,7 +207,9 @@ impl Session {
             rejected.repeated = rejections.note(rejected.id, Some(hash), passes, now);
             self.hold_back(index, rejected, &words, store);
         }
-        if !named.is_empty() && !is_cut(text) {
+        // Clients cut their words, and so does this server: what is behind that is not known. Words that name nothing there is are
+        // about what is gone.
+        if (!named.is_empty() || answered.lost) && !is_cut(text) {
             self.accepted(index, answered, &named, store, now);
             return nack;
         }

@@ -72,6 +72,8 @@ pub(super) struct InFlight {
     pub(super) ids: Arc<[u32]>,
     /// Those of them that were not sent as they are, but as they were before, in ascending order.
     pub(super) instead: Vec<u32>,
+    /// Something it brought does not exist any more: who rejects it may speak of that.
+    pub(super) lost: bool,
     /// Kept until the answer comes, so that other streams find it.
     pub(super) _shared: Option<Arc<FirstSync>>,
 }
@@ -188,6 +190,7 @@ impl SubStream {
             sent: now,
             ids: content.ids,
             instead: content.instead,
+            lost: false,
             _shared: content.shared,
         });
     }

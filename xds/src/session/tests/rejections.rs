@@ -333,3 +333,19 @@ fn who_does_not_answer_is_asked_again_after_the_next_answer() {
     assert_eq!(client.take().names(), ["l"]);
     assert!(!client.rejects());
 }
+
+#[test]
+fn what_is_said_of_something_that_is_gone_is_said_of_nothing_else() {
+    for dialect in BOTH {
+        let mut world = World::new();
+        world.set(ALL, L, "l", "l1").set(ALL, L, "m", "m1").commit();
+        let mut client = client(&mut world, dialect);
+        let got = client.next().unwrap();
+        world.remove(L, "l");
+        client.expect_nothing();
+        // By then nobody remembers what it was called.
+        world.put(C, "c", "c1");
+        client.answer(&got, Some(&format!("l: {TAKEN}")));
+        assert!(!client.rejects());
+    }
+}

@@ -1,8 +1,8 @@
 //! Who knows what a session may send: every resource needs a reason, every response too, and one commit goes out in order.
 
 use super::client::{index, name_of};
+use super::passing::Passing;
 use super::*;
-use crate::session::substream::REMEMBERED;
 
 pub(super) struct Judge {
     dialect: Dialect,
@@ -33,66 +33,14 @@ struct Known {
     must: BTreeSet<String>,
     /// What the client rejected: while that stands, it may be sent again what it had before.
     rejected: BTreeSet<String>,
-    /// By name, what it rejected for a reason that may pass by itself, and has not accepted since.
-    passing: BTreeMap<String, Passing>,
-    /// The responses that have no answer yet, each with its nonce.
-    unanswered: VecDeque<(String, Vec<String>)>,
+    passing: Passing,
     /// A complete response may go out because of additions; because of removals; a response may be empty (rule 31).
     additions: bool,
     removals: bool,
     empty: bool,
 }
 
-/// A content that may be sent again a while after the last answer, once.
-struct Passing {
-    value: String,
-    since: Option<Instant>,
-}
-
-/// The least time before something is sent again.
-const A_WHILE: Duration = Duration::from_millis(750);
-
 impl Known {
-    /// An answer to a response that has none yet: takes back what it accepts, or notes what may pass.
-    fn answered(&mut self, request: &Request, now: Instant) {
-        let mut unanswered = self.unanswered.iter();
-        let Some(at) = unanswered.position(|(nonce, _)| *nonce == request.nonce) else {
-            return;
-        };
-        let answered = self.unanswered.drain(..=at).next_back();
-        let words = request.error.as_deref().unwrap_or_default();
-        let bad = words.rsplit(' ').next().unwrap_or_default();
-        for value in answered.into_iter().flat_map(|(_, values)| values) {
-            let name = &value[..1];
-            if bad != value {
-                if self.passing.get(name).is_some_and(|of| of.value == value) {
-                    self.passing.remove(name);
-                }
-            } else if words.contains("cannot bind") {
-                let since = Some(now);
-                self.passing
-                    .insert(name.to_owned(), Passing { value, since });
-            }
-        }
-        for passing in self.passing.values_mut() {
-            passing.since.get_or_insert(now);
-        }
-    }
-
-    /// Whether this content may have passed by now.
-    fn may_have_passed(&self, name: &str, value: &str, now: Instant) -> bool {
-        let passing = self.passing.get(name).filter(|of| of.value == value);
-        passing.is_some_and(|of| of.since.is_some_and(|since| now >= since + A_WHILE))
-    }
-
-    /// It is sent again, and not once more before the next answer.
-    fn tried_again(&mut self, name: &str, value: &str) {
-        let passing = self.passing.get_mut(name);
-        if let Some(passing) = passing.filter(|of| of.value == value) {
-            passing.since = None;
-        }
-    }
-
     fn covers(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
     }
@@ -157,8 +105,6 @@ impl Judge {
         settled: bool,
     ) {
         for (t, of) in self.types.iter_mut().enumerate() {
-            of.passing
-                .retain(|name, passing| view[t].get(name) == Some(&passing.value));
             for name in NAMES {
                 let (before, now) = (self.view[t].get(name), view[t].get(name));
                 if before != now && of.covers(name) {
@@ -198,7 +144,7 @@ impl Judge {
     pub(super) fn heard(&mut self, request: &Request, now: Instant) {
         self.caught_up();
         let t = index(&request.type_url);
-        self.types[t].answered(request, now);
+        self.types[t].passing.answered(request, now);
         let plain = self.hear_names(t, &request.names);
         let rejected = request.error.as_ref();
         let rejected = rejected.and_then(|error| error.rsplit(' ').next().map(str::to_owned));
@@ -282,16 +228,7 @@ impl Judge {
             true => self.complete(t, got, now),
             false => self.partial(t, got, now),
         };
-        let of = &mut self.types[t];
-        let values = got.resources.values().filter(|v| !v.starts_with('\n'));
-        let values: Vec<String> = values.cloned().collect();
-        values
-            .iter()
-            .for_each(|value| of.tried_again(&value[..1], value));
-        if of.unanswered.len() == REMEMBERED {
-            of.unanswered.pop_front();
-        }
-        of.unanswered.push_back((got.nonce.clone(), values));
+        self.types[t].passing.sent(got);
         if TYPES[t] == C {
             let reloaded = got.resources.values().map(|value| value[..1].to_owned());
             self.types[1].may.extend(reloaded);
@@ -326,7 +263,7 @@ impl Judge {
                 "{value} is not the newest"
             );
             let again = of.sent.get(name) == Some(value);
-            let may = of.may.contains(name) || of.may_have_passed(name, value, now);
+            let may = of.may.contains(name) || of.passing.is_due(name, value, now);
             assert!(!again || may, "{value} is sent again");
             of.sent.insert(name.to_owned(), value.clone());
             of.may.remove(name);
@@ -386,7 +323,7 @@ impl Judge {
     fn complete(&mut self, t: usize, got: &Got, now: Instant) -> bool {
         let of = &mut self.types[t];
         let mut values = got.resources.values();
-        let again = values.any(|value| of.may_have_passed(&value[..1], value, now));
+        let again = values.any(|value| of.passing.is_due(&value[..1], value, now));
         let removal = !of.additions && !of.empty && !again;
         assert!(
             !removal || of.removals,
@@ -400,11 +337,6 @@ impl Judge {
         for value in got.resources.values() {
             let name = &value[..1];
             assert!(of.covers(name), "{name} was not asked for");
-            let passing = of.passing.get(name).is_some_and(|of| of.value == *value);
-            assert!(
-                !passing || of.may.contains(name) || of.may_have_passed(name, value, now),
-                "{value} is sent again too early"
-            );
             of.sent.insert(name.to_owned(), value.clone());
             of.must.remove(name);
         }

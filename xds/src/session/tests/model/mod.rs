@@ -5,6 +5,7 @@
 
 mod client;
 mod judge;
+mod passing;
 
 use std::collections::VecDeque;
 
