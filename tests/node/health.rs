@@ -140,6 +140,29 @@ fn the_proxys_own_health_follows_its_node() -> Result<()> {
         };
         status("/healthz", "200")?;
         status("/livez", "200")?;
+        let mut other = Held::open(cluster.at("outside")?, address)?;
+        for (path, fields) in [("/healthz", 3), ("/livez", 2)] {
+            let (head, body) = other.ask(path)?;
+            let told: Value = serde_json::from_str(&body)?;
+            let is_time = |field: &str| {
+                let time = told[field].as_str().unwrap_or_default();
+                time.starts_with("20") && time.ends_with(" +0000 UTC")
+            };
+            let times = is_time("lastUpdated") && is_time("currentTime");
+            let json = head
+                .to_ascii_lowercase()
+                .contains("\r\ncontent-type: application/json\r\n");
+            ensure!(
+                times && json && told.as_object().map(|all| all.len()) == Some(fields),
+                "{head}{body}"
+            );
+        }
+        let (head, body) =
+            Held::open(cluster.at("n1")?, ([127, 0, 0, 1], 10249))?.ask("/proxyMode")?;
+        ensure!(
+            head.starts_with("HTTP/1.1 200 ") && body == "seaway",
+            "{head}{body}"
+        );
         let manifests = cluster.world.manifests();
         let nodes = manifests.read("nodes.yaml")?;
         let taint =

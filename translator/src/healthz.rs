@@ -2,7 +2,9 @@
 //! `/healthz` and `/livez` on port 10256 (Service rule 35).
 //!
 //! One listener for the role, one answer for the role, and another one where a Node is about to go, so that no load balancer sends
-//! it new connections.
+//! it new connections. Who has kube-proxy's port has its other one, too: there `/proxyMode` says who serves the node's Services.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use seaway_proto::Resource;
 
@@ -12,6 +14,12 @@ use crate::index::Index;
 use crate::model::Family;
 use crate::translator::Replace;
 use crate::{Layer, Options, Role, node_ports};
+
+/// The port of kube-proxy's own health.
+const HEALTH: u16 = 10256;
+
+/// Where kube-proxy says how it works.
+const MODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10249);
 
 /// Whether the answers have to be made again.
 #[derive(Debug)]
@@ -49,8 +57,13 @@ impl Healthz {
         }
         let mut resources: Vec<(Layer, Resource)> = vec![
             (layer.clone(), health::own_listener(listen, &refused)),
-            (layer, health::own_answer(true)),
+            (layer.clone(), health::own_answer(true)),
         ];
+        // With another port kube-proxy may be there as well, and has its other one.
+        if listen.port() == HEALTH {
+            resources.push((layer.clone(), health::mode_listener(MODE)));
+            resources.push((layer, health::mode_answer()));
+        }
         for name in active.node_roles() {
             if index.node(name).is_some_and(|node| node.leaving) {
                 let layer = Layer::NodeRole(name.clone());

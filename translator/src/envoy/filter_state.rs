@@ -2,15 +2,14 @@
 
 use seaway_proto::any;
 use seaway_proto::envoy::cel_formatter::Cel;
-use seaway_proto::envoy::core::data_source::Specifier;
-use seaway_proto::envoy::core::substitution_format_string::Format;
-use seaway_proto::envoy::core::{DataSource, SubstitutionFormatString, TypedExtensionConfig};
+use seaway_proto::envoy::core::TypedExtensionConfig;
 use seaway_proto::envoy::filter_state_value::FilterStateValue;
 use seaway_proto::envoy::filter_state_value::filter_state_value::{Key, SharedWithUpstream, Value};
 use seaway_proto::envoy::listener::Filter;
 use seaway_proto::envoy::set_filter_state::Config;
 
 use super::listener::network_filter;
+use super::substituted;
 
 /// One thing to note, made of a text with substitutions.
 #[derive(Clone, Debug)]
@@ -19,16 +18,9 @@ pub(super) struct Note(FilterStateValue);
 impl Note {
     /// Notes `text` under a key that Envoy knows.
     pub(super) fn new(key: &str, text: String) -> Note {
-        let text = SubstitutionFormatString {
-            format: Some(Format::TextFormatSource(DataSource {
-                specifier: Some(Specifier::InlineString(text)),
-                ..Default::default()
-            })),
-            ..Default::default()
-        };
         Note(FilterStateValue {
             key: Some(Key::ObjectKey(key.to_owned())),
-            value: Some(Value::FormatString(text)),
+            value: Some(Value::FormatString(substituted(text))),
             ..Default::default()
         })
     }

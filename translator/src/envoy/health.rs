@@ -7,12 +7,14 @@ use std::sync::Arc;
 use seaway_proto::envoy::core::data_source::Specifier;
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::core::socket_address::Protocol;
-use seaway_proto::envoy::core::{DataSource, HeaderValue, HeaderValueOption, Http1ProtocolOptions};
+use seaway_proto::envoy::core::{
+    DataSource, HeaderValue, HeaderValueOption, Http1ProtocolOptions, SubstitutionFormatString,
+};
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
     CodecType, RouteSpecifier,
 };
 use seaway_proto::envoy::http_connection_manager::{
-    HttpConnectionManager, HttpFilter, Rds, http_filter,
+    HttpConnectionManager, HttpFilter, LocalReplyConfig, Rds, http_filter,
 };
 use seaway_proto::envoy::listener::{FilterChain, FilterChainMatch, Listener};
 use seaway_proto::envoy::route::route::Action;
@@ -25,7 +27,7 @@ use seaway_proto::google::protobuf::BoolValue;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::listener::{network_filter, refuse};
-use super::{ads, cidr, listening};
+use super::{ads, cidr, listening, substituted};
 use crate::IpNet;
 use crate::model::ServiceKey;
 use crate::names::HealthCheckName;
@@ -34,16 +36,52 @@ use crate::namespace::Place;
 /// The route configuration of the proxy's own health.
 const OWN: &str = "healthz";
 
+/// The route configuration that says what this proxy is, where kube-proxy says how it works.
+const MODE: &str = "proxymode";
+
+const JSON: &str = "application/json";
+
+/// How kube-proxy writes a time.
+const NOW: &str = "%START_TIME(%Y-%m-%d %H:%M:%S.%9f +0000 UTC)%";
+
 /// The listener of a Service's health check, which closes what was sent to a `refused` range.
 pub(crate) fn listener(name: &HealthCheckName, refused: &[IpNet], place: &Place) -> Resource {
     let route = HealthCheckName::route(&name.service);
-    answering(name.to_string(), place, route, refused)
+    answering(name.to_string(), place, route, refused, None)
 }
 
-/// The listener of the proxy's own health: the node's, wherever those of Services are.
+/// The listener of the proxy's own health: the node's, wherever those of Services are. It begins each answer as kube-proxy does, with two times, and the route's text is the rest.
+///
+/// To kube-proxy `lastUpdated` is the present while nothing waits to be put in force, else since when something does. Envoy answers
+/// with what it has in force, and knows of nothing that waits: both are the time of the request.
 pub(crate) fn own_listener(address: SocketAddr, refused: &[IpNet]) -> Resource {
+    let begin = format!(r#"{{"lastUpdated": "{NOW}","currentTime": "{NOW}"%LOCAL_REPLY_BODY%}}"#);
+    let reply = LocalReplyConfig {
+        body_format: Some(SubstitutionFormatString {
+            // Here the type of the route's own text counts for nothing.
+            content_type: JSON.to_owned(),
+            ..substituted(begin)
+        }),
+        ..Default::default()
+    };
+    let name = format!("{OWN}@{address}");
     let place = Place::of_the_node(address);
-    answering(format!("{OWN}@{address}"), &place, OWN.to_owned(), refused)
+    answering(name, &place, OWN.to_owned(), refused, Some(reply))
+}
+
+/// The listener of what this proxy is, the node's as well.
+pub(crate) fn mode_listener(address: SocketAddr) -> Resource {
+    let name = format!("{MODE}@{address}");
+    let place = Place::of_the_node(address);
+    answering(name, &place, MODE.to_owned(), &[], None)
+}
+
+/// No kube-proxy, in a word.
+pub(crate) fn mode_answer() -> Resource {
+    let path = PathSpecifier::Path("/proxyMode".to_owned());
+    let mut response = say(path, true, "seaway".to_owned());
+    response.response_headers_to_add = vec![header("content-type", "text/plain")];
+    configuration(MODE.to_owned(), vec![response])
 }
 
 /// What a node with this many ready endpoints of a Service says, in kube-proxy's words (Service rule 32), whatever the path.
@@ -63,9 +101,9 @@ pub(crate) fn answer(service: &ServiceKey, count: usize) -> Resource {
 /// What the proxy says of itself: it lives, and the Node takes new connections or not.
 pub(crate) fn own_answer(eligible: bool) -> Resource {
     let path = |path: &str| PathSpecifier::Path(path.to_owned());
-    let body = format!("{{\"nodeEligible\": {eligible}}}");
-    let health = say(path("/healthz"), eligible, body);
-    let live = say(path("/livez"), true, "{}".to_owned());
+    let rest = format!(", \"nodeEligible\": {eligible}");
+    let health = say(path("/healthz"), eligible, rest);
+    let live = say(path("/livez"), true, String::new());
     configuration(OWN.to_owned(), vec![health, live])
 }
 
@@ -98,7 +136,7 @@ fn say(path: PathSpecifier, yes: bool, body: String) -> Route {
             ..Default::default()
         })),
         response_headers_to_add: vec![
-            header("content-type", "application/json"),
+            header("content-type", JSON),
             header("x-content-type-options", "nosniff"),
         ],
         ..Default::default()
@@ -117,7 +155,13 @@ fn header(key: &str, value: &str) -> HeaderValueOption {
     }
 }
 
-fn answering(name: String, place: &Place, route: String, refused: &[IpNet]) -> Resource {
+fn answering(
+    name: String,
+    place: &Place,
+    route: String,
+    refused: &[IpNet],
+    reply: Option<LocalReplyConfig>,
+) -> Resource {
     let manager = HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: "health".to_owned(),
@@ -132,6 +176,7 @@ fn answering(name: String, place: &Place, route: String, refused: &[IpNet]) -> R
             )),
             ..Default::default()
         }],
+        local_reply_config: reply,
         // Some load balancers ask in HTTP/1.0, without a host.
         http_protocol_options: Some(Http1ProtocolOptions {
             accept_http_10: true,

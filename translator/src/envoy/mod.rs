@@ -14,9 +14,12 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use seaway_proto::envoy::core::{
-    Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, SocketAddress, address,
+    Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, DataSource,
+    SocketAddress, SubstitutionFormatString, address,
     config_source::ConfigSourceSpecifier,
+    data_source::Specifier,
     socket_address::{PortSpecifier, Protocol},
+    substitution_format_string::Format,
 };
 use seaway_proto::google::protobuf::{Duration, UInt32Value};
 
@@ -70,6 +73,17 @@ fn cidr(range: &IpNet) -> CidrRange {
     CidrRange {
         address_prefix: range.network().to_string(),
         prefix_len: Some(number(range.prefix_len().into())),
+    }
+}
+
+/// A text in which Envoy puts values for `%…%`.
+fn substituted(text: String) -> SubstitutionFormatString {
+    SubstitutionFormatString {
+        format: Some(Format::TextFormatSource(DataSource {
+            specifier: Some(Specifier::InlineString(text)),
+            ..Default::default()
+        })),
+        ..Default::default()
     }
 }
 
