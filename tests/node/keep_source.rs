@@ -185,7 +185,8 @@ fn clients_whose_answers_would_pass_by_are_seen_as_the_node(setup: &Setup<'_>) -
             seen(cluster, "client", &to, "there", "n1")?;
         }
         seen(cluster, "far", &port(1), "there", "n1")?;
-        // At a node port with a Local policy it is an outside client, and there is no endpoint on this node.
+        seen(cluster, "n1", "203.0.113.3:80", "there", "n1")?;
+        // At a node port with a Local policy it is an outside client, first without an endpoint on this node.
         cluster.expect("far", &port(3), &["closed"])?;
         seen(cluster, "n1", "203.0.113.3:80", "there", "n1")?;
         save(cluster, 3, &local, &["here", "there"])?;
