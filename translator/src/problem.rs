@@ -54,7 +54,7 @@ reasons! {
     DuplicatePort,
     /// A protocol that is not served (yet).
     UnsupportedProtocol,
-    /// An application protocol that is not served as asked (yet).
+    /// An application protocol whose name is none, read as the one that is meant.
     UnsupportedAppProtocol,
     /// A field whose meaning is not enforced (yet).
     UnsupportedField,

@@ -77,7 +77,9 @@ fn node_port(i: usize, number: Option<i32>, report: &mut Report) -> Option<NonZe
     port
 }
 
-/// Service rule 106. Names that are not HTTP's, and prefixed names nobody has defined, mean as much as no name.
+/// Service rule 106. Whatever else a Service says of its endpoints means as much as no name: to listeners of connections it makes no
+/// difference, and routes by host name send plain HTTP/1.1. That is no problem of the Service: it says what its endpoints speak, which
+/// nobody may have asked a route for. Only a name that Kubernetes leaves to its standards, and that stands in none, is worth a word.
 fn app_protocol(i: usize, name: Option<&str>, report: &mut Report) -> AppProtocol {
     let field = || format!("spec.ports[{i}].appProtocol");
     match name {
@@ -86,13 +88,6 @@ fn app_protocol(i: usize, name: Option<&str>, report: &mut Report) -> AppProtoco
             let message = format!("{bare:?} is read as kubernetes.io/h2c");
             report.warning(field(), Reason::UnsupportedAppProtocol, message);
             AppProtocol::H2c
-        }
-        Some(tls @ ("https" | "kubernetes.io/wss")) => {
-            let message = format!(
-                "{tls:?}: TLS to the endpoints is not spoken by the HTTP roles yet, they send plain HTTP/1.1"
-            );
-            report.warning(field(), Reason::UnsupportedAppProtocol, message);
-            AppProtocol::Http1
         }
         _ => AppProtocol::Http1,
     }
