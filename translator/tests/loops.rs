@@ -5,11 +5,13 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use seaway_proto::{TypeUrl, json};
+use seaway_translator::model::Node;
 use seaway_translator::{Change, NodePortAddresses, Object, Options, Reason, Role, View};
 use serde_json::{Value, json};
 use support::{World, object, one, service, slice, view};
@@ -125,6 +127,23 @@ fn a_pod_is_not_lost_to_an_external_ip_that_somebody_claims() {
         &["10.1.0.1", "203.0.113.9"],
     )]);
     assert_eq!(served(&world, "a"), "10.1.0.1:80");
+    // A Node says as much, as soon as it says so and as long.
+    let node = |pods: &str| {
+        let node = format!("{{kind: Node, metadata: {{name: n1}}, spec: {{podCIDRs: [{pods}]}}}}");
+        one(&node)
+    };
+    let all = "10.1.0.1:80,203.0.113.9:80";
+    for (pods, expected) in [
+        ("203.0.113.0/24", all),
+        ("203.0.112.0/24", "10.1.0.1:80"),
+        ("203.0.113.8/31", all),
+    ] {
+        world.apply([node(pods)]);
+        assert_eq!(served(&world, "a"), expected, "{pods}");
+    }
+    world.delete(&node(""));
+    assert_eq!(served(&world, "a"), "10.1.0.1:80");
+    assert_eq!(refused(&world).len(), 1);
 }
 
 /// Two nodes whose node ports name each other would loop over the wire. Any one that goes opens the circle again.
@@ -434,17 +453,16 @@ fn a_slice() -> impl Strategy<Value = Value> {
 }
 
 fn a_node() -> impl Strategy<Value = Value> {
-    (
-        select(&["n1", "n2"][..]),
-        subsequence(NODES.to_vec(), 0..=2),
-    )
-        .prop_map(|(name, ips)| {
+    let pods = subsequence(vec!["203.0.113.0/31", "203.0.113.2/32"], 0..=2);
+    (select(&["n1", "n2"][..]), subsequence(NODES.to_vec(), 0..=2), pods).prop_map(
+        |(name, ips, pods)| {
             let addresses: Vec<Value> = ips
                 .iter()
                 .map(|ip| json!({"type": "InternalIP", "address": ip}))
                 .collect();
-            json!({"kind": "Node", "metadata": {"name": name}, "status": {"addresses": addresses}})
-        })
+            json!({"kind": "Node", "metadata": {"name": name}, "spec": {"podCIDRs": pods}, "status": {"addresses": addresses}})
+        },
+    )
 }
 
 /// Objects that come and go, and whether each is looked at at once.
@@ -510,8 +528,8 @@ fn datapath(
     (listeners, clusters)
 }
 
-/// Follows every listener to the listeners that its endpoints are. The walk is over when the longest way there can be is behind it.
-fn has_loop(world: &World, nodes: &BTreeSet<String>) -> bool {
+/// Follows every listener to the listeners that its endpoints are; what is routed to pods reaches none. The walk is over when the longest way there can be is behind it.
+fn has_loop(world: &World, nodes: &[Node]) -> bool {
     let (listeners, clusters) = datapath(world);
     let next = |listener: &String| -> BTreeSet<String> {
         let endpoints = listeners[listener]
@@ -520,7 +538,13 @@ fn has_loop(world: &World, nodes: &BTreeSet<String>) -> bool {
             .flatten();
         let listens = |endpoint: &String| {
             let (ip, port) = endpoint.split_once(':').unwrap();
-            let wildcard = nodes.contains(ip).then(|| format!("0.0.0.0:{port}"));
+            let ip: IpAddr = ip.parse().unwrap();
+            let is_node = nodes.iter().any(|node| node.addresses.contains(&ip));
+            let is_pod = |node: &Node| node.pod_cidrs.iter().any(|range| range.contains(&ip));
+            if !is_node && nodes.iter().any(is_pod) {
+                return None;
+            }
+            let wildcard = is_node.then(|| format!("0.0.0.0:{port}"));
             [Some(endpoint.clone()), wildcard]
                 .into_iter()
                 .flatten()
@@ -566,9 +590,9 @@ proptest! {
         prop_assert_eq!(&world.published, &fresh.published);
         prop_assert_eq!(world.translator.problems(), fresh.translator.problems());
         let nodes = left.values().filter_map(|object| match object {
-            Object::Node(node) => Some(node.addresses.iter().map(ToString::to_string)),
+            Object::Node(node) => Some((**node).clone()),
             Object::Service(_) | Object::EndpointSlice(_) => None,
         });
-        prop_assert!(!has_loop(&world, &nodes.flatten().collect()));
+        prop_assert!(!has_loop(&world, &nodes.collect::<Vec<_>>()));
     }
 }

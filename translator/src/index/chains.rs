@@ -301,6 +301,13 @@ impl Index {
             || is_mesh_ip(ip, options)
     }
 
+    /// Whether this is a pod's address, which no external address that somebody claims takes from it: what is routed to pods reaches no
+    /// proxy, and one bad Service is not to cost others their endpoints.
+    fn is_pod(&self, ip: IpAddr, options: &Options) -> bool {
+        let in_range = contain(&options.pod_cidrs, ip) || self.pod_ranges.contain(ip);
+        in_range && !contain(&options.vip_cidrs, ip) && !ip.is_loopback()
+    }
+
     /// What an endpoint here is.
     fn lead(&self, address: &Address, options: &Options) -> Option<Lead> {
         let ip = address.ip;
@@ -312,8 +319,9 @@ impl Index {
             return Some(Lead::Refused(claim.map(|claim| claim.service.clone())));
         }
         if !self.is_node_address(ip) {
-            let claim = claim
-                .filter(|claim| claim.kind == FrontendKind::ClusterIp || !is_pod(ip, options))?;
+            let claim = claim.filter(|claim| {
+                claim.kind == FrontendKind::ClusterIp || !self.is_pod(ip, options)
+            })?;
             return Some(Lead::Refused(Some(claim.service.clone())));
         }
         let own = claim.filter(|claim| !self.is_answered(&claim.service, claim.kind, address));
@@ -334,12 +342,6 @@ impl Index {
 fn is_mesh_ip(ip: IpAddr, options: &Options) -> bool {
     let listen = options.mesh_listen.ip();
     listen == ip || (listen.is_unspecified() && ip.is_loopback())
-}
-
-/// Whether this is a pod's address, which no external address that somebody claims takes from it: what is routed to pods reaches no
-/// proxy, and one bad Service is not to cost others their endpoints.
-fn is_pod(ip: IpAddr, options: &Options) -> bool {
-    contain(&options.pod_cidrs, ip) && !contain(&options.vip_cidrs, ip) && !ip.is_loopback()
 }
 
 fn contain(cidrs: &[IpNet], ip: IpAddr) -> bool {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
+use crate::IpNet;
 use crate::frontends::Frontend;
 use crate::model::{Protocol, Service, ServiceKey};
 use crate::names::FrontendKind;
@@ -87,14 +88,24 @@ impl Claims {
 
     /// Who has this IP address, port by port.
     pub(crate) fn at(&self, ip: IpAddr) -> impl Iterator<Item = &Claim> {
+        let all = self.from(ip);
+        let same = all.take_while(move |(address, _)| address.ip == ip);
+        same.filter_map(|(_, claims)| claims.first())
+    }
+
+    /// The addresses in a range that anybody has.
+    pub(crate) fn within(&self, range: IpNet) -> impl Iterator<Item = IpAddr> {
+        let all = self.from(range.network()).map(|(address, _)| address.ip);
+        all.take_while(move |ip| range.contains(ip))
+    }
+
+    fn from(&self, ip: IpAddr) -> impl Iterator<Item = (&Address, &Vec<Claim>)> {
         let first = Address {
             ip,
             port: NonZeroU16::MIN,
             protocol: Protocol::Tcp,
         };
-        let all = self.by_address.range(first..);
-        let same = all.take_while(move |(address, _)| address.ip == ip);
-        same.filter_map(|(_, claims)| claims.first())
+        self.by_address.range(first..)
     }
 
     /// Replaces the claims of one Service. Returns the addresses that changed hands, each with everybody who claims it or did.

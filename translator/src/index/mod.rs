@@ -8,6 +8,7 @@ mod chains;
 mod claims;
 mod cycles;
 mod node_addresses;
+mod pod_ranges;
 mod refs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use aliases::Aliases;
 use chains::Chains;
 pub(crate) use claims::{Address, Claim, Claims, claim};
 use node_addresses::NodeAddresses;
+use pod_ranges::PodRanges;
 use refs::Refs;
 
 /// The Services that have to be translated again.
@@ -51,6 +53,7 @@ pub(crate) struct Index {
     /// The Services with IPv6 addresses.
     v6: BTreeSet<ServiceKey>,
     node_addresses: NodeAddresses,
+    pod_ranges: PodRanges,
     /// The endpoints that are addresses of Services.
     chains: Chains,
 }
@@ -238,6 +241,11 @@ impl Index {
             for ip in self.node_addresses.replace(was, is) {
                 self.chains.readdressed(ip);
                 dirty.extend(self.claims.at(ip).map(|claim| claim.service.clone()));
+            }
+            for range in self.pod_ranges.replace(was, is) {
+                for ip in self.claims.within(range) {
+                    self.chains.readdressed(ip);
+                }
             }
             dirty.extend(self.system_ports.iter().cloned());
         }
