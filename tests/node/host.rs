@@ -3,11 +3,12 @@
 //! process has is not served, and says so.
 
 use std::net::SocketAddr;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    Backend, Cluster, Echo, Flow, ServiceManifest, Setup, SliceManifest, World, endpoint,
-    eventually, join,
+    Backend, Client, Cluster, Echo, Flow, Load, ServiceManifest, Setup, SliceManifest, World,
+    endpoint, eventually, join, repository,
 };
 use serde_json::json;
 
@@ -250,5 +251,50 @@ fn an_envoy_that_may_not_enter_the_namespace_says_so() -> Result<()> {
         })?;
         ensure!(line.contains("Operation not permitted"), "{line}");
         envoy.check_running()
+    })
+}
+
+/// A node goes from one capture to another and back under traffic: Envoy stays, its listeners move, and what comes in between is refused
+/// at once.
+#[test]
+fn a_node_changes_its_capture_and_back() -> Result<()> {
+    Cluster::run(&["a"], &namespace(), |cluster| {
+        cluster.client("client", "n1")?;
+        cluster.backend("here", "n1")?;
+        let service = service("web", "10.96.0.10").on_port("nodePort", 30080);
+        let all = with(&service, &cluster.slice("web", &["here"])?);
+        cluster.world.manifests().save("web.yaml", &all)?;
+        let port = endpoint(cluster.host("n1")?.v4, 30080);
+        let both = ["10.96.0.10:80", &port];
+        let served = |cluster: &Cluster<'_>| -> Result<()> {
+            for to in both {
+                for from in ["client", "n1", "outside"] {
+                    cluster.expect(from, to, &["here"])?;
+                }
+            }
+            Ok(())
+        };
+        served(cluster)?;
+        let client = Client::new("10.96.0.10:80".parse::<SocketAddr>()?);
+        let load = Load::start(cluster.at("client")?, client, 50)?;
+        for capture in ["bind", "namespace", "bind"] {
+            let own = cluster.host("n1")?.v4.to_string();
+            let mut command = Command::new(repository().join("deploy/node/setup.sh"));
+            command.args(["up", "--capture", capture, "--node-address", &own]);
+            command.args(["--service-cidr", "10.96.0.0/16"]);
+            cluster.at("n1")?.command(command)?;
+            let arguments = ["--capture", capture, "--service-cidr", "10.96.0.0/16"];
+            cluster.world.start_seaway(&arguments)?;
+            served(cluster)?;
+        }
+        let records = load.stop()?;
+        let mut seen: Vec<&str> = records.iter().map(|r| r.outcome.word()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        ensure!(
+            !seen.contains(&"timed out") && seen.contains(&"here"),
+            "{seen:?}"
+        );
+        cluster.envoy("n1")?.check_running()
     })
 }
