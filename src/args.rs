@@ -5,6 +5,7 @@ mod security;
 mod values;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -250,6 +251,14 @@ pub(crate) struct ShapeArgs {
         default_value_t = 50_000
     )]
     max_bound_listeners: usize,
+    /// How many UDP flows a Service port may have at a time on one proxy, each of which takes a file of Envoy (docs/scale.md)
+    #[arg(
+        long,
+        env = "SEAWAY_MAX_UDP_FLOWS",
+        value_name = "N",
+        default_value = "65536"
+    )]
+    max_udp_flows: NonZeroU32,
     /// Let endpoints see clients where Envoy can take over their address (role node; the node needs setup.sh up --keep-source)
     #[arg(long, env = "SEAWAY_KEEP_SOURCE")]
     keep_source: bool,
@@ -314,6 +323,7 @@ impl ShapeArgs {
             service_proxy_name: self.service_proxy_name.clone(),
             capture: self.capture,
             max_bound_listeners: self.max_bound_listeners,
+            max_udp_flows: self.max_udp_flows,
             keep_source: self.keep_source,
             mesh_listen: self.mesh_listen,
             healthz_listen: self.healthz_listen.0,

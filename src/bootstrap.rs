@@ -1,6 +1,7 @@
 //! `seaway bootstrap`: what an Envoy or a gRPC client needs to know before it can ask a control plane for the rest.
 
 mod envoy;
+mod files;
 mod grpc;
 mod proof;
 mod secrets;

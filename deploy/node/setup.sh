@@ -26,6 +26,7 @@ usage() {
 usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR... [--vip-cidr CIDR...]
                    [--capture bind|redirect|namespace|namespace-redirect] [--redirect PORT]
                    [--node-ports FIRST-LAST] [--nodeport-addresses all|primary|CIDR,...] [--group GID] [--keep-source]
+                   [--max-files N] [--listener-files N]
        setup.sh down
        setup.sh show
 
@@ -47,11 +48,15 @@ usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR...
   --keep-source      for `seaway serve --keep-source`: what is sent to a client's own address, because Envoy connected from it, comes
                      to Envoy
 
+  --max-files N      how many files Envoy may have open, from which follows what one client may take, and all together (default: as many
+                     as this script may; "none": there are no limits)
+  --listener-files N how many of them are for listeners (default: an eighth), as given to `seaway bootstrap`
+
 The variables SEAWAY_NODE_ADDRESS, SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR, with commas between several, add to the options;
-SEAWAY_CAPTURE and SEAWAY_NODEPORT_ADDRESSES stand in for theirs.
+SEAWAY_CAPTURE, SEAWAY_NODEPORT_ADDRESSES, SEAWAY_MAX_FILES and SEAWAY_LISTENER_FILES stand in for theirs.
 
 Needs root (CAP_NET_ADMIN; CAP_SYS_ADMIN and nsenter too for the captures with namespace), iproute2, and nft: without it `bind` works,
-but processes of the node may answer on Service addresses.
+but processes of the node may answer on Service addresses, and nothing limits what one client takes.
 USAGE
 }
 
@@ -352,8 +357,98 @@ add_chains() {
     fi
 }
 
+# How many files a process started here may have open, as Envoy will if it is.
+own_limit() {
+    sed -n 's/^Max open files *[^ ]* *\([^ ]*\) .*/\1/p' /proc/self/limits
+}
+
+# What follows from the number of files that Envoy may have open. The bootstrap has the same shares (src/bootstrap/files.rs): an eighth is
+# for listeners, and of the rest three quarters for flows of UDP, a quarter for connections, which take two each.
+shares() {
+    [ -n "$listener_files" ] || listener_files=$((max_files / 8))
+    rest=$((max_files - listener_files - 1000))
+    [ "$rest" -ge 800 ] || fail "$max_files files (--max-files) leave too little beside $listener_files of listeners"
+    flows=$((rest * 3 / 4)) connections=$((rest / 8))
+    # A set for each family.
+    if [ -n "$ranges4" ] && [ -n "$ranges6" ]; then flows=$((flows / 2)); fi
+    # Of these one client has half the connections. Of flows it has not quite all at a time at the port of DNS, where they are soon
+    # forgotten, and half elsewhere: an eighth at first, then so many a second that the rest lasts as long as it is remembered.
+    client_connections=$((connections / 2)) burst=$((flows / 8))
+    dns_rate=$((flows * 11 / 40)) rate=$((flows * 3 / 968))
+    [ "$dns_rate" -lt 10000 ] || dns_rate=10000
+    [ "$rate" -ge 1 ] || rate=1
+}
+
+# The limits of one family: who may begin how many flows and connections to Services, and how many flows there are in all. Envoy forgets a
+# flow after two seconds at port 53 and 120 elsewhere at the latest, a moment before it is forgotten here.
+limit_rules() {
+    family=$1 ranges=$(echo "$2" | tr '\n' ' ' | sed 's/ *$//; s/  */, /g')
+    [ -n "$ranges" ] || return 0
+    if [ "$family" = 6 ]; then name=ip6 type=ipv6_addr loopback=::1; else name=ip type=ipv4_addr loopback=127.0.0.0/8; fi
+    ask="$name saddr . udp sport . $name daddr . udp dport" answer="$name daddr . udp dport . $name saddr . udp sport"
+    cat <<RULES
+  set flows$family { type $type . inet_service . $type . inet_service; size $flows; flags dynamic,timeout; timeout 121s; gc-interval 500ms; }
+  set dns_clients$family { type $type; size 65536; flags dynamic,timeout; timeout 2m; }
+  set udp_clients$family { type $type; size 65536; flags dynamic,timeout; timeout 2m; }
+  set tcp_clients$family { type $type; size 65536; flags dynamic; }
+  chain limit$family {
+    $name daddr { $ranges } jump count$family
+    $name saddr { $ranges } meta l4proto udp jump answer$family
+RULES
+    if [ "$node_ports" != none ]; then
+        echo "    $name daddr != $loopback meta l4proto { tcp, udp } th dport $node_ports fib daddr type local jump count$family"
+    fi
+    cat <<RULES
+  }
+  chain count$family {
+    tcp flags & (syn | ack) == syn add @tcp_clients$family { $name saddr ct count over $client_connections } counter name connections_of_one_client jump refuse_connection
+    meta l4proto != udp return
+    $ask @flows$family udp dport 53 update @flows$family { $ask timeout 2500ms } return
+    $ask @flows$family update @flows$family { $ask } return
+    udp dport 53 update @dns_clients$family { $name saddr limit rate over $dns_rate/second burst $burst packets } counter name flows_of_one_client jump drop_flow
+    udp dport != 53 update @udp_clients$family { $name saddr limit rate over $rate/second burst $burst packets } counter name flows_of_one_client jump drop_flow
+    udp dport 53 add @flows$family { $ask timeout 2500ms } return
+    add @flows$family { $ask } return
+    counter name flows_of_all jump drop_flow
+  }
+  chain answer$family {
+    $answer @flows$family udp sport 53 update @flows$family { $answer timeout 2500ms } return
+    $answer @flows$family update @flows$family { $answer }
+  }
+RULES
+}
+
+# What one client may take, and all together.
+limits() {
+    cat <<RULES
+  counter connections_of_one_client { }
+  counter flows_of_one_client { }
+  counter flows_of_all { }
+  chain refuse_connection {
+    limit rate 10/minute log prefix "seaway: too many connections: "
+    meta l4proto tcp reject with tcp reset
+  }
+  chain drop_flow {
+    limit rate 10/minute log prefix "seaway: too many UDP flows: "
+    drop
+  }
+RULES
+    limit_rules 4 "$ranges4"
+    limit_rules 6 "$ranges6"
+    echo "  chain limit_incoming { type filter hook prerouting priority -110; policy accept;"
+    echo "    iif lo return"
+    [ -z "$ranges4" ] || echo "    meta nfproto ipv4 jump limit4"
+    [ -z "$ranges6" ] || echo "    meta nfproto ipv6 jump limit6"
+    echo "  }"
+    echo "  chain limit_own { type filter hook output priority -110; policy accept;"
+    [ -z "$ranges4" ] || echo "    meta nfproto ipv4 jump limit4"
+    [ -z "$ranges6" ] || echo "    meta nfproto ipv6 jump limit6"
+    echo "  }"
+}
+
 packet_rules() {
     rules_so_far=''
+    [ "$max_files" = none ] || add_chains limits "nothing limits what one client takes, because the rules against it are refused"
     if in_namespace; then
         add_chains node_port_chains "node ports are not served, because their rules are refused"
         add_chains unclaimed "external addresses that are this node's own are not served, because their rules are refused"
@@ -510,6 +605,8 @@ arguments() {
         --nodeport-addresses) value "$1" $#; nodeport_addresses=$2; shift 2 ;;
         --group) value "$1" $#; group=$2; shift 2 ;;
         --keep-source) keep_source=yes; shift ;;
+        --max-files) value "$1" $#; max_files=$2; shift 2 ;;
+        --listener-files) value "$1" $#; listener_files=$2; shift 2 ;;
         *) fail "unknown argument $1 (see setup.sh help)" ;;
         esac
     done
@@ -544,10 +641,14 @@ check() {
     fi
     if in_namespace; then command -v nsenter >/dev/null || fail "nsenter is needed for --capture $capture (package util-linux)"; fi
     if ! has_ipv6; then source6='' ranges6=''; fi
+    case $max_files in unlimited) max_files=1048576 ;; none) ;; '' | *[!0-9]*) fail "--max-files $max_files is not a number" ;; esac
+    case $listener_files in *[!0-9]*) fail "--listener-files $listener_files is not a number" ;; esac
+    [ "$max_files" = none ] || shares
 }
 
 up() {
     redirect='' node_ports=30000-32767 group=$GROUP keep_source=no
+    max_files=${SEAWAY_MAX_FILES:-$(own_limit)} listener_files=${SEAWAY_LISTENER_FILES:-}
     from_environment
     arguments "$@"
     check

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use seaway_translator::{Capture, Role};
 
+use super::files::{self, Shares};
 use super::proof::Proof;
 use super::quoted;
 use super::secrets::{self, indented};
@@ -25,6 +26,9 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     yaml += &control_plane(&args.xds, proof, args.out.as_deref());
     yaml += statistics(role);
     yaml += internal_listeners(role);
+    if role == Role::Node {
+        yaml += &connections(args);
+    }
     if let Some(port) = args.admin_port {
         yaml += &admin(port);
     }
@@ -148,6 +152,23 @@ bootstrap_extensions:
     }
 }
 
+/// An Envoy that may have no more files dies, and with it every Service of the node: beyond its share a connection is closed at once.
+fn connections(args: &BootstrapArgs) -> String {
+    let files = args.max_files.unwrap_or_else(files::own_limit);
+    let Shares { connections } = Shares::of(files, args.listener_files);
+    format!(
+        "\
+# For {files} open files (docs/scale.md).
+overload_manager:
+  resource_monitors:
+  - name: envoy.resource_monitors.global_downstream_max_connections
+    typed_config:
+      \"@type\": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+      max_active_downstream_connections: {connections}
+"
+    )
+}
+
 fn node(args: &BootstrapArgs, role: Role) -> String {
     let mut text = format!(
         "node:\n  id: {}\n  cluster: seaway-{role}\n  metadata:\n    seaway:\n      role: {role}\n",
@@ -244,10 +265,12 @@ static_resources:
     )
 }
 
+/// Whoever asks Envoy how it is does not count among its clients.
 fn admin(port: u16) -> String {
     format!(
         "\
 admin:
+  ignore_global_conn_limit: true
   address:
     socket_address:
       address: 127.0.0.1

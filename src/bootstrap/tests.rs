@@ -26,7 +26,7 @@ fn print(flags: &str) -> String {
 
 #[test]
 fn a_node_proxy_knows_its_place() {
-    let flags = "--node-id a:1 --role node --node-name n1 --zone a --region r --admin-port 9901";
+    let flags = "--node-id a:1 --role node --node-name n1 --zone a --region r --admin-port 9901 --max-files 20000";
     insta::assert_snapshot!("node", print(flags));
 }
 

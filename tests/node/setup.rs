@@ -139,6 +139,10 @@ fn a_node_is_set_up_again_without_a_change_and_undone_without_a_trace() -> Resul
         // What cannot be is refused before anything is changed.
         let wrong = ["up", "--node-address", &own, "--service-cidr", "fd00::/112"];
         ensure!(script(cluster, &wrong).is_err() && bare == everything(cluster)?);
+        for files in ["many", "1200"] {
+            let wrong = [&up[..], &["--max-files", files]].concat();
+            ensure!(script(cluster, &wrong).is_err() && bare == everything(cluster)?);
+        }
         let unset = [variables[0], ("SEAWAY_SERVICE_CIDR", "<SET-ME>")];
         ensure!(script_with(cluster, &["up"], &unset).is_err());
         ensure!(bare == everything(cluster)?);

@@ -4,6 +4,7 @@
 //! once; nothing here changes while a process runs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -38,6 +39,8 @@ pub struct Options {
     pub capture: Option<Capture>,
     /// How many bound listeners an Envoy of role `node` has files for: above 80 % of it a warning stands. 0: no warning.
     pub max_bound_listeners: usize,
+    /// How many UDP flows one cluster may have at a time: each takes a file of Envoy.
+    pub max_udp_flows: NonZeroU32,
     /// Whether endpoints see clients as themselves where their answers come back this way (Service rules 111, 112). Envoy then needs
     /// CAP_NET_ADMIN, and nodes the rules of `deploy/node/setup.sh --keep-source`.
     pub keep_source: bool,
@@ -77,6 +80,7 @@ impl Default for Options {
             service_proxy_name: None,
             capture: None,
             max_bound_listeners: 50_000,
+            max_udp_flows: NonZeroU32::MIN.saturating_add(65_535),
             keep_source: false,
             mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
             healthz_listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256)),

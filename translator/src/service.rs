@@ -181,7 +181,7 @@ impl<'a> Joined<'a> {
     fn cluster(&self, name: &ClusterName, users: &Users, resources: &mut Vec<(Layer, Resource)>) {
         let resource_name: Arc<str> = name.to_string().into();
         let port = &self.service.ports[users.port];
-        let traits = cluster::Traits::of(self.service, port);
+        let traits = cluster::Traits::of(self.service, port, self.world.options);
         resources.push((users.layer(), cluster::eds(&resource_name, name, &traits)));
         let set = if name.local {
             Set::Local {

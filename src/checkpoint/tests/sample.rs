@@ -34,6 +34,7 @@ pub(super) fn sample() -> Vec<Entry> {
         proxy_protocol: None,
         outlier_detection: None,
         connect_timeout: None,
+        udp_idle_timeout: None,
         problems: Box::default(),
     };
     let alias = |name: &str, target: Option<&str>| Service {
@@ -118,6 +119,7 @@ fn service() -> Service {
         proxy_protocol: Some(ProxyProtocol::V2),
         outlier_detection: 3.try_into().ok(),
         connect_timeout: 3000.try_into().ok(),
+        udp_idle_timeout: 60_000.try_into().ok(),
         problems: [
             problem(Problem::error, "spec.a"),
             problem(Problem::warning, "spec.b"),

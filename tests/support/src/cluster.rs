@@ -62,6 +62,8 @@ pub struct Setup<'a> {
     pub pods_unknown: bool,
     /// Whether Seaway keeps clients' addresses where it can, and nodes lead the answers to Envoy.
     pub keep_source: bool,
+    /// How many files each node's Envoy may have open, if not as many as the tests.
+    pub max_files: Option<u32>,
     /// How Envoys are started, beyond what makes them a node's.
     pub envoy: EnvoyOptions,
 }
@@ -204,6 +206,11 @@ impl<'w> Cluster<'w> {
         };
         let capture = ["--capture", setup.capture()].map(str::to_owned);
         options.bootstrap.extend(capture);
+        if let Some(files) = setup.max_files {
+            options.file_limit = Some(files);
+            let files = ["--max-files".to_owned(), files.to_string()];
+            options.bootstrap.extend(files);
+        }
         let envoy = self.world.start_envoy_in(namespace, &name, &options)?;
         let node = Node {
             envoy,
@@ -435,6 +442,9 @@ fn prepare(host: Host, setup: &Setup<'_>) -> Command {
     }
     if setup.keep_source {
         command.arg("--keep-source");
+    }
+    if let Some(files) = setup.max_files {
+        command.args(["--max-files", &files.to_string()]);
     }
     command
 }

@@ -31,6 +31,7 @@ use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::{ads, milliseconds, number, seconds, tcp_address};
+use crate::Options;
 use crate::model::{AppProtocol, Protocol, ProxyProtocol, Service, ServicePort};
 use crate::names::ClusterName;
 
@@ -56,11 +57,13 @@ pub(crate) struct Traits {
     proxy_protocol: Option<ProxyProtocol>,
     outlier_detection: Option<NonZeroU32>,
     connect_timeout: NonZeroU32,
+    /// How many flows there may be at a time.
+    max_flows: Option<NonZeroU32>,
 }
 
 impl Traits {
     /// Those of the clusters of a Service port. Nothing is connected for UDP: no failure is to be seen.
-    pub(crate) fn of(service: &Service, port: &ServicePort) -> Traits {
+    pub(crate) fn of(service: &Service, port: &ServicePort, options: &Options) -> Traits {
         let connects = port.protocol != Protocol::Udp;
         Traits {
             app_protocol: port.app_protocol,
@@ -68,6 +71,7 @@ impl Traits {
             proxy_protocol: service.proxy_protocol.filter(|_| connects),
             outlier_detection: service.outlier_detection.filter(|_| connects),
             connect_timeout: service.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            max_flows: (!connects).then_some(options.max_udp_flows),
         }
     }
 }
@@ -82,6 +86,7 @@ pub(crate) fn eds(resource_name: &Arc<str>, name: &ClusterName, traits: &Traits)
         }),
         transport_socket: traits.proxy_protocol.map(proxy_protocol),
         outlier_detection: traits.outlier_detection.map(outlier_detection),
+        circuit_breakers: Some(limited(traits.max_flows)),
         ..common(name, traits.app_protocol, traits.connect_timeout)
     };
     if traits.hashed {
@@ -169,6 +174,15 @@ fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32
             .insert(HTTP_OPTIONS.to_owned(), options);
     }
     cluster
+}
+
+/// Each flow of UDP takes a file for as long as it is remembered, and an Envoy without files dies.
+fn limited(flows: Option<NonZeroU32>) -> CircuitBreakers {
+    let mut breakers = unlimited();
+    if let (Some(flows), [thresholds]) = (flows, breakers.thresholds.as_mut_slice()) {
+        thresholds.max_connections = Some(number(flows.get()));
+    }
+    breakers
 }
 
 /// kube-proxy has no such limits; Envoy's default is 1024 of each, and 3 retries at a time (Service rule 96).

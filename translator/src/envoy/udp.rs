@@ -4,6 +4,8 @@
 //! it serves no more (`envoy/assignment.rs`) and ends the session: the next datagram of the same client begins another one elsewhere (Service rule 105). While there is no endpoint no
 //! session begins, so that a flow heals by itself.
 
+use std::num::NonZeroU32;
+
 use seaway_proto::envoy::core::socket_address::Protocol;
 use seaway_proto::envoy::core::socket_option::{SocketState, Value};
 use seaway_proto::envoy::core::{SocketOption, UdpSocketConfig};
@@ -25,15 +27,15 @@ use seaway_proto::xds::matcher::matcher::matcher_list::{FieldMatcher, Predicate}
 use seaway_proto::xds::matcher::matcher::{MatcherList, MatcherType, OnMatch, on_match};
 use seaway_proto::{Resource, TypeUrl, any};
 
-use super::{cidr, listener, listening, seconds};
+use super::{cidr, listener, listening, milliseconds};
 use crate::IpNet;
-use crate::model::Family;
+use crate::model::{DNS_IDLE, DNS_PORT, Family, LONGEST_UDP_IDLE, Service, ServicePort};
 use crate::names::{ClusterName, FrontendName};
 use crate::namespace::Place;
 use crate::sources::{Source, loopback};
 
-/// How long a flow may be silent: as long as the kernel remembers one that was answered, for kube-proxy (120 s).
-const IDLE_SECONDS: i64 = 120;
+/// How long a flow may be silent: as long as the kernel remembers a question and its answer, for kube-proxy. Each takes a file of Envoy.
+const IDLE: u32 = 30_000;
 
 /// The largest datagram there is. Envoy's default of 1500 bytes would cut answers that kube-proxy passes in fragments.
 const LARGEST_DATAGRAM: u64 = 65_535;
@@ -55,12 +57,13 @@ pub(crate) fn listener(
     refused: &[IpNet],
     place: &Place,
     keep_source: bool,
+    idle: NonZeroU32,
 ) -> Resource {
     let proxy = UdpProxyConfig {
         stat_prefix,
         use_original_src_ip: keep_source,
         route_specifier: Some(RouteSpecifier::Matcher(matcher(name, routes, refused))),
-        idle_timeout: Some(seconds(IDLE_SECONDS)),
+        idle_timeout: Some(milliseconds(idle)),
         upstream_socket_config: Some(datagrams()),
         hash_policies: hash_policies(routes),
         ..Default::default()
@@ -84,6 +87,22 @@ pub(crate) fn listener(
     };
     let refs = listener::clusters(routes);
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
+}
+
+/// How long a flow at this port may be silent. Envoy cannot tell a flow that had its one answer from one in use; the port can, mostly. At
+/// DNS's own it is never longer, whatever is asked for: so short are the flows that the node counts there.
+pub(crate) fn idle(service: &Service, port: &ServicePort) -> NonZeroU32 {
+    let default = if is_dns(port) { DNS_IDLE } else { IDLE };
+    let asked = service.udp_idle_timeout.map_or(default, NonZeroU32::get);
+    let most = match port.number.get() {
+        DNS_PORT => DNS_IDLE,
+        _ => LONGEST_UDP_IDLE,
+    };
+    NonZeroU32::new(asked.min(most)).unwrap_or(NonZeroU32::MIN)
+}
+
+fn is_dns(port: &ServicePort) -> bool {
+    port.number.get() == DNS_PORT || &*port.name == "dns" || port.name.starts_with("dns-")
 }
 
 /// With affinity a client's flows stay together, for good: nothing but the address can be hashed here.

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use node::Node;
 pub use service::{
-    AFFINITY_DEFAULT, AppProtocol, Kind, Policy, ProxyProtocol, Service, ServicePort, SourceRanges,
+    AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Kind, LONGEST_UDP_IDLE, Policy,
+    ProxyProtocol, Service, ServicePort, SourceRanges,
 };
 pub use slice::{Condition, Endpoint, EndpointSlice, SlicePort};
 

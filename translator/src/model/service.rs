@@ -54,6 +54,8 @@ pub struct Service {
     pub outlier_detection: Option<NonZeroU32>,
     /// How long an endpoint may take to accept a connection, in milliseconds (annotation `seaway.dev/connect-timeout`).
     pub connect_timeout: Option<NonZeroU32>,
+    /// How long a UDP flow may be silent, in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
+    pub udp_idle_timeout: Option<NonZeroU32>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
 }
@@ -98,6 +100,13 @@ pub enum AppProtocol {
 
 /// The timeout of `sessionAffinity: ClientIP` that an API server fills in, in seconds. Only shorter ones are kept.
 pub const AFFINITY_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(10_799);
+
+/// The port of DNS, where flows are one question and one answer.
+pub const DNS_PORT: u16 = 53;
+/// How long a flow of DNS may be silent, in milliseconds. The limits that `deploy/node/setup.sh` sets rest on this and the next one.
+pub const DNS_IDLE: u32 = 2_000;
+/// The longest that any UDP flow may be silent, in milliseconds: as long as the kernel remembers one in use, for kube-proxy.
+pub const LONGEST_UDP_IDLE: u32 = 120_000;
 
 /// A version of the PROXY protocol, by which a connection begins with the address of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

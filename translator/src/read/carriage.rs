@@ -9,11 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
 use super::report::Report;
 use super::value;
 use crate::Reason;
-use crate::model::{AFFINITY_DEFAULT, Protocol, ProxyProtocol, ServicePort};
+use crate::model::{
+    AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
+};
 
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
 const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
 const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
+const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
 /// After how many failed connections in a row an endpoint is left out where nobody says otherwise.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 /// The bounds of a connect timeout, in milliseconds.
@@ -117,6 +120,32 @@ pub(super) fn connect_timeout(
         report.warning(field(CONNECT_TIMEOUT), Reason::InvalidValue, message);
     }
     timeout.and_then(NonZeroU32::new)
+}
+
+/// How long a UDP flow may be silent, in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
+pub(super) fn udp_idle_timeout(
+    meta: &k8s_meta::ObjectMeta,
+    ports: &[ServicePort],
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    let text = value::annotation(meta, UDP_IDLE_TIMEOUT)?;
+    let field = field(UDP_IDLE_TIMEOUT);
+    let longest = LONGEST_UDP_IDLE / 1000;
+    let Some(timeout) = value::milliseconds(text).filter(|t| (1000..=LONGEST_UDP_IDLE).contains(t))
+    else {
+        let message = format!(
+            "{text:?} is not a time from 1s to {longest}s, such as \"60s\"; it is read as the default"
+        );
+        report.warning(field, Reason::InvalidValue, message);
+        return None;
+    };
+    let dns = |port: &ServicePort| port.protocol == Protocol::Udp && port.number.get() == DNS_PORT;
+    if timeout > DNS_IDLE && ports.iter().any(dns) {
+        let most = DNS_IDLE / 1000;
+        let message = format!("at port {DNS_PORT} a flow is forgotten after {most}s at the latest");
+        report.warning(field, Reason::UnsupportedField, message);
+    }
+    NonZeroU32::new(timeout)
 }
 
 fn field(annotation: &str) -> String {

@@ -58,6 +58,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         proxy_protocol: carriage::proxy_protocol(meta, &mut report),
         outlier_detection: carriage::outlier_detection(meta, &mut report),
         connect_timeout: carriage::connect_timeout(meta, &mut report),
+        udp_idle_timeout: carriage::udp_idle_timeout(meta, &ports, &mut report),
         ports: ports.into(),
         problems: report.finish(),
     })

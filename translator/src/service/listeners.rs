@@ -262,13 +262,16 @@ impl<'a> Joined<'a> {
                 let policy = frontend.policy(self.service);
                 let cluster = cluster_name(self.service, port, policy, family);
                 let keep_source = keep_source::datagrams(self.service, frontend, options);
+                let idle = udp::idle(self.service, port);
+                let stat_name = cluster.stat_name();
                 udp::listener(
                     &name,
-                    cluster.stat_name(),
+                    stat_name,
                     &routes,
                     &refused,
                     &place,
                     keep_source,
+                    idle,
                 )
             }
             Protocol::Tcp | Protocol::Sctp => {

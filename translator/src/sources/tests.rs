@@ -46,6 +46,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         proxy_protocol: None,
         outlier_detection: None,
         connect_timeout: None,
+        udp_idle_timeout: None,
         local_fallback: false,
         source_ranges: SourceRanges {
             v4: ranges.map(Into::into),

@@ -1,0 +1,64 @@
+//! What the files are for that an Envoy of role `node` may have open. The same shares as in `deploy/node/setup.sh`, which counts what
+//! Envoy does not: flows of UDP, and what a single client holds.
+
+use rustix::process::{Resource, getrlimit};
+
+/// Logs, threads, the control plane, clusters that resolve names.
+const RESERVE: u64 = 1_000;
+
+/// Shares that are never exceeded add up to less than all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// How many connections of clients there may be: each takes two files.
+    pub connections: u64,
+}
+
+impl Shares {
+    /// The shares of so many files, of which the sockets of listeners take `listeners`, else an eighth. Of the rest three quarters are
+    /// for flows of UDP, a quarter for connections.
+    pub(super) fn of(files: u64, listeners: Option<u64>) -> Shares {
+        let listeners = listeners.unwrap_or(files / 8);
+        let rest = files.saturating_sub(listeners).saturating_sub(RESERVE);
+        Shares {
+            // Envoy takes no 0 for an answer.
+            connections: (rest / 8).max(1),
+        }
+    }
+}
+
+/// How many files this process may have open, if it asks for as many as it may; an Envoy started beside it does, and may have as many.
+pub(super) fn own_limit() -> u64 {
+    const UNLIMITED: u64 = 1 << 20;
+    getrlimit(Resource::Nofile).maximum.unwrap_or(UNLIMITED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_never_add_up_to_more_than_there_is() {
+        for (files, listeners) in [
+            (1_048_576, None),
+            (20_000, None),
+            (20_000, Some(10_000)),
+            (2_000, None),
+        ] {
+            let taken = listeners.unwrap_or(files / 8);
+            let flows = (files - taken - RESERVE) / 4 * 3;
+            let Shares { connections } = Shares::of(files, listeners);
+            assert!(
+                taken + flows + connections * 2 + RESERVE <= files,
+                "{files}"
+            );
+            assert!(connections > 1, "{files}");
+        }
+        assert_eq!(
+            Shares::of(1_048_576, None),
+            Shares {
+                connections: 114_563
+            }
+        );
+        assert_eq!(Shares::of(10, None), Shares { connections: 1 });
+    }
+}
