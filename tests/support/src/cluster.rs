@@ -184,6 +184,17 @@ impl<'w> Cluster<'w> {
 
     /// Makes the node with this number, which the Services' ranges are routed to if it is the first.
     pub fn add_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
+        self.add_node_after(number, zone, setup, |_| Ok(()))
+    }
+
+    /// [`Cluster::add_node`], with something done in the node's namespace when it is ready for its Envoy.
+    pub fn add_node_after(
+        &mut self,
+        number: u8,
+        zone: &str,
+        setup: &Setup<'_>,
+        prepared: impl FnOnce(&Namespace) -> Result<()>,
+    ) -> Result<()> {
         let (name, host) = (format!("n{number}"), Host::node(number));
         let mut namespace = self.world.network().bare_node(&name, number)?;
         if setup.namespace {
@@ -197,6 +208,7 @@ impl<'w> Cluster<'w> {
         }
         self.world.fabric().configure(&routes)?;
         namespace.command(prepare(host, setup))?;
+        prepared(&namespace)?;
         let own = World::node_options(&name, zone);
         let mut options = EnvoyOptions {
             bootstrap: own.bootstrap,

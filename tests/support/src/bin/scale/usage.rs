@@ -1,0 +1,50 @@
+//! What an Envoy has used: read from the kernel, and memory in use from Envoy itself.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use seaway_testing::Envoy;
+use serde_json::Value;
+
+/// Seconds of CPU that the main thread and the workers have used.
+pub(crate) fn cpu(envoy: &Envoy) -> Result<(f64, f64)> {
+    let (mut main, mut workers) = (0.0, 0.0);
+    for task in fs::read_dir(process(envoy).join("task"))? {
+        let task = task?;
+        let times = fs::read_to_string(task.path().join("schedstat"))?;
+        let running = times.split_whitespace().next().context("no schedstat")?;
+        let seconds = running.parse::<f64>()? / 1e9;
+        let name = fs::read_to_string(task.path().join("comm"))?;
+        if task.file_name().to_str() == Some(&envoy.id().to_string()) {
+            main += seconds;
+        } else if name.starts_with("wrk:") {
+            workers += seconds;
+        }
+    }
+    Ok((main, workers))
+}
+
+/// Megabytes of memory that the process has.
+pub(crate) fn resident(envoy: &Envoy) -> Result<u64> {
+    let status = fs::read_to_string(process(envoy).join("status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    Ok(kilobytes.context("no VmRSS")?.parse::<u64>()? / 1024)
+}
+
+/// Megabytes of memory that Envoy's objects take.
+pub(crate) fn allocated(envoy: &Envoy) -> Result<u64> {
+    let memory: Value = serde_json::from_str(&envoy.admin("/memory")?)?;
+    let bytes = memory["allocated"].as_str().context("no `allocated`")?;
+    Ok(bytes.parse::<u64>()? >> 20)
+}
+
+/// Files and sockets that the process has open.
+pub(crate) fn open_files(envoy: &Envoy) -> Result<usize> {
+    Ok(fs::read_dir(process(envoy).join("fd"))?.count())
+}
+
+fn process(envoy: &Envoy) -> std::path::PathBuf {
+    Path::new("/proc").join(envoy.id().to_string())
+}
