@@ -33,9 +33,9 @@ bench: preflight ## the benchmarks, the memory of a server that holds a large wo
 bench-servers: preflight ## our server beside others; W="w1 w4" for some workloads, ARGS="--rounds 5 --seconds 10"
 	@cd benches/servers && cargo build --release --quiet && cargo run --release --quiet --bin runner -- $(W) $(ARGS)
 
-# capture, Services, ports of each, worker threads; and a limit of open files
-SCALE ?= "bind 5000 1 2" "redirect 5000 4 2"
-scale: preflight-network envoy ## what thousands of listeners cost an Envoy (docs/scale.md); SCALE='"bind 5000 1 4"' for another case
+# capture, Services, ports and endpoints of each, worker threads; and a limit of open files
+SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
+scale: preflight-network envoy ## what thousands of listeners cost an Envoy (docs/scale.md); SCALE='"bind 5000 1 10 4"' for another case
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins
 	@for case in $(SCALE); do $(PRIVATE) target/release/seaway-scale $$case; done
 

@@ -1,5 +1,6 @@
 //! `seaway bootstrap`: what an Envoy or a gRPC client needs to know before it can ask a control plane for the rest.
 
+mod economy;
 mod envoy;
 mod files;
 mod grpc;

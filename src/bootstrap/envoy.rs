@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use seaway_translator::{Capture, Role};
 
+use super::economy::economy;
 use super::files::{self, Shares};
 use super::proof::Proof;
 use super::quoted;
@@ -24,7 +25,7 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     yaml += &node(args, role);
     yaml += &dynamic(args.sotw);
     yaml += &control_plane(&args.xds, proof, args.out.as_deref());
-    yaml += statistics(role);
+    yaml += &economy(role);
     yaml += internal_listeners(role);
     if role == Role::Node {
         yaml += &connections(args);
@@ -127,14 +128,6 @@ fn preparation(capture: Capture) -> String {
 # Each of Envoy's workers opens a socket for every address that is bound: set --concurrency and the limit of open files (docs/scale.md).
 "
     )
-}
-
-/// Most of the memory of a cluster or listener is statistics, and most of many thousand never count anything.
-fn statistics(role: Role) -> &'static str {
-    match role {
-        Role::Node => "deferred_stat_options:\n  enable_deferred_creation_stats: true\n",
-        Role::Mesh | Role::Ingress | Role::Grpc => "",
-    }
 }
 
 /// `serve --keep-source` needs them. They cost nothing otherwise, and a running Envoy cannot be given them later.

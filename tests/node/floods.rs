@@ -10,7 +10,7 @@ use seaway_testing::{
     Cluster, Flow, Namespace, ServiceManifest, Setup, SliceManifest, eventually, join,
 };
 
-crate::both_captures!(
+crate::all_captures!(
     new_flows_without_end_leave_the_others_served,
     held_connections_leave_the_others_served,
     the_sum_of_all_clients_stays_within_envoys_files,

@@ -53,6 +53,7 @@ mod carriage;
 mod choice;
 mod datagram_sizes;
 mod dead_endpoints;
+mod first_use;
 mod floods;
 mod health;
 mod host;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use seaway_testing::{ServiceManifest, SliceManifest, World, join};
 
 pub(crate) const USAGE: &str =
-    "usage: seaway-scale bind|redirect SERVICES PORTS ENDPOINTS WORKERS [FILE-LIMIT]";
+    "usage: seaway-scale CAPTURE SERVICES PORTS ENDPOINTS WORKERS [FILE-LIMIT]";
 /// Services in one file.
 const PER_FILE: usize = 100;
 /// Services whose first answer is waited for.
@@ -20,6 +20,8 @@ const ZONES: [&str; 3] = ["a", "b", "c"];
 /// What to measure.
 #[derive(Debug)]
 pub(crate) struct Case {
+    /// As `--capture` is given: in a namespace, and redirected.
+    pub(crate) namespace: bool,
     pub(crate) redirect: bool,
     pub(crate) services: usize,
     pub(crate) ports: u16,
@@ -33,12 +35,16 @@ impl Case {
         let [capture, services, ports, endpoints, workers, rest @ ..] = arguments else {
             return None;
         };
+        let (namespace, redirect) = match capture.as_str() {
+            "bind" => (false, false),
+            "redirect" => (false, true),
+            "namespace" => (true, false),
+            "namespace-redirect" => (true, true),
+            _ => return None,
+        };
         Some(Self {
-            redirect: match capture.as_str() {
-                "bind" => false,
-                "redirect" => true,
-                _ => return None,
-            },
+            namespace,
+            redirect,
             services: services.parse().ok()?,
             ports: ports.parse().ok()?,
             endpoints: endpoints.parse().ok()?,
@@ -49,10 +55,6 @@ impl Case {
                 _ => return None,
             },
         })
-    }
-
-    pub(crate) fn capture(&self) -> &'static str {
-        if self.redirect { "redirect" } else { "bind" }
     }
 
     /// Where the last port of the Service with this number is asked.

@@ -29,6 +29,7 @@ fn main() -> Result<()> {
     let case = Case::parse(&arguments).context(case::USAGE)?;
     let mut world = World::create()?;
     let setup = Setup {
+        namespace: case.namespace,
         redirect: case.redirect,
         envoy: EnvoyOptions {
             concurrency: Some(case.workers),
@@ -47,7 +48,7 @@ fn main() -> Result<()> {
 }
 
 fn measure(case: &Case, cluster: &mut Cluster<'_>, setup: &Setup<'_>) -> Result<()> {
-    println!("capture            {}", case.capture());
+    println!("capture            {}", setup.capture());
     println!(
         "services           {}, each with ports {}, endpoints {}",
         case.services, case.ports, case.endpoints
