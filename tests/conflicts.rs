@@ -92,16 +92,7 @@ fn bind_clash(world: &mut World, sotw: bool) -> Result<()> {
     world.excuse(&n1);
     n1.await_backend("10.96.0.10:80", "web-1")?;
     ensure!(n1.get("10.96.0.50:80")?.backend() == Some("foreign"));
-    let rejected = "proxy rejected a resource";
-    let line = eventually("the clash in Seaway's log", || {
-        world.seaway()?.log_line(rejected)
-    })?;
-    let names_it = line.contains("default/clash") && line.contains("10.96.0.50");
-    ensure!(names_it, "{line}");
-    ensure!(
-        world.metric("seaway_xds_nacks_total", "")? >= 1.0,
-        "no NACK was counted"
-    );
+    clash_is_said(world)?;
     // What is added later is served, too, and that does not end the clash.
     save(world, "late", "10.96.0.11")?;
     n1.await_backend("10.96.0.11:80", "web-1")?;
@@ -111,16 +102,31 @@ fn bind_clash(world: &mut World, sotw: bool) -> Result<()> {
         Ok(())
     })?;
     ensure!(world.metric("seaway_xds_rejecting_streams", "Listener")? == 1.0);
-    let others = |world: &World| {
-        let types = ["Cluster", "ClusterLoadAssignment"];
-        let sent = types.map(|of| world.metric("seaway_xds_responses_total", &format!("{of}\"")));
-        let [clusters, assignments] = sent;
-        anyhow::Ok((clusters?, assignments?))
-    };
     let before = others(world)?;
     // Nothing changes but that the process ends.
-    foreign = None;
+    drop(foreign);
     n1.await_backend("10.96.0.50:80", "web-1")?;
+    ensure!(before == others(world)?, "more than the listener was sent");
+    clash_is_over(world)
+}
+
+/// What Seaway logs of a rejection.
+const REJECTED: &str = "proxy rejected a resource";
+
+fn clash_is_said(world: &mut World) -> Result<()> {
+    let line = eventually("the clash in Seaway's log", || {
+        world.seaway()?.log_line(REJECTED)
+    })?;
+    let names_it = line.contains("default/clash") && line.contains("10.96.0.50");
+    ensure!(names_it, "{line}");
+    ensure!(
+        world.metric("seaway_xds_nacks_total", "")? >= 1.0,
+        "no NACK was counted"
+    );
+    Ok(())
+}
+
+fn clash_is_over(world: &mut World) -> Result<()> {
     eventually("nothing to be rejected any more", || {
         let rejecting = world.metric("seaway_xds_rejecting_streams", "")?;
         ensure!(rejecting == 0.0, "{rejecting} streams reject");
@@ -130,12 +136,16 @@ fn bind_clash(world: &mut World, sotw: bool) -> Result<()> {
         .seaway()?
         .log_line("proxy took a resource that it had rejected")?;
     ensure!(line.contains("default/clash"), "{line}");
-    ensure!(before == others(world)?, "more than the listener was sent");
     let log = world.seaway()?.log();
-    let times = log.lines().filter(|line| line.contains(rejected)).count();
+    let times = log.lines().filter(|line| line.contains(REJECTED)).count();
     ensure!(times == 1, "{times} lines for one clash");
-    ensure!(foreign.is_none());
     Ok(())
+}
+
+/// How often clusters and assignments have been sent.
+fn others(world: &World) -> Result<(f64, f64)> {
+    let sent = |of: &str| world.metric("seaway_xds_responses_total", &format!("{of}\""));
+    Ok((sent("Cluster")?, sent("ClusterLoadAssignment")?))
 }
 
 #[test]
