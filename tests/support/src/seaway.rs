@@ -17,6 +17,9 @@ pub(crate) const XDS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(FABRIC),
 /// Where the harness asks it for its state.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18001);
 
+/// How long it may take to be ready: fifty thousand endpoints on a busy machine are not read in seconds.
+const READY: Duration = Duration::from_secs(60);
+
 /// The top folder of the repository.
 pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -128,7 +131,7 @@ impl Seaway {
     pub(crate) fn wait_ready(&mut self, namespace: &Namespace) -> Result<()> {
         let (process, admin) = (&mut self.process, self.admin);
         while_alive(
-            Duration::from_secs(10),
+            READY,
             "seaway to be ready",
             || process.check_running(),
             || {
