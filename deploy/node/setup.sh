@@ -367,7 +367,7 @@ own_limit() {
 shares() {
     [ -n "$listener_files" ] || listener_files=$((max_files / 8))
     rest=$((max_files - listener_files - 1000))
-    [ "$rest" -ge 800 ] || fail "$max_files files (--max-files) leave too little beside $listener_files of listeners"
+    [ "$rest" -ge 800 ] || return 1
     flows=$((rest * 3 / 4)) connections=$((rest / 8))
     # A set for each family.
     if [ -n "$ranges4" ] && [ -n "$ranges6" ]; then flows=$((flows / 2)); fi
@@ -641,14 +641,22 @@ check() {
     fi
     if in_namespace; then command -v nsenter >/dev/null || fail "nsenter is needed for --capture $capture (package util-linux)"; fi
     if ! has_ipv6; then source6='' ranges6=''; fi
-    case $max_files in unlimited) max_files=1048576 ;; none) ;; '' | *[!0-9]*) fail "--max-files $max_files is not a number" ;; esac
+    case $max_files in none) ;; *[!0-9]*) fail "--max-files $max_files is not a number" ;; esac
     case $listener_files in *[!0-9]*) fail "--listener-files $listener_files is not a number" ;; esac
-    [ "$max_files" = none ] || shares
+    given=$max_files
+    [ -n "$given" ] || max_files=$(own_limit)
+    [ "$max_files" != unlimited ] || max_files=1048576
+    if [ "$max_files" != none ] && ! shares; then
+        too_few="$max_files files (--max-files) are too few to share out beside $listener_files for listeners"
+        [ -z "$given" ] || fail "$too_few"
+        warn "$too_few: nothing limits what one client takes"
+        max_files=none
+    fi
 }
 
 up() {
     redirect='' node_ports=30000-32767 group=$GROUP keep_source=no
-    max_files=${SEAWAY_MAX_FILES:-$(own_limit)} listener_files=${SEAWAY_LISTENER_FILES:-}
+    max_files=${SEAWAY_MAX_FILES:-} listener_files=${SEAWAY_LISTENER_FILES:-}
     from_environment
     arguments "$@"
     check

@@ -20,8 +20,8 @@ impl Shares {
         let listeners = listeners.unwrap_or(files / 8);
         let rest = files.saturating_sub(listeners).saturating_sub(RESERVE);
         Shares {
-            // Envoy takes no 0 for an answer.
-            connections: (rest / 8).max(1),
+            // Few, where files are few, but some: and Envoy takes no 0 for an answer.
+            connections: (rest / 8).max(files / 32).max(1),
         }
     }
 }
