@@ -11,6 +11,8 @@ TABLE=seaway
 # The routing table and the mark, of connections and packets, that lead answers back to Envoy when it uses the client's source address.
 REPLY_TABLE=1783
 REPLY_MARK=0x5ea
+# The mark that Envoy gives what it sends for clients that keep their address only if they are pods of this node.
+PODS_ONLY_MARK=0x53
 # The network namespace of Envoy's listeners, and the two ends of the way there; Seaway knows the inner addresses
 # (translator/src/namespace.rs).
 NAMESPACE=seaway
@@ -25,8 +27,8 @@ usage() {
     cat <<'USAGE'
 usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR... [--vip-cidr CIDR...]
                    [--capture bind|redirect|namespace|namespace-redirect] [--redirect PORT]
-                   [--node-ports FIRST-LAST] [--nodeport-addresses all|primary|CIDR,...] [--group GID] [--keep-source]
-                   [--max-files N] [--listener-files N]
+                   [--node-ports FIRST-LAST] [--nodeport-addresses all|primary|CIDR,...] [--group GID]
+                   [--keep-source [--pod-cidr CIDR...]] [--max-files N] [--listener-files N]
        setup.sh down
        setup.sh show
 
@@ -45,15 +47,16 @@ usage: setup.sh up --node-address IP [--node-address IP6] --service-cidr CIDR...
   --nodeport-addresses   the addresses on which they are, as given to seaway (default all; for the captures with namespace)
   --group GID        the group that Envoy runs as (default 8383): what it sends to a Service address is refused, or it could
                      connect to itself without end. "none": Envoy has no group of its own
-  --keep-source      for `seaway serve --keep-source`: what is sent to a client's own address, because Envoy connected from it, comes
-                     to Envoy
+  --keep-source      for `seaway serve --keep-source`: answers to a client whose address Envoy has taken over come to Envoy, and where
+                     they would not come back to this node, Envoy's connection comes from the node instead
+  --pod-cidr         a range of pod addresses; as given to seaway (repeatable). Without one no pod keeps its address
 
   --max-files N      how many files Envoy may have open, from which follows what one client may take, and all together (default: as many
                      as this script may; "none": there are no limits)
   --listener-files N how many of them are for listeners (default: an eighth), as given to `seaway bootstrap`
 
-The variables SEAWAY_NODE_ADDRESS, SEAWAY_SERVICE_CIDR and SEAWAY_VIP_CIDR, with commas between several, add to the options;
-SEAWAY_CAPTURE, SEAWAY_NODEPORT_ADDRESSES, SEAWAY_MAX_FILES and SEAWAY_LISTENER_FILES stand in for theirs.
+The variables SEAWAY_NODE_ADDRESS, SEAWAY_SERVICE_CIDR, SEAWAY_VIP_CIDR and SEAWAY_POD_CIDR, with commas between several, add to the
+options; SEAWAY_CAPTURE, SEAWAY_NODEPORT_ADDRESSES, SEAWAY_MAX_FILES and SEAWAY_LISTENER_FILES stand in for theirs.
 
 Needs root (CAP_NET_ADMIN; CAP_SYS_ADMIN and nsenter too for the captures with namespace), iproute2, and nft: without it `bind` works,
 but processes of the node may answer on Service addresses, and nothing limits what one client takes.
@@ -298,22 +301,13 @@ guard() {
     echo "  chain refuse { meta l4proto tcp reject with tcp reset; reject; }"
 }
 
-# A pod that is led to itself would drop what comes from its own address: such connections come from the node. nft before 1.0.7 has no
-# comparison of two fields of a packet, so they are looked up byte by byte among all pairs of equal bytes.
-hairpin() {
+# All pairs of equal bytes: nft before 1.0.7 has no comparison of two fields of a packet.
+equal_bytes() {
     equal='' byte=0
     while [ "$byte" -lt 256 ]; do
         equal="$equal $byte . $byte," byte=$((byte + 1))
     done
     echo "  set same { typeof @nh,96,8 . @nh,128,8; elements = {${equal%,} } }"
-    echo "  chain hairpin { type nat hook postrouting priority 100; policy accept;"
-    if [ -n "$source4" ]; then
-        echo "    ct mark $REPLY_MARK meta nfproto ipv4$(same_bytes 96 128 4) snat ip to $source4"
-    fi
-    if [ -n "$source6" ]; then
-        echo "    ct mark $REPLY_MARK meta nfproto ipv6$(same_bytes 64 192 16) snat ip6 to $source6"
-    fi
-    echo "  }"
 }
 
 # Matches packets whose $3 bytes from bit $1 of the network header are those from bit $2.
@@ -325,17 +319,101 @@ same_bytes() {
     done
 }
 
-# Answers to connections that Envoy made from a client's address. Its sockets that use a foreign address are transparent. Their
-# connections are marked, and with them all answers: those of pods and other machines come in, those of this node's own processes go out.
-kept_sources() {
+# The pods' ranges of a family. One of all addresses says nothing about who is a pod.
+pod_ranges() {
+    of_family "$1" "$pods" | grep -v '/0$' | sort -u
+}
+
+# The links behind which other machines are, as nft writes names: those with the node's addresses and those of its default routes.
+uplinks() {
+    {
+        for address in $addresses; do
+            ip -o addr show to "$address" 2>/dev/null | sed -n 's/^[0-9]*: *\([^ @]*\).*/"\1"/p'
+        done
+        for family in 4 6; do
+            ip_of "$family" route show default 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/"\1"/p'
+        done
+    } | sort -u
+}
+
+# Whether a packet's link ($1: iif or oif) leads to pods of this node: they are behind veth pairs or a bridge. So may be other machines
+# where a node is a container itself or has virtual machines.
+to_pods() {
+    echo "meta ${1}kind { \"veth\", \"bridge\" }${links:+ ${1}name != $(set_of "$links")}"
+}
+
+# Which pods are on this node is what their packets tell: the last new connection of a pod's address came in on a pod's link. What is
+# remembered of a flow of datagrams may be gone while the flow goes on.
+pod_rules() {
+    echo "  set pods4 { type ipv4_addr; flags dynamic, timeout; timeout 1d; size 65535; }"
+    echo "  set pods6 { type ipv6_addr; flags dynamic, timeout; timeout 1d; size 65535; }"
+    echo "  chain pods {"
+    echo "    iif lo return"
+    echo "    $(to_pods iif) goto here"
+    echo "    ct state new delete @pods4 { ip saddr }"
+    echo "    ct state new delete @pods6 { ip6 saddr }"
+    echo "  }"
+    echo "  chain here {"
+    echo "    ct state new update @pods4 { ip saddr }"
+    echo "    ct state new update @pods6 { ip6 saddr }"
+    echo "    meta l4proto udp ip saddr != @pods4 add @pods4 { ip saddr }"
+    echo "    meta l4proto udp ip6 saddr != @pods6 add @pods6 { ip6 saddr }"
+    echo "  }"
+}
+
+# Envoy's sockets that use a foreign address are transparent. Their connections are marked, and with them all answers: those of pods
+# and other machines come in, those of this node's own processes go out.
+answers() {
     echo "  chain answers { type filter hook prerouting priority -150; policy accept;"
     echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
+    for family in 4 6; do
+        own=$(pod_ranges "$family")
+        [ -n "$own" ] || continue
+        family_names "$family"
+        echo "    ct direction original $name saddr $(set_of "$own") jump pods"
+    done
     echo "  }"
     echo "  chain made { type route hook output priority -150; policy accept;"
     echo "    ct state new socket transparent 1 ct mark set $REPLY_MARK"
     echo "    ct direction reply ct mark $REPLY_MARK meta mark set $REPLY_MARK"
     echo "  }"
-    hairpin
+}
+
+# What Envoy sends from a client's address goes on as the node's own unless an answer to the client comes back here. It does to pods of
+# this node, and from endpoints on this node; a pod that is led to itself would drop what comes from its own address.
+sources() {
+    echo "  chain sources { type nat hook postrouting priority 100; policy accept;"
+    echo "    ct mark != $REPLY_MARK return"
+    echo "    meta nfproto ipv4$(same_bytes 96 128 4) goto from_node"
+    echo "    meta nfproto ipv6$(same_bytes 64 192 16) goto from_node"
+    echo "    ip saddr @pods4 accept"
+    echo "    ip6 saddr @pods6 accept"
+    echo "    meta mark $PODS_ONLY_MARK goto from_node"
+    echo "    oif lo accept"
+    echo "    $(to_pods oif) accept"
+    echo "    goto from_node"
+    echo "  }"
+    from_node
+}
+
+# On this node from its address, elsewhere from that of the way there, which may be a tunnel.
+from_node() {
+    echo "  chain from_node {"
+    for link in "oif lo" "$(to_pods oif)"; do
+        if [ -n "$source4" ]; then echo "    $link meta nfproto ipv4 snat ip to $source4"; fi
+        if [ -n "$source6" ]; then echo "    $link meta nfproto ipv6 snat ip6 to $source6"; fi
+    done
+    echo "    masquerade"
+    echo "  }"
+}
+
+# `--keep-source`: connections that Envoy makes from its clients' addresses.
+kept_sources() {
+    links=$(uplinks)
+    equal_bytes
+    pod_rules
+    answers
+    sources
 }
 
 # In the namespace one port takes all TCP, as `redirected` has it on the node.
@@ -461,7 +539,8 @@ packet_rules() {
         add_chains guard "Envoy may connect to itself without end, because the rules against it are refused"
     fi
     if [ "$keep_source" = yes ]; then
-        add_chains kept_sources "connections that keep their client's address have no answers, because their rules are refused"
+        add_chains kept_sources "the rules of --keep-source are refused"
+        case $rules_so_far in *"chain sources "*) ;; *) fail "without them connections of Services would have no answers" ;; esac
     fi
 }
 
@@ -589,6 +668,7 @@ no_namespace() {
 # As pods get it: variables of `seaway serve`, too, but for the node's address.
 from_environment() {
     addresses=$(echo "${SEAWAY_NODE_ADDRESS:-}" | tr ',' ' ')
+    pods=$(echo "${SEAWAY_POD_CIDR:-}" | tr ',' ' ')
     ranges=$(echo "${SEAWAY_SERVICE_CIDR:-} ${SEAWAY_VIP_CIDR:-}" | tr ',' ' ')
     capture=${SEAWAY_CAPTURE:-}
     nodeport_addresses=${SEAWAY_NODEPORT_ADDRESSES:-all}
@@ -607,6 +687,7 @@ arguments() {
         --keep-source) keep_source=yes; shift ;;
         --max-files) value "$1" $#; max_files=$2; shift 2 ;;
         --listener-files) value "$1" $#; listener_files=$2; shift 2 ;;
+        --pod-cidr) value "$1" $#; pods="$pods $(echo "$2" | tr ',' ' ')"; shift 2 ;;
         *) fail "unknown argument $1 (see setup.sh help)" ;;
         esac
     done
@@ -623,7 +704,7 @@ check() {
     *) fail "--capture $capture is unknown; expected bind, redirect, namespace or namespace-redirect" ;;
     esac
     case $ranges in *[!\ ]*) ;; *) fail "up needs a --service-cidr" ;; esac
-    for word in $addresses $ranges; do
+    for word in $addresses $ranges $pods; do
         case $word in *[!0-9a-fA-F:./]*) fail "$word is not an address or a range" ;; esac
     done
     case $nodeport_addresses in

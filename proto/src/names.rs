@@ -12,7 +12,6 @@ pub mod envoy {
     pub use pb::config::route::v3 as route;
     pub use pb::extensions::filters::common::set_filter_state::v3 as filter_state_value;
     pub use pb::extensions::filters::http::router::v3 as router;
-    pub use pb::extensions::filters::listener::original_dst::v3 as original_dst;
     pub use pb::extensions::filters::listener::original_src::v3 as original_src;
     pub use pb::extensions::filters::network::http_connection_manager::v3 as http_connection_manager;
     pub use pb::extensions::filters::network::set_filter_state::v3 as set_filter_state;
@@ -21,7 +20,6 @@ pub mod envoy {
     pub use pb::extensions::formatter::cel::v3 as cel_formatter;
     pub use pb::extensions::matching::common_inputs::network::v3 as network_inputs;
     pub use pb::extensions::matching::input_matchers::ip::v3 as ip_matcher;
-    pub use pb::extensions::transport_sockets::internal_upstream::v3 as internal_upstream;
     pub use pb::extensions::transport_sockets::proxy_protocol::v3 as upstream_proxy_protocol;
     pub use pb::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use pb::extensions::transport_sockets::tls::v3 as tls;

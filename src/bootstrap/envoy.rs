@@ -26,7 +26,6 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     yaml += &dynamic(args.sotw);
     yaml += &control_plane(&args.xds, proof, args.out.as_deref());
     yaml += &economy(role);
-    yaml += internal_listeners(role);
     if role == Role::Node {
         yaml += &connections(args);
     }
@@ -128,21 +127,6 @@ fn preparation(capture: Capture) -> String {
 # Each of Envoy's workers opens a socket for every address that is bound: set --concurrency and the limit of open files (docs/scale.md).
 "
     )
-}
-
-/// `serve --keep-source` needs them. They cost nothing otherwise, and a running Envoy cannot be given them later.
-fn internal_listeners(role: Role) -> &'static str {
-    match role {
-        Role::Node => {
-            "\
-bootstrap_extensions:
-- name: envoy.bootstrap.internal_listener
-  typed_config:
-    \"@type\": type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener
-"
-        }
-        Role::Mesh | Role::Ingress | Role::Grpc => "",
-    }
 }
 
 /// An Envoy that may have no more files dies, and with it every Service of the node: beyond its share a connection is closed at once.

@@ -19,21 +19,10 @@ pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
     listeners
         .iter_mut()
         .for_each(|listener| inline_routes(listener, &routes));
-    let internal = listeners
-        .iter()
-        .any(|listener| listener.get("internal_listener").is_some());
-    let mut bootstrap = json!({
+    let bootstrap = json!({
         "node": { "id": "seaway-static", "cluster": "seaway-static" },
         "static_resources": { "listeners": listeners, "clusters": clusters },
     });
-    if internal {
-        bootstrap["bootstrap_extensions"] = json!([{
-            "name": "envoy.bootstrap.internal_listener",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
-            },
-        }]);
-    }
     Ok(seaway_proto::json::to_yaml(&bootstrap)?)
 }
 

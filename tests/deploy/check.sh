@@ -89,10 +89,10 @@ build_all() {
     combination monitoring base monitoring
     combination cert-manager base cert-manager
     combination node-cert-manager overlays/node monitoring cert-manager
-    combination node-keep-source overlays/node keep-source/nodes
+    combination node-no-keep-source overlays/node no-keep-source
     combination node-redirect overlays/node capture-redirect
     combination ingress-hpa overlays/ingress ingress-hpa
-    combination everything overlays/node capture-redirect keep-source/serve ingress ingress-hpa monitoring cert-manager
+    combination everything overlays/node capture-redirect ingress ingress-hpa monitoring cert-manager
     settings
 }
 
@@ -100,7 +100,7 @@ build_all() {
 settings() {
     local literals
     literals=$(awk '/^   configMapGenerator:/ { on = 1 } /^   ```/ { on = 0 } on { print substr($0, 4) }' deploy/README.md)
-    combination settings overlays/node capture-redirect keep-source/serve ingress monitoring -- "$literals"
+    combination settings overlays/node capture-redirect ingress monitoring -- "$literals"
     combination settings-node overlays/node -- "$literals"
     if grep -n 'SET-ME' "$work/built/combination-settings.yaml" || ! grep -q 'SEAWAY_SERVICE_CIDR: 10.96.0.0/12' "$work/built/combination-settings.yaml"; then
         echo "deploy/README.md does not set all of overlays/node/cluster.env" >&2

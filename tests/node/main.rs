@@ -65,6 +65,7 @@ mod setup;
 mod source_ranges;
 mod udp;
 mod unserved;
+mod who_is_seen;
 
 /// A Service `name` with cluster IP `address` and port `http` 80.
 fn service(name: &str, address: &str) -> ServiceManifest {

@@ -18,7 +18,7 @@ pub struct Options {
     /// On which addresses of a node its node ports are served.
     pub nodeport_addresses: NodePortAddresses,
     /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes from there takes the Cluster set of
-    /// an external frontend with a Local policy (Service rule 72), but for node ports of a Node that has `podCIDRs`. With `keep_source` these, and not those of Nodes, keep their address.
+    /// an external frontend with a Local policy (Service rule 72), but for node ports of a Node that has `podCIDRs`.
     pub pod_cidrs: Vec<IpNet>,
     /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
     pub service_cidrs: Vec<IpNet>,
@@ -41,8 +41,8 @@ pub struct Options {
     pub max_bound_listeners: usize,
     /// How many UDP flows one cluster may have at a time: each takes a file of Envoy.
     pub max_udp_flows: NonZeroU32,
-    /// Whether endpoints see clients as themselves where their answers come back this way (Service rules 111, 112). Envoy then needs
-    /// CAP_NET_ADMIN, and nodes the rules of `deploy/node/setup.sh --keep-source`.
+    /// Whether Envoy takes over clients' addresses, so that endpoints see them (Service rules 111, 112). It then needs CAP_NET_ADMIN, and
+    /// nodes the rules of `deploy/node/setup.sh --keep-source`.
     pub keep_source: bool,
     /// Where the listener of a mesh proxy is bound.
     pub mesh_listen: SocketAddr,

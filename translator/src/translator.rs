@@ -9,7 +9,6 @@ use crate::active::{self, Active};
 use crate::book::Book;
 use crate::healthz::Healthz;
 use crate::index::{Dirty, Index, SliceKey};
-use crate::keep_source::KeepSource;
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::redirect::{self, Redirect};
@@ -25,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
     /// Where they come from: `Service default/web`, `mesh` for the route table and its listener, `redirect` for the listeners that
-    /// hand connections over, `keep-source` for the listener that takes over its clients' addresses, or `healthz`.
+    /// hand connections over, or `healthz`.
     pub origin: Arc<str>,
     /// The resources, each with the layer it lies in.
     pub resources: Vec<(Layer, Resource)>,
@@ -41,7 +40,6 @@ pub struct Translator {
     healthz: Healthz,
     redirect: Redirect,
     sockets: Sockets,
-    keep_source: KeepSource,
     book: Book,
     /// The Services of which anything may have changed.
     dirty: Dirty,
@@ -66,7 +64,6 @@ impl Translator {
             healthz: Healthz::new(),
             redirect: Redirect::default(),
             sockets: Sockets::default(),
-            keep_source: KeepSource::default(),
             book: Book::default(),
             dirty: Dirty::new(),
             dirty_endpoints: Dirty::new(),
@@ -145,7 +142,6 @@ impl Translator {
         for key in &dirty {
             self.listeners.remove(key);
         }
-        replaced.extend(self.keep_source.flush(&self.options));
         let mut all = std::mem::take(&mut self.dirty_endpoints);
         all.extend(dirty);
         for key in &all {

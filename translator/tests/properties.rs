@@ -272,20 +272,12 @@ fn fresh(options: Options, objects: &[Object], views: &BTreeSet<View>, views_fir
     world
 }
 
-/// The clusters that the proxies of a frontend's chains lead to, and those that they note for the internal listener.
+/// The clusters that the proxies of a frontend's chains lead to.
 fn led_to(listener: &Value) -> Vec<String> {
     let chains = listener["filter_chains"].as_array().into_iter().flatten();
     let filters = chains.flat_map(|chain| chain["filters"].as_array().into_iter().flatten());
-    let configs = filters.map(|filter| &filter["typed_config"]);
-    configs
-        .filter(|_| listener["address"].is_object())
-        .flat_map(|config| {
-            let notes = config["on_new_connection"].as_array().into_iter().flatten();
-            let note = notes.filter(|note| note["object_key"] == "seaway.cluster");
-            let noted =
-                note.map(|note| &note["format_string"]["text_format_source"]["inline_string"]);
-            noted.chain([&config["cluster"]]).filter_map(Value::as_str)
-        })
+    filters
+        .filter_map(|filter| filter["typed_config"]["cluster"].as_str())
         .map(str::to_owned)
         .collect()
 }

@@ -454,6 +454,9 @@ fn prepare(host: Host, setup: &Setup<'_>) -> Command {
     }
     if setup.keep_source {
         command.arg("--keep-source");
+        if !setup.pods_unknown {
+            command.args(["--pod-cidr", PODS]);
+        }
     }
     if let Some(files) = setup.max_files {
         command.args(["--max-files", &files.to_string()]);

@@ -118,6 +118,8 @@ impl Namespace {
         self.run(|| {
             // `/proc/sys/net` is that of the thread that opens it.
             fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+            // As strict as distributions have it: what comes in where no answer would go out is dropped.
+            fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "1")?;
             if has_ipv6() {
                 fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")?;
             }

@@ -12,7 +12,6 @@ use seaway_proto::envoy::types::HashPolicy;
 use seaway_proto::envoy::types::hash_policy::{FilterState, PolicySpecifier, SourceIp};
 
 use super::filter_state::Note;
-use crate::Options;
 use crate::model::{AFFINITY_DEFAULT, Family, ServiceKey};
 
 /// What Envoy 1.36 can both make of a text and hash is an address with a port. The name is that of a place for one which nothing
@@ -25,11 +24,7 @@ const PERIODS: u32 = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Affinity {
     /// As long as the endpoint is there.
-    ForGood {
-        /// Whether the address is noted to be hashed: then it comes to the same with and without the internal listener that takes
-        /// over clients' addresses.
-        noted: bool,
-    },
+    ForGood,
     /// For a period.
     Periods {
         /// Its length in seconds.
@@ -41,10 +36,9 @@ pub(crate) enum Affinity {
 
 impl Affinity {
     /// That of a Service with this timeout in seconds.
-    pub(crate) fn new(service: &ServiceKey, timeout: NonZeroU32, options: &Options) -> Affinity {
+    pub(crate) fn new(service: &ServiceKey, timeout: NonZeroU32) -> Affinity {
         if timeout >= AFFINITY_DEFAULT {
-            let noted = options.keep_source;
-            return Affinity::ForGood { noted };
+            return Affinity::ForGood;
         }
         // FNV-1a: any function that is the same on every replica and in every version would do.
         let hash = service
@@ -65,8 +59,7 @@ impl Affinity {
             Family::V6 => format!("[{client}]"),
         };
         match self {
-            Affinity::ForGood { noted: false } => None,
-            Affinity::ForGood { noted: true } => Some(Note::new(STATE, format!("{client}:0"))),
+            Affinity::ForGood => None,
             Affinity::Periods { timeout, phase } => {
                 let now = format!("(int(request.time) + {phase}) / {timeout}");
                 let text = format!("{client}:%CEL({now} - {now} / {PERIODS} * {PERIODS})%");
@@ -78,18 +71,13 @@ impl Affinity {
     /// What a TCP proxy hashes.
     pub(super) fn hash_policy(&self) -> HashPolicy {
         let policy = match self {
-            Affinity::ForGood { noted: false } => PolicySpecifier::SourceIp(SourceIp {}),
-            Affinity::ForGood { noted: true } | Affinity::Periods { .. } => noted(),
+            Affinity::ForGood => PolicySpecifier::SourceIp(SourceIp {}),
+            Affinity::Periods { .. } => PolicySpecifier::FilterState(FilterState {
+                key: STATE.to_owned(),
+            }),
         };
         HashPolicy {
             policy_specifier: Some(policy),
         }
     }
-}
-
-/// Hashes what was noted; where nothing was, nothing.
-pub(super) fn noted() -> PolicySpecifier {
-    PolicySpecifier::FilterState(FilterState {
-        key: STATE.to_owned(),
-    })
 }

@@ -186,7 +186,7 @@ fn limited(flows: Option<NonZeroU32>) -> CircuitBreakers {
 }
 
 /// kube-proxy has no such limits; Envoy's default is 1024 of each, and 3 retries at a time (Service rule 96).
-pub(super) fn unlimited() -> CircuitBreakers {
+fn unlimited() -> CircuitBreakers {
     CircuitBreakers {
         thresholds: vec![Thresholds {
             max_connections: Some(number(u32::MAX)),
@@ -220,12 +220,12 @@ fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
 }
 
 /// Connections without anything around them.
-pub(super) fn plain() -> TransportSocket {
+fn plain() -> TransportSocket {
     let config = any(&RawBuffer::default());
     transport_socket("envoy.transport_sockets.raw_buffer", config)
 }
 
-pub(super) fn transport_socket(name: &str, config: Any) -> TransportSocket {
+fn transport_socket(name: &str, config: Any) -> TransportSocket {
     TransportSocket {
         name: name.to_owned(),
         config_type: Some(ConfigType::TypedConfig(config)),

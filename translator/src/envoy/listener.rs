@@ -21,9 +21,9 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::affinity::Affinity;
 use super::cluster::CONNECT_ATTEMPTS;
-use super::filter_state::Note;
 use super::{ads, cidr, filter_state, keep_source, listening, number, seconds, tcp_socket};
 use crate::IpNet;
+use crate::keep_source::Keep;
 use crate::names::{ClusterName, FrontendName};
 use crate::namespace::Place;
 use crate::sources::Source;
@@ -37,18 +37,17 @@ pub(crate) struct Route {
     pub cluster: ClusterName,
     /// Whether a client's connections stay together.
     pub affinity: Option<Affinity>,
-    /// Whether endpoints see the client's own address. Means nothing for UDP, where a whole listener decides.
-    pub keep_source: bool,
 }
 
 /// A listener that forwards connections by where they come from, and closes those sent to a `refused` range and those from
-/// whom no route takes. Not `bound`, it only takes what the redirect listener hands over.
+/// whom no route takes. Endpoints may see those as themselves whom it is to `keep`. Not `bound`, it only takes what the redirect listener hands over.
 pub(crate) fn tcp(
     name: &FrontendName,
     routes: &[Route],
     refused: &[IpNet],
     place: &Place,
     bound: bool,
+    keep: Option<Keep>,
 ) -> Resource {
     let mut chains = Vec::with_capacity(routes.len() + 1);
     if !refused.is_empty() {
@@ -68,6 +67,7 @@ pub(crate) fn tcp(
         // Service addresses are routed to where it listens; no interface there has them.
         freebind: bound.then_some(BoolValue { value: true }),
         bind_to_port: (!bound).then_some(BoolValue { value: false }),
+        listener_filters: keep.map(keep_source::filter).into_iter().collect(),
         filter_chains: chains,
         ..Default::default()
     };
@@ -75,17 +75,14 @@ pub(crate) fn tcp(
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
 }
 
-/// The clusters that routes lead to, and through.
+/// The clusters that routes lead to.
 pub(super) fn clusters(routes: &[Route]) -> Vec<ResourceRef> {
     let clusters: BTreeSet<&ClusterName> = routes.iter().map(|route| &route.cluster).collect();
-    let keeps = routes.iter().any(|route| route.keep_source);
-    let through = keeps.then(|| keep_source::NAME.to_owned());
-    let names = clusters.into_iter().map(ClusterName::to_string);
-    let refer = |name: String| ResourceRef {
+    let refer = |cluster: &ClusterName| ResourceRef {
         type_url: TypeUrl::CLUSTER,
-        name: name.into(),
+        name: cluster.to_string().into(),
     };
-    names.chain(through).map(refer).collect()
+    clusters.into_iter().map(refer).collect()
 }
 
 /// The chain of a route.
@@ -102,44 +99,32 @@ fn serve(route: &Route) -> FilterChain {
         }),
     };
     let affinity = route.affinity.as_ref();
-    let mut notes: Vec<Note> = affinity
-        .and_then(|affinity| affinity.note(route.cluster.family))
-        .into_iter()
-        .collect();
-    let mut hashed = affinity.map(Affinity::hash_policy);
-    let mut cluster = route.cluster.to_string();
-    if route.keep_source {
-        notes = notes.into_iter().map(Note::passed_on).collect();
-        notes.extend(keep_source::notes(&route.cluster));
-        hashed = None;
-        cluster = keep_source::NAME.to_owned();
-    }
+    let note = affinity.and_then(|affinity| affinity.note(route.cluster.family));
     let proxy = TcpProxy {
         stat_prefix: route.cluster.stat_name(),
-        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster)),
+        cluster_specifier: Some(ClusterSpecifier::Cluster(route.cluster.to_string())),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
         max_connect_attempts: Some(number(CONNECT_ATTEMPTS)),
-        hash_policy: hashed.into_iter().collect(),
+        hash_policy: affinity.map(Affinity::hash_policy).into_iter().collect(),
         ..Default::default()
     };
-    let note = (!notes.is_empty()).then(|| filter_state::filter(notes));
+    let note = note.map(filter_state::filter);
     let proxy = network_filter("envoy.filters.network.tcp_proxy", any(&proxy));
     FilterChain {
-        name: chain_name(route),
+        name: chain_name(route).to_owned(),
         filter_chain_match: matches,
         filters: note.into_iter().chain([proxy]).collect(),
         ..Default::default()
     }
 }
 
-/// Says whether clients keep their address (`keep`) and, where a listener has several chains, which set they are led to.
-fn chain_name(route: &Route) -> String {
-    let verb = if route.keep_source { "keep" } else { "serve" };
+/// Says where a listener has several chains which set clients are led to.
+fn chain_name(route: &Route) -> &'static str {
     match &route.source {
-        Source::Anybody => verb.to_owned(),
-        Source::SameHost => format!("{verb}-node"),
-        Source::Ranges(_) if route.cluster.local => format!("{verb}-local"),
-        Source::Ranges(_) => format!("{verb}-cluster"),
+        Source::Anybody => "serve",
+        Source::SameHost => "serve-node",
+        Source::Ranges(_) if route.cluster.local => "serve-local",
+        Source::Ranges(_) => "serve-cluster",
     }
 }
 

@@ -12,11 +12,12 @@ use crate::envoy::affinity::Affinity;
 use crate::envoy::{listener, udp};
 use crate::frontends::Frontend;
 use crate::index::{Address, Claim, claim};
+use crate::keep_source::{self, Keep};
 use crate::model::{Family, Node, Protocol};
 use crate::names::{FrontendKind, FrontendName};
 use crate::sources::{self, Way};
 use crate::system_ports;
-use crate::{Layer, Problem, Reason, Role, keep_source, namespace, node_ports, redirect, sockets};
+use crate::{Layer, Problem, Reason, Role, namespace, node_ports, redirect, sockets};
 
 /// The listeners of a Service as they were made. Of its endpoints they show only whether there are any, so that they outlast a
 /// change of endpoints; some Services have one per node and address.
@@ -172,15 +173,19 @@ impl<'a> Joined<'a> {
                 }
             }
         }
-        let listener = |ways: &[Way]| self.listener(frontend, frontend.ip, false, ways);
         let protocol = self.service.ports[frontend.port].protocol;
         let layer = redirect::layer(protocol, self.world.options);
-        if layer == Layer::Captured && base.iter().any(|way| way.target.keep_source) {
-            // A mesh proxy has no internal listener for it.
-            resources.push((Layer::Role(Role::Node), listener(&base)));
-            resources.push((layer, listener(&sources::as_the_proxy(base))));
+        let keep = self.keep(frontend);
+        let mut push = |layer, keep| {
+            let listener = self.listener_that_keeps(keep, frontend, frontend.ip, false, &base);
+            resources.push((layer, listener));
+        };
+        if layer == Layer::Captured && keep.is_some() {
+            // A mesh proxy may not take over addresses.
+            push(Layer::Role(Role::Node), keep);
+            push(layer, None);
         } else {
-            resources.push((layer, listener(&base)));
+            push(layer, keep);
         }
     }
 
@@ -232,8 +237,23 @@ impl<'a> Joined<'a> {
         sources::ways(self.service, frontend, ip, node, self.world.options)
     }
 
+    fn keep(&self, frontend: &Frontend) -> Option<Keep> {
+        keep_source::keep(self.service, frontend, self.world.options)
+    }
+
     /// The listener of a frontend on this address, which may be the node's `own`.
     fn listener(&self, frontend: &Frontend, ip: IpAddr, own: bool, ways: &[Way]) -> Resource {
+        self.listener_that_keeps(self.keep(frontend), frontend, ip, own, ways)
+    }
+
+    fn listener_that_keeps(
+        &self,
+        keep: Option<Keep>,
+        frontend: &Frontend,
+        ip: IpAddr,
+        own: bool,
+        ways: &[Way],
+    ) -> Resource {
         let port = &self.service.ports[frontend.port];
         let name = FrontendName {
             port: port_key(self.service, port),
@@ -243,12 +263,11 @@ impl<'a> Joined<'a> {
         let family = Family::of(ip);
         let timeout = self.service.affinity;
         let options = self.world.options;
-        let affinity = timeout.map(|timeout| Affinity::new(&self.service.key, timeout, options));
+        let affinity = timeout.map(|timeout| Affinity::new(&self.service.key, timeout));
         let route = |way: &Way| listener::Route {
             source: way.source.clone(),
-            cluster: cluster_name(self.service, port, way.target.policy, family),
+            cluster: cluster_name(self.service, port, way.policy, family),
             affinity: affinity.clone(),
-            keep_source: way.target.keep_source,
         };
         let routes: Vec<listener::Route> = ways.iter().map(route).collect();
         let refused = if frontend.kind == FrontendKind::NodePort && ip.is_unspecified() {
@@ -261,7 +280,6 @@ impl<'a> Joined<'a> {
             Protocol::Udp => {
                 let policy = frontend.policy(self.service);
                 let cluster = cluster_name(self.service, port, policy, family);
-                let keep_source = keep_source::datagrams(self.service, frontend, options);
                 let idle = udp::idle(self.service, port);
                 let stat_name = cluster.stat_name();
                 udp::listener(
@@ -270,13 +288,13 @@ impl<'a> Joined<'a> {
                     &routes,
                     &refused,
                     &place,
-                    keep_source,
+                    keep.is_some(),
                     idle,
                 )
             }
             Protocol::Tcp | Protocol::Sctp => {
                 let bound = redirect::is_bound(port.protocol, options);
-                listener::tcp(&name, &routes, &refused, &place, bound)
+                listener::tcp(&name, &routes, &refused, &place, bound, keep)
             }
         }
     }
