@@ -21,6 +21,8 @@ pub(crate) struct Tail<'a> {
     pub(crate) dialect: Dialect,
     /// A hash over the resources of the response. In delta it is for people only (xDS rule 81).
     pub(crate) version: u64,
+    /// Whether more of what the client is owed of this type follows: its version then ends with [`MORE`].
+    pub(crate) more: bool,
     pub(crate) type_url: &'a str,
     pub(crate) nonce: Nonce,
     /// The name of this replica (xDS rule 18).
@@ -28,6 +30,10 @@ pub(crate) struct Tail<'a> {
     /// Names of what does not exist any more, or never did: removed resources in delta, errors in state of the world (xDS rule 108).
     pub(crate) removed: &'a [Arc<str>],
 }
+
+/// Ends the version of a response, in delta, that more of its type follows. Envoy shows the version of the last response that it took in, and so
+/// whether it has been sent all of its listeners: it says that it is live after the first response. `seaway ready --envoy` looks for this.
+const MORE: &[u8] = b"+";
 
 /// A nonce: the number of its stream, and its own on that stream (xDS rule 64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,13 +83,21 @@ pub(crate) fn parse_version(text: &str) -> Option<u64> {
 }
 
 impl Tail<'_> {
+    /// In state of the world a version comes back as what the client has, and stays a number.
+    fn mark(&self) -> &'static [u8] {
+        match self.dialect {
+            Dialect::Delta if self.more => MORE,
+            Dialect::Delta | Dialect::Sotw => &[],
+        }
+    }
+
     fn len(&self) -> usize {
         let removed: usize = match self.dialect {
             Dialect::Delta => self.removed.iter().map(|n| delimited_len(6, n.len())).sum(),
             Dialect::Sotw => self.removed.iter().map(|n| not_found_len(n)).sum(),
         };
         let control_plane = delimited_len(1, self.identifier.len());
-        delimited_len(1, DIGITS)
+        delimited_len(1, DIGITS + self.mark().len())
             + delimited_len(4, self.type_url.len())
             + delimited_len(5, Nonce::LEN)
             + removed
@@ -91,7 +105,10 @@ impl Tail<'_> {
     }
 
     fn put(&self, buf: &mut BytesMut) {
-        put_delimited(buf, 1, &digits(self.version));
+        let mark = self.mark();
+        put_head(buf, 1, DIGITS + mark.len());
+        buf.put_slice(&digits(self.version));
+        buf.put_slice(mark);
         put_delimited(buf, 4, self.type_url.as_bytes());
         put_delimited(buf, 5, &self.nonce.text());
         for name in self.removed {
@@ -172,6 +189,7 @@ mod tests {
         Tail {
             dialect,
             version: 0xa,
+            more: false,
             type_url: "type",
             nonce: Nonce {
                 stream: 0xff,
@@ -223,6 +241,28 @@ mod tests {
         assert_eq!(error.resource_name.as_ref().unwrap().name, "gone");
         let status = error.error_detail.as_ref().unwrap();
         assert_eq!((status.code, &*status.message), (5, "does not exist"));
+    }
+
+    #[test]
+    fn a_version_says_that_more_follows() {
+        for (dialect, version) in [
+            (Dialect::Delta, "000000000000000a+"),
+            (Dialect::Sotw, "000000000000000a"),
+        ] {
+            let tail = Tail {
+                more: true,
+                ..tail(dialect, &[])
+            };
+            let message = content(&message(&[], &tail));
+            // The field has the same number in both.
+            let read = DeltaDiscoveryResponse::decode(&*message).map(|of| of.system_version_info);
+            let sotw = DiscoveryResponse::decode(&*message).map(|of| of.version_info);
+            let read = match dialect {
+                Dialect::Delta => read,
+                Dialect::Sotw => sotw,
+            };
+            assert_eq!(read.unwrap(), version);
+        }
     }
 
     #[test]

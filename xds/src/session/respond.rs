@@ -102,6 +102,7 @@ impl Session {
             ..
         } = *self.types.spec(index);
         let must_answer = std::mem::take(&mut self.subs[index].must_answer);
+        let must_answer = must_answer || self.subs[index].said_more;
         // Of a complete response only the names are needed, for clients that read errors.
         let make_room = match self.dialect {
             Dialect::Sotw if exclusive && complete => std::mem::take(&mut self.subs[index].removed),
@@ -238,7 +239,11 @@ impl Session {
         let (resources, large) = (content.ids.len(), content.large);
         self.nonce.number += 1;
         let removed = if self.says_absent() { removed } else { &[] };
-        let tail = self.tail(url.as_str(), version, removed);
+        let more = self.dialect == Dialect::Delta && !self.subs[index].owed.is_empty();
+        let tail = Tail {
+            more,
+            ..self.tail(url.as_str(), version, removed)
+        };
         let message = wire::message(&content.parts, &tail);
         content.parts.clear();
         let sub = &mut self.subs[index];
@@ -248,7 +253,7 @@ impl Session {
         if let Some(believed) = &mut sub.believed {
             believed.forget(&content.ids);
         }
-        sub.sent(self.nonce.number, version, content, now);
+        sub.sent(self.nonce.number, version, (content, more), now);
         Response {
             type_url: Some(url),
             message,
@@ -266,6 +271,7 @@ impl Session {
         Tail {
             dialect: self.dialect,
             version,
+            more: false,
             type_url,
             nonce: self.nonce,
             identifier: &self.identifier,

@@ -52,6 +52,8 @@ pub(super) struct SubStream {
     pub(super) believed: Option<Box<Believed>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(super) must_answer: bool,
+    /// Whether the last response said that more follows. If nothing does, an empty one says that it was all (delta).
+    pub(super) said_more: bool,
     /// A hash of the names in the last state-of-the-world request.
     names: Option<u64>,
     /// The version that a state-of-the-world client says it has, until the first response.
@@ -74,6 +76,8 @@ pub(super) struct InFlight {
     pub(super) instead: Vec<u32>,
     /// Something it brought does not exist any more: who rejects it may speak of that.
     pub(super) lost: bool,
+    /// Whether it was the last of several.
+    pub(super) was_last: bool,
     /// Kept until the answer comes, so that other streams find it.
     pub(super) _shared: Option<Arc<FirstSync>>,
 }
@@ -144,7 +148,11 @@ impl SubStream {
         let mark = answered.mark(now);
         match error {
             None => self.status.acked = Some(mark),
-            Some(text) => self.status.nacked = Some((mark, bounded(text))),
+            Some(text) => {
+                // What a client rejects as a whole leaves no version with it, and it would still wait for more.
+                self.said_more |= answered.was_last;
+                self.status.nacked = Some((mark, bounded(text)));
+            }
         }
         Some(answered)
     }
@@ -179,11 +187,19 @@ impl SubStream {
         }
     }
 
-    pub(super) fn sent(&mut self, nonce: u64, version: u64, content: Content, now: Instant) {
+    pub(super) fn sent(
+        &mut self,
+        nonce: u64,
+        version: u64,
+        (content, more): (Content, bool),
+        now: Instant,
+    ) {
         if self.in_flight.len() == REMEMBERED {
             self.in_flight.pop_front();
         }
         self.status.sent = Some(Mark { version, at: now });
+        let was_last = self.said_more && !more && !content.ids.is_empty();
+        self.said_more = more;
         self.in_flight.push_back(InFlight {
             nonce,
             version,
@@ -191,6 +207,7 @@ impl SubStream {
             ids: content.ids,
             instead: content.instead,
             lost: false,
+            was_last,
             _shared: content.shared,
         });
     }
@@ -210,7 +227,7 @@ impl SubStream {
     }
 
     pub(super) fn has_additions(&self) -> bool {
-        self.must_answer || !self.owed.is_empty() || !self.absent.is_empty()
+        self.must_answer || self.said_more || !self.owed.is_empty() || !self.absent.is_empty()
     }
 
     /// Keeps the version of the subscription up to date when a resource changes; `before` is `None` if that is not known.

@@ -126,3 +126,53 @@ fn names_that_were_removed_are_split_too_rule_124() {
     world.set(ALL, L, "new", "1").commit();
     assert_eq!(drain(&mut client), 2 * names.len());
 }
+
+/// What a delta client was told last of a type that needs several responses, when it takes them all and when it rejects the last.
+#[test]
+fn the_last_of_several_responses_says_that_it_was_all() {
+    let part = |value: &str| value.repeat(3 << 20);
+    for rejects in [false, true] {
+        let mut world = World::new();
+        for name in ["a", "b", "c"] {
+            world.put(L, name, &part("1"));
+        }
+        let mut client = world.delta();
+        client.subscribe(L, &["*"]);
+        let mut said = Vec::new();
+        while let Some(got) = client.next() {
+            said.push((got.resources.len(), got.version.ends_with('+')));
+            match rejects {
+                true if got.resources.contains_key("c") => {
+                    let names = Names::Change {
+                        subscribe: Vec::new(),
+                        unsubscribe: Vec::new(),
+                        initial: Default::default(),
+                    };
+                    client.reject(&got, "no c", names);
+                }
+                _ => client.ack(&got),
+            }
+        }
+        let mut expected = vec![(1, true), (1, true), (1, false)];
+        // It took in nothing of that response, and so has not seen its version.
+        expected.extend(rejects.then_some((0, false)));
+        assert_eq!(said, expected);
+        world.put(L, "a", "2");
+        assert!(!client.expect(L).version.ends_with('+'));
+    }
+}
+
+#[test]
+fn a_client_is_told_when_nothing_follows_after_all() {
+    let mut world = World::new();
+    for name in ["a", "b"] {
+        world.put(L, name, &"1".repeat(3 << 20));
+    }
+    let mut client = world.delta();
+    client.subscribe(L, &["*"]);
+    assert!(client.expect(L).version.ends_with('+'));
+    world.unset(ALL, L, "b").commit();
+    let last = client.expect(L);
+    assert_eq!((last.resources.len(), last.removed.len()), (0, 0));
+    assert!(!last.version.ends_with('+'));
+}

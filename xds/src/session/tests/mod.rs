@@ -293,7 +293,7 @@ impl Client {
                     nonce: m.nonce,
                     resources: values.collect(),
                     removed: m.removed_resources,
-                    version: String::new(),
+                    version: m.system_version_info,
                 }
             }
             Dialect::Sotw => {
