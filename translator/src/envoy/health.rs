@@ -203,6 +203,7 @@ fn answering(
         name,
         address: Some(listening(place, Protocol::Tcp)),
         freebind: Some(BoolValue { value: true }),
+        traffic_direction: super::DRAINED,
         filter_chains: refuse.into_iter().chain([serve]).collect(),
         ..Default::default()
     };

@@ -68,6 +68,7 @@ pub(crate) fn tcp(
         freebind: bound.then_some(BoolValue { value: true }),
         bind_to_port: (!bound).then_some(BoolValue { value: false }),
         listener_filters: keep.map(keep_source::filter).into_iter().collect(),
+        traffic_direction: if bound { super::DRAINED } else { 0 },
         filter_chains: chains,
         ..Default::default()
     };
@@ -143,6 +144,7 @@ pub(crate) fn redirect(address: SocketAddr, place: &Place) -> Resource {
         name: format!("redirect@{address}"),
         address: Some(listening(place, Protocol::Tcp)),
         use_original_dst: Some(BoolValue { value: true }),
+        traffic_direction: super::DRAINED,
         filter_chains: vec![refuse(None)],
         ..Default::default()
     };

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 
 use seaway_proto::envoy::core::{
     Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, DataSource,
-    SocketAddress, SubstitutionFormatString, address,
+    SocketAddress, SubstitutionFormatString, TrafficDirection, address,
     config_source::ConfigSourceSpecifier,
     data_source::Specifier,
     socket_address::{PortSpecifier, Protocol},
@@ -25,6 +25,11 @@ use seaway_proto::google::protobuf::{Duration, UInt32Value};
 
 use crate::IpNet;
 use crate::namespace::Place;
+
+/// The direction of listeners with TCP sockets of their own, and of nothing else: an Envoy that another one takes the place of closes those
+/// (`seaway drain`, `/drain_listeners?inboundonly`). Its UDP sockets it would not close but leave unread, and what takes over connections from
+/// other listeners is needed until they end.
+const DRAINED: i32 = TrafficDirection::Inbound as i32;
 
 /// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a timeout: a change of these bytes
 /// alone would make it subscribe anew (xDS rule 161).
