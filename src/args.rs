@@ -38,8 +38,10 @@ pub(crate) enum Command {
     Bootstrap(Box<BootstrapArgs>),
     /// Print what an Envoy would be sent
     Translate(Box<TranslateArgs>),
-    /// Say whether a `serve` on this host is ready, as its /readyz does (exit code 0 or 1)
+    /// Say whether a `serve` on this host is ready, as its /readyz does, or an Envoy (exit code 0 or 1)
     Ready(ReadyArgs),
+    /// Wait for SIGTERM, then let an Envoy beside this process end without breaking connections
+    Drain(DrainArgs),
 }
 
 /// `seaway serve`.
@@ -161,6 +163,23 @@ pub(crate) struct ReadyArgs {
         default_value = "127.0.0.1:18001"
     )]
     pub(crate) admin_listen: SocketAddr,
+    /// Ask the Envoy with this admin socket instead: whether it is live and takes connections on all of its listeners
+    #[arg(long, env = "SEAWAY_ENVOY", value_name = "SOCKET")]
+    pub(crate) envoy: Option<PathBuf>,
+}
+
+/// `seaway drain`.
+#[derive(Debug, Args)]
+pub(crate) struct DrainArgs {
+    /// Envoy's admin socket
+    #[arg(long, env = "SEAWAY_ENVOY", value_name = "SOCKET")]
+    pub(crate) envoy: PathBuf,
+    /// How long Envoy goes on taking connections after SIGTERM, for one that takes its place only then
+    #[arg(long, env = "SEAWAY_HOLD", value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub(crate) hold: Duration,
+    /// How long its open connections may go on after that
+    #[arg(long, env = "SEAWAY_DRAIN_TIME", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) time: Duration,
 }
 
 /// A proxy's place in the cluster.

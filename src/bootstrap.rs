@@ -79,6 +79,11 @@ fn refuse_for_grpc(args: &BootstrapArgs) -> Result<(), Failure> {
             "a gRPC client has no admin interface",
         ),
         (
+            "--admin-socket",
+            args.admin_socket.is_some(),
+            "a gRPC client has no admin interface",
+        ),
+        (
             "--tls-server-name",
             name,
             "gRPC verifies the host of --xds itself",

@@ -2,13 +2,15 @@
 //!
 //! `serve` connects a source of Kubernetes objects ([`files`] or [`kube`]) with the one writer ([`writer`]), the xDS server and the
 //! admin surface; `translate` prints what a proxy would be sent; `bootstrap` prints how a proxy finds this server; `ready`
-//! asks it how it is. The meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
+//! asks it, or an Envoy, how it is; `drain` lets an Envoy end. The meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
 
 mod admin;
 mod args;
 mod bootstrap;
 mod checkpoint;
 mod clock;
+mod drain;
+mod envoy_admin;
 mod exit;
 mod files;
 mod health;
@@ -20,6 +22,7 @@ mod metrics;
 mod ready;
 mod security;
 mod serve;
+mod signals;
 mod source;
 mod tls;
 mod translate;
@@ -48,5 +51,6 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Bootstrap(args) => bootstrap::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Ready(args) => ready::run(&args),
+        Command::Drain(args) => drain::run(&args),
     }
 }

@@ -1,4 +1,4 @@
-//! `seaway ready`: asks a running `serve` whether it is ready, for supervisors that can only run a command, in an image that has no other.
+//! `seaway ready`: asks a running `serve`, or an Envoy, whether it is ready, for supervisors that can only run a command, in an image that has no other.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::args::ReadyArgs;
+use crate::envoy_admin;
 use crate::exit::{Failure, print};
 
 /// How long connecting, asking and each part of the answer may take.
@@ -17,6 +18,14 @@ const LONGEST: u64 = 1 << 20;
 
 /// Prints what `/readyz` says; the exit code is 0 if that is 200, else 1.
 pub(crate) fn run(args: &ReadyArgs) -> Result<ExitCode, Failure> {
+    if let Some(envoy) = &args.envoy {
+        let missing = envoy_admin::not_ready(envoy).map_err(Failure::Broken)?;
+        print(&format!("{}\n", missing.as_deref().unwrap_or("ok")))?;
+        return Ok(match missing {
+            None => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+        });
+    }
     let address = reachable(args.admin_listen);
     let answer = ask(address)
         .with_context(|| format!("--admin-listen {address}"))

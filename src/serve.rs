@@ -12,7 +12,6 @@ use seaway_translator::Options;
 use seaway_xds::{AdsServer, Limits, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +23,7 @@ use crate::health::Health;
 use crate::input::{Input, Stop, Surroundings};
 use crate::metrics::Metrics;
 use crate::security::{Configs, Secured};
+use crate::signals::Signals;
 use crate::views::Door;
 use crate::watches::Watches;
 use crate::writer::{Inbox, Standing, Writer};
@@ -248,26 +248,4 @@ fn early(part: &str, ended: Result<Option<anyhow::Error>, JoinError>) -> Failure
         Ok(Some(error)) => error.context(format!("{part} ended")),
         Err(error) => anyhow!("{part} ended: {error}"),
     })
-}
-
-/// The signals that ask the process to end.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

@@ -32,6 +32,9 @@ pub(crate) struct BootstrapArgs {
     /// Serve Envoy's admin interface on this port of 127.0.0.1
     #[arg(long, env = "SEAWAY_ADMIN_PORT", value_name = "P")]
     pub(crate) admin_port: Option<u16>,
+    /// Serve Envoy's admin interface on a socket with this path instead, for `seaway ready --envoy` and `seaway drain`
+    #[arg(long, env = "SEAWAY_ADMIN_SOCKET", value_name = "PATH", value_parser = path, conflicts_with = "admin_port")]
+    pub(crate) admin_socket: Option<String>,
     /// How traffic to Service addresses reaches the proxy, as given to serve; the text of the bootstrap says what the node needs
     #[arg(
         long,

@@ -29,9 +29,7 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     if role == Role::Node {
         yaml += &connections(args);
     }
-    if let Some(port) = args.admin_port {
-        yaml += &admin(port);
-    }
+    yaml += &admin(args);
     yaml
 }
 
@@ -61,6 +59,9 @@ fn header(args: &BootstrapArgs, role: Role, secured: bool) -> String {
     }
     if let Some(port) = args.admin_port {
         text += &format!("# Envoy is ready when http://127.0.0.1:{port}/ready answers 200.\n");
+    }
+    if let Some(socket) = &args.admin_socket {
+        text += &format!("# Envoy is ready when `seaway ready --envoy {socket}` ends with 0.\n");
     }
     let capture = match role {
         Role::Node => Some(args.capture.unwrap_or(Capture::Namespace)),
@@ -243,15 +244,14 @@ static_resources:
 }
 
 /// Whoever asks Envoy how it is does not count among its clients.
-fn admin(port: u16) -> String {
-    format!(
-        "\
-admin:
-  ignore_global_conn_limit: true
-  address:
-    socket_address:
-      address: 127.0.0.1
-      port_value: {port}
-"
-    )
+fn admin(args: &BootstrapArgs) -> String {
+    let address = match (args.admin_port, &args.admin_socket) {
+        (Some(port), _) => {
+            format!("    socket_address:\n      address: 127.0.0.1\n      port_value: {port}\n")
+        }
+        // Who may use it is decided by the folder.
+        (None, Some(path)) => format!("    pipe:\n      path: {}\n      mode: 438\n", quoted(path)),
+        (None, None) => return String::new(),
+    };
+    format!("admin:\n  ignore_global_conn_limit: true\n  address:\n{address}")
 }

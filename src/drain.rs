@@ -1,0 +1,63 @@
+//! `seaway drain`: stands beside an Envoy that another one takes the place of, and lets it end without breaking anything.
+//!
+//! Envoy ends at once when it is told to, with all connections. So what is told to end first is this: the container beside Envoy's. When it is,
+//! it has Envoy take no more connections, and ends itself when those that are open have had their time.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep};
+
+use crate::args::DrainArgs;
+use crate::envoy_admin::{connections, stop_accepting};
+use crate::exit::Failure;
+use crate::log;
+use crate::signals::Signals;
+
+/// Between two looks at what is open.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Envoy brings its count of connections up to date every five seconds: what it says before does not count the newest.
+const UP_TO_DATE: Duration = Duration::from_secs(6);
+
+/// Waits for a signal, then drains.
+pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
+    log::init().map_err(Failure::Unusable)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("no runtime").map_err(Failure::Broken)?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::Broken)?;
+        let signal = signals.next().await;
+        tracing::info!(signal, "ending: Envoy goes on for a while");
+        tokio::select! {
+            () = drain(args) => Ok(ExitCode::SUCCESS),
+            _ = signals.next() => Err(Failure::Aborted),
+        }
+    })
+}
+
+async fn drain(args: &DrainArgs) {
+    sleep(args.hold).await;
+    if let Err(error) = stop_accepting(&args.envoy) {
+        // It is gone, or never came. Nothing is left to wait for.
+        tracing::warn!(error = format!("{error:#}"), "Envoy is not drained");
+        return;
+    }
+    let began = Instant::now();
+    tracing::info!("Envoy takes no more connections");
+    while began.elapsed() < args.time {
+        if began.elapsed() >= UP_TO_DATE && is_idle(&args.envoy) {
+            tracing::info!("nothing is open any more");
+            return;
+        }
+        sleep(PAUSE.min(args.time.saturating_sub(began.elapsed()))).await;
+    }
+    tracing::info!("the time for open connections is over");
+}
+
+/// Whether nothing is open. An Envoy that does not answer has nothing.
+fn is_idle(envoy: &Path) -> bool {
+    connections(envoy).unwrap_or_default() == 0
+}
