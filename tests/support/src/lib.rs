@@ -53,6 +53,8 @@ mod process;
 mod program;
 mod proxied;
 #[cfg(feature = "worlds")]
+mod proxy_pod;
+#[cfg(feature = "worlds")]
 mod real_cluster;
 #[cfg(feature = "worlds")]
 mod recorder;
@@ -94,6 +96,8 @@ pub use load::{Load, Record};
 pub use manifests::Folder;
 pub use namespace::{Host, Inside, Namespace, Network};
 pub use process::Process;
+#[cfg(feature = "worlds")]
+pub use proxy_pod::ProxyPod;
 #[cfg(feature = "worlds")]
 pub use real_cluster::RealCluster;
 #[cfg(feature = "worlds")]
