@@ -741,6 +741,8 @@ up() {
     from_environment
     arguments "$@"
     check
+    # What waits for an Envoy that ends goes to the next one.
+    setting net/ipv4/tcp_migrate_req 1
     if in_namespace; then namespace; fi
     routes 4 "$source4" "$ranges4"
     if has_ipv6; then routes 6 "$source6" "$ranges6"; fi

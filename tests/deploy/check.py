@@ -81,7 +81,7 @@ def flags(command):
 
 def against_flags(objects):
     """Arguments of Seaway that it does not know, and variables that no command does."""
-    known = {command: flags(command) for command in ["serve", "bootstrap"]}
+    known = {command: flags(command) for command in ["serve", "bootstrap", "drain", "ready"]}
     if None in known.values():
         return ["no target/debug/seaway: make build"]
     found = []
@@ -89,11 +89,15 @@ def against_flags(objects):
         for container in policy.containers(pod):
             if "/seaway:" not in container["image"]:
                 continue
-            command, *arguments = container["args"]
-            for argument in arguments:
-                flag = argument.removeprefix("--").split("=")[0]
-                if flag not in known[command][0]:
-                    found.append(f"{name(object)}: seaway {command} has no --{flag}")
+            commands = [container["args"]]
+            for probe in ["readinessProbe", "livenessProbe", "startupProbe"]:
+                if run := container.get(probe, {}).get("exec", {}).get("command"):
+                    commands.append(run[1:])
+            for command, *arguments in commands:
+                for argument in arguments:
+                    flag = argument.removeprefix("--").split("=")[0]
+                    if flag not in known[command][0]:
+                        found.append(f"{name(object)}: seaway {command} has no --{flag}")
     variables = known["serve"][1] | known["bootstrap"][1]
     for object in objects:
         if object["kind"] == "ConfigMap" and object["metadata"]["name"].startswith("seaway-settings"):

@@ -91,6 +91,8 @@ build_all() {
     combination node-cert-manager overlays/node monitoring cert-manager
     combination node-no-keep-source overlays/node no-keep-source
     combination node-redirect overlays/node capture-redirect
+    combination node-bind overlays/node capture-bind
+    combination node-bind-keep-source overlays/node capture-bind keep-source/nodes
     combination ingress-hpa overlays/ingress ingress-hpa
     combination everything overlays/node capture-redirect ingress ingress-hpa monitoring cert-manager
     settings
@@ -102,6 +104,7 @@ settings() {
     literals=$(awk '/^   configMapGenerator:/ { on = 1 } /^   ```/ { on = 0 } on { print substr($0, 4) }' deploy/README.md)
     combination settings overlays/node capture-redirect ingress monitoring -- "$literals"
     combination settings-node overlays/node -- "$literals"
+    combination settings-bind overlays/node capture-bind -- "$literals"
     if grep -n 'SET-ME' "$work/built/combination-settings.yaml" || ! grep -q 'SEAWAY_SERVICE_CIDR: 10.96.0.0/12' "$work/built/combination-settings.yaml"; then
         echo "deploy/README.md does not set all of overlays/node/cluster.env" >&2
         exit 1
@@ -125,10 +128,13 @@ certificates() {
 pods() {
     local python=(tests/support/in-namespaces.sh "$tools/venv/bin/python" -B)
     mkdir "$work/run"
-    cp "$work"/built/{combination-settings,deploy-overlays-ingress,deploy-examples-mesh-sidecar}.yaml "$work/run"
+    cp "$work"/built/{combination-settings,combination-settings-bind,deploy-overlays-ingress,deploy-examples-mesh-sidecar}.yaml "$work/run"
     "${python[@]}" "$here/run.py" "$work/run" "$work/certs" "$ENVOY"
     "${python[@]}" "$here/hooks.py" "$ENVOY"
-    "${python[@]}" "$here/privileges.py" "$work/built/combination-settings-node.yaml" "$work/certs" "$ENVOY"
+    local built
+    for built in settings-node settings-bind; do
+        "${python[@]}" "$here/privileges.py" "$work/built/combination-$built.yaml" "$work/certs" "$ENVOY"
+    done
 }
 
 install

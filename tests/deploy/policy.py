@@ -7,12 +7,17 @@ import yaml
 
 # Who may do what others may not. What is not used any more must not be listed.
 EXCEPTIONS = {
-    ("DaemonSet seaway-node", "setup"): {"root", "NET_ADMIN"},
-    ("DaemonSet seaway-node", "envoy"): {"root", "NET_BIND_SERVICE", "NET_ADMIN"},
+    # Makes a network namespace for the host, before Envoy starts.
+    ("DaemonSet seaway-node", "setup"): {"root", "privileged"},
+    # Enters it for each listener (SYS_ADMIN, beside which Kubernetes refuses allowPrivilegeEscalation: false), or binds in the host's
+    # (NET_BIND_SERVICE); keeps clients' addresses (NET_ADMIN).
+    ("DaemonSet seaway-node", "envoy"): {"root", "SYS_ADMIN", "escalation", "NET_BIND_SERVICE", "NET_ADMIN"},
+    ("DaemonSet seaway-node", "volume namespaces"): {"/run/netns"},
     ("DaemonSet seaway-node", "host network"): {"host network"},
     ("Deployment seaway", "host network"): {"host network"},
     ("Deployment seaway", "API token"): {"API token"},
-    ("DaemonSet seaway-node-cleanup", "down"): {"root", "NET_ADMIN"},
+    ("DaemonSet seaway-node-cleanup", "down"): {"root", "privileged"},
+    ("DaemonSet seaway-node-cleanup", "volume namespaces"): {"/run/netns"},
     ("DaemonSet seaway-node-cleanup", "host network"): {"host network"},
 }
 USED = set()
@@ -88,7 +93,7 @@ def of_pod(workload, pod, restricted):
     if pod.get("automountServiceAccountToken") is not False and not allowed(workload, "API token", "API token"):
         yield "automountServiceAccountToken is not false"
     for volume in pod.get("volumes", []):
-        if "hostPath" in volume:
+        if "hostPath" in volume and not allowed(workload, f"volume {volume['name']}", volume["hostPath"]["path"]):
             yield f"volume {volume['name']} is a path of the host"
         if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
             yield f"volume {volume['name']} has no sizeLimit"
@@ -102,11 +107,18 @@ def of_container(workload, pod, container, restricted):
             yield "may be root: runAsNonRoot with a runAsUser is needed"
     if own.get("readOnlyRootFilesystem") is not True:
         yield "readOnlyRootFilesystem is not true"
-    if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
-        yield "allowPrivilegeEscalation is not false, or it is privileged"
+    yield from of_mounts(pod, container)
     capabilities = own.get("capabilities", {})
-    if capabilities.get("drop") != ["ALL"]:
-        yield "capabilities.drop is not [ALL]"
+    if own.get("privileged"):
+        if restricted or not allowed(workload, container["name"], "privileged"):
+            yield "is privileged"
+    else:
+        if own.get("allowPrivilegeEscalation") is not False:
+            needed = "SYS_ADMIN" in capabilities.get("add", []) and "allowPrivilegeEscalation" not in own
+            if restricted or not needed or not allowed(workload, container["name"], "escalation"):
+                yield "allowPrivilegeEscalation is not false"
+        if capabilities.get("drop") != ["ALL"]:
+            yield "capabilities.drop is not [ALL]"
     for capability in capabilities.get("add", []):
         if restricted or not allowed(workload, container["name"], capability):
             yield f"has the capability {capability}"
@@ -118,6 +130,18 @@ def of_container(workload, pod, container, restricted):
     image = container["image"]
     if "/" not in image or ("@sha256:" not in image and (":" not in image or image.endswith(":latest"))):
         yield f"image {image} has no registry or no fixed tag"
+
+
+def of_mounts(pod, container):
+    """Paths of the host are read, but by privileged containers; and those alone may make mounts for it."""
+    host = {volume["name"] for volume in pod.get("volumes", []) if "hostPath" in volume}
+    for mount in container.get("volumeMounts", []):
+        if container.get("securityContext", {}).get("privileged"):
+            continue
+        if mount["name"] in host and mount.get("readOnly") is not True:
+            yield f"may write to {mount['name']} of the host"
+        if mount.get("mountPropagation") == "Bidirectional":
+            yield f"is not privileged, as Bidirectional of {mount['name']} needs"
 
 
 def of_permissions(objects):

@@ -41,19 +41,28 @@ ports: [{name: udp, port: 5353, protocol: UDP}, {name: tcp, port: 5353}]
 def confined(pod, container):
     """What the container runtime makes of a security context, as the beginning of a command."""
     setting = {**pod.pod.get("securityContext", {}), **container["securityContext"]}
-    added = "".join(f",+{name.lower()}" for name in setting["capabilities"].get("add", []))
+    added = "".join(f",+{name.lower()}" for name in setting.get("capabilities", {}).get("add", []))
+    if setting.get("privileged"):
+        return ["env"]
     user = str(setting["runAsUser"])
-    command = ["setpriv", f"--bounding-set=-all{added}", "--inh-caps=-all", "--reuid", user, "--regid", user, "--clear-groups"]
-    return command if setting["allowPrivilegeEscalation"] else [*command, "--no-new-privs"]
+    group = str(setting.get("runAsGroup", user))
+    command = ["setpriv", f"--bounding-set=-all{added}", "--inh-caps=-all", "--reuid", user, "--regid", group, "--clear-groups"]
+    return command if setting.get("allowPrivilegeEscalation") is not False else [*command, "--no-new-privs"]
+
+
+def datagrams(address):
+    """A UDP socket."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(address)
+    return udp
 
 
 def answer():
     """One endpoint that says what it was told, by TCP and UDP."""
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind((NODE, 5353))
+    udp = datagrams((NODE, 5353))
     tcp = socket.create_server((NODE, 5353))
 
-    def datagrams():
+    def echo():
         while True:
             data, client = udp.recvfrom(100)
             udp.sendto(data, client)
@@ -63,7 +72,7 @@ def answer():
             with tcp.accept()[0] as connection:
                 connection.sendall(connection.recv(100))
 
-    for serve in [datagrams, connections]:
+    for serve in [echo, connections]:
         threading.Thread(target=serve, daemon=True).start()
 
 
@@ -89,11 +98,14 @@ def main(manifest, certificates, envoy):
         variables = {**os.environ, **pod.environment(of["setup"])}
         setup = [*confined(pod, of["setup"]), ROOT / "deploy/node/setup.sh", *pod.arguments(of["setup"])]
         subprocess.run(setup, env=variables, check=True)
+        if variables["SEAWAY_CAPTURE"] == "namespace":
+            # A process of the node, on the wildcard address, as systemd-resolved and dnsmasq are.
+            daemons = [socket.create_server(("0.0.0.0", SERVICE[1])), datagrams(("0.0.0.0", SERVICE[1]))]
         (Path(folder) / "world").mkdir()
         (Path(folder) / "world" / "dns.yaml").write_text(WORLD)
         translate = [SEAWAY, "translate", "--files", f"{folder}/world", "--role", "node", "--node-name", "node-1", "--output", "static"]
         bootstrap = pod.volumes["envoy"] / "envoy.yaml"
-        bootstrap.write_bytes(subprocess.run(translate, check=True, capture_output=True).stdout)
+        bootstrap.write_bytes(subprocess.run(translate, env=variables, check=True, capture_output=True).stdout)
         answer()
         with open(f"{folder}/envoy.log", "w+") as log:
             command = [*confined(pod, of["envoy"]), envoy, *pod.arguments(of["envoy"]), "--log-level", "warning"]
@@ -109,7 +121,7 @@ def main(manifest, certificates, envoy):
             finally:
                 process.terminate()
                 process.wait()
-    print("deploy: the privileges of overlays/node are enough for port 53")
+    print(f"deploy: the privileges of overlays/node are enough for port 53 with capture {variables['SEAWAY_CAPTURE']}")
     return 0
 
 
