@@ -179,7 +179,7 @@ pub(crate) struct DrainArgs {
     pub(crate) hold: Duration,
     /// How long its open connections may go on after that
     #[arg(long, env = "SEAWAY_DRAIN_TIME", value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub(crate) time: Duration,
+    pub(crate) drain_time: Duration,
 }
 
 /// A proxy's place in the cluster.

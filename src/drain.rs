@@ -47,12 +47,12 @@ async fn drain(args: &DrainArgs) {
     }
     let began = Instant::now();
     tracing::info!("Envoy takes no more connections");
-    while began.elapsed() < args.time {
+    while began.elapsed() < args.drain_time {
         if began.elapsed() >= UP_TO_DATE && is_idle(&args.envoy) {
             tracing::info!("nothing is open any more");
             return;
         }
-        sleep(PAUSE.min(args.time.saturating_sub(began.elapsed()))).await;
+        sleep(PAUSE.min(args.drain_time.saturating_sub(began.elapsed()))).await;
     }
     tracing::info!("the time for open connections is over");
 }

@@ -21,7 +21,7 @@ const KEPT: usize = 5;
 /// Seconds that connections have once the old Envoy takes no more.
 const TIME: Duration = Duration::from_secs(8);
 /// What the pods' `drain` is told.
-const DRAIN: [&str; 4] = ["--hold", "500ms", "--time", "8s"];
+const DRAIN: [&str; 4] = ["--hold", "500ms", "--drain-time", "8s"];
 
 /// One node with a Service of two endpoints over TCP and one over UDP.
 struct Node<'w> {
@@ -338,13 +338,13 @@ fn late_answers_of_an_old_udp_flow_arrive_during_the_drain() -> Result<()> {
 /// Envoy says that it is live after the first of several responses with listeners.
 #[test]
 fn a_pod_is_ready_when_the_last_of_its_listeners_is_in_place() -> Result<()> {
-    const SERVICES: usize = 40;
+    const SERVICES: usize = 60;
     const PORTS: u16 = 100;
     World::run(|world| {
         let mut node = Node::new(world)?;
         let name = "x".repeat(63);
         for number in 0..SERVICES {
-            let service = format!("{}{number}", &name[..60]);
+            let service = format!("{}{number}", &name[..50]);
             let mut manifest =
                 ServiceManifest::new(&service).cluster_ip(&format!("10.96.1.{number}"));
             let mut slice = SliceManifest::new(&service).endpoint("10.244.1.10");

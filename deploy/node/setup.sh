@@ -593,9 +593,10 @@ inside() {
     nsenter "--net=$NAMESPACE_FILE" "$@"
 }
 
-# Gives a setting of the kernel a value, unless it has it.
+# Gives a setting of the kernel a value, unless it has it; where that is not allowed, what is amiss without it is said.
 setting() {
-    [ "$(cat "/proc/sys/$1" 2>/dev/null || true)" = "$2" ] || echo "$2" >"/proc/sys/$1"
+    [ "$(cat "/proc/sys/$1" 2>/dev/null || true)" = "$2" ] || (echo "$2" >"/proc/sys/$1") 2>/dev/null ||
+        warn "$1 cannot be set to $2: $3"
 }
 
 # Only a namespace that is mounted is one. An Envoy that runs keeps the one it began with: it is never made anew while there is one.
@@ -631,7 +632,7 @@ namespace() {
     inside ip addr replace "$INNER4/30" dev "$LINK"
     inside ip route replace default via "$OUTER4"
     ranges_inside 4 "$ranges4"
-    setting net/ipv4/ip_forward 1
+    setting net/ipv4/ip_forward 1 "pods reach no Service"
     if has_ipv6; then
         ip -6 addr replace "$OUTER6/64" dev "$LINK" nodad
         inside ip -6 addr replace "$VIA6/64" dev "$LINK" nodad
@@ -639,11 +640,11 @@ namespace() {
         inside ip -6 route replace default via "$OUTER6" dev "$LINK"
         ranges_inside 6 "$ranges6"
         # Who forwards takes no router advertisements, unless an interface is told to (accept_ra=2).
-        setting net/ipv6/conf/all/forwarding 1
+        setting net/ipv6/conf/all/forwarding 1 "pods reach no Service by IPv6"
     fi
     # Envoy needs no capability for ports below 1024 in there, and what waits for an Envoy that ends goes to the next.
-    inside sh -c 'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; echo 1 >/proc/sys/net/ipv4/tcp_migrate_req' ||
-        warn "settings of the namespace cannot be changed: Envoy needs CAP_NET_BIND_SERVICE"
+    inside sh -c 'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start && echo 1 >/proc/sys/net/ipv4/tcp_migrate_req' 2>/dev/null ||
+        warn "settings of the namespace cannot be changed: Envoy needs CAP_NET_BIND_SERVICE, and connections that wait for one that ends are reset"
 }
 
 # In table local, because an answer cannot be sent from an address that is not.
@@ -742,7 +743,7 @@ up() {
     arguments "$@"
     check
     # What waits for an Envoy that ends goes to the next one.
-    setting net/ipv4/tcp_migrate_req 1
+    setting net/ipv4/tcp_migrate_req 1 "connections that wait for an Envoy that ends are reset"
     if in_namespace; then namespace; fi
     routes 4 "$source4" "$ranges4"
     if has_ipv6; then routes 6 "$source6" "$ranges6"; fi

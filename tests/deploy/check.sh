@@ -92,7 +92,7 @@ build_all() {
     combination node-no-keep-source overlays/node no-keep-source
     combination node-redirect overlays/node capture-redirect
     combination node-bind overlays/node capture-bind
-    combination node-bind-keep-source overlays/node capture-bind keep-source/nodes
+    combination node-bind-no-keep-source overlays/node capture-bind no-keep-source
     combination ingress-hpa overlays/ingress ingress-hpa
     combination everything overlays/node capture-redirect ingress ingress-hpa monitoring cert-manager
     settings

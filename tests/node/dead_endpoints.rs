@@ -30,8 +30,8 @@ const UNREACHABLE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 99);
 /// New connections a second, and for how long.
 const RATE: u32 = 100;
 const LOADED: Duration = Duration::from_secs(4);
-/// A client waits for one connect timeout, of a second.
-const SLOWEST: Duration = Duration::from_millis(1_500);
+/// Nearly every client waits for one connect timeout, of a second; two, who is led to the same endpoint again before that is left out.
+const NEARLY_ALL: Duration = Duration::from_millis(1_500);
 /// Three attempts of a second each.
 const PATIENCE: Duration = Duration::from_millis(3_500);
 
@@ -89,7 +89,10 @@ fn one_dead_endpoint_of_two_costs_no_connection(setup: &Setup<'_>) -> Result<()>
             let failures = Record::failures(&records);
             ensure!(failures.is_none(), "{kind}: {failures:?}");
             let slowest = slowest(&records)?;
-            ensure!(slowest < SLOWEST, "{kind}: {slowest:?}");
+            ensure!(slowest < PATIENCE, "{kind}: {slowest:?}");
+            let late = records.iter().filter(|r| r.end - r.start > NEARLY_ALL);
+            let late = late.count();
+            ensure!(late <= records.len() / 50, "{kind}: {late} took longer");
             ensure!(records.len() >= 380, "{kind}: {} requests", records.len());
         }
         Ok(())
