@@ -116,9 +116,13 @@ impl Proxy {
         services: usize,
     ) -> Result<Self> {
         let proxy = Self::connect(world, replica, role)?;
-        // A node has a listener for each, and one for its health.
-        let listeners = if role == "node" { services + 1 } else { 1 };
-        let wanted = [services, services, listeners, 1];
+        // A node has a listener for each, and two for what is asked of kube-proxy: its health and its mode, each with its answer.
+        let (listeners, routes) = if role == "node" {
+            (services + 2, 2)
+        } else {
+            (1, 1)
+        };
+        let wanted = [services, services, listeners, routes];
         within(Duration::from_secs(10), "everything there is", || {
             let held = TYPES.map(|url| proxy.count(url));
             ensure!(held == wanted, "{held:?} of {wanted:?}");
