@@ -188,13 +188,14 @@ redirect_rules() {
     fi
 }
 
-# `capture: redirect`. What Envoy itself sends is left alone, for the guard to refuse.
+# `capture: redirect`. What Envoy itself sends is left alone, for the guard to refuse. Before the DNAT of others (-100): a node port is
+# nobody else's, and of chains with one priority the one that came last would be first.
 redirected() {
     rules=$(redirect_rules 4 "$source4" "$ranges4" && redirect_rules 6 "$source6" "$ranges6")
-    echo "  chain incoming { type nat hook prerouting priority -100; policy accept;"
+    echo "  chain incoming { type nat hook prerouting priority -105; policy accept;"
     echo "$rules"
     echo "  }"
-    echo "  chain own { type nat hook output priority -100; policy accept;"
+    echo "  chain own { type nat hook output priority -105; policy accept;"
     not_envoy
     echo "$rules"
     echo "  }"

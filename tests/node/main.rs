@@ -47,6 +47,20 @@ macro_rules! keeping_sources {
 }
 use keeping_sources;
 
+/// Makes the same tests once more for a node as `deploy/overlays/node` makes it: listeners in a namespace, clients' addresses kept.
+macro_rules! as_shipped {
+    ($($name:ident),* $(,)?) => {
+        mod as_shipped {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                let (namespace, keep_source) = (true, true);
+                super::$name(&seaway_testing::Setup { namespace, keep_source, ..Default::default() })
+            })*
+        }
+    };
+}
+use as_shipped;
+
 mod addresses;
 mod affinity;
 mod carriage;
@@ -55,10 +69,13 @@ mod datagram_sizes;
 mod dead_endpoints;
 mod first_use;
 mod floods;
+mod granular;
 mod health;
 mod host;
+mod host_ports;
 mod keep_source;
 mod node_ports;
+mod official;
 mod policies;
 mod replacement;
 mod setup;
