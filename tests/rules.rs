@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use seaway_testing::repository;
 
 /// Every rule that must hold for role `node`.
@@ -51,44 +51,69 @@ fn numbers(cell: &str) -> Result<Vec<u32>> {
     Ok(all)
 }
 
-#[test]
-fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
-    let root = repository();
-    let table = fs::read_to_string(root.join("tests/README.md"))?;
-    let (own, translator) = (
-        sources(&root.join("tests"))?,
-        sources(&root.join("translator"))?,
-    );
-    let mut listed = BTreeSet::new();
-    let rows = table.lines().filter(|line| line.starts_with("| "));
-    for row in rows {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let (Some(rules), Some(tests)) = (cells.get(1), cells.get(3)) else {
-            continue;
-        };
-        let Ok(rules) = numbers(rules) else {
-            continue;
-        };
-        listed.extend(rules);
-        let names = tests
-            .split([' ', ',', ';'])
-            .filter_map(|word| word.split_once(':'));
+/// The texts in which tests are looked for, and the rows of the tables that name them.
+struct Tables {
+    own: String,
+    translator: String,
+    rows: Vec<String>,
+}
+
+impl Tables {
+    /// Those of one half of `tests/README.md`: the rules, or the official tests.
+    fn read(official: bool) -> Result<Self> {
+        let root = repository();
+        let page = fs::read_to_string(root.join("tests/README.md"))?;
+        let (rules, others) = page
+            .split_once("## Official tests")
+            .context("the official tests are missing")?;
+        let half = if official { others } else { rules };
+        let rows = half.lines().filter(|line| line.starts_with("| "));
+        Ok(Self {
+            own: sources(&root.join("tests"))?,
+            translator: sources(&root.join("translator"))?,
+            rows: rows.map(str::to_owned).collect(),
+        })
+    }
+
+    /// Whether there are tests in a cell, and all of them exist.
+    fn check(&self, cell: &str) -> Result<()> {
+        let words = cell.split([' ', ',', ';']);
         let mut count = 0;
-        for (kind, name) in names {
+        for (kind, name) in words.filter_map(|word| word.split_once(':')) {
             count += 1;
+            let name = name.trim_end_matches(':');
             let function = [format!("fn {name}("), format!("fn {name}\n")];
+            let contained = |text: &str| function.iter().any(|function| text.contains(function));
             let exists = match kind {
-                "golden" => root
+                "golden" => repository()
                     .join(format!("translator/testdata/{name}.yaml"))
                     .is_file(),
-                "node" | "e2e" => function.iter().any(|function| own.contains(function)),
-                _ => function
-                    .iter()
-                    .any(|function| translator.contains(function)),
+                "node" | "e2e" => contained(&self.own),
+                _ => contained(&self.translator),
             };
-            ensure!(exists, "{kind}:{name} does not exist: {row}");
+            ensure!(exists, "{kind}:{name} does not exist: {cell}");
         }
-        ensure!(count > 0, "no test in {row}");
+        ensure!(count > 0, "no test in {cell:?}");
+        Ok(())
+    }
+}
+
+/// The cells of a row, from 1.
+fn cells(row: &str) -> Vec<&str> {
+    row.split('|').map(str::trim).collect()
+}
+
+#[test]
+fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
+    let tables = Tables::read(false)?;
+    let mut listed = BTreeSet::new();
+    for row in &tables.rows {
+        if let [_, rules, _, tests, ..] = cells(row)[..]
+            && let Ok(rules) = numbers(rules)
+        {
+            listed.extend(rules);
+            tables.check(tests)?;
+        }
     }
     let missing: Vec<u32> = RULES
         .iter()
@@ -97,6 +122,19 @@ fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
         .copied()
         .collect();
     ensure!(missing.is_empty(), "without a test: {missing:?}");
+    Ok(())
+}
+
+#[test]
+fn every_official_test_has_one_here_that_exists() -> Result<()> {
+    let tables = Tables::read(true)?;
+    let official = |row: &&String| !row.starts_with("| official test");
+    let mut count = 0;
+    for row in tables.rows.iter().filter(official) {
+        count += 1;
+        tables.check(cells(row).get(2).copied().unwrap_or_default())?;
+    }
+    ensure!(count >= 30, "only {count} rows");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{Cluster, Held, ServiceManifest, Setup, eventually};
+use seaway_testing::{Cluster, Held, ServiceManifest, Setup, endpoint, eventually};
 use serde_json::json;
 
 use crate::{load_balancer, service, with};
@@ -11,7 +11,10 @@ use crate::{load_balancer, service, with};
 crate::all_captures!(
     a_client_stays_with_its_endpoint_on_every_node,
     affinity_is_switched_without_ending_a_connection,
+    a_short_timeout_lets_go_of_a_client,
 );
+
+crate::as_shipped!(a_short_timeout_lets_go_of_a_client);
 
 crate::keeping_sources!(
     a_client_stays_with_its_endpoint_on_every_node,
@@ -121,23 +124,25 @@ fn affinity_is_switched_without_ending_a_connection(setup: &Setup<'_>) -> Result
 }
 
 /// Service rule 99: a short timeout lets go of a client, and the Service has a problem that says how.
-#[test]
-fn a_short_timeout_lets_go_of_a_client() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn a_short_timeout_lets_go_of_a_client(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
         for pod in PODS {
             cluster.backend(pod, "n1")?;
         }
-        save(cluster, &sticky(1), &PODS)?;
-        let first = eventually("an answer", || {
-            let outcome = cluster.get("client", WEB)?;
-            outcome.backend().map(str::to_owned).context("none")
-        })?;
-        eventually("another endpoint", || {
-            let outcome = cluster.get("client", WEB)?;
-            ensure!(outcome.backend().is_some_and(|now| now != first));
-            Ok(())
-        })?;
+        save(cluster, &sticky(1).on_port("nodePort", 30080), &PODS)?;
+        let port = endpoint(cluster.host("n1")?.v4, 30080);
+        for to in [WEB, &port] {
+            let first = eventually("an answer", || {
+                let outcome = cluster.get("client", to)?;
+                outcome.backend().map(str::to_owned).context("none")
+            })?;
+            eventually("another endpoint", || {
+                let outcome = cluster.get("client", to)?;
+                ensure!(outcome.backend().is_some_and(|now| now != first));
+                Ok(())
+            })?;
+        }
         let problems = cluster.world.metric("seaway_problems", "")?;
         ensure!(problems >= 1.0, "no problem says that the timeout is fixed");
         Ok(())
