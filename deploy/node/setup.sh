@@ -380,6 +380,15 @@ answers() {
     echo "  }"
 }
 
+# What is part of no connection has no mark, such as a segment out of its window. Its client knows nothing of Envoy's connection, and would
+# end it. (Unless told not to, kernels look for its socket before they forward it, and Envoy has it.)
+strays() {
+    echo "  chain strays { type filter hook forward priority 0; policy accept;"
+    echo "    meta l4proto tcp ct state invalid ip daddr @pods4 drop"
+    echo "    meta l4proto tcp ct state invalid ip6 daddr @pods6 drop"
+    echo "  }"
+}
+
 # What Envoy sends from a client's address goes on as the node's own unless an answer to the client comes back here. It does to pods of
 # this node, and from endpoints on this node; a pod that is led to itself would drop what comes from its own address.
 sources() {
@@ -414,6 +423,7 @@ kept_sources() {
     equal_bytes
     pod_rules
     answers
+    strays
     sources
 }
 

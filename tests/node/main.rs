@@ -80,6 +80,7 @@ mod policies;
 mod replacement;
 mod setup;
 mod source_ranges;
+mod strays;
 mod udp;
 mod unserved;
 mod who_is_seen;
