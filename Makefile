@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-docker bench bench-servers scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-docker bench bench-servers bench-node scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +32,13 @@ bench: preflight ## the benchmarks, the memory of a server that holds a large wo
 # A package outside the workspace, with its own target folder: nobody else builds what is compared with.
 bench-servers: preflight ## our server beside others; W="w1 w4" for some workloads, ARGS="--rounds 5 --seconds 10"
 	@cd benches/servers && cargo build --release --quiet && cargo run --release --quiet --bin runner -- $(W) $(ARGS)
+
+# The rounds of each load, and how long each takes.
+ROUNDS ?= 3
+SECONDS ?= 1
+bench-node: preflight-network envoy ## what a node's Services cost beside no proxy (docs/beside-kube-proxy.md); ROUNDS=5, SECONDS=2, KUBE_PROXY=FILE
+	@cargo build --release --quiet --package seaway --package seaway-testing --bins
+	@KUBE_PROXY=$(KUBE_PROXY) $(PRIVATE) target/release/seaway-bench-node $(ROUNDS) $(SECONDS)
 
 # capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
