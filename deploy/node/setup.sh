@@ -448,7 +448,9 @@ add_chains() {
 
 # How many files a process started here may have open, as Envoy will if it is.
 own_limit() {
-    sed -n 's/^Max open files *[^ ]* *\([^ ]*\) .*/\1/p' /proc/self/limits
+    limit=$(sed -n 's/^Max open files *[^ ]* *\([^ ]*\) .*/\1/p' /proc/self/limits)
+    # Ten million and more are as good as no limit, and what the kernel remembers of clients is to stay within bounds.
+    case $limit in unlimited | ????????*) echo 1048576 ;; *) echo "$limit" ;; esac
 }
 
 # What follows from the number of files that Envoy may have open. The bootstrap has the same shares (src/bootstrap/files.rs): an eighth is
@@ -738,7 +740,6 @@ check() {
     case $listener_files in *[!0-9]*) fail "--listener-files $listener_files is not a number" ;; esac
     given=$max_files
     [ -n "$given" ] || max_files=$(own_limit)
-    [ "$max_files" != unlimited ] || max_files=1048576
     if [ "$max_files" != none ] && ! shares; then
         too_few="$max_files files (--max-files) are too few to share out beside $listener_files for listeners"
         [ -z "$given" ] || fail "$too_few"

@@ -27,9 +27,11 @@ impl Shares {
 }
 
 /// How many files this process may have open, if it asks for as many as it may; an Envoy started beside it does, and may have as many.
+/// Ten million and more are as good as no limit (`setup.sh` thinks so, too).
 pub(super) fn own_limit() -> u64 {
     const UNLIMITED: u64 = 1 << 20;
-    getrlimit(Resource::Nofile).maximum.unwrap_or(UNLIMITED)
+    let limit = getrlimit(Resource::Nofile).maximum;
+    limit.filter(|files| *files < 10_000_000).unwrap_or(UNLIMITED)
 }
 
 #[cfg(test)]
