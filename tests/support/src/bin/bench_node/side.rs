@@ -84,10 +84,16 @@ impl<'w> Side<'w> {
         }
         self.save(0, "a")?;
         let to = service(0);
-        let asked = within(PATIENCE, "the first Service to answer", || {
-            Ok(self.client()?.run(move || ask_once(to, PATIENCE))??)
+        let what = format!("the first Service to answer ({})", self.name);
+        let asked = within(PATIENCE, what, || {
+            // There is no waiting for what has ended.
+            if let Err(ended) = self.check() {
+                return Ok(Err(ended));
+            }
+            self.client()?.run(move || ask_once(to, PATIENCE))??;
+            Ok(Ok(()))
         });
-        asked.map(drop).with_context(|| self.last_words())
+        asked.with_context(|| format!("the last words of {}:\n{}", self.name, self.last_words()))?
     }
 
     /// The namespace of the client.
