@@ -6,6 +6,18 @@ use serde_json::{Value, json};
 
 use crate::{service, with};
 
+crate::all_captures!(
+    zone_hints_are_followed_by_each_node_for_itself,
+    terminating_endpoints_are_used_only_without_a_ready_one,
+    load_is_even_per_endpoint,
+);
+
+crate::as_shipped!(
+    zone_hints_are_followed_by_each_node_for_itself,
+    terminating_endpoints_are_used_only_without_a_ready_one,
+    load_is_even_per_endpoint,
+);
+
 const WEB: &str = "10.96.0.10:80";
 
 fn zone_hint(zone: &str) -> Value {
@@ -14,9 +26,8 @@ fn zone_hint(zone: &str) -> Value {
 
 /// Service rules 59, 61 to 64, 69, 86: complete hints are followed on every node by itself, an incomplete set is not, and a changed
 /// label of the Node is.
-#[test]
-fn zone_hints_are_followed_by_each_node_for_itself() -> Result<()> {
-    Cluster::run(&["a", "b"], &Setup::default(), |cluster| {
+fn zone_hints_are_followed_by_each_node_for_itself(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a", "b"], setup, |cluster| {
         for (pod, node) in [("pod-1", "n1"), ("pod-2", "n2")] {
             cluster.backend(pod, node)?;
         }
@@ -62,9 +73,8 @@ fn zone_hints_are_followed_by_each_node_for_itself() -> Result<()> {
 }
 
 /// Service rules 44, 50, 59, 92: ready endpoints are used, without any the serving ones that terminate, never the others.
-#[test]
-fn terminating_endpoints_are_used_only_without_a_ready_one() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn terminating_endpoints_are_used_only_without_a_ready_one(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         for pod in ["pod-1", "pod-2"] {
             cluster.backend(pod, "n1")?;
         }
@@ -98,9 +108,8 @@ fn terminating_endpoints_are_used_only_without_a_ready_one() -> Result<()> {
 }
 
 /// Service rules 42, 75, 88, 90: load is even per endpoint, however they are spread over zones, slices and duplicates.
-#[test]
-fn load_is_even_per_endpoint() -> Result<()> {
-    Cluster::run(&["a", "b"], &Setup::default(), |cluster| {
+fn load_is_even_per_endpoint(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a", "b"], setup, |cluster| {
         // Three in one zone and one in the other.
         for (pod, node) in [("p1", "n1"), ("p2", "n1"), ("p3", "n1"), ("p4", "n2")] {
             cluster.backend(pod, node)?;

@@ -104,7 +104,8 @@ fn large(cluster: &Cluster<'_>, from: &str) -> Result<()> {
 }
 
 /// Service rules 4, 7, 75, 104, 113. Mirrors "function for pod-Service", "node-Service" and "endpoint-Service", http and udp, "update
-/// endpoints", "update nodePort", "support basic nodePort: udp functionality", "be able to handle large requests".
+/// endpoints", "update nodePort", "support basic nodePort: udp functionality", "be able to handle large requests", and
+/// NoSNAT's "be able to send traffic between Pods without SNAT".
 fn every_endpoint_is_reached_by_both_protocols_and_updated(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -114,6 +115,11 @@ fn every_endpoint_is_reached_by_both_protocols_and_updated(setup: &Setup<'_>) ->
         for from in ["client", "n1", "here", "there"] {
             reached(cluster, from, &["here", "there"])?;
             large(cluster, from)?;
+        }
+        // Without a Service nothing comes between them, and nobody is hidden.
+        for from in ["client", "n1", "here"] {
+            let (own, there) = (cluster.host(from)?.v4, cluster.host("there")?.v4);
+            cluster.expect_from(from, &endpoint(there, 8080), "there", own.into())?;
         }
         cluster.pod_mut("there")?.stop();
         cluster.backend("successor", "n2")?;

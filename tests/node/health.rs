@@ -6,7 +6,15 @@ use serde_json::{Value, json};
 
 use crate::{load_balancer, service, with};
 
-crate::all_captures!(a_checker_on_a_kept_connection_is_told_every_change,);
+crate::all_captures!(
+    a_checker_on_a_kept_connection_is_told_every_change,
+    the_proxys_own_health_follows_its_node,
+);
+
+crate::as_shipped!(
+    a_checker_on_a_kept_connection_is_told_every_change,
+    the_proxys_own_health_follows_its_node,
+);
 
 const VIP: &str = "203.0.113.10:80";
 const PORT: u16 = 31000;
@@ -124,9 +132,8 @@ fn a_checker_on_a_kept_connection_is_told_every_change(setup: &Setup<'_>) -> Res
 }
 
 /// Service rule 35: the proxy says that it takes new connections until its Node is about to go; it lives all the same.
-#[test]
-fn the_proxys_own_health_follows_its_node() -> Result<()> {
-    Cluster::run(&["a"], &Setup::default(), |cluster| {
+fn the_proxys_own_health_follows_its_node(setup: &Setup<'_>) -> Result<()> {
+    Cluster::run(&["a"], setup, |cluster| {
         let address = (cluster.host("n1")?.v4, 10256);
         let mut checker = eventually("the listener", || {
             Held::open(cluster.at("outside")?, address)
