@@ -1,4 +1,5 @@
-//! One client that begins all it can: the node's Envoy lives, everybody else is served, and what was limited is counted.
+//! One client that begins all it can, or an Envoy that leads to itself: the node's Envoy lives, everybody else is served, and what was limited is
+//! counted.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -14,6 +15,7 @@ crate::all_captures!(
     new_flows_without_end_leave_the_others_served,
     held_connections_leave_the_others_served,
     the_sum_of_all_clients_stays_within_envoys_files,
+    a_circle_that_no_rule_forbids_comes_undone,
 );
 
 /// How many files each Envoy may have open: little, so that a moment is enough to use them up.
@@ -207,12 +209,7 @@ fn the_sum_of_all_clients_stays_within_envoys_files(setup: &Setup<'_>) -> Result
 
         let held = hold(cluster.at("offender")?, target(1), 1_500)?;
         eventually("connections to be closed at once", || {
-            let stats = envoy.stats()?;
-            let over: u64 = stats
-                .iter()
-                .filter(|(name, _)| name.ends_with("downstream_global_cx_overflow"))
-                .map(|(_, count)| count)
-                .sum();
+            let over = closed_at_once(cluster)?;
             ensure!(over > 500, "{over}");
             Ok(())
         })?;
@@ -228,6 +225,15 @@ fn the_sum_of_all_clients_stays_within_envoys_files(setup: &Setup<'_>) -> Result
     })
 }
 
+/// How many connections Envoy closed because there were as many as there may be.
+fn closed_at_once(cluster: &Cluster<'_>) -> Result<u64> {
+    let stats = cluster.envoy("n1")?.stats()?;
+    let over = stats
+        .iter()
+        .filter(|(name, _)| name.ends_with("downstream_global_cx_overflow"));
+    Ok(over.map(|(_, count)| count).sum())
+}
+
 /// How many flows of a Service were dropped because it had as many as it may.
 fn overflow(cluster: &Cluster<'_>, number: u8) -> Result<u64> {
     let stats = cluster.envoy("n1")?.stats()?;
@@ -236,4 +242,87 @@ fn overflow(cluster: &Cluster<'_>, number: u8) -> Result<u64> {
         .iter()
         .filter(|(name, _)| name.contains(&of) && name.ends_with("upstream_cx_overflow"));
     Ok(overflow.map(|(_, count)| count).sum())
+}
+
+/// An endpoint is an address of the node that no object names, at the Service's own node ports, and the node has neither the rule that
+/// refuses what Envoy sends to itself nor limits for clients. What is left are Envoy's own limits: one connection and one datagram go in
+/// circles until there are as many as there may be, and then no further. Envoy lives, has its files back, and serves the others.
+fn a_circle_that_no_rule_forbids_comes_undone(setup: &Setup<'_>) -> Result<()> {
+    let setup = Setup {
+        seaway: &["--max-udp-flows", "400"],
+        max_files: Some(FILES),
+        prepare: &["--group", "none", "--max-files", "none"],
+        ..setup.clone()
+    };
+    Cluster::run(&["a"], &setup, |cluster| {
+        cluster.client("client", "n1")?;
+        cluster.backend("here", "n1")?;
+        let second = "addr add 172.19.0.11/32 dev eth0\n";
+        cluster.at("n1")?.configure(second)?;
+        let circle = both("s0", "10.96.0.66", [30066, 30053]).document();
+        let slice = slice_of_both("s0", [30066, 30053], "172.19.0.11");
+        let good = both("s1", "10.96.0.10", [30067, 30054]).document();
+        let here = cluster.host("here")?.v4.to_string();
+        let good_slice = slice_of_both("s1", [8080, 8080], &here);
+        let all = join([circle, slice.document(), good, good_slice.document()]);
+        cluster.world.manifests().save("all.yaml", &all)?;
+        served(cluster)?;
+        let before = files(cluster)?;
+
+        for _ in 0..5 {
+            let closed = closed_at_once(cluster)?;
+            let outcome = cluster.get("client", "10.96.0.66:80")?;
+            ensure!(outcome.word() == "closed", "{outcome}");
+            eventually("the circle of connections to be full", || {
+                let now = closed_at_once(cluster)?;
+                ensure!(now > closed, "{now} were closed");
+                Ok(())
+            })?;
+            served(cluster)?;
+        }
+        for _ in 0..3 {
+            let dropped = overflow(cluster, 0)?;
+            let outcome = Flow::open(cluster.at("client")?, "10.96.0.66:53")?.ask()?;
+            ensure!(outcome.backend().is_none(), "{outcome}");
+            eventually("the circle of datagrams to be full", || {
+                let now = overflow(cluster, 0)?;
+                ensure!(now > dropped, "{now} were dropped");
+                Ok(())
+            })?;
+            served(cluster)?;
+            let open = files(cluster)?;
+            ensure!(open < FILES as usize, "{open} files");
+            eventually("all files to be back", || {
+                let now = files(cluster)?;
+                ensure!(now < before + 20, "{now} files, {before} before");
+                Ok(())
+            })?;
+        }
+        served(cluster)
+    })
+}
+
+/// A Service with a port for TCP and one for UDP, which DNS is, and these node ports.
+fn both(name: &str, address: &str, node_ports: [u16; 2]) -> ServiceManifest {
+    ServiceManifest::new(name)
+        .cluster_ip(address)
+        .port("http", 80)
+        .on_port("nodePort", node_ports[0])
+        .port("dns", 53)
+        .on_port("protocol", "UDP")
+        .on_port("nodePort", node_ports[1])
+}
+
+fn slice_of_both(name: &str, ports: [u16; 2], endpoint: &str) -> SliceManifest {
+    SliceManifest::new(name)
+        .port("http", ports[0])
+        .port("dns", ports[1])
+        .on_port("protocol", "UDP")
+        .endpoint(endpoint)
+}
+
+/// Waits until the Service that leads to a backend is served, by TCP and UDP.
+fn served(cluster: &Cluster<'_>) -> Result<()> {
+    cluster.expect("client", "10.96.0.10:80", &["here"])?;
+    answered(cluster, "client", SocketAddr::from(([10, 96, 0, 10], 53)))
 }

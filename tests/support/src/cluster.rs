@@ -64,6 +64,8 @@ pub struct Setup<'a> {
     pub keep_source: bool,
     /// How many files each node's Envoy may have open, if not as many as the tests.
     pub max_files: Option<u32>,
+    /// Arguments of `setup.sh up` after all others, which they may replace.
+    pub prepare: &'a [&'a str],
     /// How Envoys are started, beyond what makes them a node's.
     pub envoy: EnvoyOptions,
 }
@@ -461,5 +463,6 @@ fn prepare(host: Host, setup: &Setup<'_>) -> Command {
     if let Some(files) = setup.max_files {
         command.args(["--max-files", &files.to_string()]);
     }
+    command.args(setup.prepare);
     command
 }
