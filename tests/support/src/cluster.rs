@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use crate::namespace::has_ipv6;
@@ -28,8 +28,9 @@ const OUTSIDE: Host = Host {
     v4: Ipv4Addr::new(192, 0, 2, 10),
     v6: Ipv6Addr::new(0xfd00, 0x192, 0, 0, 0, 0, 0, 0x10),
 };
+
 /// The group of Envoys, where this process may give them one: not as the root of a user namespace that has only its own.
-fn envoy_group() -> Option<u32> {
+pub(crate) fn envoy_group() -> Option<u32> {
     const GROUP: u32 = 8383;
     let map = std::fs::read_to_string("/proc/self/gid_map").ok()?;
     let known = map.lines().any(|line| {
@@ -115,10 +116,28 @@ impl Pod {
     }
 }
 
-/// A node: its Envoy and how many pods it has had.
+/// A node's network, and who serves there.
+#[derive(Debug)]
+enum Machine {
+    /// An Envoy of the world.
+    Proxied(Arc<Envoy>),
+    /// Whoever the test starts.
+    Bare(Namespace),
+}
+
+impl Machine {
+    fn namespace(&self) -> &Namespace {
+        match self {
+            Self::Proxied(envoy) => envoy.namespace(),
+            Self::Bare(namespace) => namespace,
+        }
+    }
+}
+
+/// A node and how many pods it has had.
 #[derive(Debug)]
 struct Node {
-    envoy: Arc<Envoy>,
+    machine: Machine,
     zone: String,
     number: u8,
     pods: u8,
@@ -197,19 +216,8 @@ impl<'w> Cluster<'w> {
         setup: &Setup<'_>,
         prepared: impl FnOnce(&Namespace) -> Result<()>,
     ) -> Result<()> {
-        let (name, host) = (format!("n{number}"), Host::node(number));
-        let mut namespace = self.world.network().bare_node(&name, number)?;
-        if setup.namespace {
-            namespace.own_mounts()?;
-        }
-        namespace.forward()?;
-        let [pods, pods_v6] = pod_ranges(number);
-        let mut routes = format!("route add {pods} via {} dev to-{name} onlink\n", host.v4);
-        if has_ipv6() {
-            routes += &format!("route add {pods_v6} via {} dev to-{name} onlink\n", host.v6);
-        }
-        self.world.fabric().configure(&routes)?;
-        namespace.command(prepare(host, setup))?;
+        let name = format!("n{number}");
+        let namespace = self.prepared(number, setup)?;
         prepared(&namespace)?;
         let own = World::node_options(&name, zone);
         let mut options = EnvoyOptions {
@@ -226,8 +234,37 @@ impl<'w> Cluster<'w> {
             options.bootstrap.extend(files);
         }
         let envoy = self.world.start_envoy_in(namespace, &name, &options)?;
+        self.insert(number, zone, Machine::Proxied(envoy))
+    }
+
+    /// [`Cluster::add_node`] without its Envoy, for which everything is ready.
+    pub fn add_bare_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
+        let namespace = self.prepared(number, setup)?;
+        self.insert(number, zone, Machine::Bare(namespace))
+    }
+
+    /// The network of a node that is ready for its Envoy.
+    fn prepared(&self, number: u8, setup: &Setup<'_>) -> Result<Namespace> {
+        let (name, host) = (format!("n{number}"), Host::node(number));
+        let mut namespace = self.world.network().bare_node(&name, number)?;
+        if setup.namespace {
+            namespace.own_mounts()?;
+        }
+        namespace.forward()?;
+        let [pods, pods_v6] = pod_ranges(number);
+        let mut routes = format!("route add {pods} via {} dev to-{name} onlink\n", host.v4);
+        if has_ipv6() {
+            routes += &format!("route add {pods_v6} via {} dev to-{name} onlink\n", host.v6);
+        }
+        self.world.fabric().configure(&routes)?;
+        namespace.command(prepare(host, setup))?;
+        Ok(namespace)
+    }
+
+    fn insert(&mut self, number: u8, zone: &str, machine: Machine) -> Result<()> {
+        let name = format!("n{number}");
         let node = Node {
-            envoy,
+            machine,
             zone: zone.to_owned(),
             number,
             pods: 0,
@@ -263,7 +300,10 @@ impl<'w> Cluster<'w> {
 
     /// The Envoy of a node.
     pub fn envoy(&self, node: &str) -> Result<&Arc<Envoy>> {
-        Ok(&self.node(node)?.envoy)
+        match &self.node(node)?.machine {
+            Machine::Proxied(envoy) => Ok(envoy),
+            Machine::Bare(_) => bail!("{node} has no Envoy of the world"),
+        }
     }
 
     /// Makes a pod on a node in which nothing listens.
@@ -279,7 +319,7 @@ impl<'w> Cluster<'w> {
             v6: Ipv6Addr::new(0xfd00, 0x10, 0x245, number.into(), 0, 0, 0, pod.into()),
         };
         let link = format!("pod-{pod}");
-        let parent = on.envoy.namespace();
+        let parent = on.machine.namespace();
         let gateway = Host::node(number);
         let network = self.world.network();
         let namespace = network.attach(name, parent, gateway, &link, host)?;
@@ -329,7 +369,7 @@ impl<'w> Cluster<'w> {
             return Ok(&self.outside);
         }
         match self.nodes.get(place) {
-            Some(node) => Ok(node.envoy.namespace()),
+            Some(node) => Ok(node.machine.namespace()),
             None => Ok(self.pod(place)?.namespace()),
         }
     }

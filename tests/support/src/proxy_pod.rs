@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
+use crate::cluster::envoy_group;
+use crate::namespace::wrapped;
 use crate::seaway::{XDS, envoy_binary, run_seaway, seaway_binary};
 use crate::wait::within;
 use crate::{Namespace, Process, World};
@@ -50,6 +52,11 @@ impl ProxyPod {
         command.arg("--config-path").arg(&config);
         command.args(["--drain-time-s", "30", "--concurrency", "2"]);
         command.args(["--disable-hot-restart", "--log-level", "warn"]);
+        if let Some(group) = envoy_group() {
+            let group = group.to_string();
+            let arguments = ["--regid", &group, "--clear-groups", "--"];
+            command = wrapped("setpriv", &arguments, &command);
+        }
         let log = folder.join("envoy.log");
         let envoy = Process::start(node, name, &command, &log)?;
         let mut beside = Command::new(seaway_binary()?);
