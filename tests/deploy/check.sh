@@ -134,6 +134,7 @@ pods() {
     local built
     for built in settings-node settings-bind; do
         "${python[@]}" "$here/privileges.py" "$work/built/combination-$built.yaml" "$work/certs" "$ENVOY"
+        "${python[@]}" "$here/beside.py" "$work/built/combination-$built.yaml" "$work/certs" "$ENVOY"
     done
 }
 

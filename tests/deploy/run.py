@@ -125,13 +125,13 @@ def serve(pod, certificates, folder):
         return error and f"{pod.name}: {error}"
 
 
-def presented(certificates):
+def presented(certificates, host="127.0.0.1"):
     """What is wrong with TLS on Seaway's port, as a proxy sees it."""
     context = ssl.create_default_context(cafile=certificates / "ca.crt")
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["h2"])
     try:
-        with socket.create_connection(("127.0.0.1", 18000)) as plain, context.wrap_socket(plain, server_hostname="seaway.seaway.svc") as secure:
+        with socket.create_connection((host, 18000), timeout=5) as plain, context.wrap_socket(plain, server_hostname="seaway.seaway.svc") as secure:
             protocol = secure.selected_alpn_protocol()
             return None if protocol == "h2" else f"port 18000 speaks {protocol}"
     except OSError as error:
