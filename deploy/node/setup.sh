@@ -295,6 +295,8 @@ guard() {
         family_names "$family"
         echo "    $name daddr $(set_of "$ranges") jump refuse"
     done
+    # Nobody else is behind the link: its inner addresses may be an endpoint's, too.
+    if in_namespace; then echo "    oifname \"$LINK\" jump refuse"; fi
     if [ "$node_ports" != none ]; then
         echo "    meta l4proto { tcp, udp } th dport $node_ports fib daddr type local jump refuse"
     fi

@@ -31,7 +31,9 @@ impl Shares {
 pub(super) fn own_limit() -> u64 {
     const UNLIMITED: u64 = 1 << 20;
     let limit = getrlimit(Resource::Nofile).maximum;
-    limit.filter(|files| *files < 10_000_000).unwrap_or(UNLIMITED)
+    limit
+        .filter(|files| *files < 10_000_000)
+        .unwrap_or(UNLIMITED)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::Options;
 use crate::index::{Address, Index};
 use crate::model::{Endpoint, Family, Kind, Service, ServicePort};
+use crate::namespace::NAMESPACE_V6;
 
 /// An endpoint of a Service port.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +88,9 @@ pub(crate) fn refused(ip: IpAddr, options: &Options) -> Option<&'static str> {
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     let reason = if METADATA.contains(&ip) {
         "the metadata service of a cloud"
+    } else if ip == IpAddr::V6(NAMESPACE_V6) {
+        // Its IPv4 address is link-local.
+        "the address of the namespace of a node's listeners"
     } else if ip.is_unspecified() {
         "the unspecified address"
     } else if ip.is_multicast() || broadcast {

@@ -21,7 +21,7 @@ const NAMESPACE: &str = "/run/netns/seaway";
 const NAMESPACE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 2);
 
 /// The namespace's own IPv6 address.
-const NAMESPACE_V6: Ipv6Addr = Ipv6Addr::new(0xfd83, 0, 0, 0, 0, 0, 0, 2);
+pub(crate) const NAMESPACE_V6: Ipv6Addr = Ipv6Addr::new(0xfd83, 0, 0, 0, 0, 0, 0, 2);
 
 /// Where a listener listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
