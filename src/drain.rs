@@ -1,7 +1,8 @@
 //! `seaway drain`: stands beside an Envoy that another one takes the place of, and lets it end without breaking anything.
 //!
 //! Envoy ends at once when it is told to, with all connections. So what is told to end first is this: the container beside Envoy's. When it is,
-//! it has Envoy take no more connections, and ends itself when those that are open have had their time.
+//! it has Envoy take no more connections, and ends itself when those that are open have had their time. Until then it says what Envoy had to
+//! refuse ([`limited`]).
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::args::DrainArgs;
 use crate::envoy_admin::{connections, stop_accepting};
 use crate::exit::Failure;
+use crate::limited;
 use crate::log;
 use crate::signals::Signals;
 
@@ -22,14 +24,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Envoy brings its count of connections up to date every five seconds: what it says before does not count the newest.
 const UP_TO_DATE: Duration = Duration::from_secs(6);
 
-/// Waits for a signal, then drains.
+/// Watches until there is a signal, then drains.
 pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
     log::init().map_err(Failure::Unusable)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("no runtime").map_err(Failure::Broken)?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(Failure::Broken)?;
-        let signal = signals.next().await;
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            never = limited::watch(&args.envoy, args.look) => match never {},
+        };
         tracing::info!(signal, "ending: Envoy goes on for a while");
         tokio::select! {
             () = drain(args) => Ok(ExitCode::SUCCESS),

@@ -1,5 +1,6 @@
 //! Envoy's admin interface on a socket in a folder (`seaway bootstrap --admin-socket`), as `seaway ready --envoy` and `seaway drain` ask it.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -19,6 +20,8 @@ const LISTENERS: &str =
 /// Open connections (brought up to date every five seconds) and flows of UDP.
 const CONNECTIONS: &str =
     "/stats?usedonly&filter=%5Eserver.total_connections$%7Cdownstream_sess_active$";
+/// Connections and flows of UDP that were refused, by listener and cluster; only what was counted at all.
+const REFUSED: &str = "/stats?usedonly&type=Counters&filter=_cx_over(flow%7Cload_reject)$";
 
 /// Why an Envoy is not ready; `None`: it is live, and all listeners that Seaway has for it take connections.
 pub(crate) fn not_ready(socket: &Path) -> anyhow::Result<Option<String>> {
@@ -46,6 +49,14 @@ pub(crate) fn connections(socket: &Path) -> anyhow::Result<u64> {
     let text = stats(socket, CONNECTIONS)?;
     let counts = values(&text).filter_map(|(_, value)| value.parse::<u64>().ok());
     Ok(counts.sum())
+}
+
+/// How many connections and flows of UDP were refused, by statistic.
+pub(crate) fn refused(socket: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
+    let text = stats(socket, REFUSED)?;
+    let counts =
+        values(&text).filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+    Ok(counts.collect())
 }
 
 /// Has Envoy take no more connections. What it has it keeps, and it goes on taking datagrams: of those, its sockets would swallow what the

@@ -17,6 +17,7 @@ mod health;
 mod identity;
 mod input;
 mod kube;
+mod limited;
 mod log;
 mod metrics;
 mod ready;

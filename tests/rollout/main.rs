@@ -10,6 +10,7 @@ use seaway_testing::{
 };
 
 mod lifecycle;
+mod refusals;
 mod replacement;
 mod udp;
 
