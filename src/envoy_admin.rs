@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-/// How long asking and each part of the answer may take.
+/// How long asking may take, and the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// No answer to these questions is longer.
-const LONGEST: u64 = 1 << 24;
+const LONGEST: usize = 1 << 24;
+/// Listeners that are no Service's, and are bound wherever those of Services are: of the proxy's health and mode.
+const OWN_LISTENERS: u64 = 2;
 /// How Seaway ends the version of a response that more follows.
 const MORE: char = '+';
 /// Of the listeners: the version of Seaway's last response, and how many are not in place yet.
-const LISTENERS: &str =
-    "/stats?filter=%5Elistener_manager%5C.(lds.version_text%7Ctotal_listeners_warming)$";
+const LISTENERS: &str = "/stats?filter=%5Elistener_manager%5C.(lds.(version_text%7Cupdate_success%7Cupdate_rejected)%7Ctotal_listeners_(active%7Cwarming))$";
 /// Open connections (brought up to date every five seconds) and flows of UDP.
 const CONNECTIONS: &str =
     "/stats?usedonly&filter=%5Eserver.total_connections$%7Cdownstream_sess_active$";
@@ -33,13 +34,23 @@ pub(crate) fn not_ready(socket: &Path) -> anyhow::Result<Option<String>> {
 }
 
 fn missing_listeners(stats: &str) -> Option<String> {
-    for (name, value) in values(stats) {
-        if name.ends_with("version_text") && value.trim_matches('"').ends_with(MORE) {
-            return Some("more listeners are on their way".to_owned());
-        }
-        if name.ends_with("warming") && value != "0" {
-            return Some(format!("{value} listeners are not in place yet"));
-        }
+    let value = |wanted: &str| {
+        let mut all = values(stats).filter(|(name, _)| name.ends_with(wanted));
+        all.next().map(|(_, value)| value.trim_matches('"'))
+    };
+    let number =
+        |name: &str| -> u64 { value(name).and_then(|v| v.parse().ok()).unwrap_or_default() };
+    if value("version_text").is_some_and(|version| version.ends_with(MORE)) {
+        return Some("more listeners are on their way".to_owned());
+    }
+    let (warming, active) = (number("listeners_warming"), number("listeners_active"));
+    if warming > 0 {
+        return Some(format!("{warming} listeners are not in place yet"));
+    }
+    // One that cannot be bound is no reason to wait for, and has every response rejected that brings it. None but those is: then another
+    // Envoy serves what this one cannot.
+    if number("update_rejected") > 0 && number("update_success") == 0 && active <= OWN_LISTENERS {
+        return Some("Envoy has rejected its listeners".to_owned());
     }
     None
 }
@@ -81,14 +92,31 @@ fn values(text: &str) -> impl Iterator<Item = (&str, &str)> {
 fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<(u16, String)> {
     let mut stream =
         UnixStream::connect(socket).with_context(|| format!("no Envoy at {}", socket.display()))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let head = "Host: envoy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     stream.write_all(format!("{method} {path} HTTP/1.1\r\n{head}").as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer)?;
+    let answer = whole(stream).context("no answer within two seconds")?;
     let answer = String::from_utf8(answer).context("what answers is not Envoy")?;
     read(&answer).context("what answers is not Envoy")
+}
+
+/// All that comes until the other side is done, which may not take longer than one part of it.
+fn whole(mut stream: UnixStream) -> anyhow::Result<Vec<u8>> {
+    let end = Instant::now() + PATIENCE;
+    let mut answer = Vec::new();
+    let mut part = [0; 1 << 14];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        ensure!(
+            !left.is_zero() && answer.len() < LONGEST,
+            "it goes on and on"
+        );
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut part)? {
+            0 => return Ok(answer),
+            count => answer.extend_from_slice(part.get(..count).unwrap_or_default()),
+        }
+    }
 }
 
 /// The status and the body.
@@ -142,12 +170,20 @@ mod tests {
             ))
         };
         assert_eq!(of("000000000000000a", 0), None);
-        // All were rejected, or there is no control plane.
         assert_eq!(of("", 0), None);
         assert_eq!(missing_listeners(""), None);
         let more = of("000000000000000a+", 0);
         assert_eq!(more.as_deref(), Some("more listeners are on their way"));
         let warming = of("000000000000000a", 3);
         assert_eq!(warming.as_deref(), Some("3 listeners are not in place yet"));
+        let rejected = |success: u32, active: u32| {
+            missing_listeners(&format!(
+                "listener_manager.lds.update_rejected: 3\nlistener_manager.lds.update_success: {success}\n\
+                 listener_manager.total_listeners_active: {active}\n"
+            ))
+        };
+        assert!(rejected(0, 2).is_some());
+        assert_eq!(rejected(0, 3), None);
+        assert_eq!(rejected(1, 2), None);
     }
 }

@@ -11,6 +11,8 @@ TABLE=seaway
 # The routing table and the mark, of connections and packets, that lead answers back to Envoy when it uses the client's source address.
 REPLY_TABLE=1783
 REPLY_MARK=0x5ea
+# A routing table that nothing leads to and nobody else has, in which ranges are tried.
+SCRATCH_TABLE=$((100000 + $(od -An -N3 -tu4 /dev/urandom)))
 # The mark that Envoy gives what it sends for clients that keep their address only if they are pods of this node.
 PODS_ONLY_MARK=0x53
 # The network namespace of Envoy's listeners, and the two ends of the way there; Seaway knows the inner addresses
@@ -614,18 +616,27 @@ setting() {
         warn "$1 cannot be set to $2: $3"
 }
 
+is_namespace() {
+    [ "$(stat -f -c %t "$NAMESPACE_FILE" 2>/dev/null || true)" = 6e736673 ]
+}
+
 # Only a namespace that is mounted is one. An Envoy that runs keeps the one it began with: it is never made anew while there is one.
 make_namespace() {
-    if [ "$(stat -f -c %t "$NAMESPACE_FILE" 2>/dev/null || true)" != 6e736673 ]; then
-        rm -f "$NAMESPACE_FILE"
-        ip netns add "$NAMESPACE" || fail "cannot make the network namespace $NAMESPACE_FILE (needs CAP_SYS_ADMIN)"
-    fi
+    # Two pods that take one another's place may both be at it: then the other one makes it.
+    tries=0
+    while ! is_namespace; do
+        tries=$((tries + 1))
+        rm -f "$NAMESPACE_FILE" 2>/dev/null || true
+        ip netns add "$NAMESPACE" 2>/dev/null || sleep 0.2
+        [ "$tries" -lt 10 ] || fail "cannot make the network namespace $NAMESPACE_FILE (needs CAP_SYS_ADMIN, and nothing else at that path)"
+    done
     # Somebody who made the namespace anew has left the link with the old one.
     if ip link show "$LINK" >/dev/null 2>&1 && ! inside ip link show "$LINK" >/dev/null 2>&1; then
         warn "$NAMESPACE_FILE was made anew by somebody: an Envoy that was started before has to be started again"
         ip link del "$LINK"
     fi
-    ip link show "$LINK" >/dev/null 2>&1 || ip link add "$LINK" type veth peer name "$LINK" netns "$NAMESPACE"
+    ip link show "$LINK" >/dev/null 2>&1 || ip link add "$LINK" type veth peer name "$LINK" netns "$NAMESPACE" 2>/dev/null ||
+        ip link show "$LINK" >/dev/null || fail "cannot join $NAMESPACE_FILE to the node"
 }
 
 # The greatest packets that the node's own interface takes: larger ones would have to be cut for everybody outside.
@@ -709,8 +720,56 @@ arguments() {
     done
 }
 
+# The ranges of a family as the kernel writes them, each tried where it changes nothing.
+canonical() {
+    family=$1
+    for range in $(of_family "$family" "$2"); do
+        case $range in */0) fail "$range is everything: not a range of Services" ;; esac
+        ip_of "$family" route add blackhole "$range" table "$SCRATCH_TABLE" proto "$PROTO" 2>/dev/null ||
+            [ -n "$(ip_of "$family" route show table "$SCRATCH_TABLE" exact "$range" 2>/dev/null)" ] ||
+            { ip_of "$family" route flush table "$SCRATCH_TABLE" 2>/dev/null || true; fail "$range is not a range"; }
+    done
+    # Words, not lines: they are looked for with spaces around them.
+    ip_of "$family" route show table "$SCRATCH_TABLE" 2>/dev/null | sed 's/^blackhole //; s/ .*//' | tr '\n' ' '
+    ip_of "$family" route flush table "$SCRATCH_TABLE" 2>/dev/null || true
+}
+
+# A range must be free: a route of somebody else's would be lost, and the node's own addresses have to stay the node's.
+check_free() {
+    family=$1
+    for range in $2; do
+        for table in main local; do
+            taken=$(ip_of "$family" route show table "$table" exact "$range" 2>/dev/null | grep -v "proto $PROTO" | head -n 1)
+            [ -z "$taken" ] || fail "$range has a route already, which is not setup.sh's: $taken"
+        done
+        for address in $(of_family "$family" "$addresses"); do
+            if ip_of "$family" -o addr show to "$range" | grep -q " ${address}/"; then fail "$range has the node's own address $address"; fi
+        done
+    done
+}
+
+# Numbers as options have them.
+number() {
+    case $2 in '' | *[!0-9]* | ???????????*) fail "$1 $2: expected a number" ;; esac
+}
+
+check_numbers() {
+    [ -z "$redirect" ] || number --redirect "$redirect"
+    [ "$group" = none ] || number --group "$group"
+    if [ "$node_ports" != none ]; then
+        number --node-ports "${node_ports%-*}"
+        number --node-ports "${node_ports#*-}"
+        if [ "${node_ports%-*}" -gt "${node_ports#*-}" ] || [ "${node_ports#*-}" -gt 65535 ]; then
+            fail "--node-ports $node_ports: expected FIRST-LAST"
+        fi
+    fi
+    case $max_files in none | '') ;; *) number --max-files "$max_files" ;; esac
+    [ -z "$listener_files" ] || number --listener-files "$listener_files"
+}
+
 # What was asked for, made whole; all that is wrong with it is found before anything is changed.
 check() {
+    check_numbers
     case $capture:$redirect in
     bind:?* | :?*) capture=redirect ;;
     namespace:?*) capture=namespace-redirect ;;
@@ -727,10 +786,8 @@ check() {
     all | primary) ;;
     *[!0-9a-fA-F:./,]*) fail "--nodeport-addresses $nodeport_addresses: expected all, primary or ranges" ;;
     esac
-    case $group in none) ;; '' | *[!0-9]*) fail "--group $group is not a number" ;; esac
     source4=$(of_family 4 "$addresses" | head -n 1) source6=$(of_family 6 "$addresses" | head -n 1)
-    # Words, not lines: they are looked for with spaces around them.
-    ranges4=$(of_family 4 "$ranges" | sort -u | tr '\n' ' ') ranges6=$(of_family 6 "$ranges" | sort -u | tr '\n' ' ')
+    ranges4=$(of_family 4 "$ranges") ranges6=$(of_family 6 "$ranges")
     if [ -n "$ranges4" ] && [ -z "$source4" ]; then fail "IPv4 ranges need an IPv4 --node-address"; fi
     if [ -n "$ranges6" ] && [ -z "$source6" ]; then fail "IPv6 ranges need an IPv6 --node-address"; fi
     if [ "$capture" != bind ] || [ "$keep_source" = yes ]; then
@@ -738,8 +795,17 @@ check() {
     fi
     if in_namespace; then command -v nsenter >/dev/null || fail "nsenter is needed for --capture $capture (package util-linux)"; fi
     if ! has_ipv6; then source6='' ranges6=''; fi
-    case $max_files in none) ;; *[!0-9]*) fail "--max-files $max_files is not a number" ;; esac
-    case $listener_files in *[!0-9]*) fail "--listener-files $listener_files is not a number" ;; esac
+    [ -n "$ranges4$ranges6" ] || fail "there is no IPv6 here, and no range of IPv4"
+    for address in $source4 $source6; do
+        case $address in */*) fail "--node-address $address: expected an address, not a range" ;; esac
+        [ -n "$(ip -o addr show to "$address" 2>/dev/null)" ] || fail "--node-address $address is no address of this machine"
+    done
+    ranges4=$(canonical 4 "$ranges4") || exit 2
+    check_free 4 "$ranges4"
+    if has_ipv6; then
+        ranges6=$(canonical 6 "$ranges6") || exit 2
+        check_free 6 "$ranges6"
+    fi
     given=$max_files
     [ -n "$given" ] || max_files=$(own_limit)
     if [ "$max_files" != none ] && ! shares; then

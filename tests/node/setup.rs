@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{Client, Cluster, Load, Setup, endpoint, repository};
+use seaway_testing::{Client, Cluster, Load, Setup, World, endpoint, repository};
 
 use crate::{service, with};
 
@@ -130,20 +130,69 @@ fn a_node_is_set_up_again_without_a_change_and_undone_without_a_trace() -> Resul
         ensure!(!everything(cluster)?.contains("10.96.0.0"));
         // As a pod is told.
         let ranges = ("SEAWAY_SERVICE_CIDR", "10.96.0.0/16");
-        let addresses = format!("{own},fd00::1");
+        let six = World::has_ipv6().then(|| cluster.host("n1").map(|host| format!(",{}", host.v6)));
+        let addresses = format!("{own}{}", six.transpose()?.unwrap_or_default());
         let variables = [("SEAWAY_NODE_ADDRESS", addresses.as_str()), ranges];
         script_with(cluster, &["up"], &variables)?;
         ensure!(once == everything(cluster)?);
         script(cluster, &["down"])?;
         ensure!(bare == everything(cluster)?);
-        // What cannot be is refused before anything is changed.
+        Ok(())
+    })
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_changed() -> Result<()> {
+    Cluster::run(&["a"], &Setup::default(), |cluster| {
+        script(cluster, &["down"])?;
+        let bare = everything(cluster)?;
+        let own = cluster.host("n1")?.v4.to_string();
+        let up = [
+            "up",
+            "--node-address",
+            &own,
+            "--service-cidr",
+            "10.96.0.0/16",
+        ];
         let wrong = ["up", "--node-address", &own, "--service-cidr", "fd00::/112"];
         ensure!(script(cluster, &wrong).is_err() && bare == everything(cluster)?);
         for files in ["many", "1200"] {
             let wrong = [&up[..], &["--max-files", files]].concat();
             ensure!(script(cluster, &wrong).is_err() && bare == everything(cluster)?);
         }
-        let unset = [variables[0], ("SEAWAY_SERVICE_CIDR", "<SET-ME>")];
+        let (inside, everything_there) = (format!("{own}/8"), "0.0.0.0/0");
+        for range in [
+            &*inside,
+            everything_there,
+            "deadbeef",
+            "10.96.0.0/33",
+            "172.18.0.1/32",
+        ] {
+            let wrong = ["up", "--node-address", &own, "--service-cidr", range];
+            ensure!(
+                script(cluster, &wrong).is_err() && bare == everything(cluster)?,
+                "{range}"
+            );
+        }
+        for (flag, value) in [
+            ("--node-address", "192.0.2.77"),
+            ("--node-ports", "32767-30000"),
+            ("--group", "wheel"),
+            ("--redirect", "http"),
+            ("--max-files", "many"),
+        ] {
+            let mut wrong = up.to_vec();
+            wrong.retain(|word| flag != "--node-address" || (*word != own && *word != flag));
+            wrong.extend([flag, value]);
+            ensure!(
+                script(cluster, &wrong).is_err() && bare == everything(cluster)?,
+                "{flag}"
+            );
+        }
+        let unset = [
+            ("SEAWAY_NODE_ADDRESS", &*own),
+            ("SEAWAY_SERVICE_CIDR", "<SET-ME>"),
+        ];
         ensure!(script_with(cluster, &["up"], &unset).is_err());
         ensure!(bare == everything(cluster)?);
         Ok(())
