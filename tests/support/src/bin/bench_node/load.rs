@@ -87,6 +87,11 @@ impl Round {
 }
 
 impl Load {
+    /// Whether it sends datagrams.
+    pub(crate) fn is_udp(self) -> bool {
+        matches!(self, Self::Datagrams(_) | Self::NewFlows(_))
+    }
+
     /// One round from inside this namespace.
     pub(crate) fn run(self, from: &Namespace, to: SocketAddr, length: Duration) -> Result<Round> {
         let round = from.run(move || -> io::Result<Round> {
@@ -132,6 +137,8 @@ fn measure<W: Send>(
 }
 
 fn new_flows(to: SocketAddr, limit: usize, length: Duration) -> io::Result<Round> {
+    // Three of these and more lie between two rounds of one client, who may then begin as many flows again.
+    thread::sleep(Duration::from_millis(200));
     let left = AtomicUsize::new(limit);
     timed(|| {
         let end = Instant::now() + length;

@@ -21,6 +21,8 @@ const FABRIC: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
 /// The harness' ranges of Services and pods.
 const SERVICES: &str = "10.96.0.0/16";
 const PODS: &str = "10.245.0.0/16";
+/// The port of Services for UDP: flows are short there, as everywhere behind a name server.
+pub(crate) const DNS: u16 = 53;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node in a network of its own.
@@ -112,7 +114,7 @@ impl<'w> Side<'w> {
         let service = ServiceManifest::new(&name)
             .cluster_ip(&service(number).ip().to_string())
             .port("tcp", service(number).port())
-            .port("udp", service(number).port())
+            .port("udp", DNS)
             .on_port("protocol", "UDP");
         let slice = SliceManifest::new(&name)
             .endpoint_on(&self.cluster.host(endpoint)?.v4.to_string(), "n1", "a")

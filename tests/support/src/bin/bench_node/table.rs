@@ -97,11 +97,14 @@ pub(crate) fn number(value: f64) -> String {
     match value {
         value if value < 10.0 => format!("{value:.2}"),
         value if value < 100.0 => format!("{value:.1}"),
-        value if value < 1000.0 => format!("{value:.0}"),
-        value if value.is_finite() => {
-            let whole = value.round() as u64;
-            format!("{},{:03}", whole / 1000, whole % 1000)
-        }
+        value if value.is_finite() => grouped(value.round() as u64),
         _ => "-".to_owned(),
+    }
+}
+
+fn grouped(value: u64) -> String {
+    match value {
+        0..1000 => value.to_string(),
+        _ => format!("{},{:03}", grouped(value / 1000), value % 1000),
     }
 }
