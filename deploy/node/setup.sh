@@ -466,10 +466,10 @@ shares() {
     flows=$((rest * 3 / 4)) connections=$((rest / 8))
     # A set for each family.
     if [ -n "$ranges4" ] && [ -n "$ranges6" ]; then flows=$((flows / 2)); fi
-    # Of these one client has half the connections. Of flows it has not quite all at a time at the port of DNS, where they are soon
-    # forgotten, and half elsewhere: an eighth at first, then so many a second that the rest lasts as long as it is remembered.
+    # Of these one client has half the connections. Of flows it has less than two thirds at a time at the port of DNS, where they are
+    # forgotten after three seconds (the kernel takes its time), and half elsewhere: an eighth at first, then so many a second.
     client_connections=$((connections / 2)) burst=$((flows / 8))
-    dns_rate=$((flows * 11 / 40)) rate=$((flows * 3 / 968))
+    dns_rate=$((flows / 7)) rate=$((flows * 3 / 968))
     [ "$dns_rate" -lt 10000 ] || dns_rate=10000
     [ "$rate" -ge 1 ] || rate=1
 }
