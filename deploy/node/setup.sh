@@ -169,21 +169,25 @@ set_of() {
     echo "$1" | tr '\n' ' ' | sed 's/^ *//; s/ *$//; s/  */, /g; s/^/{ /; s/$/ }/'
 }
 
-# The names that nft has for a family.
+# A family: the names that nft has for it, the node's address and the ranges.
 family_names() {
-    if [ "$1" = 6 ]; then name=ip6 nfproto=ipv6 loopback=::1; else name=ip nfproto=ipv4 loopback=127.0.0.0/8; fi
+    if [ "$1" = 6 ]; then
+        name=ip6 nfproto=ipv6 loopback=::1 source=$source6 ranges=$ranges6
+    else
+        name=ip nfproto=ipv4 loopback=127.0.0.0/8 source=$source4 ranges=$ranges4
+    fi
 }
 
 # The rules of one family that send TCP to Envoy's port. DNAT to the node's address rather than REDIRECT: the latter drops what
 # comes in on an interface without an address, such as the veth of a pod.
 redirect_rules() {
-    family=$1 source=$2
-    [ -n "$source" ] || return 0
+    family=$1
     family_names "$family"
+    [ -n "$source" ] || return 0
     target=$source
     [ "$family" = 4 ] || target="[$source]"
-    if [ -n "$3" ]; then
-        echo "    $name daddr $(set_of "$3") meta l4proto tcp dnat $name to $target:$redirect"
+    if [ -n "$ranges" ]; then
+        echo "    $name daddr $(set_of "$ranges") meta l4proto tcp dnat $name to $target:$redirect"
     fi
     if [ "$node_ports" != none ]; then
         echo "    meta nfproto $nfproto $name daddr != $loopback tcp dport $node_ports fib daddr type local dnat $name to $target:$redirect"
@@ -193,7 +197,7 @@ redirect_rules() {
 # `capture: redirect`. What Envoy itself sends is left alone, for the guard to refuse. Before the DNAT of others (-100): a node port is
 # nobody else's, and of chains with one priority the one that came last would be first.
 redirected() {
-    rules=$(redirect_rules 4 "$source4" "$ranges4" && redirect_rules 6 "$source6" "$ranges6")
+    rules=$(redirect_rules 4 && redirect_rules 6)
     echo "  chain incoming { type nat hook prerouting priority -105; policy accept;"
     echo "$rules"
     echo "  }"
@@ -211,9 +215,8 @@ not_envoy() {
 node_port_rules() {
     [ "$node_ports" != none ] || return 0
     for family in 4 6; do
-        case $family in 4) source=$source4 ;; 6) source=$source6 ;; esac
-        [ -n "$source" ] || continue
         family_names "$family"
+        [ -n "$source" ] || continue
         where=''
         case $nodeport_addresses in
         all) ;;
@@ -275,9 +278,8 @@ keep_client() {
 foreign() {
     echo "  chain foreign { type filter hook input priority -5; policy accept;"
     for family in 4 6; do
-        case $family in 4) ranges=$ranges4 ;; 6) ranges=$ranges6 ;; esac
-        [ -n "$ranges" ] || continue
         family_names "$family"
+        [ -n "$ranges" ] || continue
         echo "    $name daddr $(set_of "$ranges") meta l4proto tcp socket wildcard 1 reject with tcp reset"
         echo "    $name daddr $(set_of "$ranges") meta l4proto udp socket wildcard 1 reject"
     done
@@ -292,9 +294,8 @@ guard() {
     echo "  }"
     echo "  chain not_twice {"
     for family in 4 6; do
-        case $family in 4) ranges=$ranges4 ;; 6) ranges=$ranges6 ;; esac
-        [ -n "$ranges" ] || continue
         family_names "$family"
+        [ -n "$ranges" ] || continue
         echo "    $name daddr $(set_of "$ranges") jump refuse"
     done
     # Nobody else is behind the link: its inner addresses may be an endpoint's, too.
