@@ -478,9 +478,10 @@ shares() {
 # The limits of one family: who may begin how many flows and connections to Services, and how many flows there are in all. Envoy forgets a
 # flow after two seconds at port 53 and 120 elsewhere at the latest, a moment before it is forgotten here.
 limit_rules() {
-    family=$1 ranges=$(echo "$2" | tr '\n' ' ' | sed 's/ *$//; s/  */, /g')
+    family=$1
+    family_names "$family"
     [ -n "$ranges" ] || return 0
-    if [ "$family" = 6 ]; then name=ip6 type=ipv6_addr loopback=::1; else name=ip type=ipv4_addr loopback=127.0.0.0/8; fi
+    ranges=$(set_of "$ranges") type=${nfproto}_addr
     ask="$name saddr . udp sport . $name daddr . udp dport" answer="$name daddr . udp dport . $name saddr . udp sport"
     cat <<RULES
   set flows$family { type $type . inet_service . $type . inet_service; size $flows; flags dynamic,timeout; timeout 121s; gc-interval 500ms; }
@@ -488,8 +489,8 @@ limit_rules() {
   set udp_clients$family { type $type; size 65536; flags dynamic,timeout; timeout 2m; }
   set tcp_clients$family { type $type; size 65536; flags dynamic; }
   chain limit$family {
-    $name daddr { $ranges } jump count$family
-    $name saddr { $ranges } meta l4proto udp jump answer$family
+    $name daddr $ranges jump count$family
+    $name saddr $ranges meta l4proto udp jump answer$family
 RULES
     if [ "$node_ports" != none ]; then
         echo "    $name daddr != $loopback meta l4proto { tcp, udp } th dport $node_ports fib daddr type local jump count$family"
@@ -529,8 +530,8 @@ limits() {
     drop
   }
 RULES
-    limit_rules 4 "$ranges4"
-    limit_rules 6 "$ranges6"
+    limit_rules 4
+    limit_rules 6
     echo "  chain limit_incoming { type filter hook prerouting priority -110; policy accept;"
     echo "    iif lo return"
     [ -z "$ranges4" ] || echo "    meta nfproto ipv4 jump limit4"
