@@ -55,9 +55,23 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    exposition(&admin.registry)
+}
+
+/// Serves the metrics alone, for as long as it is polled.
+pub(crate) async fn serve_metrics(
+    listener: TcpListener,
+    registry: Arc<Registry>,
+) -> std::io::Result<()> {
+    let answer = move || async move { exposition(&registry) };
+    axum::serve(listener, Router::new().route("/metrics", get(answer))).await
+}
+
+/// All metrics, as Prometheus reads them.
+fn exposition(registry: &Registry) -> impl IntoResponse + use<> {
     let mut text = String::new();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match encode(&mut text, &admin.registry) {
+    match encode(&mut text, registry) {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text),
         Err(error) => {
             let text = format!("{error}\n");

@@ -177,6 +177,9 @@ pub(crate) struct DrainArgs {
     /// How often to look what Envoy refused because there was as much as there may be, and say so in the log (0s: never)
     #[arg(long, env = "SEAWAY_LOOK", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) look: Duration,
+    /// Where to serve what was refused as metrics (/metrics); nowhere, if this is not given
+    #[arg(long, env = "SEAWAY_METRICS_LISTEN", value_name = "ADDR")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// How long Envoy goes on taking connections after SIGTERM, for one that takes its place only then
     #[arg(long, env = "SEAWAY_HOLD", value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) hold: Duration,

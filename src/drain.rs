@@ -4,18 +4,25 @@
 //! it has Envoy take no more connections, and ends itself when those that are open have had their time. Until then it says what Envoy had to
 //! refuse ([`limited`]).
 
+use std::convert::Infallible;
+use std::future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
 
+use crate::admin;
 use crate::args::DrainArgs;
 use crate::envoy_admin::{connections, stop_accepting};
 use crate::exit::Failure;
-use crate::limited;
+use crate::limited::{self, LimitMetrics};
 use crate::log;
 use crate::signals::Signals;
 
@@ -29,11 +36,15 @@ pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
     log::init().map_err(Failure::Unusable)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("no runtime").map_err(Failure::Broken)?;
+    let mut registry = Registry::with_prefix("seaway");
+    let metrics = LimitMetrics::register(&mut registry);
+    let registry = Arc::new(registry);
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(Failure::Broken)?;
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            never = limited::watch(&args.envoy, args.look) => match never {},
+            never = limited::watch(&args.envoy, args.look, &metrics) => match never {},
+            never = serve_metrics(args.metrics_listen, registry) => match never {},
         };
         tracing::info!(signal, "ending: Envoy goes on for a while");
         tokio::select! {
@@ -41,6 +52,28 @@ pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
             _ = signals.next() => Err(Failure::Aborted),
         }
     })
+}
+
+/// Serves what Envoy refused as metrics. The address may be taken for a while: by the one whose place this takes, until that one is told to end.
+async fn serve_metrics(address: Option<SocketAddr>, registry: Arc<Registry>) -> Infallible {
+    let Some(address) = address else {
+        return future::pending().await;
+    };
+    let mut said = false;
+    loop {
+        let served = async {
+            let listener = TcpListener::bind(address).await?;
+            said = false;
+            admin::serve_metrics(listener, Arc::clone(&registry)).await
+        };
+        if let Err(error) = served.await
+            && !said
+        {
+            tracing::warn!(%address, %error, "no metrics yet: the address is tried again every second");
+            said = true;
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 async fn drain(args: &DrainArgs) {

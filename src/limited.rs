@@ -1,5 +1,5 @@
-//! What an Envoy refused because there was as much as there may be (docs/scale.md), as `seaway drain` says it while it waits. Nobody scrapes
-//! an Envoy whose admin interface is a socket.
+//! What an Envoy refused because there was as much as there may be (docs/scale.md), as `seaway drain` says it while it waits: in the log and in
+//! metrics. Nobody scrapes an Envoy whose admin interface is a socket.
 //!
 //! Plain state, but for [`watch`]: what Envoy has counted goes in, what there is to say comes out.
 
@@ -10,28 +10,56 @@ use std::future;
 use std::path::Path;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::time::sleep;
 
 use crate::envoy_admin::refused;
+use crate::metrics::ReasonLabel;
 
-/// How each statistic of refusals ends, and what it says.
-const KINDS: [(&str, &str); 4] = [
-    (
-        ".downstream_global_cx_overflow",
-        "connections, of which it has as many as its files are for",
-    ),
-    (
-        ".downstream_cx_overflow",
-        "connections, of which a listener has as many as it may",
-    ),
-    (
-        ".downstream_cx_overload_reject",
-        "connections, because it is overloaded",
-    ),
-    (
-        ".upstream_cx_overflow",
-        "UDP flows or connections to a Service that has as many as it may (--max-udp-flows)",
-    ),
+/// A kind of refusal.
+#[derive(Debug, PartialEq, Eq)]
+struct Kind {
+    /// How its statistics end.
+    ending: &'static str,
+    /// What was refused and why, in the log.
+    what: &'static str,
+    /// The label of the counter.
+    limit: &'static str,
+    /// The reason under which it is a problem.
+    reason: &'static str,
+}
+
+const CONNECTIONS: &str = "ConnectionsLimited";
+const FLOWS: &str = "FlowsLimited";
+static KINDS: [Kind; 4] = [
+    Kind {
+        ending: ".downstream_global_cx_overflow",
+        what: "connections, of which it has as many as its files are for",
+        limit: "connections",
+        reason: CONNECTIONS,
+    },
+    Kind {
+        ending: ".downstream_cx_overflow",
+        what: "connections, of which a listener has as many as it may",
+        limit: "listener_connections",
+        reason: CONNECTIONS,
+    },
+    Kind {
+        ending: ".downstream_cx_overload_reject",
+        what: "connections, because it is overloaded",
+        limit: "overload",
+        reason: CONNECTIONS,
+    },
+    Kind {
+        ending: ".upstream_cx_overflow",
+        what: "UDP flows or connections to a Service that has as many as it may (--max-udp-flows)",
+        limit: "flows",
+        reason: FLOWS,
+    },
 ];
 /// How many listeners or clusters are named.
 const NAMED: usize = 5;
@@ -39,15 +67,15 @@ const NAMED: usize = 5;
 /// What is worth a line in the log.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
-    /// Of [`KINDS`].
-    what: &'static str,
+    kind: &'static Kind,
     /// How many since the last look, and of whom; `None`: it is over.
     more: Option<(u64, String)>,
 }
 
 impl Said {
     fn log(&self) {
-        let Said { what, more } = self;
+        let Said { kind, more } = self;
+        let what = kind.what;
         match more {
             Some((refused, of)) => tracing::warn!(refused, of, "Envoy refuses {what}"),
             None => tracing::info!("Envoy no longer refuses {what}"),
@@ -59,7 +87,7 @@ impl Said {
 #[derive(Debug)]
 struct Limited {
     counts: BTreeMap<String, u64>,
-    /// The kinds of which there were more than at the look before.
+    /// The endings of the kinds of which there were more than at the look before.
     growing: BTreeSet<&'static str>,
 }
 
@@ -75,16 +103,16 @@ impl Limited {
     /// Takes in what has been refused by now.
     fn look(&mut self, counts: BTreeMap<String, u64>) -> Vec<Said> {
         let mut said = Vec::new();
-        for (ending, what) in KINDS {
-            let more = self.grown(&counts, ending);
-            let (grows, grew) = (more.is_some(), self.growing.contains(what));
+        for kind in &KINDS {
+            let more = self.grown(&counts, kind.ending);
+            let (grows, grew) = (more.is_some(), self.growing.contains(kind.ending));
             if grows {
-                self.growing.insert(what);
+                self.growing.insert(kind.ending);
             } else {
-                self.growing.remove(what);
+                self.growing.remove(kind.ending);
             }
             if grows || grew {
-                said.push(Said { what, more });
+                said.push(Said { kind, more });
             }
         }
         self.counts = counts;
@@ -119,8 +147,53 @@ fn owner(statistic: &str) -> &str {
         .unwrap_or(statistic)
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabel {
+    limit: &'static str,
+}
+
+/// What was refused, for who collects metrics. Names and labels are API.
+#[derive(Debug, Default)]
+pub(crate) struct LimitMetrics {
+    refused: Family<LimitLabel, Counter>,
+    problems: Family<ReasonLabel, Gauge>,
+}
+
+impl LimitMetrics {
+    /// Registers `envoy_refused_total{limit}` and `problems{reason}`.
+    pub(crate) fn register(registry: &mut Registry) -> LimitMetrics {
+        let metrics = LimitMetrics::default();
+        let help = "Connections and UDP flows that the Envoy beside this refused, by the limit that was reached";
+        registry.register("envoy_refused", help, metrics.refused.clone());
+        let help = "Whether the Envoy beside this refused any at the last look, by reason";
+        registry.register("problems", help, metrics.problems.clone());
+        for kind in &KINDS {
+            let label = LimitLabel { limit: kind.limit };
+            drop(metrics.refused.get_or_create(&label));
+        }
+        metrics.take_in(&[]);
+        metrics
+    }
+
+    /// Takes in what a look said. A reason without refusals is 0, so that a rule on the metric sees it end.
+    fn take_in(&self, said: &[Said]) {
+        for Said { kind, more } in said {
+            let label = LimitLabel { limit: kind.limit };
+            let count = more.as_ref().map_or(0, |(count, _)| *count);
+            self.refused.get_or_create(&label).inc_by(count);
+        }
+        for reason in [CONNECTIONS, FLOWS] {
+            let stands = said
+                .iter()
+                .any(|said| said.kind.reason == reason && said.more.is_some());
+            let label = ReasonLabel { reason };
+            self.problems.get_or_create(&label).set(i64::from(stands));
+        }
+    }
+}
+
 /// Says what is refused, for as long as it is polled. An Envoy that does not answer is looked at again next time.
-pub(crate) async fn watch(envoy: &Path, every: Duration) -> Infallible {
+pub(crate) async fn watch(envoy: &Path, every: Duration, metrics: &LimitMetrics) -> Infallible {
     if every.is_zero() {
         return future::pending().await;
     }
@@ -129,7 +202,9 @@ pub(crate) async fn watch(envoy: &Path, every: Duration) -> Infallible {
     loop {
         sleep(every).await;
         if let Ok(counts) = refused(envoy) {
-            limited.look(counts).iter().for_each(Said::log);
+            let said = limited.look(counts);
+            metrics.take_in(&said);
+            said.iter().for_each(Said::log);
         }
     }
 }
@@ -144,7 +219,7 @@ mod tests {
 
     fn flows(count: u64, of: &str) -> Said {
         Said {
-            what: KINDS[3].1,
+            kind: &KINDS[3],
             more: Some((count, of.to_owned())),
         }
     }
@@ -158,7 +233,7 @@ mod tests {
         assert_eq!(limited.look(counts([(dns, 7)])), []);
         let said = limited.look(counts([(dns, 9), (web, 5), (closed, 3)]));
         let connections = Said {
-            what: KINDS[0].1,
+            kind: &KINDS[0],
             more: Some((3, "10.96.0.10_80".to_owned())),
         };
         let of = "default_web_80_udp, default_dns_53_udp";
@@ -166,13 +241,13 @@ mod tests {
         // One of the two kinds goes on, and a Service that is gone has no statistics.
         let said = limited.look(counts([(web, 6), (closed, 3)]));
         let over = Said {
-            what: KINDS[0].1,
+            kind: &KINDS[0],
             more: None,
         };
         assert_eq!(said, [over, flows(1, "default_web_80_udp")]);
         let said = limited.look(counts([(web, 6), (closed, 3)]));
         let over = Said {
-            what: KINDS[3].1,
+            kind: &KINDS[3],
             more: None,
         };
         assert_eq!(said, [over]);

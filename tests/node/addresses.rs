@@ -25,13 +25,6 @@ crate::keeping_sources!(
     endpoints_may_be_node_ports_of_others_or_outside,
 );
 
-crate::as_shipped!(
-    every_virtual_address_is_served_from_everywhere,
-    a_pod_reaches_itself_through_its_service,
-    a_service_that_becomes_an_alias_loses_its_addresses,
-    the_data_counts_and_not_the_type_or_class_of_a_service,
-);
-
 /// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
 /// node port.
 fn every_virtual_address_is_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {

@@ -14,11 +14,6 @@ crate::all_captures!(
     a_short_timeout_lets_go_of_a_client,
 );
 
-crate::as_shipped!(
-    a_short_timeout_lets_go_of_a_client,
-    affinity_is_switched_without_ending_a_connection,
-);
-
 crate::keeping_sources!(
     a_client_stays_with_its_endpoint_on_every_node,
     affinity_is_switched_without_ending_a_connection,

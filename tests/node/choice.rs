@@ -12,12 +12,6 @@ crate::all_captures!(
     load_is_even_per_endpoint,
 );
 
-crate::as_shipped!(
-    zone_hints_are_followed_by_each_node_for_itself,
-    terminating_endpoints_are_used_only_without_a_ready_one,
-    load_is_even_per_endpoint,
-);
-
 const WEB: &str = "10.96.0.10:80";
 
 fn zone_hint(zone: &str) -> Value {

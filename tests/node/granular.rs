@@ -20,12 +20,6 @@ crate::all_captures!(
     affinity_holds_at_node_ports_and_for_udp,
 );
 
-crate::as_shipped!(
-    every_endpoint_is_reached_by_both_protocols_and_updated,
-    endpoints_in_the_nodes_network_are_reached_by_both_protocols,
-    affinity_holds_at_node_ports_and_for_udp,
-);
-
 const HTTP: &str = "10.96.0.10:80";
 const UDP: &str = "10.96.0.10:90";
 const HTTP_PORT: u16 = 30080;

@@ -11,11 +11,6 @@ crate::all_captures!(
     the_proxys_own_health_follows_its_node,
 );
 
-crate::as_shipped!(
-    a_checker_on_a_kept_connection_is_told_every_change,
-    the_proxys_own_health_follows_its_node,
-);
-
 const VIP: &str = "203.0.113.10:80";
 const PORT: u16 = 31000;
 

@@ -13,11 +13,6 @@ crate::all_captures!(
     a_node_port_is_no_pods_host_port,
 );
 
-crate::as_shipped!(
-    pods_share_a_host_port_by_address_and_protocol,
-    a_node_port_is_no_pods_host_port,
-);
-
 /// A host port: address, protocol, port, and whose.
 type HostPort<'a> = (&'a str, &'a str, u16, &'a str);
 

@@ -5,21 +5,23 @@
 
 use seaway_testing::{ServiceManifest, SliceManifest, join};
 
-/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one for each capture. What differs is in the table of the
-/// README: with redirected connections refused becomes closed ([`Cluster::expect`](seaway_testing::Cluster::expect)).
+/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one for each capture, and one for a node as `deploy/overlays/node`
+/// makes it. What differs is in the table of the README: with redirected connections refused becomes closed
+/// ([`Cluster::expect`](seaway_testing::Cluster::expect)).
 macro_rules! all_captures {
     ($($name:ident),* $(,)?) => {
         mod bind {
             $(#[test]
             fn $name() -> anyhow::Result<()> {
-                super::$name(&seaway_testing::Setup::default())
+                let keep_source = crate::keep_sources();
+                super::$name(&seaway_testing::Setup { keep_source, ..Default::default() })
             })*
         }
         mod redirect {
             $(#[test]
             fn $name() -> anyhow::Result<()> {
-                let redirect = true;
-                super::$name(&seaway_testing::Setup { redirect, ..Default::default() })
+                let (redirect, keep_source) = (true, crate::keep_sources());
+                super::$name(&seaway_testing::Setup { redirect, keep_source, ..Default::default() })
             })*
         }
         mod namespace {
@@ -29,11 +31,19 @@ macro_rules! all_captures {
                 super::$name(&seaway_testing::Setup { namespace, ..Default::default() })
             })*
         }
+        mod as_shipped {
+            $(#[test]
+            fn $name() -> anyhow::Result<()> {
+                let (namespace, keep_source) = (true, true);
+                super::$name(&seaway_testing::Setup { namespace, keep_source, ..Default::default() })
+            })*
+        }
     };
 }
 use all_captures;
 
-/// Makes the same tests once more for a node that keeps its clients' addresses: whoever is served without is served with it.
+/// Makes the same tests once more for a node that binds in its own network and keeps its clients' addresses: whoever is served without is
+/// served with it.
 macro_rules! keeping_sources {
     ($($name:ident),* $(,)?) => {
         mod keeping_sources {
@@ -47,19 +57,10 @@ macro_rules! keeping_sources {
 }
 use keeping_sources;
 
-/// Makes the same tests once more for a node as `deploy/overlays/node` makes it: listeners in a namespace, clients' addresses kept.
-macro_rules! as_shipped {
-    ($($name:ident),* $(,)?) => {
-        mod as_shipped {
-            $(#[test]
-            fn $name() -> anyhow::Result<()> {
-                let (namespace, keep_source) = (true, true);
-                super::$name(&seaway_testing::Setup { namespace, keep_source, ..Default::default() })
-            })*
-        }
-    };
+/// Whether nodes keep their clients' addresses in `bind` and `redirect`, too: then every test has run in all captures, with and without.
+fn keep_sources() -> bool {
+    std::env::var_os("SEAWAY_KEEP_SOURCES").is_some_and(|value| value == "1")
 }
-use as_shipped;
 
 mod addresses;
 mod affinity;

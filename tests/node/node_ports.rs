@@ -12,8 +12,6 @@ crate::all_captures!(
     node_port_ranges_of_one_family_leave_the_other_open,
 );
 
-crate::as_shipped!(a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone,);
-
 const PORT: u16 = 30080;
 
 /// Makes a cluster of one node, `n1`, that has one more address, and a Service with a node port.

@@ -20,16 +20,6 @@ crate::all_captures!(
     a_udp_client_is_served_while_its_pods_change,
 );
 
-crate::as_shipped!(
-    ports_and_pods_of_a_service_come_and_go,
-    services_of_the_same_pods_come_and_go_beside_each_other,
-    a_published_endpoint_serves_whatever_its_pod_says,
-    a_service_changes_its_type_and_shares_a_node_port_between_protocols,
-    an_internal_local_policy_finds_processes_of_its_own_node,
-    an_external_local_policy_falls_back_on_its_own_node,
-    a_udp_client_is_served_while_its_pods_change,
-);
-
 const WEB: &str = "10.96.0.10:80";
 const PORT: u16 = 30080;
 

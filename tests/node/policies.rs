@@ -24,11 +24,6 @@ crate::keeping_sources!(
     an_internal_local_policy_keeps_cluster_ips_on_the_node,
 );
 
-crate::as_shipped!(
-    an_external_local_policy_is_for_outside_clients_only,
-    an_internal_local_policy_keeps_cluster_ips_on_the_node,
-);
-
 const WEB: &str = "10.96.0.10:80";
 const VIP: &str = "203.0.113.10:80";
 const EXTERNAL: &str = "203.0.113.20:80";

@@ -16,8 +16,6 @@ crate::keeping_sources!(
     a_node_inside_the_ranges_may_come_from_the_address_itself,
 );
 
-crate::as_shipped!(source_ranges_restrict_the_load_balancer_address_only);
-
 const WEB: &str = "10.96.0.10:80";
 const VIP: &str = "203.0.113.10:80";
 const VIP_V6: &str = "[fd00:203::10]:80";

@@ -13,8 +13,6 @@ use seaway_testing::{Cluster, Setup, SliceManifest, eventually};
 use crate::{service, with};
 
 crate::all_captures!(a_packet_out_of_its_window_ends_no_connection);
-crate::as_shipped!(a_packet_out_of_its_window_ends_no_connection);
-
 const PORT: u16 = 9090;
 
 /// How far behind or ahead of a connection stray packets are. Newer kernels let those behind it pass as overly late.

@@ -17,12 +17,6 @@ crate::all_captures!(
     an_sctp_port_harms_no_other,
 );
 
-crate::as_shipped!(
-    udp_is_served_beside_tcp_at_every_address,
-    source_ranges_hold_for_udp,
-    an_sctp_port_harms_no_other,
-);
-
 const DNS: &str = "10.96.0.53:53";
 const VIP: &str = "203.0.113.53:53";
 const PORT: u16 = 30053;

@@ -14,11 +14,6 @@ crate::all_captures!(
 
 crate::keeping_sources!(nobody_there_means_refused_from_everywhere);
 
-crate::as_shipped!(
-    nobody_there_means_refused_from_everywhere,
-    a_label_hands_a_service_or_a_slice_to_somebody_else,
-);
-
 /// Service rules 22, 70, 76, 80: without a usable endpoint anywhere, on a port that a Service does not have and on an address that no
 /// Service has, connections are refused; the first endpoint ends that.
 fn nobody_there_means_refused_from_everywhere(setup: &Setup<'_>) -> Result<()> {
