@@ -1,18 +1,39 @@
 //! The admin surface: `/livez`, `/readyz`, `/metrics`.
+//!
+//! Whoever asks gets an answer at once, so nobody needs much time or many connections. Who takes more than that makes room for others.
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::health::Health;
 use crate::watches::Watches;
+
+/// Connections that may be open: probes, collectors of metrics, and people.
+pub(crate) const CONNECTIONS: usize = 64;
+/// How long a client may take to ask, or be silent between two questions.
+const HEADERS: Duration = Duration::from_secs(10);
+/// How long a connection may last, whatever its client does.
+const LIFE: Duration = Duration::from_secs(60);
+/// What the head of a request may have, in bytes.
+const MAX_HEADERS: usize = 16 << 10;
+/// After an error of accepting.
+const REST: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug)]
 struct Admin {
@@ -27,7 +48,7 @@ pub(crate) async fn serve(
     health: Health,
     watches: Watches,
     registry: Registry,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let admin = Admin {
         health,
         watches,
@@ -38,7 +59,7 @@ pub(crate) async fn serve(
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
-    axum::serve(listener, router).await
+    accept(listener, router).await
 }
 
 /// The first line says whether to send traffic here, further lines what is not as it should be all the same: stale is ready, since
@@ -62,9 +83,40 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 pub(crate) async fn serve_metrics(
     listener: TcpListener,
     registry: Arc<Registry>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let answer = move || async move { exposition(&registry) };
-    axum::serve(listener, Router::new().route("/metrics", get(answer))).await
+    accept(listener, Router::new().route("/metrics", get(answer))).await
+}
+
+/// Accepts connections for ever. For one more than there may be the oldest is cut.
+async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
+    let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::with_capacity(CONNECTIONS);
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            // No more open files, say; a listener itself does not fail.
+            sleep(REST).await;
+            continue;
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS {
+            open.pop_front();
+        }
+        let connection = tokio::spawn(serve_connection(socket, router.clone()));
+        open.push_back(AbortOnDropHandle::new(connection));
+    }
+}
+
+async fn serve_connection(socket: TcpStream, router: Router) {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(MAX_HEADERS);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection(TokioIo::new(socket), service);
+    if let Ok(Err(error)) = timeout(LIFE, connection).await {
+        tracing::debug!(%error, "a connection to the admin port ended");
+    }
 }
 
 /// All metrics, as Prometheus reads them.

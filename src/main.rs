@@ -20,6 +20,7 @@ mod kube;
 mod limited;
 mod log;
 mod metrics;
+mod open_files;
 mod ready;
 mod security;
 mod serve;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use prometheus_client::registry::Registry;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seaway_translator::Options;
 use seaway_xds::{AdsServer, Limits, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -27,7 +26,7 @@ use crate::signals::Signals;
 use crate::views::Door;
 use crate::watches::Watches;
 use crate::writer::{Inbox, Standing, Writer};
-use crate::{admin, log, security};
+use crate::{admin, log, open_files, security};
 
 /// Connections the kernel keeps for us while a fleet reconnects.
 const BACKLOG: i32 = 4096;
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
     let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
-    raise_file_limit();
+    let room = open_files::share_out();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -52,23 +51,11 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
         .map_err(Failure::Broken)?;
     let result = runtime.block_on(async {
         let input = Input::of(&args.source).await?;
-        serve(args, options, input).await
+        serve(args, options, input, room).await
     });
     // What still runs after the drain is not waited for.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
-}
-
-/// Each proxy is an open file, and the usual soft limit of 1024 is for programs that use `select`, which this one does not.
-fn raise_file_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, limit.current, "the limit of open files, and so of proxies, stays as it is");
-    }
 }
 
 /// The parts that run until the process ends.
@@ -83,11 +70,17 @@ struct Parts {
     stop: Stop,
 }
 
-async fn serve(args: &ServeArgs, options: Options, input: Input) -> Result<(), Failure> {
+/// `room` is how many connections of proxies there are open files for.
+async fn serve(
+    args: &ServeArgs,
+    options: Options,
+    input: Input,
+    room: usize,
+) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(Failure::Broken)?;
     let health = Health::default();
     let shutdown = CancellationToken::new();
-    let mut parts = start(args, options, input, &health, &shutdown)?;
+    let mut parts = start(args, options, (input, room), &health, &shutdown)?;
     let ended = tokio::select! {
         name = signals.next() => Ok(name),
         ended = &mut parts.source => Err(early("the source", ended.map(|()| None))),
@@ -121,7 +114,7 @@ fn start(
         ..
     }: &ServeArgs,
     options: Options,
-    input: Input,
+    (input, room): (Input, usize),
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Parts, Failure> {
@@ -167,7 +160,15 @@ fn start(
         leases: lease_sender,
         releases,
     };
-    let config = config(args, secured.tls, secured.limits);
+    let connections = secured
+        .limits
+        .connections
+        .map_or(room, |most| most.min(room));
+    let limits = Limits {
+        connections: Some(connections),
+        ..secured.limits
+    };
+    let config = config(args, secured.tls, limits);
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {
         source,

@@ -1,9 +1,10 @@
 //! `seaway serve` while it runs and when it ends: its log, its admin surface, its limits, signals.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -97,17 +98,62 @@ fn sigterm_ends_the_process_in_order() {
     }
 }
 
+/// A proxy opens a stream at once. What has none is in the way of others.
 #[test]
-fn one_connection_more_than_allowed_is_closed_at_once() {
+fn one_connection_more_than_allowed_takes_the_place_of_one_without_a_stream() {
     let folder = folder(&[("a.yaml", WEB)]);
-    let mut serving = Serving::start(folder.path(), &["--max-connections", "1"]);
-    let _held = hold(&serving.xds);
-    let mut second = TcpStream::connect(&serving.xds).unwrap();
-    // Closed, or reset: nothing is said either way.
+    let serving = Serving::start(folder.path(), &["--max-connections", "1"]);
+    let mut held = hold(&serving.xds);
+    let _second = hold(&serving.xds);
+    // Closed, or reset: at most what the server had said before.
     let mut said = Vec::new();
-    _ = second.read_to_end(&mut said);
-    assert_eq!(said, b"");
-    serving.line("too many connections");
+    _ = held.read_to_end(&mut said);
+    let metrics = serving.get("/metrics");
+    let line = "seaway_xds_connections_closed_total{reason=\"crowded\"} 1";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+#[test]
+fn clients_that_say_nothing_leave_the_process_its_own_files() {
+    let folder = folder(&[("a.yaml", WEB)]);
+    let mut low = Command::new("prlimit");
+    low.arg("--nofile=256:256")
+        .arg(env!("CARGO_BIN_EXE_seaway"));
+    let mut serving = Serving::spawn(low, folder.path(), &[]);
+    let _silent: Vec<_> = (0..400)
+        .map(|_| TcpStream::connect(&serving.xds).unwrap())
+        .collect();
+    let _slow: Vec<_> = (0..400)
+        .map(|_| TcpStream::connect(&serving.admin).unwrap())
+        .collect();
+    assert!(serving.get("/readyz").starts_with("HTTP/1.1 200"));
+    fs::write(folder.path().join("b.yaml"), "kind: [").unwrap();
+    while serving.line("")["object"] != "File b.yaml" {}
+    // A proxy finds its way in.
+    hold(&serving.xds);
+}
+
+#[test]
+fn requests_to_the_admin_port_that_do_not_end_keep_nobody_out() {
+    let folder = folder(&[("a.yaml", WEB)]);
+    let serving = Serving::start(folder.path(), &[]);
+    let slow = |_| {
+        let mut stream = TcpStream::connect(&serving.admin).unwrap();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: ").unwrap();
+        stream
+    };
+    let mut slow: Vec<_> = (0..300).map(slow).collect();
+    assert!(serving.get("/readyz").starts_with("HTTP/1.1 200"));
+    // The first ones made room. The last ones are not waited for without end either.
+    let last = slow.pop().unwrap();
+    for mut stream in [slow.swap_remove(0), last] {
+        let limit = Duration::from_secs(20);
+        stream.set_read_timeout(Some(limit)).unwrap();
+        let mut said = Vec::new();
+        let read = stream.read_to_end(&mut said);
+        let timed_out = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        assert!(!read.is_err_and(timed_out), "it is still open");
+    }
 }
 
 #[test]

@@ -3,11 +3,12 @@
 //! A stream never ends by itself, and a proxy whose stream ends opens the next one on the same connection. So what is told to go is the
 //! connection (GOAWAY), and its streams end with it (xDS rules 146, 153).
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
@@ -35,7 +36,12 @@ const MAX_HEADERS: u32 = 16 << 10;
 const MAX_RESETS: (usize, usize) = (100, 1000);
 /// What a client may send without being read, per stream and per connection. A stream is read only when its connection can be written
 /// to, so this is what keeps a client that writes before it reads from waiting for itself (xDS rules 130, 157): twenty thousand names.
-const WINDOWS: (u32, u32) = (2 << 20, 4 << 20);
+/// Nobody counts what lies there, so that the more connections are open, the less new ones may send; in the end what HTTP/2 begins with.
+const WINDOWS: [(u32, (u32, u32)); 3] = [
+    (8, (2 << 20, 4 << 20)),
+    (128, (256 << 10, 256 << 10)),
+    (u32::MAX, (65_535, 65_535)),
+];
 /// On shutdown this much time passes between two connections that are told to go, on average.
 const CLOSING_PACE: Duration = Duration::from_millis(2);
 /// A stream whose connection has to go may stay for so long until it has its first answer (xDS rule 154).
@@ -56,6 +62,8 @@ struct Connections<A> {
     ads: AdsServer<A>,
     shutdown: CancellationToken,
     open: AtomicU32,
+    /// Those that may not have opened a stream yet, in the order in which they came.
+    unused: Mutex<VecDeque<Weak<Connection>>>,
     refusals: Seldom,
     failed_handshakes: Seldom,
 }
@@ -77,6 +85,7 @@ pub async fn serve<A: Admit>(
         ads,
         shutdown,
         open: AtomicU32::new(0),
+        unused: Mutex::default(),
         refusals: Seldom::default(),
         failed_handshakes: Seldom::default(),
     });
@@ -119,7 +128,7 @@ impl<A: Admit> Open<A> {
         let settings = &shared.ads.shared;
         let open = shared.open.load(Ordering::Relaxed);
         let limit = settings.limits.connections;
-        if limit.is_some_and(|limit| open as usize >= limit) {
+        if limit.is_some_and(|limit| open as usize >= limit) && !shared.make_room() {
             settings.metrics.refused_connection();
             if let Some(times) = shared.refusals.say() {
                 tracing::warn!(
@@ -134,6 +143,42 @@ impl<A: Admit> Open<A> {
         settings.metrics.connection(1);
         Some(Open(shared.clone()))
     }
+}
+
+impl<A> Connections<A> {
+    /// Notes a connection that has not opened a stream yet.
+    fn note_unused(&self, connection: &Arc<Connection>) {
+        let mut unused = self.unused();
+        while unused
+            .front()
+            .is_some_and(|first| still_unused(first).is_none())
+        {
+            unused.pop_front();
+        }
+        unused.push_back(Arc::downgrade(connection));
+    }
+
+    /// Cuts the oldest connection that has not opened a stream: a proxy opens one at once. `false`: there is none.
+    fn make_room(&self) -> bool {
+        let mut unused = self.unused();
+        while let Some(first) = unused.pop_front() {
+            if let Some(connection) = still_unused(&first) {
+                connection.end(End::Crowded);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn unused(&self) -> MutexGuard<'_, VecDeque<Weak<Connection>>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn still_unused(connection: &Weak<Connection>) -> Option<Arc<Connection>> {
+    connection
+        .upgrade()
+        .filter(|connection| !connection.is_used())
 }
 
 impl<A: Admit> Drop for Open<A> {
@@ -160,8 +205,13 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let settings = &shared.ads.shared;
     let commits = settings.snapshots.bell().listen();
     let (state, progress) = settings.watchdog.connection(commits.concern());
+    shared.note_unused(&state);
     let socket = Socket::new(socket, progress);
-    let Some(io) = encrypt(socket, address, &shared).await else {
+    let encrypted = tokio::select! {
+        io = encrypt(socket, address, &shared) => io,
+        why = state.ended() => return settings.metrics.closed(why),
+    };
+    let Some(io) = encrypted else {
         return;
     };
     let peer = Arc::new(io.peer(address));
@@ -174,8 +224,9 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
         }
     });
     let streams = Streams::default();
-    let connection =
-        builder(&settings.limits, &streams).serve_connection(TokioIo::new(io), service);
+    let windows = windows(shared.open.load(Ordering::Relaxed));
+    let builder = builder(&settings.limits, windows, &streams);
+    let connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = its_time(shared.clone(), state.clone(), number);
     let mut drive = Drive::new(connection, timer, streams, commits);
     if let Event::Ended(ended) = drive.next().await {
@@ -208,6 +259,8 @@ fn is_cut(why: End, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
             peer,
             "a connection is cut: its peer takes nothing of what waits for it"
         ),
+        // Of a flood: it is counted.
+        End::Crowded => {}
         End::Revoked => tracing::info!(
             peer,
             "a connection is cut: its proxy's proof of identity was withdrawn"
@@ -250,14 +303,20 @@ fn log(ended: hyper::Result<()>) {
     }
 }
 
-fn builder(limits: &Limits, streams: &Streams) -> http2::Builder<Streams> {
+/// What each stream and the connection may send unread, with so many connections open.
+fn windows(open: u32) -> (u32, u32) {
+    let fits = WINDOWS.iter().find(|(most, _)| open <= *most);
+    fits.map_or((65_535, 65_535), |(_, windows)| *windows)
+}
+
+fn builder(limits: &Limits, windows: (u32, u32), streams: &Streams) -> http2::Builder<Streams> {
     let mut builder = http2::Builder::new(streams.clone());
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(limits.keepalive_interval)
         .keep_alive_timeout(limits.keepalive_timeout)
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
+        .initial_stream_window_size(windows.0)
+        .initial_connection_window_size(windows.1)
         .max_concurrent_streams(limits.streams_per_connection)
         .max_header_list_size(MAX_HEADERS)
         .max_pending_accept_reset_streams(MAX_RESETS.0)

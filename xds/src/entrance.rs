@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use prost::Message as _;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
@@ -39,17 +40,28 @@ pub(crate) struct Opened<A> {
 }
 
 impl<A: Admit> Opened<A> {
-    /// The stream as a body.
-    pub(crate) fn body(self, requests: Requests, open: OpenStream) -> ResponseBody<A> {
-        ResponseBody::new(self.admit(requests), open)
+    /// The stream as a body. Its client waits for so long.
+    pub(crate) fn body(
+        self,
+        requests: Incoming,
+        open: OpenStream,
+        timeout: Option<Duration>,
+    ) -> ResponseBody<A> {
+        ResponseBody::new(self.admit(requests), open, timeout)
     }
 
     /// Admits the proxy, by who it is and by the node of its first message (xDS rules 10, 11, 216).
-    async fn admit(self, mut requests: Requests) -> Result<Option<Box<Stream<A>>>, Status> {
+    async fn admit(self, requests: Incoming) -> Result<Option<Box<Stream<A>>>, Status> {
         let entrant = self.authenticate().await?;
         let Opened {
             shared, connection, ..
         } = self;
+        let holder = match &entrant.ticket {
+            Some(ticket) => ticket.memory(),
+            None => &connection.memory,
+        };
+        let charge = shared.memory.charge(holder);
+        let mut requests = Requests::new(requests, charge, shared.limits.request);
         let first = poll_fn(|cx| requests.poll_next(cx));
         let first = tokio::time::timeout(FIRST_REQUEST, first).await;
         let silent = |_| Status::deadline_exceeded("no first request came");
@@ -57,6 +69,12 @@ impl<A: Admit> Opened<A> {
             return Ok(None);
         };
         let node = node(self.dialect, &first)?;
+        if let Some(ticket) = &entrant.ticket {
+            ticket.first_sync().await.inspect_err(|status| {
+                shared.denied(&self.peer, entrant.name(), status);
+                connection.refused();
+            })?;
+        }
         let place = shared.gate.enter().await.inspect_err(|_| {
             shared.metrics.refused_stream();
             connection.refused();
@@ -109,7 +127,6 @@ impl<A: Admit> Opened<A> {
             let ticket = shared.identities.enter(&identity, connection);
             let ticket = ticket.inspect_err(refused)?;
             connection.validity.rest_on(&identity);
-            ticket.first_sync().await.inspect_err(refused)?;
             entrant.ticket = Some(ticket);
         }
         Ok(entrant)

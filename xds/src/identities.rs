@@ -11,6 +11,7 @@ use crate::bucket::Bucket;
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::liveness::Connection;
+use crate::memory::Holder;
 use crate::metrics::Metrics;
 
 /// All identities that have a stream.
@@ -36,6 +37,7 @@ struct Usage {
     connections: HashMap<usize, usize>,
     streams: usize,
     first_syncs: Bucket,
+    memory: Arc<Holder>,
 }
 
 /// A stream of an identity. Dropped with it.
@@ -44,6 +46,7 @@ pub(crate) struct Ticket {
     identities: Arc<Identities>,
     identity: Identity,
     connection: Arc<Connection>,
+    memory: Arc<Holder>,
 }
 
 impl Drop for Ticket {
@@ -98,6 +101,7 @@ impl Identities {
         }
         usage.streams += 1;
         *usage.connections.entry(key(connection)).or_default() += 1;
+        let memory = usage.memory.clone();
         if let Some(expires) = identity.expires {
             let moments = open.expiries.entry(identity.kind).or_default();
             *moments.entry(expires).or_default() += 1;
@@ -107,6 +111,7 @@ impl Identities {
             identities: self.clone(),
             identity: identity.clone(),
             connection: connection.clone(),
+            memory,
         })
     }
 
@@ -138,6 +143,7 @@ impl Usage {
             connections: HashMap::new(),
             streams: 0,
             first_syncs: Bucket::new(first_syncs, Instant::now()),
+            memory: Arc::default(),
         }
     }
 }
@@ -168,6 +174,11 @@ impl Ticket {
     /// Whose it is.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.identity.name
+    }
+
+    /// What is kept for it.
+    pub(crate) fn memory(&self) -> &Arc<Holder> {
+        &self.memory
     }
 
     /// Waits until this identity may have one more first sync.

@@ -3,15 +3,20 @@
 //! A message that came in one piece, as nearly all do, is not copied. One that came in several is put together in a buffer that goes
 //! away with it: the first request of a proxy that comes back is large, and all later ones are small (xDS rule 136).
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Body;
+use tokio::time::Sleep;
 use tonic::Status;
 
-/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
-const MAX_REQUEST: usize = 64 << 20;
+use crate::memory::Charge;
+
+/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126). Half a million of them have room.
+const MAX_REQUEST: usize = 32 << 20;
 /// Before every message: whether it is compressed, and its length.
 const HEAD: usize = 5;
 
@@ -20,33 +25,67 @@ const HEAD: usize = 5;
 pub(crate) struct Requests<B = hyper::body::Incoming> {
     body: B,
     messages: Messages,
+    /// What is kept for the stream.
+    charge: Charge,
+    /// Of that, what its session has.
+    session: usize,
+    /// How long a request may take.
+    time: Duration,
+    /// When the one that has begun must have ended.
+    late: Option<Pin<Box<Sleep>>>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Requests<B>
 where
     B::Error: std::fmt::Display,
 {
-    pub(crate) fn new(body: B) -> Requests<B> {
+    /// `charge` is what is kept for the stream, `time` how long a request may take from its first byte to its last.
+    pub(crate) fn new(body: B, charge: Charge, time: Duration) -> Requests<B> {
         Requests {
             body,
             messages: Messages::default(),
+            charge,
+            session: 0,
+            time,
+            late: None,
         }
+    }
+
+    /// The session of the stream keeps so much.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if that is too much.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for names, next"))]
+    pub(crate) fn session_keeps(&mut self, bytes: usize) -> Result<(), Status> {
+        self.session = bytes;
+        self.account()
+    }
+
+    fn account(&mut self) -> Result<(), Status> {
+        self.charge.set(self.session + self.messages.bytes())
     }
 
     /// The next request; `None` if the client has said all, or is gone.
     ///
     /// # Errors
     ///
-    /// OUT_OF_RANGE if it is too large, UNIMPLEMENTED if it is compressed, INTERNAL if its end is missing.
+    /// OUT_OF_RANGE if it is too large, UNIMPLEMENTED if it is compressed, INTERNAL if its end is missing, DEADLINE_EXCEEDED if that does not
+    /// come in time, RESOURCE_EXHAUSTED if too much is kept for this client.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, Status>> {
         loop {
             if let Some(message) = self.messages.next()? {
+                self.late = None;
                 return Poll::Ready(Ok(Some(message)));
             }
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            self.account()?;
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return self.poll_late(cx);
+            };
+            match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.messages.push(data);
@@ -60,6 +99,19 @@ where
             }
         }
     }
+
+    /// Pending, unless a request has begun and takes too long.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
+        if self.messages.begun.is_empty() {
+            return Poll::Pending;
+        }
+        let late = self
+            .late
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.time)));
+        ready!(late.as_mut().poll(cx));
+        let text = "the end of a request did not come in time";
+        Poll::Ready(Err(Status::deadline_exceeded(text)))
+    }
 }
 
 /// Puts messages together from pieces of any size.
@@ -72,6 +124,11 @@ struct Messages {
 }
 
 impl Messages {
+    /// What is kept of messages that are not complete.
+    fn bytes(&self) -> usize {
+        self.begun.capacity() + self.piece.len()
+    }
+
     /// The piece before was used up: `next` had nothing more in it.
     fn push(&mut self, piece: Bytes) {
         debug_assert!(self.piece.is_empty());
@@ -144,8 +201,14 @@ fn length(bytes: &[u8]) -> Result<Option<usize>, Status> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use tonic::Code;
+
+    use crate::limits::Limits;
+    use crate::memory::ClientMemory;
+    use crate::metrics::Metrics;
 
     use super::*;
 
@@ -212,18 +275,78 @@ mod tests {
         }
     }
 
+    /// A body of which this comes, and then nothing.
+    struct Stalled(Option<Bytes>);
+
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+            match self.0.take() {
+                Some(data) => Poll::Ready(Some(Ok(http_body::Frame::data(data)))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    fn requests(sent: Vec<u8>, limits: &Limits) -> Requests<Stalled> {
+        let memory = Arc::new(ClientMemory::new(limits, Metrics::default()));
+        let charge = memory.charge(&Arc::default());
+        Requests::new(Stalled(Some(sent.into())), charge, limits.request)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_has_half_a_minute_from_its_first_byte_to_its_last() {
+        let limits = Limits::default();
+        let mut whole = requests(framed(b"request"), &limits);
+        let next = std::future::poll_fn(|cx| whole.poll_next(cx)).await;
+        assert_eq!(&*next.unwrap().unwrap(), b"request");
+        let rest = std::future::poll_fn(|cx| whole.poll_next(cx));
+        let rest = tokio::time::timeout(Duration::from_secs(3600), rest).await;
+        assert!(rest.is_err(), "nothing has begun, so nothing is late");
+
+        let mut cut = framed(b"request");
+        cut.pop();
+        let mut cut = requests(cut, &limits);
+        let start = tokio::time::Instant::now();
+        let next = std::future::poll_fn(|cx| cut.poll_next(cx)).await;
+        assert_eq!(next.unwrap_err().code(), Code::DeadlineExceeded);
+        assert!(start.elapsed() >= limits.request);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_request_is_charged_and_given_back() {
+        let limits = Limits {
+            memory_per_client: 1 << 20,
+            ..Limits::default()
+        };
+        let large = framed(&vec![7; 2 << 20]);
+        let mut requests = requests(large[..3 << 19].to_vec(), &limits);
+        let next = std::future::poll_fn(|cx| requests.poll_next(cx)).await;
+        assert_eq!(next.unwrap_err().code(), Code::ResourceExhausted);
+        requests.messages = Messages::default();
+        requests.session_keeps(1 << 20).unwrap();
+        let more = requests.session_keeps((1 << 20) + 1).unwrap_err();
+        assert_eq!(more.code(), Code::ResourceExhausted);
+        requests.session_keeps(0).unwrap();
+    }
+
     #[test]
     fn an_announced_length_takes_no_room() {
-        let (_, messages) = read(&[&framed(&vec![7; 60 << 20])[..100]]).unwrap();
+        let (_, messages) = read(&[&framed(&vec![7; 30 << 20])[..100]]).unwrap();
         assert!(messages.begun.capacity() < 1000);
     }
 
     #[test]
     fn what_is_too_large_compressed_or_cut_off_is_refused() {
         let code = |pieces: &[&[u8]]| read(pieces).err().map(|status| status.code());
-        assert_eq!(code(&[&[0, 4, 0, 0, 0]]), None);
-        assert_eq!(code(&[&[0, 4, 0, 0, 1]]), Some(Code::OutOfRange));
-        assert_eq!(code(&[&[0, 4], &[0, 0, 1]]), Some(Code::OutOfRange));
+        assert_eq!(code(&[&[0, 2, 0, 0, 0]]), None);
+        assert_eq!(code(&[&[0, 2, 0, 0, 1]]), Some(Code::OutOfRange));
+        assert_eq!(code(&[&[0, 2], &[0, 0, 1]]), Some(Code::OutOfRange));
         assert_eq!(code(&[&[1, 0, 0, 0, 0]]), Some(Code::Unimplemented));
         let (_, messages) = read(&[&framed(b"request")[..8]]).unwrap();
         assert_eq!(messages.end().unwrap_err().code(), Code::Internal);

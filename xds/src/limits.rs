@@ -17,8 +17,8 @@ pub struct Limits {
     /// that the proxy's next attempt may find another replica. Proxies try again by themselves, and a proxy never loses its
     /// place to one that came later, so even the only server there is gets to all of them. Default: 5 seconds.
     pub longest_wait: Duration,
-    /// How many connections may be open; further ones are closed as soon as they are accepted. `None`, the default: as many as
-    /// the operating system allows.
+    /// How many connections may be open. For a further one the oldest that has not opened a stream is cut; if there is none, it is closed as
+    /// soon as it is accepted. `None`, the default: as many as the operating system allows.
     pub connections: Option<usize>,
     /// How many streams one connection may have open, as HTTP/2 announces it to the client (xDS rule 158). Default: 1000.
     pub streams_per_connection: u32,
@@ -29,6 +29,14 @@ pub struct Limits {
     /// How many streams of one identity may begin each second, and as many at once after a second in which none did. More of
     /// them wait, as with `longest_wait`. Zero of these three is taken as one. Default: 50.
     pub first_syncs_per_identity: u32,
+    /// How many bytes may be kept for all clients together: requests whose end has not come, and names that they ask for. Each identity (each
+    /// connection, where there are none) has half a MiB besides, whatever the others have. A stream for which there is none left fails
+    /// with RESOURCE_EXHAUSTED. Default: 64 MiB.
+    pub client_memory: usize,
+    /// How many bytes of that may be kept for one identity (or connection). Never less than half a MiB. Default: 32 MiB.
+    pub memory_per_client: usize,
+    /// How long a request may take from its first byte to its last; its stream fails with DEADLINE_EXCEEDED. Default: 30 seconds.
+    pub request: Duration,
     /// How long a TLS handshake may take. Default: 10 seconds.
     pub handshake: Duration,
     /// A connection on which nothing was heard for so long is pinged (xDS rule 150). Default: 30 seconds.
@@ -59,6 +67,9 @@ impl Default for Limits {
             connections_per_identity: 100,
             streams_per_identity: 200,
             first_syncs_per_identity: 50,
+            client_memory: 64 << 20,
+            memory_per_client: 32 << 20,
+            request: Duration::from_secs(30),
             handshake: Duration::from_secs(10),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(20),

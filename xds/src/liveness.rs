@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::bell::Concern;
 use crate::limits::Limits;
+use crate::memory::Holder;
 use crate::metrics::Metrics;
 use crate::validity::Validity;
 
@@ -42,6 +43,8 @@ pub(crate) enum End {
     Expired,
     /// That proof was withdrawn.
     Revoked,
+    /// There were too many, and it had not opened a stream.
+    Crowded,
 }
 
 /// A connection, as its streams and the watchdog know it.
@@ -51,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) concern: Concern,
     /// What its streams were let in by.
     pub(crate) validity: Validity,
+    /// What is kept for it, where nobody is asked who he is.
+    pub(crate) memory: Arc<Holder>,
     /// Streams open now, and since the beginning.
     streams: AtomicU32,
     opened: AtomicU32,
@@ -75,6 +80,7 @@ impl Connection {
         Connection {
             concern,
             validity: Validity::default(),
+            memory: Arc::default(),
             streams: AtomicU32::new(0),
             opened: AtomicU32::new(0),
             end: OnceLock::new(),
@@ -110,6 +116,11 @@ impl Connection {
             }
             self.bell.notified().await;
         }
+    }
+
+    /// Whether it has ever opened a stream.
+    pub(crate) fn is_used(&self) -> bool {
+        self.opened.load(Ordering::Relaxed) > 0
     }
 
     /// The stream that asks is refused: a connection that has no other is of no use.

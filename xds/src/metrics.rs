@@ -57,6 +57,8 @@ pub struct Metrics {
     denied: Family<ReasonLabel, Counter>,
     failed_handshakes: Counter,
     identity_expiry: Family<KindLabel, Gauge>,
+    client_memory: Gauge,
+    refused_memory: Counter,
 }
 
 impl Metrics {
@@ -65,8 +67,8 @@ impl Metrics {
     /// `xds_large_responses_total{type}`, `xds_unknown_type_requests_total`, `xds_other_node_requests_total`, `xds_warming_reconnects_total`, `xds_connections`,
     /// `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total`,
     /// `xds_streams_refused_total`, `xds_denied_streams_total{reason}`, `xds_failed_handshakes_total` and
-    /// `xds_identity_expiry_timestamp_seconds{kind}`. The label `type` is the type URL; `reason` of a
-    /// closed connection is one of `age`, `shutdown`, `idle`, `refused`, `stalled`, `expired` and `revoked`, of a denied stream
+    /// `xds_identity_expiry_timestamp_seconds{kind}`, `xds_client_memory_bytes` and `xds_client_memory_refusals_total`. The label `type` is the type URL; `reason` of a
+    /// closed connection is one of `age`, `shutdown`, `idle`, `refused`, `stalled`, `expired`, `revoked` and `crowded`, of a denied stream
     /// `unauthenticated`, `forbidden`, `limit` and `other`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
@@ -114,6 +116,11 @@ impl Metrics {
         let help = "Streams refused because too many began at once";
         let counter = self.refused_streams.clone();
         registry.register("xds_streams_refused", help, counter);
+        let help = "What clients have kept here: requests whose end has not come, and names";
+        registry.register("xds_client_memory_bytes", help, self.client_memory.clone());
+        let help = "Streams that ended because too much was kept for them";
+        let counter = self.refused_memory.clone();
+        registry.register("xds_client_memory_refusals", help, counter);
     }
 
     fn register_identities(&self, registry: &mut Registry) {
@@ -167,12 +174,22 @@ impl Metrics {
             End::Stalled => "stalled",
             End::Expired => "expired",
             End::Revoked => "revoked",
+            End::Crowded => "crowded",
         };
         self.closed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     pub(crate) fn refused_connection(&self) {
         self.refused_connections.inc();
+    }
+
+    /// Clients have so much more kept here, or less.
+    pub(crate) fn client_memory(&self, bytes: i64) {
+        self.client_memory.inc_by(bytes);
+    }
+
+    pub(crate) fn refused_memory(&self) {
+        self.refused_memory.inc();
     }
 
     pub(crate) fn refused_stream(&self) {

@@ -12,6 +12,8 @@ use crate::types::Types;
 
 /// Names of a type that are listed; what is asked for beyond them is not.
 const LISTED: usize = 10_000;
+/// Of these, how many one stream may have listed.
+const LISTED_OF_STREAM: usize = 1_000;
 
 /// A name that streams ask for and that does not exist in their layers (xDS rule 107).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,13 +101,15 @@ impl Missing {
 #[derive(Debug, Default)]
 pub(crate) struct MissingNames {
     names: HashSet<Arc<str>>,
+    /// Those of them that are listed: all, or so many as one stream may list.
+    listed: HashSet<Arc<str>>,
     listed_in: Option<(Arc<Missing>, usize)>,
 }
 
 impl MissingNames {
     pub(crate) fn list_in(&mut self, all: Arc<Missing>, type_index: usize) {
-        all.change(type_index, self.names.iter(), [].iter());
         self.listed_in = Some((all, type_index));
+        self.list();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -122,9 +126,11 @@ impl MissingNames {
 
     pub(crate) fn insert(&mut self, name: Arc<str>) {
         if self.names.insert(name.clone())
+            && self.listed.len() < LISTED_OF_STREAM
             && let Some((all, index)) = &self.listed_in
         {
-            all.change(*index, [name].iter(), [].iter());
+            all.change(*index, [&name].into_iter(), [].iter());
+            self.listed.insert(name);
         }
     }
 
@@ -132,29 +138,44 @@ impl MissingNames {
         let Some(name) = self.names.take(name) else {
             return false;
         };
-        if let Some((all, index)) = &self.listed_in {
-            all.change(*index, [].iter(), [name].iter());
+        if self.listed.remove(&name)
+            && let Some((all, index)) = &self.listed_in
+        {
+            all.change(*index, [].iter(), [&name].into_iter());
         }
         true
     }
 
     pub(crate) fn replace(&mut self, names: HashSet<Arc<str>>) {
-        let before = std::mem::replace(&mut self.names, names);
-        if let Some((all, index)) = &self.listed_in
-            && before != self.names
-        {
-            let (more, fewer) = (
-                self.names.difference(&before),
-                before.difference(&self.names),
-            );
-            all.change(*index, more, fewer);
+        self.names = names;
+        self.list();
+    }
+
+    /// Lists what there is now. All streams share the list, so that its lock is held for a few names only, however many there are.
+    fn list(&mut self) {
+        let Some((all, index)) = &self.listed_in else {
+            return;
+        };
+        let gone = self.listed.extract_if(|name| !self.names.contains(name));
+        let fewer: Vec<Arc<str>> = gone.collect();
+        let room = LISTED_OF_STREAM - self.listed.len();
+        let new = self
+            .names
+            .iter()
+            .filter(|name| !self.listed.contains(*name));
+        let more: Vec<Arc<str>> = new.take(room).cloned().collect();
+        if !more.is_empty() || !fewer.is_empty() {
+            all.change(*index, more.iter(), fewer.iter());
+            self.listed.extend(more);
         }
     }
 }
 
 impl Drop for MissingNames {
     fn drop(&mut self) {
-        self.replace(HashSet::new());
+        if let Some((all, index)) = &self.listed_in {
+            all.change(*index, [].iter(), self.listed.iter());
+        }
     }
 }
 
@@ -199,12 +220,31 @@ mod tests {
     #[test]
     fn the_list_is_bounded_rules_107_218() {
         let all = Arc::new(Missing::new(&Types::envoy()));
-        let mut stream = stream(&all);
-        for number in 0..LISTED + 10 {
-            stream.insert(number.to_string().into());
+        let mut streams: Vec<MissingNames> = (0..11).map(|_| stream(&all)).collect();
+        for (number, stream) in streams.iter_mut().enumerate() {
+            let name = |other| Arc::from(format!("{number} {other}"));
+            (0..LISTED_OF_STREAM).for_each(|other| stream.insert(name(other)));
         }
         assert_eq!(all.reports().len(), LISTED);
-        drop(stream);
+        drop(streams);
+        assert!(all.reports().is_empty());
+    }
+
+    #[test]
+    fn one_stream_fills_a_part_of_the_list_however_it_asks_rule_107() {
+        let all = Arc::new(Missing::new(&Types::envoy()));
+        let many = |from: usize| (from..from + 5_000).map(|name| Arc::from(name.to_string()));
+        let (mut one, mut two) = (stream(&all), stream(&all));
+        many(0).for_each(|name| one.insert(name));
+        two.replace(many(0).collect());
+        let listed = listed(&all).into_iter();
+        assert_eq!(listed.map(|(_, streams)| streams).sum::<usize>(), 2_000);
+        // What is listed makes room for others when it is gone.
+        two.replace(many(10_000).collect());
+        many(0).for_each(|name| assert!(one.remove(&name)));
+        assert_eq!(all.reports().len(), 1_000);
+        assert!(all.reports().iter().all(|missing| missing.name.len() == 5));
+        drop((one, two));
         assert!(all.reports().is_empty());
     }
 }

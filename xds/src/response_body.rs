@@ -6,9 +6,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
+use tokio::time::Sleep;
 use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 
@@ -28,6 +30,8 @@ pub(crate) struct ResponseBody<A> {
     /// The message under way, its parts from the last to the next.
     parts: Message,
     open: OpenStream,
+    /// When its client stops waiting.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 enum State<A> {
@@ -40,12 +44,25 @@ impl<A: Admit> ResponseBody<A> {
     pub(crate) fn new(
         opening: impl Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send + 'static,
         open: OpenStream,
+        timeout: Option<Duration>,
     ) -> ResponseBody<A> {
         ResponseBody {
             state: State::Opening(Box::pin(opening)),
             parts: Message::new(),
             open,
+            deadline: timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))),
         }
+    }
+
+    /// The next message, unless the time of the call is over.
+    fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            let text = "the time that grpc-timeout gave is over";
+            return Poll::Ready(Err(Status::deadline_exceeded(text)));
+        }
+        self.poll_message(cx)
     }
 
     /// The next message; `None` and an error end the stream.
@@ -81,7 +98,7 @@ impl<A: Admit> http_body::Body for ResponseBody<A> {
         // Whoever asks for more has taken what was there.
         self.open.progress.moved();
         if self.parts.is_empty() {
-            let end = match ready!(self.poll_message(cx)) {
+            let end = match ready!(self.poll_in_time(cx)) {
                 Ok(Some(message)) => {
                     self.parts = message;
                     self.parts.reverse();

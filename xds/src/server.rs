@@ -18,6 +18,7 @@ use crate::identities::Identities;
 use crate::identity::{Authenticated, Caller, Peer};
 use crate::limits::Limits;
 use crate::liveness::Watchdog;
+use crate::memory::ClientMemory;
 use crate::metrics::Metrics;
 use crate::nacks::NackLog;
 use crate::publish::{PlacementId, Snapshots};
@@ -122,6 +123,7 @@ pub(crate) struct Shared<A> {
     pub(crate) tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
     pub(crate) identities: Arc<Identities>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) memory: Arc<ClientMemory>,
     pub(crate) watchdog: Watchdog,
     streams: AtomicU64,
 }
@@ -163,6 +165,7 @@ impl<A: Admit> AdsServer<A> {
         let quorum = config.rejections_to_hold_back;
         snapshots.quarantine().configure(quorum, &metrics);
         snapshots.all_missing().configure(&metrics);
+        let memory = ClientMemory::new(&config.limits, metrics.clone());
         AdsServer {
             shared: Arc::new(Shared {
                 snapshots,
@@ -177,6 +180,7 @@ impl<A: Admit> AdsServer<A> {
                 tls: config.tls,
                 identities: Arc::new(Identities::new(&config.limits)),
                 gate: Arc::new(Gate::new(&config.limits)),
+                memory: Arc::new(memory),
                 watchdog: Watchdog::new(&config.limits),
                 limits: config.limits,
                 streams: AtomicU64::new(random()),

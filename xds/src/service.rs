@@ -8,10 +8,10 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http;
 
+use crate::call;
 use crate::entrance::Opened;
 use crate::identity::Peer;
-use crate::inbound::Requests;
-use crate::liveness::{Connection, OpenStream};
+use crate::liveness::Connection;
 use crate::server::{Admit, AdsServer};
 use crate::session::Dialect;
 
@@ -69,6 +69,13 @@ impl<A: Admit> AdsServer<A> {
         connection: &Arc<Connection>,
         peer: &Arc<Peer>,
     ) -> http::Response<Body> {
+        if let Some(answer) = call::not_grpc(&request) {
+            return answer;
+        }
+        let timeout = match call::timeout(request.headers()) {
+            Ok(timeout) => timeout,
+            Err(status) => return status.into_http(),
+        };
         match method(request.uri().path()) {
             Some((dialect, only)) => {
                 let (head, body) = request.into_parts();
@@ -81,21 +88,15 @@ impl<A: Admit> AdsServer<A> {
                     headers: head.headers,
                 };
                 let open = self.shared.watchdog.stream(connection);
-                answer(opened, open, body)
+                let body = opened.body(body, open, timeout);
+                let mut response = http::Response::new(Body::new(body));
+                call::mark(response.headers_mut());
+                response
             }
             // What is not known is unimplemented, not silent (xDS rules 4, 6).
             None => Status::unimplemented("no such method").into_http(),
         }
     }
-}
-
-fn answer<A: Admit>(opened: Opened<A>, open: OpenStream, body: Incoming) -> http::Response<Body> {
-    let body = opened.body(Requests::new(body), open);
-    let mut response = http::Response::new(Body::new(body));
-    let grpc = http::HeaderValue::from_static("application/grpc");
-    let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, grpc);
-    response
 }
 
 #[cfg(test)]

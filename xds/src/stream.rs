@@ -27,6 +27,10 @@ use crate::session::{Dialect, Next, Outcome, Session};
 use crate::store::Store;
 use crate::wire::Message;
 
+/// After so many bytes of requests a stream lets others have their turn. Any request counts as so many at least.
+const TAKEN_AT_ONCE: usize = 64 << 10;
+const SMALLEST: usize = 1 << 10;
+
 /// How a stream ends whose connection has to go.
 pub(crate) fn replaced() -> Status {
     Status::unavailable("this connection is to be replaced")
@@ -140,12 +144,19 @@ impl<A: Admit> Stream<A> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Status>> {
         // Requests come first: what they change is in the next response.
+        let mut taken = 0;
         while let Poll::Ready(request) = self.requests.poll_next(cx) {
             let Some(request) = request? else {
                 return Poll::Ready(Ok(None));
             };
             self.request(&request)?;
             self.rest = self.idle();
+            taken += request.len().max(SMALLEST);
+            if taken >= TAKEN_AT_ONCE {
+                // Others on this thread have their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         let bell = self.shared.snapshots.bell();
         if bell.is_closed() {

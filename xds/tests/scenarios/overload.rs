@@ -112,14 +112,16 @@ async fn connections_above_the_limit_are_closed_and_counted() {
     })
     .await;
     let mut one = world.client(Variant::DeltaAds).await;
+    one.subscribe(E, &["a"]).await;
+    assert_eq!(one.next(E).await.removed, ["a"]);
     let two = world.connect().await;
     ask(&two, node("n")).await.unwrap();
     let mut three = crate::raw::Raw::connect(world.address()).await;
     three.preface(&[]).flush().await;
     assert!(three.read().await.is_none());
     assert_eq!(world.metric("xds_connections_refused_total"), 1.0);
-    one.subscribe(E, &["a"]).await;
-    assert_eq!(one.next(E).await.removed, ["a"]);
+    one.subscribe(E, &["b"]).await;
+    assert_eq!(one.next(E).await.removed, ["b"]);
     // There is room again when one has gone.
     drop(two);
     world.until("xds_connections", 1.0).await;

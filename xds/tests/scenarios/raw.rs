@@ -26,6 +26,7 @@ pub(crate) const WINDOW: u8 = 8;
 /// Flags.
 pub(crate) const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+pub(crate) const END_STREAM: u8 = 1;
 /// Settings and errors by their numbers.
 pub(crate) const MAX_STREAMS: u16 = 3;
 pub(crate) const MAX_HEADERS: u16 = 6;
@@ -132,6 +133,28 @@ impl Raw {
         message.extend(length.to_be_bytes());
         request.encode(&mut message).unwrap();
         self.frame(DATA, 0, stream, &message)
+    }
+
+    /// Begins a message of this length on a stream, and sends so much of it.
+    pub(crate) fn begin(&mut self, stream: u32, length: u32, sent: usize) -> &mut Raw {
+        let head = [&[0][..], &length.to_be_bytes()].concat();
+        self.frame(DATA, 0, stream, &head);
+        let piece = [0; 16 << 10];
+        for at in (0..sent).step_by(piece.len()) {
+            self.frame(DATA, 0, stream, &piece[..piece.len().min(sent - at)]);
+        }
+        self
+    }
+
+    /// Waits until the server has ended a stream.
+    pub(crate) async fn ended(&mut self, stream: u32) {
+        loop {
+            let frame = self.read().await.expect("the end of the stream");
+            let last = frame.kind == HEADERS && frame.flags & END_STREAM != 0;
+            if frame.stream == stream && (last || frame.kind == RESET) {
+                return;
+            }
+        }
     }
 
     /// Lets the server send so much more on the connection and on a stream.

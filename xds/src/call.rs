@@ -1,0 +1,125 @@
+//! What the headers of an HTTP request say of the call: whether it is one of gRPC, and until when its client waits.
+//!
+//! Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md of grpc/grpc).
+
+use std::time::Duration;
+
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::header::{ALLOW, CONTENT_TYPE};
+use tonic::codegen::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+
+/// What every call and every answer has as content type, perhaps with a suffix (`+proto`) or parameters.
+const GRPC: &str = "application/grpc";
+/// The encodings of messages that are taken: no compression.
+const ACCEPTED: &str = "identity";
+
+/// The answer to a request that is no call of gRPC, in plain HTTP, since its client would not understand a status of gRPC.
+pub(crate) fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let mut answer = Response::new(Body::empty());
+    if request.method() != Method::POST {
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        let post = HeaderValue::from_static("POST");
+        answer.headers_mut().insert(ALLOW, post);
+        return Some(answer);
+    }
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let rest = content_type.and_then(|value| value.strip_prefix(GRPC));
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';'])) {
+        return None;
+    }
+    *answer.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Some(answer)
+}
+
+/// The headers of every answer of gRPC.
+pub(crate) fn mark(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
+    let accepted = HeaderValue::from_static(ACCEPTED);
+    headers.insert("grpc-accept-encoding", accepted);
+}
+
+/// For how long the client of a call waits; `None`: for ever.
+///
+/// # Errors
+///
+/// INTERNAL, as other servers say it, if nobody can read it.
+pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+    let Some(value) = headers.get("grpc-timeout") else {
+        return Ok(None);
+    };
+    let read = value.to_str().ok().and_then(read_timeout);
+    match read {
+        Some(time) => Ok(Some(time)),
+        None => Err(Status::internal("malformed grpc-timeout")),
+    }
+}
+
+/// At most eight digits and a unit.
+fn read_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let value: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(value * 3600),
+        "M" => Duration::from_secs(value * 60),
+        "S" => Duration::from_secs(value),
+        "m" => Duration::from_millis(value),
+        "u" => Duration::from_micros(value),
+        "n" => Duration::from_nanos(value),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(method: &str, content_type: Option<&str>) -> Option<u16> {
+        let mut request = Request::builder().method(method);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        not_grpc(&request.body(()).unwrap()).map(|answer| answer.status().as_u16())
+    }
+
+    #[test]
+    fn what_is_no_call_of_grpc_is_answered_in_http() {
+        for grpc in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;x=y",
+        ] {
+            assert_eq!(answer("POST", Some(grpc)), None, "{grpc}");
+        }
+        for other in ["application/grpc-web", "application/json", "text/plain", ""] {
+            assert_eq!(answer("POST", Some(other)), Some(415), "{other}");
+        }
+        assert_eq!(answer("POST", None), Some(415));
+        for method in ["GET", "PUT", "HEAD", "OPTIONS"] {
+            assert_eq!(
+                answer(method, Some("application/grpc")),
+                Some(405),
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_timeout_has_eight_digits_and_a_unit() {
+        let check = |text, expected| assert_eq!(read_timeout(text), expected, "{text}");
+        check("1H", Some(Duration::from_secs(3600)));
+        check("99999999H", Some(Duration::from_secs(99_999_999 * 3600)));
+        check("2M", Some(Duration::from_secs(120)));
+        check("0S", Some(Duration::ZERO));
+        check("250m", Some(Duration::from_millis(250)));
+        check("7u", Some(Duration::from_micros(7)));
+        check("7n", Some(Duration::from_nanos(7)));
+        for bad in ["", "S", "1", "1s", "-1S", "+1S", "1.5S", "123456789S", "1é"] {
+            check(bad, None);
+        }
+    }
+}
