@@ -160,15 +160,7 @@ fn start(
         leases: lease_sender,
         releases,
     };
-    let connections = secured
-        .limits
-        .connections
-        .map_or(room, |most| most.min(room));
-    let limits = Limits {
-        connections: Some(connections),
-        ..secured.limits
-    };
-    let config = config(args, secured.tls, limits);
+    let config = config(args, secured.tls, secured.limits, room);
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {
         source,
@@ -189,7 +181,12 @@ fn start(
     })
 }
 
-fn config(args: &ServerArgs, tls: Option<Configs>, limits: Limits) -> ServerConfig {
+fn config(args: &ServerArgs, tls: Option<Configs>, limits: Limits, room: usize) -> ServerConfig {
+    let connections = limits.connections.map_or(room, |most| most.min(room));
+    let limits = Limits {
+        connections: Some(connections),
+        ..limits
+    };
     ServerConfig {
         identifier: identifier(),
         max_connection_age: Some(MAX_CONNECTION_AGE),
