@@ -98,3 +98,103 @@ fn requests_by_name_keep_session_affinity() -> Result<()> {
         })
     })
 }
+
+/// Service rule 122: an ExternalName is absolute, as the target of a CNAME is. The search list of Envoy's own pod completes it no more than
+/// that of a client would, be it one label or several: it would lead to any Service of that namespace.
+#[test]
+fn an_external_name_is_not_completed_by_a_search_list() -> Result<()> {
+    World::run(|world| {
+        let _outside = world.backend("outside", "10.244.1.10")?;
+        let _ledger = world.backend("ledger", "10.244.1.11")?;
+        let dns = world.dns()?;
+        dns.set("partner.example.com", [10, 244, 1, 10].into());
+        for of_search_list in ["ledger.bank.svc.cluster.local", "ledger.svc.cluster.local"] {
+            dns.set(of_search_list, [10, 244, 1, 11].into());
+        }
+        let alias = |name: &str, target: &str| {
+            ServiceManifest::new(name)
+                .spec("type", "ExternalName")
+                .spec("externalName", target)
+                .port("http", 8080)
+                .document()
+        };
+        let targets = [
+            ("partner", "partner.example.com"),
+            ("two", "ledger.bank"),
+            ("one", "ledger"),
+        ];
+        let all = join(targets.map(|(name, target)| alias(name, target)));
+        world.manifests().save("aliases.yaml", &all)?;
+        world.start_seaway(&[])?;
+        let searching = World::resolver().replace("domain: true", "domain: false");
+        let options = EnvoyOptions {
+            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
+            overlay: Some(searching),
+            search: Some("svc.cluster.local bank.svc.cluster.local"),
+            ..EnvoyOptions::default()
+        };
+        let mesh = world.start_envoy("mesh", &options)?;
+        let client = |name: &str| {
+            let host = format!("{name}.default:8080");
+            Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host(&host)
+        };
+        eventually(
+            "the outside to answer, and the others to be looked up",
+            || {
+                let outcome = mesh.send(&client("partner"))?;
+                ensure!(outcome.backend() == Some("outside"), "{outcome}");
+                let asked = dns.asked();
+                ensure!(
+                    asked.contains("ledger.bank") && asked.contains("ledger"),
+                    "{asked:?}"
+                );
+                Ok(())
+            },
+        )?;
+        for name in ["one", "two"] {
+            let outcome = mesh.send(&client(name))?;
+            ensure!(outcome.backend().is_none(), "{name}: {outcome}");
+        }
+        let asked = dns.asked();
+        ensure!(!asked.iter().any(|name| name.contains("svc")), "{asked:?}");
+        Ok(())
+    })
+}
+
+/// A name with a final dot is the same name.
+#[test]
+fn a_host_name_may_end_in_a_dot() -> Result<()> {
+    World::run(|world| {
+        let _backend = world.backend("web-1", "10.244.1.10")?;
+        let service = ServiceManifest::new("web")
+            .port("http", 80)
+            .port("alt", 8080);
+        let slice = SliceManifest::new("web")
+            .port("http", 8080)
+            .port("alt", 8080);
+        let slice = slice.endpoint("10.244.1.10");
+        let all = join([service.document(), slice.document()]);
+        world.manifests().save("web.yaml", &all)?;
+        world.start_seaway(&[])?;
+        let options = EnvoyOptions {
+            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
+            ..EnvoyOptions::default()
+        };
+        let mesh = world.start_envoy("mesh", &options)?;
+        for name in [
+            "web.default",
+            "web.default.svc",
+            "web.default.svc.cluster.local",
+        ] {
+            for host in
+                ["", ":80", ":8080", ".", ".:80", ".:8080"].map(|end| format!("{name}{end}"))
+            {
+                let client = Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host(&host);
+                mesh.await_outcome(&client, "an answer", |outcome| {
+                    outcome.backend() == Some("web-1")
+                })?;
+            }
+        }
+        Ok(())
+    })
+}

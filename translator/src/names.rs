@@ -16,17 +16,23 @@ use crate::model::{Family, Protocol, ServiceKey};
 /// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at either end. It may begin with a
 /// digit (Service rule 14).
 pub(crate) fn is_label(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let allowed = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    (1..=63).contains(&bytes.len())
-        && bytes.iter().all(allowed)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    text.len() <= 63 && is_label_of_any_length(text)
 }
 
-/// Whether this is an RFC 1123 subdomain, as names of Nodes are: labels joined by dots, at most 253 bytes.
+fn is_label_of_any_length(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Whether this is what Kubernetes calls an RFC 1123 subdomain, as names of Nodes and EndpointSlices are: labels joined by dots, at most 253
+/// bytes together. A single one may be longer than those of DNS.
 #[must_use]
 pub fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_label_of_any_length)
+}
+
+/// Whether this is a name of DNS: a subdomain whose labels have at most 63 bytes each.
+pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 

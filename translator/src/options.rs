@@ -267,7 +267,7 @@ fn cidrs(list: &str, expected: &'static str) -> Result<Vec<IpNet>, OptionError> 
 fn suffix(text: &str) -> Result<String, OptionError> {
     let trimmed = text.trim();
     let name = trimmed.strip_prefix('.').unwrap_or(trimmed);
-    if crate::names::is_subdomain(name) {
+    if crate::names::is_dns_name(name) {
         Ok(name.to_owned())
     } else {
         Err(OptionError::Suffix {

@@ -62,6 +62,8 @@ reasons! {
     UnsupportedAddressType,
     /// Another Service has the same address, port and protocol and the better claim.
     FrontendConflict,
+    /// A Service without cluster IP, to which addresses are given that only one with a cluster IP has.
+    NoClusterIp,
     /// An address that a Service must not claim: loopback, outside `--external-ips`, or a Node's own on a port of its system.
     FrontendRefused,
     /// A node port that is open on all addresses of a family for which `--nodeport-addresses` has no range.

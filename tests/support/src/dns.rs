@@ -1,6 +1,6 @@
 //! A name server with a table of A records that a test can change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,13 @@ use crate::Namespace;
 use crate::namespace::Inside;
 
 type Table = Arc<Mutex<BTreeMap<String, Ipv4Addr>>>;
+type Asked = Arc<Mutex<BTreeSet<String>>>;
 
 /// A running name server. Answers live for one second; other types of a known name are empty, unknown names do not exist.
 #[derive(Debug)]
 pub struct Dns {
     table: Table,
+    asked: Asked,
     stopped: Arc<AtomicBool>,
     thread: Option<Inside<()>>,
 }
@@ -30,22 +32,31 @@ impl Dns {
             .with_context(|| format!("DNS cannot bind {address}"))?;
         socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let (names, stop) = (table.clone(), stopped.clone());
+        let asked = Asked::default();
+        let noted = asked.clone();
         let thread = namespace.thread("dns", move || {
             let mut query = [0; 512];
             while !stop.load(Ordering::Relaxed) {
                 let Ok((length, client)) = socket.recv_from(&mut query) else {
                     continue;
                 };
-                if let Some(reply) = answer(&query[..length], &names) {
+                if let Some(reply) = answer(&query[..length], &names, &noted) {
                     let _ = socket.send_to(&reply, client);
                 }
             }
         })?;
         Ok(Self {
             table,
+            asked,
             stopped,
             thread: Some(thread),
         })
+    }
+
+    /// The names that were asked for so far.
+    pub fn asked(&self) -> BTreeSet<String> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.clone()
     }
 
     /// Gives `name` this address from now on.
@@ -67,7 +78,7 @@ impl Drop for Dns {
 }
 
 /// The reply to a query with one question, or nothing for anything else.
-fn answer(query: &[u8], table: &Table) -> Option<Vec<u8>> {
+fn answer(query: &[u8], table: &Table, asked: &Asked) -> Option<Vec<u8>> {
     const HEADER: usize = 12;
     const TYPE_A: [u8; 2] = [0, 1];
     if query.get(4..6)? != [0, 1] {
@@ -81,11 +92,13 @@ fn answer(query: &[u8], table: &Table) -> Option<Vec<u8>> {
     }
     let question = query.get(HEADER..at + 5)?;
     let kind = query.get(at + 1..at + 3)?;
-    let address = table
+    let name = labels.join(".");
+    let table = table.lock().unwrap_or_else(PoisonError::into_inner);
+    let address = table.get(&name).copied();
+    asked
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .get(&labels.join("."))
-        .copied();
+        .insert(name);
     let answers = u8::from(address.is_some() && kind == TYPE_A);
     // Response, authoritative, recursion as asked; NXDOMAIN (3) for names that are not in the table.
     let flags = [

@@ -36,6 +36,8 @@ pub struct EnvoyOptions {
     pub concurrency: Option<u32>,
     /// The group it runs as; `deploy/node/setup.sh` knows Envoy's packets by it.
     pub group: Option<u32>,
+    /// The domains that its resolver tries behind a name, as `search` of a pod's /etc/resolv.conf.
+    pub search: Option<&'static str>,
     /// A capability of this process that it is started without.
     pub without: Option<&'static str>,
     /// How many files the process may have open, instead of as many as the tests themselves.
@@ -90,6 +92,9 @@ impl Envoy {
         }
         if let Some(seconds) = options.drain_seconds {
             command.args(["--drain-time-s", &seconds.to_string()]);
+        }
+        if let Some(domains) = options.search {
+            command.env("LOCALDOMAIN", domains);
         }
         if let Some(group) = options.group {
             let group = group.to_string();

@@ -116,7 +116,8 @@ pub(crate) fn dns(
     host: &str,
 ) -> Resource {
     let endpoint = Endpoint {
-        address: Some(tcp_address(host.to_owned(), name.port.number.get())),
+        // Absolute, as the target of a CNAME is: the search list of Envoy's pod could lead to a Service of any namespace.
+        address: Some(tcp_address(format!("{host}."), name.port.number.get())),
         ..Default::default()
     };
     let endpoints = LocalityLbEndpoints {

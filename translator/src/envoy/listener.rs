@@ -177,6 +177,8 @@ pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {
             upgrade_type: "websocket".to_owned(),
             ..Default::default()
         }],
+        // A name with a final dot is the same name.
+        strip_trailing_host_dot: true,
         // What a backend answers is its own: no idle limit on a stream (a watch may be silent for long), no foreign server name.
         stream_idle_timeout: Some(seconds(0)),
         server_header_transformation: ServerHeaderTransformation::PassThrough as i32,

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::carriage;
 use super::report::Report;
 use crate::model::{EndpointSlice, Family, Kind, Node, Service, SourceRanges};
-use crate::names::{is_label, is_subdomain};
+use crate::names::{is_dns_name, is_label, is_subdomain};
 use crate::{Object, Problem, Reason};
 
 /// See [`crate::read::restored()`].
@@ -57,7 +57,7 @@ impl Check {
             matches!(service.kind, Kind::ClusterIp) != service.cluster_ips.is_empty(),
         );
         if let Kind::ExternalName(Some(name)) = &service.kind {
-            self.demand("kind", is_subdomain(name));
+            self.demand("kind", is_dns_name(name));
         }
         let numbers = service
             .ports

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1 as k8s;
 use super::report::{self, Report};
 use super::{carriage, ports, value};
 use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
-use crate::names::is_subdomain;
+use crate::names::is_dns_name;
 use crate::{Problem, Reason};
 
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
@@ -26,6 +26,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let spec = service.spec.as_ref().unwrap_or(&default);
     let cluster_ips = cluster_ips(spec, &mut report);
     let ports = ports::read(spec, &mut report);
+    without_cluster_ip(service, spec, &mut report);
     Ok(Service {
         key: ServiceKey {
             namespace: namespace.into(),
@@ -87,7 +88,7 @@ fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str
     let name = text.strip_suffix('.').unwrap_or(text);
     let last = name.rsplit('.').next().unwrap_or_default();
     let number = last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x");
-    if is_subdomain(name) && !number {
+    if is_dns_name(name) && !number {
         return Some(name.into());
     }
     let message = if number && !name.is_empty() {
@@ -99,7 +100,8 @@ fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str
     None
 }
 
-/// The cluster IPs, paired with the families as kube-proxy does it (Service rule 5): without `ipFamilies` only the first counts.
+/// The cluster IPs, paired with the families (Service rule 5). An API server writes down the families of a Service that has none, one of each
+/// address (KEP-563); so does this, for manifests that never met one.
 fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
     if spec.type_.as_deref() == Some("ExternalName") {
         return Vec::new();
@@ -126,23 +128,54 @@ fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
             format!("spec.clusterIPs[{i}]")
         };
         let expected = families.get(i).copied();
-        if i > 0 && expected.is_none() {
-            break;
-        }
         let Some(ip) = frontend_ip(text, &field, report) else {
             continue;
         };
         let taken = found
             .iter()
             .any(|other| Family::of(*other) == Family::of(ip));
-        if taken || expected.is_some_and(|family| family != Family::of(ip)) {
-            let message = format!("{ip} is not of the family that spec.ipFamilies[{i}] names");
-            report.error(field, Reason::InvalidAddress, message);
+        let message = if expected.is_some_and(|family| family != Family::of(ip)) {
+            format!("{ip} is not of the family that spec.ipFamilies[{i}] names")
+        } else if taken {
+            format!("{ip} is of the same family as the cluster IP before it")
+        } else {
+            found.push(ip);
             continue;
-        }
-        found.push(ip);
+        };
+        report.error(field, Reason::InvalidAddress, message);
     }
     found
+}
+
+/// Without a cluster IP there is no frontend at all (Service rules 1, 6): says so to whoever asks for others. In a cluster the API server gives
+/// every Service one, but nobody has given one to a manifest that was just written.
+fn without_cluster_ip(service: &k8s::Service, spec: &k8s::ServiceSpec, report: &mut Report) {
+    let all = spec.cluster_ip.iter();
+    let mut all = all.chain(spec.cluster_ips.iter().flatten());
+    let given = all.find(|ip| !ip.is_empty()).map(String::as_str);
+    if spec.type_.as_deref() == Some("ExternalName") || !matches!(given, None | Some("None")) {
+        return;
+    }
+    let status = service.status.as_ref();
+    let balancer = status.and_then(|status| status.load_balancer.as_ref());
+    let mut balancers = balancer.into_iter().flat_map(|status| &status.ingress);
+    let node_port = |port: &k8s::ServicePort| port.node_port.is_some_and(|port| port != 0);
+    let asks = matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"))
+        || spec.ports.iter().flatten().any(node_port)
+        || spec.external_ips.iter().flatten().next().is_some()
+        || balancers.any(|all| !all.is_empty());
+    let field = "spec.clusterIP";
+    match (asks, given) {
+        (false, _) => {}
+        (true, None) => {
+            let message = "it has none (an API server would give it one), so no address of the Service is served: no node port, no external IP, no load balancer's";
+            report.error(field, Reason::NoClusterIp, message);
+        }
+        (true, Some(_)) => {
+            let message = "a headless Service has no node ports, external IPs and addresses of load balancers: they are not served";
+            report.warning(field, Reason::NoClusterIp, message);
+        }
+    }
 }
 
 fn families(spec: &k8s::ServiceSpec) -> Vec<Family> {
