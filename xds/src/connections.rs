@@ -39,7 +39,7 @@ const MAX_RESETS: (usize, usize) = (100, 1000);
 /// Nobody counts what lies there, so that the more connections are open, the less new ones may send; in the end what HTTP/2 begins with.
 const WINDOWS: [(u32, (u32, u32)); 3] = [
     (8, (2 << 20, 4 << 20)),
-    (128, (256 << 10, 256 << 10)),
+    (64, (256 << 10, 256 << 10)),
     (u32::MAX, (65_535, 65_535)),
 ];
 /// On shutdown this much time passes between two connections that are told to go, on average.

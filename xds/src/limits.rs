@@ -29,9 +29,9 @@ pub struct Limits {
     /// How many streams of one identity may begin each second, and as many at once after a second in which none did. More of
     /// them wait, as with `longest_wait`. Zero of these three is taken as one. Default: 50.
     pub first_syncs_per_identity: u32,
-    /// How many bytes may be kept for all clients together: requests whose end has not come, and names that they ask for. Each identity (each
-    /// connection, where there are none) has half a MiB besides, whatever the others have. A stream for which there is none left fails
-    /// with RESOURCE_EXHAUSTED. Default: 64 MiB.
+    /// How many bytes may be kept for all clients together: requests whose end has not come, and names that they ask for. Half of it is for the
+    /// first half MiB of each identity (each connection, where there are none), half for what they have beyond. A stream for which there is
+    /// none left fails with RESOURCE_EXHAUSTED. Default: 96 MiB.
     pub client_memory: usize,
     /// How many bytes of that may be kept for one identity (or connection). Never less than half a MiB. Default: 32 MiB.
     pub memory_per_client: usize,
@@ -67,7 +67,7 @@ impl Default for Limits {
             connections_per_identity: 100,
             streams_per_identity: 200,
             first_syncs_per_identity: 50,
-            client_memory: 64 << 20,
+            client_memory: 96 << 20,
             memory_per_client: 32 << 20,
             request: Duration::from_secs(30),
             handshake: Duration::from_secs(10),

@@ -1,9 +1,9 @@
 //! What clients have the server keep, in bytes: requests whose end has not come, and names that they ask for. Limits of single items are
 //! not enough, since a client may have many of them.
 //!
-//! A holder is an identity or, where nobody is asked who he is, a connection. Each may have a little at any time; what it has beyond that
-//! comes out of one pool for all, of which no holder may have more than a part. So one that takes what there is refuses nothing to those
-//! who need little.
+//! A holder is an identity or, where nobody is asked who he is, a connection. There are two pools: one for the little that each holder has at
+//! first, one for what it has beyond that, of which no holder may have more than a part. So a few that take what there is refuse nothing
+//! to those who need little.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,18 +14,42 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::seldom::Seldom;
 
-/// What each holder may have however much all have together: many times what one proxy says of itself and five thousand Services.
-const OWN: usize = 512 << 10;
+/// What each holder has of the first pool, which is many times what one proxy says of itself and five thousand Services.
+const LITTLE: usize = 512 << 10;
 
 /// The memory of a server for its clients.
 #[derive(Debug)]
 pub(crate) struct ClientMemory {
-    pool: usize,
     per_holder: usize,
-    /// Out of the pool.
-    taken: AtomicUsize,
+    little: Pool,
+    more: Pool,
     metrics: Metrics,
     refusals: Seldom,
+}
+
+/// Bytes that all holders share.
+#[derive(Debug)]
+struct Pool {
+    size: usize,
+    taken: AtomicUsize,
+}
+
+impl Pool {
+    fn new(size: usize) -> Pool {
+        Pool {
+            size,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes so many, if there are any to be taken, and says whether there were enough.
+    fn take(&self, bytes: usize) -> bool {
+        bytes == 0 || self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.size
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// What one holder has.
@@ -43,9 +67,9 @@ pub(crate) struct Charge {
 impl ClientMemory {
     pub(crate) fn new(limits: &Limits, metrics: Metrics) -> ClientMemory {
         ClientMemory {
-            pool: limits.client_memory,
-            per_holder: limits.memory_per_client.max(OWN),
-            taken: AtomicUsize::new(0),
+            per_holder: limits.memory_per_client.max(LITTLE),
+            little: Pool::new(limits.client_memory / 2),
+            more: Pool::new(limits.client_memory - limits.client_memory / 2),
             metrics,
             refusals: Seldom::default(),
         }
@@ -68,17 +92,19 @@ impl ClientMemory {
         Status::resource_exhausted(why)
     }
 
-    /// How much of what a holder has comes out of the pool.
-    fn pooled(bytes: usize) -> usize {
-        bytes.saturating_sub(OWN)
-    }
-
     fn give_back(&self, holder: &Holder, bytes: usize) {
         let before = holder.0.fetch_sub(bytes, Ordering::Relaxed);
-        let less = Self::pooled(before) - Self::pooled(before - bytes);
-        self.taken.fetch_sub(less, Ordering::Relaxed);
+        let (little, more) = split(before - bytes, before);
+        self.little.give_back(little);
+        self.more.give_back(more);
         self.metrics.client_memory(-signed(bytes));
     }
+}
+
+/// What lies between two amounts of one holder, as parts of the two pools.
+fn split(low: usize, high: usize) -> (usize, usize) {
+    let little = high.min(LITTLE) - low.min(LITTLE);
+    (little, high - low - little)
 }
 
 impl Charge {
@@ -98,8 +124,9 @@ impl Charge {
         let more = bytes - before;
         let memory = &self.memory;
         let held = self.holder.0.fetch_add(more, Ordering::Relaxed);
-        let of_pool = ClientMemory::pooled(held + more) - ClientMemory::pooled(held);
-        let taken = memory.taken.fetch_add(of_pool, Ordering::Relaxed);
+        let (little, beyond) = split(held, held + more);
+        // Both are taken in any case, as both are given back.
+        let enough = [memory.little.take(little), memory.more.take(beyond)];
         memory.metrics.client_memory(signed(more));
         let why = if held + more > memory.per_holder {
             format!(
@@ -107,11 +134,9 @@ impl Charge {
                 held + more,
                 memory.per_holder
             )
-        } else if of_pool > 0 && taken + of_pool > memory.pool {
-            let pool = memory.pool;
-            format!(
-                "unfinished requests and names of all clients are more than {pool} bytes; try again later"
-            )
+        } else if enough != [true, true] {
+            "no more unfinished requests and names of all clients are kept; try again later"
+                .to_owned()
         } else {
             return Ok(());
         };
@@ -167,16 +192,24 @@ mod tests {
 
     #[test]
     fn a_pool_that_is_empty_leaves_everybody_a_little() {
-        let memory = memory(2 * MIB, 8 * MIB);
+        let memory = memory(4 * MIB, 8 * MIB);
         let (mut greedy, mut modest) = (
             memory.charge(&Arc::default()),
             memory.charge(&Arc::default()),
         );
-        assert_eq!(code(greedy.set(2 * MIB + OWN)), None);
-        assert_eq!(code(modest.set(OWN)), None);
-        assert_eq!(code(modest.set(OWN + 1)), Some(Code::ResourceExhausted));
+        assert_eq!(code(greedy.set(2 * MIB + LITTLE)), None);
+        assert_eq!(code(modest.set(LITTLE)), None);
+        assert_eq!(code(modest.set(LITTLE + 1)), Some(Code::ResourceExhausted));
         assert_eq!(code(greedy.set(MIB)), None);
-        assert_eq!(code(modest.set(OWN + MIB)), None);
+        assert_eq!(code(modest.set(LITTLE + MIB)), None);
+    }
+
+    #[test]
+    fn very_many_who_need_little_have_no_more_than_there_is() {
+        let memory = memory(4 * MIB, 8 * MIB);
+        let mut many: Vec<Charge> = (0..10).map(|_| memory.charge(&Arc::default())).collect();
+        let refused = many.iter_mut().map(|one| code(one.set(LITTLE)));
+        assert_eq!(refused.filter(Option::is_some).count(), 6);
     }
 
     proptest! {
@@ -184,7 +217,7 @@ mod tests {
         fn nothing_is_left_when_all_are_gone(
             sets in prop::collection::vec((0..6usize, 0..3 * MIB), 0..60),
         ) {
-            let memory = memory(4 * MIB, 3 * MIB);
+            let memory = memory(8 * MIB, 3 * MIB);
             let holders: Vec<Arc<Holder>> = (0..3).map(|_| Arc::default()).collect();
             let charge = |n: usize| memory.charge(&holders[n % 3]);
             let mut charges: Vec<Charge> = (0..6).map(charge).collect();
@@ -195,13 +228,16 @@ mod tests {
                     Err(_) => before,
                 };
                 prop_assert_eq!(charges[stream].bytes, kept);
-                let pooled = holders.iter().map(|h| ClientMemory::pooled(h.0.load(Ordering::Relaxed)));
-                prop_assert_eq!(memory.taken.load(Ordering::Relaxed), pooled.sum::<usize>());
-                prop_assert!(memory.taken.load(Ordering::Relaxed) <= 4 * MIB);
+                let all = charges.iter().map(|charge| charge.bytes).sum::<usize>();
+                let pools = [&memory.little, &memory.more];
+                let taken = pools.map(|pool| pool.taken.load(Ordering::Relaxed));
+                prop_assert_eq!(taken[0] + taken[1], all);
+                prop_assert!(taken.iter().all(|taken| *taken <= 4 * MIB));
             }
             drop(charges);
-            prop_assert_eq!(memory.taken.load(Ordering::Relaxed), 0);
-            prop_assert!(holders.iter().all(|h| h.0.load(Ordering::Relaxed) == 0));
+            for pool in [&memory.little, &memory.more] {
+                prop_assert_eq!(pool.taken.load(Ordering::Relaxed), 0);
+            }
         }
     }
 }

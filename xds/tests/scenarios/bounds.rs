@@ -56,7 +56,7 @@ async fn a_request_that_does_not_end_ends_its_stream_rule_218() {
 #[tokio::test]
 async fn what_is_kept_of_unfinished_requests_is_bounded_in_sum_rule_218() {
     let world = World::limited(Limits {
-        client_memory: 1 << 20,
+        client_memory: 2 << 20,
         ..Limits::default()
     })
     .await;
