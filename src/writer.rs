@@ -9,7 +9,7 @@ mod placements;
 
 use std::time::Instant;
 
-use seaway_translator::{Change, Options, Problem, Translator, View};
+use seaway_translator::{Options, Problem, Translator, View};
 use seaway_xds::{Commit, Pace, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -87,7 +87,7 @@ impl Writer {
 
     /// Writes until nobody is left to listen to.
     pub(crate) async fn run(mut self, mut inbox: Inbox) {
-        let mut leases = Vec::new();
+        let (mut leases, mut releases) = (Vec::new(), Vec::new());
         loop {
             tokio::select! {
                 update = inbox.updates.recv() => match update {
@@ -98,7 +98,10 @@ impl Writer {
                     0 => return,
                     _ => self.admit(leases.drain(..)),
                 },
-                Some(view) = inbox.releases.recv() => self.placements.release(&view, now()),
+                _ = inbox.releases.recv_many(&mut releases, BATCH) => {
+                    let now = now();
+                    releases.drain(..).for_each(|view| self.placements.release(&view, now));
+                }
                 () = sleep_until(self.wake()) => {}
             }
             self.work(now());
@@ -133,13 +136,9 @@ impl Writer {
     /// Takes in an update. It is published when the pace says so.
     fn update(&mut self, update: Update) {
         for change in update.changes {
-            let id = match &change {
-                Change::Apply(object) => object.id(),
-                Change::Delete(id) => id.clone(),
-            };
             self.translator.apply(change);
-            self.placements.follow(&id, &self.translator);
         }
+        self.placements.follow(&mut self.translator);
         if let Some(problems) = update.problems {
             self.source_problems = problems;
         }
@@ -156,14 +155,28 @@ impl Writer {
             let id = self.placements.lease(&lease.view, &mut self.translator);
             placed.push((lease, id));
         }
-        if self.placements.has_changed() {
+        if self.placements.is_incomplete() {
             self.commit(now());
+        } else {
+            // Nothing new is to be seen from there: what is outstanding can wait for its time.
+            self.place();
         }
         for (lease, id) in placed {
             if lease.placed.send(id).is_err() {
                 // The stream ended while it waited.
                 self.placements.release(&lease.view, now());
             }
+        }
+    }
+
+    /// Publishes where proxies look from, and nothing else.
+    fn place(&mut self) {
+        let placements = self.placements.take_changed();
+        if !placements.is_empty() {
+            self.publisher.commit(Commit {
+                placements,
+                ..Commit::default()
+            });
         }
     }
 

@@ -1,12 +1,13 @@
 //! Which views are in use, and from where each looks at the layers.
 //!
-//! A view is active while a stream holds a lease on it and [`LINGER`] longer, so that a proxy that reconnects finds what
-//! it needs already made.
+//! A placement belongs to what decides the layers of a proxy: its role, its node and the zone it claims. It is in use while a stream
+//! holds a lease on it and [`LINGER`] longer, so that a proxy that reconnects finds what it needs already made. What no placement
+//! looks at any more is forgotten with the last one, down to the numbers of its layers: how many there are is the proxies' choice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use seaway_translator::{Layer, ObjectId, ObjectKind, Translator, View};
+use seaway_translator::{Layer, Translator, View};
 use seaway_xds::{LayerId, PlacementId};
 
 /// How long a view stays active without a stream.
@@ -19,9 +20,13 @@ pub(super) type Change = (PlacementId, Option<Vec<LayerId>>);
 #[derive(Debug, Default)]
 pub(super) struct Placements {
     held: BTreeMap<View, Held>,
-    layers: BTreeMap<Layer, LayerId>,
-    last: u32,
+    /// Those without a lease, by when they expire.
+    expiries: BTreeSet<(Instant, View)>,
+    layers: Layers,
+    last: u64,
     changed: Vec<Change>,
+    /// What is seen from a placement that came or moved is yet to be translated.
+    incomplete: bool,
 }
 
 #[derive(Debug)]
@@ -36,101 +41,139 @@ struct Held {
 impl Placements {
     /// A stream with this view is coming: makes the view active.
     pub(super) fn lease(&mut self, view: &View, translator: &mut Translator) -> PlacementId {
-        if let Some(held) = self.held.get_mut(view) {
+        let view = view.deciding();
+        if let Some(held) = self.held.get_mut(&view) {
             held.leases += 1;
-            held.expires = None;
-            return held.id;
+            let id = held.id;
+            if let Some(at) = held.expires.take() {
+                self.expiries.remove(&(at, view));
+            }
+            return id;
         }
-        translator.activate(view);
+        self.incomplete |= translator.activate(&view);
         self.last += 1;
         let id = PlacementId(self.last);
-        let layers = translator.place(view);
-        self.note(id, &layers);
-        self.held.insert(
-            view.clone(),
-            Held {
-                id,
-                layers,
-                leases: 1,
-                expires: None,
-            },
-        );
+        let layers = translator.place(&view);
+        let ids = self.layers.add(&layers);
+        self.changed.push((id, Some(ids)));
+        let held = Held {
+            id,
+            layers,
+            leases: 1,
+            expires: None,
+        };
+        self.held.insert(view, held);
         id
     }
 
     /// A stream with this view has ended.
     pub(super) fn release(&mut self, view: &View, now: Instant) {
-        if let Some(held) = self.held.get_mut(view) {
+        let view = view.deciding();
+        if let Some(held) = self.held.get_mut(&view) {
             held.leases = held.leases.saturating_sub(1);
-            if held.leases == 0 {
+            if held.leases == 0 && held.expires.is_none() {
                 held.expires = Some(now + LINGER);
+                self.expiries.insert((now + LINGER, view));
             }
         }
     }
 
     /// When the next view expires.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.held.values().filter_map(|held| held.expires).min()
+        self.expiries.first().map(|(at, _)| *at)
     }
 
     /// Deactivates the views nobody has used for long. Whether there were any.
     pub(super) fn expire(&mut self, now: Instant, translator: &mut Translator) -> bool {
         let before = self.changed.len();
-        let changed = &mut self.changed;
-        self.held.retain(|view, held| {
-            let over = held.expires.is_some_and(|at| at <= now);
-            if over {
-                translator.deactivate(view);
-                changed.push((held.id, None));
+        while self.next_expiry().is_some_and(|at| at <= now)
+            && let Some((_, view)) = self.expiries.pop_first()
+        {
+            if let Some(held) = self.held.remove(&view) {
+                translator.deactivate(&view);
+                self.layers.remove(&held.layers);
+                self.changed.push((held.id, None));
             }
-            !over
-        });
+        }
         self.changed.len() > before
     }
 
-    /// An object changed: a Node's zone decides where its proxies stand (Service rules 69, 150).
-    pub(super) fn follow(&mut self, object: &ObjectId, translator: &Translator) {
-        if object.kind != ObjectKind::Node {
-            return;
-        }
-        let mut moved = Vec::new();
-        for (view, held) in &mut self.held {
-            if view.node.as_ref() != Some(&object.name) {
+    /// Takes over where views look from by now: an object changed that decides it (Service rules 69, 150).
+    pub(super) fn follow(&mut self, translator: &mut Translator) {
+        for view in translator.take_moved() {
+            let Some(held) = self.held.get_mut(&view) else {
                 continue;
-            }
-            let layers = translator.place(view);
+            };
+            let layers = translator.place(&view);
             if layers != held.layers {
-                held.layers.clone_from(&layers);
-                moved.push((held.id, layers));
+                // First what comes, so that a layer in both keeps its number.
+                let ids = self.layers.add(&layers);
+                self.layers.remove(&held.layers);
+                held.layers = layers;
+                self.incomplete = true;
+                self.changed.push((held.id, Some(ids)));
             }
         }
-        for (id, layers) in moved {
-            self.note(id, &layers);
-        }
     }
 
-    /// Whether a commit is outstanding.
-    pub(super) fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
+    /// Whether what changed is to be committed together with what the translator has yet to flush.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
-    /// What changed since the last time.
+    /// What is to be committed.
     pub(super) fn take_changed(&mut self) -> Vec<Change> {
+        self.incomplete = false;
         std::mem::take(&mut self.changed)
     }
 
     /// The number under which the xDS server knows a layer.
     pub(super) fn layer(&mut self, layer: Layer) -> LayerId {
-        let next = LayerId(u32::try_from(self.layers.len()).unwrap_or(u32::MAX));
-        *self.layers.entry(layer).or_insert(next)
+        self.layers.id(layer)
+    }
+}
+
+/// The numbers under which the xDS server knows the layers.
+#[derive(Debug, Default)]
+struct Layers {
+    known: BTreeMap<Layer, (LayerId, usize)>,
+    /// No number is used twice: what the server remembers of one is of one layer.
+    last: u32,
+}
+
+impl Layers {
+    /// The layers of one placement more.
+    fn add(&mut self, layers: &[Layer]) -> Vec<LayerId> {
+        let number = |layer: &Layer| {
+            let id = self.id(layer.clone());
+            if let Some((_, placements)) = self.known.get_mut(layer) {
+                *placements += 1;
+            }
+            id
+        };
+        layers.iter().map(number).collect()
     }
 
-    fn note(&mut self, id: PlacementId, layers: &[Layer]) {
-        let layers = layers
-            .iter()
-            .map(|layer| self.layer(layer.clone()))
-            .collect();
-        self.changed.push((id, Some(layers)));
+    /// The layers of one placement less. What lies in one that nobody sees is taken away with the next flush.
+    fn remove(&mut self, layers: &[Layer]) {
+        for layer in layers {
+            let Some((_, placements)) = self.known.get_mut(layer) else {
+                continue;
+            };
+            *placements = placements.saturating_sub(1);
+            if *placements == 0 && layer.is_of_a_place() {
+                self.known.remove(layer);
+            }
+        }
+    }
+
+    fn id(&mut self, layer: Layer) -> LayerId {
+        let last = &mut self.last;
+        let number = || {
+            *last = last.saturating_add(1);
+            (LayerId(*last), 0)
+        };
+        self.known.entry(layer).or_insert_with(number).0
     }
 }
 
@@ -140,10 +183,13 @@ mod tests {
 
     use super::*;
 
+    fn world() -> (Placements, Translator) {
+        (Placements::default(), Translator::new(Options::default()))
+    }
+
     #[test]
     fn a_view_outlives_its_last_stream_for_a_while() {
-        let (mut placements, mut translator) =
-            (Placements::default(), Translator::new(Options::default()));
+        let (mut placements, mut translator) = world();
         let (view, now) = (View::of(Role::Mesh), Instant::now());
         let id = placements.lease(&view, &mut translator);
         assert_eq!(placements.lease(&view, &mut translator), id);
@@ -158,22 +204,108 @@ mod tests {
             id,
             "it came back in time"
         );
+        assert_eq!(placements.next_expiry(), None);
         placements.release(&view, now);
         assert!(placements.expire(now + LINGER, &mut translator));
         assert_eq!(placements.take_changed(), [(id, None)]);
-        assert_ne!(
-            placements.lease(&view, &mut translator),
-            id,
-            "a retired placement is not used again"
-        );
+    }
+
+    /// What a client says of itself costs as much as the client does.
+    #[test]
+    fn labels_of_a_clients_choice_are_no_layers_and_leave_nothing_behind() {
+        let (mut placements, mut translator) = world();
+        let (plain, now) = (View::of(Role::Mesh), Instant::now());
+        let first = placements.lease(&plain, &mut translator);
+        let changed = placements.take_changed();
+        let [(_, Some(plain_layers))] = &changed[..] else {
+            panic!("{changed:?}");
+        };
+        let layers = placements.layers.known.clone();
+        let some = |text: String| Some(text.into());
+        for number in 0..50 {
+            let elsewhere = View {
+                namespace: some(format!("ns-{number}")),
+                region: some(format!("region-{number}")),
+                ..plain.clone()
+            };
+            assert_eq!(placements.lease(&elsewhere, &mut translator), first);
+            assert_eq!(placements.take_changed(), []);
+            let in_zone = View {
+                zone: some(format!("zone-{number}")),
+                ..plain.clone()
+            };
+            placements.lease(&in_zone, &mut translator);
+            assert!(!placements.is_incomplete());
+            let changed = placements.take_changed();
+            assert!(
+                matches!(&changed[..], [(_, Some(layers))] if layers == plain_layers),
+                "{changed:?}"
+            );
+            for view in [elsewhere, in_zone] {
+                placements.release(&view, now);
+            }
+        }
+        assert_eq!(placements.layers.known.len(), layers.len());
+        assert!(placements.expire(now + LINGER, &mut translator));
+        assert_eq!(placements.held.len(), 1);
+        assert!(placements.expiries.is_empty());
+        assert_eq!(placements.layers.known, layers);
     }
 
     #[test]
-    fn layers_keep_their_numbers() {
-        let mut placements = Placements::default();
-        let all = placements.layer(Layer::All);
-        let role = placements.layer(Layer::Role(Role::Node));
-        assert_ne!(all, role);
-        assert_eq!(placements.layer(Layer::All), all);
+    fn a_zone_is_a_layer_for_as_long_as_a_node_is_in_it_and_only_its_placements_move() {
+        let (mut placements, mut translator) = world();
+        let there = View {
+            zone: Some("za".into()),
+            ..View::of(Role::Mesh)
+        };
+        let id = placements.lease(&there, &mut translator);
+        placements.lease(&View::of(Role::Mesh), &mut translator);
+        placements.take_changed();
+        let node = serde_json::json!({
+            "metadata": { "name": "n1", "labels": { "topology.kubernetes.io/zone": "za" } },
+        });
+        let node = serde_json::from_value(node).unwrap();
+        let node = seaway_translator::read::node(&node).unwrap();
+        let gone = seaway_translator::Change::Delete(node.id());
+        let mut known = Vec::new();
+        for change in [seaway_translator::Change::Apply(node), gone] {
+            translator.apply(change);
+            placements.follow(&mut translator);
+            let changed = placements.take_changed();
+            assert!(
+                matches!(&changed[..], [(moved, Some(_))] if *moved == id),
+                "{changed:?}"
+            );
+            known.push(
+                placements
+                    .layers
+                    .known
+                    .contains_key(&Layer::Zone("za".into())),
+            );
+        }
+        assert_eq!(known, [true, false]);
+    }
+
+    #[test]
+    fn a_fleet_that_leaves_is_forgotten_with_its_layers() {
+        let (mut placements, mut translator) = world();
+        let now = Instant::now();
+        let node = |number: u64| View {
+            node: Some(format!("n{number}").into()),
+            ..View::of(Role::Node)
+        };
+        for number in 0..100 {
+            placements.lease(&node(number), &mut translator);
+        }
+        for number in 0..100 {
+            placements.release(&node(number), now + Duration::from_millis(number));
+        }
+        placements.expire(now + LINGER + Duration::from_millis(49), &mut translator);
+        assert_eq!((placements.held.len(), placements.expiries.len()), (50, 50));
+        placements.expire(now + LINGER * 2, &mut translator);
+        let left: Vec<&Layer> = placements.layers.known.keys().collect();
+        assert_eq!(left, [&Layer::All, &Layer::Role(Role::Node)]);
+        assert!(placements.held.is_empty() && placements.expiries.is_empty());
     }
 }

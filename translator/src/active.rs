@@ -13,6 +13,10 @@ use crate::{Layer, Role, View};
 pub(crate) struct Active {
     views: BTreeMap<View, Option<Arc<str>>>,
     by_node: BTreeMap<Arc<str>, BTreeSet<View>>,
+    /// The zones that views claim, known or not.
+    by_claim: BTreeMap<Arc<str>, BTreeSet<View>>,
+    /// The views that are in another zone since this was asked last.
+    moved: BTreeSet<View>,
     /// Layers by the number of views that see them.
     zones: BTreeMap<Arc<str>, usize>,
     nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
@@ -53,13 +57,13 @@ impl Active {
                 changed.push(layer);
             }
         }
+        let is_known = self.views.contains_key(view);
         changed.extend(self.remove(view));
-        if let Some(node) = name(&view.node) {
-            self.by_node
-                .entry(node.clone())
-                .or_default()
-                .insert(view.clone());
+        if is_known {
+            self.moved.insert(view.clone());
         }
+        file(&mut self.by_node, name(&view.node), view);
+        file(&mut self.by_claim, name(&view.zone), view);
         self.views.insert(view.clone(), zone);
         changed
     }
@@ -69,17 +73,23 @@ impl Active {
         let Some(zone) = self.views.remove(view) else {
             return Vec::new();
         };
-        if let Some(node) = name(&view.node)
-            && let Some(views) = self.by_node.get_mut(node)
-        {
-            views.remove(view);
-            if views.is_empty() {
-                self.by_node.remove(node);
-            }
-        }
+        self.moved.remove(view);
+        unfile(&mut self.by_node, name(&view.node), view);
+        unfile(&mut self.by_claim, name(&view.zone), view);
         let mut layers = own_layers(view, zone.as_ref());
         layers.retain(|layer| self.uncount(layer));
         layers
+    }
+
+    /// The views that were moved to another zone since this was asked last.
+    pub(crate) fn take_moved(&mut self) -> BTreeSet<View> {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// The views that claim a zone.
+    pub(crate) fn claiming(&self, zone: &str) -> Vec<View> {
+        let views = self.by_claim.get(zone).into_iter().flatten();
+        views.cloned().collect()
     }
 
     /// The views on a node.
@@ -140,6 +150,24 @@ impl Active {
                 last
             }
             Layer::All | Layer::Captured | Layer::Role(_) => false,
+        }
+    }
+}
+
+/// Puts a view among those with a name, if it has one.
+fn file(views: &mut BTreeMap<Arc<str>, BTreeSet<View>>, name: Option<&Arc<str>>, view: &View) {
+    if let Some(name) = name {
+        views.entry(name.clone()).or_default().insert(view.clone());
+    }
+}
+
+fn unfile(views: &mut BTreeMap<Arc<str>, BTreeSet<View>>, name: Option<&Arc<str>>, view: &View) {
+    if let Some(name) = name
+        && let Some(with_name) = views.get_mut(name)
+    {
+        with_name.remove(view);
+        if with_name.is_empty() {
+            views.remove(name);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The translator as its user sees it: changes go in, replacements of what changed come out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl};
@@ -8,7 +8,7 @@ use seaway_proto::{Resource, TypeUrl};
 use crate::active::{self, Active};
 use crate::book::Book;
 use crate::healthz::Healthz;
-use crate::index::{Dirty, Index, SliceKey};
+use crate::index::{Dirty, Index, SliceKey, Zones};
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::redirect::{self, Redirect};
@@ -101,12 +101,14 @@ impl Translator {
     }
 
     /// A proxy with this view connected: marks dirty exactly the Services whose resources differ for its node and zone. Views count
-    /// once, however many proxies have them.
-    pub fn activate(&mut self, view: &View) {
+    /// once, however many proxies have them. Returns whether there are any: then the proxy has all that is meant for it with the next
+    /// flush, else with the last one.
+    pub fn activate(&mut self, view: &View) -> bool {
         let zone = self.zone(view);
         let layers = self.active.put(view, zone);
-        self.mark(&layers);
+        let marked = self.mark(&layers);
         self.note_node(active::name(&view.node));
+        marked
     }
 
     /// No proxy with this view is left: what only its layers held goes with the next flush.
@@ -116,8 +118,14 @@ impl Translator {
         self.note_node(active::name(&view.node));
     }
 
-    /// The layers that a proxy with this view looks through, most specific first. May change when a Node does (Service rules
-    /// 69, 150).
+    /// The active views that look through other layers since this was asked last: because a Node's zone changed (Service rules 69,
+    /// 150), or the zone they claim came to be known.
+    pub fn take_moved(&mut self) -> BTreeSet<View> {
+        self.active.take_moved()
+    }
+
+    /// The layers that a proxy with this view looks through, most specific first. Those of an active view may change with a Node or a
+    /// slice; [`Translator::take_moved`] says so.
     pub fn place(&self, view: &View) -> Vec<Layer> {
         let zone = self.zone(view);
         let mut layers = active::own_layers(view, zone.as_ref());
@@ -219,7 +227,8 @@ impl Translator {
             .as_ref()
             .map_or_else(Vec::new, |slice| self.slice_problems(slice));
         self.book.set(slice_id(&key), problems);
-        self.index.set_slice(key, slice, &mut self.dirty_endpoints);
+        let zones = self.index.set_slice(key, slice, &mut self.dirty_endpoints);
+        self.move_claimants(zones);
     }
 
     /// What was found while reading the slice, the addresses that the options refuse, and those that were Services' at the last flush.
@@ -247,11 +256,21 @@ impl Translator {
                 self.activate(&view);
             }
         }
+        self.move_claimants(change.zones);
         if change.leaving && self.active.has_node_role(name) {
             self.healthz.touch();
         }
         if change.addresses && self.active.has_node_role(name) {
             self.mark(&[Layer::NodeRole(name.clone())]);
+        }
+    }
+
+    /// The zones are known now, or no longer: the proxies that claim them look through other layers.
+    fn move_claimants(&mut self, zones: Zones) {
+        for zone in zones {
+            for view in self.active.claiming(&zone) {
+                self.activate(&view);
+            }
         }
     }
 
@@ -280,34 +299,39 @@ impl Translator {
         self.book.set(id, problems);
     }
 
-    /// The zone a view really is in: a known Node's label, whatever it says, wins over the proxy's word (Service rule 150).
+    /// The zone a view really is in: a known Node's label, whatever it says, wins over the proxy's word (Service rule 150). A zone that
+    /// no Node is in and no slice names is none: nothing could differ there, and a proxy may claim what it likes.
     fn zone(&self, view: &View) -> Option<Arc<str>> {
         let node = active::name(&view.node).and_then(|name| self.index.node(name));
         let zone = node.map_or(&view.zone, |node| &node.zone);
-        active::name(zone).cloned()
+        let zone = active::name(zone).filter(|zone| self.index.knows_zone(zone));
+        zone.cloned()
     }
 
-    /// Marks the Services that have, or had, something in these layers.
-    fn mark(&mut self, layers: &[Layer]) {
+    /// Marks the Services that have, or had, something in these layers. Returns whether there are any.
+    fn mark(&mut self, layers: &[Layer]) -> bool {
+        let mut marked = Dirty::new();
+        let mut touched = false;
         for layer in layers {
             match layer {
-                Layer::Zone(zone) => self
-                    .dirty
-                    .extend(self.index.depending_on_zone(zone).cloned()),
+                Layer::Zone(zone) => marked.extend(self.index.depending_on_zone(zone).cloned()),
                 Layer::Node { node, .. } => {
-                    self.dirty
-                        .extend(self.index.depending_on_node(node).cloned());
+                    marked.extend(self.index.depending_on_node(node).cloned());
                 }
                 Layer::NodeRole(node) => {
-                    self.dirty.extend(self.index.with_node_listeners().cloned());
-                    self.dirty.extend(self.index.checked_on_node(node).cloned());
+                    marked.extend(self.index.with_node_listeners().cloned());
+                    marked.extend(self.index.checked_on_node(node).cloned());
                     if self.index.node(node).is_some_and(|node| node.leaving) {
                         self.healthz.touch();
+                        touched = true;
                     }
                 }
                 Layer::All | Layer::Captured | Layer::Role(_) => {}
             }
         }
+        touched |= !marked.is_empty();
+        self.dirty.extend(marked);
+        touched
     }
 }
 

@@ -78,6 +78,17 @@ impl View {
             namespace: None,
         }
     }
+
+    /// Only what decides the layers of a proxy: its role, its node and its zone. Two views that have these in common see the same.
+    #[must_use]
+    pub fn deciding(&self) -> View {
+        let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
+        View {
+            node: named(&self.node),
+            zone: named(&self.zone),
+            ..View::of(self.role)
+        }
+    }
 }
 
 /// A set of proxies that share resources. What a layer holds overrides the more general ones: `all` < `captured` < `role` <
@@ -104,6 +115,16 @@ pub enum Layer {
     /// The proxies of role `node` on a node: listeners that name the node's own addresses. A mesh proxy there has no use for
     /// them.
     NodeRole(Arc<str>),
+}
+
+impl Layer {
+    /// Whether it is there for the proxies of one zone or node, and exists while one of those is connected.
+    pub fn is_of_a_place(&self) -> bool {
+        match self {
+            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => true,
+            Layer::All | Layer::Captured | Layer::Role(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Layer {

@@ -245,7 +245,9 @@ fn run(options: Options, ops: &[Op]) -> World {
         match op {
             Op::Apply(value) => world.translator.apply(Change::Apply(read(value))),
             Op::Delete(value) => world.translator.apply(Change::Delete(read(value).id())),
-            Op::Activate(view) => world.translator.activate(view),
+            Op::Activate(view) => {
+                world.translator.activate(view);
+            }
             Op::Deactivate(view) => world.translator.deactivate(view),
             Op::Flush => {
                 world.flush();
@@ -260,14 +262,14 @@ fn run(options: Options, ops: &[Op]) -> World {
 fn fresh(options: Options, objects: &[Object], views: &BTreeSet<View>, views_first: bool) -> World {
     let mut world = World::with(options);
     if views_first {
-        views
-            .iter()
-            .for_each(|view| world.translator.activate(view));
+        views.iter().for_each(|view| {
+            world.translator.activate(view);
+        });
     }
     world.apply(objects.iter().rev().cloned());
-    views
-        .iter()
-        .for_each(|view| world.translator.activate(view));
+    views.iter().for_each(|view| {
+        world.translator.activate(view);
+    });
     world.flush();
     world
 }

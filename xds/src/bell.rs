@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use slab::Slab;
+use smallvec::SmallVec;
 
-use crate::interest::Interest;
+use crate::interest::{Concerns, Interest};
+use crate::publish::{LayerId, PlacementId};
 
 /// Listeners woken at a stretch; others may come and go in between.
 const STRETCH: usize = 256;
@@ -29,12 +31,29 @@ struct Shared {
 #[derive(Debug)]
 struct Heeding {
     interest: Interest,
+    /// From where its streams look, each under a number of its own.
+    stands: SmallVec<[(u64, Stand); 1]>,
     waker: Option<Waker>,
+}
+
+/// From where a stream looks, and through which layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stand {
+    pub(crate) placement: PlacementId,
+    pub(crate) layers: Arc<[LayerId]>,
+}
+
+impl Heeding {
+    fn is_concerned(&self, by: &Concerns) -> bool {
+        let stands = self.stands.iter();
+        let stands = stands.map(|(_, stand)| (stand.placement, &*stand.layers));
+        by.meets(self.interest, stands)
+    }
 }
 
 impl Bell {
     /// Says that `commit` can be read, to all whom it concerns.
-    pub(crate) fn ring(&self, commit: u64, concerns: Interest) {
+    pub(crate) fn ring(&self, commit: u64, concerns: &Concerns) {
         self.0.newest.store(commit, Ordering::SeqCst);
         let mut next = 0;
         loop {
@@ -42,7 +61,7 @@ impl Bell {
             let all = listeners.capacity();
             for at in next..all.min(next + STRETCH) {
                 if let Some(listener) = listeners.get(at)
-                    && listener.interest.meets(concerns)
+                    && listener.is_concerned(concerns)
                     && let Some(waker) = &listener.waker
                 {
                     waker.wake_by_ref();
@@ -57,7 +76,7 @@ impl Bell {
 
     /// Says that nothing will be committed any more.
     pub(crate) fn close(&self) {
-        self.ring(CLOSED, Interest::EVERYTHING);
+        self.ring(CLOSED, &Concerns::anywhere(Interest::EVERYTHING));
     }
 
     /// The newest commit that was announced.
@@ -73,6 +92,7 @@ impl Bell {
     pub(crate) fn listen(&self) -> Listener {
         let at = self.listeners().insert(Heeding {
             interest: Interest::default(),
+            stands: SmallVec::new(),
             waker: None,
         });
         let place = Arc::new(Place {
@@ -137,6 +157,22 @@ impl Concern {
         let listener = &mut self.0.bell.listeners()[self.0.at];
         listener.interest = listener.interest | interest;
     }
+
+    /// Says from where one of its streams looks by now.
+    pub(crate) fn stand(&self, stream: u64, stand: Stand) {
+        let listener = &mut self.0.bell.listeners()[self.0.at];
+        let mut known = listener.stands.iter_mut();
+        match known.find(|(of, _)| *of == stream) {
+            Some((_, known)) => *known = stand,
+            None => listener.stands.push((stream, stand)),
+        }
+    }
+
+    /// The stream is gone.
+    pub(crate) fn leave(&self, stream: u64) {
+        let listener = &mut self.0.bell.listeners()[self.0.at];
+        listener.stands.retain(|(of, _)| *of != stream);
+    }
 }
 
 #[cfg(test)]
@@ -174,13 +210,14 @@ mod tests {
             listener.newest(&waker);
             listener.concern().add(Interest::wildcard(1));
         }
-        bell.ring(1, Interest::change(1, "a"));
+        let change = |type_index| Concerns::anywhere(Interest::change(type_index, "a"));
+        bell.ring(1, &change(1));
         assert_eq!(count.take(), STRETCH + 3);
-        bell.ring(2, Interest::change(0, "a"));
+        bell.ring(2, &change(0));
         assert_eq!(count.take(), 0);
         listeners.truncate(2);
         listeners[0].concern().add(Interest::name(0, "a"));
-        bell.ring(3, Interest::change(0, "a"));
+        bell.ring(3, &change(0));
         assert_eq!(count.take(), 1);
         assert_eq!(listeners[1].newest(&waker), 3);
         bell.close();

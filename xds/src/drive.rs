@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
     use crate::bell::Bell;
-    use crate::interest::Interest;
+    use crate::interest::{Concerns, Interest};
 
     /// A connection that opens so many streams at once and lives for ever. Each stream counts its polls and waits for a word.
     struct Scene {
@@ -325,7 +325,8 @@ mod tests {
     fn a_commit_of_concern_has_every_stream_polled_once() {
         let mut scene = scene(200);
         scene.polls();
-        scene.bell.ring(7, Interest::EVERYTHING);
+        let everybody = Concerns::anywhere(Interest::EVERYTHING);
+        scene.bell.ring(7, &everybody);
         scene.poll();
         assert_eq!(scene.polls(), [1; 200]);
         scene.poll();

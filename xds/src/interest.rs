@@ -1,12 +1,15 @@
-//! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and not everybody (xDS rule 133).
+//! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and sees it, and not everybody (xDS rule 133).
 //!
 //! A connection's interest is a set of bits, in which every type and every name has its own or shares one with few others. It is
 //! held where the bell looks through all connections, one after the other, so that passing one over costs next to nothing. A stream
 //! that is woken in vain finds nothing; one that is not woken must never have had anything to find.
 
+use std::collections::BTreeMap;
 use std::ops::BitOr;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::publish::{LayerId, PlacementId};
 
 const WORDS: usize = 4;
 
@@ -53,6 +56,69 @@ impl Interest {
     }
 }
 
+/// Whom a commit concerns: who is interested in what changed in a layer, and looks through that layer; and who looks through other
+/// layers from now on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Concerns {
+    /// What changed in whatever layer.
+    any: Interest,
+    by_layer: BTreeMap<LayerId, Interest>,
+    /// Ascending.
+    moved: Vec<PlacementId>,
+    /// What concerns those interested in it wherever they look from.
+    anywhere: Interest,
+}
+
+impl Concerns {
+    /// Whoever is interested in this, wherever it looks from.
+    pub(crate) fn anywhere(interest: Interest) -> Concerns {
+        Concerns {
+            anywhere: interest,
+            ..Concerns::default()
+        }
+    }
+
+    /// Something changed in a layer.
+    pub(crate) fn add(&mut self, layer: LayerId, change: Interest) {
+        self.any = self.any | change;
+        let known = self.by_layer.entry(layer).or_default();
+        *known = *known | change;
+    }
+
+    /// Placements look through other layers now.
+    pub(crate) fn set_moved(&mut self, mut moved: Vec<PlacementId>) {
+        moved.sort_unstable();
+        self.moved = moved;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let nothing = Interest::default();
+        self.any == nothing && self.anywhere == nothing && self.moved.is_empty()
+    }
+
+    /// Whether it concerns somebody with this interest who looks from there.
+    pub(crate) fn meets<'a>(
+        &self,
+        interest: Interest,
+        mut stands: impl Iterator<Item = (PlacementId, &'a [LayerId])>,
+    ) -> bool {
+        if interest.meets(self.anywhere) {
+            return true;
+        }
+        let met = interest.meets(self.any);
+        if !met && self.moved.is_empty() {
+            return false;
+        }
+        let changed = |layer: &LayerId| {
+            let change = self.by_layer.get(layer);
+            change.is_some_and(|change| interest.meets(*change))
+        };
+        stands.any(|(placement, layers)| {
+            (met && layers.iter().any(changed)) || self.moved.binary_search(&placement).is_ok()
+        })
+    }
+}
+
 impl BitOr for Interest {
     type Output = Interest;
 
@@ -76,5 +142,22 @@ mod tests {
         let others = (0..1000).map(|other| Interest::name(1, &format!("default/web-{other}/80")));
         let in_vain = others.filter(|other| change.meets(*other)).count();
         assert!(in_vain < 20, "{in_vain}");
+    }
+
+    #[test]
+    fn a_commit_concerns_who_looks_through_the_layer_or_was_moved() {
+        let (all, n1, n2) = (LayerId(0), LayerId(1), LayerId(2));
+        let mut commit = Concerns::default();
+        assert!(commit.is_empty());
+        commit.add(n1, Interest::change(1, "a"));
+        commit.set_moved(vec![PlacementId(7), PlacementId(5)]);
+        let meets = |interest, placement, layers: &[LayerId]| {
+            commit.meets(interest, std::iter::once((PlacementId(placement), layers)))
+        };
+        let interest = Interest::wildcard(1);
+        assert!(meets(interest, 1, &[n1, all]));
+        assert!(!meets(interest, 2, &[n2, all]));
+        assert!(!meets(Interest::wildcard(0), 1, &[n1, all]));
+        assert!(meets(Interest::default(), 5, &[n2, all]));
     }
 }

@@ -9,7 +9,7 @@ use seaway_proto::{Resource, ResourceRef};
 use crate::bell::Bell;
 use crate::body::Body;
 use crate::cursors::{Cursor, Cursors};
-use crate::interest::Interest;
+use crate::interest::{Concerns, Interest};
 use crate::missing::{Missing, MissingName};
 use crate::quarantine::{HeldBack, Quarantine};
 use crate::slot::{HiddenBy, Says};
@@ -23,7 +23,7 @@ pub struct LayerId(pub u32);
 
 /// A place from which proxies look at the layers. Streams with the same placement see the same resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PlacementId(pub u32);
+pub struct PlacementId(pub u64);
 
 /// All resources that were made from one object, after a change of it.
 #[derive(Clone, Debug, Default)]
@@ -110,27 +110,44 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
 impl Publisher {
     /// Makes a commit visible, all at once: a stream sees the whole of it or nothing.
     ///
-    /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does not list are ignored.
+    /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does not list are ignored. Streams hear of
+    /// it if what changed lies in a layer they look through, or if their placement has other layers than before. A commit that only
+    /// sets placements for streams to come, or retires some, is nothing that any stream has to read: it has no number of its own.
     pub fn commit(&mut self, commit: Commit) -> Committed {
         let replaces = self.prepare(commit.replace);
         let shared = self.shared.clone();
         let mut store = shared.store.write().unwrap_or_else(PoisonError::into_inner);
         let before = store.seq();
-        let seq = store.begin();
-        let placed = !commit.placements.is_empty();
+        let is_moved = |(id, layers): &(PlacementId, Option<Vec<LayerId>>)| {
+            let known = store.placement(*id);
+            (known.zip(layers.as_ref())).is_some_and(|(known, layers)| **known != **layers)
+        };
+        let moved = commit.placements.iter().filter(|place| is_moved(place));
+        let moved: Vec<PlacementId> = moved.map(|(id, _)| *id).collect();
+        let only_places = replaces.is_empty() && moved.is_empty() && !commit.placements.is_empty();
         for (id, layers) in commit.placements {
             store.place(id, layers);
         }
+        if only_places {
+            return Committed {
+                seq: before,
+                set: 0,
+                removed: 0,
+            };
+        }
+        let seq = store.begin();
         let (set, removed) = self.replace_all(&mut store, replaces, Instant::now());
         store.forget_until(shared.cursors.slowest(before));
-        let concerns = store.concerns();
+        let mut concerns = store.take_concerns();
         drop(store);
+        concerns.set_moved(moved);
         // Now and then everybody has to come, so that what was removed can be forgotten.
-        if placed || seq >= self.last_roll_call + ROLL_CALL {
+        if seq >= self.last_roll_call + ROLL_CALL {
             self.last_roll_call = seq;
-            shared.bell.ring(seq, Interest::EVERYTHING);
-        } else if set + removed > 0 {
-            shared.bell.ring(seq, concerns);
+            let everybody = Concerns::anywhere(Interest::EVERYTHING);
+            shared.bell.ring(seq, &everybody);
+        } else if !concerns.is_empty() {
+            shared.bell.ring(seq, &concerns);
         }
         Committed { seq, set, removed }
     }
@@ -292,3 +309,6 @@ impl Snapshots {
         &self.shared.bell
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use seaway_proto::TypeUrl;
 
 use crate::first_sync::{FirstSync, FirstSyncs};
-use crate::interest::Interest;
+use crate::interest::{Concerns, Interest};
 use crate::publish::{LayerId, Place, PlacementId};
 use crate::quarantine::{Quarantine, Suspect};
 use crate::session::Dialect;
@@ -38,7 +38,7 @@ pub(crate) struct Store {
     recent: VecDeque<(Instant, usize, u32)>,
     quarantine: Arc<Quarantine>,
     /// Whom the present commit concerns.
-    concerns: Interest,
+    concerns: Concerns,
 }
 
 /// One entry that a commit changed.
@@ -195,13 +195,13 @@ impl Store {
 
     pub(crate) fn begin(&mut self) -> u64 {
         self.seq += 1;
-        self.concerns = Interest::default();
+        self.concerns = Concerns::default();
         self.seq
     }
 
     /// Whom the present commit concerns.
-    pub(crate) fn concerns(&self) -> Interest {
-        self.concerns
+    pub(crate) fn take_concerns(&mut self) -> Concerns {
+        std::mem::take(&mut self.concerns)
     }
 
     pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
@@ -273,7 +273,7 @@ impl Store {
         };
         self.quarantine.release(type_index, id, still);
         self.types[type_index].changed = seq;
-        self.concerns = self.concerns | change;
+        self.concerns.add(layer, change);
         self.log.push_back(Record {
             seq,
             type_index,

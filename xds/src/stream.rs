@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::admission::Place;
 use crate::agent::Agent;
+use crate::bell::Stand;
 use crate::identities::Ticket;
 use crate::identity::Peer;
 use crate::inbound::Requests;
@@ -60,7 +61,11 @@ pub(crate) struct Stream<A> {
     peer: Arc<Peer>,
     requests: Requests,
     session: Session,
+    /// Its number, as no other stream has.
+    number: u64,
     interest: Interest,
+    /// From where it looks, as far as the bell knows.
+    stand: Option<Stand>,
     metrics: StreamMetrics,
     /// The newest commit that was announced when it was polled last.
     seen: u64,
@@ -87,6 +92,7 @@ enum Rest {
 
 impl<A> Drop for Stream<A> {
     fn drop(&mut self) {
+        self.connection.concern.leave(self.number);
         tracing::debug!(node = &*self.node, "stream ended");
     }
 }
@@ -101,12 +107,13 @@ impl<A: Admit> Stream<A> {
             ticket,
             ..
         } = admitted;
+        let number = shared.next_stream();
         let mut session = Session::new(
             dialect,
             shared.snapshots.types().clone(),
             admission.placement,
             shared.snapshots.cursor(),
-            shared.next_stream(),
+            number,
             shared.identifier.clone(),
         );
         session.identify(ticket.as_ref().map(|ticket| ticket.name().clone()));
@@ -127,7 +134,9 @@ impl<A: Admit> Stream<A> {
             peer: admitted.peer,
             requests: admitted.requests,
             session,
+            number,
             interest: Interest::default(),
+            stand: None,
             seen: 0,
             rest: Rest::No,
             alarm: None,
@@ -257,6 +266,16 @@ impl<A: Admit> Stream<A> {
         if self.interest != interest {
             self.interest = interest;
             self.connection.concern.add(interest);
+        }
+        let (placement, layers) = self.session.stand();
+        let known = self.stand.as_ref();
+        if !known.is_some_and(|known| Arc::ptr_eq(&known.layers, layers)) {
+            let stand = Stand {
+                placement,
+                layers: layers.clone(),
+            };
+            self.stand = Some(stand.clone());
+            self.connection.concern.stand(self.number, stand);
         }
         done
     }

@@ -8,6 +8,7 @@ mod chains;
 mod claims;
 mod cycles;
 mod node_addresses;
+mod node_zones;
 mod pod_ranges;
 mod refs;
 
@@ -22,8 +23,10 @@ use aliases::Aliases;
 use chains::Chains;
 pub(crate) use claims::{Address, Claim, Claims, claim};
 use node_addresses::NodeAddresses;
+use node_zones::NodeZones;
+pub(crate) use node_zones::Zones;
 use pod_ranges::PodRanges;
-use refs::Refs;
+use refs::{Refs, Which, each_name};
 
 /// The Services that have to be translated again.
 pub(crate) type Dirty = BTreeSet<ServiceKey>;
@@ -46,6 +49,7 @@ pub(crate) struct Index {
     by_node: Refs,
     /// Zone to the Services with endpoints in it or hints for it.
     by_zone: Refs,
+    node_zones: NodeZones,
     /// The Services with listeners of their own on nodes.
     per_node: BTreeSet<ServiceKey>,
     /// The Services that claim system ports, on whatever address.
@@ -59,9 +63,11 @@ pub(crate) struct Index {
 }
 
 /// What a change of a Node changed, apart from the Services already marked.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct NodeChange {
     pub zone: bool,
+    /// The zone that it is the first to be in, and the one in which no Node is any more.
+    pub zones: Zones,
     /// Its own addresses or those of its pods.
     pub addresses: bool,
     /// Whether it is about to go.
@@ -163,22 +169,28 @@ impl Index {
         };
     }
 
-    /// Puts a slice in or takes it out. A slice whose label changed moves from one Service to the other (Service rule 48).
+    /// Puts a slice in or takes it out. A slice whose label changed moves from one Service to the other (Service rule 48). Returns the
+    /// zones that it is the first to name, and those that nothing names any more.
     pub(crate) fn set_slice(
         &mut self,
         key: SliceKey,
         new: Option<Arc<EndpointSlice>>,
         dirty: &mut Dirty,
-    ) {
+    ) -> Zones {
+        let mut zones = Zones::new();
         let new = new.filter(|slice| slice.service.is_some());
         let old = self.slices.get(&key).cloned();
         if old == new {
-            return;
+            return zones;
         }
         if let Some(slice) = &new
             && let Some(service) = &slice.service
         {
-            each_name(slice, |refs, name| self.refs(refs).add(name, service));
+            each_name(slice, |which, name| {
+                if self.refs(which).add(name, service) && which == Which::Zone {
+                    zones.insert(name.clone());
+                }
+            });
             let slices = self.by_service.entry(service.clone()).or_default();
             slices.insert(key.1.clone(), slice.clone());
             self.mark_if_used(service, dirty);
@@ -186,7 +198,11 @@ impl Index {
         if let Some(slice) = &old
             && let Some(service) = &slice.service
         {
-            each_name(slice, |refs, name| self.refs(refs).remove(name, service));
+            each_name(slice, |which, name| {
+                if self.refs(which).remove(name, service) && which == Which::Zone {
+                    zones.insert(name.clone());
+                }
+            });
             if new.as_ref().and_then(|slice| slice.service.as_ref()) != Some(service)
                 && let Some(slices) = self.by_service.get_mut(service)
             {
@@ -206,6 +222,7 @@ impl Index {
             Some(slice) => self.slices.insert(key, slice),
             None => self.slices.remove(&key),
         };
+        zones
     }
 
     /// Puts a Node in or takes it out. Its region is part of the localities of the endpoints on it (Service rule 56).
@@ -231,6 +248,7 @@ impl Index {
             dirty.extend(used.filter(|service| self.uses_slices(service)).cloned());
         }
         let change = NodeChange {
+            zones: self.node_zones.replace(was, is),
             // A Node that says nothing of a zone differs from one that is not known: then the proxy's own word counts.
             zone: was.map(|n| &n.zone) != is.map(|n| &n.zone),
             addresses: part(was, |n| Some(&n.addresses)) != part(is, |n| Some(&n.addresses))
@@ -254,6 +272,11 @@ impl Index {
             None => self.nodes.remove(name),
         };
         change
+    }
+
+    /// Whether a Node is in this zone or a slice names it. Of any other zone nothing can differ.
+    pub(crate) fn knows_zone(&self, zone: &str) -> bool {
+        self.node_zones.has(zone) || self.by_zone.has(zone)
     }
 
     /// The Services whose assignments somebody on this node may see differently.
@@ -321,28 +344,6 @@ impl Index {
             Which::Node => &mut self.by_node,
             Which::Zone => &mut self.by_zone,
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Which {
-    Node,
-    Zone,
-}
-
-/// Calls `with` once for every node and zone that a slice names.
-fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<str>)) {
-    let mut nodes = BTreeSet::new();
-    let mut zones = BTreeSet::new();
-    for endpoint in &slice.endpoints {
-        nodes.extend(endpoint.node.iter().chain(&endpoint.node_hints));
-        zones.extend(endpoint.zone.iter().chain(&endpoint.zone_hints));
-    }
-    for name in nodes {
-        with(Which::Node, name);
-    }
-    for name in zones {
-        with(Which::Zone, name);
     }
 }
 

@@ -240,6 +240,11 @@ impl Session {
         self.interest
     }
 
+    /// From where this stream looks.
+    pub(crate) fn stand(&self) -> (PlacementId, &Arc<[LayerId]>) {
+        (self.placement, &self.layers)
+    }
+
     /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].
     pub(crate) fn is_pending(&mut self) -> bool {
         self.subs.is_pending() || self.unknown.is_pending()

@@ -64,7 +64,7 @@ impl Ours {
             nodes => (0..nodes)
                 .map(|node| {
                     let layers = vec![node_layer(node), zone_layer(node), ALL];
-                    (PlacementId(node), Some(layers))
+                    (PlacementId(node.into()), Some(layers))
                 })
                 .collect(),
         };
@@ -151,7 +151,7 @@ impl Admit for Door {
         let digits = node.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {
-            placement: PlacementId(number.checked_rem(self.0).unwrap_or_default()),
+            placement: PlacementId(number.checked_rem(self.0).unwrap_or_default().into()),
             forbidden: &[],
             lease: Box::new(()),
         })

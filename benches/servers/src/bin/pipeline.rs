@@ -77,7 +77,7 @@ impl Pipeline {
             self.translator.activate(&view);
             let layers = self.translator.place(&view);
             let layers = layers.into_iter().map(|layer| self.layer(layer)).collect();
-            placements.push((PlacementId(node), Some(layers)));
+            placements.push((PlacementId(node.into()), Some(layers)));
         }
         let first: Option<Vec<LayerId>> = placements.first().and_then(|(_, layers)| layers.clone());
         let replace = self.translate();
@@ -167,7 +167,7 @@ impl Admit for Door {
         let digits = node.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {
-            placement: PlacementId(number % self.0),
+            placement: PlacementId((number % self.0).into()),
             forbidden: &[],
             lease: Box::new(()),
         })

@@ -1,0 +1,120 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+
+use seaway_proto::{TypeUrl, Version};
+
+use super::*;
+use crate::bell::{Listener, Stand};
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl std::task::Wake for Count {
+    fn wake(self: Arc<Count>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Connections with a stream each, which asks for all assignments, and how often each was woken.
+struct Fleet {
+    publisher: Publisher,
+    snapshots: Snapshots,
+    connections: Vec<(Listener, Arc<Count>)>,
+}
+
+const ALL: LayerId = LayerId(0);
+
+impl Fleet {
+    fn new() -> Fleet {
+        let (publisher, snapshots) = channel(Types::envoy());
+        Fleet {
+            publisher,
+            snapshots,
+            connections: Vec::new(),
+        }
+    }
+
+    /// The stream of a node that has a layer of its own.
+    fn join(&mut self, number: u32) {
+        let placement = PlacementId(number.into());
+        let layers = vec![LayerId(number), ALL];
+        self.place(number, layers);
+        let index = self.snapshots.types().index(TypeUrl::ENDPOINT.as_str());
+        let mut listener = self.snapshots.bell().listen();
+        let count = Arc::new(Count::default());
+        listener.newest(&Waker::from(count.clone()));
+        let layers = self.snapshots.read().placement(placement).cloned().unwrap();
+        let concern = listener.concern();
+        concern.stand(0, Stand { placement, layers });
+        concern.add(Interest::wildcard(index.unwrap()));
+        self.connections.push((listener, count));
+    }
+
+    fn place(&mut self, number: u32, layers: Vec<LayerId>) -> Committed {
+        self.publisher.commit(Commit {
+            placements: vec![(PlacementId(number.into()), Some(layers))],
+            ..Commit::default()
+        })
+    }
+
+    fn put(&mut self, layer: LayerId, value: &'static str) {
+        let (name, bytes): (Arc<str>, _) =
+            ("a".into(), bytes::Bytes::from_static(value.as_bytes()));
+        let resource = Resource::from_bytes(TypeUrl::ENDPOINT, name, bytes, Vec::new());
+        assert_eq!(resource.version, Version::of(value.as_bytes()));
+        let committed = self.publisher.commit(Commit {
+            replace: vec![Replace {
+                origin: format!("{layer:?}").into(),
+                resources: vec![(layer, resource)],
+                hidden: Vec::new(),
+            }],
+            placements: Vec::new(),
+        });
+        assert_eq!(committed.set, 1);
+    }
+
+    /// How often each was woken since this was asked last.
+    fn woken(&self) -> Vec<usize> {
+        let counts = self.connections.iter();
+        counts
+            .map(|(_, count)| count.0.swap(0, Ordering::SeqCst))
+            .collect()
+    }
+}
+
+#[test]
+fn who_joins_wakes_nobody_and_what_is_a_nodes_own_nobody_else() {
+    let mut fleet = Fleet::new();
+    let mut woken = 0;
+    for number in 1..=200 {
+        fleet.join(number);
+        fleet.put(LayerId(number), "own");
+        woken += fleet.woken().iter().sum::<usize>();
+    }
+    assert_eq!(woken, 200, "each by its own");
+    fleet.put(ALL, "everybody's");
+    assert_eq!(fleet.woken(), [1; 200]);
+}
+
+#[test]
+fn a_placement_that_moves_wakes_its_streams_alone() {
+    let mut fleet = Fleet::new();
+    (1..=3).for_each(|number| fleet.join(number));
+    let before = fleet.snapshots.read().seq();
+    fleet.place(2, vec![LayerId(2), ALL]);
+    assert_eq!(fleet.woken(), [0, 0, 0], "to where it was");
+    assert_eq!(fleet.snapshots.read().seq(), before);
+    fleet.place(2, vec![LayerId(9), ALL]);
+    assert_eq!(fleet.woken(), [0, 1, 0]);
+    assert!(fleet.snapshots.read().seq() > before, "it has to read that");
+}
+
+/// A stream that is gone has its connection woken no more.
+#[test]
+fn a_stream_that_left_is_not_woken_for() {
+    let mut fleet = Fleet::new();
+    fleet.join(1);
+    fleet.connections[0].0.concern().leave(0);
+    fleet.put(ALL, "everybody's");
+    assert_eq!(fleet.woken(), [0]);
+}
