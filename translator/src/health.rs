@@ -15,8 +15,9 @@ use crate::frontends::wildcard;
 use crate::index::{Address, Claim};
 use crate::model::{Condition, Family, Protocol, Service};
 use crate::names::{FrontendKind, HealthCheckName};
+use crate::parts::Parts;
 use crate::service::World;
-use crate::{Layer, Problem, Reason, Role, namespace, node_ports, sockets};
+use crate::{Layer, Problem, Reason, Role, namespace, node_ports};
 
 /// The addresses a Service claims for its health check, one per family.
 pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
@@ -38,11 +39,11 @@ pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
 
 /// The listeners and the answers of a Service's health check, and how many listeners a proxy has to bind for it. They stay while there
 /// are no endpoints: then the answer is no.
-pub(crate) fn translate<'a>(
-    world: &World<'_>,
-    service: &Service,
-    candidates: impl Iterator<Item = &'a Candidate<'a>>,
-    resources: &mut Vec<(Layer, Resource)>,
+pub(crate) fn translate<'c, 'p>(
+    world: &'p World<'_>,
+    service: &'p Service,
+    candidates: impl Iterator<Item = &'c Candidate<'c>>,
+    (resources, parts): (&mut Vec<(Layer, Resource)>, &mut Parts<'p>),
     problems: &mut Vec<Problem>,
 ) -> usize {
     let (mut listens, mut bound) = (false, 0);
@@ -50,9 +51,7 @@ pub(crate) fn translate<'a>(
         let winner = world.index.claims().winner(&address);
         if winner == Some(&claim) {
             listens = true;
-            let before = resources.len();
-            listeners(world, service, &address, resources);
-            bound += sockets::most(&resources[before..]);
+            bound += listeners(world, service, &address, (resources, parts));
         } else if let Some(winner) = winner {
             let place = SocketAddr::new(address.ip, address.port.get());
             problems.push(Problem::error(
@@ -72,47 +71,62 @@ pub(crate) fn translate<'a>(
     let local = local_endpoints(candidates);
     for node in world.active.node_roles() {
         if let Some(count) = local.get(node) {
-            let answer = health::answer(&service.key, *count);
-            resources.push((Layer::NodeRole(node.clone()), answer));
+            let count = *count;
+            let layer = Layer::NodeRole(node.clone());
+            parts.add(layer, ("answer", count), move |to| {
+                to.push(health::answer(&service.key, count));
+            });
         }
     }
     resources.push((Layer::Role(Role::Node), health::answer(&service.key, 0)));
     bound
 }
 
-/// Listeners on the addresses that node ports have (Service rule 31).
-fn listeners(
-    world: &World<'_>,
-    service: &Service,
+/// Listeners on the addresses that node ports have (Service rule 31), and the most of them that a proxy has.
+fn listeners<'p>(
+    world: &'p World<'_>,
+    service: &'p Service,
     address: &Address,
-    resources: &mut Vec<(Layer, Resource)>,
-) {
-    let family = Family::of(address.ip);
-    let listener = |ip, refused: &[_]| {
+    (resources, parts): (&mut Vec<(Layer, Resource)>, &mut Parts<'p>),
+) -> usize {
+    let (family, options) = (Family::of(address.ip), world.options);
+    let port = address.port.get();
+    let listener = move |ip, refused: &[_]| {
         let name = HealthCheckName {
             service: service.key.clone(),
-            address: SocketAddr::new(ip, address.port.get()),
+            address: SocketAddr::new(ip, port),
         };
-        let place = namespace::place(name.address, false, world.options);
+        let place = namespace::place(name.address, false, options);
         health::listener(&name, refused, &place)
     };
-    if !node_ports::per_node(world.options, family) {
-        let refused = node_ports::refused(world.options, family);
+    if !node_ports::per_node(options, family) {
+        let refused = node_ports::refused(options, family);
         let listener = listener(address.ip, &refused);
         resources.push((Layer::Role(Role::Node), listener));
-        return;
+        return 1;
     }
+    let mut most = 0;
     for name in world.active.node_roles() {
         let Some(node) = world.index.node(name) else {
             continue;
         };
-        for ip in node_ports::addresses(node, world.options, family) {
-            let own = Address { ip, ..*address };
-            if world.index.claims().winner(&own).is_none() {
-                resources.push((Layer::NodeRole(name.clone()), listener(ip, &[])));
-            }
+        let mut ips = node_ports::addresses(node, options, family);
+        ips.retain(|ip| {
+            let own = Address {
+                ip: *ip,
+                ..*address
+            };
+            world.index.claims().winner(&own).is_none()
+        });
+        most = most.max(ips.len());
+        for ip in ips {
+            let layer = Layer::NodeRole(name.clone());
+            parts.add(layer, ("listener", ip, port), move |to| {
+                to.push(listener(ip, &[]))
+            });
         }
     }
+    most
 }
 
 /// How many ready endpoints each node has, by their addresses over all ports (Service rules 33, 34). A pod of two families is one:

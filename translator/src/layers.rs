@@ -35,13 +35,17 @@ pub(crate) fn spread(
         }
     }
     let mut nodes = Vec::new();
+    let strict = (set == Set::Local { fallback: false }).then(|| by_node(candidates));
     for node in names(candidates, |endpoint| telling_nodes(endpoint, set)) {
         for zone in active.zones_of(node) {
             let place = Place {
                 node: Some(node),
                 zone: zone.map(|zone| &**zone),
             };
-            let seen = choose(candidates, place, set);
+            let seen = match strict.as_ref().and_then(|nodes| nodes.get(node)) {
+                Some(here) => choose_among(here, candidates, place, set, choose),
+                None => choose(candidates, place, set),
+            };
             let otherwise = zone.and_then(|zone| zones.get(zone)).unwrap_or(&base);
             if seen != *otherwise {
                 let layer = Layer::Node {
@@ -59,6 +63,33 @@ pub(crate) fn spread(
         .chain(zones)
         .chain(nodes)
         .collect()
+}
+
+/// The positions of the endpoints on each node.
+fn by_node<'a>(candidates: &[Candidate<'a>]) -> BTreeMap<&'a Arc<str>, Vec<usize>> {
+    let mut nodes: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
+    for (position, candidate) in candidates.iter().enumerate() {
+        if let Some(node) = &candidate.endpoint.node {
+            nodes.entry(node).or_default().push(position);
+        }
+    }
+    nodes
+}
+
+/// Chooses where only these can be chosen: looking at all of them once for every node would be their square.
+fn choose_among(
+    here: &[usize],
+    candidates: &[Candidate<'_>],
+    place: Place<'_>,
+    set: Set,
+    choose: Choice,
+) -> Priorities {
+    let few: Vec<Candidate<'_>> = here.iter().map(|position| candidates[*position]).collect();
+    let mut priorities = choose(&few, place, set);
+    for position in priorities.iter_mut().flatten() {
+        *position = here[*position];
+    }
+    priorities
 }
 
 /// The zones in which this endpoint can make a difference.

@@ -26,6 +26,7 @@ mod mesh;
 mod namespace;
 mod node_ports;
 mod options;
+mod parts;
 mod problem;
 mod redirect;
 mod service;

@@ -5,13 +5,14 @@
 
 mod listeners;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use seaway_proto::Resource;
 
 use crate::active::Active;
-use crate::choose::{Set, choose, choose_for_flows};
+use crate::choose::{Priorities, Set, choose, choose_for_flows};
 use crate::endpoints::{self, Candidate};
 use crate::envoy::route::{Host, Hosts};
 use crate::envoy::{assignment, cluster};
@@ -20,6 +21,7 @@ use crate::index::Index;
 use crate::layers::{Choice, spread};
 use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
 use crate::names::{ClusterName, PortKey};
+use crate::parts::{Changed, Handed, Parts};
 use crate::{Layer, Options, Problem, Role, alias, health, redirect, sources};
 pub(crate) use listeners::Listeners;
 
@@ -34,25 +36,70 @@ pub(crate) struct World<'a> {
 /// What a Service becomes.
 #[derive(Debug, Default)]
 pub(crate) struct Translated {
+    /// Those that are not a single node's.
     pub resources: Vec<(Layer, Resource)>,
+    /// All it has in a node's layers, of those in which it is something else than was handed over.
+    pub on_nodes: Changed,
     pub hosts: Hosts,
     /// Those found now; those found while reading are in the Service.
     pub problems: Vec<Problem>,
     /// How many listeners a proxy of role `node` has to bind for it.
     pub sockets: usize,
     /// The listeners once more, to be kept; they are among the resources.
-    pub listeners: Option<Arc<Listeners>>,
+    pub listeners: Option<Listeners>,
 }
 
-/// Translates a Service. Its `known` listeners are those that were made last, if only endpoints have changed since.
+/// What is known of a Service since it was translated last.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Its listeners, if only endpoints have changed since, or nodes.
+    pub listeners: Option<Listeners>,
+    /// The nodes that came, went or changed since the listeners were made.
+    pub nodes: BTreeSet<Arc<str>>,
+}
+
+/// Translates a Service.
 pub(crate) fn translate(
     world: &World<'_>,
     service: &Service,
-    known: Option<&Arc<Listeners>>,
+    known: Known,
+    handed: &mut Handed,
 ) -> Translated {
     match service.kind {
-        Kind::ExternalName(_) => alias::translate(world, service),
-        Kind::ClusterIp | Kind::Headless => Joined::new(world, service).translate(known),
+        Kind::ExternalName(_) => Translated {
+            on_nodes: Parts::default().settle(handed, |_| true),
+            ..alias::translate(world, service)
+        },
+        Kind::ClusterIp | Kind::Headless => Joined::new(world, service).translate(known, handed),
+    }
+}
+
+/// Translates what a Service has on the nodes that came, went or changed, where nothing else did. Not for one with a health check, whose
+/// answers count endpoints.
+pub(crate) fn translate_on_nodes(
+    world: &World<'_>,
+    service: &Service,
+    mut listeners: Listeners,
+    nodes: &BTreeSet<Arc<str>>,
+    handed: &mut Handed,
+) -> Translated {
+    let joined = Joined::without_endpoints(world, service);
+    joined.renew(&mut listeners, nodes);
+    let mut parts = Parts::default();
+    for node in nodes {
+        listeners.add_of(node, &mut parts);
+    }
+    let is_looked_at =
+        |layer: &Layer| matches!(layer, Layer::NodeRole(node) if nodes.contains(node));
+    let on_nodes = parts.settle(handed, is_looked_at);
+    let mut problems = frontends::problems(service, world.options);
+    problems.extend(listeners.problems().cloned());
+    Translated {
+        on_nodes,
+        problems,
+        sockets: listeners.sockets(),
+        listeners: Some(listeners),
+        ..Translated::default()
     }
 }
 
@@ -117,6 +164,16 @@ struct Joined<'a> {
 }
 
 impl<'a> Joined<'a> {
+    fn without_endpoints(world: &'a World<'a>, service: &'a Service) -> Joined<'a> {
+        Joined {
+            world,
+            service,
+            frontends: frontends::of_service(service, world.options),
+            clusters: BTreeMap::new(),
+            candidates: BTreeMap::new(),
+        }
+    }
+
     fn new(world: &'a World<'a>, service: &'a Service) -> Joined<'a> {
         let frontends = frontends::of_service(service, world.options);
         let clusters = clusters(service, &frontends, world.options);
@@ -138,23 +195,26 @@ impl<'a> Joined<'a> {
         }
     }
 
-    fn translate(&self, known: Option<&Arc<Listeners>>) -> Translated {
+    fn translate(&self, known: Known, handed: &mut Handed) -> Translated {
         let mut resources = Vec::new();
+        let listeners = self.listeners(known);
+        let mut parts = Parts::default();
         for (name, users) in &self.clusters {
-            self.cluster(name, users, &mut resources);
+            self.cluster(name, users, &mut resources, &mut parts);
         }
         let mut problems = frontends::problems(self.service, self.world.options);
-        let listeners = self.listeners(known);
         resources.extend(listeners.resources.iter().cloned());
-        problems.extend(listeners.problems.iter().cloned());
+        problems.extend(listeners.problems().cloned());
+        listeners.add_all(&mut parts);
         let endpoints = self.candidates.values().flatten();
         let checks = health::translate(
             self.world,
             self.service,
             endpoints,
-            &mut resources,
+            (&mut resources, &mut parts),
             &mut problems,
         );
+        let on_nodes = parts.settle(handed, |_| true);
         let ports = self
             .service
             .ports
@@ -170,15 +230,22 @@ impl<'a> Joined<'a> {
             .collect();
         Translated {
             resources,
+            on_nodes,
             hosts: Hosts::new(hosts, self.world.options),
             problems,
-            sockets: listeners.sockets + checks,
+            sockets: listeners.sockets() + checks,
             listeners: Some(listeners),
         }
     }
 
     /// A cluster and its assignments. They stay when all endpoints are gone (Service rule 80).
-    fn cluster(&self, name: &ClusterName, users: &Users, resources: &mut Vec<(Layer, Resource)>) {
+    fn cluster<'s>(
+        &'s self,
+        name: &ClusterName,
+        users: &Users,
+        resources: &mut Vec<(Layer, Resource)>,
+        parts: &mut Parts<'s>,
+    ) {
         let resource_name: Arc<str> = name.to_string().into();
         let port = &self.service.ports[users.port];
         let traits = cluster::Traits::of(self.service, port, self.world.options);
@@ -197,8 +264,23 @@ impl<'a> Joined<'a> {
         };
         for (layer, priorities) in spread(candidates, set, self.world.active, choice) {
             let index = self.world.index;
-            let assignment = assignment::resource(&resource_name, candidates, &priorities, index);
-            resources.push((layer, assignment));
+            let resource = |name: &Arc<str>, priorities: &Priorities| {
+                assignment::resource(name, candidates, priorities, index)
+            };
+            if !layer.is_of_a_node() {
+                resources.push((layer, resource(&resource_name, &priorities)));
+                continue;
+            }
+            let inputs = assignment::Inputs {
+                candidates,
+                priorities: &priorities,
+                index,
+            };
+            let mut hash = DefaultHasher::new();
+            (&resource_name, inputs).hash(&mut hash);
+            let name = resource_name.clone();
+            let make = move |to: &mut Vec<Resource>| to.push(resource(&name, &priorities));
+            parts.add(layer, hash.finish(), make);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The translator as its user sees it: changes go in, replacements of what changed come out.
 
+mod flush;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,8 +13,9 @@ use crate::healthz::Healthz;
 use crate::index::{Dirty, Index, SliceKey, Zones};
 use crate::mesh::Mesh;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
+use crate::parts::Handed;
 use crate::redirect::{self, Redirect};
-use crate::service::{self, Listeners, Translated, World};
+use crate::service::Listeners;
 use crate::sockets::Sockets;
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, View, endpoints,
@@ -24,7 +27,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
     /// Where they come from: `Service default/web`, `mesh` for the route table and its listener, `redirect` for the listeners that
-    /// hand connections over, or `healthz`.
+    /// hand connections over, or `healthz`. What a Service has in a layer of a single node is an origin of its own, as
+    /// `Service default/web node:n1@za`.
     pub origin: Arc<str>,
     /// The resources, each with the layer it lies in.
     pub resources: Vec<(Layer, Resource)>,
@@ -43,10 +47,14 @@ pub struct Translator {
     book: Book,
     /// The Services of which anything may have changed.
     dirty: Dirty,
-    /// The Services of which endpoints have changed.
+    /// The Services of which endpoints have changed, or the places from which somebody looks at them.
     dirty_endpoints: Dirty,
+    /// The Services of which listeners may have changed on these nodes alone.
+    dirty_nodes: BTreeMap<ServiceKey, BTreeSet<Arc<str>>>,
     /// The listeners of those that may have one per node.
-    listeners: BTreeMap<ServiceKey, Arc<Listeners>>,
+    listeners: BTreeMap<ServiceKey, Listeners>,
+    /// What was handed over of each Service in the layers of nodes.
+    handed: BTreeMap<ServiceKey, Handed>,
 }
 
 impl Translator {
@@ -67,7 +75,9 @@ impl Translator {
             book: Book::default(),
             dirty: Dirty::new(),
             dirty_endpoints: Dirty::new(),
+            dirty_nodes: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            handed: BTreeMap::new(),
         }
     }
 
@@ -137,38 +147,6 @@ impl Translator {
         layers
     }
 
-    /// Translates what is dirty, in a deterministic order.
-    pub fn flush(&mut self) -> Vec<Replace> {
-        let mut replaced = Vec::with_capacity(self.dirty.len() + self.dirty_endpoints.len() + 2);
-        for key in self.index.settle(&self.options, &mut self.dirty_endpoints) {
-            if let Some(slice) = self.index.slice(&key) {
-                let problems = self.slice_problems(slice);
-                self.book.set(slice_id(&key), problems);
-            }
-        }
-        let dirty = std::mem::take(&mut self.dirty);
-        for key in &dirty {
-            self.listeners.remove(key);
-        }
-        let mut all = std::mem::take(&mut self.dirty_endpoints);
-        all.extend(dirty);
-        for key in &all {
-            replaced.push(self.flush_service(key));
-        }
-        replaced.extend(self.redirect.flush(&self.index, &self.options));
-        if let Some((replace, problems)) = self.mesh.flush(&self.options) {
-            self.book
-                .set(of_no_object(replace.origin.clone()), problems);
-            replaced.push(replace);
-        }
-        if let Some(problems) = self.sockets.flush(&self.options) {
-            self.book.set(of_no_object("sockets".into()), problems);
-        }
-        let healthz = self.healthz.flush(&self.options, &self.index, &self.active);
-        replaced.extend(healthz);
-        replaced
-    }
-
     /// Everything that is wrong as of the last flush, sorted.
     pub fn problems(&self) -> Vec<Problem> {
         self.book.all()
@@ -177,44 +155,6 @@ impl Translator {
     /// How many problems stand, by reason. Cheap.
     pub fn problem_counts(&self) -> BTreeMap<Reason, usize> {
         self.book.counts().clone()
-    }
-
-    fn flush_service(&mut self, key: &ServiceKey) -> Replace {
-        let world = World {
-            options: &self.options,
-            index: &self.index,
-            active: &self.active,
-        };
-        let service = self.index.service(key);
-        let known = self.listeners.get(key);
-        let translated =
-            service.map(|service| (service, service::translate(&world, service, known)));
-        let (translated, problems) = match translated {
-            None => (Translated::default(), Vec::new()),
-            Some((service, translated)) => {
-                let problems = service.problems.iter().chain(&translated.problems);
-                let problems = problems.cloned().collect();
-                (translated, problems)
-            }
-        };
-        let id = ObjectId {
-            kind: ObjectKind::Service,
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
-        let origin = id.to_string().into();
-        if let Some(listeners) = translated.listeners
-            && self.index.has_node_listeners(key)
-        {
-            self.listeners.insert(key.clone(), listeners);
-        }
-        self.book.set(id, problems);
-        self.mesh.set(key, translated.hosts);
-        self.sockets.set(key, translated.sockets);
-        Replace {
-            origin,
-            resources: translated.resources,
-        }
     }
 
     fn set_service(&mut self, key: &ServiceKey, service: Option<Arc<Service>>) {
@@ -261,7 +201,7 @@ impl Translator {
             self.healthz.touch();
         }
         if change.addresses && self.active.has_node_role(name) {
-            self.mark(&[Layer::NodeRole(name.clone())]);
+            self.mark_listeners(name);
         }
     }
 
@@ -319,19 +259,33 @@ impl Translator {
                     marked.extend(self.index.depending_on_node(node).cloned());
                 }
                 Layer::NodeRole(node) => {
-                    marked.extend(self.index.with_node_listeners().cloned());
                     marked.extend(self.index.checked_on_node(node).cloned());
-                    if self.index.node(node).is_some_and(|node| node.leaving) {
-                        self.healthz.touch();
-                        touched = true;
+                    // Listeners name the addresses of Nodes that are known.
+                    if let Some(known) = self.index.node(node) {
+                        if known.leaving {
+                            self.healthz.touch();
+                            touched = true;
+                        }
+                        touched |= self.mark_listeners(node);
                     }
                 }
                 Layer::All | Layer::Captured | Layer::Role(_) => {}
             }
         }
         touched |= !marked.is_empty();
-        self.dirty.extend(marked);
+        self.dirty_endpoints.extend(marked);
         touched
+    }
+
+    /// Marks what Services with listeners of their own on nodes have on this one. Returns whether there are any.
+    fn mark_listeners(&mut self, node: &Arc<str>) -> bool {
+        let mut any = false;
+        for key in self.index.with_node_listeners() {
+            let nodes = self.dirty_nodes.entry(key.clone()).or_default();
+            nodes.insert(node.clone());
+            any = true;
+        }
+        any
     }
 }
 
@@ -340,15 +294,6 @@ fn slice_id(key: &SliceKey) -> ObjectId {
         kind: ObjectKind::EndpointSlice,
         namespace: key.0.clone(),
         name: key.1.clone(),
-    }
-}
-
-/// The page of the book for what no object is at fault for alone. No Service is without a namespace.
-fn of_no_object(name: Arc<str>) -> ObjectId {
-    ObjectId {
-        kind: ObjectKind::Service,
-        namespace: "".into(),
-        name,
     }
 }
 

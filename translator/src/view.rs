@@ -121,8 +121,16 @@ impl Layer {
     /// Whether it is there for the proxies of one zone or node, and exists while one of those is connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
-            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => true,
-            Layer::All | Layer::Captured | Layer::Role(_) => false,
+            Layer::Zone(_) => true,
+            _ => self.is_of_a_node(),
+        }
+    }
+
+    /// Whether it is there for the proxies of one node.
+    pub(crate) fn is_of_a_node(&self) -> bool {
+        match self {
+            Layer::Node { .. } | Layer::NodeRole(_) => true,
+            Layer::All | Layer::Captured | Layer::Role(_) | Layer::Zone(_) => false,
         }
     }
 }

@@ -129,7 +129,14 @@ fn a_view_dirties_only_what_differs_for_it_and_leaves_nothing_behind() {
     world.translator.activate(&n1);
     let replaces = world.translator.flush();
     let origins: Vec<&str> = replaces.iter().map(|replace| &*replace.origin).collect();
-    assert_eq!(origins, ["Service d/hinted", "Service d/local"]);
+    assert_eq!(
+        origins,
+        [
+            "Service d/hinted",
+            "Service d/local",
+            "Service d/local node:n1@za"
+        ]
+    );
     let changed = world.published.take(replaces);
     assert_eq!(
         changed,

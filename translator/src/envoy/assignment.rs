@@ -1,6 +1,7 @@
 //! Assignments: the chosen endpoints as a ClusterLoadAssignment that both Envoy and gRPC take.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use seaway_proto::envoy::core::{HealthStatus, Locality};
@@ -15,7 +16,7 @@ use super::{number, tcp_socket};
 use crate::choose::{Priorities, is_fallback};
 use crate::endpoints::Candidate;
 use crate::index::Index;
-use crate::model::Condition;
+use crate::model::{self, Condition};
 
 /// Above 100 times any number of hosts: one healthy host keeps a priority at full health, so that nothing spills into the next
 /// while any is left (Service rule 83).
@@ -47,6 +48,32 @@ pub(crate) fn resource(
     Resource::new(TypeUrl::ENDPOINT, name.clone(), &message, Vec::new())
 }
 
+/// All that an assignment is made of, besides its name.
+pub(crate) struct Inputs<'a> {
+    pub(crate) candidates: &'a [Candidate<'a>],
+    pub(crate) priorities: &'a Priorities,
+    pub(crate) index: &'a Index,
+}
+
+impl Hash for Inputs<'_> {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        for chosen in self.priorities {
+            to.write_usize(chosen.len());
+            for candidate in chosen.iter().map(|i| &self.candidates[*i]) {
+                let (address, endpoint) = (candidate.address, candidate.endpoint);
+                let region = region(endpoint, self.index);
+                (address, endpoint.condition, &endpoint.zone, region).hash(to);
+            }
+        }
+    }
+}
+
+/// The zone is in the slice, the region only at the Node (Service rule 56).
+fn region<'a>(endpoint: &model::Endpoint, index: &'a Index) -> Option<&'a str> {
+    let node = endpoint.node.as_ref().and_then(|name| index.node(name));
+    node.and_then(|node| node.region.as_deref())
+}
+
 /// One group per locality of a priority (xDS rule 188), the locality always present (rule 226) and weighted by its endpoints, which
 /// keeps the load even per endpoint wherever weights are heeded (Service rules 88, 89).
 fn localities(
@@ -59,11 +86,8 @@ fn localities(
     let mut groups: BTreeMap<(&str, &str), Vec<LbEndpoint>> = BTreeMap::new();
     for candidate in chosen.iter().map(|i| &candidates[*i]) {
         let endpoint = candidate.endpoint;
-        // The zone is in the slice, the region only at the Node (Service rule 56).
-        let node = endpoint.node.as_ref().and_then(|name| index.node(name));
-        let region = node.and_then(|node| node.region.as_deref());
         let locality = (
-            region.unwrap_or_default(),
+            region(endpoint, index).unwrap_or_default(),
             endpoint.zone.as_deref().unwrap_or_default(),
         );
         groups

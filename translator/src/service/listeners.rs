@@ -1,12 +1,12 @@
 //! The listeners of a Service: those of its frontends that it gets and that lead somewhere, and in which layer each lies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use seaway_proto::Resource;
 
-use super::{Joined, World, cluster_name, port_key};
+use super::{Joined, Known, World, cluster_name, port_key};
 use crate::choose::any_usable;
 use crate::envoy::affinity::Affinity;
 use crate::envoy::{listener, udp};
@@ -15,6 +15,7 @@ use crate::index::{Address, Claim, claim};
 use crate::keep_source::{self, Keep};
 use crate::model::{Family, Node, Protocol};
 use crate::names::{FrontendKind, FrontendName};
+use crate::parts::Parts;
 use crate::sources::{self, Way};
 use crate::system_ports;
 use crate::{Layer, Problem, Reason, Role, namespace, node_ports, redirect, sockets};
@@ -25,61 +26,155 @@ use crate::{Layer, Problem, Reason, Role, namespace, node_ports, redirect, socke
 pub(crate) struct Listeners {
     /// Whether there is an endpoint and no endpoint answers in the listener's place, by frontend.
     usable: Vec<bool>,
+    /// The frontends that lead somewhere: their positions, and how many of the listeners below a proxy has to bind for each.
+    served: Vec<(usize, usize)>,
+    /// Those that are not a single node's.
     pub resources: Vec<(Layer, Resource)>,
-    pub problems: Vec<Problem>,
-    /// How many of them a proxy has to bind.
-    pub sockets: usize,
+    problems: Vec<Problem>,
+    /// What single nodes have, where there is anything.
+    nodes: BTreeMap<Arc<str>, OnNode>,
+}
+
+/// The listeners of a Service that one node has.
+#[derive(Debug, Default)]
+struct OnNode {
+    resources: Vec<Resource>,
+    problems: Vec<Problem>,
+    /// How many of them its proxy has to bind, by frontend that is served.
+    bound: Vec<usize>,
+}
+
+impl Listeners {
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let of_nodes = self.nodes.values().flat_map(|node| &node.problems);
+        self.problems.iter().chain(of_nodes)
+    }
+
+    /// The most that a proxy has to bind, whatever its node: a node's own one hides the role's of the same name.
+    pub(crate) fn sockets(&self) -> usize {
+        let most = |(at, (_, everywhere)): (usize, &(usize, usize))| {
+            let of_nodes = self.nodes.values().map(|node| node.bound[at]);
+            of_nodes.max().unwrap_or_default().max(*everywhere)
+        };
+        self.served.iter().enumerate().map(most).sum()
+    }
+
+    /// Adds what every node has.
+    pub(crate) fn add_all<'a>(&'a self, parts: &mut Parts<'a>) {
+        self.nodes.keys().for_each(|node| self.add_of(node, parts));
+    }
+
+    /// Adds what a node has, if it has anything.
+    pub(crate) fn add_of<'a>(&'a self, node: &Arc<str>, parts: &mut Parts<'a>) {
+        let Some(on_node) = self.nodes.get(node) else {
+            return;
+        };
+        if on_node.resources.is_empty() {
+            return;
+        }
+        let each = on_node.resources.iter();
+        let of: Vec<(&str, u64)> = each.map(|r| (&*r.name, r.version.hash())).collect();
+        parts.add(Layer::NodeRole(node.clone()), of, |to| {
+            to.extend(on_node.resources.iter().cloned());
+        });
+    }
 }
 
 impl<'a> Joined<'a> {
     /// The listeners of the frontends that this Service gets and that lead somewhere: without any usable endpoint the kernel is to
-    /// refuse connections (Service rules 70, 76). The `known` ones are still right if nothing but endpoints changed.
-    pub(super) fn listeners(&self, known: Option<&Arc<Listeners>>) -> Arc<Listeners> {
+    /// refuse connections (Service rules 70, 76). The known ones are still right if nothing but endpoints changed, or nodes.
+    pub(super) fn listeners(&self, known: Known) -> Listeners {
         let usable = |frontend: &Frontend| {
             any_usable(self.candidates(frontend.port, Family::of(frontend.ip)))
                 && !self.is_answered(frontend)
         };
         let usable: Vec<bool> = self.frontends.iter().map(usable).collect();
-        if let Some(known) = known.filter(|known| known.usable == usable) {
-            return known.clone();
+        let Known { listeners, nodes } = known;
+        if let Some(mut known) = listeners.filter(|known| known.usable == usable) {
+            self.renew(&mut known, &nodes);
+            return known;
         }
-        let (mut resources, mut problems) = (Vec::new(), Vec::new());
-        let sockets = self.make_listeners(&usable, &mut resources, &mut problems);
-        Arc::new(Listeners {
-            usable,
-            resources,
-            problems,
-            sockets,
-        })
+        self.make_listeners(usable)
     }
 
-    /// Makes them all, and counts those that a proxy has to bind.
-    fn make_listeners(
-        &self,
-        usable: &[bool],
-        resources: &mut Vec<(Layer, Resource)>,
-        problems: &mut Vec<Problem>,
-    ) -> usize {
+    /// Makes them all.
+    fn make_listeners(&self, usable: Vec<bool>) -> Listeners {
         let mut done = BTreeSet::new();
-        let mut bound = 0;
-        for (frontend, usable) in self.frontends.iter().zip(usable) {
-            let wins = self.may_have(frontend, problems) && self.wins(frontend, problems);
+        let (mut served, mut resources, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, frontend) in self.frontends.iter().enumerate() {
+            let wins = self.may_have(frontend, &mut problems) && self.wins(frontend, &mut problems);
             let protocol = self.service.ports[frontend.port].protocol;
             let key = (frontend.kind, frontend.ip, frontend.listen, protocol);
-            if !wins || !*usable || !done.insert(key) {
+            if !wins || !usable[at] || !done.insert(key) {
                 continue;
             }
             let before = resources.len();
-            if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
-                self.node_listeners(frontend, resources, problems);
-            } else {
-                self.role_listener(frontend, resources, problems);
+            if !node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
+                self.role_listener(frontend, &mut resources);
             }
-            if redirect::is_bound(protocol, self.world.options) {
-                bound += sockets::most(&resources[before..]);
+            let bound = match self.is_bound(frontend) {
+                true => sockets::most(&resources[before..]),
+                false => 0,
+            };
+            served.push((at, bound));
+        }
+        let mut listeners = Listeners {
+            usable,
+            served,
+            resources,
+            problems,
+            nodes: BTreeMap::new(),
+        };
+        if self.is_per_node() {
+            let nodes = self.world.active.node_roles().cloned().collect();
+            self.renew(&mut listeners, &nodes);
+        }
+        listeners
+    }
+
+    /// Makes those of these nodes anew, and nobody else's.
+    pub(super) fn renew(&self, listeners: &mut Listeners, nodes: &BTreeSet<Arc<str>>) {
+        let World { index, active, .. } = *self.world;
+        for name in nodes {
+            listeners.nodes.remove(name);
+            let node = active.has_node_role(name).then(|| index.node(name));
+            if let Some(node) = node.flatten() {
+                let on_node = self.on_node(&listeners.served, name, node);
+                if !on_node.resources.is_empty() || !on_node.problems.is_empty() {
+                    listeners.nodes.insert(name.clone(), on_node);
+                }
             }
         }
-        bound
+    }
+
+    /// What a node has of its own.
+    fn on_node(&self, served: &[(usize, usize)], name: &str, node: &Node) -> OnNode {
+        let mut made = OnNode::default();
+        for (at, _) in served {
+            let frontend = &self.frontends[*at];
+            let before = made.resources.len();
+            if node_ports::is_per_node(frontend.kind, frontend.ip, self.world.options) {
+                self.node_listeners(frontend, name, node, &mut made);
+            } else {
+                self.own_listener(frontend, name, node, &mut made);
+            }
+            made.bound.push(match self.is_bound(frontend) {
+                true => made.resources.len() - before,
+                false => 0,
+            });
+        }
+        made
+    }
+
+    /// Whether a proxy has to bind the listeners of a frontend.
+    fn is_bound(&self, frontend: &Frontend) -> bool {
+        let protocol = self.service.ports[frontend.port].protocol;
+        redirect::is_bound(protocol, self.world.options)
+    }
+
+    /// Whether nodes may have listeners of their own.
+    fn is_per_node(&self) -> bool {
+        self.world.index.has_node_listeners(&self.service.key)
     }
 
     /// Whether a Service may ask for the address at all: not for a node's own one where the system itself listens (Service rule 20).
@@ -144,35 +239,10 @@ impl<'a> Joined<'a> {
         Some(Problem::error(object, field, reason, message))
     }
 
-    /// The nodes on which there is a proxy of role `node`, as far as they are known.
-    fn nodes(&self) -> impl Iterator<Item = (&'a Arc<str>, &'a Node)> {
-        let World { index, active, .. } = *self.world;
-        let known = |name: &'a Arc<str>| Some((name, &**index.node(name)?));
-        active.node_roles().filter_map(known)
-    }
-
     /// The listener of a frontend that is the same on every node, or nearly: a node has its own one where it names the node's own
     /// addresses.
-    fn role_listener(
-        &self,
-        frontend: &Frontend,
-        resources: &mut Vec<(Layer, Resource)>,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn role_listener(&self, frontend: &Frontend, resources: &mut Vec<(Layer, Resource)>) {
         let base = self.ways(frontend, frontend.ip, None);
-        let may_be_own = namespace::may_be_own(frontend, self.world.options);
-        if may_be_own || sources::is_per_node(self.service, frontend) {
-            for (name, node) in self.nodes() {
-                let ways = self.ways(frontend, frontend.ip, Some(node));
-                let own = may_be_own
-                    && node.addresses.contains(&frontend.ip)
-                    && self.has_place(frontend, name, node, problems);
-                if own || ways != base {
-                    let layer = Layer::NodeRole(name.clone());
-                    resources.push((layer, self.listener(frontend, frontend.ip, own, &ways)));
-                }
-            }
-        }
         let protocol = self.service.ports[frontend.port].protocol;
         let layer = redirect::layer(protocol, self.world.options);
         let keep = self.keep(frontend);
@@ -189,30 +259,40 @@ impl<'a> Joined<'a> {
         }
     }
 
-    /// A node port on the own addresses of each node in use. It gives way to any other claim on such an address.
-    fn node_listeners(
-        &self,
-        frontend: &Frontend,
-        resources: &mut Vec<(Layer, Resource)>,
-        problems: &mut Vec<Problem>,
-    ) {
+    /// A node's own listener of such a frontend, if it differs.
+    fn own_listener(&self, frontend: &Frontend, name: &str, node: &Node, made: &mut OnNode) {
+        let may_be_own = namespace::may_be_own(frontend, self.world.options);
+        if !may_be_own && !sources::is_per_node(self.service, frontend) {
+            return;
+        }
+        let ways = self.ways(frontend, frontend.ip, Some(node));
+        let own = may_be_own
+            && node.addresses.contains(&frontend.ip)
+            && self.has_place(frontend, name, node, &mut made.problems);
+        if own || ways != self.ways(frontend, frontend.ip, None) {
+            let listener = self.listener(frontend, frontend.ip, own, &ways);
+            made.resources.push(listener);
+        }
+    }
+
+    /// A node port on a node's own addresses. It gives way to any other claim on such an address.
+    fn node_listeners(&self, frontend: &Frontend, name: &str, node: &Node, made: &mut OnNode) {
         let family = Family::of(frontend.ip);
-        for (name, node) in self.nodes() {
-            for ip in node_ports::addresses(node, self.world.options, family) {
-                let address = Address {
-                    ip,
-                    port: frontend.listen,
-                    protocol: self.service.ports[frontend.port].protocol,
-                };
-                if let Some(winner) = self.world.index.claims().winner(&address) {
-                    let place = format!(" on Node {name}");
-                    problems.extend(self.conflict(frontend, &address, winner, &place));
-                    continue;
-                }
-                let ways = self.ways(frontend, ip, Some(node));
-                let layer = Layer::NodeRole(name.clone());
-                resources.push((layer, self.listener(frontend, ip, false, &ways)));
+        for ip in node_ports::addresses(node, self.world.options, family) {
+            let address = Address {
+                ip,
+                port: frontend.listen,
+                protocol: self.service.ports[frontend.port].protocol,
+            };
+            if let Some(winner) = self.world.index.claims().winner(&address) {
+                let place = format!(" on Node {name}");
+                made.problems
+                    .extend(self.conflict(frontend, &address, winner, &place));
+                continue;
             }
+            let ways = self.ways(frontend, ip, Some(node));
+            let listener = self.listener(frontend, ip, false, &ways);
+            made.resources.push(listener);
         }
     }
 
