@@ -38,12 +38,13 @@ pub(crate) fn claims(service: &Service) -> Vec<(Address, Claim)> {
 }
 
 /// The listeners and the answers of a Service's health check, and how many listeners a proxy has to bind for it. They stay while there
-/// are no endpoints: then the answer is no.
+/// are no endpoints: then the answer is no. Of what single nodes have, only that of some `nodes` may be asked for.
 pub(crate) fn translate<'c, 'p>(
     world: &'p World<'_>,
     service: &'p Service,
     candidates: impl Iterator<Item = &'c Candidate<'c>>,
     (resources, parts): (&mut Vec<(Layer, Resource)>, &mut Parts<'p>),
+    nodes: Option<&BTreeSet<Arc<str>>>,
     problems: &mut Vec<Problem>,
 ) -> usize {
     let (mut listens, mut bound) = (false, 0);
@@ -51,7 +52,7 @@ pub(crate) fn translate<'c, 'p>(
         let winner = world.index.claims().winner(&address);
         if winner == Some(&claim) {
             listens = true;
-            bound += listeners(world, service, &address, (resources, parts));
+            bound += listeners(world, service, &address, (resources, parts), nodes);
         } else if let Some(winner) = winner {
             let place = SocketAddr::new(address.ip, address.port.get());
             problems.push(Problem::error(
@@ -68,8 +69,10 @@ pub(crate) fn translate<'c, 'p>(
     if !listens {
         return bound;
     }
-    let local = local_endpoints(candidates);
-    for node in world.active.node_roles() {
+    let is_asked = |node: &Arc<str>| nodes.is_none_or(|nodes| nodes.contains(node));
+    let local =
+        local_endpoints(candidates.filter(|c| c.endpoint.node.as_ref().is_some_and(is_asked)));
+    for node in world.active.node_roles().filter(|node| is_asked(node)) {
         if let Some(count) = local.get(node) {
             let count = *count;
             let layer = Layer::NodeRole(node.clone());
@@ -88,6 +91,7 @@ fn listeners<'p>(
     service: &'p Service,
     address: &Address,
     (resources, parts): (&mut Vec<(Layer, Resource)>, &mut Parts<'p>),
+    nodes: Option<&BTreeSet<Arc<str>>>,
 ) -> usize {
     let (family, options) = (Family::of(address.ip), world.options);
     let port = address.port.get();
@@ -119,6 +123,9 @@ fn listeners<'p>(
             world.index.claims().winner(&own).is_none()
         });
         most = most.max(ips.len());
+        if nodes.is_some_and(|nodes| !nodes.contains(name)) {
+            continue;
+        }
         for ip in ips {
             let layer = Layer::NodeRole(name.clone());
             parts.add(layer, ("listener", ip, port), move |to| {

@@ -74,8 +74,7 @@ pub(crate) fn translate(
     }
 }
 
-/// Translates what a Service has on the nodes that came, went or changed, where nothing else did. Not for one with a health check, whose
-/// answers count endpoints.
+/// Translates what a Service has on the nodes that came, went or changed, where nothing else did.
 pub(crate) fn translate_on_nodes(
     world: &World<'_>,
     service: &Service,
@@ -83,21 +82,33 @@ pub(crate) fn translate_on_nodes(
     nodes: &BTreeSet<Arc<str>>,
     handed: &mut Handed,
 ) -> Translated {
-    let joined = Joined::without_endpoints(world, service);
+    let joined = match service.health_check_port {
+        Some(_) => Joined::new(world, service),
+        None => Joined::without_endpoints(world, service),
+    };
     joined.renew(&mut listeners, nodes);
+    let mut problems = frontends::problems(service, world.options);
+    problems.extend(listeners.problems().cloned());
     let mut parts = Parts::default();
     for node in nodes {
         listeners.add_of(node, &mut parts);
     }
+    let endpoints = joined.candidates.values().flatten();
+    let checks = health::translate(
+        world,
+        service,
+        endpoints,
+        (&mut Vec::new(), &mut parts),
+        Some(nodes),
+        &mut problems,
+    );
     let is_looked_at =
         |layer: &Layer| matches!(layer, Layer::NodeRole(node) if nodes.contains(node));
     let on_nodes = parts.settle(handed, is_looked_at);
-    let mut problems = frontends::problems(service, world.options);
-    problems.extend(listeners.problems().cloned());
     Translated {
         on_nodes,
         problems,
-        sockets: listeners.sockets(),
+        sockets: listeners.sockets() + checks,
         listeners: Some(listeners),
         ..Translated::default()
     }
@@ -212,6 +223,7 @@ impl<'a> Joined<'a> {
             self.service,
             endpoints,
             (&mut resources, &mut parts),
+            None,
             &mut problems,
         );
         let on_nodes = parts.settle(handed, |_| true);

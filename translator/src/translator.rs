@@ -259,7 +259,11 @@ impl Translator {
                     marked.extend(self.index.depending_on_node(node).cloned());
                 }
                 Layer::NodeRole(node) => {
-                    marked.extend(self.index.checked_on_node(node).cloned());
+                    for key in self.index.checked_on_node(node) {
+                        let nodes = self.dirty_nodes.entry(key.clone()).or_default();
+                        nodes.insert(node.clone());
+                        touched = true;
+                    }
                     // Listeners name the addresses of Nodes that are known.
                     if let Some(known) = self.index.node(node) {
                         if known.leaving {

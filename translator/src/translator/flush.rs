@@ -88,7 +88,6 @@ impl Translator {
         replaced: &mut Vec<Replace>,
     ) {
         let service = self.index.service(key).cloned();
-        let service = service.filter(|service| service.health_check_port.is_none());
         let known = service.and_then(|service| Some((service, self.listeners.remove(key)?)));
         let Some((service, listeners)) = known else {
             return self.flush_service(key, nodes, replaced);
