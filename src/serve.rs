@@ -160,7 +160,10 @@ fn start(
         leases: lease_sender,
         releases,
     };
-    let config = config(args, secured.tls, secured.limits, room);
+    let config = ServerConfig {
+        rejections_to_hold_back: security.hold_back,
+        ..config(args, secured.tls, secured.limits, room)
+    };
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {
         source,

@@ -87,6 +87,10 @@ pub(crate) struct SecurityArgs {
         default_value_t = 50
     )]
     pub(crate) first_syncs_per_identity: u32,
+    /// Of how many service accounts or certificate names proxies have to reject a resource, and more than take it, before it is kept from those
+    /// that were not sent it yet (0: it never is)
+    #[arg(long, env = "SEAWAY_HOLD_BACK", value_name = "N", default_value_t = 3)]
+    pub(crate) hold_back: usize,
 }
 
 impl SecurityArgs {

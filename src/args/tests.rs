@@ -54,6 +54,9 @@ fn defaults_are_those_of_the_translator() {
 fn ranges_repeat_or_are_separated_by_commas() {
     let line = "seaway serve --files . --pod-cidr 10.0.0.0/8,fd00::/8 --pod-cidr 192.168.0.0/16";
     assert_eq!(serve(line).shape.options(true).pod_cidrs.len(), 3);
+    assert_eq!(serve("seaway serve --files .").security.hold_back, 3);
+    let line = "seaway serve --files . --hold-back 0";
+    assert_eq!(serve(line).security.hold_back, 0);
     let line = "seaway serve --files . --nodeport-addresses 10.0.0.0/8,fd00::/8";
     let options = serve(line).shape.options(true);
     assert!(

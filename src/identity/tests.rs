@@ -127,11 +127,13 @@ fn a_proxy_with_two_proofs_is_known_by_its_token_and_ends_with_the_first() {
     };
     let both = of(Some(&certificate), Some(&account));
     assert_eq!(&*both.name, "serviceaccount:seaway/seaway-node (pod p1)");
+    assert_eq!(&*both.principal, "serviceaccount:seaway/seaway-node");
     assert_eq!((both.kind, both.expires), ("token", Some(moment(10))));
     account.revoked.cancel();
     assert!(both.revoked.unwrap().is_cancelled());
     let one = of(Some(&certificate), None);
     assert_eq!((&*one.name, one.kind), ("dns:fleet", "certificate"));
+    assert_eq!(one.principal, one.name);
     assert_eq!(one.expires, Some(moment(10)));
     assert!(one.revoked.is_none());
 }

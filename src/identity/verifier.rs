@@ -129,17 +129,17 @@ pub(super) fn proven<'a>(
         .collect()
 }
 
-/// An identity of one proxy's own: the pods of a service account are told apart where their tokens do.
+/// An identity of one proxy's own: the pods of a service account are told apart where their tokens do. They are all of one principal.
 pub(super) fn identity(
     proven: &[Proven<'_>],
     certificate: Option<&Certificate>,
     account: Option<&Account>,
 ) -> Identity {
-    let name = proven.first().map(ToString::to_string).unwrap_or_default();
+    let principal = proven.first().map(ToString::to_string).unwrap_or_default();
     let pod = account.and_then(|account| account.pod.as_ref());
     let name = match pod {
-        Some(pod) => format!("{name} (pod {pod})"),
-        None => name,
+        Some(pod) => format!("{principal} (pod {pod})"),
+        None => principal.clone(),
     };
     let ends: [Option<SystemTime>; 2] = [
         certificate.map(|shown| shown.expires),
@@ -147,6 +147,7 @@ pub(super) fn identity(
     ];
     Identity {
         name: name.into(),
+        principal: principal.into(),
         kind: if account.is_some() {
             "token"
         } else {

@@ -15,7 +15,7 @@ use crate::publish::{LayerId, PlacementId};
 
 /// Listeners woken at a stretch; others may come and go in between.
 const STRETCH: usize = 256;
-/// In place of a commit: there will be no more.
+/// In place of the number of rings: there will be no more.
 const CLOSED: u64 = u64::MAX;
 
 #[derive(Clone, Debug, Default)]
@@ -52,9 +52,16 @@ impl Heeding {
 }
 
 impl Bell {
-    /// Says that `commit` can be read, to all whom it concerns.
-    pub(crate) fn ring(&self, commit: u64, concerns: &Concerns) {
-        self.0.newest.store(commit, Ordering::SeqCst);
+    /// Says to all whom it concerns that there is something new to read.
+    pub(crate) fn ring(&self, concerns: &Concerns) {
+        let count = |rung: u64| (rung != CLOSED).then(|| rung + 1);
+        let ordering = Ordering::SeqCst;
+        // Once it is closed there is nothing to count.
+        let _ = self.0.newest.fetch_update(ordering, ordering, count);
+        self.wake(concerns);
+    }
+
+    fn wake(&self, concerns: &Concerns) {
         let mut next = 0;
         loop {
             let listeners = self.listeners();
@@ -76,10 +83,11 @@ impl Bell {
 
     /// Says that nothing will be committed any more.
     pub(crate) fn close(&self) {
-        self.ring(CLOSED, &Concerns::anywhere(Interest::EVERYTHING));
+        self.0.newest.store(CLOSED, Ordering::SeqCst);
+        self.wake(&Concerns::anywhere(Interest::EVERYTHING));
     }
 
-    /// The newest commit that was announced.
+    /// How often it was rung: another number than before if there is something new.
     pub(crate) fn newest(&self) -> u64 {
         self.0.newest.load(Ordering::SeqCst)
     }
@@ -129,7 +137,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// The newest commit; from now on `waker` is woken by every later one of concern.
+    /// How often the bell was rung; from now on `waker` is woken by every later ring of concern.
     pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
         if !self
             .waker
@@ -211,13 +219,13 @@ mod tests {
             listener.concern().add(Interest::wildcard(1));
         }
         let change = |type_index| Concerns::anywhere(Interest::change(type_index, "a"));
-        bell.ring(1, &change(1));
+        bell.ring(&change(1));
         assert_eq!(count.take(), STRETCH + 3);
-        bell.ring(2, &change(0));
+        bell.ring(&change(0));
         assert_eq!(count.take(), 0);
         listeners.truncate(2);
         listeners[0].concern().add(Interest::name(0, "a"));
-        bell.ring(3, &change(0));
+        bell.ring(&change(0));
         assert_eq!(count.take(), 1);
         assert_eq!(listeners[1].newest(&waker), 3);
         bell.close();

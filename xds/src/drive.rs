@@ -53,7 +53,7 @@ pub(crate) struct Drive<C> {
     streams: SmallVec<[Option<Part>; 1]>,
     new: Streams,
     commits: Listener,
-    /// The newest commit that the streams were polled for.
+    /// How often the bell was rung when the streams were polled last.
     seen: u64,
     task: Arc<Task>,
     /// By bit.
@@ -326,7 +326,7 @@ mod tests {
         let mut scene = scene(200);
         scene.polls();
         let everybody = Concerns::anywhere(Interest::EVERYTHING);
-        scene.bell.ring(7, &everybody);
+        scene.bell.ring(&everybody);
         scene.poll();
         assert_eq!(scene.polls(), [1; 200]);
         scene.poll();

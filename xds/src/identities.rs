@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::liveness::Connection;
 use crate::memory::Holder;
 use crate::metrics::Metrics;
+use crate::quarantine::Voter;
 
 /// All identities that have a stream.
 #[derive(Debug)]
@@ -179,6 +180,14 @@ impl Ticket {
     /// What is kept for it.
     pub(crate) fn memory(&self) -> &Arc<Holder> {
         &self.memory
+    }
+
+    /// As who it rejects and takes things.
+    pub(crate) fn voter(&self) -> Voter {
+        Voter {
+            identity: self.identity.name.clone(),
+            principal: self.identity.principal.clone(),
+        }
     }
 
     /// Waits until this identity may have one more first sync.

@@ -41,9 +41,11 @@ pub struct Authenticated<P> {
 /// A verified identity: the name in a certificate, say, never what a proxy says of itself.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The same for all connections of one proxy, and of no other. Limits are counted by it, and rejections by several identities
-    /// keep a content from other proxies (xDS rule 82).
+    /// The same for all connections of one proxy, and of no other. Limits are counted by it.
     pub name: Arc<str>,
+    /// Whose proxy it is, the same for all proxies of one owner: the service account of its pod, say. Rejections by proxies of several
+    /// principals keep a content from other proxies (xDS rule 82): with as many proxies as one likes nobody is several.
+    pub principal: Arc<str>,
     /// What kind of proof it is, as a label of metrics: `certificate`, `token`.
     pub kind: &'static str,
     /// When the proof ends. Then the connection is told to go, and its proxy comes back with a newer one. `None`: never.

@@ -49,6 +49,11 @@ impl Ids {
         self.len <= of.len && self.bits.is_subset(&of.bits)
     }
 
+    /// Whether any id is in both.
+    pub(crate) fn meets(&self, other: &Ids) -> bool {
+        !self.is_empty() && !other.is_empty() && !self.bits.is_disjoint(&other.bits)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.bits.ones().map(|id| id as u32)
     }
@@ -77,5 +82,11 @@ mod tests {
         assert!(ids.is_empty() && !ids.contains(3));
         ids.insert(1);
         assert_eq!(ids.len(), 1);
+        let mut others = Ids::default();
+        assert!(!ids.meets(&others));
+        others.insert(70_000);
+        assert!(!ids.meets(&others) && !others.meets(&ids));
+        others.insert(1);
+        assert!(ids.meets(&others) && others.meets(&ids));
     }
 }

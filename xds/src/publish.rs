@@ -92,12 +92,14 @@ pub(crate) type Place = (usize, u32, LayerId);
 
 /// An empty world, its one writer and its readers.
 pub fn channel(types: Types) -> (Publisher, Snapshots) {
+    let (store, bell) = (Store::new(types.len()), Bell::default());
+    store.quarantine().ring_with(&bell);
     let shared = Arc::new(Shared {
-        store: RwLock::new(Store::new(types.len())),
+        store: RwLock::new(store),
         missing: Arc::new(Missing::new(&types)),
         types,
         cursors: Cursors::default(),
-        bell: Bell::default(),
+        bell,
     });
     let publisher = Publisher {
         shared: shared.clone(),
@@ -145,9 +147,9 @@ impl Publisher {
         if seq >= self.last_roll_call + ROLL_CALL {
             self.last_roll_call = seq;
             let everybody = Concerns::anywhere(Interest::EVERYTHING);
-            shared.bell.ring(seq, &everybody);
+            shared.bell.ring(&everybody);
         } else if !concerns.is_empty() {
-            shared.bell.ring(seq, &concerns);
+            shared.bell.ring(&concerns);
         }
         Committed { seq, set, removed }
     }

@@ -1,8 +1,9 @@
 //! Contents that are kept from proxies which were not sent them yet.
 //!
 //! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its
-//! own, and is never counted if the proxy says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When distinct proxies reject the same content, the content is bad. Only proxies whose identity somebody verified are counted:
-//! with a name of its own choice one client could reject for many, and keep every change from a fleet.
+//! own, and is never counted if the proxy says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals reject the same content, and more than took it, the content is bad (`votes`). Only
+//! proxies whose identity somebody verified are counted: with a name of its own choice one client could reject for many, and keep every
+//! change from a fleet. Who took it is asked once there is an accusation: the bell wakes who may have it, and its stream says so.
 //!
 //! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and asks again on the next one, for
 //! ever. Envoy takes them.
@@ -10,18 +11,25 @@
 //! It lies in the store. Streams put entries in while they read the store, and so does the writer, who also takes them out when the
 //! content changes; every stream asks for the generation before it sends: one relaxed load.
 
-use std::collections::{BTreeSet, HashMap};
+mod held;
+mod votes;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use seaway_proto::{TypeUrl, Version};
 
-use crate::agent::Agent;
+use crate::bell::Bell;
 use crate::body::Body;
+use crate::interest::{Concerns, Interest};
 use crate::metrics::Metrics;
+pub(crate) use held::{Held, HeldSet};
+pub(crate) use votes::Voter;
+use votes::Votes;
 
 /// Contents whose rejections are counted, and bad ones that are remembered; with more the memory starts anew.
-const REMEMBERED: usize = 1024;
+const REMEMBERED: usize = 256;
 
 /// A content that is kept from proxies which were not sent it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +53,7 @@ pub struct HeldBack {
 pub enum HoldBack {
     /// Several proxies rejected it (xDS rule 82): it is kept from all others.
     Rejected {
-        /// The identities of those whose rejections decided, in order.
+        /// The principals of those who rejected it, in order.
         by: Vec<Arc<str>>,
         /// What the last of them said.
         error: String,
@@ -63,26 +71,6 @@ impl HoldBack {
         match self {
             HoldBack::Rejected { .. } => "rejected",
             HoldBack::TooLarge { .. } => "too_large",
-        }
-    }
-}
-
-/// The same for streams.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) type_index: usize,
-    pub(crate) id: u32,
-    pub(crate) version: Version,
-    pub(crate) instead: Option<Arc<Body>>,
-    report: HeldBack,
-}
-
-impl Held {
-    /// Whether it is kept from such a client.
-    pub(crate) fn concerns(&self, agent: Agent) -> bool {
-        match self.report.reason {
-            HoldBack::Rejected { .. } => true,
-            HoldBack::TooLarge { .. } => agent != Agent::Envoy,
         }
     }
 }
@@ -110,18 +98,21 @@ type Content = (usize, Arc<str>, Version);
 
 #[derive(Debug)]
 pub(crate) struct Quarantine {
-    /// So many distinct proxies decide; 0: nobody does.
+    /// So many distinct principals decide; 0: nobody does.
     quorum: AtomicUsize,
     /// Changes with what is held back.
     generation: AtomicU64,
     state: Mutex<State>,
     metrics: OnceLock<Metrics>,
+    bell: OnceLock<Bell>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    held: Arc<[Held]>,
-    votes: HashMap<Content, BTreeSet<Arc<str>>>,
+    held: HeldSet,
+    /// The same for streams, once one of them asked.
+    shared: Option<Arc<HeldSet>>,
+    votes: HashMap<Content, Votes>,
     /// What to send instead of contents that were found bad, also after they were replaced: the next one may be bad, too.
     bad: HashMap<Content, Option<Arc<Body>>>,
 }
@@ -133,11 +124,12 @@ impl Default for Quarantine {
             generation: AtomicU64::new(0),
             state: Mutex::default(),
             metrics: OnceLock::new(),
+            bell: OnceLock::new(),
         }
     }
 }
 
-/// So many distinct proxies must have rejected a content by default.
+/// Proxies of so many principals must have rejected a content by default.
 pub(crate) const DEFAULT_QUORUM: usize = 3;
 
 impl Quarantine {
@@ -147,14 +139,22 @@ impl Quarantine {
         let _ = self.metrics.set(metrics.clone());
     }
 
+    /// Says how streams are woken.
+    pub(crate) fn ring_with(&self, bell: &Bell) {
+        let _ = self.bell.set(bell.clone());
+    }
+
     /// Another number than before when what is held back is different. A stream that hears of it late has sent the content: nothing
     /// is lost but the protection.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn held(&self) -> Arc<[Held]> {
-        self.state().held.clone()
+    pub(crate) fn held(&self) -> Arc<HeldSet> {
+        let mut state = self.state();
+        let State { held, shared, .. } = &mut *state;
+        let shared = shared.get_or_insert_with(|| Arc::new(held.clone()));
+        shared.clone()
     }
 
     pub(crate) fn reports(&self) -> Vec<HeldBack> {
@@ -165,42 +165,70 @@ impl Quarantine {
         reports
     }
 
-    /// Counts a rejection by a proxy whose identity was verified, and holds the content back if it was the decisive one.
-    pub(crate) fn reject(&self, suspect: &Suspect<'_>, identity: &Arc<str>, error: &str) {
+    /// Counts a rejection, and holds the content back if it was the decisive one.
+    pub(crate) fn reject(&self, suspect: &Suspect<'_>, voter: &Voter, error: &str) {
         let quorum = self.quorum.load(Ordering::Relaxed);
         if quorum == 0 {
             return;
         }
-        let content = suspect.content();
         let mut state = self.state();
-        if state.holds(suspect) {
+        let is_held = state.holds(suspect);
+        let votes = state.votes_on(suspect.content());
+        votes.reject(voter);
+        if is_held || !votes.condemn(quorum) {
             return;
         }
-        if state.votes.len() >= REMEMBERED && !state.votes.contains_key(&content) {
-            state.votes.clear();
-        }
-        let voters = state.votes.entry(content).or_default();
-        if voters.len() < quorum {
-            voters.insert(identity.clone());
-        }
-        if voters.len() < quorum {
-            return;
-        }
+        let (proxies, _) = votes.counts();
         let reason = HoldBack::Rejected {
-            by: voters.iter().cloned().collect(),
+            by: votes.accusers(),
             error: error.to_owned(),
         };
-        let report = state.hold(suspect, reason);
+        let Some(report) = self.hold(&mut state, suspect, reason) else {
+            return;
+        };
         tracing::warn!(
             r#type = %report.type_url,
             resource = &*report.name,
             object = &*report.origin,
             version = %report.version,
-            proxies = quorum,
+            proxies,
             error,
-            "rejected by several proxies: kept from the others until it changes"
+            "rejected by several proxies: kept from the others until it changes or more proxies say that they took it"
         );
-        self.changed(&state);
+        drop(state);
+        self.ring(suspect.type_index, suspect.name);
+    }
+
+    /// Counts a proxy that took a content which is held back, and lets it go if that was the decisive one.
+    pub(crate) fn accept(&self, held: &Held, voter: &Voter) {
+        let quorum = self.quorum.load(Ordering::Relaxed);
+        let mut state = self.state();
+        let HeldBack { name, version, .. } = &held.report;
+        let content = (held.type_index, name.clone(), *version);
+        let Some(votes) = state.votes.get_mut(&content) else {
+            return;
+        };
+        votes.accept(voter);
+        if votes.condemn(quorum) {
+            return;
+        }
+        let (rejected, accepted) = votes.counts();
+        let is_over = |of: &Held| of.version == *version && of.is_rejected();
+        if !state.held.remove(held.type_index, held.id, is_over) {
+            return;
+        }
+        state.bad.remove(&content);
+        tracing::info!(
+            r#type = %held.report.type_url,
+            resource = &**name,
+            version = %version,
+            rejected,
+            accepted,
+            "not rejected by more proxies than took it: sent to all"
+        );
+        self.changed(&mut state);
+        drop(state);
+        self.ring(held.type_index, name);
     }
 
     /// The writer's: keeps a content from clients that cannot take it.
@@ -210,15 +238,16 @@ impl Quarantine {
             return;
         }
         let bytes = suspect.content.len();
-        let report = state.hold(suspect, HoldBack::TooLarge { bytes });
-        tracing::warn!(
-            r#type = %report.type_url,
-            resource = &*report.name,
-            object = &*report.origin,
-            bytes,
-            "too large for gRPC clients: sent to Envoy only"
-        );
-        self.changed(&state);
+        let reason = HoldBack::TooLarge { bytes };
+        if let Some(report) = self.hold(&mut state, suspect, reason) {
+            tracing::warn!(
+                r#type = %report.type_url,
+                resource = &*report.name,
+                object = &*report.origin,
+                bytes,
+                "too large for gRPC clients: sent to Envoy only"
+            );
+        }
     }
 
     /// The writer's: the name has other contents now than before, of which it still has these.
@@ -227,20 +256,37 @@ impl Quarantine {
             return;
         }
         let mut state = self.state();
-        let of_name = |held: &Held| (held.type_index, held.id) == (type_index, id);
-        let over = |held: &Held| of_name(held) && !still(held.version);
-        if !state.held.iter().any(over) {
-            return;
+        let is_over = |held: &Held| !still(held.version);
+        if state.held.remove(type_index, id, is_over) {
+            self.changed(&mut state);
         }
-        let held = state.held.iter().filter(|held| !over(held));
-        state.held = held.cloned().collect();
-        self.changed(&state);
     }
 
-    fn changed(&self, state: &State) {
+    /// Holds a content back, unless too many are.
+    fn hold(&self, state: &mut State, suspect: &Suspect<'_>, reason: HoldBack) -> Option<HeldBack> {
+        if !state.held.has_room(&reason) {
+            let (r#type, resource) = (suspect.type_url, &**suspect.name);
+            tracing::warn!(%r#type, resource, "not held back: too many contents are");
+            return None;
+        }
+        let since = self.generation() + 1;
+        let report = state.hold(suspect, reason, since);
+        self.changed(state);
+        Some(report)
+    }
+
+    fn changed(&self, state: &mut State) {
+        state.shared = None;
         self.generation.fetch_add(1, Ordering::Relaxed);
         if let Some(metrics) = self.metrics.get() {
             metrics.held_back(state.held.iter().map(|held| &held.report));
+        }
+    }
+
+    /// Wakes the streams that may have been sent a name, or may be owed it.
+    fn ring(&self, type_index: usize, name: &str) {
+        if let Some(bell) = self.bell.get() {
+            bell.ring(&Concerns::anywhere(Interest::change(type_index, name)));
         }
     }
 
@@ -251,12 +297,23 @@ impl Quarantine {
 
 impl State {
     fn holds(&self, suspect: &Suspect<'_>) -> bool {
-        let content = (suspect.type_index, suspect.id, suspect.content.version);
-        let mut held = self.held.iter();
-        held.any(|held| (held.type_index, held.id, held.version) == content)
+        let (type_index, id) = (suspect.type_index, suspect.id);
+        let held = self.held.find(type_index, id, suspect.content.version);
+        held.is_some()
     }
 
-    fn hold(&mut self, suspect: &Suspect<'_>, reason: HoldBack) -> HeldBack {
+    /// What is said of a content. Where too much is remembered, that of contents which are not held back is forgotten.
+    fn votes_on(&mut self, content: Content) -> &mut Votes {
+        if self.votes.len() >= REMEMBERED && !self.votes.contains_key(&content) {
+            let held = self.held.iter();
+            let held = held.map(|h| (h.type_index, h.report.name.clone(), h.version));
+            let held: HashSet<Content> = held.collect();
+            self.votes.retain(|content, _| held.contains(content));
+        }
+        self.votes.entry(content).or_default()
+    }
+
+    fn hold(&mut self, suspect: &Suspect<'_>, reason: HoldBack, since: u64) -> HeldBack {
         let version = suspect.content.version;
         // What stood there before may have been bad itself, and what stood before that this very content.
         let before = suspect.before.and_then(|before| {
@@ -276,15 +333,14 @@ impl State {
             instead: instead.as_ref().map(|body| body.version),
             reason,
         };
-        let held = Held {
+        self.held.insert(Held {
             type_index: suspect.type_index,
             id: suspect.id,
             version,
             instead,
+            since,
             report: report.clone(),
-        };
-        let all = self.held.iter().cloned();
-        self.held = all.chain([held]).collect();
+        });
         report
     }
 }

@@ -77,8 +77,8 @@ pub struct ServerConfig {
     pub max_connection_age: Option<Duration>,
     /// The longest time over which connections are told to go on shutdown; less if there are few (xDS rule 146).
     pub closing_window: Duration,
-    /// How many proxies of distinct, verified identity must have rejected a content before it is kept from those that were not sent
-    /// it yet (xDS rule 82); 0: it never is.
+    /// Of how many distinct, verified principals proxies must have rejected a content before it is kept from those that were not sent
+    /// it yet (xDS rule 82); 0: it never is. And more must have rejected than taken it, by number and by principals.
     pub rejections_to_hold_back: usize,
     /// How connections are encrypted and, if its verifier asks for certificates, known by them. Each takes what is newest when it
     /// comes: a new configuration concerns no connection that is open (xDS rule 217). `None`: not at all.

@@ -67,7 +67,7 @@ pub(crate) struct Stream<A> {
     /// From where it looks, as far as the bell knows.
     stand: Option<Stand>,
     metrics: StreamMetrics,
-    /// The newest commit that was announced when it was polled last.
+    /// How often the bell was rung when it was polled last.
     seen: u64,
     rest: Rest,
     /// Rings at the end of a rest that has one.
@@ -116,7 +116,7 @@ impl<A: Admit> Stream<A> {
             number,
             shared.identifier.clone(),
         );
-        session.identify(ticket.as_ref().map(|ticket| ticket.name().clone()));
+        session.identify(ticket.as_ref().map(Ticket::voter));
         session.speak_to(Agent::of(&node));
         if admitted.only.is_some() {
             session.of_one_type();

@@ -96,6 +96,7 @@ mod tests {
     fn identity(name: &str, left: Option<u64>, revoked: Option<&CancellationToken>) -> Identity {
         Identity {
             name: name.into(),
+            principal: name.into(),
             kind: "token",
             expires: left.map(|left| SystemTime::now() + Duration::from_secs(left)),
             revoked: revoked.cloned(),

@@ -5,6 +5,7 @@ use seaway_proto::{TypeUrl, Version};
 
 use super::*;
 use crate::bell::{Listener, Stand};
+use crate::quarantine::{Suspect, Voter};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -117,4 +118,35 @@ fn a_stream_that_left_is_not_woken_for() {
     fleet.connections[0].0.concern().leave(0);
     fleet.put(ALL, "everybody's");
     assert_eq!(fleet.woken(), [0]);
+}
+
+/// Who took a content is asked when it is accused, also where nothing else happens.
+#[test]
+fn an_accusation_wakes_who_may_have_taken_it_rule_82() {
+    let mut fleet = Fleet::new();
+    (1..=2).for_each(|number| fleet.join(number));
+    fleet.put(ALL, "bad");
+    fleet.woken();
+    let store = fleet.snapshots.read();
+    let index = fleet.snapshots.types().index(TypeUrl::ENDPOINT.as_str());
+    let (type_index, id) = (index.unwrap(), 0);
+    let slot = store.slot(type_index, id);
+    let suspect = Suspect {
+        type_url: TypeUrl::ENDPOINT,
+        type_index,
+        id,
+        name: &slot.name,
+        content: slot.resolve(&[ALL]).unwrap(),
+        before: None,
+    };
+    let before = fleet.snapshots.bell().newest();
+    for (accuser, woken) in [("x", 0), ("y", 0), ("z", 1)] {
+        let voter = Voter {
+            identity: accuser.into(),
+            principal: accuser.into(),
+        };
+        store.quarantine().reject(&suspect, &voter, "no good");
+        assert_eq!(fleet.woken(), [woken; 2]);
+    }
+    assert_ne!(fleet.snapshots.bell().newest(), before, "they have to look");
 }

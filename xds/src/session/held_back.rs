@@ -8,16 +8,18 @@ use seaway_proto::Version;
 
 use super::substream::mentions;
 use super::{Rejected, Session};
-use crate::quarantine::{Held, Suspect};
+use crate::quarantine::{Held, HeldSet, Suspect, Voter};
 use crate::store::Store;
 
 /// What this stream knows of the contents that several proxies rejected.
 #[derive(Debug, Default)]
 pub(super) struct Heeded {
     generation: u64,
-    held: Arc<[Held]>,
+    held: Arc<HeldSet>,
     /// Those this client was sent before: from it they are not kept.
     sent: BTreeSet<Content>,
+    /// Of those, what the client has yet to say of them, or took without that having been counted.
+    uncounted: BTreeSet<Content>,
     /// Those that are kept from it.
     kept: BTreeSet<Content>,
 }
@@ -26,9 +28,9 @@ pub(super) struct Heeded {
 type Content = (usize, u32, Version);
 
 impl Session {
-    /// Says who the client is, verified by somebody: its rejections count for other proxies, too (xDS rule 82).
-    pub(crate) fn identify(&mut self, identity: Option<Arc<str>>) {
-        self.identity = identity;
+    /// Says who the client is, verified by somebody: what it rejects and takes counts for other proxies, too (xDS rule 82).
+    pub(crate) fn identify(&mut self, voter: Option<Voter>) {
+        self.voter = voter;
     }
 
     /// A rejected resource stays at what the client had before until it changes, or its rejection may have passed; everything else
@@ -54,7 +56,7 @@ impl Session {
         let kept = sub.last_good.remove(&id);
         let before = kept.unwrap_or_else(|| before.cloned());
         let spec = self.types.spec(index);
-        if let Some(identity) = &self.identity
+        if let Some(voter) = &self.voter
             && !spec.passes(words)
         {
             let suspect = Suspect {
@@ -65,7 +67,7 @@ impl Session {
                 content,
                 before: before.as_ref(),
             };
-            store.quarantine().reject(&suspect, identity, words);
+            store.quarantine().reject(&suspect, voter, words);
         }
         sub.held_back.insert(id, before);
     }
@@ -76,67 +78,120 @@ impl Session {
         if generation != self.heeded.generation {
             self.look_at_quarantine(store, generation);
         }
-        let says_absent = self.says_absent();
-        for at in 0..self.heeded.held.len() {
-            let held = &self.heeded.held[at];
-            let (index, id) = (held.type_index, held.id);
-            let sub = &mut self.subs[index];
-            let key = (index, id, held.version);
-            if !held.concerns(self.agent)
-                || !sub.owed.contains(id)
-                || sub.held_back.contains_key(&id)
-                || self.heeded.sent.contains(&key)
-            {
-                continue;
-            }
-            let slot = store.slot(index, id);
-            if slot.resolve(&self.layers).map(|body| body.version) != Some(held.version) {
-                continue;
-            }
-            if held.instead.is_none() {
-                sub.owed.remove(id);
-                // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
-                let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
-                if asked && says_absent {
-                    sub.absent.insert(slot.name.clone());
-                }
-            }
-            sub.held_back.insert(id, held.instead.clone());
-            sub.rejections.stays(id);
-            self.heeded.kept.insert(key);
+        if self.heeded.held.is_empty() {
+            return;
         }
+        self.vote(store);
+        let all = self.heeded.held.clone();
+        for (index, ids) in all.ids() {
+            if !self.subs.is_touched(index) || !self.subs[index].owed.meets(ids) {
+                continue;
+            }
+            let owed = ids.iter().filter(|id| self.subs[index].owed.contains(*id));
+            let owed: Vec<u32> = owed.collect();
+            for held in owed.iter().flat_map(|id| all.of(index, *id)) {
+                self.keep_back(store, held);
+            }
+        }
+    }
+
+    /// Keeps a content that is held back from this client, if that is what it would be sent.
+    fn keep_back(&mut self, store: &Store, held: &Held) {
+        let (index, id) = (held.type_index, held.id);
+        let says_absent = self.says_absent();
+        let sub = &mut self.subs[index];
+        let key = (index, id, held.version);
+        if !held.concerns(self.agent)
+            || !sub.owed.contains(id)
+            || sub.held_back.contains_key(&id)
+            || self.heeded.sent.contains(&key)
+        {
+            return;
+        }
+        let slot = store.slot(index, id);
+        if slot.resolve(&self.layers).map(|body| body.version) != Some(held.version) {
+            return;
+        }
+        if held.instead.is_none() {
+            sub.owed.remove(id);
+            // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
+            let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
+            if asked && says_absent {
+                sub.absent.insert(slot.name.clone());
+            }
+        }
+        sub.held_back.insert(id, held.instead.clone());
+        sub.rejections.stays(id);
+        self.heeded.kept.insert(key);
     }
 
     /// Of what is held back from now on, remembers what this client was sent before.
     fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
         let held = store.quarantine().held();
-        let mut sent = BTreeSet::new();
-        for held in &*held {
+        let is_held = |(index, id, version): &Content| held.find(*index, *id, *version).is_some();
+        let Heeded {
+            generation: before,
+            mut sent,
+            mut uncounted,
+            kept,
+            ..
+        } = std::mem::take(&mut self.heeded);
+        sent.retain(is_held);
+        uncounted.retain(is_held);
+        for held in held.iter().filter(|held| held.since > before) {
             let (index, id) = (held.type_index, held.id);
             let sub = &self.subs[index];
-            let key = (index, id, held.version);
             let was_sent =
                 sub.held.contains(id) && !sub.owed.contains(id) && !sub.held_back.contains_key(&id);
             let now = store.slot(index, id).resolve(&self.layers);
-            let current = now.is_some_and(|body| body.version == held.version);
-            if self.heeded.sent.contains(&key) || (was_sent && current) {
+            if was_sent && now.is_some_and(|body| body.version == held.version) {
+                let key = (index, id, held.version);
                 sent.insert(key);
+                if held.is_rejected() {
+                    uncounted.insert(key);
+                }
             }
         }
-        let is_held = |(index, id, version): &Content| {
-            let mut held = held.iter();
-            held.any(|held| (held.type_index, held.id, held.version) == (*index, *id, *version))
-        };
-        let (kept, over) = std::mem::take(&mut self.heeded.kept)
-            .into_iter()
-            .partition(is_held);
+        let (kept, over) = kept.into_iter().partition(is_held);
         self.heeded = Heeded {
             generation,
             held,
             sent,
+            uncounted,
             kept,
         };
         self.send_after_all(store, over);
+    }
+
+    /// Says of contents that several rejected which of them this client took, as soon as it has answered them.
+    pub(super) fn vote(&mut self, store: &Store) {
+        let Some(voter) = self
+            .voter
+            .as_ref()
+            .filter(|_| !self.heeded.uncounted.is_empty())
+        else {
+            return;
+        };
+        let held = self.heeded.held.clone();
+        let subs = &self.subs;
+        let layers = &self.layers;
+        self.heeded.uncounted.retain(|(index, id, version)| {
+            let sub = &subs[*index];
+            if sub.in_flight.iter().any(|sent| sent.brings(*id)) {
+                return true;
+            }
+            let now = store.try_slot(*index, *id);
+            let now = now.and_then(|slot| slot.resolve(layers));
+            let took = sub.held.contains(*id)
+                && !sub.owed.contains(*id)
+                && !sub.held_back.contains_key(id)
+                && !sub.rejections.has(*id)
+                && now.is_some_and(|body| body.version == *version);
+            if took && let Some(held) = held.find(*index, *id, *version) {
+                store.quarantine().accept(held, voter);
+            }
+            false
+        });
     }
 
     /// What changed and changed back in the meantime looks to this stream as if it never changed, but is held back no longer.

@@ -34,6 +34,7 @@ use crate::cursors::Cursor;
 use crate::interest::Interest;
 use crate::missing::Missing;
 use crate::publish::{LayerId, PlacementId};
+use crate::quarantine::Voter;
 use crate::request::{Malformed, Names, Request};
 use crate::store::Store;
 use crate::types::Types;
@@ -133,7 +134,7 @@ pub(crate) struct Session {
     heeded: Heeded,
     /// What the client accepted after it had rejected it, not told yet.
     after_all: Vec<AfterAll>,
-    identity: Option<Arc<str>>,
+    voter: Option<Voter>,
     /// The last nonce: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
     nonce: Nonce,
     /// The name of this replica, sent in every response (xDS rule 18).
@@ -168,7 +169,7 @@ impl Session {
             awaited_until: None,
             heeded: Heeded::default(),
             after_all: Vec::new(),
-            identity: None,
+            voter: None,
             nonce: Nonce { stream, number: 0 },
             identifier,
         }
@@ -203,6 +204,7 @@ impl Session {
         self.catch_up(store);
         self.heed_quarantine(store);
         let outcome = self.acknowledge(index, request, store, now);
+        self.vote(store);
         match &request.names {
             Names::Complete { names, version } => {
                 self.complete_names(index, names, version, store)?;

@@ -62,6 +62,11 @@ impl Rejections {
         self.by_id.is_empty() && !self.of_nothing
     }
 
+    /// Whether it was, or may have been.
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// It changed, is gone, or is not asked for any more.
     pub(super) fn forget(&mut self, id: u32) {
         self.by_id.remove(&id);

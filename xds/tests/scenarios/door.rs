@@ -29,6 +29,7 @@ pub(crate) struct Known {
 pub(crate) fn identity(name: &str) -> Identity {
     Identity {
         name: name.into(),
+        principal: name.into(),
         kind: "token",
         expires: None,
         revoked: None,

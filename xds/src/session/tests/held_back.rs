@@ -1,6 +1,7 @@
 //! Contents that several proxies rejected, kept from the others: xDS rule 82.
 
 use super::*;
+use crate::quarantine::Voter;
 
 fn nothing(dialect: Dialect) -> Names {
     match dialect {
@@ -10,6 +11,15 @@ fn nothing(dialect: Dialect) -> Names {
             initial: HashMap::new(),
         },
         Dialect::Sotw => Names::default(),
+    }
+}
+
+/// A proxy that is its own principal, or one of several of a principal: `principal/proxy`.
+pub(super) fn voter(name: &str) -> Voter {
+    let principal = name.split('/').next().unwrap_or(name);
+    Voter {
+        identity: name.into(),
+        principal: principal.into(),
     }
 }
 
@@ -24,7 +34,7 @@ impl World {
     ) {
         for identity in identities {
             let mut client = self.delta();
-            client.session.identify(identity.map(Arc::from));
+            client.session.identify(identity.map(voter));
             client.subscribe(url, &[name]);
             let got = client.next().unwrap();
             client.reject(&got, text, nothing(Dialect::Delta));
@@ -241,4 +251,82 @@ fn another_acknowledgement_in_between_changes_nothing_of_that_rule_80() {
     client.reject(&got, "l: no good", nothing(Dialect::Sotw));
     world.put(L, "m", "m2");
     assert_eq!(client.expect(L).names(), ["1", "m2"]);
+}
+
+/// A client that has a listener, and says so or not.
+fn has_it(world: &mut World, name: &str, acknowledges: bool) -> (Client, Got) {
+    let mut client = world.delta();
+    client.session.identify(Some(voter(name)));
+    client.subscribe(L, &[]);
+    let got = client.next().unwrap();
+    if acknowledges {
+        client.ack(&got);
+    }
+    (client, got)
+}
+
+/// Three pods of one tenant are one, however many there are.
+#[test]
+fn many_proxies_of_one_principal_decide_nothing_rule_82() {
+    let mut world = World::new();
+    let (mut slow, _) = two(&mut world);
+    world.put(L, "l", "2");
+    let names: Vec<String> = (0..9).map(|pod| format!("tenant/{pod}")).collect();
+    let proxies: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+    world.rejected_by(&proxies, L, "l", "l: no good");
+    assert_eq!(slow.expect(L).resources["l"], "2");
+}
+
+/// A few that reject are not believed against many that took it, whether these say so before or after.
+#[test]
+fn a_few_do_not_outvote_those_that_took_it_rule_82() {
+    for acknowledges_first in [true, false] {
+        let mut world = World::new();
+        let (mut slow, mut late) = two(&mut world);
+        world.put(L, "l", "2");
+        let names: Vec<String> = (0..10).map(|pod| format!("fleet/{pod}")).collect();
+        let fleet = names
+            .iter()
+            .map(|name| has_it(&mut world, name, acknowledges_first));
+        let mut fleet: Vec<(Client, Got)> = fleet.collect();
+        world.condemn(L, "l");
+        for (client, got) in &mut fleet {
+            if acknowledges_first {
+                client.expect_nothing();
+            } else {
+                client.ack(got);
+            }
+        }
+        assert!(world.snapshots.held_back().is_empty());
+        assert_eq!(slow.expect(L).resources["l"], "2");
+        late.subscribe(L, &[]);
+        assert_eq!(late.expect(L).resources["l"], "2");
+        // As many more reject it as took it, and one.
+        let names: Vec<String> = (0..8).map(|pod| format!("other/{pod}")).collect();
+        let proxies: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+        world.rejected_by(&proxies, L, "l", "l: no good");
+        assert_eq!(world.snapshots.held_back().len(), 1);
+    }
+}
+
+/// To whom it was not sent while it was held back, it is sent after all.
+#[test]
+fn what_is_held_back_no_longer_is_sent_after_all_rule_82() {
+    let mut world = World::new();
+    let (mut slow, mut late) = two(&mut world);
+    world.put(L, "l", "2");
+    let (mut one, got) = has_it(&mut world, "fleet/1", false);
+    let (mut two, same) = has_it(&mut world, "fleet/2", false);
+    let (mut three, again) = has_it(&mut world, "fleet/3", false);
+    world.condemn(L, "l");
+    assert_eq!(slow.expect(L).resources["l"], "1");
+    late.subscribe(L, &[]);
+    assert_eq!(late.expect(L).resources["l"], "1");
+    one.ack(&got);
+    two.ack(&same);
+    late.expect_nothing();
+    three.ack(&again);
+    for client in [&mut slow, &mut late] {
+        assert_eq!(client.expect(L).resources["l"], "2");
+    }
 }
