@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::error::{Error, ErrorKind};
 
+use crate::log;
+
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -28,8 +30,7 @@ impl Failure {
     /// Says why on standard error, in one line, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let line = one_line(&self.to_string());
-        // Without standard error there is nobody to tell.
-        let _ = writeln!(io::stderr(), "error: {line}");
+        log::say(&format!("error: {line}"));
         match self {
             Failure::Unusable(_) => ExitCode::from(2),
             Failure::Broken(_) => ExitCode::from(1),

@@ -1,8 +1,18 @@
-//! Logging: JSON lines for machines, readable ones on a terminal; always on standard error.
+//! Logging: JSON lines for machines, readable ones on a terminal; always on standard error, and never waited for ([`queue`]).
 
-use std::io::IsTerminal;
+mod queue;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::env::VarError;
+use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
+
+use queue::Queue;
 
 /// The environment variable with the filter, in the syntax of `RUST_LOG`.
 const FILTER: &str = "SEAWAY_LOG";
@@ -11,21 +21,36 @@ const FILTER: &str = "SEAWAY_LOG";
 /// What the Kubernetes client says of each failed request is said by the watches, once.
 const DEFAULT: &str = "info,kube_client=off";
 
+/// How long the end of the process waits for lines that are not written yet.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Whatever this process says on standard error.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+fn queue() -> &'static Queue {
+    QUEUE.get_or_init(|| Queue::start(io::stderr()))
+}
+
 /// Starts logging for this process.
 ///
 /// # Errors
 ///
 /// The filter in `SEAWAY_LOG` cannot be read.
 pub(crate) fn init() -> anyhow::Result<()> {
+    let unreadable = |error: &dyn std::fmt::Display| anyhow::anyhow!("{FILTER}: {error}");
     let filter = match std::env::var(FILTER) {
-        Ok(text) if !text.trim().is_empty() => EnvFilter::try_new(&text)
-            .map_err(|error| anyhow::anyhow!("{FILTER}={text}: {error}"))?,
-        _ => EnvFilter::new(DEFAULT),
+        Ok(text) if !text.trim().is_empty() => {
+            EnvFilter::try_new(&text).map_err(|error| unreadable(&format!("{text}: {error}")))?
+        }
+        Err(error @ VarError::NotUnicode(_)) => return Err(unreadable(&error)),
+        Ok(_) | Err(VarError::NotPresent) => EnvFilter::new(DEFAULT),
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
+        .with_writer(queue().clone())
+        // They would be printed where the lines go, by a macro that panics.
+        .log_internal_errors(false);
+    if io::stderr().is_terminal() {
         lines.init();
     } else {
         lines
@@ -35,5 +60,41 @@ pub(crate) fn init() -> anyhow::Result<()> {
             .with_span_list(false)
             .init();
     }
+    std::panic::set_hook(Box::new(panicked));
     Ok(())
+}
+
+/// Logs a panic. What Rust does by itself waits for whoever reads standard error.
+fn panicked(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("no message");
+    let location = info.location().map(tracing::field::display);
+    let thread = std::thread::current();
+    let backtrace = Backtrace::capture();
+    let captured = backtrace.status() == BacktraceStatus::Captured;
+    let backtrace = captured.then(|| tracing::field::display(backtrace));
+    tracing::error!(
+        panic = message,
+        location,
+        thread = thread.name(),
+        backtrace,
+        "a bug: a part of Seaway panicked"
+    );
+}
+
+/// Registers `log_lines_dropped_total`.
+pub(crate) fn register(registry: &mut Registry) {
+    let help = "Log lines that could not be written, or that nobody read for too long";
+    registry.register("log_lines_dropped", help, queue().dropped());
+}
+
+/// Says a line that is no log line.
+pub(crate) fn say(line: &str) {
+    queue().put(format!("{line}\n").into_bytes());
+}
+
+/// Waits for the lines that are not written yet, for a moment.
+pub(crate) fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(LAST_LINES);
+    }
 }

@@ -44,7 +44,9 @@ fn main() -> ExitCode {
         Ok(cli) => run(cli.command),
         Err(error) => exit::of_command_line(&error),
     };
-    result.unwrap_or_else(Failure::report)
+    let code = result.unwrap_or_else(Failure::report);
+    log::finish();
+    code
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {

@@ -126,6 +126,7 @@ fn start(
     log_start(&xds_listener, &admin_listener);
 
     let metrics = Metrics::register(&mut registry);
+    log::register(&mut registry);
     health.register(&mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
