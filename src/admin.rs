@@ -22,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::health::Health;
+use crate::outside;
 use crate::watches::Watches;
 
 /// Connections that may be open: probes, collectors of metrics, and people.
@@ -72,6 +73,7 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let stale = admin.health.stale().map(|stale| format!("stale: {stale}"));
     let mut lines = vec![line.to_owned()];
     lines.extend(stale.into_iter().chain(admin.watches.degraded()));
+    lines.extend(outside::overdue());
     (status, lines.join("\n") + "\n")
 }
 

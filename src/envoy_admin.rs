@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
+use crate::outside::brief;
+
 /// How long asking may take, and the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// No answer to these questions is longer.
@@ -28,7 +30,7 @@ const REFUSED: &str = "/stats?usedonly&type=Counters&filter=_cx_over(flow%7Cload
 pub(crate) fn not_ready(socket: &Path) -> anyhow::Result<Option<String>> {
     let (status, said) = ask(socket, "GET", "/ready")?;
     if status != 200 {
-        return Ok(Some(format!("Envoy says {}", said.trim())));
+        return Ok(Some(format!("Envoy says {}", brief(said.trim()))));
     }
     Ok(missing_listeners(&stats(socket, LISTENERS)?))
 }
@@ -74,13 +76,13 @@ pub(crate) fn refused(socket: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
 /// kernel still gives them.
 pub(crate) fn stop_accepting(socket: &Path) -> anyhow::Result<()> {
     let (status, said) = ask(socket, "POST", "/drain_listeners?inboundonly")?;
-    ensure!(status == 200, "Envoy says {status} {}", said.trim());
+    ensure!(status == 200, "Envoy says {status} {}", brief(said.trim()));
     Ok(())
 }
 
 fn stats(socket: &Path, path: &str) -> anyhow::Result<String> {
     let (status, text) = ask(socket, "GET", path)?;
-    ensure!(status == 200, "Envoy says {status} {}", text.trim());
+    ensure!(status == 200, "Envoy says {status} {}", brief(text.trim()));
     Ok(text)
 }
 

@@ -1,6 +1,6 @@
 //! Which source `serve` has, and its start: a folder, or a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -14,6 +14,7 @@ use crate::exit::Failure;
 use crate::files::{self, Follow};
 use crate::health::Health;
 use crate::kube::{self, EventMetrics, Kube, TokenMetrics, Tokens, Wanted};
+use crate::outside;
 use crate::source::Update;
 use crate::watches::Watches;
 use crate::writer::Standing;
@@ -53,6 +54,12 @@ pub(crate) enum Stop {
     Task(DropGuard),
 }
 
+/// Makes sure that a folder can be read.
+fn check(folder: &Path) -> anyhow::Result<()> {
+    let named = folder.to_owned();
+    outside::in_time(folder, move || files::check(&named))?
+}
+
 impl Input {
     /// What the command line says.
     ///
@@ -84,7 +91,11 @@ impl Input {
     /// Which one it is, the same from run to run.
     fn identity(&self) -> String {
         match self {
-            Input::Files(folder) => format!("files:{}", folder.display()),
+            // A name that is no UTF-8 is told from others by what is in quotes.
+            Input::Files(folder) => match folder.to_str() {
+                Some(folder) => format!("files:{folder}"),
+                None => format!("files:{folder:?}"),
+            },
             Input::Kube(server, _) => format!("kube:{}", server.address),
         }
     }
@@ -113,7 +124,7 @@ impl Input {
         let memory = args.checkpoint.as_ref().map(open).transpose();
         let memory = memory.map_err(Failure::Unusable)?;
         if let Input::Files(folder) = self
-            && let Err(error) = files::check(folder)
+            && let Err(error) = check(folder)
         {
             match &memory {
                 Some(Memory {

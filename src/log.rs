@@ -66,7 +66,9 @@ pub(crate) fn init() -> anyhow::Result<()> {
 
 /// Logs a panic. What Rust does by itself waits for whoever reads standard error.
 fn panicked(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("no message");
+    let payload = info.payload();
+    let message = payload.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let location = info.location().map(tracing::field::display);
     let thread = std::thread::current();
     let backtrace = Backtrace::capture();

@@ -21,6 +21,7 @@ mod limited;
 mod log;
 mod metrics;
 mod open_files;
+mod outside;
 mod ready;
 mod security;
 mod serve;

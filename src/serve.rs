@@ -239,8 +239,8 @@ fn identifier() -> String {
 
 /// What tells this replica from the others: the name of its host, which in a cluster is that of its pod.
 fn instance() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    host.trim().to_owned()
+    let uname = rustix::system::uname();
+    uname.nodename().to_string_lossy().into_owned()
 }
 
 /// A part ended although nobody asked it to.

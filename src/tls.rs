@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::health::moment;
 use crate::identity::Certificate;
+use crate::outside::{self, MAX_CREDENTIAL};
 
 /// How often the files are looked at. Those of Kubernetes are a minute late anyhow.
 const LOOK: Duration = Duration::from_secs(2);
@@ -71,7 +72,8 @@ impl Follower {
         files: Files,
         registry: &mut Registry,
     ) -> anyhow::Result<(Follower, watch::Receiver<Arc<ServerConfig>>)> {
-        let contents = files.read()?;
+        let of = files.clone();
+        let contents = outside::in_time(&files.cert, move || of.read())??;
         let loaded = files.load(&contents)?;
         let metrics = Metrics::register(registry);
         metrics.loaded(&loaded.expires);
@@ -135,7 +137,9 @@ impl Files {
     fn read(&self) -> anyhow::Result<Contents> {
         let read = |flag: &str, path: &Path| {
             let shown = path.display();
-            std::fs::read(path).with_context(|| format!("{flag} {shown}"))
+            let read = outside::read(path, MAX_CREDENTIAL);
+            let (_, bytes) = read.with_context(|| format!("{flag} {shown}"))?;
+            anyhow::Ok(bytes)
         };
         let client_ca = self.client_ca.as_deref();
         Ok(Contents {

@@ -11,6 +11,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use crate::outside;
+
 /// All watches; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watches(Arc<Mutex<Vec<Arc<Watch>>>>);
@@ -106,7 +108,7 @@ impl Watch {
     /// The server did not answer as it should. Logged once for each reason in a row.
     pub(crate) fn failed(&self, why: &dyn fmt::Display, silent: bool) {
         self.errors.inc();
-        let why = why.to_string();
+        let why = outside::brief(&why.to_string());
         let mut state = lock(&self.state);
         let before = state.failing.take();
         if before.as_ref().is_none_or(|before| before.why != why) {
@@ -174,4 +176,20 @@ impl Collector for Watches {
 /// Nothing that holds these locks can panic half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_shown_in_brief() {
+        let watches = Watches::default();
+        let watch = watches.add("nodes".to_owned(), Counter::default());
+        watch.failed(&"<p>\n".repeat(1 << 20), false);
+        let lines = watches.degraded();
+        assert_eq!(lines.len(), 1);
+        let line = lines.first().unwrap();
+        assert!(line.len() < 1200 && !line.contains('\n'), "{line}");
+    }
 }

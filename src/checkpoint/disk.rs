@@ -3,7 +3,7 @@
 //! A new one is written aside, made durable, and renamed over the one before; the folder is made durable after that.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::Entry;
 use super::format::{self, Found, MAX_BYTES, Refused};
+use crate::outside;
 
 /// The file's name in its folder.
 pub(super) const NAME: &str = "checkpoint.jsonl";
@@ -42,7 +43,7 @@ pub(super) fn prepare(dir: &Path) -> io::Result<()> {
 
 /// Removes a half-written file, unless another process is at it.
 fn clear_away(path: &Path) {
-    let abandoned = File::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    let abandoned = outside::open(path, u64::MAX).is_ok_and(|(file, _)| file.try_lock().is_ok());
     if abandoned && let Err(error) = fs::remove_file(path) {
         tracing::warn!(file = %path.display(), %error, "a half-written checkpoint stays behind");
     }
@@ -63,15 +64,17 @@ fn create(dir: &Path) -> io::Result<NamedTempFile> {
 ///
 /// There is one, and it must not be used.
 pub(super) fn load(dir: &Path, source: &str) -> Result<Option<Found>, Refused> {
-    let file = match File::open(dir.join(NAME)) {
-        Ok(file) => file,
+    let (file, metadata) = match outside::open(&dir.join(NAME), u64::MAX) {
+        Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let bytes = file.metadata()?.len();
+    let bytes = metadata.len();
     if bytes > MAX_BYTES {
         return Err(Refused::TooLarge(bytes));
     }
+    // It may grow while it is read.
+    let file = file.take(MAX_BYTES);
     format::read(BufReader::with_capacity(BUFFER, file), source).map(Some)
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{Entry, Loaded};
+use crate::outside::brief;
 
 /// The number of this form. It changes with every change of what the lines mean: of the model's types, too, and of the kinds of
 /// objects there are. A checkpoint of another number is refused.
@@ -224,7 +225,7 @@ impl<R: BufRead> Reader<R> {
         let header: Header = self.decode()?;
         if header.source != source {
             return Err(Refused::Source {
-                found: header.source,
+                found: brief(&header.source),
                 expected: source.to_owned(),
             });
         }
@@ -288,7 +289,7 @@ impl<R: BufRead> Reader<R> {
     fn corrupt(&self, what: impl Into<String>) -> Refused {
         Refused::Corrupt {
             line: self.line,
-            what: what.into(),
+            what: brief(&what.into()),
         }
     }
 }

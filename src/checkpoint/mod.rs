@@ -27,6 +27,7 @@ pub(crate) use keeper::Keeper;
 pub(crate) use kept::Kept;
 
 use crate::health::{Health, moment};
+use crate::outside;
 
 /// One object of a world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,8 +73,11 @@ pub(crate) fn open(
     source: &str,
     metrics: &Metrics,
 ) -> anyhow::Result<(Option<Loaded>, Keeper)> {
-    disk::prepare(dir).with_context(|| format!("--checkpoint {}", dir.display()))?;
-    let found = match disk::load(dir, source) {
+    let named = || format!("--checkpoint {}", dir.display());
+    let (at, of) = (dir.to_owned(), source.to_owned());
+    let work = move || disk::prepare(&at).map(|()| disk::load(&at, &of));
+    let loaded = outside::in_time(dir, work).and_then(|prepared| prepared);
+    let found = match loaded.with_context(named)? {
         Ok(found) => found,
         Err(refused) => {
             metrics.count(refused.reason());

@@ -17,6 +17,7 @@ use super::settle::{Settle, Why};
 use super::watch::{self, Hint};
 use super::world::World;
 use crate::checkpoint::{Kept, Memory};
+use crate::outside;
 use crate::source::Update;
 
 /// How often everything is looked at whether or not there was a hint.
@@ -59,7 +60,7 @@ pub(crate) struct Follow {
     /// What each known file looked like when it was read.
     seen: BTreeMap<String, Fingerprint>,
     /// The folder the watcher is on.
-    watched: Option<(Identity, Option<notify::RecommendedWatcher>)>,
+    watched: Option<(Identity, Option<watch::Watched>)>,
     /// The folder is away, or came back less than [`REFILL`] ago.
     refill: Option<Instant>,
     next_scan: Instant,
@@ -225,12 +226,16 @@ impl Follow {
     /// Looks at everything.
     fn scan(&mut self, now: Instant) {
         self.next_scan = now + RESCAN;
+        let _waiting = outside::waiting_for(&self.root);
         let found = scan::identity(&self.root).and_then(|identity| {
             self.watch(identity, now);
             scan::scan(&self.root)
         });
         match found {
-            Ok(found) => self.compare(&found, now),
+            Ok(found) => {
+                self.watch_links(&found, now);
+                self.compare(&found, now);
+            }
             Err(error) => self.lose(&error, now),
         }
     }
@@ -278,6 +283,22 @@ impl Follow {
         self.watched = Some((identity, watcher));
     }
 
+    /// Sees to it that what links lead to is watched, too.
+    fn watch_links(&mut self, found: &Scan, now: Instant) {
+        let Some((_, Some(watched))) = &mut self.watched else {
+            return;
+        };
+        match watched.follow(&found.links) {
+            Ok(false) => {}
+            // Files may have appeared since they were looked for.
+            Ok(true) => self.settle.scan(now),
+            Err(error) => {
+                self.errors.inc();
+                tracing::warn!(source = "files", %error, "a linked folder cannot be watched; looking at it by time");
+            }
+        }
+    }
+
     /// Reads what differs from what was read last.
     fn compare(&mut self, found: &Scan, now: Instant) {
         let mut failed = found.failed.clone();
@@ -295,7 +316,8 @@ impl Follow {
                 self.read(&path, file, Why::Saved, now);
             }
         }
-        let known = |file: &str| found.files.contains_key(file) || is_below_any(file, &failed);
+        let known =
+            |file: &str| found.files.contains_key(file) || scan::is_below_any(file, &failed);
         let gone: Vec<_> = self
             .world
             .files()
@@ -368,16 +390,6 @@ impl Follow {
             self.settle.scan(now);
         }
     }
-}
-
-fn is_below_any(file: &str, folders: &BTreeMap<String, String>) -> bool {
-    let below = |folder: &str| {
-        folder.is_empty()
-            || file
-                .strip_prefix(folder)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    folders.keys().any(|folder| below(folder))
 }
 
 #[cfg(test)]

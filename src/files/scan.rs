@@ -2,16 +2,21 @@
 //!
 //! Kubernetes mounts a volume as `web.yaml -> ..data/web.yaml` with `..data -> ..2026_01_01_…`: names are followed,
 //! except those that begin with a dot, so nothing is read twice and no half-made volume is seen.
+//!
+//! A folder is looked at once, whatever leads to it: by its own name where it has one, else by the first link in the order of names.
+//! Else folders that link to each other would be walked through in every order.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+
+use crate::outside;
 
 /// A file that holds more is refused whole.
 pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// Folders below folders, symbolic links included.
+/// Folders below folders.
 const MAX_DEPTH: usize = 16;
 /// Manifest files below one folder.
 const MAX_FILES: usize = 200_000;
@@ -27,7 +32,7 @@ pub(super) struct Fingerprint {
 }
 
 /// Which folder the name stands for now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     dev: u64,
     ino: u64,
@@ -50,6 +55,8 @@ pub(super) struct Scan {
     /// What could not be listed or looked at (empty: the folder as a whole), with the reason. Nothing below it is known to
     /// be gone.
     pub(super) failed: BTreeMap<String, String>,
+    /// The folders that only links lead to.
+    pub(super) links: BTreeMap<PathBuf, Identity>,
 }
 
 /// Whether Seaway reads a file of this name.
@@ -58,14 +65,14 @@ pub(super) fn is_manifest(name: &str) -> bool {
     !name.starts_with('.') && matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-/// The path below the folder, as problems and order use it. `None`: outside, or below a name with a leading dot.
+/// The path below the folder, as problems and order use it. `None`: outside, below a name with a leading dot, or not UTF-8.
 pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
     let mut parts = Vec::new();
     for component in path.strip_prefix(root).ok()?.components() {
         let Component::Normal(name) = component else {
             return None;
         };
-        parts.push(name.to_string_lossy());
+        parts.push(name.to_str()?);
     }
     let hidden = parts.iter().any(|part| part.starts_with('.'));
     (!hidden).then(|| parts.join("/"))
@@ -91,16 +98,23 @@ pub(super) fn identity(root: &Path) -> io::Result<Identity> {
 /// The folder itself cannot be listed. Trouble further down is in [`Scan::failed`].
 pub(super) fn scan(root: &Path) -> io::Result<Scan> {
     let mut walk = Walk {
-        inside: vec![identity(root)?],
+        seen: HashSet::from([identity(root)?]),
+        links: BTreeMap::new(),
         scan: Scan::default(),
     };
     walk.folder(root, "")?;
+    while let Some((below, path)) = walk.links.pop_first() {
+        let entered = walk.enter(&path, &below);
+        walk.check(&below, entered);
+    }
     Ok(walk.scan)
 }
 
 struct Walk {
-    /// The folders the walk is in, by which a link back to one of them is known.
-    inside: Vec<Identity>,
+    /// The folders that have been looked at.
+    seen: HashSet<Identity>,
+    /// Links to folders. They are followed when everything that is there by its own name has been seen.
+    links: BTreeMap<String, PathBuf>,
     scan: Scan,
 }
 
@@ -109,51 +123,58 @@ impl Walk {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let dull =
-                name.starts_with('.') || (entry.file_type()?.is_file() && !is_manifest(&name));
+            let shown = name.to_string_lossy();
+            let kind = entry.file_type()?;
+            let dull = shown.starts_with('.') || (kind.is_file() && !is_manifest(&shown));
             if dull {
                 continue;
             }
             let below = if below.is_empty() {
-                name.to_string()
+                shown.to_string()
             } else {
-                format!("{below}/{name}")
+                format!("{below}/{shown}")
             };
-            if let Err(error) = self.entry(&entry.path(), &below) {
-                // What vanished meanwhile, and a link to nothing, is not there.
-                if !is_absent(&error) {
-                    self.scan.failed.insert(below, error.to_string());
-                }
-            }
+            let looked = match name.to_str() {
+                Some(_) => self.entry(entry.path(), &below, kind.is_symlink()),
+                None => Err(io::Error::other("the name is not UTF-8")),
+            };
+            self.check(&below, looked);
         }
         Ok(())
+    }
+
+    /// Notes what could not be looked at. What vanished meanwhile, and a link to nothing, is not there.
+    fn check(&mut self, below: &str, looked: io::Result<()>) {
+        if let Err(error) = looked
+            && !is_absent(&error)
+        {
+            self.scan.failed.insert(below.to_owned(), error.to_string());
+        }
     }
 
     /// A folder, a file of a manifest's name, or a link to anything.
-    fn entry(&mut self, path: &Path, below: &str) -> io::Result<()> {
-        let metadata = fs::metadata(path)?;
-        if metadata.is_dir() {
-            self.enter(path, below, Identity::of(&metadata))?;
-        } else if metadata.is_file() && is_manifest(below) {
+    fn entry(&mut self, path: PathBuf, below: &str, is_link: bool) -> io::Result<()> {
+        let metadata = fs::metadata(&path)?;
+        if metadata.is_file() && is_manifest(below) {
             self.note(below, &metadata);
+        } else if metadata.is_dir() && is_link {
+            self.links.insert(below.to_owned(), path);
+        } else if metadata.is_dir() && self.seen.insert(Identity::of(&metadata)) {
+            check_depth(below)?;
+            self.folder(&path, below)?;
         }
         Ok(())
     }
 
-    fn enter(&mut self, path: &Path, below: &str, identity: Identity) -> io::Result<()> {
-        if self.inside.contains(&identity) {
-            return Ok(());
+    /// A link to a folder.
+    fn enter(&mut self, path: &Path, below: &str) -> io::Result<()> {
+        let identity = identity(path)?;
+        if self.seen.insert(identity) {
+            check_depth(below)?;
+            self.scan.links.insert(path.to_owned(), identity);
+            self.folder(path, below)?;
         }
-        if self.inside.len() > MAX_DEPTH {
-            return Err(io::Error::other(format!(
-                "more than {MAX_DEPTH} folders deep"
-            )));
-        }
-        self.inside.push(identity);
-        let result = self.folder(path, below);
-        self.inside.pop();
-        result
+        Ok(())
     }
 
     fn note(&mut self, below: &str, metadata: &Metadata) {
@@ -168,6 +189,15 @@ impl Walk {
     }
 }
 
+fn check_depth(below: &str) -> io::Result<()> {
+    match below.split('/').count() > MAX_DEPTH {
+        true => Err(io::Error::other(format!(
+            "more than {MAX_DEPTH} folders deep"
+        ))),
+        false => Ok(()),
+    }
+}
+
 /// Whether an error says that there is no such file.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(
@@ -176,31 +206,24 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
+/// Whether a file is below one of these folders.
+pub(super) fn is_below_any(file: &str, folders: &BTreeMap<String, String>) -> bool {
+    let below = |folder: &str| {
+        folder.is_empty()
+            || file
+                .strip_prefix(folder)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    folders.keys().any(|folder| below(folder))
+}
+
 /// Reads a whole file, with what it looked like before the first byte was read.
 ///
 /// # Errors
 ///
-/// The file is absent (see [`is_absent`]), no plain file, too large, or cannot be read.
+/// The file is absent (see [`is_absent`]), no regular file, too large, or cannot be read.
 pub(super) fn read(path: &Path) -> io::Result<(Fingerprint, Vec<u8>)> {
-    let too_large = || {
-        let limit = MAX_BYTES / 1024 / 1024;
-        io::Error::other(format!("larger than {limit} MiB"))
-    };
-    // Opening a pipe would wait for its other end.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.len() > MAX_BYTES {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    // It may grow while it is read.
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large());
-    }
+    let (metadata, bytes) = outside::read(path, MAX_BYTES)?;
     Ok((fingerprint(&metadata), bytes))
 }
 
@@ -211,5 +234,48 @@ fn fingerprint(metadata: &Metadata) -> Fingerprint {
         size: metadata.size(),
         modified: (metadata.mtime(), metadata.mtime_nsec()),
         changed: (metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn names(root: &Path) -> Vec<String> {
+        scan(root).unwrap().files.into_keys().collect()
+    }
+
+    #[test]
+    fn a_folder_is_looked_at_once_by_its_own_name_if_it_has_one() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir_all(at("z/inner")).unwrap();
+        fs::write(at("z/inner/a.yaml"), "").unwrap();
+        fs::write(other.path().join("b.yaml"), "").unwrap();
+        symlink("z", at("a")).unwrap();
+        symlink("z/inner", at("inner")).unwrap();
+        symlink("..", at("z/inner/up")).unwrap();
+        symlink(root.path(), at("z/home")).unwrap();
+        assert_eq!(names(root.path()), ["z/inner/a.yaml"]);
+        symlink(other.path(), at("z/second")).unwrap();
+        symlink(other.path(), at("other")).unwrap();
+        assert_eq!(names(root.path()), ["other/b.yaml", "z/inner/a.yaml"]);
+        let links = scan(root.path()).unwrap().links;
+        assert_eq!(links.into_keys().collect::<Vec<_>>(), [at("other")]);
+    }
+
+    #[test]
+    fn a_volume_of_kubernetes_is_read_by_its_visible_names() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        fs::create_dir_all(at("..2026/below")).unwrap();
+        fs::write(at("..2026/a.yaml"), "").unwrap();
+        fs::write(at("..2026/below/b.yaml"), "").unwrap();
+        symlink("..2026", at("..data")).unwrap();
+        symlink("..data/a.yaml", at("a.yaml")).unwrap();
+        symlink("..data/below", at("below")).unwrap();
+        assert_eq!(names(root.path()), ["a.yaml", "below/b.yaml"]);
     }
 }

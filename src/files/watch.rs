@@ -3,13 +3,14 @@
 //! They are hints: each leads to a look at the disk, and what the look finds is what counts. Losing one costs time until
 //! the next scan, nothing else.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::scan::{is_manifest, relative};
+use super::scan::{Identity, is_manifest, relative};
 
 /// What the folder says.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,17 +38,20 @@ pub(super) enum Hint {
 /// # Errors
 ///
 /// The folder cannot be watched.
-pub(super) fn watch<M>(root: &Path, hints: Sender<M>) -> notify::Result<RecommendedWatcher>
+pub(super) fn watch<M>(root: &Path, hints: Sender<M>) -> notify::Result<Watched>
 where
     M: From<Hint> + Send + 'static,
 {
     let base = root.to_owned();
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+    let tell = move |event: notify::Result<notify::Event>| {
         for hint in translate(&base, event) {
             // Nobody listens any more when the source has ended.
             let _ = hints.send(hint.into());
         }
-    })?;
+    };
+    // It would follow links that lead to each other in every order.
+    let config = notify::Config::default().with_follow_symlinks(false);
+    let mut watcher = RecommendedWatcher::new(tell, config)?;
     watcher.watch(root, RecursiveMode::Recursive)?;
     // Only there is it seen that the folder is replaced. A parent that cannot be watched leaves that to the scans.
     if let Some(parent) = root.parent()
@@ -55,7 +59,55 @@ where
     {
         tracing::debug!(%error, folder = %parent.display(), "the parent folder is not watched");
     }
-    Ok(watcher)
+    Ok(Watched {
+        watcher,
+        links: BTreeMap::new(),
+        failing: false,
+    })
+}
+
+/// A folder that is watched, with what links below it lead to.
+#[derive(Debug)]
+pub(super) struct Watched {
+    watcher: RecommendedWatcher,
+    links: BTreeMap<PathBuf, Identity>,
+    failing: bool,
+}
+
+impl Watched {
+    /// Sees to it that these folders are watched, to which links lead, and no others. Whether any is new: what it held before went
+    /// unnoticed.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be watched. It is tried again the next time, and said once.
+    pub(super) fn follow(&mut self, links: &BTreeMap<PathBuf, Identity>) -> notify::Result<bool> {
+        let watcher = &mut self.watcher;
+        self.links.retain(|link, identity| {
+            let stays = links.get(link) == Some(identity);
+            if !stays {
+                // With what it led to, the watch may have gone.
+                let _ = watcher.unwatch(link);
+            }
+            stays
+        });
+        let was_failing = std::mem::take(&mut self.failing);
+        let mut news = false;
+        for (link, identity) in links {
+            if self.links.contains_key(link) {
+                continue;
+            }
+            // The slash at the end is what makes it the folder instead of the link.
+            let path = link.join("");
+            if let Err(error) = self.watcher.watch(&path, RecursiveMode::Recursive) {
+                self.failing = true;
+                return if was_failing { Ok(news) } else { Err(error) };
+            }
+            self.links.insert(link.clone(), *identity);
+            news = true;
+        }
+        Ok(news)
+    }
 }
 
 fn translate(root: &Path, event: notify::Result<notify::Event>) -> Vec<Hint> {
@@ -83,8 +135,9 @@ fn hint(root: &Path, kind: EventKind, path: &Path) -> Option<Hint> {
     }
     let below = path.strip_prefix(root).ok()?;
     let Some(name) = relative(root, path) else {
-        // `..data` moving is how a mounted volume changes; other hidden names are nobody's business.
-        return below.to_string_lossy().contains("..").then_some(Hint::Scan);
+        // `..data` moving is how a mounted volume changes; other hidden names are nobody's business. Names that are no UTF-8 are reported.
+        let matters = below.to_str().is_none_or(|below| below.contains(".."));
+        return matters.then_some(Hint::Scan);
     };
     if is_manifest(&name) {
         file(kind, path)

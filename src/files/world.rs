@@ -10,6 +10,7 @@ use std::sync::Arc;
 use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Severity};
 
 use super::manifest::{self, Manifest};
+use super::scan::is_manifest;
 use crate::checkpoint::Entry;
 use crate::source::Update;
 
@@ -122,10 +123,10 @@ impl World {
     /// The folders that cannot be read now, each with its reason, complete.
     pub(super) fn set_folders(&mut self, failed: &BTreeMap<String, String>) {
         let problem = |(path, reason): (&String, &String)| {
-            let object = if path.is_empty() {
-                "Folder .".to_owned()
-            } else {
-                format!("Folder {path}")
+            let object = match path.as_str() {
+                "" => "Folder .".to_owned(),
+                file if is_manifest(file) => format!("File {file}"),
+                folder => format!("Folder {folder}"),
             };
             (
                 path.clone(),

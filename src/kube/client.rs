@@ -1,11 +1,11 @@
-//! How the API server is reached: from inside the cluster, else as the kubeconfig says.
+//! How the API server is reached, once its configuration is known ([`super::config`]).
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use anyhow::Context;
+use kube::Client;
 
+use super::config::config;
 use super::wire::Failure;
 
 /// An API server on the same network answers a connection in milliseconds.
@@ -44,19 +44,4 @@ pub(super) async fn within<T, E: Into<Failure>>(
         Ok(answer) => answer.map_err(Into::into),
         Err(_) => Err(Failure::Silent(limit)),
     }
-}
-
-async fn config() -> anyhow::Result<Config> {
-    let inside = match Config::incluster() {
-        Ok(config) => return Ok(config),
-        Err(error) => error,
-    };
-    let kubeconfig = Kubeconfig::read().map_err(|error| {
-        anyhow!(
-            "--kube: neither inside a cluster ({inside}) nor with a kubeconfig ({error}); set KUBECONFIG, or use --files DIR"
-        )
-    })?;
-    let options = KubeConfigOptions::default();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    config.context("--kube: the kubeconfig cannot be used")
 }

@@ -8,6 +8,7 @@
 
 mod backoff;
 mod client;
+mod config;
 mod cursor;
 mod events;
 mod rate;

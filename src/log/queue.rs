@@ -217,7 +217,9 @@ mod tests {
         }
     }
 
-    fn scripted() -> (Queue, mpsc::Sender<io::Result<usize>>, Arc<Mutex<Vec<u8>>>) {
+    type Script = mpsc::Sender<io::Result<usize>>;
+
+    fn scripted() -> (Queue, Script, Arc<Mutex<Vec<u8>>>) {
         let (sender, script) = mpsc::channel();
         let written = Arc::default();
         let out = Scripted {

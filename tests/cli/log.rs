@@ -15,24 +15,34 @@ const SOON: Duration = Duration::from_secs(5);
 
 const DROPPED: &str = "seaway_log_lines_dropped_total";
 
-/// Waits until `done`, which is asked again and again.
-#[track_caller]
-fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+/// Whether `done`, which is asked again and again, became true in time.
+fn comes_true(mut done: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + 2 * SOON;
     while !done() {
-        assert!(Instant::now() < end, "{what}");
+        if Instant::now() > end {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
+    true
 }
 
+/// Waits until `done`.
 #[track_caller]
-fn ended(child: &mut Child) -> ExitStatus {
-    let mut status = None;
-    eventually("the process ends", || {
-        status = child.try_wait().unwrap();
-        status.is_some()
-    });
-    status.unwrap()
+pub(crate) fn eventually(what: &str, done: impl FnMut() -> bool) {
+    assert!(comes_true(done), "{what}");
+}
+
+/// Waits until a process ends. One that does not is ended.
+#[track_caller]
+pub(crate) fn ended(child: &mut Child) -> ExitStatus {
+    let in_time = comes_true(|| child.try_wait().unwrap().is_some());
+    if !in_time {
+        child.kill().unwrap();
+    }
+    let status = child.wait().unwrap();
+    assert!(in_time, "the process does not end");
+    status
 }
 
 /// A port that is free now.
@@ -42,20 +52,29 @@ fn free() -> String {
 }
 
 /// A `serve` whose standard error is this, once it is ready; and its admin address.
-fn serve(folder: &std::path::Path, stderr: impl Into<Stdio>) -> (Child, String) {
+pub(crate) fn serve(
+    folder: &std::path::Path,
+    more: &[&str],
+    stderr: impl Into<Stdio>,
+) -> (Child, String) {
     let admin = free();
-    let child = seaway(&["serve", "--files", text(folder)])
+    let mut child = seaway(&["serve", "--files", text(folder)])
         .args(["--xds-listen", "127.0.0.1:0", "--admin-listen", &admin])
+        .args(more)
         .stderr(stderr)
         .spawn()
         .unwrap();
-    eventually("it becomes ready", || {
-        get(&admin, "/readyz").is_some_and(|said| said.contains("200 OK"))
-    });
+    let is_ready =
+        comes_true(|| get(&admin, "/readyz").is_some_and(|said| said.contains("200 OK")));
+    if !is_ready {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(is_ready, "it does not become ready");
     (child, admin)
 }
 
-fn metric(admin: &str, name: &str) -> f64 {
+pub(crate) fn metric(admin: &str, name: &str) -> f64 {
     let said = get(admin, "/metrics").unwrap_or_default();
     let mut lines = said.lines();
     let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -73,7 +92,7 @@ fn broken(count: usize) -> tempfile::TempDir {
 
 /// A change is served, and a signal ends the process.
 #[track_caller]
-fn goes_on_and_ends(folder: &std::path::Path, child: &mut Child, admin: &str) {
+pub(crate) fn goes_on_and_ends(folder: &std::path::Path, child: &mut Child, admin: &str) {
     const TRANSLATIONS: &str = "seaway_translations_total";
     let before = metric(admin, TRANSLATIONS);
     fs::write(folder.join("c.yaml"), WEB.replace("web", "other")).unwrap();
@@ -90,7 +109,7 @@ fn goes_on_and_ends(folder: &std::path::Path, child: &mut Child, admin: &str) {
 fn a_log_on_a_full_disk_stops_nothing() {
     let folder = broken(3);
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let (mut child, admin) = serve(folder.path(), full);
+    let (mut child, admin) = serve(folder.path(), &[], full);
     eventually("dropped lines are counted", || {
         metric(&admin, DROPPED) >= 4.0
     });
@@ -103,7 +122,7 @@ fn a_log_on_a_full_disk_stops_nothing() {
 fn a_log_whose_reader_went_away_stops_nothing() {
     let folder = broken(3);
     let (reader, writer) = std::io::pipe().unwrap();
-    let (mut child, admin) = serve(folder.path(), writer);
+    let (mut child, admin) = serve(folder.path(), &[], writer);
     drop(reader);
     fs::write(folder.path().join("d.yaml"), "kind: [").unwrap();
     eventually("dropped lines are counted", || {
@@ -117,7 +136,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     let folder = broken(3);
     let (_reader, writer) = std::io::pipe().unwrap();
     fill(&writer);
-    let (mut child, admin) = serve(folder.path(), writer);
+    let (mut child, admin) = serve(folder.path(), &[], writer);
     goes_on_and_ends(folder.path(), &mut child, &admin);
 }
 

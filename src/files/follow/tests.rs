@@ -291,3 +291,27 @@ fn a_file_too_large_keeps_its_last_state() {
     drop(file);
     assert_eq!(following.until("!File a.yaml"), ["!File a.yaml"]);
 }
+
+#[test]
+fn what_a_link_leads_to_is_followed_as_closely() {
+    let other = tempfile::tempdir().unwrap();
+    for folder in ["one", "two"] {
+        fs::create_dir(other.path().join(folder)).unwrap();
+    }
+    let mut following = Following::new(&[]);
+    let link = following.path("link");
+    symlink(other.path().join("one"), &link).unwrap();
+    following.settled();
+    let soon = RESCAN / 2;
+    let began = Instant::now();
+    fs::write(other.path().join("one/a.yaml"), service("a", 1)).unwrap();
+    following.until("+Service default/a");
+    // A link is turned by a rename.
+    symlink(other.path().join("two"), following.path("new")).unwrap();
+    fs::rename(following.path("new"), &link).unwrap();
+    following.until("-Service default/a");
+    fs::create_dir(other.path().join("two/below")).unwrap();
+    fs::write(other.path().join("two/below/b.yaml"), service("b", 1)).unwrap();
+    following.until("+Service default/b");
+    assert!(began.elapsed() < soon, "{:?}", began.elapsed());
+}

@@ -1,0 +1,282 @@
+//! What others wrote: their files and their words. Every file that is not Seaway's own is opened here and nowhere else, so that a pipe, a
+//! device, a file without end or a disk that does not answer costs a line that names it, and never a thread or the memory.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+
+/// How long a disk may take at the start.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take later before `/readyz` says so.
+const SLOW: Duration = Duration::from_secs(10);
+/// What is shown of somebody else's words, in bytes.
+const BRIEF: usize = 1024;
+/// A certificate, a key, a token or a bundle of authorities has no more bytes: Kubernetes keeps no larger ones.
+pub(crate) const MAX_CREDENTIAL: u64 = 1 << 20;
+
+/// Opens a regular file of at most so many bytes.
+///
+/// # Errors
+/// It is absent, something else, larger, or cannot be opened.
+pub(crate) fn open(path: &Path, max: u64) -> io::Result<(File, Metadata)> {
+    // To open a device can be to use it, so it is looked at first.
+    is_regular(&fs::metadata(path)?)?;
+    let mut options = OpenOptions::new();
+    // What took its place meanwhile does not have to be waited for either: a pipe opens at once.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = options.read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    is_regular(&metadata)?;
+    if metadata.len() > max {
+        return Err(too_large(max));
+    }
+    Ok((file, metadata))
+}
+
+/// Reads a whole regular file of at most so many bytes, with what it looked like before the first one was read.
+///
+/// # Errors
+/// Those of [`open`], or it cannot be read.
+pub(crate) fn read(path: &Path, max: u64) -> io::Result<(Metadata, Vec<u8>)> {
+    let _waiting = waiting_for(path);
+    let (file, metadata) = open(path, max)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    // It may grow while it is read, and some files of the kernel's say that they are empty.
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > max {
+        true => Err(too_large(max)),
+        false => Ok((metadata, bytes)),
+    }
+}
+
+fn is_regular(metadata: &Metadata) -> io::Result<()> {
+    match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("not a regular file")),
+    }
+}
+
+fn too_large(max: u64) -> io::Error {
+    io::Error::other(format!("larger than {} MiB", max >> 20))
+}
+
+/// Does what concerns the disk of `path` on a thread of its own, for those who start. The thread stays behind if the disk never answers.
+///
+/// # Errors
+/// It takes longer than a minute.
+pub(crate) fn in_time<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    within(PATIENCE, path, work)
+}
+
+fn within<T: Send + 'static>(
+    limit: Duration,
+    path: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("read".to_owned());
+    thread.spawn(move || {
+        // Nobody waits for it any more when it comes too late.
+        let _ = done.send(work());
+    })?;
+    result.recv_timeout(limit).map_err(|error| match error {
+        mpsc::RecvTimeoutError::Timeout => {
+            let (path, seconds) = (path.display(), limit.as_secs());
+            let why = format!("the disk of {path} has not answered for {seconds} s");
+            io::Error::new(io::ErrorKind::TimedOut, why)
+        }
+        mpsc::RecvTimeoutError::Disconnected => io::Error::other("reading it panicked"),
+    })
+}
+
+/// Whose disks are being waited for, in the whole process: no other place knows of all of them, and `/readyz` tells of those that hang.
+static WAITING: Mutex<Vec<Disk>> = Mutex::new(Vec::new());
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+struct Disk {
+    number: u64,
+    path: PathBuf,
+    since: Instant,
+}
+
+/// A wait for a disk, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting(u64);
+
+/// From now on the disk of `path` is waited for.
+pub(crate) fn waiting_for(path: &Path) -> Waiting {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    lock().push(Disk {
+        number,
+        path: path.to_owned(),
+        since: Instant::now(),
+    });
+    Waiting(number)
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        lock().retain(|disk| disk.number != self.0);
+    }
+}
+
+/// A line for each disk that has not answered for too long.
+pub(crate) fn overdue() -> Vec<String> {
+    overdue_at(Instant::now())
+}
+
+fn overdue_at(now: Instant) -> Vec<String> {
+    let all = lock();
+    let mut lines = Vec::new();
+    for Disk { path, since, .. } in all.iter() {
+        let time = now.saturating_duration_since(*since);
+        if time >= SLOW {
+            let (path, seconds) = (path.display(), time.as_secs());
+            lines.push(format!("disk: no answer for {path} for {seconds} s"));
+        }
+    }
+    lines
+}
+
+/// Nothing that holds this lock can panic half-way.
+fn lock() -> MutexGuard<'static, Vec<Disk>> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Somebody else's words as they may be logged and shown: one line of bounded length.
+pub(crate) fn brief(text: &str) -> String {
+    let mut end = text.len().min(BRIEF);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    let mut brief: String = text[..end].chars().map(shown).collect();
+    if end < text.len() {
+        let _ = write!(brief, "… ({} bytes)", text.len());
+    }
+    brief
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(read(&path, 3).unwrap().1, b"abc");
+        let refused = |path: &Path, max| read(path, max).unwrap_err().to_string();
+        assert_eq!(refused(&path, 2), "larger than 0 MiB");
+        for other in [Path::new("/dev/zero"), folder.path()] {
+            assert_eq!(refused(other, 3), "not a regular file");
+        }
+        let pipe = folder.path().join("pipe");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        assert_eq!(refused(&pipe, 3), "not a regular file");
+        let absent = read(&folder.path().join("none"), 3).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+        // The kernel says that these are empty.
+        assert!(
+            !read(Path::new("/proc/self/status"), 1 << 20)
+                .unwrap()
+                .1
+                .is_empty()
+        );
+        assert_eq!(
+            refused(Path::new("/proc/self/status"), 10),
+            "larger than 0 MiB"
+        );
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_given_up() {
+        let path = Path::new("/mnt/a");
+        assert_eq!(within(PATIENCE, path, || 7).unwrap(), 7);
+        let (hang, hung) = mpsc::channel::<()>();
+        let error = within(Duration::ZERO, path, move || hung.recv()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("/mnt/a"), "{error}");
+        drop(hang);
+    }
+
+    #[test]
+    fn a_disk_that_hangs_is_told() {
+        let told = |name: &str| {
+            let lines = overdue_at(Instant::now() + SLOW * 2);
+            lines.iter().any(|line| line.contains(name))
+        };
+        let (first, second) = (Path::new("/mnt/first"), Path::new("/mnt/second"));
+        let (one, two) = (waiting_for(first), waiting_for(second));
+        assert!(told("/mnt/first") && told("/mnt/second"));
+        drop(one);
+        assert!(!told("/mnt/first") && told("/mnt/second"));
+        let early = overdue();
+        assert!(!early.iter().any(|line| line.contains("/mnt/second")));
+        drop(two);
+        assert!(!told("/mnt/second"));
+    }
+
+    #[test]
+    fn words_of_others_are_one_short_line() {
+        assert_eq!(brief("short: ä"), "short: ä");
+        assert_eq!(brief("two\nlines\x1b[1m"), "two lines [1m");
+        let long = "ä".repeat(4 << 20);
+        let shown = brief(&long);
+        assert!(shown.ends_with("… (8388608 bytes)"), "{shown}");
+        assert!(shown.len() < BRIEF + 30);
+        let uneven = format!("a{long}");
+        assert!(brief(&uneven).starts_with("aä"));
+    }
+
+    /// The code of this package, without its tests.
+    fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap_or_default();
+            if path.is_dir() && name != "tests" {
+                all.extend(sources(&path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next();
+                let is_tests = name == "tests";
+                all.extend(
+                    code.filter(|_| !is_tests)
+                        .map(|code| (path, code.to_owned())),
+                );
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn no_other_place_opens_files() {
+        let all = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        assert!(all.len() > 50);
+        for (path, code) in all {
+            for line in code.lines() {
+                let reads = ["fs::read(", "read_to_string(", "File::open(", "tokio::fs"];
+                let reads = reads.iter().any(|call| line.contains(call));
+                // A folder is opened to make durable what is in it.
+                assert!(
+                    !reads || line.contains("sync_all"),
+                    "{}: {line}: see src/outside.rs",
+                    path.display()
+                );
+            }
+        }
+    }
+}
