@@ -16,6 +16,7 @@ use crate::health::Health;
 use crate::kube::{self, EventMetrics, Kube, TokenMetrics, Tokens, Wanted};
 use crate::outside;
 use crate::source::Update;
+use crate::supervise::Supervisor;
 use crate::watches::Watches;
 use crate::writer::Standing;
 
@@ -42,6 +43,8 @@ pub(crate) struct Surroundings {
     pub(crate) instance: String,
     /// What is known of the last run.
     pub(crate) memory: Option<Memory>,
+    /// Starts what it does at the same time.
+    pub(crate) supervisor: Supervisor,
 }
 
 /// Ends a source when dropped.
@@ -142,7 +145,12 @@ impl Input {
     }
 
     /// Who vouches for tokens: the API server.
-    pub(crate) fn tokens(&self, audience: &str, registry: &mut Registry) -> Option<Tokens> {
+    pub(crate) fn tokens(
+        &self,
+        audience: &str,
+        registry: &mut Registry,
+        supervisor: &Supervisor,
+    ) -> Option<Tokens> {
         match self {
             Input::Files(_) => None,
             Input::Kube(server, _) => {
@@ -151,6 +159,7 @@ impl Input {
                     server.client.clone(),
                     audience.to_owned(),
                     metrics,
+                    supervisor,
                 ))
             }
         }

@@ -6,9 +6,10 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env::VarError;
 use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 
@@ -26,6 +27,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Whatever this process says on standard error.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// How often anything panicked.
+static PANICS: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 fn queue() -> &'static Queue {
     QUEUE.get_or_init(|| Queue::start(io::stderr()))
@@ -66,6 +70,7 @@ pub(crate) fn init() -> anyhow::Result<()> {
 
 /// Logs a panic. What Rust does by itself waits for whoever reads standard error.
 fn panicked(info: &PanicHookInfo<'_>) {
+    PANICS.inc();
     let payload = info.payload();
     let message = payload.downcast_ref::<&str>().copied();
     let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
@@ -83,10 +88,12 @@ fn panicked(info: &PanicHookInfo<'_>) {
     );
 }
 
-/// Registers `log_lines_dropped_total`.
+/// Registers `log_lines_dropped_total` and `panics_total`.
 pub(crate) fn register(registry: &mut Registry) {
     let help = "Log lines that could not be written, or that nobody read for too long";
     registry.register("log_lines_dropped", help, queue().dropped());
+    let help = "Panics: bugs of Seaway, each of which is in the log";
+    registry.register("panics", help, PANICS.clone());
 }
 
 /// Says a line that is no log line.
@@ -94,9 +101,14 @@ pub(crate) fn say(line: &str) {
     queue().put(format!("{line}\n").into_bytes());
 }
 
-/// Waits for the lines that are not written yet, for a moment.
-pub(crate) fn finish() {
-    if let Some(queue) = QUEUE.get() {
-        queue.flush(LAST_LINES);
+/// Waits, when it is dropped at the end of the process, for the lines that are not written yet, but only for a moment.
+#[derive(Debug)]
+pub(crate) struct Finish;
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        if let Some(queue) = QUEUE.get() {
+            queue.flush(LAST_LINES);
+        }
     }
 }

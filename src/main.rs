@@ -27,6 +27,7 @@ mod security;
 mod serve;
 mod signals;
 mod source;
+mod supervise;
 mod tls;
 mod translate;
 mod views;
@@ -41,13 +42,12 @@ use crate::args::{Cli, Command};
 use crate::exit::Failure;
 
 fn main() -> ExitCode {
+    let _last_lines = log::Finish;
     let result = match Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(error) => exit::of_command_line(&error),
     };
-    let code = result.unwrap_or_else(Failure::report);
-    log::finish();
-    code
+    result.unwrap_or_else(Failure::report)
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {

@@ -8,6 +8,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use seaway_translator::{Problem, Reason};
 
+use crate::log;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ReasonLabel {
     pub(crate) reason: &'static str,
@@ -27,7 +29,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers `problems{reason}`, `source_errors_total{source}`, `translations_total` and `build_info`.
+    /// Registers `problems{reason}`, `source_errors_total{source}`, `translations_total`, `build_info` and those of the log.
     pub(crate) fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Problems that stand now, by reason";
@@ -39,6 +41,7 @@ impl Metrics {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The running build", Info::new(version.to_vec()));
         metrics.set_problems(&[]);
+        log::register(registry);
         metrics
     }
 

@@ -8,12 +8,12 @@ use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
 use seaway_xds::Limits;
 use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::SecurityArgs;
 use crate::exit::Failure;
 use crate::identity::Verifier;
 use crate::input::Input;
+use crate::supervise::Supervisor;
 use crate::tls::Follower;
 
 /// Refuses what would tell everybody who can reach this host how a cluster looks from inside.
@@ -47,8 +47,6 @@ pub(crate) type Configs = watch::Receiver<Arc<ServerConfig>>;
 pub(crate) struct Secured {
     /// Its encryption.
     pub(crate) tls: Option<Configs>,
-    /// Who follows its certificates.
-    pub(crate) certificates: Option<AbortOnDropHandle<()>>,
     /// Who asks proxies for proofs.
     pub(crate) verifier: Option<Verifier>,
     /// What it puts up with.
@@ -64,18 +62,20 @@ impl Secured {
         args: &SecurityArgs,
         input: &Input,
         registry: &mut Registry,
+        supervisor: &Supervisor,
     ) -> Result<Secured, Failure> {
         let follower = args.files().map(|files| Follower::start(files, registry));
         let (follower, tls) = follower.transpose().map_err(Failure::Unusable)?.unzip();
         let audience = args.token_audience.as_deref();
         let verifier = args.asks_for_proof().then(|| Verifier {
             rules: args.allow_proxy.clone(),
-            tokens: audience.and_then(|audience| input.tokens(audience, registry)),
+            tokens: audience.and_then(|audience| input.tokens(audience, registry, supervisor)),
         });
+        if let Some(follower) = follower {
+            supervisor.spawn("following the certificates", follower.run());
+        }
         Ok(Secured {
             tls,
-            certificates: follower
-                .map(|follower| AbortOnDropHandle::new(tokio::spawn(follower.run()))),
             verifier,
             limits: Limits {
                 connections: (args.max_connections > 0).then_some(args.max_connections),

@@ -5,16 +5,14 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use prometheus_client::registry::Registry;
 use seaway_translator::Options;
 use seaway_xds::{AdsServer, Limits, Pace, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::args::{ServeArgs, ServerArgs};
 use crate::exit::Failure;
@@ -23,6 +21,7 @@ use crate::input::{Input, Stop, Surroundings};
 use crate::metrics::Metrics;
 use crate::security::{Configs, Secured};
 use crate::signals::Signals;
+use crate::supervise::{Ended, early, supervisor};
 use crate::views::Door;
 use crate::watches::Watches;
 use crate::writer::{Inbox, Standing, Writer};
@@ -64,8 +63,8 @@ struct Parts {
     writer: tokio::task::JoinHandle<()>,
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
-    /// Follows the certificates.
-    _certificates: Option<AbortOnDropHandle<()>>,
+    /// All other parts that serving needs.
+    others: Ended,
     /// Ends the source.
     stop: Stop,
 }
@@ -87,6 +86,7 @@ async fn serve(
         ended = &mut parts.writer => Err(early("the writer", ended.map(|()| None))),
         ended = &mut parts.admin => Err(early("the admin server", ended.map(|result| result.err().map(Into::into)))),
         ended = &mut parts.xds => Err(early("the xDS server", ended.map(|result| result.err().map(Into::into)))),
+        failure = parts.others.next() => Err(failure),
     };
     let name = ended?;
     health.set_draining();
@@ -120,13 +120,13 @@ fn start(
 ) -> Result<Parts, Failure> {
     let mut registry = Registry::with_prefix("seaway");
     let memory = input.remember(args, &mut registry, health)?;
-    let secured = Secured::start(security, &input, &mut registry)?;
+    let (supervisor, others) = supervisor();
+    let secured = Secured::start(security, &input, &mut registry, &supervisor)?;
     let xds_listener = listen("--xds-listen", args.xds_listen)?;
     let admin_listener = listen("--admin-listen", args.admin_listen)?;
     log_start(&xds_listener, &admin_listener);
 
     let metrics = Metrics::register(&mut registry);
-    log::register(&mut registry);
     health.register(&mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
@@ -145,6 +145,7 @@ fn start(
         errors: metrics.source_errors(input.name()),
         instance: instance(),
         memory,
+        supervisor,
     };
     let (source, stop) = input.start(around, &mut registry);
     let writer = Writer::new(
@@ -180,7 +181,7 @@ fn start(
             registry,
         )),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
-        _certificates: secured.certificates,
+        others,
         stop,
     })
 }
@@ -241,13 +242,4 @@ fn identifier() -> String {
 fn instance() -> String {
     let uname = rustix::system::uname();
     uname.nodename().to_string_lossy().into_owned()
-}
-
-/// A part ended although nobody asked it to.
-fn early(part: &str, ended: Result<Option<anyhow::Error>, JoinError>) -> Failure {
-    Failure::Broken(match ended {
-        Ok(None) => anyhow!("{part} ended"),
-        Ok(Some(error)) => error.context(format!("{part} ended")),
-        Err(error) => anyhow!("{part} ended: {error}"),
-    })
 }

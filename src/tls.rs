@@ -98,7 +98,11 @@ impl Follower {
             });
             match looked.await {
                 Ok(follower) => self = follower,
-                Err(_) => return,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // The process is about to end.
+                    Err(_) => return,
+                },
             }
         }
     }

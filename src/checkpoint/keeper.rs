@@ -9,6 +9,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Entry, Metrics, disk, format};
+use crate::outside::waiting_for;
+use crate::supervise::contained;
 
 /// How long a first change waits for its neighbours.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -135,7 +137,8 @@ impl Writer {
                 return;
             };
             busy.store(true, Ordering::Release);
-            outstanding = (!self.write(&entries)).then_some(entries);
+            let written = self.attempt(|writer| writer.write(&entries));
+            outstanding = (!written).then_some(entries);
             busy.store(false, Ordering::Release);
         }
     }
@@ -161,8 +164,18 @@ impl Writer {
         }
     }
 
+    /// Whether what may panic did its work. What panicked is tried again like anything that could not be written.
+    fn attempt(&mut self, write: impl FnOnce(&mut Writer) -> bool) -> bool {
+        contained(|| write(self)).unwrap_or_else(|| {
+            self.metrics.count("panic");
+            self.failing = Some("a panic".to_owned());
+            false
+        })
+    }
+
     fn try_write(&mut self, entries: &[Entry]) -> io::Result<()> {
         let begin = Instant::now();
+        let _waiting = waiting_for(&self.dir);
         let body = format::body(entries)?;
         if self.body == Some(body) && disk::exists(&self.dir) {
             return Ok(());
@@ -179,6 +192,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ErrorLabel;
     use super::*;
 
     #[test]
@@ -205,6 +219,18 @@ mod tests {
             Some(after(61)),
             "after quiet it is a first change again"
         );
+    }
+
+    #[test]
+    fn a_save_that_panics_is_counted_and_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::default();
+        let mut writer = Writer::new(folder.path(), "files:m", metrics.clone(), None);
+        assert!(!writer.attempt(|_| panic!("out of luck")));
+        let label = ErrorLabel { reason: "panic" };
+        assert_eq!(metrics.errors.get_or_create(&label).get(), 1);
+        assert!(writer.attempt(|writer| writer.write(&[])));
+        assert!(disk::exists(folder.path()));
     }
 
     #[test]

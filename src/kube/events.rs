@@ -1,8 +1,10 @@
 //! Writes problems as Events on the objects they are about, for `kubectl describe`: off the way of a change, and of no consequence
 //! when it fails.
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{PostParams, Request};
@@ -17,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use super::client::within;
 use super::reports::Reports;
 use super::wire::Failure;
+use crate::supervise::contained;
 use crate::writer::Standing;
 
 /// How long the API server may take for one Event.
@@ -52,6 +55,7 @@ impl EventMetrics {
 #[derive(Debug)]
 pub(super) struct Events {
     problems: watch::Receiver<Standing>,
+    metrics: EventMetrics,
     reports: Reports,
     /// One at a time.
     posts: mpsc::Sender<Post>,
@@ -72,9 +76,10 @@ impl Events {
         metrics: EventMetrics,
     ) -> Events {
         let (posts, posted) = mpsc::channel(1);
-        tokio::spawn(post_all(client, posted, metrics));
+        tokio::spawn(post_all(client, posted, metrics.clone()));
         Events {
             problems,
+            metrics,
             reports: Reports::default(),
             posts,
             instance,
@@ -92,7 +97,9 @@ impl Events {
     /// Takes in the problems that stand now.
     pub(super) fn settle(&mut self) {
         let problems = self.problems.borrow_and_update().clone();
-        self.reports.settle(problems);
+        if contained(|| self.reports.settle(problems)).is_none() {
+            self.panicked();
+        }
     }
 
     /// When [`Events::write`] has something to do.
@@ -103,24 +110,37 @@ impl Events {
 
     /// Hands over what is due. `uid` knows the objects that exist; of others nothing is said.
     pub(super) fn write<'w>(&mut self, now: Instant, uid: impl Fn(&ObjectId) -> Option<&'w str>) {
-        let Ok(permit) = self.posts.try_reserve() else {
+        if self.posts.capacity() == 0 {
             self.busy = Some(now + Duration::from_millis(100));
             return;
-        };
-        self.busy = None;
-        let Some(report) = self.reports.take(now) else {
-            return;
-        };
-        if let Some(uid) = uid(&report.id) {
-            permit.send(report.event(uid, &self.instance, Timestamp::now()));
         }
+        self.busy = None;
+        let (reports, instance) = (&mut self.reports, &self.instance);
+        let event = || {
+            let report = reports.take(now)?;
+            let uid = uid(&report.id)?;
+            Some(report.event(uid, instance, Timestamp::now()))
+        };
+        match contained(event) {
+            // Nobody else sends, so there is room.
+            Some(Some(event)) => drop(self.posts.try_send(event)),
+            Some(None) => {}
+            None => self.panicked(),
+        }
+    }
+
+    /// What was known of the problems is thrown away, and nothing is said of those that stand.
+    fn panicked(&mut self) {
+        self.metrics.count("failed");
+        self.reports = Reports::default();
     }
 }
 
 async fn post_all(client: Client, mut posts: mpsc::Receiver<Post>, metrics: EventMetrics) {
     let mut failing: Option<Failure> = None;
     while let Some((path, event)) = posts.recv().await {
-        match post(&client, path, &event).await {
+        let posted = AssertUnwindSafe(post(&client, path, &event)).catch_unwind();
+        match posted.await.unwrap_or_else(|_| Err(panicked())) {
             Ok(outcome) => {
                 metrics.count(outcome);
                 failing = None;
@@ -135,6 +155,11 @@ async fn post_all(client: Client, mut posts: mpsc::Receiver<Post>, metrics: Even
             }
         }
     }
+}
+
+/// The log has more of it.
+fn panicked() -> Failure {
+    Failure::Garbled("writing an Event panicked".to_owned())
 }
 
 async fn post(client: &Client, path: String, event: &Value) -> Result<&'static str, Failure> {

@@ -95,7 +95,9 @@ impl Kube {
                 health: around.watches.add(scope.name(), around.errors.clone()),
                 news: sender.clone(),
             };
-            tokio::spawn(watch.run(fastrand::Rng::new()));
+            let part = format!("the watch of {}", scope.name());
+            let task = watch.run(fastrand::Rng::new());
+            around.supervisor.spawn(part, task);
         }
         let mut kept = around.memory.map(|memory| Kept::new("kube", memory));
         let mut world = World::default();

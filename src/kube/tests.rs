@@ -1,6 +1,8 @@
 //! The whole source against a stand-in for the API server, with a checkpoint of the last run.
 
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context as Cx, Poll};
 
 use anyhow::{Context, Result, ensure};
 use prometheus_client::registry::Registry;
@@ -8,10 +10,12 @@ use seaway_testing::ApiServer;
 use seaway_translator::{Change, Object};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tonic::codegen::{Body, Bytes, Service, http};
 
 use super::*;
 use crate::checkpoint::{self, Memory};
 use crate::health::Health;
+use crate::supervise::{Ended, supervisor};
 
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -35,6 +39,29 @@ pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> 
     Ok(Client::try_from(config)?)
 }
 
+/// What surrounds a source that tells this channel.
+fn surroundings(updates: mpsc::Sender<Update>) -> (Surroundings, Ended) {
+    let (supervisor, ended) = supervisor();
+    let around = Surroundings {
+        updates,
+        problems: tokio::sync::watch::channel(Default::default()).1,
+        watches: Watches::default(),
+        errors: Default::default(),
+        instance: "test".to_owned(),
+        memory: None,
+        supervisor,
+    };
+    (around, ended)
+}
+
+fn wanted(namespaces: &[&str]) -> Wanted {
+    Wanted {
+        namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
+        service_selector: None,
+        silence: LIMIT,
+    }
+}
+
 /// Starts the source on the server as `seaway serve --checkpoint` does.
 async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result<Running> {
     let client = client(server, folder).await?;
@@ -42,24 +69,18 @@ async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result
     let (found, keeper) = checkpoint::open(&folder.join("kept"), "kube:test", &metrics)?;
     let (sender, updates) = mpsc::channel(1024);
     let (health, watches) = (Health::default(), Watches::default());
+    let memory = Memory {
+        found,
+        keeper,
+        grace: Duration::from_millis(300),
+        health: health.clone(),
+    };
     let around = Surroundings {
-        updates: sender,
-        problems: tokio::sync::watch::channel(Default::default()).1,
+        memory: Some(memory),
         watches: watches.clone(),
-        errors: Default::default(),
-        instance: "test".to_owned(),
-        memory: Some(Memory {
-            found,
-            keeper,
-            grace: Duration::from_millis(300),
-            health: health.clone(),
-        }),
+        ..surroundings(sender).0
     };
-    let wanted = Wanted {
-        namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
-        service_selector: None,
-        silence: LIMIT,
-    };
+    let wanted = wanted(namespaces);
     let events = EventMetrics::register(&mut Registry::default());
     let kube = Kube::start(&client, &wanted, around, events);
     let stop = CancellationToken::new();
@@ -207,5 +228,57 @@ async fn without_a_checkpoint_nothing_is_told_before_every_list_is_read() -> Res
     assert!(early.is_err(), "{early:?}");
     server.allow("*", "nodes");
     assert_eq!(first.next().await?, ["+shop/a"]);
+    Ok(())
+}
+
+/// An API server whose answers about Nodes make their reader panic.
+#[derive(Clone, Debug)]
+struct Trap;
+
+impl Service<http::Request<::kube::client::Body>> for Trap {
+    type Response = http::Response<TrapBody>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Cx<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<::kube::client::Body>) -> Self::Future {
+        let springs = request.uri().path().ends_with("/nodes");
+        std::future::ready(Ok(http::Response::new(TrapBody { springs })))
+    }
+}
+
+/// Never ends, unless it panics.
+struct TrapBody {
+    springs: bool,
+}
+
+impl Body for TrapBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Cx<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+        assert!(!self.springs, "out of luck");
+        Poll::Pending
+    }
+}
+
+/// One resource would stay frozen, and nothing would show it.
+#[tokio::test]
+async fn a_watch_that_panics_is_a_reason_to_end_the_process() -> Result<()> {
+    let (sender, _updates) = mpsc::channel(1);
+    let (around, mut ended) = surroundings(sender);
+    let client = Client::new(Trap, "default");
+    let events = EventMetrics::register(&mut Registry::default());
+    let _kube = Kube::start(&client, &wanted(&[]), around, events);
+    let failure = timeout(LIMIT, ended.next()).await?.to_string();
+    for word in ["the watch of nodes ended", "out of luck"] {
+        ensure!(failure.contains(word), "{failure}");
+    }
     Ok(())
 }

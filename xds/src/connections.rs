@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::field::{DisplayValue, display};
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// The listening socket cannot be used any more.
     #[error("accepting xDS connections: {0}")]
     Accept(#[from] io::Error),
+    /// Connections would no longer be looked after: none that hangs would end.
+    #[error("looking after connections ended: {0}")]
+    Watchdog(#[from] JoinError),
 }
 
 /// What the connections of a server share.
@@ -80,7 +84,26 @@ pub async fn serve<A: Admit>(
         let identities = || looking.identities.look(&looking.metrics);
         looking.watchdog.run(&looking.metrics, identities).await;
     });
-    let _watchdog = AbortOnDropHandle::new(looking);
+    let serving = accept_all(listener, ads, shutdown);
+    guarded(AbortOnDropHandle::new(looking), serving).await
+}
+
+/// Serves for as long as the watchdog runs.
+async fn guarded(
+    watchdog: AbortOnDropHandle<()>,
+    serving: impl Future<Output = Result<(), ServeError>>,
+) -> Result<(), ServeError> {
+    tokio::select! {
+        served = serving => served,
+        ended = watchdog => ended.map_err(Into::into),
+    }
+}
+
+async fn accept_all<A: Admit>(
+    listener: TcpListener,
+    ads: AdsServer<A>,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     let shared = Arc::new(Connections {
         ads,
         shutdown,
@@ -349,5 +372,18 @@ async fn sleep(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_its_watchdog_nothing_is_served() {
+        let watchdog = tokio::spawn(async { panic!("out of luck") });
+        let ended = guarded(AbortOnDropHandle::new(watchdog), pending()).await;
+        let said = ended.unwrap_err().to_string();
+        assert!(said.contains("out of luck"), "{said}");
     }
 }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::wire::Failure;
 use crate::clock::{now, sleep_until};
+use crate::supervise::Supervisor;
 use desk::{Answer, Desk};
 use limits::Limits;
 use presented::{Flaw, Hash, Token};
@@ -119,11 +120,22 @@ type Ask = (Token, oneshot::Sender<Answer>);
 
 impl Tokens {
     /// Begins to check tokens for this audience, as `client`, which needs the permission to create TokenReviews.
-    pub(crate) fn start(client: Client, audience: String, metrics: TokenMetrics) -> Tokens {
-        Tokens::with(client, audience, metrics, Limits::default())
+    pub(crate) fn start(
+        client: Client,
+        audience: String,
+        metrics: TokenMetrics,
+        supervisor: &Supervisor,
+    ) -> Tokens {
+        Tokens::with(client, audience, metrics, supervisor, Limits::default())
     }
 
-    fn with(client: Client, audience: String, metrics: TokenMetrics, limits: Limits) -> Tokens {
+    fn with(
+        client: Client,
+        audience: String,
+        metrics: TokenMetrics,
+        supervisor: &Supervisor,
+        limits: Limits,
+    ) -> Tokens {
         let audience: Arc<str> = audience.into();
         let (asks, asked) = mpsc::channel(QUEUE);
         let task = Task {
@@ -134,7 +146,7 @@ impl Tokens {
             asked,
             reviews: FuturesUnordered::new(),
         };
-        tokio::spawn(task.run());
+        supervisor.spawn("the review of tokens", task.run());
         Tokens { audience, asks }
     }
 

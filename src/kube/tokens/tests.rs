@@ -48,9 +48,10 @@ impl Scene {
         let mut registry = Registry::default();
         let metrics = TokenMetrics::register(&mut registry);
         let audience = "seaway".to_owned();
+        let (supervisor, _) = crate::supervise::supervisor();
         let tokens = match limits {
-            Some(limits) => Tokens::with(client, audience, metrics, limits),
-            None => Tokens::start(client, audience, metrics),
+            Some(limits) => Tokens::with(client, audience, metrics, &supervisor, limits),
+            None => Tokens::start(client, audience, metrics, &supervisor),
         };
         Ok(Scene {
             server,
