@@ -90,6 +90,7 @@ impl World {
             snapshots.cursor(),
             1,
             "fuzz".into(),
+            Instant::now(),
         );
         World {
             publisher,

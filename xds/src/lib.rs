@@ -38,6 +38,7 @@ mod memory;
 mod metrics;
 mod missing;
 mod nacks;
+mod name_map;
 mod pace;
 mod publish;
 mod quarantine;

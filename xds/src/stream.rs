@@ -115,6 +115,7 @@ impl<A: Admit> Stream<A> {
             shared.snapshots.cursor(),
             number,
             shared.identifier.clone(),
+            Instant::now(),
         );
         session.identify(ticket.as_ref().map(Ticket::voter));
         session.speak_to(Agent::of(&node));

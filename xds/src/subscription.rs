@@ -87,14 +87,14 @@ impl Subscription {
         self.is_wildcard() || self.named.contains(id)
     }
 
-    /// Adds a name; `id` is given if it has a value.
-    pub(crate) fn add(&mut self, name: &str, id: Option<u32>) {
-        match id {
-            Some(id) => self.named.insert(id),
-            None => {
-                self.missing.insert(name.into());
-            }
-        }
+    /// Adds a name that has a value.
+    pub(crate) fn add_id(&mut self, id: u32) {
+        self.named.insert(id);
+    }
+
+    /// Adds a name that has none.
+    pub(crate) fn add_missing(&mut self, name: Arc<str>) {
+        self.missing.insert(name);
     }
 
     /// Drops a name; returns whether it was there.

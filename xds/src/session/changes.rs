@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Session;
+use super::{Dialect, Session};
 use crate::body::Body;
 use crate::publish::LayerId;
 use crate::store::{Record, Store};
@@ -66,7 +66,7 @@ impl Session {
         }
         self.subs[type_index].follow_digest(id, &slot.name, before.ok(), now);
         match now {
-            Some(_) => self.owe(type_index, id, &slot.name),
+            Some(_) => self.gain(type_index, id, &slot.name),
             None => {
                 let was = was.or_else(|| slot.removed(layers));
                 if let Some(was) = was {
@@ -78,10 +78,10 @@ impl Session {
     }
 
     /// The resource has a new value: the client is owed it, if it is subscribed.
-    fn owe(&mut self, type_index: usize, id: u32, name: &Arc<str>) {
-        let sub = &mut self.subs[type_index];
-        if sub.subscription.covers(id, name) {
-            sub.owed.insert(id);
+    fn gain(&mut self, type_index: usize, id: u32, name: &Arc<str>) {
+        if self.subs[type_index].subscription.covers(id, name) {
+            self.owe(type_index, id);
+            let sub = &mut self.subs[type_index];
             sub.rejections.forget(id);
             if let Some(before) = sub.held_back.remove(&id) {
                 sub.last_good.insert(id, before);
@@ -102,6 +102,11 @@ impl Session {
         let complete = self.types.spec(type_index).complete;
         let says_empty = self.says_empty(type_index);
         let says_absent = self.says_absent();
+        // Only a response that lists everything goes on listing it.
+        let was = was.filter(|_| complete && self.dialect == Dialect::Sotw);
+        let now = self.now;
+        self.awaited.take(type_index, &[id]);
+        self.awaited.drop_referring(type_index, |gone| gone == id);
         let sub = &mut self.subs[type_index];
         let was_owed = sub.owed.remove(id);
         let was_held_back = sub.held_back.remove(&id).is_some();
@@ -111,19 +116,18 @@ impl Session {
             sent.lost |= sent.ids.contains(&id);
         }
         sub.subscription.lose(id, name);
-        self.awaited.remove(&(type_index, id));
         let was_held = sub.held.remove(id);
         if says_empty {
             if (was_held || was_owed || was_held_back) && sub.subscription.is_missing(name) {
-                sub.removed.insert(name.clone(), was);
+                sub.removed.insert(name.clone(), was, now);
             }
         } else if was_held {
             // State of the world has no words for the removal of other types (xDS rule 22), unless the client reads errors.
             if says_absent || complete {
-                sub.removed.insert(name.clone(), was);
+                sub.removed.insert(name.clone(), was, now);
             }
         } else if was_owed && says_absent && sub.subscription.is_missing(name) {
-            sub.absent.insert(name.clone());
+            sub.absent.insert_new(name.clone(), false);
         }
     }
 

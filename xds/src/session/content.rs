@@ -88,12 +88,9 @@ impl Gather {
 
 impl Session {
     /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed after this response.
-    pub(super) fn everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
-        let with_removed = with_removed && !self.subs[index].removed.is_empty();
-        let mut content = match self.whole_view(index, store) {
-            Some(content) if !with_removed => content,
-            _ => self.gather_everything(index, store, with_removed),
-        };
+    pub(super) fn everything(&self, index: usize, store: &Store) -> Content {
+        let content = self.whole_view(index, store);
+        let mut content = content.unwrap_or_else(|| self.gather_everything(index, store));
         let size = content.size();
         content.large = (size > LARGE).then_some(size);
         content
@@ -103,7 +100,8 @@ impl Session {
     fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
         let sub = &self.subs[index];
         let plain = sub.subscription.is_wildcard() && sub.held_back.is_empty();
-        if !plain || store.len(index) < SHARE {
+        let now = sub.removed.is_empty() && !sub.owed.has_waiting();
+        if !plain || !now || store.len(index) < SHARE {
             return None;
         }
         let shared = store.first_sync(self.placement, index, self.dialect, usize::MAX)?;
@@ -111,14 +109,15 @@ impl Session {
         Some(Content::shared(chunk, shared.clone()))
     }
 
-    fn gather_everything(&self, index: usize, store: &Store, with_removed: bool) -> Content {
+    fn gather_everything(&self, index: usize, store: &Store) -> Content {
         let sub = &self.subs[index];
         let mut gather = Gather::default();
         let ids: Vec<u32> = match sub.subscription.is_wildcard() {
             true => store.ids(index).collect(),
             false => sub.subscription.named().collect(),
         };
-        for id in ids {
+        let waits = |id: &u32| !sub.held.contains(*id) && sub.owed.is_waiting(*id);
+        for id in ids.into_iter().filter(|id| !waits(id)) {
             let slot = store.slot(index, id);
             let body = match sub.held_back.get(&id) {
                 Some(before) => before.as_ref(),
@@ -129,31 +128,28 @@ impl Session {
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }
         }
-        for (name, body) in sub.removed.iter().filter(|_| with_removed) {
-            if let Some(body) = body {
+        for (name, gone) in sub.removed.iter() {
+            if let Some(body) = &gone.body {
                 gather.push(name, body, body.bytes(self.dialect));
             }
         }
         gather.finish()
     }
 
-    /// As much of what is owed as fits into one response.
+    /// As much of what is owed, and does not wait, as fits into one response.
     pub(super) fn owed_chunk(&mut self, index: usize, store: &Store) -> Content {
         let content = match self.first_chunk(index, store) {
             Some(content) => content,
             None => self.gather_owed(index, store),
         };
-        let sub = &mut self.subs[index];
-        for id in &*content.ids {
-            sub.owed.remove(*id);
-        }
+        self.subs[index].owed.sent(&content.ids);
         content
     }
 
     /// The same of a client that is owed most there is, shared with others in that state.
     fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
         let sub = &self.subs[index];
-        let owed = &sub.owed;
+        let owed = sub.owed.ready();
         let count = owed.len();
         let instead = sub.held_back.keys().any(|id| owed.contains(*id));
         if instead || count < SHARE {
@@ -164,7 +160,7 @@ impl Session {
             true => store.known_first_sync(place, index, self.dialect)?,
             false => store.first_sync(place, index, self.dialect, CHUNK)?,
         };
-        let chunk = shared.within(owed)?;
+        let chunk = shared.within(&owed)?;
         Some(Content::shared(chunk, shared.clone()))
     }
 
@@ -172,7 +168,7 @@ impl Session {
         let sub = &mut self.subs[index];
         let mut gather = Gather::default();
         let mut without_value = Vec::new();
-        for id in sub.owed.iter() {
+        for id in sub.owed.ready().iter() {
             let slot = store.slot(index, id);
             let body = match sub.held_back.get(&id) {
                 Some(before) => before.as_ref(),
@@ -189,9 +185,7 @@ impl Session {
             gather.note(id, sub, body, slot.resolve(&self.layers));
             gather.push(&slot.name, body, bytes);
         }
-        for id in without_value {
-            sub.owed.remove(id);
-        }
+        sub.owed.sent(&without_value);
         gather.finish()
     }
 

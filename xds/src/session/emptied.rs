@@ -32,10 +32,11 @@ impl Session {
     }
 
     /// Until when nothing is said of what is gone.
-    pub(super) fn empties_wait(&mut self, index: usize, now: Instant) -> Option<Instant> {
+    pub(super) fn empties_wait(&mut self, index: usize) -> Option<Instant> {
         if !self.says_empty(index) {
             return None;
         }
+        let now = self.now;
         let sub = &mut self.subs[index];
         let due = *sub.empty_due.get_or_insert(now + PATIENCE);
         (due > now).then_some(due)
@@ -54,21 +55,22 @@ impl Session {
             let sub = &mut self.subs[index];
             for name in missing.iter().filter(|name| !name.is_empty()) {
                 // Of one that it has yet, its removal tells.
-                if !sub.subscription.is_missing(name) && !sub.removed.contains_key(name) {
-                    sub.deny(name);
+                if !sub.subscription.is_missing(name) && !sub.removed.contains(name) {
+                    sub.deny(name.clone(), false);
                 }
             }
         }
         if !self.says_empty(index) {
             return;
         }
+        let now = self.now;
         let sub = &mut self.subs[index];
         for name in missing {
             let new = !sub.subscription.is_missing(name);
             let slot = store.find(index, name).map(|id| store.slot(index, id));
             let was = slot.and_then(|slot| slot.removed(&self.layers));
             if new && (returning || was.is_some() || sub.doubted.contains(name)) {
-                sub.removed.insert(name.clone(), None);
+                sub.removed.insert(name.clone(), None, now);
             }
         }
     }
@@ -82,10 +84,11 @@ impl Session {
         let Some(child) = child.filter(|child| self.says_empty(*child)) else {
             return;
         };
+        let now = self.now;
         let sub = &mut self.subs[child];
         for reference in was.refs.iter().filter(|r| r.type_url == target) {
             if sub.subscription.is_missing(&reference.name) {
-                sub.removed.entry(reference.name.clone()).or_default();
+                sub.removed.insert_new(reference.name.clone(), now);
             }
         }
     }
@@ -96,11 +99,12 @@ impl Session {
             return;
         }
         let sub = &mut self.subs[index];
-        for (name, body) in std::mem::take(&mut sub.removed) {
-            match sub.subscription.is_missing(&name) {
-                true => _ = sub.removed.insert(name, body),
-                false => sub.doubt(&name),
-            }
+        let subscription = &sub.subscription;
+        for name in sub
+            .removed
+            .take_unless(|name| subscription.is_missing(name))
+        {
+            sub.doubt(&name);
         }
         if sub.removed.is_empty() {
             sub.empty_due = None;
@@ -108,14 +112,19 @@ impl Session {
     }
 
     /// Empty values instead of what is gone.
-    pub(super) fn empties(&mut self, index: usize, store: &Store) -> Option<Content> {
-        let gone = std::mem::take(&mut self.subs[index].removed);
+    pub(super) fn empties(
+        &mut self,
+        index: usize,
+        cutoff: Option<Instant>,
+        store: &Store,
+    ) -> Option<Content> {
+        let gone = self.subs[index].removed.take_before(cutoff, usize::MAX);
         self.subs[index].empty_due = None;
         let spec = self.types.spec(index);
         let empty = spec.empty?;
         let mut content = Content::default();
         let referred_to = self.referred_to(index, store);
-        for name in gone.keys().filter(|name| !referred_to.contains(&***name)) {
+        for name in gone.iter().filter(|name| !referred_to.contains(&***name)) {
             let resource = Resource::from_bytes(spec.url, name.clone(), empty(name), vec![]);
             let body = Body::new(resource, "".into());
             content.digest = content.digest.wrapping_add(body.digest(name));

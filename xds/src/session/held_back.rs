@@ -117,7 +117,7 @@ impl Session {
             // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
             let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
             if asked && says_absent {
-                sub.absent.insert(slot.name.clone());
+                sub.absent.insert_new(slot.name.clone(), false);
             }
         }
         sub.held_back.insert(id, held.instead.clone());
@@ -205,7 +205,7 @@ impl Session {
             let same = now.is_some_and(|body| body.version == version);
             if same && sub.held_back.remove(&id).is_some() {
                 sub.absent.remove(&slot.name);
-                sub.owed.insert(id);
+                self.owe(index, id);
             }
         }
     }

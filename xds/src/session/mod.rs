@@ -4,25 +4,27 @@
 //! the next response, or until when to wait for one. What a client is owed follows from three sets per type, all by resource
 //! id: what it subscribes to, what it holds, and what of that has changed since.
 
+mod awaited;
 mod changes;
 mod content;
 mod emptied;
-mod first_answers;
 mod fit;
 mod held_back;
 mod names;
+mod owed;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod owned;
 mod rejections;
+mod removed;
 mod respond;
 mod resume;
 mod subs;
 mod substream;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod unknown;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,7 @@ use crate::store::Store;
 use crate::types::Types;
 use crate::wire::{Message, Nonce};
 use crate::xdstp;
+use awaited::Awaited;
 use held_back::Heeded;
 pub(crate) use rejections::AfterAll;
 use subs::Subs;
@@ -126,10 +129,8 @@ pub(crate) struct Session {
     silent: bool,
     /// What it may ever have to do with.
     interest: Interest,
-    /// Resources that a sent one depends on and that the client does not hold yet, by type and id, and until when additions of
-    /// gated types wait for them.
-    awaited: BTreeSet<(usize, u32)>,
-    awaited_until: Option<Instant>,
+    /// What additions of gated types wait for although the client has not asked for it yet.
+    awaited: Awaited,
     /// What several others rejected (xDS rule 82), and who this client is.
     heeded: Heeded,
     /// What the client accepted after it had rejected it, not told yet.
@@ -139,6 +140,8 @@ pub(crate) struct Session {
     nonce: Nonce,
     /// The name of this replica, sent in every response (xDS rule 18).
     identifier: Arc<str>,
+    /// When it was asked or told something last.
+    now: Instant,
 }
 
 impl Session {
@@ -150,6 +153,7 @@ impl Session {
         cursor: Cursor,
         stream: u64,
         identifier: Arc<str>,
+        now: Instant,
     ) -> Session {
         let subs = Subs::new(types.len());
         Session {
@@ -165,13 +169,13 @@ impl Session {
             aggregated: true,
             silent: false,
             interest: Interest::default(),
-            awaited: BTreeSet::new(),
-            awaited_until: None,
+            awaited: Awaited::default(),
             heeded: Heeded::default(),
             after_all: Vec::new(),
             voter: None,
             nonce: Nonce { stream, number: 0 },
             identifier,
+            now,
         }
     }
 
@@ -201,9 +205,10 @@ impl Session {
         let Some(index) = self.types.index(request.type_url) else {
             return self.unknown_type(request);
         };
+        self.now = now;
         self.catch_up(store);
         self.heed_quarantine(store);
-        let outcome = self.acknowledge(index, request, store, now);
+        let outcome = self.acknowledge(index, request, store);
         self.vote(store);
         match &request.names {
             Names::Complete { names, version } => {
@@ -215,7 +220,7 @@ impl Session {
                 initial,
             } => xdstp::with(subscribe, |subscribe| {
                 xdstp::with(unsubscribe, |unsubscribe| {
-                    self.change_names(index, (subscribe, unsubscribe), initial, store, now)
+                    self.change_names(index, (subscribe, unsubscribe), initial, store)
                 })
             })?,
         }
@@ -228,13 +233,13 @@ impl Session {
         index: usize,
         request: &Request<'_>,
         store: &Store,
-        now: Instant,
     ) -> Option<Outcome> {
         let nonce = Nonce::parse(request.nonce)?;
         let ours = nonce.stream == self.nonce.stream;
+        let now = self.now;
         let sub = ours.then(|| &mut self.subs[index])?;
         let answered = sub.acknowledge(nonce.number, request.error, now)?;
-        Some(self.answered(index, &answered, request.error, store, now))
+        Some(self.answered(index, &answered, request.error, store))
     }
 
     /// What a commit must have changed to bring this stream anything. Only ever grows.

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::{Dialect, Fault, MAX_NAME, MAX_NAMES, Session};
 use crate::ids::Ids;
@@ -20,7 +19,6 @@ impl Session {
         (subscribe, unsubscribe): (&[&str], &[&str]),
         initial: &[(&str, &str)],
         store: &Store,
-        now: Instant,
     ) -> Result<(), Fault> {
         if subscribe.is_empty()
             && unsubscribe.is_empty()
@@ -57,7 +55,7 @@ impl Session {
             }
         }
         if first {
-            self.resume(index, initial, store, now);
+            self.resume(index, initial, store);
         }
         Ok(())
     }
@@ -157,10 +155,10 @@ impl Session {
 
     /// Names that are newly asked for, even if the client was sent them before (xDS rule 23).
     fn owe_new(&mut self, index: usize, new: &[u32], store: &Store) {
-        self.note_asked(index, new);
+        let (now, gate) = (self.now, self.gate_asked(index));
         let sub = &mut self.subs[index];
         for id in new.iter().copied() {
-            sub.owed.insert(id);
+            sub.owed.insert(id, now, gate);
             sub.held_back.remove(&id);
             if sub.doubted.contains(&store.slot(index, id).name) {
                 sub.held.insert(id);
@@ -183,42 +181,49 @@ impl Session {
 
     fn subscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
         let id = self.visible(index, name, store, next);
-        self.note_asked(index, id.as_slice());
+        let (now, gate) = (self.now, self.gate_asked(index));
         let sub = &mut self.subs[index];
-        sub.subscription.add(name, id);
         match id {
             // Even if the client should have it (xDS rule 47), or has rejected it.
             Some(id) => {
-                sub.owed.insert(id);
+                sub.subscription.add_id(id);
+                sub.owed.insert(id, now, gate);
                 sub.held_back.remove(&id);
                 sub.absent.remove(name);
             }
-            None => sub.deny(name),
+            None => {
+                let name: Arc<str> = name.into();
+                sub.subscription.add_missing(name.clone());
+                sub.deny(name, false);
+            }
         }
     }
 
     fn unsubscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
         let id = self.visible(index, name, store, next);
+        let (now, gate) = (self.now, self.gate_asked(index));
         let sub = &mut self.subs[index];
         let named = sub.subscription.drop_name(name, id);
         match (sub.subscription.is_wildcard(), id) {
             // Still in the wildcard, or not: the client is told which (xDS rule 42).
             (true, Some(id)) if named && !matches!(sub.held_back.get(&id), Some(None)) => {
-                sub.owed.insert(id);
+                sub.owed.insert(id, now, gate);
             }
             (true, id) if named => {
-                if let Some(id) = id {
-                    sub.held.remove(id);
-                }
-                sub.deny(name);
+                let had = id.is_some_and(|id| sub.held.remove(id));
+                sub.deny(name.into(), had);
             }
             (true, _) => {}
             (false, id) => {
                 if let Some(id) = id {
                     sub.drop_id(id, &store.slot(index, id).name);
+                    self.awaited.take(index, &[id]);
+                    self.awaited.drop_referring(index, |gone| gone == id);
                 }
-                let removed = sub.removed.remove_entry(name).map(|(name, _)| name);
-                for name in sub.absent.take(name).into_iter().chain(removed) {
+                let sub = &mut self.subs[index];
+                let absent = sub.absent.remove(name).filter(|(_, had)| *had);
+                let had = absent.map(|(name, _)| name);
+                for name in sub.removed.remove(name).into_iter().chain(had) {
                     sub.doubt(&name);
                 }
             }
@@ -240,13 +245,14 @@ impl Session {
         // A complete response says it by itself, and one is due.
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
         let says_absent = self.says_absent() && !complete;
-        for name in std::mem::take(&mut self.subs[index].doubted) {
+        let now = self.now;
+        for name in self.subs[index].doubted.take().into_keys() {
             let id = self.visible(index, &name, store, &mut 0);
             let sub = &mut self.subs[index];
             match id {
                 Some(id) => sub.held.insert(id),
                 None if says_absent && !sub.absent.contains(&name) => {
-                    sub.removed.entry(name).or_default();
+                    sub.removed.insert_new(name, now);
                 }
                 None => {}
             }
@@ -264,43 +270,49 @@ impl Session {
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
         self.drop_emptied(index);
         let sub = &mut self.subs[index];
-        for name in std::mem::take(&mut sub.absent) {
+        for (name, had) in sub.absent.take() {
             let named = |id| sub.subscription.is_named(id);
             if sub.subscription.is_missing(&name) || store.find(index, &name).is_some_and(named) {
-                sub.absent.insert(name);
-            } else {
+                sub.absent.insert(name, had);
+            } else if had {
                 sub.doubt(&name);
             }
         }
         if sub.subscription.is_wildcard() {
             return;
         }
-        let known: Vec<u32> = sub.held.iter().chain(sub.owed.iter()).collect();
-        for id in known {
-            if !sub.subscription.is_named(id) {
-                sub.drop_id(id, &store.slot(index, id).name);
-            }
+        let known = sub.held.iter().chain(sub.owed.iter());
+        let dropped = known.filter(|id| !sub.subscription.is_named(*id));
+        let dropped: Vec<u32> = dropped.collect();
+        for id in &dropped {
+            sub.drop_id(*id, &store.slot(index, *id).name);
+        }
+        if !self.awaited.is_empty() {
+            self.awaited.take(index, &dropped);
+            self.awaited
+                .drop_referring(index, |id| !sub.subscription.is_named(id));
         }
         let subscription = &sub.subscription;
         sub.held_back.retain(|id, _| subscription.is_named(*id));
         sub.last_good.retain(|id, _| subscription.is_named(*id));
         sub.rejections.retain(|id| subscription.is_named(id));
-        for (name, body) in std::mem::take(&mut sub.removed) {
-            match sub.subscription.is_missing(&name) {
-                true => _ = sub.removed.insert(name, body),
-                false => sub.doubt(&name),
-            }
+        for name in sub
+            .removed
+            .take_unless(|name| subscription.is_missing(name))
+        {
+            sub.doubt(&name);
         }
     }
 
     fn owe_everything(&mut self, index: usize, store: &Store) {
         self.interest = self.interest | Interest::wildcard(index);
+        let (now, gate) = (self.now, self.gate_asked(index));
         let sub = &mut self.subs[index];
         sub.must_answer = true;
         for id in store.ids(index) {
             let visible = store.slot(index, id).resolve(&self.layers).is_some();
             if visible && !sub.held.contains(id) {
-                sub.owed.insert(id);
+                sub.owed.insert(id, now, gate);
             }
         }
     }

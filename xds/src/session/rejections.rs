@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::held_back::of_resource;
+use super::owed::Gate;
 use super::substream::{InFlight, Nack, SubStream, is_cut};
+use super::turns::earlier;
 use super::{Outcome, Session};
 use crate::nacks::hash;
 use crate::store::Store;
@@ -131,7 +133,7 @@ impl SubStream {
     }
 
     /// Owes again what may have passed by now. Returns when there is more.
-    fn try_again(&mut self, now: Instant) -> Option<Instant> {
+    fn try_again(&mut self, now: Instant, gate: Gate) -> Option<Instant> {
         for id in self.rejections.take_due(now) {
             if self.is_under_way(id) {
                 continue;
@@ -139,7 +141,7 @@ impl SubStream {
             if let Some(before) = self.held_back.remove(&id) {
                 self.last_good.insert(id, before);
             }
-            self.owed.insert(id);
+            self.owed.insert(id, now, gate);
         }
         self.rejections.due()
     }
@@ -174,13 +176,13 @@ impl Session {
         answered: &InFlight,
         error: Option<&str>,
         store: &Store,
-        now: Instant,
     ) -> Outcome {
+        let now = self.now;
         let outcome = match error {
-            Some(text) => Outcome::Rejected(self.rejected(index, answered, text, store, now)),
+            Some(text) => Outcome::Rejected(self.rejected(index, answered, text, store)),
             None => {
                 self.subs[index].rejections.of_nothing = false;
-                self.accepted(index, answered, &[], store, now);
+                self.accepted(index, answered, &[], store);
                 Outcome::Acked
             }
         };
@@ -191,16 +193,11 @@ impl Session {
         outcome
     }
 
-    fn rejected(
-        &mut self,
-        index: usize,
-        answered: &InFlight,
-        text: &str,
-        store: &Store,
-        now: Instant,
-    ) -> Nack {
+    fn rejected(&mut self, index: usize, answered: &InFlight, text: &str, store: &Store) -> Nack {
+        let now = self.now;
         let mut nack = SubStream::nack(answered, text, (store, index));
         let named: Vec<u32> = nack.resources.iter().map(|named| named.id).collect();
+        self.awaited.rejected(index, answered.nonce, &named);
         let hash = hash(&nack.error);
         for rejected in &mut nack.resources {
             if self.is_superseded(index, rejected.id, store) {
@@ -215,7 +212,7 @@ impl Session {
         // Clients cut their words, and so does this server: what is behind that is not known. Words that name nothing there is are
         // about what is gone.
         if (!named.is_empty() || answered.lost) && !is_cut(text) {
-            self.accepted(index, answered, &named, store, now);
+            self.accepted(index, answered, &named, store);
             return nack;
         }
         let passes = self.types.spec(index).passes(&nack.error);
@@ -246,14 +243,8 @@ impl Session {
     }
 
     /// The client has what a response brought, but for some of it.
-    fn accepted(
-        &mut self,
-        index: usize,
-        answered: &InFlight,
-        but: &[u32],
-        store: &Store,
-        now: Instant,
-    ) {
+    fn accepted(&mut self, index: usize, answered: &InFlight, but: &[u32], store: &Store) {
+        let now = self.now;
         let sub = &mut self.subs[index];
         if sub.last_good.is_empty() && sub.rejections.by_id.is_empty() {
             return;
@@ -290,12 +281,13 @@ impl Session {
     }
 
     /// Owes again what may have passed by now. Returns when there is more.
-    pub(super) fn try_again(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn try_again(&mut self) -> Option<Instant> {
         let mut next = None;
         for index in 0..self.subs.len() {
             if self.subs.is_touched(index) && self.subs[index].rejections.due().is_some() {
-                let due = self.subs[index].try_again(now);
-                next = [next, due].into_iter().flatten().min();
+                let gate = self.gate(index);
+                let due = self.subs[index].try_again(self.now, gate);
+                next = earlier(next, due);
             }
         }
         next

@@ -32,16 +32,11 @@ impl Session {
     }
 
     /// Takes up what a client says it has, by name and version, in its first request for a type.
-    pub(super) fn resume(
-        &mut self,
-        index: usize,
-        initial: &[(&str, &str)],
-        store: &Store,
-        now: Instant,
-    ) {
+    pub(super) fn resume(&mut self, index: usize, initial: &[(&str, &str)], store: &Store) {
+        let (now, gate) = (self.now, self.gate_asked(index));
         let warming = match initial.is_empty() {
             true => HashSet::new(),
-            false => self.children_of_the_changed(index, store, now),
+            false => self.children_of_the_changed(index, store),
         };
         for parent in self.parents(index).collect::<Vec<_>>() {
             self.subs[parent].sent_first.clear();
@@ -69,12 +64,12 @@ impl Session {
                         sub.owed.remove(id);
                         believed.insert(id);
                     } else {
-                        sub.owed.insert(id);
+                        sub.owed.insert(id, now, gate);
                     }
                 }
                 // A name asked for is in `absent` already.
                 None if sub.subscription.is_wildcard() && !sub.absent.contains(name) => {
-                    sub.removed.insert(name.into(), None);
+                    sub.removed.insert(name.into(), None, now);
                 }
                 None => {}
             }
@@ -89,14 +84,9 @@ impl Session {
     }
 
     /// The names of what clients load anew after what changed lately, or was sent on this stream already.
-    fn children_of_the_changed<'a>(
-        &self,
-        index: usize,
-        store: &'a Store,
-        now: Instant,
-    ) -> HashSet<&'a str> {
+    fn children_of_the_changed<'a>(&self, index: usize, store: &'a Store) -> HashSet<&'a str> {
         let url = self.types.spec(index).url;
-        let recent = store.recently_changed(now);
+        let recent = store.recently_changed(self.now);
         let recent = recent.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
         let recent = recent.map(|(_, slot)| slot);
         let sent = self.parents(index).flat_map(|parent| {
@@ -130,7 +120,8 @@ impl Session {
 
     /// Sends again what a client was believed to have, if it has not asked for what refers to that in time. Returns until when it
     /// still may.
-    pub(super) fn doubt_the_silent(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn doubt_the_silent(&mut self) -> Option<Instant> {
+        let now = self.now;
         for index in 0..self.subs.len() {
             if !self.subs.is_touched(index) {
                 continue;
@@ -143,11 +134,12 @@ impl Session {
                 return Some(until);
             }
             self.silent |= !knows_parents;
+            let gate = self.gate(index);
             let sub = &mut self.subs[index];
             let believed = sub.believed.take().filter(|_| !knows_parents);
             for id in believed.iter().flat_map(|believed| believed.ids.iter()) {
                 if sub.held.contains(id) && !sub.held_back.contains_key(&id) {
-                    sub.owed.insert(id);
+                    sub.owed.insert(id, now, gate);
                 }
             }
         }

@@ -24,6 +24,11 @@ impl Subs {
         self.all.len()
     }
 
+    /// The state of a type, to be looked at only.
+    pub(super) fn at(&self, index: usize) -> &SubStream {
+        &self.all[index]
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &SubStream> {
         self.all.iter()
     }

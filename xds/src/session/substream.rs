@@ -1,6 +1,6 @@
 //! The state of one type on a stream (xDS rule 7).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,11 +8,15 @@ use seaway_proto::Version;
 
 use super::PATIENCE;
 use super::content::Content;
+use super::fit::take_names;
+use super::owed::Owed;
 use super::rejections::Rejections;
+use super::removed::Removed;
 use super::resume::Believed;
 use crate::body::{Body, version_digest};
 use crate::first_sync::FirstSync;
 use crate::ids::Ids;
+use crate::name_map::{NameMap, NameSet};
 use crate::request::List;
 use crate::store::Store;
 use crate::subscription::Subscription;
@@ -28,13 +32,11 @@ pub(super) struct SubStream {
     /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule 46).
     pub(super) held: Ids,
     /// What it has to be sent: changed, newly asked for, or to be loaded anew.
-    pub(super) owed: Ids,
-    /// Of that, what was newly asked for while earlier types had something under way.
-    pub(super) asked: Option<Box<Ids>>,
-    /// Names to be answered as not existing (delta, xDS rule 48).
-    pub(super) absent: BTreeSet<Arc<str>>,
-    /// What the client has and must lose, with its last value.
-    pub(super) removed: BTreeMap<Arc<str>, Option<Arc<Body>>>,
+    pub(super) owed: Owed,
+    /// Names to be answered as not existing (delta, xDS rule 48), and whether the client may have something of that name.
+    pub(super) absent: NameMap<bool>,
+    /// What the client has and must lose.
+    pub(super) removed: Removed,
     /// When an empty value is due for what is gone, where that stands for a removal.
     pub(super) empty_due: Option<Instant>,
     /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
@@ -45,7 +47,7 @@ pub(super) struct SubStream {
     pub(super) rejections: Rejections,
     /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
     /// say, whatever has become of it.
-    pub(super) doubted: BTreeSet<Arc<str>>,
+    pub(super) doubted: NameSet,
     /// What it was sent before it asked for the type that it loads anew after this one.
     pub(super) sent_first: Ids,
     /// What it says it has, as long as there is a doubt.
@@ -71,6 +73,8 @@ pub(super) struct InFlight {
     pub(super) nonce: u64,
     pub(super) version: u64,
     pub(super) sent: Instant,
+    /// Since when what it brings was owed, or the oldest of it.
+    pub(super) since: Instant,
     pub(super) ids: Arc<[u32]>,
     /// Those of them that were not sent as they are, but as they were before, in ascending order.
     pub(super) instead: Vec<u32>,
@@ -192,7 +196,7 @@ impl SubStream {
         nonce: u64,
         version: u64,
         (content, more): (Content, bool),
-        now: Instant,
+        (since, now): (Instant, Instant),
     ) {
         if self.in_flight.len() == REMEMBERED {
             self.in_flight.pop_front();
@@ -204,6 +208,7 @@ impl SubStream {
             nonce,
             version,
             sent: now,
+            since,
             ids: content.ids,
             instead: content.instead,
             lost: false,
@@ -216,6 +221,16 @@ impl SubStream {
     pub(super) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
         let until = self.in_flight.back()?.sent + PATIENCE;
         (until > now).then_some(until)
+    }
+
+    /// The same, by the time since when what it brings was owed.
+    pub(super) fn unsettled_since(&self, now: Instant) -> Option<Instant> {
+        let newest = self.in_flight.back()?;
+        (newest.sent + PATIENCE > now).then_some(newest.since)
+    }
+
+    pub(super) fn is_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
     }
 
     /// Whether there is anything to send, now or later.
@@ -258,16 +273,24 @@ impl SubStream {
         self.names.replace(hash) == Some(hash)
     }
 
-    /// The client is to be told that a name does not exist, once (xDS rule 34).
-    pub(super) fn deny(&mut self, name: &str) {
-        self.removed.remove(name);
-        self.absent.insert(name.into());
+    /// The client is to be told that a name does not exist, once (xDS rule 34). `had`: it may have something of that name.
+    pub(super) fn deny(&mut self, name: Arc<str>, had: bool) {
+        let had = self.removed.remove(&name).is_some() || had;
+        self.absent.insert_new(name, had);
+    }
+
+    /// Adds to names that a response says are gone, in so much room, those that do not exist.
+    pub(super) fn deny_with(&mut self, removed: &mut Vec<Arc<str>>, room: usize) {
+        if !self.absent.is_empty() {
+            let used: usize = removed.iter().map(|name| name.len()).sum();
+            removed.extend(take_names(&mut self.absent, room.saturating_sub(used)));
+        }
     }
 
     /// Remembers a name that is given up, while the client has something to read.
     pub(super) fn doubt(&mut self, name: &Arc<str>) {
         if !self.in_flight.is_empty() {
-            self.doubted.insert(name.clone());
+            self.doubted.add(name.clone());
         }
     }
 

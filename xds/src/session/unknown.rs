@@ -1,11 +1,12 @@
 //! Types that nobody serves (xDS rule 5): nothing of them exists, and in delta a client is told.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::content::CHUNK;
 use super::fit::take_names;
 use super::{Fault, MAX_NAME, MAX_NAMES, Outcome, Response, Session};
+use crate::name_map::NameSet;
 use crate::request::{Names, Request};
 use crate::wire;
 
@@ -14,7 +15,7 @@ pub(super) const UNKNOWN_TYPES: usize = 64;
 
 /// Names asked of types that are not served, to be answered as not existing.
 #[derive(Debug, Default)]
-pub(super) struct Unknown(HashMap<Box<str>, BTreeSet<Arc<str>>>);
+pub(super) struct Unknown(HashMap<Box<str>, NameSet>);
 
 impl Unknown {
     pub(super) fn is_pending(&self) -> bool {
@@ -32,12 +33,14 @@ impl Unknown {
         if self.0.len() >= UNKNOWN_TYPES && !self.0.contains_key(url) {
             return Err(Fault::TooManyTypes(UNKNOWN_TYPES));
         }
-        let waiting: usize = self.0.values().map(BTreeSet::len).sum();
+        let waiting: usize = self.0.values().map(NameSet::len).sum();
         if waiting + names.len() > MAX_NAMES {
             return Err(Fault::TooManyNames);
         }
         let all = self.0.entry(url.into()).or_default();
-        all.extend(names.iter().map(|name| Arc::from(*name)));
+        for name in names {
+            all.add(Arc::from(*name));
+        }
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod reconnect;
 mod rejections;
 mod rules;
 mod sotw;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -131,6 +132,7 @@ impl World {
             self.snapshots.cursor(),
             self.streams,
             "test".into(),
+            Instant::now(),
         );
         Client {
             session,

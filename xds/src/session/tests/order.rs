@@ -3,7 +3,7 @@
 use super::*;
 
 /// A client that holds a cluster with its assignment and a listener.
-fn settled(world: &mut World) -> Client {
+pub(super) fn settled(world: &mut World) -> Client {
     world
         .set(ALL, C, "a", "c1")
         .set(ALL, E, "a", "e1")

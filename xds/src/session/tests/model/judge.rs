@@ -38,6 +38,8 @@ struct Known {
     additions: bool,
     removals: bool,
     empty: bool,
+    /// A response said that more follows.
+    several: bool,
 }
 
 impl Known {
@@ -148,6 +150,8 @@ impl Judge {
         let plain = self.hear_names(t, &request.names);
         let rejected = request.error.as_ref();
         let rejected = rejected.and_then(|error| error.rsplit(' ').next().map(str::to_owned));
+        // Who rejects the last of several still waits for what comes after it.
+        self.types[t].empty |= rejected.is_some() && self.types[t].several;
         self.types[t].rejected.extend(rejected);
         if !plain || request.error.is_some() {
             self.settled = false;
@@ -250,7 +254,9 @@ impl Judge {
         if got.resources.is_empty() && got.removed.is_empty() {
             assert!(of.empty, "an empty response without a reason");
         }
-        of.empty = false;
+        // Who was told that more follows is told when nothing does.
+        of.empty = got.version.ends_with('+');
+        of.several |= of.empty;
         for value in got.resources.values() {
             let name = &value[..1];
             assert!(of.covers(name), "{name} was not asked for");
@@ -330,9 +336,10 @@ impl Judge {
             "a complete response without a reason"
         );
         if removal || TYPES[t] == L {
-            of.removals = false;
+            // What went with a later change is listed until that is through.
+            let mut names = got.resources.values().map(|value| &value[..1]);
+            of.removals = names.any(|name| !self.view[t].contains_key(name));
         }
-        of.additions = false;
         of.empty = false;
         for value in got.resources.values() {
             let name = &value[..1];
@@ -340,12 +347,14 @@ impl Judge {
             of.sent.insert(name.to_owned(), value.clone());
             of.must.remove(name);
         }
+        // What is new may wait for an answer of an earlier type, and comes later.
+        let sent_now = |name: &str| got.resources.values().any(|value| value.starts_with(name));
+        let mut later = self.view[t].keys().filter(|name| of.may.contains(*name));
+        of.additions =
+            later.any(|name| of.covers(name) && !sent_now(name) && !of.sent.contains_key(name));
         for name in self.view[t].keys().filter(|name| of.covers(name)) {
             // Which content, the proxy checks in the end: one that it rejected may be held back.
-            let there = got
-                .resources
-                .values()
-                .any(|value| value.starts_with(name.as_str()));
+            let there = sent_now(name);
             let condemned = instead(&self.condemned, TYPES[t], self.view[t].get(name)).is_some();
             assert!(
                 there || condemned || of.may.contains(name) || of.sent.contains_key(name),

@@ -1,0 +1,187 @@
+//! Whose turn it is: which type has something to send that may go out now, or when one will.
+//!
+//! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then what is referred to
+//! (xDS rule 86); removals of an exclusive type go with its additions. A type waits for the acknowledgement of its last response, a
+//! gated one also for those of the types before it (xDS rule 87). But nothing waits for what came after it: what is owed is compared
+//! by the time since when it is, and what has been owed for a second goes before what changed later.
+//!
+//! What a client has just asked for of a type that is not gated waits for nothing (xDS rule 103).
+
+use std::time::Instant;
+
+use super::owed::Gate;
+use super::{Next, PATIENCE, Session};
+use crate::store::Store;
+
+enum Turn {
+    /// Those removals of a type that became owed before a moment; `None`: all.
+    Removals(usize, Option<Instant>),
+    Additions(usize),
+    /// Until when, if nothing else happens.
+    Nobody(Option<Instant>),
+}
+
+/// The earlier of two moments, of which neither may ever come.
+pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
+}
+
+impl Session {
+    /// Owes the client a resource that has just changed, or is to be sent again.
+    pub(super) fn owe(&mut self, index: usize, id: u32) {
+        let (now, gate) = (self.now, self.gate(index));
+        self.subs[index].owed.insert(id, now, gate);
+    }
+
+    /// Whether what comes to be owed of a type now has to wait for something of an earlier one.
+    pub(super) fn gate(&self, index: usize) -> Gate {
+        let gated = self.types.spec(index).gated;
+        let before = self.subs.iter().take(index);
+        let mut before = before.map(|sub| !sub.owed.is_empty() || (gated && sub.is_in_flight()));
+        match before.any(|waits| waits) || (gated && !self.awaited.is_empty()) {
+            true => Gate::Closed,
+            false => Gate::Open,
+        }
+    }
+
+    /// The same for what the client has just asked for.
+    pub(super) fn gate_asked(&self, index: usize) -> Gate {
+        match self.types.spec(index).gated {
+            true => self.gate(index),
+            false => Gate::Open,
+        }
+    }
+
+    /// Lets go on what waited for nothing that is still there.
+    fn release(&mut self) {
+        let now = self.now;
+        self.awaited.expire(now);
+        for index in 0..self.subs.len() {
+            if self.subs.is_touched(index) && self.subs[index].owed.has_waiting() {
+                let cutoff = self.additions_cutoff(index);
+                self.subs[index].owed.release(cutoff, now);
+            }
+        }
+    }
+
+    /// Since when the oldest of what additions of a type wait for is owed: what came later has to wait.
+    fn additions_cutoff(&self, index: usize) -> Option<Instant> {
+        let before = || self.subs.iter().take(index);
+        let owed = before().filter_map(|sub| sub.owed.since()).min();
+        if !self.types.spec(index).gated {
+            return owed;
+        }
+        let sent = before().filter_map(|sub| sub.unsettled_since(self.now));
+        let awaited = self.awaited.since(index);
+        earlier(earlier(owed, sent.min()), awaited)
+    }
+
+    /// The same of removals: they wait for all additions, for removals of what refers to them, and for the answers to both.
+    pub(super) fn removals_cutoff(&self, index: usize) -> Option<Instant> {
+        let order = self.types.removal_order();
+        let at = order.iter().position(|of| *of == index).unwrap_or_default();
+        let owed = self.subs.iter().filter_map(|sub| sub.owed.since()).min();
+        let before = order[..at].iter().map(|of| self.subs.at(*of));
+        let removed = before.filter_map(|sub| sub.removed.since()).min();
+        let settling = order[..=at].iter().map(|of| self.subs.at(*of));
+        let sent = settling.filter_map(|sub| sub.unsettled_since(self.now));
+        earlier(earlier(owed, removed), sent.min())
+    }
+
+    /// What may go out now.
+    pub(super) fn next_owed(&mut self, store: &Store) -> Next {
+        let silent_until = self.doubt_the_silent();
+        if let Some(response) = self.unknown_names() {
+            return Next::Send(response);
+        }
+        // What comes to nothing after all may be what something else waited for.
+        loop {
+            self.release();
+            match self.turn() {
+                Turn::Removals(index, cutoff) => {
+                    if let Some(response) = self.removals(index, cutoff, store) {
+                        return Next::Send(response);
+                    }
+                }
+                Turn::Additions(index) => {
+                    if let Some(response) = self.additions(index, store) {
+                        return Next::Send(response);
+                    }
+                }
+                Turn::Nobody(until) => return Next::Wait(earlier(silent_until, until)),
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Turn {
+        let mut until = None;
+        // Removals first: what may go of them is older than all that is owed.
+        for at in 0..self.types.removal_order().len() {
+            let index = self.types.removal_order()[at];
+            if self.subs.is_touched(index) && !self.subs.at(index).removed.is_empty() {
+                match self.removals_wait(index) {
+                    Ok(cutoff) => return Turn::Removals(index, cutoff),
+                    Err(wait) => until = earlier(until, wait),
+                }
+            }
+        }
+        for overdue in [true, false] {
+            for index in 0..self.subs.len() {
+                let touched = self.subs.is_touched(index);
+                if !touched || !self.may_send(index) || self.is_overdue(index) != overdue {
+                    continue;
+                }
+                match self.subs.at(index).unsettled_until(self.now) {
+                    None => return Turn::Additions(index),
+                    wait => until = earlier(until, wait),
+                }
+            }
+        }
+        Turn::Nobody(earlier(until, self.waiting_until()))
+    }
+
+    /// Whether there are additions of a type that do not have to wait for other types.
+    fn may_send(&self, index: usize) -> bool {
+        let sub = self.subs.at(index);
+        if !sub.owed.has_waiting() || sub.owed.has_ready() {
+            return sub.has_additions();
+        }
+        // What waits is part of a complete response, and of the answer to a wildcard.
+        !sub.absent.is_empty() && !sub.must_answer && !self.is_complete(index)
+    }
+
+    fn is_overdue(&self, index: usize) -> bool {
+        let since = self.subs.at(index).owed.since();
+        since.is_some_and(|since| since + PATIENCE <= self.now)
+    }
+
+    /// Which removals of a type may go, by the time since when, or until when none may.
+    fn removals_wait(&mut self, index: usize) -> Result<Option<Instant>, Option<Instant>> {
+        let sub = self.subs.at(index);
+        if let Some(until) = sub.unsettled_until(self.now) {
+            return Err(Some(until));
+        }
+        let cutoff = self.removals_cutoff(index);
+        if cutoff.is_some_and(|cutoff| sub.removed.since().is_none_or(|since| cutoff <= since)) {
+            let all = self.subs.iter();
+            let unsettled = all.filter_map(|sub| sub.unsettled_until(self.now));
+            return Err(unsettled.min());
+        }
+        match self.empties_wait(index) {
+            Some(until) => Err(Some(until)),
+            None => Ok(cutoff),
+        }
+    }
+
+    /// Until when nothing changes for what waits for other types.
+    fn waiting_until(&self) -> Option<Instant> {
+        if !self.subs.iter().any(|sub| sub.owed.has_waiting()) {
+            return None;
+        }
+        let each = self.subs.iter().flat_map(|sub| {
+            let unsettled = sub.unsettled_until(self.now);
+            [sub.owed.patience_ends(), unsettled]
+        });
+        each.flatten().chain(self.awaited.until()).min()
+    }
+}
