@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use seaway_proto::TypeUrl;
 
 use crate::metrics::Metrics;
+use crate::name_map::cost;
 use crate::types::Types;
 
 /// Names of a type that are listed; what is asked for beyond them is not.
@@ -103,6 +104,7 @@ pub(crate) struct MissingNames {
     names: HashSet<Arc<str>>,
     /// Those of them that are listed: all, or so many as one stream may list.
     listed: HashSet<Arc<str>>,
+    bytes: usize,
     listed_in: Option<(Arc<Missing>, usize)>,
 }
 
@@ -120,13 +122,26 @@ impl MissingNames {
         self.names.len()
     }
 
+    /// What all of them take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.names.iter()
+    }
+
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
     pub(crate) fn insert(&mut self, name: Arc<str>) {
-        if self.names.insert(name.clone())
-            && self.listed.len() < LISTED_OF_STREAM
+        if !self.names.insert(name.clone()) {
+            return;
+        }
+        self.bytes += cost(&name);
+        if self.listed.len() < LISTED_OF_STREAM
             && let Some((all, index)) = &self.listed_in
         {
             all.change(*index, [&name].into_iter(), [].iter());
@@ -138,6 +153,7 @@ impl MissingNames {
         let Some(name) = self.names.take(name) else {
             return false;
         };
+        self.bytes -= cost(&name);
         if self.listed.remove(&name)
             && let Some((all, index)) = &self.listed_in
         {
@@ -147,6 +163,7 @@ impl MissingNames {
     }
 
     pub(crate) fn replace(&mut self, names: HashSet<Arc<str>>) {
+        self.bytes = names.iter().map(|name| cost(name)).sum();
         self.names = names;
         self.list();
     }

@@ -24,7 +24,7 @@ use crate::liveness::{Closing, Connection};
 use crate::metrics::StreamMetrics;
 use crate::request::{Request, node_id};
 use crate::server::{Admission, Admit, Shared};
-use crate::session::{Dialect, Next, Outcome, Session};
+use crate::session::{Dialect, Fault, Next, Outcome, Session};
 use crate::store::Store;
 use crate::wire::Message;
 
@@ -35,6 +35,14 @@ const SMALLEST: usize = 1 << 10;
 /// How a stream ends whose connection has to go.
 pub(crate) fn replaced() -> Status {
     Status::unavailable("this connection is to be replaced")
+}
+
+/// How a stream ends that asks for something wrong, or for too much.
+fn refused(fault: &Fault) -> Status {
+    match fault.is_limit() {
+        true => Status::resource_exhausted(fault.to_string()),
+        false => Status::invalid_argument(fault.to_string()),
+    }
 }
 
 /// What a stream begins with.
@@ -323,7 +331,7 @@ impl<A: Admit> Stream<A> {
                 let (node, r#type) = (&*self.node, request.type_url);
                 tracing::debug!(node, r#type, "type is not served");
             }
-            Err(fault) => return Err(Status::invalid_argument(fault.to_string())),
+            Err(fault) => return Err(refused(&fault)),
         }
         let accepted = self.session.accepted_after_all();
         let nacks = &self.shared.nacks;

@@ -75,6 +75,16 @@ impl Subscription {
         self.named.len() + self.missing.len()
     }
 
+    /// What the names take that have no value.
+    pub(crate) fn missing_bytes(&self) -> usize {
+        self.missing.bytes()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.missing.iter()
+    }
+
     pub(crate) fn named(&self) -> impl Iterator<Item = u32> + '_ {
         self.named.iter()
     }

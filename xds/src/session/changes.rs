@@ -83,7 +83,7 @@ impl Session {
             self.owe(type_index, id);
             let sub = &mut self.subs[type_index];
             sub.rejections.forget(id);
-            if let Some(before) = sub.held_back.remove(&id) {
+            if let Some(before) = sub.held_back.remove(id) {
                 sub.last_good.insert(id, before);
             }
             sub.absent.remove(name);
@@ -109,8 +109,8 @@ impl Session {
         self.awaited.drop_referring(type_index, |gone| gone == id);
         let sub = &mut self.subs[type_index];
         let was_owed = sub.owed.remove(id);
-        let was_held_back = sub.held_back.remove(&id).is_some();
-        sub.last_good.remove(&id);
+        let was_held_back = sub.held_back.remove(id).is_some();
+        sub.last_good.remove(id);
         sub.rejections.forget(id);
         for sent in &mut sub.in_flight {
             sent.lost |= sent.ids.contains(&id);

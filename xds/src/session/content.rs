@@ -63,7 +63,7 @@ impl Gather {
     fn note(&mut self, id: u32, of: &SubStream, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
-        if of.held_back.contains_key(&id) && !is.is_some_and(same) {
+        if of.held_back.contains(id) && !is.is_some_and(same) {
             self.instead.push(id);
         }
     }
@@ -119,7 +119,7 @@ impl Session {
         let waits = |id: &u32| !sub.held.contains(*id) && sub.owed.is_waiting(*id);
         for id in ids.into_iter().filter(|id| !waits(id)) {
             let slot = store.slot(index, id);
-            let body = match sub.held_back.get(&id) {
+            let body = match sub.held_back.get(id) {
                 Some(before) => before.as_ref(),
                 None => slot.resolve(&self.layers),
             };
@@ -151,7 +151,7 @@ impl Session {
         let sub = &self.subs[index];
         let owed = sub.owed.ready();
         let count = owed.len();
-        let instead = sub.held_back.keys().any(|id| owed.contains(*id));
+        let instead = sub.held_back.ids().any(|id| owed.contains(id));
         if instead || count < SHARE {
             return None;
         }
@@ -170,7 +170,7 @@ impl Session {
         let mut without_value = Vec::new();
         for id in sub.owed.ready().iter() {
             let slot = store.slot(index, id);
-            let body = match sub.held_back.get(&id) {
+            let body = match sub.held_back.get(id) {
                 Some(before) => before.as_ref(),
                 None => slot.resolve(&self.layers),
             };

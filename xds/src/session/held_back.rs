@@ -53,7 +53,7 @@ impl Session {
         };
         let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
         // If it rejected that as well, it still has what it accepted last.
-        let kept = sub.last_good.remove(&id);
+        let kept = sub.last_good.remove(id);
         let before = kept.unwrap_or_else(|| before.cloned());
         let spec = self.types.spec(index);
         if let Some(voter) = &self.voter
@@ -103,7 +103,7 @@ impl Session {
         let key = (index, id, held.version);
         if !held.concerns(self.agent)
             || !sub.owed.contains(id)
-            || sub.held_back.contains_key(&id)
+            || sub.held_back.contains(id)
             || self.heeded.sent.contains(&key)
         {
             return;
@@ -142,7 +142,7 @@ impl Session {
             let (index, id) = (held.type_index, held.id);
             let sub = &self.subs[index];
             let was_sent =
-                sub.held.contains(id) && !sub.owed.contains(id) && !sub.held_back.contains_key(&id);
+                sub.held.contains(id) && !sub.owed.contains(id) && !sub.held_back.contains(id);
             let now = store.slot(index, id).resolve(&self.layers);
             if was_sent && now.is_some_and(|body| body.version == held.version) {
                 let key = (index, id, held.version);
@@ -184,7 +184,7 @@ impl Session {
             let now = now.and_then(|slot| slot.resolve(layers));
             let took = sub.held.contains(*id)
                 && !sub.owed.contains(*id)
-                && !sub.held_back.contains_key(id)
+                && !sub.held_back.contains(*id)
                 && !sub.rejections.has(*id)
                 && now.is_some_and(|body| body.version == *version);
             if took && let Some(held) = held.find(*index, *id, *version) {
@@ -203,7 +203,7 @@ impl Session {
             let now = slot.resolve(&self.layers);
             let sub = &mut self.subs[index];
             let same = now.is_some_and(|body| body.version == version);
-            if same && sub.held_back.remove(&id).is_some() {
+            if same && sub.held_back.remove(id).is_some() {
                 sub.absent.remove(&slot.name);
                 self.owe(index, id);
             }

@@ -10,6 +10,7 @@ mod content;
 mod emptied;
 mod fit;
 mod held_back;
+mod kept;
 mod names;
 mod owed;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -46,6 +47,7 @@ use awaited::Awaited;
 use held_back::Heeded;
 pub(crate) use rejections::AfterAll;
 use subs::Subs;
+use substream::SubStream;
 pub(crate) use substream::{Nack, Rejected, Status};
 use unknown::Unknown;
 
@@ -71,8 +73,22 @@ pub(crate) enum Fault {
     LongName(usize),
     #[error("more than {MAX_NAMES} names of one type are not taken")]
     TooManyNames,
+    #[error(
+        "what the stream asks for and does not exist, and what it rejected, takes more than {MAX_REMEMBERED} bytes"
+    )]
+    TooMuch,
     #[error(transparent)]
     Malformed(#[from] Malformed),
+}
+
+impl Fault {
+    /// Whether it asks for nothing wrong, but for too much.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Fault::TooManyTypes(_) | Fault::TooManyNames | Fault::TooMuch
+        )
+    }
 }
 
 /// What a request brought besides its names.
@@ -110,6 +126,9 @@ pub(crate) struct Response {
 /// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far more than any client has.
 const MAX_NAME: usize = 4096;
 const MAX_NAMES: usize = 1_000_000;
+/// What a stream may have remembered, in bytes, of all types together (xDS rule 218): names that do not exist are kept as they are,
+/// of what exists there is a bit. A node that comes back with a hundred thousand Services which are all gone has less.
+const MAX_REMEMBERED: usize = 64 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -240,6 +259,21 @@ impl Session {
         let sub = ours.then(|| &mut self.subs[index])?;
         let answered = sub.acknowledge(nonce.number, request.error, now)?;
         Some(self.answered(index, &answered, request.error, store))
+    }
+
+    /// What is remembered of this client's choice: names that do not exist or not any more, rejections, and what it has instead of
+    /// what it rejected; in bytes, about.
+    pub(crate) fn remembered_bytes(&self) -> usize {
+        let types = self.subs.iter().map(SubStream::remembered_bytes);
+        self.unknown.bytes() + types.sum::<usize>()
+    }
+
+    /// Refuses what has made that too much.
+    fn check_remembered(&self) -> Result<(), Fault> {
+        match self.remembered_bytes() > MAX_REMEMBERED {
+            true => Err(Fault::TooMuch),
+            false => Ok(()),
+        }
     }
 
     /// What a commit must have changed to bring this stream anything. Only ever grows.

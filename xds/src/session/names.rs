@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Dialect, Fault, MAX_NAME, MAX_NAMES, Session};
+use super::{Dialect, Fault, MAX_NAME, MAX_NAMES, MAX_REMEMBERED, Session};
 use crate::ids::Ids;
 use crate::interest::Interest;
+use crate::name_map::cost;
 use crate::request::List;
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
+use crate::wire::parse_version;
 use crate::xdstp;
 
 impl Session {
@@ -26,7 +28,8 @@ impl Session {
         {
             return Ok(());
         }
-        self.check(index, subscribe)?;
+        self.check(index, subscribe.iter().copied())?;
+        self.check(index, initial.iter().map(|(name, _)| *name))?;
         let first = !self.subs[index].subscription.is_active();
         self.subs[index].digest = None;
         self.interest.add_names(index, subscribe);
@@ -47,6 +50,7 @@ impl Session {
                 WILDCARD => self.start_wildcard(index, store),
                 name => self.subscribe(index, name, store, &mut next),
             }
+            self.check_remembered()?;
         }
         for name in unsubscribe {
             match *name {
@@ -55,21 +59,27 @@ impl Session {
             }
         }
         if first {
-            self.resume(index, initial, store);
+            self.resume(index, initial, store)?;
         }
         Ok(())
     }
 
     /// Whether so many names of such lengths are taken besides those that are asked for already (xDS rule 218).
-    fn check(&self, index: usize, names: &[&str]) -> Result<(), Fault> {
-        if let Some(long) = names.iter().find(|name| name.len() > MAX_NAME) {
-            return Err(Fault::LongName(long.len()));
+    fn check<'a>(
+        &self,
+        index: usize,
+        names: impl ExactSizeIterator<Item = &'a str>,
+    ) -> Result<(), Fault> {
+        let count = names.len();
+        let mut lengths = names.map(str::len);
+        if let Some(long) = lengths.find(|length| *length > MAX_NAME) {
+            return Err(Fault::LongName(long));
         }
         let before = match self.dialect {
             Dialect::Delta => self.subs[index].subscription.len(),
             Dialect::Sotw => 0,
         };
-        match before + names.len() > MAX_NAMES {
+        match before + count > MAX_NAMES {
             true => Err(Fault::TooManyNames),
             false => Ok(()),
         }
@@ -88,7 +98,7 @@ impl Session {
         if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && legacy)) {
             if mode == Mode::Unset {
                 self.subs[index].subscription.set_mode(Mode::Legacy);
-                self.subs[index].client_version = Some(version.into());
+                self.subs[index].client_version = parse_version(version);
                 self.owe_everything(index, store);
             }
             return Ok(());
@@ -108,12 +118,12 @@ impl Session {
         store: &Store,
     ) -> Result<(), Fault> {
         let mode = self.subs[index].subscription.mode();
-        self.check(index, names)?;
+        self.check(index, names.iter().copied())?;
         self.interest.add_names(index, names);
         match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {
-                    self.subs[index].client_version = Some(version.into());
+                    self.subs[index].client_version = parse_version(version);
                 }
                 self.start_wildcard(index, store);
             }
@@ -126,15 +136,7 @@ impl Session {
                 sub.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
             }
         }
-        let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), 0);
-        for name in names.iter().filter(|name| **name != WILDCARD) {
-            match self.visible(index, name, store, &mut next) {
-                Some(id) => ids.insert(id),
-                None => {
-                    missing.insert(Arc::from(*name));
-                }
-            }
-        }
+        let (ids, missing) = self.find_names(index, names, store)?;
         let returning = mode == Mode::Unset && !version.is_empty();
         self.note_missing(index, &missing, returning, store);
         let sub = &mut self.subs[index];
@@ -150,7 +152,30 @@ impl Session {
         }
         self.owe_new(index, &new, store);
         self.drop_uncovered(index, store);
-        Ok(())
+        self.check_remembered()
+    }
+
+    /// The ids of the names that have a value, and the names that have none.
+    fn find_names(
+        &self,
+        index: usize,
+        names: &[&str],
+        store: &Store,
+    ) -> Result<(Ids, HashSet<Arc<str>>), Fault> {
+        let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), 0);
+        // They take the place of those there are.
+        let others = self.remembered_bytes() - self.subs[index].subscription.missing_bytes();
+        let mut left = MAX_REMEMBERED.saturating_sub(others);
+        for name in names.iter().filter(|name| **name != WILDCARD) {
+            match self.visible(index, name, store, &mut next) {
+                Some(id) => ids.insert(id),
+                None => {
+                    left = left.checked_sub(cost(name)).ok_or(Fault::TooMuch)?;
+                    missing.insert(Arc::from(*name));
+                }
+            }
+        }
+        Ok((ids, missing))
     }
 
     /// Names that are newly asked for, even if the client was sent them before (xDS rule 23).
@@ -159,7 +184,7 @@ impl Session {
         let sub = &mut self.subs[index];
         for id in new.iter().copied() {
             sub.owed.insert(id, now, gate);
-            sub.held_back.remove(&id);
+            sub.held_back.remove(id);
             if sub.doubted.contains(&store.slot(index, id).name) {
                 sub.held.insert(id);
             }
@@ -188,7 +213,7 @@ impl Session {
             Some(id) => {
                 sub.subscription.add_id(id);
                 sub.owed.insert(id, now, gate);
-                sub.held_back.remove(&id);
+                sub.held_back.remove(id);
                 sub.absent.remove(name);
             }
             None => {
@@ -206,7 +231,7 @@ impl Session {
         let named = sub.subscription.drop_name(name, id);
         match (sub.subscription.is_wildcard(), id) {
             // Still in the wildcard, or not: the client is told which (xDS rule 42).
-            (true, Some(id)) if named && !matches!(sub.held_back.get(&id), Some(None)) => {
+            (true, Some(id)) if named && !matches!(sub.held_back.get(id), Some(None)) => {
                 sub.owed.insert(id, now, gate);
             }
             (true, id) if named => {
@@ -293,8 +318,8 @@ impl Session {
                 .drop_referring(index, |id| !sub.subscription.is_named(id));
         }
         let subscription = &sub.subscription;
-        sub.held_back.retain(|id, _| subscription.is_named(*id));
-        sub.last_good.retain(|id, _| subscription.is_named(*id));
+        sub.held_back.retain(|id| subscription.is_named(id));
+        sub.last_good.retain(|id| subscription.is_named(id));
         sub.rejections.retain(|id| subscription.is_named(id));
         for name in sub
             .removed

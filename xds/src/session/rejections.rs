@@ -21,6 +21,7 @@ use super::substream::{InFlight, Nack, SubStream, is_cut};
 use super::turns::earlier;
 use super::{Outcome, Session};
 use crate::nacks::hash;
+use crate::name_map::ENTRY;
 use crate::store::Store;
 
 /// How long the first wait for a rejection to pass is, and the longest; each is twice the one before. All are up to a quarter shorter:
@@ -67,6 +68,10 @@ impl Rejections {
     /// Whether it was, or may have been.
     pub(super) fn has(&self, id: u32) -> bool {
         self.by_id.contains_key(&id)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.by_id.len() * ENTRY
     }
 
     /// It changed, is gone, or is not asked for any more.
@@ -128,8 +133,7 @@ impl SubStream {
     /// Whether the present content of a resource is to be sent, or was and has no answer yet.
     fn is_under_way(&self, id: u32) -> bool {
         let mut sent = self.in_flight.iter();
-        sent.any(|sent| sent.brings(id))
-            || (self.owed.contains(id) && !self.held_back.contains_key(&id))
+        sent.any(|sent| sent.brings(id)) || (self.owed.contains(id) && !self.held_back.contains(id))
     }
 
     /// Owes again what may have passed by now. Returns when there is more.
@@ -138,7 +142,7 @@ impl SubStream {
             if self.is_under_way(id) {
                 continue;
             }
-            if let Some(before) = self.held_back.remove(&id) {
+            if let Some(before) = self.held_back.remove(id) {
                 self.last_good.insert(id, before);
             }
             self.owed.insert(id, now, gate);
@@ -238,7 +242,7 @@ impl Session {
         !wanted
             || sub.owed.contains(id)
             || later.any(|sent| sent.ids.contains(&id))
-            || sub.held_back.contains_key(&id)
+            || sub.held_back.contains(id)
             || slot.is_none_or(|slot| slot.resolve(&self.layers).is_none())
     }
 
@@ -251,7 +255,7 @@ impl Session {
         }
         let brought = answered.ids.iter().copied();
         for id in brought.filter(|id| answered.brings(*id) && !but.contains(id)) {
-            sub.last_good.remove(&id);
+            sub.last_good.remove(id);
             let Some(of) = sub.rejections.by_id.remove(&id) else {
                 continue;
             };

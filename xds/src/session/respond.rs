@@ -9,7 +9,7 @@ use super::turns::earlier;
 use super::{Dialect, Next, PATIENCE, Response, Session};
 use crate::store::Store;
 use crate::types::TypeSpec;
-use crate::wire::{self, Tail, parse_version};
+use crate::wire::{self, Tail};
 
 impl Session {
     /// What to send next, from the newest state of the store.
@@ -81,7 +81,7 @@ impl Session {
         let known = sub.client_version.take();
         // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
         let said = sub.absent.is_empty();
-        if said && known.and_then(|known| parse_version(&known)) == Some(content.digest) {
+        if said && known == Some(content.digest) {
             content.ids.iter().for_each(|id| sub.held.insert(*id));
             return None;
         }
@@ -150,7 +150,7 @@ impl Session {
                 let sub = &mut self.subs[target];
                 if sub.subscription.covers(child, &reference.name) {
                     // Of one held back the content before, if there is any.
-                    if !matches!(sub.held_back.get(&child), Some(None)) {
+                    if !matches!(sub.held_back.get(child), Some(None)) {
                         sub.owed.insert(child, since, gate);
                     }
                 } else if !sub.held.contains(child) {

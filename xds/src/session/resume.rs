@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{PATIENCE, Session};
+use super::{Fault, PATIENCE, Session};
 use crate::ids::Ids;
 use crate::store::Store;
 use crate::wire::parse_version;
@@ -32,7 +32,12 @@ impl Session {
     }
 
     /// Takes up what a client says it has, by name and version, in its first request for a type.
-    pub(super) fn resume(&mut self, index: usize, initial: &[(&str, &str)], store: &Store) {
+    pub(super) fn resume(
+        &mut self,
+        index: usize,
+        initial: &[(&str, &str)],
+        store: &Store,
+    ) -> Result<(), Fault> {
         let (now, gate) = (self.now, self.gate_asked(index));
         let warming = match initial.is_empty() {
             true => HashSet::new(),
@@ -42,7 +47,7 @@ impl Session {
             self.subs[parent].sent_first.clear();
         }
         if initial.is_empty() {
-            return;
+            return Ok(());
         }
         let resends = self.types.spec(index).resends;
         let mut believed = Ids::default();
@@ -70,6 +75,7 @@ impl Session {
                 // A name asked for is in `absent` already.
                 None if sub.subscription.is_wildcard() && !sub.absent.contains(name) => {
                     sub.removed.insert(name.into(), None, now);
+                    self.check_remembered()?;
                 }
                 None => {}
             }
@@ -81,6 +87,7 @@ impl Session {
                 until: now + PATIENCE,
             }));
         }
+        Ok(())
     }
 
     /// The names of what clients load anew after what changed lately, or was sent on this stream already.
@@ -138,7 +145,7 @@ impl Session {
             let sub = &mut self.subs[index];
             let believed = sub.believed.take().filter(|_| !knows_parents);
             for id in believed.iter().flat_map(|believed| believed.ids.iter()) {
-                if sub.held.contains(id) && !sub.held_back.contains_key(&id) {
+                if sub.held.contains(id) && !sub.held_back.contains(id) {
                     sub.owed.insert(id, now, gate);
                 }
             }

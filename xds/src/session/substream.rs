@@ -1,6 +1,6 @@
 //! The state of one type on a stream (xDS rule 7).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use seaway_proto::Version;
 use super::PATIENCE;
 use super::content::Content;
 use super::fit::take_names;
+use super::kept::Kept;
 use super::owed::Owed;
 use super::rejections::Rejections;
 use super::removed::Removed;
@@ -40,9 +41,9 @@ pub(super) struct SubStream {
     /// When an empty value is due for what is gone, where that stands for a removal.
     pub(super) empty_due: Option<Instant>,
     /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
-    pub(super) held_back: BTreeMap<u32, Option<Arc<Body>>>,
+    pub(super) held_back: Kept,
     /// What the client has of resources whose last content it rejected, and that have changed since.
-    pub(super) last_good: BTreeMap<u32, Option<Arc<Body>>>,
+    pub(super) last_good: Kept,
     /// What the client rejected and has not got since.
     pub(super) rejections: Rejections,
     /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
@@ -59,7 +60,7 @@ pub(super) struct SubStream {
     /// A hash of the names in the last state-of-the-world request.
     names: Option<u64>,
     /// The version that a state-of-the-world client says it has, until the first response.
-    pub(super) client_version: Option<Box<str>>,
+    pub(super) client_version: Option<u64>,
     /// The sum over the digests of all that is subscribed to and has a value; `None`: not known.
     pub(super) digest: Option<u64>,
     pub(super) in_flight: VecDeque<InFlight>,
@@ -233,6 +234,23 @@ impl SubStream {
         !self.in_flight.is_empty()
     }
 
+    /// What is remembered of the client's choice: names, rejections, and what it has instead of what it rejected. Ids of resources
+    /// are bits; there are as many as there are resources.
+    pub(super) fn remembered_bytes(&self) -> usize {
+        self.subscription.missing_bytes()
+            + self.absent.bytes()
+            + self.doubted.bytes()
+            + self.removed.bytes()
+            + self.held_back.bytes()
+            + self.last_good.bytes()
+            + self.rejections.bytes()
+            + self
+                .status
+                .nacked
+                .as_ref()
+                .map_or(0, |(_, text)| text.len())
+    }
+
     /// Whether there is anything to send, now or later.
     pub(super) fn is_pending(&self) -> bool {
         self.has_additions()
@@ -300,8 +318,8 @@ impl SubStream {
             self.doubt(name);
         }
         self.owed.remove(id);
-        self.held_back.remove(&id);
-        self.last_good.remove(&id);
+        self.held_back.remove(id);
+        self.last_good.remove(id);
         self.rejections.forget(id);
     }
 }

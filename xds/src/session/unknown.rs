@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::content::CHUNK;
 use super::fit::take_names;
 use super::{Fault, MAX_NAME, MAX_NAMES, Outcome, Response, Session};
-use crate::name_map::NameSet;
+use crate::name_map::{NameSet, cost};
 use crate::request::{Names, Request};
 use crate::wire;
 
@@ -20,6 +20,11 @@ pub(super) struct Unknown(HashMap<Box<str>, NameSet>);
 impl Unknown {
     pub(super) fn is_pending(&self) -> bool {
         self.0.values().any(|names| !names.is_empty())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let types = self.0.iter().map(|(url, names)| cost(url) + names.bytes());
+        types.sum()
     }
 
     fn add(&mut self, url: &str, names: &[&str]) -> Result<(), Fault> {
@@ -52,6 +57,7 @@ impl Session {
             Names::Complete { .. } => &[],
         };
         self.unknown.add(request.type_url, names)?;
+        self.check_remembered()?;
         Ok(Outcome::UnknownType)
     }
 

@@ -12,6 +12,7 @@ mod model;
 mod order;
 mod reconnect;
 mod rejections;
+mod remembered;
 mod rules;
 mod sotw;
 mod waits;

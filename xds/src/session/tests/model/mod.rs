@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use seaway_proto::Version;
 
+use super::remembered::recount;
 use super::*;
 use crate::HeldBack;
 use crate::session::rejections::LONGEST;
@@ -148,6 +149,8 @@ impl Line {
             Step::WaitLong => self.server.wait(LONGEST),
             Step::Reconnect => self.reconnect(),
         }
+        let session = &self.server.session;
+        assert_eq!(session.remembered_bytes(), recount(session));
     }
 
     fn say(&mut self, what: impl FnOnce(&mut Proxy) -> Option<Request>) {
