@@ -4,7 +4,7 @@
 //! nothing else, so that it is gone when the storm is over.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
 
@@ -89,40 +89,111 @@ impl Builder {
 /// Whose first sync, of which type, in which dialect.
 pub(crate) type Key = (PlacementId, usize, Dialect);
 
-/// The first syncs under way, each with the commit that last changed its type.
+/// The first syncs under way.
 #[derive(Debug, Default)]
-pub(crate) struct FirstSyncs(Mutex<HashMap<Key, (u64, Weak<FirstSync>)>>);
+pub(crate) struct FirstSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
+
+/// One of them, with the commit that last changed its type. It is locked while it is put together.
+type UnderWay = Mutex<(u64, Weak<FirstSync>)>;
 
 impl FirstSyncs {
-    /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for it instead of building theirs.
+    /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for it instead of building theirs;
+    /// those that want another one do not.
     pub(crate) fn share(
         &self,
         key: Key,
         changed: u64,
         build: impl FnOnce() -> FirstSync,
     ) -> Arc<FirstSync> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, known)) = all.get(&key)
-            && *at == changed
-            && let Some(known) = known.upgrade()
-        {
+        let under_way = self.all().entry(key).or_default().clone();
+        let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = of_commit(&under_way, changed) {
             return known;
         }
         let new = Arc::new(build());
-        all.insert(key, (changed, Arc::downgrade(&new)));
+        *under_way = (changed, Arc::downgrade(&new));
         new
     }
 
     /// The one that somebody else is being sent.
     pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<FirstSync>> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, known) = all.get(&key)?;
-        (*at == changed).then(|| known.upgrade())?
+        let under_way = self.all().get(&key)?.clone();
+        // While it is put together nobody is sent it.
+        let under_way = under_way.try_lock().ok()?;
+        of_commit(&under_way, changed)
     }
 
     /// The placement has other layers now, or none.
     pub(crate) fn forget(&self, placement: PlacementId) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(of, _, _), _| *of != placement);
+        self.all().retain(|(of, _, _), _| *of != placement);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Key, Arc<UnderWay>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of_commit((at, known): &(u64, Weak<FirstSync>), changed: u64) -> Option<Arc<FirstSync>> {
+    (*at == changed).then(|| known.upgrade())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(placement: u32) -> Key {
+        (PlacementId(placement), 0, Dialect::Delta)
+    }
+
+    fn empty() -> FirstSync {
+        FirstSync::build(std::iter::empty(), 0)
+    }
+
+    #[test]
+    fn placements_do_not_wait_for_one_another() {
+        let all = FirstSyncs::default();
+        let (begun, has_begun) = channel();
+        let (other_is_done, other_done) = channel();
+        std::thread::scope(|scope| {
+            let first = &all;
+            let one = scope.spawn(move || {
+                first.share(key(1), 7, || {
+                    begun.send(()).unwrap();
+                    let done = other_done.recv_timeout(Duration::from_secs(10));
+                    done.expect("the other one waits for this one");
+                    empty()
+                })
+            });
+            has_begun.recv().unwrap();
+            let _other = all.share(key(2), 7, empty);
+            // Who only asks does not wait either.
+            assert!(all.known(key(1), 7).is_none());
+            other_is_done.send(()).unwrap();
+            let one = one.join().unwrap();
+            assert!(Arc::ptr_eq(&all.known(key(1), 7).unwrap(), &one));
+        });
+    }
+
+    #[test]
+    fn who_comes_while_one_is_built_shares_it() {
+        let all = FirstSyncs::default();
+        let builds = std::sync::atomic::AtomicUsize::new(0);
+        let shared: Vec<Arc<FirstSync>> = std::thread::scope(|scope| {
+            let share = || {
+                all.share(key(1), 7, || {
+                    builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    empty()
+                })
+            };
+            // All are kept until the last has its own.
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(share)).collect();
+            let mut all = threads.into_iter().map(|thread| thread.join());
+            all.by_ref().map(Result::unwrap).collect()
+        });
+        assert!(shared.iter().all(|one| Arc::ptr_eq(one, &shared[0])));
+        assert_eq!(builds.into_inner(), 1);
     }
 }
