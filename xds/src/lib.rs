@@ -42,6 +42,7 @@ mod name_map;
 mod pace;
 mod publish;
 mod quarantine;
+mod referrers;
 mod request;
 mod response_body;
 mod seldom;

@@ -92,7 +92,7 @@ pub(crate) type Place = (usize, u32, LayerId);
 
 /// An empty world, its one writer and its readers.
 pub fn channel(types: Types) -> (Publisher, Snapshots) {
-    let (store, bell) = (Store::new(types.len()), Bell::default());
+    let (store, bell) = (Store::new(&types), Bell::default());
     store.quarantine().ring_with(&bell);
     let shared = Arc::new(Shared {
         store: RwLock::new(store),

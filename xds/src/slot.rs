@@ -2,8 +2,16 @@
 
 use std::sync::Arc;
 
+use seaway_proto::ResourceRef;
+
 use crate::body::Body;
 use crate::publish::LayerId;
+
+#[cfg(test)]
+thread_local! {
+    /// How often a name was resolved, by this thread: what something costs.
+    pub(crate) static RESOLVED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
 
 /// One name of one type.
 #[derive(Debug)]
@@ -49,6 +57,11 @@ impl Says {
         }
     }
 
+    /// What it refers to.
+    pub(crate) fn refs(&self) -> &[ResourceRef] {
+        self.body().map_or(&[], |body| &body.refs)
+    }
+
     /// The object that says so.
     pub(crate) fn origin(&self) -> Option<&Arc<str>> {
         match self {
@@ -76,6 +89,8 @@ impl Slot {
 
     /// The value in the first of the layers that has one, unless one above hides it.
     pub(crate) fn resolve(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
+        #[cfg(test)]
+        RESOLVED.with(|count| count.set(count.get() + 1));
         self.decisive(layers)?.says.body()
     }
 

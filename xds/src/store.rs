@@ -14,8 +14,10 @@ use crate::first_sync::{FirstSync, FirstSyncs};
 use crate::interest::{Concerns, Interest};
 use crate::publish::{LayerId, Place, PlacementId};
 use crate::quarantine::{Quarantine, Suspect};
+use crate::referrers::{Referrer, Referrers};
 use crate::session::Dialect;
 use crate::slot::{Entry, Says, Slot};
+use crate::types::Types;
 
 /// How long a client that comes back may still be in the middle of taking in a change.
 const RECENT: Duration = Duration::from_secs(180);
@@ -34,6 +36,7 @@ pub(crate) struct Store {
     /// Tombstones by the commit that made them.
     tombstones: VecDeque<(u64, usize, u32)>,
     first_syncs: FirstSyncs,
+    referrers: Referrers,
     /// Resources whose client loads what they refer to anew, by the time of their last change.
     recent: VecDeque<(Instant, usize, u32)>,
     quarantine: Arc<Quarantine>,
@@ -60,9 +63,12 @@ struct TypeStore {
 }
 
 impl Store {
-    pub(crate) fn new(types: usize) -> Store {
-        let mut store = Store::default();
-        store.types.resize_with(types, TypeStore::default);
+    pub(crate) fn new(types: &Types) -> Store {
+        let mut store = Store {
+            referrers: Referrers::new(types),
+            ..Store::default()
+        };
+        store.types.resize_with(types.len(), TypeStore::default);
         store
     }
 
@@ -186,6 +192,11 @@ impl Store {
             .filter_map(|(_, type_index, id)| Some((*type_index, self.try_slot(*type_index, *id)?)))
     }
 
+    /// The resources that refer to a name in any layer, of the types after which clients load that one anew.
+    pub(crate) fn referrers(&self, type_index: usize, name: &str) -> &[Referrer] {
+        self.referrers.of(type_index, name)
+    }
+
     /// Contents that several proxies rejected (xDS rule 82).
     pub(crate) fn quarantine(&self) -> &Arc<Quarantine> {
         &self.quarantine
@@ -255,6 +266,8 @@ impl Store {
             (true, false) => self.tombstones.push_back((seq, type_index, id)),
             (false, _) => {}
         }
+        let (was, is) = (before.1.refs(), says.refs());
+        self.referrers.replace((type_index, id), was, is);
         let entry = Entry {
             layer,
             since: seq,

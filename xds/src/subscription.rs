@@ -70,6 +70,11 @@ impl Subscription {
         self.missing.contains(name)
     }
 
+    /// Whether there are names that have no value.
+    pub(crate) fn is_missing_any(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
     /// How many names are asked for, whether or not they have a value.
     pub(crate) fn len(&self) -> usize {
         self.named.len() + self.missing.len()

@@ -41,15 +41,18 @@ impl Session {
         self.cursor.advance(store.seq());
     }
 
-    /// The resources that changed in this stream's layers, of the types it asked for.
+    /// The resources that changed in this stream's layers, of the types it asked for or has to do with.
     fn concerning<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Vec<Changed> {
         let concerned = records.into_iter().filter(|record| {
-            self.subs[record.type_index].subscription.is_active()
-                && self.layers.contains(&record.layer)
+            self.concerns(record.type_index) && self.layers.contains(&record.layer)
         });
         concerned
             .map(|record| (record.type_index, record.id))
             .collect()
+    }
+
+    fn concerns(&self, index: usize) -> bool {
+        self.subs[index].subscription.is_active() || self.follows(index)
     }
 
     /// A resource that may have changed. Only what the stream saw at its cursor, in these layers, and what it sees now matter, so that a change below
@@ -134,7 +137,7 @@ impl Session {
     /// The application moved this placement from these layers to others: what resolves differently is owed or lost.
     fn look_anew(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
         for type_index in 0..self.subs.len() {
-            if self.subs[type_index].subscription.is_active() {
+            if self.concerns(type_index) {
                 for id in store.ids(type_index) {
                     self.note(store, type_index, id, before, cursor);
                 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use seaway_proto::Resource;
 
-use super::content::Content;
+use super::content::{CHUNK, Content};
 use super::{Dialect, PATIENCE, Session};
 use crate::agent::Agent;
 use crate::body::Body;
@@ -118,32 +118,57 @@ impl Session {
         cutoff: Option<Instant>,
         store: &Store,
     ) -> Option<Content> {
-        let gone = self.subs[index].removed.take_before(cutoff, usize::MAX);
-        self.subs[index].empty_due = None;
-        let spec = self.types.spec(index);
+        let sub = &mut self.subs[index];
+        // With its type each takes more than as a mere name.
+        let gone = sub.removed.take_before(cutoff, CHUNK / 2);
+        let more = sub.removed.since();
+        // What is left for want of room goes next; the others have a second of their own.
+        if !more.is_some_and(|since| cutoff.is_none_or(|cutoff| since < cutoff)) {
+            sub.empty_due = None;
+        }
+        let spec = *self.types.spec(index);
         let empty = spec.empty?;
         let mut content = Content::default();
-        let referred_to = self.referred_to(index, store);
-        for name in gone.iter().filter(|name| !referred_to.contains(&***name)) {
-            let resource = Resource::from_bytes(spec.url, name.clone(), empty(name), vec![]);
+        for name in gone {
+            if self.is_referred_to(index, &name, store) {
+                continue;
+            }
+            let resource = Resource::from_bytes(spec.url, name.clone(), empty(&name), vec![]);
             let body = Body::new(resource, "".into());
-            content.digest = content.digest.wrapping_add(body.digest(name));
+            content.digest = content.digest.wrapping_add(body.digest(&name));
             content.parts.push(body.bytes(self.dialect));
         }
         (!content.parts.is_empty()).then_some(content)
     }
 
-    /// All names of a type that something refers to which this client can see and which it would load anew with that.
-    fn referred_to<'a>(&self, index: usize, store: &'a Store) -> HashSet<&'a str> {
+    /// Whether something refers to a name which this client can see and with which it would load it anew. When that goes, the client
+    /// is told, even if it does not ask for it here.
+    fn is_referred_to(&mut self, index: usize, name: &str, store: &Store) -> bool {
         let url = self.types.spec(index).url;
-        let parents =
-            (0..self.types.len()).filter(|parent| self.types.spec(*parent).reloads == Some(url));
-        let bodies = parents.flat_map(|parent| {
-            let slots = store.ids(parent).map(move |id| store.slot(parent, id));
-            slots.filter_map(|slot| slot.resolve(&self.layers))
-        });
-        let refs = bodies.flat_map(|body| body.refs.iter());
-        let refs = refs.filter(|reference| reference.type_url == url);
-        refs.map(|reference| &*reference.name).collect()
+        let mut found = false;
+        for referrer in store.referrers(index, name) {
+            let slot = store.slot(referrer.type_index, referrer.id);
+            let refs = slot
+                .resolve(&self.layers)
+                .map_or(&[][..], |body| &body.refs);
+            if refs
+                .iter()
+                .any(|of| of.type_url == url && *of.name == *name)
+            {
+                found = true;
+                let parent = referrer.type_index;
+                self.interest.add_names(parent, &[&*slot.name]);
+            }
+        }
+        found
+    }
+
+    /// Whether changes of a type concern this client for what they refer to, whether or not it asks for them.
+    pub(super) fn follows(&self, index: usize) -> bool {
+        let target = self.types.spec(index).reloads;
+        let child = target.and_then(|target| self.types.index(target.as_str()));
+        child.is_some_and(|child| {
+            self.says_empty(child) && self.subs.at(child).subscription.is_missing_any()
+        })
     }
 }

@@ -4,6 +4,7 @@ use prost::Message;
 use seaway_proto::envoy::endpoint::ClusterLoadAssignment;
 
 use super::*;
+use crate::slot::RESOLVED;
 
 fn empty(name: &str) -> String {
     let assignment = ClusterLoadAssignment {
@@ -163,4 +164,51 @@ fn other_types_and_wildcards_have_no_empty_values_rule_95() {
     client.expect_nothing();
     client.wait(2 * PATIENCE);
     client.expect_nothing();
+}
+
+/// A stream that never asked for clusters, as one of the service of assignments alone.
+#[test]
+fn who_asks_for_assignments_alone_is_told_of_those_whose_cluster_went_later_rule_95() {
+    let mut world = World::new();
+    world.set(ALL, C, "a", "c1").set(ALL, E, "a", "e1").commit();
+    let mut client = world.sotw();
+    client.names(E, "", &["a"]);
+    let got = client.expect(E);
+    client.names(E, &got.nonce, &["a"]);
+    world.remove(E, "a");
+    for _ in 0..2 {
+        client.expect_nothing();
+        client.wait(PATIENCE);
+    }
+    client.expect_nothing();
+    let cluster = Interest::change(Types::envoy().index(C.as_str()).unwrap(), "a");
+    assert!(client.session.interest().meets(cluster));
+    world.remove(C, "a");
+    client.expect_nothing();
+    client.wait(PATIENCE);
+    assert_eq!(client.expect(E).names(), [empty("a")]);
+}
+
+/// Whether anything refers to what is gone is known without looking at all that there is.
+#[test]
+fn what_a_removal_costs_does_not_grow_with_the_world() {
+    let costs = [10, 1000].map(|clusters| {
+        let mut world = World::new();
+        let mut client = settled(&mut world);
+        for n in 0..clusters {
+            world.set(ALL, C, &format!("c{n}"), "c1");
+        }
+        world.commit();
+        let got = client.expect(C);
+        client.names(C, &got.nonce, &[]);
+        world.unset(ALL, C, "a").unset(ALL, E, "a").commit();
+        let got = client.expect(C);
+        client.names(C, &got.nonce, &[]);
+        client.expect_nothing();
+        client.wait(PATIENCE);
+        let before = RESOLVED.get();
+        assert_eq!(client.expect(E).names(), [empty("a")]);
+        RESOLVED.get() - before
+    });
+    assert_eq!(costs[0], costs[1]);
 }

@@ -127,6 +127,25 @@ fn names_that_were_removed_are_split_too_rule_124() {
     assert_eq!(drain(&mut client), 2 * names.len());
 }
 
+#[test]
+fn empty_values_are_split_too_rules_95_124() {
+    let names: Vec<String> = (0..30_000).map(|n| format!("{n:0120}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::new();
+    let mut client = world.sotw();
+    client.names_at(E, "", "of another stream", &names);
+    client.expect_nothing();
+    client.wait(PATIENCE);
+    let mut told = 0;
+    while let Some(got) = client.next() {
+        let bytes: usize = got.resources.keys().map(|value| value.len() + 100).sum();
+        assert!(bytes < 4 << 20, "{bytes} bytes");
+        told += got.resources.len();
+        client.names(E, &got.nonce, &names);
+    }
+    assert_eq!(told, names.len());
+}
+
 /// What a delta client was told last of a type that needs several responses, when it takes them all and when it rejects the last.
 #[test]
 fn the_last_of_several_responses_says_that_it_was_all() {
