@@ -1,7 +1,7 @@
 //! How far each stream has read the log of commits; the slowest decides when a tombstone may go.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// One stream's place in the log. Dropping it ends its hold on tombstones.
 #[derive(Debug)]
@@ -18,22 +18,48 @@ impl Cursor {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Cursors(Mutex<Vec<Weak<AtomicU64>>>);
+pub(crate) struct Cursors {
+    all: Mutex<All>,
+    /// How many were looked at.
+    #[cfg(test)]
+    looks: std::sync::atomic::AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    cursors: Vec<Weak<AtomicU64>>,
+    /// With so many, those of streams that ended are taken out.
+    full: usize,
+}
+
+/// Fewer than this are not worth the search for those of streams that ended.
+const FEW: usize = 64;
 
 impl Cursors {
     /// A cursor that stands at `seq`. The caller holds the store's lock, so that no commit passes in between (xDS rule 16).
     pub(crate) fn register(&self, seq: u64) -> Cursor {
         let cursor = Arc::new(AtomicU64::new(seq));
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Arc::downgrade(&cursor));
+        let mut all = self.all();
+        if all.cursors.len() >= all.full.max(FEW) {
+            all.cursors.retain(|weak| weak.strong_count() > 0);
+            all.full = all.cursors.len() * 2;
+        }
+        all.cursors.push(Arc::downgrade(&cursor));
         Cursor(cursor)
+    }
+
+    /// How many there are, with some of streams that ended.
+    pub(crate) fn len(&self) -> usize {
+        self.all().cursors.len()
     }
 
     /// The place of the slowest stream, `newest` if there is none.
     pub(crate) fn slowest(&self, newest: u64) -> u64 {
         let mut slowest = newest;
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|weak| match weak.upgrade() {
+        let mut all = self.all();
+        #[cfg(test)]
+        self.looks.fetch_add(all.cursors.len(), Ordering::Relaxed);
+        all.cursors.retain(|weak| match weak.upgrade() {
             Some(cursor) => {
                 slowest = slowest.min(cursor.load(Ordering::Acquire));
                 true
@@ -41,5 +67,41 @@ impl Cursors {
             None => false,
         });
         slowest
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_stream_counts_as_long_as_it_is_there() {
+        let cursors = Cursors::default();
+        let (slow, fast) = (cursors.register(3), cursors.register(5));
+        fast.advance(8);
+        assert_eq!(cursors.slowest(9), 3);
+        drop(slow);
+        assert_eq!(cursors.slowest(9), 8);
+        drop(fast);
+        assert_eq!(cursors.slowest(9), 9);
+    }
+
+    #[test]
+    fn streams_that_come_and_go_leave_nothing_without_a_commit() {
+        let cursors = Cursors::default();
+        let _stays = cursors.register(1);
+        for _ in 0..10_000 {
+            cursors.register(1);
+        }
+        assert!(cursors.len() <= FEW, "{}", cursors.len());
     }
 }

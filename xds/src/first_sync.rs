@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn key(placement: u32) -> Key {
+    fn key(placement: u64) -> Key {
         (PlacementId(placement), 0, Dialect::Delta)
     }
 

@@ -74,12 +74,18 @@ pub struct Publisher {
     origins: HashMap<Arc<str>, Vec<Place>>,
     /// The last commit of which everybody was told.
     last_roll_call: u64,
+    /// What was put since it was last looked how far streams have read.
+    put: usize,
 }
 
 /// A response with a single resource of so many bytes stays below the 4 MiB that gRPC clients accept (xDS rule 127).
 const LARGEST: usize = (4 << 20) - (64 << 10);
 /// After so many commits everybody is woken, whom they concern or not.
 const ROLL_CALL: u64 = 256;
+
+/// For each resource that is put it is looked how far so many streams have read, on average, so that what was removed can be
+/// forgotten: with a few streams after each commit, with thousands after some.
+const LOOKS: usize = 64;
 
 /// The reading end, for any number of streams.
 #[derive(Clone, Debug)]
@@ -105,6 +111,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
         shared: shared.clone(),
         origins: HashMap::new(),
         last_roll_call: 0,
+        put: 0,
     };
     (publisher, Snapshots { shared })
 }
@@ -118,6 +125,7 @@ impl Publisher {
     pub fn commit(&mut self, commit: Commit) -> Committed {
         let replaces = self.prepare(commit.replace);
         let shared = self.shared.clone();
+        let passed = self.passed_by_all();
         let mut store = shared.store.write().unwrap_or_else(PoisonError::into_inner);
         let before = store.seq();
         let is_moved = |(id, layers): &(PlacementId, Option<Vec<LayerId>>)| {
@@ -139,7 +147,10 @@ impl Publisher {
         }
         let seq = store.begin();
         let (set, removed) = self.replace_all(&mut store, replaces, Instant::now());
-        store.forget_until(shared.cursors.slowest(before));
+        self.put += set + removed;
+        if let Some(passed) = passed {
+            store.forget_until(passed);
+        }
         let mut concerns = store.take_concerns();
         drop(store);
         concerns.set_moved(moved);
@@ -152,6 +163,19 @@ impl Publisher {
             shared.bell.ring(&concerns);
         }
         Committed { seq, set, removed }
+    }
+
+    /// How far all streams have read, if it is time to look: after as much was put as makes it worth while, and before readers are
+    /// kept out. Who comes meanwhile begins behind that.
+    fn passed_by_all(&mut self) -> Option<u64> {
+        let cursors = &self.shared.cursors;
+        if self.put * LOOKS < cursors.len() {
+            return None;
+        }
+        self.put = 0;
+        let newest = self.shared.store.read();
+        let newest = newest.unwrap_or_else(PoisonError::into_inner).seq();
+        Some(cursors.slowest(newest))
     }
 
     /// Encodes what differs from what stands. The one writer need not keep readers out for that.

@@ -150,3 +150,42 @@ fn an_accusation_wakes_who_may_have_taken_it_rule_82() {
     }
     assert_ne!(fleet.snapshots.bell().newest(), before, "they have to look");
 }
+
+fn change(n: usize) -> Commit {
+    let value = n.to_string().into_bytes();
+    let resource = Resource::from_bytes(TypeUrl::ENDPOINT, "a", value.into(), vec![]);
+    let replace = Replace {
+        origin: "a".into(),
+        resources: vec![(LayerId(0), resource)],
+        hidden: vec![],
+    };
+    Commit {
+        replace: vec![replace],
+        placements: vec![],
+    }
+}
+
+/// What a commit costs is proportional to it, not to all streams.
+#[test]
+fn a_commit_does_not_look_at_every_stream() {
+    for streams in [1, 100, 10_000] {
+        let (mut publisher, snapshots) = channel(Types::envoy());
+        let cursors: Vec<Cursor> = (0..streams).map(|_| snapshots.cursor()).collect();
+        publisher.shared.cursors.looks();
+        let commits = 1000;
+        for n in 0..commits {
+            publisher.commit(change(n));
+        }
+        let looks = publisher.shared.cursors.looks();
+        assert!(looks <= commits * LOOKS.min(streams), "{streams}: {looks}");
+        // Streams that have read all let go of all, soon.
+        let newest = snapshots.read().seq();
+        cursors.iter().for_each(|cursor| cursor.advance(newest));
+        for n in 0..2 * streams.div_ceil(LOOKS) {
+            publisher.commit(change(commits + n));
+        }
+        let store = snapshots.read();
+        assert!(store.records_after(newest - 1).is_none(), "{streams}");
+        assert!(store.records_after(newest).is_some());
+    }
+}

@@ -43,6 +43,11 @@ impl Owed {
         self.ids.contains(id)
     }
 
+    /// Whether any of these is owed.
+    pub(super) fn meets(&self, other: &Ids) -> bool {
+        self.ids.meets(other)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
