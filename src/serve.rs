@@ -162,10 +162,7 @@ fn start(
         leases: lease_sender,
         releases,
     };
-    let config = ServerConfig {
-        rejections_to_hold_back: security.hold_back,
-        ..config(args, secured.tls, secured.limits, room)
-    };
+    let config = config(args, security.hold_back, secured.tls, secured.limits, room);
     let ads = AdsServer::new(snapshots, door, config, xds_metrics);
     Ok(Parts {
         source,
@@ -186,7 +183,13 @@ fn start(
     })
 }
 
-fn config(args: &ServerArgs, tls: Option<Configs>, limits: Limits, room: usize) -> ServerConfig {
+fn config(
+    args: &ServerArgs,
+    hold_back: usize,
+    tls: Option<Configs>,
+    limits: Limits,
+    room: usize,
+) -> ServerConfig {
     let connections = limits.connections.map_or(room, |most| most.min(room));
     let limits = Limits {
         connections: Some(connections),
@@ -196,9 +199,9 @@ fn config(args: &ServerArgs, tls: Option<Configs>, limits: Limits, room: usize) 
         identifier: identifier(),
         max_connection_age: Some(MAX_CONNECTION_AGE),
         closing_window: args.drain / 2,
+        rejections_to_hold_back: hold_back,
         tls,
         limits,
-        ..ServerConfig::default()
     }
 }
 

@@ -21,10 +21,13 @@ pub(crate) type Changed = Vec<(Layer, Vec<Resource>)>;
 #[derive(Default)]
 pub(crate) struct Parts<'a>(BTreeMap<Layer, Part<'a>>);
 
+/// Makes some of the resources of a layer.
+type Make<'a> = Box<dyn Fn(&mut Vec<Resource>) + 'a>;
+
 #[derive(Default)]
 struct Part<'a> {
     hash: DefaultHasher,
-    make: Vec<Box<dyn Fn(&mut Vec<Resource>) + 'a>>,
+    make: Vec<Make<'a>>,
 }
 
 impl<'a> Parts<'a> {
