@@ -18,7 +18,7 @@ use crate::outside;
 use crate::source::Update;
 use crate::supervise::Supervisor;
 use crate::watches::Watches;
-use crate::writer::Standing;
+use crate::writer::News;
 
 /// Where the objects come from.
 pub(crate) enum Input {
@@ -34,7 +34,7 @@ pub(crate) struct Surroundings {
     /// The writer.
     pub(crate) updates: mpsc::Sender<Update>,
     /// What the writer finds wrong.
-    pub(crate) problems: watch::Receiver<Standing>,
+    pub(crate) problems: watch::Receiver<News>,
     /// Where the state of watches is shown.
     pub(crate) watches: Watches,
     /// Counts what fails.

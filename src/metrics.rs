@@ -6,7 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use seaway_translator::{Problem, Reason};
+use seaway_translator::Reason;
 
 use crate::log;
 
@@ -40,7 +40,10 @@ impl Metrics {
         registry.register("translations", help, metrics.translations.clone());
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The running build", Info::new(version.to_vec()));
-        metrics.set_problems(&[]);
+        // Reasons without any are 0, so that a rule on the metric sees them begin and end.
+        for reason in Reason::ALL {
+            metrics.problems_of(*reason);
+        }
         log::register(registry);
         metrics
     }
@@ -57,19 +60,20 @@ impl Metrics {
         self.translations.inc_by(objects as u64);
     }
 
-    /// These problems stand now. Reasons without any are 0, so that a rule on the metric sees them end.
-    pub(crate) fn set_problems(&self, problems: &[Problem]) {
-        for reason in Reason::ALL {
-            let count = problems
-                .iter()
-                .filter(|problem| problem.reason == *reason)
-                .count();
-            let label = ReasonLabel {
-                reason: reason.as_str(),
-            };
-            self.problems
-                .get_or_create(&label)
-                .set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// A problem of this reason appeared, or ended.
+    pub(crate) fn problem(&self, reason: Reason, stands: bool) {
+        let count = self.problems_of(reason);
+        if stands {
+            count.inc();
+        } else {
+            count.dec();
         }
+    }
+
+    fn problems_of(&self, reason: Reason) -> Gauge {
+        let label = ReasonLabel {
+            reason: reason.as_str(),
+        };
+        self.problems.get_or_create(&label).clone()
     }
 }

@@ -24,7 +24,7 @@ use crate::signals::Signals;
 use crate::supervise::{Ended, early, supervisor};
 use crate::views::Door;
 use crate::watches::Watches;
-use crate::writer::{Inbox, Standing, Writer};
+use crate::writer::{Inbox, News, Writer};
 use crate::{admin, log, open_files, security};
 
 /// Connections the kernel keeps for us while a fleet reconnects.
@@ -135,12 +135,12 @@ fn start(
     let (releases, release_receiver) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
-    let (problems, standing) = watch::channel(Standing::default());
+    let (problems, changes) = watch::channel(News::default());
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
     let around = Surroundings {
         updates: update_sender,
-        problems: standing,
+        problems: changes,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),

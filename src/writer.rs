@@ -9,7 +9,7 @@ mod placements;
 
 use std::time::Instant;
 
-use seaway_translator::{Options, Problem, Translator, View};
+use seaway_translator::{Options, Translator, View};
 use seaway_xds::{Commit, Pace, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -18,7 +18,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::source::Update;
 use ledger::Ledger;
-pub(crate) use ledger::Standing;
+pub(crate) use ledger::{Changes, News};
 use placements::Placements;
 
 /// Proxies that connect at the same time share one commit.
@@ -52,8 +52,6 @@ pub(crate) struct Writer {
     pace: Pace,
     placements: Placements,
     ledger: Ledger,
-    /// What is wrong with the source's input.
-    source_problems: Vec<Problem>,
     /// The source is synced, and the commit that shows it is outstanding.
     syncing: bool,
     health: Health,
@@ -69,7 +67,7 @@ impl Writer {
         pace: Pace,
         health: Health,
         metrics: Metrics,
-        problems: watch::Sender<Standing>,
+        problems: watch::Sender<News>,
     ) -> Writer {
         Writer {
             translator: Translator::new(options),
@@ -78,7 +76,6 @@ impl Writer {
             placements: Placements::default(),
             ledger: Ledger::new(metrics.clone(), problems),
             metrics,
-            source_problems: Vec::new(),
             syncing: false,
             health,
             started: now(),
@@ -127,9 +124,8 @@ impl Writer {
             self.commit(now);
         }
         if self.ledger.due().is_some_and(|at| at <= now) {
-            let mut problems = self.translator.problems();
-            problems.extend(self.source_problems.iter().cloned());
-            self.ledger.settle(problems);
+            let changes = self.translator.take_problem_changes();
+            self.ledger.settle(changes);
         }
     }
 
@@ -140,7 +136,7 @@ impl Writer {
         }
         self.placements.follow(&mut self.translator);
         if let Some(problems) = update.problems {
-            self.source_problems = problems;
+            self.ledger.set_source(problems);
         }
         self.syncing |= update.synced && !self.health.is_synced();
         let now = now();

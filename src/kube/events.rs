@@ -20,7 +20,7 @@ use super::client::within;
 use super::reports::Reports;
 use super::wire::Failure;
 use crate::supervise::contained;
-use crate::writer::Standing;
+use crate::writer::News;
 
 /// How long the API server may take for one Event.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ impl EventMetrics {
 /// What is to be written, and the way to who writes it.
 #[derive(Debug)]
 pub(super) struct Events {
-    problems: watch::Receiver<Standing>,
+    problems: watch::Receiver<News>,
     metrics: EventMetrics,
     reports: Reports,
     /// One at a time.
@@ -71,7 +71,7 @@ impl Events {
     /// Begins to write, as this replica.
     pub(super) fn start(
         client: Client,
-        problems: watch::Receiver<Standing>,
+        problems: watch::Receiver<News>,
         instance: String,
         metrics: EventMetrics,
     ) -> Events {
@@ -87,17 +87,17 @@ impl Events {
         }
     }
 
-    /// Waits until the problems that stand have changed; [`Events::settle`] is to follow.
+    /// Waits until problems have appeared or ended; [`Events::settle`] is to follow.
     pub(super) async fn changed(&mut self) {
         if self.problems.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Takes in the problems that stand now.
+    /// Takes in which problems these are.
     pub(super) fn settle(&mut self) {
-        let problems = self.problems.borrow_and_update().clone();
-        if contained(|| self.reports.settle(problems)).is_none() {
+        let changes = self.problems.borrow_and_update().take();
+        if contained(|| self.reports.settle(changes)).is_none() {
             self.panicked();
         }
     }

@@ -3,7 +3,7 @@
 //! The name of an Event follows from what it says, so that replicas and restarts do not repeat each other: who comes second is told
 //! that it exists. API servers forget Events after an hour; a problem that stands is said again.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::rate::Rate;
-use crate::writer::Standing;
+use crate::writer::Changes;
 
 /// Who writes the Events.
 const CONTROLLER: &str = "seaway.dev/control-plane";
@@ -36,39 +36,63 @@ pub(super) struct Report {
 /// The problems that stand.
 #[derive(Debug)]
 pub(super) struct Reports {
-    standing: Standing,
+    standing: BTreeMap<Problem, Turn>,
     /// Not written yet, the oldest first.
-    waiting: VecDeque<Problem>,
+    waiting: BTreeMap<u64, Problem>,
     /// Written, and when to be written again, the soonest first.
-    written: VecDeque<(Instant, Problem)>,
+    written: BTreeMap<(Instant, u64), Problem>,
+    /// The number of the last that began to wait.
+    last: u64,
     rate: Rate,
+}
+
+/// Where a problem is found.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Waiting(u64),
+    Written(Instant, u64),
+    /// There is nothing in the cluster to hang an Event on.
+    Never,
 }
 
 impl Default for Reports {
     fn default() -> Reports {
         Reports {
-            standing: Standing::default(),
-            waiting: VecDeque::new(),
-            written: VecDeque::new(),
+            standing: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            written: BTreeMap::new(),
+            last: 0,
             rate: Rate::new(BURST, EACH),
         }
     }
 }
 
 impl Reports {
-    /// These problems stand now.
-    pub(super) fn settle(&mut self, problems: Standing) {
-        let new = problems.difference(&self.standing).cloned();
-        self.waiting.extend(new);
-        self.waiting.retain(|problem| problems.contains(problem));
-        self.written
-            .retain(|(_, problem)| problems.contains(problem));
-        self.standing = problems;
+    /// These problems appeared or ended.
+    pub(super) fn settle(&mut self, changes: Changes) {
+        for (problem, stands) in changes {
+            if !stands {
+                match self.standing.remove(&problem) {
+                    Some(Turn::Waiting(number)) => drop(self.waiting.remove(&number)),
+                    Some(Turn::Written(at, number)) => drop(self.written.remove(&(at, number))),
+                    Some(Turn::Never) | None => {}
+                }
+            } else if !self.standing.contains_key(&problem) {
+                self.wait(problem);
+            }
+        }
+    }
+
+    fn wait(&mut self, problem: Problem) {
+        self.last += 1;
+        let turn = Turn::Waiting(self.last);
+        self.standing.insert(problem.clone(), turn);
+        self.waiting.insert(self.last, problem);
     }
 
     /// When [`Reports::take`] has something to give.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        let again = self.written.front().map(|(again, _)| *again);
+        let again = self.written.keys().next().map(|(again, _)| *again);
         let next = if self.waiting.is_empty() {
             again
         } else {
@@ -81,22 +105,29 @@ impl Reports {
     pub(super) fn take(&mut self, now: Instant) -> Option<Report> {
         self.renew(now);
         while self.due(now).is_some_and(|due| due <= now) {
-            let problem = self.waiting.pop_front()?;
+            let (number, problem) = self.waiting.pop_first()?;
             let Some(id) = identify(&problem.object) else {
                 // Of a file, or of a watch: nothing in the cluster to hang it on.
+                self.standing.insert(problem, Turn::Never);
                 continue;
             };
             self.rate.take(now);
-            self.written.push_back((now + AGAIN, problem.clone()));
+            let again = now + AGAIN;
+            let turn = Turn::Written(again, number);
+            self.standing.insert(problem.clone(), turn);
+            self.written.insert((again, number), problem.clone());
             return Some(Report { id, problem });
         }
         None
     }
 
     fn renew(&mut self, now: Instant) {
-        let due = self.written.partition_point(|(again, _)| *again <= now);
-        let due = self.written.drain(..due).map(|(_, problem)| problem);
-        self.waiting.extend(due);
+        while let Some(first) = self.written.first_entry()
+            && first.key().0 <= now
+        {
+            let problem = first.remove();
+            self.wait(problem);
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The problems that stand, so that each is logged when it appears and when it ends, once.
+//!
+//! In a sick cluster they are many, and what changes of them is little: only changes pass here, from the translator and the source to
+//! the log, the metrics and whoever else is to say them.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use seaway_translator::{Problem, Severity};
@@ -10,67 +13,120 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
-/// A burst of changes is looked at once: the list is long in a sick cluster.
+/// A burst of changes is looked at once.
 const WAIT: Duration = Duration::from_millis(50);
 /// Lines logged for one burst; the rest is counted.
 const LINES: usize = 50;
 
-/// All problems that stand, for whoever else is to say them.
-pub(crate) type Standing = Arc<BTreeSet<Problem>>;
+/// Problems that appeared (`true`) and that ended.
+pub(crate) type Changes = BTreeMap<Problem, bool>;
+
+/// What changed of the problems that stand since the reader took it last, each problem once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct News(Arc<Mutex<Changes>>);
+
+impl News {
+    /// What changed since this was called last.
+    pub(crate) fn take(&self) -> Changes {
+        let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut changes)
+    }
+
+    fn add(&self, new: Changes) {
+        let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.extend(new);
+    }
+}
 
 /// What stands, as far as it was logged.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    known: watch::Sender<Standing>,
+    news: watch::Sender<News>,
+    /// Those of the source's input, as it says them: all at once.
+    of_source: BTreeSet<Problem>,
+    /// Of these, what was not logged yet.
+    changed_in_source: Changes,
     due: Option<Instant>,
     metrics: Metrics,
 }
 
 impl Ledger {
-    pub(super) fn new(metrics: Metrics, known: watch::Sender<Standing>) -> Ledger {
+    pub(super) fn new(metrics: Metrics, news: watch::Sender<News>) -> Ledger {
         Ledger {
-            known,
+            news,
+            of_source: BTreeSet::new(),
+            changed_in_source: Changes::new(),
             due: None,
             metrics,
         }
     }
 
-    /// The list may have changed.
+    /// Problems may have changed.
     pub(super) fn touch(&mut self, now: Instant) {
         self.due.get_or_insert(now + WAIT);
     }
 
-    /// When to look at the list.
+    /// When to look at what changed.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// This is the list now.
-    pub(super) fn settle(&mut self, problems: Vec<Problem>) {
-        self.due = None;
-        self.metrics.set_problems(&problems);
-        let problems: BTreeSet<_> = problems.into_iter().collect();
-        let known = self.known.borrow().clone();
-        let new: Vec<_> = problems.difference(&known).collect();
-        let over: Vec<_> = known.difference(&problems).collect();
-        new.iter().take(LINES).for_each(|problem| log_new(problem));
-        for Problem {
-            object,
-            field,
-            reason,
-            ..
-        } in over.iter().take(LINES)
-        {
-            tracing::info!(object, field, %reason, "problem resolved");
+    /// All that is wrong with the source's input now.
+    pub(super) fn set_source(&mut self, problems: Vec<Problem>) {
+        let problems: BTreeSet<Problem> = problems.into_iter().collect();
+        let old = std::mem::replace(&mut self.of_source, problems);
+        let new = self
+            .of_source
+            .difference(&old)
+            .map(|problem| (problem, true));
+        let over = old
+            .difference(&self.of_source)
+            .map(|problem| (problem, false));
+        for (problem, stands) in new.chain(over) {
+            if self.changed_in_source.remove(problem).is_none() {
+                self.changed_in_source.insert(problem.clone(), stands);
+            }
         }
-        let more = new.len().saturating_sub(LINES) + over.len().saturating_sub(LINES);
+    }
+
+    /// This changed elsewhere.
+    pub(super) fn settle(&mut self, mut changes: Changes) {
+        self.due = None;
+        changes.append(&mut self.changed_in_source);
+        if changes.is_empty() {
+            return;
+        }
+        let (mut new, mut over) = (0, 0);
+        for (problem, stands) in &changes {
+            self.metrics.problem(problem.reason, *stands);
+            let count = if *stands { &mut new } else { &mut over };
+            *count += 1;
+            if *count > LINES {
+                continue;
+            }
+            match *stands {
+                true => log_new(problem),
+                false => log_over(problem),
+            }
+        }
+        let more = usize::saturating_sub(new, LINES) + usize::saturating_sub(over, LINES);
         if more > 0 {
             tracing::warn!(more, "further problems appeared or were resolved");
         }
-        if *known != problems {
-            self.known.send_replace(Arc::new(problems));
+        if self.news.receiver_count() > 0 {
+            self.news.send_modify(|news| news.add(changes));
         }
     }
+}
+
+fn log_over(problem: &Problem) {
+    let Problem {
+        object,
+        field,
+        reason,
+        ..
+    } = problem;
+    tracing::info!(object, field, %reason, "problem resolved");
 }
 
 fn log_new(problem: &Problem) {

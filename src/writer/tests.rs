@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seaway_translator::{Role, Severity};
+use seaway_translator::{Problem, Role, Severity};
 use seaway_xds::Types;
 use tokio::task::JoinHandle;
 
@@ -117,7 +117,8 @@ async fn the_writer_ends_when_its_source_does() {
 #[test]
 fn problems_are_counted_by_reason() {
     let mut registry = prometheus_client::registry::Registry::default();
-    let mut ledger = Ledger::new(Metrics::register(&mut registry), watch::Sender::default());
+    let (sender, mut news) = watch::channel(News::default());
+    let mut ledger = Ledger::new(Metrics::register(&mut registry), sender);
     let problem = |field: &str| {
         let reason = seaway_translator::Reason::Unreadable;
         let (object, field) = ("File a".to_owned(), field.to_owned());
@@ -138,8 +139,24 @@ fn problems_are_counted_by_reason() {
         line.and_then(|line| line.rsplit(' ').next().map(str::to_owned))
             .unwrap()
     };
-    ledger.settle(vec![problem("1"), problem("2")]);
+    let changes =
+        |of: &[(&str, bool)]| of.iter().map(|(p, stands)| (problem(p), *stands)).collect();
+    ledger.set_source(vec![problem("1")]);
+    ledger.settle(changes(&[("2", true)]));
     assert_eq!(count(), "2");
-    ledger.settle(Vec::new());
+    let told = news.borrow_and_update().take();
+    assert_eq!(told, changes(&[("1", true), ("2", true)]));
+    ledger.set_source(vec![problem("1")]);
+    ledger.settle(changes(&[]));
+    assert!(!news.has_changed().unwrap(), "nothing is different");
+    ledger.set_source(vec![problem("3")]);
+    ledger.set_source(Vec::new());
+    ledger.settle(changes(&[("2", false)]));
     assert_eq!(count(), "0");
+    let told = news.borrow_and_update().take();
+    assert_eq!(
+        told,
+        changes(&[("1", false), ("2", false)]),
+        "3 came and went"
+    );
 }

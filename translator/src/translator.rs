@@ -152,6 +152,12 @@ impl Translator {
         self.book.all()
     }
 
+    /// The problems that appeared (`true`) and those that ended since this was asked last, as of the last flush: never more than
+    /// changed, however many stand.
+    pub fn take_problem_changes(&mut self) -> BTreeMap<Problem, bool> {
+        self.book.take_changed()
+    }
+
     /// How many problems stand, by reason. Cheap.
     pub fn problem_counts(&self) -> BTreeMap<Reason, usize> {
         self.book.counts().clone()

@@ -1,4 +1,5 @@
-//! What a fleet costs: what is a single node's own is made for that node alone, however many there are.
+//! What a fleet costs: what is a single node's own is made for that node alone, however many there are, and what is told is what
+//! changed.
 
 mod support;
 
@@ -130,4 +131,33 @@ fn an_endpoint_of_a_local_service_is_made_the_assignment_of_its_node_alone() {
         world.translator.apply(Change::Delete(more.id()));
         made(&mut world);
     }
+}
+
+/// In a sick cluster many problems stand: a change tells of those that appear and end with it, once.
+#[test]
+fn problems_that_stand_are_not_told_again() {
+    let mut world = fleet(3, LOCAL);
+    let bad = |name: String| service(&name, "10.96.0.1", LOCAL);
+    world.apply((0..100).map(|number| bad(format!("bad-{number:02}"))));
+    let told = |world: &mut World| -> Vec<(String, bool)> {
+        let changes = world.translator.take_problem_changes().into_iter();
+        changes
+            .map(|(problem, stands)| (problem.object, stands))
+            .collect()
+    };
+    assert_eq!(told(&mut world).len(), world.translator.problems().len());
+    world.apply([service("fine", "10.96.0.9", "")]);
+    assert_eq!(told(&mut world), []);
+    let one = bad("bad-07".to_owned());
+    world.delete(&one);
+    let of_one = told(&mut world);
+    assert!(
+        !of_one.is_empty()
+            && of_one
+                .iter()
+                .all(|t| *t == ("Service d/bad-07".into(), false))
+    );
+    world.apply([one.clone()]);
+    world.delete(&one);
+    assert_eq!(told(&mut world), [], "it came and went");
 }

@@ -10,11 +10,18 @@ fn problem(object: &str, message: &str) -> Problem {
     Problem::error(object, "spec.ports[0]", Reason::InvalidPort, message)
 }
 
-fn services(count: usize) -> Standing {
+fn services(count: usize) -> BTreeSet<Problem> {
     (0..count)
         .map(|number| problem(&format!("Service default/s{number:03}"), "no"))
-        .collect::<BTreeSet<_>>()
-        .into()
+        .collect()
+}
+
+/// These problems stand now, and no others.
+fn settle(reports: &mut Reports, problems: &BTreeSet<Problem>) {
+    let over = reports.standing.keys().filter(|p| !problems.contains(p));
+    let over: Vec<_> = over.map(|problem| (problem.clone(), false)).collect();
+    let all = problems.iter().map(|problem| (problem.clone(), true));
+    reports.settle(all.chain(over).collect());
 }
 
 /// What may be written until `now`.
@@ -29,30 +36,30 @@ fn take_all(reports: &mut Reports, now: Instant) -> Vec<String> {
 #[test]
 fn each_problem_is_written_once_and_again_before_it_is_forgotten() {
     let (mut reports, start) = (Reports::default(), Instant::now());
-    reports.settle(services(2));
+    settle(&mut reports, &services(2));
     assert_eq!(
         take_all(&mut reports, start),
         ["Service default/s000", "Service default/s001"]
     );
-    reports.settle(services(2));
+    settle(&mut reports, &services(2));
     assert_eq!(take_all(&mut reports, start + AGAIN / 2), [""; 0]);
     assert_eq!(reports.due(start), Some(start + AGAIN));
     assert_eq!(take_all(&mut reports, start + AGAIN).len(), 2);
-    reports.settle(services(1));
+    settle(&mut reports, &services(1));
     assert_eq!(take_all(&mut reports, start + AGAIN * 2).len(), 1);
-    reports.settle(Standing::default());
+    settle(&mut reports, &BTreeSet::new());
     assert_eq!(reports.due(start), None);
 }
 
 #[test]
 fn many_problems_are_written_slowly_and_those_that_end_before_never() {
     let (mut reports, start) = (Reports::default(), Instant::now());
-    reports.settle(services(100));
+    settle(&mut reports, &services(100));
     assert_eq!(take_all(&mut reports, start).len(), 25);
     let due = reports.due(start).unwrap();
     assert!(due > start && due <= start + EACH, "{:?}", due - start);
     assert_eq!(take_all(&mut reports, start + EACH * 10).len(), 10);
-    reports.settle(services(40));
+    settle(&mut reports, &services(40));
     assert_eq!(take_all(&mut reports, start + EACH * 1000).len(), 5);
     assert_eq!(take_all(&mut reports, start + EACH * 1000), [""; 0]);
 }
@@ -67,7 +74,7 @@ fn what_is_no_object_of_the_cluster_gets_none() {
         "Node n1",
     ];
     let problems = BTreeSet::from(objects.map(|object| problem(object, "no")));
-    reports.settle(problems.into());
+    settle(&mut reports, &problems);
     assert_eq!(take_all(&mut reports, Instant::now()), ["Node n1"]);
     assert_eq!(
         reports.due(Instant::now()).map(|due| due > Instant::now()),
