@@ -1,4 +1,5 @@
-//! First syncs: all that a view has of a type, put together once for every stream that asks for it at about the same time.
+//! First syncs: all that is seen of a type through the same layers, put together once for every stream that asks for it at about the
+//! same time.
 //!
 //! After a restart a whole fleet asks for everything at once. What is put together here is held by the responses under way and by
 //! nothing else, so that it is gone when the storm is over.
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::{Bytes, BytesMut};
 
 use crate::ids::Ids;
-use crate::publish::PlacementId;
+use crate::publish::LayerId;
 use crate::session::Dialect;
 
 /// A view's resources of one type, in responses of bounded size.
@@ -86,8 +87,8 @@ impl Builder {
     }
 }
 
-/// Whose first sync, of which type, in which dialect.
-pub(crate) type Key = (PlacementId, usize, Dialect);
+/// Through which layers it is seen, of which type, in which dialect.
+pub(crate) type Key = (Arc<[LayerId]>, usize, Dialect);
 
 /// The first syncs under way.
 #[derive(Debug, Default)]
@@ -123,9 +124,19 @@ impl FirstSyncs {
         of_commit(&under_way, changed)
     }
 
-    /// The placement has other layers now, or none.
-    pub(crate) fn forget(&self, placement: PlacementId) {
-        self.all().retain(|(of, _, _), _| *of != placement);
+    /// Nobody looks through these layers any more. So many types there are.
+    pub(crate) fn forget(&self, layers: &Arc<[LayerId]>, types: usize) {
+        let mut all = self.all();
+        for type_index in 0..types {
+            for dialect in [Dialect::Delta, Dialect::Sotw] {
+                all.remove(&(layers.clone(), type_index, dialect));
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.all().len()
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Key, Arc<UnderWay>>> {
@@ -144,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    fn key(placement: u64) -> Key {
-        (PlacementId(placement), 0, Dialect::Delta)
+    fn key(layer: u32) -> Key {
+        (Arc::new([LayerId(layer)]), 0, Dialect::Delta)
     }
 
     fn empty() -> FirstSync {

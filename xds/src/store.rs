@@ -30,6 +30,8 @@ pub(crate) struct Store {
     types: Vec<TypeStore>,
     /// The layers of each placement, most specific first.
     placements: HashMap<PlacementId, Arc<[LayerId]>>,
+    /// Each list of layers once, with the number of placements that have it.
+    lists: HashMap<Arc<[LayerId]>, usize>,
     log: VecDeque<Record>,
     /// The newest commit whose records are no longer all in the log.
     log_start: u64,
@@ -167,7 +169,7 @@ impl Store {
             Some((id, body.bytes(dialect), body.digest(&slot.name)))
         });
         let changed = self.types[type_index].changed;
-        let key = (placement, type_index, dialect);
+        let key = (layers.clone(), type_index, dialect);
         let build = || FirstSync::build(resources, limit);
         Some(self.first_syncs.share(key, changed, build))
     }
@@ -180,8 +182,9 @@ impl Store {
         dialect: Dialect,
     ) -> Option<Arc<FirstSync>> {
         let changed = self.types[type_index].changed;
+        let layers = self.placement(placement)?;
         self.first_syncs
-            .known((placement, type_index, dialect), changed)
+            .known((layers.clone(), type_index, dialect), changed)
     }
 
     /// The resources of types that reload others whose bytes changed in the last minutes.
@@ -216,11 +219,36 @@ impl Store {
     }
 
     pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
-        self.first_syncs.forget(id);
-        match layers {
-            Some(layers) => self.placements.insert(id, layers.into()),
+        let before = match layers {
+            Some(layers) => {
+                let list = self.share_list(layers.into());
+                self.placements.insert(id, list)
+            }
             None => self.placements.remove(&id),
         };
+        if let Some(list) = before
+            && let Some(placements) = self.lists.get_mut(&list)
+        {
+            *placements -= 1;
+            if *placements == 0 {
+                self.lists.remove(&list);
+                self.first_syncs.forget(&list, self.types.len());
+            }
+        }
+    }
+
+    /// The list that other placements with the same layers have.
+    fn share_list(&mut self, layers: Arc<[LayerId]>) -> Arc<[LayerId]> {
+        let known = self.lists.get_key_value(&layers);
+        let list = known.map_or(layers, |(known, _)| known.clone());
+        *self.lists.entry(list.clone()).or_default() += 1;
+        list
+    }
+
+    /// How many lists of layers, and first syncs, are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> (usize, usize) {
+        (self.lists.len(), self.first_syncs.len())
     }
 
     /// What a layer says of a name.

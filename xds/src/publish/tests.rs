@@ -6,6 +6,7 @@ use seaway_proto::{TypeUrl, Version};
 use super::*;
 use crate::bell::{Listener, Stand};
 use crate::quarantine::{Suspect, Voter};
+use crate::session::Dialect;
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -188,4 +189,31 @@ fn a_commit_does_not_look_at_every_stream() {
         assert!(store.records_after(newest - 1).is_none(), "{streams}");
         assert!(store.records_after(newest).is_some());
     }
+}
+
+/// What only differs in what a client claims of itself is put together once, and nothing is left of it.
+#[test]
+fn placements_with_the_same_layers_share_their_first_syncs() {
+    let mut fleet = Fleet::new();
+    fleet.place(0, vec![ALL]);
+    fleet.put(ALL, "a");
+    let sync = |fleet: &Fleet, number: u32| {
+        let store = fleet.snapshots.read();
+        let placement = PlacementId(number.into());
+        store.first_sync(placement, 0, Dialect::Delta, 1).unwrap()
+    };
+    let first = sync(&fleet, 0);
+    for number in 1..=50 {
+        fleet.place(number, vec![ALL]);
+        assert!(Arc::ptr_eq(&first, &sync(&fleet, number)));
+    }
+    fleet.place(51, vec![LayerId(1), ALL]);
+    assert!(!Arc::ptr_eq(&first, &sync(&fleet, 51)));
+    assert_eq!(fleet.snapshots.read().remembered(), (2, 2));
+    let all = (0..=51).map(|number| (PlacementId(number), None));
+    fleet.publisher.commit(Commit {
+        placements: all.collect(),
+        ..Commit::default()
+    });
+    assert_eq!(fleet.snapshots.read().remembered(), (0, 0));
 }
