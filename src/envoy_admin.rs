@@ -1,12 +1,12 @@
 //! Envoy's admin interface on a socket in a folder (`seaway bootstrap --admin-socket`), as `seaway ready --envoy` and `seaway drain` ask it.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::outside::brief;
 
@@ -93,24 +93,35 @@ fn values(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<(u16, String)> {
     let mut stream =
-        UnixStream::connect(socket).with_context(|| format!("no Envoy at {}", socket.display()))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+        connect(socket).with_context(|| format!("no Envoy at {}", socket.display()))?;
     let head = "Host: envoy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     stream.write_all(format!("{method} {path} HTTP/1.1\r\n{head}").as_bytes())?;
-    let answer = whole(stream).context("no answer within two seconds")?;
+    let answer = whole(stream, PATIENCE, LONGEST).context("no answer within two seconds")?;
     let answer = String::from_utf8(answer).context("what answers is not Envoy")?;
     read(&answer).context("what answers is not Envoy")
 }
 
-/// All that comes until the other side is done, which may not take longer than one part of it.
-fn whole(mut stream: UnixStream) -> anyhow::Result<Vec<u8>> {
-    let end = Instant::now() + PATIENCE;
+/// A connection; one that the other side does not take is not waited for, either.
+fn connect(path: &Path) -> io::Result<Socket> {
+    let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.connect(&SockAddr::unix(path)?)?;
+    Ok(stream)
+}
+
+/// All that comes until the other side is done, which may not take longer than this or be more.
+pub(crate) fn whole(
+    mut stream: Socket,
+    patience: Duration,
+    longest: usize,
+) -> anyhow::Result<Vec<u8>> {
+    let end = Instant::now() + patience;
     let mut answer = Vec::new();
     let mut part = [0; 1 << 14];
     loop {
         let left = end.saturating_duration_since(Instant::now());
         ensure!(
-            !left.is_zero() && answer.len() < LONGEST,
+            !left.is_zero() && answer.len() < longest,
             "it goes on and on"
         );
         stream.set_read_timeout(Some(left))?;

@@ -1,6 +1,6 @@
 //! `seaway ready`: asks a running `serve`, or an Envoy, whether it is ready, for supervisors that can only run a command, in an image that has no other.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::args::ReadyArgs;
 use crate::envoy_admin;
 use crate::exit::{Failure, print};
 
-/// How long connecting, asking and each part of the answer may take.
+/// How long connecting, asking and the answer may take, each.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// No answer is longer; whoever sends more is not Seaway.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
 /// Prints what `/readyz` says; the exit code is 0 if that is 200, else 1.
 pub(crate) fn run(args: &ReadyArgs) -> Result<ExitCode, Failure> {
     if let Some(envoy) = &args.envoy {
         let missing = envoy_admin::not_ready(envoy).map_err(Failure::Broken)?;
-        print(&format!("{}\n", missing.as_deref().unwrap_or("ok")))?;
+        say(&format!("{}\n", missing.as_deref().unwrap_or("ok")));
         return Ok(match missing {
             None => ExitCode::SUCCESS,
             Some(_) => ExitCode::FAILURE,
@@ -31,12 +31,17 @@ pub(crate) fn run(args: &ReadyArgs) -> Result<ExitCode, Failure> {
         .with_context(|| format!("--admin-listen {address}"))
         .map_err(Failure::Broken)?;
     let (ready, body) = read(&answer);
-    print(body)?;
+    say(body);
     Ok(if ready {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The exit code is what counts: it is the same where nothing can be printed.
+fn say(text: &str) {
+    let _ = print(text);
 }
 
 /// Who listens on all addresses is asked on loopback.
@@ -52,11 +57,9 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 /// The whole answer. HTTP/1.0: it ends with the connection and comes in one piece.
 fn ask(address: SocketAddr) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer)?;
+    let answer = envoy_admin::whole(stream.into(), PATIENCE, LONGEST)?;
     String::from_utf8(answer).context("what answers is not Seaway")
 }
 

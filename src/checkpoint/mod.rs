@@ -10,6 +10,7 @@ mod format;
 mod keeper;
 mod kept;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -67,7 +68,7 @@ pub(crate) struct Memory {
 ///
 /// # Errors
 ///
-/// Nothing can be written to the folder.
+/// Nothing can be written to the folder, there is no checkpoint in it, and that is not because the disk is full.
 pub(crate) fn open(
     dir: &Path,
     source: &str,
@@ -75,9 +76,18 @@ pub(crate) fn open(
 ) -> anyhow::Result<(Option<Loaded>, Keeper)> {
     let named = || format!("--checkpoint {}", dir.display());
     let (at, of) = (dir.to_owned(), source.to_owned());
-    let work = move || disk::prepare(&at).map(|()| disk::load(&at, &of));
-    let loaded = outside::in_time(dir, work).and_then(|prepared| prepared);
-    let found = match loaded.with_context(named)? {
+    let work = move || (disk::prepare(&at), disk::load(&at, &of));
+    let (prepared, loaded) = outside::in_time(dir, work).with_context(named)?;
+    if let Err(error) = prepared {
+        let is_there = matches!(loaded, Ok(Some(_)));
+        if !is_there && !may_pass(&error) {
+            return Err(error).with_context(named);
+        }
+        metrics.count("write");
+        let dir = dir.display();
+        tracing::error!(%dir, %error, "no checkpoint can be written now");
+    }
+    let found = match loaded {
         Ok(found) => found,
         Err(refused) => {
             metrics.count(refused.reason());
@@ -97,6 +107,12 @@ pub(crate) fn open(
     let writer = keeper::Writer::new(dir, source, metrics.clone(), body);
     let keeper = Keeper::start(writer).context("starting the thread that writes checkpoints")?;
     Ok((found.map(|found| found.loaded), keeper))
+}
+
+/// Whether what cannot be written now may be written later, without anybody changing what Seaway is started with.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -290,3 +290,15 @@ fn a_folder_that_cannot_be_used_is_an_error_and_one_that_fails_later_is_counted(
     keeper.finish(Vec::new);
     assert_eq!(kept.errors("write"), 1);
 }
+
+#[test]
+fn only_a_full_disk_is_no_reason_to_end_a_start_without_a_checkpoint() {
+    for (kind, passes) in [
+        (io::ErrorKind::StorageFull, true),
+        (io::ErrorKind::QuotaExceeded, true),
+        (io::ErrorKind::PermissionDenied, false),
+        (io::ErrorKind::NotADirectory, false),
+    ] {
+        assert_eq!(may_pass(&kind.into()), passes, "{kind}");
+    }
+}

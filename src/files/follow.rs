@@ -1,10 +1,12 @@
 //! The thread that follows a folder: waits for hints, looks at the disk, tells the writer what became different.
 //!
 //! It owns everything it uses and shares nothing; what it does wrong ends in the process's end, because its caller waits
-//! for it. Decisions are made in [`super::settle`] and [`super::world`]; here is only the order of doing things.
+//! for it. Decisions are made in [`super::settle`] and [`super::world`]; here is only the order of doing things, and in [`folder`] what
+//! is done about the folder as a whole.
+
+mod folder;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -17,7 +19,6 @@ use super::settle::{Settle, Why};
 use super::watch::{self, Hint};
 use super::world::World;
 use crate::checkpoint::{Kept, Memory};
-use crate::outside;
 use crate::source::Update;
 
 /// How often everything is looked at whether or not there was a hint.
@@ -63,6 +64,8 @@ pub(crate) struct Follow {
     watched: Option<(Identity, Option<watch::Watched>)>,
     /// The folder is away, or came back less than [`REFILL`] ago.
     refill: Option<Instant>,
+    /// It could not be read when it was last looked at, and that was said.
+    away: bool,
     next_scan: Instant,
     told: bool,
     /// What survives the process.
@@ -105,6 +108,7 @@ impl Follow {
             seen: BTreeMap::new(),
             watched: None,
             refill,
+            away: false,
             next_scan: now,
             told: false,
             kept,
@@ -223,82 +227,6 @@ impl Follow {
         }
     }
 
-    /// Looks at everything.
-    fn scan(&mut self, now: Instant) {
-        self.next_scan = now + RESCAN;
-        let _waiting = outside::waiting_for(&self.root);
-        let found = scan::identity(&self.root).and_then(|identity| {
-            self.watch(identity, now);
-            scan::scan(&self.root)
-        });
-        match found {
-            Ok(found) => {
-                self.watch_links(&found, now);
-                self.compare(&found, now);
-            }
-            Err(error) => self.lose(&error, now),
-        }
-    }
-
-    /// The folder is away: what was last seen there stands.
-    fn lose(&mut self, error: &io::Error, now: Instant) {
-        self.errors.inc();
-        if self.watched.take().is_some() {
-            let folder = self.root.display();
-            tracing::error!(source = "files", %folder, %error, "the folder cannot be read; its last state stays");
-        }
-        self.refill = Some(now);
-        self.next_scan = now + RETRY;
-        let failed = BTreeMap::from([(String::new(), format!("{error}; the last state stays"))]);
-        self.world.set_folders(&failed);
-    }
-
-    /// Sees to it that this very folder is watched.
-    fn watch(&mut self, identity: Identity, now: Instant) {
-        if let Some((watched, watcher)) = &self.watched
-            && *watched == identity
-            && watcher.is_some()
-        {
-            return;
-        }
-        let replaced = self
-            .watched
-            .as_ref()
-            .is_some_and(|(watched, _)| *watched != identity);
-        if replaced || (self.watched.is_none() && self.told) {
-            tracing::info!(source = "files", folder = %self.root.display(), "the folder is a new one");
-            self.refill = Some(now);
-        }
-        let watcher = match watch::watch(&self.root, self.hints.0.clone()) {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                self.errors.inc();
-                if replaced || self.watched.is_none() {
-                    tracing::warn!(source = "files", %error, "the folder cannot be watched; looking at it by time");
-                }
-                self.next_scan = now + RETRY;
-                None
-            }
-        };
-        self.watched = Some((identity, watcher));
-    }
-
-    /// Sees to it that what links lead to is watched, too.
-    fn watch_links(&mut self, found: &Scan, now: Instant) {
-        let Some((_, Some(watched))) = &mut self.watched else {
-            return;
-        };
-        match watched.follow(&found.links) {
-            Ok(false) => {}
-            // Files may have appeared since they were looked for.
-            Ok(true) => self.settle.scan(now),
-            Err(error) => {
-                self.errors.inc();
-                tracing::warn!(source = "files", %error, "a linked folder cannot be watched; looking at it by time");
-            }
-        }
-    }
-
     /// Reads what differs from what was read last.
     fn compare(&mut self, found: &Scan, now: Instant) {
         let mut failed = found.failed.clone();
@@ -368,6 +296,9 @@ impl Follow {
             }
             Err(error) if !scan::is_absent(&error) => {
                 self.errors.inc();
+                if scan::may_pass(&error) {
+                    self.settle.writing(path, now);
+                }
                 self.world
                     .unreadable(file, format!("{error}; its last good version stays"));
             }

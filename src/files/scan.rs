@@ -206,6 +206,20 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
+/// Whether an error is the machine's and not the file's, so that another look soon may go better.
+pub(super) fn may_pass(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let passing = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::IO,
+        Errno::STALE,
+    ];
+    let passes = |errno: Errno| passing.contains(&errno);
+    Errno::from_io_error(error).is_some_and(passes)
+}
+
 /// Whether a file is below one of these folders.
 pub(super) fn is_below_any(file: &str, folders: &BTreeMap<String, String>) -> bool {
     let below = |folder: &str| {

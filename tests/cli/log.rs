@@ -46,7 +46,7 @@ pub(crate) fn ended(child: &mut Child) -> ExitStatus {
 }
 
 /// A port that is free now.
-fn free() -> String {
+pub(crate) fn free() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
@@ -191,7 +191,7 @@ fn drain_needs_no_log() {
 }
 
 /// Waits until a process handles SIGTERM.
-fn catches_term(id: u32) {
+pub(crate) fn catches_term(id: u32) {
     eventually("signals are handled", || {
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));

@@ -4,6 +4,7 @@
 
 mod log;
 mod outside;
+mod peers;
 mod serve;
 mod serving;
 
