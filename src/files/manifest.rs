@@ -12,7 +12,6 @@ use serde_json::Value;
 use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
 use super::document::{Document, split};
-use crate::outside::brief;
 
 /// Lists inside lists inside lists.
 const MAX_NESTING: usize = 8;
@@ -207,8 +206,7 @@ impl Reader<'_> {
                 let object = id
                     .as_ref()
                     .map_or_else(|| format!("File {}", self.path), ToString::to_string);
-                let why = brief(&error.inner().to_string());
-                let message = format!("{why} ({}, {})", self.path, self.place);
+                let message = format!("{} ({}, {})", error.inner(), self.path, self.place);
                 let problem = Problem::error(
                     object,
                     error.path().to_string(),
@@ -231,17 +229,14 @@ impl Reader<'_> {
 
     fn opaque(&mut self, severity: Severity, message: &str) {
         self.manifest.opaque = true;
-        self.problem(severity, Reason::Unreadable, brief(&one_line(message)));
+        self.problem(severity, Reason::Unreadable, one_line(message));
     }
 
     fn problem(&mut self, severity: Severity, reason: Reason, message: String) {
         let (object, field) = (format!("File {}", self.path), self.place.clone());
         self.manifest.problems.push(Problem {
-            object,
-            field,
             severity,
-            reason,
-            message,
+            ..Problem::error(object, field, reason, message)
         });
     }
 }

@@ -123,11 +123,11 @@ impl Problem {
         message: impl Into<String>,
     ) -> Problem {
         Problem {
-            object: object.into(),
-            field: field.into(),
+            object: shortened(object.into()),
+            field: shortened(field.into()),
             severity: Severity::Error,
             reason,
-            message: message.into(),
+            message: shortened(message.into()),
         }
     }
 
@@ -142,5 +142,42 @@ impl Problem {
             severity: Severity::Warning,
             ..Problem::error(object, field, reason, message)
         }
+    }
+}
+
+/// Bytes of a text that are shown: its beginning and its end.
+const SHOWN: (usize, usize) = (700, 300);
+
+/// An object may repeat itself in its problems with all of a megabyte; they are logged and shown.
+fn shortened(text: String) -> String {
+    let (mut head, mut tail) = (SHOWN.0, text.len().saturating_sub(SHOWN.1));
+    if tail <= head {
+        return text;
+    }
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    let (left_out, head, tail) = (tail - head, &text[..head], &text[tail..]);
+    format!("{head}… ({left_out} bytes left out) …{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_short_whatever_its_object_says() {
+        let name = "ä".repeat(1 << 20);
+        let message = format!("a{name} is no name");
+        let problem = Problem::warning(&*name, "metadata.name", Reason::InvalidName, message);
+        for text in [&problem.object, &problem.message] {
+            assert!(text.len() < 1100, "{text}");
+            assert!(text.contains(" bytes left out) "), "{text}");
+        }
+        assert!(problem.message.ends_with("ä is no name"));
+        assert_eq!(problem.field, "metadata.name");
     }
 }
