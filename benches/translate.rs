@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use criterion::{BatchSize, Criterion};
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use seaway_translator::read::{EndpointSlice, Service};
 use seaway_translator::{Change, Layer, Options, Replace, Role, Translator, View, read};
 use seaway_xds::{Commit, LayerId, Publisher, Types, channel};
 

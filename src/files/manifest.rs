@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use seaway_translator::read::{EndpointSlice, Node, Service};
 use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason, Severity, read};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

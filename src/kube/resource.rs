@@ -3,11 +3,8 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::Metadata;
-use k8s_openapi::api::core::v1::{Node, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason, read};
+use seaway_translator::read::{self, Described, Metadata};
+use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -81,9 +78,9 @@ impl Resource {
     /// Reads an object.
     pub(super) fn read(self, raw: &RawValue) -> Result<Item, Unidentified> {
         match self {
-            Resource::Services => self.read_as::<Service>(raw, read::service),
-            Resource::EndpointSlices => self.read_as::<EndpointSlice>(raw, read::endpoint_slice),
-            Resource::Nodes => self.read_as::<Node>(raw, read::node),
+            Resource::Services => self.read_as(raw, read::service),
+            Resource::EndpointSlices => self.read_as(raw, read::endpoint_slice),
+            Resource::Nodes => self.read_as(raw, read::node),
         }
     }
 
@@ -100,7 +97,7 @@ impl Resource {
         read: fn(&K) -> Result<Object, Problem>,
     ) -> Result<Item, Unidentified>
     where
-        K: DeserializeOwned + Metadata<Ty = ObjectMeta>,
+        K: DeserializeOwned + Described,
     {
         let text = raw.get();
         if let Ok(object) = serde_json::from_str::<K>(text) {
@@ -120,11 +117,7 @@ impl Resource {
         self.item(&meta, Err(problem))
     }
 
-    fn item(
-        self,
-        meta: &ObjectMeta,
-        content: Result<Object, Problem>,
-    ) -> Result<Item, Unidentified> {
+    fn item(self, meta: &Metadata, content: Result<Object, Problem>) -> Result<Item, Unidentified> {
         Ok(Item {
             id: self.id(meta)?,
             version: meta.resource_version.clone().unwrap_or_default(),
@@ -133,7 +126,7 @@ impl Resource {
         })
     }
 
-    fn id(self, meta: &ObjectMeta) -> Result<ObjectId, Unidentified> {
+    fn id(self, meta: &Metadata) -> Result<ObjectId, Unidentified> {
         let name = meta.name.as_deref().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| Unidentified("metadata.name is missing".to_owned()))?;
         let namespace: Arc<str> = match self {
@@ -149,7 +142,7 @@ impl Resource {
 }
 
 /// The metadata of an object of which nothing else may be readable.
-fn partial(raw: &RawValue) -> Result<ObjectMeta, Unidentified> {
+fn partial(raw: &RawValue) -> Result<Metadata, Unidentified> {
     #[derive(Deserialize)]
     struct Partial {
         metadata: Identity,
@@ -164,11 +157,45 @@ fn partial(raw: &RawValue) -> Result<ObjectMeta, Unidentified> {
     }
     let Partial { metadata } =
         serde_json::from_str(raw.get()).map_err(|error| Unidentified(error.to_string()))?;
-    Ok(ObjectMeta {
-        name: metadata.name,
-        namespace: metadata.namespace,
-        uid: metadata.uid,
-        resource_version: metadata.resource_version,
-        ..ObjectMeta::default()
-    })
+    let Identity {
+        name,
+        namespace,
+        uid,
+        resource_version,
+    } = metadata;
+    Ok(Metadata::of(name, namespace, uid, resource_version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Item {
+        let raw = RawValue::from_string(text.to_owned()).unwrap();
+        Resource::Services.read(&raw).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_used_cannot_make_an_object_unreadable() {
+        let item = read(
+            r#"{"metadata": {"name": "a", "namespace": "x", "uid": "u", "resourceVersion": "7", "managedFields": [{"time": 5}],
+                "creationTimestamp": null}, "spec": {"ports": [{"port": 80, "targetPort": {}}]},
+                "status": {"conditions": [{"type": "Ready"}], "loadBalancer": null}}"#,
+        );
+        assert!(item.content.is_ok(), "{item:?}");
+        assert_eq!((&*item.version, &*item.uid), ("7", "u"));
+    }
+
+    #[test]
+    fn a_used_field_of_a_wrong_type_is_named() {
+        let item = read(
+            r#"{"metadata": {"name": "a", "resourceVersion": "7"}, "spec": {"ports": [{"port": "80"}]}}"#,
+        );
+        assert_eq!(item.version, "7");
+        let problem = item.content.unwrap_err();
+        assert_eq!(
+            (&*problem.object, &*problem.field),
+            ("Service default/a", "spec.ports[0].port")
+        );
+    }
 }

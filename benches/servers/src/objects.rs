@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use anyhow::Result;
 use k8s_openapi::api::core::v1::{Node, Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{
     Endpoint, EndpointConditions, EndpointHints, EndpointPort, EndpointSlice, ForZone,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::world::Size;
 
@@ -45,6 +48,11 @@ pub fn node_name(node: u32) -> String {
 /// The zone of a node.
 pub fn zone(node: u32) -> &'static str {
     ZONES[node as usize % ZONES.len()]
+}
+
+/// An object as a source has it: decoded from what an API server sends.
+pub fn decoded<T: DeserializeOwned>(object: &impl Serialize) -> Result<T> {
+    Ok(serde_json::from_slice(&serde_json::to_vec(object)?)?)
 }
 
 /// A node.

@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
-use k8s_openapi::api::core::v1 as k8s;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
+use super::api as k8s;
 
 use super::report::Report;
 use super::value;
@@ -71,10 +70,7 @@ fn timeout(seconds: i32) -> Option<NonZeroU32> {
 }
 
 /// The PROXY protocol that the endpoints expect (annotation `seaway.dev/proxy-protocol`).
-pub(super) fn proxy_protocol(
-    meta: &k8s_meta::ObjectMeta,
-    report: &mut Report,
-) -> Option<ProxyProtocol> {
+pub(super) fn proxy_protocol(meta: &k8s::Metadata, report: &mut Report) -> Option<ProxyProtocol> {
     match value::annotation(meta, PROXY_PROTOCOL)? {
         "v1" => Some(ProxyProtocol::V1),
         "v2" => Some(ProxyProtocol::V2),
@@ -89,10 +85,7 @@ pub(super) fn proxy_protocol(
 
 /// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`); `None`:
 /// never.
-pub(super) fn outlier_detection(
-    meta: &k8s_meta::ObjectMeta,
-    report: &mut Report,
-) -> Option<NonZeroU32> {
+pub(super) fn outlier_detection(meta: &k8s::Metadata, report: &mut Report) -> Option<NonZeroU32> {
     let Some(text) = value::annotation(meta, OUTLIER_DETECTION) else {
         return Some(FAILURES);
     };
@@ -107,10 +100,7 @@ pub(super) fn outlier_detection(
 }
 
 /// How long an endpoint may take to accept a connection, in milliseconds (annotation `seaway.dev/connect-timeout`).
-pub(super) fn connect_timeout(
-    meta: &k8s_meta::ObjectMeta,
-    report: &mut Report,
-) -> Option<NonZeroU32> {
+pub(super) fn connect_timeout(meta: &k8s::Metadata, report: &mut Report) -> Option<NonZeroU32> {
     let text = value::annotation(meta, CONNECT_TIMEOUT)?;
     let timeout = value::milliseconds(text).filter(|timeout| CONNECT_TIMEOUTS.contains(timeout));
     if timeout.is_none() {
@@ -124,7 +114,7 @@ pub(super) fn connect_timeout(
 
 /// How long a UDP flow may be silent, in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
 pub(super) fn udp_idle_timeout(
-    meta: &k8s_meta::ObjectMeta,
+    meta: &k8s::Metadata,
     ports: &[ServicePort],
     report: &mut Report,
 ) -> Option<NonZeroU32> {

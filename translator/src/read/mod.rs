@@ -1,9 +1,12 @@
-//! The edge: Kubernetes objects become [`model`](crate::model) objects here and nowhere else.
+//! The edge: Kubernetes objects become [`model`](crate::model) objects here and nowhere else, in two steps: serde decodes the fields
+//! that are used ([`Service`], [`EndpointSlice`], [`Node`]), and the functions say what they mean.
 //!
 //! What cannot be used is left out, alone, with a [`Problem`] inside the object that names the field. Only an object whose very
 //! name is unusable becomes an error. Nothing a manifest contains may panic.
 
+mod api;
 mod carriage;
+mod decode;
 mod node;
 mod ports;
 mod report;
@@ -14,8 +17,7 @@ mod value;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1 as k8s;
-use k8s_openapi::api::discovery::v1 as k8s_discovery;
+pub use api::{Described, EndpointSlice, Metadata, Node, Service};
 
 use crate::{Object, Problem};
 
@@ -23,7 +25,7 @@ use crate::{Object, Problem};
 ///
 /// # Errors
 /// When its name or namespace is not an RFC 1123 label.
-pub fn service(service: &k8s::Service) -> Result<Object, Problem> {
+pub fn service(service: &Service) -> Result<Object, Problem> {
     service::read(service).map(|service| Object::Service(Arc::new(service)))
 }
 
@@ -31,7 +33,7 @@ pub fn service(service: &k8s::Service) -> Result<Object, Problem> {
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain or its namespace not a label.
-pub fn endpoint_slice(slice: &k8s_discovery::EndpointSlice) -> Result<Object, Problem> {
+pub fn endpoint_slice(slice: &EndpointSlice) -> Result<Object, Problem> {
     slice::read(slice).map(|slice| Object::EndpointSlice(Arc::new(slice)))
 }
 
@@ -39,7 +41,7 @@ pub fn endpoint_slice(slice: &k8s_discovery::EndpointSlice) -> Result<Object, Pr
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain.
-pub fn node(node: &k8s::Node) -> Result<Object, Problem> {
+pub fn node(node: &Node) -> Result<Object, Problem> {
     node::read(node).map(|node| Object::Node(Arc::new(node)))
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::api as k8s;
 use ipnet::IpNet;
-use k8s_openapi::api::core::v1 as k8s;
 
 use super::report::{self, Report};
 use super::value;
@@ -59,7 +59,7 @@ fn pod_cidrs(node: &k8s::Node, report: &mut Report) -> Vec<IpNet> {
 fn leaving(node: &k8s::Node) -> bool {
     let spec = node.spec.as_ref();
     let mut taints = spec.and_then(|s| s.taints.as_ref()).into_iter().flatten();
-    node.metadata.deletion_timestamp.is_some() || taints.any(|taint| taint.key == LEAVING)
+    node.metadata.deletion_timestamp || taints.any(|taint| taint.key == LEAVING)
 }
 
 /// The addresses in the order in which kube-proxy looks for a primary one: internal before external.

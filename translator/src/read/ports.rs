@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
-use k8s_openapi::api::core::v1 as k8s;
+use super::api as k8s;
 
 use super::report::Report;
 use super::value;

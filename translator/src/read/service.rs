@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use super::api as k8s;
 use ipnet::IpNet;
-use k8s_openapi::api::core::v1 as k8s;
+use jiff::Timestamp;
 
 use super::report::{self, Report};
 use super::{carriage, ports, value};
@@ -32,10 +33,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
             namespace: namespace.into(),
             name: name.into(),
         },
-        created: meta
-            .creation_timestamp
-            .as_ref()
-            .map_or(i64::MAX, |time| time.0.as_second()),
+        created: created(meta, &mut report),
         kind: kind(spec, &cluster_ips, &mut report),
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
@@ -63,6 +61,23 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         ports: ports.into(),
         problems: report.finish(),
     })
+}
+
+/// When it was made, in seconds; what says no time was made last.
+fn created(meta: &k8s::Metadata, report: &mut Report) -> i64 {
+    let Some(text) = &meta.creation_timestamp else {
+        return i64::MAX;
+    };
+    let time = text.0.as_deref().and_then(|text| text.parse().ok());
+    time.map_or_else(
+        || {
+            let message =
+                "it is not a time; of Services that claim one address those with a time are first";
+            report.warning("metadata.creationTimestamp", Reason::InvalidValue, message);
+            i64::MAX
+        },
+        Timestamp::as_second,
+    )
 }
 
 fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) -> Kind {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::discovery::v1 as k8s;
-use k8s_openapi::jiff::Timestamp;
+use super::api as k8s;
+use jiff::Timestamp;
 
 use super::report::{self, Report};
 use super::value;
@@ -132,7 +132,7 @@ fn read_endpoint(
     report: &mut Report,
 ) -> Option<Endpoint> {
     // Only the first address counts (Service rule 39).
-    let Some(text) = endpoint.addresses.first() else {
+    let Some(text) = endpoint.addresses.iter().flatten().next() else {
         report.error(
             format!("endpoints[{i}].addresses"),
             Reason::InvalidAddress,

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
 use ipnet::IpNet;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s_meta;
 
+use super::api as k8s;
 use crate::model::Protocol;
 
 /// Reads an IP address as Kubernetes always did: leading zeros are decimal, and an IPv4 address in IPv6 clothes is IPv4 (Service
@@ -73,13 +73,13 @@ pub(super) fn protocol(text: Option<&str>) -> Option<Protocol> {
 }
 
 /// The value of a label; `None` when it is not set.
-pub(super) fn label<'a>(meta: &'a k8s_meta::ObjectMeta, key: &str) -> Option<&'a str> {
-    Some(meta.labels.as_ref()?.get(key)?.as_str())
+pub(super) fn label<'a>(meta: &'a k8s::Metadata, key: &str) -> Option<&'a str> {
+    meta.labels.get(key).map(String::as_str)
 }
 
 /// The value of an annotation; `None` when it is not set.
-pub(super) fn annotation<'a>(meta: &'a k8s_meta::ObjectMeta, key: &str) -> Option<&'a str> {
-    Some(meta.annotations.as_ref()?.get(key)?.as_str())
+pub(super) fn annotation<'a>(meta: &'a k8s::Metadata, key: &str) -> Option<&'a str> {
+    meta.annotations.get(key).map(String::as_str)
 }
 
 #[cfg(test)]

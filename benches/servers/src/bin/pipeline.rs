@@ -64,12 +64,12 @@ impl Pipeline {
     fn publish_all(&mut self) -> Result<u32> {
         let Options { nodes, size, .. } = self.options;
         for node in 0..nodes {
-            self.apply(read::node(&objects::node(node)));
+            self.apply(read::node(&objects::decoded(&objects::node(node))?));
         }
         for service in 0..size.services {
-            self.apply(read::service(&objects::service(service)));
+            self.apply(read::service(&objects::decoded(&objects::service(service))?));
             let slice = objects::slice(service, size, nodes, 0);
-            self.apply(read::endpoint_slice(&slice));
+            self.apply(read::endpoint_slice(&objects::decoded(&slice)?));
         }
         let mut placements = Vec::new();
         for node in 0..nodes {
@@ -127,7 +127,10 @@ impl control::Target for Pipeline {
     fn change(&mut self, service: u32, stamp: u64) {
         let Options { nodes, size, .. } = self.options;
         let slice = objects::slice(service, size, nodes, stamp);
-        self.apply(read::endpoint_slice(&slice));
+        match objects::decoded(&slice) {
+            Ok(slice) => self.apply(read::endpoint_slice(&slice)),
+            Err(error) => eprintln!("pipeline: {error:?}"),
+        }
         self.pace.due(Instant::now().into_std());
     }
 
