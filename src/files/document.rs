@@ -17,7 +17,6 @@ pub(super) struct Document<'a> {
 
 /// The documents of a file that hold more than comments.
 pub(super) fn split(text: &str) -> Vec<Document<'_>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
     let (mut start, mut start_line) = (0, 1);
     let mut offset = 0;
@@ -27,7 +26,7 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
         if is_marker(line, "---") || is_marker(line, "...") {
             push(&mut documents, start_line, &text[start..offset]);
             // What follows the marker on its line belongs to the document that begins there.
-            (start, start_line) = (offset + 3, line_number);
+            (start, start_line) = (offset + line.len() - unmarked(line).len() + 3, line_number);
         }
         offset += line.len();
     }
@@ -35,8 +34,14 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
     documents
 }
 
+/// Files that were put one behind the other bring their byte order marks along, at the start of a document.
+fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn is_marker(line: &str, marker: &str) -> bool {
-    line.strip_prefix(marker)
+    unmarked(line)
+        .strip_prefix(marker)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
@@ -52,12 +57,16 @@ fn push<'a>(documents: &mut Vec<Document<'a>>, mut line: usize, mut text: &'a st
         (line, text) = (line + 1, rest);
     }
     let number = documents.len() + 1;
-    documents.push(Document { number, line, text });
+    documents.push(Document {
+        number,
+        line,
+        text: unmarked(text),
+    });
 }
 
 /// Comments, directives (`%YAML 1.2`) and empty lines hold no object.
 fn is_blank(line: &str) -> bool {
-    let line = line.trim();
+    let line = unmarked(line).trim();
     line.is_empty() || line.starts_with('#') || line.starts_with('%')
 }
 
@@ -95,6 +104,15 @@ mod tests {
         check(
             "\u{feff}a: 1\r\n---\r\nb: 2\r\n",
             &[(1, 1, "a: 1"), (2, 3, "b: 2")],
+        );
+        check(
+            "a: 1\n\u{feff}---\nb: 2\n---\n\u{feff}# c\nc: 3\n---\n\u{feff}d: 4\n",
+            &[
+                (1, 1, "a: 1"),
+                (2, 3, "b: 2"),
+                (3, 6, "c: 3"),
+                (4, 8, "d: 4"),
+            ],
         );
     }
 

@@ -1,16 +1,21 @@
 //! One file's bytes, read into objects. Every document and every list item stands alone: what is wrong with one is a
 //! problem, and its neighbours count.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+mod identity;
+mod kind;
 
-use seaway_translator::read::{EndpointSlice, Node, Service};
+use std::collections::BTreeSet;
+
+use seaway_translator::model::ServiceKey;
 use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason, Severity, read};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 
+use self::identity::{identify, nameless, service_key};
+use self::kind::{Kind, read_as};
 use super::document::{Document, split};
+use super::text;
+use super::yaml::{self, Allowance};
 
 /// Lists inside lists inside lists.
 const MAX_NESTING: usize = 8;
@@ -24,8 +29,19 @@ pub(super) struct Manifest {
     pub(super) damaged: BTreeSet<ObjectId>,
     /// Some part could not be read far enough to know which objects it holds.
     pub(super) opaque: bool,
+    /// What is not read and may be missed.
+    pub(super) unread: Unread,
     /// What is wrong.
     pub(super) problems: Vec<Problem>,
+}
+
+/// What a file says of Services that only a cluster makes EndpointSlices from.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Unread {
+    /// The Services with a selector.
+    pub(super) selectors: BTreeSet<ServiceKey>,
+    /// The Services of which `Endpoints` name addresses.
+    pub(super) endpoints: BTreeSet<ServiceKey>,
 }
 
 /// Reads the bytes of the file at `path` (below the folder).
@@ -33,52 +49,29 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Manifest {
     let mut reader = Reader {
         path,
         place: String::new(),
+        allowance: Allowance::of(bytes.len()),
         ids: BTreeSet::new(),
         manifest: Manifest::default(),
     };
-    match std::str::from_utf8(bytes) {
-        Ok(text) if path.ends_with(".json") => reader.json(text),
-        Ok(text) => split(text)
+    match text::decode(bytes) {
+        Ok(text) if path.ends_with(".json") => reader.json(&text),
+        Ok(text) => split(&text)
             .iter()
-            .for_each(|document| reader.yaml(document)),
+            .for_each(|document| reader.document(document)),
         Err(error) => {
-            let line = bytes[..error.valid_up_to()]
-                .split(|byte| *byte == b'\n')
-                .count();
-            reader.place = format!("line {line}");
-            reader.opaque(Severity::Error, "not UTF-8 text");
+            reader.place = format!("line {}", error.line);
+            reader.opaque(Severity::Error, error.message);
         }
     }
     reader.manifest
-}
-
-/// The kinds Seaway reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Service,
-    EndpointSlice,
-    Node,
-    List,
-    Other,
-}
-
-impl Kind {
-    fn of(api_version: &str, kind: &str) -> Kind {
-        match (api_version, kind) {
-            ("v1", "Service") => Kind::Service,
-            ("v1", "Node") => Kind::Node,
-            ("v1", "List" | "ServiceList" | "NodeList") => Kind::List,
-            ("discovery.k8s.io/v1", "EndpointSlice") => Kind::EndpointSlice,
-            ("discovery.k8s.io/v1", "EndpointSliceList") => Kind::List,
-            _ => Kind::Other,
-        }
-    }
 }
 
 struct Reader<'a> {
     path: &'a str,
     /// Where in the file the reader is, for people.
     place: String,
+    /// How much aliases may still add.
+    allowance: Allowance,
     ids: BTreeSet<ObjectId>,
     manifest: Manifest,
 }
@@ -102,53 +95,107 @@ impl Reader<'_> {
         }
     }
 
+    fn document(&mut self, document: &Document<'_>) {
+        // A file may hold JSON whatever it is called. What only begins like JSON is YAML.
+        match json_values(document) {
+            Some(values) => {
+                for (line, value) in values {
+                    self.place = format!("document {}, line {line}", document.number);
+                    self.value(value, 0);
+                }
+            }
+            None => self.yaml(document),
+        }
+    }
+
     fn yaml(&mut self, document: &Document<'_>) {
-        self.place = format!("document {}, line {}", document.number, document.line);
-        match serde_saphyr::from_str_with_options::<Value>(document.text, options(document.text)) {
-            Ok(value) => self.value(value, 0),
-            Err(error) => {
-                let error = error.without_snippet();
-                let line = error
-                    .location()
-                    .map_or(1, |location| location.line().max(1));
-                let line = document.line + usize::try_from(line).unwrap_or(1) - 1;
-                self.place = format!("document {}, line {line}", document.number);
-                self.opaque(Severity::Error, &UserMessageFormatter.format_message(error));
+        let place = |line: usize| {
+            let line = document.line + line.max(1) - 1;
+            format!("document {}, line {line}", document.number)
+        };
+        match yaml::read(document.text, &mut self.allowance) {
+            Ok((value, remarks)) => {
+                for remark in remarks {
+                    self.place = place(remark.line);
+                    self.problem(Severity::Warning, Reason::InvalidValue, remark.message);
+                }
+                self.place = place(1);
+                self.value(value, 0);
+            }
+            Err(remark) => {
+                self.place = place(remark.line);
+                let template = is_template(document.text);
+                self.opaque(Severity::Error, &with_hint(remark.message, template));
             }
         }
     }
 
     fn value(&mut self, mut value: Value, depth: usize) {
-        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
-        let (api_version, kind_name) = (text("apiVersion"), text("kind"));
+        if value.is_null() {
+            return;
+        }
         if !value.is_object() {
             return self.opaque(
                 Severity::Error,
                 "not an object: expected fields like apiVersion and kind",
             );
         }
-        if api_version.is_empty() || kind_name.is_empty() {
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (api_version, kind) = (text("apiVersion"), text("kind"));
+        if is_kustomization(self.path, api_version, kind) {
+            let message = "a Kustomization is not applied: put what `kubectl kustomize` prints into the folder instead";
+            return self.problem(Severity::Warning, Reason::UnsupportedKind, message.into());
+        }
+        if api_version.is_empty() || kind.is_empty() {
             return self.opaque(
                 Severity::Warning,
                 "without apiVersion and kind this says nothing; ignored",
             );
         }
-        if kind_name == "EndpointSlice" && api_version.starts_with("discovery.k8s.io/v1beta") {
-            let message = format!("{api_version} is no longer read; use discovery.k8s.io/v1");
-            return self.opaque(Severity::Error, &message);
-        }
-        match Kind::of(api_version, kind_name) {
-            Kind::Service => self.object::<Service>(value, ObjectKind::Service, read::service),
-            Kind::EndpointSlice => {
-                self.object::<EndpointSlice>(
-                    value,
-                    ObjectKind::EndpointSlice,
-                    read::endpoint_slice,
-                );
+        match Kind::of(api_version, kind) {
+            Kind::Service => {
+                let selector = value["spec"]["selector"].as_object();
+                if selector.is_some_and(|selector| !selector.is_empty()) {
+                    self.manifest.unread.selectors.extend(service_key(&value));
+                }
+                self.object(value, ObjectKind::Service, read::service);
             }
-            Kind::Node => self.object::<Node>(value, ObjectKind::Node, read::node),
+            Kind::EndpointSlice => {
+                self.object(value, ObjectKind::EndpointSlice, read::endpoint_slice);
+            }
+            Kind::Node => self.object(value, ObjectKind::Node, read::node),
             Kind::List => self.list(&mut value, depth),
-            Kind::Other => {}
+            Kind::Endpoints => self.endpoints(&value),
+            Kind::OtherVersion(kind) | Kind::Misspelt(kind) => self.unread(kind, &value),
+            Kind::Kustomization | Kind::Other => {}
+        }
+    }
+
+    /// An object whose kind is read, but not like this.
+    fn unread(&mut self, kind: ObjectKind, value: &Value) {
+        let id = identify(kind, value);
+        let (name, version) = read_as(kind);
+        let found = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
+        let message = format!(
+            "apiVersion {}, kind {} is not read; write it as apiVersion {version}, kind {name} ({}, {})",
+            found("apiVersion"),
+            found("kind"),
+            self.path,
+            self.place
+        );
+        let object = self.name_of(id.as_ref());
+        let problem = Problem::error(object, "apiVersion", Reason::UnsupportedKind, message);
+        self.damaged(id, problem);
+    }
+
+    /// Endpoints that name an address.
+    fn endpoints(&mut self, value: &Value) {
+        let is_some = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
+        let mut subsets = value["subsets"].as_array().into_iter().flatten();
+        let any = subsets.any(|s| is_some(&s["addresses"]) || is_some(&s["notReadyAddresses"]));
+        // They are called as their Service is.
+        if any && let Some(key) = service_key(value) {
+            self.manifest.unread.endpoints.insert(key);
         }
     }
 
@@ -196,25 +243,39 @@ impl Reader<'_> {
             let message = format!("{id} is in this file already; the first one counts");
             return self.problem(Severity::Warning, Reason::DuplicateObject, message);
         }
-        match serde_path_to_error::deserialize::<_, K>(value) {
+        if id.is_none()
+            && let Some(message) = nameless(&value)
+        {
+            let message = format!("{message} ({}, {})", self.path, self.place);
+            let object = self.name_of(None);
+            let problem = Problem::error(object, "metadata.name", Reason::InvalidName, message);
+            return self.damaged(None, problem);
+        }
+        let problem = match serde_path_to_error::deserialize::<_, K>(value) {
             Ok(object) => match read(&object) {
-                Ok(object) => self.manifest.objects.push(object),
-                Err(problem) => self.damaged(id, problem),
+                Ok(object) => return self.manifest.objects.push(object),
+                Err(mut problem) => {
+                    let template = is_template(&problem.message);
+                    problem.message = with_hint(problem.message, template);
+                    problem
+                }
             },
             Err(error) => {
-                let object = id
-                    .as_ref()
-                    .map_or_else(|| format!("File {}", self.path), ToString::to_string);
-                let message = format!("{} ({}, {})", error.inner(), self.path, self.place);
-                let problem = Problem::error(
-                    object,
-                    error.path().to_string(),
-                    Reason::InvalidValue,
-                    message,
+                let (path, place) = (self.path, &self.place);
+                let message = format!(
+                    "{} ({path}, {place})",
+                    in_quotes(&error.inner().to_string())
                 );
-                self.damaged(id, problem);
+                let field = error.path().to_string();
+                let object = self.name_of(id.as_ref());
+                Problem::error(object, field, Reason::InvalidValue, message)
             }
-        }
+        };
+        self.damaged(id, problem);
+    }
+
+    fn name_of(&self, id: Option<&ObjectId>) -> String {
+        id.map_or_else(|| format!("File {}", self.path), ToString::to_string)
     }
 
     /// An object that cannot be used. Without an identity it may be any that the file held before.
@@ -240,40 +301,61 @@ impl Reader<'_> {
     }
 }
 
-/// Who a document is about, read before the document is understood.
-fn identify(kind: ObjectKind, value: &Value) -> Option<ObjectId> {
-    let metadata = value.get("metadata")?;
-    let name = metadata
-        .get("name")?
-        .as_str()
-        .filter(|name| !name.is_empty())?;
-    let namespace = match (kind, metadata.get("namespace")) {
-        (ObjectKind::Node, _) => "",
-        (_, None | Some(Value::Null)) => "default",
-        (_, Some(Value::String(namespace))) if namespace.is_empty() => "default",
-        (_, Some(Value::String(namespace))) => namespace,
-        _ => return None,
-    };
-    Some(ObjectId {
-        kind,
-        namespace: Arc::from(namespace),
-        name: Arc::from(name),
-    })
+/// The JSON values of a document, each with its line of the file, if the whole of it is JSON.
+fn json_values(document: &Document<'_>) -> Option<Vec<(usize, Value)>> {
+    let text = document.text;
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let mut values = Vec::new();
+    let (mut line, mut counted) = (document.line, 0);
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter();
+    loop {
+        let rest = text.get(stream.byte_offset()..)?;
+        let start = text.len() - rest.trim_start().len();
+        line += text[counted..start].matches('\n').count();
+        counted = start;
+        match stream.next() {
+            Some(value) => values.push((line, value.ok()?)),
+            None => return Some(values),
+        }
+    }
 }
 
-/// Limits that hold off aliases that explode, and let everything through that merely is large.
-fn options(text: &str) -> serde_saphyr::Options {
-    let size = text.len();
-    let mut budget = serde_saphyr::Budget::default();
-    budget.max_nodes = budget.max_nodes.max(size);
-    budget.max_events = budget.max_events.max(size.saturating_mul(2));
-    budget.max_total_scalar_bytes = budget.max_total_scalar_bytes.max(size.saturating_mul(2));
-    let mut options = serde_saphyr::Options::default();
-    options.budget = Some(budget);
-    options.with_snippet = false;
-    options
+/// Whether an object is, or is in the file of, what `kubectl kustomize` reads.
+fn is_kustomization(path: &str, api_version: &str, kind: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let named = kind.is_empty() && matches!(file, "kustomization.yaml" | "kustomization.yml");
+    named || Kind::of(api_version, kind) == Kind::Kustomization
+}
+
+/// Whether a text was never meant to be read as it is.
+fn is_template(text: &str) -> bool {
+    text.contains("{{")
+}
+
+fn with_hint(message: String, template: bool) -> String {
+    if template {
+        return format!(
+            "{message}; it looks like a template ({{{{ }}}}), which has to be rendered first"
+        );
+    }
+    message
+}
+
+/// Numbers and words that were meant as texts.
+fn in_quotes(message: &str) -> String {
+    let plain = ["integer", "floating", "boolean"];
+    let meant = message.contains("expected a string") && plain.iter().any(|p| message.contains(p));
+    if meant {
+        return format!("{message}: in quotes it is one");
+    }
+    message.to_owned()
 }
 
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Severity};
 
-use super::manifest::{self, Manifest};
+use super::bare::Bare;
+use super::manifest::{self, Manifest, Unread};
 use super::scan::is_manifest;
 use crate::checkpoint::Entry;
 use crate::source::Update;
@@ -22,6 +23,8 @@ pub(super) struct World {
     claims: BTreeMap<ObjectId, BTreeSet<Arc<str>>>,
     /// What was told of each object.
     told: BTreeMap<ObjectId, Object>,
+    /// The Services without EndpointSlices among them.
+    bare: Bare,
     /// Objects whose claims changed since the last update.
     dirty: BTreeSet<ObjectId>,
     /// Objects with more than one claim.
@@ -38,6 +41,7 @@ struct FileState {
     /// The bytes last read. `None`: never.
     hash: Option<u64>,
     objects: BTreeMap<ObjectId, Object>,
+    unread: Unread,
     problems: Vec<Problem>,
     /// Why the file cannot be read now.
     unreadable: Option<Problem>,
@@ -190,8 +194,12 @@ impl World {
     fn change(&mut self, id: ObjectId) -> Option<Change> {
         let path = self.claims.get(&id).and_then(BTreeSet::first);
         let now = path.and_then(|path| self.files.get(path)?.objects.get(&id));
+        let before = self.told.get(&id);
+        if before != now {
+            self.bare.told(before, now);
+        }
         match now {
-            Some(now) if self.told.get(&id) == Some(now) => None,
+            Some(now) if before == Some(now) => None,
             Some(now) => {
                 self.told.insert(id, now.clone());
                 Some(Change::Apply(now.clone()))
@@ -209,6 +217,7 @@ impl World {
         let contested = self.contested.iter().flat_map(|id| self.contest(id));
         let mut problems: Vec<_> = of_files
             .chain(contested)
+            .chain(self.bare.problems())
             .chain(self.folders.values().cloned())
             .collect();
         problems.sort();
@@ -236,6 +245,7 @@ impl World {
             objects,
             damaged,
             opaque,
+            unread,
             problems,
         } = manifest;
         let mut after: BTreeMap<_, _> = objects
@@ -264,8 +274,9 @@ impl World {
             .filter(|(id, object)| before.get(*id) != Some(object))
             .map(|(id, _)| id.clone())
             .collect();
-        self.problems_changed |= file.problems != problems;
-        (file.objects, file.problems) = (after, problems);
+        self.problems_changed |= file.problems != problems || file.unread != unread;
+        self.bare.set_unread(path, &file.unread, &unread);
+        (file.objects, file.unread, file.problems) = (after, unread, problems);
         gone.into_iter().for_each(|id| self.unclaim(id, path));
         touched.into_iter().for_each(|id| self.claim(id, path));
         self.note_trouble(path);

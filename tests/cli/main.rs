@@ -280,6 +280,25 @@ fn translate_says_by_its_exit_code_whether_all_is_served() {
 }
 
 #[test]
+fn translate_reads_manifests_as_kubectl_does() {
+    let odd = WEB
+        .replace("{name: web}", "{name: web, annotations: {build: 5}}")
+        .replace(
+            "port: 80, targetPort: 8080",
+            "port: 0120, targetPort: 08080",
+        );
+    let comments = "# option\n".repeat(200);
+    let odd = format!("{comments}{odd}status: {{conditions: [{{type: Ready}}]}}\n");
+    let printed = |web: &str| {
+        let folder = folder(&[("a.yaml", web), ("b.yaml", SLICE)]);
+        run(&["translate", "--files", text(folder.path())])
+    };
+    let (plain, odd) = (printed(WEB), printed(&odd));
+    assert_eq!(odd.status.code(), Some(0), "{odd:?}");
+    assert_eq!(plain, odd);
+}
+
+#[test]
 fn translate_does_not_depend_on_the_order_of_files() {
     let one = folder(&[("a.yaml", WEB), ("b.yaml", SLICE)]);
     let two = folder(&[("z.yaml", WEB), ("b.yaml", SLICE)]);

@@ -88,6 +88,10 @@ reasons! {
     TooManyListeners,
     /// A document or file that cannot be read.
     Unreadable,
+    /// An object of a kind or version that is not read, where one that is read was meant.
+    UnsupportedKind,
+    /// A Service in a folder of manifests in which no EndpointSlice names it: it has no endpoints, and nobody will make some.
+    NoEndpointSlice,
     /// An object that two files, or two documents of one file, describe.
     DuplicateObject,
 }

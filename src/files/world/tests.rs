@@ -257,3 +257,69 @@ fn what_a_file_says_again_is_in_memory_once() {
     };
     assert!(Arc::ptr_eq(told, kept));
 }
+
+#[test]
+fn a_service_that_only_a_cluster_would_give_endpoints_is_said() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.0.0.1, selector: {app: web}, ports: [{port: 80}]}\n";
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\naddressType: IPv4\n";
+    let mut world = World::default();
+    world.put("service.yaml", service.as_bytes());
+    let bare = "?Service default/web spec.selector";
+    assert_eq!(said(world.take()), ["+Service default/web", bare]);
+    world.put("slice.yaml", slice.as_bytes());
+    assert_eq!(said(world.take()), ["+EndpointSlice default/web-1"]);
+    world.put(
+        "slice.yaml",
+        slice.replace("name: web}", "name: www}").as_bytes(),
+    );
+    assert_eq!(said(world.take()), ["+EndpointSlice default/web-1", bare]);
+    world.put("slice.yaml", slice.as_bytes());
+    world.take();
+    world.remove("slice.yaml");
+    assert_eq!(said(world.take()), ["-EndpointSlice default/web-1", bare]);
+    world.put(
+        "service.yaml",
+        service.replace("selector: {app: web}, ", "").as_bytes(),
+    );
+    assert_eq!(said(world.take()), [] as [&str; 0]);
+    let external = service.replace(
+        "clusterIP: 10.0.0.1",
+        "type: ExternalName, externalName: a.example",
+    );
+    world.put("service.yaml", external.as_bytes());
+    assert_eq!(said(world.take()), ["+Service default/web"]);
+}
+
+#[test]
+fn endpoints_instead_of_slices_are_said() {
+    let mut world = World::default();
+    world.put("a.yaml", service("old", 80).as_bytes());
+    let endpoints = "apiVersion: v1\nkind: Endpoints\nmetadata: {name: old}\nsubsets: [{addresses: [{ip: 10.1.0.1}], ports: [{port: 1}]}]\n";
+    world.put("b.yaml", endpoints.as_bytes());
+    let update = world.take().unwrap();
+    let problems = update.problems.clone().unwrap_or_default();
+    assert!(
+        problems[0].message.contains("EndpointSlice"),
+        "{problems:?}"
+    );
+    let endpoints_said = "!Endpoints default/old kind";
+    assert_eq!(said(Some(update)), ["+Service default/old", endpoints_said]);
+    let list = format!(
+        "apiVersion: v1\nkind: List\nitems:\n- {}",
+        endpoints.trim_end().replace('\n', "\n  ")
+    );
+    world.put("b.yaml", list.as_bytes());
+    assert_eq!(said(world.take()), ["nothing"]);
+    world.put("b.yaml", endpoints.replace("subsets", "x").as_bytes());
+    assert_eq!(said(world.take()), [] as [&str; 0], "no address is missed");
+    world.put("b.yaml", endpoints.as_bytes());
+    world.take();
+    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: old-1, labels: {kubernetes.io/service-name: old}}\naddressType: IPv4\n";
+    world.put("c.yaml", slice.as_bytes());
+    assert_eq!(said(world.take()), ["+EndpointSlice default/old-1"]);
+    world.remove("c.yaml");
+    assert_eq!(
+        said(world.take()),
+        ["-EndpointSlice default/old-1", endpoints_said]
+    );
+}

@@ -1,0 +1,126 @@
+//! Services for which a folder has no endpoints: what a cluster would make by itself, EndpointSlices from selectors and from Endpoints,
+//! nobody makes in a folder, so that it has to be said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use seaway_translator::model::{Kind, ServiceKey};
+use seaway_translator::{Object, Problem, Reason};
+
+use super::manifest::Unread;
+
+/// Who has endpoints and who has none, kept up with every object that is told.
+#[derive(Debug, Default)]
+pub(super) struct Bare {
+    /// How many slices name a Service, known or not.
+    slices: BTreeMap<ServiceKey, usize>,
+    /// The Services that need slices.
+    services: BTreeSet<ServiceKey>,
+    /// Those of them that no slice names.
+    bare: BTreeSet<ServiceKey>,
+    /// The files that have Endpoints with addresses for a Service.
+    endpoints: BTreeMap<ServiceKey, Files>,
+    /// The files that have a selector for a Service.
+    selectors: BTreeMap<ServiceKey, Files>,
+}
+
+impl Bare {
+    /// Of one object something else is told now, or nothing any more.
+    pub(super) fn told(&mut self, before: Option<&Object>, now: Option<&Object>) {
+        for (object, is_there) in [(before, false), (now, true)] {
+            match object {
+                Some(Object::Service(service)) if needs_slices(service) => {
+                    if is_there {
+                        self.services.insert(service.key.clone());
+                    } else {
+                        self.services.remove(&service.key);
+                    }
+                    self.judge(&service.key);
+                }
+                Some(Object::EndpointSlice(slice)) => {
+                    if let Some(key) = &slice.service {
+                        self.count(key, is_there);
+                        self.judge(key);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn count(&mut self, key: &ServiceKey, one_more: bool) {
+        let slices = self.slices.entry(key.clone()).or_default();
+        if one_more {
+            *slices += 1;
+        } else {
+            *slices = slices.saturating_sub(1);
+        }
+        if *slices == 0 {
+            self.slices.remove(key);
+        }
+    }
+
+    fn judge(&mut self, key: &ServiceKey) {
+        if self.services.contains(key) && !self.slices.contains_key(key) {
+            self.bare.insert(key.clone());
+        } else {
+            self.bare.remove(key);
+        }
+    }
+
+    /// The file says something else now of what is not read.
+    pub(super) fn set_unread(&mut self, path: &Arc<str>, before: &Unread, now: &Unread) {
+        update(&mut self.selectors, path, &before.selectors, &now.selectors);
+        update(&mut self.endpoints, path, &before.endpoints, &now.endpoints);
+    }
+
+    /// What is wrong with Services without slices: with those for which somebody meant to have endpoints.
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.bare.iter().filter_map(|key| {
+            let (namespace, name) = (&key.namespace, &key.name);
+            if let Some(path) = self.endpoints.get(key).and_then(BTreeSet::first) {
+                let object = format!("Endpoints {namespace}/{name}");
+                let message = format!(
+                    "Endpoints are not read, so the Service has none: write the addresses as an EndpointSlice (discovery.k8s.io/v1) \
+                     with the label kubernetes.io/service-name: {name} ({path})"
+                );
+                let reason = Reason::UnsupportedKind;
+                return Some(Problem::error(object, "kind", reason, message));
+            }
+            self.selectors.get(key)?;
+            let object = format!("Service {namespace}/{name}");
+            let message = format!(
+                "it has no endpoints: no EndpointSlice in the folder has the label kubernetes.io/service-name: {name}, and only a cluster \
+                 makes slices from a selector"
+            );
+            let reason = Reason::NoEndpointSlice;
+            Some(Problem::warning(object, "spec.selector", reason, message))
+        })
+    }
+}
+
+type Files = BTreeSet<Arc<str>>;
+
+fn update(
+    all: &mut BTreeMap<ServiceKey, Files>,
+    path: &Arc<str>,
+    before: &BTreeSet<ServiceKey>,
+    now: &BTreeSet<ServiceKey>,
+) {
+    for key in before.difference(now) {
+        if let Some(files) = all.get_mut(key) {
+            files.remove(path);
+            if files.is_empty() {
+                all.remove(key);
+            }
+        }
+    }
+    for key in now.difference(before) {
+        all.entry(key.clone()).or_default().insert(path.clone());
+    }
+}
+
+fn needs_slices(service: &seaway_translator::model::Service) -> bool {
+    let external = matches!(service.kind, Kind::ExternalName(_));
+    !external && service.proxy_name.is_none() && !service.ports.is_empty()
+}

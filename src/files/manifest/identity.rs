@@ -1,0 +1,50 @@
+//! Who an object is, read before the rest of it is understood.
+
+use std::sync::Arc;
+
+use seaway_translator::model::ServiceKey;
+use seaway_translator::{ObjectId, ObjectKind};
+use serde_json::Value;
+
+/// Why an object has no name, if it has none.
+pub(super) fn nameless(value: &Value) -> Option<&'static str> {
+    let metadata = value.get("metadata").unwrap_or(&Value::Null);
+    let unset = |field: &Value| field.is_null() || field == "";
+    if !metadata.is_object() && !metadata.is_null() || !unset(&metadata["name"]) {
+        return None;
+    }
+    if unset(&metadata["generateName"]) {
+        return Some("it has no name");
+    }
+    Some("it has no name: an API server makes one from generateName, a folder does not")
+}
+
+/// Which Service a Service, or what is called as one, is about.
+pub(super) fn service_key(value: &Value) -> Option<ServiceKey> {
+    let id = identify(ObjectKind::Service, value)?;
+    Some(ServiceKey {
+        namespace: id.namespace,
+        name: id.name,
+    })
+}
+
+/// Who a document is about, read before the document is understood.
+pub(super) fn identify(kind: ObjectKind, value: &Value) -> Option<ObjectId> {
+    let metadata = value.get("metadata")?;
+    let name = metadata
+        .get("name")?
+        .as_str()
+        .filter(|name| !name.is_empty())?;
+    let namespace = match (kind, metadata.get("namespace")) {
+        (ObjectKind::Node, _) => "",
+        (_, None | Some(Value::Null)) => "default",
+        (_, Some(Value::String(namespace))) if namespace.is_empty() => "default",
+        (_, Some(Value::String(namespace))) => namespace,
+        _ => return None,
+    };
+    Some(ObjectId {
+        kind,
+        namespace: Arc::from(namespace),
+        name: Arc::from(name),
+    })
+}

@@ -1,0 +1,83 @@
+//! The fields of a mapping, in the order in which they come: the last word counts, as for `kubectl`.
+
+use std::collections::BTreeSet;
+
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
+
+/// A mapping that is being read.
+#[derive(Default)]
+pub(super) struct Mapping {
+    pub(super) fields: Map<String, Value>,
+    /// Those that came by a merge, and that anything may replace.
+    merged: BTreeSet<String>,
+    /// What the next value belongs to.
+    pub(super) key: Option<Key>,
+}
+
+/// What stands in front of a value.
+pub(super) enum Key {
+    Field(String),
+    /// `<<`: the fields of the value, or of the values in it, are fields of this mapping.
+    Merge,
+}
+
+impl Mapping {
+    /// A key, or the value of the key before it. What could be read in two ways is remarked on.
+    pub(super) fn take(&mut self, value: Value, remark: impl FnMut(String)) -> Result<(), String> {
+        match self.key.take() {
+            None => self.key = Some(Key::Field(name(value)?)),
+            Some(Key::Field(name)) => self.set(name, value, remark),
+            Some(Key::Merge) => self.merge(value, remark)?,
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: String, value: Value, mut remark: impl FnMut(String)) {
+        match self.fields.entry(name) {
+            Entry::Vacant(entry) => drop(entry.insert(value)),
+            Entry::Occupied(mut entry) => {
+                if !self.merged.remove(entry.key()) {
+                    let name = entry.key();
+                    remark(format!("{name:?} is there twice; the last one counts"));
+                }
+                entry.insert(value);
+            }
+        }
+    }
+
+    fn merge(&mut self, value: Value, mut remark: impl FnMut(String)) -> Result<(), String> {
+        let sources = match value {
+            Value::Array(items) => items,
+            one => vec![one],
+        };
+        // Of several the first counts.
+        for source in sources.into_iter().rev() {
+            let Value::Object(fields) = source else {
+                return Err("<< takes a mapping or a list of mappings".to_owned());
+            };
+            for (name, value) in fields {
+                let before = self.fields.insert(name.clone(), value);
+                if before.is_some() && !self.merged.contains(&name) {
+                    remark(format!(
+                        "{name:?} is there, and in << behind it, which counts"
+                    ));
+                }
+                self.merged.insert(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a field: numbers and words are their text.
+fn name(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(name) => Ok(name),
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        Value::Null => Err("a field without a name".to_owned()),
+        Value::Array(_) | Value::Object(_) => {
+            Err("a list or a mapping cannot be the name of a field".to_owned())
+        }
+    }
+}
