@@ -56,7 +56,6 @@ where
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED if that is too much.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for names, next"))]
     pub(crate) fn session_keeps(&mut self, bytes: usize) -> Result<(), Status> {
         self.session = bytes;
         self.account()

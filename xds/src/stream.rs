@@ -192,6 +192,7 @@ impl<A: Admit> Stream<A> {
             }
             ready!(self.poll_rest(cx));
             let next = self.with_store(|session, store| session.next(store, Instant::now()));
+            self.requests.session_keeps(self.session.name_bytes())?;
             self.metrics.rejecting(|url| self.session.is_rejecting(url));
             if self.session.was_silent() {
                 self.shared.metrics.warming_reconnect();
@@ -333,6 +334,7 @@ impl<A: Admit> Stream<A> {
             }
             Err(fault) => return Err(refused(&fault)),
         }
+        self.requests.session_keeps(self.session.name_bytes())?;
         let accepted = self.session.accepted_after_all();
         let nacks = &self.shared.nacks;
         nacks.accepted(&self.node, request.type_url, &accepted);

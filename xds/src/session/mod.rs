@@ -128,7 +128,7 @@ const MAX_NAME: usize = 4096;
 const MAX_NAMES: usize = 1_000_000;
 /// What a stream may have remembered, in bytes, of all types together (xDS rule 218): names that do not exist are kept as they are,
 /// of what exists there is a bit. A node that comes back with a hundred thousand Services which are all gone has less.
-const MAX_REMEMBERED: usize = 64 << 20;
+const MAX_REMEMBERED: usize = 32 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -266,6 +266,11 @@ impl Session {
     pub(crate) fn remembered_bytes(&self) -> usize {
         let types = self.subs.iter().map(SubStream::remembered_bytes);
         self.unknown.bytes() + types.sum::<usize>()
+    }
+
+    /// Of that, the names, which are charged to the client.
+    pub(crate) fn name_bytes(&self) -> usize {
+        self.unknown.bytes() + self.subs.iter().map(SubStream::name_bytes).sum::<usize>()
     }
 
     /// Refuses what has made that too much.

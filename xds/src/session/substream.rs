@@ -237,10 +237,7 @@ impl SubStream {
     /// What is remembered of the client's choice: names, rejections, and what it has instead of what it rejected. Ids of resources
     /// are bits; there are as many as there are resources.
     pub(super) fn remembered_bytes(&self) -> usize {
-        self.subscription.missing_bytes()
-            + self.absent.bytes()
-            + self.doubted.bytes()
-            + self.removed.bytes()
+        self.name_bytes()
             + self.held_back.bytes()
             + self.last_good.bytes()
             + self.rejections.bytes()
@@ -249,6 +246,14 @@ impl SubStream {
                 .nacked
                 .as_ref()
                 .map_or(0, |(_, text)| text.len())
+    }
+
+    /// Of that, the names, of which a client may make up as many as it likes. What is rejected exists, and is common to all.
+    pub(super) fn name_bytes(&self) -> usize {
+        self.subscription.missing_bytes()
+            + self.absent.bytes()
+            + self.doubted.bytes()
+            + self.removed.bytes()
     }
 
     /// Whether there is anything to send, now or later.
