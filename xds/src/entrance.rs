@@ -97,7 +97,7 @@ impl<A: Admit> Opened<A> {
             place,
             ticket: entrant.ticket,
         });
-        stream.request(&first)?;
+        stream.request(first)?;
         Ok(Some(stream))
     }
 

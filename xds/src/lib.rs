@@ -40,6 +40,7 @@ mod missing;
 mod nacks;
 mod name_map;
 mod pace;
+mod parts;
 mod publish;
 mod quarantine;
 mod referrers;

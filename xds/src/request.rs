@@ -20,6 +20,8 @@ pub(crate) enum Malformed {
     Encoding(#[from] DecodeError),
     #[error("not a discovery request: its length does not fit")]
     Length,
+    #[error("a discovery request of more than {MAX_FIELDS} fields")]
+    Fields,
     #[error("not a discovery request: a text is not UTF-8")]
     Text(#[from] std::str::Utf8Error),
 }
@@ -28,6 +30,20 @@ impl From<Malformed> for Status {
     fn from(error: Malformed) -> Status {
         Status::invalid_argument(error.to_string())
     }
+}
+
+/// How many fields a request may have, names above all: twice as many as a stream may ask for of a type.
+pub(crate) const MAX_FIELDS: usize = 500_000;
+
+/// Which part of a request this is: a large one is taken in parts ([`Parts`](crate::parts::Parts)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Another part was before it.
+    pub(crate) follows: bool,
+    /// Another part is to come.
+    pub(crate) more: bool,
+    /// Whether the request adds names, and drops any, in whichever part. `None`: this is the whole of it.
+    pub(crate) named: Option<(bool, bool)>,
 }
 
 /// A request of either dialect.
@@ -40,6 +56,7 @@ pub(crate) struct Request<'a> {
     /// The client's words, if it rejects the response with this nonce (xDS rule 68).
     pub(crate) error: Option<&'a str>,
     pub(crate) names: Names<'a>,
+    pub(crate) part: Part,
 }
 
 #[derive(Debug)]
@@ -65,6 +82,30 @@ impl Default for Names<'_> {
     }
 }
 
+impl<'a> Names<'a> {
+    /// Takes in a field of a `DeltaDiscoveryRequest`, if it is one of names.
+    pub(crate) fn add(&mut self, number: u32, content: &'a [u8]) -> Result<(), Malformed> {
+        let Names::Change {
+            subscribe,
+            unsubscribe,
+            initial,
+        } = self
+        else {
+            return Ok(());
+        };
+        match number {
+            3 => subscribe.push(text(content)?),
+            4 => unsubscribe.push(text(content)?),
+            5 => initial.push((text(field(content, 1)?)?, text(field(content, 2)?)?)),
+            // A `ResourceLocator`, of which the name counts (xDS rule 119).
+            8 => subscribe.push(text(field(content, 1)?)?),
+            9 => unsubscribe.push(text(field(content, 1)?)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Request<'a> {
     /// Reads a `DeltaDiscoveryRequest` or a `DiscoveryRequest`.
     pub(crate) fn read(dialect: Dialect, message: &'a [u8]) -> Result<Request<'a>, Malformed> {
@@ -76,36 +117,44 @@ impl<'a> Request<'a> {
 
     fn delta(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
         let mut request = Request::default();
-        let (mut subscribe, mut unsubscribe, mut initial) = (Vec::new(), Vec::new(), Vec::new());
         let mut fields = Fields::of(message);
         while let Some((number, content)) = fields.next()? {
-            match number {
-                1 => request.node = Some(content),
-                2 => request.type_url = text(content)?,
-                3 => subscribe.push(text(content)?),
-                4 => unsubscribe.push(text(content)?),
-                5 => initial.push((text(field(content, 1)?)?, text(field(content, 2)?)?)),
-                6 => request.nonce = text(content)?,
-                7 => request.error = Some(text(field(content, ERROR_MESSAGE)?)?),
-                // A `ResourceLocator`, of which the name counts (xDS rule 119).
-                8 => subscribe.push(text(field(content, 1)?)?),
-                9 => unsubscribe.push(text(field(content, 1)?)?),
-                _ => {}
-            }
+            request.field_of_delta(number, content)?;
+            request.names.add(number, content)?;
         }
-        request.names = Names::Change {
-            subscribe,
-            unsubscribe,
-            initial,
-        };
         Ok(request)
+    }
+
+    /// Reads of a `DeltaDiscoveryRequest` what there is besides names.
+    pub(crate) fn without_names(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = Request::default();
+        let mut fields = Fields::of(message);
+        while let Some((number, content)) = fields.next()? {
+            request.field_of_delta(number, content)?;
+        }
+        Ok(request)
+    }
+
+    fn field_of_delta(&mut self, number: u32, content: &'a [u8]) -> Result<(), Malformed> {
+        match number {
+            1 => self.node = Some(content),
+            2 => self.type_url = text(content)?,
+            6 => self.nonce = text(content)?,
+            7 => self.error = Some(text(field(content, ERROR_MESSAGE)?)?),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn sotw(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
         let mut request = Request::default();
         let (mut version, mut names) = ("", List::default());
-        let mut fields = Fields::of(message);
+        let (mut fields, mut count) = (Fields::of(message), 0);
         while let Some((number, content)) = fields.next()? {
+            count += 1;
+            if count > MAX_FIELDS {
+                return Err(Malformed::Fields);
+            }
             match number {
                 1 => version = text(content)?,
                 2 => request.node = Some(content),
@@ -191,14 +240,14 @@ impl<'a> List<'a> {
 }
 
 /// The length-delimited fields of a message; others are passed over.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     left: &'a [u8],
     /// From the last field on.
     last: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn of(message: &'a [u8]) -> Fields<'a> {
+    pub(crate) fn of(message: &'a [u8]) -> Fields<'a> {
         Fields {
             left: message,
             last: message,
@@ -206,7 +255,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field's number and content.
-    fn next(&mut self) -> Result<Option<(u32, &'a [u8])>, Malformed> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, &'a [u8])>, Malformed> {
         while !self.left.is_empty() {
             self.last = self.left;
             let (number, wire_type) = decode_key(&mut self.left)?;
@@ -221,6 +270,11 @@ impl<'a> Fields<'a> {
             return Ok(Some((number, content)));
         }
         Ok(None)
+    }
+
+    /// How many bytes there are to come.
+    pub(crate) fn left(&self) -> usize {
+        self.left.len()
     }
 
     /// The message from the last field on, and that field's length.

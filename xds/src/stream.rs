@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use bytes::Bytes;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
 use tokio::time::Sleep;
@@ -22,6 +23,7 @@ use crate::inbound::Requests;
 use crate::interest::Interest;
 use crate::liveness::{Closing, Connection};
 use crate::metrics::StreamMetrics;
+use crate::parts::{LARGE, Parts};
 use crate::request::{Request, node_id};
 use crate::server::{Admission, Admit, Shared};
 use crate::session::{Dialect, Fault, Next, Outcome, Session};
@@ -68,6 +70,8 @@ pub(crate) struct Stream<A> {
     connection: Arc<Connection>,
     peer: Arc<Peer>,
     requests: Requests,
+    /// What is to come of a large request.
+    parts: Option<Parts>,
     session: Session,
     /// Its number, as no other stream has.
     number: u64,
@@ -142,6 +146,7 @@ impl<A: Admit> Stream<A> {
             connection: admitted.connection,
             peer: admitted.peer,
             requests: admitted.requests,
+            parts: None,
             session,
             number,
             interest: Interest::default(),
@@ -161,15 +166,20 @@ impl<A: Admit> Stream<A> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Status>> {
+        if let Some(parts) = self.parts.take() {
+            self.take_part(parts)?;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // Requests come first: what they change is in the next response.
         let mut taken = 0;
         while let Poll::Ready(request) = self.requests.poll_next(cx) {
             let Some(request) = request? else {
                 return Poll::Ready(Ok(None));
             };
-            self.request(&request)?;
-            self.rest = self.idle();
             taken += request.len().max(SMALLEST);
+            self.request(request)?;
+            self.rest = self.idle();
             if taken >= TAKEN_AT_ONCE {
                 // Others on this thread have their turn.
                 cx.waker().wake_by_ref();
@@ -290,9 +300,26 @@ impl<A: Admit> Stream<A> {
         done
     }
 
-    /// Takes in a request.
-    pub(crate) fn request(&mut self, message: &[u8]) -> Result<(), Status> {
-        let mut request = Request::read(self.dialect, message)?;
+    /// Takes in a request, or the first part of it.
+    pub(crate) fn request(&mut self, message: Bytes) -> Result<(), Status> {
+        if self.dialect == Dialect::Delta && message.len() > LARGE {
+            return self.take_part(Parts::of(message)?);
+        }
+        let request = Request::read(self.dialect, &message)?;
+        self.take_in(request)
+    }
+
+    fn take_part(&mut self, mut parts: Parts) -> Result<(), Status> {
+        self.take_in(parts.next()?)?;
+        if parts.more() {
+            let kept = self.session.name_bytes() + parts.bytes();
+            self.requests.session_keeps(kept)?;
+            self.parts = Some(parts);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, mut request: Request<'_>) -> Result<(), Status> {
         // A node never changes (xDS rule 12): the first one counts.
         let id = request.node.map(node_id).transpose()?;
         if id.is_some_and(|id| *id != *self.node) {

@@ -125,7 +125,7 @@ pub(crate) struct Response {
 
 /// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far more than any client has.
 const MAX_NAME: usize = 4096;
-const MAX_NAMES: usize = 1_000_000;
+const MAX_NAMES: usize = 250_000;
 /// What a stream may have remembered, in bytes, of all types together (xDS rule 218): names that do not exist are kept as they are,
 /// of what exists there is a bit. A node that comes back with a hundred thousand Services which are all gone has less.
 const MAX_REMEMBERED: usize = 32 << 20;
@@ -146,6 +146,8 @@ pub(crate) struct Session {
     aggregated: bool,
     /// It came back and did not ask for clusters.
     silent: bool,
+    /// The type of whose first request there are parts to come.
+    first_in_parts: Option<usize>,
     /// What it may ever have to do with.
     interest: Interest,
     /// What additions of gated types wait for although the client has not asked for it yet.
@@ -187,6 +189,7 @@ impl Session {
             cursor,
             aggregated: true,
             silent: false,
+            first_in_parts: None,
             interest: Interest::default(),
             awaited: Awaited::default(),
             heeded: Heeded::default(),
@@ -239,7 +242,8 @@ impl Session {
                 initial,
             } => xdstp::with(subscribe, |subscribe| {
                 xdstp::with(unsubscribe, |unsubscribe| {
-                    self.change_names(index, (subscribe, unsubscribe), initial, store)
+                    let names = (subscribe, unsubscribe);
+                    self.change_names(index, names, initial, request.part, store)
                 })
             })?,
         }

@@ -7,7 +7,7 @@ use super::{Dialect, Fault, MAX_NAME, MAX_NAMES, MAX_REMEMBERED, Session};
 use crate::ids::Ids;
 use crate::interest::Interest;
 use crate::name_map::cost;
-use crate::request::List;
+use crate::request::{List, Part};
 use crate::store::Store;
 use crate::subscription::{Mode, WILDCARD};
 use crate::wire::parse_version;
@@ -20,22 +20,25 @@ impl Session {
         index: usize,
         (subscribe, unsubscribe): (&[&str], &[&str]),
         initial: &[(&str, &str)],
+        part: Part,
         store: &Store,
     ) -> Result<(), Fault> {
-        if subscribe.is_empty()
-            && unsubscribe.is_empty()
-            && self.subs[index].subscription.is_active()
-        {
+        let begins = !self.subs[index].subscription.is_active();
+        if begins && part.more {
+            self.first_in_parts = Some(index);
+        }
+        let first = begins || self.first_in_parts == Some(index);
+        if !first && subscribe.is_empty() && unsubscribe.is_empty() {
             return Ok(());
         }
         self.check(index, subscribe.iter().copied())?;
         self.check(index, initial.iter().map(|(name, _)| *name))?;
-        let first = !self.subs[index].subscription.is_active();
         self.subs[index].digest = None;
         self.interest.add_names(index, subscribe);
-        if first {
-            let legacy = self.types.spec(index).legacy_wildcard && subscribe.is_empty();
-            let mode = match legacy && unsubscribe.is_empty() {
+        if begins {
+            let own = (!subscribe.is_empty(), !unsubscribe.is_empty());
+            let none = part.named.unwrap_or(own) == (false, false);
+            let mode = match self.types.spec(index).legacy_wildcard && none {
                 true => Mode::Legacy,
                 false => Mode::Explicit { wildcard: false },
             };
@@ -59,7 +62,10 @@ impl Session {
             }
         }
         if first {
-            self.resume(index, initial, store)?;
+            self.resume(index, initial, part, store)?;
+        }
+        if !part.more {
+            self.first_in_parts = None;
         }
         Ok(())
     }

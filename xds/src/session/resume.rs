@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use super::{Fault, PATIENCE, Session};
 use crate::ids::Ids;
+use crate::request::Part;
 use crate::store::Store;
 use crate::wire::parse_version;
 use crate::xdstp;
@@ -36,6 +37,7 @@ impl Session {
         &mut self,
         index: usize,
         initial: &[(&str, &str)],
+        part: Part,
         store: &Store,
     ) -> Result<(), Fault> {
         let (now, gate) = (self.now, self.gate_asked(index));
@@ -43,14 +45,17 @@ impl Session {
             true => HashSet::new(),
             false => self.children_of_the_changed(index, store),
         };
-        for parent in self.parents(index).collect::<Vec<_>>() {
-            self.subs[parent].sent_first.clear();
+        if !part.more {
+            for parent in self.parents(index).collect::<Vec<_>>() {
+                self.subs[parent].sent_first.clear();
+            }
         }
         if initial.is_empty() {
             return Ok(());
         }
         let resends = self.types.spec(index).resends;
-        let mut believed = Ids::default();
+        let known = self.subs[index].believed.take();
+        let mut believed = known.map(|known| known.ids).unwrap_or_default();
         let mut next = 0;
         for &(name, version) in initial {
             let version = parse_version(version);

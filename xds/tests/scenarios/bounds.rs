@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seaway_proto::Version;
 use seaway_xds::Limits;
 use tokio::time::{Instant, sleep};
 use tonic::body::Body;
@@ -10,7 +11,7 @@ use tonic::codegen::http::{Request, Uri};
 use tonic::transport::Channel;
 
 use crate::raw::{ACK, DATA, Raw, SETTINGS};
-use crate::world::{E, Variant, World};
+use crate::world::{C, E, Variant, World};
 
 const NONE: (&str, &str) = ("x-more", "");
 const MEMORY: &str = "xds_client_memory_bytes";
@@ -35,9 +36,10 @@ async fn a_request_that_does_not_end_ends_its_stream_rule_218() {
         ..Limits::default()
     })
     .await;
+    world.put(E, "a", "0");
     let mut user = world.client(Variant::DeltaAds).await;
     user.subscribe(E, &["a"]).await;
-    user.next(E).await;
+    assert_eq!(user.next(E).await.says(), "a=0");
     let mut slow = opened(&world, NONE).await;
     let start = Instant::now();
     slow.begin(1, 1 << 20, 100_000).flush().await;
@@ -203,4 +205,36 @@ async fn what_is_no_call_of_grpc_is_answered_in_http_and_what_is_says_what_it_ta
     assert_eq!((status, encodings.as_deref()), (200, Some("identity")));
     let (status, _, code) = answer(&mut channel, "POST", &[grpc, ("grpc-timeout", "soon")]).await;
     assert_eq!((status, code.as_deref()), (200, Some("13")));
+}
+
+/// A request so large that it is taken in parts means what it would mean as a whole: a wildcard, and all that the client holds.
+#[tokio::test]
+async fn a_large_request_is_taken_in_parts_and_means_the_same_rules_52_126() {
+    let mut world = World::start().await;
+    let names: Vec<String> = (0..3_000)
+        .map(|n| format!("{n}/{}", "-".repeat(60)))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.put_all(C, &names);
+    let version = |name: &&str| {
+        let version = Version::of(format!("{name}=1").as_bytes());
+        ((*name).to_owned(), version.to_string())
+    };
+    let held: Vec<_> = names.iter().map(version).collect();
+    world
+        .set(C, names[1_500], "2")
+        .unset(C, names[2_999])
+        .commit();
+    let mut back = world.client(Variant::DeltaAds).await;
+    back.delta(C, |r| {
+        r.initial_resource_versions = held.into_iter().collect()
+    })
+    .await;
+    let got = back.next(C).await;
+    assert_eq!(got.says(), format!("{}=2", names[1_500]));
+    let got = back.next(C).await;
+    assert_eq!(got.says(), format!("-{}", names[2_999]));
+    back.quiet().await;
+    world.put(C, "new", "1");
+    assert_eq!(back.next(C).await.says(), "new=1");
 }

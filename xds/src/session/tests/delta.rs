@@ -217,7 +217,7 @@ fn names_of_unknown_types_are_bounded_rule_218() {
     assert_eq!(ask(&mut client, url, &[long]), fault);
     let names: Vec<String> = (0..=MAX_NAMES).map(|n| n.to_string()).collect();
     assert_eq!(ask(&mut client, url, &names), Err(Fault::TooManyNames));
-    let names = &names[..600_000];
+    let names = &names[..240_000];
     ask(&mut client, url, names).unwrap();
     let more = ask(&mut client, "no.Other", &names[..200_000]);
     assert_eq!(more, Err(Fault::TooMuch));
