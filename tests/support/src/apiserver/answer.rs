@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::activity::Seen;
 use super::body::Content;
-use super::faults::{Fault, not_json, spoiled};
+use super::faults::{Fault, endless, not_json, spoiled};
 use super::list::page;
 use super::query::{self, Call};
 use super::shared::Shared;
@@ -84,6 +84,18 @@ async fn serve(
                 });
             }
             Fault::NotJson => return Ok(respond(200, Content::Whole(not_json()))),
+            Fault::Instead {
+                code,
+                headers,
+                body,
+            } => {
+                let mut response = respond(code, Content::Whole(body));
+                for (name, value) in headers {
+                    let value = HeaderValue::from_static(value);
+                    response.headers_mut().insert(name, value);
+                }
+                return Ok(response);
+            }
             _ => {}
         }
     }
@@ -150,9 +162,12 @@ async fn review(shared: &Shared, path: &str, body: Incoming) -> Result<(u16, Byt
 }
 
 fn list(shared: &Shared, call: &Call, taken: &[Fault]) -> Result<Bytes, Refusal> {
-    let (options, settings) = (call.options()?, shared.settings());
-    let page = shared.read(|store| page(store, call.kind, &options, &settings))?;
+    let (mut options, settings) = (call.options()?, shared.settings());
     let faults = shared.faults_of(call, taken);
+    let (next, asked) = endless(&faults, options.resume.take());
+    options.resume = asked;
+    let mut page = shared.read(|store| page(store, call.kind, &options, &settings))?;
+    page.resume = next.or(page.resume);
     let mut body = page.head(call.kind).into_bytes();
     for (at, object) in page.objects.iter().enumerate() {
         if at > 0 {

@@ -47,6 +47,20 @@ pub enum Fault {
     },
     /// 200 with a text that is not JSON, as from a proxy in between.
     NotJson,
+    /// This body instead of the answer, whatever was asked for.
+    Instead {
+        /// The HTTP status.
+        code: u16,
+        /// Headers; `Content-Type` is `application/json` without one.
+        headers: Vec<(&'static str, &'static str)>,
+        /// The body. A watch ends behind it.
+        body: Bytes,
+    },
+    /// Every page of a list says that another follows.
+    Endless {
+        /// By a token of its own, or by one and the same.
+        distinct: bool,
+    },
     /// Bodies come in pieces.
     Slow {
         /// Bytes.
@@ -166,6 +180,26 @@ impl Fault {
         Self::Answer {
             code: 429,
             retry_after: Some(seconds),
+        }
+    }
+
+    /// 200 with this body instead of the answer.
+    pub fn instead(body: impl Into<Bytes>) -> Self {
+        Self::Instead {
+            code: 200,
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// A page of so many bytes that is no `Status`, as of a load balancer that has no server.
+    pub fn page(code: u16, bytes: usize) -> Self {
+        let mut body = b"<html><body>".to_vec();
+        body.resize(bytes, b'x');
+        Self::Instead {
+            code,
+            headers: vec![("content-type", "text/html")],
+            body: body.into(),
         }
     }
 
@@ -295,6 +329,27 @@ pub(super) fn spoiled(faults: &[Fault], object: &Object) -> Option<Value> {
         }
     }
     value
+}
+
+/// What tokens of lists without an end begin with.
+const ENDLESS: &str = "endless/";
+
+/// The token that a page of a list gets, after the one by which it was asked for, and that one if it is a real one.
+pub(super) fn endless(faults: &[Fault], asked: Option<String>) -> (Option<String>, Option<String>) {
+    let number = asked
+        .as_deref()
+        .and_then(|token| token.strip_prefix(ENDLESS));
+    let next = faults.iter().find_map(|fault| match fault {
+        Fault::Endless { distinct: false } => Some(0),
+        Fault::Endless { distinct: true } => {
+            let number = number.and_then(|number| number.parse::<u64>().ok());
+            Some(number.map_or(0, |number| number + 1))
+        }
+        _ => None,
+    });
+    let next = next.map(|number| format!("{ENDLESS}{number}"));
+    let real = number.is_none();
+    (next, asked.filter(|_| real))
 }
 
 /// Something that is not JSON.

@@ -19,7 +19,7 @@ use super::store::Store;
 pub(super) struct Page {
     revision: u64,
     pub(super) objects: Vec<Arc<Object>>,
-    resume: Option<String>,
+    pub(super) resume: Option<String>,
     remaining: Option<usize>,
 }
 

@@ -231,3 +231,45 @@ async fn some_objects_are_spoiled_the_same_ones_everywhere() -> Result<()> {
     ensure!(get(&server, SERVICES).await?.1.to_string().len() > 5_000_000);
     Ok(())
 }
+
+#[tokio::test]
+async fn another_body_comes_instead_of_the_answer() -> Result<()> {
+    let server = server(&["a"])?;
+    server.inject(Fault::page(502, 10_000).on("services").times(1));
+    let response = send(&server, request("GET", SERVICES, "", "")?).await?;
+    same(response.status().as_u16(), 502)?;
+    same(response.headers()["content-type"].to_str()?, "text/html")?;
+    let body = response.into_body().collect().await?.to_bytes();
+    same(body.len(), 10_000)?;
+    server.inject(Fault::instead("{\"kind\": \"Table\"}").verb("watch"));
+    let table = (200, json!({"kind": "Table"}));
+    same(
+        get(&server, &format!("{SERVICES}?watch=true")).await?,
+        table,
+    )?;
+    same(
+        names(&get(&server, SERVICES).await?.1),
+        vec!["a".to_owned()],
+    )
+}
+
+#[tokio::test]
+async fn a_list_has_no_end() -> Result<()> {
+    let server = server(&["a", "b"])?;
+    for distinct in [true, false] {
+        server.inject(Fault::Endless { distinct });
+        let mut tokens = vec![String::new()];
+        for _ in 0..3 {
+            let last = tokens.last().map(String::as_str).unwrap_or_default();
+            let path = format!("{SERVICES}?limit=1&continue={last}");
+            let (_, list) = get(&server, &path).await?;
+            same(names(&list), vec!["a".to_owned()])?;
+            let next = list["metadata"]["continue"].as_str();
+            tokens.push(next.unwrap_or_default().to_owned());
+        }
+        same(tokens[1] == tokens[2], !distinct)?;
+        same(tokens[2] == tokens[3], !distinct)?;
+        server.heal();
+    }
+    same(names(&get(&server, SERVICES).await?.1).len(), 2)
+}
