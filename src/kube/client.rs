@@ -1,15 +1,80 @@
-//! How the API server is reached: from inside the cluster, else as the kubeconfig says.
+//! How the API server is reached: from inside the cluster, else as the kubeconfig says. And how it is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use axum::http::Request;
+use futures::{AsyncBufRead, TryStreamExt};
+use http_body_util::BodyExt;
+use kube::Config;
+use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 
+use super::answer;
 use super::wire::Failure;
 
 /// An API server on the same network answers a connection in milliseconds.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// Asks an API server; clones share its connections.
+#[derive(Clone)]
+pub(crate) struct Client {
+    inner: kube::Client,
+    address: Arc<str>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) fn new(config: Config) -> kube::Result<Client> {
+        let address = config.cluster_url.to_string().into();
+        let inner = kube::Client::try_from(config)?;
+        Ok(Client { inner, address })
+    }
+
+    /// Where a path is, for people.
+    pub(super) fn place(&self, path: &str) -> String {
+        format!("{}{path}", self.address.trim_end_matches('/'))
+    }
+
+    /// The whole answer, of at most so many bytes.
+    ///
+    /// # Errors
+    /// There is none, it is longer, or it is none of an API server.
+    pub(super) async fn whole(
+        &self,
+        request: Request<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<u8>, Failure> {
+        let body = self.open(request).await?;
+        answer::whole(body, limit).await
+    }
+
+    /// The answer, as it comes.
+    ///
+    /// # Errors
+    /// There is none, or it is none of an API server.
+    pub(super) async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<impl AsyncBufRead + use<>, Failure> {
+        let body = self.open(request).await?;
+        let data = body.into_data_stream().map_err(std::io::Error::other);
+        Ok(data.into_async_read())
+    }
+
+    async fn open(&self, request: Request<Vec<u8>>) -> Result<Body, Failure> {
+        let response = self.inner.send(request.map(Body::from)).await?;
+        answer::accept(response).await
+    }
+}
 
 /// An API server that may be asked.
 pub(crate) struct Server {
@@ -31,7 +96,7 @@ pub(crate) async fn server() -> anyhow::Result<Server> {
     let agent = concat!("seaway/", env!("CARGO_PKG_VERSION"));
     config.headers.push(("user-agent".parse()?, agent.parse()?));
     let address = config.cluster_url.to_string();
-    let client = Client::try_from(config).context("--kube")?;
+    let client = Client::new(config).context("--kube")?;
     Ok(Server { client, address })
 }
 

@@ -2,10 +2,11 @@
 //! only place that talks to an API server.
 //!
 //! [`watch`] asks and reads, one task for each resource; [`cursor`] decides what to ask and knows where a watch stands, [`wire`]
-//! and [`resource`] what an answer means, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
+//! and [`resource`] what an answer means, if [`answer`] lets it pass for one, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
 //! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
 //! Events: [`reports`] decides which and when, [`events`] writes them. Beside all that, [`tokens`] asks whose the tokens of proxies are.
 
+mod answer;
 mod backoff;
 mod client;
 mod cursor;
@@ -22,7 +23,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -36,7 +36,7 @@ use events::Events;
 use watch::{Message, Watch};
 use world::{Scope, World};
 
-pub(crate) use client::{Server, server};
+pub(crate) use client::{Client, Server, server};
 pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};

@@ -32,7 +32,7 @@ pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> 
     let options = Default::default();
     let mut config = ::kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    Ok(Client::new(config)?)
 }
 
 /// Starts the source on the server as `seaway serve --checkpoint` does.

@@ -14,6 +14,7 @@ use serde_json::Value;
 mod discovery;
 mod events;
 mod faults;
+mod foreign;
 mod kill;
 mod outage;
 mod permissions;

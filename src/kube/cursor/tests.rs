@@ -6,6 +6,7 @@ use super::*;
 
 fn service(name: &str, version: u32) -> Value {
     json!({
+        "kind": "Service", "apiVersion": "v1",
         "metadata": {"namespace": "default", "name": name, "uid": format!("u-{name}"), "resourceVersion": version.to_string()},
         "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
     })
@@ -26,13 +27,13 @@ fn bookmark(version: u32, end: bool) -> Vec<u8> {
     let metadata = json!({"resourceVersion": version.to_string(), "annotations": annotations});
     event(
         "BOOKMARK",
-        &json!({"kind": "Service", "metadata": metadata}),
+        &json!({"kind": "Service", "apiVersion": "v1", "metadata": metadata}),
     )
 }
 
 fn list(items: &[Value], version: u32, token: &str) -> Vec<u8> {
     let metadata = json!({"resourceVersion": version.to_string(), "continue": token});
-    json!({"metadata": metadata, "items": items})
+    json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": metadata, "items": items})
         .to_string()
         .into_bytes()
 }
@@ -56,7 +57,8 @@ fn names(news: Option<News>) -> Vec<String> {
 }
 
 fn page(cursor: &mut Cursor, text: &[u8]) -> Option<News> {
-    cursor.page(&Page::parse(text).unwrap())
+    let page = Page::parse(text, Resource::Services).unwrap();
+    cursor.page(&page).unwrap()
 }
 
 /// A cursor that has listed one Service, at version 5.
@@ -168,7 +170,7 @@ fn a_watch_goes_on_where_it_was_cut_and_lists_anew_only_what_is_too_old() {
         Failure::Silent(Default::default()),
     ] {
         cursor.failed(&failure);
-        cursor.checked();
+        cursor.checked("5").unwrap();
         assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
     }
     let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
@@ -193,7 +195,10 @@ fn a_line_that_cannot_be_read_is_asked_for_again_and_then_listed() {
     );
     for expected in [Ask::Watch { version: "6" }, Ask::StreamList] {
         let failure = cursor
-            .line(&event("MODIFIED", &json!({"metadata": {"name": 7}})))
+            .line(&event(
+                "MODIFIED",
+                &json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": 7}}),
+            ))
             .unwrap_err();
         cursor.failed(&failure);
         assert_eq!(cursor.ask(), expected);
@@ -206,7 +211,10 @@ fn a_list_with_an_object_without_a_name_is_not_all_there_is() {
     cursor.opened();
     cursor.line(&event("ADDED", &service("a", 3))).unwrap();
     cursor
-        .line(&event("ADDED", &json!({"metadata": {}})))
+        .line(&event(
+            "ADDED",
+            &json!({"kind": "Service", "apiVersion": "v1", "metadata": {}}),
+        ))
         .unwrap();
     cursor.line(b"{\"type\":\"ADD").unwrap();
     match cursor.line(&bookmark(5, true)).unwrap() {
@@ -241,7 +249,7 @@ fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
     assert_eq!(cursor.ask(), Ask::Check { version: "10" });
     cursor.failed(&away);
     assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-    cursor.checked();
+    cursor.checked("12").unwrap();
     assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
     // It was restored from a backup: for it, version 10 lies in the future.
     cursor.failed(&away);
@@ -277,4 +285,124 @@ fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_
         cursor.ended();
         assert_eq!(cursor.ask(), Ask::Watch { version: "6" });
     }
+}
+
+/// A cursor at version 10 that has just lost its server.
+fn away() -> Cursor {
+    let mut cursor = Cursor::new(Resource::Services);
+    page(&mut cursor, &list(&[service("a", 5)], 10, ""));
+    cursor.failed(&Failure::Unreachable("refused".into()));
+    cursor
+}
+
+#[test]
+fn a_server_that_refuses_everything_while_it_starts_is_asked_until_it_says_how_far_it_is() {
+    let mut cursor = away();
+    for code in [403, 401, 429, 500, 503, 403] {
+        assert_eq!(cursor.ask(), Ask::Check { version: "10" });
+        assert!(!cursor.failed(&refused(code)));
+        // Whether it means that shows when it is asked for something else.
+        assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
+        assert!(!cursor.failed(&refused(code)));
+    }
+    assert!(!cursor.failed(&refused(403)));
+    cursor.opened();
+    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
+    assert!(!cursor.failed(&refused(410)));
+    assert_eq!(cursor.ask(), Ask::StreamList);
+}
+
+#[test]
+fn a_server_that_lets_us_watch_but_not_list_is_watched() {
+    let mut cursor = away();
+    assert!(!cursor.failed(&refused(403)));
+    cursor.opened();
+    assert!(cursor.failed(&refused(403)));
+    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
+    // One that is busy may find the time.
+    let mut cursor = away();
+    assert!(!cursor.failed(&refused(429)));
+    cursor.opened();
+    let tries = (1..).find(|_| {
+        assert_eq!(cursor.ask(), Ask::Check { version: "10" });
+        cursor.failed(&refused(429))
+    });
+    assert_eq!(tries, Some(usize::from(TRIES) + 1));
+    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
+}
+
+#[test]
+fn a_server_that_is_not_as_far_as_it_was_is_listed_anew_whoever_says_so() {
+    let mut cursor = away();
+    let failure = cursor.checked("7").unwrap_err();
+    assert!(failure.is_gone(), "{failure}");
+    for line in [
+        event("MODIFIED", &service("a", 4)),
+        event("DELETED", &service("a", 4)),
+        bookmark(4, false),
+    ] {
+        let mut cursor = listed();
+        let failure = cursor.line(&line).unwrap_err();
+        cursor.failed(&failure);
+        assert_eq!(cursor.ask(), Ask::StreamList, "{failure}");
+    }
+    // What is said twice is not earlier.
+    let mut cursor = listed();
+    assert!(cursor.line(&event("MODIFIED", &service("a", 5))).is_ok());
+}
+
+#[test]
+fn an_event_without_a_version_moves_nothing() {
+    for kind in ["MODIFIED", "DELETED"] {
+        for version in [json!(null), json!(""), json!("0")] {
+            let mut cursor = listed();
+            let mut object = service("a", 6);
+            object["metadata"]["resourceVersion"] = version;
+            cursor.line(&event(kind, &object)).unwrap_err();
+            assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
+        }
+    }
+}
+
+#[test]
+fn an_event_of_another_kind_is_none() {
+    let mut other = service("a", 6);
+    other["kind"] = json!("Node");
+    let mut unknown = service("a", 6);
+    unknown["kind"] = Value::Null;
+    for kind in ["MODIFIED", "DELETED", "BOOKMARK"] {
+        for object in [&other, &unknown] {
+            let mut cursor = listed();
+            let failure = cursor.line(&event(kind, object)).unwrap_err();
+            assert!(matches!(failure, Failure::Foreign(_)), "{failure}");
+            cursor.failed(&failure);
+            assert_eq!(cursor.ask(), Ask::Check { version: "5" });
+        }
+    }
+}
+
+#[test]
+fn a_list_without_an_end_is_given_up() {
+    let ends = |next: &dyn Fn(usize) -> String| {
+        let mut cursor = Cursor::new(Resource::Services);
+        cursor.failed(&refused(422));
+        (0..=2 * MAX_PAGES).find_map(|number| {
+            let text = list(&[], 5, &next(number));
+            let page = Page::parse(&text, Resource::Services).unwrap();
+            let failure = cursor.page(&page).err()?;
+            assert!(matches!(failure, Failure::Endless(_)), "{failure}");
+            assert_eq!(cursor.ask(), Ask::List { token: None });
+            Some(number)
+        })
+    };
+    assert_eq!(ends(&|_| "same".to_owned()), Some(1));
+    assert_eq!(ends(&|number| number.to_string()), Some(MAX_PAGES));
+}
+
+#[test]
+fn what_happened_between_two_pages_is_watched_from_the_first() {
+    let mut cursor = Cursor::new(Resource::Services);
+    page(&mut cursor, &list(&[service("a", 1)], 9, "more"));
+    names(page(&mut cursor, &list(&[service("b", 2)], 12, "")));
+    assert_eq!(cursor.ask(), Ask::Watch { version: "9" });
 }
