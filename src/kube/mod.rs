@@ -6,11 +6,13 @@
 //! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
 //! Events: [`reports`] decides which and when, [`events`] writes them. Beside all that, [`tokens`] asks whose the tokens of proxies are.
 
+mod access;
 mod answer;
 mod backoff;
 mod client;
 mod cursor;
 mod events;
+mod proxy;
 mod rate;
 mod reports;
 mod resource;
@@ -60,6 +62,7 @@ pub(crate) struct Wanted {
 /// The source.
 #[derive(Debug)]
 pub(crate) struct Kube {
+    client: Client,
     scopes: Vec<Scope>,
     /// The watches that have not told everything there is yet.
     unsynced: BTreeSet<usize>,
@@ -107,6 +110,7 @@ impl Kube {
         // What nobody watches any more would stay for ever.
         world.seed(seeds.filter(|object| scopes.iter().any(|scope| scope.covers(&object.id()))));
         Kube {
+            client: client.clone(),
             unsynced: (0..scopes.len()).collect(),
             scopes,
             news,
@@ -144,6 +148,7 @@ impl Kube {
             () = self.events.changed() => self.events.settle(),
             () = sleep_until(due) => self.events.write(now(), |id| self.world.uid(id)),
             () = sleep_until(kept) => return self.tell().await,
+            () = sleep_until(Some(self.client.due())) => self.client.look(),
         }
         true
     }

@@ -9,6 +9,7 @@ use seaway_translator::{Change, Object};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::access::Source;
 use super::*;
 use crate::checkpoint::{self, Memory};
 use crate::health::Health;
@@ -28,11 +29,8 @@ struct Running {
 pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> {
     let kubeconfig = folder.join("kubeconfig");
     server.kubeconfig(&kubeconfig)?;
-    let kubeconfig = ::kube::config::Kubeconfig::read_from(kubeconfig)?;
-    let options = Default::default();
-    let mut config = ::kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-    config.default_retry = false;
-    Ok(Client::new(config)?)
+    let files = vec![kubeconfig];
+    Client::open(Source::Kubeconfig { files }).await
 }
 
 /// Starts the source on the server as `seaway serve --checkpoint` does.

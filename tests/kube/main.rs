@@ -11,6 +11,7 @@ use seaway_testing::{
 };
 use serde_json::Value;
 
+mod credentials;
 mod discovery;
 mod events;
 mod faults;
