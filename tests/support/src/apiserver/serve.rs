@@ -33,9 +33,19 @@ pub(super) enum Command {
 }
 
 impl ApiServer {
-    /// TLS from the next connection on: shows `server`, and insists on a certificate of `clients`. [`Self::kubeconfig`] knows nothing of it.
+    /// TLS from the next connection on: shows `server`, and insists on a certificate of `clients`. [`Self::kubeconfig`] knows nothing
+    /// of it.
     pub fn secure(&self, server: &Leaf, clients: &Ca) -> Result<()> {
-        let acceptor = tls::acceptor(server, clients, false, &[b"h2", b"http/1.1"])?;
+        self.encrypt(server, clients, false)
+    }
+
+    /// [`Self::secure`] for clients without a certificate, too.
+    pub fn secure_for_all(&self, server: &Leaf, clients: &Ca) -> Result<()> {
+        self.encrypt(server, clients, true)
+    }
+
+    fn encrypt(&self, server: &Leaf, clients: &Ca, optional: bool) -> Result<()> {
+        let acceptor = tls::acceptor(server, clients, optional, &[b"h2", b"http/1.1"])?;
         self.shared.tls.send_replace(Some(acceptor));
         Ok(())
     }
