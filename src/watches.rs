@@ -26,6 +26,8 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 struct State {
     heard: Instant,
+    /// The server began to answer, and nothing has come of it yet.
+    unheard: bool,
     failing: Option<Failing>,
     synced: bool,
 }
@@ -34,8 +36,19 @@ struct State {
 struct Failing {
     why: String,
     since: Instant,
-    /// The server answered, and then nothing came.
-    silent: bool,
+    /// The server began to answer, and then nothing came, or nothing of use.
+    idle: bool,
+}
+
+/// How a watch fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The server cannot be reached, or refuses.
+    Away,
+    /// The server says nothing.
+    Silent,
+    /// The server says something else than what it was asked.
+    Wrong,
 }
 
 impl Watches {
@@ -43,6 +56,7 @@ impl Watches {
     pub(crate) fn add(&self, name: String, errors: Counter) -> Arc<Watch> {
         let state = State {
             heard: Instant::now(),
+            unheard: false,
             failing: None,
             synced: false,
         };
@@ -71,17 +85,15 @@ impl Watch {
     pub(crate) fn heard(&self) {
         let mut state = lock(&self.state);
         state.heard = Instant::now();
+        state.unheard = false;
         self.works(&mut state);
     }
 
-    /// The server began to answer. That proves nothing where it has fallen silent before.
+    /// The server began to answer. That proves nothing where nothing came of it before.
     pub(crate) fn opened(&self) {
         let mut state = lock(&self.state);
-        if state
-            .failing
-            .as_ref()
-            .is_some_and(|failing| !failing.silent)
-        {
+        state.unheard = true;
+        if state.failing.as_ref().is_some_and(|failing| !failing.idle) {
             self.works(&mut state);
         }
     }
@@ -104,7 +116,7 @@ impl Watch {
     }
 
     /// The server did not answer as it should. Logged once for each reason in a row.
-    pub(crate) fn failed(&self, why: &dyn fmt::Display, silent: bool) {
+    pub(crate) fn failed(&self, why: &dyn fmt::Display, how: How) {
         self.errors.inc();
         let why = why.to_string();
         let mut state = lock(&self.state);
@@ -118,7 +130,9 @@ impl Watch {
             );
         }
         let since = before.map_or_else(Instant::now, |before| before.since);
-        state.failing = Some(Failing { why, since, silent });
+        let unheard = std::mem::take(&mut state.unheard);
+        let idle = how == How::Silent || (how == How::Wrong && unheard);
+        state.failing = Some(Failing { why, since, idle });
     }
 
     fn degraded(&self, now: Instant) -> Option<String> {

@@ -10,11 +10,11 @@ use axum::http::{HeaderValue, Request, header};
 use futures::{AsyncBufRead, TryStreamExt};
 use http_body_util::BodyExt;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::client::Body;
+use kube::client::{AuthError, Body};
 
 use super::access::{Access, Source};
 use super::answer;
-use super::wire::{Failure, quote};
+use super::wire::{Failure, quote, quote_bytes};
 
 /// An API server on the same network answers a connection in milliseconds.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -223,9 +223,10 @@ impl Follower {
         // Who asks, in the server's audit log.
         let agent = HeaderValue::from_static(concat!("seaway/", env!("CARGO_PKG_VERSION")));
         config.headers.push((header::USER_AGENT, agent));
-        self.plugin = config.auth_info.exec.is_some();
-        let client = kube::Client::try_from(config);
-        let client = client.map_err(|error| anyhow!("{}", quote(&error.to_string())))?;
+        let plugin = config.auth_info.exec.as_ref();
+        let plugin = plugin.map(|exec| exec.command.clone().unwrap_or_default());
+        self.plugin = plugin.is_some();
+        let client = kube::Client::try_from(config).map_err(|error| unusable(&error, plugin))?;
         self.digest = digest;
         Ok(client)
     }
@@ -240,6 +241,20 @@ impl Follower {
             );
         }
         self.trouble = Some(error);
+    }
+}
+
+/// Why a configuration cannot be used. What a plugin has printed may be secret.
+fn unusable(error: &kube::Error, plugin: Option<String>) -> anyhow::Error {
+    let why = match error {
+        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
+            format!("{}: {}", out.status, quote_bytes(&out.stderr))
+        }
+        error => quote(&error.to_string()),
+    };
+    match plugin {
+        Some(plugin) => anyhow!("plugin {plugin:?}: {why}"),
+        None => anyhow!(why),
     }
 }
 

@@ -116,6 +116,10 @@ impl Found {
         Ok(())
     }
 
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.unidentified == 0
+    }
+
     /// So much more has come.
     ///
     /// # Errors
@@ -356,7 +360,8 @@ impl Cursor {
     /// A line that is none.
     fn unreadable(&mut self, failure: Failure) -> Result<Option<News>, Failure> {
         match (&mut self.state, failure) {
-            (State::Stream { found }, failure @ Failure::Garbled(_)) => {
+            // A stream that begins like this is none.
+            (State::Stream { found }, failure @ Failure::Garbled(_)) if !found.is_empty() => {
                 found.add(Err(failure))?;
                 Ok(None)
             }

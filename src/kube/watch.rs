@@ -13,7 +13,7 @@ use super::client::{Client, within};
 use super::cursor::{Ask, Cursor, News};
 use super::wire::{Failure, Page, quote};
 use super::world::Scope;
-use crate::watches;
+use crate::watches::{self, How};
 
 /// Objects asked for at once. Small pages keep memory small: of 250 slices with a hundred endpoints each it takes 8 MB.
 const PAGE: u32 = 250;
@@ -73,8 +73,7 @@ impl Watch {
                     if cursor.failed(&failure) {
                         self.unconfirmed(&failure);
                     }
-                    let silent = matches!(failure, Failure::Silent(_));
-                    self.health.failed(&failure, silent);
+                    self.health.failed(&failure, how(&failure));
                     let wait = backoff.after(&failure, Instant::now().into_std());
                     tokio::time::sleep(wait).await;
                 }
@@ -123,8 +122,9 @@ impl Watch {
         let request = request.list(&params)?;
         let text = within(self.silence, self.client.whole(request, MAX_PAGE)).await?;
         let page = Page::parse(&text, self.scope.resource)?;
+        let news = cursor.page(&page)?;
         self.health.heard();
-        cursor.page(&page)
+        Ok(news)
     }
 
     /// Asks for one object, of a server that has reached this version. Which one it has reached.
@@ -206,6 +206,14 @@ impl Watch {
             send_initial_events: list,
             ..WatchParams::default()
         }
+    }
+}
+
+fn how(failure: &Failure) -> How {
+    match failure {
+        Failure::Unreachable(_) | Failure::Refused { .. } => How::Away,
+        Failure::Silent(_) => How::Silent,
+        _ => How::Wrong,
     }
 }
 

@@ -191,6 +191,29 @@ fn what_a_portal_answers_is_said_with_what_it_is() -> Result<()> {
 }
 
 #[test]
+fn a_portal_that_stays_is_said_once() -> Result<()> {
+    scene(&[], |world, server, proxy| {
+        await_watches(world, server)?;
+        let mark = proxy.mark();
+        let asked = |server: &ApiServer| requests(server, "watch", "endpointslices");
+        for page in ["<html>Welcome</html>\n", "{\"kind\": \"Table\"}\n"] {
+            let (before, log) = (asked(server), world.seaway()?.log().len());
+            server.inject(Fault::instead(page).on("endpointslices"));
+            server.fail_watches("endpointslices", 410);
+            await_requests(server, "watch", "endpointslices", before + 8)?;
+            let log = world.seaway()?.log().split_off(log);
+            let count = |what: &str| log.matches(what).count();
+            // The server says that the old one is too old, begins to answer, and this comes.
+            let lines = (count("the watch fails"), count("the watch works again"));
+            ensure!(lines.0 <= 3 && lines.1 <= 1, "{lines:?} lines: {log}");
+            server.heal();
+            await_watches(world, server)?;
+        }
+        only_this_change(server, proxy, mark, AFTER)
+    })
+}
+
+#[test]
 fn a_list_without_an_end_is_given_up() -> Result<()> {
     scene(&[], |world, server, proxy| {
         server.configure(|settings| settings.streaming_lists = false);

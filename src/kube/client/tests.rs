@@ -134,6 +134,31 @@ async fn a_token_in_a_file_is_followed() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_account_of_a_pod_is_followed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = ApiServer::start()?;
+    server.configure(|settings| settings.token = Some("first".to_owned()));
+    let (nobody, theirs) = (Ca::new("clients")?, Ca::new("servers")?);
+    server.secure_for_all(&theirs.server(&["127.0.0.1"])?, &nobody)?;
+    theirs.write(folder.path())?;
+    fs::write(folder.path().join("token"), "first")?;
+    let source = Source::Pod {
+        folder: folder.path().to_owned(),
+        server: format!("https://{}", server.address()),
+    };
+    let client = Client::looking(source, Duration::ZERO).await?;
+    ask(&client).await?;
+    server.configure(|settings| settings.token = Some("second".to_owned()));
+    ensure!(refused(ask(&client).await) == Some(401));
+    let theirs = Ca::new("servers")?;
+    server.secure_for_all(&theirs.server(&["127.0.0.1"])?, &nobody)?;
+    theirs.write(folder.path())?;
+    fs::write(folder.path().join("token"), "second")?;
+    ask(&client).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_kubeconfig_that_leads_elsewhere_is_not_followed() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (server, other) = (ApiServer::start()?, ApiServer::start()?);
@@ -182,11 +207,19 @@ async fn a_plugin_is_asked_again_when_what_it_gave_is_refused() -> Result<()> {
     ensure!(refused(ask(&client).await) == Some(401));
     ask(&client).await?;
     // One that fails is said; what it gave last stays.
-    fs::write(&plugin, "#!/bin/sh\nexit 3\n")?;
+    fs::write(
+        &plugin,
+        "#!/bin/sh\necho secret; echo no luck >&2; exit 3\n",
+    )?;
     set("third")?;
     ensure!(refused(ask(&client).await) == Some(401));
     ensure!(refused(ask(&client).await) == Some(401));
-    ensure!(trouble(&client).is_some_and(|said| said.contains("plugin")));
+    let said = trouble(&client).unwrap_or_default();
+    ensure!(
+        said.contains("plugin") && said.contains("no luck"),
+        "{said}"
+    );
+    ensure!(!said.contains("secret"), "{said}");
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod away;
+
 fn service(name: &str, version: u32) -> Value {
     json!({
         "kind": "Service", "apiVersion": "v1",
@@ -241,34 +243,6 @@ fn an_object_of_the_wrong_shape_keeps_its_name_and_says_which_field() {
 }
 
 #[test]
-fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
-    let mut cursor = Cursor::new(Resource::Services);
-    page(&mut cursor, &list(&[service("a", 5)], 10, ""));
-    let away = Failure::Unreachable("refused".into());
-    cursor.failed(&away);
-    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-    cursor.failed(&away);
-    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-    cursor.checked("12").unwrap();
-    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
-    // It was restored from a backup: for it, version 10 lies in the future.
-    cursor.failed(&away);
-    let ahead = json!({
-        "status": "Failure", "code": 504, "reason": "Timeout", "message": "Too large resource version: 10, current: 7",
-        "details": {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
-    });
-    let status: kube::core::Status = serde_json::from_value(ahead).unwrap();
-    cursor.failed(&status.into());
-    assert_eq!(cursor.ask(), Ask::StreamList);
-    cursor.opened();
-    assert_eq!(
-        cursor.line(&bookmark(7, true)).unwrap().map(|_| ()),
-        Some(())
-    );
-    assert_eq!(cursor.ask(), Ask::Watch { version: "7" });
-}
-
-#[test]
 fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_it() {
     let incomplete = list(&[json!("garbage")], 5, "");
     for interrupted in [true, false] {
@@ -285,70 +259,6 @@ fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_
         cursor.ended();
         assert_eq!(cursor.ask(), Ask::Watch { version: "6" });
     }
-}
-
-/// A cursor at version 10 that has just lost its server.
-fn away() -> Cursor {
-    let mut cursor = Cursor::new(Resource::Services);
-    page(&mut cursor, &list(&[service("a", 5)], 10, ""));
-    cursor.failed(&Failure::Unreachable("refused".into()));
-    cursor
-}
-
-#[test]
-fn a_server_that_refuses_everything_while_it_starts_is_asked_until_it_says_how_far_it_is() {
-    let mut cursor = away();
-    for code in [403, 401, 429, 500, 503, 403] {
-        assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-        assert!(!cursor.failed(&refused(code)));
-        // Whether it means that shows when it is asked for something else.
-        assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
-        assert!(!cursor.failed(&refused(code)));
-    }
-    assert!(!cursor.failed(&refused(403)));
-    cursor.opened();
-    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-    assert!(!cursor.failed(&refused(410)));
-    assert_eq!(cursor.ask(), Ask::StreamList);
-}
-
-#[test]
-fn a_server_that_lets_us_watch_but_not_list_is_watched() {
-    let mut cursor = away();
-    assert!(!cursor.failed(&refused(403)));
-    cursor.opened();
-    assert!(cursor.failed(&refused(403)));
-    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
-    // One that is busy may find the time.
-    let mut cursor = away();
-    assert!(!cursor.failed(&refused(429)));
-    cursor.opened();
-    let tries = (1..).find(|_| {
-        assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-        cursor.failed(&refused(429))
-    });
-    assert_eq!(tries, Some(usize::from(TRIES) + 1));
-    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
-}
-
-#[test]
-fn a_server_that_is_not_as_far_as_it_was_is_listed_anew_whoever_says_so() {
-    let mut cursor = away();
-    let failure = cursor.checked("7").unwrap_err();
-    assert!(failure.is_gone(), "{failure}");
-    for line in [
-        event("MODIFIED", &service("a", 4)),
-        event("DELETED", &service("a", 4)),
-        bookmark(4, false),
-    ] {
-        let mut cursor = listed();
-        let failure = cursor.line(&line).unwrap_err();
-        cursor.failed(&failure);
-        assert_eq!(cursor.ask(), Ask::StreamList, "{failure}");
-    }
-    // What is said twice is not earlier.
-    let mut cursor = listed();
-    assert!(cursor.line(&event("MODIFIED", &service("a", 5))).is_ok());
 }
 
 #[test]
@@ -405,4 +315,16 @@ fn what_happened_between_two_pages_is_watched_from_the_first() {
     page(&mut cursor, &list(&[service("a", 1)], 9, "more"));
     names(page(&mut cursor, &list(&[service("b", 2)], 12, "")));
     assert_eq!(cursor.ask(), Ask::Watch { version: "9" });
+}
+
+#[test]
+fn a_stream_that_begins_with_something_else_is_none() {
+    for line in [&b"<html>Welcome to the hotel</html>\n"[..], b"{}\n"] {
+        let mut cursor = Cursor::new(Resource::Services);
+        cursor.opened();
+        let failure = cursor.line(line).unwrap_err();
+        assert!(matches!(failure, Failure::Garbled(_)), "{failure}");
+        cursor.failed(&failure);
+        assert_eq!(cursor.ask(), Ask::StreamList);
+    }
 }
