@@ -62,6 +62,15 @@ impl Resource {
         }
     }
 
+    /// The `kind` of its objects.
+    pub(super) fn kind_name(self) -> &'static str {
+        match self {
+            Resource::Services => "Service",
+            Resource::EndpointSlices => "EndpointSlice",
+            Resource::Nodes => "Node",
+        }
+    }
+
     /// The `apiVersion` of its objects.
     pub(super) fn api_version(self) -> &'static str {
         match self {
@@ -119,7 +128,7 @@ impl Resource {
         if let Ok(kind) = serde_json::from_str::<Kind<'_>>(text)
             && !kind.is_silent()
         {
-            kind.expect(self.api_version(), &self.kind().to_string())?;
+            kind.expect(self.api_version(), self.kind_name())?;
         }
         let meta = partial(raw)?;
         let id = self.id(&meta)?;

@@ -177,6 +177,15 @@ impl Kind<'_> {
     }
 }
 
+/// Whether an object begins with what it is, as API servers write it: then nobody has to look for that in all of it.
+fn begins_with(text: &[u8], api_version: &str, kind: &str) -> bool {
+    let rest = text.strip_prefix(b"{\"kind\":\"");
+    let rest = rest.and_then(|rest| rest.strip_prefix(kind.as_bytes()));
+    let rest = rest.and_then(|rest| rest.strip_prefix(b"\",\"apiVersion\":\""));
+    let rest = rest.and_then(|rest| rest.strip_prefix(api_version.as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b"\""))
+}
+
 /// Reads a whole answer of a kind.
 ///
 /// # Errors
@@ -190,17 +199,22 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(
         let (why, beginning) = (quote(&error.to_string()), quote_bytes(text));
         Failure::Garbled(format!("{why}; it begins with {beginning:?}"))
     };
-    let said: Kind<'_> = serde_json::from_slice(text).map_err(garbled)?;
-    if let Err(Failure::Foreign(what)) = said.expect(api_version, kind) {
-        let what = match serde_json::from_slice::<Status>(text) {
-            Ok(status) if !status.message.is_empty() => {
-                format!("{what}: {}", quote(&status.message))
-            }
-            _ => what,
-        };
-        return Err(Failure::Foreign(what));
+    if !begins_with(text, api_version, kind) {
+        let said: Kind<'_> = serde_json::from_slice(text).map_err(garbled)?;
+        said.expect(api_version, kind)
+            .map_err(|failure| explained(failure, text))?;
     }
     serde_json::from_slice(text).map_err(garbled)
+}
+
+/// With what a `Status` says.
+fn explained(failure: Failure, text: &[u8]) -> Failure {
+    match (failure, serde_json::from_slice::<Status>(text)) {
+        (Failure::Foreign(what), Ok(status)) if !status.message.is_empty() => {
+            Failure::Foreign(format!("{what}: {}", quote(&status.message)))
+        }
+        (failure, _) => failure,
+    }
 }
 
 /// A page of a list.
@@ -230,7 +244,7 @@ impl Page<'_> {
             resource_version: Option<String>,
             r#continue: Option<String>,
         }
-        let kind = format!("{}List", resource.kind());
+        let kind = format!("{}List", resource.kind_name());
         let list: List<'_> = parse(text, resource.api_version(), &kind)?;
         Ok(Page {
             items: list.items,
@@ -300,8 +314,12 @@ impl Line<'_> {
 
 /// What can say nothing of its kind, since it is not even an object, is found out later.
 fn expect(object: &RawValue, resource: Resource) -> Result<(), Failure> {
+    let (api_version, kind) = (resource.api_version(), resource.kind_name());
+    if begins_with(object.get().as_bytes(), api_version, kind) {
+        return Ok(());
+    }
     match serde_json::from_str::<Kind<'_>>(object.get()) {
-        Ok(kind) => kind.expect(resource.api_version(), &resource.kind().to_string()),
+        Ok(said) => said.expect(api_version, kind),
         Err(_) => Ok(()),
     }
 }

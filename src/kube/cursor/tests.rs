@@ -328,3 +328,28 @@ fn a_stream_that_begins_with_something_else_is_none() {
         assert_eq!(cursor.ask(), Ask::StreamList);
     }
 }
+
+/// API servers say first what an object is; nobody has to.
+#[test]
+fn where_an_object_says_what_it_is_does_not_matter() {
+    let object = |kind: &str| {
+        format!(
+            r#"{{"type":"MODIFIED","object":{{{kind},"metadata":{{"name":"a","resourceVersion":"6"}},"spec":{{"clusterIP":"None"}}}}}}"#
+        )
+    };
+    for (kind, well) in [
+        (r#""kind":"Service","apiVersion":"v1""#, true),
+        (r#""apiVersion":"v1","kind":"Service""#, true),
+        (r#""kind":"Service","apiVersion":"v1beta1""#, false),
+        (r#""kind":"ServiceImport","apiVersion":"v1""#, false),
+        (r#""kind":"Service""#, false),
+        (r#""status":{}"#, false),
+    ] {
+        let read = listed().line(object(kind).as_bytes());
+        match read {
+            Ok(_) => assert!(well, "{kind}"),
+            Err(Failure::Foreign(_)) => assert!(!well, "{kind}"),
+            Err(other) => panic!("{kind}: {other}"),
+        }
+    }
+}
