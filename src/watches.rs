@@ -38,7 +38,12 @@ struct Failing {
     since: Instant,
     /// The server began to answer, and then nothing came, or nothing of use.
     idle: bool,
+    /// The reasons that have been said since it fails, the newest last. Some take turns.
+    said: Vec<String>,
 }
+
+/// How many reasons are remembered.
+const SAID: usize = 8;
 
 /// How a watch fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,24 +120,36 @@ impl Watch {
         lock(&self.state).synced = true;
     }
 
-    /// The server did not answer as it should. Logged once for each reason in a row.
+    /// The server did not answer as it should. Each reason is logged once until the watch works again.
     pub(crate) fn failed(&self, why: &dyn fmt::Display, how: How) {
         self.errors.inc();
         let why = why.to_string();
         let mut state = lock(&self.state);
         let before = state.failing.take();
-        if before.as_ref().is_none_or(|before| before.why != why) {
+        let (since, mut said) = match before {
+            Some(before) => (before.since, before.said),
+            None => (Instant::now(), Vec::new()),
+        };
+        if !said.contains(&why) {
             tracing::warn!(
                 source = "kube",
                 watch = self.name,
                 why,
                 "the watch fails; what was last seen stays"
             );
+            if said.len() == SAID {
+                said.remove(0);
+            }
+            said.push(why.clone());
         }
-        let since = before.map_or_else(Instant::now, |before| before.since);
         let unheard = std::mem::take(&mut state.unheard);
         let idle = how == How::Silent || (how == How::Wrong && unheard);
-        state.failing = Some(Failing { why, since, idle });
+        state.failing = Some(Failing {
+            why,
+            since,
+            idle,
+            said,
+        });
     }
 
     fn degraded(&self, now: Instant) -> Option<String> {

@@ -69,8 +69,14 @@ impl Backoff {
         }
         match failure {
             Failure::Refused { after, .. } => {
-                let (before, limits) = (self.refused.another(now), self.refusal(now));
+                let before = self.refused.another(now);
                 let asked = after.unwrap_or_default().min(PATIENCE);
+                let limits = match self.is_starting(now) {
+                    false => REFUSED,
+                    true if asked.is_zero() => STARTING,
+                    // "storage is (re)initializing", one second at a time.
+                    true => (REFUSED.0, REFUSED.0),
+                };
                 // More than was asked for, so that not all come back at the same moment.
                 asked + self.wait(limits, before)
             }
@@ -85,15 +91,9 @@ impl Backoff {
         }
     }
 
-    /// The first and the longest wait of a server that says no.
-    fn refusal(&self, now: Instant) -> (Duration, Duration) {
+    fn is_starting(&self, now: Instant) -> bool {
         let away = self.unreachable.last;
-        let starting = |away| now.saturating_duration_since(away) < START;
-        if away.is_some_and(starting) {
-            STARTING
-        } else {
-            REFUSED
-        }
+        away.is_some_and(|away| now.saturating_duration_since(away) < START)
     }
 
     fn wait(&mut self, (first, longest): (Duration, Duration), before: u32) -> Duration {
@@ -172,6 +172,8 @@ mod tests {
                 assert!(wait <= Duration::from_secs(1), "after {outage} s: {wait:?}");
                 now += wait;
             }
+            let wait = backoff.after(&refused(429, Some(1)), now);
+            assert!(wait <= Duration::from_millis(1250), "{wait:?}");
             assert_eq!(backoff.after(&gone, now), Duration::ZERO);
         }
         // One that has been there all the while means it.

@@ -6,17 +6,14 @@
 //! until the same server has let a watch begin. A line that cannot be read is asked for once more
 //! from there, since it may have been cut; when it is the same again, a new list says what it should have said.
 
+mod found;
+
 use seaway_translator::ObjectId;
 
 use super::resource::{Item, Resource};
 use super::wire::{self, Failure, Line, Page};
+use found::Found;
 
-/// Objects of a list. No cluster has nearly as many of a kind.
-const MAX_OBJECTS: usize = 1_000_000;
-/// Pages of a list, with room for those that are not full.
-const MAX_PAGES: usize = 10_000;
-/// Bytes of a list, most of which nobody keeps.
-const MAX_LIST: usize = 8 << 30;
 /// How often a server that lets watches begin, but is busy, is asked how far it is.
 const TRIES: u8 = 5;
 
@@ -88,61 +85,6 @@ enum State {
     Stream { found: Found },
     /// Everything up to this version is known.
     At { version: String },
-}
-
-#[derive(Debug, Default)]
-struct Found {
-    items: Vec<Item>,
-    unidentified: usize,
-    pages: usize,
-    bytes: usize,
-    /// Why the last line could not be read.
-    unreadable: Option<Failure>,
-}
-
-impl Found {
-    /// # Errors
-    /// It is of another kind, and so is the rest.
-    fn add(&mut self, item: Result<Item, Failure>) -> Result<(), Failure> {
-        match item {
-            Ok(item) => self.items.push(item),
-            Err(error @ Failure::Foreign(_)) => return Err(error),
-            Err(error) => {
-                self.unidentified += 1;
-                tracing::warn!(source = "kube", %error, "passed over in a list; nothing is removed on the word of this list");
-                self.unreadable = Some(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.unidentified == 0
-    }
-
-    /// So much more has come.
-    ///
-    /// # Errors
-    /// It is more than any list has.
-    fn grow(&mut self, pages: usize, bytes: usize) -> Result<(), Failure> {
-        self.pages += pages;
-        self.bytes = self.bytes.saturating_add(bytes);
-        let objects = self.items.len() + self.unidentified;
-        if self.pages <= MAX_PAGES && self.bytes <= MAX_LIST && objects <= MAX_OBJECTS {
-            return Ok(());
-        }
-        Err(Failure::Endless(format!(
-            "a list without an end: {objects} objects in {} bytes and {} pages so far",
-            self.bytes, self.pages
-        )))
-    }
-
-    fn reset(self) -> News {
-        News::Reset {
-            items: self.items,
-            complete: self.unidentified == 0,
-        }
-    }
 }
 
 impl Cursor {
@@ -336,7 +278,11 @@ impl Cursor {
             }
             (State::At { version }, Line::Deleted(raw)) => {
                 let (id, at) = self.resource.identify(raw)?;
-                advance(version, at, "an object")?;
+                // Some servers say of what is gone which version it had, and not which one is reached.
+                match advance(version, at, "an object") {
+                    Ok(()) | Err(Failure::Reversed(_)) => {}
+                    Err(failure) => return Err(failure),
+                }
                 Ok(Some(News::Delete(id)))
             }
             (State::At { version }, Line::Bookmark { version: at, .. }) => {
@@ -352,7 +298,7 @@ impl Cursor {
         self.pages_once = false;
         self.again = false;
         self.doubt = Doubt::None;
-        self.incomplete = found.unidentified > 0;
+        self.incomplete = !found.is_complete();
         self.state = State::At { version };
         found.reset()
     }

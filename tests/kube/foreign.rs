@@ -214,6 +214,52 @@ fn a_portal_that_stays_is_said_once() -> Result<()> {
 }
 
 #[test]
+fn a_list_of_objects_that_are_none_is_a_handful_of_lines() -> Result<()> {
+    scene(&[], |world, server, _| {
+        await_watches(world, server)?;
+        let spoil = Fault::Spoil(Spoil::all("/metadata/name", Value::Null));
+        server.inject(spoil.on("services"));
+        server.fail_watches("services", 410);
+        eventually("the list to be read", || {
+            let log = world.seaway()?.log();
+            let passed = log.matches("passed over in a list").count();
+            ensure!(
+                log.contains(&format!("\"more\":{}", SERVICES - 10)),
+                "{log}"
+            );
+            ensure!(passed == 11, "{passed} lines");
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn refusals_that_take_turns_are_said_once_each() -> Result<()> {
+    scene(&[], |world, server, _| {
+        await_watches(world, server)?;
+        for verb in ["list", "watch"] {
+            server.forbid(verb, "services");
+        }
+        let asked = || requests(server, "watch", "services") + requests(server, "list", "services");
+        let before = asked();
+        server.refuse()?;
+        server.kill()?;
+        server.listen()?;
+        eventually("both to be asked for again and again", || {
+            ensure!(asked() > before + 8, "{} times", asked() - before);
+            Ok(())
+        })?;
+        let log = world.seaway()?.log();
+        for verb in ["list", "watch"] {
+            let refusal = format!("cannot {verb} resource \\\"services");
+            let lines = log.matches(&refusal).count();
+            ensure!(lines == 1, "{lines} lines of {verb}: {log}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn a_list_without_an_end_is_given_up() -> Result<()> {
     scene(&[], |world, server, proxy| {
         server.configure(|settings| settings.streaming_lists = false);

@@ -79,13 +79,13 @@ fn without_the_api_server_everybody_is_served_and_its_return_is_noticed_within_t
     })
 }
 
-/// The server goes away for so long; when it is back it refuses everything with this code for a while, then says that what it is asked
+/// The server goes away for so long; when it is back it refuses everything in this way for a while, then says that what it is asked
 /// for is too old, and then works. Returns when it works.
-fn restart(server: &ApiServer, away: Duration, code: u16) -> Result<Instant> {
+fn restart(server: &ApiServer, away: Duration, refusal: Fault) -> Result<Instant> {
     server.refuse()?;
     server.kill()?;
     std::thread::sleep(away);
-    server.inject(Fault::answer(code));
+    server.inject(refusal);
     server.listen()?;
     std::thread::sleep(Duration::from_secs(3));
     server.heal();
@@ -99,21 +99,23 @@ fn restart(server: &ApiServer, away: Duration, code: u16) -> Result<Instant> {
 fn a_server_that_refuses_everything_while_it_starts_is_noticed_within_two_seconds() -> Result<()> {
     let short = Duration::from_secs(2);
     let outages = [
-        (403, outage()?),
-        (401, short),
-        (429, short),
-        (500, short),
-        (503, short),
+        (Fault::answer(403), outage()?),
+        (Fault::answer(401), short),
+        (Fault::busy(1), short),
+        (Fault::answer(500), short),
+        (Fault::answer(503), short),
+        (Fault::page(502, 100), short),
     ];
-    for (code, away) in outages {
+    for (refusal, away) in outages {
+        let what = format!("{refusal:?}");
         scene(&[], |world, server, proxy| {
             await_watches(world, server)?;
-            let back = restart(server, away, code)?;
+            let back = restart(server, away, refusal)?;
             server.apply_yaml(&crate::slice(3, &OTHER).document())?;
             let came = proxy.await_endpoints(10 * SOON, &assignment(3), &OTHER)?;
             let took = came.saturating_duration_since(back);
-            say(&format!("after {code} the change arrived within {took:?}"));
-            ensure!(took < SOON, "after {code} it took {took:?}");
+            say(&format!("after {what} the change arrived within {took:?}"));
+            ensure!(took < SOON, "after {what} it took {took:?}");
             let log = world.seaway()?.log();
             ensure!(!log.contains("restart Seaway"), "{log}");
             Ok(())

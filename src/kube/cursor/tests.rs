@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::found::MAX_PAGES;
 use super::*;
 
 mod away;
