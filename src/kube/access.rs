@@ -101,11 +101,15 @@ struct Files(Xxh3);
 
 impl Files {
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        // A pipe would never end, and to open a device can be to use it.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
         let mut content = Vec::new();
         let file = std::fs::File::open(path)?;
         file.take(MAX_FILE + 1).read_to_end(&mut content)?;
         if content.len() as u64 > MAX_FILE {
-            let what = format!("it has more than {MAX_FILE} bytes");
+            let what = format!("larger than {} MiB", MAX_FILE >> 20);
             return Err(io::Error::other(what));
         }
         self.0.update(path.as_os_str().as_encoded_bytes());

@@ -57,7 +57,9 @@ fn kubeconfigs_that_do_not_exist_are_left_out() {
     );
     // One that is there and cannot be read is another matter.
     fs::create_dir(at("folder")).unwrap();
-    assert!(load(&["folder", "b"]).is_err());
+    let error = format!("{:#}", load(&["folder", "b"]).err().unwrap());
+    assert!(error.contains("not a regular file"), "{error}");
+    assert!(load(&["/dev/zero", "b"]).is_err());
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn what_cannot_be_used_is_named_without_what_is_secret() {
             "client-key-data: it is not base64",
         ),
         (user(json!({"client-key": "none"})), "No such file"),
-        (user(json!({"client-key": "large"})), "more than"),
+        (user(json!({"client-key": "large"})), "larger than 4 MiB"),
         (
             user(json!({"auth-provider": {"name": "gcp"}})),
             "auth-provider \"gcp\" is not supported",
