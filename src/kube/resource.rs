@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::wire::{Failure, Kind, quote};
+use super::wire::{Failure, Kind, begins_with, quote};
 
 /// One resource of the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,16 +120,16 @@ impl Resource {
         K: DeserializeOwned + Metadata<Ty = ObjectMeta>,
     {
         let text = raw.get();
+        // Whoever says what an object is says it first. Items of a list begin with their metadata.
+        if !text.starts_with("{\"metadata\"") {
+            self.expect(text)?;
+        }
         if let Ok(object) = serde_json::from_str::<K>(text) {
             let content = read(&object);
             return self.item(object.metadata(), content);
         }
         // Again, slower, for the name of the field; and what can still be read is who it is.
-        if let Ok(kind) = serde_json::from_str::<Kind<'_>>(text)
-            && !kind.is_silent()
-        {
-            kind.expect(self.api_version(), self.kind_name())?;
-        }
+        self.expect(text)?;
         let meta = partial(raw)?;
         let id = self.id(&meta)?;
         let mut text = serde_json::Deserializer::from_str(text);
@@ -143,6 +143,19 @@ impl Resource {
         let message = format!("{message}; its last good version stays");
         let problem = Problem::error(id.to_string(), field, Reason::InvalidValue, message);
         self.item(&meta, Err(problem))
+    }
+
+    /// # Errors
+    /// The object says that it is something else.
+    fn expect(self, text: &str) -> Result<(), Failure> {
+        let (api_version, kind) = (self.api_version(), self.kind_name());
+        if begins_with(text.as_bytes(), api_version, kind) {
+            return Ok(());
+        }
+        match serde_json::from_str::<Kind<'_>>(text) {
+            Ok(said) if !said.is_silent() => said.expect(api_version, kind),
+            _ => Ok(()),
+        }
     }
 
     fn item(self, meta: &ObjectMeta, content: Result<Object, Problem>) -> Result<Item, Failure> {

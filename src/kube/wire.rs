@@ -178,7 +178,7 @@ impl Kind<'_> {
 }
 
 /// Whether an object begins with what it is, as API servers write it: then nobody has to look for that in all of it.
-fn begins_with(text: &[u8], api_version: &str, kind: &str) -> bool {
+pub(super) fn begins_with(text: &[u8], api_version: &str, kind: &str) -> bool {
     let rest = text.strip_prefix(b"{\"kind\":\"");
     let rest = rest.and_then(|rest| rest.strip_prefix(kind.as_bytes()));
     let rest = rest.and_then(|rest| rest.strip_prefix(b"\",\"apiVersion\":\""));

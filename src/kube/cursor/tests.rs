@@ -354,3 +354,29 @@ fn where_an_object_says_what_it_is_does_not_matter() {
         }
     }
 }
+
+#[test]
+fn items_of_a_list_need_not_say_what_they_are_but_are_not_something_else() {
+    let mut silent = service("a", 1);
+    for field in ["kind", "apiVersion"] {
+        silent[field] = Value::Null;
+    }
+    let mut pod = service("b", 1);
+    pod["kind"] = json!("Pod");
+    let mut older = service("b", 1);
+    older["apiVersion"] = json!("v1beta3");
+    let metadata_first = r#"{"metadata":{"name":"c"},"kind":"Pod","apiVersion":"v1"}"#;
+    let read = |item: &str| {
+        let text = String::from_utf8(list(&[], 9, "")).unwrap();
+        let text = text.replace("[]", &format!("[{item}]"));
+        let page = Page::parse(text.as_bytes(), Resource::Services).unwrap();
+        Cursor::new(Resource::Services).page(&page)
+    };
+    for item in [silent, service("a", 1)] {
+        assert_eq!(names(read(&item.to_string()).unwrap()), ["a"]);
+    }
+    for item in [&pod.to_string(), &older.to_string(), metadata_first] {
+        let read = read(item);
+        assert!(matches!(read, Err(Failure::Foreign(_))), "{read:?}");
+    }
+}
