@@ -28,6 +28,8 @@ pub(crate) struct Watch {
 #[derive(Debug)]
 struct State {
     heard: Instant,
+    /// The server began to answer, and nothing has come of it yet.
+    unheard: bool,
     failing: Option<Failing>,
     synced: bool,
 }
@@ -36,8 +38,24 @@ struct State {
 struct Failing {
     why: String,
     since: Instant,
-    /// The server answered, and then nothing came.
-    silent: bool,
+    /// The server began to answer, and then nothing came, or nothing of use.
+    idle: bool,
+    /// The reasons that have been said since it fails, the newest last. Some take turns.
+    said: Vec<String>,
+}
+
+/// How many reasons are remembered.
+const SAID: usize = 8;
+
+/// How a watch fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The server cannot be reached, or refuses.
+    Away,
+    /// The server says nothing.
+    Silent,
+    /// The server says something else than what it was asked.
+    Wrong,
 }
 
 impl Watches {
@@ -45,6 +63,7 @@ impl Watches {
     pub(crate) fn add(&self, name: String, errors: Counter) -> Arc<Watch> {
         let state = State {
             heard: Instant::now(),
+            unheard: false,
             failing: None,
             synced: false,
         };
@@ -73,17 +92,15 @@ impl Watch {
     pub(crate) fn heard(&self) {
         let mut state = lock(&self.state);
         state.heard = Instant::now();
+        state.unheard = false;
         self.works(&mut state);
     }
 
-    /// The server began to answer. That proves nothing where it has fallen silent before.
+    /// The server began to answer. That proves nothing where nothing came of it before.
     pub(crate) fn opened(&self) {
         let mut state = lock(&self.state);
-        if state
-            .failing
-            .as_ref()
-            .is_some_and(|failing| !failing.silent)
-        {
+        state.unheard = true;
+        if state.failing.as_ref().is_some_and(|failing| !failing.idle) {
             self.works(&mut state);
         }
     }
@@ -105,22 +122,36 @@ impl Watch {
         lock(&self.state).synced = true;
     }
 
-    /// The server did not answer as it should. Logged once for each reason in a row.
-    pub(crate) fn failed(&self, why: &dyn fmt::Display, silent: bool) {
+    /// The server did not answer as it should. Each reason is logged once until the watch works again.
+    pub(crate) fn failed(&self, why: &dyn fmt::Display, how: How) {
         self.errors.inc();
         let why = outside::brief(&why.to_string());
         let mut state = lock(&self.state);
         let before = state.failing.take();
-        if before.as_ref().is_none_or(|before| before.why != why) {
+        let (since, mut said) = match before {
+            Some(before) => (before.since, before.said),
+            None => (Instant::now(), Vec::new()),
+        };
+        if !said.contains(&why) {
             tracing::warn!(
                 source = "kube",
                 watch = self.name,
                 why,
                 "the watch fails; what was last seen stays"
             );
+            if said.len() == SAID {
+                said.remove(0);
+            }
+            said.push(why.clone());
         }
-        let since = before.map_or_else(Instant::now, |before| before.since);
-        state.failing = Some(Failing { why, since, silent });
+        let unheard = std::mem::take(&mut state.unheard);
+        let idle = how == How::Silent || (how == How::Wrong && unheard);
+        state.failing = Some(Failing {
+            why,
+            since,
+            idle,
+            said,
+        });
     }
 
     fn degraded(&self, now: Instant) -> Option<String> {
@@ -186,7 +217,7 @@ mod tests {
     fn what_a_server_says_is_shown_in_brief() {
         let watches = Watches::default();
         let watch = watches.add("nodes".to_owned(), Counter::default());
-        watch.failed(&"<p>\n".repeat(1 << 20), false);
+        watch.failed(&"<p>\n".repeat(1 << 20), How::Away);
         let lines = watches.degraded();
         assert_eq!(lines.len(), 1);
         let line = lines.first().unwrap();

@@ -4,60 +4,101 @@ use std::time::{Duration, Instant};
 
 use super::wire::Failure;
 
-/// After this long without a failure the next one counts as the first.
+/// After this long without a failure of a kind the next one counts as the first.
 const CALM: Duration = Duration::from_secs(10);
 /// A server that cannot be reached is tried often, so that its return is noticed at once: it costs it nothing.
 const UNREACHABLE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// A server that says no has heard us, and is left alone for longer.
 const REFUSED: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// But not one that was away a moment ago: it says no until it has started.
+const STARTING: (Duration, Duration) = (REFUSED.0, Duration::from_secs(1));
+/// How long after it could not be reached a server may be starting.
+const START: Duration = Duration::from_secs(60);
 /// A server may ask for more patience, but not for any.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The failures so far.
-#[derive(Debug)]
-pub(super) struct Backoff {
+/// Failures of one kind in a row.
+#[derive(Debug, Default)]
+struct Row {
     failures: u32,
     last: Option<Instant>,
+}
+
+impl Row {
+    /// How many there have been before this one.
+    fn another(&mut self, now: Instant) -> u32 {
+        let calm = |last| now.saturating_duration_since(last) > CALM;
+        if self.last.is_none_or(calm) {
+            self.failures = 0;
+        }
+        self.last = Some(now);
+        let before = self.failures;
+        self.failures = before.saturating_add(1);
+        before
+    }
+}
+
+/// The failures so far. Each kind is counted by itself: how long a server was away says nothing of how long to leave it alone when it
+/// is back.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    unreachable: Row,
+    refused: Row,
+    gone: Row,
     random: fastrand::Rng,
 }
 
 impl Backoff {
     pub(super) fn new(random: fastrand::Rng) -> Backoff {
         Backoff {
-            failures: 0,
-            last: None,
+            unreachable: Row::default(),
+            refused: Row::default(),
+            gone: Row::default(),
             random,
         }
     }
 
     /// The time to wait after this failure: longer with each in a row, and never the same for two replicas.
     pub(super) fn after(&mut self, failure: &Failure, now: Instant) -> Duration {
-        if self
-            .last
-            .is_none_or(|last| now.saturating_duration_since(last) > CALM)
-        {
-            self.failures = 0;
-        }
-        self.last = Some(now);
-        let (first, longest, asked) = match failure {
+        if failure.is_gone() {
             // A new list is due, at once when it is not a storm of them.
-            Failure::Refused { code: 410, .. } if self.failures == 0 => {
-                self.failures = 1;
-                return Duration::ZERO;
-            }
-            Failure::Refused { after, .. } => (REFUSED.0, REFUSED.1, after.unwrap_or_default()),
-            _ => (UNREACHABLE.0, UNREACHABLE.1, Duration::ZERO),
-        };
-        let longer = first.saturating_mul(1 << self.failures.min(10));
-        self.failures += 1;
-        let jittered = longer.min(longest).mul_f64(0.5 + self.random.f64() / 2.0);
-        let asked = asked.min(PATIENCE);
-        // More than was asked for, so that not all come back at the same moment.
-        if asked.is_zero() {
-            jittered
-        } else {
-            asked + jittered
+            return match self.gone.another(now) {
+                0 => Duration::ZERO,
+                before => self.wait(REFUSED, before),
+            };
         }
+        match failure {
+            Failure::Refused { after, .. } => {
+                let before = self.refused.another(now);
+                let asked = after.unwrap_or_default().min(PATIENCE);
+                let limits = match self.is_starting(now) {
+                    false => REFUSED,
+                    true if asked.is_zero() => STARTING,
+                    // "storage is (re)initializing", one second at a time.
+                    true => (REFUSED.0, REFUSED.0),
+                };
+                // More than was asked for, so that not all come back at the same moment.
+                asked + self.wait(limits, before)
+            }
+            Failure::Endless(_) => {
+                let before = self.refused.another(now);
+                self.wait(REFUSED, before)
+            }
+            _ => {
+                let before = self.unreachable.another(now);
+                self.wait(UNREACHABLE, before)
+            }
+        }
+    }
+
+    fn is_starting(&self, now: Instant) -> bool {
+        let away = self.unreachable.last;
+        away.is_some_and(|away| now.saturating_duration_since(away) < START)
+    }
+
+    fn wait(&mut self, (first, longest): (Duration, Duration), before: u32) -> Duration {
+        let longer = first.saturating_mul(1 << before.min(10));
+        longer.min(longest).mul_f64(0.5 + self.random.f64() / 2.0)
     }
 }
 
@@ -113,5 +154,31 @@ mod tests {
             backoff.after(&refused(410, None), now + CALM * 2),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn a_server_that_was_away_is_asked_often_while_it_starts_however_long_it_was_away() {
+        let (mut backoff, mut now) = (backoff(), Instant::now());
+        let gone = refused(410, None);
+        for outage in [1, 15, 600] {
+            let back = now + Duration::from_secs(outage);
+            while now < back {
+                now += backoff.after(&Failure::Unreachable("refused".into()), now);
+            }
+            let first = backoff.after(&refused(403, None), now);
+            assert!(first <= REFUSED.0, "after {outage} s: {first:?}");
+            for code in [403, 401, 429, 500, 503].repeat(6) {
+                let wait = backoff.after(&refused(code, None), now);
+                assert!(wait <= Duration::from_secs(1), "after {outage} s: {wait:?}");
+                now += wait;
+            }
+            let wait = backoff.after(&refused(429, Some(1)), now);
+            assert!(wait <= Duration::from_millis(1250), "{wait:?}");
+            assert_eq!(backoff.after(&gone, now), Duration::ZERO);
+        }
+        // One that has been there all the while means it.
+        now += START;
+        let waits = (0..10).map(|_| backoff.after(&refused(403, None), now));
+        assert!(waits.max() > Some(Duration::from_secs(4)));
     }
 }

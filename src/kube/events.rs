@@ -6,24 +6,26 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
 use kube::api::{PostParams, Request};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use seaway_translator::ObjectId;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
-use super::client::within;
+use super::client::{Client, within};
 use super::reports::Reports;
-use super::wire::Failure;
+use super::wire::{self, Failure};
 use crate::supervise::contained;
 use crate::writer::News;
 
 /// How long the API server may take for one Event.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Of its answer, in bytes: the Event again.
+const MAX_ANSWER: usize = 1 << 20;
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(30);
 
@@ -164,10 +166,12 @@ fn panicked() -> Failure {
 
 async fn post(client: &Client, path: String, event: &Value) -> Result<&'static str, Failure> {
     let body = event.to_string().into_bytes();
-    let request = Request::new(path).create(&PostParams::default(), body)?;
-    match within(LIMIT, client.request_text(request)).await {
+    let request = Request::new(path.as_str()).create(&PostParams::default(), body)?;
+    let answer = within(LIMIT, client.whole(request, MAX_ANSWER)).await;
+    let read = |text: Vec<u8>| wire::parse::<IgnoredAny>(&text, "events.k8s.io/v1", "Event");
+    match answer.and_then(read) {
         Ok(_) => Ok("written"),
         Err(Failure::Refused { code: 409, .. }) => Ok("known"),
-        Err(failure) => Err(failure),
+        Err(failure) => Err(failure.at(&client.place(&path))),
     }
 }

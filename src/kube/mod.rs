@@ -2,15 +2,17 @@
 //! only place that talks to an API server.
 //!
 //! [`watch`] asks and reads, one task for each resource; [`cursor`] decides what to ask and knows where a watch stands, [`wire`]
-//! and [`resource`] what an answer means, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
+//! and [`resource`] what an answer means, if [`answer`] lets it pass for one, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
 //! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
 //! Events: [`reports`] decides which and when, [`events`] writes them. Beside all that, [`tokens`] asks whose the tokens of proxies are.
 
+mod access;
+mod answer;
 mod backoff;
 mod client;
-mod config;
 mod cursor;
 mod events;
+mod proxy;
 mod rate;
 mod reports;
 mod resource;
@@ -23,7 +25,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +38,7 @@ use events::Events;
 use watch::{Message, Watch};
 use world::{Scope, World};
 
-pub(crate) use client::{Server, server};
+pub(crate) use client::{Client, Server, server};
 pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
@@ -61,6 +62,7 @@ pub(crate) struct Wanted {
 /// The source.
 #[derive(Debug)]
 pub(crate) struct Kube {
+    client: Client,
     scopes: Vec<Scope>,
     /// The watches that have not told everything there is yet.
     unsynced: BTreeSet<usize>,
@@ -110,6 +112,7 @@ impl Kube {
         // What nobody watches any more would stay for ever.
         world.seed(seeds.filter(|object| scopes.iter().any(|scope| scope.covers(&object.id()))));
         Kube {
+            client: client.clone(),
             unsynced: (0..scopes.len()).collect(),
             scopes,
             news,
@@ -147,6 +150,7 @@ impl Kube {
             () = self.events.changed() => self.events.settle(),
             () = sleep_until(due) => self.events.write(now(), |id| self.world.uid(id)),
             () = sleep_until(kept) => return self.tell().await,
+            () = sleep_until(Some(self.client.due())) => self.client.look(),
         }
         true
     }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::wire::{Failure, Kind, begins_with, quote};
+
 /// One resource of the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Resource {
@@ -33,14 +35,9 @@ pub(super) struct Item {
 }
 
 /// Not even the name of an object can be read.
-#[derive(Debug, thiserror::Error)]
-#[error("an object that cannot be identified: {0}")]
-pub(super) struct Unidentified(String);
-
-impl From<&super::wire::Failure> for Unidentified {
-    fn from(failure: &super::wire::Failure) -> Unidentified {
-        Unidentified(failure.to_string())
-    }
+fn unidentified(why: &str) -> Failure {
+    let why = quote(why);
+    Failure::Garbled(format!("an object that cannot be identified: {why}"))
 }
 
 impl Resource {
@@ -62,6 +59,23 @@ impl Resource {
         }
     }
 
+    /// The `kind` of its objects.
+    pub(super) fn kind_name(self) -> &'static str {
+        match self {
+            Resource::Services => "Service",
+            Resource::EndpointSlices => "EndpointSlice",
+            Resource::Nodes => "Node",
+        }
+    }
+
+    /// The `apiVersion` of its objects.
+    pub(super) fn api_version(self) -> &'static str {
+        match self {
+            Resource::Services | Resource::Nodes => "v1",
+            Resource::EndpointSlices => "discovery.k8s.io/v1",
+        }
+    }
+
     /// The path of all its objects, or of those in a namespace.
     pub(super) fn path(self, namespace: Option<&str>) -> String {
         let group = match self {
@@ -76,7 +90,10 @@ impl Resource {
     }
 
     /// Reads an object.
-    pub(super) fn read(self, raw: &RawValue) -> Result<Item, Unidentified> {
+    ///
+    /// # Errors
+    /// It cannot be identified, or is of another kind.
+    pub(super) fn read(self, raw: &RawValue) -> Result<Item, Failure> {
         match self {
             Resource::Services => self.read_as(raw, read::service),
             Resource::EndpointSlices => self.read_as(raw, read::endpoint_slice),
@@ -85,7 +102,7 @@ impl Resource {
     }
 
     /// Reads only which object it is.
-    pub(super) fn identify(self, raw: &RawValue) -> Result<(ObjectId, String), Unidentified> {
+    pub(super) fn identify(self, raw: &RawValue) -> Result<(ObjectId, String), Failure> {
         let meta = partial(raw)?;
         let version = meta.resource_version.clone().unwrap_or_default();
         Ok((self.id(&meta)?, version))
@@ -95,29 +112,50 @@ impl Resource {
         self,
         raw: &RawValue,
         read: fn(&K) -> Result<Object, Problem>,
-    ) -> Result<Item, Unidentified>
+    ) -> Result<Item, Failure>
     where
         K: DeserializeOwned + Described,
     {
         let text = raw.get();
+        // Whoever says what an object is says it first. Items of a list begin with their metadata.
+        if !text.starts_with("{\"metadata\"") {
+            self.expect(text)?;
+        }
         if let Ok(object) = serde_json::from_str::<K>(text) {
             let content = read(&object);
             return self.item(object.metadata(), content);
         }
         // Again, slower, for the name of the field; and what can still be read is who it is.
+        self.expect(text)?;
         let meta = partial(raw)?;
         let id = self.id(&meta)?;
         let mut text = serde_json::Deserializer::from_str(text);
         let (field, message) = match serde_path_to_error::deserialize::<_, K>(&mut text) {
             Ok(_) => (String::new(), "it cannot be read".to_owned()),
-            Err(error) => (error.path().to_string(), error.inner().to_string()),
+            Err(error) => (
+                quote(&error.path().to_string()),
+                quote(&error.inner().to_string()),
+            ),
         };
         let message = format!("{message}; its last good version stays");
         let problem = Problem::error(id.to_string(), field, Reason::InvalidValue, message);
         self.item(&meta, Err(problem))
     }
 
-    fn item(self, meta: &Metadata, content: Result<Object, Problem>) -> Result<Item, Unidentified> {
+    /// # Errors
+    /// The object says that it is something else.
+    fn expect(self, text: &str) -> Result<(), Failure> {
+        let (api_version, kind) = (self.api_version(), self.kind_name());
+        if begins_with(text.as_bytes(), api_version, kind) {
+            return Ok(());
+        }
+        match serde_json::from_str::<Kind<'_>>(text) {
+            Ok(said) if !said.is_silent() => said.expect(api_version, kind),
+            _ => Ok(()),
+        }
+    }
+
+    fn item(self, meta: &Metadata, content: Result<Object, Problem>) -> Result<Item, Failure> {
         Ok(Item {
             id: self.id(meta)?,
             version: meta.resource_version.clone().unwrap_or_default(),
@@ -126,9 +164,9 @@ impl Resource {
         })
     }
 
-    fn id(self, meta: &Metadata) -> Result<ObjectId, Unidentified> {
+    fn id(self, meta: &Metadata) -> Result<ObjectId, Failure> {
         let name = meta.name.as_deref().filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| Unidentified("metadata.name is missing".to_owned()))?;
+        let name = name.ok_or_else(|| unidentified("metadata.name is missing"))?;
         let namespace: Arc<str> = match self {
             Resource::Nodes => "".into(),
             _ => meta.namespace.as_deref().unwrap_or("default").into(),
@@ -142,7 +180,7 @@ impl Resource {
 }
 
 /// The metadata of an object of which nothing else may be readable.
-fn partial(raw: &RawValue) -> Result<Metadata, Unidentified> {
+fn partial(raw: &RawValue) -> Result<Metadata, Failure> {
     #[derive(Deserialize)]
     struct Partial {
         metadata: Identity,
@@ -156,7 +194,7 @@ fn partial(raw: &RawValue) -> Result<Metadata, Unidentified> {
         resource_version: Option<String>,
     }
     let Partial { metadata } =
-        serde_json::from_str(raw.get()).map_err(|error| Unidentified(error.to_string()))?;
+        serde_json::from_str(raw.get()).map_err(|error| unidentified(&error.to_string()))?;
     let Identity {
         name,
         namespace,

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::codegen::{Body, Bytes, Service, http};
 
+use super::access::Source;
 use super::*;
 use crate::checkpoint::{self, Memory};
 use crate::health::Health;
@@ -32,11 +33,8 @@ struct Running {
 pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> {
     let kubeconfig = folder.join("kubeconfig");
     server.kubeconfig(&kubeconfig)?;
-    let kubeconfig = ::kube::config::Kubeconfig::read_from(kubeconfig)?;
-    let options = Default::default();
-    let mut config = ::kube::Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-    config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    let files = vec![kubeconfig];
+    Client::open(Source::Kubeconfig { files }).await
 }
 
 /// What surrounds a source that tells this channel.
@@ -273,7 +271,7 @@ impl Body for TrapBody {
 async fn a_watch_that_panics_is_a_reason_to_end_the_process() -> Result<()> {
     let (sender, _updates) = mpsc::channel(1);
     let (around, mut ended) = surroundings(sender);
-    let client = Client::new(Trap, "default");
+    let client = Client::of(::kube::Client::new(Trap, "default"));
     let events = EventMetrics::register(&mut Registry::default());
     let _kube = Kube::start(&client, &wanted(&[]), around, events);
     let failure = timeout(LIMIT, ended.next()).await?.to_string();

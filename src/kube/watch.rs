@@ -4,24 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
-use kube::Client;
 use kube::api::{ListParams, Request, VersionMatch, WatchParams};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::client::within;
+use super::client::{Client, within};
 use super::cursor::{Ask, Cursor, News};
-use super::wire::{Failure, Page};
+use super::wire::{Failure, Page, quote};
 use super::world::Scope;
-use crate::watches;
+use crate::watches::{self, How};
 
 /// Objects asked for at once. Small pages keep memory small: of 250 slices with a hundred endpoints each it takes 8 MB.
 const PAGE: u32 = 250;
 /// No object is nearly as large: etcd takes 1.5 MiB.
 const MAX_LINE: u64 = 16 << 20;
-/// No page of [`PAGE`] objects of ordinary size is as large.
-const MAX_PAGE: u64 = 1 << 30;
+/// No page is as large: [`PAGE`] objects of which none is nearly as large as a line.
+const MAX_PAGE: usize = 512 << 20;
+/// Nor is one object, with the list around it.
+const MAX_OBJECT: usize = 16 << 20;
 /// For how long the server is asked to keep a watch: as long as its own clients ask for at least.
 const KEEP: Duration = Duration::from_secs(290);
 /// How long the server may take to send the next line of a streaming list. An old one never says that the list is complete.
@@ -68,9 +69,11 @@ impl Watch {
                 Ok(()) => {}
                 Err(Stop::Unheard) => return,
                 Err(Stop::Failed(failure)) => {
-                    cursor.failed(&failure);
-                    let silent = matches!(failure, Failure::Silent(_));
-                    self.health.failed(&failure, silent);
+                    let failure = failure.at(&self.client.place(&self.path()));
+                    if cursor.failed(&failure) {
+                        self.unconfirmed(&failure);
+                    }
+                    self.health.failed(&failure, how(&failure));
                     let wait = backoff.after(&failure, Instant::now().into_std());
                     tokio::time::sleep(wait).await;
                 }
@@ -80,8 +83,7 @@ impl Watch {
 
     /// One request, up to the end of its answer.
     async fn step(&self, cursor: &mut Cursor) -> Result<(), Stop> {
-        let path = self.scope.resource.path(self.scope.namespace.as_deref());
-        let request = Request::new(path);
+        let request = Request::new(self.path());
         match cursor.ask() {
             Ask::List { token } => {
                 let token = token.map(str::to_owned);
@@ -91,15 +93,18 @@ impl Watch {
             Ask::StreamList => self.follow(&request, None, cursor).await,
             Ask::Check { version } => {
                 let version = version.to_owned();
-                self.check(&request, version).await?;
-                cursor.checked();
-                Ok(())
+                let reached = self.check(&request, version).await?;
+                Ok(cursor.checked(&reached)?)
             }
             Ask::Watch { version } => {
                 let version = version.to_owned();
                 self.follow(&request, Some(version), cursor).await
             }
         }
+    }
+
+    fn path(&self) -> String {
+        self.scope.resource.path(self.scope.namespace.as_deref())
     }
 
     async fn page(
@@ -115,46 +120,38 @@ impl Watch {
             ..ListParams::default()
         };
         let request = request.list(&params)?;
-        let mut text = Vec::new();
-        let read = async {
-            let body = self.client.request_stream(request).await?;
-            let read = std::pin::pin!(body.take(MAX_PAGE))
-                .read_to_end(&mut text)
-                .await;
-            read.map_err(cut)
-        };
-        within(self.silence, read).await?;
-        let page = Page::parse(&text)?;
+        let text = within(self.silence, self.client.whole(request, MAX_PAGE)).await?;
+        let page = Page::parse(&text, self.scope.resource)?;
+        let news = cursor.page(&page)?;
         self.health.heard();
-        Ok(cursor.page(&page))
+        Ok(news)
     }
 
-    /// Asks for one object, and for a server that has reached this version.
+    /// Asks for one object, of a server that has reached this version. Which one it has reached.
     ///
     /// # Errors
-    /// It has not, or there is none. Any other answer is left for the watch to find out about.
-    async fn check(&self, request: &Request, version: String) -> Result<(), Failure> {
+    /// It has not, or there is no answer.
+    async fn check(&self, request: &Request, version: String) -> Result<String, Failure> {
         let params = ListParams {
             limit: Some(1),
             resource_version: Some(version),
             version_match: Some(VersionMatch::NotOlderThan),
             ..ListParams::default()
         };
-        let asked = self.client.request_text(request.list(&params)?);
-        match within(LIST_PAUSE.min(self.silence), asked).await {
-            Ok(_) => Ok(()),
-            Err(failure @ Failure::Refused { .. }) if !failure.is_gone() => {
-                let watch = self.scope.name();
-                tracing::warn!(
-                    source = "kube",
-                    watch,
-                    %failure,
-                    "the server does not say how far it is; if it was restored from a backup, restart Seaway"
-                );
-                Ok(())
-            }
-            Err(failure) => Err(failure),
-        }
+        let asked = self.client.whole(request.list(&params)?, MAX_OBJECT);
+        let text = within(LIST_PAUSE.min(self.silence), asked).await?;
+        Ok(Page::parse(&text, self.scope.resource)?.version)
+    }
+
+    /// The server lets us watch, but does not say how far it is.
+    fn unconfirmed(&self, failure: &Failure) {
+        let watch = self.scope.name();
+        tracing::warn!(
+            source = "kube",
+            watch,
+            %failure,
+            "the server does not say how far it is; if it was restored from a backup, restart Seaway"
+        );
     }
 
     /// Reads the lines of a watch, or of a list as a stream, until it ends or fails.
@@ -167,9 +164,12 @@ impl Watch {
         let params = self.watch_params(version.is_none());
         let request = request.watch(&params, &version.unwrap_or_default())?;
         let opened = Instant::now();
-        let body = within(self.silence, self.client.request_stream(request)).await?;
+        let body = within(self.silence, self.client.stream(request)).await?;
         cursor.opened();
         self.health.opened();
+        if matches!(cursor.ask(), Ask::Check { .. }) {
+            return Ok(());
+        }
         let mut body = std::pin::pin!(body);
         let (mut line, mut lines) = (Vec::new(), 0_u64);
         loop {
@@ -209,6 +209,14 @@ impl Watch {
     }
 }
 
+fn how(failure: &Failure) -> How {
+    match failure {
+        Failure::Unreachable(_) | Failure::Refused { .. } => How::Away,
+        Failure::Silent(_) => How::Silent,
+        _ => How::Wrong,
+    }
+}
+
 /// The end of a watch is nothing unusual, except too early.
 fn ended(cursor: &mut Cursor, lines: u64, lasted: Duration) -> Result<(), Stop> {
     let list = matches!(cursor.ask(), Ask::StreamList);
@@ -218,7 +226,8 @@ fn ended(cursor: &mut Cursor, lines: u64, lasted: Duration) -> Result<(), Stop> 
         } else {
             "at once"
         };
-        return Err(Failure::Unreachable(format!("the watch was closed {why}")).into());
+        let closed = || Failure::Unreachable(format!("the watch was closed {why}"));
+        return Err(cursor.unreadable_line().unwrap_or_else(closed).into());
     }
     cursor.ended();
     Ok(())
@@ -234,6 +243,9 @@ async fn read_line(
     match read.map_err(cut)? {
         0 => Ok(false),
         _ if line.ends_with(b"\n") => Ok(true),
+        read if u64::try_from(read).is_ok_and(|read| read >= MAX_LINE) => Err(Failure::Foreign(
+            format!("a line of more than {MAX_LINE} bytes"),
+        )),
         _ => Err(Failure::Unreachable(
             "the connection was cut in the middle of a line".into(),
         )),
@@ -241,5 +253,5 @@ async fn read_line(
 }
 
 fn cut(error: std::io::Error) -> Failure {
-    Failure::Unreachable(format!("the connection was cut: {error}"))
+    Failure::Unreachable(quote(&format!("the connection was cut: {error}")))
 }

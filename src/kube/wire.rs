@@ -1,12 +1,18 @@
 //! What an API server sends, taken apart as far as it is the same for all resources: pages of lists and lines of watches.
+//!
+//! A list that is none must never count as an empty one (invariant 2), so all of them have to be of the kind that was asked for. API
+//! servers say it of everything but the items of a list.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use kube::core::Status;
 use kube::core::response::StatusCause;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use super::resource::Resource;
 
 /// By this annotation a bookmark says that everything there was has been sent (KEP-3157).
 const INITIAL_END: &str = "k8s.io/initial-events-end";
@@ -14,7 +20,10 @@ const INITIAL_END: &str = "k8s.io/initial-events-end";
 /// Why a server refuses a version that it has not reached.
 const AHEAD: &str = "ResourceVersionTooLarge";
 
-/// Why a list or a watch failed.
+/// Of what others say, in bytes, where it is quoted.
+const MAX_QUOTE: usize = 400;
+
+/// Why a list or a watch failed. No text of it is longer than a few lines, whatever came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     /// There is no connection, or no longer.
@@ -34,13 +43,51 @@ pub(super) enum Failure {
     /// What came is not what an API server sends.
     #[error("unreadable answer: {0}")]
     Garbled(String),
+    /// What came can be read, but is something else than what was asked for; or it is not an API server that answered.
+    #[error("not what was asked for: {0}")]
+    Foreign(String),
+    /// The server is at an earlier version than it has been before: it was restored from a backup.
+    #[error("{0}")]
+    Reversed(String),
+    /// A list that goes on and on.
+    #[error("{0}")]
+    Endless(String),
 }
 
 impl Failure {
     /// What was asked for is too old: only a new list helps.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(self, Failure::Refused { code: 410, .. })
+        matches!(
+            self,
+            Failure::Refused { code: 410, .. } | Failure::Reversed(_)
+        )
     }
+
+    /// With where it came from, where that matters.
+    pub(super) fn at(self, place: &str) -> Failure {
+        match self {
+            Failure::Garbled(what) => Failure::Garbled(format!("{what} (from {place})")),
+            Failure::Foreign(what) => Failure::Foreign(format!("{what} (from {place})")),
+            Failure::Endless(what) => Failure::Endless(format!("{what} (from {place})")),
+            other => other,
+        }
+    }
+}
+
+/// The beginning of what somebody else says, in one line.
+pub(super) fn quote(text: &str) -> String {
+    let mut end = text.len().min(MAX_QUOTE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text[..end].chars().map(shown).collect()
+}
+
+/// The same of bytes, of which nobody knows whether they are text.
+pub(super) fn quote_bytes(bytes: &[u8]) -> String {
+    let beginning = &bytes[..bytes.len().min(MAX_QUOTE)];
+    quote(&String::from_utf8_lossy(beginning))
 }
 
 impl From<Status> for Failure {
@@ -58,7 +105,7 @@ impl From<Status> for Failure {
         };
         Failure::Refused {
             code,
-            message: status.message,
+            message: quote(&status.message),
             after: after.map(|seconds| Duration::from_secs(seconds.into())),
         }
     }
@@ -68,14 +115,14 @@ impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Failure {
         match error {
             kube::Error::Api(status) => (*status).into(),
-            error => Failure::Unreachable(chain(&error)),
+            error => Failure::Unreachable(quote(&chain(&error))),
         }
     }
 }
 
 impl From<kube::core::request::Error> for Failure {
     fn from(error: kube::core::request::Error) -> Failure {
-        Failure::Unreachable(error.to_string())
+        Failure::Unreachable(quote(&error.to_string()))
     }
 }
 
@@ -93,6 +140,83 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What an object says that it is.
+#[derive(Deserialize)]
+pub(super) struct Kind<'a> {
+    #[serde(borrow)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "apiVersion")]
+    api_version: Option<Cow<'a, str>>,
+}
+
+impl fmt::Display for Kind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.kind, &self.api_version) {
+            (Some(kind), Some(version)) => write!(f, "{} of {}", quote(kind), quote(version)),
+            (Some(kind), None) => write!(f, "{} without an apiVersion", quote(kind)),
+            (None, _) => f.write_str("something without a kind"),
+        }
+    }
+}
+
+impl Kind<'_> {
+    /// Whether it says nothing of the sort, as items of lists do.
+    pub(super) fn is_silent(&self) -> bool {
+        self.kind.is_none() && self.api_version.is_none()
+    }
+
+    /// # Errors
+    /// It is something else.
+    pub(super) fn expect(&self, api_version: &str, kind: &str) -> Result<(), Failure> {
+        let (said, version) = (self.kind.as_deref(), self.api_version.as_deref());
+        if (said, version) == (Some(kind), Some(api_version)) {
+            return Ok(());
+        }
+        let what = format!("{self} instead of {kind} of {api_version}");
+        Err(Failure::Foreign(what))
+    }
+}
+
+/// Whether an object begins with what it is, as API servers write it: then nobody has to look for that in all of it.
+pub(super) fn begins_with(text: &[u8], api_version: &str, kind: &str) -> bool {
+    let rest = text.strip_prefix(b"{\"kind\":\"");
+    let rest = rest.and_then(|rest| rest.strip_prefix(kind.as_bytes()));
+    let rest = rest.and_then(|rest| rest.strip_prefix(b"\",\"apiVersion\":\""));
+    let rest = rest.and_then(|rest| rest.strip_prefix(api_version.as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b"\""))
+}
+
+/// Reads a whole answer of a kind.
+///
+/// # Errors
+/// It cannot be read, or is of another kind.
+pub(super) fn parse<'a, T: Deserialize<'a>>(
+    text: &'a [u8],
+    api_version: &str,
+    kind: &str,
+) -> Result<T, Failure> {
+    let garbled = |error: serde_json::Error| {
+        let (why, beginning) = (quote(&error.to_string()), quote_bytes(text));
+        Failure::Garbled(format!("{why}; it begins with {beginning:?}"))
+    };
+    if !begins_with(text, api_version, kind) {
+        let said: Kind<'_> = serde_json::from_slice(text).map_err(garbled)?;
+        said.expect(api_version, kind)
+            .map_err(|failure| explained(failure, text))?;
+    }
+    serde_json::from_slice(text).map_err(garbled)
+}
+
+/// With what a `Status` says.
+fn explained(failure: Failure, text: &[u8]) -> Failure {
+    match (failure, serde_json::from_slice::<Status>(text)) {
+        (Failure::Foreign(what), Ok(status)) if !status.message.is_empty() => {
+            Failure::Foreign(format!("{what}: {}", quote(&status.message)))
+        }
+        (failure, _) => failure,
+    }
+}
+
 /// A page of a list.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
@@ -101,16 +225,18 @@ pub(super) struct Page<'a> {
     pub version: String,
     /// How to ask for the next page.
     pub token: Option<String>,
+    /// What it took, in bytes.
+    pub size: usize,
 }
 
 impl Page<'_> {
-    pub(super) fn parse(text: &[u8]) -> Result<Page<'_>, Failure> {
+    pub(super) fn parse(text: &[u8], resource: Resource) -> Result<Page<'_>, Failure> {
         #[derive(Deserialize)]
         struct List<'a> {
             #[serde(default)]
             metadata: Metadata,
-            #[serde(borrow)]
-            items: Option<Vec<&'a RawValue>>,
+            #[serde(borrow, deserialize_with = "items")]
+            items: Vec<&'a RawValue>,
         }
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase")]
@@ -118,17 +244,28 @@ impl Page<'_> {
             resource_version: Option<String>,
             r#continue: Option<String>,
         }
-        let list: List<'_> = serde_json::from_slice(text).map_err(garbled)?;
-        let version = list.metadata.resource_version.unwrap_or_default();
-        if version.is_empty() {
-            return Err(Failure::Garbled("a list without resourceVersion".into()));
-        }
+        let kind = format!("{}List", resource.kind_name());
+        let list: List<'_> = parse(text, resource.api_version(), &kind)?;
         Ok(Page {
-            items: list.items.unwrap_or_default(),
-            version,
+            items: list.items,
+            version: version(list.metadata.resource_version, &kind)?,
             token: list.metadata.r#continue.filter(|token| !token.is_empty()),
+            size: text.len(),
         })
     }
+}
+
+/// The items of a list: there may be none, which is `null` with some servers, but they are not left out.
+fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de RawValue>, D::Error> {
+    let items = Option::<Vec<&'de RawValue>>::deserialize(deserializer)?;
+    Ok(items.unwrap_or_default())
+}
+
+/// A version that a watch can go on from. By 0, or without one, a server is asked for whatever it has, and tells nothing of what is
+/// gone by then.
+pub(super) fn version(said: Option<String>, of: &str) -> Result<String, Failure> {
+    let said = said.filter(|version| !version.is_empty() && version != "0");
+    said.ok_or_else(|| Failure::Garbled(format!("{of} without a resourceVersion")))
 }
 
 /// A line of a watch.
@@ -145,24 +282,45 @@ pub(super) enum Line<'a> {
 }
 
 impl Line<'_> {
-    pub(super) fn parse(text: &[u8]) -> Result<Line<'_>, Failure> {
+    pub(super) fn parse(text: &[u8], resource: Resource) -> Result<Line<'_>, Failure> {
         #[derive(Deserialize)]
         struct Event<'a> {
+            #[serde(borrow)]
             r#type: Cow<'a, str>,
             #[serde(borrow)]
             object: &'a RawValue,
         }
-        let event: Event<'_> = serde_json::from_slice(text).map_err(garbled)?;
+        let event: Event<'_> = serde_json::from_slice(text).map_err(|error| {
+            let (why, beginning) = (quote(&error.to_string()), quote_bytes(text));
+            Failure::Garbled(format!("{why}; it begins with {beginning:?}"))
+        })?;
+        let object = event.object;
         match &*event.r#type {
-            "ADDED" | "MODIFIED" => Ok(Line::Applied(event.object)),
-            "DELETED" => Ok(Line::Deleted(event.object)),
-            "BOOKMARK" => bookmark(event.object),
+            "ADDED" | "MODIFIED" => expect(object, resource).map(|()| Line::Applied(object)),
+            "DELETED" => expect(object, resource).map(|()| Line::Deleted(object)),
+            "BOOKMARK" => expect(object, resource).and_then(|()| bookmark(object)),
             "ERROR" => {
-                let status = serde_json::from_str::<Status>(event.object.get()).map_err(garbled)?;
+                let status = serde_json::from_str::<Status>(object.get());
+                let status = status.map_err(|error| Failure::Garbled(quote(&error.to_string())))?;
                 Ok(Line::Failed(status.into()))
             }
-            other => Err(Failure::Garbled(format!("an event of type {other:?}"))),
+            other => Err(Failure::Garbled(format!(
+                "an event of type {:?}",
+                quote(other)
+            ))),
         }
+    }
+}
+
+/// What can say nothing of its kind, since it is not even an object, is found out later.
+fn expect(object: &RawValue, resource: Resource) -> Result<(), Failure> {
+    let (api_version, kind) = (resource.api_version(), resource.kind_name());
+    if begins_with(object.get().as_bytes(), api_version, kind) {
+        return Ok(());
+    }
+    match serde_json::from_str::<Kind<'_>>(object.get()) {
+        Ok(said) => said.expect(api_version, kind),
+        Err(_) => Ok(()),
     }
 }
 
@@ -175,21 +333,19 @@ fn bookmark(object: &RawValue) -> Result<Line<'_>, Failure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Metadata<'a> {
-        resource_version: String,
+        resource_version: Option<String>,
         #[serde(borrow)]
         annotations: Option<std::collections::BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
     }
-    let Bookmark { metadata } = serde_json::from_str(object.get()).map_err(garbled)?;
+    let read = serde_json::from_str(object.get());
+    let Bookmark { metadata } =
+        read.map_err(|error| Failure::Garbled(quote(&error.to_string())))?;
     let annotations = metadata.annotations.unwrap_or_default();
     let initial_end = annotations
         .get(INITIAL_END)
         .is_some_and(|value| value == "true");
     Ok(Line::Bookmark {
-        version: metadata.resource_version,
+        version: version(metadata.resource_version, "a bookmark")?,
         initial_end,
     })
-}
-
-fn garbled(error: serde_json::Error) -> Failure {
-    Failure::Garbled(error.to_string())
 }

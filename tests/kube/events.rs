@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use seaway_testing::{ApiServer, World, eventually};
+use seaway_testing::{ApiServer, Fault, World, eventually};
 use serde_json::json;
 
 use crate::discovery::Proxy;
@@ -107,6 +107,33 @@ fn without_permission_for_events_one_line_says_so_and_everything_else_works() ->
             .count();
         ensure!(lines == 1, "{lines} lines: {log}");
         ensure!(server.objects("events")?.is_empty());
+        Ok(())
+    })
+}
+
+#[test]
+fn an_event_that_is_answered_with_something_else_is_not_written() -> Result<()> {
+    World::run(|world| {
+        let server = world.api_server()?;
+        populate(&server, SERVICES)?;
+        let other = json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "rows": []});
+        server.inject(Fault::instead(other.to_string()).on("events"));
+        world.start_seaway_on(&server, &[])?;
+        sctp(&server, true)?;
+        eventually("Seaway to try", || {
+            let failed = events(world, 1, "failed")?;
+            ensure!(failed == 1.0, "{failed} failed");
+            Ok(())
+        })?;
+        ensure!(events(world, 1, "written")? == 0.0);
+        let line = world
+            .seaway()?
+            .log_line("Events about problems cannot be written")?;
+        let place = format!("{}/apis/events.k8s.io/v1/", server.address());
+        ensure!(
+            line.contains("Table of meta.k8s.io/v1") && line.contains(&place),
+            "{line}"
+        );
         Ok(())
     })
 }

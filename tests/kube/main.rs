@@ -11,9 +11,11 @@ use seaway_testing::{
 };
 use serde_json::Value;
 
+mod credentials;
 mod discovery;
 mod events;
 mod faults;
+mod foreign;
 mod kill;
 mod outage;
 mod permissions;

@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{Record, ServiceManifest, SliceManifest, World, eventually, join, say};
+use seaway_testing::{
+    ApiServer, Fault, Record, ServiceManifest, SliceManifest, World, eventually, join, say,
+};
 
 use crate::discovery::Proxy;
+use crate::{OTHER, TWO, assignment, await_watches, scene};
 
 const WEB: &str = "10.96.0.10:80";
 /// The longest that a change may take after the API server is back.
@@ -72,6 +75,73 @@ fn without_the_api_server_everybody_is_served_and_its_return_is_noticed_within_t
             "of {} requests: {failures:?}",
             records.len()
         );
+        Ok(())
+    })
+}
+
+/// The server goes away for so long; when it is back it refuses everything in this way for a while, then says that what it is asked
+/// for is too old, and then works. Returns when it works.
+fn restart(server: &ApiServer, away: Duration, refusal: Fault) -> Result<Instant> {
+    server.refuse()?;
+    server.kill()?;
+    std::thread::sleep(away);
+    server.inject(refusal);
+    server.listen()?;
+    std::thread::sleep(Duration::from_secs(3));
+    server.heal();
+    for resource in ["services", "endpointslices", "nodes"] {
+        server.inject(Fault::answer(410).verb("watch").on(resource).times(1));
+    }
+    Ok(Instant::now())
+}
+
+#[test]
+fn a_server_that_refuses_everything_while_it_starts_is_noticed_within_two_seconds() -> Result<()> {
+    let short = Duration::from_secs(2);
+    let outages = [
+        (Fault::answer(403), outage()?),
+        (Fault::answer(401), short),
+        (Fault::busy(1), short),
+        (Fault::answer(500), short),
+        (Fault::answer(503), short),
+        (Fault::page(502, 100), short),
+    ];
+    for (refusal, away) in outages {
+        let what = format!("{refusal:?}");
+        scene(&[], |world, server, proxy| {
+            await_watches(world, server)?;
+            let back = restart(server, away, refusal)?;
+            server.apply_yaml(&crate::slice(3, &OTHER).document())?;
+            let came = proxy.await_endpoints(10 * SOON, &assignment(3), &OTHER)?;
+            let took = came.saturating_duration_since(back);
+            say(&format!("after {what} the change arrived within {took:?}"));
+            ensure!(took < SOON, "after {what} it took {took:?}");
+            let log = world.seaway()?.log();
+            ensure!(!log.contains("restart Seaway"), "{log}");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_that_is_restored_from_a_backup_and_refuses_while_it_starts_is_followed() -> Result<()> {
+    scene(&[], |world, server, proxy| {
+        await_watches(world, server)?;
+        let earlier = server.revision();
+        server.apply_yaml(&crate::slice(5, &OTHER).document())?;
+        proxy.await_endpoints(SOON, &assignment(5), &OTHER)?;
+        server.refuse()?;
+        server.kill()?;
+        server.restore(earlier)?;
+        server.inject(Fault::answer(403));
+        std::thread::sleep(Duration::from_secs(2));
+        server.listen()?;
+        std::thread::sleep(Duration::from_secs(3));
+        server.heal();
+        proxy.await_endpoints(SOON, &assignment(5), &TWO)?;
+        let log = world.seaway()?.log();
+        ensure!(!log.contains("restart Seaway"), "{log}");
         Ok(())
     })
 }

@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::found::MAX_PAGES;
 use super::*;
+
+mod away;
 
 fn service(name: &str, version: u32) -> Value {
     json!({
+        "kind": "Service", "apiVersion": "v1",
         "metadata": {"namespace": "default", "name": name, "uid": format!("u-{name}"), "resourceVersion": version.to_string()},
         "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
     })
@@ -26,13 +30,13 @@ fn bookmark(version: u32, end: bool) -> Vec<u8> {
     let metadata = json!({"resourceVersion": version.to_string(), "annotations": annotations});
     event(
         "BOOKMARK",
-        &json!({"kind": "Service", "metadata": metadata}),
+        &json!({"kind": "Service", "apiVersion": "v1", "metadata": metadata}),
     )
 }
 
 fn list(items: &[Value], version: u32, token: &str) -> Vec<u8> {
     let metadata = json!({"resourceVersion": version.to_string(), "continue": token});
-    json!({"metadata": metadata, "items": items})
+    json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": metadata, "items": items})
         .to_string()
         .into_bytes()
 }
@@ -56,7 +60,8 @@ fn names(news: Option<News>) -> Vec<String> {
 }
 
 fn page(cursor: &mut Cursor, text: &[u8]) -> Option<News> {
-    cursor.page(&Page::parse(text).unwrap())
+    let page = Page::parse(text, Resource::Services).unwrap();
+    cursor.page(&page).unwrap()
 }
 
 /// A cursor that has listed one Service, at version 5.
@@ -168,7 +173,7 @@ fn a_watch_goes_on_where_it_was_cut_and_lists_anew_only_what_is_too_old() {
         Failure::Silent(Default::default()),
     ] {
         cursor.failed(&failure);
-        cursor.checked();
+        cursor.checked("5").unwrap();
         assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
     }
     let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
@@ -193,7 +198,10 @@ fn a_line_that_cannot_be_read_is_asked_for_again_and_then_listed() {
     );
     for expected in [Ask::Watch { version: "6" }, Ask::StreamList] {
         let failure = cursor
-            .line(&event("MODIFIED", &json!({"metadata": {"name": 7}})))
+            .line(&event(
+                "MODIFIED",
+                &json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": 7}}),
+            ))
             .unwrap_err();
         cursor.failed(&failure);
         assert_eq!(cursor.ask(), expected);
@@ -206,7 +214,10 @@ fn a_list_with_an_object_without_a_name_is_not_all_there_is() {
     cursor.opened();
     cursor.line(&event("ADDED", &service("a", 3))).unwrap();
     cursor
-        .line(&event("ADDED", &json!({"metadata": {}})))
+        .line(&event(
+            "ADDED",
+            &json!({"kind": "Service", "apiVersion": "v1", "metadata": {}}),
+        ))
         .unwrap();
     cursor.line(b"{\"type\":\"ADD").unwrap();
     match cursor.line(&bookmark(5, true)).unwrap() {
@@ -233,34 +244,6 @@ fn an_object_of_the_wrong_shape_keeps_its_name_and_says_which_field() {
 }
 
 #[test]
-fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
-    let mut cursor = Cursor::new(Resource::Services);
-    page(&mut cursor, &list(&[service("a", 5)], 10, ""));
-    let away = Failure::Unreachable("refused".into());
-    cursor.failed(&away);
-    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-    cursor.failed(&away);
-    assert_eq!(cursor.ask(), Ask::Check { version: "10" });
-    cursor.checked();
-    assert_eq!(cursor.ask(), Ask::Watch { version: "10" });
-    // It was restored from a backup: for it, version 10 lies in the future.
-    cursor.failed(&away);
-    let ahead = json!({
-        "status": "Failure", "code": 504, "reason": "Timeout", "message": "Too large resource version: 10, current: 7",
-        "details": {"retryAfterSeconds": 1, "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
-    });
-    let status: kube::core::Status = serde_json::from_value(ahead).unwrap();
-    cursor.failed(&status.into());
-    assert_eq!(cursor.ask(), Ask::StreamList);
-    cursor.opened();
-    assert_eq!(
-        cursor.line(&bookmark(7, true)).unwrap().map(|_| ()),
-        Some(())
-    );
-    assert_eq!(cursor.ask(), Ask::Watch { version: "7" });
-}
-
-#[test]
 fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_it() {
     let incomplete = list(&[json!("garbage")], 5, "");
     for interrupted in [true, false] {
@@ -276,5 +259,124 @@ fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_
         names(page(&mut cursor, &list(&[service("a", 5)], 6, "")));
         cursor.ended();
         assert_eq!(cursor.ask(), Ask::Watch { version: "6" });
+    }
+}
+
+#[test]
+fn an_event_without_a_version_moves_nothing() {
+    for kind in ["MODIFIED", "DELETED"] {
+        for version in [json!(null), json!(""), json!("0")] {
+            let mut cursor = listed();
+            let mut object = service("a", 6);
+            object["metadata"]["resourceVersion"] = version;
+            cursor.line(&event(kind, &object)).unwrap_err();
+            assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
+        }
+    }
+}
+
+#[test]
+fn an_event_of_another_kind_is_none() {
+    let mut other = service("a", 6);
+    other["kind"] = json!("Node");
+    let mut unknown = service("a", 6);
+    unknown["kind"] = Value::Null;
+    for kind in ["MODIFIED", "DELETED", "BOOKMARK"] {
+        for object in [&other, &unknown] {
+            let mut cursor = listed();
+            let failure = cursor.line(&event(kind, object)).unwrap_err();
+            assert!(matches!(failure, Failure::Foreign(_)), "{failure}");
+            cursor.failed(&failure);
+            assert_eq!(cursor.ask(), Ask::Check { version: "5" });
+        }
+    }
+}
+
+#[test]
+fn a_list_without_an_end_is_given_up() {
+    let ends = |next: &dyn Fn(usize) -> String| {
+        let mut cursor = Cursor::new(Resource::Services);
+        cursor.failed(&refused(422));
+        (0..=2 * MAX_PAGES).find_map(|number| {
+            let text = list(&[], 5, &next(number));
+            let page = Page::parse(&text, Resource::Services).unwrap();
+            let failure = cursor.page(&page).err()?;
+            assert!(matches!(failure, Failure::Endless(_)), "{failure}");
+            assert_eq!(cursor.ask(), Ask::List { token: None });
+            Some(number)
+        })
+    };
+    assert_eq!(ends(&|_| "same".to_owned()), Some(1));
+    assert_eq!(ends(&|number| number.to_string()), Some(MAX_PAGES));
+}
+
+#[test]
+fn what_happened_between_two_pages_is_watched_from_the_first() {
+    let mut cursor = Cursor::new(Resource::Services);
+    page(&mut cursor, &list(&[service("a", 1)], 9, "more"));
+    names(page(&mut cursor, &list(&[service("b", 2)], 12, "")));
+    assert_eq!(cursor.ask(), Ask::Watch { version: "9" });
+}
+
+#[test]
+fn a_stream_that_begins_with_something_else_is_none() {
+    for line in [&b"<html>Welcome to the hotel</html>\n"[..], b"{}\n"] {
+        let mut cursor = Cursor::new(Resource::Services);
+        cursor.opened();
+        let failure = cursor.line(line).unwrap_err();
+        assert!(matches!(failure, Failure::Garbled(_)), "{failure}");
+        cursor.failed(&failure);
+        assert_eq!(cursor.ask(), Ask::StreamList);
+    }
+}
+
+/// API servers say first what an object is; nobody has to.
+#[test]
+fn where_an_object_says_what_it_is_does_not_matter() {
+    let object = |kind: &str| {
+        format!(
+            r#"{{"type":"MODIFIED","object":{{{kind},"metadata":{{"name":"a","resourceVersion":"6"}},"spec":{{"clusterIP":"None"}}}}}}"#
+        )
+    };
+    for (kind, well) in [
+        (r#""kind":"Service","apiVersion":"v1""#, true),
+        (r#""apiVersion":"v1","kind":"Service""#, true),
+        (r#""kind":"Service","apiVersion":"v1beta1""#, false),
+        (r#""kind":"ServiceImport","apiVersion":"v1""#, false),
+        (r#""kind":"Service""#, false),
+        (r#""status":{}"#, false),
+    ] {
+        let read = listed().line(object(kind).as_bytes());
+        match read {
+            Ok(_) => assert!(well, "{kind}"),
+            Err(Failure::Foreign(_)) => assert!(!well, "{kind}"),
+            Err(other) => panic!("{kind}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn items_of_a_list_need_not_say_what_they_are_but_are_not_something_else() {
+    let mut silent = service("a", 1);
+    for field in ["kind", "apiVersion"] {
+        silent[field] = Value::Null;
+    }
+    let mut pod = service("b", 1);
+    pod["kind"] = json!("Pod");
+    let mut older = service("b", 1);
+    older["apiVersion"] = json!("v1beta3");
+    let metadata_first = r#"{"metadata":{"name":"c"},"kind":"Pod","apiVersion":"v1"}"#;
+    let read = |item: &str| {
+        let text = String::from_utf8(list(&[], 9, "")).unwrap();
+        let text = text.replace("[]", &format!("[{item}]"));
+        let page = Page::parse(text.as_bytes(), Resource::Services).unwrap();
+        Cursor::new(Resource::Services).page(&page)
+    };
+    for item in [silent, service("a", 1)] {
+        assert_eq!(names(read(&item.to_string()).unwrap()), ["a"]);
+    }
+    for item in [&pod.to_string(), &older.to_string(), metadata_first] {
+        let read = read(item);
+        assert!(matches!(read, Err(Failure::Foreign(_))), "{read:?}");
     }
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
-use kube::Client;
 use kube::api::{PostParams, Request};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::presented::Token;
-use crate::kube::client::within;
-use crate::kube::wire::Failure;
+use crate::kube::client::{Client, within};
+use crate::kube::wire::{Failure, parse, quote};
 
 const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 /// How long the API server may take.
@@ -23,8 +22,8 @@ const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 /// To what a token is bound (KEP-4193).
 const NODE: &str = "authentication.kubernetes.io/node-name";
 const POD: &str = "authentication.kubernetes.io/pod-name";
-/// Of what others say, in bytes.
-const MAX_REASON: usize = 400;
+/// Of the answer, in bytes: the question again, and a user with its groups.
+const MAX_ANSWER: usize = 1 << 20;
 
 /// Whose a token is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +58,12 @@ pub(super) async fn review(
     });
     let body = review.to_string().into_bytes();
     let request = Request::new(PATH).create(&PostParams::default(), body)?;
-    let answer = within(LIMIT, client.request_text(request)).await;
+    let answer = within(LIMIT, client.whole(request, MAX_ANSWER)).await;
     match answer.and_then(|text| read(&text, audience)) {
         Ok(Verdict::Refused(why)) => Ok(Verdict::Refused(without(&why, token))),
         Ok(accepted) => Ok(accepted),
         Err(Failure::Garbled(why)) => Err(Failure::Garbled(without(&why, token))),
+        Err(Failure::Foreign(why)) => Err(Failure::Foreign(without(&why, token))),
         Err(Failure::Refused {
             code,
             message,
@@ -75,15 +75,15 @@ pub(super) async fn review(
         }),
         Err(failure) => Err(failure),
     }
+    .map_err(|failure| failure.at(&client.place(PATH)))
 }
 
-fn read(text: &str, audience: &str) -> Result<Verdict, Failure> {
+fn read(text: &[u8], audience: &str) -> Result<Verdict, Failure> {
     #[derive(Deserialize)]
     struct Answer {
         status: TokenReviewStatus,
     }
-    let answer: Answer =
-        serde_json::from_str(text).map_err(|error| Failure::Garbled(error.to_string()))?;
+    let answer: Answer = parse(text, "authentication.k8s.io/v1", "TokenReview")?;
     Ok(judge(answer.status, audience))
 }
 
@@ -134,16 +134,17 @@ fn identify(user: &UserInfo) -> Option<Identity> {
 
 /// A reason as it may be shown: one line of bounded length, without the token or its signature.
 fn without(reason: &str, token: &str) -> String {
-    let signature = token.rsplit('.').next().unwrap_or(token);
-    if reason.contains(signature) {
+    // A token that is cut off in the middle of its signature begins like any.
+    let (mut first, mut last) = (token.split('.'), token.rsplit('.'));
+    let parts = [first.next(), last.next()];
+    if parts
+        .into_iter()
+        .flatten()
+        .any(|part| reason.contains(part))
+    {
         return "(a reason that repeats the token)".to_owned();
     }
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let mut end = reason.len().min(MAX_REASON);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    reason[..end].chars().map(shown).collect()
+    quote(reason)
 }
 
 #[cfg(test)]
@@ -162,7 +163,8 @@ mod tests {
     fn verdict(change: impl FnOnce(&mut Value)) -> Verdict {
         let mut status = accepted();
         change(&mut status);
-        read(&json!({"status": status}).to_string(), "seaway").unwrap()
+        let answer = json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": status});
+        read(answer.to_string().as_bytes(), "seaway").unwrap()
     }
 
     #[test]
@@ -226,15 +228,27 @@ mod tests {
 
     #[test]
     fn an_answer_to_something_else_is_no_verdict() {
+        let review = |status: Value| {
+            let review = json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1", "status": status});
+            review.to_string()
+        };
         for text in [
             "",
-            "{}",
             "null",
-            r#"{"status": 7}"#,
-            r#"{"status": {"authenticated": "yes"}}"#,
+            &review(json!(7)),
+            &review(json!({"authenticated": "yes"})),
         ] {
             assert!(
-                matches!(read(text, "seaway"), Err(Failure::Garbled(_))),
+                matches!(read(text.as_bytes(), "seaway"), Err(Failure::Garbled(_))),
+                "{text}"
+            );
+        }
+        let mut other = json!({"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "status": accepted()});
+        let said = other.to_string();
+        other["kind"] = Value::Null;
+        for text in ["{}", r#"{"status": 7}"#, &said, &other.to_string()] {
+            assert!(
+                matches!(read(text.as_bytes(), "seaway"), Err(Failure::Foreign(_))),
                 "{text}"
             );
         }
@@ -246,6 +260,7 @@ mod tests {
         assert_eq!(without("bad\ntoken\0", token), "bad token ");
         assert!(!without(&format!("bad {token}"), token).contains("cccc"));
         assert!(!without("signature cccc", token).contains("cccc"));
-        assert_eq!(without(&"ü".repeat(1000), token).len(), MAX_REASON);
+        assert!(!without("it begins with {\"token\": \"aaaa.bbbb.cc", token).contains("cc"));
+        assert_eq!(without(&"ü".repeat(1000), token).len(), 400);
     }
 }

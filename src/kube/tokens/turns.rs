@@ -154,7 +154,11 @@ fn meets_all(failure: &Failure) -> bool {
         Failure::Unreachable(_) => true,
         Failure::Refused { code, .. } => matches!(code, 401 | 403 | 404 | 429 | 503),
         // A token may be one that it takes long to check, or that it fails over.
-        Failure::Silent(_) | Failure::Garbled(_) => false,
+        Failure::Silent(_)
+        | Failure::Garbled(_)
+        | Failure::Foreign(_)
+        | Failure::Reversed(_)
+        | Failure::Endless(_) => false,
     }
 }
 

@@ -70,6 +70,8 @@ mod stack;
 #[cfg(feature = "worlds")]
 pub mod steps;
 #[cfg(feature = "worlds")]
+mod tls;
+#[cfg(feature = "worlds")]
 mod volume;
 mod wait;
 #[cfg(feature = "worlds")]

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context as Waker, Poll};
 use std::thread::{self, JoinHandle};
@@ -22,12 +21,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto, version};
 
 use crate::certs::{Ca, Leaf};
+use crate::tls;
 
 /// A gRPC message without content: for an xDS client a response about nothing, after which it asks again without a pause.
 const NOTHING: &[u8] = &[0; 5];
@@ -71,7 +67,7 @@ struct Orders {
 impl Recorder {
     /// Shows `server`, believes certificates of `clients`.
     pub fn start(server: &Leaf, clients: &Ca) -> Result<Self> {
-        let acceptor = TlsAcceptor::from(Arc::new(config(server, clients)?));
+        let acceptor = tls::acceptor(server, clients, true, &[b"h2"])?;
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -146,24 +142,6 @@ impl Drop for Recorder {
             let _ = thread.join();
         }
     }
-}
-
-fn config(server: &Leaf, clients: &Ca) -> Result<ServerConfig> {
-    let provider = Arc::new(crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(clients.pem().as_bytes())?)?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()?;
-    let chain = vec![CertificateDer::from(server.der().to_vec())];
-    let key = PrivateKeyDer::from_pem_slice(server.key_pem().as_bytes())?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13])?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config.send_tls13_tickets = 0;
-    Ok(config)
 }
 
 /// What the connections share.

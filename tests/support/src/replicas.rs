@@ -29,6 +29,17 @@ impl World {
         self.launch(Source::Cluster(&kubeconfig), arguments)
     }
 
+    /// [`World::start_seaway_on`] with `KUBECONFIG` as it is given.
+    pub fn start_seaway_with(
+        &mut self,
+        kubeconfig: &std::path::Path,
+        arguments: &[&str],
+    ) -> Result<usize> {
+        let number = self.launch(Source::Cluster(kubeconfig), arguments)?;
+        self.await_ready(number)?;
+        Ok(number)
+    }
+
     fn launch(&mut self, source: Source<'_>, arguments: &[&str]) -> Result<usize> {
         let number = self.seaways.len();
         let file = match number {

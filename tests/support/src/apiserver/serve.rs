@@ -16,8 +16,11 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::ApiServer;
 use super::answer::answer;
 use super::shared::Shared;
+use crate::certs::{Ca, Leaf};
+use crate::tls;
 
 /// What the thread is told, and how it says that it is done.
 pub(super) type Order = (Command, wait::Sender<Result<()>>);
@@ -27,6 +30,25 @@ pub(super) enum Command {
     Listen,
     Refuse,
     Kill,
+}
+
+impl ApiServer {
+    /// TLS from the next connection on: shows `server`, and insists on a certificate of `clients`. [`Self::kubeconfig`] knows nothing
+    /// of it.
+    pub fn secure(&self, server: &Leaf, clients: &Ca) -> Result<()> {
+        self.encrypt(server, clients, false)
+    }
+
+    /// [`Self::secure`] for clients without a certificate, too.
+    pub fn secure_for_all(&self, server: &Leaf, clients: &Ca) -> Result<()> {
+        self.encrypt(server, clients, true)
+    }
+
+    fn encrypt(&self, server: &Leaf, clients: &Ca, optional: bool) -> Result<()> {
+        let acceptor = tls::acceptor(server, clients, optional, &[b"h2", b"http/1.1"])?;
+        self.shared.tls.send_replace(Some(acceptor));
+        Ok(())
+    }
 }
 
 /// Serves until there is nobody left to give orders. Tells the address that it listens on.
@@ -114,12 +136,31 @@ impl Server {
             let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(stream.as_fd(), 0) else {
                 return;
             };
-            let service = service_fn(move |request| answer(shared.clone(), request));
+            let served = shared.clone();
+            let service = service_fn(move |request| answer(served.clone(), request));
             let builder = auto::Builder::new(TokioExecutor::new());
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let acceptor = shared.tls.borrow().clone();
+            let connection = async {
+                // An error here is a client that went away or is not believed, or a body that is to break.
+                match acceptor {
+                    None => drop(
+                        builder
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await,
+                    ),
+                    Some(acceptor) => {
+                        if let Ok(stream) = acceptor.accept(stream).await {
+                            drop(
+                                builder
+                                    .serve_connection(TokioIo::new(stream), service)
+                                    .await,
+                            );
+                        }
+                    }
+                }
+            };
             tokio::select! {
-                // An error here is a client that went away, or a body that is to break.
-                _ = connection => {}
+                () = connection => {}
                 _ = kills.changed() => {
                     // Closing it now is a reset, not an end.
                     let _ = set_socket_linger(&socket, Some(Duration::ZERO));

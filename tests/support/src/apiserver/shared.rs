@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, Book};
 use super::faults::{Fault, Faults};
@@ -89,8 +90,9 @@ impl Debug for Reviews {
     }
 }
 
-#[derive(Debug)]
 pub(super) struct Shared {
+    /// For connections to come; without, they are plain.
+    pub(super) tls: watch::Sender<Option<TlsAcceptor>>,
     store: Mutex<Store>,
     settings: Mutex<Settings>,
     faults: Mutex<Faults>,
@@ -100,6 +102,15 @@ pub(super) struct Shared {
     pub(super) activity: watch::Sender<Activity>,
 }
 
+impl Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("settings", &self.settings)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -107,6 +118,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
+            tls: watch::Sender::default(),
             store: Mutex::new(Store::new(settings.history)),
             settings: Mutex::new(settings),
             faults: Mutex::default(),

@@ -1,0 +1,112 @@
+//! What comes back for a request, as HTTP has it: whether it is an answer of an API server at all, and no more of it than has its bound.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
+use axum::http::response::Parts;
+use axum::http::{HeaderMap, Response};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use kube::core::Status;
+
+use super::wire::{Failure, quote, quote_bytes};
+
+/// Of an error, in bytes. A `Status` is shorter, and nobody reads more of a page.
+const MAX_ERROR: usize = 64 << 10;
+
+/// The body of an answer that says of itself that it is one.
+///
+/// # Errors
+/// The server refuses, or it is somebody else who answers.
+pub(super) async fn accept(response: Response<Body>) -> Result<Body, Failure> {
+    let (head, body) = response.into_parts();
+    if !head.status.is_success() {
+        let text = beginning(body, MAX_ERROR).await;
+        return Err(refusal(&head, &text));
+    }
+    let encoding = text(&head.headers, CONTENT_ENCODING);
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        let what = format!("a body in {}, which nobody asked for", quote(encoding));
+        return Err(Failure::Foreign(what));
+    }
+    let media = text(&head.headers, CONTENT_TYPE);
+    if !media.is_empty() && !media.to_ascii_lowercase().contains("json") {
+        let media = quote(media);
+        let begins = quote_bytes(&beginning(body, MAX_ERROR).await);
+        let what = format!("{media} instead of JSON; it begins with {begins:?}");
+        return Err(Failure::Foreign(what));
+    }
+    Ok(body)
+}
+
+/// All of a body.
+///
+/// # Errors
+/// It breaks, or is longer than `limit` bytes.
+pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut all = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        if all.len() + data.len() > limit {
+            let what = format!(
+                "more than {limit} bytes; they begin with {:?}",
+                quote_bytes(&all)
+            );
+            return Err(Failure::Foreign(what));
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(all)
+}
+
+/// What there is of a body, up to `limit` bytes; it is about a failure anyhow.
+async fn beginning(mut body: Body, limit: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < limit
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        if let Ok(data) = frame.into_data() {
+            all.extend_from_slice(&data[..data.len().min(limit - all.len())]);
+        }
+    }
+    all
+}
+
+/// Why there is no answer. Whoever stands in between says 502, 503 or 504, too, and not by a `Status`: then there is no server.
+fn refusal(head: &Parts, text: &[u8]) -> Failure {
+    let code = head.status.as_u16();
+    let mut failure = match serde_json::from_slice::<Status>(text) {
+        Ok(status) => Failure::from(Status {
+            code: if status.code == 0 { code } else { status.code },
+            ..status
+        }),
+        Err(_) if head.status.is_redirection() => {
+            let target = quote(self::text(&head.headers, LOCATION));
+            return Failure::Foreign(format!("{} to {target:?}", head.status));
+        }
+        Err(_) if matches!(code, 502..=504) => {
+            let page = quote_bytes(text);
+            return Failure::Foreign(format!("{} that is no Status: {page}", head.status));
+        }
+        Err(_) => Failure::Refused {
+            code,
+            message: quote_bytes(text).trim().to_owned(),
+            after: None,
+        },
+    };
+    if let Failure::Refused { code, after, .. } = &mut failure
+        && after.is_none()
+        && *code != 410
+    {
+        let seconds = self::text(&head.headers, RETRY_AFTER).parse();
+        *after = seconds.ok().filter(|s| *s > 0).map(Duration::from_secs);
+    }
+    failure
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> &str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
+}

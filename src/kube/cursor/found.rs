@@ -1,0 +1,81 @@
+//! What has come of a list so far, and how much there may be of it.
+
+use super::News;
+use crate::kube::resource::Item;
+use crate::kube::wire::Failure;
+
+/// Objects of a list. No cluster has nearly as many of a kind.
+const MAX_OBJECTS: usize = 1_000_000;
+/// Pages of a list, with room for those that are not full.
+pub(super) const MAX_PAGES: usize = 10_000;
+/// Bytes of a list, most of which nobody keeps.
+const MAX_LIST: usize = 8 << 30;
+/// Objects of a list of which each is said why it was passed over.
+const MAX_SAID: usize = 10;
+
+/// What has come of a list.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    items: Vec<Item>,
+    unidentified: usize,
+    pages: usize,
+    bytes: usize,
+    /// Why the last line could not be read.
+    pub unreadable: Option<Failure>,
+}
+
+impl Found {
+    /// # Errors
+    /// It is of another kind, and so is the rest.
+    pub(super) fn add(&mut self, item: Result<Item, Failure>) -> Result<(), Failure> {
+        match item {
+            Ok(item) => self.items.push(item),
+            Err(error @ Failure::Foreign(_)) => return Err(error),
+            Err(error) => {
+                self.unidentified += 1;
+                if self.unidentified <= MAX_SAID {
+                    tracing::warn!(source = "kube", %error, "passed over in a list; nothing is removed on the word of this list");
+                }
+                self.unreadable = Some(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything could be identified.
+    pub(super) fn is_complete(&self) -> bool {
+        self.unidentified == 0
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.unidentified == 0
+    }
+
+    /// So much more has come.
+    ///
+    /// # Errors
+    /// It is more than any list has.
+    pub(super) fn grow(&mut self, pages: usize, bytes: usize) -> Result<(), Failure> {
+        self.pages += pages;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let objects = self.items.len() + self.unidentified;
+        if self.pages <= MAX_PAGES && self.bytes <= MAX_LIST && objects <= MAX_OBJECTS {
+            return Ok(());
+        }
+        Err(Failure::Endless(format!(
+            "a list without an end: {objects} objects in {} bytes and {} pages so far",
+            self.bytes, self.pages
+        )))
+    }
+
+    pub(super) fn reset(self) -> News {
+        if self.unidentified > MAX_SAID {
+            let more = self.unidentified - MAX_SAID;
+            tracing::warn!(source = "kube", more, "passed over in a list");
+        }
+        News::Reset {
+            complete: self.is_complete(),
+            items: self.items,
+        }
+    }
+}
