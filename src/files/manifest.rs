@@ -146,7 +146,8 @@ impl Reader<'_> {
             let message = "a Kustomization is not applied: put what `kubectl kustomize` prints into the folder instead";
             return self.problem(Severity::Warning, Reason::UnsupportedKind, message.into());
         }
-        if api_version.is_empty() || kind.is_empty() {
+        let known = matches!(Kind::of(api_version, kind), Kind::OtherVersion(_));
+        if kind.is_empty() || api_version.is_empty() && !known {
             return self.opaque(
                 Severity::Warning,
                 "without apiVersion and kind this says nothing; ignored",
@@ -177,7 +178,7 @@ impl Reader<'_> {
         let (name, version) = read_as(kind);
         let found = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
         let message = format!(
-            "apiVersion {}, kind {} is not read; write it as apiVersion {version}, kind {name} ({}, {})",
+            "apiVersion {:?}, kind {:?} is not read; write it as apiVersion {version}, kind {name} ({}, {})",
             found("apiVersion"),
             found("kind"),
             self.path,

@@ -155,7 +155,7 @@ impl Composer<'_> {
             && text == "<<"
             && style == ScalarStyle::Plain
         {
-            mapping.key = Some(Key::Merge);
+            (mapping.key, mapping.line) = (Some(Key::Merge), line);
             return Ok(());
         }
         let composed = Composed::scalar(scalar::read(text, style, tag)?);
@@ -244,7 +244,7 @@ impl Composer<'_> {
             Content::Mapping(mapping) => mapping,
         };
         let remarks = &mut self.remarks;
-        mapping.take(composed.value, |message| {
+        mapping.take(composed.value, line, |line, message| {
             if remarks.len() < MAX_REMARKS {
                 remarks.push(Remark { line, message });
             }

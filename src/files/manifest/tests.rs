@@ -294,6 +294,7 @@ fn used_kinds_of_another_version_are_said() {
         (format!("apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\n{slice}"), "EndpointSlice shop/web-1", "discovery.k8s.io/v1"),
         (format!("apiVersion: v1\nkind: EndpointSlice\n{slice}"), "EndpointSlice shop/web-1", "discovery.k8s.io/v1"),
         ("apiVersion: core/v1\nkind: Service\nmetadata: {name: web}\n".to_owned(), "Service default/web", "v1"),
+        ("kind: Service\nmetadata: {name: web}\n".to_owned(), "Service default/web", "v1"),
         ("apiVersion: v1\nkind: service\nmetadata: {name: web}\n".to_owned(), "Service default/web", "Service"),
         (
             "apiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSliceList\nitems: [{metadata: {name: a}}]\n".to_owned(),

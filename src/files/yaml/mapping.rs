@@ -13,6 +13,8 @@ pub(super) struct Mapping {
     merged: BTreeSet<String>,
     /// What the next value belongs to.
     pub(super) key: Option<Key>,
+    /// The line of that.
+    pub(super) line: usize,
 }
 
 /// What stands in front of a value.
@@ -24,9 +26,16 @@ pub(super) enum Key {
 
 impl Mapping {
     /// A key, or the value of the key before it. What could be read in two ways is remarked on.
-    pub(super) fn take(&mut self, value: Value, remark: impl FnMut(String)) -> Result<(), String> {
+    pub(super) fn take(
+        &mut self,
+        value: Value,
+        line: usize,
+        mut remark: impl FnMut(usize, String),
+    ) -> Result<(), String> {
+        let key_line = self.line;
+        let remark = |message| remark(key_line, message);
         match self.key.take() {
-            None => self.key = Some(Key::Field(name(value)?)),
+            None => (self.key, self.line) = (Some(Key::Field(name(value)?)), line),
             Some(Key::Field(name)) => self.set(name, value, remark),
             Some(Key::Merge) => self.merge(value, remark)?,
         }

@@ -1,5 +1,6 @@
 //! Values beside what `kubectl` makes of them (`kubectl label --local -o json`, 1.32).
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -132,7 +133,7 @@ fn remarks_name_what_can_be_read_in_two_ways() {
             .collect::<Vec<_>>()
     };
     assert_eq!(remarks("a: &a {x: 1}\nb: {<<: *a, x: 2}\n"), []);
-    let twice = remarks("a: 1\nb: 2\na: 3\n");
+    let twice = remarks("a: 1\nb: 2\na:\n  c: 3\n");
     assert!(
         matches!(&twice[..], [(3, message)] if message.contains("\"a\"")),
         "{twice:?}"
@@ -145,3 +146,59 @@ fn remarks_name_what_can_be_read_in_two_ways() {
     let many = remarks(&"a: 1\n".repeat(1000));
     assert_eq!(many.len(), MAX_REMARKS);
 }
+
+proptest! {
+    #[test]
+    fn no_text_is_a_surprise(pieces in prop::collection::vec(prop::sample::select(PIECES), 0..40)) {
+        let text: String = pieces.concat();
+        let mut allowance = Allowance(100_000);
+        if let Err(remark) = read(&text, &mut allowance) {
+            prop_assert!(!remark.message.is_empty());
+            prop_assert!(remark.line <= text.lines().count() + 1, "{remark:?}");
+        }
+    }
+}
+
+/// What texts are made of that are almost YAML.
+const PIECES: &[&str] = &[
+    "a",
+    "b: ",
+    "&x ",
+    "*x",
+    "*y",
+    "<<: ",
+    "- ",
+    "? ",
+    ": ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "\n",
+    "  ",
+    "\t",
+    "\"",
+    "'",
+    "|\n",
+    ">-\n",
+    "#",
+    "!!int ",
+    "!t ",
+    "! ",
+    "%",
+    "---",
+    "...",
+    "0x",
+    "-",
+    "_",
+    "1e9",
+    "~",
+    "\u{feff}",
+    "\u{0}",
+    "é",
+    "\r\n",
+    "null",
+    "0b",
+    "9223372036854775808",
+];
