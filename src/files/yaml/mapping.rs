@@ -83,6 +83,10 @@ impl Mapping {
 fn name(value: Value) -> Result<String, String> {
     match value {
         Value::String(name) => Ok(name),
+        // `1.0` is 1, as a name, too.
+        Value::Number(number) if number.is_f64() => {
+            Ok(number.as_f64().unwrap_or_default().to_string())
+        }
         Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
         Value::Null => Err("a field without a name".to_owned()),
         Value::Array(_) | Value::Object(_) => {
