@@ -25,6 +25,9 @@ const VALUE: usize = 32;
 /// What a mapping takes beside its values.
 const MAPPING: usize = 256;
 
+/// Remarks on one document: what comes after so many says nothing new.
+const MAX_REMARKS: usize = 20;
+
 /// How much aliases may still add to a file.
 #[derive(Debug)]
 pub(super) struct Allowance(usize);
@@ -251,9 +254,6 @@ impl Composer<'_> {
         })
     }
 }
-
-/// Remarks on one document: what comes after so many says nothing new.
-const MAX_REMARKS: usize = 20;
 
 fn too_deep() -> String {
     format!("more than {MAX_DEPTH} values in each other")
