@@ -2,10 +2,16 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use seaway_proto::TypeUrl;
+use seaway_proto::discovery::{AggregatedDiscoveryServiceClient, DeltaDiscoveryRequest, Status};
+use seaway_proto::envoy::core::Node;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::serving::{Serving, get};
 use crate::{WEB, folder, run, seaway, text};
@@ -51,27 +57,56 @@ pub(crate) fn free() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
+/// A process that is ended with its test.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn of(command: &mut Command) -> Process {
+        Process(command.spawn().unwrap())
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already where the test is about that.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A `serve` whose standard error is this, once it is ready; and its admin address.
-pub(crate) fn serve(
-    folder: &std::path::Path,
+pub(crate) fn serve(folder: &Path, more: &[&str], stderr: impl Into<Stdio>) -> (Process, String) {
+    serve_at("127.0.0.1:0", folder, more, stderr)
+}
+
+fn serve_at(
+    xds: &str,
+    folder: &Path,
     more: &[&str],
     stderr: impl Into<Stdio>,
-) -> (Child, String) {
+) -> (Process, String) {
     let admin = free();
-    let mut child = seaway(&["serve", "--files", text(folder)])
-        .args(["--xds-listen", "127.0.0.1:0", "--admin-listen", &admin])
-        .args(more)
-        .stderr(stderr)
-        .spawn()
-        .unwrap();
-    let is_ready =
-        comes_true(|| get(&admin, "/readyz").is_some_and(|said| said.contains("200 OK")));
-    if !is_ready {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    assert!(is_ready, "it does not become ready");
-    (child, admin)
+    let mut command = seaway(&["serve", "--files", text(folder), "--xds-listen", xds]);
+    command.args(["--admin-listen", &admin]).args(more);
+    let process = Process::of(command.stderr(stderr));
+    eventually("it becomes ready", || {
+        get(&admin, "/readyz").is_some_and(|said| said.contains("200 OK"))
+    });
+    (process, admin)
 }
 
 pub(crate) fn metric(admin: &str, name: &str) -> f64 {
@@ -92,7 +127,7 @@ fn broken(count: usize) -> tempfile::TempDir {
 
 /// A change is served, and a signal ends the process.
 #[track_caller]
-pub(crate) fn goes_on_and_ends(folder: &std::path::Path, child: &mut Child, admin: &str) {
+pub(crate) fn goes_on_and_ends(folder: &Path, child: &mut Child, admin: &str) {
     const TRANSLATIONS: &str = "seaway_translations_total";
     let before = metric(admin, TRANSLATIONS);
     fs::write(folder.join("c.yaml"), WEB.replace("web", "other")).unwrap();
@@ -214,4 +249,45 @@ fn a_command_whose_output_nobody_wants_ends_as_usual() {
         assert_eq!(output.status.code(), Some(0), "{args:?}: {output:?}");
         assert!(output.stderr.is_empty(), "{args:?}: {output:?}");
     }
+}
+
+/// A rejection is a line of the log. It was the end of the stream, and of all others of its connection.
+#[tokio::test]
+async fn a_rejection_that_cannot_be_logged_ends_no_stream() {
+    let folder = broken(0);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let xds = free();
+    let (_process, admin) = serve_at(&xds, folder.path(), &[], writer);
+    drop(reader);
+    let (requests, stream) = tokio::sync::mpsc::unbounded_channel();
+    let request = |type_url: TypeUrl, nonce: &str, error: &str| DeltaDiscoveryRequest {
+        node: Some(Node {
+            id: "a".to_owned(),
+            cluster: "seaway-node".to_owned(),
+            ..Node::default()
+        }),
+        type_url: type_url.as_str().to_owned(),
+        response_nonce: nonce.to_owned(),
+        error_detail: (!error.is_empty()).then(|| Status {
+            message: error.to_owned(),
+            ..Status::default()
+        }),
+        ..DeltaDiscoveryRequest::default()
+    };
+    requests.send(request(TypeUrl::CLUSTER, "", "")).unwrap();
+    let at = format!("http://{xds}");
+    let mut client = AggregatedDiscoveryServiceClient::connect(at).await.unwrap();
+    let stream = UnboundedReceiverStream::new(stream);
+    let answer = client.delta_aggregated_resources(stream).await.unwrap();
+    let mut responses = answer.into_inner();
+    let first = responses.message().await.unwrap().unwrap();
+    let nack = request(TypeUrl::CLUSTER, &first.nonce, "default/web/80: no luck");
+    requests.send(nack).unwrap();
+    requests.send(request(TypeUrl::LISTENER, "", "")).unwrap();
+    let second = tokio::time::timeout(SOON, responses.message())
+        .await
+        .unwrap();
+    let second = second.unwrap().unwrap();
+    assert_eq!(second.type_url, TypeUrl::LISTENER.as_str());
+    assert!(metric(&admin, DROPPED) >= 1.0);
 }

@@ -44,9 +44,7 @@ fn a_checkpoint_that_is_no_file_is_refused() {
     for kept in strange("checkpoint.jsonl") {
         pipe(&kept.path().join(".checkpoint-a.tmp"));
         let more = ["--checkpoint", text(kept.path())];
-        let (mut child, _) = serve(manifests.path(), &more, Stdio::null());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(serve(manifests.path(), &more, Stdio::null()));
     }
 }
 
@@ -103,9 +101,7 @@ fn manifests_that_are_no_files_are_not_waited_for() {
         fs::write(strange.path().join("a.yaml"), WEB).unwrap();
         let (code, said) = ends(&["translate", "--files", text(strange.path())], &[]);
         assert_eq!(code, Some(0), "{said}");
-        let (mut child, _) = serve(strange.path(), &[], Stdio::null());
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(serve(strange.path(), &[], Stdio::null()));
     }
 }
 
@@ -150,10 +146,8 @@ fn a_name_that_is_no_utf_8_is_reported_by_each_command() {
         let said = problem["message"].as_str().unwrap();
         assert!(said.contains("not UTF-8"), "{problem}");
     }
-    let (mut child, admin) = serve(root.path(), &[], Stdio::null());
+    let (_process, admin) = serve(root.path(), &[], Stdio::null());
     crate::log::eventually("serve reports the same", || {
         crate::log::metric(&admin, "seaway_problems{reason=\"Unreadable\"}") == 2.0
     });
-    child.kill().unwrap();
-    child.wait().unwrap();
 }

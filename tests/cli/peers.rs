@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::log::{catches_term, ended, eventually, goes_on_and_ends, metric};
+use crate::log::{Process, catches_term, ended, eventually, goes_on_and_ends, metric};
 use crate::serving::{Serving, get};
 use crate::{WEB, folder, seaway, text};
 
@@ -80,7 +80,7 @@ fn a_limit_of_the_size_of_files_stops_nothing() {
     command.args(["serve", "--files", text(manifests.path())]);
     command.args(["--checkpoint", text(&kept.path().join("kept"))]);
     command.args(["--xds-listen", "127.0.0.1:0", "--admin-listen", &admin]);
-    let mut child = command.stderr(log).spawn().unwrap();
+    let mut child = Process::of(command.stderr(log));
     eventually("it is ready", || get(&admin, "/readyz").is_some());
     fs::write(manifests.path().join("b.yaml"), "kind: [").unwrap();
     eventually("the log and the checkpoint cannot be written", || {
@@ -142,7 +142,7 @@ fn a_start_with_a_full_disk_goes_on() {
         text(kept.path()),
     ]);
     command.args(["--xds-listen", "127.0.0.1:0", "--admin-listen", &admin]);
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut child = Process::of(command.stderr(Stdio::null()));
     let mut over = None;
     eventually("it is ready", || {
         over = child.try_wait().unwrap();
