@@ -8,12 +8,12 @@ mod folder;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc as async_mpsc;
 
+use super::hints::{Listener, Next, ROOM, Teller, hints};
 use super::scan::{self, Fingerprint, Identity, Scan};
 use super::settle::{Settle, Why};
 use super::watch::{self, Hint};
@@ -28,25 +28,13 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How long a folder that came back must be quiet before what it lacks counts as gone.
 const REFILL: Duration = Duration::from_secs(1);
 
-enum Message {
-    Hint(Hint),
-    Stop,
-}
-
-impl From<Hint> for Message {
-    fn from(hint: Hint) -> Message {
-        Message::Hint(hint)
-    }
-}
-
 /// Ends the thread when dropped.
 #[derive(Debug)]
-pub(crate) struct Stop(Sender<Message>);
+pub(crate) struct Stop(Teller);
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        // It has ended by itself otherwise.
-        let _ = self.0.send(Message::Stop);
+        self.0.stop();
     }
 }
 
@@ -55,7 +43,8 @@ pub(crate) struct Follow {
     root: PathBuf,
     updates: async_mpsc::Sender<Update>,
     errors: Counter,
-    hints: (Sender<Message>, Receiver<Message>),
+    teller: Teller,
+    hints: Listener,
     world: World,
     settle: Settle,
     /// What each known file looked like when it was read.
@@ -89,8 +78,8 @@ impl Follow {
         errors: Counter,
         memory: Option<Memory>,
     ) -> (Follow, Stop) {
-        let hints = mpsc::channel();
-        let stop = Stop(hints.0.clone());
+        let (teller, hints) = hints();
+        let stop = Stop(teller.clone());
         let now = Instant::now();
         let mut world = World::default();
         let mut kept = memory.map(|memory| Kept::new("files", memory));
@@ -102,6 +91,7 @@ impl Follow {
             root,
             updates,
             errors,
+            teller,
             hints,
             world,
             settle: Settle::default(),
@@ -137,20 +127,15 @@ impl Follow {
             let kept = self.kept.as_ref().and_then(Kept::next);
             let moments = [self.settle.next(), kept].into_iter().flatten();
             let due = moments.fold(self.next_scan, Instant::min);
-            match self
-                .hints
-                .1
-                .recv_timeout(due.saturating_duration_since(Instant::now()))
-            {
-                Ok(Message::Hint(hint)) => self.hear(hint),
-                Err(RecvTimeoutError::Timeout) => continue,
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-            }
-            while let Ok(message) = self.hints.1.try_recv() {
-                match message {
-                    Message::Hint(hint) => self.hear(hint),
-                    Message::Stop => return,
+            let mut wait = due.saturating_duration_since(Instant::now());
+            // As many as there may be, and then a look at what is due.
+            for _ in 0..ROOM {
+                match self.hints.next(wait) {
+                    Next::Hint(hint) => self.hear(hint),
+                    Next::Nothing => break,
+                    Next::Stop => return,
                 }
+                wait = Duration::ZERO;
             }
         }
     }

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
+use super::hints::Teller;
 use super::scan::{Identity, is_manifest, relative};
 
 /// What the folder says.
@@ -38,15 +38,11 @@ pub(super) enum Hint {
 /// # Errors
 ///
 /// The folder cannot be watched.
-pub(super) fn watch<M>(root: &Path, hints: Sender<M>) -> notify::Result<Watched>
-where
-    M: From<Hint> + Send + 'static,
-{
+pub(super) fn watch(root: &Path, teller: Teller) -> notify::Result<Watched> {
     let base = root.to_owned();
     let tell = move |event: notify::Result<notify::Event>| {
         for hint in translate(&base, event) {
-            // Nobody listens any more when the source has ended.
-            let _ = hints.send(hint.into());
+            teller.tell(hint);
         }
     };
     // It would follow links that lead to each other in every order.

@@ -66,7 +66,7 @@ impl Follow {
             }
             self.refill = Some(now);
         }
-        let watcher = match watch::watch(&self.root, self.hints.0.clone()) {
+        let watcher = match watch::watch(&self.root, self.teller.clone()) {
             Ok(watcher) => Some(watcher),
             Err(error) => {
                 self.errors.inc();
