@@ -1,4 +1,4 @@
-//! Logging: JSON lines for machines, readable ones on a terminal; always on standard error, and never waited for ([`queue`]).
+//! Logging: JSON lines for machines, readable ones on a terminal; always on standard error, and never waited for ([`mod@queue`]).
 
 mod queue;
 

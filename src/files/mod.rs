@@ -1,6 +1,6 @@
 //! The files source: every manifest below one folder, followed as it changes. The first step on the way of a change.
 //!
-//! [`watch`] tells that something happened ([`hints`]), [`settle`] when to believe it, [`scan`] what is on the disk, and [`manifest`]
+//! [`watch`] tells that something happened ([`mod@hints`]), [`settle`] when to believe it, [`scan`] what is on the disk, and [`manifest`]
 //! what a file says, from its [`text`] by its documents ([`document`], [`yaml`]); [`world`] puts the files together and knows what became different, and [`bare`]
 //! which Services have no endpoints. [`follow`] is the thread that
 //! drives them. Lack of input never shrinks what was said before (invariant 2).
