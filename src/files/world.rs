@@ -185,7 +185,7 @@ impl World {
         let changes = dirty.into_iter().filter_map(|id| self.change(id)).collect();
         Some(Update {
             changes,
-            problems: Some(self.problems()),
+            problems: problems_changed.then(|| self.problems()),
             synced: true,
         })
     }

@@ -160,8 +160,10 @@ fn of_two_files_the_first_in_order_counts_until_it_lets_go() {
     );
     world.put("b.yaml", service("x", 3).as_bytes());
     assert_eq!(
-        said(world.take()),
-        ["?Service default/x"],
+        world
+            .take()
+            .map(|update| (update.changes.len(), update.problems)),
+        Some((0, None)),
         "the loser's word changes nothing"
     );
     world.remove("a.yaml");
@@ -229,7 +231,8 @@ fn a_large_list_is_no_attack() {
     let update = world.take().unwrap();
     assert_eq!(
         (update.changes.len(), update.problems),
-        (20_000, Some(Vec::new()))
+        (20_000, None),
+        "nothing is wrong, as before"
     );
 }
 
