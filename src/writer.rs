@@ -197,6 +197,7 @@ impl Writer {
             placements: self.placements.take_changed(),
         };
         let committed = self.publisher.commit(commit);
+        self.placements.forget_unseen();
         self.pace.committed(now);
         let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(

@@ -121,6 +121,11 @@ impl Placements {
         self.incomplete
     }
 
+    /// What was in layers that nobody sees any more has been taken away: their numbers are forgotten, too.
+    pub(super) fn forget_unseen(&mut self) {
+        self.layers.forget_unseen();
+    }
+
     /// What is to be committed.
     pub(super) fn take_changed(&mut self) -> Vec<Change> {
         self.incomplete = false;
@@ -137,6 +142,8 @@ impl Placements {
 #[derive(Debug, Default)]
 struct Layers {
     known: BTreeMap<Layer, (LayerId, usize)>,
+    /// Those that may be seen by nobody. Until what is in them was taken away their numbers stay: who comes meanwhile finds it there.
+    unseen: BTreeSet<Layer>,
     /// No number is used twice: what the server remembers of one is of one layer.
     last: u32,
 }
@@ -154,7 +161,7 @@ impl Layers {
         layers.iter().map(number).collect()
     }
 
-    /// The layers of one placement less. What lies in one that nobody sees is taken away with the next flush.
+    /// The layers of one placement less.
     fn remove(&mut self, layers: &[Layer]) {
         for layer in layers {
             let Some((_, placements)) = self.known.get_mut(layer) else {
@@ -162,7 +169,15 @@ impl Layers {
             };
             *placements = placements.saturating_sub(1);
             if *placements == 0 && layer.is_of_a_place() {
-                self.known.remove(layer);
+                self.unseen.insert(layer.clone());
+            }
+        }
+    }
+
+    fn forget_unseen(&mut self) {
+        for layer in std::mem::take(&mut self.unseen) {
+            if self.known.get(&layer).is_some_and(|(_, seen)| *seen == 0) {
+                self.known.remove(&layer);
             }
         }
     }
@@ -272,6 +287,7 @@ mod tests {
         for change in [seaway_translator::Change::Apply(node), gone] {
             translator.apply(change);
             placements.follow(&mut translator);
+            placements.forget_unseen();
             let changed = placements.take_changed();
             assert!(
                 matches!(&changed[..], [(moved, Some(_))] if *moved == id),
@@ -304,8 +320,30 @@ mod tests {
         placements.expire(now + LINGER + Duration::from_millis(49), &mut translator);
         assert_eq!((placements.held.len(), placements.expiries.len()), (50, 50));
         placements.expire(now + LINGER * 2, &mut translator);
+        placements.forget_unseen();
         let left: Vec<&Layer> = placements.layers.known.keys().collect();
         assert_eq!(left, [&Layer::All, &Layer::Role(Role::Node)]);
         assert!(placements.held.is_empty() && placements.expiries.is_empty());
+    }
+    /// What lies in a layer is handed over once: as long as it was not taken away, the layer has to be the one that it was.
+    #[test]
+    fn who_comes_back_before_it_is_taken_away_finds_its_layer() {
+        let (mut placements, mut translator) = world();
+        let (now, layer) = (Instant::now(), Layer::NodeRole("n1".into()));
+        let view = View {
+            node: Some("n1".into()),
+            ..View::of(Role::Node)
+        };
+        placements.lease(&view, &mut translator);
+        let number = placements.layer(layer.clone());
+        placements.release(&view, now);
+        placements.expire(now + LINGER, &mut translator);
+        placements.lease(&view, &mut translator);
+        placements.forget_unseen();
+        assert_eq!(placements.layer(layer.clone()), number);
+        placements.release(&view, now + LINGER);
+        placements.expire(now + LINGER * 2, &mut translator);
+        placements.forget_unseen();
+        assert_ne!(placements.layer(layer), number);
     }
 }
