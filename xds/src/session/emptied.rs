@@ -121,9 +121,9 @@ impl Session {
         let sub = &mut self.subs[index];
         // With its type each takes more than as a mere name.
         let gone = sub.removed.take_before(cutoff, CHUNK / 2);
-        let more = sub.removed.since();
         // What is left for want of room goes next; the others have a second of their own.
-        if !more.is_some_and(|since| cutoff.is_none_or(|cutoff| since < cutoff)) {
+        let left = sub.removed.since();
+        if left.is_none_or(|since| cutoff.is_some_and(|cutoff| cutoff <= since)) {
             sub.empty_due = None;
         }
         let spec = *self.types.spec(index);

@@ -17,6 +17,7 @@ mod overload_end;
 mod overload_peers;
 mod raw;
 mod reports;
+mod rollout;
 mod streams;
 mod surface;
 mod throttled;
