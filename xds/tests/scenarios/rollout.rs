@@ -158,6 +158,7 @@ impl Rollout {
         self.client.subscribe(E, &asked).await;
     }
 
+    #[expect(clippy::print_stdout, reason = "what was measured")]
     fn report(&self, changing: &str) {
         let mut took: Vec<Duration> = self.took.values().copied().collect();
         took.sort_unstable();

@@ -1,11 +1,11 @@
-//! How long anything waits for something else: never longer for what came after it, and not for what nobody asks for.
+//! How long anything waits for something else: never longer for what came after it.
 
 use super::order::settled;
 use super::*;
 
-const STEP: Duration = Duration::from_millis(20);
+pub(super) const STEP: Duration = Duration::from_millis(20);
 /// A second, in steps.
-const SECOND: usize = 50;
+pub(super) const SECOND: usize = 50;
 
 /// The client of `settled`, in state of the world.
 fn settled_sotw(world: &mut World) -> Client {
@@ -24,7 +24,7 @@ fn settled_sotw(world: &mut World) -> Client {
     client
 }
 
-fn settled_in(dialect: Dialect, world: &mut World) -> Client {
+pub(super) fn settled_in(dialect: Dialect, world: &mut World) -> Client {
     match dialect {
         Dialect::Delta => settled(world),
         Dialect::Sotw => settled_sotw(world),
@@ -32,7 +32,7 @@ fn settled_in(dialect: Dialect, world: &mut World) -> Client {
 }
 
 /// Acknowledges a response of either dialect; clusters and listeners are wildcards in both.
-fn take(client: &mut Client, got: &Got, assignments: &[&str]) {
+pub(super) fn take(client: &mut Client, got: &Got, assignments: &[&str]) {
     let names = match got.url == E.as_str() {
         true => assignments,
         false => &[],
@@ -253,147 +253,6 @@ fn only_changed_clusters_are_followed_by_their_assignments_rule_91() {
     let clusters = client.expect(C);
     client.names(C, &clusters.nonce, &[]);
     assert_eq!(client.expect(E).names(), ["e1"]);
-}
-
-/// What a client that was sent a new cluster does with it.
-#[derive(Clone, Copy, Debug)]
-enum Unwanted {
-    /// It rejects it, and says which.
-    Rejected,
-    /// It takes it and asks for no assignment.
-    NotAskedFor,
-    /// It asks for the assignment and gives it up before it was sent.
-    GivenUp,
-}
-
-#[test]
-fn an_assignment_that_nobody_asks_for_delays_no_later_service_rules_80_87() {
-    let dialects = [Dialect::Delta, Dialect::Sotw];
-    let cases = [Unwanted::Rejected, Unwanted::NotAskedFor, Unwanted::GivenUp];
-    for (dialect, case) in dialects
-        .into_iter()
-        .flat_map(|dialect| cases.map(|case| (dialect, case)))
-    {
-        let mut world = World::new();
-        let mut client = settled_in(dialect, &mut world);
-        world.set(ALL, C, "x", "x1").set(ALL, E, "x", "y1").commit();
-        let got = client.next().unwrap();
-        match case {
-            Unwanted::Rejected => {
-                let names = match dialect {
-                    Dialect::Delta => Names::Change {
-                        subscribe: vec![],
-                        unsubscribe: vec![],
-                        initial: HashMap::new(),
-                    },
-                    Dialect::Sotw => Names::default(),
-                };
-                client.reject(&got, "x: no such thing", names);
-            }
-            Unwanted::NotAskedFor => take(&mut client, &got, &["a"]),
-            Unwanted::GivenUp => {
-                take(&mut client, &got, &["a"]);
-                match dialect {
-                    Dialect::Delta => {
-                        client.subscribe(E, &["x"]);
-                        client.unsubscribe(E, &["x"]);
-                    }
-                    Dialect::Sotw => {
-                        client.names(E, "", &["a", "x"]);
-                        client.names(E, "", &["a"]);
-                    }
-                }
-            }
-        }
-        if !matches!(case, Unwanted::Rejected | Unwanted::GivenUp) {
-            client.wait(PATIENCE);
-        }
-        client.expect_nothing();
-        for service in ["b", "d"] {
-            let listener = format!("l{service}");
-            world.set(ALL, C, service, service);
-            world.set(ALL, E, service, "e5");
-            world.set(ALL, L, &listener, &listener).commit();
-            let got = client.next().unwrap();
-            assert_eq!(got.url, C.as_str());
-            take(&mut client, &got, &[]);
-            // Its own assignment is awaited.
-            client.expect_nothing();
-            let names: &[&str] = if service == "b" {
-                &["a", "b"]
-            } else {
-                &["a", "b", "d"]
-            };
-            match dialect {
-                Dialect::Delta => client.subscribe(E, &[service]),
-                Dialect::Sotw => client.names(E, "", names),
-            }
-            let got = client.next().unwrap();
-            assert_eq!(got.url, E.as_str());
-            take(&mut client, &got, names);
-            let got = client
-                .next()
-                .unwrap_or_else(|| panic!("{dialect:?} {case:?}"));
-            assert!(got.resources.values().any(|value| *value == listener));
-            take(&mut client, &got, &[]);
-        }
-    }
-}
-
-/// Clusters by name beside a wildcard of listeners: a cluster that is given up is not waited for.
-#[test]
-fn what_a_cluster_that_was_given_up_refers_to_is_not_waited_for() {
-    let mut world = World::new();
-    let mut client = settled(&mut world);
-    let mut named = world.delta();
-    named.subscribe(C, &["a"]);
-    named.expect(C);
-    named.subscribe(E, &["a"]);
-    named.expect(E);
-    named.subscribe(L, &["*"]);
-    named.expect(L);
-    world.set(ALL, C, "x", "x1").set(ALL, E, "x", "y1").commit();
-    world.put(L, "m", "m1");
-    named.subscribe(C, &["x"]);
-    assert_eq!(named.expect(C).names(), ["x"]);
-    assert_eq!(named.expect(L).names(), ["m"]);
-    world.put(L, "n", "n1");
-    named.expect_nothing();
-    named.unsubscribe(C, &["x"]);
-    assert_eq!(named.expect(L).names(), ["n"]);
-    // A wildcard that ends gives up all that it alone covered.
-    assert_eq!(client.expect(C).names(), ["x"]);
-    client.expect_nothing();
-    client.subscribe(C, &["a"]);
-    client.expect(C);
-    client.expect(E);
-    client.unsubscribe(C, &["*"]);
-    assert_eq!(client.expect(L).names(), ["m", "n"]);
-}
-
-#[test]
-fn a_later_cluster_makes_an_earlier_service_wait_no_longer() {
-    let mut world = World::new();
-    let mut client = settled(&mut world);
-    world
-        .set(ALL, C, "b", "b1")
-        .set(ALL, E, "b", "e1")
-        .set(ALL, L, "m", "m1")
-        .commit();
-    client.expect(C);
-    for step in 1..SECOND {
-        client.wait(STEP);
-        // Each of a new Service whose assignment the client does not ask for, either.
-        let name = format!("x{step}");
-        world
-            .set(ALL, C, &name, "x1")
-            .set(ALL, E, &name, "y1")
-            .commit();
-        assert_eq!(client.expect(C).names(), [&*name]);
-        client.expect_nothing();
-    }
-    client.wait(STEP);
-    assert_eq!(client.expect(L).names(), ["m"]);
 }
 
 /// A client that comes back with the clusters there are, and with an assignment that is gone.
