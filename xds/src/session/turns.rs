@@ -36,9 +36,11 @@ impl Session {
     /// Whether what comes to be owed of a type now has to wait for something of an earlier one.
     pub(super) fn gate(&self, index: usize) -> Gate {
         let gated = self.types.spec(index).gated;
-        let before = self.subs.iter().take(index);
-        let mut before = before.map(|sub| !sub.owed.is_empty() || (gated && sub.is_in_flight()));
-        match before.any(|waits| waits) || (gated && !self.awaited.is_empty()) {
+        let waits = |before: usize| {
+            let owes = self.subs.is_touched(before) && !self.subs.at(before).owed.is_empty();
+            owes || (gated && self.subs.at(before).is_in_flight())
+        };
+        match (0..index).any(waits) || (gated && !self.awaited.is_empty()) {
             true => Gate::Closed,
             false => Gate::Open,
         }
@@ -175,7 +177,8 @@ impl Session {
 
     /// Until when nothing changes for what waits for other types.
     fn waiting_until(&self) -> Option<Instant> {
-        if !self.subs.iter().any(|sub| sub.owed.has_waiting()) {
+        let mut touched = (0..self.subs.len()).filter(|index| self.subs.is_touched(*index));
+        if !touched.any(|index| self.subs.at(index).owed.has_waiting()) {
             return None;
         }
         let each = self.subs.iter().flat_map(|sub| {
