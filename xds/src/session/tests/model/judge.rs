@@ -362,6 +362,11 @@ impl Judge {
             );
         }
         self.removed(t, got);
+        // What it does not list any more is gone from the client.
+        let (view, of) = (&self.view[t], &mut self.types[t]);
+        let listed = |name: &str| got.resources.values().any(|value| value.starts_with(name));
+        of.sent
+            .retain(|name, _| view.contains_key(name) || listed(name));
         removal
     }
 

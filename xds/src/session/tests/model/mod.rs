@@ -353,3 +353,25 @@ fn a_removal_is_not_lost_when_its_name_is_asked_for() {
         run(steps, Dialect::Sotw, agent);
     }
 }
+
+/// Found by the property above: a listener is gone, comes back while its turn has not come, and goes after one that may go already.
+#[test]
+fn a_listener_that_comes_back_may_come_after_another_that_waited_longer() {
+    let steps = vec![
+        Step::Ask(2, 2),
+        Step::Set(1, 2, 2, 0),
+        Step::Set(0, 0, 0, 0),
+        Step::Commit,
+        Step::Set(0, 2, 1, 0),
+        Step::Settle,
+        Step::Place(false),
+        Step::Send,
+        Step::Ask(2, 1),
+        Step::Ask(0, 0),
+        Step::Hear,
+        Step::Hear,
+        Step::Wait,
+        Step::Set(2, 2, 2, 0),
+    ];
+    run(steps, Dialect::Sotw, Agent::Other);
+}
