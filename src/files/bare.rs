@@ -25,8 +25,9 @@ pub(super) struct Bare {
 }
 
 impl Bare {
-    /// Of one object something else is told now, or nothing any more.
-    pub(super) fn told(&mut self, before: Option<&Object>, now: Option<&Object>) {
+    /// Of one object something else is told now, or nothing any more. Whether that may change what is wrong.
+    pub(super) fn told(&mut self, before: Option<&Object>, now: Option<&Object>) -> bool {
+        let mut changed = false;
         for (object, is_there) in [(before, false), (now, true)] {
             match object {
                 Some(Object::Service(service)) if needs_slices(service) => {
@@ -35,17 +36,18 @@ impl Bare {
                     } else {
                         self.services.remove(&service.key);
                     }
-                    self.judge(&service.key);
+                    changed |= self.judge(&service.key);
                 }
                 Some(Object::EndpointSlice(slice)) => {
                     if let Some(key) = &slice.service {
                         self.count(key, is_there);
-                        self.judge(key);
+                        changed |= self.judge(key);
                     }
                 }
                 _ => {}
             }
         }
+        changed
     }
 
     fn count(&mut self, key: &ServiceKey, one_more: bool) {
@@ -60,12 +62,14 @@ impl Bare {
         }
     }
 
-    fn judge(&mut self, key: &ServiceKey) {
-        if self.services.contains(key) && !self.slices.contains_key(key) {
-            self.bare.insert(key.clone());
+    /// Whether it is another judgement than before, of a Service for which somebody meant to have endpoints.
+    fn judge(&mut self, key: &ServiceKey) -> bool {
+        let changed = if self.services.contains(key) && !self.slices.contains_key(key) {
+            self.bare.insert(key.clone())
         } else {
-            self.bare.remove(key);
-        }
+            self.bare.remove(key)
+        };
+        changed && (self.selectors.contains_key(key) || self.endpoints.contains_key(key))
     }
 
     /// The file says something else now of what is not read.

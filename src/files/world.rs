@@ -177,12 +177,12 @@ impl World {
 
     /// What became different since the last time, if anything did.
     pub(super) fn take(&mut self) -> Option<Update> {
-        let problems_changed = std::mem::take(&mut self.problems_changed);
-        if self.dirty.is_empty() && !problems_changed {
+        if self.dirty.is_empty() && !self.problems_changed {
             return None;
         }
         let dirty = std::mem::take(&mut self.dirty);
         let changes = dirty.into_iter().filter_map(|id| self.change(id)).collect();
+        let problems_changed = std::mem::take(&mut self.problems_changed);
         Some(Update {
             changes,
             problems: problems_changed.then(|| self.problems()),
@@ -196,7 +196,7 @@ impl World {
         let now = path.and_then(|path| self.files.get(path)?.objects.get(&id));
         let before = self.told.get(&id);
         if before != now {
-            self.bare.told(before, now);
+            self.problems_changed |= self.bare.told(before, now);
         }
         match now {
             Some(now) if before == Some(now) => None,

@@ -122,6 +122,9 @@ impl Resource {
             self.expect(text)?;
         }
         if let Ok(object) = serde_json::from_str::<K>(text) {
+            if object.is_foreign(self.api_version(), self.kind_name()) {
+                self.expect(text)?;
+            }
             let content = read(&object);
             return self.item(object.metadata(), content);
         }

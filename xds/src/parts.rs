@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_request_of_too_many_fields_is_none() {
-        let message = vec![0x1a, 0].repeat(MAX_FIELDS + 1);
+        let message = [0x1a, 0].repeat(MAX_FIELDS + 1);
         assert_eq!(Parts::of(message.into()).unwrap_err(), Malformed::Fields);
     }
 }

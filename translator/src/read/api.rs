@@ -54,12 +54,24 @@ impl Metadata {
 pub trait Described {
     /// Who it is.
     fn metadata(&self) -> &Metadata;
+
+    /// Whether it says that it is of another version or kind than these. Items of a list say neither.
+    fn is_foreign(&self, api_version: &str, kind: &str) -> bool;
+}
+
+fn is_other(said: &Option<String>, expected: &str) -> bool {
+    said.as_deref()
+        .is_some_and(|said| !said.is_empty() && said != expected)
 }
 
 /// A Service (`v1`).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Service {
+    #[serde(rename = "apiVersion", deserialize_with = "decode::text_or_nothing")]
+    api_version: Option<String>,
+    #[serde(deserialize_with = "decode::text_or_nothing")]
+    kind: Option<String>,
     #[serde(deserialize_with = "decode::or_default")]
     pub(super) metadata: Metadata,
     pub(super) spec: Option<ServiceSpec>,
@@ -69,6 +81,10 @@ pub struct Service {
 impl Described for Service {
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
+        is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
     }
 }
 
@@ -148,6 +164,10 @@ pub(super) struct LoadBalancerIngress {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct EndpointSlice {
+    #[serde(rename = "apiVersion", deserialize_with = "decode::text_or_nothing")]
+    api_version: Option<String>,
+    #[serde(deserialize_with = "decode::text_or_nothing")]
+    kind: Option<String>,
     #[serde(deserialize_with = "decode::or_default")]
     pub(super) metadata: Metadata,
     #[serde(deserialize_with = "decode::or_default")]
@@ -161,6 +181,10 @@ pub struct EndpointSlice {
 impl Described for EndpointSlice {
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
+        is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
     }
 }
 
@@ -212,6 +236,10 @@ pub(super) struct Hint {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Node {
+    #[serde(rename = "apiVersion", deserialize_with = "decode::text_or_nothing")]
+    api_version: Option<String>,
+    #[serde(deserialize_with = "decode::text_or_nothing")]
+    kind: Option<String>,
     #[serde(deserialize_with = "decode::or_default")]
     pub(super) metadata: Metadata,
     pub(super) spec: Option<NodeSpec>,
@@ -221,6 +249,10 @@ pub struct Node {
 impl Described for Node {
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
+        is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
     }
 }
 
