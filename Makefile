@@ -8,7 +8,7 @@ export ENVOY
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-docker bench bench-servers bench-node scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-docker bench bench-servers bench-node bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,10 @@ SECONDS ?= 1
 bench-node: preflight-network envoy ## what a node's Services cost beside no proxy (docs/beside-kube-proxy.md); ROUNDS=5, SECONDS=2, KUBE_PROXY=FILE
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins
 	@KUBE_PROXY=$(KUBE_PROXY) $(PRIVATE) target/release/seaway-bench-node $(ROUNDS) $(SECONDS)
+
+bench-hostile: preflight-network ## hostile clients beside a healthy one: its updates, Seaway's memory; ARGS="names idle", TIME=600 (seconds each), AFTER=60
+	@cargo build --release --quiet --package seaway
+	@TIME=$(TIME) AFTER=$(AFTER) $(PRIVATE) python3 benches/hostile/hostile.py target/release/seaway $(ARGS)
 
 # capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
