@@ -8,6 +8,7 @@ Everything is on loopback, with TLS and a certificate for each client. HTTP/2 is
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import re
@@ -348,6 +349,7 @@ CASES = {
 
 def attack(case, world, part):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(CASES[case][0](world, part))
@@ -405,6 +407,13 @@ ports: [{{name: http, port: 8080}}]
     def rss(self):
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1]) / 1024
 
+    def refused(self):
+        """Streams that ended for what was kept for them, and those that were one too many."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        found = re.findall(r"^seaway_xds_(?:client_memory_refusals_total|denied_streams_total\S*|streams_refused_total|connections_closed_total\S*) (\d+)", text, re.M)
+        return sum(map(int, found))
+
     def ready(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/readyz", timeout=5) as answer:
             return answer.status == 200
@@ -446,7 +455,7 @@ async def measure(case, world):
         return time.monotonic() > end
 
     took = await healthy.changes(over)
-    ready = world.ready()
+    ready, refused = world.ready(), world.refused()
     for attacker in attackers:
         attacker.kill()
         attacker.join()
@@ -455,7 +464,7 @@ async def measure(case, world):
     after = world.rss()
     print(
         f"{case:17} {percentile(calm, .5):6.1f} {percentile(calm, .99):7.1f} {percentile(took, .5):8.1f} {percentile(took, .99):7.1f} {max(took) * 1000:7.1f}"
-        f" {len(took):6} {before:8.0f} {most:7.0f} {after:7.0f}   {'yes' if ready else 'NO'}",
+        f" {len(took):6} {before:8.0f} {most:7.0f} {after:7.0f} {refused:8}   {'yes' if ready else 'NO'}",
         flush=True,
     )
 
@@ -463,7 +472,7 @@ async def measure(case, world):
 def main():
     seaway, *cases = sys.argv[1:]
     print(f"updates in ms, memory in MB; each case for {SECONDS:.0f} s, memory again {AFTER:.0f} s later")
-    print("case              calm: p50   p99   beside: p50   p99     max  count   before    most   after   ready")
+    print("case              calm: p50   p99   beside: p50   p99     max  count   before    most   after  refused   ready")
     for case in cases or CASES:
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
