@@ -64,6 +64,22 @@ fn is_other(said: &Option<String>, expected: &str) -> bool {
         .is_some_and(|said| !said.is_empty() && said != expected)
 }
 
+/// An object says of itself what it is in the same fields, whatever it is.
+macro_rules! described {
+    ($($object:ident),*) => {
+        $(impl Described for $object {
+            fn metadata(&self) -> &Metadata {
+                &self.metadata
+            }
+
+            fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
+                is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
+            }
+        })*
+    };
+}
+described!(Service, EndpointSlice, Node);
+
 /// A Service (`v1`).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -76,16 +92,6 @@ pub struct Service {
     pub(super) metadata: Metadata,
     pub(super) spec: Option<ServiceSpec>,
     pub(super) status: Option<ServiceStatus>,
-}
-
-impl Described for Service {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
-        is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -178,16 +184,6 @@ pub struct EndpointSlice {
     pub(super) endpoints: Option<Vec<Endpoint>>,
 }
 
-impl Described for EndpointSlice {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
-        is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
-    }
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct EndpointPort {
@@ -244,16 +240,6 @@ pub struct Node {
     pub(super) metadata: Metadata,
     pub(super) spec: Option<NodeSpec>,
     pub(super) status: Option<NodeStatus>,
-}
-
-impl Described for Node {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn is_foreign(&self, api_version: &str, kind: &str) -> bool {
-        is_other(&self.api_version, api_version) || is_other(&self.kind, kind)
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
