@@ -108,15 +108,15 @@ async fn a_place_is_free_again_with_the_first_answer_rule_132() {
 async fn a_stream_that_asks_for_too_many_names_ends_rule_218() {
     let world = World::start().await;
     let rest = "n".repeat(4000);
-    let long: Vec<String> = (0..9000).map(|n| format!("{n:05}{rest}")).collect();
-    let many: Vec<String> = (0..=1_000_000).map(|n| n.to_string()).collect();
-    for (names, limit) in [(long, "67108864 bytes"), (many, "1000000 names")] {
+    let long: Vec<String> = (0..7000).map(|n| format!("{n:05}{rest}")).collect();
+    let many: Vec<String> = (0..=250_000).map(|n| n.to_string()).collect();
+    for names in [long, many] {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut client = world.client(Variant::DeltaAds).await;
         client.subscribe(E, &names).await;
         let status = client.end(E).await;
         assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
-        assert!(status.message().contains(limit), "{status}");
+        assert!(status.message().contains("of this client"), "{status}");
     }
 }
 
