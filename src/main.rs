@@ -19,6 +19,7 @@ mod input;
 mod kube;
 mod limited;
 mod log;
+mod malloc;
 mod metrics;
 mod open_files;
 mod outside;
