@@ -8,9 +8,9 @@ use bytes::Bytes;
 use crate::request::{Fields, MAX_FIELDS, Malformed, Names, Part, Request};
 
 /// Requests with more bytes are taken in parts.
-pub(crate) const LARGE: usize = 64 << 10;
+pub(crate) const LARGE: usize = 512 << 10;
 /// How many fields a part has.
-const FIELDS: usize = 1_000;
+const FIELDS: usize = 4_000;
 
 /// What is left of a request.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_request_are_the_whole_of_it() {
-        for (subscribed, given_up, held) in [(2_500, 0, 1_700), (0, 1_000, 0), (0, 0, 3_001)] {
+        for (subscribed, given_up, held) in [(9_500, 0, 5_700), (0, 4_000, 0), (0, 0, 12_001)] {
             let name = |kind: &str, number: usize| format!("{kind}/{number}");
             let message = DeltaDiscoveryRequest {
                 type_url: "type".into(),

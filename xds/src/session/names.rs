@@ -13,6 +13,9 @@ use crate::subscription::{Mode, WILDCARD};
 use crate::wire::parse_version;
 use crate::xdstp;
 
+/// After so many names it is looked whether they are too much to remember.
+const CHECKED: usize = 64;
+
 impl Session {
     /// Delta: adds and drops names (xDS rules 41-44, 46-50, 56, 57).
     pub(super) fn change_names(
@@ -48,10 +51,12 @@ impl Session {
             }
         }
         let mut next = 0;
-        for name in subscribe {
-            match *name {
-                WILDCARD => self.start_wildcard(index, store),
-                name => self.subscribe(index, name, store, &mut next),
+        for names in subscribe.chunks(CHECKED) {
+            for name in names {
+                match *name {
+                    WILDCARD => self.start_wildcard(index, store),
+                    name => self.subscribe(index, name, store, &mut next),
+                }
             }
             self.check_remembered()?;
         }

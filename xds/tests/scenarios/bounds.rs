@@ -211,7 +211,7 @@ async fn what_is_no_call_of_grpc_is_answered_in_http_and_what_is_says_what_it_ta
 #[tokio::test]
 async fn a_large_request_is_taken_in_parts_and_means_the_same_rules_52_126() {
     let mut world = World::start().await;
-    let names: Vec<String> = (0..3_000)
+    let names: Vec<String> = (0..9_000)
         .map(|n| format!("{n}/{}", "-".repeat(60)))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
