@@ -28,9 +28,10 @@ impl Parts {
     /// # Errors
     /// It is none, or has too many fields.
     pub(crate) fn of(message: Bytes) -> Result<Parts, Malformed> {
-        let mut fields = Fields::of(&message);
+        let (mut request, mut fields) = (Request::default(), Fields::of(&message));
         let (mut count, mut named) = (0, (false, false));
-        while let Some((number, _)) = fields.next()? {
+        while let Some((number, content)) = fields.next()? {
+            request.field_of_delta(number, content)?;
             named.0 |= matches!(number, 3 | 8);
             named.1 |= matches!(number, 4 | 9);
             count += 1;
@@ -38,14 +39,14 @@ impl Parts {
                 return Err(Malformed::Fields);
             }
         }
-        let type_url = Request::without_names(&message)?.type_url.into();
+        let type_url = request.type_url.into();
         let part = Part {
             follows: false,
             more: true,
             named: Some(named),
         };
         Ok(Parts {
-            message,
+            message: message.clone(),
             at: 0,
             type_url,
             part,

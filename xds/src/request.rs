@@ -135,7 +135,12 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    fn field_of_delta(&mut self, number: u32, content: &'a [u8]) -> Result<(), Malformed> {
+    /// Takes in a field of a `DeltaDiscoveryRequest`, if it is none of names.
+    pub(crate) fn field_of_delta(
+        &mut self,
+        number: u32,
+        content: &'a [u8],
+    ) -> Result<(), Malformed> {
         match number {
             1 => self.node = Some(content),
             2 => self.type_url = text(content)?,

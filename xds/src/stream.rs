@@ -168,6 +168,7 @@ impl<A: Admit> Stream<A> {
     ) -> Poll<Result<Option<Message>, Status>> {
         if let Some(parts) = self.parts.take() {
             self.take_part(parts)?;
+            self.rest = self.idle();
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

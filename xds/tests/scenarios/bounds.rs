@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seaway_proto::Version;
+use seaway_proto::discovery::ResourceLocator;
 use seaway_xds::Limits;
 use tokio::time::{Instant, sleep};
 use tonic::body::Body;
@@ -237,4 +238,26 @@ async fn a_large_request_is_taken_in_parts_and_means_the_same_rules_52_126() {
     back.quiet().await;
     world.put(C, "new", "1");
     assert_eq!(back.next(C).await.says(), "new=1");
+}
+
+/// Its first part may change nothing, and its last one all the same something.
+#[tokio::test]
+async fn what_the_last_part_of_a_large_request_asks_for_is_answered_rule_119() {
+    let mut world = World::start().await;
+    world.put_all(E, &["a", "b"]);
+    let mut client = world.client(Variant::DeltaAds).await;
+    client.subscribe(E, &["a"]).await;
+    assert_eq!(client.next(E).await.says(), "a=1");
+    let never_asked_for = (0..9_000).map(|n| format!("{n}/{}", "-".repeat(60)));
+    client
+        .delta(E, |r| {
+            r.resource_names_unsubscribe = never_asked_for.collect();
+            r.resource_locators_subscribe = vec![ResourceLocator {
+                name: "b".into(),
+                ..Default::default()
+            }];
+        })
+        .await;
+    assert_eq!(client.next(E).await.says(), "b=1");
+    client.quiet().await;
 }
