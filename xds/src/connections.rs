@@ -38,11 +38,8 @@ const MAX_RESETS: (usize, usize) = (100, 1000);
 /// What a client may send without being read, per stream and per connection. A stream is read only when its connection can be written
 /// to, so this is what keeps a client that writes before it reads from waiting for itself (xDS rules 130, 157): twenty thousand names.
 /// Nobody counts what lies there, so that the more connections are open, the less new ones may send; in the end what HTTP/2 begins with.
-const WINDOWS: [(u32, (u32, u32)); 3] = [
-    (8, (2 << 20, 4 << 20)),
-    (64, (256 << 10, 256 << 10)),
-    (u32::MAX, (65_535, 65_535)),
-];
+const WINDOWS: [(u32, (u32, u32)); 2] = [(8, (2 << 20, 4 << 20)), (64, (256 << 10, 256 << 10))];
+const LEAST_WINDOWS: (u32, u32) = (65_535, 65_535);
 /// On shutdown this much time passes between two connections that are told to go, on average.
 const CLOSING_PACE: Duration = Duration::from_millis(2);
 /// A stream whose connection has to go may stay for so long until it has its first answer (xDS rule 154).
@@ -329,7 +326,7 @@ fn log(ended: hyper::Result<()>) {
 /// What each stream and the connection may send unread, with so many connections open.
 fn windows(open: u32) -> (u32, u32) {
     let fits = WINDOWS.iter().find(|(most, _)| open <= *most);
-    fits.map_or((65_535, 65_535), |(_, windows)| *windows)
+    fits.map_or(LEAST_WINDOWS, |(_, windows)| *windows)
 }
 
 fn builder(limits: &Limits, windows: (u32, u32), streams: &Streams) -> http2::Builder<Streams> {
