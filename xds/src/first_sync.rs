@@ -77,7 +77,7 @@ struct Builder {
 impl Builder {
     fn finish(self) -> Chunk {
         let mut set = Ids::default();
-        self.ids.iter().for_each(|id| set.insert(*id));
+        set.extend(self.ids.iter().copied());
         Chunk {
             ids: self.ids.into(),
             set,

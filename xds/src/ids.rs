@@ -5,6 +5,8 @@ use fixedbitset::FixedBitSet;
 /// An empty set keeps the memory of this many bits, so that a stream which is owed now one resource and now another does not ask for
 /// memory each time.
 const KEPT: usize = 8192;
+/// A set grows by this many bits at least: most are filled from the first id to the last.
+const STEP: usize = 512;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
@@ -17,11 +19,15 @@ impl Ids {
         self.bits.contains(id as usize)
     }
 
-    pub(crate) fn insert(&mut self, id: u32) {
-        if !self.contains(id) {
-            self.bits.grow_and_insert(id as usize);
-            self.len += 1;
+    /// Adds the id; returns whether it is new.
+    pub(crate) fn insert(&mut self, id: u32) -> bool {
+        let id = id as usize;
+        if id >= self.bits.len() {
+            self.bits.grow((id + 1).next_multiple_of(STEP));
         }
+        let new = !self.bits.put(id);
+        self.len += usize::from(new);
+        new
     }
 
     /// Removes the id; returns whether it was there.
@@ -60,6 +66,14 @@ impl Ids {
 
     pub(crate) fn clear(&mut self) {
         *self = Ids::default();
+    }
+}
+
+impl Extend<u32> for Ids {
+    fn extend<T: IntoIterator<Item = u32>>(&mut self, ids: T) {
+        for id in ids {
+            self.insert(id);
+        }
     }
 }
 

@@ -84,6 +84,7 @@ impl Default for Names<'_> {
 
 impl<'a> Names<'a> {
     /// Takes in a field of a `DeltaDiscoveryRequest`, if it is one of names.
+    #[inline]
     pub(crate) fn add(&mut self, number: u32, content: &'a [u8]) -> Result<(), Malformed> {
         let Names::Change {
             subscribe,
@@ -136,6 +137,7 @@ impl<'a> Request<'a> {
     }
 
     /// Takes in a field of a `DeltaDiscoveryRequest`, if it is none of names.
+    #[inline]
     pub(crate) fn field_of_delta(
         &mut self,
         number: u32,

@@ -179,7 +179,7 @@ impl Session {
         let mut left = MAX_REMEMBERED.saturating_sub(others);
         for name in names.iter().filter(|name| **name != WILDCARD) {
             match self.visible(index, name, store, &mut next) {
-                Some(id) => ids.insert(id),
+                Some(id) => _ = ids.insert(id),
                 None => {
                     left = left.checked_sub(cost(name)).ok_or(Fault::TooMuch)?;
                     missing.insert(Arc::from(*name));
@@ -286,7 +286,7 @@ impl Session {
             let id = self.visible(index, &name, store, &mut 0);
             let sub = &mut self.subs[index];
             match id {
-                Some(id) => sub.held.insert(id),
+                Some(id) => _ = sub.held.insert(id),
                 None if says_absent && !sub.absent.contains(&name) => {
                     sub.removed.insert_new(name, now);
                 }

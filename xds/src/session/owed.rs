@@ -62,10 +62,12 @@ impl Owed {
 
     /// The resource changed at this moment, is asked for, or has to be sent again with what was owed since then.
     pub(super) fn insert(&mut self, id: u32, at: Instant, gate: Gate) {
-        let before = self.ids.contains(id);
-        self.ids.insert(id);
+        let before = !self.ids.insert(id);
         let since = self.since.map_or(at, |since| since.min(at));
         self.since = Some(since);
+        if gate == Gate::Open && self.waiting.is_empty() {
+            return;
+        }
         let slice = self.waiting.iter_mut().find(|of| of.ids.contains(id));
         match (gate, slice) {
             (Gate::Open, Some(slice)) => _ = slice.ids.remove(id),

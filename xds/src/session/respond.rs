@@ -82,7 +82,7 @@ impl Session {
         // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
         let said = sub.absent.is_empty();
         if said && known == Some(content.digest) {
-            content.ids.iter().for_each(|id| sub.held.insert(*id));
+            sub.held.extend(content.ids.iter().copied());
             return None;
         }
         // Only what changed has the client load anything anew (xDS rule 91).
@@ -132,8 +132,7 @@ impl Session {
             return since;
         };
         if !self.subs[target].subscription.is_active() {
-            sent.iter()
-                .for_each(|id| self.subs[index].sent_first.insert(*id));
+            self.subs[index].sent_first.extend(sent.iter().copied());
             return since;
         }
         let gate = self.gate(target);
