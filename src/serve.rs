@@ -25,7 +25,7 @@ use crate::supervise::{Ended, early, supervisor};
 use crate::views::Door;
 use crate::watches::Watches;
 use crate::writer::{Inbox, News, Writer};
-use crate::{admin, log, malloc, open_files, security};
+use crate::{admin, log, open_files, security};
 
 /// Connections the kernel keeps for us while a fleet reconnects.
 const BACKLOG: i32 = 4096;
@@ -38,7 +38,6 @@ const QUEUE: usize = 1024;
 
 /// Serves until a signal says to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
-    malloc::give_back();
     security::check(args.server.xds_listen, &args.security)?;
     let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
