@@ -11,13 +11,15 @@ use seaway_proto::discovery::{
 };
 use seaway_proto::{Resource, ResourceRef, TypeUrl, Version};
 
-use crate::agent::Agent;
-use crate::publish::{Commit, LayerId, PlacementId, Publisher, Replace, Snapshots, channel};
-use crate::request;
-use crate::session::owned::{Names, Request};
-use crate::session::{Dialect, Next, PATIENCE, Response, Session};
+use crate::client_kind::Agent;
+use crate::dialect::Dialect;
+use crate::session::test_request::{Names, Request};
+use crate::session::{Next, PATIENCE, Response, Session};
+use crate::store::publish::{Commit, Publisher, Replace, Snapshots, channel};
+use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
-use crate::wire;
+use crate::wire::request;
+use crate::wire::response;
 
 const TYPES: [TypeUrl; 5] = [
     TypeUrl::CLUSTER,

@@ -13,64 +13,31 @@
 //!
 //! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
 
-mod admission;
-mod agent;
-mod bell;
-mod body;
-mod bucket;
-mod call;
-mod connections;
-mod cursors;
-mod drive;
-mod entrance;
-mod first_sync;
+mod client_kind;
+mod close_reason;
+mod dialect;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod identities;
-mod identity;
-mod ids;
-mod inbound;
-mod interest;
+mod guard;
+mod host_errors;
 mod limits;
-mod liveness;
-mod memory;
 mod metrics;
-mod missing;
-mod nacks;
-mod name_map;
-mod pace;
-mod parts;
-mod publish;
-mod quarantine;
-mod referrers;
-mod request;
-mod response_body;
-mod seldom;
 mod server;
-mod service;
 mod session;
-mod slot;
-mod socket;
 mod store;
-mod stream;
-mod subscription;
-mod transport;
-mod trouble;
 mod types;
-mod validity;
 mod wire;
 mod xdstp;
 
-pub use connections::{ServeError, serve};
-pub use identity::{Authenticated, Caller, Identity, Peer};
+pub use guard::identity::{Authenticated, Caller, Identity, Peer};
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use missing::MissingName;
-pub use pace::Pace;
-pub use publish::{
-    Commit, Committed, LayerId, PlacementId, Publisher, Replace, Snapshots, channel,
-};
-pub use quarantine::{HeldBack, HoldBack};
+pub use server::accept::{ServeError, serve};
 pub use server::{Admission, Admit, AdsServer, ServerConfig};
+pub use store::coalesce::Pace;
+pub use store::missing::MissingName;
+pub use store::publish::{Commit, Committed, Publisher, Replace, Snapshots, channel};
+pub use store::quarantine::{HeldBack, HoldBack};
+pub use store::{LayerId, PlacementId};
 pub use types::{TypeSpec, Types};

@@ -11,8 +11,8 @@ use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
 use tonic::{Code, Status};
 
-use crate::liveness::End;
-use crate::quarantine::HeldBack;
+use crate::close_reason::End;
+use crate::store::quarantine::HeldBack;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {

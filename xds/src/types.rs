@@ -6,7 +6,7 @@ use bytes::Bytes;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::endpoint::ClusterLoadAssignment;
 
-use crate::trouble::of_envoys_machine;
+use crate::host_errors::of_envoys_machine;
 
 /// How one resource type behaves on a stream.
 #[derive(Clone, Copy, Debug)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Session;
-use super::substream::SubStream;
-use crate::body::Body;
-use crate::first_sync::{Chunk, FirstSync};
+use super::state::type_state::SubStream;
 use crate::store::Store;
+use crate::store::body::Body;
+use crate::store::initial_sync::{Chunk, FirstSync};
 
 /// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
 pub(super) const CHUNK: usize = 7 << 19;

@@ -4,27 +4,21 @@
 //! the next response, or until when to wait for one. What a client is owed follows from three sets per type, all by resource
 //! id: what it subscribes to, what it holds, and what of that has changed since.
 
-mod awaited;
-mod changes;
+mod catch_up;
+mod chunk;
 mod content;
-mod emptied;
-mod fit;
-mod held_back;
-mod kept;
-mod names;
-mod owed;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod owned;
-mod rejections;
-mod removed;
+mod empty_assignments;
+mod nack;
+mod requests;
 mod respond;
 mod resume;
-mod subs;
-mod substream;
+mod state;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod test_request;
 #[cfg(test)]
 mod tests;
 mod turns;
-mod unknown;
+mod unknown_types;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,35 +26,29 @@ use std::time::{Duration, Instant};
 use seaway_proto::TypeUrl;
 use thiserror::Error;
 
-use crate::agent::Agent;
-use crate::cursors::Cursor;
-use crate::interest::Interest;
-use crate::missing::Missing;
-use crate::publish::{LayerId, PlacementId};
-use crate::quarantine::Voter;
-use crate::request::{Malformed, Names, Request};
+use crate::client_kind::Agent;
+use crate::dialect::Dialect;
 use crate::store::Store;
+use crate::store::cursors::Cursor;
+use crate::store::interest::Interest;
+use crate::store::missing::Missing;
+use crate::store::quarantine::Voter;
+use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
-use crate::wire::{Message, Nonce};
+use crate::wire::request::{Malformed, Names, Request};
+use crate::wire::response::{Message, Nonce};
 use crate::xdstp;
-use awaited::Awaited;
-use held_back::Heeded;
-pub(crate) use rejections::AfterAll;
-use subs::Subs;
-use substream::SubStream;
-pub(crate) use substream::{Nack, Rejected, Status};
-use unknown::Unknown;
+use nack::Heeded;
+use state::awaited::Awaited;
+pub(crate) use state::rejections::{AfterAll, error_hash};
+use state::type_state::SubStream;
+pub(crate) use state::type_state::{Nack, Rejected, Status};
+use state::type_states::Subs;
+use unknown_types::Unknown;
 
 /// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
 /// long additions wait for what they depend on (xDS rule 87).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The two forms of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Dialect {
-    Delta,
-    Sotw,
-}
 
 /// Why a stream ends with an error: only for what the protocol forbids (xDS rule 110).
 #[derive(Debug, Error, PartialEq, Eq)]

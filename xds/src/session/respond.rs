@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use super::content::{CHUNK, Content};
 use super::turns::earlier;
-use super::{Dialect, Next, PATIENCE, Response, Session};
+use super::{Next, PATIENCE, Response, Session};
+use crate::dialect::Dialect;
 use crate::store::Store;
 use crate::types::TypeSpec;
-use crate::wire::{self, Tail};
+use crate::wire::response::{self, Tail};
 
 impl Session {
     /// What to send next, from the newest state of the store.
@@ -191,7 +192,7 @@ impl Session {
             more,
             ..self.tail(url.as_str(), version, removed)
         };
-        let message = wire::message(&content.parts, &tail);
+        let message = response::message(&content.parts, &tail);
         content.parts.clear();
         let sub = &mut self.subs[index];
         // Whatever it brings, it is an answer.

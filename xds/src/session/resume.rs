@@ -12,10 +12,10 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{Fault, PATIENCE, Session};
-use crate::ids::Ids;
-use crate::request::Part;
 use crate::store::Store;
-use crate::wire::parse_version;
+use crate::store::id_set::Ids;
+use crate::wire::request::Part;
+use crate::wire::response::parse_version;
 use crate::xdstp;
 
 /// What a client says it has of a type, before it has asked for what refers to that.

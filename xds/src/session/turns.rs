@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use super::owed::Gate;
+use super::state::owed::Gate;
 use super::{Next, PATIENCE, Session};
 use crate::store::Store;
 

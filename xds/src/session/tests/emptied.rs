@@ -4,7 +4,7 @@ use prost::Message;
 use seaway_proto::envoy::endpoint::ClusterLoadAssignment;
 
 use super::*;
-use crate::slot::RESOLVED;
+use crate::store::slot::RESOLVED;
 
 fn empty(name: &str) -> String {
     let assignment = ClusterLoadAssignment {

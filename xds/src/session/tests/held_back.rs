@@ -1,7 +1,7 @@
 //! Contents that several proxies rejected, kept from the others: xDS rule 82.
 
 use super::*;
-use crate::quarantine::Voter;
+use crate::store::quarantine::Voter;
 
 fn nothing(dialect: Dialect) -> Names {
     match dialect {

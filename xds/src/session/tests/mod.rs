@@ -26,10 +26,10 @@ use prost::Message;
 use seaway_proto::discovery::{DeltaDiscoveryResponse, DiscoveryResponse};
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 
-pub(super) use super::owned::{Names, Request};
+pub(super) use super::test_request::{Names, Request};
 use super::*;
-use crate::publish::{Commit, Publisher, Replace, Snapshots, channel};
-use crate::wire;
+use crate::store::publish::{Commit, Publisher, Replace, Snapshots, channel};
+use crate::wire::response;
 
 pub(super) const C: TypeUrl = TypeUrl::CLUSTER;
 pub(super) const E: TypeUrl = TypeUrl::ENDPOINT;
@@ -281,7 +281,7 @@ impl Client {
         let Next::Send(response) = next else {
             return None;
         };
-        let bytes = wire::content(&response.message);
+        let bytes = response::content(&response.message);
         let dialect = self.session.dialect;
         let got = match dialect {
             Dialect::Delta => {

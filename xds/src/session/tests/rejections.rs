@@ -1,7 +1,7 @@
 //! What was rejected and may pass by itself is sent again; what was rejected stays counted until the client has it or it is another.
 
 use super::*;
-use crate::session::rejections::LONGEST;
+use crate::session::state::rejections::LONGEST;
 
 const BOTH: [Dialect; 2] = [Dialect::Delta, Dialect::Sotw];
 const TAKEN: &str = "cannot bind '10.0.0.1:80': Address already in use";

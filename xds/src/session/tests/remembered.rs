@@ -1,7 +1,7 @@
 //! What a stream remembers is counted in bytes and bounded: xDS rule 218.
 
 use super::*;
-use crate::name_map::cost;
+use crate::store::name_map::cost;
 
 /// The same, counted anew.
 pub(super) fn recount(session: &Session) -> usize {

@@ -1,7 +1,7 @@
 //! Rules that the scripts of the two dialects do not come by.
 
 use super::*;
-use crate::session::unknown::UNKNOWN_TYPES;
+use crate::session::unknown_types::UNKNOWN_TYPES;
 use crate::types::TypeSpec;
 
 const DIALECTS: [Dialect; 2] = [Dialect::Delta, Dialect::Sotw];
@@ -73,7 +73,7 @@ fn a_name_listed_twice_is_sent_once_rule_34() {
             let Next::Send(response) = client.session.next(&store, client.now) else {
                 panic!("a response")
             };
-            wire::content(&response.message)
+            response::content(&response.message)
         };
         let count = match dialect {
             Dialect::Delta => DeltaDiscoveryResponse::decode(&*bytes)

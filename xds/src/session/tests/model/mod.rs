@@ -15,7 +15,7 @@ use seaway_proto::Version;
 use super::remembered::recount;
 use super::*;
 use crate::HeldBack;
-use crate::session::rejections::LONGEST;
+use crate::session::state::rejections::LONGEST;
 use client::Proxy;
 use judge::Judge;
 

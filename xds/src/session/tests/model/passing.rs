@@ -2,7 +2,7 @@
 //! the last answer, and not once more before the next.
 
 use super::*;
-use crate::session::substream::REMEMBERED;
+use crate::session::state::type_state::REMEMBERED;
 
 /// The least time before something is sent again.
 const A_WHILE: Duration = Duration::from_millis(750);

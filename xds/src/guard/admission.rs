@@ -1,0 +1,271 @@
+//! How many streams begin at a time: between a stream's first request and everything that it costs (xDS rules 132, 156).
+//!
+//! Two limits, and a wait in order of arrival before either refuses anybody. Of the streams that wait for a place only the first has a
+//! timer; the others wait for its turn to end.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::{sleep_until, timeout_at};
+use tonic::Status;
+
+use crate::guard::log_limit::Seldom;
+use crate::guard::token_bucket::Bucket;
+use crate::limits::Limits;
+
+/// For how long a stream is taken to be busy with its first answer, even if it is not done: a proxy that does not read must not
+/// keep others out.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Where streams come in.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    places: usize,
+    longest_wait: Duration,
+    inner: Mutex<Inner>,
+    /// Whose turn it is to take a place: tokio's mutex is fair.
+    turn: tokio::sync::Mutex<()>,
+    /// A place has become free.
+    freed: Notify,
+    refusals: Seldom,
+}
+
+#[derive(Debug)]
+struct Inner {
+    rate: Bucket,
+    /// Until when each place is taken, by the number of its stream: in the order in which they began, so the first ends first.
+    taken: BTreeMap<u64, Instant>,
+    number: u64,
+}
+
+/// A place among the streams that wait for their first answer; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    gate: Arc<Gate>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.gate.inner().taken.remove(&self.number).is_some() {
+            self.gate.freed.notify_one();
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(limits: &Limits) -> Gate {
+        Gate {
+            places: limits.first_answers.max(1),
+            longest_wait: limits.longest_wait,
+            inner: Mutex::new(Inner {
+                rate: Bucket::new(limits.streams_per_second, Instant::now()),
+                taken: BTreeMap::new(),
+                number: 0,
+            }),
+            turn: tokio::sync::Mutex::new(()),
+            freed: Notify::new(),
+            refusals: Seldom::default(),
+        }
+    }
+
+    /// Lets a stream in, if need be after a wait.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if it would have to wait for longer than is allowed.
+    pub(crate) async fn enter(self: &Arc<Gate>) -> Result<Place, Status> {
+        let now = Instant::now();
+        let deadline = now + self.longest_wait;
+        let place = match self.token(now, deadline) {
+            Some(at) => self.wait(at, deadline).await,
+            None => None,
+        };
+        place.ok_or_else(|| {
+            if let Some(times) = self.refusals.say() {
+                tracing::warn!(times, "more new streams than allowed, some were refused");
+            }
+            Status::resource_exhausted("too many streams begin at once; try again later")
+        })
+    }
+
+    /// Takes a token: from when on it counts, unless that is after the deadline.
+    fn token(&self, now: Instant, deadline: Instant) -> Option<Instant> {
+        self.inner().rate.take(now, deadline)
+    }
+
+    async fn wait(self: &Arc<Gate>, token: Instant, deadline: Instant) -> Option<Place> {
+        if token > Instant::now() {
+            sleep_until(token.into()).await;
+        }
+        let turn = timeout_at(deadline.into(), self.turn.lock()).await;
+        let _turn = turn.ok()?;
+        loop {
+            let freed = self.freed.notified();
+            let end = match self.take() {
+                Ok(place) => return Some(place),
+                Err(end) => end.min(deadline),
+            };
+            _ = timeout_at(end.into(), freed).await;
+            if Instant::now() >= deadline {
+                return self.take().ok();
+            }
+        }
+    }
+
+    /// Takes a place, or says when the first of the taken ones ends.
+    fn take(self: &Arc<Gate>) -> Result<Place, Instant> {
+        let now = Instant::now();
+        let mut inner = self.inner();
+        while inner.taken.len() >= self.places {
+            let Some(first) = inner.taken.first_entry() else {
+                break;
+            };
+            if *first.get() > now {
+                return Err(*first.get());
+            }
+            first.remove();
+        }
+        inner.number += 1;
+        let number = inner.number;
+        inner.taken.insert(number, now + BUSY);
+        Ok(Place {
+            gate: self.clone(),
+            number,
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    type Entering = Pin<Box<dyn Future<Output = Result<Place, Status>> + Send>>;
+
+    fn gate(limits: Limits) -> Arc<Gate> {
+        Arc::new(Gate::new(&limits))
+    }
+
+    fn enter(gate: &Arc<Gate>) -> Entering {
+        let gate = gate.clone();
+        Box::pin(async move { gate.enter().await })
+    }
+
+    /// The place of a stream that does not have to wait.
+    fn at_once(gate: &Arc<Gate>) -> Place {
+        enter(gate).now_or_never().unwrap().unwrap()
+    }
+
+    #[test]
+    fn thirty_thousand_at_once_are_all_let_in() {
+        let gate = gate(Limits::default());
+        let start = Instant::now();
+        let deadline = start + Limits::default().longest_wait;
+        let waits = (0..30_000).map(|_| gate.token(start, deadline).unwrap() - start);
+        let waits: Vec<_> = waits.collect();
+        assert_eq!(waits[9_999], Duration::ZERO);
+        let last = waits[29_999];
+        assert!(last <= Duration::from_secs(2), "{last:?}");
+    }
+
+    #[test]
+    fn tokens_run_out_and_come_back_rule_132() {
+        let gate = gate(Limits {
+            streams_per_second: 10,
+            ..Limits::default()
+        });
+        let start = Instant::now();
+        let wait = |at: Duration| {
+            let now = start + at;
+            let token = gate.token(now, now + Duration::from_millis(300));
+            token.map(|token| (token - now).as_millis())
+        };
+        for _ in 0..10 {
+            assert_eq!(wait(Duration::ZERO), Some(0));
+        }
+        for expected in [Some(100), Some(200), Some(300), None, None] {
+            assert_eq!(wait(Duration::ZERO), expected);
+        }
+        // Those that were refused have taken nothing.
+        assert_eq!(wait(Duration::from_millis(400)), Some(0));
+        for _ in 0..10 {
+            assert_eq!(wait(Duration::from_secs(60)), Some(0));
+        }
+        assert_eq!(wait(Duration::from_secs(60)), Some(100));
+    }
+
+    #[tokio::test]
+    async fn who_comes_first_goes_first_rule_132() {
+        let gate = gate(Limits {
+            first_answers: 2,
+            ..Limits::default()
+        });
+        let (one, _two) = (at_once(&gate), at_once(&gate));
+        let (mut three, mut four) = (enter(&gate), enter(&gate));
+        // The order in which they ask, not that in which they are polled later.
+        assert!((&mut three).now_or_never().is_none());
+        assert!((&mut four).now_or_never().is_none());
+        drop(one);
+        assert!((&mut four).now_or_never().is_none());
+        let three = three.now_or_never().unwrap().unwrap();
+        assert!((&mut four).now_or_never().is_none());
+        drop(three);
+        four.now_or_never().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_keeps_nobody_out() {
+        let gate = gate(Limits {
+            first_answers: 1,
+            ..Limits::default()
+        });
+        let one = at_once(&gate);
+        let (mut two, mut three) = (enter(&gate), enter(&gate));
+        assert!((&mut two).now_or_never().is_none());
+        assert!((&mut three).now_or_never().is_none());
+        drop(one);
+        drop(two);
+        three.now_or_never().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_waited_for_long_is_refused_rule_132() {
+        let gate = gate(Limits {
+            first_answers: 1,
+            longest_wait: Duration::from_millis(20),
+            ..Limits::default()
+        });
+        let _busy = at_once(&gate);
+        let (two, three) = (enter(&gate), enter(&gate));
+        let (two, three) = tokio::join!(two, three);
+        for refused in [two, three] {
+            let status = refused.expect_err("nobody left");
+            assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        }
+    }
+
+    #[tokio::test]
+    async fn proxies_that_do_not_read_keep_nobody_out() {
+        let gate = gate(Limits {
+            first_answers: 2,
+            ..Limits::default()
+        });
+        let _stuck = (at_once(&gate), at_once(&gate));
+        let waiting: Vec<_> = (0..4).map(|_| enter(&gate)).collect();
+        let mut places = Vec::new();
+        for place in futures::future::join_all(waiting).await {
+            places.push(place.expect("a place after a second or two"));
+        }
+    }
+}

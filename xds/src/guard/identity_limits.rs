@@ -1,0 +1,216 @@
+//! What each identity has open: one that is let in may still not take what is meant for all.
+
+use std::collections::btree_map::Entry as Moment;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tonic::Status;
+
+use crate::guard::identity::Identity;
+use crate::guard::liveness::Connection;
+use crate::guard::memory::Holder;
+use crate::guard::token_bucket::Bucket;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::store::quarantine::Voter;
+
+/// All identities that have a stream.
+#[derive(Debug)]
+pub(crate) struct Identities {
+    connections: usize,
+    streams: usize,
+    first_syncs: u32,
+    longest_wait: Duration,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_name: HashMap<Arc<str>, Usage>,
+    /// How many streams rest on proofs of each kind that end at each moment.
+    expiries: BTreeMap<&'static str, BTreeMap<SystemTime, u32>>,
+}
+
+#[derive(Debug)]
+struct Usage {
+    /// The streams of each of its connections, which are known by where they lie: a stream keeps its own there.
+    connections: HashMap<usize, usize>,
+    streams: usize,
+    first_syncs: Bucket,
+    memory: Arc<Holder>,
+}
+
+/// A stream of an identity. Dropped with it.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    identities: Arc<Identities>,
+    identity: Identity,
+    connection: Arc<Connection>,
+    memory: Arc<Holder>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.identities
+            .lock()
+            .leave(&self.identity, key(&self.connection));
+    }
+}
+
+fn key(connection: &Arc<Connection>) -> usize {
+    Arc::as_ptr(connection).addr()
+}
+
+impl Identities {
+    pub(crate) fn new(limits: &Limits) -> Identities {
+        Identities {
+            connections: limits.connections_per_identity.max(1),
+            streams: limits.streams_per_identity.max(1),
+            first_syncs: limits.first_syncs_per_identity.max(1),
+            longest_wait: limits.longest_wait,
+            open: Mutex::default(),
+        }
+    }
+
+    /// Counts one more stream.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if it, or its connection, is one too many.
+    pub(crate) fn enter(
+        self: &Arc<Identities>,
+        identity: &Identity,
+        connection: &Arc<Connection>,
+    ) -> Result<Ticket, Status> {
+        let mut open = self.lock();
+        let usage = open
+            .by_name
+            .entry(identity.name.clone())
+            .or_insert_with(|| Usage::new(self.first_syncs));
+        let known = usage.connections.contains_key(&key(connection));
+        let full = if usage.streams >= self.streams {
+            Some("streams")
+        } else if !known && usage.connections.len() >= self.connections {
+            Some("connections")
+        } else {
+            None
+        };
+        if let Some(full) = full {
+            drop(open);
+            return Err(too_many(full, &identity.name));
+        }
+        usage.streams += 1;
+        *usage.connections.entry(key(connection)).or_default() += 1;
+        let memory = usage.memory.clone();
+        if let Some(expires) = identity.expires {
+            let moments = open.expiries.entry(identity.kind).or_default();
+            *moments.entry(expires).or_default() += 1;
+        }
+        drop(open);
+        Ok(Ticket {
+            identities: self.clone(),
+            identity: identity.clone(),
+            connection: connection.clone(),
+            memory,
+        })
+    }
+
+    /// Tells when the first proof of each kind ends that an open stream rests on. And forgets who has nothing open: not before all
+    /// that it took has come back, or it could take it twice.
+    pub(crate) fn look(&self, metrics: &Metrics) {
+        let (mut open, now) = (self.lock(), Instant::now());
+        open.by_name
+            .retain(|_, usage| usage.streams > 0 || !usage.first_syncs.is_full(now));
+        for (kind, moments) in &open.expiries {
+            let first = moments.keys().next().copied();
+            metrics.identity_expiry(kind, first);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a stream ends that is one too many. That is logged and counted where streams are denied.
+fn too_many(what: &str, name: &str) -> Status {
+    Status::resource_exhausted(format!("too many {what} of {name}"))
+}
+
+impl Usage {
+    fn new(first_syncs: u32) -> Usage {
+        Usage {
+            connections: HashMap::new(),
+            streams: 0,
+            first_syncs: Bucket::new(first_syncs, Instant::now()),
+            memory: Arc::default(),
+        }
+    }
+}
+
+impl Open {
+    fn leave(&mut self, identity: &Identity, connection: usize) {
+        if let Some(usage) = self.by_name.get_mut(&identity.name) {
+            usage.streams -= 1;
+            let streams = usage.connections.entry(connection).or_insert(1);
+            *streams -= 1;
+            if *streams == 0 {
+                usage.connections.remove(&connection);
+            }
+        }
+        if let Some(expires) = identity.expires
+            && let Some(moments) = self.expiries.get_mut(identity.kind)
+            && let Moment::Occupied(mut streams) = moments.entry(expires)
+        {
+            *streams.get_mut() -= 1;
+            if *streams.get() == 0 {
+                streams.remove();
+            }
+        }
+    }
+}
+
+impl Ticket {
+    /// Whose it is.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.identity.name
+    }
+
+    /// What is kept for it.
+    pub(crate) fn memory(&self) -> &Arc<Holder> {
+        &self.memory
+    }
+
+    /// As who it rejects and takes things.
+    pub(crate) fn voter(&self) -> Voter {
+        Voter {
+            identity: self.identity.name.clone(),
+            principal: self.identity.principal.clone(),
+        }
+    }
+
+    /// Waits until this identity may have one more first sync.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if it would have to wait for longer than is allowed.
+    pub(crate) async fn first_sync(&self) -> Result<(), Status> {
+        let now = Instant::now();
+        let at = {
+            let mut open = self.identities.lock();
+            let usage = open.by_name.get_mut(&self.identity.name);
+            usage.map_or(Some(now), |usage| {
+                usage
+                    .first_syncs
+                    .take(now, now + self.identities.longest_wait)
+            })
+        };
+        match at {
+            Some(at) if at > now => tokio::time::sleep_until(at.into()).await,
+            Some(_) => {}
+            None => return Err(too_many("first syncs a second", self.name())),
+        }
+        Ok(())
+    }
+}

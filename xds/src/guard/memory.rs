@@ -1,0 +1,243 @@
+//! What clients have the server keep, in bytes: requests whose end has not come, and names that they ask for. Limits of single items are
+//! not enough, since a client may have many of them.
+//!
+//! A holder is an identity or, where nobody is asked who he is, a connection. There are two pools: one for the little that each holder has at
+//! first, one for what it has beyond that, of which no holder may have more than a part. So a few that take what there is refuse nothing
+//! to those who need little.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tonic::Status;
+
+use crate::guard::log_limit::Seldom;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+
+/// What each holder has of the first pool, which is many times what one proxy says of itself and five thousand Services.
+const LITTLE: usize = 512 << 10;
+
+/// The memory of a server for its clients.
+#[derive(Debug)]
+pub(crate) struct ClientMemory {
+    per_holder: usize,
+    little: Pool,
+    more: Pool,
+    metrics: Metrics,
+    refusals: Seldom,
+}
+
+/// Bytes that all holders share.
+#[derive(Debug)]
+struct Pool {
+    size: usize,
+    taken: AtomicUsize,
+}
+
+impl Pool {
+    fn new(size: usize) -> Pool {
+        Pool {
+            size,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes so many, if there are any to be taken, and says whether there were enough.
+    fn take(&self, bytes: usize) -> bool {
+        bytes == 0 || self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.size
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one holder has.
+#[derive(Debug, Default)]
+pub(crate) struct Holder(AtomicUsize);
+
+/// What one stream has. Given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    memory: Arc<ClientMemory>,
+    holder: Arc<Holder>,
+    bytes: usize,
+}
+
+impl ClientMemory {
+    pub(crate) fn new(limits: &Limits, metrics: Metrics) -> ClientMemory {
+        ClientMemory {
+            per_holder: limits.memory_per_client.max(LITTLE),
+            little: Pool::new(limits.client_memory / 2),
+            more: Pool::new(limits.client_memory - limits.client_memory / 2),
+            metrics,
+            refusals: Seldom::default(),
+        }
+    }
+
+    /// The charge of a new stream, which has nothing yet.
+    pub(crate) fn charge(self: &Arc<ClientMemory>, holder: &Arc<Holder>) -> Charge {
+        Charge {
+            memory: self.clone(),
+            holder: holder.clone(),
+            bytes: 0,
+        }
+    }
+
+    fn refuse(&self, why: String) -> Status {
+        self.metrics.refused_memory();
+        if let Some(times) = self.refusals.say() {
+            tracing::warn!(times, "a stream ends for what it has kept here: {why}");
+        }
+        Status::resource_exhausted(why)
+    }
+
+    fn give_back(&self, holder: &Holder, bytes: usize) {
+        let before = holder.0.fetch_sub(bytes, Ordering::Relaxed);
+        let (little, more) = split(before - bytes, before);
+        self.little.give_back(little);
+        self.more.give_back(more);
+        self.metrics.client_memory(-signed(bytes));
+    }
+}
+
+/// What lies between two amounts of one holder, as parts of the two pools.
+fn split(low: usize, high: usize) -> (usize, usize) {
+    let little = high.min(LITTLE) - low.min(LITTLE);
+    (little, high - low - little)
+}
+
+impl Charge {
+    /// The stream has so much now.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if that is more than its holder may have, or than is left for all. The charge stays as it was.
+    pub(crate) fn set(&mut self, bytes: usize) -> Result<(), Status> {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        if bytes <= before {
+            if bytes < before {
+                self.memory.give_back(&self.holder, before - bytes);
+            }
+            return Ok(());
+        }
+        let more = bytes - before;
+        let memory = &self.memory;
+        let held = self.holder.0.fetch_add(more, Ordering::Relaxed);
+        let (little, beyond) = split(held, held + more);
+        // Both are taken in any case, as both are given back.
+        let enough = [memory.little.take(little), memory.more.take(beyond)];
+        memory.metrics.client_memory(signed(more));
+        let why = if held + more > memory.per_holder {
+            format!(
+                "unfinished requests and names of {} bytes are kept of this client; more than {} are not",
+                held + more,
+                memory.per_holder
+            )
+        } else if enough != [true, true] {
+            "no more unfinished requests and names of all clients are kept; try again later"
+                .to_owned()
+        } else {
+            return Ok(());
+        };
+        memory.give_back(&self.holder, more);
+        self.bytes = before;
+        Err(memory.refuse(why))
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.memory.give_back(&self.holder, self.bytes);
+    }
+}
+
+fn signed(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tonic::Code;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn memory(pool: usize, each: usize) -> Arc<ClientMemory> {
+        let limits = Limits {
+            client_memory: pool,
+            memory_per_client: each,
+            ..Limits::default()
+        };
+        Arc::new(ClientMemory::new(&limits, Metrics::default()))
+    }
+
+    fn code(result: Result<(), Status>) -> Option<Code> {
+        result.err().map(|status| status.code())
+    }
+
+    #[test]
+    fn streams_of_one_holder_share_what_it_may_have() {
+        let memory = memory(10 * MIB, 4 * MIB);
+        let holder = Arc::default();
+        let (mut one, mut two) = (memory.charge(&holder), memory.charge(&holder));
+        assert_eq!(code(one.set(3 * MIB)), None);
+        assert_eq!(code(two.set(2 * MIB)), Some(Code::ResourceExhausted));
+        assert_eq!(code(two.set(MIB)), None);
+        drop(one);
+        assert_eq!(code(two.set(4 * MIB)), None);
+    }
+
+    #[test]
+    fn a_pool_that_is_empty_leaves_everybody_a_little() {
+        let memory = memory(4 * MIB, 8 * MIB);
+        let (mut greedy, mut modest) = (
+            memory.charge(&Arc::default()),
+            memory.charge(&Arc::default()),
+        );
+        assert_eq!(code(greedy.set(2 * MIB + LITTLE)), None);
+        assert_eq!(code(modest.set(LITTLE)), None);
+        assert_eq!(code(modest.set(LITTLE + 1)), Some(Code::ResourceExhausted));
+        assert_eq!(code(greedy.set(MIB)), None);
+        assert_eq!(code(modest.set(LITTLE + MIB)), None);
+    }
+
+    #[test]
+    fn very_many_who_need_little_have_no_more_than_there_is() {
+        let memory = memory(4 * MIB, 8 * MIB);
+        let mut many: Vec<Charge> = (0..10).map(|_| memory.charge(&Arc::default())).collect();
+        let refused = many.iter_mut().map(|one| code(one.set(LITTLE)));
+        assert_eq!(refused.filter(Option::is_some).count(), 6);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_left_when_all_are_gone(
+            sets in prop::collection::vec((0..6usize, 0..3 * MIB), 0..60),
+        ) {
+            let memory = memory(8 * MIB, 3 * MIB);
+            let holders: Vec<Arc<Holder>> = (0..3).map(|_| Arc::default()).collect();
+            let charge = |n: usize| memory.charge(&holders[n % 3]);
+            let mut charges: Vec<Charge> = (0..6).map(charge).collect();
+            for (stream, bytes) in sets {
+                let before = charges[stream].bytes;
+                let kept = match charges[stream].set(bytes) {
+                    Ok(()) => bytes,
+                    Err(_) => before,
+                };
+                prop_assert_eq!(charges[stream].bytes, kept);
+                let all = charges.iter().map(|charge| charge.bytes).sum::<usize>();
+                let pools = [&memory.little, &memory.more];
+                let taken = pools.map(|pool| pool.taken.load(Ordering::Relaxed));
+                prop_assert_eq!(taken[0] + taken[1], all);
+                prop_assert!(taken.iter().all(|taken| *taken <= 4 * MIB));
+            }
+            drop(charges);
+            for pool in [&memory.little, &memory.more] {
+                prop_assert_eq!(pool.taken.load(Ordering::Relaxed), 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Who may take how much: who may begin, what each identity and each client may have, and which peers hang.
+
+pub(crate) mod admission;
+pub(crate) mod identity;
+pub(crate) mod identity_limits;
+pub(crate) mod liveness;
+pub(crate) mod log_limit;
+pub(crate) mod memory;
+mod token_bucket;
+pub(crate) mod validity;

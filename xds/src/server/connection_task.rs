@@ -1,0 +1,356 @@
+//! A connection and its streams on one task.
+//!
+//! Left alone, hyper spawns a task for each stream, and then every response and every acknowledgement goes through two tasks, often
+//! on two cores: the stream's and the connection's. With one stream to a connection, as proxies have it, that is a good part of what
+//! a delivery costs. Here streams are polled beside their connection, each part only when it was woken or a commit was announced.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use hyper::rt::Executor;
+use smallvec::SmallVec;
+
+use crate::store::notify::Listener;
+
+/// Rounds in one poll of the task: after these, others on the runtime have their turn.
+const ROUNDS: usize = 32;
+
+/// The bit of the connection, and that of what ends it. All others are streams'.
+const CONNECTION: usize = 0;
+const TIMER: usize = 1;
+const STREAMS: usize = 2;
+/// Bits for streams. With more streams than this several share one, and are polled together.
+const SHARED_BY: usize = u64::BITS as usize - STREAMS;
+const ALL_STREAMS: u64 = !0 << STREAMS;
+
+type Part = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where hyper leaves the streams of a connection.
+#[derive(Clone, Default)]
+pub(crate) struct Streams(Arc<Mutex<Vec<Part>>>);
+
+impl Streams {
+    fn take(&self) -> Vec<Part> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let mut new = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        new.push(Box::pin(stream));
+    }
+}
+
+/// Drives a connection and the streams it opens. Streams that are still open when it is dropped end with it.
+pub(crate) struct Drive<C> {
+    connection: Pin<Box<C>>,
+    timer: Option<Part>,
+    /// One, usually: at hand, since what a delivery costs is mostly memory that was not touched for a while. So are the wakers.
+    streams: SmallVec<[Option<Part>; 1]>,
+    new: Streams,
+    commits: Listener,
+    /// How often the bell was rung when the streams were polled last.
+    seen: u64,
+    task: Arc<Task>,
+    /// By bit.
+    wakers: SmallVec<[Waker; STREAMS + 1]>,
+}
+
+/// What [`Drive::next`] waits for.
+pub(crate) enum Event<T> {
+    /// The timer ran out.
+    ItsTime,
+    /// The connection ended.
+    Ended(T),
+}
+
+/// The task of a drive, and which of its parts were woken, one bit each.
+#[derive(Default)]
+struct Task {
+    woken: AtomicU64,
+    /// It is being polled, and looks at the bits before it rests.
+    polled: AtomicBool,
+    /// The task's own. A drive stays on the task that polled it first.
+    waker: OnceLock<Waker>,
+}
+
+/// Wakes the parts of one bit.
+struct Bit {
+    bit: usize,
+    task: Arc<Task>,
+}
+
+impl Wake for Bit {
+    fn wake(self: Arc<Bit>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Bit>) {
+        // First the bit, then the question whether the task will look at it: the task does it the other way round.
+        self.task.woken.fetch_or(1 << self.bit, Ordering::SeqCst);
+        if !self.task.polled.load(Ordering::SeqCst)
+            && let Some(waker) = self.task.waker.get()
+        {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl<C: Future> Drive<C> {
+    /// `new` is the executor that the connection was built with; `commits` is who streams hear of commits from.
+    pub(crate) fn new(
+        connection: C,
+        timer: impl Future<Output = ()> + Send + 'static,
+        new: Streams,
+        commits: Listener,
+    ) -> Drive<C> {
+        let task = Arc::new(Task::default());
+        task.woken
+            .store(1 << CONNECTION | 1 << TIMER, Ordering::SeqCst);
+        let mut drive = Drive {
+            connection: Box::pin(connection),
+            timer: Some(Box::pin(timer)),
+            streams: SmallVec::new(),
+            new,
+            commits,
+            seen: 0,
+            task,
+            wakers: SmallVec::new(),
+        };
+        drive.need_waker(TIMER);
+        drive
+    }
+
+    /// The connection, to be told something.
+    pub(crate) fn connection(&mut self) -> Pin<&mut C> {
+        self.wake(1 << CONNECTION);
+        self.connection.as_mut()
+    }
+
+    /// Has every stream polled.
+    pub(crate) fn wake_streams(&self) {
+        self.wake(ALL_STREAMS);
+    }
+
+    /// Goes on until something happens.
+    pub(crate) async fn next(&mut self) -> Event<C::Output> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn wake(&self, bits: u64) {
+        self.task.woken.fetch_or(bits, Ordering::SeqCst);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event<C::Output>> {
+        let waker = self.task.waker.get_or_init(|| cx.waker().clone());
+        debug_assert!(waker.will_wake(cx.waker()), "another task");
+        self.task.polled.store(true, Ordering::SeqCst);
+        let event = self.rounds(cx.waker());
+        self.task.polled.store(false, Ordering::SeqCst);
+        if event.is_pending() && self.task.woken.load(Ordering::SeqCst) != 0 {
+            cx.waker().wake_by_ref();
+        }
+        event
+    }
+
+    /// Polls what was woken until nothing is.
+    fn rounds(&mut self, waker: &Waker) -> Poll<Event<C::Output>> {
+        for _ in 0..ROUNDS {
+            let newest = self.commits.newest(waker);
+            let mut woken = self.task.woken.swap(0, Ordering::SeqCst);
+            if self.seen != newest {
+                self.seen = newest;
+                woken |= ALL_STREAMS;
+            }
+            if woken == 0 {
+                return Poll::Pending;
+            }
+            self.poll_streams(woken & ALL_STREAMS);
+            if woken & 1 << TIMER != 0 && self.poll_timer().is_ready() {
+                self.wake(woken & 1 << CONNECTION);
+                return Poll::Ready(Event::ItsTime);
+            }
+            // After the streams, whose responses it writes.
+            if woken & 1 << CONNECTION != 0 {
+                let mut context = Context::from_waker(&self.wakers[CONNECTION]);
+                if let Poll::Ready(end) = self.connection.as_mut().poll(&mut context) {
+                    return Poll::Ready(Event::Ended(end));
+                }
+                self.take_new();
+            }
+        }
+        self.wake(1 << CONNECTION);
+        Poll::Pending
+    }
+
+    fn poll_streams(&mut self, mut bits: u64) {
+        while bits != 0 {
+            let bit = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let first = bit - STREAMS;
+            if first >= self.streams.len() {
+                return;
+            }
+            for stream in self.streams[first..].iter_mut().step_by(SHARED_BY) {
+                let mut context = Context::from_waker(&self.wakers[bit]);
+                if let Some(part) = stream
+                    && part.as_mut().poll(&mut context).is_ready()
+                {
+                    *stream = None;
+                }
+            }
+        }
+    }
+
+    fn poll_timer(&mut self) -> Poll<()> {
+        let Some(timer) = &mut self.timer else {
+            return Poll::Pending;
+        };
+        let ended = timer
+            .as_mut()
+            .poll(&mut Context::from_waker(&self.wakers[TIMER]));
+        if ended.is_ready() {
+            self.timer = None;
+        }
+        ended
+    }
+
+    /// Takes over the streams that the connection has opened.
+    fn take_new(&mut self) {
+        for stream in self.new.take() {
+            let free = self.streams.iter().position(Option::is_none);
+            let at = free.unwrap_or_else(|| {
+                self.streams.push(None);
+                self.streams.len() - 1
+            });
+            self.streams[at] = Some(stream);
+            let bit = STREAMS + at % SHARED_BY;
+            self.need_waker(bit);
+            self.wake(1 << bit);
+        }
+    }
+
+    fn need_waker(&mut self, bit: usize) {
+        for bit in self.wakers.len()..=bit {
+            let task = self.task.clone();
+            self.wakers.push(Waker::from(Arc::new(Bit { bit, task })));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::task::noop_waker;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::store::interest::{Concerns, Interest};
+    use crate::store::notify::Bell;
+
+    /// A connection that opens so many streams at once and lives for ever. Each stream counts its polls and waits for a word.
+    struct Scene {
+        bell: Bell,
+        polls: Arc<Vec<AtomicUsize>>,
+        words: Arc<Vec<Notify>>,
+        drive: Drive<Part>,
+    }
+
+    fn scene(streams: usize) -> Scene {
+        let bell = Bell::default();
+        let polls = Arc::new(
+            (0..streams)
+                .map(|_| AtomicUsize::new(0))
+                .collect::<Vec<_>>(),
+        );
+        let words = Arc::new((0..streams).map(|_| Notify::new()).collect::<Vec<_>>());
+        let new = Streams::default();
+        let opened = (new.clone(), polls.clone(), words.clone());
+        let connection: Part = Box::pin(async move {
+            let (new, polls, words) = opened;
+            for at in 0..streams {
+                let (polls, words) = (polls.clone(), words.clone());
+                new.execute(async move {
+                    let mut word = Box::pin(words[at].notified());
+                    std::future::poll_fn(|cx| {
+                        polls[at].fetch_add(1, Ordering::SeqCst);
+                        word.as_mut().poll(cx)
+                    })
+                    .await;
+                });
+            }
+            std::future::pending().await
+        });
+        let drive = Drive::new(connection, std::future::pending(), new, bell.listen());
+        let mut scene = Scene {
+            bell,
+            polls,
+            words,
+            drive,
+        };
+        scene.poll();
+        scene
+    }
+
+    impl Scene {
+        fn poll(&mut self) {
+            let waker = noop_waker();
+            let polled = self.drive.poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+
+        fn polls(&self) -> Vec<usize> {
+            let polls = self.polls.iter();
+            polls.map(|polls| polls.swap(0, Ordering::SeqCst)).collect()
+        }
+    }
+
+    #[test]
+    fn a_stream_is_polled_when_it_is_woken_and_the_others_are_not() {
+        let mut scene = scene(3);
+        assert_eq!(scene.polls(), [1, 1, 1]);
+        scene.words[1].notify_one();
+        scene.poll();
+        assert_eq!(scene.polls(), [0, 1, 0]);
+        scene.poll();
+        assert_eq!(scene.polls(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_commit_of_concern_has_every_stream_polled_once() {
+        let mut scene = scene(200);
+        scene.polls();
+        let everybody = Concerns::anywhere(Interest::EVERYTHING);
+        scene.bell.ring(&everybody);
+        scene.poll();
+        assert_eq!(scene.polls(), [1; 200]);
+        scene.poll();
+        assert_eq!(scene.polls(), [0; 200]);
+    }
+
+    #[test]
+    fn streams_that_share_a_bit_all_get_their_word() {
+        let mut scene = scene(200);
+        for word in &*scene.words {
+            word.notify_one();
+        }
+        scene.poll();
+        assert!(scene.drive.streams.iter().all(Option::is_none));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_is_heard_once_and_the_connection_goes_on() {
+        let bell = Bell::default();
+        let timer = tokio::time::sleep(std::time::Duration::from_secs(1));
+        let (ends, end) = tokio::sync::oneshot::channel::<()>();
+        let mut drive = Drive::new(end, timer, Streams::default(), bell.listen());
+        assert!(matches!(drive.next().await, Event::ItsTime));
+        ends.send(()).unwrap();
+        assert!(matches!(drive.next().await, Event::Ended(Ok(()))));
+    }
+}

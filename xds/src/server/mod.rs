@@ -1,0 +1,208 @@
+//! The server as an application sees it: what it is given, and what its streams share.
+
+pub(crate) mod accept;
+mod call;
+mod connection_task;
+mod nack_log;
+mod open_stream;
+mod requests;
+mod response_body;
+mod service;
+mod socket;
+mod stream;
+mod transport;
+
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use seaway_proto::TypeUrl;
+use seaway_proto::envoy::core::Node;
+use tokio::sync::watch;
+use tokio_rustls::rustls;
+use tonic::Status;
+use tracing::field::display;
+
+use crate::guard::admission::Gate;
+use crate::guard::identity::{Authenticated, Caller, Peer};
+use crate::guard::identity_limits::Identities;
+use crate::guard::liveness::Watchdog;
+use crate::guard::log_limit::Seldom;
+use crate::guard::memory::ClientMemory;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::server::nack_log::NackLog;
+use crate::store::PlacementId;
+use crate::store::publish::Snapshots;
+use crate::store::quarantine::DEFAULT_QUORUM;
+
+/// Decides who is let in, and what a proxy may see.
+pub trait Admit: Send + Sync + 'static {
+    /// What is known of a caller once it is authenticated.
+    type Permissions: Send + Sync;
+
+    /// Called for every stream before its first message is read (xDS rule 216). An error ends the stream with that status:
+    /// UNAUTHENTICATED for who cannot prove who it is.
+    fn authenticate(
+        &self,
+        caller: Caller<'_>,
+    ) -> impl Future<Output = Result<Authenticated<Self::Permissions>, Status>> + Send;
+
+    /// Called with the node of a stream's first message, before any state is kept for the stream. An error ends the stream with
+    /// that status: PERMISSION_DENIED for what this caller may not be, UNAVAILABLE as long as there is nothing complete to serve
+    /// (xDS rule 139).
+    fn admit(
+        &self,
+        caller: &Self::Permissions,
+        node: &Node,
+    ) -> impl Future<Output = Result<Admission, Status>> + Send;
+}
+
+/// An admitted proxy.
+pub struct Admission {
+    /// From where it looks at the layers.
+    pub placement: PlacementId,
+    /// Types it may not ask for: a stream that does all the same ends with PERMISSION_DENIED.
+    pub forbidden: &'static [TypeUrl],
+    /// Dropped when the stream ends, however it ends.
+    pub lease: Box<dyn Send + Sync>,
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Admission");
+        debug
+            .field("placement", &self.placement)
+            .field("forbidden", &self.forbidden)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Settings of the server.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The name of this replica, sent as `control_plane.identifier` in every response (xDS rule 18).
+    pub identifier: String,
+    /// How old a connection gets, give or take a tenth; then it is told to go, and its proxy comes back wherever there is room
+    /// (xDS rules 152, 153, 155). `None`: as old as it likes. A proxy that comes back is sent nothing it has.
+    pub max_connection_age: Option<Duration>,
+    /// The longest time over which connections are told to go on shutdown; less if there are few (xDS rule 146).
+    pub closing_window: Duration,
+    /// Of how many distinct, verified principals proxies must have rejected a content before it is kept from those that were not sent
+    /// it yet (xDS rule 82); 0: it never is. And more must have rejected than taken it, by number and by principals.
+    pub rejections_to_hold_back: usize,
+    /// How connections are encrypted and, if its verifier asks for certificates, known by them. Each takes what is newest when it
+    /// comes: a new configuration concerns no connection that is open (xDS rule 217). `None`: not at all.
+    ///
+    /// A configuration that verifies certificates should resume no sessions: a resumed one would rest on what was verified before.
+    pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
+    /// What the server puts up with.
+    pub limits: Limits,
+}
+
+impl Default for ServerConfig {
+    fn default() -> ServerConfig {
+        ServerConfig {
+            identifier: String::new(),
+            max_connection_age: None,
+            closing_window: Duration::from_secs(3),
+            rejections_to_hold_back: DEFAULT_QUORUM,
+            tls: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// The discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS, LDS, RDS, SDS) on the same engine, each
+/// with its state-of-the-world and its incremental method (xDS rules 1, 2). The unary and REST variants do not exist here.
+pub struct AdsServer<A> {
+    pub(crate) shared: Arc<Shared<A>>,
+}
+
+/// What the streams of a server share.
+pub(crate) struct Shared<A> {
+    pub(crate) snapshots: Snapshots,
+    pub(crate) admit: A,
+    pub(crate) identifier: Arc<str>,
+    pub(crate) metrics: Metrics,
+    pub(crate) nacks: NackLog,
+    pub(crate) large: Seldom,
+    denials: Seldom,
+    pub(crate) max_connection_age: Option<Duration>,
+    pub(crate) closing_window: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
+    pub(crate) identities: Arc<Identities>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) memory: Arc<ClientMemory>,
+    pub(crate) watchdog: Watchdog,
+    streams: AtomicU64,
+}
+
+impl<A> Shared<A> {
+    /// A stream of this peer ends for who it is, or is not. The identity, if it was verified.
+    pub(crate) fn denied(&self, peer: &Peer, identity: Option<&str>, status: &Status) {
+        self.metrics.denied(status);
+        if let Some(times) = self.denials.say() {
+            let (error, code) = (status.message(), status.code());
+            let peer = peer.address.map(display);
+            tracing::warn!(peer, identity, error, ?code, times, "a stream is denied");
+        }
+    }
+
+    /// A number that no other stream of this process has.
+    pub(crate) fn next_stream(&self) -> u64 {
+        self.streams.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl<A> Clone for AdsServer<A> {
+    fn clone(&self) -> AdsServer<A> {
+        AdsServer {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<A> std::fmt::Debug for AdsServer<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdsServer").finish_non_exhaustive()
+    }
+}
+
+impl<A: Admit> AdsServer<A> {
+    /// A server over what a [`Publisher`](crate::Publisher) publishes.
+    pub fn new(snapshots: Snapshots, admit: A, config: ServerConfig, metrics: Metrics) -> Self {
+        let quorum = config.rejections_to_hold_back;
+        snapshots.quarantine().configure(quorum, &metrics);
+        snapshots.all_missing().configure(&metrics);
+        let memory = ClientMemory::new(&config.limits, metrics.clone());
+        AdsServer {
+            shared: Arc::new(Shared {
+                snapshots,
+                admit,
+                identifier: config.identifier.into(),
+                metrics,
+                nacks: NackLog::default(),
+                large: Seldom::default(),
+                denials: Seldom::default(),
+                max_connection_age: config.max_connection_age,
+                closing_window: config.closing_window,
+                tls: config.tls,
+                identities: Arc::new(Identities::new(&config.limits)),
+                gate: Arc::new(Gate::new(&config.limits)),
+                memory: Arc::new(memory),
+                watchdog: Watchdog::new(&config.limits),
+                limits: config.limits,
+                streams: AtomicU64::new(random()),
+            }),
+        }
+    }
+}
+
+/// A number unlike those of other processes, so that no nonce is like one of an earlier process (xDS rule 64).
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}

@@ -1,0 +1,103 @@
+//! Rejections in the log: each distinct one once (xDS rule 79), with the objects behind it, and once that it is over if what was rejected is
+//! taken after all.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::session::{AfterAll, Nack, error_hash};
+
+/// Distinct rejections remembered; with more the memory starts anew, so that a flood stays bounded.
+const REMEMBERED: usize = 4096;
+
+/// Which rejections were logged.
+#[derive(Debug, Default)]
+pub(crate) struct NackLog(Mutex<HashSet<u64>>);
+
+impl NackLog {
+    pub(crate) fn log(&self, node: &str, type_url: &str, nack: &Nack) {
+        let news = nack.resources.iter().filter(|of| !of.repeated);
+        let names_news = news.clone().next().is_some();
+        let unnamed = nack.resources.is_empty() && !nack.repeated;
+        if !(names_news || unnamed) || !self.is_new(node, type_url, error_hash(&nack.error)) {
+            return;
+        }
+        if unnamed {
+            tracing::warn!(
+                node,
+                r#type = type_url,
+                error = nack.error,
+                "proxy rejected a response"
+            );
+        }
+        for rejected in news {
+            tracing::warn!(
+                node,
+                r#type = type_url,
+                resource = &*rejected.name,
+                object = &*rejected.origin,
+                error = nack.error,
+                "proxy rejected a resource"
+            );
+        }
+    }
+
+    /// A rejection of these would be news again.
+    pub(crate) fn accepted(&self, node: &str, type_url: &str, all: &[AfterAll]) {
+        let seconds = |took: Duration| (took.as_secs_f64() * 10.0).round() / 10.0;
+        for accepted in all {
+            let Some(words) = accepted.named else {
+                continue;
+            };
+            self.seen().remove(&key(node, type_url, words));
+            tracing::info!(
+                node,
+                r#type = type_url,
+                resource = &*accepted.name,
+                object = &*accepted.origin,
+                seconds = seconds(accepted.took),
+                "proxy took a resource that it had rejected"
+            );
+        }
+        let others = all.iter().filter(|accepted| accepted.named.is_none());
+        if let Some(longest) = others.clone().map(|accepted| accepted.took).max() {
+            tracing::info!(
+                node,
+                r#type = type_url,
+                resources = others.count(),
+                seconds = seconds(longest),
+                "proxy took resources of a response that it had rejected"
+            );
+        }
+    }
+
+    fn is_new(&self, node: &str, type_url: &str, words: u64) -> bool {
+        let mut seen = self.seen();
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        seen.insert(key(node, type_url, words))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(node: &str, type_url: &str, words: u64) -> u64 {
+    error_hash(&format!("{node}\0{type_url}\0{words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_rejection_is_new_once() {
+        let log = NackLog::default();
+        assert!(log.is_new("n1", "t", 1));
+        assert!(!log.is_new("n1", "t", 1));
+        assert!(log.is_new("n1", "t", 2));
+        assert!(log.is_new("n2", "t", 1));
+    }
+}

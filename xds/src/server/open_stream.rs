@@ -1,0 +1,162 @@
+//! Before there is a stream: who opens it, and as which node.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use prost::Message as _;
+use seaway_proto::TypeUrl;
+use seaway_proto::envoy::core::Node;
+use tonic::codegen::http::HeaderMap;
+use tonic::{Code, Status};
+
+use crate::dialect::Dialect;
+use crate::guard::identity::{Authenticated, Caller, Peer};
+use crate::guard::identity_limits::Ticket;
+use crate::guard::liveness::{Connection, OpenStream};
+use crate::server::requests::Requests;
+use crate::server::response_body::ResponseBody;
+use crate::server::stream::{Admitted, Stream};
+use crate::server::{Admit, Shared};
+use crate::wire::request::{Malformed, Request};
+
+/// A stream that asks for nothing is not kept.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
+
+/// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them the names of extensions.
+const MAX_NODE: usize = 1 << 20;
+
+/// What a stream is opened with, besides its requests.
+pub(crate) struct Opened<A> {
+    pub(crate) shared: Arc<Shared<A>>,
+    pub(crate) dialect: Dialect,
+    /// The one type of a service that is not the aggregated one.
+    pub(crate) only: Option<TypeUrl>,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) peer: Arc<Peer>,
+    /// Of its request, with what proves who it is.
+    pub(crate) headers: HeaderMap,
+}
+
+impl<A: Admit> Opened<A> {
+    /// The stream as a body. Its client waits for so long.
+    pub(crate) fn body(
+        self,
+        requests: Incoming,
+        open: OpenStream,
+        timeout: Option<Duration>,
+    ) -> ResponseBody<A> {
+        ResponseBody::new(self.admit(requests), open, timeout)
+    }
+
+    /// Admits the proxy, by who it is and by the node of its first message (xDS rules 10, 11, 216).
+    async fn admit(self, requests: Incoming) -> Result<Option<Box<Stream<A>>>, Status> {
+        let entrant = self.authenticate().await?;
+        let Opened {
+            shared, connection, ..
+        } = self;
+        let holder = match &entrant.ticket {
+            Some(ticket) => ticket.memory(),
+            None => &connection.memory,
+        };
+        let charge = shared.memory.charge(holder);
+        let mut requests = Requests::new(requests, charge, shared.limits.request);
+        let first = poll_fn(|cx| requests.poll_next(cx));
+        let first = tokio::time::timeout(FIRST_REQUEST, first).await;
+        let silent = |_| Status::deadline_exceeded("no first request came");
+        let Some(first) = first.map_err(silent)?? else {
+            return Ok(None);
+        };
+        let node = node(self.dialect, &first)?;
+        if let Some(ticket) = &entrant.ticket {
+            ticket.first_sync().await.inspect_err(|status| {
+                shared.denied(&self.peer, entrant.name(), status);
+                connection.refused();
+            })?;
+        }
+        let place = shared.gate.enter().await.inspect_err(|_| {
+            shared.metrics.refused_stream();
+            connection.refused();
+        })?;
+        let admission = shared.admit.admit(&entrant.permissions, &node).await;
+        let admission = admission.inspect_err(|status| {
+            if status.code() == Code::PermissionDenied {
+                shared.denied(&self.peer, entrant.name(), status);
+            }
+        })?;
+        let mut stream = Stream::new(Admitted {
+            shared,
+            dialect: self.dialect,
+            only: self.only,
+            connection,
+            peer: self.peer,
+            requests,
+            node,
+            admission,
+            place,
+            ticket: entrant.ticket,
+        });
+        stream.request(first)?;
+        Ok(Some(stream))
+    }
+
+    /// Finds out who asks, before anything is read of what it asks for. Who cannot say had better ask elsewhere: guesses would be
+    /// cheap on a connection that is open.
+    async fn authenticate(&self) -> Result<Entrant<A::Permissions>, Status> {
+        let caller = Caller {
+            peer: &self.peer,
+            headers: &self.headers,
+        };
+        let (shared, connection) = (&self.shared, &self.connection);
+        let refused = |identity: Option<&str>, status: &Status| {
+            shared.denied(&self.peer, identity, status);
+            connection.refused();
+        };
+        let authenticated = shared.admit.authenticate(caller).await;
+        let Authenticated {
+            identity,
+            permissions,
+        } = authenticated.inspect_err(|status| refused(None, status))?;
+        let mut entrant = Entrant {
+            permissions,
+            ticket: None,
+        };
+        if let Some(identity) = identity {
+            let refused = |status: &Status| refused(Some(&identity.name), status);
+            let ticket = shared.identities.enter(&identity, connection);
+            let ticket = ticket.inspect_err(refused)?;
+            connection.validity.rest_on(&identity);
+            entrant.ticket = Some(ticket);
+        }
+        Ok(entrant)
+    }
+}
+
+/// Who is let in as far as the door: what it may do, and what is counted of it.
+struct Entrant<P> {
+    permissions: P,
+    ticket: Option<Ticket>,
+}
+
+impl<P> Entrant<P> {
+    /// Who it is, if anybody is asked.
+    fn name(&self) -> Option<&str> {
+        self.ticket.as_ref().map(|ticket| &**ticket.name())
+    }
+}
+
+fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
+    let node = Request::read(dialect, first)?.node;
+    if node.is_some_and(|node| node.len() > MAX_NODE) {
+        let text = format!("the node is larger than {MAX_NODE} bytes");
+        return Err(Status::invalid_argument(text));
+    }
+    let node = node.map(Node::decode).transpose();
+    match node.map_err(Malformed::from)? {
+        Some(node) if !node.id.is_empty() => Ok(node),
+        _ => Err(Status::invalid_argument(
+            "the first request on a stream needs a node with an id",
+        )),
+    }
+}

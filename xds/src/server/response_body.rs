@@ -1,0 +1,128 @@
+//! The answer of a stream as an HTTP body: first the proxy is admitted, then its messages follow, made when the transport asks for them.
+//!
+//! There is no task and no queue between a stream and its connection: whoever takes data polls the stream. tonic's own encoder
+//! would copy every message into a buffer per stream; here large parts go to the transport as they are.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::time::Sleep;
+use tonic::codegen::http::HeaderMap;
+use tonic::{Code, Status};
+
+use crate::guard::liveness::{Closing, OpenStream};
+use crate::server::Admit;
+use crate::server::stream::{Stream, replaced};
+use crate::wire::response::Message;
+
+/// At most so much is given to the transport at once, so that a slow reader is seen to read (`liveness`).
+const PIECE: usize = 256 << 10;
+
+/// The way to an admitted stream; `None` if the client asked for nothing.
+type Opening<A> = Pin<Box<dyn Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send>>;
+
+pub(crate) struct ResponseBody<A> {
+    state: State<A>,
+    /// The message under way, its parts from the last to the next.
+    parts: Message,
+    open: OpenStream,
+    /// When its client stops waiting.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+enum State<A> {
+    Opening(Opening<A>),
+    Open(Box<Stream<A>>),
+    Ended,
+}
+
+impl<A: Admit> ResponseBody<A> {
+    pub(crate) fn new(
+        opening: impl Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send + 'static,
+        open: OpenStream,
+        timeout: Option<Duration>,
+    ) -> ResponseBody<A> {
+        ResponseBody {
+            state: State::Opening(Box::pin(opening)),
+            parts: Message::new(),
+            open,
+            deadline: timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))),
+        }
+    }
+
+    /// The next message, unless the time of the call is over.
+    fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            let text = "the time that grpc-timeout gave is over";
+            return Poll::Ready(Err(Status::deadline_exceeded(text)));
+        }
+        self.poll_message(cx)
+    }
+
+    /// The next message; `None` and an error end the stream.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
+        loop {
+            match &mut self.state {
+                State::Opening(opening) => match opening.as_mut().poll(cx)? {
+                    Poll::Ready(Some(stream)) => self.state = State::Open(stream),
+                    Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                    Poll::Pending => match self.open.connection.closing() {
+                        Closing::Now => return Poll::Ready(Err(replaced())),
+                        _ => return Poll::Pending,
+                    },
+                },
+                State::Open(stream) => return stream.poll_message(cx),
+                State::Ended => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+}
+
+impl<A: Admit> http_body::Body for ResponseBody<A> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        // Whoever asks for more has taken what was there.
+        self.open.progress.moved();
+        if self.parts.is_empty() {
+            let end = match ready!(self.poll_in_time(cx)) {
+                Ok(Some(message)) => {
+                    self.parts = message;
+                    self.parts.reverse();
+                    None
+                }
+                Ok(None) => Some(Status::new(Code::Ok, "")),
+                Err(status) => Some(status),
+            };
+            if let Some(status) = end {
+                self.state = State::Ended;
+                let mut trailers = HeaderMap::new();
+                status.add_header(&mut trailers)?;
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+        }
+        self.open.progress.waits();
+        let piece = match self.parts.last_mut() {
+            Some(part) if part.len() > PIECE => Some(part.split_to(PIECE)),
+            _ => self.parts.pop(),
+        };
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Ended) && self.parts.is_empty()
+    }
+}

@@ -1,0 +1,131 @@
+//! From an HTTP request to a stream: which service, which dialect, and the body of the answer.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use seaway_proto::TypeUrl;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http;
+
+use crate::dialect::Dialect;
+use crate::guard::identity::Peer;
+use crate::guard::liveness::Connection;
+use crate::server::call;
+use crate::server::open_stream::Opened;
+use crate::server::{Admit, AdsServer};
+
+/// The services, what the names of their methods end with, and the one type of those that have one.
+const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
+    (
+        "discovery.v3.AggregatedDiscoveryService",
+        "AggregatedResources",
+        None,
+    ),
+    (
+        "cluster.v3.ClusterDiscoveryService",
+        "Clusters",
+        Some(TypeUrl::CLUSTER),
+    ),
+    (
+        "endpoint.v3.EndpointDiscoveryService",
+        "Endpoints",
+        Some(TypeUrl::ENDPOINT),
+    ),
+    (
+        "listener.v3.ListenerDiscoveryService",
+        "Listeners",
+        Some(TypeUrl::LISTENER),
+    ),
+    (
+        "route.v3.RouteDiscoveryService",
+        "Routes",
+        Some(TypeUrl::ROUTE),
+    ),
+    (
+        "secret.v3.SecretDiscoveryService",
+        "Secrets",
+        Some(TypeUrl::SECRET),
+    ),
+];
+
+/// What a path asks for.
+fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
+    let (service, method) = path.strip_prefix("/envoy.service.")?.split_once('/')?;
+    let (_, resources, only) = SERVICES.iter().find(|(name, _, _)| *name == service)?;
+    let dialect = match method.strip_suffix(resources)? {
+        "Stream" => Dialect::Sotw,
+        "Delta" => Dialect::Delta,
+        _ => return None,
+    };
+    Some((dialect, *only))
+}
+
+impl<A: Admit> AdsServer<A> {
+    /// Answers a request on this connection.
+    pub(crate) fn respond(
+        &self,
+        request: http::Request<Incoming>,
+        connection: &Arc<Connection>,
+        peer: &Arc<Peer>,
+    ) -> http::Response<Body> {
+        if let Some(answer) = call::not_grpc(&request) {
+            return answer;
+        }
+        let timeout = match call::timeout(request.headers()) {
+            Ok(timeout) => timeout,
+            Err(status) => return status.into_http(),
+        };
+        match method(request.uri().path()) {
+            Some((dialect, only)) => {
+                let (head, body) = request.into_parts();
+                let opened = Opened {
+                    shared: self.shared.clone(),
+                    dialect,
+                    only,
+                    connection: connection.clone(),
+                    peer: peer.clone(),
+                    headers: head.headers,
+                };
+                let open = self.shared.watchdog.stream(connection);
+                let body = opened.body(body, open, timeout);
+                let mut response = http::Response::new(Body::new(body));
+                call::mark(response.headers_mut());
+                response
+            }
+            // What is not known is unimplemented, not silent (xDS rules 4, 6).
+            None => Status::unimplemented("no such method").into_http(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_has_both_dialects_and_nothing_else() {
+        let check = |path: &str, expected| assert_eq!(method(path), expected, "{path}");
+        let eds = "/envoy.service.endpoint.v3.EndpointDiscoveryService";
+        check(
+            &format!("{eds}/StreamEndpoints"),
+            Some((Dialect::Sotw, Some(TypeUrl::ENDPOINT))),
+        );
+        check(
+            &format!("{eds}/DeltaEndpoints"),
+            Some((Dialect::Delta, Some(TypeUrl::ENDPOINT))),
+        );
+        check(&format!("{eds}/FetchEndpoints"), None);
+        check(&format!("{eds}/StreamClusters"), None);
+        let ads = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
+        check(
+            &format!("{ads}/DeltaAggregatedResources"),
+            Some((Dialect::Delta, None)),
+        );
+        check(
+            "/envoy.service.discovery.v2.AggregatedDiscoveryService/StreamAggregatedResources",
+            None,
+        );
+        check("/", None);
+    }
+}

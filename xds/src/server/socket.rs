@@ -1,0 +1,78 @@
+//! A connection's socket, which notes whether it can be written to: only that tells a peer that has stopped reading altogether from
+//! one that has nothing to read, since a ping waits behind the bytes that do not go out.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::guard::liveness::Progress;
+
+pub(crate) struct Socket {
+    inner: TcpStream,
+    progress: Arc<Progress>,
+}
+
+impl Socket {
+    pub(crate) fn new(inner: TcpStream, progress: Arc<Progress>) -> Socket {
+        Socket { inner, progress }
+    }
+
+    /// Whether the peer says anything before it goes.
+    pub(crate) async fn speaks(&self) -> bool {
+        self.inner.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+        match written.is_pending() {
+            true => self.progress.waits(),
+            false => self.progress.moved(),
+        }
+        written
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,373 @@
+//! One stream: requests and commits in, responses out. All decisions are the session's.
+//!
+//! A stream looks for news whenever it is polled; that it is polled after each commit of concern is its connection's affair (`drive`).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use seaway_proto::TypeUrl;
+use seaway_proto::envoy::core::Node;
+use tokio::time::Sleep;
+use tonic::Status;
+
+use crate::client_kind::Agent;
+use crate::dialect::Dialect;
+use crate::guard::admission::Place;
+use crate::guard::identity::Peer;
+use crate::guard::identity_limits::Ticket;
+use crate::guard::liveness::{Closing, Connection};
+use crate::metrics::StreamMetrics;
+use crate::server::requests::Requests;
+use crate::server::{Admission, Admit, Shared};
+use crate::session::{Fault, Next, Outcome, Session};
+use crate::store::Store;
+use crate::store::interest::Interest;
+use crate::store::notify::Stand;
+use crate::wire::parts::{LARGE, Parts};
+use crate::wire::request::{Request, node_id};
+use crate::wire::response::Message;
+
+/// After so many bytes of requests a stream lets others have their turn. Any request counts as so many at least.
+const TAKEN_AT_ONCE: usize = 64 << 10;
+const SMALLEST: usize = 1 << 10;
+
+/// How a stream ends whose connection has to go.
+pub(crate) fn replaced() -> Status {
+    Status::unavailable("this connection is to be replaced")
+}
+
+/// How a stream ends that asks for something wrong, or for too much.
+fn refused(fault: &Fault) -> Status {
+    match fault.is_limit() {
+        true => Status::resource_exhausted(fault.to_string()),
+        false => Status::invalid_argument(fault.to_string()),
+    }
+}
+
+/// What a stream begins with.
+pub(crate) struct Admitted<A> {
+    pub(crate) shared: Arc<Shared<A>>,
+    pub(crate) dialect: Dialect,
+    pub(crate) only: Option<TypeUrl>,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) requests: Requests,
+    pub(crate) node: Node,
+    pub(crate) admission: Admission,
+    pub(crate) place: Place,
+    pub(crate) ticket: Option<Ticket>,
+}
+
+pub(crate) struct Stream<A> {
+    shared: Arc<Shared<A>>,
+    dialect: Dialect,
+    node: Box<str>,
+    only: Option<TypeUrl>,
+    forbidden: &'static [TypeUrl],
+    connection: Arc<Connection>,
+    peer: Arc<Peer>,
+    requests: Requests,
+    /// What is to come of a large request.
+    parts: Option<Parts>,
+    session: Session,
+    /// Its number, as no other stream has.
+    number: u64,
+    interest: Interest,
+    /// From where it looks, as far as the bell knows.
+    stand: Option<Stand>,
+    metrics: StreamMetrics,
+    /// How often the bell was rung when it was polled last.
+    seen: u64,
+    rest: Rest,
+    /// Rings at the end of a rest that has one.
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// It has had a response.
+    answered: bool,
+    /// Until its first answer is made.
+    place: Option<Place>,
+    ticket: Option<Ticket>,
+    _lease: Box<dyn Send + Sync>,
+}
+
+/// Whether there may be something to send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    No,
+    /// Not before something happens.
+    Yes,
+    /// The same, or this moment comes.
+    Until(Instant),
+}
+
+impl<A> Drop for Stream<A> {
+    fn drop(&mut self) {
+        self.connection.concern.leave(self.number);
+        tracing::debug!(node = &*self.node, "stream ended");
+    }
+}
+
+impl<A: Admit> Stream<A> {
+    pub(crate) fn new(admitted: Admitted<A>) -> Box<Stream<A>> {
+        let Admitted {
+            shared,
+            dialect,
+            node,
+            admission,
+            ticket,
+            ..
+        } = admitted;
+        let number = shared.next_stream();
+        let mut session = Session::new(
+            dialect,
+            shared.snapshots.types().clone(),
+            admission.placement,
+            shared.snapshots.cursor(),
+            number,
+            shared.identifier.clone(),
+            Instant::now(),
+        );
+        session.identify(ticket.as_ref().map(Ticket::voter));
+        session.speak_to(Agent::of(&node));
+        if admitted.only.is_some() {
+            session.of_one_type();
+        }
+        session.list_missing_in(shared.snapshots.all_missing());
+        tracing::debug!(node = node.id, ?dialect, "stream opened");
+        Box::new(Stream {
+            metrics: shared.metrics.stream(),
+            shared,
+            dialect,
+            node: node.id.into(),
+            only: admitted.only,
+            forbidden: admission.forbidden,
+            connection: admitted.connection,
+            peer: admitted.peer,
+            requests: admitted.requests,
+            parts: None,
+            session,
+            number,
+            interest: Interest::default(),
+            stand: None,
+            seen: 0,
+            rest: Rest::No,
+            alarm: None,
+            answered: false,
+            place: Some(admitted.place),
+            ticket,
+            _lease: admission.lease,
+        })
+    }
+
+    /// The next message, as soon as there is one; `None` and an error end the stream.
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Status>> {
+        if let Some(parts) = self.parts.take() {
+            self.take_part(parts)?;
+            self.rest = self.idle();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // Requests come first: what they change is in the next response.
+        let mut taken = 0;
+        while let Poll::Ready(request) = self.requests.poll_next(cx) {
+            let Some(request) = request? else {
+                return Poll::Ready(Ok(None));
+            };
+            taken += request.len().max(SMALLEST);
+            self.request(request)?;
+            self.rest = self.idle();
+            if taken >= TAKEN_AT_ONCE {
+                // Others on this thread have their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        let bell = self.shared.snapshots.bell();
+        if bell.is_closed() {
+            let text = "nothing is published any more";
+            return Poll::Ready(Err(Status::unavailable(text)));
+        }
+        let newest = bell.newest();
+        if self.seen != newest {
+            self.seen = newest;
+            self.rest = Rest::No;
+        }
+        loop {
+            if self.has_to_end() {
+                return Poll::Ready(Err(replaced()));
+            }
+            ready!(self.poll_rest(cx));
+            let next = self.with_store(|session, store| session.next(store, Instant::now()));
+            self.requests.session_keeps(self.session.name_bytes())?;
+            self.metrics.rejecting(|url| self.session.is_rejecting(url));
+            if self.session.was_silent() {
+                self.shared.metrics.warming_reconnect();
+                tracing::debug!(node = &*self.node, "came back in the middle of warming");
+            }
+            match next {
+                Next::Send(response) => {
+                    let url = response.type_url.map_or("unknown", |url| url.as_str());
+                    self.metrics.response(url, response.resources);
+                    if let Some(bytes) = response.large {
+                        self.large(url, bytes);
+                    }
+                    self.rest = self.idle();
+                    self.answered = true;
+                    if self.rest == Rest::Yes {
+                        self.place = None;
+                    }
+                    return Poll::Ready(Ok(Some(response.message)));
+                }
+                Next::Wait(Some(at)) => self.rest = Rest::Until(at),
+                Next::Wait(None) => self.rest = Rest::Yes,
+            }
+            self.place = None;
+        }
+    }
+
+    /// A stream that had no answer would be taken for a server that does not work (xDS rule 154).
+    fn has_to_end(&self) -> bool {
+        match self.connection.closing() {
+            Closing::No => false,
+            Closing::Soon => self.answered || self.rest == Rest::Yes,
+            Closing::Now => true,
+        }
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = match self.rest {
+            Rest::No => return Poll::Ready(()),
+            Rest::Yes => return Poll::Pending,
+            Rest::Until(at) => at.into(),
+        };
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if alarm.deadline() != until {
+            alarm.as_mut().reset(until);
+        }
+        alarm.as_mut().poll(cx)
+    }
+
+    /// A response that nears what clients accept and cannot be split (xDS rule 125).
+    fn large(&self, r#type: &str, bytes: usize) {
+        self.shared.metrics.large(r#type);
+        if let Some(times) = self.shared.large.say() {
+            let node = &*self.node;
+            tracing::warn!(
+                node,
+                r#type,
+                bytes,
+                times,
+                "a state-of-the-world response that cannot be split nears the 4 MiB that clients accept; use delta"
+            );
+        }
+    }
+
+    /// After a commit only the session's `next` can tell; after anything else there may be nothing to ask it for.
+    fn idle(&mut self) -> Rest {
+        match self.session.is_pending() {
+            true => Rest::No,
+            false => Rest::Yes,
+        }
+    }
+
+    /// The store is locked for as long as `act` takes, and not while anything is sent (xDS rule 128).
+    ///
+    /// Before it is let go, the connection is told which commits this stream has to hear of from now on, so that none is missed.
+    fn with_store<T>(&mut self, act: impl FnOnce(&mut Session, &Store) -> T) -> T {
+        let store = self.shared.snapshots.read();
+        let done = act(&mut self.session, &store);
+        let interest = self.session.interest();
+        if self.interest != interest {
+            self.interest = interest;
+            self.connection.concern.add(interest);
+        }
+        let (placement, layers) = self.session.stand();
+        let known = self.stand.as_ref();
+        if !known.is_some_and(|known| Arc::ptr_eq(&known.layers, layers)) {
+            let stand = Stand {
+                placement,
+                layers: layers.clone(),
+            };
+            self.stand = Some(stand.clone());
+            self.connection.concern.stand(self.number, stand);
+        }
+        done
+    }
+
+    /// Takes in a request, or the first part of it.
+    pub(crate) fn request(&mut self, message: Bytes) -> Result<(), Status> {
+        if self.dialect == Dialect::Delta && message.len() > LARGE {
+            return self.take_part(Parts::of(message)?);
+        }
+        let request = Request::read(self.dialect, &message)?;
+        self.take_in(request)
+    }
+
+    fn take_part(&mut self, mut parts: Parts) -> Result<(), Status> {
+        self.take_in(parts.next()?)?;
+        if parts.more() {
+            let kept = self.session.name_bytes() + parts.bytes();
+            self.requests.session_keeps(kept)?;
+            self.parts = Some(parts);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, mut request: Request<'_>) -> Result<(), Status> {
+        // A node never changes (xDS rule 12): the first one counts.
+        let id = request.node.map(node_id).transpose()?;
+        if id.is_some_and(|id| *id != *self.node) {
+            self.shared.metrics.other_node();
+            tracing::debug!(node = &*self.node, other = id, "another node on a stream");
+        }
+        if let Some(only) = self.only {
+            if request.type_url.is_empty() {
+                request.type_url = only.as_str();
+            } else if request.type_url != only.as_str() {
+                let text = format!("this service has only {only}");
+                return Err(Status::invalid_argument(text));
+            }
+        }
+        let url = request.type_url;
+        if self
+            .forbidden
+            .iter()
+            .any(|forbidden| forbidden.as_str() == url)
+        {
+            let status = Status::permission_denied(format!("this proxy may not ask for {url}"));
+            let identity = self.ticket.as_ref().map(|ticket| &**ticket.name());
+            self.shared.denied(&self.peer, identity, &status);
+            return Err(status);
+        }
+        let outcome =
+            self.with_store(|session, store| session.on_request(&request, store, Instant::now()));
+        match outcome {
+            Ok(Outcome::Plain) => {}
+            Ok(Outcome::Acked) => {}
+            Ok(Outcome::Rejected(nack)) => {
+                self.metrics.nacked(request.type_url);
+                self.shared.nacks.log(&self.node, request.type_url, &nack);
+            }
+            Ok(Outcome::UnknownType) => {
+                self.shared.metrics.unknown_type();
+                let (node, r#type) = (&*self.node, request.type_url);
+                tracing::debug!(node, r#type, "type is not served");
+            }
+            Err(fault) => return Err(refused(&fault)),
+        }
+        self.requests.session_keeps(self.session.name_bytes())?;
+        let accepted = self.session.accepted_after_all();
+        let nacks = &self.shared.nacks;
+        nacks.accepted(&self.node, request.type_url, &accepted);
+        self.metrics.rejecting(|url| self.session.is_rejecting(url));
+        Ok(())
+    }
+}

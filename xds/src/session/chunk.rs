@@ -1,0 +1,39 @@
+//! Names that fit into a response: those of what does not exist are as many as a client asks for, and a response is bounded
+//! (xDS rule 124).
+
+use std::sync::Arc;
+
+use crate::store::name_map::NameMap;
+
+/// Room that names find in any response, however large it is otherwise: so that they get their turn.
+const AT_LEAST: usize = 16 << 10;
+/// What a name takes besides its own bytes, at most: the frame of an error.
+const FRAME: usize = 48;
+
+/// Takes out the first names that fit into so many bytes, at least one.
+pub(super) fn take_names<V>(from: &mut NameMap<V>, room: usize) -> Vec<Arc<str>> {
+    let names: Vec<Arc<str>> = fitting(from.iter().map(|(name, _)| name), room)
+        .cloned()
+        .collect();
+    for name in &names {
+        from.remove(name);
+    }
+    names
+}
+
+/// The first names that fit into so many bytes, at least one if there is any.
+pub(super) fn fitting<'a>(
+    names: impl Iterator<Item = &'a Arc<str>>,
+    room: usize,
+) -> impl Iterator<Item = &'a Arc<str>> {
+    let mut left = room.max(AT_LEAST);
+    let mut first = true;
+    names.take_while(move |name| {
+        let size = name.len() + FRAME;
+        // A name that has no room by itself goes alone.
+        let fits = size <= left || std::mem::take(&mut first);
+        first = false;
+        left = left.saturating_sub(size);
+        fits
+    })
+}

@@ -1,0 +1,175 @@
+//! State of the world has no words for the removal of an assignment, and a client that warms its cluster waits for one. What is gone is
+//! answered with an empty value, if its type has one (xDS rule 95).
+//!
+//! Which names: those that this client was sent or owed and that were removed, or whose cluster was; those it asks for anew while their removal is still
+//! remembered; those it comes back with on a new stream. A name that never existed is not answered (xDS rules 25, 26).
+//! When: a second after it would be its turn as a removal, since most clients have given the name up by then, with its cluster. And
+//! not while something refers to it: then it is late, not gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use seaway_proto::Resource;
+
+use super::content::{CHUNK, Content};
+use super::{PATIENCE, Session};
+use crate::client_kind::Agent;
+use crate::dialect::Dialect;
+use crate::store::Store;
+use crate::store::body::Body;
+
+impl Session {
+    /// Whether the client is told that something does not exist. State of the world says that by an error, which gRPC reads
+    /// (xDS rule 108); Envoy does not, and would get responses for nothing.
+    pub(super) fn says_absent(&self) -> bool {
+        self.dialect == Dialect::Delta || self.agent == Agent::Grpc
+    }
+
+    /// Whether removals of this type are said by an empty value.
+    pub(super) fn says_empty(&self, index: usize) -> bool {
+        let spec = self.types.spec(index);
+        !self.says_absent() && !spec.complete && spec.empty.is_some()
+    }
+
+    /// Until when nothing is said of what is gone.
+    pub(super) fn empties_wait(&mut self, index: usize) -> Option<Instant> {
+        if !self.says_empty(index) {
+            return None;
+        }
+        let now = self.now;
+        let sub = &mut self.subs[index];
+        let due = *sub.empty_due.get_or_insert(now + PATIENCE);
+        (due > now).then_some(due)
+    }
+
+    /// Of names that are newly asked for and do not exist, notes what is to be said: all of them, or those that did exist. `returning`:
+    /// the client had something of this type on an earlier stream.
+    pub(super) fn note_missing(
+        &mut self,
+        index: usize,
+        missing: &HashSet<Arc<str>>,
+        returning: bool,
+        store: &Store,
+    ) {
+        if self.says_absent() {
+            let sub = &mut self.subs[index];
+            for name in missing.iter().filter(|name| !name.is_empty()) {
+                // Of one that it has yet, its removal tells.
+                if !sub.subscription.is_missing(name) && !sub.removed.contains(name) {
+                    sub.deny(name.clone(), false);
+                }
+            }
+        }
+        if !self.says_empty(index) {
+            return;
+        }
+        let now = self.now;
+        let sub = &mut self.subs[index];
+        for name in missing {
+            let new = !sub.subscription.is_missing(name);
+            let slot = store.find(index, name).map(|id| store.slot(index, id));
+            let was = slot.and_then(|slot| slot.removed(&self.layers));
+            if new && (returning || was.is_some() || sub.doubted.contains(name)) {
+                sub.removed.insert(name.clone(), None, now);
+            }
+        }
+    }
+
+    /// What this referred to and does not exist is gone with it: as long as it was there, that was waited for.
+    pub(super) fn lose_refs(&mut self, index: usize, was: &Body) {
+        let Some(target) = self.types.spec(index).reloads else {
+            return;
+        };
+        let child = self.types.index(target.as_str());
+        let Some(child) = child.filter(|child| self.says_empty(*child)) else {
+            return;
+        };
+        let now = self.now;
+        let sub = &mut self.subs[child];
+        for reference in was.refs.iter().filter(|r| r.type_url == target) {
+            if sub.subscription.is_missing(&reference.name) {
+                sub.removed.insert_new(reference.name.clone(), now);
+            }
+        }
+    }
+
+    /// Forgets what is not asked for any more. A wildcard alone waits for no name.
+    pub(super) fn drop_emptied(&mut self, index: usize) {
+        if !self.says_empty(index) {
+            return;
+        }
+        let sub = &mut self.subs[index];
+        let subscription = &sub.subscription;
+        for name in sub
+            .removed
+            .take_unless(|name| subscription.is_missing(name))
+        {
+            sub.doubt(&name);
+        }
+        if sub.removed.is_empty() {
+            sub.empty_due = None;
+        }
+    }
+
+    /// Empty values instead of what is gone.
+    pub(super) fn empties(
+        &mut self,
+        index: usize,
+        cutoff: Option<Instant>,
+        store: &Store,
+    ) -> Option<Content> {
+        let sub = &mut self.subs[index];
+        // With its type each takes more than as a mere name.
+        let gone = sub.removed.take_before(cutoff, CHUNK / 2);
+        // What is left for want of room goes next; the others have a second of their own.
+        let left = sub.removed.since();
+        if left.is_none_or(|since| cutoff.is_some_and(|cutoff| cutoff <= since)) {
+            sub.empty_due = None;
+        }
+        let spec = *self.types.spec(index);
+        let empty = spec.empty?;
+        let mut content = Content::default();
+        for name in gone {
+            if self.is_referred_to(index, &name, store) {
+                continue;
+            }
+            let resource = Resource::from_bytes(spec.url, name.clone(), empty(&name), vec![]);
+            let body = Body::new(resource, "".into());
+            content.digest = content.digest.wrapping_add(body.digest(&name));
+            content.parts.push(body.bytes(self.dialect));
+        }
+        (!content.parts.is_empty()).then_some(content)
+    }
+
+    /// Whether something refers to a name which this client can see and with which it would load it anew. When that goes, the client
+    /// is told, even if it does not ask for it here.
+    fn is_referred_to(&mut self, index: usize, name: &str, store: &Store) -> bool {
+        let url = self.types.spec(index).url;
+        let mut found = false;
+        for referrer in store.referrers(index, name) {
+            let slot = store.slot(referrer.type_index, referrer.id);
+            let refs = slot
+                .resolve(&self.layers)
+                .map_or(&[][..], |body| &body.refs);
+            if refs
+                .iter()
+                .any(|of| of.type_url == url && *of.name == *name)
+            {
+                found = true;
+                let parent = referrer.type_index;
+                self.interest.add_names(parent, &[&*slot.name]);
+            }
+        }
+        found
+    }
+
+    /// Whether changes of a type concern this client for what they refer to, whether or not it asks for them.
+    pub(super) fn follows(&self, index: usize) -> bool {
+        let target = self.types.spec(index).reloads;
+        let child = target.and_then(|target| self.types.index(target.as_str()));
+        child.is_some_and(|child| {
+            self.says_empty(child) && self.subs.at(child).subscription.is_missing_any()
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! Resources whose present content a client is not to be sent: because it rejected it (xDS rules 69, 80), or because several others
+//! did (xDS rule 82).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use seaway_proto::Version;
+
+use super::state::type_state::mentions;
+use super::{Rejected, Session};
+use crate::store::Store;
+use crate::store::quarantine::{Held, HeldSet, Suspect, Voter};
+
+/// What this stream knows of the contents that several proxies rejected.
+#[derive(Debug, Default)]
+pub(super) struct Heeded {
+    generation: u64,
+    held: Arc<HeldSet>,
+    /// Those this client was sent before: from it they are not kept.
+    sent: BTreeSet<Content>,
+    /// Of those, what the client has yet to say of them, or took without that having been counted.
+    uncounted: BTreeSet<Content>,
+    /// Those that are kept from it.
+    kept: BTreeSet<Content>,
+}
+
+/// A content of a name of a type.
+type Content = (usize, u32, Version);
+
+impl Session {
+    /// Says who the client is, verified by somebody: what it rejects and takes counts for other proxies, too (xDS rule 82).
+    pub(crate) fn identify(&mut self, voter: Option<Voter>) {
+        self.voter = voter;
+    }
+
+    /// A rejected resource stays at what the client had before until it changes, or its rejection may have passed; everything else
+    /// flows (xDS rules 69, 80).
+    pub(super) fn hold_back(
+        &mut self,
+        index: usize,
+        rejected: &Rejected,
+        words: &str,
+        store: &Store,
+    ) {
+        let id = rejected.id;
+        let slot = store.slot(index, id);
+        let sub = &mut self.subs[index];
+        let (Some(content), Some(since)) = (
+            slot.resolve(&self.layers),
+            slot.resolved_since(&self.layers),
+        ) else {
+            return;
+        };
+        let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
+        // If it rejected that as well, it still has what it accepted last.
+        let kept = sub.last_good.remove(id);
+        let before = kept.unwrap_or_else(|| before.cloned());
+        let spec = self.types.spec(index);
+        if let Some(voter) = &self.voter
+            && !spec.passes(words)
+        {
+            let suspect = Suspect {
+                type_url: spec.url,
+                type_index: index,
+                id,
+                name: &rejected.name,
+                content,
+                before: before.as_ref(),
+            };
+            store.quarantine().reject(&suspect, voter, words);
+        }
+        sub.held_back.insert(id, before);
+    }
+
+    /// Sees to it that what several proxies rejected is not sent to this one, unless it was already.
+    pub(super) fn heed_quarantine(&mut self, store: &Store) {
+        let generation = store.quarantine().generation();
+        if generation != self.heeded.generation {
+            self.look_at_quarantine(store, generation);
+        }
+        if self.heeded.held.is_empty() {
+            return;
+        }
+        self.vote(store);
+        let all = self.heeded.held.clone();
+        for (index, ids) in all.ids() {
+            if !self.subs.is_touched(index) || !self.subs[index].owed.meets(ids) {
+                continue;
+            }
+            let owed = ids.iter().filter(|id| self.subs[index].owed.contains(*id));
+            let owed: Vec<u32> = owed.collect();
+            for held in owed.iter().flat_map(|id| all.of(index, *id)) {
+                self.keep_back(store, held);
+            }
+        }
+    }
+
+    /// Keeps a content that is held back from this client, if that is what it would be sent.
+    fn keep_back(&mut self, store: &Store, held: &Held) {
+        let (index, id) = (held.type_index, held.id);
+        let says_absent = self.says_absent();
+        let sub = &mut self.subs[index];
+        let key = (index, id, held.version);
+        if !held.concerns(self.agent)
+            || !sub.owed.contains(id)
+            || sub.held_back.contains(id)
+            || self.heeded.sent.contains(&key)
+        {
+            return;
+        }
+        let slot = store.slot(index, id);
+        if slot.resolve(&self.layers).map(|body| body.version) != Some(held.version) {
+            return;
+        }
+        if held.instead.is_none() {
+            sub.owed.remove(id);
+            // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
+            let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
+            if asked && says_absent {
+                sub.absent.insert_new(slot.name.clone(), false);
+            }
+        }
+        sub.held_back.insert(id, held.instead.clone());
+        sub.rejections.stays(id);
+        self.heeded.kept.insert(key);
+    }
+
+    /// Of what is held back from now on, remembers what this client was sent before.
+    fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
+        let held = store.quarantine().held();
+        let is_held = |(index, id, version): &Content| held.find(*index, *id, *version).is_some();
+        let Heeded {
+            generation: before,
+            mut sent,
+            mut uncounted,
+            kept,
+            ..
+        } = std::mem::take(&mut self.heeded);
+        sent.retain(is_held);
+        uncounted.retain(is_held);
+        for held in held.iter().filter(|held| held.since > before) {
+            let (index, id) = (held.type_index, held.id);
+            let sub = &self.subs[index];
+            let was_sent =
+                sub.held.contains(id) && !sub.owed.contains(id) && !sub.held_back.contains(id);
+            let now = store.slot(index, id).resolve(&self.layers);
+            if was_sent && now.is_some_and(|body| body.version == held.version) {
+                let key = (index, id, held.version);
+                sent.insert(key);
+                if held.is_rejected() {
+                    uncounted.insert(key);
+                }
+            }
+        }
+        let (kept, over) = kept.into_iter().partition(is_held);
+        self.heeded = Heeded {
+            generation,
+            held,
+            sent,
+            uncounted,
+            kept,
+        };
+        self.send_after_all(store, over);
+    }
+
+    /// Says of contents that several rejected which of them this client took, as soon as it has answered them.
+    pub(super) fn vote(&mut self, store: &Store) {
+        let Some(voter) = self
+            .voter
+            .as_ref()
+            .filter(|_| !self.heeded.uncounted.is_empty())
+        else {
+            return;
+        };
+        let held = self.heeded.held.clone();
+        let subs = &self.subs;
+        let layers = &self.layers;
+        self.heeded.uncounted.retain(|(index, id, version)| {
+            let sub = &subs[*index];
+            if sub.in_flight.iter().any(|sent| sent.brings(*id)) {
+                return true;
+            }
+            let now = store.try_slot(*index, *id);
+            let now = now.and_then(|slot| slot.resolve(layers));
+            let took = sub.held.contains(*id)
+                && !sub.owed.contains(*id)
+                && !sub.held_back.contains(*id)
+                && !sub.rejections.has(*id)
+                && now.is_some_and(|body| body.version == *version);
+            if took && let Some(held) = held.find(*index, *id, *version) {
+                store.quarantine().accept(held, voter);
+            }
+            false
+        });
+    }
+
+    /// What changed and changed back in the meantime looks to this stream as if it never changed, but is held back no longer.
+    fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
+        for (index, id, version) in over {
+            let Some(slot) = store.try_slot(index, id) else {
+                continue;
+            };
+            let now = slot.resolve(&self.layers);
+            let sub = &mut self.subs[index];
+            let same = now.is_some_and(|body| body.version == version);
+            if same && sub.held_back.remove(id).is_some() {
+                sub.absent.remove(&slot.name);
+                self.owe(index, id);
+            }
+        }
+    }
+}
+
+/// What a text says of one resource: Envoy gives each a line.
+pub(super) fn of_resource(error: &str, name: &str) -> String {
+    let lines = error.lines().filter(|line| mentions(line, name));
+    lines.collect::<Vec<_>>().join("\n")
+}

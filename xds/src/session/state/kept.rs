@@ -1,0 +1,69 @@
+//! Resources that a client does not have as they are, each with what it has instead: of what it rejected, what it accepted before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::store::body::Body;
+use crate::store::name_map::ENTRY;
+
+#[derive(Debug, Default)]
+pub(in crate::session) struct Kept {
+    by_id: BTreeMap<u32, Option<Arc<Body>>>,
+    bytes: usize,
+}
+
+fn cost(body: Option<&Arc<Body>>) -> usize {
+    ENTRY + body.map_or(0, |body| body.len())
+}
+
+impl Kept {
+    /// What all of them take. Others may have the same bodies, or nobody else any more.
+    pub(in crate::session) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(in crate::session) fn recount(&self) -> usize {
+        self.by_id.values().map(|body| cost(body.as_ref())).sum()
+    }
+
+    pub(in crate::session) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    pub(in crate::session) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.by_id.keys().copied()
+    }
+
+    pub(in crate::session) fn contains(&self, id: u32) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    pub(in crate::session) fn get(&self, id: u32) -> Option<&Option<Arc<Body>>> {
+        self.by_id.get(&id)
+    }
+
+    pub(in crate::session) fn insert(&mut self, id: u32, body: Option<Arc<Body>>) {
+        self.bytes += cost(body.as_ref());
+        if let Some(before) = self.by_id.insert(id, body) {
+            self.bytes -= cost(before.as_ref());
+        }
+    }
+
+    pub(in crate::session) fn remove(&mut self, id: u32) -> Option<Option<Arc<Body>>> {
+        let body = self.by_id.remove(&id)?;
+        self.bytes -= cost(body.as_ref());
+        Some(body)
+    }
+
+    pub(in crate::session) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+        let bytes = &mut self.bytes;
+        self.by_id.retain(|id, body| {
+            let keeps = keep(*id);
+            if !keeps {
+                *bytes -= cost(body.as_ref());
+            }
+            keeps
+        });
+    }
+}

@@ -1,0 +1,229 @@
+//! What a client has to be sent of one type, and since when.
+//!
+//! Some of it waits: for what was owed of earlier types before it, and where the type is gated also for what was sent of them and has
+//! no answer yet. What comes to be owed of earlier types later is not waited for, and nothing waits for more than a second in all,
+//! however often it changes meanwhile. So each waiting resource belongs to a slice of those that came to be owed at about one time.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use crate::session::PATIENCE;
+use crate::store::id_set::Ids;
+
+/// How far apart in time resources of one slice may have come to be owed. There are as many slices as fit into a second, and some.
+const SLICE: Duration = Duration::from_millis(50);
+
+#[derive(Debug, Default)]
+pub(in crate::session) struct Owed {
+    ids: Ids,
+    /// Since when any of them has been, at least.
+    since: Option<Instant>,
+    waiting: Vec<Slice>,
+}
+
+/// Resources that wait.
+#[derive(Debug)]
+struct Slice {
+    /// When the first of them came to be owed; a second later they wait no longer.
+    first: Instant,
+    /// When one of them changed last: they wait for what was owed until then.
+    last: Instant,
+    ids: Ids,
+}
+
+/// Whether there is anything that a resource which comes to be owed now has to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Gate {
+    Open,
+    Closed,
+}
+
+impl Owed {
+    pub(in crate::session) fn contains(&self, id: u32) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// Whether any of these is owed.
+    pub(in crate::session) fn meets(&self, other: &Ids) -> bool {
+        self.ids.meets(other)
+    }
+
+    pub(in crate::session) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ids.iter()
+    }
+
+    pub(in crate::session) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// The resource changed at this moment, is asked for, or has to be sent again with what was owed since then.
+    pub(in crate::session) fn insert(&mut self, id: u32, at: Instant, gate: Gate) {
+        let before = !self.ids.insert(id);
+        let since = self.since.map_or(at, |since| since.min(at));
+        self.since = Some(since);
+        if gate == Gate::Open && self.waiting.is_empty() {
+            return;
+        }
+        let slice = self.waiting.iter_mut().find(|of| of.ids.contains(id));
+        match (gate, slice) {
+            (Gate::Open, Some(slice)) => _ = slice.ids.remove(id),
+            (Gate::Open, None) => {}
+            (Gate::Closed, Some(slice)) => slice.last = slice.last.max(at),
+            // It might have gone already, but for its own type: it has waited as long as anything here.
+            (Gate::Closed, None) if before => self.wait(id, since, at),
+            (Gate::Closed, None) => self.wait(id, at, at),
+        }
+    }
+
+    fn wait(&mut self, id: u32, first: Instant, last: Instant) {
+        let fits = |of: &&mut Slice| of.first <= first && first < of.first + SLICE;
+        match self.waiting.iter_mut().find(fits) {
+            Some(slice) => {
+                slice.ids.insert(id);
+                slice.last = slice.last.max(last);
+            }
+            None => {
+                let mut ids = Ids::default();
+                ids.insert(id);
+                self.waiting.push(Slice { first, last, ids });
+            }
+        }
+    }
+
+    pub(in crate::session) fn remove(&mut self, id: u32) -> bool {
+        let there = self.ids.remove(id);
+        if there {
+            for slice in &mut self.waiting {
+                slice.ids.remove(id);
+            }
+            if self.ids.is_empty() {
+                self.clear();
+            }
+        }
+        there
+    }
+
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.since = None;
+        self.waiting.clear();
+    }
+
+    /// Takes out what was sent.
+    pub(in crate::session) fn sent(&mut self, ids: &[u32]) {
+        for id in ids {
+            self.remove(*id);
+        }
+        // Only what waits is left: when that came to be owed is known better.
+        if !self.ids.is_empty() && !self.has_ready() {
+            self.since = self.waiting.iter().map(|slice| slice.first).min();
+        }
+    }
+
+    /// Lets go on what waited for what was owed before `cutoff` and is not any more, and what has waited for a second.
+    pub(in crate::session) fn release(&mut self, cutoff: Option<Instant>, now: Instant) {
+        let waits = |of: &Slice| {
+            cutoff.is_some_and(|cutoff| cutoff <= of.last) && now < of.first + PATIENCE
+        };
+        self.waiting.retain(|of| !of.ids.is_empty() && waits(of));
+    }
+
+    /// When the first of those that wait will have waited for a second.
+    pub(in crate::session) fn patience_ends(&self) -> Option<Instant> {
+        self.waiting.iter().map(|of| of.first + PATIENCE).min()
+    }
+
+    pub(in crate::session) fn is_waiting(&self, id: u32) -> bool {
+        self.waiting.iter().any(|of| of.ids.contains(id))
+    }
+
+    pub(in crate::session) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether there is anything that does not wait.
+    pub(in crate::session) fn has_ready(&self) -> bool {
+        let waiting: usize = self.waiting.iter().map(|of| of.ids.len()).sum();
+        waiting < self.ids.len()
+    }
+
+    /// What does not wait.
+    pub(in crate::session) fn ready(&self) -> Cow<'_, Ids> {
+        if self.waiting.is_empty() {
+            return Cow::Borrowed(&self.ids);
+        }
+        let mut ready = self.ids.clone();
+        for id in self.waiting.iter().flat_map(|of| of.ids.iter()) {
+            ready.remove(id);
+        }
+        Cow::Owned(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_millis(20);
+
+    fn ready(owed: &Owed) -> Vec<u32> {
+        owed.ready().iter().collect()
+    }
+
+    #[test]
+    fn what_was_owed_before_the_cutoff_goes_and_what_came_later_waits() {
+        let start = Instant::now();
+        let at = |steps: u32| start + steps * STEP;
+        let mut owed = Owed::default();
+        owed.insert(1, at(0), Gate::Closed);
+        owed.insert(2, at(5), Gate::Closed);
+        owed.insert(3, at(5), Gate::Open);
+        assert_eq!(ready(&owed), [3]);
+        owed.release(Some(at(0)), at(5));
+        assert_eq!(ready(&owed), [3]);
+        owed.release(Some(at(5)), at(5));
+        assert_eq!(ready(&owed), [1, 3]);
+        owed.sent(&[1, 3]);
+        assert_eq!((owed.since(), owed.has_ready()), (Some(at(5)), false));
+        owed.release(None, at(6));
+        assert_eq!(ready(&owed), [2]);
+        owed.sent(&[2]);
+        assert_eq!((owed.since(), owed.has_waiting()), (None, false));
+    }
+
+    #[test]
+    fn what_changes_again_and_again_waits_for_a_second_in_all() {
+        let start = Instant::now();
+        let mut owed = Owed::default();
+        owed.insert(1, start, Gate::Closed);
+        let mut now = start;
+        while now < start + PATIENCE {
+            owed.insert(1, now, Gate::Closed);
+            owed.insert(2, now, Gate::Closed);
+            owed.release(Some(now), now);
+            assert!(!owed.has_ready());
+            owed.remove(2);
+            assert_eq!(owed.patience_ends(), Some(start + PATIENCE));
+            now += STEP;
+        }
+        owed.insert(2, now, Gate::Closed);
+        owed.release(Some(start), now);
+        assert_eq!(ready(&owed), [1]);
+    }
+
+    #[test]
+    fn there_are_few_slices_however_much_comes() {
+        let start = Instant::now();
+        let mut owed = Owed::default();
+        for step in 0..1000 {
+            let now = start + Duration::from_millis(step);
+            owed.insert(step as u32, now, Gate::Closed);
+            owed.release(Some(start), now);
+            assert!(owed.waiting.len() <= 21, "{}", owed.waiting.len());
+        }
+    }
+}

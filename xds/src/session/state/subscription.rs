@@ -1,0 +1,139 @@
+//! What a stream wants of one type; the same for both dialects.
+//!
+//! ```text
+//!            first request without names                   a name, or `*` dropped
+//!   Unset ───────────────────────────────▶ Legacy ─────────────────────────────────▶ Explicit
+//!     │        (listeners, clusters)                                                    ▲
+//!     └─────────────────────────────────────────────────────────────────────────────────┘
+//!                      first request with names, or without for any other type
+//! ```
+//!
+//! `Legacy` never comes back (xDS rules 36, 37); in `Explicit` the wildcard is on exactly while `*` is subscribed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::store::id_set::Ids;
+use crate::store::missing::{Missing, MissingNames};
+
+/// The wildcard's name in requests.
+pub(crate) const WILDCARD: &str = "*";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing was asked yet.
+    #[default]
+    Unset,
+    /// Everything, because the first request named nothing.
+    Legacy,
+    /// What was named; everything too while `wildcard`.
+    Explicit { wildcard: bool },
+}
+
+/// Names that have a value in the stream's layers are kept as ids, the others by name: an id is not kept alive by being
+/// asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Subscription {
+    mode: Mode,
+    named: Ids,
+    missing: MissingNames,
+}
+
+impl Subscription {
+    /// Lists what is missing together with that of other streams.
+    pub(crate) fn list_missing_in(&mut self, all: Arc<Missing>, type_index: usize) {
+        self.missing.list_in(all, type_index);
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Whether the client ever asked for this type.
+    pub(crate) fn is_active(&self) -> bool {
+        self.mode != Mode::Unset
+    }
+
+    pub(crate) fn is_wildcard(&self) -> bool {
+        matches!(self.mode, Mode::Legacy | Mode::Explicit { wildcard: true })
+    }
+
+    pub(crate) fn is_named(&self, id: u32) -> bool {
+        self.named.contains(id)
+    }
+
+    pub(crate) fn is_missing(&self, name: &str) -> bool {
+        self.missing.contains(name)
+    }
+
+    /// Whether there are names that have no value.
+    pub(crate) fn is_missing_any(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    /// How many names are asked for, whether or not they have a value.
+    pub(crate) fn len(&self) -> usize {
+        self.named.len() + self.missing.len()
+    }
+
+    /// What the names take that have no value.
+    pub(crate) fn missing_bytes(&self) -> usize {
+        self.missing.bytes()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.missing.iter()
+    }
+
+    pub(crate) fn named(&self) -> impl Iterator<Item = u32> + '_ {
+        self.named.iter()
+    }
+
+    /// Whether a resource that has a value now is subscribed to. A name that was missing is missing no longer.
+    pub(crate) fn covers(&mut self, id: u32, name: &str) -> bool {
+        if !self.missing.is_empty() && self.missing.remove(name) {
+            self.named.insert(id);
+        }
+        self.is_wildcard() || self.named.contains(id)
+    }
+
+    /// Adds a name that has a value.
+    pub(crate) fn add_id(&mut self, id: u32) {
+        self.named.insert(id);
+    }
+
+    /// Adds a name that has none.
+    pub(crate) fn add_missing(&mut self, name: Arc<str>) {
+        self.missing.insert(name);
+    }
+
+    /// Drops a name; returns whether it was there.
+    pub(crate) fn drop_name(&mut self, name: &str, id: Option<u32>) -> bool {
+        id.is_some_and(|id| self.named.remove(id)) | self.missing.remove(name)
+    }
+
+    /// The resource has no value any more: remember the name instead (xDS rules 25, 49).
+    pub(crate) fn lose(&mut self, id: u32, name: &Arc<str>) {
+        if self.named.remove(id) {
+            self.missing.insert(name.clone());
+        }
+    }
+
+    /// Makes this the complete set of names; returns the ids that were not named before, and whether others are named no longer.
+    pub(crate) fn replace_names(
+        &mut self,
+        ids: Ids,
+        missing: HashSet<Arc<str>>,
+    ) -> (Vec<u32>, bool) {
+        let new: Vec<u32> = ids.iter().filter(|id| !self.named.contains(*id)).collect();
+        let fewer = ids.len() - new.len() < self.named.len();
+        self.named = ids;
+        self.missing.replace(missing);
+        (new, fewer)
+    }
+}

@@ -1,0 +1,389 @@
+//! The state of one type on a stream (xDS rule 7).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use seaway_proto::Version;
+
+use super::kept::Kept;
+use super::owed::Owed;
+use super::rejections::Rejections;
+use super::removed::Removed;
+use crate::session::PATIENCE;
+use crate::session::chunk::take_names;
+use crate::session::content::Content;
+use crate::session::resume::Believed;
+use crate::session::state::subscription::Subscription;
+use crate::store::Store;
+use crate::store::body::{Body, version_digest};
+use crate::store::id_set::Ids;
+use crate::store::initial_sync::FirstSync;
+use crate::store::name_map::{NameMap, NameSet};
+use crate::wire::request::List;
+
+/// Unacknowledged responses that are remembered: a client that answers none of them gets one a second.
+pub(in crate::session) const REMEMBERED: usize = 8;
+/// Bytes kept of a client's error text.
+const ERROR_LIMIT: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(in crate::session) struct SubStream {
+    pub(in crate::session) subscription: Subscription,
+    /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule 46).
+    pub(in crate::session) held: Ids,
+    /// What it has to be sent: changed, newly asked for, or to be loaded anew.
+    pub(in crate::session) owed: Owed,
+    /// Names to be answered as not existing (delta, xDS rule 48), and whether the client may have something of that name.
+    pub(in crate::session) absent: NameMap<bool>,
+    /// What the client has and must lose.
+    pub(in crate::session) removed: Removed,
+    /// When an empty value is due for what is gone, where that stands for a removal.
+    pub(in crate::session) empty_due: Option<Instant>,
+    /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
+    pub(in crate::session) held_back: Kept,
+    /// What the client has of resources whose last content it rejected, and that have changed since.
+    pub(in crate::session) last_good: Kept,
+    /// What the client rejected and has not got since.
+    pub(in crate::session) rejections: Rejections,
+    /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
+    /// say, whatever has become of it.
+    pub(in crate::session) doubted: NameSet,
+    /// What it was sent before it asked for the type that it loads anew after this one.
+    pub(in crate::session) sent_first: Ids,
+    /// What it says it has, as long as there is a doubt.
+    pub(in crate::session) believed: Option<Box<Believed>>,
+    /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
+    pub(in crate::session) must_answer: bool,
+    /// Whether the last response said that more follows. If nothing does, an empty one says that it was all (delta).
+    pub(in crate::session) said_more: bool,
+    /// A hash of the names in the last state-of-the-world request.
+    names: Option<u64>,
+    /// The version that a state-of-the-world client says it has, until the first response.
+    pub(in crate::session) client_version: Option<u64>,
+    /// The sum over the digests of all that is subscribed to and has a value; `None`: not known.
+    pub(in crate::session) digest: Option<u64>,
+    pub(in crate::session) in_flight: VecDeque<InFlight>,
+    pub(in crate::session) status: Status,
+}
+
+/// A response that was neither acknowledged nor rejected yet.
+#[derive(Debug)]
+pub(in crate::session) struct InFlight {
+    /// The nonce's number.
+    pub(in crate::session) nonce: u64,
+    pub(in crate::session) version: u64,
+    pub(in crate::session) sent: Instant,
+    /// Since when what it brings was owed, or the oldest of it.
+    pub(in crate::session) since: Instant,
+    pub(in crate::session) ids: Arc<[u32]>,
+    /// Those of them that were not sent as they are, but as they were before, in ascending order.
+    pub(in crate::session) instead: Vec<u32>,
+    /// Something it brought does not exist any more: who rejects it may speak of that.
+    pub(in crate::session) lost: bool,
+    /// Whether it was the last of several.
+    pub(in crate::session) was_last: bool,
+    /// Kept until the answer comes, so that other streams find it.
+    pub(in crate::session) _shared: Option<Arc<FirstSync>>,
+}
+
+/// What happened last on this type (xDS rule 78).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Status {
+    /// The newest response sent.
+    pub(crate) sent: Option<Mark>,
+    /// The newest response acknowledged.
+    pub(crate) acked: Option<Mark>,
+    /// The newest response rejected, and the client's words.
+    pub(crate) nacked: Option<(Mark, String)>,
+}
+
+/// A response: the version of its content (a sum of digests), and when this happened to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) version: u64,
+    pub(crate) at: Instant,
+}
+
+/// A rejection: the client's text, and the resources of the response that it names, each with its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Nack {
+    pub(crate) error: String,
+    pub(crate) resources: Vec<Rejected>,
+    /// It names none, or not all, and says of the others only what was said of them before.
+    pub(crate) repeated: bool,
+}
+
+/// A resource that a client rejected, and the object it was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) id: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) origin: Arc<str>,
+    /// The client was sent it again after it had rejected it, and says the same.
+    pub(crate) repeated: bool,
+}
+
+impl InFlight {
+    fn mark(&self, at: Instant) -> Mark {
+        let version = self.version;
+        Mark { version, at }
+    }
+
+    /// Whether the response brings a resource as it was then, and not something in its place.
+    pub(in crate::session) fn brings(&self, id: u32) -> bool {
+        self.instead.binary_search(&id).is_err() && self.ids.contains(&id)
+    }
+}
+
+impl SubStream {
+    /// Pairs a request with the response it answers. A nonce that fits no response is no answer (xDS rules 54, 55, 65).
+    pub(in crate::session) fn acknowledge(
+        &mut self,
+        nonce: u64,
+        error: Option<&str>,
+        now: Instant,
+    ) -> Option<InFlight> {
+        let mut sent = self.in_flight.iter();
+        let at = sent.position(|sent| sent.nonce == nonce)?;
+        let answered = self.in_flight.drain(..=at).next_back()?;
+        if self.in_flight.is_empty() {
+            self.doubted.clear();
+        }
+        let mark = answered.mark(now);
+        match error {
+            None => self.status.acked = Some(mark),
+            Some(text) => {
+                // What a client rejects as a whole leaves no version with it, and it would still wait for more.
+                self.said_more |= answered.was_last;
+                self.status.nacked = Some((mark, bounded(text)));
+            }
+        }
+        Some(answered)
+    }
+
+    /// The resources of a response that a client names when it rejects it.
+    pub(in crate::session) fn nack(
+        answered: &InFlight,
+        text: &str,
+        (store, type_index): (&Store, usize),
+    ) -> Nack {
+        let error = bounded(text);
+        // What is said of the last one may not be all that was to be said.
+        let said = match error.rsplit_once('\n') {
+            Some((lines, _)) if is_cut(text) => lines,
+            _ => &error,
+        };
+        let named = answered.ids.iter().filter_map(|id| {
+            let slot = store.try_slot(type_index, *id)?;
+            let body = slot.any_body()?;
+            mentions(said, &slot.name).then(|| Rejected {
+                id: *id,
+                name: slot.name.clone(),
+                origin: body.origin.clone(),
+                repeated: false,
+            })
+        });
+        let resources = named.collect();
+        Nack {
+            error,
+            resources,
+            repeated: false,
+        }
+    }
+
+    pub(in crate::session) fn sent(
+        &mut self,
+        nonce: u64,
+        version: u64,
+        (content, more): (Content, bool),
+        (since, now): (Instant, Instant),
+    ) {
+        if self.in_flight.len() == REMEMBERED {
+            self.in_flight.pop_front();
+        }
+        self.status.sent = Some(Mark { version, at: now });
+        let was_last = self.said_more && !more && !content.ids.is_empty();
+        self.said_more = more;
+        self.in_flight.push_back(InFlight {
+            nonce,
+            version,
+            sent: now,
+            since,
+            ids: content.ids,
+            instead: content.instead,
+            lost: false,
+            was_last,
+            _shared: content.shared,
+        });
+    }
+
+    /// Until when the newest response may still be acknowledged before the next one is sent without.
+    pub(in crate::session) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.in_flight.back()?.sent + PATIENCE;
+        (until > now).then_some(until)
+    }
+
+    /// The same, by the time since when what it brings was owed.
+    pub(in crate::session) fn unsettled_since(&self, now: Instant) -> Option<Instant> {
+        let newest = self.in_flight.back()?;
+        (newest.sent + PATIENCE > now).then_some(newest.since)
+    }
+
+    pub(in crate::session) fn is_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// What is remembered of the client's choice: names, rejections, and what it has instead of what it rejected. Ids of resources
+    /// are bits; there are as many as there are resources.
+    pub(in crate::session) fn remembered_bytes(&self) -> usize {
+        self.name_bytes()
+            + self.held_back.bytes()
+            + self.last_good.bytes()
+            + self.rejections.bytes()
+            + self
+                .status
+                .nacked
+                .as_ref()
+                .map_or(0, |(_, text)| text.len())
+    }
+
+    /// Of that, the names, of which a client may make up as many as it likes. What is rejected exists, and is common to all.
+    pub(in crate::session) fn name_bytes(&self) -> usize {
+        self.subscription.missing_bytes()
+            + self.absent.bytes()
+            + self.doubted.bytes()
+            + self.removed.bytes()
+    }
+
+    /// Whether there is anything to send, now or later.
+    pub(in crate::session) fn is_pending(&self) -> bool {
+        self.has_additions()
+            || !self.removed.is_empty()
+            || self.believed.is_some()
+            || self.rejections.due().is_some()
+    }
+
+    pub(in crate::session) fn has_additions(&self) -> bool {
+        self.must_answer || self.said_more || !self.owed.is_empty() || !self.absent.is_empty()
+    }
+
+    /// Keeps the version of the subscription up to date when a resource changes; `before` is `None` if that is not known.
+    pub(in crate::session) fn follow_digest(
+        &mut self,
+        id: u32,
+        name: &str,
+        before: Option<Option<Version>>,
+        now: Option<&Arc<Body>>,
+    ) {
+        let of = &self.subscription;
+        if !(of.is_wildcard() || of.is_named(id) || of.is_missing(name)) {
+            return;
+        }
+        let (Some(digest), Some(before)) = (self.digest, before) else {
+            self.digest = None;
+            return;
+        };
+        let before = before.map_or(0, |version| version_digest(name, version));
+        let now = now.map_or(0, |body| body.digest(name));
+        self.digest = Some(digest.wrapping_sub(before).wrapping_add(now));
+    }
+
+    /// Whether a state-of-the-world request names what the last one did, in the same order: clients repeat all names with every
+    /// acknowledgement, and there is nothing to compare then.
+    pub(in crate::session) fn repeats(&mut self, names: &List<'_>) -> bool {
+        let hash = names.hash();
+        self.names.replace(hash) == Some(hash)
+    }
+
+    /// The client is to be told that a name does not exist, once (xDS rule 34). `had`: it may have something of that name.
+    pub(in crate::session) fn deny(&mut self, name: Arc<str>, had: bool) {
+        let had = self.removed.remove(&name).is_some() || had;
+        self.absent.insert_new(name, had);
+    }
+
+    /// Adds to names that a response says are gone, in so much room, those that do not exist.
+    pub(in crate::session) fn deny_with(&mut self, removed: &mut Vec<Arc<str>>, room: usize) {
+        if !self.absent.is_empty() {
+            let used: usize = removed.iter().map(|name| name.len()).sum();
+            removed.extend(take_names(&mut self.absent, room.saturating_sub(used)));
+        }
+    }
+
+    /// Remembers a name that is given up, while the client has something to read.
+    pub(in crate::session) fn doubt(&mut self, name: &Arc<str>) {
+        if !self.in_flight.is_empty() {
+            self.doubted.add(name.clone());
+        }
+    }
+
+    /// The client loses interest in a resource (or its wildcard covers it no longer).
+    pub(in crate::session) fn drop_id(&mut self, id: u32, name: &Arc<str>) {
+        if self.held.remove(id) {
+            self.doubt(name);
+        }
+        self.owed.remove(id);
+        self.held_back.remove(id);
+        self.last_good.remove(id);
+        self.rejections.forget(id);
+    }
+}
+
+/// Whether a client had more to say: Envoy cuts its words at the same length, and says so behind them.
+pub(in crate::session) fn is_cut(text: &str) -> bool {
+    text.len() > ERROR_LIMIT
+}
+
+fn bounded(text: &str) -> String {
+    let mut end = text.len().min(ERROR_LIMIT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// Whether a text names a resource, and not just one whose name is longer.
+pub(in crate::session) fn mentions(text: &str, name: &str) -> bool {
+    let of_name = |c: char| c.is_alphanumeric() || "-_./~@[]".contains(c);
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let mut after = text[at + name.len()..].chars();
+        let goes_on = match after.next() {
+            // A colon ends a name in a sentence, and a full stop does, unless something follows at once.
+            Some(':' | '.') => after.next().is_some_and(of_name),
+            Some(c) => of_name(c),
+            None => false,
+        };
+        !name.is_empty() && !before.is_some_and(of_name) && !goes_on
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_name_is_another_name() {
+        let check = |text, name, expected| assert_eq!(mentions(text, name), expected, "{text}");
+        let name = "default/web/80@clusterip:10.96.0.1:80";
+        check(
+            "default/web/80@clusterip:10.96.0.1:80: cannot bind",
+            name,
+            true,
+        );
+        check(
+            "cannot add 'default/web/80@clusterip:10.96.0.1:80'.",
+            name,
+            true,
+        );
+        check(
+            "default/web/80@clusterip:10.96.0.1:8080: cannot bind",
+            name,
+            false,
+        );
+        check("other-default/web/80@clusterip:10.96.0.1:80", name, false);
+        check(name, "default/web/80", false);
+        check("default/web/80: unknown field", "default/web/80", true);
+        check("anything", "", false);
+    }
+}

@@ -1,0 +1,73 @@
+//! The types of a stream. Most of them have nothing to do most of the time, and are then not even looked at: what a delivery costs
+//! is mostly memory that was not touched for a while.
+
+use std::ops::{Index, IndexMut};
+
+use super::type_state::SubStream;
+
+/// The state of each type, by its index, and which of it was changed since it was last found to have nothing to send.
+#[derive(Debug)]
+pub(in crate::session) struct Subs {
+    all: Vec<SubStream>,
+    /// One bit each; types beyond share the last.
+    touched: u64,
+}
+
+impl Subs {
+    pub(in crate::session) fn new(types: usize) -> Subs {
+        let mut all = Vec::new();
+        all.resize_with(types, SubStream::default);
+        Subs { all, touched: 0 }
+    }
+
+    pub(in crate::session) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The state of a type, to be looked at only.
+    pub(in crate::session) fn at(&self, index: usize) -> &SubStream {
+        &self.all[index]
+    }
+
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = &SubStream> {
+        self.all.iter()
+    }
+
+    /// Whether this type may have something to send; if not, it has not.
+    pub(in crate::session) fn is_touched(&self, index: usize) -> bool {
+        self.touched & bit(index) != 0
+    }
+
+    /// Whether any type has something to send, now or later.
+    pub(in crate::session) fn is_pending(&mut self) -> bool {
+        let mut pending = false;
+        let mut touched = 0;
+        for (index, sub) in self.all.iter().enumerate() {
+            if self.touched & bit(index) != 0 && sub.is_pending() {
+                touched |= bit(index);
+                pending = true;
+            }
+        }
+        self.touched = touched;
+        pending
+    }
+}
+
+fn bit(index: usize) -> u64 {
+    1 << index.min(u64::BITS as usize - 1)
+}
+
+impl Index<usize> for Subs {
+    type Output = SubStream;
+
+    fn index(&self, index: usize) -> &SubStream {
+        &self.all[index]
+    }
+}
+
+impl IndexMut<usize> for Subs {
+    fn index_mut(&mut self, index: usize) -> &mut SubStream {
+        self.touched |= bit(index);
+        &mut self.all[index]
+    }
+}

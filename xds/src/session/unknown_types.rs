@@ -1,0 +1,77 @@
+//! Types that nobody serves (xDS rule 5): nothing of them exists, and in delta a client is told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::chunk::take_names;
+use super::content::CHUNK;
+use super::{Fault, MAX_NAME, MAX_NAMES, Outcome, Response, Session};
+use crate::store::name_map::{NameSet, cost};
+use crate::wire::request::{Names, Request};
+use crate::wire::response;
+
+/// More types than this that nobody serves are not a client but a fault.
+pub(super) const UNKNOWN_TYPES: usize = 64;
+
+/// Names asked of types that are not served, to be answered as not existing.
+#[derive(Debug, Default)]
+pub(super) struct Unknown(HashMap<Box<str>, NameSet>);
+
+impl Unknown {
+    pub(super) fn is_pending(&self) -> bool {
+        self.0.values().any(|names| !names.is_empty())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let types = self.0.iter().map(|(url, names)| cost(url) + names.bytes());
+        types.sum()
+    }
+
+    fn add(&mut self, url: &str, names: &[&str]) -> Result<(), Fault> {
+        if let Some(long) = names
+            .iter()
+            .chain([&url])
+            .find(|name| name.len() > MAX_NAME)
+        {
+            return Err(Fault::LongName(long.len()));
+        }
+        if self.0.len() >= UNKNOWN_TYPES && !self.0.contains_key(url) {
+            return Err(Fault::TooManyTypes(UNKNOWN_TYPES));
+        }
+        let waiting: usize = self.0.values().map(NameSet::len).sum();
+        if waiting + names.len() > MAX_NAMES {
+            return Err(Fault::TooManyNames);
+        }
+        let all = self.0.entry(url.into()).or_default();
+        for name in names {
+            all.add(Arc::from(*name));
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    pub(super) fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, Fault> {
+        let names = match &request.names {
+            Names::Change { subscribe, .. } => subscribe.as_slice(),
+            Names::Complete { .. } => &[],
+        };
+        self.unknown.add(request.type_url, names)?;
+        self.check_remembered()?;
+        Ok(Outcome::UnknownType)
+    }
+
+    /// As many of the names as fit into a response.
+    pub(super) fn unknown_names(&mut self) -> Option<Response> {
+        let mut types = self.unknown.0.iter_mut();
+        let (url, waiting) = types.find(|(_, names)| !names.is_empty())?;
+        let (url, names) = (url.clone(), take_names(waiting, CHUNK));
+        self.nonce.number += 1;
+        Some(Response {
+            type_url: None,
+            message: response::message(&[], &self.tail(&url, 0, &names)),
+            resources: 0,
+            large: None,
+        })
+    }
+}

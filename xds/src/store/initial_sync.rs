@@ -1,0 +1,210 @@
+//! First syncs: all that is seen of a type through the same layers, put together once for every stream that asks for it at about the
+//! same time.
+//!
+//! After a restart a whole fleet asks for everything at once. What is put together here is held by the responses under way and by
+//! nothing else, so that it is gone when the storm is over.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::dialect::Dialect;
+use crate::store::LayerId;
+use crate::store::id_set::Ids;
+
+/// A view's resources of one type, in responses of bounded size.
+#[derive(Debug)]
+pub(crate) struct FirstSync {
+    chunks: Vec<Chunk>,
+}
+
+/// The resources of one response, by ascending id.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) ids: Arc<[u32]>,
+    set: Ids,
+    pub(crate) bytes: Bytes,
+    pub(crate) digest: u64,
+}
+
+impl FirstSync {
+    /// Puts together resources given by ascending id, each with its bytes and its part of the digest.
+    pub(crate) fn build(
+        resources: impl Iterator<Item = (u32, Bytes, u64)>,
+        limit: usize,
+    ) -> FirstSync {
+        let mut chunks = Vec::new();
+        let mut chunk = Builder::default();
+        for (id, bytes, digest) in resources {
+            if !chunk.ids.is_empty() && chunk.bytes.len() + bytes.len() > limit {
+                chunks.push(std::mem::take(&mut chunk).finish());
+            }
+            chunk.ids.push(id);
+            chunk.bytes.extend_from_slice(&bytes);
+            chunk.digest = chunk.digest.wrapping_add(digest);
+        }
+        chunks.push(chunk.finish());
+        FirstSync { chunks }
+    }
+
+    /// The response that begins with the smallest id of a set, if the set has all its resources.
+    pub(crate) fn within(&self, owed: &Ids) -> Option<&Chunk> {
+        let first = owed.iter().next()?;
+        let at = self
+            .chunks
+            .iter()
+            .find(|chunk| chunk.ids.first() == Some(&first))?;
+        at.set.is_subset(owed).then_some(at)
+    }
+
+    /// All resources in one response, where they were not to be split.
+    pub(crate) fn whole(&self) -> Option<&Chunk> {
+        match self.chunks.as_slice() {
+            [chunk] => Some(chunk),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    ids: Vec<u32>,
+    bytes: BytesMut,
+    digest: u64,
+}
+
+impl Builder {
+    fn finish(self) -> Chunk {
+        let mut set = Ids::default();
+        set.extend(self.ids.iter().copied());
+        Chunk {
+            ids: self.ids.into(),
+            set,
+            bytes: self.bytes.freeze(),
+            digest: self.digest,
+        }
+    }
+}
+
+/// Through which layers it is seen, of which type, in which dialect.
+pub(crate) type Key = (Arc<[LayerId]>, usize, Dialect);
+
+/// The first syncs under way.
+#[derive(Debug, Default)]
+pub(crate) struct FirstSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
+
+/// One of them, with the commit that last changed its type. It is locked while it is put together.
+type UnderWay = Mutex<(u64, Weak<FirstSync>)>;
+
+impl FirstSyncs {
+    /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for it instead of building theirs;
+    /// those that want another one do not.
+    pub(crate) fn share(
+        &self,
+        key: Key,
+        changed: u64,
+        build: impl FnOnce() -> FirstSync,
+    ) -> Arc<FirstSync> {
+        let under_way = self.all().entry(key).or_default().clone();
+        let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = of_commit(&under_way, changed) {
+            return known;
+        }
+        let new = Arc::new(build());
+        *under_way = (changed, Arc::downgrade(&new));
+        new
+    }
+
+    /// The one that somebody else is being sent.
+    pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<FirstSync>> {
+        let under_way = self.all().get(&key)?.clone();
+        // While it is put together nobody is sent it.
+        let under_way = under_way.try_lock().ok()?;
+        of_commit(&under_way, changed)
+    }
+
+    /// Nobody looks through these layers any more. So many types there are.
+    pub(crate) fn forget(&self, layers: &Arc<[LayerId]>, types: usize) {
+        let mut all = self.all();
+        for type_index in 0..types {
+            for dialect in [Dialect::Delta, Dialect::Sotw] {
+                all.remove(&(layers.clone(), type_index, dialect));
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.all().len()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Key, Arc<UnderWay>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of_commit((at, known): &(u64, Weak<FirstSync>), changed: u64) -> Option<Arc<FirstSync>> {
+    (*at == changed).then(|| known.upgrade())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(layer: u32) -> Key {
+        (Arc::new([LayerId(layer)]), 0, Dialect::Delta)
+    }
+
+    fn empty() -> FirstSync {
+        FirstSync::build(std::iter::empty(), 0)
+    }
+
+    #[test]
+    fn placements_do_not_wait_for_one_another() {
+        let all = FirstSyncs::default();
+        let (begun, has_begun) = channel();
+        let (other_is_done, other_done) = channel();
+        std::thread::scope(|scope| {
+            let first = &all;
+            let one = scope.spawn(move || {
+                first.share(key(1), 7, || {
+                    begun.send(()).unwrap();
+                    let done = other_done.recv_timeout(Duration::from_secs(10));
+                    done.expect("the other one waits for this one");
+                    empty()
+                })
+            });
+            has_begun.recv().unwrap();
+            let _other = all.share(key(2), 7, empty);
+            // Who only asks does not wait either.
+            assert!(all.known(key(1), 7).is_none());
+            other_is_done.send(()).unwrap();
+            let one = one.join().unwrap();
+            assert!(Arc::ptr_eq(&all.known(key(1), 7).unwrap(), &one));
+        });
+    }
+
+    #[test]
+    fn who_comes_while_one_is_built_shares_it() {
+        let all = FirstSyncs::default();
+        let builds = std::sync::atomic::AtomicUsize::new(0);
+        let shared: Vec<Arc<FirstSync>> = std::thread::scope(|scope| {
+            let share = || {
+                all.share(key(1), 7, || {
+                    builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    empty()
+                })
+            };
+            // All are kept until the last has its own.
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(share)).collect();
+            let mut all = threads.into_iter().map(|thread| thread.join());
+            all.by_ref().map(Result::unwrap).collect()
+        });
+        assert!(shared.iter().all(|one| Arc::ptr_eq(one, &shared[0])));
+        assert_eq!(builds.into_inner(), 1);
+    }
+}

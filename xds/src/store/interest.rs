@@ -1,0 +1,163 @@
+//! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and sees it, and not everybody (xDS rule 133).
+//!
+//! A connection's interest is a set of bits, in which every type and every name has its own or shares one with few others. It is
+//! held where the bell looks through all connections, one after the other, so that passing one over costs next to nothing. A stream
+//! that is woken in vain finds nothing; one that is not woken must never have had anything to find.
+
+use std::collections::BTreeMap;
+use std::ops::BitOr;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::store::{LayerId, PlacementId};
+
+const WORDS: usize = 4;
+
+/// Types and names: of a commit those it changed, of a connection those its streams ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interest([u64; WORDS]);
+
+impl Interest {
+    /// Whatever there is.
+    pub(crate) const EVERYTHING: Interest = Interest([u64::MAX; WORDS]);
+
+    /// All names of a type.
+    pub(crate) fn wildcard(type_index: usize) -> Interest {
+        // The first word is for types; more of them than it has bits share the last.
+        Interest([1 << type_index.min(u64::BITS as usize - 1), 0, 0, 0])
+    }
+
+    /// One name of a type, as somebody who asks for it.
+    pub(crate) fn name(type_index: usize, name: &str) -> Interest {
+        let hash = xxh3_64_with_seed(name.as_bytes(), type_index as u64);
+        let mut words = [0; WORDS];
+        let word = 1 + (hash >> 32) as usize % (WORDS - 1);
+        words[word] = 1 << (hash % u64::from(u64::BITS));
+        Interest(words)
+    }
+
+    /// One name of a type, as something that changed: it concerns those who ask for it, and those who ask for all.
+    pub(crate) fn change(type_index: usize, name: &str) -> Interest {
+        Interest::name(type_index, name) | Interest::wildcard(type_index)
+    }
+
+    /// Adds the names that somebody asks for. Those of a client that asks for very many say nothing any more.
+    pub(crate) fn add_names(&mut self, type_index: usize, names: &[&str]) {
+        for name in names {
+            if self.0[1..].iter().all(|word| *word == u64::MAX) {
+                return;
+            }
+            *self = *self | Interest::name(type_index, name);
+        }
+    }
+
+    pub(crate) fn meets(self, other: Interest) -> bool {
+        self.0.iter().zip(other.0).any(|(a, b)| a & b != 0)
+    }
+}
+
+/// Whom a commit concerns: who is interested in what changed in a layer, and looks through that layer; and who looks through other
+/// layers from now on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Concerns {
+    /// What changed in whatever layer.
+    any: Interest,
+    by_layer: BTreeMap<LayerId, Interest>,
+    /// Ascending.
+    moved: Vec<PlacementId>,
+    /// What concerns those interested in it wherever they look from.
+    anywhere: Interest,
+}
+
+impl Concerns {
+    /// Whoever is interested in this, wherever it looks from.
+    pub(crate) fn anywhere(interest: Interest) -> Concerns {
+        Concerns {
+            anywhere: interest,
+            ..Concerns::default()
+        }
+    }
+
+    /// Something changed in a layer.
+    pub(crate) fn add(&mut self, layer: LayerId, change: Interest) {
+        self.any = self.any | change;
+        let known = self.by_layer.entry(layer).or_default();
+        *known = *known | change;
+    }
+
+    /// Placements look through other layers now.
+    pub(crate) fn set_moved(&mut self, mut moved: Vec<PlacementId>) {
+        moved.sort_unstable();
+        self.moved = moved;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let nothing = Interest::default();
+        self.any == nothing && self.anywhere == nothing && self.moved.is_empty()
+    }
+
+    /// Whether it concerns somebody with this interest who looks from there.
+    pub(crate) fn meets<'a>(
+        &self,
+        interest: Interest,
+        mut stands: impl Iterator<Item = (PlacementId, &'a [LayerId])>,
+    ) -> bool {
+        if interest.meets(self.anywhere) {
+            return true;
+        }
+        let met = interest.meets(self.any);
+        if !met && self.moved.is_empty() {
+            return false;
+        }
+        let changed = |layer: &LayerId| {
+            let change = self.by_layer.get(layer);
+            change.is_some_and(|change| interest.meets(*change))
+        };
+        stands.any(|(placement, layers)| {
+            (met && layers.iter().any(changed)) || self.moved.binary_search(&placement).is_ok()
+        })
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Interest;
+
+    fn bitor(self, other: Interest) -> Interest {
+        Interest(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_concerns_who_asks_for_it_and_few_others() {
+        let change = Interest::change(1, "default/web/80");
+        assert!(change.meets(Interest::name(1, "default/web/80")));
+        assert!(change.meets(Interest::wildcard(1)));
+        assert!(change.meets(Interest::EVERYTHING));
+        assert!(!change.meets(Interest::wildcard(0)));
+        assert!(!change.meets(Interest::default()));
+        let others = (0..1000).map(|other| Interest::name(1, &format!("default/web-{other}/80")));
+        let in_vain = others.filter(|other| change.meets(*other)).count();
+        assert!(in_vain < 20, "{in_vain}");
+    }
+
+    #[test]
+    fn a_commit_concerns_who_looks_through_the_layer_or_was_moved() {
+        let (all, n1, n2) = (LayerId(0), LayerId(1), LayerId(2));
+        let mut commit = Concerns::default();
+        assert!(commit.is_empty());
+        commit.add(n1, Interest::change(1, "a"));
+        commit.set_moved(vec![PlacementId(7), PlacementId(5)]);
+        let meets = |interest, placement, layers: &[LayerId]| {
+            commit.meets(interest, std::iter::once((PlacementId(placement), layers)))
+        };
+        let interest = Interest::wildcard(1);
+        assert!(meets(interest, 1, &[n1, all]));
+        assert!(!meets(interest, 2, &[n2, all]));
+        assert!(!meets(Interest::wildcard(0), 1, &[n1, all]));
+        assert!(meets(Interest::default(), 5, &[n2, all]));
+    }
+}

@@ -1,0 +1,235 @@
+//! Tells connections that something was committed; what it was, their streams read in the store.
+//!
+//! A connection listens once for its whole life. Registering for every single commit, as a general watch channel does, costs each
+//! delivery more than reading the commit.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::store::interest::{Concerns, Interest};
+use crate::store::{LayerId, PlacementId};
+
+/// Listeners woken at a stretch; others may come and go in between.
+const STRETCH: usize = 256;
+/// In place of the number of rings: there will be no more.
+const CLOSED: u64 = u64::MAX;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bell(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    newest: AtomicU64,
+    listeners: Mutex<Slab<Heeding>>,
+}
+
+/// A listener, as the bell knows it.
+#[derive(Debug)]
+struct Heeding {
+    interest: Interest,
+    /// From where its streams look, each under a number of its own.
+    stands: SmallVec<[(u64, Stand); 1]>,
+    waker: Option<Waker>,
+}
+
+/// From where a stream looks, and through which layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stand {
+    pub(crate) placement: PlacementId,
+    pub(crate) layers: Arc<[LayerId]>,
+}
+
+impl Heeding {
+    fn is_concerned(&self, by: &Concerns) -> bool {
+        let stands = self.stands.iter();
+        let stands = stands.map(|(_, stand)| (stand.placement, &*stand.layers));
+        by.meets(self.interest, stands)
+    }
+}
+
+impl Bell {
+    /// Says to all whom it concerns that there is something new to read.
+    pub(crate) fn ring(&self, concerns: &Concerns) {
+        let count = |rung: u64| (rung != CLOSED).then(|| rung + 1);
+        let ordering = Ordering::SeqCst;
+        // Once it is closed there is nothing to count.
+        let _ = self.0.newest.fetch_update(ordering, ordering, count);
+        self.wake(concerns);
+    }
+
+    fn wake(&self, concerns: &Concerns) {
+        let mut next = 0;
+        loop {
+            let listeners = self.listeners();
+            let all = listeners.capacity();
+            for at in next..all.min(next + STRETCH) {
+                if let Some(listener) = listeners.get(at)
+                    && listener.is_concerned(concerns)
+                    && let Some(waker) = &listener.waker
+                {
+                    waker.wake_by_ref();
+                }
+            }
+            next += STRETCH;
+            if next >= all {
+                return;
+            }
+        }
+    }
+
+    /// Says that nothing will be committed any more.
+    pub(crate) fn close(&self) {
+        self.0.newest.store(CLOSED, Ordering::SeqCst);
+        self.wake(&Concerns::anywhere(Interest::EVERYTHING));
+    }
+
+    /// How often it was rung: another number than before if there is something new.
+    pub(crate) fn newest(&self) -> u64 {
+        self.0.newest.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.newest() == CLOSED
+    }
+
+    /// Somebody new, who is interested in nothing yet.
+    pub(crate) fn listen(&self) -> Listener {
+        let at = self.listeners().insert(Heeding {
+            interest: Interest::default(),
+            stands: SmallVec::new(),
+            waker: None,
+        });
+        let place = Arc::new(Place {
+            bell: self.clone(),
+            at,
+        });
+        Listener { place, waker: None }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Slab<Heeding>> {
+        let listeners = self.0.listeners.lock();
+        listeners.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place at the bell, given back when nobody holds it any more.
+#[derive(Debug)]
+struct Place {
+    bell: Bell,
+    at: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.bell.listeners().remove(self.at);
+    }
+}
+
+/// Somebody who is woken by what concerns him.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    place: Arc<Place>,
+    waker: Option<Waker>,
+}
+
+impl Listener {
+    /// How often the bell was rung; from now on `waker` is woken by every later ring of concern.
+    pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.waker = Some(waker.clone());
+            self.place.bell.listeners()[self.place.at].waker = self.waker.clone();
+        }
+        self.place.bell.newest()
+    }
+
+    pub(crate) fn concern(&self) -> Concern {
+        Concern(self.place.clone())
+    }
+}
+
+/// What a listener is interested in: only ever more, for as long as it listens.
+#[derive(Clone, Debug)]
+pub(crate) struct Concern(Arc<Place>);
+
+impl Concern {
+    /// Takes up an interest. Whoever does it in the middle of reading the store misses no commit that comes after.
+    pub(crate) fn add(&self, interest: Interest) {
+        let listener = &mut self.0.bell.listeners()[self.0.at];
+        listener.interest = listener.interest | interest;
+    }
+
+    /// Says from where one of its streams looks by now.
+    pub(crate) fn stand(&self, stream: u64, stand: Stand) {
+        let listener = &mut self.0.bell.listeners()[self.0.at];
+        let mut known = listener.stands.iter_mut();
+        match known.find(|(of, _)| *of == stream) {
+            Some((_, known)) => *known = stand,
+            None => listener.stands.push((stream, stand)),
+        }
+    }
+
+    /// The stream is gone.
+    pub(crate) fn leave(&self, stream: u64) {
+        let listener = &mut self.0.bell.listeners()[self.0.at];
+        listener.stands.retain(|(of, _)| *of != stream);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::task::noop_waker;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Count {
+        fn take(&self) -> usize {
+            self.0.swap(0, Ordering::SeqCst)
+        }
+    }
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Count>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn every_listener_hears_every_ring_of_concern_until_it_goes() {
+        let bell = Bell::default();
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let mut listeners: Vec<Listener> = (0..STRETCH + 3).map(|_| bell.listen()).collect();
+        for listener in &mut listeners {
+            assert_eq!(listener.newest(&noop_waker()), 0);
+            listener.newest(&waker);
+            listener.newest(&waker);
+            listener.concern().add(Interest::wildcard(1));
+        }
+        let change = |type_index| Concerns::anywhere(Interest::change(type_index, "a"));
+        bell.ring(&change(1));
+        assert_eq!(count.take(), STRETCH + 3);
+        bell.ring(&change(0));
+        assert_eq!(count.take(), 0);
+        listeners.truncate(2);
+        listeners[0].concern().add(Interest::name(0, "a"));
+        bell.ring(&change(0));
+        assert_eq!(count.take(), 1);
+        assert_eq!(listeners[1].newest(&waker), 3);
+        bell.close();
+        assert_eq!(count.take(), 2);
+        assert!(bell.is_closed());
+    }
+}

@@ -1,0 +1,346 @@
+//! Contents that are kept from proxies which were not sent them yet.
+//!
+//! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its
+//! own, and is never counted if the proxy says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals reject the same content, and more than took it, the content is bad (`votes`). Only
+//! proxies whose identity somebody verified are counted: with a name of its own choice one client could reject for many, and keep every
+//! change from a fleet. Who took it is asked once there is an accusation: the bell wakes who may have it, and its stream says so.
+//!
+//! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and asks again on the next one, for
+//! ever. Envoy takes them.
+//!
+//! It lies in the store. Streams put entries in while they read the store, and so does the writer, who also takes them out when the
+//! content changes; every stream asks for the generation before it sends: one relaxed load.
+
+mod held;
+mod votes;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use seaway_proto::{TypeUrl, Version};
+
+use crate::metrics::Metrics;
+use crate::store::body::Body;
+use crate::store::interest::{Concerns, Interest};
+use crate::store::notify::Bell;
+pub(crate) use held::{Held, HeldSet};
+pub(crate) use votes::Voter;
+use votes::Votes;
+
+/// Contents whose rejections are counted, and bad ones that are remembered; with more the memory starts anew.
+const REMEMBERED: usize = 256;
+
+/// A content that is kept from proxies which were not sent it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The resource's type.
+    pub type_url: TypeUrl,
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// The content, by its hash.
+    pub version: Version,
+    /// The object it was made from.
+    pub origin: Arc<str>,
+    /// What is sent instead: the last content before it that was not held back. `None`: nothing.
+    pub instead: Option<Version>,
+    /// Why.
+    pub reason: HoldBack,
+}
+
+/// Why a content is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldBack {
+    /// Several proxies rejected it (xDS rule 82): it is kept from all others.
+    Rejected {
+        /// The principals of those who rejected it, in order.
+        by: Vec<Arc<str>>,
+        /// What the last of them said.
+        error: String,
+    },
+    /// A response with it would be larger than gRPC clients accept by default, 4 MiB (xDS rule 127): it is sent to Envoy only.
+    TooLarge {
+        /// Its size, encoded, in bytes.
+        bytes: usize,
+    },
+}
+
+impl HoldBack {
+    /// As metrics name it.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            HoldBack::Rejected { .. } => "rejected",
+            HoldBack::TooLarge { .. } => "too_large",
+        }
+    }
+}
+
+/// A content that somebody complains of.
+#[derive(Debug)]
+pub(crate) struct Suspect<'a> {
+    pub(crate) type_url: TypeUrl,
+    pub(crate) type_index: usize,
+    pub(crate) id: u32,
+    pub(crate) name: &'a Arc<str>,
+    /// What it is about, and what stood there before.
+    pub(crate) content: &'a Arc<Body>,
+    pub(crate) before: Option<&'a Arc<Body>>,
+}
+
+impl Suspect<'_> {
+    fn content(&self) -> Content {
+        (self.type_index, self.name.clone(), self.content.version)
+    }
+}
+
+/// A content of a name of a type.
+type Content = (usize, Arc<str>, Version);
+
+#[derive(Debug)]
+pub(crate) struct Quarantine {
+    /// So many distinct principals decide; 0: nobody does.
+    quorum: AtomicUsize,
+    /// Changes with what is held back.
+    generation: AtomicU64,
+    state: Mutex<State>,
+    metrics: OnceLock<Metrics>,
+    bell: OnceLock<Bell>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: HeldSet,
+    /// The same for streams, once one of them asked.
+    shared: Option<Arc<HeldSet>>,
+    votes: HashMap<Content, Votes>,
+    /// What to send instead of contents that were found bad, also after they were replaced: the next one may be bad, too.
+    bad: HashMap<Content, Option<Arc<Body>>>,
+}
+
+impl Default for Quarantine {
+    fn default() -> Quarantine {
+        Quarantine {
+            quorum: AtomicUsize::new(DEFAULT_QUORUM),
+            generation: AtomicU64::new(0),
+            state: Mutex::default(),
+            metrics: OnceLock::new(),
+            bell: OnceLock::new(),
+        }
+    }
+}
+
+/// Proxies of so many principals must have rejected a content by default.
+pub(crate) const DEFAULT_QUORUM: usize = 3;
+
+impl Quarantine {
+    pub(crate) fn configure(&self, quorum: usize, metrics: &Metrics) {
+        self.quorum.store(quorum, Ordering::Relaxed);
+        // A second server over the same publisher is told of by the first one's metrics.
+        let _ = self.metrics.set(metrics.clone());
+    }
+
+    /// Says how streams are woken.
+    pub(crate) fn ring_with(&self, bell: &Bell) {
+        let _ = self.bell.set(bell.clone());
+    }
+
+    /// Another number than before when what is held back is different. A stream that hears of it late has sent the content: nothing
+    /// is lost but the protection.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn held(&self) -> Arc<HeldSet> {
+        let mut state = self.state();
+        let State { held, shared, .. } = &mut *state;
+        let shared = shared.get_or_insert_with(|| Arc::new(held.clone()));
+        shared.clone()
+    }
+
+    pub(crate) fn reports(&self) -> Vec<HeldBack> {
+        let held = self.held();
+        let mut reports: Vec<HeldBack> = held.iter().map(|held| held.report.clone()).collect();
+        let key = |report: &HeldBack| (report.type_url, report.name.clone(), report.version);
+        reports.sort_by_cached_key(key);
+        reports
+    }
+
+    /// Counts a rejection, and holds the content back if it was the decisive one.
+    pub(crate) fn reject(&self, suspect: &Suspect<'_>, voter: &Voter, error: &str) {
+        let quorum = self.quorum.load(Ordering::Relaxed);
+        if quorum == 0 {
+            return;
+        }
+        let mut state = self.state();
+        let is_held = state.holds(suspect);
+        let votes = state.votes_on(suspect.content());
+        votes.reject(voter);
+        if is_held || !votes.condemn(quorum) {
+            return;
+        }
+        let (proxies, _) = votes.counts();
+        let reason = HoldBack::Rejected {
+            by: votes.accusers(),
+            error: error.to_owned(),
+        };
+        let Some(report) = self.hold(&mut state, suspect, reason) else {
+            return;
+        };
+        tracing::warn!(
+            r#type = %report.type_url,
+            resource = &*report.name,
+            object = &*report.origin,
+            version = %report.version,
+            proxies,
+            error,
+            "rejected by several proxies: kept from the others until it changes or more proxies say that they took it"
+        );
+        drop(state);
+        self.ring(suspect.type_index, suspect.name);
+    }
+
+    /// Counts a proxy that took a content which is held back, and lets it go if that was the decisive one.
+    pub(crate) fn accept(&self, held: &Held, voter: &Voter) {
+        let quorum = self.quorum.load(Ordering::Relaxed);
+        let mut state = self.state();
+        let HeldBack { name, version, .. } = &held.report;
+        let content = (held.type_index, name.clone(), *version);
+        let Some(votes) = state.votes.get_mut(&content) else {
+            return;
+        };
+        votes.accept(voter);
+        if votes.condemn(quorum) {
+            return;
+        }
+        let (rejected, accepted) = votes.counts();
+        let is_over = |of: &Held| of.version == *version && of.is_rejected();
+        if !state.held.remove(held.type_index, held.id, is_over) {
+            return;
+        }
+        state.bad.remove(&content);
+        tracing::info!(
+            r#type = %held.report.type_url,
+            resource = &**name,
+            version = %version,
+            rejected,
+            accepted,
+            "not rejected by more proxies than took it: sent to all"
+        );
+        self.changed(&mut state);
+        drop(state);
+        self.ring(held.type_index, name);
+    }
+
+    /// The writer's: keeps a content from clients that cannot take it.
+    pub(crate) fn too_large(&self, suspect: &Suspect<'_>) {
+        let mut state = self.state();
+        if state.holds(suspect) {
+            return;
+        }
+        let bytes = suspect.content.len();
+        let reason = HoldBack::TooLarge { bytes };
+        if let Some(report) = self.hold(&mut state, suspect, reason) {
+            tracing::warn!(
+                r#type = %report.type_url,
+                resource = &*report.name,
+                object = &*report.origin,
+                bytes,
+                "too large for gRPC clients: sent to Envoy only"
+            );
+        }
+    }
+
+    /// The writer's: the name has other contents now than before, of which it still has these.
+    pub(crate) fn release(&self, type_index: usize, id: u32, still: impl Fn(Version) -> bool) {
+        if self.generation() == 0 {
+            return;
+        }
+        let mut state = self.state();
+        let is_over = |held: &Held| !still(held.version);
+        if state.held.remove(type_index, id, is_over) {
+            self.changed(&mut state);
+        }
+    }
+
+    /// Holds a content back, unless too many are.
+    fn hold(&self, state: &mut State, suspect: &Suspect<'_>, reason: HoldBack) -> Option<HeldBack> {
+        if !state.held.has_room(&reason) {
+            let (r#type, resource) = (suspect.type_url, &**suspect.name);
+            tracing::warn!(%r#type, resource, "not held back: too many contents are");
+            return None;
+        }
+        let since = self.generation() + 1;
+        let report = state.hold(suspect, reason, since);
+        self.changed(state);
+        Some(report)
+    }
+
+    fn changed(&self, state: &mut State) {
+        state.shared = None;
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        if let Some(metrics) = self.metrics.get() {
+            metrics.held_back(state.held.iter().map(|held| &held.report));
+        }
+    }
+
+    /// Wakes the streams that may have been sent a name, or may be owed it.
+    fn ring(&self, type_index: usize, name: &str) {
+        if let Some(bell) = self.bell.get() {
+            bell.ring(&Concerns::anywhere(Interest::change(type_index, name)));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn holds(&self, suspect: &Suspect<'_>) -> bool {
+        let (type_index, id) = (suspect.type_index, suspect.id);
+        let held = self.held.find(type_index, id, suspect.content.version);
+        held.is_some()
+    }
+
+    /// What is said of a content. Where too much is remembered, that of contents which are not held back is forgotten.
+    fn votes_on(&mut self, content: Content) -> &mut Votes {
+        if self.votes.len() >= REMEMBERED && !self.votes.contains_key(&content) {
+            let held = self.held.iter();
+            let held = held.map(|h| (h.type_index, h.report.name.clone(), h.version));
+            let held: HashSet<Content> = held.collect();
+            self.votes.retain(|content, _| held.contains(content));
+        }
+        self.votes.entry(content).or_default()
+    }
+
+    fn hold(&mut self, suspect: &Suspect<'_>, reason: HoldBack, since: u64) -> HeldBack {
+        let version = suspect.content.version;
+        // What stood there before may have been bad itself, and what stood before that this very content.
+        let before = suspect.before.and_then(|before| {
+            let was = (suspect.type_index, suspect.name.clone(), before.version);
+            self.bad.get(&was).cloned().unwrap_or(Some(before.clone()))
+        });
+        let instead = before.filter(|before| before.version != version);
+        if self.bad.len() >= REMEMBERED {
+            self.bad.clear();
+        }
+        self.bad.insert(suspect.content(), instead.clone());
+        let report = HeldBack {
+            type_url: suspect.type_url,
+            name: suspect.name.clone(),
+            version,
+            origin: suspect.content.origin.clone(),
+            instead: instead.as_ref().map(|body| body.version),
+            reason,
+        };
+        self.held.insert(Held {
+            type_index: suspect.type_index,
+            id: suspect.id,
+            version,
+            instead,
+            since,
+            report: report.clone(),
+        });
+        report
+    }
+}

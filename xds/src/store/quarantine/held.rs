@@ -1,0 +1,164 @@
+//! The contents that are held back now, as streams look for them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seaway_proto::Version;
+
+use super::{HeldBack, HoldBack};
+use crate::client_kind::Agent;
+use crate::store::body::Body;
+use crate::store::id_set::Ids;
+
+/// Contents of each reason that may be held back; further ones are not.
+pub(super) const HELD: usize = 1024;
+
+/// A content that is held back.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) type_index: usize,
+    pub(crate) id: u32,
+    pub(crate) version: Version,
+    pub(crate) instead: Option<Arc<Body>>,
+    /// The generation that it is held back since.
+    pub(crate) since: u64,
+    pub(super) report: HeldBack,
+}
+
+impl Held {
+    /// Whether it is kept from such a client.
+    pub(crate) fn concerns(&self, agent: Agent) -> bool {
+        match self.report.reason {
+            HoldBack::Rejected { .. } => true,
+            HoldBack::TooLarge { .. } => agent != Agent::Envoy,
+        }
+    }
+
+    /// Whether those who took it are asked to say so.
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self.report.reason, HoldBack::Rejected { .. })
+    }
+}
+
+/// All of them, found by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeldSet {
+    by_name: BTreeMap<(usize, u32), Vec<Arc<Held>>>,
+    /// Their ids by type, to be held against what a client is owed.
+    ids: BTreeMap<usize, Ids>,
+}
+
+impl HeldSet {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Held>> {
+        self.by_name.values().flatten()
+    }
+
+    /// The contents of a name.
+    pub(crate) fn of(&self, type_index: usize, id: u32) -> &[Arc<Held>] {
+        self.by_name
+            .get(&(type_index, id))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn find(&self, type_index: usize, id: u32, version: Version) -> Option<&Arc<Held>> {
+        let mut held = self.of(type_index, id).iter();
+        held.find(|held| held.version == version)
+    }
+
+    /// The types with names of which a content is held back, and their ids.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = (usize, &Ids)> {
+        self.ids.iter().map(|(type_index, ids)| (*type_index, ids))
+    }
+
+    /// Whether there is room for one more like this.
+    pub(super) fn has_room(&self, reason: &HoldBack) -> bool {
+        let like = |held: &&Arc<Held>| held.report.reason.label() == reason.label();
+        self.iter().filter(like).count() < HELD
+    }
+
+    pub(super) fn insert(&mut self, held: Held) {
+        let (type_index, id) = (held.type_index, held.id);
+        self.ids.entry(type_index).or_default().insert(id);
+        let of_name = self.by_name.entry((type_index, id)).or_default();
+        of_name.push(Arc::new(held));
+    }
+
+    /// Removes contents of a name. Returns whether there were any.
+    pub(super) fn remove(
+        &mut self,
+        type_index: usize,
+        id: u32,
+        is_over: impl Fn(&Held) -> bool,
+    ) -> bool {
+        let Some(of_name) = self.by_name.get_mut(&(type_index, id)) else {
+            return false;
+        };
+        let before = of_name.len();
+        of_name.retain(|held| !is_over(held));
+        let removed = of_name.len() < before;
+        if of_name.is_empty() {
+            self.by_name.remove(&(type_index, id));
+            if let Some(ids) = self.ids.get_mut(&type_index) {
+                ids.remove(id);
+                if ids.is_empty() {
+                    self.ids.remove(&type_index);
+                }
+            }
+        }
+        removed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use seaway_proto::TypeUrl;
+
+    use super::*;
+
+    fn held(id: u32, version: &str, reason: HoldBack) -> Held {
+        let version = Version::of(version.as_bytes());
+        Held {
+            type_index: 1,
+            id,
+            version,
+            instead: None,
+            since: 1,
+            report: HeldBack {
+                type_url: TypeUrl::ROUTE,
+                name: "a".into(),
+                version,
+                origin: "b".into(),
+                instead: None,
+                reason,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_held_back_is_found_by_name_and_bounded_by_reason() {
+        let too_large = HoldBack::TooLarge { bytes: 1 };
+        let rejected = HoldBack::Rejected {
+            by: Vec::new(),
+            error: String::new(),
+        };
+        let mut set = HeldSet::default();
+        for id in 0..HELD as u32 {
+            assert!(set.has_room(&too_large));
+            set.insert(held(id, "x", too_large.clone()));
+        }
+        assert!(!set.has_room(&too_large) && set.has_room(&rejected));
+        set.insert(held(7, "y", rejected));
+        assert_eq!(set.of(1, 7).len(), 2);
+        assert!(set.remove(1, 7, Held::is_rejected));
+        assert!(!set.remove(1, 7, Held::is_rejected));
+        assert!(set.find(1, 7, Version::of(b"x")).is_some());
+        for id in 0..HELD as u32 {
+            assert!(set.remove(1, id, |_| true));
+        }
+        assert!(set.is_empty() && set.ids().next().is_none());
+    }
+}

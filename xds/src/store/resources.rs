@@ -1,0 +1,380 @@
+//! Everything published: per type and name the values of each layer, and the log of what changed.
+//!
+//! One global sequence of commits orders all layers. Each entry knows the commit that last changed it, and the log lists the
+//! entries by commit, so that a stream finds what changed since its cursor without looking at anything else. An entry that was
+//! removed stays as a tombstone until every stream has passed it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seaway_proto::TypeUrl;
+
+use crate::dialect::Dialect;
+use crate::store::initial_sync::{FirstSync, FirstSyncs};
+use crate::store::interest::{Concerns, Interest};
+use crate::store::publish::Place;
+use crate::store::quarantine::{Quarantine, Suspect};
+use crate::store::referrers::{Referrer, Referrers};
+use crate::store::slot::{Entry, Says, Slot};
+use crate::store::{LayerId, PlacementId};
+use crate::types::Types;
+
+/// How long a client that comes back may still be in the middle of taking in a change.
+const RECENT: Duration = Duration::from_secs(180);
+/// Records kept in the log; a stream further behind looks through all entries instead.
+const LOG_LIMIT: usize = 1 << 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    seq: u64,
+    types: Vec<TypeStore>,
+    /// The layers of each placement, most specific first.
+    placements: HashMap<PlacementId, Arc<[LayerId]>>,
+    /// Each list of layers once, with the number of placements that have it.
+    lists: HashMap<Arc<[LayerId]>, usize>,
+    log: VecDeque<Record>,
+    /// The newest commit whose records are no longer all in the log.
+    log_start: u64,
+    /// Tombstones by the commit that made them.
+    tombstones: VecDeque<(u64, usize, u32)>,
+    first_syncs: FirstSyncs,
+    referrers: Referrers,
+    /// Resources whose client loads what they refer to anew, by the time of their last change.
+    recent: VecDeque<(Instant, usize, u32)>,
+    quarantine: Arc<Quarantine>,
+    /// Whom the present commit concerns.
+    concerns: Concerns,
+}
+
+/// One entry that a commit changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) seq: u64,
+    pub(crate) type_index: usize,
+    pub(crate) id: u32,
+    pub(crate) layer: LayerId,
+}
+
+#[derive(Debug, Default)]
+struct TypeStore {
+    by_name: HashMap<Arc<str>, u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// The commit that last changed anything of this type.
+    changed: u64,
+}
+
+impl Store {
+    pub(crate) fn new(types: &Types) -> Store {
+        let mut store = Store {
+            referrers: Referrers::new(types),
+            ..Store::default()
+        };
+        store.types.resize_with(types.len(), TypeStore::default);
+        store
+    }
+
+    /// The newest commit.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub(crate) fn placement(&self, id: PlacementId) -> Option<&Arc<[LayerId]>> {
+        self.placements.get(&id)
+    }
+
+    pub(crate) fn slot(&self, type_index: usize, id: u32) -> &Slot {
+        &self.types[type_index].slots[id as usize]
+    }
+
+    /// The slot, if the id still stands for a name.
+    pub(crate) fn try_slot(&self, type_index: usize, id: u32) -> Option<&Slot> {
+        let slot = self.types.get(type_index)?.slots.get(id as usize)?;
+        (!slot.entries.is_empty()).then_some(slot)
+    }
+
+    pub(crate) fn find(&self, type_index: usize, name: &str) -> Option<u32> {
+        self.types[type_index].by_name.get(name).copied()
+    }
+
+    /// The same of names that come one after the other. Clients list names in the order in which they were sent them, which is that
+    /// of the ids, so the one after the last is tried first.
+    pub(crate) fn find_in_turn(
+        &self,
+        type_index: usize,
+        name: &str,
+        next: &mut u32,
+    ) -> Option<u32> {
+        let slot = self.try_slot(type_index, *next);
+        let id = match slot.is_some_and(|slot| *slot.name == *name) {
+            true => *next,
+            false => self.find(type_index, name)?,
+        };
+        *next = id + 1;
+        Some(id)
+    }
+
+    /// All ids of a type that stand for a name.
+    pub(crate) fn ids(&self, type_index: usize) -> impl Iterator<Item = u32> + '_ {
+        let slots = self.types[type_index].slots.iter().zip(0..);
+        slots
+            .filter(|(slot, _)| !slot.entries.is_empty())
+            .map(|(_, id)| id)
+    }
+
+    /// What changed after the commit `cursor`; `None` if the log no longer reaches back that far.
+    pub(crate) fn records_after(&self, cursor: u64) -> Option<impl Iterator<Item = &Record>> {
+        if cursor < self.log_start {
+            return None;
+        }
+        let start = self.log.partition_point(|record| record.seq <= cursor);
+        Some(self.log.range(start..))
+    }
+
+    /// The same, found by looking at every entry.
+    pub(crate) fn changed_after(&self, cursor: u64) -> Vec<Record> {
+        let mut records = Vec::new();
+        for type_index in 0..self.types.len() {
+            for id in self.ids(type_index) {
+                let changed = self.slot(type_index, id).entries.iter();
+                records.extend(changed.filter(|e| e.since > cursor).map(|entry| Record {
+                    seq: entry.since,
+                    type_index,
+                    id,
+                    layer: entry.layer,
+                }));
+            }
+        }
+        records
+    }
+
+    /// How many names of a type there are.
+    pub(crate) fn len(&self, type_index: usize) -> usize {
+        self.types[type_index].by_name.len()
+    }
+
+    /// Everything of a type that a placement sees, shared with other streams that want it now. No response is above `limit` bytes
+    /// unless by a single resource.
+    pub(crate) fn first_sync(
+        &self,
+        placement: PlacementId,
+        type_index: usize,
+        dialect: Dialect,
+        limit: usize,
+    ) -> Option<Arc<FirstSync>> {
+        let layers = self.placement(placement)?;
+        let resources = self.ids(type_index).filter_map(|id| {
+            let slot = self.slot(type_index, id);
+            let body = slot.resolve(layers)?;
+            Some((id, body.bytes(dialect), body.digest(&slot.name)))
+        });
+        let changed = self.types[type_index].changed;
+        let key = (layers.clone(), type_index, dialect);
+        let build = || FirstSync::build(resources, limit);
+        Some(self.first_syncs.share(key, changed, build))
+    }
+
+    /// The same, if somebody is being sent it already.
+    pub(crate) fn known_first_sync(
+        &self,
+        placement: PlacementId,
+        type_index: usize,
+        dialect: Dialect,
+    ) -> Option<Arc<FirstSync>> {
+        let changed = self.types[type_index].changed;
+        let layers = self.placement(placement)?;
+        self.first_syncs
+            .known((layers.clone(), type_index, dialect), changed)
+    }
+
+    /// The resources of types that reload others whose bytes changed in the last minutes.
+    pub(crate) fn recently_changed(&self, now: Instant) -> impl Iterator<Item = (usize, &Slot)> {
+        let recent = self.recent.iter().rev();
+        let recent = recent.take_while(move |(at, _, _)| *at + RECENT > now);
+        recent
+            .filter_map(|(_, type_index, id)| Some((*type_index, self.try_slot(*type_index, *id)?)))
+    }
+
+    /// The resources that refer to a name in any layer, of the types after which clients load that one anew.
+    pub(crate) fn referrers(&self, type_index: usize, name: &str) -> &[Referrer] {
+        self.referrers.of(type_index, name)
+    }
+
+    /// Contents that several proxies rejected (xDS rule 82).
+    pub(crate) fn quarantine(&self) -> &Arc<Quarantine> {
+        &self.quarantine
+    }
+
+    // What follows is the writer's alone.
+
+    pub(crate) fn begin(&mut self) -> u64 {
+        self.seq += 1;
+        self.concerns = Concerns::default();
+        self.seq
+    }
+
+    /// Whom the present commit concerns.
+    pub(crate) fn take_concerns(&mut self) -> Concerns {
+        std::mem::take(&mut self.concerns)
+    }
+
+    pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
+        let before = match layers {
+            Some(layers) => {
+                let list = self.share_list(layers.into());
+                self.placements.insert(id, list)
+            }
+            None => self.placements.remove(&id),
+        };
+        if let Some(list) = before
+            && let Some(placements) = self.lists.get_mut(&list)
+        {
+            *placements -= 1;
+            if *placements == 0 {
+                self.lists.remove(&list);
+                self.first_syncs.forget(&list, self.types.len());
+            }
+        }
+    }
+
+    /// The list that other placements with the same layers have.
+    fn share_list(&mut self, layers: Arc<[LayerId]>) -> Arc<[LayerId]> {
+        let known = self.lists.get_key_value(&layers);
+        let list = known.map_or(layers, |(known, _)| known.clone());
+        *self.lists.entry(list.clone()).or_default() += 1;
+        list
+    }
+
+    /// How many lists of layers, and first syncs, are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> (usize, usize) {
+        (self.lists.len(), self.first_syncs.len())
+    }
+
+    /// What a layer says of a name.
+    pub(crate) fn get(&self, (type_index, id, layer): Place) -> &Says {
+        let entry = self.slot(type_index, id).entry(layer);
+        entry.map_or(&Says::Nothing, |entry| &entry.says)
+    }
+
+    /// The id of a name, given to it now if it has none.
+    pub(crate) fn intern(&mut self, type_index: usize, name: &Arc<str>) -> u32 {
+        let types = &mut self.types[type_index];
+        if let Some(id) = types.by_name.get(name) {
+            return *id;
+        }
+        let slot = Slot {
+            name: name.clone(),
+            entries: Vec::with_capacity(1),
+        };
+        let id = match types.free.pop() {
+            Some(id) => {
+                types.slots[id as usize] = slot;
+                id
+            }
+            None => {
+                types.slots.push(slot);
+                types.slots.len() as u32 - 1
+            }
+        };
+        types.by_name.insert(name.clone(), id);
+        id
+    }
+
+    /// Sets what a layer says of a name and logs it. It differs from what the layer says now.
+    pub(crate) fn put(&mut self, (type_index, id, layer): Place, says: Says) {
+        let seq = self.seq;
+        let slot = &mut self.types[type_index].slots[id as usize];
+        let at = slot.entries.iter().position(|entry| entry.layer == layer);
+        let old = at.map(|at| &slot.entries[at]);
+        let nothing = (0, Says::Nothing);
+        let before = old.map_or(nothing, |old| (old.since, old.says.clone()));
+        match (says.is_nothing(), before.1.is_nothing()) {
+            (true, true) => return,
+            (true, false) => self.tombstones.push_back((seq, type_index, id)),
+            (false, _) => {}
+        }
+        let (was, is) = (before.1.refs(), says.refs());
+        self.referrers.replace((type_index, id), was, is);
+        let entry = Entry {
+            layer,
+            since: seq,
+            says,
+            before,
+        };
+        match at {
+            Some(at) => slot.entries[at] = entry,
+            None => slot.entries.push(entry),
+        }
+        let change = Interest::change(type_index, &slot.name);
+        let entries = &slot.entries;
+        let still = |version| {
+            let mut present = entries.iter().filter_map(|entry| entry.says.body());
+            present.any(|body| body.version == version)
+        };
+        self.quarantine.release(type_index, id, still);
+        self.types[type_index].changed = seq;
+        self.concerns.add(layer, change);
+        self.log.push_back(Record {
+            seq,
+            type_index,
+            id,
+            layer,
+        });
+    }
+
+    /// Keeps a content that was just put from clients for which it is too large.
+    pub(crate) fn note_large(&self, type_url: TypeUrl, (type_index, id, layer): Place) {
+        let slot = self.slot(type_index, id);
+        let Some(entry) = slot.entry(layer) else {
+            return;
+        };
+        if let Some(content) = entry.says.body() {
+            self.quarantine.too_large(&Suspect {
+                type_url,
+                type_index,
+                id,
+                name: &slot.name,
+                content,
+                before: entry.before.1.body(),
+            });
+        }
+    }
+
+    /// Remembers that a resource which reloads others was put.
+    pub(crate) fn note_recent(&mut self, type_index: usize, id: u32, now: Instant) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|(at, _, _)| *at + RECENT <= now)
+        {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((now, type_index, id));
+    }
+
+    /// Forgets what every stream has passed: log records, and tombstones with the ids that only they kept.
+    pub(crate) fn forget_until(&mut self, slowest: u64) {
+        while let Some(record) = self.log.front()
+            && (record.seq <= slowest || self.log.len() > LOG_LIMIT)
+        {
+            self.log_start = record.seq;
+            self.log.pop_front();
+        }
+        while let Some((seq, type_index, id)) = self.tombstones.front().copied()
+            && seq <= slowest
+        {
+            self.tombstones.pop_front();
+            let types = &mut self.types[type_index];
+            let slot = &mut types.slots[id as usize];
+            let was_used = !slot.entries.is_empty();
+            slot.entries
+                .retain(|entry| !(entry.says.is_nothing() && entry.since <= slowest));
+            if was_used && slot.entries.is_empty() {
+                types.by_name.remove(&slot.name);
+                types.free.push(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Requests, read in place.
+//!
+//! Most requests are acknowledgements. In delta they name nothing; in state of the world they repeat all names there are, which are
+//! not even looked at one by one unless they differ from the last time.
+
+use prost::DecodeError;
+use prost::bytes::Buf;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use smallvec::SmallVec;
+use thiserror::Error;
+use tonic::Status;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::dialect::Dialect;
+
+/// Why bytes are not a request.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    #[error("not a discovery request: {0}")]
+    Encoding(#[from] DecodeError),
+    #[error("not a discovery request: its length does not fit")]
+    Length,
+    #[error("a discovery request of more than {MAX_FIELDS} fields")]
+    Fields,
+    #[error("not a discovery request: a text is not UTF-8")]
+    Text(#[from] std::str::Utf8Error),
+}
+
+impl From<Malformed> for Status {
+    fn from(error: Malformed) -> Status {
+        Status::invalid_argument(error.to_string())
+    }
+}
+
+/// How many fields a request may have, names above all: twice as many as a stream may ask for of a type.
+pub(crate) const MAX_FIELDS: usize = 500_000;
+
+/// Which part of a request this is: a large one is taken in parts ([`Parts`](crate::wire::parts::Parts)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Another part was before it.
+    pub(crate) follows: bool,
+    /// Another part is to come.
+    pub(crate) more: bool,
+    /// Whether the request adds names, and drops any, in whichever part. `None`: this is the whole of it.
+    pub(crate) named: Option<(bool, bool)>,
+}
+
+/// A request of either dialect.
+#[derive(Debug, Default)]
+pub(crate) struct Request<'a> {
+    /// The node, encoded.
+    pub(crate) node: Option<&'a [u8]>,
+    pub(crate) type_url: &'a str,
+    pub(crate) nonce: &'a str,
+    /// The client's words, if it rejects the response with this nonce (xDS rule 68).
+    pub(crate) error: Option<&'a str>,
+    pub(crate) names: Names<'a>,
+    pub(crate) part: Part,
+}
+
+#[derive(Debug)]
+pub(crate) enum Names<'a> {
+    /// State of the world: the complete set, and the version the client holds (xDS rule 20).
+    Complete { names: List<'a>, version: &'a str },
+    /// Delta: what to add to the set and what to drop; on the first request what the client holds, by name and version
+    /// (xDS rule 52).
+    Change {
+        subscribe: Vec<&'a str>,
+        unsubscribe: Vec<&'a str>,
+        initial: Vec<(&'a str, &'a str)>,
+    },
+}
+
+impl Default for Names<'_> {
+    fn default() -> Self {
+        Names::Change {
+            subscribe: Vec::new(),
+            unsubscribe: Vec::new(),
+            initial: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Names<'a> {
+    /// Takes in a field of a `DeltaDiscoveryRequest`, if it is one of names.
+    pub(crate) fn add(&mut self, number: u32, content: &'a [u8]) -> Result<(), Malformed> {
+        let Names::Change {
+            subscribe,
+            unsubscribe,
+            initial,
+        } = self
+        else {
+            return Ok(());
+        };
+        match number {
+            3 => subscribe.push(text(content)?),
+            4 => unsubscribe.push(text(content)?),
+            5 => initial.push(entry(content)?),
+            // A `ResourceLocator`, of which the name counts (xDS rule 119).
+            8 => subscribe.push(text(field(content, 1)?)?),
+            9 => unsubscribe.push(text(field(content, 1)?)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads a `DeltaDiscoveryRequest` or a `DiscoveryRequest`.
+    pub(crate) fn read(dialect: Dialect, message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        match dialect {
+            Dialect::Delta => Request::delta(message),
+            Dialect::Sotw => Request::sotw(message),
+        }
+    }
+
+    fn delta(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = Request::default();
+        let mut fields = Fields::of(message);
+        while let Some((number, content)) = fields.next()? {
+            request.field_of_delta(number, content)?;
+            request.names.add(number, content)?;
+        }
+        Ok(request)
+    }
+
+    /// Reads of a `DeltaDiscoveryRequest` what there is besides names.
+    pub(crate) fn without_names(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = Request::default();
+        let mut fields = Fields::of(message);
+        while let Some((number, content)) = fields.next()? {
+            request.field_of_delta(number, content)?;
+        }
+        Ok(request)
+    }
+
+    /// Takes in a field of a `DeltaDiscoveryRequest`, if it is none of names.
+    pub(crate) fn field_of_delta(
+        &mut self,
+        number: u32,
+        content: &'a [u8],
+    ) -> Result<(), Malformed> {
+        match number {
+            1 => self.node = Some(content),
+            2 => self.type_url = text(content)?,
+            6 => self.nonce = text(content)?,
+            7 => self.error = Some(text(field(content, ERROR_MESSAGE)?)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn sotw(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
+        let mut request = Request::default();
+        let (mut version, mut names) = ("", List::default());
+        let (mut fields, mut count) = (Fields::of(message), 0);
+        while let Some((number, content)) = fields.next()? {
+            count += 1;
+            if count > MAX_FIELDS {
+                return Err(Malformed::Fields);
+            }
+            match number {
+                1 => version = text(content)?,
+                2 => request.node = Some(content),
+                3 => names.extend(Kind::Name, fields.last()),
+                4 => request.type_url = text(content)?,
+                5 => request.nonce = text(content)?,
+                6 => request.error = Some(text(field(content, ERROR_MESSAGE)?)?),
+                7 => names.extend(Kind::Locator, fields.last()),
+                _ => {}
+            }
+        }
+        request.names = Names::Complete { names, version };
+        Ok(request)
+    }
+}
+
+/// The `id` of an encoded node.
+pub(crate) fn node_id(node: &[u8]) -> Result<&str, Malformed> {
+    text(field(node, 1)?)
+}
+
+/// The number of `google.rpc.Status.message`.
+const ERROR_MESSAGE: u32 = 2;
+
+/// The names of a state-of-the-world request, as they came.
+#[derive(Debug, Default)]
+pub(crate) struct List<'a>(SmallVec<[Run<'a>; 1]>);
+
+/// Fields of one kind that stand one after the other.
+#[derive(Debug)]
+struct Run<'a> {
+    kind: Kind,
+    /// The message from the first of these fields on, and how much of it they are.
+    from: &'a [u8],
+    len: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Name,
+    Locator,
+}
+
+impl<'a> List<'a> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A hash of the names in their order.
+    pub(crate) fn hash(&self) -> u64 {
+        self.0.iter().fold(0, |hash, run| {
+            xxh3_64_with_seed(&run.from[..run.len], hash ^ run.kind as u64)
+        })
+    }
+
+    /// The names in their order.
+    pub(crate) fn read(&self) -> Result<Vec<&'a str>, Malformed> {
+        let mut names = Vec::new();
+        for run in &self.0 {
+            let mut fields = Fields::of(&run.from[..run.len]);
+            while let Some((_, content)) = fields.next()? {
+                names.push(match run.kind {
+                    Kind::Name => text(content)?,
+                    Kind::Locator => text(field(content, 1)?)?,
+                });
+            }
+        }
+        Ok(names)
+    }
+
+    /// Adds a field: `message` begins with it and has `len` bytes up to its end.
+    fn extend(&mut self, kind: Kind, (message, len): (&'a [u8], usize)) {
+        if let Some(run) = self.0.last_mut()
+            && run.kind == kind
+            && run.from.len() - run.len == message.len()
+        {
+            run.len += len;
+            return;
+        }
+        let from = message;
+        self.0.push(Run { kind, from, len });
+    }
+}
+
+/// The length-delimited fields of a message; others are passed over.
+pub(crate) struct Fields<'a> {
+    left: &'a [u8],
+    /// From the last field on.
+    last: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(message: &'a [u8]) -> Fields<'a> {
+        Fields {
+            left: message,
+            last: message,
+        }
+    }
+
+    /// The next field's number and content.
+    pub(crate) fn next(&mut self) -> Result<Option<(u32, &'a [u8])>, Malformed> {
+        while !self.left.is_empty() {
+            self.last = self.left;
+            let (number, wire_type) = decode_key(&mut self.left)?;
+            if wire_type != WireType::LengthDelimited {
+                skip_field(wire_type, number, &mut self.left, DecodeContext::default())?;
+                continue;
+            }
+            let length = decode_varint(&mut self.left)?;
+            let length = usize::try_from(length).map_err(|_| Malformed::Length)?;
+            let content = self.left.get(..length).ok_or(Malformed::Length)?;
+            self.left.advance(length);
+            return Ok(Some((number, content)));
+        }
+        Ok(None)
+    }
+
+    /// How many bytes there are to come.
+    pub(crate) fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    /// The message from the last field on, and that field's length.
+    fn last(&self) -> (&'a [u8], usize) {
+        (self.last, self.last.len() - self.left.len())
+    }
+}
+
+/// The last field of a number, empty if there is none.
+fn field(message: &[u8], wanted: u32) -> Result<&[u8], Malformed> {
+    let mut found = &[][..];
+    let mut fields = Fields::of(message);
+    while let Some((number, content)) = fields.next()? {
+        if number == wanted {
+            found = content;
+        }
+    }
+    Ok(found)
+}
+
+/// The key and the value of an entry of a map of texts, of which a client that comes back sends thousands: in one pass.
+fn entry(message: &[u8]) -> Result<(&str, &str), Malformed> {
+    let (mut key, mut value) = (&[][..], &[][..]);
+    let mut fields = Fields::of(message);
+    while let Some((number, content)) = fields.next()? {
+        match number {
+            1 => key = content,
+            2 => value = content,
+            _ => {}
+        }
+    }
+    Ok((text(key)?, text(value)?))
+}
+
+fn text(content: &[u8]) -> Result<&str, Malformed> {
+    Ok(std::str::from_utf8(content)?)
+}
+
+#[cfg(test)]
+mod tests;
