@@ -4,7 +4,7 @@ use seaway_proto::envoy::core::Node;
 
 /// A kind of client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Agent {
+pub(crate) enum ClientKind {
     Envoy,
     /// gRPC in any language.
     Grpc,
@@ -12,13 +12,13 @@ pub(crate) enum Agent {
     Other,
 }
 
-impl Agent {
+impl ClientKind {
     /// As the node says.
-    pub(crate) fn of(node: &Node) -> Agent {
+    pub(crate) fn of(node: &Node) -> ClientKind {
         match node.user_agent_name.as_str() {
-            "envoy" => Agent::Envoy,
-            name if name.starts_with("gRPC") => Agent::Grpc,
-            _ => Agent::Other,
+            "envoy" => ClientKind::Envoy,
+            name if name.starts_with("gRPC") => ClientKind::Grpc,
+            _ => ClientKind::Other,
         }
     }
 }
@@ -29,18 +29,18 @@ mod tests {
 
     #[test]
     fn clients_are_known_by_what_they_call_themselves() {
-        for (name, agent) in [
-            ("envoy", Agent::Envoy),
-            ("gRPC C-core", Agent::Grpc),
-            ("gRPC Go", Agent::Grpc),
-            ("envoy-mobile", Agent::Other),
-            ("", Agent::Other),
+        for (name, client_kind) in [
+            ("envoy", ClientKind::Envoy),
+            ("gRPC C-core", ClientKind::Grpc),
+            ("gRPC Go", ClientKind::Grpc),
+            ("envoy-mobile", ClientKind::Other),
+            ("", ClientKind::Other),
         ] {
             let node = Node {
                 user_agent_name: name.to_owned(),
                 ..Node::default()
             };
-            assert_eq!(Agent::of(&node), agent, "{name}");
+            assert_eq!(ClientKind::of(&node), client_kind, "{name}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Why a connection ends, if not by its peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum End {
+pub(crate) enum CloseReason {
     /// It is as old as connections get.
     Age,
     /// The server ends.

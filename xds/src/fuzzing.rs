@@ -11,7 +11,7 @@ use seaway_proto::discovery::{
 };
 use seaway_proto::{Resource, ResourceRef, TypeUrl, Version};
 
-use crate::client_kind::Agent;
+use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
 use crate::session::test_request::{Names, Request};
 use crate::session::{Next, PATIENCE, Response, Session};
@@ -60,14 +60,14 @@ fn take(dialect: Dialect, request: &request::Request<'_>) {
 /// Bytes are steps of a client, a publisher and the time.
 pub fn requests(data: &[u8]) {
     let mut data = data.iter().copied();
-    let (dialect, agent) = match data.next() {
-        Some(byte) if byte % 2 == 0 => (Dialect::Delta, Agent::Other),
-        Some(byte) if byte % 4 == 1 => (Dialect::Sotw, Agent::Other),
-        Some(_) => (Dialect::Sotw, Agent::Grpc),
+    let (dialect, client_kind) = match data.next() {
+        Some(byte) if byte % 2 == 0 => (Dialect::Delta, ClientKind::Other),
+        Some(byte) if byte % 4 == 1 => (Dialect::Sotw, ClientKind::Other),
+        Some(_) => (Dialect::Sotw, ClientKind::Grpc),
         None => return,
     };
     let mut world = World::new(dialect);
-    world.session.speak_to(agent);
+    world.session.set_client_kind(client_kind);
     while world.step(&mut data).is_some() {}
     world.drain();
 }
@@ -275,7 +275,7 @@ fn initial(bits: u8, version: &str) -> HashMap<String, String> {
 }
 
 fn check_delta(response: &Response) -> (String, String) {
-    let message = DeltaDiscoveryResponse::decode(&*wire::content(&response.message)).unwrap();
+    let message = DeltaDiscoveryResponse::decode(&*response::content(&response.message)).unwrap();
     let resources = message.resources.iter().map(|resource| &resource.name);
     let named: Vec<&String> = resources.chain(&message.removed_resources).collect();
     let distinct: BTreeSet<&String> = named.iter().copied().collect();
@@ -290,7 +290,7 @@ fn check_delta(response: &Response) -> (String, String) {
 }
 
 fn check_sotw(response: &Response) -> (String, String) {
-    let message = DiscoveryResponse::decode(&*wire::content(&response.message)).unwrap();
+    let message = DiscoveryResponse::decode(&*response::content(&response.message)).unwrap();
     assert!(!message.nonce.is_empty() && !message.version_info.is_empty());
     (message.type_url, message.nonce)
 }

@@ -6,8 +6,8 @@
 //! - [`Commit`]s: the resources of an object, each in a layer, through the one [`Publisher`],
 //! - [`Admit`]: who a proxy is, and where it stands, as a *placement*: an ordered list of layers, most specific first.
 //!
-//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and rings a bell; each
-//! connection's task (`drive`) wakes, and its streams let their `session` note what the commit's log says about what it subscribes to, and sends
+//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and tells the `notify` module; each
+//! connection's task (`server::connection_task`) wakes, and its streams let their `session` note what the commit's log says about what it subscribes to, and sends
 //! the newest state as soon as the transport takes it and the client has acknowledged what came before. Nothing is queued per
 //! stream: what a client is owed is computed from its subscription, what it holds, and the store.
 //!

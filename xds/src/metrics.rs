@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
 use tonic::{Code, Status};
 
-use crate::close_reason::End;
+use crate::close_reason::CloseReason;
 use crate::store::quarantine::HeldBack;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -165,16 +165,16 @@ impl Metrics {
         self.blocked.set(count.into());
     }
 
-    pub(crate) fn closed(&self, end: End) {
+    pub(crate) fn closed(&self, end: CloseReason) {
         let reason = match end {
-            End::Age => "age",
-            End::Shutdown => "shutdown",
-            End::Idle => "idle",
-            End::Refused => "refused",
-            End::Stalled => "stalled",
-            End::Expired => "expired",
-            End::Revoked => "revoked",
-            End::Crowded => "crowded",
+            CloseReason::Age => "age",
+            CloseReason::Shutdown => "shutdown",
+            CloseReason::Idle => "idle",
+            CloseReason::Refused => "refused",
+            CloseReason::Stalled => "stalled",
+            CloseReason::Expired => "expired",
+            CloseReason::Revoked => "revoked",
+            CloseReason::Crowded => "crowded",
         };
         self.closed.get_or_create(&ReasonLabel { reason }).inc();
     }

@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout_at};
 use tonic::Status;
 
-use crate::guard::log_limit::Seldom;
-use crate::guard::token_bucket::Bucket;
+use crate::guard::log_limit::LogLimit;
+use crate::guard::token_bucket::TokenBucket;
 use crate::limits::Limits;
 
 /// For how long a stream is taken to be busy with its first answer, even if it is not done: a proxy that does not read must not
@@ -29,12 +29,12 @@ pub(crate) struct Gate {
     turn: tokio::sync::Mutex<()>,
     /// A place has become free.
     freed: Notify,
-    refusals: Seldom,
+    refusals: LogLimit,
 }
 
 #[derive(Debug)]
 struct Inner {
-    rate: Bucket,
+    rate: TokenBucket,
     /// Until when each place is taken, by the number of its stream: in the order in which they began, so the first ends first.
     taken: BTreeMap<u64, Instant>,
     number: u64,
@@ -42,12 +42,12 @@ struct Inner {
 
 /// A place among the streams that wait for their first answer; free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct AdmissionPermit {
     gate: Arc<Gate>,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         if self.gate.inner().taken.remove(&self.number).is_some() {
             self.gate.freed.notify_one();
@@ -61,13 +61,13 @@ impl Gate {
             places: limits.first_answers.max(1),
             longest_wait: limits.longest_wait,
             inner: Mutex::new(Inner {
-                rate: Bucket::new(limits.streams_per_second, Instant::now()),
+                rate: TokenBucket::new(limits.streams_per_second, Instant::now()),
                 taken: BTreeMap::new(),
                 number: 0,
             }),
             turn: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
-            refusals: Seldom::default(),
+            refusals: LogLimit::default(),
         }
     }
 
@@ -76,7 +76,7 @@ impl Gate {
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED if it would have to wait for longer than is allowed.
-    pub(crate) async fn enter(self: &Arc<Gate>) -> Result<Place, Status> {
+    pub(crate) async fn enter(self: &Arc<Gate>) -> Result<AdmissionPermit, Status> {
         let now = Instant::now();
         let deadline = now + self.longest_wait;
         let place = match self.token(now, deadline) {
@@ -96,7 +96,7 @@ impl Gate {
         self.inner().rate.take(now, deadline)
     }
 
-    async fn wait(self: &Arc<Gate>, token: Instant, deadline: Instant) -> Option<Place> {
+    async fn wait(self: &Arc<Gate>, token: Instant, deadline: Instant) -> Option<AdmissionPermit> {
         if token > Instant::now() {
             sleep_until(token.into()).await;
         }
@@ -116,7 +116,7 @@ impl Gate {
     }
 
     /// Takes a place, or says when the first of the taken ones ends.
-    fn take(self: &Arc<Gate>) -> Result<Place, Instant> {
+    fn take(self: &Arc<Gate>) -> Result<AdmissionPermit, Instant> {
         let now = Instant::now();
         let mut inner = self.inner();
         while inner.taken.len() >= self.places {
@@ -131,7 +131,7 @@ impl Gate {
         inner.number += 1;
         let number = inner.number;
         inner.taken.insert(number, now + BUSY);
-        Ok(Place {
+        Ok(AdmissionPermit {
             gate: self.clone(),
             number,
         })
@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    type Entering = Pin<Box<dyn Future<Output = Result<Place, Status>> + Send>>;
+    type Entering = Pin<Box<dyn Future<Output = Result<AdmissionPermit, Status>> + Send>>;
 
     fn gate(limits: Limits) -> Arc<Gate> {
         Arc::new(Gate::new(&limits))
@@ -163,7 +163,7 @@ mod tests {
     }
 
     /// The place of a stream that does not have to wait.
-    fn at_once(gate: &Arc<Gate>) -> Place {
+    fn at_once(gate: &Arc<Gate>) -> AdmissionPermit {
         enter(gate).now_or_never().unwrap().unwrap()
     }
 

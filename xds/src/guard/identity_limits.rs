@@ -9,8 +9,8 @@ use tonic::Status;
 
 use crate::guard::identity::Identity;
 use crate::guard::liveness::Connection;
-use crate::guard::memory::Holder;
-use crate::guard::token_bucket::Bucket;
+use crate::guard::memory::MemoryAccount;
+use crate::guard::token_bucket::TokenBucket;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::quarantine::Voter;
@@ -20,7 +20,7 @@ use crate::store::quarantine::Voter;
 pub(crate) struct Identities {
     connections: usize,
     streams: usize,
-    first_syncs: u32,
+    initial_syncs: u32,
     longest_wait: Duration,
     open: Mutex<Open>,
 }
@@ -37,20 +37,20 @@ struct Usage {
     /// The streams of each of its connections, which are known by where they lie: a stream keeps its own there.
     connections: HashMap<usize, usize>,
     streams: usize,
-    first_syncs: Bucket,
-    memory: Arc<Holder>,
+    initial_syncs: TokenBucket,
+    memory: Arc<MemoryAccount>,
 }
 
 /// A stream of an identity. Dropped with it.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct StreamPermit {
     identities: Arc<Identities>,
     identity: Identity,
     connection: Arc<Connection>,
-    memory: Arc<Holder>,
+    memory: Arc<MemoryAccount>,
 }
 
-impl Drop for Ticket {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         self.identities
             .lock()
@@ -67,7 +67,7 @@ impl Identities {
         Identities {
             connections: limits.connections_per_identity.max(1),
             streams: limits.streams_per_identity.max(1),
-            first_syncs: limits.first_syncs_per_identity.max(1),
+            initial_syncs: limits.first_syncs_per_identity.max(1),
             longest_wait: limits.longest_wait,
             open: Mutex::default(),
         }
@@ -82,12 +82,12 @@ impl Identities {
         self: &Arc<Identities>,
         identity: &Identity,
         connection: &Arc<Connection>,
-    ) -> Result<Ticket, Status> {
+    ) -> Result<StreamPermit, Status> {
         let mut open = self.lock();
         let usage = open
             .by_name
             .entry(identity.name.clone())
-            .or_insert_with(|| Usage::new(self.first_syncs));
+            .or_insert_with(|| Usage::new(self.initial_syncs));
         let known = usage.connections.contains_key(&key(connection));
         let full = if usage.streams >= self.streams {
             Some("streams")
@@ -108,7 +108,7 @@ impl Identities {
             *moments.entry(expires).or_default() += 1;
         }
         drop(open);
-        Ok(Ticket {
+        Ok(StreamPermit {
             identities: self.clone(),
             identity: identity.clone(),
             connection: connection.clone(),
@@ -121,7 +121,7 @@ impl Identities {
     pub(crate) fn look(&self, metrics: &Metrics) {
         let (mut open, now) = (self.lock(), Instant::now());
         open.by_name
-            .retain(|_, usage| usage.streams > 0 || !usage.first_syncs.is_full(now));
+            .retain(|_, usage| usage.streams > 0 || !usage.initial_syncs.is_full(now));
         for (kind, moments) in &open.expiries {
             let first = moments.keys().next().copied();
             metrics.identity_expiry(kind, first);
@@ -139,11 +139,11 @@ fn too_many(what: &str, name: &str) -> Status {
 }
 
 impl Usage {
-    fn new(first_syncs: u32) -> Usage {
+    fn new(initial_syncs: u32) -> Usage {
         Usage {
             connections: HashMap::new(),
             streams: 0,
-            first_syncs: Bucket::new(first_syncs, Instant::now()),
+            initial_syncs: TokenBucket::new(initial_syncs, Instant::now()),
             memory: Arc::default(),
         }
     }
@@ -171,14 +171,14 @@ impl Open {
     }
 }
 
-impl Ticket {
+impl StreamPermit {
     /// Whose it is.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.identity.name
     }
 
     /// What is kept for it.
-    pub(crate) fn memory(&self) -> &Arc<Holder> {
+    pub(crate) fn memory(&self) -> &Arc<MemoryAccount> {
         &self.memory
     }
 
@@ -195,14 +195,14 @@ impl Ticket {
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED if it would have to wait for longer than is allowed.
-    pub(crate) async fn first_sync(&self) -> Result<(), Status> {
+    pub(crate) async fn initial_sync(&self) -> Result<(), Status> {
         let now = Instant::now();
         let at = {
             let mut open = self.identities.lock();
             let usage = open.by_name.get_mut(&self.identity.name);
             usage.map_or(Some(now), |usage| {
                 usage
-                    .first_syncs
+                    .initial_syncs
                     .take(now, now + self.identities.longest_wait)
             })
         };

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::close_reason::End;
-use crate::guard::memory::Holder;
+use crate::close_reason::CloseReason;
+use crate::guard::memory::MemoryAccount;
 use crate::guard::validity::Validity;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::store::notify::Concern;
+use crate::store::notify::InterestHandle;
 
 /// How often the watchdog looks within the shortest of the times it watches over.
 const LOOKS: u32 = 8;
@@ -31,17 +31,17 @@ const SLICE: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// Which commits its streams have to hear of.
-    pub(crate) concern: Concern,
+    pub(crate) interest_handle: InterestHandle,
     /// What its streams were let in by.
     pub(crate) validity: Validity,
     /// What is kept for it, where nobody is asked who he is.
-    pub(crate) memory: Arc<Holder>,
+    pub(crate) memory: Arc<MemoryAccount>,
     /// Streams open now, and since the beginning.
     streams: AtomicU32,
     opened: AtomicU32,
     /// Why it has to end, once it has to.
-    end: OnceLock<End>,
-    bell: Notify,
+    end: OnceLock<CloseReason>,
+    ends: Notify,
     closing: AtomicU8,
 }
 
@@ -56,23 +56,23 @@ pub(crate) enum Closing {
 }
 
 impl Connection {
-    fn new(concern: Concern) -> Connection {
+    fn new(interest_handle: InterestHandle) -> Connection {
         Connection {
-            concern,
+            interest_handle,
             validity: Validity::default(),
             memory: Arc::default(),
             streams: AtomicU32::new(0),
             opened: AtomicU32::new(0),
             end: OnceLock::new(),
-            bell: Notify::new(),
+            ends: Notify::new(),
             closing: AtomicU8::new(0),
         }
     }
 
     /// Tells the connection to end. Only the first reason counts.
-    pub(crate) fn end(&self, why: End) {
+    pub(crate) fn end(&self, why: CloseReason) {
         if self.end.set(why).is_ok() {
-            self.bell.notify_one();
+            self.ends.notify_one();
         }
     }
 
@@ -89,12 +89,12 @@ impl Connection {
     }
 
     /// Waits until it has to end.
-    pub(crate) async fn ended(&self) -> End {
+    pub(crate) async fn ended(&self) -> CloseReason {
         loop {
             if let Some(end) = self.end.get() {
                 return *end;
             }
-            self.bell.notified().await;
+            self.ends.notified().await;
         }
     }
 
@@ -106,7 +106,7 @@ impl Connection {
     /// The stream that asks is refused: a connection that has no other is of no use.
     pub(crate) fn refused(&self) {
         if self.streams.load(Ordering::Relaxed) == 1 {
-            self.end(End::Refused);
+            self.end(CloseReason::Refused);
         }
     }
 }
@@ -188,8 +188,11 @@ impl Watchdog {
     }
 
     /// A connection and what its socket is to note. Watched until the latter is dropped.
-    pub(crate) fn connection(&self, concern: Concern) -> (Arc<Connection>, Arc<Progress>) {
-        let connection = Arc::new(Connection::new(concern));
+    pub(crate) fn connection(
+        &self,
+        interest_handle: InterestHandle,
+    ) -> (Arc<Connection>, Arc<Progress>) {
+        let connection = Arc::new(Connection::new(interest_handle));
         let progress = self.watch(&connection, Some((0, 0)));
         (connection, progress)
     }
@@ -252,14 +255,14 @@ impl Watchdog {
         Some(at)
     }
 
-    fn verdict(&self, entry: &mut Entry) -> Option<End> {
+    fn verdict(&self, entry: &mut Entry) -> Option<CloseReason> {
         let steps = entry.progress.0.load(Ordering::Relaxed);
         let moves = steps & 1 == 0 || steps != entry.steps;
         entry.steps = steps;
         entry.still = if moves { 0 } else { entry.still + 1 };
         // The first look that finds it waiting is not counted.
         if entry.still >= self.stalled {
-            return Some(End::Stalled);
+            return Some(CloseReason::Stalled);
         }
         let connection = &entry.connection;
         let (opened, empty) = entry.socket.as_mut()?;
@@ -271,6 +274,6 @@ impl Watchdog {
             _ => self.idle,
         };
         // The first of these looks may have come at any time after what is counted from.
-        (*empty > limit).then_some(End::Idle)
+        (*empty > limit).then_some(CloseReason::Idle)
     }
 }

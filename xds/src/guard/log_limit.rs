@@ -7,7 +7,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// One kind of line.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<State>);
+pub(crate) struct LogLimit(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -15,7 +15,7 @@ struct State {
     times: u64,
 }
 
-impl Seldom {
+impl LogLimit {
     /// It happened: how often since the last line, if there is to be one now.
     pub(crate) fn say(&self) -> Option<u64> {
         self.say_at(Instant::now())
@@ -38,12 +38,12 @@ mod tests {
 
     #[test]
     fn a_flood_is_one_line_and_another_for_the_rest() {
-        let seldom = Seldom::default();
+        let limit = LogLimit::default();
         let start = Instant::now();
-        assert_eq!(seldom.say_at(start), Some(1));
+        assert_eq!(limit.say_at(start), Some(1));
         for _ in 0..5 {
-            assert_eq!(seldom.say_at(start + INTERVAL / 2), None);
+            assert_eq!(limit.say_at(start + INTERVAL / 2), None);
         }
-        assert_eq!(seldom.say_at(start + INTERVAL), Some(6));
+        assert_eq!(limit.say_at(start + INTERVAL), Some(6));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tonic::Status;
 
-use crate::guard::log_limit::Seldom;
+use crate::guard::log_limit::LogLimit;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
@@ -24,7 +24,7 @@ pub(crate) struct ClientMemory {
     little: Pool,
     more: Pool,
     metrics: Metrics,
-    refusals: Seldom,
+    refusals: LogLimit,
 }
 
 /// Bytes that all holders share.
@@ -54,13 +54,13 @@ impl Pool {
 
 /// What one holder has.
 #[derive(Debug, Default)]
-pub(crate) struct Holder(AtomicUsize);
+pub(crate) struct MemoryAccount(AtomicUsize);
 
 /// What one stream has. Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     memory: Arc<ClientMemory>,
-    holder: Arc<Holder>,
+    account: Arc<MemoryAccount>,
     bytes: usize,
 }
 
@@ -71,15 +71,15 @@ impl ClientMemory {
             little: Pool::new(limits.client_memory / 2),
             more: Pool::new(limits.client_memory - limits.client_memory / 2),
             metrics,
-            refusals: Seldom::default(),
+            refusals: LogLimit::default(),
         }
     }
 
     /// The charge of a new stream, which has nothing yet.
-    pub(crate) fn charge(self: &Arc<ClientMemory>, holder: &Arc<Holder>) -> Charge {
+    pub(crate) fn charge(self: &Arc<ClientMemory>, account: &Arc<MemoryAccount>) -> Charge {
         Charge {
             memory: self.clone(),
-            holder: holder.clone(),
+            account: account.clone(),
             bytes: 0,
         }
     }
@@ -92,8 +92,8 @@ impl ClientMemory {
         Status::resource_exhausted(why)
     }
 
-    fn give_back(&self, holder: &Holder, bytes: usize) {
-        let before = holder.0.fetch_sub(bytes, Ordering::Relaxed);
+    fn give_back(&self, account: &MemoryAccount, bytes: usize) {
+        let before = account.0.fetch_sub(bytes, Ordering::Relaxed);
         let (little, more) = split(before - bytes, before);
         self.little.give_back(little);
         self.more.give_back(more);
@@ -117,13 +117,13 @@ impl Charge {
         let before = std::mem::replace(&mut self.bytes, bytes);
         if bytes <= before {
             if bytes < before {
-                self.memory.give_back(&self.holder, before - bytes);
+                self.memory.give_back(&self.account, before - bytes);
             }
             return Ok(());
         }
         let more = bytes - before;
         let memory = &self.memory;
-        let held = self.holder.0.fetch_add(more, Ordering::Relaxed);
+        let held = self.account.0.fetch_add(more, Ordering::Relaxed);
         let (little, beyond) = split(held, held + more);
         // Both are taken in any case, as both are given back.
         let enough = [memory.little.take(little), memory.more.take(beyond)];
@@ -140,7 +140,7 @@ impl Charge {
         } else {
             return Ok(());
         };
-        memory.give_back(&self.holder, more);
+        memory.give_back(&self.account, more);
         self.bytes = before;
         Err(memory.refuse(why))
     }
@@ -148,7 +148,7 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.memory.give_back(&self.holder, self.bytes);
+        self.memory.give_back(&self.account, self.bytes);
     }
 }
 
@@ -181,8 +181,8 @@ mod tests {
     #[test]
     fn streams_of_one_holder_share_what_it_may_have() {
         let memory = memory(10 * MIB, 4 * MIB);
-        let holder = Arc::default();
-        let (mut one, mut two) = (memory.charge(&holder), memory.charge(&holder));
+        let account = Arc::default();
+        let (mut one, mut two) = (memory.charge(&account), memory.charge(&account));
         assert_eq!(code(one.set(3 * MIB)), None);
         assert_eq!(code(two.set(2 * MIB)), Some(Code::ResourceExhausted));
         assert_eq!(code(two.set(MIB)), None);
@@ -218,7 +218,7 @@ mod tests {
             sets in prop::collection::vec((0..6usize, 0..3 * MIB), 0..60),
         ) {
             let memory = memory(8 * MIB, 3 * MIB);
-            let holders: Vec<Arc<Holder>> = (0..3).map(|_| Arc::default()).collect();
+            let holders: Vec<Arc<MemoryAccount>> = (0..3).map(|_| Arc::default()).collect();
             let charge = |n: usize| memory.charge(&holders[n % 3]);
             let mut charges: Vec<Charge> = (0..6).map(charge).collect();
             for (stream, bytes) in sets {

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 const BURST: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub(crate) struct Bucket {
+pub(crate) struct TokenBucket {
     /// Between two tokens.
     interval: Duration,
     full: Instant,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// A full bucket of so many tokens a second; zero is taken as one.
-    pub(crate) fn new(per_second: u32, now: Instant) -> Bucket {
-        Bucket {
+    pub(crate) fn new(per_second: u32, now: Instant) -> TokenBucket {
+        TokenBucket {
             interval: Duration::from_secs(1) / per_second.max(1),
             full: now,
         }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::close_reason::End;
+use crate::close_reason::CloseReason;
 use crate::guard::identity::Identity;
 
 /// What a connection's streams rest on.
@@ -48,14 +48,14 @@ impl Validity {
     }
 
     /// Waits until one of them holds no more.
-    pub(crate) async fn ended(&self) -> End {
+    pub(crate) async fn ended(&self) -> CloseReason {
         loop {
             let changed = self.changed.notified();
             let Proofs { until, revoked } = self.lock().clone();
             tokio::select! {
                 () = changed => {}
-                () = sleep_until(until) => return End::Expired,
-                () = any(&revoked) => return End::Revoked,
+                () = sleep_until(until) => return CloseReason::Expired,
+                () = any(&revoked) => return CloseReason::Revoked,
             }
         }
     }
@@ -112,7 +112,7 @@ mod tests {
         assert!((&mut ended).now_or_never().is_none());
         validity.rest_on(&identity("b", Some(20), None));
         validity.rest_on(&identity("c", None, None));
-        assert_eq!(ended.await, End::Expired);
+        assert_eq!(ended.await, CloseReason::Expired);
         let passed = start.elapsed();
         assert!((19..=20).contains(&passed.as_secs()), "{passed:?}");
     }
@@ -125,7 +125,7 @@ mod tests {
         validity.rest_on(&identity("a", None, Some(&token)));
         assert!((&mut ended).now_or_never().is_none());
         token.cancel();
-        assert_eq!(ended.await, End::Revoked);
+        assert_eq!(ended.await, CloseReason::Revoked);
     }
 
     #[tokio::test]
@@ -141,6 +141,6 @@ mod tests {
         old.cancel();
         assert!((&mut ended).now_or_never().is_none());
         new.cancel();
-        assert_eq!(ended.await, End::Revoked);
+        assert_eq!(ended.await, CloseReason::Revoked);
     }
 }

@@ -22,11 +22,11 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::field::{DisplayValue, display};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::close_reason::End;
+use crate::close_reason::CloseReason;
 use crate::guard::liveness::{Closing, Connection};
-use crate::guard::log_limit::Seldom;
+use crate::guard::log_limit::LogLimit;
 use crate::limits::Limits;
-use crate::server::connection_task::{Drive, Event, Streams};
+use crate::server::connection_task::{ConnectionTask, Event, Streams};
 use crate::server::socket::Socket;
 use crate::server::transport::Transport;
 use crate::server::{Admit, AdsServer};
@@ -66,8 +66,8 @@ struct Connections<A> {
     open: AtomicU32,
     /// Those that may not have opened a stream yet, in the order in which they came.
     unused: Mutex<VecDeque<Weak<Connection>>>,
-    refusals: Seldom,
-    failed_handshakes: Seldom,
+    refusals: LogLimit,
+    failed_handshakes: LogLimit,
 }
 
 /// Serves until `shutdown` is cancelled and every connection has ended: each is told to go, in an order of chance over a short window,
@@ -107,11 +107,11 @@ async fn accept_all<A: Admit>(
         shutdown,
         open: AtomicU32::new(0),
         unused: Mutex::default(),
-        refusals: Seldom::default(),
-        failed_handshakes: Seldom::default(),
+        refusals: LogLimit::default(),
+        failed_handshakes: LogLimit::default(),
     });
     let tasks = TaskTracker::new();
-    let failures = Seldom::default();
+    let failures = LogLimit::default();
     let mut number = 0;
     loop {
         let accepted = tokio::select! {
@@ -184,7 +184,7 @@ impl<A> Connections<A> {
         let mut unused = self.unused();
         while let Some(first) = unused.pop_front() {
             if let Some(connection) = still_unused(&first) {
-                connection.end(End::Crowded);
+                connection.end(CloseReason::Crowded);
                 return true;
             }
         }
@@ -224,8 +224,8 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let address = socket.peer_addr().ok();
     let shared = open.0.clone();
     let settings = &shared.ads.shared;
-    let commits = settings.snapshots.bell().listen();
-    let (state, progress) = settings.watchdog.connection(commits.concern());
+    let commits = settings.snapshots.notifier().listen();
+    let (state, progress) = settings.watchdog.connection(commits.interest_handle());
     shared.note_unused(&state);
     let socket = Socket::new(socket, progress);
     let encrypted = tokio::select! {
@@ -249,8 +249,8 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let builder = builder(&settings.limits, windows, &streams);
     let connection = builder.serve_connection(TokioIo::new(io), service);
     let timer = its_time(shared.clone(), state.clone(), number);
-    let mut drive = Drive::new(connection, timer, streams, commits);
-    if let Event::Ended(ended) = drive.next().await {
+    let mut task = ConnectionTask::new(connection, timer, streams, commits);
+    if let Event::Ended(ended) = task.next().await {
         return log(ended);
     }
     let why = state.ended().await;
@@ -259,14 +259,14 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
         return;
     }
     tracing::debug!(peer = address, ?why, "a connection is told to go");
-    drive.connection().graceful_shutdown();
+    task.connection().graceful_shutdown();
     for (closing, time) in [
         (Closing::Soon, LAST_ANSWER),
         (Closing::Now, settings.limits.grace),
     ] {
         state.close(closing);
-        drive.wake_streams();
-        if let Ok(Event::Ended(ended)) = tokio::time::timeout(time, drive.next()).await {
+        task.wake_streams();
+        if let Ok(Event::Ended(ended)) = tokio::time::timeout(time, task.next()).await {
             return log(ended);
         }
     }
@@ -274,15 +274,15 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
 }
 
 /// Whether a connection ends without another word to its proxy; says so if it does.
-fn is_cut(why: End, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
+fn is_cut(why: CloseReason, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
     match why {
-        End::Stalled => tracing::warn!(
+        CloseReason::Stalled => tracing::warn!(
             peer,
             "a connection is cut: its peer takes nothing of what waits for it"
         ),
         // Of a flood: it is counted.
-        End::Crowded => {}
-        End::Revoked => tracing::info!(
+        CloseReason::Crowded => {}
+        CloseReason::Revoked => tracing::info!(
             peer,
             "a connection is cut: its proxy's proof of identity was withdrawn"
         ),
@@ -353,12 +353,12 @@ async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>,
         .max_connection_age
         .map(|age| age.mul_f64(0.9 + 0.2 * chance));
     let why = tokio::select! {
-        () = sleep(age) => End::Age,
+        () = sleep(age) => CloseReason::Age,
         () = shared.shutdown.cancelled() => {
             let all = CLOSING_PACE * shared.open.load(Ordering::Relaxed);
             let window = all.min(settings.closing_window);
             tokio::time::sleep(window.mul_f64(chance)).await;
-            End::Shutdown
+            CloseReason::Shutdown
         }
         why = state.ended() => why,
         why = state.validity.ended() => why,

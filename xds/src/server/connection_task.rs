@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use hyper::rt::Executor;
 use smallvec::SmallVec;
 
-use crate::store::notify::Listener;
+use crate::store::notify::CommitWaiter;
 
 /// Rounds in one poll of the task: after these, others on the runtime have their turn.
 const ROUNDS: usize = 32;
@@ -26,14 +26,14 @@ const STREAMS: usize = 2;
 const SHARED_BY: usize = u64::BITS as usize - STREAMS;
 const ALL_STREAMS: u64 = !0 << STREAMS;
 
-type Part = Pin<Box<dyn Future<Output = ()> + Send>>;
+type StreamFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where hyper leaves the streams of a connection.
 #[derive(Clone, Default)]
-pub(crate) struct Streams(Arc<Mutex<Vec<Part>>>);
+pub(crate) struct Streams(Arc<Mutex<Vec<StreamFuture>>>);
 
 impl Streams {
-    fn take(&self) -> Vec<Part> {
+    fn take(&self) -> Vec<StreamFuture> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -46,21 +46,21 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
 }
 
 /// Drives a connection and the streams it opens. Streams that are still open when it is dropped end with it.
-pub(crate) struct Drive<C> {
+pub(crate) struct ConnectionTask<C> {
     connection: Pin<Box<C>>,
-    timer: Option<Part>,
+    timer: Option<StreamFuture>,
     /// One, usually: at hand, since what a delivery costs is mostly memory that was not touched for a while. So are the wakers.
-    streams: SmallVec<[Option<Part>; 1]>,
+    streams: SmallVec<[Option<StreamFuture>; 1]>,
     new: Streams,
-    commits: Listener,
-    /// How often the bell was rung when the streams were polled last.
+    commits: CommitWaiter,
+    /// How many commits the notifier had told of when the streams were polled last.
     seen: u64,
-    task: Arc<Task>,
+    task: Arc<WakeSet>,
     /// By bit.
     wakers: SmallVec<[Waker; STREAMS + 1]>,
 }
 
-/// What [`Drive::next`] waits for.
+/// What [`ConnectionTask::next`] waits for.
 pub(crate) enum Event<T> {
     /// The timer ran out.
     ItsTime,
@@ -68,28 +68,28 @@ pub(crate) enum Event<T> {
     Ended(T),
 }
 
-/// The task of a drive, and which of its parts were woken, one bit each.
+/// The waker of a connection's task, and which of its futures were woken, one bit each.
 #[derive(Default)]
-struct Task {
+struct WakeSet {
     woken: AtomicU64,
     /// It is being polled, and looks at the bits before it rests.
     polled: AtomicBool,
-    /// The task's own. A drive stays on the task that polled it first.
+    /// The waker of the task that polled the connection first; the connection stays on it.
     waker: OnceLock<Waker>,
 }
 
 /// Wakes the parts of one bit.
-struct Bit {
+struct WakeBit {
     bit: usize,
-    task: Arc<Task>,
+    task: Arc<WakeSet>,
 }
 
-impl Wake for Bit {
-    fn wake(self: Arc<Bit>) {
+impl Wake for WakeBit {
+    fn wake(self: Arc<WakeBit>) {
         self.wake_by_ref();
     }
 
-    fn wake_by_ref(self: &Arc<Bit>) {
+    fn wake_by_ref(self: &Arc<WakeBit>) {
         // First the bit, then the question whether the task will look at it: the task does it the other way round.
         self.task.woken.fetch_or(1 << self.bit, Ordering::SeqCst);
         if !self.task.polled.load(Ordering::SeqCst)
@@ -100,18 +100,18 @@ impl Wake for Bit {
     }
 }
 
-impl<C: Future> Drive<C> {
+impl<C: Future> ConnectionTask<C> {
     /// `new` is the executor that the connection was built with; `commits` is who streams hear of commits from.
     pub(crate) fn new(
         connection: C,
         timer: impl Future<Output = ()> + Send + 'static,
         new: Streams,
-        commits: Listener,
-    ) -> Drive<C> {
-        let task = Arc::new(Task::default());
+        commits: CommitWaiter,
+    ) -> ConnectionTask<C> {
+        let task = Arc::new(WakeSet::default());
         task.woken
             .store(1 << CONNECTION | 1 << TIMER, Ordering::SeqCst);
-        let mut drive = Drive {
+        let mut connection = ConnectionTask {
             connection: Box::pin(connection),
             timer: Some(Box::pin(timer)),
             streams: SmallVec::new(),
@@ -121,8 +121,8 @@ impl<C: Future> Drive<C> {
             task,
             wakers: SmallVec::new(),
         };
-        drive.need_waker(TIMER);
-        drive
+        connection.need_waker(TIMER);
+        connection
     }
 
     /// The connection, to be told something.
@@ -237,7 +237,8 @@ impl<C: Future> Drive<C> {
     fn need_waker(&mut self, bit: usize) {
         for bit in self.wakers.len()..=bit {
             let task = self.task.clone();
-            self.wakers.push(Waker::from(Arc::new(Bit { bit, task })));
+            self.wakers
+                .push(Waker::from(Arc::new(WakeBit { bit, task })));
         }
     }
 }
@@ -251,18 +252,18 @@ mod tests {
 
     use super::*;
     use crate::store::interest::{Concerns, Interest};
-    use crate::store::notify::Bell;
+    use crate::store::notify::CommitNotifier;
 
     /// A connection that opens so many streams at once and lives for ever. Each stream counts its polls and waits for a word.
     struct Scene {
-        bell: Bell,
+        notifier: CommitNotifier,
         polls: Arc<Vec<AtomicUsize>>,
         words: Arc<Vec<Notify>>,
-        drive: Drive<Part>,
+        connection: ConnectionTask<StreamFuture>,
     }
 
     fn scene(streams: usize) -> Scene {
-        let bell = Bell::default();
+        let notifier = CommitNotifier::default();
         let polls = Arc::new(
             (0..streams)
                 .map(|_| AtomicUsize::new(0))
@@ -271,7 +272,7 @@ mod tests {
         let words = Arc::new((0..streams).map(|_| Notify::new()).collect::<Vec<_>>());
         let new = Streams::default();
         let opened = (new.clone(), polls.clone(), words.clone());
-        let connection: Part = Box::pin(async move {
+        let connection: StreamFuture = Box::pin(async move {
             let (new, polls, words) = opened;
             for at in 0..streams {
                 let (polls, words) = (polls.clone(), words.clone());
@@ -286,12 +287,13 @@ mod tests {
             }
             std::future::pending().await
         });
-        let drive = Drive::new(connection, std::future::pending(), new, bell.listen());
+        let connection =
+            ConnectionTask::new(connection, std::future::pending(), new, notifier.listen());
         let mut scene = Scene {
-            bell,
+            notifier,
             polls,
             words,
-            drive,
+            connection,
         };
         scene.poll();
         scene
@@ -300,7 +302,7 @@ mod tests {
     impl Scene {
         fn poll(&mut self) {
             let waker = noop_waker();
-            let polled = self.drive.poll(&mut Context::from_waker(&waker));
+            let polled = self.connection.poll(&mut Context::from_waker(&waker));
             assert!(polled.is_pending());
         }
 
@@ -326,7 +328,7 @@ mod tests {
         let mut scene = scene(200);
         scene.polls();
         let everybody = Concerns::anywhere(Interest::EVERYTHING);
-        scene.bell.ring(&everybody);
+        scene.notifier.notify(&everybody);
         scene.poll();
         assert_eq!(scene.polls(), [1; 200]);
         scene.poll();
@@ -340,17 +342,17 @@ mod tests {
             word.notify_one();
         }
         scene.poll();
-        assert!(scene.drive.streams.iter().all(Option::is_none));
+        assert!(scene.connection.streams.iter().all(Option::is_none));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_timer_is_heard_once_and_the_connection_goes_on() {
-        let bell = Bell::default();
+        let notifier = CommitNotifier::default();
         let timer = tokio::time::sleep(std::time::Duration::from_secs(1));
         let (ends, end) = tokio::sync::oneshot::channel::<()>();
-        let mut drive = Drive::new(end, timer, Streams::default(), bell.listen());
-        assert!(matches!(drive.next().await, Event::ItsTime));
+        let mut connection = ConnectionTask::new(end, timer, Streams::default(), notifier.listen());
+        assert!(matches!(connection.next().await, Event::ItsTime));
         ends.send(()).unwrap();
-        assert!(matches!(drive.next().await, Event::Ended(Ok(()))));
+        assert!(matches!(connection.next().await, Event::Ended(Ok(()))));
     }
 }

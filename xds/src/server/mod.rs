@@ -29,7 +29,7 @@ use crate::guard::admission::Gate;
 use crate::guard::identity::{Authenticated, Caller, Peer};
 use crate::guard::identity_limits::Identities;
 use crate::guard::liveness::Watchdog;
-use crate::guard::log_limit::Seldom;
+use crate::guard::log_limit::LogLimit;
 use crate::guard::memory::ClientMemory;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -128,8 +128,8 @@ pub(crate) struct Shared<A> {
     pub(crate) identifier: Arc<str>,
     pub(crate) metrics: Metrics,
     pub(crate) nacks: NackLog,
-    pub(crate) large: Seldom,
-    denials: Seldom,
+    pub(crate) large: LogLimit,
+    denials: LogLimit,
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) closing_window: Duration,
     pub(crate) limits: Limits,
@@ -186,8 +186,8 @@ impl<A: Admit> AdsServer<A> {
                 identifier: config.identifier.into(),
                 metrics,
                 nacks: NackLog::default(),
-                large: Seldom::default(),
-                denials: Seldom::default(),
+                large: LogLimit::default(),
+                denials: LogLimit::default(),
                 max_connection_age: config.max_connection_age,
                 closing_window: config.closing_window,
                 tls: config.tls,

@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use crate::dialect::Dialect;
 use crate::guard::identity::{Authenticated, Caller, Peer};
-use crate::guard::identity_limits::Ticket;
+use crate::guard::identity_limits::StreamPermit;
 use crate::guard::liveness::{Connection, OpenStream};
 use crate::server::requests::Requests;
 use crate::server::response_body::ResponseBody;
@@ -28,7 +28,7 @@ const FIRST_REQUEST: Duration = Duration::from_secs(30);
 const MAX_NODE: usize = 1 << 20;
 
 /// What a stream is opened with, besides its requests.
-pub(crate) struct Opened<A> {
+pub(crate) struct StreamOpening<A> {
     pub(crate) shared: Arc<Shared<A>>,
     pub(crate) dialect: Dialect,
     /// The one type of a service that is not the aggregated one.
@@ -39,7 +39,7 @@ pub(crate) struct Opened<A> {
     pub(crate) headers: HeaderMap,
 }
 
-impl<A: Admit> Opened<A> {
+impl<A: Admit> StreamOpening<A> {
     /// The stream as a body. Its client waits for so long.
     pub(crate) fn body(
         self,
@@ -53,11 +53,11 @@ impl<A: Admit> Opened<A> {
     /// Admits the proxy, by who it is and by the node of its first message (xDS rules 10, 11, 216).
     async fn admit(self, requests: Incoming) -> Result<Option<Box<Stream<A>>>, Status> {
         let entrant = self.authenticate().await?;
-        let Opened {
+        let StreamOpening {
             shared, connection, ..
         } = self;
-        let holder = match &entrant.ticket {
-            Some(ticket) => ticket.memory(),
+        let holder = match &entrant.permit {
+            Some(permit) => permit.memory(),
             None => &connection.memory,
         };
         let charge = shared.memory.charge(holder);
@@ -69,13 +69,13 @@ impl<A: Admit> Opened<A> {
             return Ok(None);
         };
         let node = node(self.dialect, &first)?;
-        if let Some(ticket) = &entrant.ticket {
-            ticket.first_sync().await.inspect_err(|status| {
+        if let Some(permit) = &entrant.permit {
+            permit.initial_sync().await.inspect_err(|status| {
                 shared.denied(&self.peer, entrant.name(), status);
                 connection.refused();
             })?;
         }
-        let place = shared.gate.enter().await.inspect_err(|_| {
+        let admission_permit = shared.gate.enter().await.inspect_err(|_| {
             shared.metrics.refused_stream();
             connection.refused();
         })?;
@@ -94,8 +94,8 @@ impl<A: Admit> Opened<A> {
             requests,
             node,
             admission,
-            place,
-            ticket: entrant.ticket,
+            admission_permit,
+            permit: entrant.permit,
         });
         stream.request(first)?;
         Ok(Some(stream))
@@ -103,7 +103,7 @@ impl<A: Admit> Opened<A> {
 
     /// Finds out who asks, before anything is read of what it asks for. Who cannot say had better ask elsewhere: guesses would be
     /// cheap on a connection that is open.
-    async fn authenticate(&self) -> Result<Entrant<A::Permissions>, Status> {
+    async fn authenticate(&self) -> Result<AuthenticatedCaller<A::Permissions>, Status> {
         let caller = Caller {
             peer: &self.peer,
             headers: &self.headers,
@@ -118,31 +118,31 @@ impl<A: Admit> Opened<A> {
             identity,
             permissions,
         } = authenticated.inspect_err(|status| refused(None, status))?;
-        let mut entrant = Entrant {
+        let mut entrant = AuthenticatedCaller {
             permissions,
-            ticket: None,
+            permit: None,
         };
         if let Some(identity) = identity {
             let refused = |status: &Status| refused(Some(&identity.name), status);
-            let ticket = shared.identities.enter(&identity, connection);
-            let ticket = ticket.inspect_err(refused)?;
+            let permit = shared.identities.enter(&identity, connection);
+            let permit = permit.inspect_err(refused)?;
             connection.validity.rest_on(&identity);
-            entrant.ticket = Some(ticket);
+            entrant.permit = Some(permit);
         }
         Ok(entrant)
     }
 }
 
 /// Who is let in as far as the door: what it may do, and what is counted of it.
-struct Entrant<P> {
+struct AuthenticatedCaller<P> {
     permissions: P,
-    ticket: Option<Ticket>,
+    permit: Option<StreamPermit>,
 }
 
-impl<P> Entrant<P> {
+impl<P> AuthenticatedCaller<P> {
     /// Who it is, if anybody is asked.
     fn name(&self) -> Option<&str> {
-        self.ticket.as_ref().map(|ticket| &**ticket.name())
+        self.permit.as_ref().map(|permit| &**permit.name())
     }
 }
 

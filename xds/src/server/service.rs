@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 use crate::guard::identity::Peer;
 use crate::guard::liveness::Connection;
 use crate::server::call;
-use crate::server::open_stream::Opened;
+use crate::server::open_stream::StreamOpening;
 use crate::server::{Admit, AdsServer};
 
 /// The services, what the names of their methods end with, and the one type of those that have one.
@@ -79,7 +79,7 @@ impl<A: Admit> AdsServer<A> {
         match method(request.uri().path()) {
             Some((dialect, only)) => {
                 let (head, body) = request.into_parts();
-                let opened = Opened {
+                let opening = StreamOpening {
                     shared: self.shared.clone(),
                     dialect,
                     only,
@@ -88,7 +88,7 @@ impl<A: Admit> AdsServer<A> {
                     headers: head.headers,
                 };
                 let open = self.shared.watchdog.stream(connection);
-                let body = opened.body(body, open, timeout);
+                let body = opening.body(body, open, timeout);
                 let mut response = http::Response::new(Body::new(body));
                 call::mark(response.headers_mut());
                 response

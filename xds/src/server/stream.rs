@@ -1,6 +1,6 @@
 //! One stream: requests and commits in, responses out. All decisions are the session's.
 //!
-//! A stream looks for news whenever it is polled; that it is polled after each commit of concern is its connection's affair (`drive`).
+//! A stream looks for news whenever it is polled; its connection's task polls it after each commit that concerns it (`connection_task`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,19 +14,19 @@ use seaway_proto::envoy::core::Node;
 use tokio::time::Sleep;
 use tonic::Status;
 
-use crate::client_kind::Agent;
+use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
-use crate::guard::admission::Place;
+use crate::guard::admission::AdmissionPermit;
 use crate::guard::identity::Peer;
-use crate::guard::identity_limits::Ticket;
+use crate::guard::identity_limits::StreamPermit;
 use crate::guard::liveness::{Closing, Connection};
 use crate::metrics::StreamMetrics;
 use crate::server::requests::Requests;
 use crate::server::{Admission, Admit, Shared};
-use crate::session::{Fault, Next, Outcome, Session};
+use crate::session::{Next, Outcome, ProtocolError, Session};
 use crate::store::Store;
 use crate::store::interest::Interest;
-use crate::store::notify::Stand;
+use crate::store::notify::StreamLayers;
 use crate::wire::parts::{LARGE, Parts};
 use crate::wire::request::{Request, node_id};
 use crate::wire::response::Message;
@@ -41,10 +41,10 @@ pub(crate) fn replaced() -> Status {
 }
 
 /// How a stream ends that asks for something wrong, or for too much.
-fn refused(fault: &Fault) -> Status {
-    match fault.is_limit() {
-        true => Status::resource_exhausted(fault.to_string()),
-        false => Status::invalid_argument(fault.to_string()),
+fn refused(error: &ProtocolError) -> Status {
+    match error.is_limit() {
+        true => Status::resource_exhausted(error.to_string()),
+        false => Status::invalid_argument(error.to_string()),
     }
 }
 
@@ -58,8 +58,8 @@ pub(crate) struct Admitted<A> {
     pub(crate) requests: Requests,
     pub(crate) node: Node,
     pub(crate) admission: Admission,
-    pub(crate) place: Place,
-    pub(crate) ticket: Option<Ticket>,
+    pub(crate) admission_permit: AdmissionPermit,
+    pub(crate) permit: Option<StreamPermit>,
 }
 
 pub(crate) struct Stream<A> {
@@ -77,10 +77,10 @@ pub(crate) struct Stream<A> {
     /// Its number, as no other stream has.
     number: u64,
     interest: Interest,
-    /// From where it looks, as far as the bell knows.
-    stand: Option<Stand>,
+    /// From where it looks, as far as the notifier knows.
+    stream_layers: Option<StreamLayers>,
     metrics: StreamMetrics,
-    /// How often the bell was rung when it was polled last.
+    /// How many commits the notifier had told of when it was polled last.
     seen: u64,
     rest: Rest,
     /// Rings at the end of a rest that has one.
@@ -88,8 +88,8 @@ pub(crate) struct Stream<A> {
     /// It has had a response.
     answered: bool,
     /// Until its first answer is made.
-    place: Option<Place>,
-    ticket: Option<Ticket>,
+    admission_permit: Option<AdmissionPermit>,
+    permit: Option<StreamPermit>,
     _lease: Box<dyn Send + Sync>,
 }
 
@@ -105,7 +105,7 @@ enum Rest {
 
 impl<A> Drop for Stream<A> {
     fn drop(&mut self) {
-        self.connection.concern.leave(self.number);
+        self.connection.interest_handle.leave(self.number);
         tracing::debug!(node = &*self.node, "stream ended");
     }
 }
@@ -117,7 +117,7 @@ impl<A: Admit> Stream<A> {
             dialect,
             node,
             admission,
-            ticket,
+            permit,
             ..
         } = admitted;
         let number = shared.next_stream();
@@ -130,8 +130,8 @@ impl<A: Admit> Stream<A> {
             shared.identifier.clone(),
             Instant::now(),
         );
-        session.identify(ticket.as_ref().map(Ticket::voter));
-        session.speak_to(Agent::of(&node));
+        session.identify(permit.as_ref().map(StreamPermit::voter));
+        session.set_client_kind(ClientKind::of(&node));
         if admitted.only.is_some() {
             session.of_one_type();
         }
@@ -151,13 +151,13 @@ impl<A: Admit> Stream<A> {
             session,
             number,
             interest: Interest::default(),
-            stand: None,
+            stream_layers: None,
             seen: 0,
             rest: Rest::No,
             alarm: None,
             answered: false,
-            place: Some(admitted.place),
-            ticket,
+            admission_permit: Some(admitted.admission_permit),
+            permit,
             _lease: admission.lease,
         })
     }
@@ -188,12 +188,12 @@ impl<A: Admit> Stream<A> {
                 return Poll::Pending;
             }
         }
-        let bell = self.shared.snapshots.bell();
-        if bell.is_closed() {
+        let notifier = self.shared.snapshots.notifier();
+        if notifier.is_closed() {
             let text = "nothing is published any more";
             return Poll::Ready(Err(Status::unavailable(text)));
         }
-        let newest = bell.newest();
+        let newest = notifier.newest();
         if self.seen != newest {
             self.seen = newest;
             self.rest = Rest::No;
@@ -206,7 +206,7 @@ impl<A: Admit> Stream<A> {
             let next = self.with_store(|session, store| session.next(store, Instant::now()));
             self.requests.session_keeps(self.session.name_bytes())?;
             self.metrics.rejecting(|url| self.session.is_rejecting(url));
-            if self.session.was_silent() {
+            if self.session.is_warming_reconnect() {
                 self.shared.metrics.warming_reconnect();
                 tracing::debug!(node = &*self.node, "came back in the middle of warming");
             }
@@ -220,14 +220,14 @@ impl<A: Admit> Stream<A> {
                     self.rest = self.idle();
                     self.answered = true;
                     if self.rest == Rest::Yes {
-                        self.place = None;
+                        self.admission_permit = None;
                     }
                     return Poll::Ready(Ok(Some(response.message)));
                 }
                 Next::Wait(Some(at)) => self.rest = Rest::Until(at),
                 Next::Wait(None) => self.rest = Rest::Yes,
             }
-            self.place = None;
+            self.admission_permit = None;
         }
     }
 
@@ -287,17 +287,19 @@ impl<A: Admit> Stream<A> {
         let interest = self.session.interest();
         if self.interest != interest {
             self.interest = interest;
-            self.connection.concern.add(interest);
+            self.connection.interest_handle.add(interest);
         }
-        let (placement, layers) = self.session.stand();
-        let known = self.stand.as_ref();
+        let (placement, layers) = self.session.stream_layers();
+        let known = self.stream_layers.as_ref();
         if !known.is_some_and(|known| Arc::ptr_eq(&known.layers, layers)) {
-            let stand = Stand {
+            let stream_layers = StreamLayers {
                 placement,
                 layers: layers.clone(),
             };
-            self.stand = Some(stand.clone());
-            self.connection.concern.stand(self.number, stand);
+            self.stream_layers = Some(stream_layers.clone());
+            self.connection
+                .interest_handle
+                .stream_layers(self.number, stream_layers);
         }
         done
     }
@@ -343,7 +345,7 @@ impl<A: Admit> Stream<A> {
             .any(|forbidden| forbidden.as_str() == url)
         {
             let status = Status::permission_denied(format!("this proxy may not ask for {url}"));
-            let identity = self.ticket.as_ref().map(|ticket| &**ticket.name());
+            let identity = self.permit.as_ref().map(|permit| &**permit.name());
             self.shared.denied(&self.peer, identity, &status);
             return Err(status);
         }
@@ -361,7 +363,7 @@ impl<A: Admit> Stream<A> {
                 let (node, r#type) = (&*self.node, request.type_url);
                 tracing::debug!(node, r#type, "type is not served");
             }
-            Err(fault) => return Err(refused(&fault)),
+            Err(error) => return Err(refused(&error)),
         }
         self.requests.session_keeps(self.session.name_bytes())?;
         let accepted = self.session.accepted_after_all();

@@ -53,7 +53,7 @@ impl Session {
     }
 
     fn concerns(&self, index: usize) -> bool {
-        self.subs[index].subscription.is_active() || self.follows(index)
+        self.states[index].subscription.is_active() || self.follows(index)
     }
 
     /// A resource that may have changed. Only what the stream saw at its cursor, in these layers, and what it sees now matter, so that a change below
@@ -68,7 +68,7 @@ impl Session {
         if before == Ok(version(now)) {
             return;
         }
-        self.subs[type_index].follow_digest(id, &slot.name, before.ok(), now);
+        self.states[type_index].follow_digest(id, &slot.name, before.ok(), now);
         match now {
             Some(_) => self.gain(type_index, id, &slot.name),
             None => {
@@ -83,19 +83,19 @@ impl Session {
 
     /// The resource has a new value: the client is owed it, if it is subscribed.
     fn gain(&mut self, type_index: usize, id: u32, name: &Arc<str>) {
-        if self.subs[type_index].subscription.covers(id, name) {
+        if self.states[type_index].subscription.covers(id, name) {
             self.owe(type_index, id);
-            let sub = &mut self.subs[type_index];
-            sub.rejections.forget(id);
-            if let Some(before) = sub.held_back.remove(id) {
-                sub.last_good.insert(id, before);
+            let state = &mut self.states[type_index];
+            state.rejections.forget(id);
+            if let Some(before) = state.held_back.remove(id) {
+                state.last_good.insert(id, before);
             }
-            sub.absent.remove(name);
+            state.not_found.remove(name);
             // It was removed and came back before the client was told: the client still has the old one.
-            if sub.removed.remove(name).is_some() {
-                sub.held.insert(id);
-                if sub.removed.is_empty() {
-                    sub.empty_due = None;
+            if state.removed.remove(name).is_some() {
+                state.held.insert(id);
+                if state.removed.is_empty() {
+                    state.empty_due = None;
                 }
             }
         }
@@ -111,33 +111,33 @@ impl Session {
         let now = self.now;
         self.awaited.take(type_index, &[id]);
         self.awaited.drop_referring(type_index, |gone| gone == id);
-        let sub = &mut self.subs[type_index];
-        let was_owed = sub.owed.remove(id);
-        let was_held_back = sub.held_back.remove(id).is_some();
-        sub.last_good.remove(id);
-        sub.rejections.forget(id);
-        for sent in &mut sub.in_flight {
+        let state = &mut self.states[type_index];
+        let was_owed = state.owed.remove(id);
+        let was_held_back = state.held_back.remove(id).is_some();
+        state.last_good.remove(id);
+        state.rejections.forget(id);
+        for sent in &mut state.in_flight {
             sent.lost |= sent.ids.contains(&id);
         }
-        sub.subscription.lose(id, name);
-        let was_held = sub.held.remove(id);
+        state.subscription.lose(id, name);
+        let was_held = state.held.remove(id);
         if says_empty {
-            if (was_held || was_owed || was_held_back) && sub.subscription.is_missing(name) {
-                sub.removed.insert(name.clone(), was, now);
+            if (was_held || was_owed || was_held_back) && state.subscription.is_missing(name) {
+                state.removed.insert(name.clone(), was, now);
             }
         } else if was_held {
             // State of the world has no words for the removal of other types (xDS rule 22), unless the client reads errors.
             if says_absent || complete {
-                sub.removed.insert(name.clone(), was, now);
+                state.removed.insert(name.clone(), was, now);
             }
-        } else if was_owed && says_absent && sub.subscription.is_missing(name) {
-            sub.absent.insert_new(name.clone(), false);
+        } else if was_owed && says_absent && state.subscription.is_missing(name) {
+            state.not_found.insert_new(name.clone(), false);
         }
     }
 
     /// The application moved this placement from these layers to others: what resolves differently is owed or lost.
     fn look_anew(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
-        for type_index in 0..self.subs.len() {
+        for type_index in 0..self.states.len() {
             if self.concerns(type_index) {
                 for id in store.ids(type_index) {
                     self.note(store, type_index, id, before, cursor);

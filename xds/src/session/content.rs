@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Session;
-use super::state::type_state::SubStream;
+use super::state::type_state::TypeState;
 use crate::store::Store;
 use crate::store::body::Body;
-use crate::store::initial_sync::{Chunk, FirstSync};
+use crate::store::initial_sync::{Chunk, InitialSync};
 
 /// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
 pub(super) const CHUNK: usize = 7 << 19;
@@ -26,13 +26,13 @@ pub(super) struct Content {
     pub(super) parts: Vec<Bytes>,
     /// The sum over the resources' digests, whatever their order.
     pub(super) digest: u64,
-    pub(super) shared: Option<Arc<FirstSync>>,
+    pub(super) shared: Option<Arc<InitialSync>>,
     /// Its bytes, if they cannot be split and are many.
     pub(super) large: Option<usize>,
 }
 
 impl Content {
-    fn shared(chunk: &Chunk, shared: Arc<FirstSync>) -> Content {
+    fn shared(chunk: &Chunk, shared: Arc<InitialSync>) -> Content {
         Content {
             ids: chunk.ids.clone(),
             instead: Vec::new(),
@@ -60,7 +60,7 @@ struct Gather {
 
 impl Gather {
     /// What is sent of a resource, and what it is. What it was before is the same where only its layer changed since.
-    fn note(&mut self, id: u32, of: &SubStream, sent: &Body, is: Option<&Arc<Body>>) {
+    fn note(&mut self, id: u32, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
         if of.held_back.contains(id) && !is.is_some_and(same) {
@@ -98,37 +98,37 @@ impl Session {
 
     /// The same for a wildcard, shared.
     fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
-        let sub = &self.subs[index];
-        let plain = sub.subscription.is_wildcard() && sub.held_back.is_empty();
-        let now = sub.removed.is_empty() && !sub.owed.has_waiting();
+        let state = &self.states[index];
+        let plain = state.subscription.is_wildcard() && state.held_back.is_empty();
+        let now = state.removed.is_empty() && !state.owed.has_waiting();
         if !plain || !now || store.len(index) < SHARE {
             return None;
         }
-        let shared = store.first_sync(self.placement, index, self.dialect, usize::MAX)?;
+        let shared = store.initial_sync(self.placement, index, self.dialect, usize::MAX)?;
         let chunk = shared.whole()?;
         Some(Content::shared(chunk, shared.clone()))
     }
 
     fn gather_everything(&self, index: usize, store: &Store) -> Content {
-        let sub = &self.subs[index];
+        let state = &self.states[index];
         let mut gather = Gather::default();
-        let ids: Vec<u32> = match sub.subscription.is_wildcard() {
+        let ids: Vec<u32> = match state.subscription.is_wildcard() {
             true => store.ids(index).collect(),
-            false => sub.subscription.named().collect(),
+            false => state.subscription.named().collect(),
         };
-        let waits = |id: &u32| !sub.held.contains(*id) && sub.owed.is_waiting(*id);
+        let waits = |id: &u32| !state.held.contains(*id) && state.owed.is_waiting(*id);
         for id in ids.into_iter().filter(|id| !waits(id)) {
             let slot = store.slot(index, id);
-            let body = match sub.held_back.get(id) {
+            let body = match state.held_back.get(id) {
                 Some(before) => before.as_ref(),
                 None => slot.resolve(&self.layers),
             };
             if let Some(body) = body {
-                gather.note(id, sub, body, slot.resolve(&self.layers));
+                gather.note(id, state, body, slot.resolve(&self.layers));
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }
         }
-        for (name, gone) in sub.removed.iter() {
+        for (name, gone) in state.removed.iter() {
             if let Some(body) = &gone.body {
                 gather.push(name, body, body.bytes(self.dialect));
             }
@@ -142,35 +142,35 @@ impl Session {
             Some(content) => content,
             None => self.gather_owed(index, store),
         };
-        self.subs[index].owed.sent(&content.ids);
+        self.states[index].owed.sent(&content.ids);
         content
     }
 
     /// The same of a client that is owed most there is, shared with others in that state.
     fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
-        let sub = &self.subs[index];
-        let owed = sub.owed.ready();
+        let state = &self.states[index];
+        let owed = state.owed.ready();
         let count = owed.len();
-        let instead = sub.held_back.ids().any(|id| owed.contains(id));
+        let instead = state.held_back.ids().any(|id| owed.contains(id));
         if instead || count < SHARE {
             return None;
         }
         let place = self.placement;
         let shared = match count * 2 < store.len(index) {
             true => store.known_first_sync(place, index, self.dialect)?,
-            false => store.first_sync(place, index, self.dialect, CHUNK)?,
+            false => store.initial_sync(place, index, self.dialect, CHUNK)?,
         };
         let chunk = shared.within(&owed)?;
         Some(Content::shared(chunk, shared.clone()))
     }
 
     fn gather_owed(&mut self, index: usize, store: &Store) -> Content {
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         let mut gather = Gather::default();
         let mut without_value = Vec::new();
-        for id in sub.owed.ready().iter() {
+        for id in state.owed.ready().iter() {
             let slot = store.slot(index, id);
-            let body = match sub.held_back.get(id) {
+            let body = match state.held_back.get(id) {
                 Some(before) => before.as_ref(),
                 None => slot.resolve(&self.layers),
             };
@@ -182,30 +182,30 @@ impl Session {
             if gather.size + bytes.len() > CHUNK && !gather.ids.is_empty() {
                 break;
             }
-            gather.note(id, sub, body, slot.resolve(&self.layers));
+            gather.note(id, state, body, slot.resolve(&self.layers));
             gather.push(&slot.name, body, bytes);
         }
-        sub.owed.sent(&without_value);
+        state.owed.sent(&without_value);
         gather.finish()
     }
 
     /// The version of all that is subscribed to: what a state-of-the-world response of a type that lists only changes is called
     /// (xDS rule 72). Kept up to date change by change, and summed up anew after a change of the subscription.
     pub(super) fn subscription_version(&mut self, index: usize, store: &Store) -> u64 {
-        let sub = &self.subs[index];
-        if let Some(digest) = sub.digest {
+        let state = &self.states[index];
+        if let Some(digest) = state.digest {
             return digest;
         }
-        let all: Box<dyn Iterator<Item = u32>> = match sub.subscription.is_wildcard() {
+        let all: Box<dyn Iterator<Item = u32>> = match state.subscription.is_wildcard() {
             true => Box::new(store.ids(index)),
-            false => Box::new(sub.subscription.named()),
+            false => Box::new(state.subscription.named()),
         };
         let each = all.filter_map(|id| {
             let slot = store.slot(index, id);
             Some(slot.resolve(&self.layers)?.digest(&slot.name))
         });
         let digest = each.fold(0, u64::wrapping_add);
-        self.subs[index].digest = Some(digest);
+        self.states[index].digest = Some(digest);
         digest
     }
 }

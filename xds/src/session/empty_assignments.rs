@@ -14,7 +14,7 @@ use seaway_proto::Resource;
 
 use super::content::{CHUNK, Content};
 use super::{PATIENCE, Session};
-use crate::client_kind::Agent;
+use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
 use crate::store::Store;
 use crate::store::body::Body;
@@ -23,7 +23,7 @@ impl Session {
     /// Whether the client is told that something does not exist. State of the world says that by an error, which gRPC reads
     /// (xDS rule 108); Envoy does not, and would get responses for nothing.
     pub(super) fn says_absent(&self) -> bool {
-        self.dialect == Dialect::Delta || self.agent == Agent::Grpc
+        self.dialect == Dialect::Delta || self.client_kind == ClientKind::Grpc
     }
 
     /// Whether removals of this type are said by an empty value.
@@ -38,8 +38,8 @@ impl Session {
             return None;
         }
         let now = self.now;
-        let sub = &mut self.subs[index];
-        let due = *sub.empty_due.get_or_insert(now + PATIENCE);
+        let state = &mut self.states[index];
+        let due = *state.empty_due.get_or_insert(now + PATIENCE);
         (due > now).then_some(due)
     }
 
@@ -53,11 +53,11 @@ impl Session {
         store: &Store,
     ) {
         if self.says_absent() {
-            let sub = &mut self.subs[index];
+            let state = &mut self.states[index];
             for name in missing.iter().filter(|name| !name.is_empty()) {
                 // Of one that it has yet, its removal tells.
-                if !sub.subscription.is_missing(name) && !sub.removed.contains(name) {
-                    sub.deny(name.clone(), false);
+                if !state.subscription.is_missing(name) && !state.removed.contains(name) {
+                    state.deny(name.clone(), false);
                 }
             }
         }
@@ -65,13 +65,13 @@ impl Session {
             return;
         }
         let now = self.now;
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         for name in missing {
-            let new = !sub.subscription.is_missing(name);
+            let new = !state.subscription.is_missing(name);
             let slot = store.find(index, name).map(|id| store.slot(index, id));
             let was = slot.and_then(|slot| slot.removed(&self.layers));
-            if new && (returning || was.is_some() || sub.doubted.contains(name)) {
-                sub.removed.insert(name.clone(), None, now);
+            if new && (returning || was.is_some() || state.unsettled.contains(name)) {
+                state.removed.insert(name.clone(), None, now);
             }
         }
     }
@@ -86,10 +86,10 @@ impl Session {
             return;
         };
         let now = self.now;
-        let sub = &mut self.subs[child];
+        let state = &mut self.states[child];
         for reference in was.refs.iter().filter(|r| r.type_url == target) {
-            if sub.subscription.is_missing(&reference.name) {
-                sub.removed.insert_new(reference.name.clone(), now);
+            if state.subscription.is_missing(&reference.name) {
+                state.removed.insert_new(reference.name.clone(), now);
             }
         }
     }
@@ -99,16 +99,16 @@ impl Session {
         if !self.says_empty(index) {
             return;
         }
-        let sub = &mut self.subs[index];
-        let subscription = &sub.subscription;
-        for name in sub
+        let state = &mut self.states[index];
+        let subscription = &state.subscription;
+        for name in state
             .removed
             .take_unless(|name| subscription.is_missing(name))
         {
-            sub.doubt(&name);
+            state.unsettle(&name);
         }
-        if sub.removed.is_empty() {
-            sub.empty_due = None;
+        if state.removed.is_empty() {
+            state.empty_due = None;
         }
     }
 
@@ -119,13 +119,13 @@ impl Session {
         cutoff: Option<Instant>,
         store: &Store,
     ) -> Option<Content> {
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         // With its type each takes more than as a mere name.
-        let gone = sub.removed.take_before(cutoff, CHUNK / 2);
+        let gone = state.removed.take_before(cutoff, CHUNK / 2);
         // What is left for want of room goes next; the others have a second of their own.
-        let left = sub.removed.since();
+        let left = state.removed.since();
         if left.is_none_or(|since| cutoff.is_some_and(|cutoff| cutoff <= since)) {
-            sub.empty_due = None;
+            state.empty_due = None;
         }
         let spec = *self.types.spec(index);
         let empty = spec.empty?;
@@ -169,7 +169,7 @@ impl Session {
         let target = self.types.spec(index).reloads;
         let child = target.and_then(|target| self.types.index(target.as_str()));
         child.is_some_and(|child| {
-            self.says_empty(child) && self.subs.at(child).subscription.is_missing_any()
+            self.says_empty(child) && self.states.at(child).subscription.is_missing_any()
         })
     }
 }

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use seaway_proto::TypeUrl;
 use thiserror::Error;
 
-use crate::client_kind::Agent;
+use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
 use crate::store::Store;
 use crate::store::cursors::Cursor;
@@ -38,12 +38,12 @@ use crate::types::Types;
 use crate::wire::request::{Malformed, Names, Request};
 use crate::wire::response::{Message, Nonce};
 use crate::xdstp;
-use nack::Heeded;
-use state::awaited::Awaited;
+use nack::QuarantineView;
+use state::awaited::PendingDependencies;
 pub(crate) use state::rejections::{AfterAll, error_hash};
-use state::type_state::SubStream;
+use state::type_state::TypeState;
 pub(crate) use state::type_state::{Nack, Rejected, Status};
-use state::type_states::Subs;
+use state::type_states::TypeStates;
 use unknown_types::Unknown;
 
 /// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
@@ -52,7 +52,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a stream ends with an error: only for what the protocol forbids (xDS rule 110).
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum ProtocolError {
     #[error("a request on an aggregated stream needs a type_url")]
     NoTypeUrl,
     #[error("the stream asked for more than {0} types that are not served here")]
@@ -69,12 +69,12 @@ pub(crate) enum Fault {
     Malformed(#[from] Malformed),
 }
 
-impl Fault {
+impl ProtocolError {
     /// Whether it asks for nothing wrong, but for too much.
     pub(crate) fn is_limit(&self) -> bool {
         matches!(
             self,
-            Fault::TooManyTypes(_) | Fault::TooManyNames | Fault::TooMuch
+            ProtocolError::TooManyTypes(_) | ProtocolError::TooManyNames | ProtocolError::TooMuch
         )
     }
 }
@@ -121,9 +121,9 @@ const MAX_REMEMBERED: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Session {
     dialect: Dialect,
-    agent: Agent,
+    client_kind: ClientKind,
     types: Types,
-    subs: Subs,
+    states: TypeStates,
     unknown: Unknown,
     placement: PlacementId,
     layers: Arc<[LayerId]>,
@@ -139,9 +139,9 @@ pub(crate) struct Session {
     /// What it may ever have to do with.
     interest: Interest,
     /// What additions of gated types wait for although the client has not asked for it yet.
-    awaited: Awaited,
+    awaited: PendingDependencies,
     /// What several others rejected (xDS rule 82), and who this client is.
-    heeded: Heeded,
+    quarantine_view: QuarantineView,
     /// What the client accepted after it had rejected it, not told yet.
     after_all: Vec<AfterAll>,
     voter: Option<Voter>,
@@ -164,12 +164,12 @@ impl Session {
         identifier: Arc<str>,
         now: Instant,
     ) -> Session {
-        let subs = Subs::new(types.len());
+        let states = TypeStates::new(types.len());
         Session {
             dialect,
-            agent: Agent::Other,
+            client_kind: ClientKind::Other,
             types,
-            subs,
+            states,
             unknown: Unknown::default(),
             placement,
             layers: Arc::new([]),
@@ -179,8 +179,8 @@ impl Session {
             silent: false,
             first_in_parts: None,
             interest: Interest::default(),
-            awaited: Awaited::default(),
-            heeded: Heeded::default(),
+            awaited: PendingDependencies::default(),
+            quarantine_view: QuarantineView::default(),
             after_all: Vec::new(),
             voter: None,
             nonce: Nonce { stream, number: 0 },
@@ -191,15 +191,15 @@ impl Session {
 
     /// Lists the names that the client asks for and that do not exist (xDS rule 107).
     pub(crate) fn list_missing_in(&mut self, all: &Arc<Missing>) {
-        for index in 0..self.subs.len() {
-            let subscription = &mut self.subs[index].subscription;
+        for index in 0..self.states.len() {
+            let subscription = &mut self.states[index].subscription;
             subscription.list_missing_in(all.clone(), index);
         }
     }
 
-    /// Says what kind of client this is.
-    pub(crate) fn speak_to(&mut self, agent: Agent) {
-        self.agent = agent;
+    /// Sets what kind of client this is.
+    pub(crate) fn set_client_kind(&mut self, client_kind: ClientKind) {
+        self.client_kind = client_kind;
     }
 
     /// Takes a request. What it is owed for it comes from [`Session::next`].
@@ -208,16 +208,16 @@ impl Session {
         request: &Request<'_>,
         store: &Store,
         now: Instant,
-    ) -> Result<Outcome, Fault> {
+    ) -> Result<Outcome, ProtocolError> {
         if request.type_url.is_empty() {
-            return Err(Fault::NoTypeUrl);
+            return Err(ProtocolError::NoTypeUrl);
         }
         let Some(index) = self.types.index(request.type_url) else {
             return self.unknown_type(request);
         };
         self.now = now;
         self.catch_up(store);
-        self.heed_quarantine(store);
+        self.read_quarantine(store);
         let outcome = self.acknowledge(index, request, store);
         self.vote(store);
         match &request.names {
@@ -248,27 +248,27 @@ impl Session {
         let nonce = Nonce::parse(request.nonce)?;
         let ours = nonce.stream == self.nonce.stream;
         let now = self.now;
-        let sub = ours.then(|| &mut self.subs[index])?;
-        let answered = sub.acknowledge(nonce.number, request.error, now)?;
+        let state = ours.then(|| &mut self.states[index])?;
+        let answered = state.acknowledge(nonce.number, request.error, now)?;
         Some(self.answered(index, &answered, request.error, store))
     }
 
     /// What is remembered of this client's choice: names that do not exist or not any more, rejections, and what it has instead of
     /// what it rejected; in bytes, about.
     pub(crate) fn remembered_bytes(&self) -> usize {
-        let types = self.subs.iter().map(SubStream::remembered_bytes);
+        let types = self.states.iter().map(TypeState::remembered_bytes);
         self.unknown.bytes() + types.sum::<usize>()
     }
 
     /// Of that, the names, which are charged to the client.
     pub(crate) fn name_bytes(&self) -> usize {
-        self.unknown.bytes() + self.subs.iter().map(SubStream::name_bytes).sum::<usize>()
+        self.unknown.bytes() + self.states.iter().map(TypeState::name_bytes).sum::<usize>()
     }
 
     /// Refuses what has made that too much.
-    fn check_remembered(&self) -> Result<(), Fault> {
+    fn check_remembered(&self) -> Result<(), ProtocolError> {
         match self.remembered_bytes() > MAX_REMEMBERED {
-            true => Err(Fault::TooMuch),
+            true => Err(ProtocolError::TooMuch),
             false => Ok(()),
         }
     }
@@ -279,13 +279,13 @@ impl Session {
     }
 
     /// From where this stream looks.
-    pub(crate) fn stand(&self) -> (PlacementId, &Arc<[LayerId]>) {
+    pub(crate) fn stream_layers(&self) -> (PlacementId, &Arc<[LayerId]>) {
         (self.placement, &self.layers)
     }
 
     /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].
     pub(crate) fn is_pending(&mut self) -> bool {
-        self.subs.is_pending() || self.unknown.is_pending()
+        self.states.is_pending() || self.unknown.is_pending()
     }
 
     /// What was sent and said of each type, for status pages and logs (xDS rule 78).
@@ -294,7 +294,7 @@ impl Session {
         expect(dead_code, reason = "read by the inspection API to come")
     )]
     pub(crate) fn status(&self) -> impl Iterator<Item = (&'static str, &Status)> {
-        let types = (0..self.subs.len()).map(|index| self.types.spec(index).url.as_str());
-        types.zip(self.subs.iter().map(|sub| &sub.status))
+        let types = (0..self.states.len()).map(|index| self.types.spec(index).url.as_str());
+        types.zip(self.states.iter().map(|state| &state.status))
     }
 }

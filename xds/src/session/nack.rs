@@ -9,13 +9,13 @@ use seaway_proto::Version;
 use super::state::type_state::mentions;
 use super::{Rejected, Session};
 use crate::store::Store;
-use crate::store::quarantine::{Held, HeldSet, Suspect, Voter};
+use crate::store::quarantine::{QuarantinedContent, QuarantinedSet, Suspect, Voter};
 
 /// What this stream knows of the contents that several proxies rejected.
 #[derive(Debug, Default)]
-pub(super) struct Heeded {
+pub(super) struct QuarantineView {
     generation: u64,
-    held: Arc<HeldSet>,
+    held: Arc<QuarantinedSet>,
     /// Those this client was sent before: from it they are not kept.
     sent: BTreeSet<Content>,
     /// Of those, what the client has yet to say of them, or took without that having been counted.
@@ -44,7 +44,7 @@ impl Session {
     ) {
         let id = rejected.id;
         let slot = store.slot(index, id);
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         let (Some(content), Some(since)) = (
             slot.resolve(&self.layers),
             slot.resolved_since(&self.layers),
@@ -53,7 +53,7 @@ impl Session {
         };
         let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
         // If it rejected that as well, it still has what it accepted last.
-        let kept = sub.last_good.remove(id);
+        let kept = state.last_good.remove(id);
         let before = kept.unwrap_or_else(|| before.cloned());
         let spec = self.types.spec(index);
         if let Some(voter) = &self.voter
@@ -69,25 +69,27 @@ impl Session {
             };
             store.quarantine().reject(&suspect, voter, words);
         }
-        sub.held_back.insert(id, before);
+        state.held_back.insert(id, before);
     }
 
     /// Sees to it that what several proxies rejected is not sent to this one, unless it was already.
-    pub(super) fn heed_quarantine(&mut self, store: &Store) {
+    pub(super) fn read_quarantine(&mut self, store: &Store) {
         let generation = store.quarantine().generation();
-        if generation != self.heeded.generation {
+        if generation != self.quarantine_view.generation {
             self.look_at_quarantine(store, generation);
         }
-        if self.heeded.held.is_empty() {
+        if self.quarantine_view.held.is_empty() {
             return;
         }
         self.vote(store);
-        let all = self.heeded.held.clone();
+        let all = self.quarantine_view.held.clone();
         for (index, ids) in all.ids() {
-            if !self.subs.is_touched(index) || !self.subs[index].owed.meets(ids) {
+            if !self.states.is_touched(index) || !self.states[index].owed.meets(ids) {
                 continue;
             }
-            let owed = ids.iter().filter(|id| self.subs[index].owed.contains(*id));
+            let owed = ids
+                .iter()
+                .filter(|id| self.states[index].owed.contains(*id));
             let owed: Vec<u32> = owed.collect();
             for held in owed.iter().flat_map(|id| all.of(index, *id)) {
                 self.keep_back(store, held);
@@ -96,15 +98,15 @@ impl Session {
     }
 
     /// Keeps a content that is held back from this client, if that is what it would be sent.
-    fn keep_back(&mut self, store: &Store, held: &Held) {
+    fn keep_back(&mut self, store: &Store, held: &QuarantinedContent) {
         let (index, id) = (held.type_index, held.id);
         let says_absent = self.says_absent();
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         let key = (index, id, held.version);
-        if !held.concerns(self.agent)
-            || !sub.owed.contains(id)
-            || sub.held_back.contains(id)
-            || self.heeded.sent.contains(&key)
+        if !held.concerns(self.client_kind)
+            || !state.owed.contains(id)
+            || state.held_back.contains(id)
+            || self.quarantine_view.sent.contains(&key)
         {
             return;
         }
@@ -113,36 +115,37 @@ impl Session {
             return;
         }
         if held.instead.is_none() {
-            sub.owed.remove(id);
+            state.owed.remove(id);
             // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
-            let asked = sub.subscription.is_named(id) && !sub.held.contains(id);
+            let asked = state.subscription.is_named(id) && !state.held.contains(id);
             if asked && says_absent {
-                sub.absent.insert_new(slot.name.clone(), false);
+                state.not_found.insert_new(slot.name.clone(), false);
             }
         }
-        sub.held_back.insert(id, held.instead.clone());
-        sub.rejections.stays(id);
-        self.heeded.kept.insert(key);
+        state.held_back.insert(id, held.instead.clone());
+        state.rejections.stays(id);
+        self.quarantine_view.kept.insert(key);
     }
 
     /// Of what is held back from now on, remembers what this client was sent before.
     fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
         let held = store.quarantine().held();
         let is_held = |(index, id, version): &Content| held.find(*index, *id, *version).is_some();
-        let Heeded {
+        let QuarantineView {
             generation: before,
             mut sent,
             mut uncounted,
             kept,
             ..
-        } = std::mem::take(&mut self.heeded);
+        } = std::mem::take(&mut self.quarantine_view);
         sent.retain(is_held);
         uncounted.retain(is_held);
         for held in held.iter().filter(|held| held.since > before) {
             let (index, id) = (held.type_index, held.id);
-            let sub = &self.subs[index];
-            let was_sent =
-                sub.held.contains(id) && !sub.owed.contains(id) && !sub.held_back.contains(id);
+            let state = &self.states[index];
+            let was_sent = state.held.contains(id)
+                && !state.owed.contains(id)
+                && !state.held_back.contains(id);
             let now = store.slot(index, id).resolve(&self.layers);
             if was_sent && now.is_some_and(|body| body.version == held.version) {
                 let key = (index, id, held.version);
@@ -153,7 +156,7 @@ impl Session {
             }
         }
         let (kept, over) = kept.into_iter().partition(is_held);
-        self.heeded = Heeded {
+        self.quarantine_view = QuarantineView {
             generation,
             held,
             sent,
@@ -168,30 +171,32 @@ impl Session {
         let Some(voter) = self
             .voter
             .as_ref()
-            .filter(|_| !self.heeded.uncounted.is_empty())
+            .filter(|_| !self.quarantine_view.uncounted.is_empty())
         else {
             return;
         };
-        let held = self.heeded.held.clone();
-        let subs = &self.subs;
+        let held = self.quarantine_view.held.clone();
+        let states = &self.states;
         let layers = &self.layers;
-        self.heeded.uncounted.retain(|(index, id, version)| {
-            let sub = &subs[*index];
-            if sub.in_flight.iter().any(|sent| sent.brings(*id)) {
-                return true;
-            }
-            let now = store.try_slot(*index, *id);
-            let now = now.and_then(|slot| slot.resolve(layers));
-            let took = sub.held.contains(*id)
-                && !sub.owed.contains(*id)
-                && !sub.held_back.contains(*id)
-                && !sub.rejections.has(*id)
-                && now.is_some_and(|body| body.version == *version);
-            if took && let Some(held) = held.find(*index, *id, *version) {
-                store.quarantine().accept(held, voter);
-            }
-            false
-        });
+        self.quarantine_view
+            .uncounted
+            .retain(|(index, id, version)| {
+                let state = &states[*index];
+                if state.in_flight.iter().any(|sent| sent.brings(*id)) {
+                    return true;
+                }
+                let now = store.try_slot(*index, *id);
+                let now = now.and_then(|slot| slot.resolve(layers));
+                let took = state.held.contains(*id)
+                    && !state.owed.contains(*id)
+                    && !state.held_back.contains(*id)
+                    && !state.rejections.has(*id)
+                    && now.is_some_and(|body| body.version == *version);
+                if took && let Some(held) = held.find(*index, *id, *version) {
+                    store.quarantine().accept(held, voter);
+                }
+                false
+            });
     }
 
     /// What changed and changed back in the meantime looks to this stream as if it never changed, but is held back no longer.
@@ -201,10 +206,10 @@ impl Session {
                 continue;
             };
             let now = slot.resolve(&self.layers);
-            let sub = &mut self.subs[index];
+            let state = &mut self.states[index];
             let same = now.is_some_and(|body| body.version == version);
-            if same && sub.held_back.remove(id).is_some() {
-                sub.absent.remove(&slot.name);
+            if same && state.held_back.remove(id).is_some() {
+                state.not_found.remove(&slot.name);
                 self.owe(index, id);
             }
         }

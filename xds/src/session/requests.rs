@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Fault, MAX_NAME, MAX_NAMES, MAX_REMEMBERED, Session};
+use super::{MAX_NAME, MAX_NAMES, MAX_REMEMBERED, ProtocolError, Session};
 use crate::dialect::Dialect;
 use crate::session::state::subscription::{Mode, WILDCARD};
 use crate::store::Store;
@@ -26,8 +26,8 @@ impl Session {
         initial: &[(&str, &str)],
         part: Part,
         store: &Store,
-    ) -> Result<(), Fault> {
-        let begins = !self.subs[index].subscription.is_active();
+    ) -> Result<(), ProtocolError> {
+        let begins = !self.states[index].subscription.is_active();
         if begins && part.more {
             self.first_in_parts = Some(index);
         }
@@ -37,7 +37,7 @@ impl Session {
         }
         self.check(index, subscribe.iter().copied())?;
         self.check(index, initial.iter().map(|(name, _)| *name))?;
-        self.subs[index].digest = None;
+        self.states[index].digest = None;
         self.interest.add_names(index, subscribe);
         if begins {
             let own = (!subscribe.is_empty(), !unsubscribe.is_empty());
@@ -46,7 +46,7 @@ impl Session {
                 true => Mode::Legacy,
                 false => Mode::Explicit { wildcard: false },
             };
-            self.subs[index].subscription.set_mode(mode);
+            self.states[index].subscription.set_mode(mode);
             if mode == Mode::Legacy {
                 self.owe_everything(index, store);
             }
@@ -81,18 +81,18 @@ impl Session {
         &self,
         index: usize,
         names: impl ExactSizeIterator<Item = &'a str>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProtocolError> {
         let count = names.len();
         let mut lengths = names.map(str::len);
         if let Some(long) = lengths.find(|length| *length > MAX_NAME) {
-            return Err(Fault::LongName(long));
+            return Err(ProtocolError::LongName(long));
         }
         let before = match self.dialect {
-            Dialect::Delta => self.subs[index].subscription.len(),
+            Dialect::Delta => self.states[index].subscription.len(),
             Dialect::Sotw => 0,
         };
         match before + count > MAX_NAMES {
-            true => Err(Fault::TooManyNames),
+            true => Err(ProtocolError::TooManyNames),
             false => Ok(()),
         }
     }
@@ -104,18 +104,18 @@ impl Session {
         names: &List<'_>,
         version: &str,
         store: &Store,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProtocolError> {
         let legacy = self.types.spec(index).legacy_wildcard;
-        let mode = self.subs[index].subscription.mode();
+        let mode = self.states[index].subscription.mode();
         if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && legacy)) {
             if mode == Mode::Unset {
-                self.subs[index].subscription.set_mode(Mode::Legacy);
-                self.subs[index].client_version = parse_version(version);
+                self.states[index].subscription.set_mode(Mode::Legacy);
+                self.states[index].client_version = parse_version(version);
                 self.owe_everything(index, store);
             }
             return Ok(());
         }
-        if self.subs[index].repeats(names) {
+        if self.states[index].repeats(names) {
             return Ok(());
         }
         let names = names.read()?;
@@ -128,38 +128,39 @@ impl Session {
         names: &[&str],
         version: &str,
         store: &Store,
-    ) -> Result<(), Fault> {
-        let mode = self.subs[index].subscription.mode();
+    ) -> Result<(), ProtocolError> {
+        let mode = self.states[index].subscription.mode();
         self.check(index, names.iter().copied())?;
         self.interest.add_names(index, names);
         match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {
-                    self.subs[index].client_version = parse_version(version);
+                    self.states[index].client_version = parse_version(version);
                 }
                 self.start_wildcard(index, store);
             }
             false => {
-                let sub = &mut self.subs[index];
-                sub.subscription
+                let state = &mut self.states[index];
+                state
+                    .subscription
                     .set_mode(Mode::Explicit { wildcard: false });
                 // A client that comes with something learns from a complete response what of it is gone (xDS rule 21).
                 let complete = self.types.spec(index).complete;
-                sub.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
+                state.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
             }
         }
         let (ids, missing) = self.find_names(index, names, store)?;
         let returning = mode == Mode::Unset && !version.is_empty();
         self.note_missing(index, &missing, returning, store);
-        let sub = &mut self.subs[index];
-        let doubted = sub.doubted.len();
-        sub.doubted.retain(|name| !missing.contains(name));
-        sub.must_answer |= sub.doubted.len() < doubted && self.types.spec(index).complete;
-        let (new, fewer) = sub.subscription.replace_names(ids, missing);
-        if fewer || !new.is_empty() || sub.subscription.mode() != mode {
-            sub.digest = None;
+        let state = &mut self.states[index];
+        let unsettled = state.unsettled.len();
+        state.unsettled.retain(|name| !missing.contains(name));
+        state.must_answer |= state.unsettled.len() < unsettled && self.types.spec(index).complete;
+        let (new, fewer) = state.subscription.replace_names(ids, missing);
+        if fewer || !new.is_empty() || state.subscription.mode() != mode {
+            state.digest = None;
             if mode != Mode::Unset {
-                sub.client_version = None;
+                state.client_version = None;
             }
         }
         self.owe_new(index, &new, store);
@@ -173,16 +174,16 @@ impl Session {
         index: usize,
         names: &[&str],
         store: &Store,
-    ) -> Result<(Ids, HashSet<Arc<str>>), Fault> {
+    ) -> Result<(Ids, HashSet<Arc<str>>), ProtocolError> {
         let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), 0);
         // They take the place of those there are.
-        let others = self.remembered_bytes() - self.subs[index].subscription.missing_bytes();
+        let others = self.remembered_bytes() - self.states[index].subscription.missing_bytes();
         let mut left = MAX_REMEMBERED.saturating_sub(others);
         for name in names.iter().filter(|name| **name != WILDCARD) {
             match self.visible(index, name, store, &mut next) {
                 Some(id) => _ = ids.insert(id),
                 None => {
-                    left = left.checked_sub(cost(name)).ok_or(Fault::TooMuch)?;
+                    left = left.checked_sub(cost(name)).ok_or(ProtocolError::TooMuch)?;
                     missing.insert(Arc::from(*name));
                 }
             }
@@ -193,12 +194,12 @@ impl Session {
     /// Names that are newly asked for, even if the client was sent them before (xDS rule 23).
     fn owe_new(&mut self, index: usize, new: &[u32], store: &Store) {
         let (now, gate) = (self.now, self.gate_asked(index));
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         for id in new.iter().copied() {
-            sub.owed.insert(id, now, gate);
-            sub.held_back.remove(id);
-            if sub.doubted.contains(&store.slot(index, id).name) {
-                sub.held.insert(id);
+            state.owed.insert(id, now, gate);
+            state.held_back.remove(id);
+            if state.unsettled.contains(&store.slot(index, id).name) {
+                state.held.insert(id);
             }
         }
     }
@@ -219,19 +220,19 @@ impl Session {
     fn subscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
         let id = self.visible(index, name, store, next);
         let (now, gate) = (self.now, self.gate_asked(index));
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         match id {
             // Even if the client should have it (xDS rule 47), or has rejected it.
             Some(id) => {
-                sub.subscription.add_id(id);
-                sub.owed.insert(id, now, gate);
-                sub.held_back.remove(id);
-                sub.absent.remove(name);
+                state.subscription.add_id(id);
+                state.owed.insert(id, now, gate);
+                state.held_back.remove(id);
+                state.not_found.remove(name);
             }
             None => {
                 let name: Arc<str> = name.into();
-                sub.subscription.add_missing(name.clone());
-                sub.deny(name, false);
+                state.subscription.add_missing(name.clone());
+                state.deny(name, false);
             }
         }
     }
@@ -239,38 +240,38 @@ impl Session {
     fn unsubscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
         let id = self.visible(index, name, store, next);
         let (now, gate) = (self.now, self.gate_asked(index));
-        let sub = &mut self.subs[index];
-        let named = sub.subscription.drop_name(name, id);
-        match (sub.subscription.is_wildcard(), id) {
+        let state = &mut self.states[index];
+        let named = state.subscription.drop_name(name, id);
+        match (state.subscription.is_wildcard(), id) {
             // Still in the wildcard, or not: the client is told which (xDS rule 42).
-            (true, Some(id)) if named && !matches!(sub.held_back.get(id), Some(None)) => {
-                sub.owed.insert(id, now, gate);
+            (true, Some(id)) if named && !matches!(state.held_back.get(id), Some(None)) => {
+                state.owed.insert(id, now, gate);
             }
             (true, id) if named => {
-                let had = id.is_some_and(|id| sub.held.remove(id));
-                sub.deny(name.into(), had);
+                let had = id.is_some_and(|id| state.held.remove(id));
+                state.deny(name.into(), had);
             }
             (true, _) => {}
             (false, id) => {
                 if let Some(id) = id {
-                    sub.drop_id(id, &store.slot(index, id).name);
+                    state.drop_id(id, &store.slot(index, id).name);
                     self.awaited.take(index, &[id]);
                     self.awaited.drop_referring(index, |gone| gone == id);
                 }
-                let sub = &mut self.subs[index];
-                let absent = sub.absent.remove(name).filter(|(_, had)| *had);
-                let had = absent.map(|(name, _)| name);
-                for name in sub.removed.remove(name).into_iter().chain(had) {
-                    sub.doubt(&name);
+                let state = &mut self.states[index];
+                let not_found = state.not_found.remove(name).filter(|(_, had)| *had);
+                let had = not_found.map(|(name, _)| name);
+                for name in state.removed.remove(name).into_iter().chain(had) {
+                    state.unsettle(&name);
                 }
             }
         }
     }
 
     fn start_wildcard(&mut self, index: usize, store: &Store) {
-        let was = self.subs[index].subscription.is_wildcard();
+        let was = self.states[index].subscription.is_wildcard();
         let mode = Mode::Explicit { wildcard: true };
-        self.subs[index].subscription.set_mode(mode);
+        self.states[index].subscription.set_mode(mode);
         if !was {
             self.owe_everything(index, store);
             self.doubt_what_it_reads(index, store);
@@ -283,13 +284,13 @@ impl Session {
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
         let says_absent = self.says_absent() && !complete;
         let now = self.now;
-        for name in self.subs[index].doubted.take().into_keys() {
+        for name in self.states[index].unsettled.take().into_keys() {
             let id = self.visible(index, &name, store, &mut 0);
-            let sub = &mut self.subs[index];
+            let state = &mut self.states[index];
             match id {
-                Some(id) => _ = sub.held.insert(id),
-                None if says_absent && !sub.absent.contains(&name) => {
-                    sub.removed.insert_new(name, now);
+                Some(id) => _ = state.held.insert(id),
+                None if says_absent && !state.not_found.contains(&name) => {
+                    state.removed.insert_new(name, now);
                 }
                 None => {}
             }
@@ -298,58 +299,58 @@ impl Session {
 
     fn end_wildcard(&mut self, index: usize, store: &Store) {
         let mode = Mode::Explicit { wildcard: false };
-        self.subs[index].subscription.set_mode(mode);
-        self.subs[index].must_answer = false;
+        self.states[index].subscription.set_mode(mode);
+        self.states[index].must_answer = false;
         self.drop_uncovered(index, store);
     }
 
     /// Forgets what was sent or owed of names no longer subscribed to, so that their return is answered anew (xDS rules 24, 44).
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
         self.drop_emptied(index);
-        let sub = &mut self.subs[index];
-        for (name, had) in sub.absent.take() {
-            let named = |id| sub.subscription.is_named(id);
-            if sub.subscription.is_missing(&name) || store.find(index, &name).is_some_and(named) {
-                sub.absent.insert(name, had);
+        let state = &mut self.states[index];
+        for (name, had) in state.not_found.take() {
+            let named = |id| state.subscription.is_named(id);
+            if state.subscription.is_missing(&name) || store.find(index, &name).is_some_and(named) {
+                state.not_found.insert(name, had);
             } else if had {
-                sub.doubt(&name);
+                state.unsettle(&name);
             }
         }
-        if sub.subscription.is_wildcard() {
+        if state.subscription.is_wildcard() {
             return;
         }
-        let known = sub.held.iter().chain(sub.owed.iter());
-        let dropped = known.filter(|id| !sub.subscription.is_named(*id));
+        let known = state.held.iter().chain(state.owed.iter());
+        let dropped = known.filter(|id| !state.subscription.is_named(*id));
         let dropped: Vec<u32> = dropped.collect();
         for id in &dropped {
-            sub.drop_id(*id, &store.slot(index, *id).name);
+            state.drop_id(*id, &store.slot(index, *id).name);
         }
         if !self.awaited.is_empty() {
             self.awaited.take(index, &dropped);
             self.awaited
-                .drop_referring(index, |id| !sub.subscription.is_named(id));
+                .drop_referring(index, |id| !state.subscription.is_named(id));
         }
-        let subscription = &sub.subscription;
-        sub.held_back.retain(|id| subscription.is_named(id));
-        sub.last_good.retain(|id| subscription.is_named(id));
-        sub.rejections.retain(|id| subscription.is_named(id));
-        for name in sub
+        let subscription = &state.subscription;
+        state.held_back.retain(|id| subscription.is_named(id));
+        state.last_good.retain(|id| subscription.is_named(id));
+        state.rejections.retain(|id| subscription.is_named(id));
+        for name in state
             .removed
             .take_unless(|name| subscription.is_missing(name))
         {
-            sub.doubt(&name);
+            state.unsettle(&name);
         }
     }
 
     fn owe_everything(&mut self, index: usize, store: &Store) {
         self.interest = self.interest | Interest::wildcard(index);
         let (now, gate) = (self.now, self.gate_asked(index));
-        let sub = &mut self.subs[index];
-        sub.must_answer = true;
+        let state = &mut self.states[index];
+        state.must_answer = true;
         for id in store.ids(index) {
             let visible = store.slot(index, id).resolve(&self.layers).is_some();
-            if visible && !sub.held.contains(id) {
-                sub.owed.insert(id, now, gate);
+            if visible && !state.held.contains(id) {
+                state.owed.insert(id, now, gate);
             }
         }
     }

@@ -18,7 +18,7 @@ impl Session {
         self.now = now;
         self.catch_up(store);
         let again = self.try_again();
-        self.heed_quarantine(store);
+        self.read_quarantine(store);
         match self.next_owed(store) {
             Next::Wait(until) => Next::Wait(earlier(until, again)),
             Next::Send(response) => Next::Send(response),
@@ -33,12 +33,12 @@ impl Session {
     pub(super) fn additions(&mut self, index: usize, store: &Store) -> Option<Response> {
         let TypeSpec { exclusive, .. } = *self.types.spec(index);
         let complete = self.is_complete(index);
-        let since = self.subs[index].owed.since().unwrap_or(self.now);
-        let sub = &mut self.subs[index];
-        let must_answer = std::mem::take(&mut sub.must_answer) || sub.said_more;
+        let since = self.states[index].owed.since().unwrap_or(self.now);
+        let state = &mut self.states[index];
+        let must_answer = std::mem::take(&mut state.must_answer) || state.said_more;
         // Of a complete response only the names are needed, for clients that read errors.
         let mut removed = match exclusive && complete {
-            true => sub.removed.take(),
+            true => state.removed.take(),
             false => Vec::new(),
         };
         let (content, since) = match complete {
@@ -50,11 +50,11 @@ impl Session {
             }
         };
         let room = CHUNK.saturating_sub(content.size());
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         if exclusive && !complete {
-            removed = sub.removed.take_before(None, room);
+            removed = state.removed.take_before(None, room);
         }
-        sub.deny_with(&mut removed, room);
+        state.deny_with(&mut removed, room);
         // All that was owed may be held back.
         let says_nothing = match self.dialect {
             Dialect::Delta => content.parts.is_empty(),
@@ -74,16 +74,16 @@ impl Session {
         store: &Store,
     ) -> Option<(Content, Instant)> {
         let content = self.everything(index, store);
-        let sub = &mut self.subs[index];
-        let waits = |id: &u32| !sub.held.contains(*id) && sub.owed.is_waiting(*id);
-        let mut owed: Vec<u32> = sub.owed.iter().filter(|id| !waits(id)).collect();
-        sub.owed.sent(&owed);
+        let state = &mut self.states[index];
+        let waits = |id: &u32| !state.held.contains(*id) && state.owed.is_waiting(*id);
+        let mut owed: Vec<u32> = state.owed.iter().filter(|id| !waits(id)).collect();
+        state.owed.sent(&owed);
         owed.retain(|id| content.ids.binary_search(id).is_ok());
-        let known = sub.client_version.take();
+        let known = state.client_version.take();
         // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
-        let said = sub.absent.is_empty();
+        let said = state.not_found.is_empty();
         if said && known == Some(content.digest) {
-            sub.held.extend(content.ids.iter().copied());
+            state.held.extend(content.ids.iter().copied());
             return None;
         }
         // Only what changed has the client load anything anew (xDS rule 91).
@@ -98,18 +98,18 @@ impl Session {
         cutoff: Option<Instant>,
         store: &Store,
     ) -> Option<Response> {
-        let since = self.subs[index].removed.since().unwrap_or(self.now);
+        let since = self.states[index].removed.since().unwrap_or(self.now);
         if self.says_empty(index) {
             let content = self.empties(index, cutoff, store)?;
             return Some(self.response(index, content, (&[], since), store));
         }
         let complete = self.is_complete(index);
         let room = if complete { usize::MAX } else { CHUNK };
-        let mut names = self.subs[index].removed.take_before(cutoff, room);
+        let mut names = self.states[index].removed.take_before(cutoff, room);
         if names.is_empty() {
             return None;
         }
-        self.subs[index].deny_with(&mut names, CHUNK);
+        self.states[index].deny_with(&mut names, CHUNK);
         let (content, since) = match complete {
             true => self.complete_content(index, since, store)?,
             false => (Content::default(), since),
@@ -132,8 +132,8 @@ impl Session {
         let Some(target) = target.and_then(|target| self.types.index(target.as_str())) else {
             return since;
         };
-        if !self.subs[target].subscription.is_active() {
-            self.subs[index].sent_first.extend(sent.iter().copied());
+        if !self.states[target].subscription.is_active() {
+            self.states[index].sent_first.extend(sent.iter().copied());
             return since;
         }
         let gate = self.gate(target);
@@ -147,13 +147,13 @@ impl Session {
                 let Some(child) = self.visible(target, &reference.name, store, &mut 0) else {
                     continue;
                 };
-                let sub = &mut self.subs[target];
-                if sub.subscription.covers(child, &reference.name) {
+                let state = &mut self.states[target];
+                if state.subscription.covers(child, &reference.name) {
                     // Of one held back the content before, if there is any.
-                    if !matches!(sub.held_back.get(child), Some(None)) {
-                        sub.owed.insert(child, since, gate);
+                    if !matches!(state.held_back.get(child), Some(None)) {
+                        state.owed.insert(child, since, gate);
                     }
-                } else if !sub.held.contains(child) {
+                } else if !state.held.contains(child) {
                     self.interest.add_names(target, &[&*reference.name]);
                     awaited.insert((child, *id));
                 }
@@ -187,23 +187,23 @@ impl Session {
         let (resources, large) = (content.ids.len(), content.large);
         self.nonce.number += 1;
         let removed = if self.says_absent() { removed } else { &[] };
-        let more = self.dialect == Dialect::Delta && !self.subs[index].owed.is_empty();
+        let more = self.dialect == Dialect::Delta && !self.states[index].owed.is_empty();
         let tail = Tail {
             more,
             ..self.tail(url.as_str(), version, removed)
         };
         let message = response::message(&content.parts, &tail);
         content.parts.clear();
-        let sub = &mut self.subs[index];
+        let state = &mut self.states[index];
         // Whatever it brings, it is an answer.
-        sub.must_answer = false;
+        state.must_answer = false;
         for id in &*content.ids {
-            sub.held.insert(*id);
+            state.held.insert(*id);
         }
-        if let Some(believed) = &mut sub.believed {
-            believed.forget(&content.ids);
+        if let Some(claimed) = &mut state.claimed {
+            claimed.forget(&content.ids);
         }
-        sub.sent(
+        state.sent(
             self.nonce.number,
             version,
             (content, more),

@@ -11,7 +11,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{Fault, PATIENCE, Session};
+use super::{PATIENCE, ProtocolError, Session};
 use crate::store::Store;
 use crate::store::id_set::Ids;
 use crate::wire::request::Part;
@@ -20,9 +20,9 @@ use crate::xdstp;
 
 /// What a client says it has of a type, before it has asked for what refers to that.
 #[derive(Debug)]
-pub(super) struct Believed {
+pub(super) struct Claimed {
     ids: Ids,
-    /// When it is not believed any more.
+    /// When the claim ends.
     until: Instant,
 }
 
@@ -39,7 +39,7 @@ impl Session {
         initial: &[(&str, &str)],
         part: Part,
         store: &Store,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ProtocolError> {
         let (now, gate) = (self.now, self.gate_asked(index));
         let warming = match initial.is_empty() {
             true => HashSet::new(),
@@ -47,48 +47,48 @@ impl Session {
         };
         if !part.more {
             for parent in self.parents(index).collect::<Vec<_>>() {
-                self.subs[parent].sent_first.clear();
+                self.states[parent].sent_first.clear();
             }
         }
         if initial.is_empty() {
             return Ok(());
         }
         let resends = self.types.spec(index).resends;
-        let known = self.subs[index].believed.take();
-        let mut believed = known.map(|known| known.ids).unwrap_or_default();
+        let known = self.states[index].claimed.take();
+        let mut claimed = known.map(|known| known.ids).unwrap_or_default();
         let mut next = 0;
         for &(name, version) in initial {
             let version = parse_version(version);
             let name = &*xdstp::canonical(name);
             let id = self.visible(index, name, store, &mut next);
-            let sub = &mut self.subs[index];
+            let state = &mut self.states[index];
             match id {
                 Some(id) => {
-                    if !sub.subscription.covers(id, name) {
+                    if !state.subscription.covers(id, name) {
                         continue;
                     }
-                    sub.held.insert(id);
+                    state.held.insert(id);
                     let body = store.slot(index, id).resolve(&self.layers);
                     let same = body.is_some_and(|body| Some(body.version.hash()) == version);
                     if same && !resends && !warming.contains(name) {
-                        sub.owed.remove(id);
-                        believed.insert(id);
+                        state.owed.remove(id);
+                        claimed.insert(id);
                     } else {
-                        sub.owed.insert(id, now, gate);
+                        state.owed.insert(id, now, gate);
                     }
                 }
-                // A name asked for is in `absent` already.
-                None if sub.subscription.is_wildcard() && !sub.absent.contains(name) => {
-                    sub.removed.insert(name.into(), None, now);
+                // A name asked for is in `not_found` already.
+                None if state.subscription.is_wildcard() && !state.not_found.contains(name) => {
+                    state.removed.insert(name.into(), None, now);
                     self.check_remembered()?;
                 }
                 None => {}
             }
         }
-        self.subs[index].must_answer = false;
-        if self.aggregated && !believed.is_empty() && !self.knows_parents(index) {
-            self.subs[index].believed = Some(Box::new(Believed {
-                ids: believed,
+        self.states[index].must_answer = false;
+        if self.aggregated && !claimed.is_empty() && !self.knows_parents(index) {
+            self.states[index].claimed = Some(Box::new(Claimed {
+                ids: claimed,
                 until: now + PATIENCE,
             }));
         }
@@ -102,7 +102,7 @@ impl Session {
         let recent = recent.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
         let recent = recent.map(|(_, slot)| slot);
         let sent = self.parents(index).flat_map(|parent| {
-            let sent = self.subs[parent].sent_first.iter();
+            let sent = self.states[parent].sent_first.iter();
             sent.map(move |id| store.slot(parent, id))
         });
         recent
@@ -116,29 +116,29 @@ impl Session {
     /// The types after whose resources a client loads those of this one anew.
     fn parents(&self, index: usize) -> impl Iterator<Item = usize> {
         let url = self.types.spec(index).url;
-        (0..self.subs.len()).filter(move |parent| self.types.spec(*parent).reloads == Some(url))
+        (0..self.states.len()).filter(move |parent| self.types.spec(*parent).reloads == Some(url))
     }
 
     /// Whether the client has asked for all of them.
     fn knows_parents(&self, index: usize) -> bool {
         let mut parents = self.parents(index);
-        parents.all(|parent| self.subs[parent].subscription.is_active())
+        parents.all(|parent| self.states[parent].subscription.is_active())
     }
 
     /// Whether a client was found to say nothing of what it loads the rest after since this was asked last (xDS rule 99).
-    pub(crate) fn was_silent(&mut self) -> bool {
+    pub(crate) fn is_warming_reconnect(&mut self) -> bool {
         std::mem::take(&mut self.silent)
     }
 
-    /// Sends again what a client was believed to have, if it has not asked for what refers to that in time. Returns until when it
+    /// Sends again what a client claimed to have, if it has not asked for what refers to that in time. Returns until when it
     /// still may.
     pub(super) fn doubt_the_silent(&mut self) -> Option<Instant> {
         let now = self.now;
-        for index in 0..self.subs.len() {
-            if !self.subs.is_touched(index) {
+        for index in 0..self.states.len() {
+            if !self.states.is_touched(index) {
                 continue;
             }
-            let Some(until) = self.subs[index].believed.as_ref().map(|b| b.until) else {
+            let Some(until) = self.states[index].claimed.as_ref().map(|b| b.until) else {
                 continue;
             };
             let knows_parents = self.knows_parents(index);
@@ -147,11 +147,11 @@ impl Session {
             }
             self.silent |= !knows_parents;
             let gate = self.gate(index);
-            let sub = &mut self.subs[index];
-            let believed = sub.believed.take().filter(|_| !knows_parents);
-            for id in believed.iter().flat_map(|believed| believed.ids.iter()) {
-                if sub.held.contains(id) && !sub.held_back.contains(id) {
-                    sub.owed.insert(id, now, gate);
+            let state = &mut self.states[index];
+            let claimed = state.claimed.take().filter(|_| !knows_parents);
+            for id in claimed.iter().flat_map(|claimed| claimed.ids.iter()) {
+                if state.held.contains(id) && !state.held_back.contains(id) {
+                    state.owed.insert(id, now, gate);
                 }
             }
         }
@@ -159,8 +159,8 @@ impl Session {
     }
 }
 
-impl Believed {
-    /// What the client is being sent need not be believed.
+impl Claimed {
+    /// Takes out what the client is sent: it need not rest on the claim any more.
     pub(super) fn forget(&mut self, sent: &[u32]) {
         for id in sent {
             self.ids.remove(*id);

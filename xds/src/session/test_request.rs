@@ -6,7 +6,7 @@ use std::time::Instant;
 use prost::Message;
 use seaway_proto::discovery::{DeltaDiscoveryRequest, DiscoveryRequest, Status};
 
-use super::{Fault, Outcome, Session};
+use super::{Outcome, ProtocolError, Session};
 use crate::dialect::Dialect;
 use crate::store::Store;
 use crate::wire::request;
@@ -87,7 +87,7 @@ impl Session {
         request: Request,
         store: &Store,
         now: Instant,
-    ) -> Result<Outcome, Fault> {
+    ) -> Result<Outcome, ProtocolError> {
         let (dialect, message) = request.encode();
         let request = request::Request::read(dialect, &message)?;
         self.on_request(&request, store, now)

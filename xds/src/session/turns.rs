@@ -30,15 +30,15 @@ impl Session {
     /// Owes the client a resource that has just changed, or is to be sent again.
     pub(super) fn owe(&mut self, index: usize, id: u32) {
         let (now, gate) = (self.now, self.gate(index));
-        self.subs[index].owed.insert(id, now, gate);
+        self.states[index].owed.insert(id, now, gate);
     }
 
     /// Whether what comes to be owed of a type now has to wait for something of an earlier one.
     pub(super) fn gate(&self, index: usize) -> Gate {
         let gated = self.types.spec(index).gated;
         let waits = |before: usize| {
-            let owes = self.subs.is_touched(before) && !self.subs.at(before).owed.is_empty();
-            owes || (gated && self.subs.at(before).is_in_flight())
+            let owes = self.states.is_touched(before) && !self.states.at(before).owed.is_empty();
+            owes || (gated && self.states.at(before).is_in_flight())
         };
         match (0..index).any(waits) || (gated && !self.awaited.is_empty()) {
             true => Gate::Closed,
@@ -58,22 +58,22 @@ impl Session {
     fn release(&mut self) {
         let now = self.now;
         self.awaited.expire(now);
-        for index in 0..self.subs.len() {
-            if self.subs.is_touched(index) && self.subs[index].owed.has_waiting() {
+        for index in 0..self.states.len() {
+            if self.states.is_touched(index) && self.states[index].owed.has_waiting() {
                 let cutoff = self.additions_cutoff(index);
-                self.subs[index].owed.release(cutoff, now);
+                self.states[index].owed.release(cutoff, now);
             }
         }
     }
 
     /// Since when the oldest of what additions of a type wait for is owed: what came later has to wait.
     fn additions_cutoff(&self, index: usize) -> Option<Instant> {
-        let before = || self.subs.iter().take(index);
-        let owed = before().filter_map(|sub| sub.owed.since()).min();
+        let before = || self.states.iter().take(index);
+        let owed = before().filter_map(|state| state.owed.since()).min();
         if !self.types.spec(index).gated {
             return owed;
         }
-        let sent = before().filter_map(|sub| sub.unsettled_since(self.now));
+        let sent = before().filter_map(|state| state.unsettled_since(self.now));
         let awaited = self.awaited.since(index);
         earlier(earlier(owed, sent.min()), awaited)
     }
@@ -82,11 +82,15 @@ impl Session {
     pub(super) fn removals_cutoff(&self, index: usize) -> Option<Instant> {
         let order = self.types.removal_order();
         let at = order.iter().position(|of| *of == index).unwrap_or_default();
-        let owed = self.subs.iter().filter_map(|sub| sub.owed.since()).min();
-        let before = order[..at].iter().map(|of| self.subs.at(*of));
-        let removed = before.filter_map(|sub| sub.removed.since()).min();
-        let settling = order[..=at].iter().map(|of| self.subs.at(*of));
-        let sent = settling.filter_map(|sub| sub.unsettled_since(self.now));
+        let owed = self
+            .states
+            .iter()
+            .filter_map(|state| state.owed.since())
+            .min();
+        let before = order[..at].iter().map(|of| self.states.at(*of));
+        let removed = before.filter_map(|state| state.removed.since()).min();
+        let settling = order[..=at].iter().map(|of| self.states.at(*of));
+        let sent = settling.filter_map(|state| state.unsettled_since(self.now));
         earlier(earlier(owed, removed), sent.min())
     }
 
@@ -120,7 +124,7 @@ impl Session {
         // Removals first: what may go of them is older than all that is owed.
         for at in 0..self.types.removal_order().len() {
             let index = self.types.removal_order()[at];
-            if self.subs.is_touched(index) && !self.subs.at(index).removed.is_empty() {
+            if self.states.is_touched(index) && !self.states.at(index).removed.is_empty() {
                 match self.removals_wait(index) {
                     Ok(cutoff) => return Turn::Removals(index, cutoff),
                     Err(wait) => until = earlier(until, wait),
@@ -128,12 +132,12 @@ impl Session {
             }
         }
         for overdue in [true, false] {
-            for index in 0..self.subs.len() {
-                let touched = self.subs.is_touched(index);
+            for index in 0..self.states.len() {
+                let touched = self.states.is_touched(index);
                 if !touched || !self.may_send(index) || self.is_overdue(index) != overdue {
                     continue;
                 }
-                match self.subs.at(index).unsettled_until(self.now) {
+                match self.states.at(index).unsettled_until(self.now) {
                     None => return Turn::Additions(index),
                     wait => until = earlier(until, wait),
                 }
@@ -144,29 +148,29 @@ impl Session {
 
     /// Whether there are additions of a type that do not have to wait for other types.
     fn may_send(&self, index: usize) -> bool {
-        let sub = self.subs.at(index);
-        if !sub.owed.has_waiting() || sub.owed.has_ready() {
-            return sub.has_additions();
+        let state = self.states.at(index);
+        if !state.owed.has_waiting() || state.owed.has_ready() {
+            return state.has_additions();
         }
         // What waits is part of a complete response, and of the answer to a wildcard.
-        !sub.absent.is_empty() && !sub.must_answer && !self.is_complete(index)
+        !state.not_found.is_empty() && !state.must_answer && !self.is_complete(index)
     }
 
     fn is_overdue(&self, index: usize) -> bool {
-        let since = self.subs.at(index).owed.since();
+        let since = self.states.at(index).owed.since();
         since.is_some_and(|since| since + PATIENCE <= self.now)
     }
 
     /// Which removals of a type may go, by the time since when, or until when none may.
     fn removals_wait(&mut self, index: usize) -> Result<Option<Instant>, Option<Instant>> {
-        let sub = self.subs.at(index);
-        if let Some(until) = sub.unsettled_until(self.now) {
+        let state = self.states.at(index);
+        if let Some(until) = state.unsettled_until(self.now) {
             return Err(Some(until));
         }
         let cutoff = self.removals_cutoff(index);
-        if cutoff.is_some_and(|cutoff| sub.removed.since().is_none_or(|since| cutoff <= since)) {
-            let all = self.subs.iter();
-            let unsettled = all.filter_map(|sub| sub.unsettled_until(self.now));
+        if cutoff.is_some_and(|cutoff| state.removed.since().is_none_or(|since| cutoff <= since)) {
+            let all = self.states.iter();
+            let unsettled = all.filter_map(|state| state.unsettled_until(self.now));
             return Err(unsettled.min());
         }
         match self.empties_wait(index) {
@@ -177,13 +181,13 @@ impl Session {
 
     /// Until when nothing changes for what waits for other types.
     fn waiting_until(&self) -> Option<Instant> {
-        let mut touched = (0..self.subs.len()).filter(|index| self.subs.is_touched(*index));
-        if !touched.any(|index| self.subs.at(index).owed.has_waiting()) {
+        let mut touched = (0..self.states.len()).filter(|index| self.states.is_touched(*index));
+        if !touched.any(|index| self.states.at(index).owed.has_waiting()) {
             return None;
         }
-        let each = self.subs.iter().flat_map(|sub| {
-            let unsettled = sub.unsettled_until(self.now);
-            [sub.owed.patience_ends(), unsettled]
+        let each = self.states.iter().flat_map(|state| {
+            let unsettled = state.unsettled_until(self.now);
+            [state.owed.patience_ends(), unsettled]
         });
         each.flatten().chain(self.awaited.until()).min()
     }

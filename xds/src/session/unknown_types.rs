@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::chunk::take_names;
 use super::content::CHUNK;
-use super::{Fault, MAX_NAME, MAX_NAMES, Outcome, Response, Session};
+use super::{MAX_NAME, MAX_NAMES, Outcome, ProtocolError, Response, Session};
 use crate::store::name_map::{NameSet, cost};
 use crate::wire::request::{Names, Request};
 use crate::wire::response;
@@ -27,20 +27,20 @@ impl Unknown {
         types.sum()
     }
 
-    fn add(&mut self, url: &str, names: &[&str]) -> Result<(), Fault> {
+    fn add(&mut self, url: &str, names: &[&str]) -> Result<(), ProtocolError> {
         if let Some(long) = names
             .iter()
             .chain([&url])
             .find(|name| name.len() > MAX_NAME)
         {
-            return Err(Fault::LongName(long.len()));
+            return Err(ProtocolError::LongName(long.len()));
         }
         if self.0.len() >= UNKNOWN_TYPES && !self.0.contains_key(url) {
-            return Err(Fault::TooManyTypes(UNKNOWN_TYPES));
+            return Err(ProtocolError::TooManyTypes(UNKNOWN_TYPES));
         }
         let waiting: usize = self.0.values().map(NameSet::len).sum();
         if waiting + names.len() > MAX_NAMES {
-            return Err(Fault::TooManyNames);
+            return Err(ProtocolError::TooManyNames);
         }
         let all = self.0.entry(url.into()).or_default();
         for name in names {
@@ -51,7 +51,7 @@ impl Unknown {
 }
 
 impl Session {
-    pub(super) fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, Fault> {
+    pub(super) fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, ProtocolError> {
         let names = match &request.names {
             Names::Change { subscribe, .. } => subscribe.as_slice(),
             Names::Complete { .. } => &[],

@@ -15,7 +15,7 @@ use crate::store::id_set::Ids;
 
 /// A view's resources of one type, in responses of bounded size.
 #[derive(Debug)]
-pub(crate) struct FirstSync {
+pub(crate) struct InitialSync {
     chunks: Vec<Chunk>,
 }
 
@@ -28,12 +28,12 @@ pub(crate) struct Chunk {
     pub(crate) digest: u64,
 }
 
-impl FirstSync {
+impl InitialSync {
     /// Puts together resources given by ascending id, each with its bytes and its part of the digest.
     pub(crate) fn build(
         resources: impl Iterator<Item = (u32, Bytes, u64)>,
         limit: usize,
-    ) -> FirstSync {
+    ) -> InitialSync {
         let mut chunks = Vec::new();
         let mut chunk = Builder::default();
         for (id, bytes, digest) in resources {
@@ -45,7 +45,7 @@ impl FirstSync {
             chunk.digest = chunk.digest.wrapping_add(digest);
         }
         chunks.push(chunk.finish());
-        FirstSync { chunks }
+        InitialSync { chunks }
     }
 
     /// The response that begins with the smallest id of a set, if the set has all its resources.
@@ -92,20 +92,20 @@ pub(crate) type Key = (Arc<[LayerId]>, usize, Dialect);
 
 /// The first syncs under way.
 #[derive(Debug, Default)]
-pub(crate) struct FirstSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
+pub(crate) struct InitialSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
 
 /// One of them, with the commit that last changed its type. It is locked while it is put together.
-type UnderWay = Mutex<(u64, Weak<FirstSync>)>;
+type UnderWay = Mutex<(u64, Weak<InitialSync>)>;
 
-impl FirstSyncs {
+impl InitialSyncs {
     /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for it instead of building theirs;
     /// those that want another one do not.
     pub(crate) fn share(
         &self,
         key: Key,
         changed: u64,
-        build: impl FnOnce() -> FirstSync,
-    ) -> Arc<FirstSync> {
+        build: impl FnOnce() -> InitialSync,
+    ) -> Arc<InitialSync> {
         let under_way = self.all().entry(key).or_default().clone();
         let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = of_commit(&under_way, changed) {
@@ -117,7 +117,7 @@ impl FirstSyncs {
     }
 
     /// The one that somebody else is being sent.
-    pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<FirstSync>> {
+    pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<InitialSync>> {
         let under_way = self.all().get(&key)?.clone();
         // While it is put together nobody is sent it.
         let under_way = under_way.try_lock().ok()?;
@@ -144,7 +144,7 @@ impl FirstSyncs {
     }
 }
 
-fn of_commit((at, known): &(u64, Weak<FirstSync>), changed: u64) -> Option<Arc<FirstSync>> {
+fn of_commit((at, known): &(u64, Weak<InitialSync>), changed: u64) -> Option<Arc<InitialSync>> {
     (*at == changed).then(|| known.upgrade())?
 }
 
@@ -159,13 +159,13 @@ mod tests {
         (Arc::new([LayerId(layer)]), 0, Dialect::Delta)
     }
 
-    fn empty() -> FirstSync {
-        FirstSync::build(std::iter::empty(), 0)
+    fn empty() -> InitialSync {
+        InitialSync::build(std::iter::empty(), 0)
     }
 
     #[test]
     fn placements_do_not_wait_for_one_another() {
-        let all = FirstSyncs::default();
+        let all = InitialSyncs::default();
         let (begun, has_begun) = channel();
         let (other_is_done, other_done) = channel();
         std::thread::scope(|scope| {
@@ -190,9 +190,9 @@ mod tests {
 
     #[test]
     fn who_comes_while_one_is_built_shares_it() {
-        let all = FirstSyncs::default();
+        let all = InitialSyncs::default();
         let builds = std::sync::atomic::AtomicUsize::new(0);
-        let shared: Vec<Arc<FirstSync>> = std::thread::scope(|scope| {
+        let shared: Vec<Arc<InitialSync>> = std::thread::scope(|scope| {
             let share = || {
                 all.share(key(1), 7, || {
                     builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and sees it, and not everybody (xDS rule 133).
 //!
 //! A connection's interest is a set of bits, in which every type and every name has its own or shares one with few others. It is
-//! held where the bell looks through all connections, one after the other, so that passing one over costs next to nothing. A stream
+//! held where the notifier looks through all connections, one after the other, so that passing one over costs next to nothing. A stream
 //! that is woken in vain finds nothing; one that is not woken must never have had anything to find.
 
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ impl Concerns {
     pub(crate) fn meets<'a>(
         &self,
         interest: Interest,
-        mut stands: impl Iterator<Item = (PlacementId, &'a [LayerId])>,
+        mut all_layers: impl Iterator<Item = (PlacementId, &'a [LayerId])>,
     ) -> bool {
         if interest.meets(self.anywhere) {
             return true;
@@ -113,7 +113,7 @@ impl Concerns {
             let change = self.by_layer.get(layer);
             change.is_some_and(|change| interest.meets(*change))
         };
-        stands.any(|(placement, layers)| {
+        all_layers.any(|(placement, layers)| {
             (met && layers.iter().any(changed)) || self.moved.binary_search(&placement).is_ok()
         })
     }

@@ -15,45 +15,46 @@ use crate::store::{LayerId, PlacementId};
 
 /// Listeners woken at a stretch; others may come and go in between.
 const STRETCH: usize = 256;
-/// In place of the number of rings: there will be no more.
+/// In place of the number of commits: there will be no more.
 const CLOSED: u64 = u64::MAX;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Bell(Arc<Shared>);
+pub(crate) struct CommitNotifier(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     newest: AtomicU64,
-    listeners: Mutex<Slab<Heeding>>,
+    listeners: Mutex<Slab<Registration>>,
 }
 
-/// A listener, as the bell knows it.
+/// A connection, as the notifier knows it.
 #[derive(Debug)]
-struct Heeding {
+struct Registration {
     interest: Interest,
     /// From where its streams look, each under a number of its own.
-    stands: SmallVec<[(u64, Stand); 1]>,
+    all_layers: SmallVec<[(u64, StreamLayers); 1]>,
     waker: Option<Waker>,
 }
 
 /// From where a stream looks, and through which layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stand {
+pub(crate) struct StreamLayers {
     pub(crate) placement: PlacementId,
     pub(crate) layers: Arc<[LayerId]>,
 }
 
-impl Heeding {
+impl Registration {
     fn is_concerned(&self, by: &Concerns) -> bool {
-        let stands = self.stands.iter();
-        let stands = stands.map(|(_, stand)| (stand.placement, &*stand.layers));
-        by.meets(self.interest, stands)
+        let all_layers = self.all_layers.iter();
+        let all_layers =
+            all_layers.map(|(_, stream_layers)| (stream_layers.placement, &*stream_layers.layers));
+        by.meets(self.interest, all_layers)
     }
 }
 
-impl Bell {
+impl CommitNotifier {
     /// Says to all whom it concerns that there is something new to read.
-    pub(crate) fn ring(&self, concerns: &Concerns) {
+    pub(crate) fn notify(&self, concerns: &Concerns) {
         let count = |rung: u64| (rung != CLOSED).then(|| rung + 1);
         let ordering = Ordering::SeqCst;
         // Once it is closed there is nothing to count.
@@ -87,7 +88,7 @@ impl Bell {
         self.wake(&Concerns::anywhere(Interest::EVERYTHING));
     }
 
-    /// How often it was rung: another number than before if there is something new.
+    /// How many commits it told of: another number than before if there is something new.
     pub(crate) fn newest(&self) -> u64 {
         self.0.newest.load(Ordering::SeqCst)
     }
@@ -97,47 +98,47 @@ impl Bell {
     }
 
     /// Somebody new, who is interested in nothing yet.
-    pub(crate) fn listen(&self) -> Listener {
-        let at = self.listeners().insert(Heeding {
+    pub(crate) fn listen(&self) -> CommitWaiter {
+        let at = self.listeners().insert(Registration {
             interest: Interest::default(),
-            stands: SmallVec::new(),
+            all_layers: SmallVec::new(),
             waker: None,
         });
-        let place = Arc::new(Place {
-            bell: self.clone(),
+        let place = Arc::new(Registered {
+            notifier: self.clone(),
             at,
         });
-        Listener { place, waker: None }
+        CommitWaiter { place, waker: None }
     }
 
-    fn listeners(&self) -> MutexGuard<'_, Slab<Heeding>> {
+    fn listeners(&self) -> MutexGuard<'_, Slab<Registration>> {
         let listeners = self.0.listeners.lock();
         listeners.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place at the bell, given back when nobody holds it any more.
+/// A registration, given back when its last handle is dropped.
 #[derive(Debug)]
-struct Place {
-    bell: Bell,
+struct Registered {
+    notifier: CommitNotifier,
     at: usize,
 }
 
-impl Drop for Place {
+impl Drop for Registered {
     fn drop(&mut self) {
-        self.bell.listeners().remove(self.at);
+        self.notifier.listeners().remove(self.at);
     }
 }
 
 /// Somebody who is woken by what concerns him.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    place: Arc<Place>,
+pub(crate) struct CommitWaiter {
+    place: Arc<Registered>,
     waker: Option<Waker>,
 }
 
-impl Listener {
-    /// How often the bell was rung; from now on `waker` is woken by every later ring of concern.
+impl CommitWaiter {
+    /// How many commits the notifier told of; from now on `waker` is woken by every later one that concerns the connection.
     pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
         if !self
             .waker
@@ -145,41 +146,41 @@ impl Listener {
             .is_some_and(|known| known.will_wake(waker))
         {
             self.waker = Some(waker.clone());
-            self.place.bell.listeners()[self.place.at].waker = self.waker.clone();
+            self.place.notifier.listeners()[self.place.at].waker = self.waker.clone();
         }
-        self.place.bell.newest()
+        self.place.notifier.newest()
     }
 
-    pub(crate) fn concern(&self) -> Concern {
-        Concern(self.place.clone())
+    pub(crate) fn interest_handle(&self) -> InterestHandle {
+        InterestHandle(self.place.clone())
     }
 }
 
 /// What a listener is interested in: only ever more, for as long as it listens.
 #[derive(Clone, Debug)]
-pub(crate) struct Concern(Arc<Place>);
+pub(crate) struct InterestHandle(Arc<Registered>);
 
-impl Concern {
+impl InterestHandle {
     /// Takes up an interest. Whoever does it in the middle of reading the store misses no commit that comes after.
     pub(crate) fn add(&self, interest: Interest) {
-        let listener = &mut self.0.bell.listeners()[self.0.at];
+        let listener = &mut self.0.notifier.listeners()[self.0.at];
         listener.interest = listener.interest | interest;
     }
 
     /// Says from where one of its streams looks by now.
-    pub(crate) fn stand(&self, stream: u64, stand: Stand) {
-        let listener = &mut self.0.bell.listeners()[self.0.at];
-        let mut known = listener.stands.iter_mut();
+    pub(crate) fn stream_layers(&self, stream: u64, stream_layers: StreamLayers) {
+        let listener = &mut self.0.notifier.listeners()[self.0.at];
+        let mut known = listener.all_layers.iter_mut();
         match known.find(|(of, _)| *of == stream) {
-            Some((_, known)) => *known = stand,
-            None => listener.stands.push((stream, stand)),
+            Some((_, known)) => *known = stream_layers,
+            None => listener.all_layers.push((stream, stream_layers)),
         }
     }
 
     /// The stream is gone.
     pub(crate) fn leave(&self, stream: u64) {
-        let listener = &mut self.0.bell.listeners()[self.0.at];
-        listener.stands.retain(|(of, _)| *of != stream);
+        let listener = &mut self.0.notifier.listeners()[self.0.at];
+        listener.all_layers.retain(|(of, _)| *of != stream);
     }
 }
 
@@ -208,28 +209,29 @@ mod tests {
 
     #[test]
     fn every_listener_hears_every_ring_of_concern_until_it_goes() {
-        let bell = Bell::default();
+        let notifier = CommitNotifier::default();
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());
-        let mut listeners: Vec<Listener> = (0..STRETCH + 3).map(|_| bell.listen()).collect();
+        let mut listeners: Vec<CommitWaiter> =
+            (0..STRETCH + 3).map(|_| notifier.listen()).collect();
         for listener in &mut listeners {
             assert_eq!(listener.newest(&noop_waker()), 0);
             listener.newest(&waker);
             listener.newest(&waker);
-            listener.concern().add(Interest::wildcard(1));
+            listener.interest_handle().add(Interest::wildcard(1));
         }
         let change = |type_index| Concerns::anywhere(Interest::change(type_index, "a"));
-        bell.ring(&change(1));
+        notifier.notify(&change(1));
         assert_eq!(count.take(), STRETCH + 3);
-        bell.ring(&change(0));
+        notifier.notify(&change(0));
         assert_eq!(count.take(), 0);
         listeners.truncate(2);
-        listeners[0].concern().add(Interest::name(0, "a"));
-        bell.ring(&change(0));
+        listeners[0].interest_handle().add(Interest::name(0, "a"));
+        notifier.notify(&change(0));
         assert_eq!(count.take(), 1);
         assert_eq!(listeners[1].newest(&waker), 3);
-        bell.close();
+        notifier.close();
         assert_eq!(count.take(), 2);
-        assert!(bell.is_closed());
+        assert!(notifier.is_closed());
     }
 }

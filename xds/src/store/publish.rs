@@ -11,9 +11,9 @@ use crate::store::body::Body;
 use crate::store::cursors::{Cursor, Cursors};
 use crate::store::interest::{Concerns, Interest};
 use crate::store::missing::{Missing, MissingName};
-use crate::store::notify::Bell;
+use crate::store::notify::CommitNotifier;
 use crate::store::quarantine::{HeldBack, Quarantine};
-use crate::store::slot::{HiddenBy, Says};
+use crate::store::slot::{HiddenBy, LayerValue};
 use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
 use crate::xdstp;
@@ -56,7 +56,7 @@ struct Shared {
     types: Types,
     cursors: Cursors,
     missing: Arc<Missing>,
-    bell: Bell,
+    notifier: CommitNotifier,
 }
 
 /// The writing end; there is one.
@@ -64,7 +64,7 @@ struct Shared {
 pub struct Publisher {
     shared: Arc<Shared>,
     /// Where the resources of each object stand.
-    origins: HashMap<Arc<str>, Vec<Place>>,
+    origins: HashMap<Arc<str>, Vec<EntryKey>>,
     /// The last commit of which everybody was told.
     last_roll_call: u64,
     /// What was put since it was last looked how far streams have read.
@@ -87,18 +87,18 @@ pub struct Snapshots {
 }
 
 /// A resource's place in the store: type, id, layer.
-pub(crate) type Place = (usize, u32, LayerId);
+pub(crate) type EntryKey = (usize, u32, LayerId);
 
 /// An empty world, its one writer and its readers.
 pub fn channel(types: Types) -> (Publisher, Snapshots) {
-    let (store, bell) = (Store::new(&types), Bell::default());
-    store.quarantine().ring_with(&bell);
+    let (store, notifier) = (Store::new(&types), CommitNotifier::default());
+    store.quarantine().notify_with(&notifier);
     let shared = Arc::new(Shared {
         store: RwLock::new(store),
         missing: Arc::new(Missing::new(&types)),
         types,
         cursors: Cursors::default(),
-        bell,
+        notifier,
     });
     let publisher = Publisher {
         shared: shared.clone(),
@@ -151,9 +151,9 @@ impl Publisher {
         if seq >= self.last_roll_call + ROLL_CALL {
             self.last_roll_call = seq;
             let everybody = Concerns::anywhere(Interest::EVERYTHING);
-            shared.bell.ring(&everybody);
+            shared.notifier.notify(&everybody);
         } else if !concerns.is_empty() {
-            shared.bell.ring(&concerns);
+            shared.notifier.notify(&concerns);
         }
         Committed { seq, set, removed }
     }
@@ -178,7 +178,7 @@ impl Publisher {
         let types = &self.shared.types;
         let standing = |type_index: usize, name: &str, layer| match store.find(type_index, name) {
             Some(id) => store.get((type_index, id, layer)),
-            None => &Says::Nothing,
+            None => &LayerValue::Nothing,
         };
         let prepare = |replace: Replace| {
             let origin = replace.origin;
@@ -195,17 +195,18 @@ impl Publisher {
                 let present = standing(type_index, &name, layer).body();
                 let same = present
                     .is_some_and(|body| body.version == resource.version && body.origin == origin);
-                let body = || Says::Body(Arc::new(Body::new(canonical(resource), origin.clone())));
+                let body =
+                    || LayerValue::Body(Arc::new(Body::new(canonical(resource), origin.clone())));
                 Some((type_index, name, layer, (!same).then(body)))
             });
             let hidden = hidden.iter().cloned();
             let hidden = hidden.filter_map(|(layer, ResourceRef { type_url, name })| {
                 let type_index = types.index(type_url.as_str())?;
                 let name = xdstp::shared(name);
-                let says = standing(type_index, &name, layer);
-                let same = matches!(says, Says::Hidden(by) if by.origin == origin);
+                let value = standing(type_index, &name, layer);
+                let same = matches!(value, LayerValue::Hidden(by) if by.origin == origin);
                 let origin = origin.clone();
-                let hidden = || Says::Hidden(Arc::new(HiddenBy { origin }));
+                let hidden = || LayerValue::Hidden(Arc::new(HiddenBy { origin }));
                 Some((type_index, name, layer, (!same).then(hidden)))
             });
             let said = resources.chain(hidden).collect();
@@ -223,34 +224,34 @@ impl Publisher {
         let (mut set, mut removed) = (0, 0);
         let mut left = Vec::new();
         for Prepared { origin, said } in replaces {
-            let mut places = Vec::with_capacity(said.len());
-            for (type_index, name, layer, says) in said {
-                let place = (type_index, store.intern(type_index, &name), layer);
-                places.push(place);
-                if let Some(says) = says {
-                    self.say(store, place, says, now);
+            let mut keys = Vec::with_capacity(said.len());
+            for (type_index, name, layer, value) in said {
+                let key = (type_index, store.intern(type_index, &name), layer);
+                keys.push(key);
+                if let Some(value) = value {
+                    self.say(store, key, value, now);
                     set += 1;
                 }
             }
-            let kept: HashSet<Place> = places.iter().copied().collect();
-            let before = match places.is_empty() {
+            let kept: HashSet<EntryKey> = keys.iter().copied().collect();
+            let before = match keys.is_empty() {
                 true => self.origins.remove(&origin),
-                false => self.origins.insert(origin.clone(), places),
+                false => self.origins.insert(origin.clone(), keys),
             };
             let gone = before.into_iter().flatten().filter(|p| !kept.contains(p));
-            left.extend(gone.map(|place| (origin.clone(), place)));
+            left.extend(gone.map(|key| (origin.clone(), key)));
         }
         // Removals come last: a resource that moved from one object to another in this commit stays.
-        for (origin, place) in left {
-            if store.get(place).origin() == Some(&origin) {
-                store.put(place, Says::Nothing);
+        for (origin, key) in left {
+            if store.get(key).origin() == Some(&origin) {
+                store.put(key, LayerValue::Nothing);
                 removed += 1;
             }
         }
         (set, removed)
     }
 
-    fn say(&self, store: &mut Store, place: Place, says: Says, now: Instant) {
+    fn say(&self, store: &mut Store, place: EntryKey, value: LayerValue, now: Instant) {
         let (type_index, id, _) = place;
         let spec = self.shared.types.spec(type_index);
         // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
@@ -258,8 +259,8 @@ impl Publisher {
         if changed && spec.reloads.is_some() {
             store.note_recent(type_index, id, now);
         }
-        let large = says.body().is_some_and(|body| body.len() > LARGEST);
-        store.put(place, says);
+        let large = value.body().is_some_and(|body| body.len() > LARGEST);
+        store.put(place, value);
         if large {
             store.note_large(spec.url, place);
         }
@@ -278,12 +279,12 @@ fn canonical(mut resource: Resource) -> Resource {
 /// A [`Replace`] whose changed resources are encoded: type, name, layer, and what the layer says if it says something else now.
 struct Prepared {
     origin: Arc<str>,
-    said: Vec<(usize, Arc<str>, LayerId, Option<Says>)>,
+    said: Vec<(usize, Arc<str>, LayerId, Option<LayerValue>)>,
 }
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.shared.bell.close();
+        self.shared.notifier.close();
     }
 }
 
@@ -324,8 +325,8 @@ impl Snapshots {
         self.shared.cursors.register(store.seq())
     }
 
-    pub(crate) fn bell(&self) -> &Bell {
-        &self.shared.bell
+    pub(crate) fn notifier(&self) -> &CommitNotifier {
+        &self.shared.notifier
     }
 }
 

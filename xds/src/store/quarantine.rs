@@ -3,7 +3,7 @@
 //! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its
 //! own, and is never counted if the proxy says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals reject the same content, and more than took it, the content is bad (`votes`). Only
 //! proxies whose identity somebody verified are counted: with a name of its own choice one client could reject for many, and keep every
-//! change from a fleet. Who took it is asked once there is an accusation: the bell wakes who may have it, and its stream says so.
+//! change from a fleet. Who took it is asked once there is an accusation: the notifier wakes the streams that may have it, and its stream says so.
 //!
 //! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and asks again on the next one, for
 //! ever. Envoy takes them.
@@ -23,8 +23,8 @@ use seaway_proto::{TypeUrl, Version};
 use crate::metrics::Metrics;
 use crate::store::body::Body;
 use crate::store::interest::{Concerns, Interest};
-use crate::store::notify::Bell;
-pub(crate) use held::{Held, HeldSet};
+use crate::store::notify::CommitNotifier;
+pub(crate) use held::{QuarantinedContent, QuarantinedSet};
 pub(crate) use votes::Voter;
 use votes::Votes;
 
@@ -104,14 +104,14 @@ pub(crate) struct Quarantine {
     generation: AtomicU64,
     state: Mutex<State>,
     metrics: OnceLock<Metrics>,
-    bell: OnceLock<Bell>,
+    notifier: OnceLock<CommitNotifier>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    held: HeldSet,
+    held: QuarantinedSet,
     /// The same for streams, once one of them asked.
-    shared: Option<Arc<HeldSet>>,
+    shared: Option<Arc<QuarantinedSet>>,
     votes: HashMap<Content, Votes>,
     /// What to send instead of contents that were found bad, also after they were replaced: the next one may be bad, too.
     bad: HashMap<Content, Option<Arc<Body>>>,
@@ -124,7 +124,7 @@ impl Default for Quarantine {
             generation: AtomicU64::new(0),
             state: Mutex::default(),
             metrics: OnceLock::new(),
-            bell: OnceLock::new(),
+            notifier: OnceLock::new(),
         }
     }
 }
@@ -140,8 +140,8 @@ impl Quarantine {
     }
 
     /// Says how streams are woken.
-    pub(crate) fn ring_with(&self, bell: &Bell) {
-        let _ = self.bell.set(bell.clone());
+    pub(crate) fn notify_with(&self, notifier: &CommitNotifier) {
+        let _ = self.notifier.set(notifier.clone());
     }
 
     /// Another number than before when what is held back is different. A stream that hears of it late has sent the content: nothing
@@ -150,7 +150,7 @@ impl Quarantine {
         self.generation.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn held(&self) -> Arc<HeldSet> {
+    pub(crate) fn held(&self) -> Arc<QuarantinedSet> {
         let mut state = self.state();
         let State { held, shared, .. } = &mut *state;
         let shared = shared.get_or_insert_with(|| Arc::new(held.clone()));
@@ -196,11 +196,11 @@ impl Quarantine {
             "rejected by several proxies: kept from the others until it changes or more proxies say that they took it"
         );
         drop(state);
-        self.ring(suspect.type_index, suspect.name);
+        self.notify(suspect.type_index, suspect.name);
     }
 
     /// Counts a proxy that took a content which is held back, and lets it go if that was the decisive one.
-    pub(crate) fn accept(&self, held: &Held, voter: &Voter) {
+    pub(crate) fn accept(&self, held: &QuarantinedContent, voter: &Voter) {
         let quorum = self.quorum.load(Ordering::Relaxed);
         let mut state = self.state();
         let HeldBack { name, version, .. } = &held.report;
@@ -213,7 +213,7 @@ impl Quarantine {
             return;
         }
         let (rejected, accepted) = votes.counts();
-        let is_over = |of: &Held| of.version == *version && of.is_rejected();
+        let is_over = |of: &QuarantinedContent| of.version == *version && of.is_rejected();
         if !state.held.remove(held.type_index, held.id, is_over) {
             return;
         }
@@ -228,7 +228,7 @@ impl Quarantine {
         );
         self.changed(&mut state);
         drop(state);
-        self.ring(held.type_index, name);
+        self.notify(held.type_index, name);
     }
 
     /// The writer's: keeps a content from clients that cannot take it.
@@ -256,7 +256,7 @@ impl Quarantine {
             return;
         }
         let mut state = self.state();
-        let is_over = |held: &Held| !still(held.version);
+        let is_over = |held: &QuarantinedContent| !still(held.version);
         if state.held.remove(type_index, id, is_over) {
             self.changed(&mut state);
         }
@@ -284,9 +284,9 @@ impl Quarantine {
     }
 
     /// Wakes the streams that may have been sent a name, or may be owed it.
-    fn ring(&self, type_index: usize, name: &str) {
-        if let Some(bell) = self.bell.get() {
-            bell.ring(&Concerns::anywhere(Interest::change(type_index, name)));
+    fn notify(&self, type_index: usize, name: &str) {
+        if let Some(notifier) = self.notifier.get() {
+            notifier.notify(&Concerns::anywhere(Interest::change(type_index, name)));
         }
     }
 
@@ -333,7 +333,7 @@ impl State {
             instead: instead.as_ref().map(|body| body.version),
             reason,
         };
-        self.held.insert(Held {
+        self.held.insert(QuarantinedContent {
             type_index: suspect.type_index,
             id: suspect.id,
             version,

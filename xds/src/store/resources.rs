@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use seaway_proto::TypeUrl;
 
 use crate::dialect::Dialect;
-use crate::store::initial_sync::{FirstSync, FirstSyncs};
+use crate::store::initial_sync::{InitialSync, InitialSyncs};
 use crate::store::interest::{Concerns, Interest};
-use crate::store::publish::Place;
+use crate::store::publish::EntryKey;
 use crate::store::quarantine::{Quarantine, Suspect};
 use crate::store::referrers::{Referrer, Referrers};
-use crate::store::slot::{Entry, Says, Slot};
+use crate::store::slot::{Entry, LayerValue, Slot};
 use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
 
@@ -38,7 +38,7 @@ pub(crate) struct Store {
     log_start: u64,
     /// Tombstones by the commit that made them.
     tombstones: VecDeque<(u64, usize, u32)>,
-    first_syncs: FirstSyncs,
+    initial_syncs: InitialSyncs,
     referrers: Referrers,
     /// Resources whose client loads what they refer to anew, by the time of their last change.
     recent: VecDeque<(Instant, usize, u32)>,
@@ -156,13 +156,13 @@ impl Store {
 
     /// Everything of a type that a placement sees, shared with other streams that want it now. No response is above `limit` bytes
     /// unless by a single resource.
-    pub(crate) fn first_sync(
+    pub(crate) fn initial_sync(
         &self,
         placement: PlacementId,
         type_index: usize,
         dialect: Dialect,
         limit: usize,
-    ) -> Option<Arc<FirstSync>> {
+    ) -> Option<Arc<InitialSync>> {
         let layers = self.placement(placement)?;
         let resources = self.ids(type_index).filter_map(|id| {
             let slot = self.slot(type_index, id);
@@ -171,8 +171,8 @@ impl Store {
         });
         let changed = self.types[type_index].changed;
         let key = (layers.clone(), type_index, dialect);
-        let build = || FirstSync::build(resources, limit);
-        Some(self.first_syncs.share(key, changed, build))
+        let build = || InitialSync::build(resources, limit);
+        Some(self.initial_syncs.share(key, changed, build))
     }
 
     /// The same, if somebody is being sent it already.
@@ -181,10 +181,10 @@ impl Store {
         placement: PlacementId,
         type_index: usize,
         dialect: Dialect,
-    ) -> Option<Arc<FirstSync>> {
+    ) -> Option<Arc<InitialSync>> {
         let changed = self.types[type_index].changed;
         let layers = self.placement(placement)?;
-        self.first_syncs
+        self.initial_syncs
             .known((layers.clone(), type_index, dialect), changed)
     }
 
@@ -233,7 +233,7 @@ impl Store {
             *placements -= 1;
             if *placements == 0 {
                 self.lists.remove(&list);
-                self.first_syncs.forget(&list, self.types.len());
+                self.initial_syncs.forget(&list, self.types.len());
             }
         }
     }
@@ -249,13 +249,13 @@ impl Store {
     /// How many lists of layers, and first syncs, are remembered.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> (usize, usize) {
-        (self.lists.len(), self.first_syncs.len())
+        (self.lists.len(), self.initial_syncs.len())
     }
 
     /// What a layer says of a name.
-    pub(crate) fn get(&self, (type_index, id, layer): Place) -> &Says {
+    pub(crate) fn get(&self, (type_index, id, layer): EntryKey) -> &LayerValue {
         let entry = self.slot(type_index, id).entry(layer);
-        entry.map_or(&Says::Nothing, |entry| &entry.says)
+        entry.map_or(&LayerValue::Nothing, |entry| &entry.value)
     }
 
     /// The id of a name, given to it now if it has none.
@@ -283,24 +283,24 @@ impl Store {
     }
 
     /// Sets what a layer says of a name and logs it. It differs from what the layer says now.
-    pub(crate) fn put(&mut self, (type_index, id, layer): Place, says: Says) {
+    pub(crate) fn put(&mut self, (type_index, id, layer): EntryKey, value: LayerValue) {
         let seq = self.seq;
         let slot = &mut self.types[type_index].slots[id as usize];
         let at = slot.entries.iter().position(|entry| entry.layer == layer);
         let old = at.map(|at| &slot.entries[at]);
-        let nothing = (0, Says::Nothing);
-        let before = old.map_or(nothing, |old| (old.since, old.says.clone()));
-        match (says.is_nothing(), before.1.is_nothing()) {
+        let nothing = (0, LayerValue::Nothing);
+        let before = old.map_or(nothing, |old| (old.since, old.value.clone()));
+        match (value.is_nothing(), before.1.is_nothing()) {
             (true, true) => return,
             (true, false) => self.tombstones.push_back((seq, type_index, id)),
             (false, _) => {}
         }
-        let (was, is) = (before.1.refs(), says.refs());
+        let (was, is) = (before.1.refs(), value.refs());
         self.referrers.replace((type_index, id), was, is);
         let entry = Entry {
             layer,
             since: seq,
-            says,
+            value,
             before,
         };
         match at {
@@ -310,7 +310,7 @@ impl Store {
         let change = Interest::change(type_index, &slot.name);
         let entries = &slot.entries;
         let still = |version| {
-            let mut present = entries.iter().filter_map(|entry| entry.says.body());
+            let mut present = entries.iter().filter_map(|entry| entry.value.body());
             present.any(|body| body.version == version)
         };
         self.quarantine.release(type_index, id, still);
@@ -325,12 +325,12 @@ impl Store {
     }
 
     /// Keeps a content that was just put from clients for which it is too large.
-    pub(crate) fn note_large(&self, type_url: TypeUrl, (type_index, id, layer): Place) {
+    pub(crate) fn note_large(&self, type_url: TypeUrl, (type_index, id, layer): EntryKey) {
         let slot = self.slot(type_index, id);
         let Some(entry) = slot.entry(layer) else {
             return;
         };
-        if let Some(content) = entry.says.body() {
+        if let Some(content) = entry.value.body() {
             self.quarantine.too_large(&Suspect {
                 type_url,
                 type_index,
@@ -370,7 +370,7 @@ impl Store {
             let slot = &mut types.slots[id as usize];
             let was_used = !slot.entries.is_empty();
             slot.entries
-                .retain(|entry| !(entry.says.is_nothing() && entry.since <= slowest));
+                .retain(|entry| !(entry.value.is_nothing() && entry.since <= slowest));
             if was_used && slot.entries.is_empty() {
                 types.by_name.remove(&slot.name);
                 types.free.push(id);

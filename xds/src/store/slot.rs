@@ -27,14 +27,14 @@ pub(crate) struct Entry {
     /// The commit from which on it says this.
     pub(crate) since: u64,
     /// Nothing is a tombstone.
-    pub(crate) says: Says,
+    pub(crate) value: LayerValue,
     /// What it said before, and from which commit on. The body stays for a client that rejects the new one.
-    pub(crate) before: (u64, Says),
+    pub(crate) before: (u64, LayerValue),
 }
 
 /// What a layer says of a name.
 #[derive(Clone, Debug)]
-pub(crate) enum Says {
+pub(crate) enum LayerValue {
     /// To look in the next layer.
     Nothing,
     /// That it does not exist, whatever the layers below say.
@@ -49,11 +49,11 @@ pub(crate) struct HiddenBy {
     pub(crate) origin: Arc<str>,
 }
 
-impl Says {
+impl LayerValue {
     pub(crate) fn body(&self) -> Option<&Arc<Body>> {
         match self {
-            Says::Body(body) => Some(body),
-            Says::Nothing | Says::Hidden(_) => None,
+            LayerValue::Body(body) => Some(body),
+            LayerValue::Nothing | LayerValue::Hidden(_) => None,
         }
     }
 
@@ -65,14 +65,14 @@ impl Says {
     /// The object that says so.
     pub(crate) fn origin(&self) -> Option<&Arc<str>> {
         match self {
-            Says::Body(body) => Some(&body.origin),
-            Says::Hidden(by) => Some(&by.origin),
-            Says::Nothing => None,
+            LayerValue::Body(body) => Some(&body.origin),
+            LayerValue::Hidden(by) => Some(&by.origin),
+            LayerValue::Nothing => None,
         }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
-        matches!(self, Says::Nothing)
+        matches!(self, LayerValue::Nothing)
     }
 }
 
@@ -84,14 +84,14 @@ impl Slot {
     /// The first entry that says something.
     fn decisive(&self, layers: &[LayerId]) -> Option<&Entry> {
         let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
-        entries.find(|entry| !entry.says.is_nothing())
+        entries.find(|entry| !entry.value.is_nothing())
     }
 
     /// The value in the first of the layers that has one, unless one above hides it.
     pub(crate) fn resolve(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
         #[cfg(test)]
         RESOLVED.with(|count| count.set(count.get() + 1));
-        self.decisive(layers)?.says.body()
+        self.decisive(layers)?.value.body()
     }
 
     /// What `resolve` gave after the commit `cursor`; `Err` if that is not known any more.
@@ -102,7 +102,7 @@ impl Slot {
     ) -> Result<Option<&Arc<Body>>, Forgotten> {
         for entry in layers.iter().filter_map(|layer| self.entry(*layer)) {
             let said = match &entry.before {
-                _ if entry.since <= cursor => &entry.says,
+                _ if entry.since <= cursor => &entry.value,
                 (since, before) if *since <= cursor => before,
                 _ => return Err(Forgotten),
             };
@@ -116,20 +116,20 @@ impl Slot {
     /// The commit that gave `resolve` its value.
     pub(crate) fn resolved_since(&self, layers: &[LayerId]) -> Option<u64> {
         let entry = self.decisive(layers)?;
-        entry.says.body().map(|_| entry.since)
+        entry.value.body().map(|_| entry.since)
     }
 
     /// What was removed from one of the layers.
     pub(crate) fn removed(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
         let entries = layers.iter().filter_map(|layer| self.entry(*layer));
-        let mut gone = entries.filter(|entry| entry.says.body().is_none());
+        let mut gone = entries.filter(|entry| entry.value.body().is_none());
         gone.find_map(|entry| entry.before.1.body())
     }
 
     /// A value in any layer, present or past: enough to tell where the resource came from.
     pub(crate) fn any_body(&self) -> Option<&Arc<Body>> {
         let mut entries = self.entries.iter();
-        entries.find_map(|entry| entry.says.body().or_else(|| entry.before.1.body()))
+        entries.find_map(|entry| entry.value.body().or_else(|| entry.before.1.body()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::session::turns::earlier;
 
 /// What was sent in the last second and refers to something that the client neither has nor asks for.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Awaited(Vec<Group>);
+pub(in crate::session) struct PendingDependencies(Vec<Group>);
 
 /// What one response refers to.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Group {
     refs: BTreeSet<(u32, u32)>,
 }
 
-impl Awaited {
+impl PendingDependencies {
     pub(in crate::session) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::owed::Gate;
-use super::type_state::{InFlight, Nack, SubStream, is_cut};
+use super::type_state::{InFlight, Nack, TypeState, is_cut};
 use crate::session::nack::of_resource;
 use crate::session::turns::earlier;
 use crate::session::{Outcome, Session};
@@ -128,7 +128,7 @@ impl Rejections {
     }
 }
 
-impl SubStream {
+impl TypeState {
     /// Whether the present content of a resource is to be sent, or was and has no answer yet.
     fn is_under_way(&self, id: u32) -> bool {
         let mut sent = self.in_flight.iter();
@@ -189,21 +189,21 @@ impl Session {
         let outcome = match error {
             Some(text) => Outcome::Rejected(self.rejected(index, answered, text, store)),
             None => {
-                self.subs[index].rejections.of_nothing = false;
+                self.states[index].rejections.of_nothing = false;
                 self.accepted(index, answered, &[], store);
                 Outcome::Acked
             }
         };
         let stream = self.nonce.stream;
-        if !self.subs[index].rejections.by_id.is_empty() {
-            self.subs[index].plan(stream, now);
+        if !self.states[index].rejections.by_id.is_empty() {
+            self.states[index].plan(stream, now);
         }
         outcome
     }
 
     fn rejected(&mut self, index: usize, answered: &InFlight, text: &str, store: &Store) -> Nack {
         let now = self.now;
-        let mut nack = SubStream::nack(answered, text, (store, index));
+        let mut nack = TypeState::nack(answered, text, (store, index));
         let named: Vec<u32> = nack.resources.iter().map(|named| named.id).collect();
         self.awaited.rejected(index, answered.nonce, &named);
         let hash = error_hash(&nack.error);
@@ -213,7 +213,7 @@ impl Session {
             }
             let words = of_resource(&nack.error, &rejected.name);
             let passes = self.types.spec(index).passes(&words);
-            let rejections = &mut self.subs[index].rejections;
+            let rejections = &mut self.states[index].rejections;
             rejected.repeated = rejections.note(rejected.id, Some(hash), passes, now);
             self.hold_back(index, rejected, &words, store);
         }
@@ -229,38 +229,38 @@ impl Session {
             if !answered.brings(*id) || self.is_superseded(index, *id, store) {
                 continue;
             }
-            let rejections = &mut self.subs[index].rejections;
+            let rejections = &mut self.states[index].rejections;
             nack.repeated &= rejections.note(*id, None, passes, now);
         }
-        self.subs[index].rejections.of_nothing = answered.ids.is_empty();
+        self.states[index].rejections.of_nothing = answered.ids.is_empty();
         nack
     }
 
     /// Whether a rejection of a resource is beside the point: it has changed since and the client is owed that already, or has been
     /// sent it and not judged it yet; it is not asked for any more; it has something else in its place.
     fn is_superseded(&self, index: usize, id: u32, store: &Store) -> bool {
-        let sub = &self.subs[index];
-        let mut later = sub.in_flight.iter();
-        let wanted = sub.subscription.is_wildcard() || sub.subscription.is_named(id);
+        let state = &self.states[index];
+        let mut later = state.in_flight.iter();
+        let wanted = state.subscription.is_wildcard() || state.subscription.is_named(id);
         let slot = store.try_slot(index, id);
         !wanted
-            || sub.owed.contains(id)
+            || state.owed.contains(id)
             || later.any(|sent| sent.ids.contains(&id))
-            || sub.held_back.contains(id)
+            || state.held_back.contains(id)
             || slot.is_none_or(|slot| slot.resolve(&self.layers).is_none())
     }
 
     /// The client has what a response brought, but for some of it.
     fn accepted(&mut self, index: usize, answered: &InFlight, but: &[u32], store: &Store) {
         let now = self.now;
-        let sub = &mut self.subs[index];
-        if sub.last_good.is_empty() && sub.rejections.by_id.is_empty() {
+        let state = &mut self.states[index];
+        if state.last_good.is_empty() && state.rejections.by_id.is_empty() {
             return;
         }
         let brought = answered.ids.iter().copied();
         for id in brought.filter(|id| answered.brings(*id) && !but.contains(id)) {
-            sub.last_good.remove(id);
-            let Some(of) = sub.rejections.by_id.remove(&id) else {
+            state.last_good.remove(id);
+            let Some(of) = state.rejections.by_id.remove(&id) else {
                 continue;
             };
             let Some(slot) = store.try_slot(index, id) else {
@@ -285,16 +285,16 @@ impl Session {
     /// Whether the client has rejected something of a type that it has not got since.
     pub(crate) fn is_rejecting(&self, type_url: &str) -> bool {
         let index = self.types.index(type_url);
-        index.is_some_and(|index| !self.subs[index].rejections.is_empty())
+        index.is_some_and(|index| !self.states[index].rejections.is_empty())
     }
 
     /// Owes again what may have passed by now. Returns when there is more.
     pub(in crate::session) fn try_again(&mut self) -> Option<Instant> {
         let mut next = None;
-        for index in 0..self.subs.len() {
-            if self.subs.is_touched(index) && self.subs[index].rejections.due().is_some() {
+        for index in 0..self.states.len() {
+            if self.states.is_touched(index) && self.states[index].rejections.due().is_some() {
                 let gate = self.gate(index);
-                let due = self.subs[index].try_again(self.now, gate);
+                let due = self.states[index].try_again(self.now, gate);
                 next = earlier(next, due);
             }
         }

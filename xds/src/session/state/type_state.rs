@@ -13,12 +13,12 @@ use super::removed::Removed;
 use crate::session::PATIENCE;
 use crate::session::chunk::take_names;
 use crate::session::content::Content;
-use crate::session::resume::Believed;
+use crate::session::resume::Claimed;
 use crate::session::state::subscription::Subscription;
 use crate::store::Store;
 use crate::store::body::{Body, version_digest};
 use crate::store::id_set::Ids;
-use crate::store::initial_sync::FirstSync;
+use crate::store::initial_sync::InitialSync;
 use crate::store::name_map::{NameMap, NameSet};
 use crate::wire::request::List;
 
@@ -28,14 +28,14 @@ pub(in crate::session) const REMEMBERED: usize = 8;
 const ERROR_LIMIT: usize = 4096;
 
 #[derive(Debug, Default)]
-pub(in crate::session) struct SubStream {
+pub(in crate::session) struct TypeState {
     pub(in crate::session) subscription: Subscription,
     /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule 46).
     pub(in crate::session) held: Ids,
     /// What it has to be sent: changed, newly asked for, or to be loaded anew.
     pub(in crate::session) owed: Owed,
     /// Names to be answered as not existing (delta, xDS rule 48), and whether the client may have something of that name.
-    pub(in crate::session) absent: NameMap<bool>,
+    pub(in crate::session) not_found: NameMap<bool>,
     /// What the client has and must lose.
     pub(in crate::session) removed: Removed,
     /// When an empty value is due for what is gone, where that stands for a removal.
@@ -48,11 +48,11 @@ pub(in crate::session) struct SubStream {
     pub(in crate::session) rejections: Rejections,
     /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
     /// say, whatever has become of it.
-    pub(in crate::session) doubted: NameSet,
+    pub(in crate::session) unsettled: NameSet,
     /// What it was sent before it asked for the type that it loads anew after this one.
     pub(in crate::session) sent_first: Ids,
     /// What it says it has, as long as there is a doubt.
-    pub(in crate::session) believed: Option<Box<Believed>>,
+    pub(in crate::session) claimed: Option<Box<Claimed>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(in crate::session) must_answer: bool,
     /// Whether the last response said that more follows. If nothing does, an empty one says that it was all (delta).
@@ -84,7 +84,7 @@ pub(in crate::session) struct InFlight {
     /// Whether it was the last of several.
     pub(in crate::session) was_last: bool,
     /// Kept until the answer comes, so that other streams find it.
-    pub(in crate::session) _shared: Option<Arc<FirstSync>>,
+    pub(in crate::session) _shared: Option<Arc<InitialSync>>,
 }
 
 /// What happened last on this type (xDS rule 78).
@@ -136,7 +136,7 @@ impl InFlight {
     }
 }
 
-impl SubStream {
+impl TypeState {
     /// Pairs a request with the response it answers. A nonce that fits no response is no answer (xDS rules 54, 55, 65).
     pub(in crate::session) fn acknowledge(
         &mut self,
@@ -148,7 +148,7 @@ impl SubStream {
         let at = sent.position(|sent| sent.nonce == nonce)?;
         let answered = self.in_flight.drain(..=at).next_back()?;
         if self.in_flight.is_empty() {
-            self.doubted.clear();
+            self.unsettled.clear();
         }
         let mark = answered.mark(now);
         match error {
@@ -251,8 +251,8 @@ impl SubStream {
     /// Of that, the names, of which a client may make up as many as it likes. What is rejected exists, and is common to all.
     pub(in crate::session) fn name_bytes(&self) -> usize {
         self.subscription.missing_bytes()
-            + self.absent.bytes()
-            + self.doubted.bytes()
+            + self.not_found.bytes()
+            + self.unsettled.bytes()
             + self.removed.bytes()
     }
 
@@ -260,12 +260,12 @@ impl SubStream {
     pub(in crate::session) fn is_pending(&self) -> bool {
         self.has_additions()
             || !self.removed.is_empty()
-            || self.believed.is_some()
+            || self.claimed.is_some()
             || self.rejections.due().is_some()
     }
 
     pub(in crate::session) fn has_additions(&self) -> bool {
-        self.must_answer || self.said_more || !self.owed.is_empty() || !self.absent.is_empty()
+        self.must_answer || self.said_more || !self.owed.is_empty() || !self.not_found.is_empty()
     }
 
     /// Keeps the version of the subscription up to date when a resource changes; `before` is `None` if that is not known.
@@ -299,28 +299,28 @@ impl SubStream {
     /// The client is to be told that a name does not exist, once (xDS rule 34). `had`: it may have something of that name.
     pub(in crate::session) fn deny(&mut self, name: Arc<str>, had: bool) {
         let had = self.removed.remove(&name).is_some() || had;
-        self.absent.insert_new(name, had);
+        self.not_found.insert_new(name, had);
     }
 
     /// Adds to names that a response says are gone, in so much room, those that do not exist.
     pub(in crate::session) fn deny_with(&mut self, removed: &mut Vec<Arc<str>>, room: usize) {
-        if !self.absent.is_empty() {
+        if !self.not_found.is_empty() {
             let used: usize = removed.iter().map(|name| name.len()).sum();
-            removed.extend(take_names(&mut self.absent, room.saturating_sub(used)));
+            removed.extend(take_names(&mut self.not_found, room.saturating_sub(used)));
         }
     }
 
     /// Remembers a name that is given up, while the client has something to read.
-    pub(in crate::session) fn doubt(&mut self, name: &Arc<str>) {
+    pub(in crate::session) fn unsettle(&mut self, name: &Arc<str>) {
         if !self.in_flight.is_empty() {
-            self.doubted.add(name.clone());
+            self.unsettled.add(name.clone());
         }
     }
 
     /// The client loses interest in a resource (or its wildcard covers it no longer).
     pub(in crate::session) fn drop_id(&mut self, id: u32, name: &Arc<str>) {
         if self.held.remove(id) {
-            self.doubt(name);
+            self.unsettle(name);
         }
         self.owed.remove(id);
         self.held_back.remove(id);

@@ -3,21 +3,21 @@
 
 use std::ops::{Index, IndexMut};
 
-use super::type_state::SubStream;
+use super::type_state::TypeState;
 
 /// The state of each type, by its index, and which of it was changed since it was last found to have nothing to send.
 #[derive(Debug)]
-pub(in crate::session) struct Subs {
-    all: Vec<SubStream>,
+pub(in crate::session) struct TypeStates {
+    all: Vec<TypeState>,
     /// One bit each; types beyond share the last.
     touched: u64,
 }
 
-impl Subs {
-    pub(in crate::session) fn new(types: usize) -> Subs {
+impl TypeStates {
+    pub(in crate::session) fn new(types: usize) -> TypeStates {
         let mut all = Vec::new();
-        all.resize_with(types, SubStream::default);
-        Subs { all, touched: 0 }
+        all.resize_with(types, TypeState::default);
+        TypeStates { all, touched: 0 }
     }
 
     pub(in crate::session) fn len(&self) -> usize {
@@ -25,11 +25,11 @@ impl Subs {
     }
 
     /// The state of a type, to be looked at only.
-    pub(in crate::session) fn at(&self, index: usize) -> &SubStream {
+    pub(in crate::session) fn at(&self, index: usize) -> &TypeState {
         &self.all[index]
     }
 
-    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = &SubStream> {
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = &TypeState> {
         self.all.iter()
     }
 
@@ -42,8 +42,8 @@ impl Subs {
     pub(in crate::session) fn is_pending(&mut self) -> bool {
         let mut pending = false;
         let mut touched = 0;
-        for (index, sub) in self.all.iter().enumerate() {
-            if self.touched & bit(index) != 0 && sub.is_pending() {
+        for (index, state) in self.all.iter().enumerate() {
+            if self.touched & bit(index) != 0 && state.is_pending() {
                 touched |= bit(index);
                 pending = true;
             }
@@ -57,16 +57,16 @@ fn bit(index: usize) -> u64 {
     1 << index.min(u64::BITS as usize - 1)
 }
 
-impl Index<usize> for Subs {
-    type Output = SubStream;
+impl Index<usize> for TypeStates {
+    type Output = TypeState;
 
-    fn index(&self, index: usize) -> &SubStream {
+    fn index(&self, index: usize) -> &TypeState {
         &self.all[index]
     }
 }
 
-impl IndexMut<usize> for Subs {
-    fn index_mut(&mut self, index: usize) -> &mut SubStream {
+impl IndexMut<usize> for TypeStates {
+    fn index_mut(&mut self, index: usize) -> &mut TypeState {
         self.touched |= bit(index);
         &mut self.all[index]
     }

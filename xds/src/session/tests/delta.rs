@@ -212,15 +212,18 @@ fn names_of_unknown_types_are_bounded_rule_218() {
         })
     };
     let long = "n".repeat(MAX_NAME + 1);
-    let fault = Err(Fault::LongName(MAX_NAME + 1));
+    let fault = Err(ProtocolError::LongName(MAX_NAME + 1));
     assert_eq!(ask(&mut client, &long, &[]), fault);
     assert_eq!(ask(&mut client, url, &[long]), fault);
     let names: Vec<String> = (0..=MAX_NAMES).map(|n| n.to_string()).collect();
-    assert_eq!(ask(&mut client, url, &names), Err(Fault::TooManyNames));
+    assert_eq!(
+        ask(&mut client, url, &names),
+        Err(ProtocolError::TooManyNames)
+    );
     let names = &names[..240_000];
     ask(&mut client, url, names).unwrap();
     let more = ask(&mut client, "no.Other", &names[..200_000]);
-    assert_eq!(more, Err(Fault::TooManyNames));
+    assert_eq!(more, Err(ProtocolError::TooManyNames));
     let mut told = 0;
     while let Some(got) = client.next() {
         let bytes: usize = got.removed.iter().map(|name| name.len() + 2).sum();
@@ -235,7 +238,10 @@ fn names_of_unknown_types_are_bounded_rule_218() {
 fn a_request_without_type_is_a_fault_rule_3() {
     let mut world = World::new();
     let mut client = world.delta();
-    assert_eq!(client.request(Request::default()), Err(Fault::NoTypeUrl));
+    assert_eq!(
+        client.request(Request::default()),
+        Err(ProtocolError::NoTypeUrl)
+    );
 }
 
 #[test]

@@ -71,9 +71,9 @@ fn a_client_that_is_all_wrong_is_answered_at_once_rules_102_108() {
 #[test]
 fn others_get_no_response_for_an_error_rules_25_108() {
     let mut world = World::new();
-    for agent in [Agent::Envoy, Agent::Other] {
+    for client_kind in [ClientKind::Envoy, ClientKind::Other] {
         let mut client = world.sotw();
-        client.session.speak_to(agent);
+        client.session.set_client_kind(client_kind);
         for url in [C, E, L, R] {
             client.names(url, "", &["no"]);
             client.expect_nothing();

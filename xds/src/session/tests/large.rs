@@ -11,9 +11,9 @@ fn huge(value: &str) -> String {
 fn what_is_too_large_for_grpc_goes_to_envoy_alone_rule_127() {
     let mut world = World::new();
     world.put(R, "a", "1");
-    let agents = [Agent::Envoy, Agent::Grpc, Agent::Other];
-    let mut clients = agents.map(|agent| {
-        let mut client = world.client_like(Dialect::Delta, agent);
+    let agents = [ClientKind::Envoy, ClientKind::Grpc, ClientKind::Other];
+    let mut clients = agents.map(|client_kind| {
+        let mut client = world.client_like(Dialect::Delta, client_kind);
         client.subscribe(R, &["a", "b"]);
         client.expect(R);
         client
@@ -22,17 +22,17 @@ fn what_is_too_large_for_grpc_goes_to_envoy_alone_rule_127() {
         .set(ALL, R, "a", &huge("2"))
         .set(ALL, R, "b", "1")
         .commit();
-    for (client, agent) in clients.iter_mut().zip(agents) {
+    for (client, client_kind) in clients.iter_mut().zip(agents) {
         let mut has = BTreeMap::new();
         while let Some(got) = client.next() {
             client.ack(&got);
             has.extend(got.resources);
         }
-        let large = agent == Agent::Envoy;
+        let large = client_kind == ClientKind::Envoy;
         assert_eq!(
             (has["a"].len() > 1, has["b"].as_str()),
             (large, "1"),
-            "{agent:?}"
+            "{client_kind:?}"
         );
     }
     let held_back = world.snapshots.held_back();
@@ -59,7 +59,7 @@ fn one_large_content_after_the_other_leaves_the_last_that_was_not_rule_127() {
         world.put(R, "a", &huge(value));
     }
     for dialect in [Dialect::Delta, Dialect::Sotw] {
-        let mut client = world.client_like(dialect, Agent::Grpc);
+        let mut client = world.client_like(dialect, ClientKind::Grpc);
         match dialect {
             Dialect::Delta => client.subscribe(R, &["a"]),
             Dialect::Sotw => client.names(R, "", &["a"]),

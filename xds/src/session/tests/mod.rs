@@ -149,12 +149,12 @@ impl World {
 
     /// A client that reads errors in state of the world.
     pub(super) fn grpc(&mut self) -> Client {
-        self.client_like(Dialect::Sotw, Agent::Grpc)
+        self.client_like(Dialect::Sotw, ClientKind::Grpc)
     }
 
-    pub(super) fn client_like(&mut self, dialect: Dialect, agent: Agent) -> Client {
+    pub(super) fn client_like(&mut self, dialect: Dialect, client_kind: ClientKind) -> Client {
         let mut client = self.client(dialect, PLAIN);
-        client.session.speak_to(agent);
+        client.session.set_client_kind(client_kind);
         client
     }
 
@@ -215,7 +215,7 @@ fn text(any: &seaway_proto::google::protobuf::Any) -> String {
 }
 
 impl Client {
-    pub(super) fn request(&mut self, request: Request) -> Result<Outcome, Fault> {
+    pub(super) fn request(&mut self, request: Request) -> Result<Outcome, ProtocolError> {
         let store = self.snapshots.read();
         self.session.on_owned(request, &store, self.now)
     }

@@ -122,10 +122,10 @@ fn a_reconnect_that_asks_for_assignments_but_not_for_clusters_is_warming_and_not
     let mut client = world.delta();
     client.delta_request(E.as_str(), "", &["a"], &[], &[("a", "e1")]);
     client.expect_nothing();
-    assert!(!client.session.was_silent());
+    assert!(!client.session.is_warming_reconnect());
     client.wait(PATIENCE);
     assert_eq!(client.expect(E).names(), ["a"]);
-    assert!(client.session.was_silent());
+    assert!(client.session.is_warming_reconnect());
     client.wait(PATIENCE);
     client.expect_nothing();
     client.delta_request(C.as_str(), "", &[], &[], &[("a", "c2")]);

@@ -5,16 +5,20 @@ use crate::store::name_map::cost;
 
 /// The same, counted anew.
 pub(super) fn recount(session: &Session) -> usize {
-    let of_type = |sub: &SubStream| {
-        let missing: usize = sub.subscription.missing().map(|name| cost(name)).sum();
-        let absent: usize = sub.absent.iter().map(|(name, _)| cost(name)).sum();
-        let doubted: usize = sub.doubted.iter().map(|(name, ())| cost(name)).sum();
-        let removed: usize = sub.removed.iter().map(|(name, _)| cost(name)).sum();
-        let kept = sub.held_back.recount() + sub.last_good.recount();
-        let words = sub.status.nacked.as_ref().map_or(0, |(_, text)| text.len());
-        missing + absent + doubted + removed + kept + sub.rejections.bytes() + words
+    let of_type = |state: &TypeState| {
+        let missing: usize = state.subscription.missing().map(|name| cost(name)).sum();
+        let not_found: usize = state.not_found.iter().map(|(name, _)| cost(name)).sum();
+        let unsettled: usize = state.unsettled.iter().map(|(name, ())| cost(name)).sum();
+        let removed: usize = state.removed.iter().map(|(name, _)| cost(name)).sum();
+        let kept = state.held_back.recount() + state.last_good.recount();
+        let words = state
+            .status
+            .nacked
+            .as_ref()
+            .map_or(0, |(_, text)| text.len());
+        missing + not_found + unsettled + removed + kept + state.rejections.bytes() + words
     };
-    session.unknown.bytes() + session.subs.iter().map(of_type).sum::<usize>()
+    session.unknown.bytes() + session.states.iter().map(of_type).sum::<usize>()
 }
 
 fn names(from: usize, count: usize) -> Vec<String> {
@@ -47,9 +51,9 @@ fn complete(names: &[String]) -> Request {
 }
 
 /// A client that was sent something and does not answer.
-fn unanswered(world: &mut World, dialect: Dialect, agent: Agent) -> Client {
+fn unanswered(world: &mut World, dialect: Dialect, client_kind: ClientKind) -> Client {
     world.put(E, "a", "e1");
-    let mut client = world.client_like(dialect, agent);
+    let mut client = world.client_like(dialect, client_kind);
     let request = match dialect {
         Dialect::Delta => change(E.as_str(), &["a".to_owned()], &[]),
         Dialect::Sotw => complete(&["a".to_owned()]),
@@ -62,7 +66,7 @@ fn unanswered(world: &mut World, dialect: Dialect, agent: Agent) -> Client {
 #[test]
 fn fresh_names_that_are_given_up_at_once_are_not_remembered_rule_218() {
     let mut world = World::new();
-    let mut client = unanswered(&mut world, Dialect::Delta, Agent::Other);
+    let mut client = unanswered(&mut world, Dialect::Delta, ClientKind::Other);
     for from in 0..20 {
         let names = names(from * 100, 100);
         client.request(change(E.as_str(), &names, &names)).unwrap();
@@ -70,8 +74,8 @@ fn fresh_names_that_are_given_up_at_once_are_not_remembered_rule_218() {
         client.request(change(E.as_str(), &[], &names)).unwrap();
         assert_eq!(client.session.remembered_bytes(), 0);
     }
-    for agent in [Agent::Other, Agent::Grpc] {
-        let mut client = unanswered(&mut world, Dialect::Sotw, agent);
+    for client_kind in [ClientKind::Other, ClientKind::Grpc] {
+        let mut client = unanswered(&mut world, Dialect::Sotw, client_kind);
         for from in 0..20 {
             client.request(complete(&names(from * 100, 100))).unwrap();
             // The set itself, and for clients that are told what does not exist that.
@@ -87,7 +91,7 @@ fn a_stream_that_has_too_much_remembered_ends_rule_218() {
     let ask = |client: &mut Client, request: &dyn Fn(usize) -> Request| {
         let mut faults = (0..20).map(|from| client.request(request(from * 1000)).err());
         let fault = faults.find_map(|fault| fault).expect("a fault");
-        assert_eq!(fault, Fault::TooMuch);
+        assert_eq!(fault, ProtocolError::TooMuch);
         assert!(
             fault.is_limit()
                 && fault
@@ -129,9 +133,9 @@ fn what_a_client_says_it_has_is_bounded_too_rule_218() {
         world.delta().request(request)
     };
     assert_eq!(ask(names(0, 100)), Ok(Outcome::Plain));
-    assert_eq!(ask(names(0, 17_000)), Err(Fault::TooMuch));
+    assert_eq!(ask(names(0, 17_000)), Err(ProtocolError::TooMuch));
     let long = vec!["n".repeat(MAX_NAME + 1)];
-    assert_eq!(ask(long), Err(Fault::LongName(MAX_NAME + 1)));
+    assert_eq!(ask(long), Err(ProtocolError::LongName(MAX_NAME + 1)));
 }
 
 /// A client is not to blame for what is taken away from it.

@@ -234,7 +234,7 @@ fn a_type_that_nobody_serves_is_silence_and_many_of_them_a_fault_rules_5_110() {
     client.names(C, "", &[]);
     client.expect(C);
     let one_more = client.request(request(UNKNOWN_TYPES));
-    assert_eq!(one_more, Err(Fault::TooManyTypes(UNKNOWN_TYPES)));
+    assert_eq!(one_more, Err(ProtocolError::TooManyTypes(UNKNOWN_TYPES)));
 }
 
 #[test]
@@ -326,13 +326,22 @@ fn names_have_a_length_and_a_number_rule_218() {
     };
     let (mut delta, mut sotw) = (world.delta(), world.sotw());
     let long = [long];
-    let fault = Err(Fault::LongName(MAX_NAME + 1));
+    let fault = Err(ProtocolError::LongName(MAX_NAME + 1));
     assert_eq!(ask(&mut delta, change(&long)), fault);
     assert_eq!(ask(&mut sotw, complete(&long)), fault);
-    assert_eq!(ask(&mut sotw, complete(&many)), Err(Fault::TooManyNames));
-    assert_eq!(ask(&mut delta, change(&many)), Err(Fault::TooManyNames));
+    assert_eq!(
+        ask(&mut sotw, complete(&many)),
+        Err(ProtocolError::TooManyNames)
+    );
+    assert_eq!(
+        ask(&mut delta, change(&many)),
+        Err(ProtocolError::TooManyNames)
+    );
     // Of names that do not exist not so many are taken (`remembered`).
-    assert_eq!(ask(&mut delta, change(&many[1..])), Err(Fault::TooMuch));
+    assert_eq!(
+        ask(&mut delta, change(&many[1..])),
+        Err(ProtocolError::TooMuch)
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use seaway_proto::{TypeUrl, Version};
 
 use super::*;
 use crate::dialect::Dialect;
-use crate::store::notify::{Listener, Stand};
+use crate::store::notify::{CommitWaiter, StreamLayers};
 use crate::store::quarantine::{Suspect, Voter};
 
 #[derive(Default)]
@@ -21,7 +21,7 @@ impl std::task::Wake for Count {
 struct Fleet {
     publisher: Publisher,
     snapshots: Snapshots,
-    connections: Vec<(Listener, Arc<Count>)>,
+    connections: Vec<(CommitWaiter, Arc<Count>)>,
 }
 
 const ALL: LayerId = LayerId(0);
@@ -42,13 +42,13 @@ impl Fleet {
         let layers = vec![LayerId(number), ALL];
         self.place(number, layers);
         let index = self.snapshots.types().index(TypeUrl::ENDPOINT.as_str());
-        let mut listener = self.snapshots.bell().listen();
+        let mut listener = self.snapshots.notifier().listen();
         let count = Arc::new(Count::default());
         listener.newest(&Waker::from(count.clone()));
         let layers = self.snapshots.read().placement(placement).cloned().unwrap();
-        let concern = listener.concern();
-        concern.stand(0, Stand { placement, layers });
-        concern.add(Interest::wildcard(index.unwrap()));
+        let interest_handle = listener.interest_handle();
+        interest_handle.stream_layers(0, StreamLayers { placement, layers });
+        interest_handle.add(Interest::wildcard(index.unwrap()));
         self.connections.push((listener, count));
     }
 
@@ -116,7 +116,7 @@ fn a_placement_that_moves_wakes_its_streams_alone() {
 fn a_stream_that_left_is_not_woken_for() {
     let mut fleet = Fleet::new();
     fleet.join(1);
-    fleet.connections[0].0.concern().leave(0);
+    fleet.connections[0].0.interest_handle().leave(0);
     fleet.put(ALL, "everybody's");
     assert_eq!(fleet.woken(), [0]);
 }
@@ -140,7 +140,7 @@ fn an_accusation_wakes_who_may_have_taken_it_rule_82() {
         content: slot.resolve(&[ALL]).unwrap(),
         before: None,
     };
-    let before = fleet.snapshots.bell().newest();
+    let before = fleet.snapshots.notifier().newest();
     for (accuser, woken) in [("x", 0), ("y", 0), ("z", 1)] {
         let voter = Voter {
             identity: accuser.into(),
@@ -149,7 +149,11 @@ fn an_accusation_wakes_who_may_have_taken_it_rule_82() {
         store.quarantine().reject(&suspect, &voter, "no good");
         assert_eq!(fleet.woken(), [woken; 2]);
     }
-    assert_ne!(fleet.snapshots.bell().newest(), before, "they have to look");
+    assert_ne!(
+        fleet.snapshots.notifier().newest(),
+        before,
+        "they have to look"
+    );
 }
 
 fn change(n: usize) -> Commit {
@@ -200,7 +204,7 @@ fn placements_with_the_same_layers_share_their_first_syncs() {
     let sync = |fleet: &Fleet, number: u32| {
         let store = fleet.snapshots.read();
         let placement = PlacementId(number.into());
-        store.first_sync(placement, 0, Dialect::Delta, 1).unwrap()
+        store.initial_sync(placement, 0, Dialect::Delta, 1).unwrap()
     };
     let first = sync(&fleet, 0);
     for number in 1..=50 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seaway_proto::Version;
 
 use super::{HeldBack, HoldBack};
-use crate::client_kind::Agent;
+use crate::client_kind::ClientKind;
 use crate::store::body::Body;
 use crate::store::id_set::Ids;
 
@@ -15,7 +15,7 @@ pub(super) const HELD: usize = 1024;
 
 /// A content that is held back.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct QuarantinedContent {
     pub(crate) type_index: usize,
     pub(crate) id: u32,
     pub(crate) version: Version,
@@ -25,12 +25,12 @@ pub(crate) struct Held {
     pub(super) report: HeldBack,
 }
 
-impl Held {
+impl QuarantinedContent {
     /// Whether it is kept from such a client.
-    pub(crate) fn concerns(&self, agent: Agent) -> bool {
+    pub(crate) fn concerns(&self, agent: ClientKind) -> bool {
         match self.report.reason {
             HoldBack::Rejected { .. } => true,
-            HoldBack::TooLarge { .. } => agent != Agent::Envoy,
+            HoldBack::TooLarge { .. } => agent != ClientKind::Envoy,
         }
     }
 
@@ -42,29 +42,34 @@ impl Held {
 
 /// All of them, found by name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct HeldSet {
-    by_name: BTreeMap<(usize, u32), Vec<Arc<Held>>>,
+pub(crate) struct QuarantinedSet {
+    by_name: BTreeMap<(usize, u32), Vec<Arc<QuarantinedContent>>>,
     /// Their ids by type, to be held against what a client is owed.
     ids: BTreeMap<usize, Ids>,
 }
 
-impl HeldSet {
+impl QuarantinedSet {
     pub(crate) fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Held>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<QuarantinedContent>> {
         self.by_name.values().flatten()
     }
 
     /// The contents of a name.
-    pub(crate) fn of(&self, type_index: usize, id: u32) -> &[Arc<Held>] {
+    pub(crate) fn of(&self, type_index: usize, id: u32) -> &[Arc<QuarantinedContent>] {
         self.by_name
             .get(&(type_index, id))
             .map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn find(&self, type_index: usize, id: u32, version: Version) -> Option<&Arc<Held>> {
+    pub(crate) fn find(
+        &self,
+        type_index: usize,
+        id: u32,
+        version: Version,
+    ) -> Option<&Arc<QuarantinedContent>> {
         let mut held = self.of(type_index, id).iter();
         held.find(|held| held.version == version)
     }
@@ -76,11 +81,11 @@ impl HeldSet {
 
     /// Whether there is room for one more like this.
     pub(super) fn has_room(&self, reason: &HoldBack) -> bool {
-        let like = |held: &&Arc<Held>| held.report.reason.label() == reason.label();
+        let like = |held: &&Arc<QuarantinedContent>| held.report.reason.label() == reason.label();
         self.iter().filter(like).count() < HELD
     }
 
-    pub(super) fn insert(&mut self, held: Held) {
+    pub(super) fn insert(&mut self, held: QuarantinedContent) {
         let (type_index, id) = (held.type_index, held.id);
         self.ids.entry(type_index).or_default().insert(id);
         let of_name = self.by_name.entry((type_index, id)).or_default();
@@ -92,7 +97,7 @@ impl HeldSet {
         &mut self,
         type_index: usize,
         id: u32,
-        is_over: impl Fn(&Held) -> bool,
+        is_over: impl Fn(&QuarantinedContent) -> bool,
     ) -> bool {
         let Some(of_name) = self.by_name.get_mut(&(type_index, id)) else {
             return false;
@@ -119,9 +124,9 @@ mod tests {
 
     use super::*;
 
-    fn held(id: u32, version: &str, reason: HoldBack) -> Held {
+    fn held(id: u32, version: &str, reason: HoldBack) -> QuarantinedContent {
         let version = Version::of(version.as_bytes());
-        Held {
+        QuarantinedContent {
             type_index: 1,
             id,
             version,
@@ -145,7 +150,7 @@ mod tests {
             by: Vec::new(),
             error: String::new(),
         };
-        let mut set = HeldSet::default();
+        let mut set = QuarantinedSet::default();
         for id in 0..HELD as u32 {
             assert!(set.has_room(&too_large));
             set.insert(held(id, "x", too_large.clone()));
@@ -153,8 +158,8 @@ mod tests {
         assert!(!set.has_room(&too_large) && set.has_room(&rejected));
         set.insert(held(7, "y", rejected));
         assert_eq!(set.of(1, 7).len(), 2);
-        assert!(set.remove(1, 7, Held::is_rejected));
-        assert!(!set.remove(1, 7, Held::is_rejected));
+        assert!(set.remove(1, 7, QuarantinedContent::is_rejected));
+        assert!(!set.remove(1, 7, QuarantinedContent::is_rejected));
         assert!(set.find(1, 7, Version::of(b"x")).is_some());
         for id in 0..HELD as u32 {
             assert!(set.remove(1, id, |_| true));

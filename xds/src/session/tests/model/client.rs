@@ -4,7 +4,7 @@ use super::*;
 
 pub(super) struct Proxy {
     dialect: Dialect,
-    agent: Agent,
+    client_kind: ClientKind,
     types: [Type; 4],
     last: Option<Request>,
 }
@@ -34,10 +34,10 @@ impl Type {
 }
 
 impl Proxy {
-    pub(super) fn new(dialect: Dialect, agent: Agent) -> Proxy {
+    pub(super) fn new(dialect: Dialect, client_kind: ClientKind) -> Proxy {
         Proxy {
             dialect,
-            agent,
+            client_kind,
             types: Default::default(),
             last: None,
         }
@@ -238,8 +238,8 @@ impl Proxy {
                 let named = of.asked.contains(name) && !of.wild;
                 let says = TYPES[t] == E && named && !view[0].contains_key(name);
                 // Who reads errors is told of everything it asked for by name.
-                let taken_back = match self.agent {
-                    Agent::Grpc => of.wild,
+                let taken_back = match self.client_kind {
+                    ClientKind::Grpc => of.wild,
                     _ => empty || !says,
                 };
                 let kept =

@@ -55,10 +55,10 @@ impl Known {
 }
 
 impl Judge {
-    pub(super) fn new(dialect: Dialect, agent: Agent) -> Judge {
+    pub(super) fn new(dialect: Dialect, client_kind: ClientKind) -> Judge {
         Judge {
             dialect,
-            says_absent: dialect == Dialect::Delta || agent == Agent::Grpc,
+            says_absent: dialect == Dialect::Delta || client_kind == ClientKind::Grpc,
             view: View::default(),
             types: Default::default(),
             condemned: Vec::new(),

@@ -103,14 +103,14 @@ struct Line {
 }
 
 impl Line {
-    fn new(dialect: Dialect, agent: Agent) -> Line {
+    fn new(dialect: Dialect, client_kind: ClientKind) -> Line {
         let mut world = World::new();
         let layers = vec![1, 0];
         world.commit_with(vec![(PLAIN, Some(ids(&layers)))]);
         Line {
-            server: world.client_like(dialect, agent),
-            judge: Judge::new(dialect, agent),
-            proxy: Proxy::new(dialect, agent),
+            server: world.client_like(dialect, client_kind),
+            judge: Judge::new(dialect, client_kind),
+            proxy: Proxy::new(dialect, client_kind),
             world,
             layers,
             up: VecDeque::new(),
@@ -251,7 +251,7 @@ impl Line {
         self.down.clear();
         let now = self.server.now;
         let session = &self.server.session;
-        self.server = self.world.client_like(session.dialect, session.agent);
+        self.server = self.world.client_like(session.dialect, session.client_kind);
         self.server.now = now;
         self.unheard = Interest::EVERYTHING;
         self.judge.restarted();
@@ -285,8 +285,8 @@ fn instead(held: &[HeldBack], url: TypeUrl, value: Option<&String>) -> Option<Op
     Some(held.instead)
 }
 
-fn run(steps: Vec<Step>, dialect: Dialect, agent: Agent) {
-    let mut line = Line::new(dialect, agent);
+fn run(steps: Vec<Step>, dialect: Dialect, client_kind: ClientKind) {
+    let mut line = Line::new(dialect, client_kind);
     for step in steps {
         line.step(step);
     }
@@ -315,24 +315,24 @@ proptest! {
 
     #[test]
     fn a_delta_client_is_sent_all_it_is_owed_and_nothing_else(steps in prop::collection::vec(step(), 0..120)) {
-        run(steps, Dialect::Delta, Agent::Other);
+        run(steps, Dialect::Delta, ClientKind::Other);
     }
 
     #[test]
     fn a_sotw_client_is_sent_all_it_is_owed_and_nothing_else(steps in prop::collection::vec(step(), 0..120)) {
-        run(steps, Dialect::Sotw, Agent::Other);
+        run(steps, Dialect::Sotw, ClientKind::Other);
     }
 
     #[test]
     fn a_sotw_client_that_reads_errors_is_told_of_all_that_does_not_exist(steps in prop::collection::vec(step(), 0..120)) {
-        run(steps, Dialect::Sotw, Agent::Grpc);
+        run(steps, Dialect::Sotw, ClientKind::Grpc);
     }
 }
 
 /// Found by the property above: the name of a cluster that goes is asked for beside a wildcard before its removal is sent.
 #[test]
 fn a_removal_is_not_lost_when_its_name_is_asked_for() {
-    for agent in [Agent::Other, Agent::Grpc] {
+    for client_kind in [ClientKind::Other, ClientKind::Grpc] {
         let steps = vec![
             Step::Place(false),
             Step::Set(2, 0, 2, 0),
@@ -350,7 +350,7 @@ fn a_removal_is_not_lost_when_its_name_is_asked_for() {
             Step::Send,
             Step::Drop(0, 2),
         ];
-        run(steps, Dialect::Sotw, agent);
+        run(steps, Dialect::Sotw, client_kind);
     }
 }
 
@@ -373,5 +373,5 @@ fn a_listener_that_comes_back_may_come_after_another_that_waited_longer() {
         Step::Wait,
         Step::Set(2, 2, 2, 0),
     ];
-    run(steps, Dialect::Sotw, Agent::Other);
+    run(steps, Dialect::Sotw, ClientKind::Other);
 }
