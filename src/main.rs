@@ -5,33 +5,12 @@
 //! asks it, or an Envoy, how it is; `drain` lets an Envoy end. The meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
 
 mod admin;
+mod admission;
 mod args;
-mod bootstrap;
-mod checkpoint;
-mod clock;
-mod drain;
-mod envoy_admin;
-mod exit;
-mod files;
-mod health;
-mod identity;
-mod input;
+mod commands;
 mod kube;
-mod limited;
-mod log;
-mod metrics;
-mod open_files;
-mod outside;
-mod ready;
-mod security;
-mod serve;
-mod signals;
+mod process;
 mod source;
-mod supervise;
-mod tls;
-mod translate;
-mod views;
-mod watches;
 mod writer;
 
 use std::process::ExitCode;
@@ -40,7 +19,7 @@ use clap::Parser;
 use tikv_jemallocator::Jemalloc;
 
 use crate::args::{Cli, Command};
-use crate::exit::Failure;
+use crate::process::exit::Failure;
 
 /// glibc's allocator keeps much of what a burst took, for good: pieces that are still in use lie between those that are free. This one
 /// gives it back within seconds.
@@ -48,20 +27,20 @@ use crate::exit::Failure;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    let _last_lines = log::Finish;
+    let _last_lines = process::log::Finish;
     let result = match Cli::try_parse() {
         Ok(cli) => run(cli.command),
-        Err(error) => exit::of_command_line(&error),
+        Err(error) => process::exit::of_command_line(&error),
     };
     result.unwrap_or_else(Failure::report)
 }
 
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Bootstrap(args) => bootstrap::run(&args),
-        Command::Translate(args) => translate::run(&args),
-        Command::Ready(args) => ready::run(&args),
-        Command::Drain(args) => drain::run(&args),
+        Command::Serve(args) => commands::serve::run(&args),
+        Command::Bootstrap(args) => commands::bootstrap::run(&args),
+        Command::Translate(args) => commands::translate::run(&args),
+        Command::Ready(args) => commands::ready::run(&args),
+        Command::Drain(args) => commands::drain::run(&args),
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::values::word;
-use crate::identity::Rule;
-use crate::tls;
+use crate::admission::identity::Rule;
+use crate::admission::tls;
 
 /// TLS on the xDS port, and the identity of proxies.
 #[derive(Debug, Args)]

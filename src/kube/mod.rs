@@ -6,20 +6,18 @@
 //! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
 //! Events: [`reports`] decides which and when, [`events`] writes them. Beside all that, [`tokens`] asks whose the tokens of proxies are.
 
-mod access;
 mod answer;
 mod backoff;
 mod client;
+mod cluster_state;
+mod context;
 mod cursor;
 mod events;
-mod proxy;
 mod rate;
-mod reports;
 mod resource;
 mod tokens;
 mod watch;
 mod wire;
-mod world;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,17 +26,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::checkpoint::{Entry, Kept};
-use crate::clock::{now, sleep_until};
-use crate::input::Surroundings;
+use crate::admin::watch_status::Watches;
+use crate::process::clock::{now, sleep_until};
 use crate::source::Update;
-use crate::watches::Watches;
+use crate::source::checkpoint::{Entry, Kept};
+use cluster_state::{ClusterState, Scope};
 use cursor::News;
 use events::Events;
 use watch::{Message, Watch};
-use world::{Scope, World};
 
 pub(crate) use client::{Client, Server, server};
+pub(crate) use context::SourceContext;
 pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
@@ -70,7 +68,7 @@ pub(crate) struct Kube {
     updates: mpsc::Sender<Update>,
     events: Events,
     watches: Watches,
-    world: World,
+    state: ClusterState,
     /// What survives the process.
     kept: Option<Kept>,
     told: bool,
@@ -81,7 +79,7 @@ impl Kube {
     pub(crate) fn start(
         client: &Client,
         wanted: &Wanted,
-        around: Surroundings,
+        around: SourceContext,
         events: EventMetrics,
     ) -> Kube {
         let (sender, news) = mpsc::channel(QUEUE);
@@ -102,7 +100,7 @@ impl Kube {
             around.supervisor.spawn(part, task);
         }
         let mut kept = around.memory.map(|memory| Kept::new("kube", memory));
-        let mut world = World::default();
+        let mut state = ClusterState::default();
         let seeds = kept
             .as_mut()
             .and_then(Kept::take_loaded)
@@ -110,7 +108,7 @@ impl Kube {
             .flatten();
         let seeds = seeds.map(|entry| entry.object);
         // What nobody watches any more would stay for ever.
-        world.seed(seeds.filter(|object| scopes.iter().any(|scope| scope.covers(&object.id()))));
+        state.seed(seeds.filter(|object| scopes.iter().any(|scope| scope.covers(&object.id()))));
         Kube {
             client: client.clone(),
             unsynced: (0..scopes.len()).collect(),
@@ -119,7 +117,7 @@ impl Kube {
             updates: around.updates,
             events: Events::start(client.clone(), around.problems, around.instance, events),
             watches: around.watches,
-            world,
+            state,
             kept,
             told: false,
         }
@@ -130,8 +128,8 @@ impl Kube {
         let mut batch = Vec::with_capacity(BATCH);
         while self.step(&mut batch, &stop).await {}
         if let Some(kept) = self.kept.take() {
-            let world = self.world;
-            let finish = move || kept.finish(|| entries(&world));
+            let state = self.state;
+            let finish = move || kept.finish(|| entries(&state));
             // It waits for a disk.
             let _ = tokio::task::spawn_blocking(finish).await;
         }
@@ -148,7 +146,7 @@ impl Kube {
                 return count > 0 && self.tell().await;
             }
             () = self.events.changed() => self.events.settle(),
-            () = sleep_until(due) => self.events.write(now(), |id| self.world.uid(id)),
+            () = sleep_until(due) => self.events.write(now(), |id| self.state.uid(id)),
             () = sleep_until(kept) => return self.tell().await,
             () = sleep_until(Some(self.client.due())) => self.client.look(),
         }
@@ -160,7 +158,7 @@ impl Kube {
             self.unsynced.remove(&number);
         }
         if let Some(scope) = self.scopes.get(number) {
-            self.world.hear(scope, news);
+            self.state.hear(scope, news);
         }
     }
 
@@ -169,7 +167,7 @@ impl Kube {
         if !self.may_tell() {
             return !self.updates.is_closed();
         }
-        let update = Update::or_first(self.world.take(), self.told);
+        let update = Update::or_first(self.state.take(), self.told);
         let news = update.is_some();
         self.told = true;
         let heard = match update {
@@ -177,7 +175,7 @@ impl Kube {
             None => !self.updates.is_closed(),
         };
         if let Some(kept) = &mut self.kept {
-            kept.told(|| entries(&self.world), news, now());
+            kept.told(|| entries(&self.state), news, now());
         }
         heard
     }
@@ -198,8 +196,8 @@ impl Kube {
 }
 
 /// Everything, as a checkpoint keeps it.
-fn entries(world: &World) -> Vec<Entry> {
-    let objects = world.objects().cloned();
+fn entries(state: &ClusterState) -> Vec<Entry> {
+    let objects = state.objects().cloned();
     let entry = |object| Entry { file: None, object };
     objects.map(entry).collect()
 }

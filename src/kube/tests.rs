@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::codegen::{Body, Bytes, Service, http};
 
-use super::access::Source;
+use super::client::Source;
 use super::*;
-use crate::checkpoint::{self, Memory};
-use crate::health::Health;
-use crate::supervise::{Ended, supervisor};
+use crate::admin::health::Health;
+use crate::process::supervise::{Ended, supervisor};
+use crate::source::checkpoint::{self, Memory};
 
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -38,9 +38,9 @@ pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> 
 }
 
 /// What surrounds a source that tells this channel.
-fn surroundings(updates: mpsc::Sender<Update>) -> (Surroundings, Ended) {
+fn surroundings(updates: mpsc::Sender<Update>) -> (SourceContext, Ended) {
     let (supervisor, ended) = supervisor();
-    let around = Surroundings {
+    let around = SourceContext {
         updates,
         problems: tokio::sync::watch::channel(Default::default()).1,
         watches: Watches::default(),
@@ -73,7 +73,7 @@ async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result
         grace: Duration::from_millis(300),
         health: health.clone(),
     };
-    let around = Surroundings {
+    let around = SourceContext {
         memory: Some(memory),
         watches: watches.clone(),
         ..surroundings(sender).0

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::client::{Client, within};
+use super::cluster_state::Scope;
 use super::cursor::{Ask, Cursor, News};
 use super::wire::{Failure, Page, quote};
-use super::world::Scope;
-use crate::watches::{self, How};
+use crate::admin::watch_status::{self, How};
 
 /// Objects asked for at once. Small pages keep memory small: of 250 slices with a hundred endpoints each it takes 8 MB.
 const PAGE: u32 = 250;
@@ -42,7 +42,7 @@ pub(super) struct Watch {
     pub selector: Option<String>,
     /// A watch that has been silent for so long is asked for anew.
     pub silence: Duration,
-    pub health: Arc<watches::Watch>,
+    pub health: Arc<watch_status::Watch>,
     pub news: mpsc::Sender<Message>,
 }
 

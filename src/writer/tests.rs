@@ -118,7 +118,7 @@ async fn the_writer_ends_when_its_source_does() {
 fn problems_are_counted_by_reason() {
     let mut registry = prometheus_client::registry::Registry::default();
     let (sender, mut news) = watch::channel(News::default());
-    let mut ledger = Ledger::new(Metrics::register(&mut registry), sender);
+    let mut problem_log = ProblemLog::new(Metrics::register(&mut registry), sender);
     let problem = |field: &str| {
         let reason = seaway_translator::Reason::Unreadable;
         let (object, field) = ("File a".to_owned(), field.to_owned());
@@ -141,17 +141,17 @@ fn problems_are_counted_by_reason() {
     };
     let changes =
         |of: &[(&str, bool)]| of.iter().map(|(p, stands)| (problem(p), *stands)).collect();
-    ledger.set_source(vec![problem("1")]);
-    ledger.settle(changes(&[("2", true)]));
+    problem_log.set_source(vec![problem("1")]);
+    problem_log.settle(changes(&[("2", true)]));
     assert_eq!(count(), "2");
     let told = news.borrow_and_update().take();
     assert_eq!(told, changes(&[("1", true), ("2", true)]));
-    ledger.set_source(vec![problem("1")]);
-    ledger.settle(changes(&[]));
+    problem_log.set_source(vec![problem("1")]);
+    problem_log.settle(changes(&[]));
     assert!(!news.has_changed().unwrap(), "nothing is different");
-    ledger.set_source(vec![problem("3")]);
-    ledger.set_source(Vec::new());
-    ledger.settle(changes(&[("2", false)]));
+    problem_log.set_source(vec![problem("3")]);
+    problem_log.set_source(Vec::new());
+    problem_log.settle(changes(&[("2", false)]));
     assert_eq!(count(), "0");
     let told = news.borrow_and_update().take();
     assert_eq!(

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Account;
 use super::limits::Limits;
-use super::presented::{Hash, Token};
 use super::review::Identity;
+use super::token::{Hash, Token};
 
 /// What is known.
 #[derive(Debug)]

@@ -9,11 +9,11 @@
 //! type that never shows it; a refused token is known by its hash alone.
 
 mod cache;
-mod desk;
 mod limits;
-mod presented;
 mod review;
-mod turns;
+mod review_broker;
+mod review_queue;
+mod token;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,12 +30,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 use super::wire::Failure;
-use crate::clock::{now, sleep_until};
-use crate::supervise::Supervisor;
-use desk::{Answer, Desk};
+use crate::process::clock::{now, sleep_until};
+use crate::process::supervise::Supervisor;
 use limits::Limits;
-use presented::{Flaw, Hash, Token};
 use review::{Verdict, review};
+use review_broker::{Answer, ReviewBroker};
+use token::{Flaw, Hash, Token};
 
 /// Questions that the task has not taken in yet.
 const QUEUE: usize = 256;
@@ -142,7 +142,7 @@ impl Tokens {
             client,
             audience: audience.clone(),
             metrics,
-            desk: Desk::new(limits, fastrand::Rng::new()),
+            desk: ReviewBroker::new(limits, fastrand::Rng::new()),
             asked,
             reviews: FuturesUnordered::new(),
         };
@@ -172,7 +172,7 @@ struct Task {
     client: Client,
     audience: Arc<str>,
     metrics: TokenMetrics,
-    desk: Desk<oneshot::Sender<Answer>>,
+    desk: ReviewBroker<oneshot::Sender<Answer>>,
     asked: mpsc::Receiver<Ask>,
     reviews: FuturesUnordered<Review>,
 }

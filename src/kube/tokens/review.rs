@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::presented::Token;
+use super::token::Token;
 use crate::kube::client::{Client, within};
 use crate::kube::wire::{Failure, parse, quote};
 

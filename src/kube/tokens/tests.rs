@@ -48,7 +48,7 @@ impl Scene {
         let mut registry = Registry::default();
         let metrics = TokenMetrics::register(&mut registry);
         let audience = "seaway".to_owned();
-        let (supervisor, _) = crate::supervise::supervisor();
+        let (supervisor, _) = crate::process::supervise::supervisor();
         let tokens = match limits {
             Some(limits) => Tokens::with(client, audience, metrics, &supervisor, limits),
             None => Tokens::start(client, audience, metrics, &supervisor),
@@ -279,7 +279,7 @@ async fn nothing_shows_a_token_in_debug_output() -> Result<()> {
     let scene = Scene::new().await?;
     let token = scene.token();
     let account = scene.tokens.verify(&token).await?;
-    let mut desk = Desk::new(Limits::default(), fastrand::Rng::new());
+    let mut desk = ReviewBroker::new(Limits::default(), fastrand::Rng::new());
     let read = Token::read(&token, &"seaway".into(), SystemTime::now(), now())?;
     desk.ask(read, (), now());
     let shown = format!("{account:?} {:?} {desk:?}", scene.tokens);

@@ -1,0 +1,142 @@
+//! The admin surface: `/livez`, `/readyz`, `/metrics`.
+//!
+//! Whoever asks gets an answer at once, so nobody needs much time or many connections. Who takes more than that makes room for others.
+
+pub(crate) mod health;
+pub(crate) mod watch_status;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::admin::health::Health;
+use crate::admin::watch_status::Watches;
+use crate::process::outside;
+
+/// Connections that may be open: probes, collectors of metrics, and people.
+pub(crate) const CONNECTIONS: usize = 64;
+/// How long a client may take to ask, or be silent between two questions.
+const HEADERS: Duration = Duration::from_secs(10);
+/// How long a connection may last, whatever its client does.
+const LIFE: Duration = Duration::from_secs(60);
+/// What the head of a request may have, in bytes.
+const MAX_HEADERS: usize = 16 << 10;
+/// After an error of accepting.
+const REST: Duration = Duration::from_millis(50);
+
+#[derive(Clone, Debug)]
+struct Admin {
+    health: Health,
+    watches: Watches,
+    registry: Arc<Registry>,
+}
+
+/// Serves until the process ends.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    health: Health,
+    watches: Watches,
+    registry: Registry,
+) -> io::Result<()> {
+    let admin = Admin {
+        health,
+        watches,
+        registry: Arc::new(registry),
+    };
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(admin);
+    accept(listener, router).await
+}
+
+/// The first line says whether to send traffic here, further lines what is not as it should be all the same: stale is ready, since
+/// a proxy that comes finds all there is to serve.
+async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
+    let (status, line) = match admin.health.ready() {
+        Ok(()) => (StatusCode::OK, "ok"),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+    };
+    let stale = admin.health.stale().map(|stale| format!("stale: {stale}"));
+    let mut lines = vec![line.to_owned()];
+    lines.extend(stale.into_iter().chain(admin.watches.degraded()));
+    lines.extend(outside::overdue());
+    (status, lines.join("\n") + "\n")
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    exposition(&admin.registry)
+}
+
+/// Serves the metrics alone, for as long as it is polled.
+pub(crate) async fn serve_metrics(
+    listener: TcpListener,
+    registry: Arc<Registry>,
+) -> io::Result<()> {
+    let answer = move || async move { exposition(&registry) };
+    accept(listener, Router::new().route("/metrics", get(answer))).await
+}
+
+/// Accepts connections for ever. For one more than there may be the oldest is cut.
+async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
+    let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::with_capacity(CONNECTIONS);
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            // No more open files, say; a listener itself does not fail.
+            sleep(REST).await;
+            continue;
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= CONNECTIONS {
+            open.pop_front();
+        }
+        let connection = tokio::spawn(serve_connection(socket, router.clone()));
+        open.push_back(AbortOnDropHandle::new(connection));
+    }
+}
+
+async fn serve_connection(socket: TcpStream, router: Router) {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(MAX_HEADERS);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection(TokioIo::new(socket), service);
+    if let Ok(Err(error)) = timeout(LIFE, connection).await {
+        tracing::debug!(%error, "a connection to the admin port ended");
+    }
+}
+
+/// All metrics, as Prometheus reads them.
+fn exposition(registry: &Registry) -> impl IntoResponse + use<> {
+    let mut text = String::new();
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match encode(&mut text, registry) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text),
+        Err(error) => {
+            let text = format!("{error}\n");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [(header::CONTENT_TYPE, "text/plain")],
+                text,
+            )
+        }
+    }
+}

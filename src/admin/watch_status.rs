@@ -1,0 +1,226 @@
+//! What is known of each watch, for `/readyz` and `/metrics`: when it was last heard of, and why it fails.
+//!
+//! A failing watch shrinks nothing (invariant 2), so it makes nothing unready either. It has to be seen here.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::process::outside;
+
+/// All watches; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watches(Arc<Mutex<Vec<Arc<Watch>>>>);
+
+/// One watch.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    name: String,
+    errors: Counter,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    heard: Instant,
+    /// The server began to answer, and nothing has come of it yet.
+    unheard: bool,
+    failing: Option<Failing>,
+    synced: bool,
+}
+
+#[derive(Debug)]
+struct Failing {
+    why: String,
+    since: Instant,
+    /// The server began to answer, and then nothing came, or nothing of use.
+    idle: bool,
+    /// The reasons that have been said since it fails, the newest last. Some take turns.
+    said: Vec<String>,
+}
+
+/// How many reasons are remembered.
+const SAID: usize = 8;
+
+/// How a watch fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// The server cannot be reached, or refuses.
+    Away,
+    /// The server says nothing.
+    Silent,
+    /// The server says something else than what it was asked.
+    Wrong,
+}
+
+impl Watches {
+    /// A watch begins. `errors` counts its failures.
+    pub(crate) fn add(&self, name: String, errors: Counter) -> Arc<Watch> {
+        let state = State {
+            heard: Instant::now(),
+            unheard: false,
+            failing: None,
+            synced: false,
+        };
+        let watch = Arc::new(Watch {
+            name,
+            errors,
+            state: Mutex::new(state),
+        });
+        lock(&self.0).push(watch.clone());
+        watch
+    }
+
+    /// A line for each watch that is not as it should be.
+    pub(crate) fn degraded(&self) -> Vec<String> {
+        let now = Instant::now();
+        let lines = lock(&self.0);
+        lines
+            .iter()
+            .filter_map(|watch| watch.degraded(now))
+            .collect()
+    }
+}
+
+impl Watch {
+    /// The server sent something, be it a bookmark.
+    pub(crate) fn heard(&self) {
+        let mut state = lock(&self.state);
+        state.heard = Instant::now();
+        state.unheard = false;
+        self.works(&mut state);
+    }
+
+    /// The server began to answer. That proves nothing where nothing came of it before.
+    pub(crate) fn opened(&self) {
+        let mut state = lock(&self.state);
+        state.unheard = true;
+        if state.failing.as_ref().is_some_and(|failing| !failing.idle) {
+            self.works(&mut state);
+        }
+    }
+
+    fn works(&self, state: &mut State) {
+        if let Some(Failing { since, .. }) = state.failing.take() {
+            let seconds = since.elapsed().as_secs_f32();
+            tracing::info!(
+                source = "kube",
+                watch = self.name,
+                seconds,
+                "the watch works again"
+            );
+        }
+    }
+
+    /// Everything there is has been read once.
+    pub(crate) fn synced(&self) {
+        lock(&self.state).synced = true;
+    }
+
+    /// The server did not answer as it should. Each reason is logged once until the watch works again.
+    pub(crate) fn failed(&self, why: &dyn fmt::Display, how: How) {
+        self.errors.inc();
+        let why = outside::brief(&why.to_string());
+        let mut state = lock(&self.state);
+        let before = state.failing.take();
+        let (since, mut said) = match before {
+            Some(before) => (before.since, before.said),
+            None => (Instant::now(), Vec::new()),
+        };
+        if !said.contains(&why) {
+            tracing::warn!(
+                source = "kube",
+                watch = self.name,
+                why,
+                "the watch fails; what was last seen stays"
+            );
+            if said.len() == SAID {
+                said.remove(0);
+            }
+            said.push(why.clone());
+        }
+        let unheard = std::mem::take(&mut state.unheard);
+        let idle = how == How::Silent || (how == How::Wrong && unheard);
+        state.failing = Some(Failing {
+            why,
+            since,
+            idle,
+            said,
+        });
+    }
+
+    fn degraded(&self, now: Instant) -> Option<String> {
+        let state = lock(&self.state);
+        let name = &self.name;
+        if let Some(Failing { why, since, .. }) = &state.failing {
+            let seconds = now.saturating_duration_since(*since).as_secs();
+            return Some(format!("watch of {name}: failing for {seconds} s: {why}"));
+        }
+        let waiting = !state.synced;
+        waiting.then(|| format!("watch of {name}: the list has not been read completely yet"))
+    }
+
+    fn age(&self) -> Duration {
+        lock(&self.state).heard.elapsed()
+    }
+
+    fn is_failing(&self) -> bool {
+        lock(&self.state).failing.is_some()
+    }
+}
+
+impl Collector for Watches {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let watches = lock(&self.0);
+        type Value = fn(&Watch) -> f64;
+        let gauges: [(&str, &str, Value); 2] = [
+            (
+                "watch_age_seconds",
+                "Time since the API server last sent an object or a bookmark on a watch",
+                |watch| watch.age().as_secs_f64(),
+            ),
+            ("watch_failing", "1 while a watch fails", |watch| {
+                f64::from(u8::from(watch.is_failing()))
+            }),
+        ];
+        for (name, help, value) in gauges {
+            if watches.is_empty() {
+                continue;
+            }
+            let kind = prometheus_client::metrics::MetricType::Gauge;
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for watch in watches.iter() {
+                let label = [("watch", watch.name.as_str())];
+                let metric = family.encode_family(&label)?;
+                ConstGauge::new(value(watch)).encode(metric)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing that holds these locks can panic half-way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_shown_in_brief() {
+        let watches = Watches::default();
+        let watch = watches.add("nodes".to_owned(), Counter::default());
+        watch.failed(&"<p>\n".repeat(1 << 20), How::Away);
+        let lines = watches.degraded();
+        assert_eq!(lines.len(), 1);
+        let line = lines.first().unwrap();
+        assert!(line.len() < 1200 && !line.contains('\n'), "{line}");
+    }
+}

@@ -1,0 +1,338 @@
+//! From what a proxy says of itself to its place in the cluster, and the door it comes in by.
+//!
+//! What a proxy claims is a label: it decides what the proxy is shown first, never what it may see (invariant 7).
+
+use std::sync::Arc;
+
+use seaway_proto::envoy::core;
+use seaway_proto::google::protobuf::{Struct, value::Kind};
+use seaway_translator::{Role, View};
+use seaway_xds::{Admission, Admit, Authenticated, Caller, PlacementId};
+use tokio::sync::{mpsc, oneshot};
+use tonic::Status;
+
+use crate::admin::health::Health;
+use crate::admission::identity::{Permissions, Verifier};
+use crate::writer::Lease;
+
+/// No name in Kubernetes is longer.
+const MAX_NAME: usize = 253;
+
+/// Lets proxies in, once there is something complete to show them.
+#[derive(Debug)]
+pub(crate) struct ProxyAdmission {
+    /// Whether there is.
+    pub(crate) health: Health,
+    /// Who asks proxies for proofs of who they are, if anybody does.
+    pub(crate) verifier: Option<Verifier>,
+    /// To the writer: a proxy comes.
+    pub(crate) leases: mpsc::Sender<Lease>,
+    /// To the writer: a proxy went. Unbounded, since a drop cannot wait; there is at most one per stream.
+    pub(crate) releases: mpsc::UnboundedSender<View>,
+}
+
+impl Admit for ProxyAdmission {
+    type Permissions = Permissions;
+
+    async fn authenticate(&self, caller: Caller<'_>) -> Result<Authenticated<Permissions>, Status> {
+        match &self.verifier {
+            Some(verifier) => verifier.verify(caller).await,
+            None => Ok(Authenticated {
+                identity: None,
+                permissions: Permissions::Anything,
+            }),
+        }
+    }
+
+    async fn admit(
+        &self,
+        permissions: &Permissions,
+        node: &core::Node,
+    ) -> Result<Admission, Status> {
+        self.health.ready().map_err(Status::unavailable)?;
+        let view = view(node).map_err(Status::invalid_argument)?;
+        permissions
+            .check(&view)
+            .map_err(Status::permission_denied)?;
+        let forbidden = permissions.forbidden(view.role);
+        let (placed, placement) = oneshot::channel();
+        self.leases
+            .send(Lease {
+                view: view.clone(),
+                placed,
+            })
+            .await
+            .map_err(ending)?;
+        let mut guard = Guard {
+            view: Some(view),
+            waiting: Some(placement),
+            releases: self.releases.clone(),
+        };
+        let placement = guard.placed().await.ok_or_else(|| ending(()))?;
+        let lease = Box::new((guard, permissions.account()));
+        Ok(Admission {
+            placement,
+            forbidden,
+            lease,
+        })
+    }
+}
+
+/// The writer is gone.
+fn ending<E>(_: E) -> Status {
+    Status::unavailable("draining: this process is about to end")
+}
+
+/// Gives the lease back, however the stream ends, also one that ends just when it was placed.
+#[derive(Debug)]
+struct Guard {
+    view: Option<View>,
+    /// Until the proxy knows its place.
+    waiting: Option<oneshot::Receiver<PlacementId>>,
+    releases: mpsc::UnboundedSender<View>,
+}
+
+impl Guard {
+    async fn placed(&mut self) -> Option<PlacementId> {
+        let placement = self.waiting.as_mut()?.await.ok()?;
+        self.waiting = None;
+        Some(placement)
+    }
+
+    /// Whether there is a lease. A place that can no longer arrive is taken back by the writer itself.
+    fn is_placed(&mut self) -> bool {
+        let Some(waiting) = &mut self.waiting else {
+            return true;
+        };
+        waiting.close();
+        waiting.try_recv().is_ok()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.is_placed()
+            && let Some(view) = self.view.take()
+        {
+            // Without a writer there is nothing to give back to.
+            let _ = self.releases.send(view);
+        }
+    }
+}
+
+/// The view a node describes. An error says what is wrong with it.
+fn view(node: &core::Node) -> Result<View, String> {
+    let seaway = node
+        .metadata
+        .as_ref()
+        .and_then(|metadata| inner(metadata, "seaway"));
+    let claim = |name: &str| {
+        seaway
+            .and_then(|seaway| text(seaway, name))
+            .unwrap_or_default()
+    };
+    let locality = node.locality.as_ref();
+    Ok(View {
+        role: role(node, claim("role"))?,
+        node: name("metadata.seaway.node_name", claim("node_name"))?,
+        zone: name(
+            "locality.zone",
+            locality.map_or("", |locality| &locality.zone),
+        )?,
+        region: name(
+            "locality.region",
+            locality.map_or("", |locality| &locality.region),
+        )?,
+        namespace: name("metadata.seaway.namespace", claim("namespace"))?,
+    })
+}
+
+/// A proxyless client says so by its user agent; an Envoy by its metadata, else by its cluster's prefix.
+fn role(node: &core::Node, claimed: &str) -> Result<Role, String> {
+    if node.user_agent_name.starts_with("gRPC") {
+        return Ok(Role::Grpc);
+    }
+    if !claimed.is_empty() {
+        return claimed
+            .parse()
+            .map_err(|error| format!("node metadata.seaway.role: {error}"));
+    }
+    let of = |(prefix, role)| node.cluster.starts_with(prefix).then_some(role);
+    let prefixes = [
+        ("seaway-node", Role::Node),
+        ("seaway-ingress", Role::Ingress),
+    ];
+    Ok(prefixes.into_iter().find_map(of).unwrap_or(Role::Mesh))
+}
+
+fn name(field: &str, text: &str) -> Result<Option<Arc<str>>, String> {
+    if text.len() > MAX_NAME || text.chars().any(char::is_control) {
+        return Err(format!("node {field} is no name"));
+    }
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+fn inner<'a>(of: &'a Struct, name: &str) -> Option<&'a Struct> {
+    match of.fields.get(name)?.kind.as_ref()? {
+        Kind::StructValue(inner) => Some(inner),
+        _ => None,
+    }
+}
+
+fn text<'a>(of: &'a Struct, name: &str) -> Option<&'a str> {
+    match of.fields.get(name)?.kind.as_ref()? {
+        Kind::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::admission::identity::Grant;
+    use crate::kube::Account;
+
+    #[track_caller]
+    fn check(node: serde_json::Value, role: Role, places: [Option<&str>; 3]) {
+        let found = view(&decode(&node)).unwrap();
+        let [name, zone, region] = places.map(|place| place.map(Into::into));
+        let expected = View {
+            node: name,
+            zone,
+            region,
+            ..View::of(role)
+        };
+        assert_eq!(found, expected, "{node}");
+    }
+
+    fn decode(node: &serde_json::Value) -> core::Node {
+        let bytes = seaway_proto::json::from_value("envoy.config.core.v3.Node", node).unwrap();
+        prost::Message::decode(&*bytes).unwrap()
+    }
+
+    #[test]
+    fn the_role_is_the_metadata_then_the_cluster_then_mesh() {
+        let claims = json!({ "seaway": { "role": "node", "node_name": "n1" } });
+        check(
+            json!({ "cluster": "seaway-mesh", "metadata": claims }),
+            Role::Node,
+            [Some("n1"), None, None],
+        );
+        check(json!({ "cluster": "seaway-node-a" }), Role::Node, [None; 3]);
+        check(
+            json!({ "cluster": "seaway-ingress" }),
+            Role::Ingress,
+            [None; 3],
+        );
+        check(json!({ "cluster": "other" }), Role::Mesh, [None; 3]);
+        check(json!({}), Role::Mesh, [None; 3]);
+        check(
+            json!({ "user_agent_name": "gRPC Go", "cluster": "seaway-node" }),
+            Role::Grpc,
+            [None; 3],
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_just_when_it_is_placed_gives_its_lease_back() {
+        let (lease_sender, mut leases) = mpsc::channel(1);
+        let (releases, mut released) = mpsc::unbounded_channel();
+        let health = Health::default();
+        health.set_synced();
+        let door = ProxyAdmission {
+            health,
+            verifier: None,
+            leases: lease_sender,
+            releases,
+        };
+        let node = decode(&json!({ "cluster": "seaway-node" }));
+        let mut admission = Box::pin(door.admit(&Permissions::Anything, &node));
+        let lease = tokio::select! {
+            biased;
+            _ = &mut admission => panic!("nobody placed it yet"),
+            lease = leases.recv() => lease.unwrap(),
+        };
+        lease.placed.send(PlacementId(1)).unwrap();
+        drop(admission);
+        assert_eq!(released.recv().await, Some(View::of(Role::Node)));
+    }
+
+    /// A token counts as in use, and is reviewed again, for as long as somebody has its account.
+    #[tokio::test]
+    async fn an_account_is_held_for_as_long_as_its_stream() {
+        let (leases, mut coming) = mpsc::channel(1);
+        let (releases, _released) = mpsc::unbounded_channel();
+        let health = Health::default();
+        health.set_synced();
+        let door = ProxyAdmission {
+            health,
+            verifier: None,
+            leases,
+            releases,
+        };
+        let account = Arc::new(Account {
+            namespace: "a".into(),
+            name: "b".into(),
+            node: None,
+            pod: None,
+            expires: std::time::SystemTime::now(),
+            revoked: CancellationToken::new(),
+        });
+        let permissions = Permissions::Some {
+            name: "somebody".into(),
+            grants: vec![Grant {
+                role: Role::Mesh,
+                node: None,
+            }],
+            account: Some(account.clone()),
+        };
+        let node = decode(&json!({}));
+        let (admission, ()) = tokio::join!(door.admit(&permissions, &node), async {
+            let lease = coming.recv().await.unwrap();
+            lease.placed.send(PlacementId(1)).unwrap();
+        });
+        drop(permissions);
+        assert_eq!(Arc::strong_count(&account), 2);
+        drop(admission);
+        assert_eq!(Arc::strong_count(&account), 1);
+    }
+
+    #[test]
+    fn the_place_is_the_locality() {
+        let node = json!({ "locality": { "zone": "a", "region": "r" } });
+        check(node, Role::Mesh, [None, Some("a"), Some("r")]);
+    }
+
+    #[test]
+    fn metadata_of_other_shapes_says_nothing() {
+        check(
+            json!({ "metadata": { "seaway": "node" } }),
+            Role::Mesh,
+            [None; 3],
+        );
+        check(
+            json!({ "metadata": { "seaway": { "role": 1, "node_name": null } } }),
+            Role::Mesh,
+            [None; 3],
+        );
+    }
+
+    #[test]
+    fn claims_that_cannot_be_are_refused() {
+        for claims in [
+            json!({ "role": "king" }),
+            json!({ "node_name": "a\nb" }),
+            json!({ "node_name": "n".repeat(254) }),
+        ] {
+            let node = decode(&json!({ "metadata": { "seaway": claims } }));
+            assert!(
+                view(&node)
+                    .unwrap_err()
+                    .starts_with("node metadata.seaway.")
+            );
+        }
+    }
+}

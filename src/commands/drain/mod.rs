@@ -1,0 +1,103 @@
+//! `seaway drain`: stands beside an Envoy that another one takes the place of, and lets it end without breaking anything.
+//!
+//! Envoy ends at once when it is told to, with all connections. So what is told to end first is this: the container beside Envoy's. When it is,
+//! it has Envoy take no more connections, and ends itself when those that are open have had their time. Until then it says what Envoy had to
+//! refuse ([`limited`]).
+
+mod limited;
+
+use std::convert::Infallible;
+use std::future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep};
+
+use crate::admin;
+use crate::args::DrainArgs;
+use crate::commands::envoy_admin::{connections, stop_accepting};
+use crate::process::exit::Failure;
+use crate::process::log;
+use crate::process::signals::Signals;
+use limited::LimitMetrics;
+
+/// Between two looks at what is open.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Envoy brings its count of connections up to date every five seconds: what it says before does not count the newest.
+const UP_TO_DATE: Duration = Duration::from_secs(6);
+
+/// Watches until there is a signal, then drains.
+pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
+    log::init().map_err(Failure::Unusable)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("no runtime").map_err(Failure::Broken)?;
+    let mut registry = Registry::with_prefix("seaway");
+    let metrics = LimitMetrics::register(&mut registry);
+    let registry = Arc::new(registry);
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(Failure::Broken)?;
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            never = limited::watch(&args.envoy, args.look, &metrics) => match never {},
+            never = serve_metrics(args.metrics_listen, registry) => match never {},
+        };
+        tracing::info!(signal, "ending: Envoy goes on for a while");
+        tokio::select! {
+            () = drain(args) => Ok(ExitCode::SUCCESS),
+            _ = signals.next() => Err(Failure::Aborted),
+        }
+    })
+}
+
+/// Serves what Envoy refused as metrics. The address may be taken for a while: by the one whose place this takes, until that one is told to end.
+async fn serve_metrics(address: Option<SocketAddr>, registry: Arc<Registry>) -> Infallible {
+    let Some(address) = address else {
+        return future::pending().await;
+    };
+    let mut said = false;
+    loop {
+        let served = async {
+            let listener = TcpListener::bind(address).await?;
+            said = false;
+            admin::serve_metrics(listener, Arc::clone(&registry)).await
+        };
+        if let Err(error) = served.await
+            && !said
+        {
+            tracing::warn!(%address, %error, "no metrics yet: the address is tried again every second");
+            said = true;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn drain(args: &DrainArgs) {
+    sleep(args.hold).await;
+    if let Err(error) = stop_accepting(&args.envoy) {
+        // It is gone, or never came. Nothing is left to wait for.
+        tracing::warn!(error = format!("{error:#}"), "Envoy is not drained");
+        return;
+    }
+    let began = Instant::now();
+    tracing::info!("Envoy takes no more connections");
+    while began.elapsed() < args.drain_time {
+        if began.elapsed() >= UP_TO_DATE && is_idle(&args.envoy) {
+            tracing::info!("nothing is open any more");
+            return;
+        }
+        sleep(PAUSE.min(args.drain_time.saturating_sub(began.elapsed()))).await;
+    }
+    tracing::info!("the time for open connections is over");
+}
+
+/// Whether nothing is open. An Envoy that does not answer has nothing.
+fn is_idle(envoy: &Path) -> bool {
+    connections(envoy).unwrap_or_default() == 0
+}

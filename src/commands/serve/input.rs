@@ -1,0 +1,168 @@
+//! Which source `serve` has, and its start: a folder, or a cluster.
+
+use std::path::{Path, PathBuf};
+
+use prometheus_client::registry::Registry;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::admin::health::Health;
+use crate::args::{ServerArgs, SourceArgs};
+use crate::kube::{self, EventMetrics, Kube, SourceContext, TokenMetrics, Tokens, Wanted};
+use crate::process::exit::Failure;
+use crate::process::outside;
+use crate::process::supervise::Supervisor;
+use crate::source::checkpoint::{self, Memory};
+use crate::source::files::{self, Follow};
+
+/// Where the objects come from.
+pub(crate) enum Input {
+    /// The manifests below this folder.
+    Files(PathBuf),
+    /// What is wanted of a cluster.
+    Kube(Box<kube::Server>, Wanted),
+}
+
+/// Ends a source when dropped.
+#[derive(Debug)]
+#[expect(dead_code, reason = "dropping it is its use")]
+pub(crate) enum Stop {
+    /// A thread.
+    Thread(files::Stop),
+    /// A task.
+    Task(DropGuard),
+}
+
+/// Makes sure that a folder can be read.
+fn check(folder: &Path) -> anyhow::Result<()> {
+    let named = folder.to_owned();
+    outside::in_time(folder, move || files::check(&named))?
+}
+
+impl Input {
+    /// What the command line says.
+    ///
+    /// # Errors
+    /// The folder has no name, or it is not known how to reach a cluster.
+    pub(crate) async fn of(args: &SourceArgs) -> Result<Input, Failure> {
+        if let Some(folder) = &args.files {
+            let folder = files::locate(folder).map_err(Failure::Unusable)?;
+            return Ok(Input::Files(folder));
+        }
+        let server = kube::server().await.map_err(Failure::Unusable)?;
+        let namespaces = args.namespace.iter().map(|name| name.as_str().into());
+        let wanted = Wanted {
+            namespaces: namespaces.collect(),
+            service_selector: args.service_selector.clone(),
+            silence: args.watch_silence,
+        };
+        Ok(Input::Kube(Box::new(server), wanted))
+    }
+
+    /// As metrics call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Input::Files(_) => "files",
+            Input::Kube(..) => "kube",
+        }
+    }
+
+    /// Which one it is, the same from run to run.
+    fn identity(&self) -> String {
+        match self {
+            // A name that is no UTF-8 is told from others by what is in quotes.
+            Input::Files(folder) => match folder.to_str() {
+                Some(folder) => format!("files:{folder}"),
+                None => format!("files:{folder:?}"),
+            },
+            Input::Kube(server, _) => format!("kube:{}", server.address),
+        }
+    }
+
+    /// Opens its checkpoint, if it is to have one.
+    ///
+    /// # Errors
+    /// It cannot be written; or the folder cannot be read, and no checkpoint stands in for it.
+    pub(crate) fn remember(
+        &self,
+        args: &ServerArgs,
+        registry: &mut Registry,
+        health: &Health,
+    ) -> Result<Option<Memory>, Failure> {
+        let open = |dir: &PathBuf| {
+            let metrics = checkpoint::Metrics::register(registry);
+            let (found, keeper) = checkpoint::open(dir, &self.identity(), &metrics)?;
+            let (grace, health) = (args.checkpoint_grace, health.clone());
+            anyhow::Ok(Memory {
+                found,
+                keeper,
+                grace,
+                health,
+            })
+        };
+        let memory = args.checkpoint.as_ref().map(open).transpose();
+        let memory = memory.map_err(Failure::Unusable)?;
+        if let Input::Files(folder) = self
+            && let Err(error) = check(folder)
+        {
+            match &memory {
+                Some(Memory {
+                    found: Some(_),
+                    grace,
+                    ..
+                }) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(source = "files", error, ?grace, "waiting for the folder");
+                }
+                _ => return Err(Failure::Unusable(error)),
+            }
+        }
+        Ok(memory)
+    }
+
+    /// Who vouches for tokens: the API server.
+    pub(crate) fn tokens(
+        &self,
+        audience: &str,
+        registry: &mut Registry,
+        supervisor: &Supervisor,
+    ) -> Option<Tokens> {
+        match self {
+            Input::Files(_) => None,
+            Input::Kube(server, _) => {
+                let metrics = TokenMetrics::register(registry);
+                Some(Tokens::start(
+                    server.client.clone(),
+                    audience.to_owned(),
+                    metrics,
+                    supervisor,
+                ))
+            }
+        }
+    }
+
+    /// Starts it. With the task comes what ends it.
+    pub(crate) fn start(
+        self,
+        around: SourceContext,
+        registry: &mut Registry,
+    ) -> (JoinHandle<()>, Stop) {
+        match self {
+            Input::Files(folder) => {
+                tracing::info!(folder = %folder.display(), "watching a folder");
+                let (follow, stop) =
+                    Follow::new(folder, around.updates, around.errors, around.memory);
+                let task = tokio::task::spawn_blocking(|| follow.run());
+                (task, Stop::Thread(stop))
+            }
+            Input::Kube(server, wanted) => {
+                tracing::info!(server = server.address, "watching a cluster");
+                let events = EventMetrics::register(registry);
+                let kube = Kube::start(&server.client, &wanted, around, events);
+                let stop = CancellationToken::new();
+                let task = tokio::spawn(kube.run(stop.clone()));
+                (task, Stop::Task(stop.drop_guard()))
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What the flags about identity make of the xDS port: who could reach it and whether that is all right, its encryption, and who asks
+//! for proofs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use rustls::ServerConfig;
+use seaway_xds::Limits;
+use tokio::sync::watch;
+
+use crate::admission::identity::Verifier;
+use crate::admission::tls::Follower;
+use crate::args::SecurityArgs;
+use crate::commands::serve::input::Input;
+use crate::process::exit::Failure;
+use crate::process::supervise::Supervisor;
+
+/// Refuses what would tell everybody who can reach this host how a cluster looks from inside.
+///
+/// # Errors
+/// One line that says what would be exposed, and what to do.
+pub(crate) fn check(address: SocketAddr, security: &SecurityArgs) -> Result<(), Failure> {
+    if !security.asks_for_proof() && !security.allow_proxy.is_empty() {
+        return Err(Failure::unusable(
+            "--allow-proxy allows nobody anything as long as nobody has to prove who he is; add --client-ca or --token-audience",
+        ));
+    }
+    if security.insecure || security.asks_for_proof() || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let line = match security.tls_cert {
+        None => format!(
+            "--xds-listen {address} would serve proxies in plain text beyond this host; add --tls-cert, --tls-key and --client-ca or --token-audience, or --insecure to allow it"
+        ),
+        Some(_) => format!(
+            "--xds-listen {address} would serve any proxy beyond this host; add --client-ca or --token-audience, or --insecure to allow it"
+        ),
+    };
+    Err(Failure::unusable(line))
+}
+
+/// The newest certificates, as connections take them.
+pub(crate) type Configs = watch::Receiver<Arc<ServerConfig>>;
+
+/// A secured port, as far as it is to be one.
+pub(crate) struct Secured {
+    /// Its encryption.
+    pub(crate) tls: Option<Configs>,
+    /// Who asks proxies for proofs.
+    pub(crate) verifier: Option<Verifier>,
+    /// What it puts up with.
+    pub(crate) limits: Limits,
+}
+
+impl Secured {
+    /// Reads the certificates, and follows them from then on.
+    ///
+    /// # Errors
+    /// They cannot be used.
+    pub(crate) fn start(
+        args: &SecurityArgs,
+        input: &Input,
+        registry: &mut Registry,
+        supervisor: &Supervisor,
+    ) -> Result<Secured, Failure> {
+        let follower = args.files().map(|files| Follower::start(files, registry));
+        let (follower, tls) = follower.transpose().map_err(Failure::Unusable)?.unzip();
+        let audience = args.token_audience.as_deref();
+        let verifier = args.asks_for_proof().then(|| Verifier {
+            rules: args.allow_proxy.clone(),
+            tokens: audience.and_then(|audience| input.tokens(audience, registry, supervisor)),
+        });
+        if let Some(follower) = follower {
+            supervisor.spawn("following the certificates", follower.run());
+        }
+        Ok(Secured {
+            tls,
+            verifier,
+            limits: Limits {
+                connections: (args.max_connections > 0).then_some(args.max_connections),
+                connections_per_identity: args.max_connections_per_identity,
+                streams_per_identity: args.max_streams_per_identity,
+                first_syncs_per_identity: args.first_syncs_per_identity,
+                ..Limits::default()
+            },
+        })
+    }
+}

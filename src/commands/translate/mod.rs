@@ -1,0 +1,54 @@
+//! `seaway translate`: what a proxy would be sent, printed by the code that would send it.
+
+mod inline;
+mod output;
+
+use std::process::ExitCode;
+
+use seaway_translator::{Role, Severity, translate_once};
+
+use crate::args::{Output, ProxyRole, TranslateArgs};
+use crate::process::exit::{self, Failure};
+use crate::source::files;
+use output::Printed;
+
+/// Prints the translation; the exit code says whether all that was asked for is served.
+pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
+    let role = role(args)?;
+    let folder = files::locate(&args.files).map_err(Failure::Unusable)?;
+    files::check(&folder).map_err(Failure::Unusable)?;
+    let reading = files::read_once(&folder).map_err(Failure::Unusable)?;
+    if reading.readable == 0 {
+        let folder = args.files.display();
+        return Err(Failure::unusable(format!(
+            "--files {folder}: no readable *.yaml, *.yml or *.json file below"
+        )));
+    }
+    let options = args.shape.options(true);
+    let mut translated = translate_once(options, reading.objects, &args.place.view(role));
+    translated.problems.extend(reading.problems);
+    translated.problems.sort();
+    let failed = translated
+        .problems
+        .iter()
+        .any(|problem| problem.severity == Severity::Error);
+    let printed = Printed::new(&translated).map_err(Failure::Broken)?;
+    let text = match args.output {
+        Output::Json => printed.json(),
+        Output::Yaml => printed.yaml(),
+        Output::Static => inline::bootstrap(printed),
+    };
+    exit::print(&text.map_err(Failure::Broken)?)?;
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+fn role(args: &TranslateArgs) -> Result<Role, Failure> {
+    match args.role {
+        ProxyRole::Node => Ok(Role::Node),
+        ProxyRole::Mesh => Ok(Role::Mesh),
+        ProxyRole::Ingress => Ok(Role::Ingress),
+        ProxyRole::Grpc => Err(Failure::unusable(
+            "--role grpc is not available in this build; use node, mesh or ingress",
+        )),
+    }
+}

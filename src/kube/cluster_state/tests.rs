@@ -1,0 +1,161 @@
+//! What the watches say, and what is told of it.
+
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn scope(resource: Resource) -> Scope {
+    Scope {
+        resource,
+        namespace: None,
+    }
+}
+
+fn service(name: &str, port: Value) -> Value {
+    json!({
+        "metadata": {"namespace": "default", "name": name, "uid": format!("u-{name}"), "resourceVersion": "1"},
+        "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": port}]},
+    })
+}
+
+fn item(resource: Resource, object: &Value) -> Item {
+    resource.read(&to_raw_value(object).unwrap()).unwrap()
+}
+
+fn apply(object: &Value) -> News {
+    News::Apply(Box::new(item(Resource::Services, object)))
+}
+
+fn reset(objects: &[Value], complete: bool) -> News {
+    let items = objects
+        .iter()
+        .map(|object| item(Resource::Services, object))
+        .collect();
+    News::Reset { items, complete }
+}
+
+/// What was told, in short: `+a` and `-a`, and how many problems stand if that changed.
+fn told(state: &mut ClusterState) -> (Vec<String>, Option<usize>) {
+    let Some(update) = state.take() else {
+        return (Vec::new(), None);
+    };
+    let short = |change: &Change| match change {
+        Change::Apply(object) => format!("+{}", object.id().name),
+        Change::Delete(id) => format!("-{}", id.name),
+    };
+    let problems = update.problems.map(|problems| problems.len());
+    (update.changes.iter().map(short).collect(), problems)
+}
+
+fn changes(state: &mut ClusterState) -> Vec<String> {
+    told(state).0
+}
+
+#[test]
+fn a_list_read_anew_tells_only_what_differs() {
+    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let all = [
+        service("a", json!(80)),
+        service("b", json!(80)),
+        service("c", json!(80)),
+    ];
+    state.hear(&services, reset(&all, true));
+    assert_eq!(changes(&mut state), ["+a", "+b", "+c"]);
+    state.hear(&services, reset(&all, true));
+    assert!(state.take().is_none());
+    let other = [
+        service("a", json!(80)),
+        service("b", json!(81)),
+        service("d", json!(80)),
+    ];
+    state.hear(&services, reset(&other, true));
+    assert_eq!(changes(&mut state), ["+b", "-c", "+d"]);
+}
+
+#[test]
+fn a_list_of_one_resource_or_namespace_says_nothing_of_others() {
+    let mut state = ClusterState::default();
+    let node = json!({"metadata": {"name": "n1", "resourceVersion": "1"}});
+    let nodes = vec![item(Resource::Nodes, &node)];
+    state.hear(
+        &scope(Resource::Nodes),
+        News::Reset {
+            items: nodes,
+            complete: true,
+        },
+    );
+    state.hear(
+        &scope(Resource::Services),
+        reset(&[service("a", json!(80))], true),
+    );
+    changes(&mut state);
+    let elsewhere = Scope {
+        namespace: Some("elsewhere".into()),
+        ..scope(Resource::Services)
+    };
+    state.hear(&elsewhere, reset(&[], true));
+    assert!(state.take().is_none());
+    state.hear(&scope(Resource::Services), reset(&[], true));
+    assert_eq!(changes(&mut state), ["-a"]);
+}
+
+#[test]
+fn fields_that_mean_nothing_change_nothing() {
+    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let mut object = service("a", json!(80));
+    state.hear(&services, apply(&object));
+    changes(&mut state);
+    object["metadata"]["resourceVersion"] = json!("2");
+    object["metadata"]["annotations"] =
+        json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    object["metadata"]["managedFields"] =
+        json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]);
+    object["status"] = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "r", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+    state.hear(&services, apply(&object));
+    assert!(state.take().is_none());
+}
+
+#[test]
+fn an_object_that_turns_bad_keeps_its_last_good_version_until_it_is_gone() {
+    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    state.hear(&services, apply(&service("a", json!(80))));
+    assert_eq!(told(&mut state), (vec!["+a".to_owned()], None));
+    state.hear(&services, apply(&service("a", json!("eighty"))));
+    assert_eq!(told(&mut state), (vec![], Some(1)));
+    // Also when it is listed.
+    state.hear(&services, reset(&[service("a", json!("eighty"))], true));
+    assert!(state.take().is_none());
+    state.hear(&services, apply(&service("a", json!(81))));
+    assert_eq!(told(&mut state), (vec!["+a".to_owned()], Some(0)));
+    state.hear(&services, apply(&service("a", json!("eighty"))));
+    state.hear(&services, reset(&[], true));
+    assert_eq!(told(&mut state), (vec!["-a".to_owned()], Some(0)));
+}
+
+#[test]
+fn nothing_is_removed_on_the_word_of_an_incomplete_list() {
+    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    state.hear(
+        &services,
+        reset(&[service("a", json!(80)), service("b", json!(80))], true),
+    );
+    changes(&mut state);
+    state.hear(&services, reset(&[service("b", json!(81))], false));
+    assert_eq!(told(&mut state), (vec!["+b".to_owned()], Some(1)));
+    state.hear(&services, reset(&[service("b", json!(81))], true));
+    assert_eq!(told(&mut state), (vec!["-a".to_owned()], Some(0)));
+}
+
+#[test]
+fn a_seeded_world_is_corrected_by_what_differs() {
+    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let seed = ["a", "b"].map(|name| item(Resource::Services, &service(name, json!(80))));
+    state.seed(seed.into_iter().filter_map(|item| item.content.ok()));
+    assert_eq!(changes(&mut state), ["+a", "+b"]);
+    state.hear(
+        &services,
+        reset(&[service("b", json!(80)), service("c", json!(80))], true),
+    );
+    assert_eq!(changes(&mut state), ["-a", "+c"]);
+}

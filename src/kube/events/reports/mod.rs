@@ -1,0 +1,225 @@
+//! Which problems are to be written as Events on their objects, and when: plain state, off the way of a change.
+//!
+//! The name of an Event follows from what it says, so that replicas and restarts do not repeat each other: who comes second is told
+//! that it exists. API servers forget Events after an hour; a problem that stands is said again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use seaway_translator::{ObjectId, ObjectKind, Problem};
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::kube::rate::Rate;
+use crate::writer::Changes;
+
+/// Who writes the Events.
+const CONTROLLER: &str = "seaway.dev/control-plane";
+/// What API servers take, in bytes.
+const MAX_NOTE: usize = 1024;
+const MAX_NAME: usize = 253;
+const MAX_INSTANCE: usize = 128;
+/// Said again before an API server forgets it.
+const AGAIN: Duration = Duration::from_secs(45 * 60);
+/// Events written at once after a while without any, and one for each [`EACH`] after that.
+const BURST: u32 = 25;
+const EACH: Duration = Duration::from_secs(1);
+
+/// An Event that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Report {
+    pub id: ObjectId,
+    pub problem: Problem,
+}
+
+/// The problems that stand.
+#[derive(Debug)]
+pub(super) struct Reports {
+    standing: BTreeMap<Problem, Turn>,
+    /// Not written yet, the oldest first.
+    waiting: BTreeMap<u64, Problem>,
+    /// Written, and when to be written again, the soonest first.
+    written: BTreeMap<(Instant, u64), Problem>,
+    /// The number of the last that began to wait.
+    last: u64,
+    rate: Rate,
+}
+
+/// Where a problem is found.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Waiting(u64),
+    Written(Instant, u64),
+    /// There is nothing in the cluster to hang an Event on.
+    Never,
+}
+
+impl Default for Reports {
+    fn default() -> Reports {
+        Reports {
+            standing: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            written: BTreeMap::new(),
+            last: 0,
+            rate: Rate::new(BURST, EACH),
+        }
+    }
+}
+
+impl Reports {
+    /// These problems appeared or ended.
+    pub(super) fn settle(&mut self, changes: Changes) {
+        for (problem, stands) in changes {
+            if !stands {
+                match self.standing.remove(&problem) {
+                    Some(Turn::Waiting(number)) => drop(self.waiting.remove(&number)),
+                    Some(Turn::Written(at, number)) => drop(self.written.remove(&(at, number))),
+                    Some(Turn::Never) | None => {}
+                }
+            } else if !self.standing.contains_key(&problem) {
+                self.wait(problem);
+            }
+        }
+    }
+
+    fn wait(&mut self, problem: Problem) {
+        self.last += 1;
+        let turn = Turn::Waiting(self.last);
+        self.standing.insert(problem.clone(), turn);
+        self.waiting.insert(self.last, problem);
+    }
+
+    /// When [`Reports::take`] has something to give.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let again = self.written.keys().next().map(|(again, _)| *again);
+        let next = if self.waiting.is_empty() {
+            again
+        } else {
+            Some(now)
+        };
+        next.map(|next| self.rate.allowed(next))
+    }
+
+    /// The next Event to write, if it is time.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Report> {
+        self.renew(now);
+        while self.due(now).is_some_and(|due| due <= now) {
+            let (number, problem) = self.waiting.pop_first()?;
+            let Some(id) = identify(&problem.object) else {
+                // Of a file, or of a watch: nothing in the cluster to hang it on.
+                self.standing.insert(problem, Turn::Never);
+                continue;
+            };
+            self.rate.take(now);
+            let again = now + AGAIN;
+            let turn = Turn::Written(again, number);
+            self.standing.insert(problem.clone(), turn);
+            self.written.insert((again, number), problem.clone());
+            return Some(Report { id, problem });
+        }
+        None
+    }
+
+    fn renew(&mut self, now: Instant) {
+        while let Some(first) = self.written.first_entry()
+            && first.key().0 <= now
+        {
+            let problem = first.remove();
+            self.wait(problem);
+        }
+    }
+}
+
+impl Report {
+    /// The path to post to, and the Event (`events.k8s.io/v1`).
+    pub(super) fn event(&self, uid: &str, instance: &str, now: Timestamp) -> (String, Value) {
+        let api_version = match self.id.kind {
+            ObjectKind::Service | ObjectKind::Node => "v1",
+            ObjectKind::EndpointSlice => "discovery.k8s.io/v1",
+        };
+        let kind = self.id.kind.to_string();
+        let namespace = match &*self.id.namespace {
+            "" => "default",
+            namespace => namespace,
+        };
+        let mut regarding =
+            json!({"apiVersion": api_version, "kind": kind, "name": self.id.name, "uid": uid});
+        if !self.id.namespace.is_empty() {
+            regarding["namespace"] = json!(self.id.namespace);
+        }
+        let Problem { field, message, .. } = &self.problem;
+        let note = if field.is_empty() {
+            message.clone()
+        } else {
+            format!("{field}: {message}")
+        };
+        let event = json!({
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": self.name(uid), "namespace": namespace},
+            "eventTime": format!("{now:.6}"),
+            "reportingController": CONTROLLER,
+            "reportingInstance": cut(instance, MAX_INSTANCE),
+            "action": "Translate",
+            "reason": self.problem.reason.as_str(),
+            "regarding": regarding,
+            "note": cut(&note, MAX_NOTE),
+            "type": "Warning",
+        });
+        (
+            format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"),
+            event,
+        )
+    }
+
+    fn name(&self, uid: &str) -> String {
+        let Problem {
+            field,
+            reason,
+            message,
+            ..
+        } = &self.problem;
+        let mut hash = Xxh3::new();
+        for part in [uid, field, reason.as_str(), message] {
+            hash.update(part.as_bytes());
+            hash.update(&[0]);
+        }
+        let hash = format!(".{:016x}", hash.digest());
+        let name = cut(&self.id.name, MAX_NAME - hash.len());
+        format!("{}{hash}", name.trim_end_matches(['.', '-']))
+    }
+}
+
+/// The object that a problem names.
+fn identify(object: &str) -> Option<ObjectId> {
+    let (kind, name) = object.split_once(' ')?;
+    let kind = match kind {
+        "Service" => ObjectKind::Service,
+        "EndpointSlice" => ObjectKind::EndpointSlice,
+        "Node" => ObjectKind::Node,
+        _ => return None,
+    };
+    let (namespace, name) = match name.split_once('/') {
+        Some((namespace, name)) => (namespace, name),
+        None if kind == ObjectKind::Node => ("", name),
+        None => return None,
+    };
+    Some(ObjectId {
+        kind,
+        namespace: namespace.into(),
+        name: name.into(),
+    })
+}
+
+/// The beginning of a text, of at most so many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests;

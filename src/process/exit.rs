@@ -1,0 +1,76 @@
+//! How the process ends: exit codes, and the one line on standard error that says why.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::error::{Error, ErrorKind};
+
+use crate::process::log;
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The arguments, or what they name, cannot be used. Trying again will not help. Exit code 2.
+    #[error("{0:#}")]
+    Unusable(anyhow::Error),
+    /// Something ended that should not have. Exit code 1.
+    #[error("{0:#}")]
+    Broken(anyhow::Error),
+    /// A second signal came while connections were ending. Exit code 130.
+    #[error("aborted by a second signal")]
+    Aborted,
+}
+
+impl Failure {
+    /// An [`Unusable`](Failure::Unusable) with this line.
+    pub(crate) fn unusable(line: impl Into<String>) -> Failure {
+        Failure::Unusable(anyhow::Error::msg(line.into()))
+    }
+
+    /// Says why on standard error, in one line, and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        let line = one_line(&self.to_string());
+        log::say(&format!("error: {line}"));
+        match self {
+            Failure::Unusable(_) => ExitCode::from(2),
+            Failure::Broken(_) => ExitCode::from(1),
+            Failure::Aborted => ExitCode::from(130),
+        }
+    }
+}
+
+/// Prints on standard output. A reader that went away is no error.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Broken(
+            anyhow::Error::new(error).context("standard output"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What to do about a command line that clap did not take: help and version are wishes, the rest is one line.
+pub(crate) fn of_command_line(error: &Error) -> Result<ExitCode, Failure> {
+    let text = error.render();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print(&text.to_string())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => Err(
+            Failure::unusable("no command: serve, bootstrap or translate (see seaway --help)"),
+        ),
+        _ => {
+            let text = text.to_string();
+            let said = text.split("\nUsage:").next().unwrap_or(&text);
+            let said = said.split("\nFor more information").next().unwrap_or(said);
+            let said = one_line(said.trim_start_matches("error: "));
+            Err(Failure::unusable(format!("{said} (see seaway --help)")))
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

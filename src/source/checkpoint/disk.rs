@@ -1,0 +1,106 @@
+//! The checkpoint's file: whole or not at all, whatever happens while it is written.
+//!
+//! A new one is written aside, made durable, and renamed over the one before; the folder is made durable after that.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use tempfile::NamedTempFile;
+
+use super::Entry;
+use super::format::{self, Found, MAX_BYTES, Refused};
+use crate::process::outside;
+
+/// The file's name in its folder.
+pub(super) const NAME: &str = "checkpoint.jsonl";
+/// Names of files that are being written.
+const PREFIX: &str = ".checkpoint-";
+const SUFFIX: &str = ".tmp";
+/// Bytes written at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// Makes the folder and makes sure that it can be written to. What was left behind half-written goes.
+///
+/// # Errors
+///
+/// It is no folder, or no file can be made in it.
+pub(super) fn prepare(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    create(dir)?.close()?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            clear_away(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Removes a half-written file, unless another process is at it.
+fn clear_away(path: &Path) {
+    let abandoned = outside::open(path, u64::MAX).is_ok_and(|(file, _)| file.try_lock().is_ok());
+    if abandoned && let Err(error) = fs::remove_file(path) {
+        tracing::warn!(file = %path.display(), %error, "a half-written checkpoint stays behind");
+    }
+}
+
+/// A file of a name nobody else has, which nobody else may read.
+fn create(dir: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    let file = builder.prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
+    // Where there are no locks, nobody's half-written files are cleared away.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Reads the checkpoint of `source`; `None` when there is none.
+///
+/// # Errors
+///
+/// There is one, and it must not be used.
+pub(super) fn load(dir: &Path, source: &str) -> Result<Option<Found>, Refused> {
+    let (file, metadata) = match outside::open(&dir.join(NAME), u64::MAX) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let bytes = metadata.len();
+    if bytes > MAX_BYTES {
+        return Err(Refused::TooLarge(bytes));
+    }
+    // It may grow while it is read.
+    let file = file.take(MAX_BYTES);
+    format::read(BufReader::with_capacity(BUFFER, file), source).map(Some)
+}
+
+/// Replaces the checkpoint and says how many bytes it has.
+///
+/// # Errors
+///
+/// The one before stands.
+pub(super) fn store(
+    dir: &Path,
+    source: &str,
+    written: SystemTime,
+    entries: &[Entry],
+) -> io::Result<u64> {
+    let file = create(dir)?;
+    let mut out = BufWriter::with_capacity(BUFFER, file.as_file());
+    let bytes = format::write(&mut out, source, written, entries, MAX_BYTES)?;
+    out.flush()?;
+    drop(out);
+    file.as_file().sync_all()?;
+    file.persist(dir.join(NAME)).map_err(|error| error.error)?;
+    File::open(dir)?.sync_all()?;
+    Ok(bytes)
+}
+
+/// Whether there is a checkpoint.
+pub(super) fn exists(dir: &Path) -> bool {
+    dir.join(NAME).exists()
+}

@@ -1,0 +1,163 @@
+//! The last good world on disk, so that a restart while the input is away or broken serves it (xDS rule 148). Beside the way of a
+//! change: a source reads it before its first look at its input, and has it written when what it told has settled.
+//!
+//! What is kept is the parsed objects; everything else follows from them. [`mod@format`] is the file's form, [`disk`] how it gets there
+//! and back whole or not at all, [`keeper`] when, and the thread that does it; [`kept`] is what a source has to do with it. Without a
+//! source's word nothing is written: a good checkpoint is never replaced by less than the whole world.
+
+mod disk;
+mod format;
+mod restore;
+mod save;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use seaway_translator::Object;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use restore::Kept;
+pub(crate) use save::Keeper;
+
+use crate::admin::health::{Health, moment};
+use crate::process::outside;
+
+/// One object of a world.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Entry {
+    /// The file below the folder that gives it; `None` where the source has no files.
+    pub(crate) file: Option<Arc<str>>,
+    /// The object.
+    pub(crate) object: Object,
+}
+
+/// A world that was kept.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// Its objects, in the order in which they were saved.
+    pub(crate) entries: Vec<Entry>,
+    /// When it was written.
+    pub(crate) written: SystemTime,
+}
+
+/// What a source remembers of its last run.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// The world of then.
+    pub(crate) found: Option<Loaded>,
+    /// Keeps the world of now.
+    pub(crate) keeper: Keeper,
+    /// How long the source's input may be away at the start before `found` is told.
+    pub(crate) grace: Duration,
+    /// Is told when what is served rests on `found` alone.
+    pub(crate) health: Health,
+}
+
+/// Opens the folder in which the world of `source` is kept: which folder or cluster, as a line that stays the same from run to
+/// run. It is made when it is absent. What cannot be used is refused whole, with a line in the log, and stays on disk until a
+/// world is saved.
+///
+/// # Errors
+///
+/// Nothing can be written to the folder, there is no checkpoint in it, and that is not because the disk is full.
+pub(crate) fn open(
+    dir: &Path,
+    source: &str,
+    metrics: &Metrics,
+) -> anyhow::Result<(Option<Loaded>, Keeper)> {
+    let named = || format!("--checkpoint {}", dir.display());
+    let (at, of) = (dir.to_owned(), source.to_owned());
+    let work = move || (disk::prepare(&at), disk::load(&at, &of));
+    // A disk that hangs is no reason to serve nothing.
+    let (prepared, loaded) =
+        outside::in_time(dir, work).unwrap_or_else(|error| (Ok(()), Err(error.into())));
+    if let Err(error) = prepared {
+        let is_there = matches!(loaded, Ok(Some(_)));
+        if !is_there && !may_pass(&error) {
+            return Err(error).with_context(named);
+        }
+        metrics.count("write");
+        let dir = dir.display();
+        tracing::error!(%dir, %error, "no checkpoint can be written now");
+    }
+    let found = match loaded {
+        Ok(found) => found,
+        Err(refused) => {
+            metrics.count(refused.reason());
+            let file = dir.join(disk::NAME);
+            let (file, reason) = (file.display(), refused.reason());
+            tracing::error!(%file, reason, error = %refused, "the checkpoint is refused; going on without it");
+            None
+        }
+    };
+    let body = found.as_ref().map(|found| found.body);
+    if let Some(found) = &found {
+        metrics.set_written(found.loaded.written, found.bytes);
+        let (file, written) = (dir.join(disk::NAME), moment(found.loaded.written));
+        let (file, objects) = (file.display(), found.loaded.entries.len());
+        tracing::info!(%file, written, objects, "found a checkpoint");
+    }
+    let writer = save::Writer::new(dir, source, metrics.clone(), body);
+    let keeper = Keeper::start(writer).context("starting the thread that writes checkpoints")?;
+    Ok((found.map(|found| found.loaded), keeper))
+}
+
+/// Whether what cannot be written now may be written later, without anybody changing what Seaway is started with.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabel {
+    reason: &'static str,
+}
+
+/// Clones share their values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    written: Gauge,
+    bytes: Gauge,
+    errors: Family<ErrorLabel, Counter>,
+}
+
+impl Metrics {
+    /// Registers `checkpoint_timestamp_seconds`, `checkpoint_bytes` and `checkpoint_errors_total{reason}`.
+    pub(crate) fn register(registry: &mut Registry) -> Metrics {
+        let metrics = Metrics::default();
+        let help = "When the checkpoint on disk was written, in seconds since 1970; 0 without one";
+        registry.register(
+            "checkpoint_timestamp_seconds",
+            help,
+            metrics.written.clone(),
+        );
+        let help = "The size of the checkpoint on disk";
+        registry.register("checkpoint_bytes", help, metrics.bytes.clone());
+        let help = "Checkpoints that were refused or could not be written, by reason";
+        registry.register("checkpoint_errors", help, metrics.errors.clone());
+        metrics
+    }
+
+    fn set_written(&self, written: SystemTime, bytes: u64) {
+        let since = written.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since.map_or(0, |since| since.as_secs());
+        self.written.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    fn count(&self, reason: &'static str) {
+        self.errors.get_or_create(&ErrorLabel { reason }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests;

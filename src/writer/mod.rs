@@ -1,0 +1,221 @@
+//! The one writer: owns the translator and the publisher, and makes every commit.
+//!
+//! The way of a change passes here in the middle: an update of a source is applied whole; its translation is committed at
+//! once after quiet, else together with its neighbours inside the window that `seaway_xds::Pace` gives. A proxy with a new
+//! view is a change too: its view is activated, translated and committed before the proxy is let in.
+
+mod placements;
+mod problem_log;
+
+use std::time::Instant;
+
+use seaway_translator::{Options, Translator, View};
+use seaway_xds::{Commit, Pace, PlacementId, Publisher, Replace};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::admin::health::Health;
+use crate::process::clock::{now, sleep_until};
+use crate::process::metrics::Metrics;
+use crate::source::Update;
+use placements::Placements;
+use problem_log::ProblemLog;
+pub(crate) use problem_log::{Changes, News};
+
+/// Proxies that connect at the same time share one commit.
+const BATCH: usize = 1024;
+
+/// A proxy asks to be placed.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    /// Where it says it is.
+    pub(crate) view: View,
+    /// Gets the placement once everything in it is published.
+    pub(crate) placed: oneshot::Sender<PlacementId>,
+}
+
+/// What the writer listens to.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    /// What the source says.
+    pub(crate) updates: mpsc::Receiver<Update>,
+    /// Proxies that come.
+    pub(crate) leases: mpsc::Receiver<Lease>,
+    /// Views of proxies that went.
+    pub(crate) releases: mpsc::UnboundedReceiver<View>,
+}
+
+/// The writer's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    translator: Translator,
+    publisher: Publisher,
+    pace: Pace,
+    placements: Placements,
+    problem_log: ProblemLog,
+    /// The source is synced, and the commit that shows it is outstanding.
+    syncing: bool,
+    health: Health,
+    metrics: Metrics,
+    started: Instant,
+}
+
+impl Writer {
+    /// A writer that has seen nothing.
+    pub(crate) fn new(
+        options: Options,
+        publisher: Publisher,
+        pace: Pace,
+        health: Health,
+        metrics: Metrics,
+        problems: watch::Sender<News>,
+    ) -> Writer {
+        Writer {
+            translator: Translator::new(options),
+            publisher,
+            pace,
+            placements: Placements::default(),
+            problem_log: ProblemLog::new(metrics.clone(), problems),
+            metrics,
+            syncing: false,
+            health,
+            started: now(),
+        }
+    }
+
+    /// Writes until nobody is left to listen to.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) {
+        let (mut leases, mut releases) = (Vec::new(), Vec::new());
+        loop {
+            tokio::select! {
+                update = inbox.updates.recv() => match update {
+                    Some(update) => self.update(update),
+                    None => return,
+                },
+                count = inbox.leases.recv_many(&mut leases, BATCH) => match count {
+                    0 => return,
+                    _ => self.admit(leases.drain(..)),
+                },
+                _ = inbox.releases.recv_many(&mut releases, BATCH) => {
+                    let now = now();
+                    releases.drain(..).for_each(|view| self.placements.release(&view, now));
+                }
+                () = sleep_until(self.wake()) => {}
+            }
+            self.work(now());
+        }
+    }
+
+    /// The next moment something is to be done.
+    fn wake(&self) -> Option<Instant> {
+        let moments = [
+            self.pace.pending(),
+            self.problem_log.due(),
+            self.placements.next_expiry(),
+        ];
+        moments.into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    fn work(&mut self, now: Instant) {
+        if self.placements.expire(now, &mut self.translator) {
+            self.pace.due(now);
+        }
+        if self.pace.pending().is_some_and(|at| at <= now) {
+            self.commit(now);
+        }
+        if self.problem_log.due().is_some_and(|at| at <= now) {
+            let changes = self.translator.take_problem_changes();
+            self.problem_log.settle(changes);
+        }
+    }
+
+    /// Takes in an update. It is published when the pace says so.
+    fn update(&mut self, update: Update) {
+        for change in update.changes {
+            self.translator.apply(change);
+        }
+        self.placements.follow(&mut self.translator);
+        if let Some(problems) = update.problems {
+            self.problem_log.set_source(problems);
+        }
+        self.syncing |= update.synced && !self.health.is_synced();
+        let now = now();
+        self.pace.due(now);
+        self.problem_log.touch(now);
+    }
+
+    /// Places proxies that come. What their views need is published before they hear of it.
+    fn admit(&mut self, leases: impl Iterator<Item = Lease>) {
+        let mut placed = Vec::new();
+        for lease in leases {
+            let id = self.placements.lease(&lease.view, &mut self.translator);
+            placed.push((lease, id));
+        }
+        if self.placements.is_incomplete() {
+            self.commit(now());
+        } else {
+            // Nothing new is to be seen from there: what is outstanding can wait for its time.
+            self.place();
+        }
+        for (lease, id) in placed {
+            if lease.placed.send(id).is_err() {
+                // The stream ended while it waited.
+                self.placements.release(&lease.view, now());
+            }
+        }
+    }
+
+    /// Publishes where proxies look from, and nothing else.
+    fn place(&mut self) {
+        let placements = self.placements.take_changed();
+        if !placements.is_empty() {
+            self.publisher.commit(Commit {
+                placements,
+                ..Commit::default()
+            });
+        }
+    }
+
+    /// Publishes everything that is outstanding, at once and together.
+    fn commit(&mut self, now: Instant) {
+        let begin = Instant::now();
+        let mut replace = Vec::new();
+        for made in self.translator.flush() {
+            let layered = made.resources.into_iter();
+            let resources =
+                layered.map(|(layer, resource)| (self.placements.layer(layer), resource));
+            replace.push(Replace {
+                origin: made.origin,
+                resources: resources.collect(),
+                hidden: Vec::new(),
+            });
+        }
+        let origins = replace.len();
+        self.metrics.translated(origins);
+        let commit = Commit {
+            replace,
+            placements: self.placements.take_changed(),
+        };
+        let committed = self.publisher.commit(commit);
+        self.placements.forget_unseen();
+        self.pace.committed(now);
+        let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(
+            seq = committed.seq,
+            origins,
+            set = committed.set,
+            removed = committed.removed,
+            micros,
+            "commit"
+        );
+        if std::mem::take(&mut self.syncing) {
+            self.health.set_synced();
+            let took = now.saturating_duration_since(self.started);
+            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(resources = committed.set, millis, "synced; serving proxies");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
