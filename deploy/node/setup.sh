@@ -458,7 +458,7 @@ own_limit() {
     case $limit in unlimited | ????????*) echo 1048576 ;; *) echo "$limit" ;; esac
 }
 
-# What follows from the number of files that Envoy may have open. The bootstrap has the same shares (src/bootstrap/files.rs): an eighth is
+# What follows from the number of files that Envoy may have open. The bootstrap has the same shares (src/commands/bootstrap/files.rs): an eighth is
 # for listeners, and of the rest three quarters for flows of UDP, a quarter for connections, which take two each.
 shares() {
     [ -n "$listener_files" ] || listener_files=$((max_files / 8))

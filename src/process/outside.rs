@@ -273,7 +273,7 @@ mod tests {
                 // A folder is opened to make durable what is in it.
                 assert!(
                     !reads || line.contains("sync_all"),
-                    "{}: {line}: see src/outside.rs",
+                    "{}: {line}: see src/process/outside.rs",
                     path.display()
                 );
             }

@@ -12,7 +12,6 @@ use seaway_proto::TypeUrl;
 use tonic::{Code, Status};
 
 use crate::close_reason::CloseReason;
-use crate::store::quarantine::HeldBack;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
@@ -206,13 +205,13 @@ impl Metrics {
         }
     }
 
-    /// Sets which contents are kept from proxies now.
-    pub(crate) fn held_back<'a>(&self, all: impl Iterator<Item = &'a HeldBack>) {
+    /// Sets which contents are kept from proxies now, each by its type and the reason.
+    pub(crate) fn held_back(&self, all: impl Iterator<Item = (TypeUrl, &'static str)>) {
         self.held_back.clear();
-        for held in all {
+        for (type_url, reason) in all {
             let label = HeldBackLabel {
-                r#type: held.type_url.as_str(),
-                reason: held.reason.label(),
+                r#type: type_url.as_str(),
+                reason,
             };
             self.held_back.get_or_create(&label).inc();
         }

@@ -12,12 +12,12 @@ mod nack;
 mod requests;
 mod respond;
 mod resume;
+mod schedule;
 mod state;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod test_request;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod unknown_types;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::{CHUNK, Content};
-use super::turns::earlier;
+use super::schedule::earlier;
 use super::{Next, PATIENCE, Response, Session};
 use crate::dialect::Dialect;
 use crate::store::Store;

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_listener_hears_every_ring_of_concern_until_it_goes() {
+    fn every_connection_is_told_of_what_concerns_it_until_it_goes() {
         let notifier = CommitNotifier::default();
         let count = Arc::new(Count::default());
         let waker = Waker::from(count.clone());

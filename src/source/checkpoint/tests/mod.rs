@@ -62,9 +62,9 @@ fn the_format_changes_only_together_with_its_number() {
     };
     assert!(
         lines(&now) == lines(SAMPLE),
-        "the format of checkpoints has changed: raise FORMAT in src/checkpoint/format.rs, and let sample.jsonl be\n{now}"
+        "the format of checkpoints has changed: raise FORMAT in src/source/checkpoint/format.rs, and let sample.jsonl be\n{now}"
     );
-    let found = decode(SAMPLE.as_bytes()).expect("raise FORMAT in src/checkpoint/format.rs");
+    let found = decode(SAMPLE.as_bytes()).expect("raise FORMAT in src/source/checkpoint/format.rs");
     assert_eq!(found.loaded.entries, sample());
     assert_eq!(found.loaded.written, written());
     assert_eq!(found.bytes, SAMPLE.len() as u64);

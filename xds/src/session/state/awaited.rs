@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use crate::session::turns::earlier;
+use crate::session::schedule::earlier;
 
 /// What was sent in the last second and refers to something that the client neither has nor asks for.
 #[derive(Debug, Default)]

@@ -18,7 +18,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::owed::Gate;
 use super::type_state::{InFlight, Nack, TypeState, is_cut};
 use crate::session::nack::of_resource;
-use crate::session::turns::earlier;
+use crate::session::schedule::earlier;
 use crate::session::{Outcome, Session};
 use crate::store::Store;
 use crate::store::name_map::ENTRY;

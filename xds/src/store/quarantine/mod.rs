@@ -279,7 +279,8 @@ impl Quarantine {
         state.shared = None;
         self.generation.fetch_add(1, Ordering::Relaxed);
         if let Some(metrics) = self.metrics.get() {
-            metrics.held_back(state.held.iter().map(|held| &held.report));
+            let labels = state.held.iter().map(|held| &held.report);
+            metrics.held_back(labels.map(|report| (report.type_url, report.reason.label())));
         }
     }
 

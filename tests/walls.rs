@@ -1,0 +1,180 @@
+//! The walls: which folder of a crate may import which. `ARCHITECTURE.md` has the order, and here it is
+//! held against the paths that the code writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use seaway_testing::repository;
+
+/// A folder of production code has no more files and folders than this.
+const SIBLINGS: usize = 16;
+/// Files in a crate's root that name what the crate consists of, and so may import whatever there is.
+const TOPS: [&str; 3] = ["lib.rs", "main.rs", "fuzzing.rs"];
+
+/// The order of one crate's folders: of each folder its floor, where a higher floor may import a lower one.
+struct Order {
+    /// The crate's source folder, from the repository's root.
+    root: String,
+    floors: BTreeMap<String, usize>,
+}
+
+/// The orders that the text of `ARCHITECTURE.md` lists: lines such as `src: commands > kube, writer > process`.
+fn orders(page: &str) -> Result<Vec<Order>> {
+    let (_, block) = page.split_once("```walls\n").context("no order")?;
+    let (block, _) = block.split_once("```").context("no end of the order")?;
+    let mut orders = Vec::new();
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        let (root, order) = line.split_once(':').context("no folder")?;
+        let mut floors = BTreeMap::new();
+        for (floor, names) in order.split('>').rev().enumerate() {
+            for name in names.split(',') {
+                floors.insert(name.trim().to_owned(), floor);
+            }
+        }
+        orders.push(Order {
+            root: root.trim().to_owned(),
+            floors,
+        });
+    }
+    Ok(orders)
+}
+
+/// The first parts of the paths into its own crate that a file has: of `crate::store::Store` it is `store`.
+fn imports(text: &str) -> BTreeSet<String> {
+    // What tests in the same file import is their own affair.
+    let code = text.split("#[cfg(test)]\nmod tests {").next();
+    let lines = code.unwrap_or_default().lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    let mut found = BTreeSet::new();
+    for part in lines.flat_map(|line| line.split("crate::").skip(1)) {
+        let of_name = |c: char| !(c.is_alphanumeric() || c == '_');
+        let names = match part.strip_prefix('{') {
+            Some(list) => list.split(['}', ',']).map(str::trim_start).collect(),
+            None => vec![part],
+        };
+        let names = names
+            .into_iter()
+            .filter_map(|name| name.split(of_name).next());
+        found.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    found
+}
+
+impl Order {
+    /// What is wrong with the imports of a file; `path` is from the crate's source folder.
+    fn faults(&self, path: &str, text: &str) -> Vec<String> {
+        let folder = path.split_once('/').map(|(folder, _)| folder);
+        let floor = folder.and_then(|folder| self.floors.get(folder));
+        let may = |other: &str| {
+            folder == Some(other)
+                || match (floor, self.floors.get(other)) {
+                    (_, None) => true,
+                    (None, Some(_)) => false,
+                    (Some(floor), Some(of_other)) => of_other < floor,
+                }
+        };
+        let imports = imports(text);
+        let wrong = imports.iter().filter(|other| !may(other));
+        wrong
+            .map(|other| format!("{}/{path} imports {other}", self.root))
+            .collect()
+    }
+}
+
+/// The Rust files below a folder that are no tests.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == "tests" || name == "tests.rs" {
+            continue;
+        }
+        if path.is_dir() {
+            all.extend(files(&path)?);
+        } else if name.ends_with(".rs") {
+            all.push(path);
+        }
+    }
+    Ok(all)
+}
+
+fn listed() -> Result<Vec<Order>> {
+    orders(&fs::read_to_string(repository().join("ARCHITECTURE.md"))?)
+}
+
+#[test]
+fn no_folder_imports_one_above_it() -> Result<()> {
+    let mut faults = Vec::new();
+    for order in listed()? {
+        let root = repository().join(&order.root);
+        for file in files(&root)? {
+            let path = file.strip_prefix(&root)?.to_string_lossy().into_owned();
+            if !TOPS.contains(&&*path) {
+                faults.extend(order.faults(&path, &fs::read_to_string(&file)?));
+            }
+        }
+    }
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn every_folder_has_its_place_and_few_siblings() -> Result<()> {
+    for order in listed()? {
+        let root = repository().join(&order.root);
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            let mut siblings = 0;
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                let is_code = path.is_dir() || name.ends_with(".rs");
+                if !is_code || ["tests", "tests.rs", "snapshots", "mod.rs"].contains(&&*name) {
+                    continue;
+                }
+                siblings += 1;
+                if path.is_dir() {
+                    let placed = folder != root || order.floors.contains_key(&name);
+                    ensure!(placed, "{}: no place in ARCHITECTURE.md", path.display());
+                    folders.push(path);
+                }
+            }
+            ensure!(siblings <= SIBLINGS, "{}: {siblings}", folder.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_planted_import_is_found_in_each_direction() -> Result<()> {
+    let page = "```walls\nx/src: top > left, right > low\n```";
+    let order = orders(page)?.remove(0);
+    let faults = |path: &str, text: &str| order.faults(path, text);
+    for (path, other) in [
+        ("low/a.rs", "left"),
+        ("low/a.rs", "top"),
+        ("left/a.rs", "right"),
+        ("right/deep/a.rs", "top"),
+        ("a.rs", "low"),
+    ] {
+        let expected = [format!("x/src/{path} imports {other}")];
+        for text in [
+            format!("use crate::{other}::A;"),
+            format!("use crate::{{root, {other}::A}};"),
+            format!("    crate::{other}::a();"),
+        ] {
+            assert_eq!(faults(path, &text), expected, "{text}");
+        }
+    }
+    let fine = "use crate::low::A;\nuse crate::left::B;\nuse crate::root::C;\n/// crate::top\n\
+        #[cfg(test)]\nmod tests {\n    use crate::top::D;\n}\n";
+    assert_eq!(faults("left/a.rs", fine), [""; 0]);
+    Ok(())
+}
