@@ -5,6 +5,8 @@ FETCHED := .tools/envoy-$(ENVOY_VERSION)/envoy
 # Absolute, because tests run in the folders of their packages.
 ENVOY ?= $(CURDIR)/$(FETCHED)
 export ENVOY
+# Where cargo builds: CARGO_TARGET_DIR and build.target-dir may say elsewhere.
+TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
@@ -16,7 +18,7 @@ help: ## this list
 
 demo: preflight-network envoy ## watch a folder of manifests become traffic in three Envoys; KEEP=1 leaves it running
 	@cargo build --quiet --package seaway --package seaway-testing --bins
-	@KEEP=$(KEEP) $(PRIVATE) target/debug/seaway-demo
+	@KEEP=$(KEEP) $(PRIVATE) "$(TARGET)/debug/seaway-demo"
 
 test: preflight-network envoy ## all tests, real Envoys included, in a private network; ARGS="--test cluster_ip" for some
 	@cargo test --workspace --no-run --quiet
@@ -38,17 +40,17 @@ ROUNDS ?= 3
 SECONDS ?= 1
 bench-node: preflight-network envoy ## what a node's Services cost beside no proxy (docs/beside-kube-proxy.md); ROUNDS=5, SECONDS=2, KUBE_PROXY=FILE
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins
-	@KUBE_PROXY=$(KUBE_PROXY) $(PRIVATE) target/release/seaway-bench-node $(ROUNDS) $(SECONDS)
+	@KUBE_PROXY=$(KUBE_PROXY) $(PRIVATE) "$(TARGET)/release/seaway-bench-node" $(ROUNDS) $(SECONDS)
 
 bench-hostile: preflight-network ## hostile clients beside a healthy one: its updates, Seaway's memory; ARGS="names idle", TIME=600 (seconds each), AFTER=60
 	@cargo build --release --quiet --package seaway
-	@TIME=$(TIME) AFTER=$(AFTER) $(PRIVATE) python3 benches/hostile/hostile.py target/release/seaway $(ARGS)
+	@TIME=$(TIME) AFTER=$(AFTER) $(PRIVATE) python3 benches/hostile/hostile.py "$(TARGET)/release/seaway" $(ARGS)
 
 # capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
 scale: preflight-network envoy ## what thousands of listeners cost an Envoy (docs/scale.md); SCALE='"bind 5000 1 10 4"' for another case
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins
-	@for case in $(SCALE); do $(PRIVATE) target/release/seaway-scale $$case; done
+	@for case in $(SCALE); do $(PRIVATE) "$(TARGET)/release/seaway-scale" $$case; done
 
 lint: preflight ## clippy, warnings denied
 	@cargo clippy --workspace --all-targets -- --deny warnings
@@ -69,7 +71,7 @@ deny: preflight ## licences, bans and sources of all dependencies (deny.toml); n
 
 deploy-check: preflight-network envoy ## the manifests of deploy/ against Kubernetes' schemas and the project's rules; all scripts by shellcheck
 	@cargo build --quiet --package seaway
-	@tests/deploy/check.sh
+	@SEAWAY="$(TARGET)/debug/seaway" tests/deploy/check.sh
 
 # Symbols and the folders of this machine are left out, so that the same commit is the same bytes (docs/release.md).
 CARGO_HOME ?= $(HOME)/.cargo
@@ -81,7 +83,7 @@ dist: preflight ## target/dist/release/seaway, a release binary that is the same
 sbom: preflight ## target/seaway.cdx.json, what the binary is made of (CycloneDX); needs cargo-cyclonedx
 	@command -v cargo-cyclonedx >/dev/null || { echo "cargo-cyclonedx is not installed: cargo install --locked cargo-cyclonedx" >&2; exit 1; }
 	@cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target all
-	@mv seaway_bin.cdx.json target/seaway.cdx.json && rm tests/support/*_bin.cdx.json && echo target/seaway.cdx.json
+	@mkdir -p target && mv seaway_bin.cdx.json target/seaway.cdx.json && rm tests/support/*_bin.cdx.json && echo target/seaway.cdx.json
 
 ci: fmt-check lint test doc deploy-check ## what CI runs
 

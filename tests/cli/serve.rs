@@ -63,6 +63,9 @@ fn the_admin_surface_tells_how_it_is() {
         "seaway_source_errors_total{source=\"files\"} 1",
         "seaway_problems{reason=\"Unreadable\"} 1",
         "seaway_xds_streams 0",
+        // An alert on a rise has to see the first one, too.
+        "seaway_xds_nacks_total{type=\"type.googleapis.com/envoy.config.listener.v3.Listener\"} 0",
+        "seaway_xds_connections_closed_total{reason=\"stalled\"} 0",
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }

@@ -5,6 +5,7 @@ looked at), and the one with the packages of npm, if there is npm.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def against_schemas(object):
 
 def flags(command):
     """The flags and variables of a command, by its own help; None without a binary."""
-    binary = ROOT / "target" / "debug" / "seaway"
+    binary = ROOT / os.environ.get("SEAWAY", "target/debug/seaway")
     if not binary.exists():
         return None
     text = subprocess.run([binary, command, "--help"], capture_output=True, text=True, check=True).stdout
@@ -83,7 +84,7 @@ def against_flags(objects):
     """Arguments of Seaway that it does not know, and variables that no command does."""
     known = {command: flags(command) for command in ["serve", "bootstrap", "drain", "ready"]}
     if None in known.values():
-        return ["no target/debug/seaway: make build"]
+        return ["no binary of Seaway: make deploy-check builds it"]
     found = []
     for object, pod in policy.pods(objects):
         for container in policy.containers(pod):

@@ -7,7 +7,9 @@ cd "$(dirname "$0")/../.."
 here=tests/deploy
 tools=.tools/deploy-check
 ENVOY=${ENVOY:-.tools/envoy-1.40.0/envoy}
-for binary in target/debug/seaway "$ENVOY"; do
+# Where make built it.
+export SEAWAY=${SEAWAY:-target/debug/seaway}
+for binary in "$SEAWAY" "$ENVOY"; do
     [ -x "$binary" ] || { echo "missing: $binary (make deploy-check makes it)" >&2; exit 1; }
 done
 work=$(mktemp -d)

@@ -20,3 +20,30 @@ pub(crate) enum CloseReason {
     /// There were too many, and it had not opened a stream.
     Crowded,
 }
+
+impl CloseReason {
+    pub(crate) const ALL: [CloseReason; 8] = [
+        CloseReason::Age,
+        CloseReason::Shutdown,
+        CloseReason::Idle,
+        CloseReason::Refused,
+        CloseReason::Stalled,
+        CloseReason::Expired,
+        CloseReason::Revoked,
+        CloseReason::Crowded,
+    ];
+
+    /// Its name in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            CloseReason::Age => "age",
+            CloseReason::Shutdown => "shutdown",
+            CloseReason::Idle => "idle",
+            CloseReason::Refused => "refused",
+            CloseReason::Stalled => "stalled",
+            CloseReason::Expired => "expired",
+            CloseReason::Revoked => "revoked",
+            CloseReason::Crowded => "crowded",
+        }
+    }
+}

@@ -34,103 +34,95 @@ struct HeldBackLabel {
     reason: &'static str,
 }
 
-/// The server's metrics; clones share their values.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    streams: Gauge,
-    responses: Family<TypeLabel, Counter>,
-    resources: Family<TypeLabel, Counter>,
-    nacks: Family<TypeLabel, Counter>,
-    rejecting: Family<TypeLabel, Gauge>,
-    held_back: Family<HeldBackLabel, Gauge>,
-    missing: Family<TypeLabel, Gauge>,
-    large: Family<TypeLabel, Counter>,
-    unknown_types: Counter,
-    other_nodes: Counter,
-    warming_reconnects: Counter,
-    connections: Gauge,
-    blocked: Gauge,
-    closed: Family<ReasonLabel, Counter>,
-    refused_connections: Counter,
-    refused_streams: Counter,
-    denied: Family<ReasonLabel, Counter>,
-    failed_handshakes: Counter,
-    identity_expiry: Family<KindLabel, Gauge>,
-    client_memory: Gauge,
-    refused_memory: Counter,
+/// Declares each metric once: its field, its type, its name without the suffix of counters, and its help.
+macro_rules! metrics {
+    ($($field:ident: $type:ty, $name:literal, $help:literal;)*) => {
+        /// The server's metrics; clones share their values.
+        ///
+        /// The label `type` is the type URL. `reason` of a closed connection is one of `age`, `shutdown`, `idle`, `refused`,
+        /// `stalled`, `expired`, `revoked` and `crowded`, of a denied stream `unauthenticated`, `forbidden`, `limit` and
+        /// `other`.
+        #[derive(Clone, Debug, Default)]
+        pub struct Metrics {
+            $($field: $type,)*
+        }
+
+        impl Metrics {
+            /// Registers them all:
+            $(#[doc = concat!("- `", $name, "`: ", $help)])*
+            pub fn register(registry: &mut Registry) -> Metrics {
+                let metrics = Metrics::default();
+                $(registry.register($name, $help, metrics.$field.clone());)*
+                metrics.begin_with_reasons();
+                metrics
+            }
+        }
+    };
 }
 
+metrics! {
+    streams: Gauge, "xds_streams", "Discovery streams open now";
+    responses: Family<TypeLabel, Counter>, "xds_responses", "Discovery responses sent";
+    resources: Family<TypeLabel, Counter>, "xds_resources", "Resources sent in discovery responses";
+    nacks: Family<TypeLabel, Counter>, "xds_nacks", "Discovery responses that a proxy rejected";
+    rejecting: Family<TypeLabel, Gauge>, "xds_rejecting_streams",
+        "Streams whose proxy rejected something that it has not got since";
+    held_back: Family<HeldBackLabel, Gauge>, "xds_held_back_resources",
+        "Resources kept from proxies that were not sent them yet";
+    missing: Family<TypeLabel, Gauge>, "xds_missing_names",
+        "Names that streams ask for and that do not exist; up to 10000 of a type";
+    large: Family<TypeLabel, Counter>, "xds_large_responses",
+        "Responses that could not be split and near the 4 MiB that gRPC clients accept";
+    unknown_types: Counter, "xds_unknown_type_requests", "Requests for a resource type that is not served";
+    warming_reconnects: Counter, "xds_warming_reconnects",
+        "Streams that came back and said nothing of clusters for a second: taken to be warming one";
+    other_nodes: Counter, "xds_other_node_requests",
+        "Requests with another node than the first of their stream, which counts";
+    connections: Gauge, "xds_connections", "Connections open now";
+    blocked: Gauge, "xds_blocked_writes",
+        "Streams and sockets with something to send whose proxy took nothing for some seconds";
+    closed: Family<ReasonLabel, Counter>, "xds_connections_closed",
+        "Connections that the server told to go or cut";
+    refused_connections: Counter, "xds_connections_refused",
+        "Connections closed at once because there were too many";
+    refused_streams: Counter, "xds_streams_refused", "Streams refused because too many began at once";
+    client_memory: Gauge, "xds_client_memory_bytes",
+        "What clients have kept here: requests whose end has not come, and names";
+    refused_memory: Counter, "xds_client_memory_refusals",
+        "Streams that ended because too much was kept for them";
+    denied: Family<ReasonLabel, Counter>, "xds_denied_streams",
+        "Streams refused because of who asked, or because nobody knows who";
+    failed_handshakes: Counter, "xds_failed_handshakes", "TLS handshakes that failed";
+    identity_expiry: Family<KindLabel, Gauge>, "xds_identity_expiry_timestamp_seconds",
+        "When the first proof of identity ends that an open stream rests on, in Unix time; 0 without any";
+}
+
+/// Why a stream is denied.
+const DENIED: [&str; 4] = ["unauthenticated", "forbidden", "limit", "other"];
+
 impl Metrics {
-    /// Registers `xds_streams`, `xds_responses_total{type}`, `xds_resources_total{type}`, `xds_nacks_total{type}`,
-    /// `xds_rejecting_streams{type}`, `xds_held_back_resources{type,reason}`, `xds_missing_names{type}`,
-    /// `xds_large_responses_total{type}`, `xds_unknown_type_requests_total`, `xds_other_node_requests_total`, `xds_warming_reconnects_total`, `xds_connections`,
-    /// `xds_blocked_writes`, `xds_connections_closed_total{reason}`, `xds_connections_refused_total`,
-    /// `xds_streams_refused_total`, `xds_denied_streams_total{reason}`, `xds_failed_handshakes_total` and
-    /// `xds_identity_expiry_timestamp_seconds{kind}`, `xds_client_memory_bytes` and `xds_client_memory_refusals_total`. The label `type` is the type URL; `reason` of a
-    /// closed connection is one of `age`, `shutdown`, `idle`, `refused`, `stalled`, `expired`, `revoked` and `crowded`, of a denied stream
-    /// `unauthenticated`, `forbidden`, `limit` and `other`.
-    pub fn register(registry: &mut Registry) -> Metrics {
-        let metrics = Metrics::default();
-        let help = "Discovery streams open now";
-        registry.register("xds_streams", help, metrics.streams.clone());
-        let help = "Discovery responses sent";
-        registry.register("xds_responses", help, metrics.responses.clone());
-        let help = "Resources sent in discovery responses";
-        registry.register("xds_resources", help, metrics.resources.clone());
-        let help = "Discovery responses that a proxy rejected";
-        registry.register("xds_nacks", help, metrics.nacks.clone());
-        let help = "Streams whose proxy rejected something that it has not got since";
-        registry.register("xds_rejecting_streams", help, metrics.rejecting.clone());
-        let help = "Resources kept from proxies that were not sent them yet";
-        registry.register("xds_held_back_resources", help, metrics.held_back.clone());
-        let help = "Names that streams ask for and that do not exist; up to 10000 of a type";
-        registry.register("xds_missing_names", help, metrics.missing.clone());
-        let help = "Responses that could not be split and near the 4 MiB that gRPC clients accept";
-        registry.register("xds_large_responses", help, metrics.large.clone());
-        let help = "Requests for a resource type that is not served";
-        let counter = metrics.unknown_types.clone();
-        registry.register("xds_unknown_type_requests", help, counter);
-        let help = "Streams that came back and said nothing of clusters for a second: taken to be warming one";
-        let counter = metrics.warming_reconnects.clone();
-        registry.register("xds_warming_reconnects", help, counter);
-        let help = "Requests with another node than the first of their stream, which counts";
-        let counter = metrics.other_nodes.clone();
-        registry.register("xds_other_node_requests", help, counter);
-        metrics.register_limits(registry);
-        metrics.register_identities(registry);
-        metrics
+    /// Counters whose labels are known beforehand exist from the start: nobody sees the first rise of one that begins with 1.
+    fn begin_with_reasons(&self) {
+        for reason in CloseReason::ALL {
+            let reason = reason.label();
+            drop(self.closed.get_or_create(&ReasonLabel { reason }));
+        }
+        for reason in DENIED {
+            drop(self.denied.get_or_create(&ReasonLabel { reason }));
+        }
     }
 
-    fn register_limits(&self, registry: &mut Registry) {
-        let help = "Connections open now";
-        registry.register("xds_connections", help, self.connections.clone());
-        let help =
-            "Streams and sockets with something to send whose proxy took nothing for some seconds";
-        registry.register("xds_blocked_writes", help, self.blocked.clone());
-        let help = "Connections that the server told to go or cut";
-        registry.register("xds_connections_closed", help, self.closed.clone());
-        let help = "Connections closed at once because there were too many";
-        let counter = self.refused_connections.clone();
-        registry.register("xds_connections_refused", help, counter);
-        let help = "Streams refused because too many began at once";
-        let counter = self.refused_streams.clone();
-        registry.register("xds_streams_refused", help, counter);
-        let help = "What clients have kept here: requests whose end has not come, and names";
-        registry.register("xds_client_memory_bytes", help, self.client_memory.clone());
-        let help = "Streams that ended because too much was kept for them";
-        let counter = self.refused_memory.clone();
-        registry.register("xds_client_memory_refusals", help, counter);
-    }
-
-    fn register_identities(&self, registry: &mut Registry) {
-        let help = "Streams refused because of who asked, or because nobody knows who";
-        registry.register("xds_denied_streams", help, self.denied.clone());
-        let help = "TLS handshakes that failed";
-        let counter = self.failed_handshakes.clone();
-        registry.register("xds_failed_handshakes", help, counter);
-        let help = "When the first proof of identity ends that an open stream rests on, in Unix time; 0 without any";
-        let family = self.identity_expiry.clone();
-        registry.register("xds_identity_expiry_timestamp_seconds", help, family);
+    /// The same for the types that are served.
+    pub(crate) fn begin_with_types<'a>(&self, urls: impl Iterator<Item = &'a str>) {
+        for url in urls {
+            let label = label(url);
+            for counters in [&self.responses, &self.resources, &self.nacks, &self.large] {
+                drop(counters.get_or_create(&label));
+            }
+            for gauges in [&self.rejecting, &self.missing] {
+                drop(gauges.get_or_create(&label));
+            }
+        }
     }
 
     /// A stream was refused for who it is: counted by the status it ends with.
@@ -165,16 +157,7 @@ impl Metrics {
     }
 
     pub(crate) fn closed(&self, end: CloseReason) {
-        let reason = match end {
-            CloseReason::Age => "age",
-            CloseReason::Shutdown => "shutdown",
-            CloseReason::Idle => "idle",
-            CloseReason::Refused => "refused",
-            CloseReason::Stalled => "stalled",
-            CloseReason::Expired => "expired",
-            CloseReason::Revoked => "revoked",
-            CloseReason::Crowded => "crowded",
-        };
+        let reason = end.label();
         self.closed.get_or_create(&ReasonLabel { reason }).inc();
     }
 

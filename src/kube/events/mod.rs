@@ -47,6 +47,9 @@ impl EventMetrics {
         let help =
             "Events about problems, by outcome: written, known (by another replica) or failed";
         registry.register("events", help, metrics.0.clone());
+        for outcome in ["written", "known", "failed"] {
+            drop(metrics.0.get_or_create(&OutcomeLabel { outcome }));
+        }
         metrics
     }
 

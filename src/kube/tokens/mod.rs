@@ -94,6 +94,9 @@ impl TokenMetrics {
         let help = "Reviews of tokens by the API server, by outcome: accepted, refused or failed";
         registry.register("token_reviews", help, metrics.reviews.clone());
         let help = "Accepted tokens that are known";
+        for outcome in ["accepted", "refused", "failed"] {
+            drop(metrics.reviews.get_or_create(&OutcomeLabel { outcome }));
+        }
         registry.register("tokens_cached", help, metrics.cached.clone());
         metrics
     }

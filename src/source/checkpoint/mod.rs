@@ -122,6 +122,9 @@ struct ErrorLabel {
     reason: &'static str,
 }
 
+/// What is counted of checkpoints that fail: those of `Refused::reason`, and what happens in writing.
+const REASONS: [&str; 7] = ["corrupt", "format", "source", "too_large", "read", "write", "panic"];
+
 /// Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
@@ -144,6 +147,9 @@ impl Metrics {
         registry.register("checkpoint_bytes", help, metrics.bytes.clone());
         let help = "Checkpoints that were refused or could not be written, by reason";
         registry.register("checkpoint_errors", help, metrics.errors.clone());
+        for reason in REASONS {
+            drop(metrics.errors.get_or_create(&ErrorLabel { reason }));
+        }
         metrics
     }
 

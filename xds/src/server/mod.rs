@@ -178,6 +178,7 @@ impl<A: Admit> AdsServer<A> {
         let quorum = config.rejections_to_hold_back;
         snapshots.quarantine().configure(quorum, &metrics);
         snapshots.all_missing().configure(&metrics);
+        metrics.begin_with_types(snapshots.types().specs().iter().map(|spec| spec.url.as_str()));
         let memory = ClientMemory::new(&config.limits, metrics.clone());
         AdsServer {
             shared: Arc::new(Shared {

@@ -40,6 +40,25 @@ async fn rejections_are_counted_by_type_and_so_are_those_who_reject_rule_79() {
 }
 
 #[tokio::test]
+async fn counters_whose_labels_are_known_begin_with_zero_rule_79() {
+    let world = World::start().await;
+    let metrics = world.metrics();
+    let types = [C, E, L, R].into_iter();
+    let of_types = types.flat_map(|url| {
+        let counters = ["xds_nacks_total", "xds_responses_total", "xds_rejecting_streams"];
+        counters.map(|counter| of_type(counter, url))
+    });
+    let of_reasons = [
+        r#"xds_connections_closed_total{reason="stalled"}"#,
+        r#"xds_denied_streams_total{reason="forbidden"}"#,
+    ];
+    for name in of_types.chain(of_reasons.map(str::to_owned)) {
+        let line = format!("{name} 0");
+        assert!(metrics.lines().any(|of| of == line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_ends_rejects_no_longer_rule_79() {
     let mut world = World::start().await;
     world.put(L, "a", "1");

@@ -167,10 +167,18 @@ impl World {
 
     /// The value of a metric, with labels as they are printed; 0 if there is none.
     pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics();
+        let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        let values = lines.filter(|rest| rest.starts_with(['{', ' ']));
+        let values = values.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// All metrics, as they are collected.
+    pub(crate) fn metrics(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.map_or(0.0, |value| value.trim().parse().unwrap())
+        text
     }
 
     /// Sets a value for the next commit.
