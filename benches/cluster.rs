@@ -1,7 +1,8 @@
-//! The way of a change from an API server to a proxy, in a large cluster: 10,000 Services with 10 endpoints each.
+//! The way of a change from an API server to a proxy, in a large cluster: 10,000 Services with 10
+//! endpoints each.
 //!
-//! The API server is the tests' stand-in, in this process; Seaway is a process of its own, as is usual. What the stand-in takes to
-//! write a change down and to send it is in the times.
+//! The API server is the tests' stand-in, in this process; Seaway is a process of its own, as is
+//! usual. What the stand-in takes to write a change down and to send it is in the times.
 
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
 

@@ -1,4 +1,5 @@
-//! What a change costs in a large world, and what holding that world costs: 10,000 Services with 10 endpoints each.
+//! What a change costs in a large world, and what holding that world costs: 10,000 Services with 10
+//! endpoints each.
 
 mod large;
 
@@ -146,7 +147,8 @@ fn slice(number: u32, variant: u32) -> Result<EndpointSlice> {
     Ok(serde_json::from_value(slice_json(number, variant))?)
 }
 
-/// Starts `seaway serve` on the same world as files and prints how long it takes to be ready and what it then holds.
+/// Starts `seaway serve` on the same world as files and prints how long it takes to be ready and
+/// what it then holds.
 #[expect(clippy::print_stdout, reason = "the figure is the point")]
 fn memory() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -1,7 +1,8 @@
 //! Compiles the `.proto` files that travel inside the `envoy-types` package into descriptors.
 //!
-//! Two artefacts land in `OUT_DIR`: `descriptors.bin` (the closure of the types Seaway prints, for JSON by reflection) and
-//! `map_plan.rs` (which fields of which messages are maps or lead to maps, for deterministic bytes).
+//! Two artefacts land in `OUT_DIR`: `descriptors.bin` (the closure of the types Seaway prints, for
+//! JSON by reflection) and `map_plan.rs` (which fields of which messages are maps or lead to maps,
+//! for deterministic bytes).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -13,7 +14,8 @@ use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
-/// Every type that Seaway encodes, or may have to open inside an `Any`, is in the closure of these files.
+/// Every type that Seaway encodes, or may have to open inside an `Any`, is in the closure of these
+/// files.
 const ROOTS: &[&str] = &[
     "envoy/config/bootstrap/v3/bootstrap.proto",
     "envoy/config/cluster/v3/cluster.proto",
@@ -46,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for entry in std::fs::read_dir(&protos)? {
         includes.push(entry?.path());
     }
-    // data-plane-api's imports start at its own folder, as do those of its siblings; cel-spec keeps its tree one level down.
+    // data-plane-api's imports start at its own folder, as do those of its siblings; cel-spec keeps
+    // its tree one level down.
     includes.push(protos.join("cel-spec/proto"));
     includes.sort();
     let set = protox::Compiler::new(includes.iter().filter(|p| p.is_dir()))?
@@ -59,7 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Asks cargo where the sources of `envoy-types` are, so that none of its files is copied into this repository.
+/// Asks cargo where the sources of `envoy-types` are, so that none of its files is copied into this
+/// repository.
 fn envoy_types_folder() -> Result<PathBuf, Box<dyn Error>> {
     let cargo = std::env::var("CARGO")?;
     let manifest = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("Cargo.toml");
@@ -91,8 +95,8 @@ fn envoy_types_folder() -> Result<PathBuf, Box<dyn Error>> {
 /// A message's fields of message type: number → (is a map, full name of the message).
 type Fields = BTreeMap<i32, (bool, String)>;
 
-/// Writes the table `MAP_PLAN`, sorted by message name: only messages from which a map can be reached, and only the fields
-/// through which it can.
+/// Writes the table `MAP_PLAN`, sorted by message name: only messages from which a map can be
+/// reached, and only the fields through which it can.
 fn map_plan(set: &FileDescriptorSet) -> String {
     let mut messages = BTreeMap::new();
     for file in &set.file {
@@ -148,7 +152,8 @@ fn collect(scope: &str, message: &DescriptorProto, into: &mut BTreeMap<String, F
     into.insert(name, fields);
 }
 
-/// The messages that have a map field or reach one through their message fields (a fixpoint, since messages may be recursive).
+/// The messages that have a map field or reach one through their message fields (a fixpoint, since
+/// messages may be recursive).
 fn reaching_maps(messages: &BTreeMap<String, Fields>) -> BTreeSet<&String> {
     let mut reaching = BTreeSet::new();
     loop {

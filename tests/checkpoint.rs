@@ -1,4 +1,5 @@
-//! A restart of Seaway while its input is broken or away serves what was served before (xDS rule 148).
+//! A restart of Seaway while its input is broken or away serves what was served before (xDS rule
+//! 148).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -243,8 +244,8 @@ fn a_kill_at_any_moment_leaves_the_previous_or_the_new_checkpoint() -> Result<()
         for kill in 1..=KILLS {
             churn(world, 2 * kill - 1)?;
             world.restart_seaway()?;
-            // What changed while it was away is saved after a second, with what changes until then: from shortly before that on it is
-            // killed, each time a little later.
+            // What changed while it was away is saved after a second, with what changes until then:
+            // from shortly before that on it is killed, each time a little later.
             sleep(Duration::from_millis(850));
             churn(world, 2 * kill)?;
             sleep(Duration::from_millis(u64::from(kill * 20)));

@@ -1,4 +1,5 @@
-//! What the `Dockerfile` and `deploy/docker` hold is what the commands print and accept, with or without Docker; `tests/docker` runs it.
+//! What the `Dockerfile` and `deploy/docker` hold is what the commands print and accept, with or
+//! without Docker; `tests/docker` runs it.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! Two claims on one address and port (Service rule 18), and a foreign process that has one for a while (Service rule
-//! 25); the namespace that listeners are bound in, when it comes after Envoy.
+//! Two claims on one address and port (Service rule 18), and a foreign process that has one for a
+//! while (Service rule 25); the namespace that listeners are bound in, when it comes after Envoy.
 
 use std::process::Command;
 

@@ -35,7 +35,8 @@ fn one_to_zero_to_one_endpoints_cuts_no_connection_before_the_drain_time() -> Re
         all_answer(&mut held)?;
         world.manifests().save("slice.yaml", &one)?;
         n1.await_backend(WEB, "web-1")?;
-        // Just before the end of the drain time every connection still works. What is awaited here is time itself.
+        // Just before the end of the drain time every connection still works. What is awaited here
+        // is time itself.
         let almost = began + Duration::from_secs(DRAIN.into()) - Duration::from_millis(1500);
         std::thread::sleep(almost.saturating_duration_since(std::time::Instant::now()));
         all_answer(&mut held)?;

@@ -1,4 +1,5 @@
-//! A dual-stack Service: each family has its own frontend and its own endpoints (Service rules 5, 6, 38).
+//! A dual-stack Service: each family has its own frontend and its own endpoints (Service rules 5,
+//! 6, 38).
 
 use anyhow::{Result, ensure};
 use seaway_testing::{Outcome, ServiceManifest, SliceManifest, World, join};

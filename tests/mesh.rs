@@ -53,7 +53,8 @@ fn with_a_capture_cluster_ips_are_served_too() -> Result<()> {
     })
 }
 
-/// Service rule 97: with session affinity the requests of a client go to one endpoint, also by name.
+/// Service rule 97: with session affinity the requests of a client go to one endpoint, also by
+/// name.
 #[test]
 fn requests_by_name_keep_session_affinity() -> Result<()> {
     World::run(|world| {
@@ -99,8 +100,9 @@ fn requests_by_name_keep_session_affinity() -> Result<()> {
     })
 }
 
-/// Service rule 122: an ExternalName is absolute, as the target of a CNAME is. The search list of Envoy's own pod completes it no more than
-/// that of a client would, be it one label or several: it would lead to any Service of that namespace.
+/// Service rule 122: an ExternalName is absolute, as the target of a CNAME is. The search list of
+/// Envoy's own pod completes it no more than that of a client would, be it one label or several: it
+/// would lead to any Service of that namespace.
 #[test]
 fn an_external_name_is_not_completed_by_a_search_list() -> Result<()> {
     World::run(|world| {

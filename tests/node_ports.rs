@@ -37,7 +37,8 @@ fn a_node_port_is_served_on_the_nodes_addresses_only() -> Result<()> {
             "from the node itself: {outcome}"
         );
 
-        // Loopback is no address of a node port (Service rule 24), and a cluster IP has only the ports it has.
+        // Loopback is no address of a node port (Service rule 24), and a cluster IP has only the
+        // ports it has.
         for address in [
             Ipv4Addr::LOCALHOST,
             Ipv4Addr::new(10, 96, 0, 10),

@@ -1,4 +1,5 @@
-//! An Envoy from `seaway bootstrap` proves who it is, and goes on to when its certificate and token are replaced.
+//! An Envoy from `seaway bootstrap` proves who it is, and goes on to when its certificate and token
+//! are replaced.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,8 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Asks `seaway bootstrap --out` with these arguments, and starts what it says. Files lie in `v` below its folder.
+    /// Asks `seaway bootstrap --out` with these arguments, and starts what it says. Files lie in
+    /// `v` below its folder.
     fn start(folder: TempDir, recorder: &Recorder, host: &str, more: &[&str]) -> Result<Self> {
         let xds = format!("{host}:{}", recorder.address().port());
         let mut seaway = Command::new(env!("CARGO_BIN_EXE_seaway"));
@@ -91,7 +93,8 @@ const ALL: [&str; 6] = [
     "v/token",
 ];
 
-/// Starts an Envoy with the first of two proofs, replaces the files by those of the second, and sees that new streams show it.
+/// Starts an Envoy with the first of two proofs, replaces the files by those of the second, and
+/// sees that new streams show it.
 fn rotates(mut replace: impl FnMut(&Path, &Ca, &Proof) -> Result<()>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let files = folder.path().join("v");
@@ -159,7 +162,8 @@ fn volumes_that_kubernetes_turns_are_shown_by_new_streams() -> Result<()> {
     })
 }
 
-/// An Envoy that believes `ca`, or another authority, and a server with a certificate for these names.
+/// An Envoy that believes `ca`, or another authority, and a server with a certificate for these
+/// names.
 fn meet(names: &[&str], trusted: bool, host: &str, more: &[&str]) -> Result<(Recorder, Proxy)> {
     let folder = tempfile::tempdir()?;
     let ca = Ca::new("seaway")?;

@@ -45,7 +45,8 @@ fn node_client() -> Client {
     Client::new(([10, 96, 0, 10], 80))
 }
 
-/// Replaces one of `endpoints` endpoints after the other, as soon as the last replacement is in use, under load.
+/// Replaces one of `endpoints` endpoints after the other, as soon as the last replacement is in
+/// use, under load.
 fn replacements(
     world: &mut World,
     proxy: EnvoyOptions,

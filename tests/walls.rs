@@ -1,5 +1,5 @@
-//! The walls: which folder of a crate may import which. `ARCHITECTURE.md` has the order, and here it is
-//! held against the paths that the code writes.
+//! The walls: which folder of a crate may import which. `ARCHITECTURE.md` has the order, and here
+//! it is held against the paths that the code writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,17 +10,20 @@ use seaway_testing::repository;
 
 /// A folder of production code has no more files and folders than this.
 const SIBLINGS: usize = 16;
-/// Files in a crate's root that name what the crate consists of, and so may import whatever there is.
+/// Files in a crate's root that name what the crate consists of, and so may import whatever there
+/// is.
 const TOPS: [&str; 3] = ["lib.rs", "main.rs", "fuzzing.rs"];
 
-/// The order of one crate's folders: of each folder its floor, where a higher floor may import a lower one.
+/// The order of one crate's folders: of each folder its floor, where a higher floor may import a
+/// lower one.
 struct Order {
     /// The crate's source folder, from the repository's root.
     root: String,
     floors: BTreeMap<String, usize>,
 }
 
-/// The orders that the text of `ARCHITECTURE.md` lists: lines such as `src: commands > kube, writer > process`.
+/// The orders that the text of `ARCHITECTURE.md` lists: lines such as `src: commands > kube, writer
+/// > process`.
 fn orders(page: &str) -> Result<Vec<Order>> {
     let (_, block) = page.split_once("```walls\n").context("no order")?;
     let (block, _) = block.split_once("```").context("no end of the order")?;
@@ -41,7 +44,8 @@ fn orders(page: &str) -> Result<Vec<Order>> {
     Ok(orders)
 }
 
-/// The first parts of the paths into its own crate that a file has: of `crate::store::Store` it is `store`.
+/// The first parts of the paths into its own crate that a file has: of `crate::store::Store` it is
+/// `store`.
 fn imports(text: &str) -> BTreeSet<String> {
     // What tests in the same file import is their own affair.
     let code = text.split("#[cfg(test)]\nmod tests {").next();

@@ -1,8 +1,10 @@
-//! The stream ends while Envoy warms a changed cluster, or the control plane comes back with changed clusters: none stays without
-//! its endpoints, and no request fails (xDS rules 52, 53, 88-93, 99).
+//! The stream ends while Envoy warms a changed cluster, or the control plane comes back with
+//! changed clusters: none stays without its endpoints, and no request fails (xDS rules 52, 53,
+//! 88-93, 99).
 //!
-//! Envoy gives a warming cluster 15 seconds and then takes an assignment that it remembers; the tests wait for less. Before that the
-//! old cluster serves: what tells the clusters apart is that the new one asks its backends in HTTP/2.
+//! Envoy gives a warming cluster 15 seconds and then takes an assignment that it remembers; the
+//! tests wait for less. Before that the old cluster serves: what tells the clusters apart is that
+//! the new one asks its backends in HTTP/2.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,15 +130,17 @@ fn in_the_middle(sotw: bool, lost: Lost, meanwhile: Meanwhile) -> Result<()> {
     })
 }
 
-/// Nothing warms when Seaway ends, and it comes back with another cluster. Envoy asks for clusters and assignments in one go, but
-/// the clusters may be answered before the other request has arrived.
+/// Nothing warms when Seaway ends, and it comes back with another cluster. Envoy asks for clusters
+/// and assignments in one go, but the clusters may be answered before the other request has
+/// arrived.
 fn across_a_restart(sotw: bool) -> Result<()> {
     World::run(|world| {
         let stage = Stage::set(world, sotw)?;
         let address = world.seaway()?.address();
         world.seaway()?.kill()?;
         save_service(world, true)?;
-        // Not before Seaway is ready: it would refuse the first stream, and the next one would wait behind what is held of that.
+        // Not before Seaway is ready: it would refuse the first stream, and the next one would wait
+        // behind what is held of that.
         stage.relay.refuse();
         world.restart_seaway()?;
         stage.relay.hold(Side::Envoy, ASSIGNMENTS);

@@ -1,4 +1,5 @@
-//! Deterministic encoding: equal messages give equal bytes, in every run and on every replica (xDS rules 73, 75).
+//! Deterministic encoding: equal messages give equal bytes, in every run and on every replica (xDS
+//! rules 73, 75).
 
 use prost::{Message, Name};
 
@@ -7,8 +8,9 @@ use crate::map_order;
 
 /// Encodes a message deterministically.
 ///
-/// prost writes fields in the order of their numbers, which leaves only maps (`HashMap` in the generated types) to chance:
-/// their entries are put in order afterwards. An `Any` inside the message keeps the bytes it has, so make it with [`any`].
+/// prost writes fields in the order of their numbers, which leaves only maps (`HashMap` in the
+/// generated types) to chance: their entries are put in order afterwards. An `Any` inside the
+/// message keeps the bytes it has, so make it with [`any`].
 pub fn encode<M: Message + Name>(message: &M) -> Vec<u8> {
     let mut bytes = message.encode_to_vec();
     map_order::sort(&M::full_name(), &mut bytes);

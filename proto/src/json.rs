@@ -1,7 +1,7 @@
 //! Any message as protobuf JSON or YAML, with nested `Any` opened, and back (by reflection).
 //!
-//! Field names are the original ones (snake_case), as Envoy's own documentation and `config_dump` write them. Keys are sorted,
-//! so equal messages print equally.
+//! Field names are the original ones (snake_case), as Envoy's own documentation and `config_dump`
+//! write them. Keys are sorted, so equal messages print equally.
 
 use std::sync::OnceLock;
 

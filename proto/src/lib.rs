@@ -3,9 +3,10 @@
 //! Everything in Seaway that names an Envoy message does so through this crate:
 //!
 //! - [`envoy`], [`xds`] and [`discovery`] give the generated types readable paths,
-//! - [`encode()`] and [`any`] turn a message into bytes that are equal for equal content (xDS rule 75),
-//! - [`Resource`] is such an encoding with its name, its version and what it refers to: what the translator makes and the
-//!   xDS server sends,
+//! - [`encode()`] and [`any`] turn a message into bytes that are equal for equal content (xDS rule
+//!   75),
+//! - [`Resource`] is such an encoding with its name, its version and what it refers to: what the
+//!   translator makes and the xDS server sends,
 //! - [`json`] prints any message as protobuf JSON or YAML and reads it back.
 
 mod encode;

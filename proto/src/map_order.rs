@@ -1,7 +1,8 @@
 //! Puts the entries of protobuf maps in order, in the encoded bytes.
 //!
-//! Sorting moves whole entries and so keeps every length: the pass works in place and touches only the fields that can lead
-//! to a map (`MAP_PLAN`, computed at build time). A message without a map of two or more entries is only skimmed.
+//! Sorting moves whole entries and so keeps every length: the pass works in place and touches only
+//! the fields that can lead to a map (`MAP_PLAN`, computed at build time). A message without a map
+//! of two or more entries is only skimmed.
 
 use std::ops::Range;
 
@@ -15,7 +16,8 @@ pub(crate) struct MessagePlan {
 pub(crate) struct FieldPlan {
     number: u32,
     is_map: bool,
-    /// Index in `MAP_PLAN` of the field's message (for a map: of its entry), if a map can be reached from there.
+    /// Index in `MAP_PLAN` of the field's message (for a map: of its entry), if a map can be
+    /// reached from there.
     message: Option<usize>,
 }
 
@@ -90,7 +92,8 @@ struct Field {
 }
 
 impl Field {
-    /// Reads the field that starts at `at`; `None` at the end (or where the bytes are not protobuf, which prost never writes).
+    /// Reads the field that starts at `at`; `None` at the end (or where the bytes are not protobuf,
+    /// which prost never writes).
     fn read(bytes: &[u8], at: usize) -> Option<Field> {
         let (key, start) = varint(bytes, at)?;
         let number = u32::try_from(key >> 3).ok()?;

@@ -1,4 +1,5 @@
-//! Readable paths for the generated types: `envoy::cluster::Cluster` instead of `pb::envoy::config::cluster::v3::Cluster`.
+//! Readable paths for the generated types: `envoy::cluster::Cluster` instead of
+//! `pb::envoy::config::cluster::v3::Cluster`.
 
 /// What a proxy is configured with.
 pub mod envoy {

@@ -1,4 +1,5 @@
-//! A resource: the encoded form in which a piece of configuration travels from the translator through the xDS server.
+//! A resource: the encoded form in which a piece of configuration travels from the translator
+//! through the xDS server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -50,7 +51,8 @@ impl fmt::Display for TypeUrl {
     }
 }
 
-/// A hash (xxh3, 64 bits) of a resource's bytes: equal on every replica and after every restart (xDS rule 73).
+/// A hash (xxh3, 64 bits) of a resource's bytes: equal on every replica and after every restart
+/// (xDS rule 73).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(u64);
 

@@ -1,4 +1,5 @@
-//! A log that nobody can write, or nobody reads, is no reason to stop or to wait: lines are dropped and counted.
+//! A log that nobody can write, or nobody reads, is no reason to stop or to wait: lines are dropped
+//! and counted.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -251,7 +252,8 @@ fn a_command_whose_output_nobody_wants_ends_as_usual() {
     }
 }
 
-/// A rejection is a line of the log. It was the end of the stream, and of all others of its connection.
+/// A rejection is a line of the log. It was the end of the stream, and of all others of its
+/// connection.
 #[tokio::test]
 async fn a_rejection_that_cannot_be_logged_ends_no_stream() {
     let folder = broken(0);

@@ -1,4 +1,5 @@
-//! Files that are no ordinary files, folders that never end, names that are no UTF-8: refused or reported, never waited for.
+//! Files that are no ordinary files, folders that never end, names that are no UTF-8: refused or
+//! reported, never waited for.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +17,8 @@ fn pipe(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
-/// The exit code and what is said on standard error, of a command that ends soon and takes little memory.
+/// The exit code and what is said on standard error, of a command that ends soon and takes little
+/// memory.
 #[track_caller]
 fn ends(args: &[&str], env: &[(&str, &Path)]) -> (Option<i32>, String) {
     let mut child = seaway(args)
@@ -30,7 +32,8 @@ fn ends(args: &[&str], env: &[(&str, &Path)]) -> (Option<i32>, String) {
     (code, said)
 }
 
-/// A pipe that nobody writes to, and a device that never ends, each as a link of this name in a folder.
+/// A pipe that nobody writes to, and a device that never ends, each as a link of this name in a
+/// folder.
 fn strange(name: &str) -> [tempfile::TempDir; 2] {
     let (piped, endless) = (folder(&[]), folder(&[]));
     pipe(&piped.path().join(name));
@@ -105,7 +108,8 @@ fn manifests_that_are_no_files_are_not_waited_for() {
     }
 }
 
-/// Each of them leads to each other one: there are thirteen thousand ways through seven, and a billion through twelve.
+/// Each of them leads to each other one: there are thirteen thousand ways through seven, and a
+/// billion through twelve.
 fn maze(root: &Path) {
     let names: Vec<String> = (0..12).map(|number| format!("f{number}")).collect();
     for (number, name) in names.iter().enumerate() {

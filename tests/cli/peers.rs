@@ -1,4 +1,5 @@
-//! `seaway ready` and `seaway drain` beside something that does not answer, or for ever; and what the kernel may hold against a process.
+//! `seaway ready` and `seaway drain` beside something that does not answer, or for ever; and what
+//! the kernel may hold against a process.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -99,7 +100,8 @@ fn what_is_served_stays_while_no_file_can_be_opened() {
     let mut serving = Serving::spawn(low, folder.path(), &[]);
     let fds = format!("/proc/{}/fd", serving.child.id());
     let used = || fs::read_dir(&fds).unwrap().count();
-    // With fewer files than it keeps for itself: whenever one is free, a client of the admin port that waits takes it.
+    // With fewer files than it keeps for itself: whenever one is free, a client of the admin port
+    // that waits takes it.
     let clients: Vec<_> = (0..60)
         .map(|_| TcpStream::connect(&serving.admin).unwrap())
         .collect();

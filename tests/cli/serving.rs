@@ -106,7 +106,8 @@ pub(crate) fn get(admin: &str, path: &str) -> Option<String> {
 /// A client that opens an HTTP/2 connection, takes no part in its end, and never lets go.
 pub(crate) fn hold(address: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    // The preface and an empty SETTINGS frame. The server's own SETTINGS show that the connection is up.
+    // The preface and an empty SETTINGS frame. The server's own SETTINGS show that the connection
+    // is up.
     stream
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
         .unwrap();

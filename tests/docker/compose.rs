@@ -1,4 +1,5 @@
-//! `deploy/docker/compose.yaml`, used as its README says, and each of its containers restarted and killed under load.
+//! `deploy/docker/compose.yaml`, used as its README says, and each of its containers restarted and
+//! killed under load.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +12,8 @@ use tempfile::TempDir;
 use crate::engine::{Compose, SEAWAY, inspect, local, readable};
 
 const FILE: &str = "deploy/docker/compose.yaml";
-/// Beside the default, so that a stack that somebody runs is left alone. Its networks would be the same, though.
+/// Beside the default, so that a stack that somebody runs is left alone. Its networks would be the
+/// same, though.
 const PORT: u16 = 15801;
 /// Requests a second.
 const RATE: u32 = 100;
@@ -188,7 +190,8 @@ fn the_first_request_is_answered_within_a_minute_and_edits_are_followed() -> Res
     })
 }
 
-/// Neither the user nor any capability is left to whom gets hold of one of them, and there is nothing to write to.
+/// Neither the user nor any capability is left to whom gets hold of one of them, and there is
+/// nothing to write to.
 fn nobody_has_rights(this: &Try<'_>) -> Result<()> {
     for service in ["seaway", "envoy", "web-1", "web-2"] {
         let id = this.compose.container(service)?;

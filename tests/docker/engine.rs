@@ -1,4 +1,5 @@
-//! The Docker engine, as its command line tells of it, and a compose file that is up for the length of a test.
+//! The Docker engine, as its command line tells of it, and a compose file that is up for the length
+//! of a test.
 
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,8 +39,8 @@ pub(crate) struct Compose {
 }
 
 impl Compose {
-    /// Starts everything in a compose file of the repository, with these variables, and runs `test`. When that fails, the logs are
-    /// printed.
+    /// Starts everything in a compose file of the repository, with these variables, and runs
+    /// `test`. When that fails, the logs are printed.
     pub(crate) fn up(
         file: &str,
         environment: &[(&str, &str)],

@@ -1,5 +1,6 @@
-//! Several hosts: Envoys of role node in networks that do not reach each other, nodes prepared by the image for that, and one Seaway
-//! in all of the networks. Each node follows its own place in the cluster.
+//! Several hosts: Envoys of role node in networks that do not reach each other, nodes prepared by
+//! the image for that, and one Seaway in all of the networks. Each node follows its own place in
+//! the cluster.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The images of the `Dockerfile` and what `deploy/docker` makes of them, on a real Docker engine. `make test-docker` builds the images
-//! and runs these; `make test` leaves them out.
+//! The images of the `Dockerfile` and what `deploy/docker` makes of them, on a real Docker engine.
+//! `make test-docker` builds the images and runs these; `make test` leaves them out.
 
 #![expect(
     clippy::print_stderr,

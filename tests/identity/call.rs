@@ -1,4 +1,5 @@
-//! A discovery client of which everything can be chosen: its certificate, its token, the method, and what it says of itself.
+//! A discovery client of which everything can be chosen: its certificate, its token, the method,
+//! and what it says of itself.
 
 use std::net::SocketAddr;
 use std::time::Duration;

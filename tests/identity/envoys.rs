@@ -61,8 +61,8 @@ impl Pod {
     }
 }
 
-/// Certificates of both sides and the token change, and then everybody connects anew: an Envoy that had read any of it once would be
-/// left behind.
+/// Certificates of both sides and the token change, and then everybody connects anew: an Envoy that
+/// had read any of it once would be left behind.
 #[test]
 fn an_envoy_is_served_through_every_rotation_and_no_request_fails() -> Result<()> {
     Secured::run(&[], |world, secured| {

@@ -1,4 +1,5 @@
-//! Who is let in: the real binary with certificates and tokens, and clients that show what they have or do not have (xDS rule 216).
+//! Who is let in: the real binary with certificates and tokens, and clients that show what they
+//! have or do not have (xDS rule 216).
 
 use std::path::PathBuf;
 use std::sync::Arc;

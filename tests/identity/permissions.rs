@@ -1,5 +1,5 @@
-//! Tokens need a permission of Seaway's own: with those of `deploy/base` they are reviewed and nothing else is asked for, without it the
-//! refusal is explained.
+//! Tokens need a permission of Seaway's own: with those of `deploy/base` they are reviewed and
+//! nothing else is asked for, without it the refusal is explained.
 
 use std::net::SocketAddr;
 

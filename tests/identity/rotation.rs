@@ -123,7 +123,8 @@ fn churning<T>(server: &ApiServer, work: impl FnOnce() -> Result<T>) -> Result<T
     })
 }
 
-/// Opens a stream, and says with what it ends, or `Ok` if it is served; `None` if not even the handshake succeeds.
+/// Opens a stream, and says with what it ends, or `Ok` if it is served; `None` if not even the
+/// handshake succeeds.
 fn try_once(world: &World, address: SocketAddr, shows: &Shows) -> Result<Option<Code>> {
     let shows = shows.clone();
     visit(world, move || async move {

@@ -81,8 +81,8 @@ async fn ask(address: SocketAddr, shows: &Shows, method: Method, node: &Node) ->
         let answer = Stream::first_answer(channel, shows, method, node, asked).await;
         return Ok(code(&answer));
     }
-    // There is no secret yet, and in state of the world that is no answer: what ends on this connection has ended when another
-    // stream of it is served.
+    // There is no secret yet, and in state of the world that is no answer: what ends on this
+    // connection has ended when another stream of it is served.
     let mut stream = match Stream::open(channel.clone(), shows, method, node, asked).await {
         Ok(stream) => stream,
         Err(status) => return Ok(status.code()),
@@ -281,7 +281,8 @@ fn whose_stream_asked_for_a_forbidden_type_is_in_the_log() -> Result<()> {
     })
 }
 
-/// Without tokens there is nothing that a client without a certificate could prove: it does not get as far as a method.
+/// Without tokens there is nothing that a client without a certificate could prove: it does not get
+/// as far as a method.
 #[test]
 fn without_tokens_a_certificate_is_a_condition_of_the_handshake() -> Result<()> {
     World::run(|world| {

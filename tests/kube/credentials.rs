@@ -26,7 +26,8 @@ fn write(folder: &Path, cluster: &Value, user: &Value) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// The server takes connections only by this authority from now on, shows a certificate of that one, and breaks those it has.
+/// The server takes connections only by this authority from now on, shows a certificate of that
+/// one, and breaks those it has.
 fn turn(server: &ApiServer, clients: &Ca, servers: &Ca) -> Result<()> {
     server.secure(&servers.server(&["127.0.0.1"])?, clients)?;
     server.kill()

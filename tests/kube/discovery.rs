@@ -1,4 +1,5 @@
-//! A proxy of which every byte is known: it asks for everything, takes everything, and writes down what it was sent and when.
+//! A proxy of which every byte is known: it asks for everything, takes everything, and writes down
+//! what it was sent and when.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -45,7 +46,8 @@ pub(crate) struct Delivery {
 struct State {
     held: Resources,
     deliveries: Vec<Delivery>,
-    /// It has been told that [`NOBODY`] does not exist: everything that it asked for before has been looked at.
+    /// It has been told that [`NOBODY`] does not exist: everything that it asked for before has
+    /// been looked at.
     answered: bool,
     ended: Option<Status>,
 }
@@ -64,7 +66,8 @@ impl Proxy {
         Self::connect_to(world.fabric(), address, role, Resources::new())
     }
 
-    /// Connects to a replica with what it held before, until its last question is answered; how many resources came.
+    /// Connects to a replica with what it held before, until its last question is answered; how
+    /// many resources came.
     pub(crate) fn resume(
         world: &World,
         replica: usize,
@@ -108,7 +111,8 @@ impl Proxy {
         Ok(Self { state, _stop: stop })
     }
 
-    /// Connects to a replica that is ready, and waits until it has all that there is of so many Services.
+    /// Connects to a replica that is ready, and waits until it has all that there is of so many
+    /// Services.
     pub(crate) fn complete(
         world: &World,
         replica: usize,
@@ -116,7 +120,8 @@ impl Proxy {
         services: usize,
     ) -> Result<Self> {
         let proxy = Self::connect(world, replica, role)?;
-        // A node has a listener for each, and two for what is asked of kube-proxy: its health and its mode, each with its answer.
+        // A node has a listener for each, and two for what is asked of kube-proxy: its health and
+        // its mode, each with its answer.
         let (listeners, routes) = if role == "node" {
             (services + 2, 2)
         } else {
@@ -156,7 +161,8 @@ impl Proxy {
             .to_vec()
     }
 
-    /// What changed in responses after the first so many: `+name`, `-name`; types of the same name are one.
+    /// What changed in responses after the first so many: `+name`, `-name`; types of the same name
+    /// are one.
     pub(crate) fn changed_since(&self, mark: usize) -> BTreeSet<String> {
         let deliveries = self.since(mark);
         deliveries

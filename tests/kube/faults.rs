@@ -1,4 +1,5 @@
-//! What an API server can do wrong: no endpoint is lost, nothing is sent without a change, and a change made afterwards arrives.
+//! What an API server can do wrong: no endpoint is lost, nothing is sent without a change, and a
+//! change made afterwards arrives.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use crate::{
 /// The longest pause after a refusal, and some more.
 const AFTER: Duration = Duration::from_secs(15);
 
-/// Lets something go wrong with a Seaway that has everything, then makes one change: it is all that is sent.
+/// Lets something go wrong with a Seaway that has everything, then makes one change: it is all that
+/// is sent.
 fn undisturbed(trouble: impl FnOnce(&mut World, &ApiServer) -> Result<()>) -> Result<()> {
     scene(&[], |world, server, proxy| {
         await_watches(world, server)?;
@@ -74,7 +76,8 @@ fn answers_that_nobody_can_read_are_asked_for_again() -> Result<()> {
             Fault::Cut { after: 0 },
         ];
         for fault in faults {
-            // Only of watches: one that was cut asks first, by a list, how far the server is, and that must not go wrong for ever.
+            // Only of watches: one that was cut asks first, by a list, how far the server is, and
+            // that must not go wrong for ever.
             storm(server, fault.verb("watch"), 2)?;
             server.heal();
             await_watches(world, server)?;

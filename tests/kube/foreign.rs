@@ -1,4 +1,5 @@
-//! Answers that are well-formed and still not what was asked for: nothing is removed on their word, and what came is said.
+//! Answers that are well-formed and still not what was asked for: nothing is removed on their word,
+//! and what came is said.
 
 use std::time::{Duration, Instant};
 
@@ -52,7 +53,8 @@ fn answers() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// Lists of slices go wrong in this way: nothing is sent, `/readyz` says `what` came and from where, and what comes later arrives.
+/// Lists of slices go wrong in this way: nothing is sent, `/readyz` says `what` came and from
+/// where, and what comes later arrives.
 fn nothing_is_lost(
     world: &World,
     server: &ApiServer,

@@ -26,7 +26,8 @@ fn slice(name: &str, endpoints: &[&str]) -> String {
     slice.document()
 }
 
-/// Changes until told to stop: endpoints of the Service with traffic, and other Services that come and go.
+/// Changes until told to stop: endpoints of the Service with traffic, and other Services that come
+/// and go.
 fn churn(server: &ApiServer, stop: &AtomicBool) -> Result<()> {
     let mut round = 0;
     while !stop.load(Ordering::Relaxed) {

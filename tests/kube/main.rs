@@ -1,7 +1,9 @@
-//! Seaway on a cluster: the real binary, its API server (a stand-in, except where a test says so), and proxies.
+//! Seaway on a cluster: the real binary, its API server (a stand-in, except where a test says so),
+//! and proxies.
 //!
-//! Most tests look at what a proxy is sent with a [`Proxy`](discovery::Proxy) that writes down every resource of every response: that
-//! nothing is sent without a reason shows nowhere better. Where traffic is the point there are real Envoys.
+//! Most tests look at what a proxy is sent with a [`Proxy`](discovery::Proxy) that writes down
+//! every resource of every response: that nothing is sent without a reason shows nowhere better.
+//! Where traffic is the point there are real Envoys.
 
 use std::time::Duration;
 
@@ -142,8 +144,8 @@ fn only_this_change(server: &ApiServer, proxy: &Proxy, mark: usize, limit: Durat
     Ok(())
 }
 
-/// An Envoy that tries to connect at least four times a second. Others take an end before anything was sent for a failure, and wait
-/// longer each time.
+/// An Envoy that tries to connect at least four times a second. Others take an end before anything
+/// was sent for a failure, and wait longer each time.
 fn impatient(options: EnvoyOptions) -> Result<EnvoyOptions> {
     let config = bootstrap("n1", &options)?;
     ensure!(config.contains("max_interval: 10s"), "{config}");

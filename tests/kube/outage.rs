@@ -79,8 +79,8 @@ fn without_the_api_server_everybody_is_served_and_its_return_is_noticed_within_t
     })
 }
 
-/// The server goes away for so long; when it is back it refuses everything in this way for a while, then says that what it is asked
-/// for is too old, and then works. Returns when it works.
+/// The server goes away for so long; when it is back it refuses everything in this way for a while,
+/// then says that what it is asked for is too old, and then works. Returns when it works.
 fn restart(server: &ApiServer, away: Duration, refusal: Fault) -> Result<Instant> {
     server.refuse()?;
     server.kill()?;

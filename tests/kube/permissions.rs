@@ -1,5 +1,5 @@
-//! What Seaway may ask of an API server: all that it ever asks is granted by `deploy/base`, all of that is needed, and what is missing
-//! is named where an operator looks.
+//! What Seaway may ask of an API server: all that it ever asks is granted by `deploy/base`, all of
+//! that is needed, and what is missing is named where an operator looks.
 
 use std::time::Duration;
 

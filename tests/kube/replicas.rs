@@ -14,7 +14,8 @@ fn switches() -> Result<u32> {
     switches.parse().context("SEAWAY_SWITCHES")
 }
 
-/// Two replicas that were told of the same objects in different orders; the second was not there when they changed.
+/// Two replicas that were told of the same objects in different orders; the second was not there
+/// when they changed.
 fn two(world: &mut World) -> Result<()> {
     let server = world.api_server()?;
     populate(&server, SERVICES)?;
@@ -52,7 +53,8 @@ fn replicas_send_the_same_bytes_whatever_order_they_were_told_in() -> Result<()>
                 ensure!(other.get(key) == Some(value), "{key:?} differs");
             }
             ensure!(one.len() == other.len());
-            // What comes after the first answer is the same as well: no proxy is sent anything by the other one.
+            // What comes after the first answer is the same as well: no proxy is sent anything by
+            // the other one.
             for replica in (0..100).map(|number| number % 2) {
                 let sent = Proxy::resume(world, replica, role, &one)?;
                 ensure!(sent == 0, "replica {replica} sent {sent} resources");

@@ -1,4 +1,5 @@
-//! Seaway is restarted while the API server is away. Without a checkpoint that is a start like any other (`start.rs`).
+//! Seaway is restarted while the API server is away. Without a checkpoint that is a start like any
+//! other (`start.rs`).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Services, slices and nodes of a cluster become traffic. These tests run against a real API server, too.
+//! Services, slices and nodes of a cluster become traffic. These tests run against a real API
+//! server, too.
 
 use std::time::Duration;
 

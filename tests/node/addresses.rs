@@ -25,8 +25,8 @@ crate::keeping_sources!(
     endpoints_may_be_node_ports_of_others_or_outside,
 );
 
-/// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the node and from outside, without any
-/// node port.
+/// Service rules 7, 8, 10, 15, 114: cluster IP, load-balancer and external IP, from a pod, from the
+/// node and from outside, without any node port.
 fn every_virtual_address_is_served_from_everywhere(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -51,7 +51,8 @@ fn every_virtual_address_is_served_from_everywhere(setup: &Setup<'_>) -> Result<
     })
 }
 
-/// Service rule 8: an address that a real load balancer has is not taken by the node (ipMode Proxy, and host names).
+/// Service rule 8: an address that a real load balancer has is not taken by the node (ipMode Proxy,
+/// and host names).
 fn an_address_of_a_real_load_balancer_is_left_to_it(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
@@ -123,7 +124,8 @@ fn a_pod_reaches_itself_through_its_service(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rules 1, 16: a Service that becomes an alias of a host name loses its addresses, and gets them back.
+/// Service rules 1, 16: a Service that becomes an alias of a host name loses its addresses, and
+/// gets them back.
 fn a_service_that_becomes_an_alias_loses_its_addresses(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
@@ -145,7 +147,8 @@ fn a_service_that_becomes_an_alias_loses_its_addresses(setup: &Setup<'_>) -> Res
     })
 }
 
-/// Service rule 4: TCP and UDP of one number are two ports. A TCP port alone leaves UDP unreachable.
+/// Service rule 4: TCP and UDP of one number are two ports. A TCP port alone leaves UDP
+/// unreachable.
 #[test]
 fn a_tcp_port_leaves_udp_of_the_same_number_unreachable() -> Result<()> {
     Cluster::run(&["a"], &Setup::default(), |cluster| {
@@ -160,8 +163,9 @@ fn a_tcp_port_leaves_udp_of_the_same_number_unreachable() -> Result<()> {
     })
 }
 
-/// Service rules 9, 11, 13, 14: what is in the object is served, whatever its type says and whoever its load balancer is; an address with
-/// leading zeros is the one without, and a name may begin with a digit.
+/// Service rules 9, 11, 13, 14: what is in the object is served, whatever its type says and whoever
+/// its load balancer is; an address with leading zeros is the one without, and a name may begin
+/// with a digit.
 fn the_data_counts_and_not_the_type_or_class_of_a_service(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("here", "n1")?;
@@ -182,8 +186,9 @@ fn the_data_counts_and_not_the_type_or_class_of_a_service(setup: &Setup<'_>) -> 
     })
 }
 
-/// Service rules 51, 52: endpoints that somebody wrote by hand lead out of the cluster and to another node's node port, and are local to no
-/// node. What would lead in a circle, or from a Service's own address to another's, is left out.
+/// Service rules 51, 52: endpoints that somebody wrote by hand lead out of the cluster and to
+/// another node's node port, and are local to no node. What would lead in a circle, or from a
+/// Service's own address to another's, is left out.
 fn endpoints_may_be_node_ports_of_others_or_outside(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.backend("here", "n1")?;

@@ -1,4 +1,5 @@
-//! `sessionAffinity: ClientIP`: the same client meets the same endpoint, on every node, for as long as it should.
+//! `sessionAffinity: ClientIP`: the same client meets the same endpoint, on every node, for as long
+//! as it should.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +54,8 @@ fn own(cluster: &Cluster<'_>, from: &str, to: &str) -> Result<String> {
     Ok(only)
 }
 
-/// Service rules 97, 98, 101: a client keeps its endpoint, whichever node it comes to; when an endpoint goes its clients alone move, and
-/// they come back with it.
+/// Service rules 97, 98, 101: a client keeps its endpoint, whichever node it comes to; when an
+/// endpoint goes its clients alone move, and they come back with it.
 fn a_client_stays_with_its_endpoint_on_every_node(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         let clients: Vec<String> = (0..6).map(|number| format!("client-{number}")).collect();
@@ -121,7 +122,8 @@ fn affinity_is_switched_without_ending_a_connection(setup: &Setup<'_>) -> Result
     })
 }
 
-/// Service rule 99: a short timeout lets go of a client, and the Service has a problem that says how.
+/// Service rule 99: a short timeout lets go of a client, and the Service has a problem that says
+/// how.
 fn a_short_timeout_lets_go_of_a_client(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;

@@ -1,4 +1,5 @@
-//! Annotations about the way to endpoints: what connections begin with, and who is left out for not taking any.
+//! Annotations about the way to endpoints: what connections begin with, and who is left out for not
+//! taking any.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{Cluster, ServiceManifest, Setup, join};
@@ -13,8 +14,8 @@ crate::all_captures!(
 
 crate::keeping_sources!(an_endpoint_that_refuses_is_left_out_for_the_next_ones);
 
-/// Service rule 115: endpoints are told the address of the client by either version, from wherever it comes; without the annotation they
-/// see the node, unless clients keep their addresses anyway.
+/// Service rule 115: endpoints are told the address of the client by either version, from wherever
+/// it comes; without the annotation they see the node, unless clients keep their addresses anyway.
 fn a_proxy_header_names_the_client(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -47,8 +48,8 @@ fn a_proxy_header_names_the_client(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rule 95: the only endpoint hinted for a zone gives way to the others when it refuses connections; with
-/// `seaway.dev/outlier-detection: "0"` connections go on failing.
+/// Service rule 95: the only endpoint hinted for a zone gives way to the others when it refuses
+/// connections; with `seaway.dev/outlier-detection: "0"` connections go on failing.
 fn an_endpoint_that_refuses_is_left_out_for_the_next_ones(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         // Nothing listens there.

@@ -18,8 +18,8 @@ fn zone_hint(zone: &str) -> Value {
     json!({"forZones": [{"name": zone}]})
 }
 
-/// Service rules 59, 61 to 64, 69, 86: complete hints are followed on every node by itself, an incomplete set is not, and a changed
-/// label of the Node is.
+/// Service rules 59, 61 to 64, 69, 86: complete hints are followed on every node by itself, an
+/// incomplete set is not, and a changed label of the Node is.
 fn zone_hints_are_followed_by_each_node_for_itself(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         for (pod, node) in [("pod-1", "n1"), ("pod-2", "n2")] {
@@ -66,7 +66,8 @@ fn zone_hints_are_followed_by_each_node_for_itself(setup: &Setup<'_>) -> Result<
     })
 }
 
-/// Service rules 44, 50, 59, 92: ready endpoints are used, without any the serving ones that terminate, never the others.
+/// Service rules 44, 50, 59, 92: ready endpoints are used, without any the serving ones that
+/// terminate, never the others.
 fn terminating_endpoints_are_used_only_without_a_ready_one(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         for pod in ["pod-1", "pod-2"] {
@@ -101,7 +102,8 @@ fn terminating_endpoints_are_used_only_without_a_ready_one(setup: &Setup<'_>) ->
     })
 }
 
-/// Service rules 42, 75, 88, 90: load is even per endpoint, however they are spread over zones, slices and duplicates.
+/// Service rules 42, 75, 88, 90: load is even per endpoint, however they are spread over zones,
+/// slices and duplicates.
 fn load_is_even_per_endpoint(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         // Three in one zone and one in the other.
@@ -118,7 +120,8 @@ fn load_is_even_per_endpoint(setup: &Setup<'_>) -> Result<()> {
         manifests.save("web.yaml", &seaway_testing::join(documents))?;
         cluster.expect("n1", WEB, &all)?;
         let seen = cluster.ask("n1", WEB, 800)?;
-        // 200 each, with a standard deviation of 12: six of them never happen, and a weight per zone would give 400 to one.
+        // 200 each, with a standard deviation of 12: six of them never happen, and a weight per
+        // zone would give 400 to one.
         let even = seen.values().all(|count| (130..270).contains(count));
         ensure!(even && seen.len() == 4, "{seen:?}");
         Ok(())

@@ -1,4 +1,5 @@
-//! Datagrams of every size, over links as they are: larger than a packet, and larger than a packet of a link further on.
+//! Datagrams of every size, over links as they are: larger than a packet, and larger than a packet
+//! of a link further on.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{
@@ -16,11 +17,12 @@ const DNS: &str = "10.96.0.53:53";
 const DNS_V6: &str = "[fd00:10:96::53]:53";
 const VIP: &str = "203.0.113.53:53";
 const PORT: u16 = 30053;
-/// What fits a packet of 1,500 bytes by a byte and what does not by a byte in either family, and the largest datagram of IPv4.
+/// What fits a packet of 1,500 bytes by a byte and what does not by a byte in either family, and
+/// the largest datagram of IPv4.
 const SIZES: [usize; 6] = [1_452, 1_453, 1_472, 1_473, 9_000, 65_507];
 
-/// Service rule 104: questions and answers larger than a packet, over links of 1,500 and of 1,400 bytes, in both families; and to a client
-/// behind a smaller link than the node's.
+/// Service rule 104: questions and answers larger than a packet, over links of 1,500 and of 1,400
+/// bytes, in both families; and to a client behind a smaller link than the node's.
 fn datagrams_of_any_size_come_through_links_of_any_size(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -56,7 +58,8 @@ fn datagrams_of_any_size_come_through_links_of_any_size(setup: &Setup<'_>) -> Re
     })
 }
 
-/// A Service for the pod `here`, in both families. With a Local policy its endpoint sees the clients, if addresses are kept at all.
+/// A Service for the pod `here`, in both families. With a Local policy its endpoint sees the
+/// clients, if addresses are kept at all.
 fn save(cluster: &Cluster<'_>, local: bool) -> Result<()> {
     let policy = if local { "Local" } else { "Cluster" };
     let service = ServiceManifest::new("dns")

@@ -1,4 +1,5 @@
-//! Endpoints that take no connections, each in its way, while others do: nobody's connection fails for it.
+//! Endpoints that take no connections, each in its way, while others do: nobody's connection fails
+//! for it.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -30,7 +31,8 @@ const UNREACHABLE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 99);
 /// New connections a second, and for how long.
 const RATE: u32 = 100;
 const LOADED: Duration = Duration::from_secs(4);
-/// Nearly every client waits for one connect timeout, of a second; two, who is led to the same endpoint again before that is left out.
+/// Nearly every client waits for one connect timeout, of a second; two, who is led to the same
+/// endpoint again before that is left out.
 const NEARLY_ALL: Duration = Duration::from_millis(1_500);
 /// Three attempts of a second each.
 const PATIENCE: Duration = Duration::from_millis(3_500);
@@ -44,7 +46,8 @@ const KINDS: [(&str, &str); 3] = [
 
 /// Makes the addresses of the kinds what they are.
 fn dead(cluster: &mut Cluster<'_>) -> Result<BTreeMap<&'static str, Ipv4Addr>> {
-    // Nothing listens in either pod; the second one does not even have the address that is asked for.
+    // Nothing listens in either pod; the second one does not even have the address that is asked
+    // for.
     let refusing = cluster.client("refusing", "n1")?.v4;
     let hole = cluster.client("hole", "n1")?.v4;
     cluster.at("n1")?.configure(&format!(
@@ -70,8 +73,9 @@ fn of(name: &str, address: &str, endpoints: &[Ipv4Addr]) -> (ServiceManifest, Sl
     (service(name, address), slice)
 }
 
-/// Service rules 81, 95: of 400 connections at 100 a second none fails, and none takes much longer than the second that an endpoint is
-/// given, whether the other of two endpoints refuses, cannot be reached or says nothing.
+/// Service rules 81, 95: of 400 connections at 100 a second none fails, and none takes much longer
+/// than the second that an endpoint is given, whether the other of two endpoints refuses, cannot be
+/// reached or says nothing.
 fn one_dead_endpoint_of_two_costs_no_connection(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -99,7 +103,8 @@ fn one_dead_endpoint_of_two_costs_no_connection(setup: &Setup<'_>) -> Result<()>
     })
 }
 
-/// Service rule 95: a client whose Service has dead endpoints only, one or two, is turned away in the time of three attempts.
+/// Service rule 95: a client whose Service has dead endpoints only, one or two, is turned away in
+/// the time of three attempts.
 fn a_client_of_dead_endpoints_is_told_soon(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -121,8 +126,9 @@ fn a_client_of_dead_endpoints_is_told_soon(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rules 81, 95: an endpoint that is the only one is never left out, however often it refused: it is asked again as soon as it
-/// listens, and of two dead ones the first that is back gets the connections.
+/// Service rules 81, 95: an endpoint that is the only one is never left out, however often it
+/// refused: it is asked again as soon as it listens, and of two dead ones the first that is back
+/// gets the connections.
 fn an_only_endpoint_is_used_again_as_soon_as_it_is_back(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;

@@ -1,5 +1,5 @@
-//! A worker of Envoy makes its part of a cluster with the first connection that it has for it. Whatever happened to the Service before,
-//! that connection is served as any other.
+//! A worker of Envoy makes its part of a cluster with the first connection that it has for it.
+//! Whatever happened to the Service before, that connection is served as any other.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{Cluster, Flow, ServiceManifest, Setup, eventually, join};
@@ -46,7 +46,8 @@ fn save(
         .map(drop)
 }
 
-/// Asks a Service that is not among the many, which was saved after them: what it answers by, they have too.
+/// Asks a Service that is not among the many, which was saved after them: what it answers by, they
+/// have too.
 fn await_marker(cluster: &Cluster<'_>, pod: &str, revision: u8) -> Result<()> {
     let name = format!("marker-{revision}");
     let ip = format!("10.96.2.{revision}");
@@ -83,8 +84,8 @@ fn the_first_connection_of_every_worker_is_answered(setup: &Setup<'_>) -> Result
     })
 }
 
-/// Service rules 80, 84: endpoints replaced, then the cluster itself changed, then the Service gone and back, all of it before anybody
-/// asks. No connection meets an endpoint of before.
+/// Service rules 80, 84: endpoints replaced, then the cluster itself changed, then the Service gone
+/// and back, all of it before anybody asks. No connection meets an endpoint of before.
 fn what_changed_before_the_first_connection_counts(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         for pod in ["pod-1", "pod-2", "pod-3"] {
@@ -110,8 +111,8 @@ fn what_changed_before_the_first_connection_counts(setup: &Setup<'_>) -> Result<
     })
 }
 
-/// Service rules 83, 85: a Service that prefers its node's endpoints has several priorities; fewer and other ones by the time of the first
-/// connection.
+/// Service rules 83, 85: a Service that prefers its node's endpoints has several priorities; fewer
+/// and other ones by the time of the first connection.
 fn the_first_connection_meets_priorities_as_they_are_by_then(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.backend("near", "n1")?;
@@ -156,8 +157,8 @@ fn the_first_datagram_is_answered(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Of its statistics a Service has those that the guide names (docs/scale.md): Envoy's own are a hundred and fifty each, of which most say
-/// the same or nothing.
+/// Of its statistics a Service has those that the guide names (docs/scale.md): Envoy's own are a
+/// hundred and fifty each, of which most say the same or nothing.
 fn connections_are_counted_once_per_service(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.backend("pod-1", "n1")?;

@@ -1,5 +1,5 @@
-//! One client that begins all it can, or an Envoy that leads to itself: the node's Envoy lives, everybody else is served, and what was limited is
-//! counted.
+//! One client that begins all it can, or an Envoy that leads to itself: the node's Envoy lives,
+//! everybody else is served, and what was limited is counted.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -116,7 +116,8 @@ fn counted(cluster: &Cluster<'_>, counter: &str) -> Result<u64> {
     Ok(packets.context("no packets")?.parse()?)
 }
 
-/// Asks from the pod that does not flood, in new connections and new flows, until `flood` has ended; each has its answer.
+/// Asks from the pod that does not flood, in new connections and new flows, until `flood` has
+/// ended; each has its answer.
 fn ask_meanwhile(cluster: &Cluster<'_>, flood: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     let (udp, tcp) = (target(0).to_string(), target(1).to_string());
     std::thread::scope(|scope| {
@@ -137,8 +138,9 @@ fn ask_meanwhile(cluster: &Cluster<'_>, flood: impl FnOnce() -> Result<()> + Sen
     })
 }
 
-/// A pod that sends from ever new ports to one Service and then to many gets its share of flows; another pod's new flows and connections
-/// have their answers all the time, of that very Service too.
+/// A pod that sends from ever new ports to one Service and then to many gets its share of flows;
+/// another pod's new flows and connections have their answers all the time, of that very Service
+/// too.
 fn new_flows_without_end_leave_the_others_served(setup: &Setup<'_>) -> Result<()> {
     run(setup, |cluster| {
         let all: Vec<SocketAddr> = (0..=SERVICES).map(target).collect();
@@ -159,7 +161,8 @@ fn new_flows_without_end_leave_the_others_served(setup: &Setup<'_>) -> Result<()
     })
 }
 
-/// A pod that holds all connections it gets is refused more than its share, which is counted; another pod is served.
+/// A pod that holds all connections it gets is refused more than its share, which is counted;
+/// another pod is served.
 fn held_connections_leave_the_others_served(setup: &Setup<'_>) -> Result<()> {
     run(setup, |cluster| {
         let namespace = cluster.at("offender")?;
@@ -186,8 +189,9 @@ fn hold(namespace: &Namespace, to: SocketAddr, count: usize) -> Result<Vec<TcpSt
     Ok(opened)
 }
 
-/// Without the node's limits for each client, Envoy's own are left: one Service cannot have more flows than it may, connections beyond
-/// the share of all are closed, and Envoy lives and serves who comes later.
+/// Without the node's limits for each client, Envoy's own are left: one Service cannot have more
+/// flows than it may, connections beyond the share of all are closed, and Envoy lives and serves
+/// who comes later.
 fn the_sum_of_all_clients_stays_within_envoys_files(setup: &Setup<'_>) -> Result<()> {
     let setup = Setup {
         seaway: &["--max-udp-flows", "400"],
@@ -244,9 +248,11 @@ fn overflow(cluster: &Cluster<'_>, number: u8) -> Result<u64> {
     Ok(overflow.map(|(_, count)| count).sum())
 }
 
-/// An endpoint is an address of the node that no object names, at the Service's own node ports, and the node has neither the rule that
-/// refuses what Envoy sends to itself nor limits for clients. What is left are Envoy's own limits: one connection and one datagram go in
-/// circles until there are as many as there may be, and then no further. Envoy lives, has its files back, and serves the others.
+/// An endpoint is an address of the node that no object names, at the Service's own node ports, and
+/// the node has neither the rule that refuses what Envoy sends to itself nor limits for clients.
+/// What is left are Envoy's own limits: one connection and one datagram go in circles until there
+/// are as many as there may be, and then no further. Envoy lives, has its files back, and serves
+/// the others.
 fn a_circle_that_no_rule_forbids_comes_undone(setup: &Setup<'_>) -> Result<()> {
     let setup = Setup {
         seaway: &["--max-udp-flows", "400"],

@@ -1,5 +1,6 @@
-//! What the official tests of Networking check (Kubernetes' `test/e2e/network/networking.go`, "Granular Checks: Services"): pods, nodes and
-//! endpoints themselves reach every endpoint by both protocols, at the cluster IP and at node ports.
+//! What the official tests of Networking check (Kubernetes' `test/e2e/network/networking.go`,
+//! "Granular Checks: Services"): pods, nodes and endpoints themselves reach every endpoint by both
+//! protocols, at the cluster IP and at node ports.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -63,7 +64,8 @@ fn udp(
     Ok(seen)
 }
 
-/// Waits until these answer from here, by both protocols, at the cluster IP and at the ports of both nodes.
+/// Waits until these answer from here, by both protocols, at the cluster IP and at the ports of
+/// both nodes.
 fn reached(cluster: &Cluster<'_>, from: &str, wanted: &[&str]) -> Result<()> {
     let nodes = [cluster.host("n1")?.v4, cluster.host("n2")?.v4];
     cluster.expect(from, HTTP, wanted)?;
@@ -97,9 +99,10 @@ fn large(cluster: &Cluster<'_>, from: &str) -> Result<()> {
     })
 }
 
-/// Service rules 4, 7, 75, 104, 113. Mirrors "function for pod-Service", "node-Service" and "endpoint-Service", http and udp, "update
-/// endpoints", "update nodePort", "support basic nodePort: udp functionality", "be able to handle large requests", and
-/// NoSNAT's "be able to send traffic between Pods without SNAT".
+/// Service rules 4, 7, 75, 104, 113. Mirrors "function for pod-Service", "node-Service" and
+/// "endpoint-Service", http and udp, "update endpoints", "update nodePort", "support basic
+/// nodePort: udp functionality", "be able to handle large requests", and NoSNAT's "be able to send
+/// traffic between Pods without SNAT".
 fn every_endpoint_is_reached_by_both_protocols_and_updated(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -129,8 +132,8 @@ fn every_endpoint_is_reached_by_both_protocols_and_updated(setup: &Setup<'_>) ->
     })
 }
 
-/// Service rules 51, 104. Mirrors "function for service endpoints using hostNetwork", and "provide secure master service" of Services, whose
-/// endpoints are processes of nodes, too.
+/// Service rules 51, 104. Mirrors "function for service endpoints using hostNetwork", and "provide
+/// secure master service" of Services, whose endpoints are processes of nodes, too.
 fn endpoints_in_the_nodes_network_are_reached_by_both_protocols(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -159,9 +162,9 @@ fn one(seen: &BTreeMap<String, usize>) -> Result<&str> {
     Ok(name)
 }
 
-/// Service rules 97, 98, 100. Mirrors "have session affinity work for NodePort service", ".. for service with type clusterIP", "be able to
-/// switch session affinity for NodePort service", ".. clusterIP", and of Networking "function for client IP based session affinity", http
-/// and udp.
+/// Service rules 97, 98, 100. Mirrors "have session affinity work for NodePort service", ".. for
+/// service with type clusterIP", "be able to switch session affinity for NodePort service", "..
+/// clusterIP", and of Networking "function for client IP based session affinity", http and udp.
 fn affinity_holds_at_node_ports_and_for_udp(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;

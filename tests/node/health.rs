@@ -1,4 +1,5 @@
-//! Health checks of load balancers and of the proxy itself: what a checker on a kept connection is told, and when.
+//! Health checks of load balancers and of the proxy itself: what a checker on a kept connection is
+//! told, and when.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{Cluster, Held, ServiceManifest, Setup, endpoint, eventually};
@@ -43,7 +44,8 @@ fn save(
     manifests.save("web.yaml", &with(service, &slice)).map(drop)
 }
 
-/// A checker on a kept connection is told this number of endpoints, and the status that belongs to it.
+/// A checker on a kept connection is told this number of endpoints, and the status that belongs to
+/// it.
 fn told(checker: &mut Held, count: u64) -> Result<()> {
     let (head, body) = checker.ask("/any/path")?;
     let status = if count > 0 { "200" } else { "503" };
@@ -70,8 +72,9 @@ fn eventually_told(checker: &mut Held, count: u64) -> Result<()> {
     })
 }
 
-/// Service rules 31 to 34: each node answers for itself, by addresses of ready endpoints; a checker that keeps its connection sees every
-/// change over it, also while the Service has no frontend at all.
+/// Service rules 31 to 34: each node answers for itself, by addresses of ready endpoints; a checker
+/// that keeps its connection sees every change over it, also while the Service has no frontend at
+/// all.
 fn a_checker_on_a_kept_connection_is_told_every_change(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         for (pod, node) in [("first", "n1"), ("second", "n1"), ("there", "n2")] {
@@ -93,7 +96,8 @@ fn a_checker_on_a_kept_connection_is_told_every_change(setup: &Setup<'_>) -> Res
         let (mut n1, mut n2) = (check("n1")?, check("n2")?);
         told(&mut n1, 2)?;
         told(&mut n2, 1)?;
-        // Published although not ready counts; terminating does not, while traffic to it still works.
+        // Published although not ready counts; terminating does not, while traffic to it still
+        // works.
         let published = json!({"ready": true, "serving": false, "terminating": true});
         let going = [("first", "n1", terminating()), ("second", "n1", published)];
         save(cluster, &web("Local"), &going)?;
@@ -126,7 +130,8 @@ fn a_checker_on_a_kept_connection_is_told_every_change(setup: &Setup<'_>) -> Res
     })
 }
 
-/// Service rule 35: the proxy says that it takes new connections until its Node is about to go; it lives all the same.
+/// Service rule 35: the proxy says that it takes new connections until its Node is about to go; it
+/// lives all the same.
 fn the_proxys_own_health_follows_its_node(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         let address = (cluster.host("n1")?.v4, 10256);

@@ -1,6 +1,7 @@
-//! Service addresses and the processes of a node do not meet: neither answers for the other, and neither keeps the other from its
-//! port. Only in a namespace of their own do listeners leave the node's ports alone; in the other captures a Service whose port a
-//! process has is not served, and says so.
+//! Service addresses and the processes of a node do not meet: neither answers for the other, and
+//! neither keeps the other from its port. Only in a namespace of their own do listeners leave the
+//! node's ports alone; in the other captures a Service whose port a process has is not served, and
+//! says so.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -79,8 +80,9 @@ fn ask_udp(cluster: &Cluster<'_>, from: &str, to: &str, wanted: &str) -> Result<
     )
 }
 
-/// Service rules 22, 25: the process was there first. Its own addresses are its own; on Service addresses it never answers, allocated or
-/// not. What it has the port of is served in a namespace, and refused elsewhere.
+/// Service rules 22, 25: the process was there first. Its own addresses are its own; on Service
+/// addresses it never answers, allocated or not. What it has the port of is served in a namespace,
+/// and refused elsewhere.
 fn a_process_on_all_addresses_answers_on_no_service_address(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -137,8 +139,9 @@ fn a_service_keeps_no_process_from_its_port() -> Result<()> {
     })
 }
 
-/// Service rules 15, 20: an external address may be the node's own. A free port of it is the Service's, for whoever comes from elsewhere;
-/// a port that a process listens on stays that process's.
+/// Service rules 15, 20: an external address may be the node's own. A free port of it is the
+/// Service's, for whoever comes from elsewhere; a port that a process listens on stays that
+/// process's.
 #[test]
 fn an_external_address_that_is_the_nodes_own_leaves_its_processes_alone() -> Result<()> {
     Cluster::run(&["a"], &namespace(), |cluster| {
@@ -162,8 +165,8 @@ fn an_external_address_that_is_the_nodes_own_leaves_its_processes_alone() -> Res
     })
 }
 
-/// An endpoint that leads back to Envoy's own listeners, by an address that nobody knows to be the node's: refused at once, and no file
-/// of Envoy's stays taken.
+/// An endpoint that leads back to Envoy's own listeners, by an address that nobody knows to be the
+/// node's: refused at once, and no file of Envoy's stays taken.
 fn an_envoy_connects_to_itself_once_at_most(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         if cluster.envoy("n1")?.group()? == 0 {
@@ -206,8 +209,8 @@ fn an_envoy_connects_to_itself_once_at_most(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// A network plugin that masquerades what its pods send outside of their range hides no client: endpoints, source ranges and policies
-/// see the pod.
+/// A network plugin that masquerades what its pods send outside of their range hides no client:
+/// endpoints, source ranges and policies see the pod.
 #[test]
 fn a_masquerading_plugin_hides_no_pod() -> Result<()> {
     let setup = Setup {
@@ -230,7 +233,8 @@ fn a_masquerading_plugin_hides_no_pod() -> Result<()> {
     })
 }
 
-/// Without the capability to visit the namespace no listener is added, which the log says, and Envoy lives.
+/// Without the capability to visit the namespace no listener is added, which the log says, and
+/// Envoy lives.
 #[test]
 fn an_envoy_that_may_not_enter_the_namespace_says_so() -> Result<()> {
     let mut setup = namespace();
@@ -254,8 +258,9 @@ fn an_envoy_that_may_not_enter_the_namespace_says_so() -> Result<()> {
     })
 }
 
-/// A node goes from one capture to another and back under traffic: Envoy stays, its listeners move, and what comes in between is refused
-/// at once. Only who waits for an answer at that moment may wait in vain.
+/// A node goes from one capture to another and back under traffic: Envoy stays, its listeners move,
+/// and what comes in between is refused at once. Only who waits for an answer at that moment may
+/// wait in vain.
 #[test]
 fn a_node_changes_its_capture_and_back() -> Result<()> {
     Cluster::run(&["a"], &namespace(), |cluster| {

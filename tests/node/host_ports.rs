@@ -1,4 +1,5 @@
-//! Host ports of pods work beside Services. The plugin `portmap` makes them by translating destinations, as rules of setup.sh do.
+//! Host ports of pods work beside Services. The plugin `portmap` makes them by translating
+//! destinations, as rules of setup.sh do.
 
 use std::process::Command;
 
@@ -16,8 +17,8 @@ crate::all_captures!(
 /// A host port: address, protocol, port, and whose.
 type HostPort<'a> = (&'a str, &'a str, u16, &'a str);
 
-/// What portmap sets up on n1: whatever is sent to an address of the node on the way in or out is led to the pod, from loopback too, and as
-/// the node where the answer would not come back.
+/// What portmap sets up on n1: whatever is sent to an address of the node on the way in or out is
+/// led to the pod, from loopback too, and as the node where the answer would not come back.
 fn portmap(cluster: &Cluster<'_>, ports: &[HostPort<'_>]) -> Result<()> {
     let mut rules = "table ip portmap { chain host_ports { ".to_owned();
     for (address, protocol, port, pod) in ports {
@@ -37,8 +38,8 @@ fn portmap(cluster: &Cluster<'_>, ports: &[HostPort<'_>]) -> Result<()> {
     cluster.at("n1")?.command(command).map(drop)
 }
 
-/// Service rule 25. Mirrors HostPort's "validates that there is no conflict between pods with same hostPort but different hostIP and
-/// protocol", from the node, a pod, the pod itself and outside.
+/// Service rule 25. Mirrors HostPort's "validates that there is no conflict between pods with same
+/// hostPort but different hostIP and protocol", from the node, a pod, the pod itself and outside.
 fn pods_share_a_host_port_by_address_and_protocol(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -73,8 +74,9 @@ fn pods_share_a_host_port_by_address_and_protocol(setup: &Setup<'_>) -> Result<(
     })
 }
 
-/// Service rules 18, 23: a pod's host port among the node ports takes no node port from a Service. Without rules of setup.sh for node ports
-/// (bind) it does, and nothing else is there to keep it from that.
+/// Service rules 18, 23: a pod's host port among the node ports takes no node port from a Service.
+/// Without rules of setup.sh for node ports (bind) it does, and nothing else is there to keep it
+/// from that.
 fn a_node_port_is_no_pods_host_port(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;

@@ -1,5 +1,6 @@
-//! `--keep-source`: backends see their clients as themselves where the answer comes back through the node that took the connection, and
-//! everybody else is served as the node. `who_is_seen.rs` has the whole table; here are the reasons one by one.
+//! `--keep-source`: backends see their clients as themselves where the answer comes back through
+//! the node that took the connection, and everybody else is served as the node. `who_is_seen.rs`
+//! has the whole table; here are the reasons one by one.
 
 use std::net::IpAddr;
 
@@ -24,7 +25,8 @@ crate::all_captures!(
 
 pub(crate) const PORT: u16 = 30080;
 
-/// Two nodes with a backend and a client pod each: `here` and `client` on n1, `there` and `far` on n2.
+/// Two nodes with a backend and a client pod each: `here` and `client` on n1, `there` and `far` on
+/// n2.
 pub(crate) fn two_nodes(
     setup: &Setup<'_>,
     test: impl FnOnce(&mut Cluster<'_>) -> Result<()>,
@@ -42,7 +44,8 @@ pub(crate) fn two_nodes(
     })
 }
 
-/// The Service with this number, of both families: 10.96.0.N, 203.0.113.N, 203.0.113.(N+100), node port 30080+N and their like.
+/// The Service with this number, of both families: 10.96.0.N, 203.0.113.N, 203.0.113.(N+100), node
+/// port 30080+N and their like.
 pub(crate) fn numbered(number: u16) -> ServiceManifest {
     let ingress =
         json!([{"ip": format!("203.0.113.{number}")}, {"ip": format!("fd00:203::{number}")}]);
@@ -96,7 +99,8 @@ pub(crate) fn save_for(
     manifests.save(&format!("{name}.yaml"), &all).map(drop)
 }
 
-/// The address that a place is seen as at an address of the family of `to`; `None` where the machine does not have that family.
+/// The address that a place is seen as at an address of the family of `to`; `None` where the
+/// machine does not have that family.
 pub(crate) fn source(cluster: &Cluster<'_>, place: &str, to: &str) -> Result<Option<IpAddr>> {
     let host = cluster.host(place)?;
     Ok(match to.starts_with('[') {
@@ -113,8 +117,8 @@ fn seen(cluster: &Cluster<'_>, from: &str, to: &str, wanted: &str, as_whom: &str
     }
 }
 
-/// Service rule 111, T097: at cluster IPs, virtual addresses and node ports of its own node a pod is seen as itself by backends on its node
-/// and on another, in both families.
+/// Service rule 111, T097: at cluster IPs, virtual addresses and node ports of its own node a pod
+/// is seen as itself by backends on its node and on another, in both families.
 fn pods_are_seen_as_themselves_wherever_their_endpoint_is(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         save(cluster, 1, &numbered(1), &["here"])?;
@@ -140,7 +144,8 @@ fn pods_are_seen_as_themselves_wherever_their_endpoint_is(setup: &Setup<'_>) -> 
     })
 }
 
-/// Service rule 112: whoever comes to an external address with a Local policy is seen as himself, be it another node.
+/// Service rule 112: whoever comes to an external address with a Local policy is seen as himself,
+/// be it another node.
 fn outside_clients_of_a_local_policy_are_seen_as_themselves(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         let local = numbered(1).spec("externalTrafficPolicy", "Local");
@@ -160,8 +165,9 @@ fn outside_clients_of_a_local_policy_are_seen_as_themselves(setup: &Setup<'_>) -
     })
 }
 
-/// Service rules 72, 112, 114: outside clients of a Cluster policy wherever their endpoint is, pods of another node at this node's port, and
-/// the node itself are served, as the node. A fallback that finds an endpoint here keeps its client.
+/// Service rules 72, 112, 114: outside clients of a Cluster policy wherever their endpoint is, pods
+/// of another node at this node's port, and the node itself are served, as the node. A fallback
+/// that finds an endpoint here keeps its client.
 fn clients_whose_answers_would_pass_by_are_seen_as_the_node(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         save(cluster, 1, &numbered(1), &["there"])?;
@@ -201,7 +207,8 @@ fn clients_whose_answers_would_pass_by_are_seen_as_the_node(setup: &Setup<'_>) -
         }
         seen(cluster, "far", &port(1), "there", "n1")?;
         seen(cluster, "n1", "203.0.113.3:80", "there", "n1")?;
-        // At a node port with a Local policy it is an outside client, first without an endpoint on this node.
+        // At a node port with a Local policy it is an outside client, first without an endpoint on
+        // this node.
         cluster.expect("far", &port(3), &["closed"])?;
         seen(cluster, "n1", "203.0.113.3:80", "there", "n1")?;
         save(cluster, 3, &local, &["here", "there"])?;
@@ -226,8 +233,8 @@ fn a_pod_that_reaches_itself_is_seen_as_the_node(setup: &Setup<'_>) -> Result<()
     })
 }
 
-/// Service rules 51, 111: answers of what runs in the node's own network, and of Envoy itself where a Service leads to another one, do
-/// not come in from anywhere.
+/// Service rules 51, 111: answers of what runs in the node's own network, and of Envoy itself where
+/// a Service leads to another one, do not come in from anywhere.
 fn endpoints_in_the_nodes_own_network_see_their_clients(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         let node = cluster.host("n1")?;
@@ -263,8 +270,9 @@ fn an_internal_local_policy_keeps_pods_addresses(setup: &Setup<'_>) -> Result<()
     })
 }
 
-/// Service rules 97, 98: a client meets one endpoint at every address of a Service, where its address is kept and where it is not, also
-/// with a timeout short enough to be counted in periods (one that does not end during this test).
+/// Service rules 97, 98: a client meets one endpoint at every address of a Service, where its
+/// address is kept and where it is not, also with a timeout short enough to be counted in periods
+/// (one that does not end during this test).
 fn affinity_is_the_same_whether_an_address_is_kept_or_not(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         for pod in ["second", "third", "fourth"] {

@@ -1,12 +1,14 @@
-//! Services on nodes with their own network: real packets between pods, nodes and an outside client, through real Envoys.
+//! Services on nodes with their own network: real packets between pods, nodes and an outside
+//! client, through real Envoys.
 //!
-//! Each test names the rules of kube-proxy's behaviour that it proves ("Service rule 61"); `tests/README.md` lists them the other way
-//! round.
+//! Each test names the rules of kube-proxy's behaviour that it proves ("Service rule 61");
+//! `tests/README.md` lists them the other way round.
 
 use seaway_testing::{ServiceManifest, SliceManifest, join};
 
-/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one for each capture, and one for a node as `deploy/overlays/node`
-/// makes it. What differs is in the table of the README: with redirected connections refused becomes closed
+/// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one for each capture, and
+/// one for a node as `deploy/overlays/node` makes it. What differs is in the table of the README:
+/// with redirected connections refused becomes closed
 /// ([`Cluster::expect`](seaway_testing::Cluster::expect)).
 macro_rules! all_captures {
     ($($name:ident),* $(,)?) => {
@@ -42,8 +44,8 @@ macro_rules! all_captures {
 }
 use all_captures;
 
-/// Makes the same tests once more for a node that binds in its own network and keeps its clients' addresses: whoever is served without is
-/// served with it.
+/// Makes the same tests once more for a node that binds in its own network and keeps its clients'
+/// addresses: whoever is served without is served with it.
 macro_rules! keeping_sources {
     ($($name:ident),* $(,)?) => {
         mod keeping_sources {
@@ -57,7 +59,8 @@ macro_rules! keeping_sources {
 }
 use keeping_sources;
 
-/// Whether nodes keep their clients' addresses in `bind` and `redirect`, too: then every test has run in all captures, with and without.
+/// Whether nodes keep their clients' addresses in `bind` and `redirect`, too: then every test has
+/// run in all captures, with and without.
 fn keep_sources() -> bool {
     std::env::var_os("SEAWAY_KEEP_SOURCES").is_some_and(|value| value == "1")
 }

@@ -64,7 +64,8 @@ fn own(cluster: &Cluster<'_>) -> Result<(Vec<String>, Vec<String>)> {
     Ok((primary, second))
 }
 
-/// Service rules 22, 23, 24: on all addresses of the node, from everywhere; what the node routes to itself is refused, 127/8 and ::1 too.
+/// Service rules 22, 23, 24: on all addresses of the node, from everywhere; what the node routes to
+/// itself is refused, 127/8 and ::1 too.
 fn a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone(
     setup: &Setup<'_>,
 ) -> Result<()> {
@@ -100,7 +101,8 @@ fn a_node_port_on_all_addresses_leaves_loopback_and_service_addresses_alone(
     })
 }
 
-/// Service rule 23: `primary` is the first address of each family in the Node's status, and nothing else.
+/// Service rule 23: `primary` is the first address of each family in the Node's status, and nothing
+/// else.
 fn a_node_port_on_primary_addresses_is_refused_on_all_others(setup: &Setup<'_>) -> Result<()> {
     with_node_port(setup, &["--nodeport-addresses", "primary"], |cluster| {
         let (primary, second) = own(cluster)?;

@@ -1,5 +1,5 @@
-//! What the official tests of Services check (Kubernetes' `test/e2e/network/service.go`) and no other file here does in the same steps.
-//! `tests/README.md` lists all of them.
+//! What the official tests of Services check (Kubernetes' `test/e2e/network/service.go`) and no
+//! other file here does in the same steps. `tests/README.md` lists all of them.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{
@@ -46,9 +46,10 @@ pub(crate) fn expect_udp(cluster: &Cluster<'_>, from: &str, to: &str, wanted: &s
     })
 }
 
-/// Service rules 4, 40 to 42, 49, 76. Mirrors "serve a basic endpoint from pods", "serve multiport endpoints from pods", "be updated after
-/// adding or deleting ports", "connect to the named targetPorts that resolve to different ports on different pods", "serve endpoints on
-/// same port and different protocols".
+/// Service rules 4, 40 to 42, 49, 76. Mirrors "serve a basic endpoint from pods", "serve multiport
+/// endpoints from pods", "be updated after adding or deleting ports", "connect to the named
+/// targetPorts that resolve to different ports on different pods", "serve endpoints on same port
+/// and different protocols".
 fn ports_and_pods_of_a_service_come_and_go(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -92,8 +93,9 @@ fn ports_and_pods_of_a_service_come_and_go(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rules 16, 22, 49. Mirrors "be able to up and down services", "work after the service has been recreated", "release NodePorts on
-/// delete", and of Networking "function for multiple endpoint-Services with same selector" and "update nodePort".
+/// Service rules 16, 22, 49. Mirrors "be able to up and down services", "work after the service has
+/// been recreated", "release NodePorts on delete", and of Networking "function for multiple
+/// endpoint-Services with same selector" and "update nodePort".
 fn services_of_the_same_pods_come_and_go_beside_each_other(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -136,8 +138,9 @@ fn services_of_the_same_pods_come_and_go_beside_each_other(setup: &Setup<'_>) ->
     })
 }
 
-/// Service rules 44, 50, 76. Mirrors "be able to connect to terminating and unready endpoints if PublishNotReadyAddresses is true", "not be
-/// able to .. if PublishNotReadyAddresses is false", "create endpoints for unready pods", "be rejected for evicted pods".
+/// Service rules 44, 50, 76. Mirrors "be able to connect to terminating and unready endpoints if
+/// PublishNotReadyAddresses is true", "not be able to .. if PublishNotReadyAddresses is false",
+/// "create endpoints for unready pods", "be rejected for evicted pods".
 fn a_published_endpoint_serves_whatever_its_pod_says(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -165,9 +168,9 @@ fn a_published_endpoint_serves_whatever_its_pod_says(setup: &Setup<'_>) -> Resul
     })
 }
 
-/// Service rules 4, 9, 16. Mirrors "be able to change the type from ExternalName to NodePort", ".. to ClusterIP" and back, "be able to
-/// update service type to NodePort listening on same port number but different protocols", "use same NodePort with same port but different
-/// protocols".
+/// Service rules 4, 9, 16. Mirrors "be able to change the type from ExternalName to NodePort", "..
+/// to ClusterIP" and back, "be able to update service type to NodePort listening on same port
+/// number but different protocols", "use same NodePort with same port but different protocols".
 fn a_service_changes_its_type_and_shares_a_node_port_between_protocols(
     setup: &Setup<'_>,
 ) -> Result<()> {
@@ -214,8 +217,9 @@ fn a_service_changes_its_type_and_shares_a_node_port_between_protocols(
     })
 }
 
-/// Service rules 51, 58, 71, 74. Mirrors "respect internalTrafficPolicy=Local Pod and Node, to Pod (hostNetwork: true)", ".. Pod to Pod",
-/// ".. Pod (hostNetwork: true) to Pod", "fallback to local terminating endpoints .. with internalTrafficPolicy=Local".
+/// Service rules 51, 58, 71, 74. Mirrors "respect internalTrafficPolicy=Local Pod and Node, to Pod
+/// (hostNetwork: true)", ".. Pod to Pod", ".. Pod (hostNetwork: true) to Pod", "fallback to local
+/// terminating endpoints .. with internalTrafficPolicy=Local".
 fn an_internal_local_policy_finds_processes_of_its_own_node(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -245,8 +249,9 @@ fn an_internal_local_policy_finds_processes_of_its_own_node(setup: &Setup<'_>) -
     })
 }
 
-/// Service rules 59, 60, 72, 77, 92. Mirrors "fallback to local terminating endpoints .. with externalTrafficPolicy=Local" and "fallback to
-/// terminating endpoints .. with externallTrafficPolicy=Cluster": a pod at another node's port is outside.
+/// Service rules 59, 60, 72, 77, 92. Mirrors "fallback to local terminating endpoints .. with
+/// externalTrafficPolicy=Local" and "fallback to terminating endpoints .. with
+/// externallTrafficPolicy=Cluster": a pod at another node's port is outside.
 fn an_external_local_policy_falls_back_on_its_own_node(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -279,9 +284,10 @@ fn an_external_local_policy_falls_back_on_its_own_node(setup: &Setup<'_>) -> Res
     })
 }
 
-/// Service rule 105. Mirrors Conntrack's "be able to preserve UDP traffic when server pod cycles for a ClusterIP service", ".. for a
-/// NodePort service", ".. when initial unready endpoints get ready", "be able to cleanup conntrack entries when UDP service target port
-/// changes for a NodePort service": the client keeps its port all the time.
+/// Service rule 105. Mirrors Conntrack's "be able to preserve UDP traffic when server pod cycles
+/// for a ClusterIP service", ".. for a NodePort service", ".. when initial unready endpoints get
+/// ready", "be able to cleanup conntrack entries when UDP service target port changes for a
+/// NodePort service": the client keeps its port all the time.
 fn a_udp_client_is_served_while_its_pods_change(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;

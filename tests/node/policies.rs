@@ -1,4 +1,5 @@
-//! Traffic policies: who gets the Cluster set, who the Local one, and what happens when a set is empty.
+//! Traffic policies: who gets the Cluster set, who the Local one, and what happens when a set is
+//! empty.
 
 use anyhow::Result;
 use seaway_testing::{Cluster, ServiceManifest, Setup, endpoint};
@@ -39,7 +40,8 @@ fn external_local() -> ServiceManifest {
         .top("status", load_balancer("203.0.113.10"))
 }
 
-/// Two nodes with a backend and a client pod each: `here` and `client` on n1, `there` and `far` on n2.
+/// Two nodes with a backend and a client pod each: `here` and `client` on n1, `there` and `far` on
+/// n2.
 fn two_nodes(setup: &Setup<'_>, test: impl FnOnce(&mut Cluster<'_>) -> Result<()>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.backend("here", "n1")?;
@@ -80,8 +82,9 @@ fn terminating() -> Value {
     json!({"ready": false, "serving": true, "terminating": true})
 }
 
-/// Service rules 58, 59, 71, 72, 73, 77: outside clients of a Local policy reach the endpoints of the node they come to, pods and the
-/// node itself reach all, through every address that is external.
+/// Service rules 58, 59, 71, 72, 73, 77: outside clients of a Local policy reach the endpoints of
+/// the node they come to, pods and the node itself reach all, through every address that is
+/// external.
 fn an_external_local_policy_is_for_outside_clients_only(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         save(
@@ -96,7 +99,8 @@ fn an_external_local_policy_is_for_outside_clients_only(setup: &Setup<'_>) -> Re
             cluster.expect("client", to, &both)?;
             cluster.expect("n1", to, &both)?;
         }
-        // Another node's own processes are outside clients of this one, and so are another node's pods.
+        // Another node's own processes are outside clients of this one, and so are another node's
+        // pods.
         cluster.expect("n2", &port, &["here"])?;
         cluster.expect("far", &port, &["here"])?;
         for from in ["client", "n1", "outside"] {
@@ -107,15 +111,16 @@ fn an_external_local_policy_is_for_outside_clients_only(setup: &Setup<'_>) -> Re
         if setup.namespace {
             return Ok(());
         }
-        // Without a preferred source, as on a node that somebody routes by hand, the node comes from the address it asks.
+        // Without a preferred source, as on a node that somebody routes by hand, the node comes
+        // from the address it asks.
         let plain = "route replace local 203.0.113.0/24 dev lo proto 83\n";
         cluster.at("n1")?.configure(plain)?;
         cluster.expect("n1", VIP, &both)
     })
 }
 
-/// T082, Service rule 72: without any range of pods, pods at an address with a Local policy get the Local set; the node itself and whoever
-/// asks at a cluster IP get all endpoints as ever.
+/// T082, Service rule 72: without any range of pods, pods at an address with a Local policy get the
+/// Local set; the node itself and whoever asks at a cluster IP get all endpoints as ever.
 fn pods_that_nobody_knows_of_count_as_outside_clients(setup: &Setup<'_>) -> Result<()> {
     let setup = Setup {
         pods_unknown: true,
@@ -139,8 +144,9 @@ fn pods_that_nobody_knows_of_count_as_outside_clients(setup: &Setup<'_>) -> Resu
     })
 }
 
-/// Service rules 60, 70, 74, 76, 77: without an endpoint on this node outside clients are turned away and nobody remote is asked, while
-/// pods still get through the same address; without any endpoint everybody is refused.
+/// Service rules 60, 70, 74, 76, 77: without an endpoint on this node outside clients are turned
+/// away and nobody remote is asked, while pods still get through the same address; without any
+/// endpoint everybody is refused.
 fn an_external_local_policy_without_local_endpoints_turns_only_outsiders_away(
     setup: &Setup<'_>,
 ) -> Result<()> {
@@ -200,7 +206,8 @@ fn hints_do_not_narrow_the_local_set(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rules 58, 60, 71, 74: an internal Local policy is for cluster IPs, for every client on the node, and never goes remote.
+/// Service rules 58, 60, 71, 74: an internal Local policy is for cluster IPs, for every client on
+/// the node, and never goes remote.
 fn an_internal_local_policy_keeps_cluster_ips_on_the_node(setup: &Setup<'_>) -> Result<()> {
     two_nodes(setup, |cluster| {
         let service = service("web", "10.96.0.10")

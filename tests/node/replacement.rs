@@ -1,4 +1,5 @@
-//! Every endpoint of a Service is replaced, one after the other, under load: ready, terminating, gone. No request fails.
+//! Every endpoint of a Service is replaced, one after the other, under load: ready, terminating,
+//! gone. No request fails.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Connections that are kept, of each load.
 const KEPT: usize = 4;
 
-/// The ways to the same endpoints, each with and without hints: by name, address, and from where it is asked.
+/// The ways to the same endpoints, each with and without hints: by name, address, and from where it
+/// is asked.
 const WAYS: [(&str, &str, &str); 6] = [
     ("cluster", "10.96.0.1", "client"),
     ("cluster-hints", "10.96.0.2", "client"),
@@ -45,7 +47,8 @@ struct Endpoint {
     terminating: bool,
 }
 
-/// Service rules 59, 60, 81 to 85, 92, 93: Cluster and Local policies, with and without hints, new connections and kept ones.
+/// Service rules 59, 60, 81 to 85, 92, 93: Cluster and Local policies, with and without hints, new
+/// connections and kept ones.
 fn all_ten_endpoints_are_replaced_without_a_failed_request(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "b"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -61,7 +64,8 @@ fn all_ten_endpoints_are_replaced_without_a_failed_request(setup: &Setup<'_>) ->
                 Ok(())
             })?;
         }
-        // Such connections pass through Envoy twice, and a load that does not wait must leave room for that on a busy machine.
+        // Such connections pass through Envoy twice, and a load that does not wait must leave room
+        // for that on a busy machine.
         let rate = if setup.keep_source { RATE / 4 } else { RATE };
         let loads = loads(cluster, rate)?;
         let mut left = None;

@@ -1,4 +1,5 @@
-//! `deploy/node/setup.sh`: it may be repeated, its undo leaves nothing, and it says what a node lacks.
+//! `deploy/node/setup.sh`: it may be repeated, its undo leaves nothing, and it says what a node
+//! lacks.
 
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
@@ -38,8 +39,8 @@ fn warnings(cluster: &Cluster<'_>, arguments: &[&str], path: Option<&Path>) -> R
     cluster.at("n1")?.command(command)
 }
 
-/// A cluster whose listeners are in a namespace of their own, with a Service at 10.96.0.10:80 and node port 30080; the arguments with which
-/// its node can be set up again.
+/// A cluster whose listeners are in a namespace of their own, with a Service at 10.96.0.10:80 and
+/// node port 30080; the arguments with which its node can be set up again.
 fn in_namespace(test: impl FnOnce(&mut Cluster<'_>, &[&str]) -> Result<()>) -> Result<()> {
     let setup = Setup {
         namespace: true,
@@ -67,7 +68,8 @@ fn in_namespace(test: impl FnOnce(&mut Cluster<'_>, &[&str]) -> Result<()>) -> R
     })
 }
 
-/// All routes and rules of the node, whoever made them, but for those of link-local addresses, which come by themselves in time.
+/// All routes and rules of the node, whoever made them, but for those of link-local addresses,
+/// which come by themselves in time.
 fn everything(cluster: &Cluster<'_>) -> Result<String> {
     let mut told = String::new();
     for what in [
@@ -296,7 +298,8 @@ fn a_namespace_that_somebody_made_anew_is_joined_and_said() -> Result<()> {
         }
         let told = warnings(cluster, up, None)?;
         ensure!(told.contains("has to be started again"), "{told}");
-        // Envoy's listeners are in the old one, so that nobody is there: refused, and not swallowed.
+        // Envoy's listeners are in the old one, so that nobody is there: refused, and not
+        // swallowed.
         cluster.expect("client", "10.96.0.10:80", &["refused"])?;
         // What is added now is where it can be reached.
         let slice = cluster.slice("late", &["here"])?;

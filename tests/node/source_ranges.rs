@@ -1,4 +1,5 @@
-//! `loadBalancerSourceRanges`: who may come to a load balancer's address, and that no other address is restricted.
+//! `loadBalancerSourceRanges`: who may come to a load balancer's address, and that no other address
+//! is restricted.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{Cluster, Setup, SliceManifest, World, endpoint, join};
@@ -52,8 +53,9 @@ fn cluster(setup: &Setup<'_>, test: impl FnOnce(&mut Cluster<'_>) -> Result<()>)
     })
 }
 
-/// Service rules 26, 27, 28, 30: ranges turn everybody else away at the load balancer's address, pods included, and at no other
-/// address; blocked connections never reach a backend; a family without a range is open.
+/// Service rules 26, 27, 28, 30: ranges turn everybody else away at the load balancer's address,
+/// pods included, and at no other address; blocked connections never reach a backend; a family
+/// without a range is open.
 fn source_ranges_restrict_the_load_balancer_address_only(setup: &Setup<'_>) -> Result<()> {
     for policy in ["Cluster", "Local"] {
         cluster(setup, |cluster| {
@@ -93,8 +95,8 @@ fn source_ranges_restrict_the_load_balancer_address_only(setup: &Setup<'_>) -> R
     Ok(())
 }
 
-/// Service rule 29: a node whose address lies in a range may come to an address it routes to itself, also when the kernel takes that
-/// very address as the source.
+/// Service rule 29: a node whose address lies in a range may come to an address it routes to
+/// itself, also when the kernel takes that very address as the source.
 fn a_node_inside_the_ranges_may_come_from_the_address_itself(setup: &Setup<'_>) -> Result<()> {
     cluster(setup, |cluster| {
         save(cluster, &["172.18.0.0/16"], "Cluster")?;

@@ -1,5 +1,6 @@
-//! Packets that belong to no connection, as far as the node can tell: late, repeated or mangled ones on the way from an endpoint to a client
-//! whose address Envoy has taken over. The client knows nothing of Envoy's connection, and would end it.
+//! Packets that belong to no connection, as far as the node can tell: late, repeated or mangled
+//! ones on the way from an endpoint to a client whose address Envoy has taken over. The client
+//! knows nothing of Envoy's connection, and would end it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
@@ -15,7 +16,8 @@ use crate::{service, with};
 crate::all_captures!(a_packet_out_of_its_window_ends_no_connection);
 const PORT: u16 = 9090;
 
-/// How far behind or ahead of a connection stray packets are. Newer kernels let those behind it pass as overly late.
+/// How far behind or ahead of a connection stray packets are. Newer kernels let those behind it
+/// pass as overly late.
 const OFF: [u32; 2] = [100_000_u32.wrapping_neg(), 100_000_000];
 
 /// The sum that TCP wants over a segment between two addresses.
@@ -39,7 +41,8 @@ fn checksum(from: Ipv4Addr, to: Ipv4Addr, segment: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or_default()
 }
 
-/// Where a connection is, as the last segment that came to the server says: what the server sends next, and what it has received.
+/// Where a connection is, as the last segment that came to the server says: what the server sends
+/// next, and what it has received.
 fn position(packet: &[u8], peer_port: u16) -> Option<(u32, u32)> {
     let header = usize::from(packet.first()? & 15) * 4;
     let total = usize::from(u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?));
@@ -51,7 +54,8 @@ fn position(packet: &[u8], peer_port: u16) -> Option<(u32, u32)> {
     (tcp.starts_with(&ports) && payload > 0).then_some((number(8)?, received))
 }
 
-/// A server of one connection that answers every byte, each time after a stray packet to its client.
+/// A server of one connection that answers every byte, each time after a stray packet to its
+/// client.
 fn serve(listener: &TcpListener, own: Ipv4Addr) -> Result<()> {
     let raw = socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::TCP))?;
     let (mut connection, peer) = listener.accept()?;
@@ -98,13 +102,14 @@ fn echoed(mut connection: TcpStream, byte: u8) -> std::io::Result<TcpStream> {
     Ok(connection)
 }
 
-/// Service rule 111. Mirrors Conntrack's "drop INVALID conntrack entries" and "proxy implementation should not be vulnerable to the invalid
-/// conntrack state bug".
+/// Service rule 111. Mirrors Conntrack's "drop INVALID conntrack entries" and "proxy implementation
+/// should not be vulnerable to the invalid conntrack state bug".
 fn a_packet_out_of_its_window_ends_no_connection(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
         for (number, node, early) in [(1, "n1", 1), (2, "n2", 1), (3, "n1", 0), (4, "n2", 0)] {
-            // By default the kernel looks for the socket of a segment before the way that it would be forwarded.
+            // By default the kernel looks for the socket of a segment before the way that it would
+            // be forwarded.
             let setting = format!("echo {early} >/proc/sys/net/ipv4/ip_early_demux");
             let mut command = Command::new("sh");
             command.args(["-c", &setting]);

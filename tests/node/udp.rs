@@ -68,8 +68,9 @@ fn expect_from(cluster: &Cluster<'_>, from: &str, to: &str, wanted: &str) -> Res
     })
 }
 
-/// Service rules 4, 7, 23, 24, 104: twin ports of both protocols, at every address and from everywhere; a node port answers from the
-/// address it was asked at, and leaves loopback and Service addresses alone.
+/// Service rules 4, 7, 23, 24, 104: twin ports of both protocols, at every address and from
+/// everywhere; a node port answers from the address it was asked at, and leaves loopback and
+/// Service addresses alone.
 fn udp_is_served_beside_tcp_at_every_address(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -102,8 +103,9 @@ fn udp_is_served_beside_tcp_at_every_address(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rules 79, 105: a client that keeps its source port reaches another endpoint when its own goes, has its port refused when
-/// there is none, and is served again by itself as soon as there is one.
+/// Service rules 79, 105: a client that keeps its source port reaches another endpoint when its own
+/// goes, has its port refused when there is none, and is served again by itself as soon as there is
+/// one.
 fn a_udp_flow_moves_when_its_endpoint_goes(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -126,8 +128,8 @@ fn a_udp_flow_moves_when_its_endpoint_goes(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rule 105: an endpoint that serves while it terminates keeps the flows it has and gets no other, until it serves no more; that
-/// holds again for what it gets while nothing is ready.
+/// Service rule 105: an endpoint that serves while it terminates keeps the flows it has and gets no
+/// other, until it serves no more; that holds again for what it gets while nothing is ready.
 fn a_udp_flow_stays_while_its_endpoint_serves(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -167,7 +169,8 @@ fn a_udp_flow_stays_while_its_endpoint_serves(setup: &Setup<'_>) -> Result<()> {
     })
 }
 
-/// Service rules 72, 77, 79: a Local policy without local endpoints swallows datagrams from outside, while pods are served.
+/// Service rules 72, 77, 79: a Local policy without local endpoints swallows datagrams from
+/// outside, while pods are served.
 fn a_local_policy_swallows_datagrams_without_a_local_endpoint(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a", "a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -188,7 +191,8 @@ fn a_local_policy_swallows_datagrams_without_a_local_endpoint(setup: &Setup<'_>)
     })
 }
 
-/// Service rules 26, 28, 30: datagrams from outside the source ranges are dropped at the load balancer's address.
+/// Service rules 26, 28, 30: datagrams from outside the source ranges are dropped at the load
+/// balancer's address.
 fn source_ranges_hold_for_udp(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;

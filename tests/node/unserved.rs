@@ -14,8 +14,9 @@ crate::all_captures!(
 
 crate::keeping_sources!(nobody_there_means_refused_from_everywhere);
 
-/// Service rules 22, 70, 76, 80: without a usable endpoint anywhere, on a port that a Service does not have and on an address that no
-/// Service has, connections are refused; the first endpoint ends that.
+/// Service rules 22, 70, 76, 80: without a usable endpoint anywhere, on a port that a Service does
+/// not have and on an address that no Service has, connections are refused; the first endpoint ends
+/// that.
 fn nobody_there_means_refused_from_everywhere(setup: &Setup<'_>) -> Result<()> {
     Cluster::run(&["a"], setup, |cluster| {
         cluster.client("client", "n1")?;
@@ -80,8 +81,9 @@ fn a_label_hands_a_service_or_a_slice_to_somebody_else(setup: &Setup<'_>) -> Res
     })
 }
 
-/// Service rules 17 to 21: of two claims on one address and port the better one wins, on every node; the loser keeps its other
-/// addresses; another port of the same address is nobody's business.
+/// Service rules 17 to 21: of two claims on one address and port the better one wins, on every
+/// node; the loser keeps its other addresses; another port of the same address is nobody's
+/// business.
 fn the_better_claim_wins_on_every_node_and_the_loser_keeps_the_rest(
     setup: &Setup<'_>,
 ) -> Result<()> {

@@ -1,5 +1,5 @@
-//! Every kind of client at every kind of address with `--keep-source`, over TCP and UDP: an answer always arrives, and the backend sees
-//! whom the table of the README says.
+//! Every kind of client at every kind of address with `--keep-source`, over TCP and UDP: an answer
+//! always arrives, and the backend sees whom the table of the README says.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{
@@ -54,7 +54,8 @@ fn home(place: &str) -> &'static str {
 }
 
 impl Row {
-    /// As whom the client is seen; `None` if he is turned away. Service addresses lead pods to their own node, everybody else to n1.
+    /// As whom the client is seen; `None` if he is turned away. Service addresses lead pods to
+    /// their own node, everybody else to n1.
     fn seen_as(&self) -> Option<&'static str> {
         let external = self.frontend != Frontend::ClusterIp;
         let via = match self.frontend {

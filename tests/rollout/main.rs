@@ -1,5 +1,6 @@
-//! An Envoy takes the place of another one on the same node, as `deploy/overlays/node` has it: the new one serves beside the old one, which
-//! then takes no more connections and ends when those it has had their time.
+//! An Envoy takes the place of another one on the same node, as `deploy/overlays/node` has it: the
+//! new one serves beside the old one, which then takes no more connections and ends when those it
+//! has had their time.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,8 +15,9 @@ mod refusals;
 mod replacement;
 mod udp;
 
-/// Makes tests of functions that take a [`Setup`]: for listeners in the node's own network, for those in a network namespace, and for what
-/// `deploy/overlays/node` has, where sockets of both Envoys are transparent, too.
+/// Makes tests of functions that take a [`Setup`]: for listeners in the node's own network, for
+/// those in a network namespace, and for what `deploy/overlays/node` has, where sockets of both
+/// Envoys are transparent, too.
 macro_rules! each_way {
     ($($name:ident),* $(,)?) => {
         mod bind {
@@ -53,7 +55,8 @@ const KEPT: usize = 5;
 /// What time connections have once the old Envoy takes no more.
 const TIME: Duration = Duration::from_secs(3);
 
-/// A cluster of one node with a pod that asks, and a Service of two endpoints over TCP and one over UDP.
+/// A cluster of one node with a pod that asks, and a Service of two endpoints over TCP and one over
+/// UDP.
 struct Node<'c, 'w> {
     cluster: &'c mut Cluster<'w>,
     capture: &'static str,
@@ -136,7 +139,8 @@ impl Node<'_, '_> {
             .collect()
     }
 
-    /// All connections of a load were answered, as those of the client where addresses are kept, and it was one.
+    /// All connections of a load were answered, as those of the client where addresses are kept,
+    /// and it was one.
     fn none_failed(&self, load: Load) -> Result<()> {
         let records = load.stop()?;
         let count = records.len();

@@ -11,7 +11,8 @@ use crate::{Node, WEB};
 /// Where the metrics of `drain` are.
 const METRICS: &str = "127.0.0.1:18003";
 
-/// Of more connections than its files are for, it says how many were refused and of whom, and then that it is over.
+/// Of more connections than its files are for, it says how many were refused and of whom, and then
+/// that it is over.
 #[test]
 fn a_drain_says_what_its_envoy_refuses() -> Result<()> {
     Node::run(&Setup::default(), |node| {
@@ -50,7 +51,8 @@ fn a_drain_says_what_its_envoy_refuses() -> Result<()> {
     })
 }
 
-/// The problem stands while there are refusals, and the metrics move to the one that takes the place of another.
+/// The problem stands while there are refusals, and the metrics move to the one that takes the
+/// place of another.
 #[test]
 fn what_is_limited_is_a_problem_for_as_long_as_it_is() -> Result<()> {
     Node::run(&Setup::default(), |node| {

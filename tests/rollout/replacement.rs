@@ -1,5 +1,5 @@
-//! One Envoy after the other under a load of new connections, where listeners are in the node's network and where they are in one of their
-//! own, whose clients keep their addresses or not.
+//! One Envoy after the other under a load of new connections, where listeners are in the node's
+//! network and where they are in one of their own, whose clients keep their addresses or not.
 
 use std::time::{Duration, Instant};
 

@@ -8,8 +8,9 @@ use seaway_testing::{Flow, ServiceManifest, Setup, SliceManifest, eventually, jo
 
 use crate::{DNS, Node, TIME};
 
-/// A flow moves to the new Envoy when the kernel gives it to one of its sockets, or when the old one ends. Answers through the old one
-/// arrive until then, and every question is answered, but for one that is inside the old Envoy when it ends.
+/// A flow moves to the new Envoy when the kernel gives it to one of its sockets, or when the old
+/// one ends. Answers through the old one arrive until then, and every question is answered, but for
+/// one that is inside the old Envoy when it ends.
 #[test]
 fn udp_flows_are_answered_all_along() -> Result<()> {
     Node::run(&Setup::default(), |node| {

@@ -1,4 +1,5 @@
-//! Entries for fuzzing: bytes become what a client may send, and nothing may panic, go on for ever or break the form of a response.
+//! Entries for fuzzing: bytes become what a client may send, and nothing may panic, go on for ever
+//! or break the form of a response.
 
 #![expect(clippy::unwrap_used, reason = "a failure is what is looked for")]
 
@@ -31,7 +32,8 @@ const TYPES: [TypeUrl; 5] = [
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "*", "", "a/b:80", "none"];
 const PLACE: PlacementId = PlacementId(0);
 
-/// Whatever prost reads as a request of either dialect, and writes again, is read here; and a session takes it.
+/// Whatever prost reads as a request of either dialect, and writes again, is read here; and a
+/// session takes it.
 pub fn decode(data: &[u8]) {
     for dialect in [Dialect::Delta, Dialect::Sotw] {
         if let Ok(request) = request::Request::read(dialect, data) {

@@ -1,11 +1,13 @@
 //! What Envoy says when its own machine is the reason of a rejection, not the resource.
 //!
-//! Another proxy may well take the same content, so such a rejection is never held against it (`quarantine`); and it may pass without
-//! any change here, so the content is sent again after a while (`session::rejections`).
+//! Another proxy may well take the same content, so such a rejection is never held against it
+//! (`quarantine`); and it may pass without any change here, so the content is sent again after a
+//! while (`session::rejections`).
 
-/// The address is taken or not there, the port is privileged, an option needs a capability, the network namespace is not there, there
-/// are no more files. From `ListenSocketImpl`, `execInNetworkNamespace` and `strerror`; compared without regard to case. Those of one
-/// word would be found in names of resources.
+/// The address is taken or not there, the port is privileged, an option needs a capability, the
+/// network namespace is not there, there are no more files. From `ListenSocketImpl`,
+/// `execInNetworkNamespace` and `strerror`; compared without regard to case. Those of one word
+/// would be found in names of resources.
 const OWN_TROUBLE: [&str; 13] = [
     "cannot bind",
     "cannot listen",

@@ -1,17 +1,23 @@
-//! An xDS server: delta and state-of-the-world over one pure session, for any application that can name its resources.
+//! An xDS server: delta and state-of-the-world over one pure session, for any application that can
+//! name its resources.
 //!
-//! The crate knows nothing of Kubernetes and nothing of what a cluster or a listener means. What an application gives it:
+//! The crate knows nothing of Kubernetes and nothing of what a cluster or a listener means. What an
+//! application gives it:
 //!
 //! - [`Types`]: which resource types there are and in which order they go out,
 //! - [`Commit`]s: the resources of an object, each in a layer, through the one [`Publisher`],
-//! - [`Admit`]: who a proxy is, and where it stands, as a *placement*: an ordered list of layers, most specific first.
+//! - [`Admit`]: who a proxy is, and where it stands, as a *placement*: an ordered list of layers,
+//!   most specific first.
 //!
-//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and tells the `notify` module; each
-//! connection's task (`server::connection_task`) wakes, and its streams let their `session` note what the commit's log says about what it subscribes to, and sends
-//! the newest state as soon as the transport takes it and the client has acknowledged what came before. Nothing is queued per
-//! stream: what a client is owed is computed from its subscription, what it holds, and the store.
+//! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and
+//! tells the `notify` module; each connection's task (`server::connection_task`) wakes, and its
+//! streams let their `session` note what the commit's log says about what it subscribes to, and
+//! sends the newest state as soon as the transport takes it and the client has acknowledged what
+//! came before. Nothing is queued per stream: what a client is owed is computed from its
+//! subscription, what it holds, and the store.
 //!
-//! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested without any.
+//! A session has no sockets, tasks or clock of its own, so every rule of the protocol is tested
+//! without any.
 
 mod client_kind;
 mod close_reason;

@@ -34,14 +34,15 @@ struct HeldBackLabel {
     reason: &'static str,
 }
 
-/// Declares each metric once: its field, its type, its name without the suffix of counters, and its help.
+/// Declares each metric once: its field, its type, its name without the suffix of counters, and its
+/// help.
 macro_rules! metrics {
     ($($field:ident: $type:ty, $name:literal, $help:literal;)*) => {
         /// The server's metrics; clones share their values.
         ///
-        /// The label `type` is the type URL. `reason` of a closed connection is one of `age`, `shutdown`, `idle`, `refused`,
-        /// `stalled`, `expired`, `revoked` and `crowded`, of a denied stream `unauthenticated`, `forbidden`, `limit` and
-        /// `other`.
+        /// The label `type` is the type URL. `reason` of a closed connection is one of `age`,
+        /// `shutdown`, `idle`, `refused`, `stalled`, `expired`, `revoked` and `crowded`, of a
+        /// denied stream `unauthenticated`, `forbidden`, `limit` and `other`.
         #[derive(Clone, Debug, Default)]
         pub struct Metrics {
             $($field: $type,)*
@@ -101,7 +102,8 @@ metrics! {
 const DENIED: [&str; 4] = ["unauthenticated", "forbidden", "limit", "other"];
 
 impl Metrics {
-    /// Counters whose labels are known beforehand exist from the start: nobody sees the first rise of one that begins with 1.
+    /// Counters whose labels are known beforehand exist from the start: nobody sees the first rise
+    /// of one that begins with 1.
     fn begin_with_reasons(&self) {
         for reason in CloseReason::ALL {
             let reason = reason.label();
@@ -229,7 +231,8 @@ pub(crate) struct StreamMetrics {
     metrics: Metrics,
     /// The types of which it rejected something that it has not got since (xDS rule 79).
     rejecting: BTreeSet<String>,
-    /// The counters of responses and resources of the types it was sent: looking them up costs more than counting.
+    /// The counters of responses and resources of the types it was sent: looking them up costs more
+    /// than counting.
     sent: Vec<(String, Counter, Counter)>,
 }
 

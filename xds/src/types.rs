@@ -13,31 +13,36 @@ use crate::host_errors::of_envoys_machine;
 pub struct TypeSpec {
     /// The type.
     pub url: TypeUrl,
-    /// Whether a state-of-the-world response lists everything subscribed to, absence meaning deletion (xDS rule 21): true of
-    /// listeners and clusters.
+    /// Whether a state-of-the-world response lists everything subscribed to, absence meaning
+    /// deletion (xDS rule 21): true of listeners and clusters.
     pub complete: bool,
     /// Whether a first request without names means "everything" (xDS rules 37-39).
     pub legacy_wildcard: bool,
-    /// The type whose resources a client loads anew after it got a new version of a resource that refers to them
-    /// (xDS rules 88-90): assignments, after their cluster.
+    /// The type whose resources a client loads anew after it got a new version of a resource that
+    /// refers to them (xDS rules 88-90): assignments, after their cluster.
     pub reloads: Option<TypeUrl>,
-    /// Whether additions wait (for at most a second) until the client has acknowledged what it was sent of the types before
-    /// this one: a client does not wait for the cluster of a route or a TCP listener to be ready.
+    /// Whether additions wait (for at most a second) until the client has acknowledged what it was
+    /// sent of the types before this one: a client does not wait for the cluster of a route or a
+    /// TCP listener to be ready.
     pub gated: bool,
-    /// Whether a resource claims something that only one can have at a time, as a listener does its address: then what is to be
-    /// removed goes out together with additions, since a client makes room before it adds. Nothing may refer to this type.
+    /// Whether a resource claims something that only one can have at a time, as a listener does its
+    /// address: then what is to be removed goes out together with additions, since a client makes
+    /// room before it adds. Nothing may refer to this type.
     pub exclusive: bool,
-    /// Whether a client that reconnects is sent what it says it has all the same (xDS rule 53): true of secrets, which Envoys were
-    /// seen to say they had and not to use.
+    /// Whether a client that reconnects is sent what it says it has all the same (xDS rule 53):
+    /// true of secrets, which Envoys were seen to say they had and not to use.
     pub resends: bool,
-    /// Removals go out in the ascending order of this number, after all additions: first what refers, then what is referred to.
+    /// Removals go out in the ascending order of this number, after all additions: first what
+    /// refers, then what is referred to.
     pub removal_rank: u8,
-    /// What a name without a value is said to have, encoded, where a client may wait for a value and has no other way to learn that
-    /// there is none: an assignment without endpoints, in state of the world (xDS rule 95).
+    /// What a name without a value is said to have, encoded, where a client may wait for a value
+    /// and has no other way to learn that there is none: an assignment without endpoints, in state
+    /// of the world (xDS rule 95).
     pub empty: Option<fn(&str) -> Bytes>,
-    /// Whether a rejection in these words says more of the client's machine than of the resource, as when the address of a listener is
-    /// taken. Such a rejection may pass by itself: the resource is sent again after a while, and is not kept from others for it (xDS
-    /// rules 69, 82). `None`: of none is that known.
+    /// Whether a rejection in these words says more of the client's machine than of the resource,
+    /// as when the address of a listener is taken. Such a rejection may pass by itself: the
+    /// resource is sent again after a while, and is not kept from others for it (xDS rules 69, 82).
+    /// `None`: of none is that known.
     pub passes: Option<fn(&str) -> bool>,
 }
 

@@ -1,5 +1,6 @@
-//! Names of the form `xdstp://authority/type/id?b=2&a=1#directive`: the same name whatever the order of the parameters
-//! (xDS rule 114). They are kept with their parameters sorted. All other names are opaque.
+//! Names of the form `xdstp://authority/type/id?b=2&a=1#directive`: the same name whatever the
+//! order of the parameters (xDS rule 114). They are kept with their parameters sorted. All other
+//! names are opaque.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The server over a real connection: what a session test cannot see, such as statuses, nodes, leases and shutdown.
+//! The server over a real connection: what a session test cannot see, such as statuses, nodes,
+//! leases and shutdown.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 

@@ -1,7 +1,8 @@
-//! A server process: says where it listens, changes resources when it is told to, ends with its standard input.
+//! A server process: says where it listens, changes resources when it is told to, ends with its
+//! standard input.
 //!
-//! `tick EVERY_MICROSECONDS FOR_MILLISECONDS` on standard input changes one assignment after the other and is answered by
-//! `ticked=COUNT`. A server that falls behind makes fewer changes.
+//! `tick EVERY_MICROSECONDS FOR_MILLISECONDS` on standard input changes one assignment after the
+//! other and is answered by `ticked=COUNT`. A server that falls behind makes fewer changes.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -79,7 +80,8 @@ pub fn listen() -> Result<TcpListener> {
     Ok(socket.listen(BACKLOG)?)
 }
 
-/// Says where the server listens and how many clusters a client gets, and does what standard input says until it ends.
+/// Says where the server listens and how many clusters a client gets, and does what standard input
+/// says until it ends.
 pub async fn obey(port: u16, clusters: u32, size: Size, mut target: impl Target) -> Result<()> {
     let mut lines = lines();
     say(&format!("port={port} clusters={clusters}"))?;

@@ -1,7 +1,9 @@
-//! A world of Kubernetes objects: Services and EndpointSlices over nodes in zones, half of them different by place.
+//! A world of Kubernetes objects: Services and EndpointSlices over nodes in zones, half of them
+//! different by place.
 //!
-//! The first endpoint of each zone carries the time of its change in its address, 11.x.y.z to 13.x.y.z, as microseconds modulo
-//! 2^24; so whatever a place is shown of a slice, it shows the time.
+//! The first endpoint of each zone carries the time of its change in its address, 11.x.y.z to
+//! 13.x.y.z, as microseconds modulo 2^24; so whatever a place is shown of a slice, it shows the
+//! time.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

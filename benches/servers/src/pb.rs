@@ -1,4 +1,5 @@
-//! As much protobuf as a load client and pre-encoded frames need: no generated type is built or dropped for a message.
+//! As much protobuf as a load client and pre-encoded frames need: no generated type is built or
+//! dropped for a message.
 
 /// Appends a varint.
 pub fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -29,7 +30,8 @@ pub fn message(out: &mut Vec<u8>, field: u32, fill: impl FnOnce(&mut Vec<u8>)) {
     bytes(out, field, &inner);
 }
 
-/// The length-delimited fields of a message, in their order; others are passed over. Ends early where the message is broken.
+/// The length-delimited fields of a message, in their order; others are passed over. Ends early
+/// where the message is broken.
 #[derive(Debug)]
 pub struct Fields<'a>(&'a [u8]);
 

@@ -1,4 +1,5 @@
-//! The aggregated discovery service over bytes: responses are encoded already, requests are handed on undecoded.
+//! The aggregated discovery service over bytes: responses are encoded already, requests are handed
+//! on undecoded.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};

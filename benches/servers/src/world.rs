@@ -1,7 +1,8 @@
 //! What all servers serve: clusters and their assignments, the same bytes everywhere.
 //!
-//! The last 16 bytes of an assignment are the time of its change in hexadecimal (the category of a drop overload), so a client
-//! knows how old an update is without asking anybody. Zero is "as at the start".
+//! The last 16 bytes of an assignment are the time of its change in hexadecimal (the category of a
+//! drop overload), so a client knows how old an update is without asking anybody. Zero is "as at
+//! the start".
 
 use std::net::Ipv4Addr;
 
@@ -51,7 +52,8 @@ pub fn cluster(service: u32) -> Bytes {
     out.into()
 }
 
-/// An encoded `ClusterLoadAssignment`; `place` moves its first endpoint, for worlds in which places see different ones.
+/// An encoded `ClusterLoadAssignment`; `place` moves its first endpoint, for worlds in which places
+/// see different ones.
 pub fn assignment(service: u32, size: Size, place: u32, stamp: u64) -> Bytes {
     let mut out = Vec::new();
     pb::bytes(&mut out, 1, name(service).as_bytes());

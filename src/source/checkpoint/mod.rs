@@ -123,7 +123,15 @@ struct ErrorLabel {
 }
 
 /// What is counted of checkpoints that fail: those of `Refused::reason`, and what happens in writing.
-const REASONS: [&str; 7] = ["corrupt", "format", "source", "too_large", "read", "write", "panic"];
+const REASONS: [&str; 7] = [
+    "corrupt",
+    "format",
+    "source",
+    "too_large",
+    "read",
+    "write",
+    "panic",
+];
 
 /// Clones share their values.
 #[derive(Clone, Debug, Default)]

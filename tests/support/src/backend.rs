@@ -1,4 +1,5 @@
-//! Backends: HTTP servers on pod addresses that answer with their own name, over HTTP/1.1 and over HTTP/2 without TLS (h2c).
+//! Backends: HTTP servers on pod addresses that answer with their own name, over HTTP/1.1 and over
+//! HTTP/2 without TLS (h2c).
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -98,7 +99,8 @@ impl Backend {
         self.state.requests.load(Ordering::Relaxed)
     }
 
-    /// From now on every answer asks the client to close the connection, as a server does that has been told to end.
+    /// From now on every answer asks the client to close the connection, as a server does that has
+    /// been told to end.
     pub fn leave(&self) {
         self.state.leaving.store(true, Ordering::Relaxed);
     }
@@ -130,7 +132,8 @@ async fn accept(listener: TcpListener, name: Bytes, state: Arc<State>) {
     }
 }
 
-/// Serves one connection, in whichever version of HTTP the client begins. The client is whom a PROXY header names, if there is one.
+/// Serves one connection, in whichever version of HTTP the client begins. The client is whom a
+/// PROXY header names, if there is one.
 async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<State>) {
     let Ok(named) = proxied::client(&mut stream).await else {
         state.open.fetch_sub(1, Ordering::Relaxed);

@@ -14,7 +14,8 @@
 //! # }
 //! ```
 //!
-//! Everything is valid from an hour ago for a day, unless [`Leaf::valid`] says otherwise. Keys are ECDSA P-256.
+//! Everything is valid from an hour ago for a day, unless [`Leaf::valid`] says otherwise. Keys are
+//! ECDSA P-256.
 
 use std::fs;
 use std::net::IpAddr;
@@ -43,7 +44,8 @@ impl std::fmt::Debug for Ca {
 }
 
 impl Ca {
-    /// An authority with this common name and a fresh key: two of the same name do not trust each other's certificates.
+    /// An authority with this common name and a fresh key: two of the same name do not trust each
+    /// other's certificates.
     pub fn new(name: &str) -> Result<Self> {
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -57,12 +59,14 @@ impl Ca {
         self.0.pem()
     }
 
-    /// Writes its certificate to `ca.crt` in `folder`, at once for whoever reads it, and returns the path.
+    /// Writes its certificate to `ca.crt` in `folder`, at once for whoever reads it, and returns
+    /// the path.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         save(folder, "ca.crt", &self.pem())
     }
 
-    /// A certificate of a server that clients reach by these names and addresses (`localhost`, `127.0.0.1`, `::1`).
+    /// A certificate of a server that clients reach by these names and addresses (`localhost`,
+    /// `127.0.0.1`, `::1`).
     pub fn server(&self, names: &[&str]) -> Result<Leaf> {
         let sans: Vec<San> = names.iter().map(|name| San::host(name)).collect();
         self.sign("server", &sans, ExtendedKeyUsagePurpose::ServerAuth)

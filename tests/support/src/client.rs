@@ -67,7 +67,8 @@ impl Outcome {
         }
     }
 
-    /// Who answered, or in one word what became of the request otherwise: `refused`, `closed`, `timed out`.
+    /// Who answered, or in one word what became of the request otherwise: `refused`, `closed`,
+    /// `timed out`.
     pub fn word(&self) -> &str {
         match self {
             Self::Answered(answer) if answer.status == 200 => &answer.body,

@@ -1,6 +1,8 @@
-//! A world with the network of a real cluster: nodes that route for their pods, pods and an outside client with namespaces of their own.
+//! A world with the network of a real cluster: nodes that route for their pods, pods and an outside
+//! client with namespaces of their own.
 //!
-//! Nodes are prepared by `deploy/node/setup.sh`, as a user's are. The control plane stays in the fabric, which every node reaches.
+//! Nodes are prepared by `deploy/node/setup.sh`, as a user's are. The control plane stays in the
+//! fabric, which every node reaches.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,7 +31,8 @@ const OUTSIDE: Host = Host {
     v6: Ipv6Addr::new(0xfd00, 0x192, 0, 0, 0, 0, 0, 0x10),
 };
 
-/// The group of Envoys, where this process may give them one: not as the root of a user namespace that has only its own.
+/// The group of Envoys, where this process may give them one: not as the root of a user namespace
+/// that has only its own.
 pub(crate) fn envoy_group() -> Option<u32> {
     const GROUP: u32 = 8383;
     let map = std::fs::read_to_string("/proc/self/gid_map").ok()?;
@@ -47,7 +50,8 @@ pub(crate) fn envoy_group() -> Option<u32> {
 
 /// The port of a pod's backends.
 const PORT: u16 = 8080;
-/// Requests for every backend that is expected: one is missed by chance once in a thousand rounds of two, and a round is repeated.
+/// Requests for every backend that is expected: one is missed by chance once in a thousand rounds
+/// of two, and a round is repeated.
 const ASKED: usize = 10;
 
 /// How a cluster is set up.
@@ -143,7 +147,8 @@ struct Node {
     pods: u8,
 }
 
-/// A cluster of nodes `n1`, `n2`, .. and a client `outside`. Pods are made by name; every place is called by its name.
+/// A cluster of nodes `n1`, `n2`, .. and a client `outside`. Pods are made by name; every place is
+/// called by its name.
 #[derive(Debug)]
 pub struct Cluster<'w> {
     // Pods go before the nodes that they hang on.
@@ -156,7 +161,8 @@ pub struct Cluster<'w> {
 }
 
 impl<'w> Cluster<'w> {
-    /// Makes a cluster with a node in each of `zones`, has `test` play in it, and checks at the end that no Envoy rejected anything.
+    /// Makes a cluster with a node in each of `zones`, has `test` play in it, and checks at the end
+    /// that no Envoy rejected anything.
     pub fn run(
         zones: &[&str],
         setup: &Setup<'_>,
@@ -203,12 +209,14 @@ impl<'w> Cluster<'w> {
         Ok(cluster)
     }
 
-    /// Makes the node with this number, which the Services' ranges are routed to if it is the first.
+    /// Makes the node with this number, which the Services' ranges are routed to if it is the
+    /// first.
     pub fn add_node(&mut self, number: u8, zone: &str, setup: &Setup<'_>) -> Result<()> {
         self.add_node_after(number, zone, setup, |_| Ok(()))
     }
 
-    /// [`Cluster::add_node`], with something done in the node's namespace when it is ready for its Envoy.
+    /// [`Cluster::add_node`], with something done in the node's namespace when it is ready for its
+    /// Envoy.
     pub fn add_node_after(
         &mut self,
         number: u8,
@@ -277,7 +285,8 @@ impl<'w> Cluster<'w> {
         Ok(())
     }
 
-    /// Makes the fabric send what is for these ranges (a comma between them) to a node, as a load balancer or a route would.
+    /// Makes the fabric send what is for these ranges (a comma between them) to a node, as a load
+    /// balancer or a route would.
     pub fn route(&self, node: &str, ranges: &str) -> Result<()> {
         let host = Host::node(self.node(node)?.number);
         for range in ranges.split(',') {
@@ -334,7 +343,8 @@ impl<'w> Cluster<'w> {
         Ok(host)
     }
 
-    /// Makes a pod on a node that answers HTTP and UDP with its name, on port 8080 of both families.
+    /// Makes a pod on a node that answers HTTP and UDP with its name, on port 8080 of both
+    /// families.
     pub fn backend(&mut self, name: &str, node: &str) -> Result<Host> {
         let host = self.client(name, node)?;
         let any: IpAddr = if has_ipv6() {
@@ -392,7 +402,8 @@ impl<'w> Cluster<'w> {
         self.at(place)?.command(command).map(drop)
     }
 
-    /// A slice of a Service whose endpoints are these pods, ready, on their nodes and in their zones, port `http` 8080.
+    /// A slice of a Service whose endpoints are these pods, ready, on their nodes and in their
+    /// zones, port `http` 8080.
     pub fn slice(&self, service: &str, pods: &[&str]) -> Result<SliceManifest> {
         let slice = SliceManifest::new(service).port("http", PORT);
         pods.iter().try_fold(slice, |slice, pod| {
@@ -416,9 +427,11 @@ impl<'w> Cluster<'w> {
         Ok(seen)
     }
 
-    /// Waits until requests are answered by all of these and by nobody else; a single word of [`Outcome::word`] is meant likewise.
+    /// Waits until requests are answered by all of these and by nobody else; a single word of
+    /// [`Outcome::word`] is meant likewise.
     ///
-    /// With redirected connections `refused` means closed, since it is Envoy who takes them all; `refused by the kernel` does not.
+    /// With redirected connections `refused` means closed, since it is Envoy who takes them all;
+    /// `refused by the kernel` does not.
     pub fn expect(&self, from: &str, to: &str, wanted: &[&str]) -> Result<()> {
         let wanted = match wanted {
             ["refused"] if self.redirect => &["closed"],
@@ -433,8 +446,8 @@ impl<'w> Cluster<'w> {
         })
     }
 
-    /// [`Cluster::expect`] one backend, and waits until it sees the client as `source`: who answers may be the same before and after a
-    /// change.
+    /// [`Cluster::expect`] one backend, and waits until it sees the client as `source`: who answers
+    /// may be the same before and after a change.
     pub fn expect_from(&self, from: &str, to: &str, wanted: &str, source: IpAddr) -> Result<()> {
         self.expect(from, to, &[wanted])?;
         let what = format!("{wanted} at {to} to see {from} as {source}");

@@ -1,4 +1,5 @@
-//! UDP: backends that answer every datagram with their own name, and clients that keep their source port.
+//! UDP: backends that answer every datagram with their own name, and clients that keep their source
+//! port.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -13,13 +14,15 @@ use crate::{Answer, Namespace, Outcome};
 
 /// How long a backend waits before it looks whether it is to stop.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a client waits for an answer. A datagram may be lost for good reasons, so that this is short, and waiting is the caller's.
+/// How long a client waits for an answer. A datagram may be lost for good reasons, so that this is
+/// short, and waiting is the caller's.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The largest datagram there is.
 const LARGEST: usize = 65_535;
 
-/// A UDP server that answers with its name, the address it was asked from and the size of the question, in as many bytes as that asks for. Stopped when dropped: its port then is unreachable.
+/// A UDP server that answers with its name, the address it was asked from and the size of the
+/// question, in as many bytes as that asks for. Stopped when dropped: its port then is unreachable.
 #[derive(Debug)]
 pub struct Echo {
     stop: Arc<AtomicBool>,
@@ -81,13 +84,14 @@ impl Flow {
         Ok(Self { socket })
     }
 
-    /// Sends one datagram and waits a moment for what comes back: an answer, or word that the port is unreachable.
+    /// Sends one datagram and waits a moment for what comes back: an answer, or word that the port
+    /// is unreachable.
     pub fn ask(&self) -> Result<Outcome> {
         self.exchange(b"who?").map(|(outcome, _)| outcome)
     }
 
-    /// Sends a datagram of `question` bytes that asks for one of `answer` bytes (20 and more each), and fails when either comes in another
-    /// size.
+    /// Sends a datagram of `question` bytes that asks for one of `answer` bytes (20 and more each),
+    /// and fails when either comes in another size.
     pub fn ask_sized(&self, question: usize, answer: usize) -> Result<Outcome> {
         let text = padded(format!("answer {answer}"), question);
         let (outcome, bytes) = self.exchange(text.as_bytes())?;

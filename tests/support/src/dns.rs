@@ -14,7 +14,8 @@ use crate::namespace::Inside;
 type Table = Arc<Mutex<BTreeMap<String, Ipv4Addr>>>;
 type Asked = Arc<Mutex<BTreeSet<String>>>;
 
-/// A running name server. Answers live for one second; other types of a known name are empty, unknown names do not exist.
+/// A running name server. Answers live for one second; other types of a known name are empty,
+/// unknown names do not exist.
 #[derive(Debug)]
 pub struct Dns {
     table: Table,
@@ -100,7 +101,8 @@ fn answer(query: &[u8], table: &Table, asked: &Asked) -> Option<Vec<u8>> {
         .unwrap_or_else(PoisonError::into_inner)
         .insert(name);
     let answers = u8::from(address.is_some() && kind == TYPE_A);
-    // Response, authoritative, recursion as asked; NXDOMAIN (3) for names that are not in the table.
+    // Response, authoritative, recursion as asked; NXDOMAIN (3) for names that are not in the
+    // table.
     let flags = [
         0x84 | (query.get(2)? & 1),
         if address.is_some() { 0x80 } else { 0x83 },

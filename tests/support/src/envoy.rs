@@ -57,7 +57,8 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy in `namespace` and waits until it is live, which it is after its first configuration.
+    /// Starts Envoy in `namespace` and waits until it is live, which it is after its first
+    /// configuration.
     pub(crate) fn start(
         namespace: Namespace,
         name: &str,
@@ -121,7 +122,8 @@ impl Envoy {
         Ok(envoy)
     }
 
-    /// Starts `command`, which is an Envoy with all of its arguments and answers for itself at `admin`.
+    /// Starts `command`, which is an Envoy with all of its arguments and answers for itself at
+    /// `admin`.
     pub(crate) fn launch(
         namespace: Namespace,
         name: &str,
@@ -293,7 +295,8 @@ impl Envoy {
         Ok(())
     }
 
-    /// How often listeners and clusters were added, changed and removed. Changes of endpoints do not count.
+    /// How often listeners and clusters were added, changed and removed. Changes of endpoints do
+    /// not count.
     pub fn changes(&self) -> Result<BTreeMap<String, u64>> {
         let kinds = [
             "cluster_added",
@@ -313,7 +316,8 @@ impl Envoy {
     }
 }
 
-/// What `seaway bootstrap` prints for a node: what an Envoy with these options starts from, unless they hold a `config`.
+/// What `seaway bootstrap` prints for a node: what an Envoy with these options starts from, unless
+/// they hold a `config`.
 pub fn bootstrap(name: &str, options: &EnvoyOptions) -> Result<String> {
     let xds = options.control_plane.unwrap_or(XDS).to_string();
     let port = ADMIN.port().to_string();

@@ -1,6 +1,8 @@
-//! The harness of Seaway's whole-process tests and of the demo: it stands beside the way of a change, at both of its ends.
+//! The harness of Seaway's whole-process tests and of the demo: it stands beside the way of a
+//! change, at both of its ends.
 //!
-//! A [`World`] is a private network made of Linux network namespaces, with the real `seaway` binary and real Envoys in it:
+//! A [`World`] is a private network made of Linux network namespaces, with the real `seaway` binary
+//! and real Envoys in it:
 //!
 //! ```text
 //!   namespace "fabric"                      one namespace per node ("n1", "n2", ..)
@@ -8,19 +10,21 @@
 //!   10.244/16    backends, one per pod  ◄── veth ──►  10.96/16 is local here: what Envoy binds with freebind answers
 //! ```
 //!
-//! A [`Cluster`] is a world whose nodes route for pods with namespaces of their own, prepared by `deploy/node/setup.sh`, and that has a
-//! client outside of it:
+//! A [`Cluster`] is a world whose nodes route for pods with namespaces of their own, prepared by
+//! `deploy/node/setup.sh`, and that has a client outside of it:
 //!
 //! ```text
 //!   "outside"  192.0.2.10  ◄──►  "fabric"  ◄──►  "n1", "n2"  ◄──►  pods, 10.245.<node>.<pod>
 //! ```
 //!
-//! At one end a [`Folder`] of manifests or the objects of an [`apiserver`] are edited; at the other [`Client`]s open connections from
-//! a node's namespace and see who answers. Every process, thread and namespace ends with the `World`, also when a test panics.
+//! At one end a [`Folder`] of manifests or the objects of an [`apiserver`] are edited; at the other
+//! [`Client`]s open connections from a node's namespace and see who answers. Every process, thread
+//! and namespace ends with the `World`, also when a test panics.
 //!
 //! # Features
 //!
-//! - `stack`: [`Stack`], a Seaway and an Envoy on loopback, for the tests of other projects (`docs/testing.md`).
+//! - `stack`: [`Stack`], a Seaway and an Envoy on loopback, for the tests of other projects
+//!   (`docs/testing.md`).
 //! - `worlds`: everything else, for Seaway's own.
 
 #![cfg_attr(

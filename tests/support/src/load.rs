@@ -1,4 +1,5 @@
-//! Loads: a steady one of new connections, open loop (a slow answer never delays the next request), and one over a connection that is kept.
+//! Loads: a steady one of new connections, open loop (a slow answer never delays the next request),
+//! and one over a connection that is kept.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -38,7 +39,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sends `rate` requests a second (1-2000), each over a new connection, from inside `namespace`.
+    /// Sends `rate` requests a second (1-2000), each over a new connection, from inside
+    /// `namespace`.
     pub fn start(namespace: &Namespace, client: Client, rate: u32) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let thread = namespace.thread("load", move || {
@@ -57,8 +59,9 @@ impl Load {
         })
     }
 
-    /// Sends requests over one connection, one after the other with a pause between, from inside `namespace`; connects again only when
-    /// the server has said that it closes the connection, or after a failure.
+    /// Sends requests over one connection, one after the other with a pause between, from inside
+    /// `namespace`; connects again only when the server has said that it closes the connection, or
+    /// after a failure.
     pub fn keep_alive(namespace: &Namespace, client: Client, pause: Duration) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let thread = namespace.thread("keep-alive", move || {
@@ -73,7 +76,8 @@ impl Load {
         })
     }
 
-    /// Ends the load, waits for the last answers and returns all records in the order of their ends.
+    /// Ends the load, waits for the last answers and returns all records in the order of their
+    /// ends.
     pub fn stop(mut self) -> Result<Vec<Record>> {
         self.stop = None;
         self.thread.join()?
@@ -151,13 +155,15 @@ async fn again(
         .await?;
     let closing = response.headers().get(CONNECTION).is_some();
     let answer = read(response).await?;
-    // The server may have closed without a word: then the next request fails, as it would for any client.
+    // The server may have closed without a word: then the next request fails, as it would for any
+    // client.
     *connection = (!closing).then_some(sender);
     Ok(answer)
 }
 
 impl Record {
-    /// The records without a successful answer, as "3 x connection refused, 1 x timed out"; `None` when there are none.
+    /// The records without a successful answer, as "3 x connection refused, 1 x timed out"; `None`
+    /// when there are none.
     pub fn failures(records: &[Self]) -> Option<String> {
         let mut failures = BTreeMap::<String, usize>::new();
         for record in records

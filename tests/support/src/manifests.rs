@@ -36,7 +36,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Saves a file as careful editors do: a hidden temporary file, then a rename. Returns the moment of the rename.
+    /// Saves a file as careful editors do: a hidden temporary file, then a rename. Returns the
+    /// moment of the rename.
     pub fn save(&self, name: &str, text: &str) -> Result<Instant> {
         let temporary = self.path.join(format!(".{name}.tmp"));
         fs::write(&temporary, text)?;

@@ -1,4 +1,5 @@
-//! Network namespaces: made and removed with `ip netns`, entered by threads, inherited by the processes those threads start.
+//! Network namespaces: made and removed with `ip netns`, entered by threads, inherited by the
+//! processes those threads start.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -22,7 +23,8 @@ pub(crate) const FABRIC: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
 const FABRIC_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x18, 0, 0, 0, 0, 0, 1);
 /// Pod addresses: all of them live in the fabric.
 const PODS: &str = "10.244.0.0/16";
-/// Service addresses: local in every node's namespace, so that a socket bound with freebind answers.
+/// Service addresses: local in every node's namespace, so that a socket bound with freebind
+/// answers.
 const SERVICES: &str = "10.96.0.0/16";
 /// Service addresses of IPv6.
 const SERVICES_V6: &str = "fd00:10:96::/112";
@@ -38,8 +40,8 @@ pub struct Namespace {
     file: Option<File>,
     /// Keeps a mount namespace for what runs in here, if it has one.
     mounts: Option<Child>,
-    /// To the thread that starts processes: it lives as long as the namespace, because a child asks the kernel to be killed
-    /// when the thread that started it ends.
+    /// To the thread that starts processes: it lives as long as the namespace, because a child asks
+    /// the kernel to be killed when the thread that started it ends.
     orders: Option<mpsc::Sender<Order>>,
     starter: Option<Inside<()>>,
 }
@@ -76,7 +78,8 @@ impl Namespace {
         namespace.ready_to_start()
     }
 
-    /// The network that this process is in, which nothing here changes: what needs loopback alone needs no rights.
+    /// The network that this process is in, which nothing here changes: what needs loopback alone
+    /// needs no rights.
     pub fn here() -> Result<Self> {
         let namespace = Self {
             name: String::new(),
@@ -118,7 +121,8 @@ impl Namespace {
         self.run(|| {
             // `/proc/sys/net` is that of the thread that opens it.
             fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
-            // As strict as distributions have it: what comes in where no answer would go out is dropped.
+            // As strict as distributions have it: what comes in where no answer would go out is
+            // dropped.
             fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "1")?;
             if has_ipv6() {
                 fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1")?;
@@ -127,8 +131,8 @@ impl Namespace {
         })?
     }
 
-    /// Gives what runs in here from now on a `/run/netns` of its own, as a machine has it: named network namespaces that programs make
-    /// there are theirs alone.
+    /// Gives what runs in here from now on a `/run/netns` of its own, as a machine has it: named
+    /// network namespaces that programs make there are theirs alone.
     pub(crate) fn own_mounts(&mut self) -> Result<()> {
         let mut command = Command::new("unshare");
         let script = "mount -t tmpfs tmpfs /run/netns && echo ready && exec sleep infinity";
@@ -153,7 +157,8 @@ impl Namespace {
         wrapped("nsenter", &[&mounts, "--"], &command)
     }
 
-    /// Runs a program inside this namespace to its end and returns its standard output; fails when it does.
+    /// Runs a program inside this namespace to its end and returns its standard output; fails when
+    /// it does.
     pub fn command(&self, command: Command) -> Result<String> {
         let shown = format!("{command:?}");
         let mut command = self.among_mounts(command);
@@ -198,8 +203,8 @@ impl Namespace {
         self.thread("visitor", work)?.join()
     }
 
-    /// Starts a process inside this namespace, both of its outputs going to `output`. It is killed when the namespace goes or
-    /// this process dies.
+    /// Starts a process inside this namespace, both of its outputs going to `output`. It is killed
+    /// when the namespace goes or this process dies.
     pub fn spawn(&self, command: &Command, output: File) -> Result<Child> {
         let guarded = wrapped("setpriv", &["--pdeathsig", "KILL", "--"], command);
         let mut guarded = self.among_mounts(guarded);
@@ -284,7 +289,8 @@ impl Network {
         self.fabric.clone()
     }
 
-    /// Makes the namespace of a node. `number` (1-200) gives it the address `172.18.0.(10 + number)`.
+    /// Makes the namespace of a node. `number` (1-200) gives it the address `172.18.0.(10 +
+    /// number)`.
     pub fn node(&self, name: &str, number: u8) -> Result<Namespace> {
         let node = self.bare_node(name, number)?;
         node.configure(&format!("route add local {SERVICES} dev lo\n"))?;
@@ -300,8 +306,8 @@ impl Network {
         self.attach(name, &self.fabric, Host::FABRIC, &link, Host::node(number))
     }
 
-    /// Makes a namespace with one interface `eth0` that has the address `own` and leads to `parent`, which is its gateway for
-    /// everything and knows it by the interface `link`.
+    /// Makes a namespace with one interface `eth0` that has the address `own` and leads to
+    /// `parent`, which is its gateway for everything and knows it by the interface `link`.
     pub(crate) fn attach(
         &self,
         name: &str,
@@ -325,7 +331,8 @@ impl Network {
             via = gateway.v4
         ))?;
         if has_ipv6() {
-            // Neighbour discovery answers only for addresses of the link itself, so each link has the gateway's.
+            // Neighbour discovery answers only for addresses of the link itself, so each link has
+            // the gateway's.
             parent.configure(&format!(
                 "addr add {}/128 dev {link} nodad\nroute add {}/128 dev {link}\n",
                 gateway.v6, own.v6

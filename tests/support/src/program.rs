@@ -1,4 +1,5 @@
-//! What a [`Stack`](crate::Stack) runs: a binary as a child process, or an image as a container on this machine's own network.
+//! What a [`Stack`](crate::Stack) runs: a binary as a child process, or an image as a container on
+//! this machine's own network.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -34,7 +35,8 @@ impl Program {
         }
     }
 
-    /// The command to which its arguments are added. `name` is that of the container, if it is one; it sees `folder`, under the same path.
+    /// The command to which its arguments are added. `name` is that of the container, if it is one;
+    /// it sees `folder`, under the same path.
     pub(crate) fn command(&self, name: &str, folder: &Path) -> Command {
         match self {
             Self::Binary(path) => Command::new(path),

@@ -42,7 +42,8 @@ async fn line(stream: &mut TcpStream) -> Result<IpAddr> {
     source.ok_or_else(|| invalid(&text))
 }
 
-/// Version and command, family and protocol, and how much of addresses follows; the source is first.
+/// Version and command, family and protocol, and how much of addresses follows; the source is
+/// first.
 async fn binary(stream: &mut TcpStream) -> Result<IpAddr> {
     let mut head = [0; V2.len() + 4];
     stream.read_exact(&mut head).await?;

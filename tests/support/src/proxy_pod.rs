@@ -1,5 +1,5 @@
-//! An Envoy of a node as the manifests run it (`deploy/overlays/node/daemonset.yaml`): with an admin socket of its own and `seaway drain`
-//! beside it, so that two of them fit on one node.
+//! An Envoy of a node as the manifests run it (`deploy/overlays/node/daemonset.yaml`): with an
+//! admin socket of its own and `seaway drain` beside it, so that two of them fit on one node.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +30,8 @@ pub struct ProxyPod {
 }
 
 impl ProxyPod {
-    /// Starts a pod `name` on a node of the world, with these arguments of `seaway drain`. It is not ready yet.
+    /// Starts a pod `name` on a node of the world, with these arguments of `seaway drain`. It is
+    /// not ready yet.
     pub fn start(
         world: &World,
         node: &Namespace,
@@ -100,7 +101,8 @@ impl ProxyPod {
         })
     }
 
-    /// The rest of what the kubelet does: when the other container has ended, SIGTERM to Envoy's. Says when that was.
+    /// The rest of what the kubelet does: when the other container has ended, SIGTERM to Envoy's.
+    /// Says when that was.
     pub fn ended(mut self) -> Result<Instant> {
         within(PATIENCE, format!("the drain of {}", self.name), || {
             ensure!(self.drain.check_running().is_err(), "it still runs");

@@ -1,4 +1,5 @@
-//! A real API server: `etcd`, `kube-apiserver` and `kubectl` out of one folder, as `setup-envtest` fetches them.
+//! A real API server: `etcd`, `kube-apiserver` and `kubectl` out of one folder, as `setup-envtest`
+//! fetches them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,8 @@ pub struct RealCluster {
 }
 
 impl RealCluster {
-    /// Starts the programs of the folder `assets` in `namespace`, with everything they write in `folder`, and waits until the server
-    /// is ready.
+    /// Starts the programs of the folder `assets` in `namespace`, with everything they write in
+    /// `folder`, and waits until the server is ready.
     pub fn start(namespace: Arc<Namespace>, assets: &Path, folder: &Path) -> Result<Self> {
         check(assets)?;
         fs::create_dir_all(folder)?;

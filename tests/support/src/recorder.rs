@@ -1,4 +1,5 @@
-//! A control plane that has nothing to say and remembers who came: over TLS, by certificate and by token.
+//! A control plane that has nothing to say and remembers who came: over TLS, by certificate and by
+//! token.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,7 +26,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::certs::{Ca, Leaf};
 use crate::tls;
 
-/// A gRPC message without content: for an xDS client a response about nothing, after which it asks again without a pause.
+/// A gRPC message without content: for an xDS client a response about nothing, after which it asks
+/// again without a pause.
 const NOTHING: &[u8] = &[0; 5];
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -47,7 +49,8 @@ enum Seen {
     Refusal(String),
 }
 
-/// A running server on a port of 127.0.0.1. It takes TLS 1.3 only, resumes no session, and asks for certificates without insisting.
+/// A running server on a port of 127.0.0.1. It takes TLS 1.3 only, resumes no session, and asks for
+/// certificates without insisting.
 #[derive(Debug)]
 pub struct Recorder {
     address: SocketAddr,
@@ -103,7 +106,8 @@ impl Recorder {
         self.address
     }
 
-    /// The stream that a client opens next, within twenty seconds; an error if it breaks off its handshake.
+    /// The stream that a client opens next, within twenty seconds; an error if it breaks off its
+    /// handshake.
     pub fn next_stream(&self) -> Result<Stream> {
         match self.next()? {
             Seen::Stream(stream) => Ok(stream),
@@ -111,7 +115,8 @@ impl Recorder {
         }
     }
 
-    /// Why a client breaks off its handshake next, within twenty seconds; an error if it opens a stream.
+    /// Why a client breaks off its handshake next, within twenty seconds; an error if it opens a
+    /// stream.
     pub fn next_refusal(&self) -> Result<String> {
         match self.next()? {
             Seen::Stream(stream) => bail!("the client opened a stream: {stream:?}"),

@@ -1,9 +1,10 @@
-//! A relay between Envoys and Seaway: it knows where a discovery message begins and ends, and stops at one of them when told to.
+//! A relay between Envoys and Seaway: it knows where a discovery message begins and ends, and stops
+//! at one of them when told to.
 //!
-//! It reads just enough of HTTP/2 and gRPC to do so: frames, and the messages in the DATA frames, which it cuts anew so that each
-//! message has its own. A message is held by forwarding nothing from its first byte on, in its direction, until
-//! [`Relay::release`] or the end of the connection. A message above HTTP/2's first window (64 KiB) would block it: tests' are
-//! smaller.
+//! It reads just enough of HTTP/2 and gRPC to do so: frames, and the messages in the DATA frames,
+//! which it cuts anew so that each message has its own. A message is held by forwarding nothing
+//! from its first byte on, in its direction, until [`Relay::release`] or the end of the connection.
+//! A message above HTTP/2's first window (64 KiB) would block it: tests' are smaller.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Listens on `address` in `namespace` and forwards every connection to `target`, until told to lead elsewhere.
+    /// Listens on `address` in `namespace` and forwards every connection to `target`, until told to
+    /// lead elsewhere.
     pub(crate) fn start(
         namespace: &Namespace,
         address: SocketAddr,
@@ -167,7 +169,8 @@ impl Drop for Relay {
 
 type Pumps = (Arc<watch::Sender<Orders>>, Arc<watch::Sender<usize>>);
 
-/// Accepts for ever. A connection ends at both sides when one side ends it, or when Seaway cannot be reached.
+/// Accepts for ever. A connection ends at both sides when one side ends it, or when Seaway cannot
+/// be reached.
 async fn accept(listener: TcpListener, (orders, held): Pumps) {
     loop {
         let Ok((envoy, _)) = listener.accept().await else {
@@ -211,7 +214,8 @@ struct Pump {
     held: Arc<watch::Sender<usize>>,
     /// Read and not yet parsed.
     unparsed: Vec<u8>,
-    /// What came in DATA frames of a message that is not complete. An aggregated stream is the only one of its connection.
+    /// What came in DATA frames of a message that is not complete. An aggregated stream is the only
+    /// one of its connection.
     content: Vec<u8>,
 }
 
@@ -238,8 +242,8 @@ impl Pump {
         (self.unparsed.len() >= length).then(|| self.unparsed.drain(..length).collect())
     }
 
-    /// Forwards a frame. The content of a DATA frame goes on in frames of its own, one message after the other, each when it is
-    /// complete and may pass.
+    /// Forwards a frame. The content of a DATA frame goes on in frames of its own, one message
+    /// after the other, each when it is complete and may pass.
     async fn pass(&mut self, frame: &[u8], to: &mut OwnedWriteHalf) -> Result<()> {
         let (head, payload) = frame.split_at(HEAD);
         if head[3] != DATA || payload.is_empty() {
@@ -263,7 +267,8 @@ impl Pump {
         Ok(())
     }
 
-    /// The next complete message with the five bytes before it: whether it is compressed, and its length.
+    /// The next complete message with the five bytes before it: whether it is compressed, and its
+    /// length.
     fn message(&mut self) -> Option<Vec<u8>> {
         let head = self.content.first_chunk::<5>()?;
         let length = 5 + u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;

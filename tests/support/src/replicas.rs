@@ -1,4 +1,5 @@
-//! The Seaways of a world: one on a folder of manifests in most tests, one or several on a cluster in others.
+//! The Seaways of a world: one on a folder of manifests in most tests, one or several on a cluster
+//! in others.
 
 use anyhow::{Context, Result};
 
@@ -14,7 +15,8 @@ impl World {
         self.await_ready(number)
     }
 
-    /// Starts Seaway on a cluster and waits until it is ready. Each further call starts one more replica.
+    /// Starts Seaway on a cluster and waits until it is ready. Each further call starts one more
+    /// replica.
     pub fn start_seaway_on(&mut self, cluster: &dyn KubeApi, arguments: &[&str]) -> Result<usize> {
         let number = self.launch_seaway_on(cluster, arguments)?;
         self.await_ready(number)?;
@@ -97,8 +99,8 @@ impl World {
         ApiServer::start_in(self.fabric(), (std::net::Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    /// A cluster for tests that inject no faults: a real API server where `KUBEBUILDER_ASSETS` names one, else the stand-in. Says
-    /// which.
+    /// A cluster for tests that inject no faults: a real API server where `KUBEBUILDER_ASSETS`
+    /// names one, else the stand-in. Says which.
     pub fn cluster(&self) -> Result<Box<dyn KubeApi>> {
         match std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty()) {
             Some(assets) => {

@@ -1,4 +1,5 @@
-//! The scene of the demo: the manifests of `deploy/demo`, the backends behind them, Seaway, and up to three Envoys.
+//! The scene of the demo: the manifests of `deploy/demo`, the backends behind them, Seaway, and up
+//! to three Envoys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,7 +75,8 @@ pub struct Scene<'w> {
 }
 
 impl<'w> Scene<'w> {
-    /// Sets the scene with Envoys at `places`, in the state-of-the-world dialect when `sotw` says so.
+    /// Sets the scene with Envoys at `places`, in the state-of-the-world dialect when `sotw` says
+    /// so.
     pub fn set(world: &'w mut World, places: &[Place], sotw: bool) -> Result<Self> {
         world
             .manifests()
@@ -104,7 +106,8 @@ impl<'w> Scene<'w> {
         Ok(scene)
     }
 
-    /// Sets the scene in a new world, plays `steps` in it and checks at the end that no Envoy has rejected anything.
+    /// Sets the scene in a new world, plays `steps` in it and checks at the end that no Envoy has
+    /// rejected anything.
     pub fn play(places: &[Place], steps: impl FnOnce(&mut Scene<'_>) -> Result<()>) -> Result<()> {
         World::run(|world| steps(&mut Scene::set(world, places, false)?))
     }

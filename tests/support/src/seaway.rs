@@ -17,7 +17,8 @@ pub(crate) const XDS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(FABRIC),
 /// Where the harness asks it for its state.
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18001);
 
-/// How long it may take to be ready: fifty thousand endpoints on a busy machine are not read in seconds.
+/// How long it may take to be ready: fifty thousand endpoints on a busy machine are not read in
+/// seconds.
 const READY: Duration = Duration::from_secs(60);
 
 /// The top folder of the repository.
@@ -83,7 +84,8 @@ pub struct Seaway {
 }
 
 impl Seaway {
-    /// Starts `seaway serve` in `namespace` with further arguments. Each replica of a world (from 0) has ports of its own.
+    /// Starts `seaway serve` in `namespace` with further arguments. Each replica of a world (from
+    /// 0) has ports of its own.
     pub(crate) fn start(
         namespace: &Namespace,
         source: Source<'_>,
@@ -97,8 +99,8 @@ impl Seaway {
         Self::launch(namespace, program, source, listen, arguments, log)
     }
 
-    /// Starts `program`, which is `seaway` in some way, with `serve` and further arguments. It serves proxies at the first address of
-    /// `listen`, and is asked for its state at the second.
+    /// Starts `program`, which is `seaway` in some way, with `serve` and further arguments. It
+    /// serves proxies at the first address of `listen`, and is asked for its state at the second.
     pub(crate) fn launch(
         namespace: &Namespace,
         program: Command,
@@ -158,7 +160,8 @@ impl Seaway {
         self.process.kill()
     }
 
-    /// Starts it again with the same arguments (and so on the same ports), and waits until it is ready.
+    /// Starts it again with the same arguments (and so on the same ports), and waits until it is
+    /// ready.
     pub fn restart(&mut self, namespace: &Namespace) -> Result<()> {
         self.process = Process::start(namespace, "seaway", &self.command, &self.log)?;
         self.wait_ready(namespace)
@@ -213,7 +216,8 @@ fn readyz(namespace: &Namespace, admin: SocketAddr) -> Result<Answer> {
     }
 }
 
-/// Runs `seaway` with `arguments` to its end and returns its standard output; fails when the exit code is not 0.
+/// Runs `seaway` with `arguments` to its end and returns its standard output; fails when the exit
+/// code is not 0.
 pub(crate) fn run_seaway(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(seaway_binary()?);
     command.args(arguments);

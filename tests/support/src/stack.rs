@@ -1,5 +1,6 @@
-//! A Seaway and a mesh Envoy of its own for somebody else's test, on loopback and without any rights. Stands beside the way of a change,
-//! at both of its ends, as a [`World`](crate::World) does.
+//! A Seaway and a mesh Envoy of its own for somebody else's test, on loopback and without any
+//! rights. Stands beside the way of a change, at both of its ends, as a [`World`](crate::World)
+//! does.
 //!
 //! ```no_run
 #![doc = include_str!("../../stack/example.rs")]
@@ -51,7 +52,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Begins with a copy of the files in this folder (repeatable). Whatever the test edits, the folder stays as it is.
+    /// Begins with a copy of the files in this folder (repeatable). Whatever the test edits, the
+    /// folder stays as it is.
     #[must_use]
     pub fn manifests(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folders.push(folder.into());
@@ -191,7 +193,8 @@ impl Place {
     fn find() -> Result<Self> {
         loop {
             let number = STACKS.fetch_add(1, Ordering::Relaxed);
-            // Anything in 127.64.0.0/10 to 127.128.0.0/9 that differs between processes and between stacks of one.
+            // Anything in 127.64.0.0/10 to 127.128.0.0/9 that differs between processes and between
+            // stacks of one.
             let seed = process::id().wrapping_mul(251).wrapping_add(number);
             let [_, _, b, c] = seed.to_be_bytes();
             let ip = Ipv4Addr::new(127, 64 + (seed >> 16) as u8 % 128, b ^ c, c);
@@ -219,8 +222,9 @@ impl Place {
     }
 }
 
-/// A running Seaway with a folder of manifests of its own, and an Envoy that has what it says. Both end when this is dropped; when the
-/// test is panicking by then, manifests and logs are kept, and standard error says where.
+/// A running Seaway with a folder of manifests of its own, and an Envoy that has what it says. Both
+/// end when this is dropped; when the test is panicking by then, manifests and logs are kept, and
+/// standard error says where.
 #[derive(Debug)]
 pub struct Stack {
     // From top to bottom in the order in which they end.
@@ -265,7 +269,8 @@ impl Stack {
         Ok(())
     }
 
-    /// Where the Envoy takes HTTP requests, which it routes by their host name: `http://127.64.0.1:15001`.
+    /// Where the Envoy takes HTTP requests, which it routes by their host name:
+    /// `http://127.64.0.1:15001`.
     pub fn mesh_url(&self) -> String {
         format!("http://{}", self.mesh_address())
     }
@@ -286,7 +291,8 @@ impl Stack {
             .get(&self.network)
     }
 
-    /// So many requests a second to a host name, each over a new connection, until the load is stopped.
+    /// So many requests a second to a host name, each over a new connection, until the load is
+    /// stopped.
     ///
     /// # Errors
     ///
@@ -312,8 +318,8 @@ impl Stack {
         &self.manifests
     }
 
-    /// Saves a file of the folder with another text. Returns the moment of that; the Envoy has it milliseconds later, which
-    /// [`eventually`](crate::eventually) waits for.
+    /// Saves a file of the folder with another text. Returns the moment of that; the Envoy has it
+    /// milliseconds later, which [`eventually`](crate::eventually) waits for.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The steps of the demo. Each makes its claim true or fails; the demo plays all of them in one scene, the tests each in its own.
+//! The steps of the demo. Each makes its claim true or fails; the demo plays all of them in one
+//! scene, the tests each in its own.
 
 mod failure;
 mod mesh;

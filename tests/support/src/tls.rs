@@ -11,7 +11,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto, version};
 
 use crate::certs::{Ca, Leaf};
 
-/// TLS 1.3 without sessions that are resumed: shows `server`, believes certificates of `clients`, and may do without.
+/// TLS 1.3 without sessions that are resumed: shows `server`, believes certificates of `clients`,
+/// and may do without.
 pub(crate) fn acceptor(
     server: &Leaf,
     clients: &Ca,

@@ -1,4 +1,5 @@
-//! A folder that changes as the volumes of a pod do: all of its files at once, by one rename of a symbolic link.
+//! A folder that changes as the volumes of a pod do: all of its files at once, by one rename of a
+//! symbolic link.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-/// A Secret, ConfigMap or projected token as the kubelet mounts it: `tls.crt -> ..data/tls.crt`, `..data -> ..1`, and
-/// every change a new folder that `..data` is turned to.
+/// A Secret, ConfigMap or projected token as the kubelet mounts it: `tls.crt -> ..data/tls.crt`,
+/// `..data -> ..1`, and every change a new folder that `..data` is turned to.
 #[derive(Debug)]
 pub struct Volume {
     path: PathBuf,

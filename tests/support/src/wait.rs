@@ -1,4 +1,5 @@
-//! Waiting for something that has no event of its own, with a deadline and a reason when it does not come.
+//! Waiting for something that has no event of its own, with a deadline and a reason when it does
+//! not come.
 
 use std::fmt::Display;
 use std::thread;
@@ -9,8 +10,8 @@ use anyhow::{Result, bail};
 /// Pause between two looks.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Looks until `look` returns a value, for at most `limit`. An `Err` of `look` is a "not yet" whose text explains the failure
-/// should the time run out.
+/// Looks until `look` returns a value, for at most `limit`. An `Err` of `look` is a "not yet" whose
+/// text explains the failure should the time run out.
 pub fn within<T>(
     limit: Duration,
     what: impl Display,

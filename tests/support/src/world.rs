@@ -18,8 +18,8 @@ const BACKEND_PORT: u16 = 8080;
 /// The port of a relay, beside Seaway's own.
 const RELAY_PORT: u16 = 18100;
 
-/// Says that the running test is skipped, and why: straight to the terminal, because the test harness would swallow what a passing test
-/// prints.
+/// Says that the running test is skipped, and why: straight to the terminal, because the test
+/// harness would swallow what a passing test prints.
 pub fn skip(why: &str) -> Result<()> {
     tell(&format!("skipped: {why}"))
 }
@@ -43,9 +43,11 @@ pub struct World {
 }
 
 impl World {
-    /// Makes an empty world, runs `test` in it, and fails also when Seaway or an Envoy died or an Envoy rejected anything.
+    /// Makes an empty world, runs `test` in it, and fails also when Seaway or an Envoy died or an
+    /// Envoy rejected anything.
     ///
-    /// Where namespaces are not allowed the test is skipped, visibly, unless `SEAWAY_REQUIRE_NAMESPACES` is set.
+    /// Where namespaces are not allowed the test is skipped, visibly, unless
+    /// `SEAWAY_REQUIRE_NAMESPACES` is set.
     pub fn run(test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let network = match Network::create() {
             Ok(network) => network,

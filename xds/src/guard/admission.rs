@@ -1,7 +1,8 @@
-//! How many streams begin at a time: between a stream's first request and everything that it costs (xDS rules 132, 156).
+//! How many streams begin at a time: between a stream's first request and everything that it costs
+//! (xDS rules 132, 156).
 //!
-//! Two limits, and a wait in order of arrival before either refuses anybody. Of the streams that wait for a place only the first has a
-//! timer; the others wait for its turn to end.
+//! Two limits, and a wait in order of arrival before either refuses anybody. Of the streams that
+//! wait for a place only the first has a timer; the others wait for its turn to end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +16,8 @@ use crate::guard::log_limit::LogLimit;
 use crate::guard::token_bucket::TokenBucket;
 use crate::limits::Limits;
 
-/// For how long a stream is taken to be busy with its first answer, even if it is not done: a proxy that does not read must not
-/// keep others out.
+/// For how long a stream is taken to be busy with its first answer, even if it is not done: a proxy
+/// that does not read must not keep others out.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// Where streams come in.
@@ -35,7 +36,8 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 struct Inner {
     rate: TokenBucket,
-    /// Until when each place is taken, by the number of its stream: in the order in which they began, so the first ends first.
+    /// Until when each place is taken, by the number of its stream: in the order in which they
+    /// began, so the first ends first.
     taken: BTreeMap<u64, Instant>,
     number: u64,
 }

@@ -14,8 +14,8 @@ use tonic::codegen::http::HeaderMap;
 pub struct Peer {
     /// Its address; `None` if it was gone before anybody asked.
     pub address: Option<SocketAddr>,
-    /// Its certificate and those that lead to its authority, verified as the TLS configuration says, in DER. Empty if it showed
-    /// none, or the port is plaintext.
+    /// Its certificate and those that lead to its authority, verified as the TLS configuration
+    /// says, in DER. Empty if it showed none, or the port is plaintext.
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -25,7 +25,8 @@ pub struct Peer {
 pub struct Caller<'a> {
     /// Its connection's other end.
     pub peer: &'a Peer,
-    /// The headers of its request: a token is in `authorization`. They hold secrets: never log them.
+    /// The headers of its request: a token is in `authorization`. They hold secrets: never log
+    /// them.
     pub headers: &'a HeaderMap,
 }
 
@@ -43,12 +44,14 @@ pub struct Authenticated<P> {
 pub struct Identity {
     /// The same for all connections of one proxy, and of no other. Limits are counted by it.
     pub name: Arc<str>,
-    /// Whose proxy it is, the same for all proxies of one owner: the service account of its pod, say. Rejections by proxies of several
-    /// principals keep a content from other proxies (xDS rule 82): with as many proxies as one likes nobody is several.
+    /// Whose proxy it is, the same for all proxies of one owner: the service account of its pod,
+    /// say. Rejections by proxies of several principals keep a content from other proxies (xDS rule
+    /// 82): with as many proxies as one likes nobody is several.
     pub principal: Arc<str>,
     /// What kind of proof it is, as a label of metrics: `certificate`, `token`.
     pub kind: &'static str,
-    /// When the proof ends. Then the connection is told to go, and its proxy comes back with a newer one. `None`: never.
+    /// When the proof ends. Then the connection is told to go, and its proxy comes back with a
+    /// newer one. `None`: never.
     pub expires: Option<SystemTime>,
     /// Cancelled when the proof is withdrawn. Then the connection is cut.
     pub revoked: Option<CancellationToken>,

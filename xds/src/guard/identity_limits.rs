@@ -34,7 +34,8 @@ struct Open {
 
 #[derive(Debug)]
 struct Usage {
-    /// The streams of each of its connections, which are known by where they lie: a stream keeps its own there.
+    /// The streams of each of its connections, which are known by where they lie: a stream keeps
+    /// its own there.
     connections: HashMap<usize, usize>,
     streams: usize,
     initial_syncs: TokenBucket,
@@ -116,8 +117,8 @@ impl Identities {
         })
     }
 
-    /// Tells when the first proof of each kind ends that an open stream rests on. And forgets who has nothing open: not before all
-    /// that it took has come back, or it could take it twice.
+    /// Tells when the first proof of each kind ends that an open stream rests on. And forgets who
+    /// has nothing open: not before all that it took has come back, or it could take it twice.
     pub(crate) fn look(&self, metrics: &Metrics) {
         let (mut open, now) = (self.lock(), Instant::now());
         open.by_name

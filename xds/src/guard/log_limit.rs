@@ -1,4 +1,5 @@
-//! Log lines for what happens in floods: the first at once, then one for all that happened in the ten seconds since.
+//! Log lines for what happens in floods: the first at once, then one for all that happened in the
+//! ten seconds since.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

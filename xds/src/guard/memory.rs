@@ -1,9 +1,10 @@
-//! What clients have the server keep, in bytes: requests whose end has not come, and names that they ask for. Limits of single items are
-//! not enough, since a client may have many of them.
+//! What clients have the server keep, in bytes: requests whose end has not come, and names that
+//! they ask for. Limits of single items are not enough, since a client may have many of them.
 //!
-//! A holder is an identity or, where nobody is asked who he is, a connection. There are two pools: one for the little that each holder has at
-//! first, one for what it has beyond that, of which no holder may have more than a part. So a few that take what there is refuse nothing
-//! to those who need little.
+//! A holder is an identity or, where nobody is asked who he is, a connection. There are two pools:
+//! one for the little that each holder has at first, one for what it has beyond that, of which no
+//! holder may have more than a part. So a few that take what there is refuse nothing to those who
+//! need little.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,8 @@ use crate::guard::log_limit::LogLimit;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
-/// What each holder has of the first pool, which is many times what one proxy says of itself and five thousand Services.
+/// What each holder has of the first pool, which is many times what one proxy says of itself and
+/// five thousand Services.
 const LITTLE: usize = 512 << 10;
 
 /// The memory of a server for its clients.
@@ -112,7 +114,8 @@ impl Charge {
     ///
     /// # Errors
     ///
-    /// RESOURCE_EXHAUSTED if that is more than its holder may have, or than is left for all. The charge stays as it was.
+    /// RESOURCE_EXHAUSTED if that is more than its holder may have, or than is left for all. The
+    /// charge stays as it was.
     pub(crate) fn set(&mut self, bytes: usize) -> Result<(), Status> {
         let before = std::mem::replace(&mut self.bytes, bytes);
         if bytes <= before {

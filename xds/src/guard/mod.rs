@@ -1,4 +1,5 @@
-//! Who may take how much: who may begin, what each identity and each client may have, and which peers hang.
+//! Who may take how much: who may begin, what each identity and each client may have, and which
+//! peers hang.
 
 pub(crate) mod admission;
 pub(crate) mod identity;

@@ -24,7 +24,8 @@ pub(crate) struct Validity {
 struct Proofs {
     /// The first of them to end.
     until: Option<Instant>,
-    /// By whose word each may be withdrawn: one, unless streams of several proxies share the connection.
+    /// By whose word each may be withdrawn: one, unless streams of several proxies share the
+    /// connection.
     revoked: SmallVec<[(Arc<str>, CancellationToken); 1]>,
 }
 

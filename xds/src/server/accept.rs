@@ -1,7 +1,8 @@
 //! Connections: accepting them, how they are kept alive, and how they are told to go.
 //!
-//! A stream never ends by itself, and a proxy whose stream ends opens the next one on the same connection. So what is told to go is the
-//! connection (GOAWAY), and its streams end with it (xDS rules 146, 153).
+//! A stream never ends by itself, and a proxy whose stream ends opens the next one on the same
+//! connection. So what is told to go is the connection (GOAWAY), and its streams end with it (xDS
+//! rules 146, 153).
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -31,19 +32,24 @@ use crate::server::socket::Socket;
 use crate::server::transport::Transport;
 use crate::server::{Admit, AdsServer};
 
-/// What all headers of a request may have together, in bytes, as HTTP/2 counts them (xDS rule 158): room for a large token.
+/// What all headers of a request may have together, in bytes, as HTTP/2 counts them (xDS rule 158):
+/// room for a large token.
 const MAX_HEADERS: u32 = 16 << 10;
-/// Streams that a client may have reset before we came to look at them, and streams that we may have reset for its faults over the
-/// life of a connection; what is more is an attack, and ends the connection (xDS rule 158).
+/// Streams that a client may have reset before we came to look at them, and streams that we may
+/// have reset for its faults over the life of a connection; what is more is an attack, and ends the
+/// connection (xDS rule 158).
 const MAX_RESETS: (usize, usize) = (100, 1000);
-/// What a client may send without being read, per stream and per connection. A stream is read only when its connection can be written
-/// to, so this is what keeps a client that writes before it reads from waiting for itself (xDS rules 130, 157): twenty thousand names.
-/// Nobody counts what lies there, so that the more connections are open, the less new ones may send; in the end what HTTP/2 begins with.
+/// What a client may send without being read, per stream and per connection. A stream is read only
+/// when its connection can be written to, so this is what keeps a client that writes before it
+/// reads from waiting for itself (xDS rules 130, 157): twenty thousand names. Nobody counts what
+/// lies there, so that the more connections are open, the less new ones may send; in the end what
+/// HTTP/2 begins with.
 const WINDOWS: [(u32, (u32, u32)); 2] = [(8, (2 << 20, 4 << 20)), (64, (256 << 10, 256 << 10))];
 const LEAST_WINDOWS: (u32, u32) = (65_535, 65_535);
 /// On shutdown this much time passes between two connections that are told to go, on average.
 const CLOSING_PACE: Duration = Duration::from_millis(2);
-/// A stream whose connection has to go may stay for so long until it has its first answer (xDS rule 154).
+/// A stream whose connection has to go may stay for so long until it has its first answer (xDS rule
+/// 154).
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// After an error that passes (no more file descriptors, say) accepting rests for so long.
 const REST: Duration = Duration::from_millis(50);
@@ -70,8 +76,8 @@ struct Connections<A> {
     failed_handshakes: LogLimit,
 }
 
-/// Serves until `shutdown` is cancelled and every connection has ended: each is told to go, in an order of chance over a short window,
-/// so that a fleet does not ask the next replica all at once.
+/// Serves until `shutdown` is cancelled and every connection has ended: each is told to go, in an
+/// order of chance over a short window, so that a fleet does not ask the next replica all at once.
 pub async fn serve<A: Admit>(
     listener: TcpListener,
     ads: AdsServer<A>,
@@ -179,7 +185,8 @@ impl<A> Connections<A> {
         unused.push_back(Arc::downgrade(connection));
     }
 
-    /// Cuts the oldest connection that has not opened a stream: a proxy opens one at once. `false`: there is none.
+    /// Cuts the oldest connection that has not opened a stream: a proxy opens one at once. `false`:
+    /// there is none.
     fn make_room(&self) -> bool {
         let mut unused = self.unused();
         while let Some(first) = unused.pop_front() {
@@ -345,7 +352,8 @@ fn builder(limits: &Limits, windows: (u32, u32), streams: &Streams) -> http2::Bu
     builder
 }
 
-/// Returns when a connection has to go: because of its age, because all have to, or because it was told so.
+/// Returns when a connection has to go: because of its age, because all have to, or because it was
+/// told so.
 async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>, number: u64) {
     let settings = &shared.ads.shared;
     let chance = xxh3_64(&number.to_le_bytes()) as f64 / u64::MAX as f64;

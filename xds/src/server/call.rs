@@ -1,4 +1,5 @@
-//! What the headers of an HTTP request say of the call: whether it is one of gRPC, and until when its client waits.
+//! What the headers of an HTTP request say of the call: whether it is one of gRPC, and until when
+//! its client waits.
 //!
 //! Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md of grpc/grpc).
 
@@ -9,12 +10,14 @@ use tonic::body::Body;
 use tonic::codegen::http::header::{ALLOW, CONTENT_TYPE};
 use tonic::codegen::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-/// What every call and every answer has as content type, perhaps with a suffix (`+proto`) or parameters.
+/// What every call and every answer has as content type, perhaps with a suffix (`+proto`) or
+/// parameters.
 const GRPC: &str = "application/grpc";
 /// The encodings of messages that are taken: no compression.
 const ACCEPTED: &str = "identity";
 
-/// The answer to a request that is no call of gRPC, in plain HTTP, since its client would not understand a status of gRPC.
+/// The answer to a request that is no call of gRPC, in plain HTTP, since its client would not
+/// understand a status of gRPC.
 pub(crate) fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
     let mut answer = Response::new(Body::empty());
     if request.method() != Method::POST {

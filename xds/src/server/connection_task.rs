@@ -1,8 +1,10 @@
 //! A connection and its streams on one task.
 //!
-//! Left alone, hyper spawns a task for each stream, and then every response and every acknowledgement goes through two tasks, often
-//! on two cores: the stream's and the connection's. With one stream to a connection, as proxies have it, that is a good part of what
-//! a delivery costs. Here streams are polled beside their connection, each part only when it was woken or a commit was announced.
+//! Left alone, hyper spawns a task for each stream, and then every response and every
+//! acknowledgement goes through two tasks, often on two cores: the stream's and the connection's.
+//! With one stream to a connection, as proxies have it, that is a good part of what a delivery
+//! costs. Here streams are polled beside their connection, each part only when it was woken or a
+//! commit was announced.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -45,11 +47,13 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// Drives a connection and the streams it opens. Streams that are still open when it is dropped end with it.
+/// Drives a connection and the streams it opens. Streams that are still open when it is dropped end
+/// with it.
 pub(crate) struct ConnectionTask<C> {
     connection: Pin<Box<C>>,
     timer: Option<StreamFuture>,
-    /// One, usually: at hand, since what a delivery costs is mostly memory that was not touched for a while. So are the wakers.
+    /// One, usually: at hand, since what a delivery costs is mostly memory that was not touched for
+    /// a while. So are the wakers.
     streams: SmallVec<[Option<StreamFuture>; 1]>,
     new: Streams,
     commits: CommitWaiter,
@@ -90,7 +94,8 @@ impl Wake for WakeBit {
     }
 
     fn wake_by_ref(self: &Arc<WakeBit>) {
-        // First the bit, then the question whether the task will look at it: the task does it the other way round.
+        // First the bit, then the question whether the task will look at it: the task does it the
+        // other way round.
         self.task.woken.fetch_or(1 << self.bit, Ordering::SeqCst);
         if !self.task.polled.load(Ordering::SeqCst)
             && let Some(waker) = self.task.waker.get()
@@ -101,7 +106,8 @@ impl Wake for WakeBit {
 }
 
 impl<C: Future> ConnectionTask<C> {
-    /// `new` is the executor that the connection was built with; `commits` is who streams hear of commits from.
+    /// `new` is the executor that the connection was built with; `commits` is who streams hear of
+    /// commits from.
     pub(crate) fn new(
         connection: C,
         timer: impl Future<Output = ()> + Send + 'static,
@@ -254,7 +260,8 @@ mod tests {
     use crate::store::interest::{Concerns, Interest};
     use crate::store::notify::CommitNotifier;
 
-    /// A connection that opens so many streams at once and lives for ever. Each stream counts its polls and waits for a word.
+    /// A connection that opens so many streams at once and lives for ever. Each stream counts its
+    /// polls and waits for a word.
     struct Scene {
         notifier: CommitNotifier,
         polls: Arc<Vec<AtomicUsize>>,

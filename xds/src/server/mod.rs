@@ -43,16 +43,16 @@ pub trait Admit: Send + Sync + 'static {
     /// What is known of a caller once it is authenticated.
     type Permissions: Send + Sync;
 
-    /// Called for every stream before its first message is read (xDS rule 216). An error ends the stream with that status:
-    /// UNAUTHENTICATED for who cannot prove who it is.
+    /// Called for every stream before its first message is read (xDS rule 216). An error ends the
+    /// stream with that status: UNAUTHENTICATED for who cannot prove who it is.
     fn authenticate(
         &self,
         caller: Caller<'_>,
     ) -> impl Future<Output = Result<Authenticated<Self::Permissions>, Status>> + Send;
 
-    /// Called with the node of a stream's first message, before any state is kept for the stream. An error ends the stream with
-    /// that status: PERMISSION_DENIED for what this caller may not be, UNAVAILABLE as long as there is nothing complete to serve
-    /// (xDS rule 139).
+    /// Called with the node of a stream's first message, before any state is kept for the stream.
+    /// An error ends the stream with that status: PERMISSION_DENIED for what this caller may not
+    /// be, UNAVAILABLE as long as there is nothing complete to serve (xDS rule 139).
     fn admit(
         &self,
         caller: &Self::Permissions,
@@ -83,20 +83,26 @@ impl std::fmt::Debug for Admission {
 /// Settings of the server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The name of this replica, sent as `control_plane.identifier` in every response (xDS rule 18).
+    /// The name of this replica, sent as `control_plane.identifier` in every response (xDS rule
+    /// 18).
     pub identifier: String,
-    /// How old a connection gets, give or take a tenth; then it is told to go, and its proxy comes back wherever there is room
-    /// (xDS rules 152, 153, 155). `None`: as old as it likes. A proxy that comes back is sent nothing it has.
+    /// How old a connection gets, give or take a tenth; then it is told to go, and its proxy comes
+    /// back wherever there is room (xDS rules 152, 153, 155). `None`: as old as it likes. A proxy
+    /// that comes back is sent nothing it has.
     pub max_connection_age: Option<Duration>,
-    /// The longest time over which connections are told to go on shutdown; less if there are few (xDS rule 146).
+    /// The longest time over which connections are told to go on shutdown; less if there are few
+    /// (xDS rule 146).
     pub closing_window: Duration,
-    /// Of how many distinct, verified principals proxies must have rejected a content before it is kept from those that were not sent
-    /// it yet (xDS rule 82); 0: it never is. And more must have rejected than taken it, by number and by principals.
+    /// Of how many distinct, verified principals proxies must have rejected a content before it is
+    /// kept from those that were not sent it yet (xDS rule 82); 0: it never is. And more must have
+    /// rejected than taken it, by number and by principals.
     pub rejections_to_hold_back: usize,
-    /// How connections are encrypted and, if its verifier asks for certificates, known by them. Each takes what is newest when it
-    /// comes: a new configuration concerns no connection that is open (xDS rule 217). `None`: not at all.
+    /// How connections are encrypted and, if its verifier asks for certificates, known by them.
+    /// Each takes what is newest when it comes: a new configuration concerns no connection that is
+    /// open (xDS rule 217). `None`: not at all.
     ///
-    /// A configuration that verifies certificates should resume no sessions: a resumed one would rest on what was verified before.
+    /// A configuration that verifies certificates should resume no sessions: a resumed one would
+    /// rest on what was verified before.
     pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
     /// What the server puts up with.
     pub limits: Limits,
@@ -115,8 +121,9 @@ impl Default for ServerConfig {
     }
 }
 
-/// The discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS, LDS, RDS, SDS) on the same engine, each
-/// with its state-of-the-world and its incremental method (xDS rules 1, 2). The unary and REST variants do not exist here.
+/// The discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS, LDS,
+/// RDS, SDS) on the same engine, each with its state-of-the-world and its incremental method (xDS
+/// rules 1, 2). The unary and REST variants do not exist here.
 pub struct AdsServer<A> {
     pub(crate) shared: Arc<Shared<A>>,
 }
@@ -178,7 +185,13 @@ impl<A: Admit> AdsServer<A> {
         let quorum = config.rejections_to_hold_back;
         snapshots.quarantine().configure(quorum, &metrics);
         snapshots.all_missing().configure(&metrics);
-        metrics.begin_with_types(snapshots.types().specs().iter().map(|spec| spec.url.as_str()));
+        metrics.begin_with_types(
+            snapshots
+                .types()
+                .specs()
+                .iter()
+                .map(|spec| spec.url.as_str()),
+        );
         let memory = ClientMemory::new(&config.limits, metrics.clone());
         AdsServer {
             shared: Arc::new(Shared {
@@ -203,7 +216,8 @@ impl<A: Admit> AdsServer<A> {
     }
 }
 
-/// A number unlike those of other processes, so that no nonce is like one of an earlier process (xDS rule 64).
+/// A number unlike those of other processes, so that no nonce is like one of an earlier process
+/// (xDS rule 64).
 fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

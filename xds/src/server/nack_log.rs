@@ -1,5 +1,5 @@
-//! Rejections in the log: each distinct one once (xDS rule 79), with the objects behind it, and once that it is over if what was rejected is
-//! taken after all.
+//! Rejections in the log: each distinct one once (xDS rule 79), with the objects behind it, and
+//! once that it is over if what was rejected is taken after all.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -24,7 +24,8 @@ use crate::wire::request::{Malformed, Request};
 /// A stream that asks for nothing is not kept.
 const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
-/// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them the names of extensions.
+/// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them
+/// the names of extensions.
 const MAX_NODE: usize = 1 << 20;
 
 /// What a stream is opened with, besides its requests.
@@ -101,8 +102,8 @@ impl<A: Admit> StreamOpening<A> {
         Ok(Some(stream))
     }
 
-    /// Finds out who asks, before anything is read of what it asks for. Who cannot say had better ask elsewhere: guesses would be
-    /// cheap on a connection that is open.
+    /// Finds out who asks, before anything is read of what it asks for. Who cannot say had better
+    /// ask elsewhere: guesses would be cheap on a connection that is open.
     async fn authenticate(&self) -> Result<AuthenticatedCaller<A::Permissions>, Status> {
         let caller = Caller {
             peer: &self.peer,

@@ -1,7 +1,8 @@
 //! The requests of a stream, out of the body of its HTTP request: gRPC messages, still encoded.
 //!
-//! A message that came in one piece, as nearly all do, is not copied. One that came in several is put together in a buffer that goes
-//! away with it: the first request of a proxy that comes back is large, and all later ones are small (xDS rule 136).
+//! A message that came in one piece, as nearly all do, is not copied. One that came in several is
+//! put together in a buffer that goes away with it: the first request of a proxy that comes back is
+//! large, and all later ones are small (xDS rule 136).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +16,8 @@ use tonic::Status;
 
 use crate::guard::memory::Charge;
 
-/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126). Half a million of them have room.
+/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
+/// Half a million of them have room.
 const MAX_REQUEST: usize = 32 << 20;
 /// Before every message: whether it is compressed, and its length.
 const HEAD: usize = 5;
@@ -39,7 +41,8 @@ impl<B: Body<Data = Bytes> + Unpin> Requests<B>
 where
     B::Error: std::fmt::Display,
 {
-    /// `charge` is what is kept for the stream, `time` how long a request may take from its first byte to its last.
+    /// `charge` is what is kept for the stream, `time` how long a request may take from its first
+    /// byte to its last.
     pub(crate) fn new(body: B, charge: Charge, time: Duration) -> Requests<B> {
         Requests {
             body,
@@ -69,8 +72,9 @@ where
     ///
     /// # Errors
     ///
-    /// OUT_OF_RANGE if it is too large, UNIMPLEMENTED if it is compressed, INTERNAL if its end is missing, DEADLINE_EXCEEDED if that does not
-    /// come in time, RESOURCE_EXHAUSTED if too much is kept for this client.
+    /// OUT_OF_RANGE if it is too large, UNIMPLEMENTED if it is compressed, INTERNAL if its end is
+    /// missing, DEADLINE_EXCEEDED if that does not come in time, RESOURCE_EXHAUSTED if too much is
+    /// kept for this client.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -159,7 +163,8 @@ impl Messages {
         Ok(Some(message))
     }
 
-    /// Takes from the piece until so much of the message is there. The room grows with what comes, not with what was announced.
+    /// Takes from the piece until so much of the message is there. The room grows with what comes,
+    /// not with what was announced.
     fn take(&mut self, until: usize) {
         let count = self.piece.len().min(until - self.begun.len());
         self.begun.extend_from_slice(&self.piece[..count]);

@@ -1,7 +1,9 @@
-//! The answer of a stream as an HTTP body: first the proxy is admitted, then its messages follow, made when the transport asks for them.
+//! The answer of a stream as an HTTP body: first the proxy is admitted, then its messages follow,
+//! made when the transport asks for them.
 //!
-//! There is no task and no queue between a stream and its connection: whoever takes data polls the stream. tonic's own encoder
-//! would copy every message into a buffer per stream; here large parts go to the transport as they are.
+//! There is no task and no queue between a stream and its connection: whoever takes data polls the
+//! stream. tonic's own encoder would copy every message into a buffer per stream; here large parts
+//! go to the transport as they are.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +21,8 @@ use crate::server::Admit;
 use crate::server::stream::{Stream, replaced};
 use crate::wire::response::Message;
 
-/// At most so much is given to the transport at once, so that a slow reader is seen to read (`liveness`).
+/// At most so much is given to the transport at once, so that a slow reader is seen to read
+/// (`liveness`).
 const PIECE: usize = 256 << 10;
 
 /// The way to an admitted stream; `None` if the client asked for nothing.

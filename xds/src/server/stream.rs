@@ -1,6 +1,7 @@
 //! One stream: requests and commits in, responses out. All decisions are the session's.
 //!
-//! A stream looks for news whenever it is polled; its connection's task polls it after each commit that concerns it (`connection_task`).
+//! A stream looks for news whenever it is polled; its connection's task polls it after each commit
+//! that concerns it (`connection_task`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,7 +32,8 @@ use crate::wire::parts::{LARGE, Parts};
 use crate::wire::request::{Request, node_id};
 use crate::wire::response::Message;
 
-/// After so many bytes of requests a stream lets others have their turn. Any request counts as so many at least.
+/// After so many bytes of requests a stream lets others have their turn. Any request counts as so
+/// many at least.
 const TAKEN_AT_ONCE: usize = 64 << 10;
 const SMALLEST: usize = 1 << 10;
 
@@ -270,7 +272,8 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// After a commit only the session's `next` can tell; after anything else there may be nothing to ask it for.
+    /// After a commit only the session's `next` can tell; after anything else there may be nothing
+    /// to ask it for.
     fn idle(&mut self) -> Rest {
         match self.session.is_pending() {
             true => Rest::No,
@@ -278,9 +281,11 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// The store is locked for as long as `act` takes, and not while anything is sent (xDS rule 128).
+    /// The store is locked for as long as `act` takes, and not while anything is sent (xDS rule
+    /// 128).
     ///
-    /// Before it is let go, the connection is told which commits this stream has to hear of from now on, so that none is missed.
+    /// Before it is let go, the connection is told which commits this stream has to hear of from
+    /// now on, so that none is missed.
     fn with_store<T>(&mut self, act: impl FnOnce(&mut Session, &Store) -> T) -> T {
         let store = self.shared.snapshots.read();
         let done = act(&mut self.session, &store);

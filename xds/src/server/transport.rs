@@ -21,8 +21,8 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// TLS over this socket. `None` if the peer went without a word, as load balancers do that only want to know whether
-    /// somebody listens.
+    /// TLS over this socket. `None` if the peer went without a word, as load balancers do that only
+    /// want to know whether somebody listens.
     ///
     /// # Errors
     ///

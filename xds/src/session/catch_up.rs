@@ -12,7 +12,8 @@ use crate::store::{Record, Store};
 type Changed = (usize, u32);
 
 impl Session {
-    /// Reads the log up to the newest commit, or looks at everything if this stream looks from elsewhere now.
+    /// Reads the log up to the newest commit, or looks at everything if this stream looks from
+    /// elsewhere now.
     pub(super) fn catch_up(&mut self, store: &Store) {
         let cursor = self.cursor.get();
         if self.placed && cursor == store.seq() {
@@ -42,7 +43,8 @@ impl Session {
         self.cursor.advance(store.seq());
     }
 
-    /// The resources that changed in this stream's layers, of the types it asked for or has to do with.
+    /// The resources that changed in this stream's layers, of the types it asked for or has to do
+    /// with.
     fn concerning<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Vec<Changed> {
         let concerned = records.into_iter().filter(|record| {
             self.concerns(record.type_index) && self.layers.contains(&record.layer)
@@ -56,8 +58,9 @@ impl Session {
         self.states[index].subscription.is_active() || self.follows(index)
     }
 
-    /// A resource that may have changed. Only what the stream saw at its cursor, in these layers, and what it sees now matter, so that a change below
-    /// an override, the end of an override with the lower value's bytes, or a move between layers are no change.
+    /// A resource that may have changed. Only what the stream saw at its cursor, in these layers,
+    /// and what it sees now matter, so that a change below an override, the end of an override with
+    /// the lower value's bytes, or a move between layers are no change.
     fn note(&mut self, store: &Store, type_index: usize, id: u32, layers: &[LayerId], cursor: u64) {
         let slot = store.slot(type_index, id);
         let version = |body: Option<&Arc<Body>>| body.map(|body| body.version);
@@ -91,7 +94,8 @@ impl Session {
                 state.last_good.insert(id, before);
             }
             state.not_found.remove(name);
-            // It was removed and came back before the client was told: the client still has the old one.
+            // It was removed and came back before the client was told: the client still has the old
+            // one.
             if state.removed.remove(name).is_some() {
                 state.held.insert(id);
                 if state.removed.is_empty() {
@@ -126,7 +130,8 @@ impl Session {
                 state.removed.insert(name.clone(), was, now);
             }
         } else if was_held {
-            // State of the world has no words for the removal of other types (xDS rule 22), unless the client reads errors.
+            // State of the world has no words for the removal of other types (xDS rule 22), unless
+            // the client reads errors.
             if says_absent || complete {
                 state.removed.insert(name.clone(), was, now);
             }
@@ -135,7 +140,8 @@ impl Session {
         }
     }
 
-    /// The application moved this placement from these layers to others: what resolves differently is owed or lost.
+    /// The application moved this placement from these layers to others: what resolves differently
+    /// is owed or lost.
     fn look_anew(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
         for type_index in 0..self.states.len() {
             if self.concerns(type_index) {

@@ -1,11 +1,12 @@
-//! Names that fit into a response: those of what does not exist are as many as a client asks for, and a response is bounded
-//! (xDS rule 124).
+//! Names that fit into a response: those of what does not exist are as many as a client asks for,
+//! and a response is bounded (xDS rule 124).
 
 use std::sync::Arc;
 
 use crate::store::name_map::NameMap;
 
-/// Room that names find in any response, however large it is otherwise: so that they get their turn.
+/// Room that names find in any response, however large it is otherwise: so that they get their
+/// turn.
 const AT_LEAST: usize = 16 << 10;
 /// What a name takes besides its own bytes, at most: the frame of an error.
 const FRAME: usize = 48;

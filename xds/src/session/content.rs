@@ -1,4 +1,5 @@
-//! What goes into a response: gathered from the store resource by resource, or taken whole from a first sync that many share.
+//! What goes into a response: gathered from the store resource by resource, or taken whole from a
+//! first sync that many share.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use crate::store::Store;
 use crate::store::body::Body;
 use crate::store::initial_sync::{Chunk, InitialSync};
 
-/// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS rule 124).
+/// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS
+/// rule 124).
 pub(super) const CHUNK: usize = 7 << 19;
 /// A response that cannot be split is reported from here on (xDS rule 125).
 const LARGE: usize = 3 << 20;
@@ -59,7 +61,8 @@ struct Gather {
 }
 
 impl Gather {
-    /// What is sent of a resource, and what it is. What it was before is the same where only its layer changed since.
+    /// What is sent of a resource, and what it is. What it was before is the same where only its
+    /// layer changed since.
     fn note(&mut self, id: u32, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
@@ -87,7 +90,8 @@ impl Gather {
 }
 
 impl Session {
-    /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed after this response.
+    /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed
+    /// after this response.
     pub(super) fn everything(&self, index: usize, store: &Store) -> Content {
         let content = self.whole_view(index, store);
         let mut content = content.unwrap_or_else(|| self.gather_everything(index, store));
@@ -189,8 +193,9 @@ impl Session {
         gather.finish()
     }
 
-    /// The version of all that is subscribed to: what a state-of-the-world response of a type that lists only changes is called
-    /// (xDS rule 72). Kept up to date change by change, and summed up anew after a change of the subscription.
+    /// The version of all that is subscribed to: what a state-of-the-world response of a type that
+    /// lists only changes is called (xDS rule 72). Kept up to date change by change, and summed up
+    /// anew after a change of the subscription.
     pub(super) fn subscription_version(&mut self, index: usize, store: &Store) -> u64 {
         let state = &self.states[index];
         if let Some(digest) = state.digest {

@@ -1,10 +1,12 @@
-//! State of the world has no words for the removal of an assignment, and a client that warms its cluster waits for one. What is gone is
-//! answered with an empty value, if its type has one (xDS rule 95).
+//! State of the world has no words for the removal of an assignment, and a client that warms its
+//! cluster waits for one. What is gone is answered with an empty value, if its type has one (xDS
+//! rule 95).
 //!
-//! Which names: those that this client was sent or owed and that were removed, or whose cluster was; those it asks for anew while their removal is still
-//! remembered; those it comes back with on a new stream. A name that never existed is not answered (xDS rules 25, 26).
-//! When: a second after it would be its turn as a removal, since most clients have given the name up by then, with its cluster. And
-//! not while something refers to it: then it is late, not gone.
+//! Which names: those that this client was sent or owed and that were removed, or whose cluster
+//! was; those it asks for anew while their removal is still remembered; those it comes back with on
+//! a new stream. A name that never existed is not answered (xDS rules 25, 26). When: a second after
+//! it would be its turn as a removal, since most clients have given the name up by then, with its
+//! cluster. And not while something refers to it: then it is late, not gone.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,8 +22,8 @@ use crate::store::Store;
 use crate::store::body::Body;
 
 impl Session {
-    /// Whether the client is told that something does not exist. State of the world says that by an error, which gRPC reads
-    /// (xDS rule 108); Envoy does not, and would get responses for nothing.
+    /// Whether the client is told that something does not exist. State of the world says that by an
+    /// error, which gRPC reads (xDS rule 108); Envoy does not, and would get responses for nothing.
     pub(super) fn says_absent(&self) -> bool {
         self.dialect == Dialect::Delta || self.client_kind == ClientKind::Grpc
     }
@@ -43,8 +45,9 @@ impl Session {
         (due > now).then_some(due)
     }
 
-    /// Of names that are newly asked for and do not exist, notes what is to be said: all of them, or those that did exist. `returning`:
-    /// the client had something of this type on an earlier stream.
+    /// Of names that are newly asked for and do not exist, notes what is to be said: all of them,
+    /// or those that did exist. `returning`: the client had something of this type on an earlier
+    /// stream.
     pub(super) fn note_missing(
         &mut self,
         index: usize,
@@ -76,7 +79,8 @@ impl Session {
         }
     }
 
-    /// What this referred to and does not exist is gone with it: as long as it was there, that was waited for.
+    /// What this referred to and does not exist is gone with it: as long as it was there, that was
+    /// waited for.
     pub(super) fn lose_refs(&mut self, index: usize, was: &Body) {
         let Some(target) = self.types.spec(index).reloads else {
             return;
@@ -142,8 +146,8 @@ impl Session {
         (!content.parts.is_empty()).then_some(content)
     }
 
-    /// Whether something refers to a name which this client can see and with which it would load it anew. When that goes, the client
-    /// is told, even if it does not ask for it here.
+    /// Whether something refers to a name which this client can see and with which it would load it
+    /// anew. When that goes, the client is told, even if it does not ask for it here.
     fn is_referred_to(&mut self, index: usize, name: &str, store: &Store) -> bool {
         let url = self.types.spec(index).url;
         let mut found = false;
@@ -164,7 +168,8 @@ impl Session {
         found
     }
 
-    /// Whether changes of a type concern this client for what they refer to, whether or not it asks for them.
+    /// Whether changes of a type concern this client for what they refer to, whether or not it asks
+    /// for them.
     pub(super) fn follows(&self, index: usize) -> bool {
         let target = self.types.spec(index).reloads;
         let child = target.and_then(|target| self.types.index(target.as_str()));

@@ -1,8 +1,9 @@
 //! One stream's protocol state, without sockets, tasks or clock.
 //!
-//! In: requests ([`Session::on_request`]) and the store, whose log tells what changed ([`Session::next`] reads it first). Out:
-//! the next response, or until when to wait for one. What a client is owed follows from three sets per type, all by resource
-//! id: what it subscribes to, what it holds, and what of that has changed since.
+//! In: requests ([`Session::on_request`]) and the store, whose log tells what changed
+//! ([`Session::next`] reads it first). Out: the next response, or until when to wait for one. What
+//! a client is owed follows from three sets per type, all by resource id: what it subscribes to,
+//! what it holds, and what of that has changed since.
 
 mod catch_up;
 mod chunk;
@@ -46,8 +47,8 @@ pub(crate) use state::type_state::{Nack, Rejected, Status};
 use state::type_states::TypeStates;
 use unknown_types::Unknown;
 
-/// How long a response may stay unacknowledged before the next one of its type is sent all the same (xDS rules 58, 129), and how
-/// long additions wait for what they depend on (xDS rule 87).
+/// How long a response may stay unacknowledged before the next one of its type is sent all the same
+/// (xDS rules 58, 129), and how long additions wait for what they depend on (xDS rule 87).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a stream ends with an error: only for what the protocol forbids (xDS rule 110).
@@ -111,11 +112,13 @@ pub(crate) struct Response {
     pub(crate) large: Option<usize>,
 }
 
-/// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far more than any client has.
+/// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far
+/// more than any client has.
 const MAX_NAME: usize = 4096;
 const MAX_NAMES: usize = 250_000;
-/// What a stream may have remembered, in bytes, of all types together (xDS rule 218): names that do not exist are kept as they are,
-/// of what exists there is a bit. A node that comes back with a hundred thousand Services which are all gone has less.
+/// What a stream may have remembered, in bytes, of all types together (xDS rule 218): names that do
+/// not exist are kept as they are, of what exists there is a bit. A node that comes back with a
+/// hundred thousand Services which are all gone has less.
 const MAX_REMEMBERED: usize = 32 << 20;
 
 #[derive(Debug)]
@@ -145,7 +148,8 @@ pub(crate) struct Session {
     /// What the client accepted after it had rejected it, not told yet.
     after_all: Vec<AfterAll>,
     voter: Option<Voter>,
-    /// The last nonce: unique on the stream across all types, and unlike those of any other stream of this server (xDS rule 64).
+    /// The last nonce: unique on the stream across all types, and unlike those of any other stream
+    /// of this server (xDS rule 64).
     nonce: Nonce,
     /// The name of this replica, sent in every response (xDS rule 18).
     identifier: Arc<str>,
@@ -253,8 +257,8 @@ impl Session {
         Some(self.answered(index, &answered, request.error, store))
     }
 
-    /// What is remembered of this client's choice: names that do not exist or not any more, rejections, and what it has instead of
-    /// what it rejected; in bytes, about.
+    /// What is remembered of this client's choice: names that do not exist or not any more,
+    /// rejections, and what it has instead of what it rejected; in bytes, about.
     pub(crate) fn remembered_bytes(&self) -> usize {
         let types = self.states.iter().map(TypeState::remembered_bytes);
         self.unknown.bytes() + types.sum::<usize>()
@@ -283,7 +287,8 @@ impl Session {
         (self.placement, &self.layers)
     }
 
-    /// Whether anything is known that has to be sent, now or later. What a newer commit brings is not known before [`Session::next`].
+    /// Whether anything is known that has to be sent, now or later. What a newer commit brings is
+    /// not known before [`Session::next`].
     pub(crate) fn is_pending(&mut self) -> bool {
         self.states.is_pending() || self.unknown.is_pending()
     }

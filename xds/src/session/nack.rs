@@ -1,5 +1,5 @@
-//! Resources whose present content a client is not to be sent: because it rejected it (xDS rules 69, 80), or because several others
-//! did (xDS rule 82).
+//! Resources whose present content a client is not to be sent: because it rejected it (xDS rules
+//! 69, 80), or because several others did (xDS rule 82).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,13 +28,14 @@ pub(super) struct QuarantineView {
 type Content = (usize, u32, Version);
 
 impl Session {
-    /// Says who the client is, verified by somebody: what it rejects and takes counts for other proxies, too (xDS rule 82).
+    /// Says who the client is, verified by somebody: what it rejects and takes counts for other
+    /// proxies, too (xDS rule 82).
     pub(crate) fn identify(&mut self, voter: Option<Voter>) {
         self.voter = voter;
     }
 
-    /// A rejected resource stays at what the client had before until it changes, or its rejection may have passed; everything else
-    /// flows (xDS rules 69, 80).
+    /// A rejected resource stays at what the client had before until it changes, or its rejection
+    /// may have passed; everything else flows (xDS rules 69, 80).
     pub(super) fn hold_back(
         &mut self,
         index: usize,
@@ -72,7 +73,8 @@ impl Session {
         state.held_back.insert(id, before);
     }
 
-    /// Sees to it that what several proxies rejected is not sent to this one, unless it was already.
+    /// Sees to it that what several proxies rejected is not sent to this one, unless it was
+    /// already.
     pub(super) fn read_quarantine(&mut self, store: &Store) {
         let generation = store.quarantine().generation();
         if generation != self.quarantine_view.generation {
@@ -116,7 +118,8 @@ impl Session {
         }
         if held.instead.is_none() {
             state.owed.remove(id);
-            // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule 48).
+            // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule
+            // 48).
             let asked = state.subscription.is_named(id) && !state.held.contains(id);
             if asked && says_absent {
                 state.not_found.insert_new(slot.name.clone(), false);
@@ -166,7 +169,8 @@ impl Session {
         self.send_after_all(store, over);
     }
 
-    /// Says of contents that several rejected which of them this client took, as soon as it has answered them.
+    /// Says of contents that several rejected which of them this client took, as soon as it has
+    /// answered them.
     pub(super) fn vote(&mut self, store: &Store) {
         let Some(voter) = self
             .voter
@@ -199,7 +203,8 @@ impl Session {
             });
     }
 
-    /// What changed and changed back in the meantime looks to this stream as if it never changed, but is held back no longer.
+    /// What changed and changed back in the meantime looks to this stream as if it never changed,
+    /// but is held back no longer.
     fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
         for (index, id, version) in over {
             let Some(slot) = store.try_slot(index, id) else {

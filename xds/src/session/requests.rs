@@ -76,7 +76,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether so many names of such lengths are taken besides those that are asked for already (xDS rule 218).
+    /// Whether so many names of such lengths are taken besides those that are asked for already
+    /// (xDS rule 218).
     fn check<'a>(
         &self,
         index: usize,
@@ -144,7 +145,8 @@ impl Session {
                 state
                     .subscription
                     .set_mode(Mode::Explicit { wildcard: false });
-                // A client that comes with something learns from a complete response what of it is gone (xDS rule 21).
+                // A client that comes with something learns from a complete response what of it is
+                // gone (xDS rule 21).
                 let complete = self.types.spec(index).complete;
                 state.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
             }
@@ -204,7 +206,8 @@ impl Session {
         }
     }
 
-    /// The id of a name that has a value in this stream's layers. `next` is kept over a list of names (`Store::find_in_turn`).
+    /// The id of a name that has a value in this stream's layers. `next` is kept over a list of
+    /// names (`Store::find_in_turn`).
     pub(super) fn visible(
         &self,
         index: usize,
@@ -278,7 +281,8 @@ impl Session {
         }
     }
 
-    /// What the client is about to read of an earlier wildcard, it has then: it may be gone already, or go before it is sent again.
+    /// What the client is about to read of an earlier wildcard, it has then: it may be gone
+    /// already, or go before it is sent again.
     fn doubt_what_it_reads(&mut self, index: usize, store: &Store) {
         // A complete response says it by itself, and one is due.
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
@@ -304,7 +308,8 @@ impl Session {
         self.drop_uncovered(index, store);
     }
 
-    /// Forgets what was sent or owed of names no longer subscribed to, so that their return is answered anew (xDS rules 24, 44).
+    /// Forgets what was sent or owed of names no longer subscribed to, so that their return is
+    /// answered anew (xDS rules 24, 44).
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
         self.drop_emptied(index);
         let state = &mut self.states[index];

@@ -66,7 +66,8 @@ impl Session {
         Some(self.response(index, content, (&removed, since), store))
     }
 
-    /// Everything the client is to have of a type, and since when any of it is owed; `None` if it has that already.
+    /// Everything the client is to have of a type, and since when any of it is owed; `None` if it
+    /// has that already.
     fn complete_content(
         &mut self,
         index: usize,
@@ -117,8 +118,9 @@ impl Session {
         Some(self.response(index, content, (&names, since), store))
     }
 
-    /// After a resource its client loads what it refers to anew (xDS rules 88-91): send that even if unchanged, and let gated
-    /// types wait for what the client does not have yet and may ask for. Returns since when any of it is owed, or what referred to it.
+    /// After a resource its client loads what it refers to anew (xDS rules 88-91): send that even
+    /// if unchanged, and let gated types wait for what the client does not have yet and may ask
+    /// for. Returns since when any of it is owed, or what referred to it.
     fn follow_refs(
         &mut self,
         index: usize,

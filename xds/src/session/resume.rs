@@ -1,12 +1,14 @@
-//! Reconnects: a client says what it has, and is sent only what differs (xDS rule 52), unless what it says cannot be relied on.
+//! Reconnects: a client says what it has, and is sent only what differs (xDS rule 52), unless what
+//! it says cannot be relied on.
 //!
-//! A client that lost its stream while it took in a cluster has the new cluster, and an assignment that it was sent for the old one. It
-//! says that it has both, and waits for the assignment until its initial fetch times out (envoy#22418, envoy#31535, xDS rules 53, 93).
-//! So an assignment that is said to be current is sent all the same
+//! A client that lost its stream while it took in a cluster has the new cluster, and an assignment
+//! that it was sent for the old one. It says that it has both, and waits for the assignment until
+//! its initial fetch times out (envoy#22418, envoy#31535, xDS rules 53, 93). So an assignment that
+//! is said to be current is sent all the same
 //! - if its cluster changed in the last minutes,
 //! - if its cluster was sent on this stream before assignments were asked for,
-//! - if clusters are not asked for at all: Envoy holds that request back while one of them is warming. A server that started anew
-//!   learns of it from nothing else (xDS rule 99).
+//! - if clusters are not asked for at all: Envoy holds that request back while one of them is
+//!   warming. A server that started anew learns of it from nothing else (xDS rule 99).
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -95,7 +97,8 @@ impl Session {
         Ok(())
     }
 
-    /// The names of what clients load anew after what changed lately, or was sent on this stream already.
+    /// The names of what clients load anew after what changed lately, or was sent on this stream
+    /// already.
     fn children_of_the_changed<'a>(&self, index: usize, store: &'a Store) -> HashSet<&'a str> {
         let url = self.types.spec(index).url;
         let recent = store.recently_changed(self.now);
@@ -125,13 +128,14 @@ impl Session {
         parents.all(|parent| self.states[parent].subscription.is_active())
     }
 
-    /// Whether a client was found to say nothing of what it loads the rest after since this was asked last (xDS rule 99).
+    /// Whether a client was found to say nothing of what it loads the rest after since this was
+    /// asked last (xDS rule 99).
     pub(crate) fn is_warming_reconnect(&mut self) -> bool {
         std::mem::take(&mut self.silent)
     }
 
-    /// Sends again what a client claimed to have, if it has not asked for what refers to that in time. Returns until when it
-    /// still may.
+    /// Sends again what a client claimed to have, if it has not asked for what refers to that in
+    /// time. Returns until when it still may.
     pub(super) fn doubt_the_silent(&mut self) -> Option<Instant> {
         let now = self.now;
         for index in 0..self.states.len() {

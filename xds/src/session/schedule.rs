@@ -1,9 +1,10 @@
 //! Whose turn it is: which type has something to send that may go out now, or when one will.
 //!
-//! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then what is referred to
-//! (xDS rule 86); removals of an exclusive type go with its additions. A type waits for the acknowledgement of its last response, a
-//! gated one also for those of the types before it (xDS rule 87). But nothing waits for what came after it: what is owed is compared
-//! by the time since when it is, and what has been owed for a second goes before what changed later.
+//! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then
+//! what is referred to (xDS rule 86); removals of an exclusive type go with its additions. A type
+//! waits for the acknowledgement of its last response, a gated one also for those of the types
+//! before it (xDS rule 87). But nothing waits for what came after it: what is owed is compared by
+//! the time since when it is, and what has been owed for a second goes before what changed later.
 //!
 //! What a client has just asked for of a type that is not gated waits for nothing (xDS rule 103).
 
@@ -66,7 +67,8 @@ impl Session {
         }
     }
 
-    /// Since when the oldest of what additions of a type wait for is owed: what came later has to wait.
+    /// Since when the oldest of what additions of a type wait for is owed: what came later has to
+    /// wait.
     fn additions_cutoff(&self, index: usize) -> Option<Instant> {
         let before = || self.states.iter().take(index);
         let owed = before().filter_map(|state| state.owed.since()).min();
@@ -78,7 +80,8 @@ impl Session {
         earlier(earlier(owed, sent.min()), awaited)
     }
 
-    /// The same of removals: they wait for all additions, for removals of what refers to them, and for the answers to both.
+    /// The same of removals: they wait for all additions, for removals of what refers to them, and
+    /// for the answers to both.
     pub(super) fn removals_cutoff(&self, index: usize) -> Option<Instant> {
         let order = self.types.removal_order();
         let at = order.iter().position(|of| *of == index).unwrap_or_default();

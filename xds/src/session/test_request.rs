@@ -1,4 +1,5 @@
-//! Requests that own their texts, for tests and fuzzing: they reach a session through the encoding, as those of clients do.
+//! Requests that own their texts, for tests and fuzzing: they reach a session through the encoding,
+//! as those of clients do.
 
 use std::collections::HashMap;
 use std::time::Instant;

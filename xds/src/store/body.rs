@@ -28,8 +28,8 @@ pub(crate) struct Body {
     pub(crate) origin: Arc<str>,
     /// The field `resources` of a delta response, tag and length included.
     delta: Bytes,
-    /// Where in `delta` the wrapped `Any` stands. It has field number 2 there, as in a state-of-the-world response, so the same
-    /// bytes serve both.
+    /// Where in `delta` the wrapped `Any` stands. It has field number 2 there, as in a
+    /// state-of-the-world response, so the same bytes serve both.
     any: Range<usize>,
 }
 
@@ -72,7 +72,8 @@ impl Body {
         }
     }
 
-    /// What the resource adds to the version of a set of resources: a hash of its name and version. Sums do not depend on order.
+    /// What the resource adds to the version of a set of resources: a hash of its name and version.
+    /// Sums do not depend on order.
     pub(crate) fn digest(&self, name: &str) -> u64 {
         version_digest(name, self.version)
     }

@@ -1,4 +1,5 @@
-//! When a change is committed: at once after quiet, else merged with its neighbours inside an adaptive window.
+//! When a change is committed: at once after quiet, else merged with its neighbours inside an
+//! adaptive window.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,10 @@ const SMALLEST: Duration = Duration::from_millis(1);
 
 /// Decides when the writer commits.
 ///
-/// The cost of a change lies in the wake-up, the frame and the acknowledgement of every stream and hardly in its bytes, so a
-/// busy writer gathers for some milliseconds. The window doubles each time a commit had to wait for it, up to its maximum, and
-/// starts anew after a time of quiet as long as the maximum.
+/// The cost of a change lies in the wake-up, the frame and the acknowledgement of every stream and
+/// hardly in its bytes, so a busy writer gathers for some milliseconds. The window doubles each
+/// time a commit had to wait for it, up to its maximum, and starts anew after a time of quiet as
+/// long as the maximum.
 #[derive(Debug)]
 pub struct Pace {
     max: Duration,
@@ -19,7 +21,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A pace whose window is never longer than `max` (`--coalesce`); zero commits every change at once.
+    /// A pace whose window is never longer than `max` (`--coalesce`); zero commits every change at
+    /// once.
     pub fn new(max: Duration) -> Pace {
         Pace {
             max,
@@ -29,7 +32,8 @@ impl Pace {
         }
     }
 
-    /// A change came at `now`; returns when to commit it. Further changes before then do not move the moment.
+    /// A change came at `now`; returns when to commit it. Further changes before then do not move
+    /// the moment.
     pub fn due(&mut self, now: Instant) -> Instant {
         *self.due.get_or_insert_with(|| match self.last_commit {
             Some(last) if now < last + self.max.max(self.window) => (last + self.window).max(now),

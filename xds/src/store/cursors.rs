@@ -36,7 +36,8 @@ struct All {
 const FEW: usize = 64;
 
 impl Cursors {
-    /// A cursor that stands at `seq`. The caller holds the store's lock, so that no commit passes in between (xDS rule 16).
+    /// A cursor that stands at `seq`. The caller holds the store's lock, so that no commit passes
+    /// in between (xDS rule 16).
     pub(crate) fn register(&self, seq: u64) -> Cursor {
         let cursor = Arc::new(AtomicU64::new(seq));
         let mut all = self.all();

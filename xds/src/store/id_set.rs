@@ -2,8 +2,8 @@
 
 use fixedbitset::FixedBitSet;
 
-/// An empty set keeps the memory of this many bits, so that a stream which is owed now one resource and now another does not ask for
-/// memory each time.
+/// An empty set keeps the memory of this many bits, so that a stream which is owed now one resource
+/// and now another does not ask for memory each time.
 const KEPT: usize = 8192;
 /// A set grows by this many bits at least: most are filled from the first id to the last.
 const STEP: usize = 512;

@@ -1,8 +1,8 @@
-//! First syncs: all that is seen of a type through the same layers, put together once for every stream that asks for it at about the
-//! same time.
+//! First syncs: all that is seen of a type through the same layers, put together once for every
+//! stream that asks for it at about the same time.
 //!
-//! After a restart a whole fleet asks for everything at once. What is put together here is held by the responses under way and by
-//! nothing else, so that it is gone when the storm is over.
+//! After a restart a whole fleet asks for everything at once. What is put together here is held by
+//! the responses under way and by nothing else, so that it is gone when the storm is over.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,7 +29,8 @@ pub(crate) struct Chunk {
 }
 
 impl InitialSync {
-    /// Puts together resources given by ascending id, each with its bytes and its part of the digest.
+    /// Puts together resources given by ascending id, each with its bytes and its part of the
+    /// digest.
     pub(crate) fn build(
         resources: impl Iterator<Item = (u32, Bytes, u64)>,
         limit: usize,
@@ -98,8 +99,8 @@ pub(crate) struct InitialSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
 type UnderWay = Mutex<(u64, Weak<InitialSync>)>;
 
 impl InitialSyncs {
-    /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for it instead of building theirs;
-    /// those that want another one do not.
+    /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for
+    /// it instead of building theirs; those that want another one do not.
     pub(crate) fn share(
         &self,
         key: Key,

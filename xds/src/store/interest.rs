@@ -1,8 +1,10 @@
-//! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and sees it, and not everybody (xDS rule 133).
+//! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and sees
+//! it, and not everybody (xDS rule 133).
 //!
-//! A connection's interest is a set of bits, in which every type and every name has its own or shares one with few others. It is
-//! held where the notifier looks through all connections, one after the other, so that passing one over costs next to nothing. A stream
-//! that is woken in vain finds nothing; one that is not woken must never have had anything to find.
+//! A connection's interest is a set of bits, in which every type and every name has its own or
+//! shares one with few others. It is held where the notifier looks through all connections, one
+//! after the other, so that passing one over costs next to nothing. A stream that is woken in vain
+//! finds nothing; one that is not woken must never have had anything to find.
 
 use std::collections::BTreeMap;
 use std::ops::BitOr;
@@ -36,12 +38,14 @@ impl Interest {
         Interest(words)
     }
 
-    /// One name of a type, as something that changed: it concerns those who ask for it, and those who ask for all.
+    /// One name of a type, as something that changed: it concerns those who ask for it, and those
+    /// who ask for all.
     pub(crate) fn change(type_index: usize, name: &str) -> Interest {
         Interest::name(type_index, name) | Interest::wildcard(type_index)
     }
 
-    /// Adds the names that somebody asks for. Those of a client that asks for very many say nothing any more.
+    /// Adds the names that somebody asks for. Those of a client that asks for very many say nothing
+    /// any more.
     pub(crate) fn add_names(&mut self, type_index: usize, names: &[&str]) {
         for name in names {
             if self.0[1..].iter().all(|word| *word == u64::MAX) {
@@ -56,8 +60,8 @@ impl Interest {
     }
 }
 
-/// Whom a commit concerns: who is interested in what changed in a layer, and looks through that layer; and who looks through other
-/// layers from now on.
+/// Whom a commit concerns: who is interested in what changed in a layer, and looks through that
+/// layer; and who looks through other layers from now on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Concerns {
     /// What changed in whatever layer.

@@ -1,5 +1,6 @@
-//! Names that clients ask for and that do not exist (xDS rule 107): a typing error in somebody's configuration, or something that
-//! never came. Proxies wait for them in silence, so the server has to tell.
+//! Names that clients ask for and that do not exist (xDS rule 107): a typing error in somebody's
+//! configuration, or something that never came. Proxies wait for them in silence, so the server has
+//! to tell.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -98,7 +99,8 @@ impl Missing {
     }
 }
 
-/// The names of one type that one stream asks for and that do not exist. As long as it lives, they are listed with those of others.
+/// The names of one type that one stream asks for and that do not exist. As long as it lives, they
+/// are listed with those of others.
 #[derive(Debug, Default)]
 pub(crate) struct MissingNames {
     names: HashSet<Arc<str>>,
@@ -168,7 +170,8 @@ impl MissingNames {
         self.list();
     }
 
-    /// Lists what there is now. All streams share the list, so that its lock is held for a few names only, however many there are.
+    /// Lists what there is now. All streams share the list, so that its lock is held for a few
+    /// names only, however many there are.
     fn list(&mut self) {
         let Some((all, index)) = &self.listed_in else {
             return;

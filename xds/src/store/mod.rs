@@ -1,7 +1,7 @@
 //! What is published: by one writer, at once, for every stream to read.
 //!
-//! [`publish`] is the way in and `resources` is what stands. `notify` wakes the connections that a commit concerns (`interest`), `cursors` say
-//! how far each stream has read.
+//! [`publish`] is the way in and `resources` is what stands. `notify` wakes the connections that a
+//! commit concerns (`interest`), `cursors` say how far each stream has read.
 
 pub(crate) mod body;
 pub(crate) mod coalesce;

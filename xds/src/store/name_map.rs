@@ -1,5 +1,5 @@
-//! Names that a stream remembers, and what they take: a client may choose as many and as long ones as it likes, so they are counted in
-//! bytes (xDS rule 218).
+//! Names that a stream remembers, and what they take: a client may choose as many and as long ones
+//! as it likes, so they are counted in bytes (xDS rule 218).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,7 +1,7 @@
 //! Tells connections that something was committed; what it was, their streams read in the store.
 //!
-//! A connection listens once for its whole life. Registering for every single commit, as a general watch channel does, costs each
-//! delivery more than reading the commit.
+//! A connection listens once for its whole life. Registering for every single commit, as a general
+//! watch channel does, costs each delivery more than reading the commit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -138,7 +138,8 @@ pub(crate) struct CommitWaiter {
 }
 
 impl CommitWaiter {
-    /// How many commits the notifier told of; from now on `waker` is woken by every later one that concerns the connection.
+    /// How many commits the notifier told of; from now on `waker` is woken by every later one that
+    /// concerns the connection.
     pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
         if !self
             .waker
@@ -161,7 +162,8 @@ impl CommitWaiter {
 pub(crate) struct InterestHandle(Arc<Registered>);
 
 impl InterestHandle {
-    /// Takes up an interest. Whoever does it in the middle of reading the store misses no commit that comes after.
+    /// Takes up an interest. Whoever does it in the middle of reading the store misses no commit
+    /// that comes after.
     pub(crate) fn add(&self, interest: Interest) {
         let listener = &mut self.0.notifier.listeners()[self.0.at];
         listener.interest = listener.interest | interest;

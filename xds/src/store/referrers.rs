@@ -1,5 +1,6 @@
-//! Who refers to what: for each name of a type that clients load anew after another, the resources of that other one which refer to it
-//! in any layer. The writer keeps it up to date with each resource that it puts, so that nobody has to look through all of them.
+//! Who refers to what: for each name of a type that clients load anew after another, the resources
+//! of that other one which refer to it in any layer. The writer keeps it up to date with each
+//! resource that it puts, so that nobody has to look through all of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

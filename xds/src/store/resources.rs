@@ -1,8 +1,9 @@
 //! Everything published: per type and name the values of each layer, and the log of what changed.
 //!
-//! One global sequence of commits orders all layers. Each entry knows the commit that last changed it, and the log lists the
-//! entries by commit, so that a stream finds what changed since its cursor without looking at anything else. An entry that was
-//! removed stays as a tombstone until every stream has passed it.
+//! One global sequence of commits orders all layers. Each entry knows the commit that last changed
+//! it, and the log lists the entries by commit, so that a stream finds what changed since its
+//! cursor without looking at anything else. An entry that was removed stays as a tombstone until
+//! every stream has passed it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -98,8 +99,8 @@ impl Store {
         self.types[type_index].by_name.get(name).copied()
     }
 
-    /// The same of names that come one after the other. Clients list names in the order in which they were sent them, which is that
-    /// of the ids, so the one after the last is tried first.
+    /// The same of names that come one after the other. Clients list names in the order in which
+    /// they were sent them, which is that of the ids, so the one after the last is tried first.
     pub(crate) fn find_in_turn(
         &self,
         type_index: usize,
@@ -154,8 +155,8 @@ impl Store {
         self.types[type_index].by_name.len()
     }
 
-    /// Everything of a type that a placement sees, shared with other streams that want it now. No response is above `limit` bytes
-    /// unless by a single resource.
+    /// Everything of a type that a placement sees, shared with other streams that want it now. No
+    /// response is above `limit` bytes unless by a single resource.
     pub(crate) fn initial_sync(
         &self,
         placement: PlacementId,
@@ -196,7 +197,8 @@ impl Store {
             .filter_map(|(_, type_index, id)| Some((*type_index, self.try_slot(*type_index, *id)?)))
     }
 
-    /// The resources that refer to a name in any layer, of the types after which clients load that one anew.
+    /// The resources that refer to a name in any layer, of the types after which clients load that
+    /// one anew.
     pub(crate) fn referrers(&self, type_index: usize, name: &str) -> &[Referrer] {
         self.referrers.of(type_index, name)
     }
@@ -354,7 +356,8 @@ impl Store {
         self.recent.push_back((now, type_index, id));
     }
 
-    /// Forgets what every stream has passed: log records, and tombstones with the ids that only they kept.
+    /// Forgets what every stream has passed: log records, and tombstones with the ids that only
+    /// they kept.
     pub(crate) fn forget_until(&mut self, slowest: u64) {
         while let Some(record) = self.log.front()
             && (record.seq <= slowest || self.log.len() > LOG_LIMIT)

@@ -28,7 +28,8 @@ pub(crate) struct Entry {
     pub(crate) since: u64,
     /// Nothing is a tombstone.
     pub(crate) value: LayerValue,
-    /// What it said before, and from which commit on. The body stays for a client that rejects the new one.
+    /// What it said before, and from which commit on. The body stays for a client that rejects the
+    /// new one.
     pub(crate) before: (u64, LayerValue),
 }
 

@@ -1,7 +1,8 @@
-//! A large request of the incremental protocol, taken in part by part: names by the hundred thousand are looked up while nobody can publish
-//! anything, and others on the same thread wait.
+//! A large request of the incremental protocol, taken in part by part: names by the hundred
+//! thousand are looked up while nobody can publish anything, and others on the same thread wait.
 //!
-//! That may be done, since fields may be cut anywhere between two of them. What a part has changed is seen by nobody before the last.
+//! That may be done, since fields may be cut anywhere between two of them. What a part has changed
+//! is seen by nobody before the last.
 
 use bytes::Bytes;
 
@@ -53,7 +54,8 @@ impl Parts {
         })
     }
 
-    /// The next part. The first one has the node, the nonce and the error of the request, all have its type.
+    /// The next part. The first one has the node, the nonce and the error of the request, all have
+    /// its type.
     pub(crate) fn next(&mut self) -> Result<Request<'_>, Malformed> {
         let mut request = match self.at {
             0 => Request::without_names(&self.message)?,

@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use crate::dialect::Dialect;
 use crate::store::body::{delimited_len, put_delimited, put_head};
 
-/// Parts from this size on are shared, smaller ones are copied together: a frame of its own would cost more than the copy.
+/// Parts from this size on are shared, smaller ones are copied together: a frame of its own would
+/// cost more than the copy.
 const SHARED: usize = 8 << 10;
 /// What gRPC puts before a message: whether it is compressed (it is not), and its length.
 const HEAD: usize = 5;
@@ -21,18 +22,21 @@ pub(crate) struct Tail<'a> {
     pub(crate) dialect: Dialect,
     /// A hash over the resources of the response. In delta it is for people only (xDS rule 81).
     pub(crate) version: u64,
-    /// Whether more of what the client is owed of this type follows: its version then ends with [`MORE`].
+    /// Whether more of what the client is owed of this type follows: its version then ends with
+    /// [`MORE`].
     pub(crate) more: bool,
     pub(crate) type_url: &'a str,
     pub(crate) nonce: Nonce,
     /// The name of this replica (xDS rule 18).
     pub(crate) identifier: &'a str,
-    /// Names of what does not exist any more, or never did: removed resources in delta, errors in state of the world (xDS rule 108).
+    /// Names of what does not exist any more, or never did: removed resources in delta, errors in
+    /// state of the world (xDS rule 108).
     pub(crate) removed: &'a [Arc<str>],
 }
 
-/// Ends the version of a response, in delta, that more of its type follows. Envoy shows the version of the last response that it took in, and so
-/// whether it has been sent all of its listeners: it says that it is live after the first response. `seaway ready --envoy` looks for this.
+/// Ends the version of a response, in delta, that more of its type follows. Envoy shows the version
+/// of the last response that it took in, and so whether it has been sent all of its listeners: it
+/// says that it is live after the first response. `seaway ready --envoy` looks for this.
 const MORE: &[u8] = b"+";
 
 /// A nonce: the number of its stream, and its own on that stream (xDS rule 64).

@@ -1,4 +1,5 @@
-//! What clients may have the server keep and wait for, in bytes and in time; and who makes room for whom.
+//! What clients may have the server keep and wait for, in bytes and in time; and who makes room for
+//! whom.
 
 use std::time::Duration;
 
@@ -208,7 +209,8 @@ async fn what_is_no_call_of_grpc_is_answered_in_http_and_what_is_says_what_it_ta
     assert_eq!((status, code.as_deref()), (200, Some("13")));
 }
 
-/// A request so large that it is taken in parts means what it would mean as a whole: a wildcard, and all that the client holds.
+/// A request so large that it is taken in parts means what it would mean as a whole: a wildcard,
+/// and all that the client holds.
 #[tokio::test]
 async fn a_large_request_is_taken_in_parts_and_means_the_same_rules_52_126() {
     let mut world = World::start().await;

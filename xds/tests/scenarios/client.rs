@@ -126,7 +126,8 @@ impl Client {
         }
     }
 
-    /// Subscribes to names, in state of the world to these alone. No name in the first request is the legacy wildcard.
+    /// Subscribes to names, in state of the world to these alone. No name in the first request is
+    /// the legacy wildcard.
     pub(crate) async fn subscribe(&mut self, url: TypeUrl, names: &[&str]) {
         match self.variant.is_delta() {
             true => {
@@ -283,8 +284,9 @@ impl Client {
         }
     }
 
-    /// Everything said to the server so far has been read and answered, and the answers are here: two calls to and fro on the
-    /// same connection say so, since all run on one thread, in the order in which they are woken. No stream may have anything.
+    /// Everything said to the server so far has been read and answered, and the answers are here:
+    /// two calls to and fro on the same connection say so, since all run on one thread, in the
+    /// order in which they are woken. No stream may have anything.
     pub(crate) async fn quiet(&mut self) {
         for _ in 0..2 {
             self.round_trip().await;

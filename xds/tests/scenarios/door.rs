@@ -10,7 +10,8 @@ use tonic::Status;
 
 use crate::codec::PROOF;
 
-/// Admits everyone to the one placement, while it is open, and asks nobody for a proof. Who has one counts as what it says.
+/// Admits everyone to the one placement, while it is open, and asks nobody for a proof. Who has one
+/// counts as what it says.
 pub(crate) struct Door {
     pub(crate) open: watch::Receiver<bool>,
     pub(crate) known: Arc<Mutex<Known>>,

@@ -300,7 +300,8 @@ async fn s18_two_types_asked_for_before_reading_both_arrive_rule_7() {
             world.set(one, "a", "1").set(two, "b", "1").commit();
             client.subscribe(one, &["a"]).await;
             client.subscribe(two, &["b"]).await;
-            // Which goes first is the server's to choose: by the order of types, or by who asked first.
+            // Which goes first is the server's to choose: by the order of types, or by who asked
+            // first.
             let mut got = Vec::new();
             for _ in 0..2 {
                 let response = client.read_any(one).await;

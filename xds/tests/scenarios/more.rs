@@ -53,7 +53,8 @@ async fn a_repeated_request_has_no_second_answer_rule_71() {
         },
     )
     .await;
-    // A repeated acknowledgement is none; a repeated subscription is answered (rule 47), in `names_asked_for_again...`.
+    // A repeated acknowledgement is none; a repeated subscription is answered (rule 47), in
+    // `names_asked_for_again...`.
     each(
         &DELTA,
         &[C, L, R, E],
@@ -151,7 +152,8 @@ async fn assignments_are_answered_while_their_cluster_warms_rules_88_89_90() {
         assert_eq!(client.next(E).await.says(), "a=1");
         world.put(C, "a", "2");
         assert_eq!(client.next(C).await.says(), "a=2");
-        // Unasked in delta; in state of the world beside the client's own request, which looks like an acknowledgement.
+        // Unasked in delta; in state of the world beside the client's own request, which looks like
+        // an acknowledgement.
         if !client.is_delta() {
             client.names(E, &["a"]).await;
         }
@@ -266,7 +268,8 @@ async fn one_change_goes_out_in_order_and_removals_after_it_rules_84_86() {
         }
         world.commit();
         let mut said = Vec::new();
-        // A listener makes room at once. State of the world cannot take back assignments and routes.
+        // A listener makes room at once. State of the world cannot take back assignments and
+        // routes.
         for _ in 0..if delta { 7 } else { 5 } {
             let got = client.read_any(C).await;
             client.ack(&got).await;

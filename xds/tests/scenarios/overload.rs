@@ -70,7 +70,8 @@ async fn streams_far_above_the_rate_are_refused_rule_132() {
     // Its connection has other streams, and is kept for them.
     streams[0].requests.send(Default::default()).await.unwrap();
     assert_eq!(world.metric("xds_connections_closed_total"), 0.0);
-    // The connection of one that has no other is told to go: the next attempt may find another replica.
+    // The connection of one that has no other is told to go: the next attempt may find another
+    // replica.
     let other = world.connect().await;
     let status = ask(&other, node("n")).await.err().unwrap();
     assert_eq!(status.code(), Code::ResourceExhausted);
@@ -157,10 +158,11 @@ async fn a_node_above_all_measure_is_refused_rule_218() {
     assert_eq!(status.code(), Code::InvalidArgument);
 }
 
-/// Measured on one core, with release builds: while 2000 streams were pushed to three times a second, a new connection had its first answer
-/// after 24 ms (p99), and while 8000 were pushed to without pause, after 16 ms, 120 ms at worst. The scheduler looks for new
-/// connections after every 61 tasks, and what it finds goes before all but the few hundred tasks that a worker has at hand, however
-/// many a commit has woken. So pushes are not slowed down for the sake of others.
+/// Measured on one core, with release builds: while 2000 streams were pushed to three times a
+/// second, a new connection had its first answer after 24 ms (p99), and while 8000 were pushed to
+/// without pause, after 16 ms, 120 ms at worst. The scheduler looks for new connections after every
+/// 61 tasks, and what it finds goes before all but the few hundred tasks that a worker has at hand,
+/// however many a commit has woken. So pushes are not slowed down for the sake of others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_stream_is_answered_while_all_others_are_pushed_to_rules_102_103_137() {
     let mut world = World::start().await;

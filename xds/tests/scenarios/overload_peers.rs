@@ -1,4 +1,5 @@
-//! Peers that are deaf, dumb, slow or rude, and connections that are of no use: who is closed, and who is not.
+//! Peers that are deaf, dumb, slow or rude, and connections that are of no use: who is closed, and
+//! who is not.
 
 use std::time::Duration;
 
@@ -65,7 +66,8 @@ async fn a_connection_whose_streams_have_ended_is_closed_later_and_one_with_a_st
     assert_eq!(world.metric(&closed("idle")), 1.0);
 }
 
-/// A stream that is owed three mebibytes, on a connection that may send it none of them beyond the first window.
+/// A stream that is owed three mebibytes, on a connection that may send it none of them beyond the
+/// first window.
 pub(crate) async fn owed(world: &mut World) -> Raw {
     world.put(E, "a", &"x".repeat(3 << 20));
     let mut raw = Raw::connect(world.address()).await;

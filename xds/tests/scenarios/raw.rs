@@ -1,4 +1,5 @@
-//! A client of HTTP/2 frames written by hand, for what no library would do: to be silent, to be deaf, to ask for too much.
+//! A client of HTTP/2 frames written by hand, for what no library would do: to be silent, to be
+//! deaf, to ask for too much.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -45,7 +45,11 @@ async fn counters_whose_labels_are_known_begin_with_zero_rule_79() {
     let metrics = world.metrics();
     let types = [C, E, L, R].into_iter();
     let of_types = types.flat_map(|url| {
-        let counters = ["xds_nacks_total", "xds_responses_total", "xds_rejecting_streams"];
+        let counters = [
+            "xds_nacks_total",
+            "xds_responses_total",
+            "xds_rejecting_streams",
+        ];
         counters.map(|counter| of_type(counter, url))
     });
     let of_reasons = [

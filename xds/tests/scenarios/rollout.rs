@@ -1,4 +1,5 @@
-//! New Services in the middle of a rollout: 50 Services change all the time, and a busy proxy acknowledges late.
+//! New Services in the middle of a rollout: 50 Services change all the time, and a busy proxy
+//! acknowledges late.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -90,7 +90,8 @@ async fn no_response_that_can_be_split_reaches_four_mebibytes_rules_61_124() {
     .await;
 }
 
-/// Enough bytes that the client's window and the sockets are full: the server cannot send on, but reads and publishes on.
+/// Enough bytes that the client's window and the sockets are full: the server cannot send on, but
+/// reads and publishes on.
 #[tokio::test]
 async fn a_slow_reader_slows_nobody_and_gets_the_newest_state_rules_98_129_130() {
     each(&ALL, &[E], |mut world, mut slow, url| async move {

@@ -1,5 +1,5 @@
-//! A client that may send only so many requests, as an Envoy whose rate limit is set without values: it has its tokens, and what it
-//! wants to say waits for them.
+//! A client that may send only so many requests, as an Envoy whose rate limit is set without
+//! values: it has its tokens, and what it wants to say waits for them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -50,7 +50,8 @@ async fn a_client_of_ten_requests_a_second_converges_rule_138() {
                     }
                 }
             }
-            // Changes were merged rather than queued: there was hardly anything left to say when they ended.
+            // Changes were merged rather than queued: there was hardly anything left to say when
+            // they ended.
             let late = end.unwrap().elapsed();
             assert!(late < Duration::from_secs(2), "{late:?}");
             assert!(received < CHANGES / 2, "{received} responses");

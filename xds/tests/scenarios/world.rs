@@ -54,7 +54,8 @@ pub(crate) const ALL: [Variant; 4] = [
     Variant::DeltaAds,
 ];
 
-/// Runs a scenario in each of these cases, every time in a world of its own; a failure tells in which.
+/// Runs a scenario in each of these cases, every time in a world of its own; a failure tells in
+/// which.
 pub(crate) async fn each<T, F>(
     variants: &[Variant],
     of: &[T],
@@ -229,7 +230,8 @@ impl World {
     }
 }
 
-/// The bytes are the name and the value, so that a client can tell both; a cluster refers to the assignment of its name.
+/// The bytes are the name and the value, so that a client can tell both; a cluster refers to the
+/// assignment of its name.
 fn resource(url: TypeUrl, name: &str, value: &str) -> Resource {
     let refs = (url == C).then(|| ResourceRef {
         type_url: E,

@@ -1,5 +1,6 @@
-//! The floor: a bare tonic server that copies frames encoded beforehand. It knows nothing of xDS but when a client asks for a
-//! type for the first time; what a real server costs above this is its own doing.
+//! The floor: a bare tonic server that copies frames encoded beforehand. It knows nothing of xDS
+//! but when a client asks for a type for the first time; what a real server costs above this is its
+//! own doing.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

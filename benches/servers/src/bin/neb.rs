@@ -1,4 +1,5 @@
-//! nebucloud-xds 0.1.0. It answers requests only: a change never reaches a client by itself. Its snapshots are per node.
+//! nebucloud-xds 0.1.0. It answers requests only: a change never reaches a client by itself. Its
+//! snapshots are per node.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Seaway's server with resources prepared beforehand: all in one layer, or with `--nodes N` over zone and node layers.
+//! Seaway's server with resources prepared beforehand: all in one layer, or with `--nodes N` over
+//! zone and node layers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,8 @@ impl Ours {
         });
     }
 
-    /// Everything of a service. With nodes, every second assignment differs by zone, and every fourth on some nodes too.
+    /// Everything of a service. With nodes, every second assignment differs by zone, and every
+    /// fourth on some nodes too.
     fn replace(&self, service: u32, stamp: u64) -> Replace {
         let name: Arc<str> = world::name(service).into();
         let refs = vec![ResourceRef {

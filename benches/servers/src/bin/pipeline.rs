@@ -1,5 +1,5 @@
-//! Seaway from end to end: an EndpointSlice comes in as an object and is read, joined, translated, committed and sent. Half of the
-//! Services look different from node to node or from zone to zone.
+//! Seaway from end to end: an EndpointSlice comes in as an object and is read, joined, translated,
+//! committed and sent. Half of the Services look different from node to node or from zone to zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

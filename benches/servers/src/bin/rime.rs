@@ -1,7 +1,8 @@
-//! rime-xds 0.1.0 behind a thin gRPC service: the crate is a diff kernel that leaves types, names, nonces and gRPC to its user.
+//! rime-xds 0.1.0 behind a thin gRPC service: the crate is a diff kernel that leaves types, names,
+//! nonces and gRPC to its user.
 //!
-//! Both of its planes are served whole, as it knows no subscriptions; one response per type is under way at a time, since it
-//! sends again whatever is not acknowledged.
+//! Both of its planes are served whole, as it knows no subscriptions; one response per type is
+//! under way at a time, since it sends again whatever is not acknowledged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

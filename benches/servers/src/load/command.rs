@@ -1,4 +1,5 @@
-//! The client as a process: commands on standard input, one line of `name=value` pairs as the answer to each.
+//! The client as a process: commands on standard input, one line of `name=value` pairs as the
+//! answer to each.
 //!
 //! ```text
 //! server port=N clusters=N sotw=0|1 address=0|1 receive=BYTES    what to connect to; closes what was open

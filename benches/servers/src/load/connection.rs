@@ -1,5 +1,5 @@
-//! A TCP connection with one gRPC stream on it. Connection and stream are one task: an acknowledgement goes out with the same
-//! wake-up in which the response came.
+//! A TCP connection with one gRPC stream on it. Connection and stream are one task: an
+//! acknowledgement goes out with the same wake-up in which the response came.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,8 @@ impl Connection {
         }
         let tcp = socket.connect(self.server).await.context("connecting")?;
         tcp.set_nodelay(true)?;
-        // Closed connections leave nothing behind that would make the next workload's ports hard to find.
+        // Closed connections leave nothing behind that would make the next workload's ports hard to
+        // find.
         tcp.set_zero_linger()?;
         let mut builder = Builder::new();
         builder

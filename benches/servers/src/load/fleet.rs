@@ -59,7 +59,8 @@ impl Fleet {
         }
     }
 
-    /// Opens `count` streams, `parallel` at a time, and waits until all have everything. Returns how many have.
+    /// Opens `count` streams, `parallel` at a time, and waits until all have everything. Returns
+    /// how many have.
     pub(super) async fn connect(&mut self, count: usize, parallel: usize) -> Result<usize> {
         let room = Arc::new(Semaphore::new(parallel));
         for index in self.streams.len()..count {
@@ -115,8 +116,8 @@ impl Fleet {
         }
     }
 
-    /// How many pairs of stream and resource are not as a stream that comes now sees them. Stream i stands where i modulo `views`
-    /// stands.
+    /// How many pairs of stream and resource are not as a stream that comes now sees them. Stream i
+    /// stands where i modulo `views` stands.
     pub(super) async fn stale(&self, views: usize) -> Result<usize> {
         let mut stale = 0;
         let scouts = self.scouts(views.min(self.streams.len())).await?;
@@ -204,7 +205,8 @@ fn difference(fresh: &[Held; 2], held: &[Held; 2]) -> usize {
     fresh.iter().zip(held).map(differ).sum()
 }
 
-/// Runs a connection as soon as there is room; that it ended by itself is counted, and the first says why.
+/// Runs a connection as soon as there is room; that it ended by itself is counted, and the first
+/// says why.
 async fn run(connection: Connection, room: Option<Arc<Semaphore>>) {
     let permit = match room {
         Some(room) => room.acquire_owned().await.ok(),

@@ -1,7 +1,9 @@
-//! The load client: delta or state-of-the-world streams as an Envoy opens them, each on a TCP connection of its own.
+//! The load client: delta or state-of-the-world streams as an Envoy opens them, each on a TCP
+//! connection of its own.
 //!
-//! A stream asks for all clusters, then for the assignment of each by name, acknowledges every response, and keeps of every
-//! resource the version it holds. Nothing else is parsed, so that the client leaves the machine to the server.
+//! A stream asks for all clusters, then for the assignment of each by name, acknowledges every
+//! response, and keeps of every resource the version it holds. Nothing else is parsed, so that the
+//! client leaves the machine to the server.
 
 mod command;
 mod connection;

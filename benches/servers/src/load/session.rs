@@ -66,7 +66,8 @@ pub(super) type Held = HashMap<u64, Version, BuildHasherDefault<Same>>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Config {
     pub(super) delta: bool,
-    /// How many clusters there are; a stream that has as many, and the assignment of each, is synced.
+    /// How many clusters there are; a stream that has as many, and the assignment of each, is
+    /// synced.
     pub(super) clusters: usize,
     /// Of each socket; 0 is what the system gives.
     pub(super) receive_buffer: u32,
@@ -79,7 +80,8 @@ pub(super) struct Config {
 pub(super) enum Stamps {
     /// In its last bytes.
     End,
-    /// In an endpoint's address 11.x.y.z, as microseconds modulo 2^24, since it came through Kubernetes objects.
+    /// In an endpoint's address 11.x.y.z, as microseconds modulo 2^24, since it came through
+    /// Kubernetes objects.
     Address,
 }
 
@@ -162,7 +164,8 @@ impl Session {
         }
     }
 
-    /// Takes in a response and returns what to answer: an acknowledgement, and what follows from new clusters.
+    /// Takes in a response and returns what to answer: an acknowledgement, and what follows from
+    /// new clusters.
     pub(super) fn message(&mut self, message: &[u8], now: u64) -> [Option<Bytes>; 2] {
         self.stats.messages += 1;
         self.stats.bytes += message.len() as u64 + 5;

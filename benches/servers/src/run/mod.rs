@@ -10,7 +10,8 @@ use anyhow::{Result, bail};
 
 use plan::Plan;
 
-/// Runnable processes on average in the last minute, without which nobody can tell what figures are worth.
+/// Runnable processes on average in the last minute, without which nobody can tell what figures are
+/// worth.
 fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -18,8 +19,8 @@ fn load_average() -> String {
     format!("{first} on {cores} cores")
 }
 
-/// Runs what the command line asks for: `[w1|w2|w3|w4|idle|sotw|pipeline|all] [--rounds N] [--seconds S]
-/// [--servers floor,ours]`.
+/// Runs what the command line asks for: `[w1|w2|w3|w4|idle|sotw|pipeline|all] [--rounds N]
+/// [--seconds S] [--servers floor,ours]`.
 pub fn main() -> Result<()> {
     let mut plan = Plan::default();
     let mut names = Vec::new();

@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 /// No command takes longer.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A running server or client; killed when dropped. It also ends by itself with this process, since its standard input does.
+/// A running server or client; killed when dropped. It also ends by itself with this process, since
+/// its standard input does.
 #[derive(Debug)]
 pub(super) struct Process {
     name: String,
@@ -25,7 +26,8 @@ pub(super) struct Process {
 pub(super) type Answer = HashMap<String, f64>;
 
 impl Process {
-    /// Starts a program that lies beside this one, and waits until it is ready; also returns what it says then.
+    /// Starts a program that lies beside this one, and waits until it is ready; also returns what
+    /// it says then.
     pub(super) fn start(name: &str, arguments: &[(&str, u64)]) -> Result<(Process, Answer)> {
         let program = std::env::current_exe()?.with_file_name(name);
         let mut command = Command::new(&program);
@@ -85,7 +87,8 @@ impl Process {
         self.answer()
     }
 
-    /// Seconds of CPU used so far, user and system, to the microsecond: the sum of its threads, none of which ends early.
+    /// Seconds of CPU used so far, user and system, to the microsecond: the sum of its threads,
+    /// none of which ends early.
     pub(super) fn cpu(&self) -> Result<f64> {
         let mut nanoseconds = 0.0;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {

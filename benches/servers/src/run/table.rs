@@ -37,7 +37,8 @@ impl Figures {
         (floor > 0.0).then_some(self.median(server, figure)? / floor)
     }
 
-    /// Prints a table: columns are figures and their headings; those in `ratios` also in parts of the floor's.
+    /// Prints a table: columns are figures and their headings; those in `ratios` also in parts of
+    /// the floor's.
     pub(super) fn print(&self, title: &str, columns: &[(&str, &str)], ratios: &[&str]) {
         println!("\n### {title}\n");
         let mut head = vec!["server".to_owned(), "runs".to_owned()];

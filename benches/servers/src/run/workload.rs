@@ -190,7 +190,8 @@ pub(super) fn idle(setup: Setup) -> Result<Row> {
     Ok(row)
 }
 
-/// Changes before and after some clients stop reading, in bytes more than the kernel takes for them.
+/// Changes before and after some clients stop reading, in bytes more than the kernel takes for
+/// them.
 pub(super) fn stall(setup: Setup, stalled: u64, seconds: f64) -> Result<Row> {
     let mut pair = Pair::start(setup)?;
     pair.sync(setup.proxies)?;

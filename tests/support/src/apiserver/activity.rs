@@ -16,7 +16,8 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// How many requests of this verb, as in RBAC rules, there were for a resource (its plural). Those that were refused count.
+    /// How many requests of this verb, as in RBAC rules, there were for a resource (its plural).
+    /// Those that were refused count.
     pub fn requests(&self, verb: &str, resource: &str) -> u64 {
         let hits = self.requests.iter();
         hits.filter(|((v, r), _)| *v == verb && *r == resource)
@@ -29,7 +30,8 @@ impl Activity {
         self.watches.get(resource).copied().unwrap_or_default()
     }
 
-    /// What was asked for and refused for want of permission: `list endpointslices.discovery.k8s.io`, or `GET /version`.
+    /// What was asked for and refused for want of permission: `list
+    /// endpointslices.discovery.k8s.io`, or `GET /version`.
     pub fn forbidden(&self) -> &BTreeSet<String> {
         &self.forbidden
     }

@@ -20,8 +20,8 @@ pub enum Fault {
         /// Seconds, for the header `Retry-After`.
         retry_after: Option<u32>,
     },
-    /// A watch is told that its revision is too old, as an `ERROR` event of an answer that begins well. As an HTTP status it is
-    /// `Answer` with code 410.
+    /// A watch is told that its revision is too old, as an `ERROR` event of an answer that begins
+    /// well. As an HTTP status it is `Answer` with code 410.
     Expired,
     /// No answer at all until the fault is taken away; with a number of times, none ever.
     Hang,
@@ -30,12 +30,14 @@ pub enum Fault {
         /// Lines, bookmarks among them.
         after: usize,
     },
-    /// The connection breaks: of a watch after so many lines, of anything else in the middle of its body.
+    /// The connection breaks: of a watch after so many lines, of anything else in the middle of its
+    /// body.
     Cut {
         /// Lines, bookmarks among them.
         after: usize,
     },
-    /// The answer ends in the middle of a line (of a watch after so many whole ones) or body, as if it were complete.
+    /// The answer ends in the middle of a line (of a watch after so many whole ones) or body, as if
+    /// it were complete.
     Truncate {
         /// Lines, bookmarks among them.
         after: usize,
@@ -75,14 +77,16 @@ pub enum Fault {
         /// The same seed and the same objects are the same order.
         seed: u64,
     },
-    /// Some objects are served with a field changed, in lists as in watches, as if they were stored like that.
+    /// Some objects are served with a field changed, in lists as in watches, as if they were stored
+    /// like that.
     Spoil(Spoil),
 }
 
 /// How an object is spoiled.
 #[derive(Clone, Debug)]
 pub struct Spoil {
-    /// Which part of the objects, 0 to 100. Which objects these are depends on the seed and their names only.
+    /// Which part of the objects, 0 to 100. Which objects these are depends on the seed and their
+    /// names only.
     pub percent: u8,
     /// Chooses the objects.
     pub seed: u64,
@@ -113,7 +117,8 @@ impl Spoil {
         Self::all("/metadata/annotations/huge", "x".repeat(bytes))
     }
 
-    /// Whether an object is among those that are spoiled; a test can ask which ones it must do without.
+    /// Whether an object is among those that are spoiled; a test can ask which ones it must do
+    /// without.
     pub fn hits(&self, namespace: &str, name: &str) -> bool {
         let hash = xxh3_64_with_seed(format!("{namespace}/{name}").as_bytes(), self.seed);
         hash % 100 < u64::from(self.percent)
@@ -234,7 +239,8 @@ impl Rule {
         self
     }
 
-    /// Only for the next so many requests. Without this, requests that are being answered are concerned, too.
+    /// Only for the next so many requests. Without this, requests that are being answered are
+    /// concerned, too.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -334,7 +340,8 @@ pub(super) fn spoiled(faults: &[Fault], object: &Object) -> Option<Value> {
 /// What tokens of lists without an end begin with.
 const ENDLESS: &str = "endless/";
 
-/// The token that a page of a list gets, after the one by which it was asked for, and that one if it is a real one.
+/// The token that a page of a list gets, after the one by which it was asked for, and that one if
+/// it is a real one.
 pub(super) fn endless(faults: &[Fault], asked: Option<String>) -> (Option<String>, Option<String>) {
     let number = asked
         .as_deref()

@@ -53,7 +53,8 @@ impl Display for Grant {
 pub struct Grants(BTreeSet<Grant>);
 
 impl Grants {
-    /// What the ClusterRoles and Roles of a YAML text grant, each bound as a whole to the one who asks; other documents are passed over.
+    /// What the ClusterRoles and Roles of a YAML text grant, each bound as a whole to the one who
+    /// asks; other documents are passed over.
     pub fn read(text: &str) -> Result<Self> {
         let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
         let mut grants = BTreeSet::new();

@@ -14,7 +14,8 @@ pub(super) struct Kind {
     pub(super) namespaced: bool,
     /// Whether the real server counts `metadata.generation`.
     generations: bool,
-    /// Whether it is stored; else a POST is answered by what the test gives ([`super::ApiServer::review`]).
+    /// Whether it is stored; else a POST is answered by what the test gives
+    /// ([`super::ApiServer::review`]).
     pub(super) stored: bool,
     /// What `fieldSelector` may name beside `metadata.name` and `metadata.namespace`.
     fields: &'static [&'static str],
@@ -110,7 +111,8 @@ impl Kind {
             .find(|kind| (kind.group, kind.version, kind.resource) == (group, version, resource))
     }
 
-    /// The kind that a test names by its plural, as `services`, or with its group where several have it, as `core/events`.
+    /// The kind that a test names by its plural, as `services`, or with its group where several
+    /// have it, as `core/events`.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         match name.split_once('/') {
             None => Self::all().find(|kind| kind.resource == name),

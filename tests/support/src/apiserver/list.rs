@@ -1,6 +1,7 @@
 //! Lists, whole or in pages.
 //!
-//! A `continue` token is `revision/namespace/name`: the state that the first page showed, and the last key of this page.
+//! A `continue` token is `revision/namespace/name`: the state that the first page showed, and the
+//! last key of this page.
 
 use std::ops::Bound;
 use std::sync::Arc;

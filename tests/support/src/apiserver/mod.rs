@@ -1,4 +1,5 @@
-//! A stand-in for the Kubernetes API server: the beginning of the way of a change where the source is a cluster.
+//! A stand-in for the Kubernetes API server: the beginning of the way of a change where the source
+//! is a cluster.
 //!
 //! ```no_run
 //! # use std::path::Path; use anyhow::Result; use seaway_testing::{ApiServer, Fault, ServiceManifest};
@@ -14,23 +15,27 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What a client under test does is in [`ApiServer::activity`] (counters, open watches) and [`ApiServer::seen`] (the requests with
-//! their parameters). `activity()` is a channel: an asynchronous test awaits
-//! `server.activity().wait_for(|activity| activity.watches("services") == 1)`, any other test looks at `borrow()` within
-//! [`eventually`](crate::eventually).
+//! What a client under test does is in [`ApiServer::activity`] (counters, open watches) and
+//! [`ApiServer::seen`] (the requests with their parameters). `activity()` is a channel: an
+//! asynchronous test awaits `server.activity().wait_for(|activity| activity.watches("services") ==
+//! 1)`, any other test looks at `borrow()` within [`eventually`](crate::eventually).
 //!
-//! The server runs on a thread of its own and every method may be called from anywhere. It follows the [API concepts] and KEP-3157:
+//! The server runs on a thread of its own and every method may be called from anywhere. It follows
+//! the [API concepts] and KEP-3157:
 //!
-//! - one revision for all kinds; lists and watches at exact or minimal revisions; pages with `continue`, pinned to the revision of the
-//!   first; 410 `Expired` for what has been compacted, and a token to go on with in spite of it;
-//! - watches with bookmarks, initial events, `timeoutSeconds`; an object that a selector does not match any more is `DELETED`; an
-//!   object with finalizers is `MODIFIED` until the last one goes;
-//! - objects get `uid`, `resourceVersion`, `creationTimestamp`, `generation`, `managedFields`; a write that changes nothing is none;
+//! - one revision for all kinds; lists and watches at exact or minimal revisions; pages with
+//!   `continue`, pinned to the revision of the first; 410 `Expired` for what has been compacted,
+//!   and a token to go on with in spite of it;
+//! - watches with bookmarks, initial events, `timeoutSeconds`; an object that a selector does not
+//!   match any more is `DELETED`; an object with finalizers is `MODIFIED` until the last one goes;
+//! - objects get `uid`, `resourceVersion`, `creationTimestamp`, `generation`, `managedFields`; a
+//!   write that changes nothing is none;
 //! - items of a list have neither `kind` nor `apiVersion`.
 //!
-//! What it does otherwise: it validates and defaults nothing, asks for no Namespace to exist, keeps a `creationTimestamp` that the
-//! test gives (conflicts are decided by it), has events of the two groups apart, and takes a strategic merge patch for a plain one.
-//! Everything is the same in every run: times and UIDs come from the revision, chances from a seed.
+//! What it does otherwise: it validates and defaults nothing, asks for no Namespace to exist, keeps
+//! a `creationTimestamp` that the test gives (conflicts are decided by it), has events of the two
+//! groups apart, and takes a strategic merge patch for a plain one. Everything is the same in every
+//! run: times and UIDs come from the revision, chances from a seed.
 //!
 //! [API concepts]: https://kubernetes.io/docs/reference/using-api/api-concepts/
 
@@ -156,9 +161,11 @@ impl ApiServer {
     }
 }
 
-/// What is in the cluster. Resources are named by their plural; where two groups have it, with the group: `core/events`.
+/// What is in the cluster. Resources are named by their plural; where two groups have it, with the
+/// group: `core/events`.
 impl ApiServer {
-    /// Creates an object or replaces it as a whole. Without a `status`, that of the object that was there stays.
+    /// Creates an object or replaces it as a whole. Without a `status`, that of the object that was
+    /// there stays.
     pub fn apply(&self, object: Value) -> Result<()> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (api_version, name) = (text(&object["apiVersion"]), text(&object["kind"]));
@@ -223,7 +230,8 @@ impl ApiServer {
         })
     }
 
-    /// Deletes an object. One with finalizers is marked, and goes when an [`Self::edit`] takes the last one.
+    /// Deletes an object. One with finalizers is marked, and goes when an [`Self::edit`] takes the
+    /// last one.
     pub fn delete(&self, resource: &str, namespace: &str, name: &str) -> Result<()> {
         let kind = named(resource)?;
         let key = key(kind, namespace, name);
@@ -240,7 +248,8 @@ impl ApiServer {
             .read(|store| store.get(kind, &key).map(|object| object.value())))
     }
 
-    /// All objects of a resource, in the order of their names: the Events that a client has written, for example.
+    /// All objects of a resource, in the order of their names: the Events that a client has
+    /// written, for example.
     pub fn objects(&self, resource: &str) -> Result<Vec<Value>> {
         let kind = named(resource)?;
         let all = |store: &store::Store| store.all(kind).map(|object| object.value()).collect();
@@ -257,20 +266,22 @@ impl ApiServer {
         self.shared.write(|store| store.advance(revisions));
     }
 
-    /// Forgets the past: from now on every revision but the present one is too old. Open watches go on.
+    /// Forgets the past: from now on every revision but the present one is too old. Open watches go
+    /// on.
     pub fn compact(&self) {
         self.shared.write(store::Store::compact);
     }
 
-    /// Goes back to an earlier revision, as a cluster that is restored from a backup: clients know revisions that are yet to come.
-    /// Open watches hear nothing of it; a real server's would have ended, see [`Self::kill`].
+    /// Goes back to an earlier revision, as a cluster that is restored from a backup: clients know
+    /// revisions that are yet to come. Open watches hear nothing of it; a real server's would have
+    /// ended, see [`Self::kill`].
     pub fn restore(&self, revision: u64) -> Result<()> {
         let restored = self.shared.write(|store| store.restore(revision));
         restored.map_err(|_| anyhow!("revision {revision} is forgotten"))
     }
 
-    /// Answers POSTs to a path that stores nothing (`/apis/authentication.k8s.io/v1/tokenreviews`) with what `review` makes of
-    /// their body. [`Self::issuer`] does so with tokens.
+    /// Answers POSTs to a path that stores nothing (`/apis/authentication.k8s.io/v1/tokenreviews`)
+    /// with what `review` makes of their body. [`Self::issuer`] does so with tokens.
     pub fn review(&self, path: &str, review: impl Fn(Value) -> Value + Send + Sync + 'static) {
         self.shared.set_review(path, Arc::new(review));
     }
@@ -291,7 +302,8 @@ impl ApiServer {
 
 /// What goes wrong.
 impl ApiServer {
-    /// A fault from now on, for requests to come and, unless it has a number of times, for those that are being answered.
+    /// A fault from now on, for requests to come and, unless it has a number of times, for those
+    /// that are being answered.
     pub fn inject(&self, rule: impl Into<Rule>) {
         self.shared.faults(|faults| faults.inject(rule.into()));
     }
@@ -301,7 +313,8 @@ impl ApiServer {
         self.shared.faults(faults::Faults::heal);
     }
 
-    /// RBAC with these rules: what they do not grant is refused, paths where nothing is among it. Watches that are open stay.
+    /// RBAC with these rules: what they do not grant is refused, paths where nothing is among it.
+    /// Watches that are open stay.
     pub fn authorize(&self, grants: &Grants) {
         let grants = Some(grants.clone());
         self.shared.faults(|faults| faults.grants = grants);
@@ -331,7 +344,8 @@ impl ApiServer {
         });
     }
 
-    /// Ends all watches of a resource (its plural; `*` is all) with an error event of this code, 410 for "relist".
+    /// Ends all watches of a resource (its plural; `*` is all) with an error event of this code,
+    /// 410 for "relist".
     pub fn fail_watches(&self, resource: &str, code: u16) {
         self.shared.bell.send_modify(|bell| {
             for kind in Kind::all().filter(|kind| resource == "*" || kind.resource == resource) {

@@ -1,4 +1,5 @@
-//! An object as it stands at one revision, in the bytes that are served, and what the server adds to what is written.
+//! An object as it stands at one revision, in the bytes that are served, and what the server adds
+//! to what is written.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use super::kinds::Kind;
 /// Namespace (empty for kinds without) and name.
 pub(super) type Key = (String, String);
 
-/// The time of revision 0: 2026-01-01. Every revision is a second, so that times are the same in every run.
+/// The time of revision 0: 2026-01-01. Every revision is a second, so that times are the same in
+/// every run.
 const EPOCH: i64 = 1_767_225_600;
 
 /// An object at one revision.
@@ -92,7 +94,8 @@ pub(super) fn time(revision: u64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| String::new(), |time| time.to_string())
 }
 
-/// Completes what is written as the real server does. A creation time that the test gives stays, because it decides conflicts.
+/// Completes what is written as the real server does. A creation time that the test gives stays,
+/// because it decides conflicts.
 pub(super) fn stamp(
     kind: &'static Kind,
     key: &Key,

@@ -1,4 +1,5 @@
-//! From an HTTP request to what is asked for: the path's target, the verb that RBAC knows, and the options of a list or watch.
+//! From an HTTP request to what is asked for: the path's target, the verb that RBAC knows, and the
+//! options of a list or watch.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,7 +100,8 @@ fn is_true(value: &str) -> bool {
 }
 
 impl Call {
-    /// The options of a list or watch, with those combinations refused that the real server refuses.
+    /// The options of a list or watch, with those combinations refused that the real server
+    /// refuses.
     pub(super) fn options(&self) -> Result<Options, Refusal> {
         let text = |name: &str| {
             self.query

@@ -1,4 +1,5 @@
-//! The thread that listens, and what it can be told: to stop listening, to listen again, to break every connection.
+//! The thread that listens, and what it can be told: to stop listening, to listen again, to break
+//! every connection.
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -33,8 +34,8 @@ pub(super) enum Command {
 }
 
 impl ApiServer {
-    /// TLS from the next connection on: shows `server`, and insists on a certificate of `clients`. [`Self::kubeconfig`] knows nothing
-    /// of it.
+    /// TLS from the next connection on: shows `server`, and insists on a certificate of `clients`.
+    /// [`Self::kubeconfig`] knows nothing of it.
     pub fn secure(&self, server: &Leaf, clients: &Ca) -> Result<()> {
         self.encrypt(server, clients, false)
     }
@@ -141,7 +142,8 @@ impl Server {
             let builder = auto::Builder::new(TokioExecutor::new());
             let acceptor = shared.tls.borrow().clone();
             let connection = async {
-                // An error here is a client that went away or is not believed, or a body that is to break.
+                // An error here is a client that went away or is not believed, or a body that is to
+                // break.
                 match acceptor {
                     None => drop(
                         builder

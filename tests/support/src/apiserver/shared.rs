@@ -24,12 +24,14 @@ pub struct Settings {
     pub bookmarks: Option<Duration>,
     /// Whether `limit` means anything.
     pub paging: bool,
-    /// How many revisions the watch cache is behind: what may be answered from it (`resourceVersion=0`, `NotOlderThan`) is that old,
-    /// if it is not older than asked for.
+    /// How many revisions the watch cache is behind: what may be answered from it
+    /// (`resourceVersion=0`, `NotOlderThan`) is that old, if it is not older than asked for.
     pub lag: u64,
-    /// Whether `sendInitialEvents` is known; without, it is refused with 422 as by a server whose WatchList feature is off.
+    /// Whether `sendInitialEvents` is known; without, it is refused with 422 as by a server whose
+    /// WatchList feature is off.
     pub streaming_lists: bool,
-    /// Whether a watch from a revision that is too old is refused with HTTP status 410, instead of being told in its first event.
+    /// Whether a watch from a revision that is too old is refused with HTTP status 410, instead of
+    /// being told in its first event.
     pub gone_as_status: bool,
     /// How long a watch lives that asks for no `timeoutSeconds`, and at most.
     pub watch_timeout: Duration,
@@ -63,7 +65,8 @@ pub(super) struct Bell {
     pub(super) bookmarks: u64,
     /// Counts, by resource, how often the test ended the watches.
     pub(super) ended: BTreeMap<&'static str, u64>,
-    /// Counts, by resource, how often the test let the watches fail, and with which code the last time.
+    /// Counts, by resource, how often the test let the watches fail, and with which code the last
+    /// time.
     pub(super) failed: BTreeMap<&'static str, (u64, u16)>,
 }
 

@@ -1,4 +1,5 @@
-//! What the server holds: the objects as they are, and the changes that made them so, from which every earlier state is found.
+//! What the server holds: the objects as they are, and the changes that made them so, from which
+//! every earlier state is found.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -190,7 +191,8 @@ impl Store {
         Ok(objects)
     }
 
-    /// Goes back to an earlier state, as a cluster does that is restored from a backup: revisions are given a second time.
+    /// Goes back to an earlier state, as a cluster does that is restored from a backup: revisions
+    /// are given a second time.
     pub(super) fn restore(&mut self, revision: u64) -> Result<(), Compacted> {
         for kind in Kind::all() {
             let objects = self.at(kind, revision)?;

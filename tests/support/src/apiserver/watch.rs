@@ -1,4 +1,5 @@
-//! One watch: the initial events, then every change that its filter sees, with bookmarks in between.
+//! One watch: the initial events, then every change that its filter sees, with bookmarks in
+//! between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -258,7 +259,8 @@ impl Watch {
     }
 }
 
-/// What a change is for a filter: an object that it does not see any more is deleted, for all it knows.
+/// What a change is for a filter: an object that it does not see any more is deleted, for all it
+/// knows.
 fn seen(change: &Change, filter: &Filter) -> Option<(&'static str, Arc<Object>)> {
     let of = |object: &Option<Arc<Object>>| object.clone().filter(|object| filter.matches(object));
     match (of(&change.before), of(&change.after)) {

@@ -15,7 +15,8 @@ const UPDATED: &str = "cluster_manager.cluster_updated";
 /// Whether Envoy has a stream to Seaway.
 const CONNECTED: &str = "control_plane.connected_state";
 
-/// A manifest is saved that does not parse; the last good version goes on being served, and Seaway says what is wrong.
+/// A manifest is saved that does not parse; the last good version goes on being served, and Seaway
+/// says what is wrong.
 pub fn broken_manifest(scene: &mut Scene<'_>) -> Result<()> {
     let good = scene.world.manifests().read("agent.yaml")?;
     let load = scene.envoy(Place::N1)?.load("10.96.0.20:80", RATE)?;
@@ -99,7 +100,8 @@ pub fn restart(scene: &mut Scene<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes a change and sees it arrive: everything that Seaway owed the Envoy before has then arrived, too.
+/// Makes a change and sees it arrive: everything that Seaway owed the Envoy before has then
+/// arrived, too.
 fn synchronise(scene: &mut Scene<'_>) -> Result<()> {
     let n1 = scene.envoy(Place::N1)?;
     scene
@@ -114,7 +116,8 @@ fn synchronise(scene: &mut Scene<'_>) -> Result<()> {
     n1.await_backend("10.96.0.30:80", "cache-n1")
 }
 
-/// Waits until a gauge of Envoy has a value. Reconnecting may take Envoy half a minute, its longest back-off.
+/// Waits until a gauge of Envoy has a value. Reconnecting may take Envoy half a minute, its longest
+/// back-off.
 fn await_stat(envoy: &Envoy, name: &str, wanted: u64) -> Result<()> {
     within(
         Duration::from_secs(30),

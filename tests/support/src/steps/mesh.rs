@@ -92,7 +92,8 @@ pub fn retarget(scene: &mut Scene<'_>) -> Result<()> {
         .manifests()
         .replace("shop.yaml", "partner.example.com", "new.example.com")?;
     let (client, envoy) = (client("partner.shop"), scene.envoy(Place::Mesh)?);
-    // Where requests go and the host they ask for are a cluster and a route, which Envoy takes one after the other.
+    // Where requests go and the host they ask for are a cluster and a route, which Envoy takes one
+    // after the other.
     let expected = "the new target to answer, asked for its own name";
     envoy.await_outcome(&client, expected, |outcome| {
         matches!(outcome, Outcome::Answered(answer)

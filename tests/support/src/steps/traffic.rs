@@ -30,7 +30,8 @@ pub fn spread_on(scene: &mut Scene<'_>, place: Place) -> Result<()> {
     Ok(())
 }
 
-/// An endpoint is replaced while requests run; the old backend lives on for a moment, and no request fails.
+/// An endpoint is replaced while requests run; the old backend lives on for a moment, and no
+/// request fails.
 pub fn replace_endpoint(scene: &mut Scene<'_>) -> Result<()> {
     scene.start_backend("web-4", "10.244.1.11")?;
     let load = scene.envoy(Place::N1)?.load("10.96.0.10:80", RATE)?;

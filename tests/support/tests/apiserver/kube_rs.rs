@@ -82,7 +82,8 @@ async fn a_watcher_lists_in_pages_or_as_a_stream_and_follows() -> Result<()> {
         server.apply(service("d", "web"))?;
         server.delete("services", "default", "d")?;
         same(told.next(2).await?, "+d -d".into())?;
-        // It begins again where it was when the server ends the watch, and from the start when that is too late.
+        // It begins again where it was when the server ends the watch, and from the start when that
+        // is too late.
         let begun = server.activity().borrow().requests("watch", "services");
         server.end_watches("services");
         until(&server, |activity| {

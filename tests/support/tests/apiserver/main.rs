@@ -1,4 +1,5 @@
-//! The stand-in for the API server, asked by a plain HTTP client and, for a second opinion, by kube-rs.
+//! The stand-in for the API server, asked by a plain HTTP client and, for a second opinion, by
+//! kube-rs.
 
 mod client;
 mod faults;

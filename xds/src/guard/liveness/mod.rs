@@ -1,8 +1,10 @@
-//! Who has had nothing from us, or taken nothing, for too long: one watchdog for all connections instead of timers for each.
+//! Who has had nothing from us, or taken nothing, for too long: one watchdog for all connections
+//! instead of timers for each.
 //!
-//! A socket and a stream each have a `Progress`, in which they note that bytes begin to wait for the peer and that they go on. That
-//! is a plain store, without a clock; the watchdog looks at all of them now and then, and what has not moved between many of its
-//! looks is stalled. So an idle stream costs no wake-up, and one that is busy no look at the time.
+//! A socket and a stream each have a `Progress`, in which they note that bytes begin to wait for
+//! the peer and that they go on. That is a plain store, without a clock; the watchdog looks at all
+//! of them now and then, and what has not moved between many of its looks is stalled. So an idle
+//! stream costs no wake-up, and one that is busy no look at the time.
 
 #[cfg(test)]
 mod tests;
@@ -111,12 +113,14 @@ impl Connection {
     }
 }
 
-/// Whether something moves: even while nothing waits, odd while something does, another number after every step.
+/// Whether something moves: even while nothing waits, odd while something does, another number
+/// after every step.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(AtomicU32);
 
 impl Progress {
-    /// Bytes wait for the peer. Only the owner calls this and [`Progress::moved`], so there is nothing to lose between load and store.
+    /// Bytes wait for the peer. Only the owner calls this and [`Progress::moved`], so there is
+    /// nothing to lose between load and store.
     pub(crate) fn waits(&self) {
         self.step(1);
     }
@@ -159,7 +163,8 @@ struct Entry {
     socket: Option<(u32, u32)>,
 }
 
-/// Looks after the connections of a server. It counts its looks rather than time, so that a process that slept itself blames nobody.
+/// Looks after the connections of a server. It counts its looks rather than time, so that a process
+/// that slept itself blames nobody.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     interval: Duration,
@@ -223,7 +228,8 @@ impl Watchdog {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks now and then, for ever, and tells how many streams and sockets took nothing in between. Others `look` at the same times.
+    /// Looks now and then, for ever, and tells how many streams and sockets took nothing in
+    /// between. Others `look` at the same times.
     pub(crate) async fn run(&self, metrics: &Metrics, look: impl Fn()) {
         loop {
             tokio::time::sleep(self.interval).await;
@@ -237,7 +243,8 @@ impl Watchdog {
         }
     }
 
-    /// Looks at so many entries from this one on; returns where to go on. `blocked` counts those that wait since the last look.
+    /// Looks at so many entries from this one on; returns where to go on. `blocked` counts those
+    /// that wait since the last look.
     fn look(&self, mut at: usize, count: usize, blocked: &mut u32) -> Option<usize> {
         let mut entries = self.entries();
         for _ in 0..count {

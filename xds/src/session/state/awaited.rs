@@ -1,14 +1,17 @@
-//! Assignments that a client will ask for, once it has read the clusters it was sent: listeners wait for them, too (xDS rule 87).
+//! Assignments that a client will ask for, once it has read the clusters it was sent: listeners
+//! wait for them, too (xDS rule 87).
 //!
-//! Whether it will, nobody knows. It does not if it rejects the cluster, or gives it or the assignment up; then nothing waits any
-//! longer. Each response is waited for by itself, for a second: a later one does not prolong that.
+//! Whether it will, nobody knows. It does not if it rejects the cluster, or gives it or the
+//! assignment up; then nothing waits any longer. Each response is waited for by itself, for a
+//! second: a later one does not prolong that.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::session::schedule::earlier;
 
-/// What was sent in the last second and refers to something that the client neither has nor asks for.
+/// What was sent in the last second and refers to something that the client neither has nor asks
+/// for.
 #[derive(Debug, Default)]
 pub(in crate::session) struct PendingDependencies(Vec<Group>);
 

@@ -1,4 +1,5 @@
-//! Resources that a client does not have as they are, each with what it has instead: of what it rejected, what it accepted before.
+//! Resources that a client does not have as they are, each with what it has instead: of what it
+//! rejected, what it accepted before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

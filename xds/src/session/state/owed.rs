@@ -1,8 +1,10 @@
 //! What a client has to be sent of one type, and since when.
 //!
-//! Some of it waits: for what was owed of earlier types before it, and where the type is gated also for what was sent of them and has
-//! no answer yet. What comes to be owed of earlier types later is not waited for, and nothing waits for more than a second in all,
-//! however often it changes meanwhile. So each waiting resource belongs to a slice of those that came to be owed at about one time.
+//! Some of it waits: for what was owed of earlier types before it, and where the type is gated also
+//! for what was sent of them and has no answer yet. What comes to be owed of earlier types later is
+//! not waited for, and nothing waits for more than a second in all, however often it changes
+//! meanwhile. So each waiting resource belongs to a slice of those that came to be owed at about
+//! one time.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -10,7 +12,8 @@ use std::time::{Duration, Instant};
 use crate::session::PATIENCE;
 use crate::store::id_set::Ids;
 
-/// How far apart in time resources of one slice may have come to be owed. There are as many slices as fit into a second, and some.
+/// How far apart in time resources of one slice may have come to be owed. There are as many slices
+/// as fit into a second, and some.
 const SLICE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
@@ -60,7 +63,8 @@ impl Owed {
         self.since
     }
 
-    /// The resource changed at this moment, is asked for, or has to be sent again with what was owed since then.
+    /// The resource changed at this moment, is asked for, or has to be sent again with what was
+    /// owed since then.
     pub(in crate::session) fn insert(&mut self, id: u32, at: Instant, gate: Gate) {
         let before = !self.ids.insert(id);
         let since = self.since.map_or(at, |since| since.min(at));
@@ -73,7 +77,8 @@ impl Owed {
             (Gate::Open, Some(slice)) => _ = slice.ids.remove(id),
             (Gate::Open, None) => {}
             (Gate::Closed, Some(slice)) => slice.last = slice.last.max(at),
-            // It might have gone already, but for its own type: it has waited as long as anything here.
+            // It might have gone already, but for its own type: it has waited as long as anything
+            // here.
             (Gate::Closed, None) if before => self.wait(id, since, at),
             (Gate::Closed, None) => self.wait(id, at, at),
         }
@@ -124,7 +129,8 @@ impl Owed {
         }
     }
 
-    /// Lets go on what waited for what was owed before `cutoff` and is not any more, and what has waited for a second.
+    /// Lets go on what waited for what was owed before `cutoff` and is not any more, and what has
+    /// waited for a second.
     pub(in crate::session) fn release(&mut self, cutoff: Option<Instant>, now: Instant) {
         let waits = |of: &Slice| {
             cutoff.is_some_and(|cutoff| cutoff <= of.last) && now < of.first + PATIENCE

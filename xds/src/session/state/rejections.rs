@@ -1,13 +1,15 @@
-//! What a client rejected and has not got since. That is a state, not an event: it ends when the client accepts that content, when
-//! another takes its place, when it is gone or not asked for any more; not with some other acknowledgement (xDS rule 79).
+//! What a client rejected and has not got since. That is a state, not an event: it ends when the
+//! client accepts that content, when another takes its place, when it is gone or not asked for any
+//! more; not with some other acknowledgement (xDS rule 79).
 //!
-//! What may pass by itself ([`TypeSpec::passes`](crate::TypeSpec::passes)), as when another process holds the address of a listener, is
-//! sent again after a while that grows. It takes its turn like a change: behind the same gates, and held back again when it is rejected
-//! again (`held_back`). The session says when that is due, as with everything it waits for; a stream that rejected nothing waits for
-//! nothing.
+//! What may pass by itself ([`TypeSpec::passes`](crate::TypeSpec::passes)), as when another process
+//! holds the address of a listener, is sent again after a while that grows. It takes its turn like
+//! a change: behind the same gates, and held back again when it is rejected again (`held_back`).
+//! The session says when that is due, as with everything it waits for; a stream that rejected
+//! nothing waits for nothing.
 //!
-//! A rejection that names no resource, or was cut before all were named, leaves open which ones the client has. Then all others of the
-//! response count as rejected too; they are not held back.
+//! A rejection that names no resource, or was cut before all were named, leaves open which ones the
+//! client has. Then all others of the response count as rejected too; they are not held back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +25,9 @@ use crate::session::{Outcome, Session};
 use crate::store::Store;
 use crate::store::name_map::ENTRY;
 
-/// How long the first wait for a rejection to pass is, and the longest; each is twice the one before. All are up to a quarter shorter:
-/// streams that were rejected for one reason at one time do not come back at one time.
+/// How long the first wait for a rejection to pass is, and the longest; each is twice the one
+/// before. All are up to a quarter shorter: streams that were rejected for one reason at one time
+/// do not come back at one time.
 const FIRST: Duration = Duration::from_secs(1);
 pub(in crate::session) const LONGEST: Duration = Duration::from_secs(30);
 
@@ -94,7 +97,8 @@ impl Rejections {
         self.by_id.values().filter_map(|of| of.due).min()
     }
 
-    /// What is due, and with it what will be before half of its own wait: a client has few responses for many rejections.
+    /// What is due, and with it what will be before half of its own wait: a client has few
+    /// responses for many rejections.
     fn take_due(&mut self, now: Instant) -> Vec<u32> {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
@@ -217,8 +221,8 @@ impl Session {
             rejected.repeated = rejections.note(rejected.id, Some(hash), passes, now);
             self.hold_back(index, rejected, &words, store);
         }
-        // Clients cut their words, and so does this server: what is behind that is not known. Words that name nothing there is are
-        // about what is gone.
+        // Clients cut their words, and so does this server: what is behind that is not known. Words
+        // that name nothing there is are about what is gone.
         if (!named.is_empty() || answered.lost) && !is_cut(text) {
             self.accepted(index, answered, &named, store);
             return nack;
@@ -236,8 +240,9 @@ impl Session {
         nack
     }
 
-    /// Whether a rejection of a resource is beside the point: it has changed since and the client is owed that already, or has been
-    /// sent it and not judged it yet; it is not asked for any more; it has something else in its place.
+    /// Whether a rejection of a resource is beside the point: it has changed since and the client
+    /// is owed that already, or has been sent it and not judged it yet; it is not asked for any
+    /// more; it has something else in its place.
     fn is_superseded(&self, index: usize, id: u32, store: &Store) -> bool {
         let state = &self.states[index];
         let mut later = state.in_flight.iter();

@@ -90,7 +90,8 @@ impl Removed {
         taken
     }
 
-    /// Takes out the first of those gone since before `cutoff` that fit into so many bytes, at least one if there is any.
+    /// Takes out the first of those gone since before `cutoff` that fit into so many bytes, at
+    /// least one if there is any.
     pub(in crate::session) fn take_before(
         &mut self,
         cutoff: Option<Instant>,

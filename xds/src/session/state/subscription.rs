@@ -8,7 +8,8 @@
 //!                      first request with names, or without for any other type
 //! ```
 //!
-//! `Legacy` never comes back (xDS rules 36, 37); in `Explicit` the wildcard is on exactly while `*` is subscribed.
+//! `Legacy` never comes back (xDS rules 36, 37); in `Explicit` the wildcard is on exactly while `*`
+//! is subscribed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub(crate) enum Mode {
     Explicit { wildcard: bool },
 }
 
-/// Names that have a value in the stream's layers are kept as ids, the others by name: an id is not kept alive by being
-/// asked for.
+/// Names that have a value in the stream's layers are kept as ids, the others by name: an id is not
+/// kept alive by being asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Subscription {
     mode: Mode,
@@ -94,7 +95,8 @@ impl Subscription {
         self.named.iter()
     }
 
-    /// Whether a resource that has a value now is subscribed to. A name that was missing is missing no longer.
+    /// Whether a resource that has a value now is subscribed to. A name that was missing is missing
+    /// no longer.
     pub(crate) fn covers(&mut self, id: u32, name: &str) -> bool {
         if !self.missing.is_empty() && self.missing.remove(name) {
             self.named.insert(id);
@@ -124,7 +126,8 @@ impl Subscription {
         }
     }
 
-    /// Makes this the complete set of names; returns the ids that were not named before, and whether others are named no longer.
+    /// Makes this the complete set of names; returns the ids that were not named before, and
+    /// whether others are named no longer.
     pub(crate) fn replace_names(
         &mut self,
         ids: Ids,

@@ -22,7 +22,8 @@ use crate::store::initial_sync::InitialSync;
 use crate::store::name_map::{NameMap, NameSet};
 use crate::wire::request::List;
 
-/// Unacknowledged responses that are remembered: a client that answers none of them gets one a second.
+/// Unacknowledged responses that are remembered: a client that answers none of them gets one a
+/// second.
 pub(in crate::session) const REMEMBERED: usize = 8;
 /// Bytes kept of a client's error text.
 const ERROR_LIMIT: usize = 4096;
@@ -30,24 +31,28 @@ const ERROR_LIMIT: usize = 4096;
 #[derive(Debug, Default)]
 pub(in crate::session) struct TypeState {
     pub(in crate::session) subscription: Subscription,
-    /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule 46).
+    /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule
+    /// 46).
     pub(in crate::session) held: Ids,
     /// What it has to be sent: changed, newly asked for, or to be loaded anew.
     pub(in crate::session) owed: Owed,
-    /// Names to be answered as not existing (delta, xDS rule 48), and whether the client may have something of that name.
+    /// Names to be answered as not existing (delta, xDS rule 48), and whether the client may have
+    /// something of that name.
     pub(in crate::session) not_found: NameMap<bool>,
     /// What the client has and must lose.
     pub(in crate::session) removed: Removed,
     /// When an empty value is due for what is gone, where that stands for a removal.
     pub(in crate::session) empty_due: Option<Instant>,
-    /// Resources whose present content the client rejected, each with what it had before: kept from it until they change.
+    /// Resources whose present content the client rejected, each with what it had before: kept from
+    /// it until they change.
     pub(in crate::session) held_back: Kept,
-    /// What the client has of resources whose last content it rejected, and that have changed since.
+    /// What the client has of resources whose last content it rejected, and that have changed
+    /// since.
     pub(in crate::session) last_good: Kept,
     /// What the client rejected and has not got since.
     pub(in crate::session) rejections: Rejections,
-    /// Names given up while responses were under way: a client that asks for them again reads those first, and then has what they
-    /// say, whatever has become of it.
+    /// Names given up while responses were under way: a client that asks for them again reads those
+    /// first, and then has what they say, whatever has become of it.
     pub(in crate::session) unsettled: NameSet,
     /// What it was sent before it asked for the type that it loads anew after this one.
     pub(in crate::session) sent_first: Ids,
@@ -55,7 +60,8 @@ pub(in crate::session) struct TypeState {
     pub(in crate::session) claimed: Option<Box<Claimed>>,
     /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
     pub(in crate::session) must_answer: bool,
-    /// Whether the last response said that more follows. If nothing does, an empty one says that it was all (delta).
+    /// Whether the last response said that more follows. If nothing does, an empty one says that it
+    /// was all (delta).
     pub(in crate::session) said_more: bool,
     /// A hash of the names in the last state-of-the-world request.
     names: Option<u64>,
@@ -105,7 +111,8 @@ pub(crate) struct Mark {
     pub(crate) at: Instant,
 }
 
-/// A rejection: the client's text, and the resources of the response that it names, each with its origin.
+/// A rejection: the client's text, and the resources of the response that it names, each with its
+/// origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Nack {
     pub(crate) error: String,
@@ -137,7 +144,8 @@ impl InFlight {
 }
 
 impl TypeState {
-    /// Pairs a request with the response it answers. A nonce that fits no response is no answer (xDS rules 54, 55, 65).
+    /// Pairs a request with the response it answers. A nonce that fits no response is no answer
+    /// (xDS rules 54, 55, 65).
     pub(in crate::session) fn acknowledge(
         &mut self,
         nonce: u64,
@@ -154,7 +162,8 @@ impl TypeState {
         match error {
             None => self.status.acked = Some(mark),
             Some(text) => {
-                // What a client rejects as a whole leaves no version with it, and it would still wait for more.
+                // What a client rejects as a whole leaves no version with it, and it would still
+                // wait for more.
                 self.said_more |= answered.was_last;
                 self.status.nacked = Some((mark, bounded(text)));
             }
@@ -218,7 +227,8 @@ impl TypeState {
         });
     }
 
-    /// Until when the newest response may still be acknowledged before the next one is sent without.
+    /// Until when the newest response may still be acknowledged before the next one is sent
+    /// without.
     pub(in crate::session) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
         let until = self.in_flight.back()?.sent + PATIENCE;
         (until > now).then_some(until)
@@ -234,8 +244,8 @@ impl TypeState {
         !self.in_flight.is_empty()
     }
 
-    /// What is remembered of the client's choice: names, rejections, and what it has instead of what it rejected. Ids of resources
-    /// are bits; there are as many as there are resources.
+    /// What is remembered of the client's choice: names, rejections, and what it has instead of
+    /// what it rejected. Ids of resources are bits; there are as many as there are resources.
     pub(in crate::session) fn remembered_bytes(&self) -> usize {
         self.name_bytes()
             + self.held_back.bytes()
@@ -248,7 +258,8 @@ impl TypeState {
                 .map_or(0, |(_, text)| text.len())
     }
 
-    /// Of that, the names, of which a client may make up as many as it likes. What is rejected exists, and is common to all.
+    /// Of that, the names, of which a client may make up as many as it likes. What is rejected
+    /// exists, and is common to all.
     pub(in crate::session) fn name_bytes(&self) -> usize {
         self.subscription.missing_bytes()
             + self.not_found.bytes()
@@ -268,7 +279,8 @@ impl TypeState {
         self.must_answer || self.said_more || !self.owed.is_empty() || !self.not_found.is_empty()
     }
 
-    /// Keeps the version of the subscription up to date when a resource changes; `before` is `None` if that is not known.
+    /// Keeps the version of the subscription up to date when a resource changes; `before` is `None`
+    /// if that is not known.
     pub(in crate::session) fn follow_digest(
         &mut self,
         id: u32,
@@ -289,14 +301,15 @@ impl TypeState {
         self.digest = Some(digest.wrapping_sub(before).wrapping_add(now));
     }
 
-    /// Whether a state-of-the-world request names what the last one did, in the same order: clients repeat all names with every
-    /// acknowledgement, and there is nothing to compare then.
+    /// Whether a state-of-the-world request names what the last one did, in the same order: clients
+    /// repeat all names with every acknowledgement, and there is nothing to compare then.
     pub(in crate::session) fn repeats(&mut self, names: &List<'_>) -> bool {
         let hash = names.hash();
         self.names.replace(hash) == Some(hash)
     }
 
-    /// The client is to be told that a name does not exist, once (xDS rule 34). `had`: it may have something of that name.
+    /// The client is to be told that a name does not exist, once (xDS rule 34). `had`: it may have
+    /// something of that name.
     pub(in crate::session) fn deny(&mut self, name: Arc<str>, had: bool) {
         let had = self.removed.remove(&name).is_some() || had;
         self.not_found.insert_new(name, had);
@@ -329,7 +342,8 @@ impl TypeState {
     }
 }
 
-/// Whether a client had more to say: Envoy cuts its words at the same length, and says so behind them.
+/// Whether a client had more to say: Envoy cuts its words at the same length, and says so behind
+/// them.
 pub(in crate::session) fn is_cut(text: &str) -> bool {
     text.len() > ERROR_LIMIT
 }
@@ -349,7 +363,8 @@ pub(in crate::session) fn mentions(text: &str, name: &str) -> bool {
         let before = text[..at].chars().next_back();
         let mut after = text[at + name.len()..].chars();
         let goes_on = match after.next() {
-            // A colon ends a name in a sentence, and a full stop does, unless something follows at once.
+            // A colon ends a name in a sentence, and a full stop does, unless something follows at
+            // once.
             Some(':' | '.') => after.next().is_some_and(of_name),
             Some(c) => of_name(c),
             None => false,

@@ -1,11 +1,12 @@
-//! The types of a stream. Most of them have nothing to do most of the time, and are then not even looked at: what a delivery costs
-//! is mostly memory that was not touched for a while.
+//! The types of a stream. Most of them have nothing to do most of the time, and are then not even
+//! looked at: what a delivery costs is mostly memory that was not touched for a while.
 
 use std::ops::{Index, IndexMut};
 
 use super::type_state::TypeState;
 
-/// The state of each type, by its index, and which of it was changed since it was last found to have nothing to send.
+/// The state of each type, by its index, and which of it was changed since it was last found to
+/// have nothing to send.
 #[derive(Debug)]
 pub(in crate::session) struct TypeStates {
     all: Vec<TypeState>,

@@ -1,4 +1,5 @@
-//! Assignments that a client is expected to ask for: waited for with the response they belong to, and not if nobody wants them.
+//! Assignments that a client is expected to ask for: waited for with the response they belong to,
+//! and not if nobody wants them.
 
 use super::order::settled;
 use super::waits::{SECOND, STEP, settled_in, take};
@@ -143,7 +144,8 @@ fn a_later_cluster_makes_an_earlier_service_wait_no_longer() {
     assert_eq!(client.expect(L).names(), ["m"]);
 }
 
-/// A listener that is rejected keeps no route from going, nor does the route that it names and nobody asks for.
+/// A listener that is rejected keeps no route from going, nor does the route that it names and
+/// nobody asks for.
 #[test]
 fn a_rejected_listener_delays_no_later_route_rules_80_87() {
     for dialect in [Dialect::Delta, Dialect::Sotw] {

@@ -1,5 +1,5 @@
-//! Property: whatever happens in whatever order, clients of both dialects end with exactly what the snapshot holds, and what
-//! they were sent on the way was owed to them.
+//! Property: whatever happens in whatever order, clients of both dialects end with exactly what the
+//! snapshot holds, and what they were sent on the way was owed to them.
 
 use proptest::prelude::*;
 

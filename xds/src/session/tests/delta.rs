@@ -270,7 +270,8 @@ fn ids_are_used_again_only_after_every_stream_has_passed() {
     let mut client = world.delta();
     client.subscribe(E, &["a"]);
     client.expect(E);
-    // The stream sleeps while a name goes and others come; the wildcard-less client must neither miss nor mix them.
+    // The stream sleeps while a name goes and others come; the wildcard-less client must neither
+    // miss nor mix them.
     world.remove(E, "a");
     for i in 0..10 {
         world.put(E, &format!("other{i}"), "1");

@@ -228,7 +228,8 @@ fn a_client_that_rejects_twice_stays_at_what_it_accepted_rule_80() {
     assert_eq!(client.expect(L).names(), ["1", "m1"]);
 }
 
-/// What it accepted last is not forgotten with an acknowledgement of something else, or of what it was sent in place of the bad one.
+/// What it accepted last is not forgotten with an acknowledgement of something else, or of what it
+/// was sent in place of the bad one.
 #[test]
 fn another_acknowledgement_in_between_changes_nothing_of_that_rule_80() {
     let mut world = World::new();
@@ -277,7 +278,8 @@ fn many_proxies_of_one_principal_decide_nothing_rule_82() {
     assert_eq!(slow.expect(L).resources["l"], "2");
 }
 
-/// A few that reject are not believed against many that took it, whether these say so before or after.
+/// A few that reject are not believed against many that took it, whether these say so before or
+/// after.
 #[test]
 fn a_few_do_not_outvote_those_that_took_it_rule_82() {
     for acknowledges_first in [true, false] {

@@ -146,7 +146,8 @@ fn empty_values_are_split_too_rules_95_124() {
     assert_eq!(told, names.len());
 }
 
-/// What a delta client was told last of a type that needs several responses, when it takes them all and when it rejects the last.
+/// What a delta client was told last of a type that needs several responses, when it takes them all
+/// and when it rejects the last.
 #[test]
 fn the_last_of_several_responses_says_that_it_was_all() {
     let part = |value: &str| value.repeat(3 << 20);

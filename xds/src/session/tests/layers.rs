@@ -239,7 +239,8 @@ fn hiding_what_was_hidden_below_or_is_not_there_is_silent() {
     assert_eq!(client.expect(E).resources["a"], "all");
 }
 
-/// The same object first has a value in the layer, then hides the name, then has both listed, and at last nothing.
+/// The same object first has a value in the layer, then hides the name, then has both listed, and
+/// at last nothing.
 #[test]
 fn an_object_hides_what_it_had() {
     let mut world = world();
@@ -294,7 +295,8 @@ fn hidden_and_shown_again_in_between_is_silent() {
     client.expect(E);
     world.hide(ZONE, E, "a").commit();
     world.unset(ZONE, E, "a").commit();
-    // What the zone said at the client's cursor is not known any more: it may be sent again, but not removed.
+    // What the zone said at the client's cursor is not known any more: it may be sent again, but
+    // not removed.
     if let Some(got) = client.next() {
         assert_eq!(got.resources["a"], "all");
         client.ack(&got);

@@ -163,7 +163,8 @@ impl World {
     }
 }
 
-/// A cluster refers to the assignment of the same name, as in Envoy. The bytes need not be a message: nobody here looks.
+/// A cluster refers to the assignment of the same name, as in Envoy. The bytes need not be a
+/// message: nobody here looks.
 pub(super) fn resource(url: TypeUrl, name: &str, value: &str) -> Resource {
     let refs = (url == C).then(|| ResourceRef {
         type_url: E,
@@ -189,7 +190,8 @@ pub(super) struct Client {
 pub(super) struct Got {
     pub(super) url: String,
     pub(super) nonce: String,
-    /// Values by name; a state-of-the-world response carries no names, so there they are the values themselves.
+    /// Values by name; a state-of-the-world response carries no names, so there they are the values
+    /// themselves.
     pub(super) resources: BTreeMap<String, String>,
     pub(super) removed: Vec<String>,
     pub(super) version: String,

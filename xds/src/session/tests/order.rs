@@ -145,7 +145,8 @@ fn an_endpoint_change_sends_only_the_assignment_rule_100() {
     client.expect_nothing();
 }
 
-/// consul#19866: an acknowledgement that crosses a cluster change must not count for the wiped assignment.
+/// consul#19866: an acknowledgement that crosses a cluster change must not count for the wiped
+/// assignment.
 #[test]
 fn a_crossing_acknowledgement_does_not_mark_the_assignment_as_held() {
     let mut world = World::new();
@@ -168,7 +169,8 @@ fn first_answers_do_not_wait_for_pushes_of_other_types_rules_87_103() {
     world.put(C, "a", "c2");
     let clusters = client.next().unwrap();
     client.expect(E);
-    // The clusters are not acknowledged: their next change waits, and with it the assignments that belong to it.
+    // The clusters are not acknowledged: their next change waits, and with it the assignments that
+    // belong to it.
     world.set(ALL, C, "a", "c3").set(ALL, E, "a", "e3").commit();
     client.expect_nothing();
     client.subscribe(E, &["b", "none"]);

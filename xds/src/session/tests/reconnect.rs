@@ -71,7 +71,8 @@ fn first_syncs_share_their_bytes_and_later_ones_do_not_see_old_ones() {
     third.expect_nothing();
 }
 
-/// envoy#22418: a client whose stream ended while a changed cluster warmed reports the new cluster and the old assignment as held.
+/// envoy#22418: a client whose stream ended while a changed cluster warmed reports the new cluster
+/// and the old assignment as held.
 #[test]
 fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_that_just_changed() {
     let mut world = World::new();
@@ -95,7 +96,8 @@ fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_that_just_chang
     later.expect_nothing();
 }
 
-/// Envoy asks for clusters and for assignments in one go, but the clusters may be answered before the assignments are asked for.
+/// Envoy asks for clusters and for assignments in one go, but the clusters may be answered before
+/// the assignments are asked for.
 #[test]
 fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_it_was_just_sent() {
     let mut world = World::new();
@@ -114,7 +116,8 @@ fn a_reconnect_is_not_believed_about_the_assignment_of_a_cluster_it_was_just_sen
     client.expect_nothing();
 }
 
-/// Envoy holds its request for clusters back while one of them is warming: only the missing request tells that one is.
+/// Envoy holds its request for clusters back while one of them is warming: only the missing request
+/// tells that one is.
 #[test]
 fn a_reconnect_that_asks_for_assignments_but_not_for_clusters_is_warming_and_not_believed() {
     let mut world = World::new();

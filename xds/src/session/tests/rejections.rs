@@ -1,4 +1,5 @@
-//! What was rejected and may pass by itself is sent again; what was rejected stays counted until the client has it or it is another.
+//! What was rejected and may pass by itself is sent again; what was rejected stays counted until
+//! the client has it or it is another.
 
 use super::*;
 use crate::session::state::rejections::LONGEST;
@@ -193,7 +194,8 @@ fn a_rejection_without_a_name_stands_until_all_of_the_response_is_accepted_or_an
     assert!(!client.rejects());
 }
 
-/// Envoy cuts what it says: with a thousand listeners it names the first of those that it could not bind.
+/// Envoy cuts what it says: with a thousand listeners it names the first of those that it could not
+/// bind.
 #[test]
 fn of_a_rejection_that_was_cut_what_it_does_not_name_is_sent_again_too() {
     let mut world = World::new();
@@ -316,7 +318,8 @@ fn many_rejections_are_tried_again_together() {
     assert!(responses <= 25, "{responses}");
 }
 
-/// Without any answer a client is not pressed; with the next one it is known that there will be none.
+/// Without any answer a client is not pressed; with the next one it is known that there will be
+/// none.
 #[test]
 fn who_does_not_answer_is_asked_again_after_the_next_answer() {
     let mut world = World::new();

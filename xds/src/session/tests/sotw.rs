@@ -260,7 +260,8 @@ fn a_cluster_goes_after_the_listener_that_used_it_rule_86() {
     assert_eq!(values(&client.expect(C)), ["new"]);
 }
 
-/// The version is that of the whole subscription, so it comes back when the content does, and says nothing of how it came there.
+/// The version is that of the whole subscription, so it comes back when the content does, and says
+/// nothing of how it came there.
 #[test]
 fn a_version_is_a_sum_over_the_subscription_rule_72() {
     let mut world = World::new();
@@ -291,7 +292,8 @@ fn a_version_is_a_sum_over_the_subscription_rule_72() {
     assert_eq!(other.expect(E).version, versions[3]);
 }
 
-/// A response of listeners is complete: with the rejected one in it, it would be rejected again, whatever else has changed.
+/// A response of listeners is complete: with the rejected one in it, it would be rejected again,
+/// whatever else has changed.
 #[test]
 fn a_rejected_listener_stays_at_what_it_was_while_the_others_flow() {
     let mut world = World::new();

@@ -48,8 +48,9 @@ fn type_of(got: &Got) -> TypeUrl {
     types.find(|url| url.as_str() == got.url).unwrap()
 }
 
-/// Steps of a client that reads one response at a time and acknowledges it with the next step, while `change` commits something
-/// new before each. Returns after how many it was sent something of that type and value.
+/// Steps of a client that reads one response at a time and acknowledges it with the next step,
+/// while `change` commits something new before each. Returns after how many it was sent something
+/// of that type and value.
 fn steps_until(
     client: &mut Client,
     mut read: Option<Got>,
@@ -204,7 +205,8 @@ fn removals_go_while_other_things_keep_changing_rule_86() {
     }
 }
 
-/// One cluster is gone for long; another lost its last listener just now, and that listener is still under way.
+/// One cluster is gone for long; another lost its last listener just now, and that listener is
+/// still under way.
 #[test]
 fn a_removal_does_not_overtake_what_came_before_it_beside_an_older_one_rule_86() {
     for dialect in [Dialect::Delta, Dialect::Sotw] {

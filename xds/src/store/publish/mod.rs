@@ -23,10 +23,12 @@ use crate::xdstp;
 pub struct Replace {
     /// A mark of the object, for logs and for the next `Replace` of the same object.
     pub origin: Arc<str>,
-    /// Its resources, each in its layer. What the object had before and is not listed here is removed.
+    /// Its resources, each in its layer. What the object had before and is not listed here is
+    /// removed.
     pub resources: Vec<(LayerId, Resource)>,
-    /// Names that the object hides, each in a layer: who looks from there does not see what the layers below have under that name.
-    /// A name that is listed as a resource of the same layer, too, is hidden.
+    /// Names that the object hides, each in a layer: who looks from there does not see what the
+    /// layers below have under that name. A name that is listed as a resource of the same layer,
+    /// too, is hidden.
     pub hidden: Vec<(LayerId, ResourceRef)>,
 }
 
@@ -71,13 +73,15 @@ pub struct Publisher {
     put: usize,
 }
 
-/// A response with a single resource of so many bytes stays below the 4 MiB that gRPC clients accept (xDS rule 127).
+/// A response with a single resource of so many bytes stays below the 4 MiB that gRPC clients
+/// accept (xDS rule 127).
 const LARGEST: usize = (4 << 20) - (64 << 10);
 /// After so many commits everybody is woken, whom they concern or not.
 const ROLL_CALL: u64 = 256;
 
-/// For each resource that is put it is looked how far so many streams have read, on average, so that what was removed can be
-/// forgotten: with a few streams after each commit, with thousands after some.
+/// For each resource that is put it is looked how far so many streams have read, on average, so
+/// that what was removed can be forgotten: with a few streams after each commit, with thousands
+/// after some.
 const LOOKS: usize = 64;
 
 /// The reading end, for any number of streams.
@@ -112,9 +116,11 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
 impl Publisher {
     /// Makes a commit visible, all at once: a stream sees the whole of it or nothing.
     ///
-    /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does not list are ignored. Streams hear of
-    /// it if what changed lies in a layer they look through, or if their placement has other layers than before. A commit that only
-    /// sets placements for streams to come, or retires some, is nothing that any stream has to read: it has no number of its own.
+    /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does
+    /// not list are ignored. Streams hear of it if what changed lies in a layer they look through,
+    /// or if their placement has other layers than before. A commit that only sets placements for
+    /// streams to come, or retires some, is nothing that any stream has to read: it has no number
+    /// of its own.
     pub fn commit(&mut self, commit: Commit) -> Committed {
         let replaces = self.prepare(commit.replace);
         let shared = self.shared.clone();
@@ -158,8 +164,8 @@ impl Publisher {
         Committed { seq, set, removed }
     }
 
-    /// How far all streams have read, if it is time to look: after as much was put as makes it worth while, and before readers are
-    /// kept out. Who comes meanwhile begins behind that.
+    /// How far all streams have read, if it is time to look: after as much was put as makes it
+    /// worth while, and before readers are kept out. Who comes meanwhile begins behind that.
     fn passed_by_all(&mut self) -> Option<u64> {
         let cursors = &self.shared.cursors;
         if self.put * LOOKS < cursors.len() {
@@ -241,7 +247,8 @@ impl Publisher {
             let gone = before.into_iter().flatten().filter(|p| !kept.contains(p));
             left.extend(gone.map(|key| (origin.clone(), key)));
         }
-        // Removals come last: a resource that moved from one object to another in this commit stays.
+        // Removals come last: a resource that moved from one object to another in this commit
+        // stays.
         for (origin, key) in left {
             if store.get(key).origin() == Some(&origin) {
                 store.put(key, LayerValue::Nothing);
@@ -254,7 +261,8 @@ impl Publisher {
     fn say(&self, store: &mut Store, place: EntryKey, value: LayerValue, now: Instant) {
         let (type_index, id, _) = place;
         let spec = self.shared.types.spec(type_index);
-        // A first value is no change: at its start this process knows nothing of what clients are in the middle of.
+        // A first value is no change: at its start this process knows nothing of what clients are
+        // in the middle of.
         let changed = store.get(place).body().is_some();
         if changed && spec.reloads.is_some() {
             store.note_recent(type_index, id, now);
@@ -276,7 +284,8 @@ fn canonical(mut resource: Resource) -> Resource {
     resource
 }
 
-/// A [`Replace`] whose changed resources are encoded: type, name, layer, and what the layer says if it says something else now.
+/// A [`Replace`] whose changed resources are encoded: type, name, layer, and what the layer says if
+/// it says something else now.
 struct Prepared {
     origin: Arc<str>,
     said: Vec<(usize, Arc<str>, LayerId, Option<LayerValue>)>,
@@ -295,7 +304,8 @@ impl Snapshots {
         self.quarantine().reports()
     }
 
-    /// Names that streams ask for and that do not exist, up to ten thousand of each type (xDS rule 107); by type and name.
+    /// Names that streams ask for and that do not exist, up to ten thousand of each type (xDS rule
+    /// 107); by type and name.
     pub fn missing(&self) -> Vec<MissingName> {
         self.shared.missing.reports()
     }
@@ -308,7 +318,8 @@ impl Snapshots {
         self.read().quarantine().clone()
     }
 
-    /// The store, for as long as it takes to compute a response; never while sending one (xDS rule 128).
+    /// The store, for as long as it takes to compute a response; never while sending one (xDS rule
+    /// 128).
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
         self.shared
             .store

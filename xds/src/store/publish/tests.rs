@@ -195,7 +195,8 @@ fn a_commit_does_not_look_at_every_stream() {
     }
 }
 
-/// What only differs in what a client claims of itself is put together once, and nothing is left of it.
+/// What only differs in what a client claims of itself is put together once, and nothing is left of
+/// it.
 #[test]
 fn placements_with_the_same_layers_share_their_first_syncs() {
     let mut fleet = Fleet::new();

@@ -1,15 +1,19 @@
 //! Contents that are kept from proxies which were not sent them yet.
 //!
-//! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone (`session::held_back`): the trouble may be its
-//! own, and is never counted if the proxy says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals reject the same content, and more than took it, the content is bad (`votes`). Only
-//! proxies whose identity somebody verified are counted: with a name of its own choice one client could reject for many, and keep every
-//! change from a fleet. Who took it is asked once there is an accusation: the notifier wakes the streams that may have it, and its stream says so.
+//! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone
+//! (`session::held_back`): the trouble may be its own, and is never counted if the proxy says so
+//! ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals reject the
+//! same content, and more than took it, the content is bad (`votes`). Only proxies whose identity
+//! somebody verified are counted: with a name of its own choice one client could reject for many,
+//! and keep every change from a fleet. Who took it is asked once there is an accusation: the
+//! notifier wakes the streams that may have it, and its stream says so.
 //!
-//! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and asks again on the next one, for
-//! ever. Envoy takes them.
+//! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and
+//! asks again on the next one, for ever. Envoy takes them.
 //!
-//! It lies in the store. Streams put entries in while they read the store, and so does the writer, who also takes them out when the
-//! content changes; every stream asks for the generation before it sends: one relaxed load.
+//! It lies in the store. Streams put entries in while they read the store, and so does the writer,
+//! who also takes them out when the content changes; every stream asks for the generation before it
+//! sends: one relaxed load.
 
 mod held;
 mod votes;
@@ -28,7 +32,8 @@ pub(crate) use held::{QuarantinedContent, QuarantinedSet};
 pub(crate) use votes::Voter;
 use votes::Votes;
 
-/// Contents whose rejections are counted, and bad ones that are remembered; with more the memory starts anew.
+/// Contents whose rejections are counted, and bad ones that are remembered; with more the memory
+/// starts anew.
 const REMEMBERED: usize = 256;
 
 /// A content that is kept from proxies which were not sent it yet.
@@ -58,7 +63,8 @@ pub enum HoldBack {
         /// What the last of them said.
         error: String,
     },
-    /// A response with it would be larger than gRPC clients accept by default, 4 MiB (xDS rule 127): it is sent to Envoy only.
+    /// A response with it would be larger than gRPC clients accept by default, 4 MiB (xDS rule
+    /// 127): it is sent to Envoy only.
     TooLarge {
         /// Its size, encoded, in bytes.
         bytes: usize,
@@ -113,7 +119,8 @@ struct State {
     /// The same for streams, once one of them asked.
     shared: Option<Arc<QuarantinedSet>>,
     votes: HashMap<Content, Votes>,
-    /// What to send instead of contents that were found bad, also after they were replaced: the next one may be bad, too.
+    /// What to send instead of contents that were found bad, also after they were replaced: the
+    /// next one may be bad, too.
     bad: HashMap<Content, Option<Arc<Body>>>,
 }
 
@@ -144,8 +151,8 @@ impl Quarantine {
         let _ = self.notifier.set(notifier.clone());
     }
 
-    /// Another number than before when what is held back is different. A stream that hears of it late has sent the content: nothing
-    /// is lost but the protection.
+    /// Another number than before when what is held back is different. A stream that hears of it
+    /// late has sent the content: nothing is lost but the protection.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
@@ -199,7 +206,8 @@ impl Quarantine {
         self.notify(suspect.type_index, suspect.name);
     }
 
-    /// Counts a proxy that took a content which is held back, and lets it go if that was the decisive one.
+    /// Counts a proxy that took a content which is held back, and lets it go if that was the
+    /// decisive one.
     pub(crate) fn accept(&self, held: &QuarantinedContent, voter: &Voter) {
         let quorum = self.quorum.load(Ordering::Relaxed);
         let mut state = self.state();
@@ -303,7 +311,8 @@ impl State {
         held.is_some()
     }
 
-    /// What is said of a content. Where too much is remembered, that of contents which are not held back is forgotten.
+    /// What is said of a content. Where too much is remembered, that of contents which are not held
+    /// back is forgotten.
     fn votes_on(&mut self, content: Content) -> &mut Votes {
         if self.votes.len() >= REMEMBERED && !self.votes.contains_key(&content) {
             let held = self.held.iter();
@@ -316,7 +325,8 @@ impl State {
 
     fn hold(&mut self, suspect: &Suspect<'_>, reason: HoldBack, since: u64) -> HeldBack {
         let version = suspect.content.version;
-        // What stood there before may have been bad itself, and what stood before that this very content.
+        // What stood there before may have been bad itself, and what stood before that this very
+        // content.
         let before = suspect.before.and_then(|before| {
             let was = (suspect.type_index, suspect.name.clone(), before.version);
             self.bad.get(&was).cloned().unwrap_or(Some(before.clone()))

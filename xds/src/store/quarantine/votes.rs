@@ -6,7 +6,8 @@ use std::sync::Arc;
 /// Proxies of each side that are remembered; more change nothing.
 const VOTERS: usize = 4096;
 
-/// A proxy whose identity somebody verified, and whose proxy it is: the service account of its pod, say.
+/// A proxy whose identity somebody verified, and whose proxy it is: the service account of its pod,
+/// say.
 #[derive(Clone, Debug)]
 pub(crate) struct Voter {
     pub(crate) identity: Arc<str>,
@@ -41,8 +42,9 @@ impl Votes {
         }
     }
 
-    /// Whether it is bad: proxies of so many principals rejected it, and more than took it, by number and by principals. Neither a few
-    /// old proxies of several principals nor very many of one decide for all others.
+    /// Whether it is bad: proxies of so many principals rejected it, and more than took it, by
+    /// number and by principals. Neither a few old proxies of several principals nor very many of
+    /// one decide for all others.
     pub(super) fn condemn(&self, quorum: usize) -> bool {
         let (rejected, accepted) = (&self.rejected, &self.accepted);
         rejected.principals.len() >= quorum

@@ -1,7 +1,8 @@
 //! Requests, read in place.
 //!
-//! Most requests are acknowledgements. In delta they name nothing; in state of the world they repeat all names there are, which are
-//! not even looked at one by one unless they differ from the last time.
+//! Most requests are acknowledgements. In delta they name nothing; in state of the world they
+//! repeat all names there are, which are not even looked at one by one unless they differ from the
+//! last time.
 
 use prost::DecodeError;
 use prost::bytes::Buf;
@@ -32,17 +33,20 @@ impl From<Malformed> for Status {
     }
 }
 
-/// How many fields a request may have, names above all: twice as many as a stream may ask for of a type.
+/// How many fields a request may have, names above all: twice as many as a stream may ask for of a
+/// type.
 pub(crate) const MAX_FIELDS: usize = 500_000;
 
-/// Which part of a request this is: a large one is taken in parts ([`Parts`](crate::wire::parts::Parts)).
+/// Which part of a request this is: a large one is taken in parts
+/// ([`Parts`](crate::wire::parts::Parts)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Part {
     /// Another part was before it.
     pub(crate) follows: bool,
     /// Another part is to come.
     pub(crate) more: bool,
-    /// Whether the request adds names, and drops any, in whichever part. `None`: this is the whole of it.
+    /// Whether the request adds names, and drops any, in whichever part. `None`: this is the whole
+    /// of it.
     pub(crate) named: Option<(bool, bool)>,
 }
 
@@ -63,8 +67,8 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Names<'a> {
     /// State of the world: the complete set, and the version the client holds (xDS rule 20).
     Complete { names: List<'a>, version: &'a str },
-    /// Delta: what to add to the set and what to drop; on the first request what the client holds, by name and version
-    /// (xDS rule 52).
+    /// Delta: what to add to the set and what to drop; on the first request what the client holds,
+    /// by name and version (xDS rule 52).
     Change {
         subscribe: Vec<&'a str>,
         unsubscribe: Vec<&'a str>,
@@ -300,7 +304,8 @@ fn field(message: &[u8], wanted: u32) -> Result<&[u8], Malformed> {
     Ok(found)
 }
 
-/// The key and the value of an entry of a map of texts, of which a client that comes back sends thousands: in one pass.
+/// The key and the value of an entry of a map of texts, of which a client that comes back sends
+/// thousands: in one pass.
 fn entry(message: &[u8]) -> Result<(&str, &str), Malformed> {
     let (mut key, mut value) = (&[][..], &[][..]);
     let mut fields = Fields::of(message);

@@ -1,4 +1,5 @@
-//! Workloads in which assignments keep changing: W1, W3, the state of the world, and the whole pipeline.
+//! Workloads in which assignments keep changing: W1, W3, the state of the world, and the whole
+//! pipeline.
 
 use anyhow::Result;
 

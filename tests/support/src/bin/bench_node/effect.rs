@@ -40,7 +40,8 @@ pub(crate) fn replaced(side: &Side<'_>) -> Result<Effect> {
     Ok(effect)
 }
 
-/// Adds Services, one after the other. Requests to one that is not there yet do not count as failed.
+/// Adds Services, one after the other. Requests to one that is not there yet do not count as
+/// failed.
 pub(crate) fn added(side: &Side<'_>) -> Result<Effect> {
     let mut effect = Effect::default();
     for number in 1..=ADDED {
@@ -59,7 +60,8 @@ fn change(side: &Side<'_>, number: u8, endpoint: &str) -> Result<(Duration, usiz
     Ok((answered - saved, failed))
 }
 
-/// Asks until this endpoint answers: when that was, and how many requests failed before. `None` if it never does.
+/// Asks until this endpoint answers: when that was, and how many requests failed before. `None` if
+/// it never does.
 fn watch(to: SocketAddr, name: u8) -> Option<(Instant, usize)> {
     let (end, mut failed) = (Instant::now() + PATIENCE, 0);
     while Instant::now() < end {

@@ -1,4 +1,5 @@
-//! The endpoints that are asked: as little work as possible for each answer, so that the way there is what is measured.
+//! The endpoints that are asked: as little work as possible for each answer, so that the way there
+//! is what is measured.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
@@ -12,15 +13,17 @@ use seaway_testing::Namespace;
 pub(crate) const PORT: u16 = 8080;
 /// Bytes of a question and of its answer, which begins with the endpoint's name.
 pub(crate) const SIZE: usize = 64;
-/// First byte of a question after whose answer the endpoint closes. It is the endpoint who does, as an HTTP server asked to: the ports of
-/// closed connections then wait on its side, and clients do not run out of them.
+/// First byte of a question after whose answer the endpoint closes. It is the endpoint who does, as
+/// an HTTP server asked to: the ports of closed connections then wait on its side, and clients do
+/// not run out of them.
 pub(crate) const ONCE: u8 = b'1';
 /// First byte of a question after which others follow.
 pub(crate) const KEPT: u8 = b'k';
 /// First byte of bulk data up to the end of the stream; the answer is how many bytes came.
 pub(crate) const BULK: u8 = b'b';
 
-/// Connections that are served at a time: more than any load has, since those that end overlap with the next.
+/// Connections that are served at a time: more than any load has, since those that end overlap with
+/// the next.
 const TAKERS: usize = 64;
 /// Threads that answer datagrams.
 const ECHOES: usize = 2;

@@ -1,4 +1,5 @@
-//! The loads: blocking sockets in threads of the client pod's namespace, and what the whole machine's processors did meanwhile.
+//! The loads: blocking sockets in threads of the client pod's namespace, and what the whole
+//! machine's processors did meanwhile.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -36,9 +37,11 @@ pub(crate) enum Load {
     Bulk,
     /// Datagrams and their answers in so many flows.
     Datagrams(usize),
-    /// Datagrams and their answers, each from a port of its own; at most so many in the round, because each takes a proxy a socket.
+    /// Datagrams and their answers, each from a port of its own; at most so many in the round,
+    /// because each takes a proxy a socket.
     NewFlows(usize),
-    /// New connections with a question each at a rate that everybody can serve, whether or not the last has ended.
+    /// New connections with a question each at a rate that everybody can serve, whether or not the
+    /// last has ended.
     Paced,
 }
 
@@ -137,7 +140,8 @@ fn measure<W: Send>(
 }
 
 fn new_flows(to: SocketAddr, limit: usize, length: Duration) -> io::Result<Round> {
-    // Three of these and more lie between two rounds of one client, who may then begin as many flows again.
+    // Three of these and more lie between two rounds of one client, who may then begin as many
+    // flows again.
     thread::sleep(Duration::from_millis(200));
     let left = AtomicUsize::new(limit);
     timed(|| {
@@ -155,8 +159,8 @@ fn new_flows(to: SocketAddr, limit: usize, length: Duration) -> io::Result<Round
     })
 }
 
-/// Every thread asks at moments fixed beforehand. Who is late counts from when it should have asked: waiting for a slow answer is no
-/// excuse for the next.
+/// Every thread asks at moments fixed beforehand. Who is late counts from when it should have
+/// asked: waiting for a slow answer is no excuse for the next.
 fn paced(to: SocketAddr, length: Duration) -> io::Result<Round> {
     let (rate, threads) = PACE;
     timed(|| {

@@ -1,7 +1,9 @@
-//! What a node's Services cost and gain: an Envoy that Seaway tells in each capture, kube-proxy where there is a binary, and the way to an
-//! endpoint without a Service, all in one run and in turn.
+//! What a node's Services cost and gain: an Envoy that Seaway tells in each capture, kube-proxy
+//! where there is a binary, and the way to an endpoint without a Service, all in one run and in
+//! turn.
 //!
-//! `make bench-node` runs it; `docs/beside-kube-proxy.md` says what came out and what to make of it.
+//! `make bench-node` runs it; `docs/beside-kube-proxy.md` says what came out and what to make of
+//! it.
 
 #![expect(clippy::print_stdout, reason = "the measurements are its output")]
 
@@ -24,11 +26,13 @@ use load::{Load, Round};
 use side::{DNS, Side, service};
 use table::{Table, number, percentile};
 
-/// New flows of a round. `deploy/node/setup.sh` limits those of one client by the files that Envoy may have: with 20,000 of them a client
-/// may begin about this many at once at the port of DNS, and then 1,700 a second.
+/// New flows of a round. `deploy/node/setup.sh` limits those of one client by the files that Envoy
+/// may have: with 20,000 of them a client may begin about this many at once at the port of DNS, and
+/// then 1,700 a second.
 const FLOWS: usize = 700;
 
-/// A way that loads are sent: from the client of a side to an address, which has another port for UDP.
+/// A way that loads are sent: from the client of a side to an address, which has another port for
+/// UDP.
 struct Lane<'a> {
     name: &'a str,
     from: &'a Namespace,

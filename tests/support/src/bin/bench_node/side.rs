@@ -1,4 +1,5 @@
-//! A node with a client and two endpoints, and what carries its Services: an Envoy that Seaway tells, or kube-proxy.
+//! A node with a client and two endpoints, and what carries its Services: an Envoy that Seaway
+//! tells, or kube-proxy.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,8 +54,8 @@ impl<'w> Side<'w> {
         Ok(side)
     }
 
-    /// A node on which this binary of kube-proxy does the work. It was prepared for an Envoy as the others, which is taken back: that
-    /// Envoy is there, and nothing leads to it.
+    /// A node on which this binary of kube-proxy does the work. It was prepared for an Envoy as the
+    /// others, which is taken back: that Envoy is there, and nothing leads to it.
     pub(crate) fn kube_proxy(world: &'w mut World, binary: &Path) -> Result<Self> {
         let setup = Setup {
             seaway: &["--healthz-listen", "none"],
@@ -65,7 +66,8 @@ impl<'w> Side<'w> {
         down.arg("down");
         let node = cluster.at("n1")?;
         node.command(down)?;
-        // What is for no Service would go around between the node and the fabric, which sends the range here.
+        // What is for no Service would go around between the node and the fabric, which sends the
+        // range here.
         node.configure(&format!("route add unreachable {SERVICES}\n"))?;
         let kube_proxy = KubeProxy::start(&cluster, binary)?;
         let mut side = Self {
@@ -108,7 +110,8 @@ impl<'w> Side<'w> {
         Ok((self.cluster.host(name)?.v4, PORT).into())
     }
 
-    /// Gives the Service with this number, which need not exist, this endpoint instead of any other. Returns the moment of it.
+    /// Gives the Service with this number, which need not exist, this endpoint instead of any
+    /// other. Returns the moment of it.
     pub(crate) fn save(&self, number: u8, endpoint: &str) -> Result<Instant> {
         let name = format!("web-{number}");
         let service = ServiceManifest::new(&name)

@@ -1,4 +1,5 @@
-//! The table: a row for each figure, a column for each way, and behind a figure in brackets how many times the direct way's it is.
+//! The table: a row for each figure, a column for each way, and behind a figure in brackets how
+//! many times the direct way's it is.
 
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ impl Table {
         }
     }
 
-    /// Medians of rounds, and the medians of the ratios in each round: rounds of all columns were in turn, so that what disturbs one
-    /// disturbs its neighbour, too.
+    /// Medians of rounds, and the medians of the ratios in each round: rounds of all columns were
+    /// in turn, so that what disturbs one disturbs its neighbour, too.
     pub(crate) fn rounds(
         &mut self,
         name: &str,

@@ -1,6 +1,8 @@
-//! What many listeners and endpoints cost an Envoy of role `node`: start, CPU, memory, sockets, and how soon an added Service answers.
+//! What many listeners and endpoints cost an Envoy of role `node`: start, CPU, memory, sockets, and
+//! how soon an added Service answers.
 //!
-//! `make scale` runs it; `docs/scale.md` says what came out. `ENVOY_OVERLAY` is YAML that is merged over the Envoy's bootstrap.
+//! `make scale` runs it; `docs/scale.md` says what came out. `ENVOY_OVERLAY` is YAML that is merged
+//! over the Envoy's bootstrap.
 
 #![expect(clippy::print_stdout, reason = "the measurements are its output")]
 
@@ -21,7 +23,8 @@ use probes::{Answers, Probes};
 const ADDED: usize = 20;
 /// How long loading may take.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Every Service is asked so often once all are loaded: with as many workers, nearly every worker is asked for every Service.
+/// Every Service is asked so often once all are loaded: with as many workers, nearly every worker
+/// is asked for every Service.
 const ASKED: usize = 4;
 
 fn main() -> Result<()> {
@@ -109,7 +112,8 @@ fn ask_all(case: &Case, envoy: &Envoy) -> Result<(usize, usize)> {
     Ok((failed, asked))
 }
 
-/// Adds Services one by one: milliseconds from the save to the first answer, of the first, the median and the slowest.
+/// Adds Services one by one: milliseconds from the save to the first answer, of the first, the
+/// median and the slowest.
 fn add(case: &Case, cluster: &Cluster<'_>) -> Result<(f64, f64, f64)> {
     let mut times = Vec::new();
     for number in case.services..case.services + ADDED {

@@ -23,7 +23,8 @@ struct Type {
     /// The newest nonce, and all before.
     nonce: String,
     nonces: Vec<String>,
-    /// The version of what it holds, in state of the world; another one if it holds only a part by now.
+    /// The version of what it holds, in state of the world; another one if it holds only a part by
+    /// now.
     version: String,
 }
 
@@ -232,8 +233,8 @@ impl Proxy {
                         || of.rejected.iter().chain(&of.clashed).any(refused)
                         || due.is_some_and(|due| of.clashed.contains(due))
                 });
-                // State of the world cannot take these back (xDS rule 22), but says of assignments without a cluster, if they were
-                // asked for by name, that they are empty (rule 95).
+                // State of the world cannot take these back (xDS rule 22), but says of assignments
+                // without a cluster, if they were asked for by name, that they are empty (rule 95).
                 let empty = holds.is_some_and(|value| value.starts_with('\n'));
                 let named = of.asked.contains(name) && !of.wild;
                 let says = TYPES[t] == E && named && !view[0].contains_key(name);

@@ -1,4 +1,5 @@
-//! Who knows what a session may send: every resource needs a reason, every response too, and one commit goes out in order.
+//! Who knows what a session may send: every resource needs a reason, every response too, and one
+//! commit goes out in order.
 
 use super::client::{index, name_of};
 use super::passing::Passing;
@@ -15,7 +16,8 @@ pub(super) struct Judge {
     touched: BTreeMap<(TypeUrl, String), usize>,
     /// Nothing is owed by anybody.
     settled: bool,
-    /// The place in the order that the newest response had, while a commit alone decides what goes out.
+    /// The place in the order that the newest response had, while a commit alone decides what goes
+    /// out.
     order: Option<(usize, usize)>,
 }
 
@@ -27,14 +29,16 @@ struct Known {
     wildcard: bool,
     /// What was sent last and not taken back.
     sent: BTreeMap<String, String>,
-    /// Names that may be sent although unchanged, by rules 23, 42, 44, 47, 88, or because they changed and changed back.
+    /// Names that may be sent although unchanged, by rules 23, 42, 44, 47, 88, or because they
+    /// changed and changed back.
     may: BTreeSet<String>,
     /// Names that have to be answered in delta (rules 47, 48).
     must: BTreeSet<String>,
     /// What the client rejected: while that stands, it may be sent again what it had before.
     rejected: BTreeSet<String>,
     passing: Passing,
-    /// A complete response may go out because of additions; because of removals; a response may be empty (rule 31).
+    /// A complete response may go out because of additions; because of removals; a response may be
+    /// empty (rule 31).
     additions: bool,
     removals: bool,
     empty: bool,
@@ -132,7 +136,8 @@ impl Judge {
         self.order = (settled && self.condemned.is_empty()).then_some((0, 0));
     }
 
-    /// The session has looked at all commits. Of what changed twice in between it does not know what was there.
+    /// The session has looked at all commits. Of what changed twice in between it does not know
+    /// what was there.
     pub(super) fn caught_up(&mut self) {
         for ((url, name), times) in std::mem::take(&mut self.touched) {
             if times > 1 {

@@ -1,5 +1,6 @@
-//! Property: a client behind a slow line in both directions, that asks, takes back, repeats, rejects, answers late or never and
-//! reconnects, ends with what the server has; and every single resource it was sent on the way was owed to it.
+//! Property: a client behind a slow line in both directions, that asks, takes back, repeats,
+//! rejects, answers late or never and reconnects, ends with what the server has; and every single
+//! resource it was sent on the way was owed to it.
 //!
 //! `client` is the proxy, `judge` watches what the session sends and knows for what reasons it may.
 
@@ -174,7 +175,8 @@ impl Line {
         self.sleeps_well();
     }
 
-    /// A stream whom nothing concerned is not woken, and must have nothing to say then (xDS rule 133).
+    /// A stream whom nothing concerned is not woken, and must have nothing to say then (xDS rule
+    /// 133).
     fn sleeps_well(&mut self) {
         let session = &mut self.server.session;
         if !session.interest().meets(self.unheard) && !session.is_pending() {
@@ -277,7 +279,8 @@ fn view(world: &World, layers: &[u32]) -> View {
     })
 }
 
-/// What is kept from clients that were not sent this value yet: `Some` with what they are sent instead.
+/// What is kept from clients that were not sent this value yet: `Some` with what they are sent
+/// instead.
 fn instead(held: &[HeldBack], url: TypeUrl, value: Option<&String>) -> Option<Option<Version>> {
     let version = Version::of(value?.as_bytes());
     let mut held = held.iter();
@@ -329,7 +332,8 @@ proptest! {
     }
 }
 
-/// Found by the property above: the name of a cluster that goes is asked for beside a wildcard before its removal is sent.
+/// Found by the property above: the name of a cluster that goes is asked for beside a wildcard
+/// before its removal is sent.
 #[test]
 fn a_removal_is_not_lost_when_its_name_is_asked_for() {
     for client_kind in [ClientKind::Other, ClientKind::Grpc] {
@@ -354,7 +358,8 @@ fn a_removal_is_not_lost_when_its_name_is_asked_for() {
     }
 }
 
-/// Found by the property above: a listener is gone, comes back while its turn has not come, and goes after one that may go already.
+/// Found by the property above: a listener is gone, comes back while its turn has not come, and
+/// goes after one that may go already.
 #[test]
 fn a_listener_that_comes_back_may_come_after_another_that_waited_longer() {
     let steps = vec![

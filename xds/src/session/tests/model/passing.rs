@@ -1,5 +1,5 @@
-//! What a client of one type rejected for a reason that may pass by itself, as the judge knows it: it may be sent again a while after
-//! the last answer, and not once more before the next.
+//! What a client of one type rejected for a reason that may pass by itself, as the judge knows it:
+//! it may be sent again a while after the last answer, and not once more before the next.
 
 use super::*;
 use crate::session::state::type_state::REMEMBERED;
@@ -9,14 +9,16 @@ const A_WHILE: Duration = Duration::from_millis(750);
 
 #[derive(Default)]
 pub(super) struct Passing {
-    /// By name the content, not accepted since, and when it was answered last unless it was sent again.
+    /// By name the content, not accepted since, and when it was answered last unless it was sent
+    /// again.
     by_name: BTreeMap<String, (String, Option<Instant>)>,
     /// The responses that have no answer yet, each with its nonce.
     unanswered: VecDeque<(String, Vec<String>)>,
 }
 
 impl Passing {
-    /// An answer to a response that has none yet: takes back what it accepts, or notes what may pass.
+    /// An answer to a response that has none yet: takes back what it accepts, or notes what may
+    /// pass.
     pub(super) fn answered(&mut self, request: &Request, now: Instant) {
         let mut unanswered = self.unanswered.iter();
         let Some(at) = unanswered.position(|(nonce, _)| *nonce == request.nonce) else {
