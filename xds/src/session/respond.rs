@@ -9,7 +9,6 @@ use super::schedule::earlier;
 use super::{Next, PATIENCE, Response, Session};
 use crate::dialect::Dialect;
 use crate::store::Store;
-use crate::types::TypeSpec;
 use crate::wire::response::{self, Tail};
 
 impl Session {
@@ -31,36 +30,53 @@ impl Session {
     }
 
     pub(super) fn additions(&mut self, index: usize, store: &Store) -> Option<Response> {
-        let TypeSpec { exclusive, .. } = *self.types.spec(index);
-        let complete = self.is_complete(index);
-        let since = self.states[index].owed.since().unwrap_or(self.now);
+        match self.is_complete(index) {
+            true => self.complete_response(index, store),
+            false => self.partial_response(index, store),
+        }
+    }
+
+    /// All that the client is to have of a type; `None` if it has that already.
+    fn complete_response(&mut self, index: usize, store: &Store) -> Option<Response> {
+        let exclusive = self.types.spec(index).exclusive;
+        let now = self.now;
         let state = &mut self.states[index];
-        let must_answer = std::mem::take(&mut state.must_answer) || state.said_more;
-        // Of a complete response only the names are needed, for clients that read errors.
-        let mut removed = match exclusive && complete {
+        state.must_answer = false;
+        let since = state.owed.since().unwrap_or(now);
+        // Of what is gone only the names are needed, for clients that read errors.
+        let mut removed = match exclusive {
             true => state.removed.take(),
             false => Vec::new(),
         };
-        let (content, since) = match complete {
-            true => self.complete_content(index, since, store)?,
-            false => {
-                let content = self.owed_chunk(index, store);
-                let since = self.follow_refs(index, &content.ids, since, store);
-                (content, since)
-            }
-        };
+        let (content, since) = self.complete_content(index, since, store)?;
+        let room = CHUNK.saturating_sub(content.size());
+        self.states[index].deny_with(&mut removed, room);
+        Some(self.response(index, content, (&removed, since), store))
+    }
+
+    /// What is owed of a type, as much as one response has room for; `None` if there is nothing to
+    /// say after all.
+    fn partial_response(&mut self, index: usize, store: &Store) -> Option<Response> {
+        let exclusive = self.types.spec(index).exclusive;
+        let now = self.now;
+        let state = &mut self.states[index];
+        let must_answer = std::mem::take(&mut state.must_answer) || state.said_more;
+        let since = state.owed.since().unwrap_or(now);
+        let content = self.owed_chunk(index, store);
+        let since = self.follow_refs(index, &content.ids, since, store);
         let room = CHUNK.saturating_sub(content.size());
         let state = &mut self.states[index];
-        if exclusive && !complete {
-            removed = state.removed.take_before(None, room);
-        }
+        let mut removed = match exclusive {
+            true => state.removed.take_before(None, room),
+            false => Vec::new(),
+        };
         state.deny_with(&mut removed, room);
         // All that was owed may be held back.
         let says_nothing = match self.dialect {
             Dialect::Delta => content.parts.is_empty(),
             Dialect::Sotw => content.ids.is_empty(),
         };
-        if says_nothing && removed.is_empty() && !must_answer && !complete {
+        if says_nothing && removed.is_empty() && !must_answer {
             return None;
         }
         Some(self.response(index, content, (&removed, since), store))

@@ -1,6 +1,6 @@
 //! Types that nobody serves (xDS rule 5): nothing of them exists, and in delta a client is told.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::chunk::take_names;
@@ -13,9 +13,9 @@ use crate::wire::response;
 /// More types than this that nobody serves are not a client but a fault.
 pub(super) const UNKNOWN_TYPES: usize = 64;
 
-/// Names asked of types that are not served, to be answered as not existing.
+/// Names asked of types that are not served, to be answered as not existing, in the order of the types.
 #[derive(Debug, Default)]
-pub(super) struct Unknown(HashMap<Box<str>, NameSet>);
+pub(super) struct Unknown(BTreeMap<Box<str>, NameSet>);
 
 impl Unknown {
     pub(super) fn is_pending(&self) -> bool {
