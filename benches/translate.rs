@@ -124,7 +124,7 @@ impl Layers {
     fn commit(&mut self, replaced: Vec<Replace>) -> Commit {
         let replace = replaced.into_iter().map(|replace| seaway_xds::Replace {
             hidden: Vec::new(),
-            origin: replace.origin,
+            origin: replace.origin.to_string().into(),
             resources: replace
                 .resources
                 .into_iter()

@@ -16,7 +16,7 @@ SCRATCH_TABLE=$((100000 + $(od -An -N3 -tu4 /dev/urandom)))
 # The mark that Envoy gives what it sends for clients that keep their address only if they are pods of this node.
 PODS_ONLY_MARK=0x53
 # The network namespace of Envoy's listeners, and the two ends of the way there; Seaway knows the inner addresses
-# (translator/src/namespace.rs).
+# (translator/src/policy/namespace.rs).
 NAMESPACE=seaway
 NAMESPACE_FILE=/run/netns/$NAMESPACE
 LINK=sw0

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use seaway_translator::read::{self, Described, Metadata};
-use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason};
+use seaway_translator::read::{Described, Metadata};
+use seaway_translator::{Object, ObjectId, ObjectKind, Problem, ReadWith, Reason};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -41,17 +41,8 @@ fn unidentified(why: &str) -> Failure {
 }
 
 impl Resource {
-    /// As it is called in paths, in RBAC rules and in metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Resource::Services => "services",
-            Resource::EndpointSlices => "endpointslices",
-            Resource::Nodes => "nodes",
-        }
-    }
-
     /// The kind of its objects.
-    pub(super) fn kind(self) -> ObjectKind {
+    pub(crate) const fn kind(self) -> ObjectKind {
         match self {
             Resource::Services => ObjectKind::Service,
             Resource::EndpointSlices => ObjectKind::EndpointSlice,
@@ -59,34 +50,24 @@ impl Resource {
         }
     }
 
+    /// As it is called in paths, in RBAC rules and in metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        self.kind().plural()
+    }
+
     /// The `kind` of its objects.
-    pub(super) fn kind_name(self) -> &'static str {
-        match self {
-            Resource::Services => "Service",
-            Resource::EndpointSlices => "EndpointSlice",
-            Resource::Nodes => "Node",
-        }
+    pub(super) const fn kind_name(self) -> &'static str {
+        self.kind().as_str()
     }
 
     /// The `apiVersion` of its objects.
-    pub(super) fn api_version(self) -> &'static str {
-        match self {
-            Resource::Services | Resource::Nodes => "v1",
-            Resource::EndpointSlices => "discovery.k8s.io/v1",
-        }
+    pub(super) const fn api_version(self) -> &'static str {
+        self.kind().api_version()
     }
 
     /// The path of all its objects, or of those in a namespace.
     pub(super) fn path(self, namespace: Option<&str>) -> String {
-        let group = match self {
-            Resource::Services | Resource::Nodes => "/api/v1",
-            Resource::EndpointSlices => "/apis/discovery.k8s.io/v1",
-        };
-        let name = self.name();
-        match namespace {
-            Some(namespace) => format!("{group}/namespaces/{namespace}/{name}"),
-            None => format!("{group}/{name}"),
-        }
+        self.kind().path(namespace)
     }
 
     /// Reads an object.
@@ -94,11 +75,10 @@ impl Resource {
     /// # Errors
     /// It cannot be identified, or is of another kind.
     pub(super) fn read(self, raw: &RawValue) -> Result<Item, Failure> {
-        match self {
-            Resource::Services => self.read_as(raw, read::service),
-            Resource::EndpointSlices => self.read_as(raw, read::endpoint_slice),
-            Resource::Nodes => self.read_as(raw, read::node),
-        }
+        self.kind().read_with(Raw {
+            resource: self,
+            raw,
+        })
     }
 
     /// Reads only which object it is.
@@ -141,7 +121,7 @@ impl Resource {
             ),
         };
         let message = format!("{message}; its last good version stays");
-        let problem = Problem::error(id.to_string(), field, Reason::InvalidValue, message);
+        let problem = Problem::error(&id, field, Reason::InvalidValue, message);
         self.item(&meta, Err(problem))
     }
 
@@ -170,15 +150,32 @@ impl Resource {
     fn id(self, meta: &Metadata) -> Result<ObjectId, Failure> {
         let name = meta.name.as_deref().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| unidentified("metadata.name is missing"))?;
-        let namespace: Arc<str> = match self {
-            Resource::Nodes => "".into(),
-            _ => meta.namespace.as_deref().unwrap_or("default").into(),
+        let namespace: Arc<str> = match self.kind().is_namespaced() {
+            false => "".into(),
+            true => meta.namespace.as_deref().unwrap_or("default").into(),
         };
         Ok(ObjectId {
             kind: self.kind(),
             namespace,
             name: name.into(),
         })
+    }
+}
+
+/// An object yet to be read.
+struct Raw<'a> {
+    resource: Resource,
+    raw: &'a RawValue,
+}
+
+impl ReadWith for Raw<'_> {
+    type Output = Result<Item, Failure>;
+
+    fn read<K>(self, _: ObjectKind, read: fn(&K) -> Result<Object, Problem>) -> Self::Output
+    where
+        K: DeserializeOwned + Described,
+    {
+        self.resource.read_as(self.raw, read)
     }
 }
 
@@ -235,7 +232,7 @@ mod tests {
         assert_eq!(item.version, "7");
         let problem = item.content.unwrap_err();
         assert_eq!(
-            (&*problem.object, &*problem.field),
+            (problem.object.to_string().as_str(), &*problem.field),
             ("Service default/a", "spec.ports[0].port")
         );
     }

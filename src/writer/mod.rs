@@ -185,7 +185,7 @@ impl Writer {
             let resources =
                 layered.map(|(layer, resource)| (self.placements.layer(layer), resource));
             replace.push(Replace {
-                origin: made.origin,
+                origin: made.origin.to_string().into(),
                 resources: resources.collect(),
                 hidden: Vec::new(),
             });

@@ -126,6 +126,7 @@ fn log_over(problem: &Problem) {
         reason,
         ..
     } = problem;
+    let object = object.to_string();
     tracing::info!(object, field, %reason, "problem resolved");
 }
 
@@ -137,6 +138,7 @@ fn log_new(problem: &Problem) {
         reason,
         message,
     } = problem;
+    let object = object.to_string();
     match severity {
         Severity::Error => tracing::error!(object, field, %reason, "{message}"),
         Severity::Warning => tracing::warn!(object, field, %reason, "{message}"),

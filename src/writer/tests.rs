@@ -121,7 +121,7 @@ fn problems_are_counted_by_reason() {
     let mut problem_log = ProblemLog::new(Metrics::register(&mut registry), sender);
     let problem = |field: &str| {
         let reason = seaway_translator::Reason::Unreadable;
-        let (object, field) = ("File a".to_owned(), field.to_owned());
+        let (object, field) = ("File a".into(), field.to_owned());
         Problem {
             object,
             field,

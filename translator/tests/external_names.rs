@@ -94,9 +94,9 @@ fn at_most_eight_aliases_in_a_row() {
         (1..=9).map(|i| external(&format!("s{i}"), &format!("s{}.d.svc.cluster.local", i - 1)));
     world.apply(chain.chain([service("s0", "10.96.0.1", "")]));
     let problems = world.translator.problems();
-    let loops: Vec<&str> = problems
+    let loops: Vec<String> = problems
         .iter()
-        .map(|problem| problem.object.as_str())
+        .map(|problem| problem.object.to_string())
         .collect();
     assert_eq!(loops, ["Service d/s9"], "eight are followed, nine are not");
 }

@@ -73,16 +73,16 @@ fn a_node_that_joins_is_made_its_own_listeners_alone() {
         world.translator.deactivate(&view(Role::Node, name, ""));
         let replaces = world.translator.flush();
         let of_nodes = |origin: &str| origin.contains(" node");
-        let gone: Vec<&str> = replaces
+        let gone: Vec<String> = replaces
             .iter()
-            .map(|r| &*r.origin)
+            .map(|r| r.origin.to_string())
             .filter(|o| of_nodes(o))
             .collect();
         assert_eq!(gone, ["Service d/web node-role:n90"]);
         assert!(
             replaces
                 .iter()
-                .all(|r| !of_nodes(&r.origin) || r.resources.is_empty())
+                .all(|r| !of_nodes(&r.origin.to_string()) || r.resources.is_empty())
         );
     }
 }
@@ -142,7 +142,7 @@ fn problems_that_stand_are_not_told_again() {
     let told = |world: &mut World| -> Vec<(String, bool)> {
         let changes = world.translator.take_problem_changes().into_iter();
         changes
-            .map(|(problem, stands)| (problem.object, stands))
+            .map(|(problem, stands)| (problem.object.to_string(), stands))
             .collect()
     };
     assert_eq!(told(&mut world).len(), world.translator.problems().len());

@@ -44,7 +44,7 @@ fn warnings(world: &World) -> Vec<String> {
     let of_limit = problems.filter(|problem| problem.reason == Reason::TooManyListeners);
     let share = |problem: seaway_translator::Problem| {
         assert_eq!(problem.severity, Severity::Warning);
-        assert_eq!(problem.object, "Role node");
+        assert_eq!(problem.object.to_string(), "Role node");
         let (share, _) = problem.message.split_once(" --max").unwrap();
         share.trim_start_matches("a proxy binds ").to_owned()
     };

@@ -128,7 +128,8 @@ fn a_view_dirties_only_what_differs_for_it_and_leaves_nothing_behind() {
     let same_place = view(Role::Mesh, "n1", "za");
     world.translator.activate(&n1);
     let replaces = world.translator.flush();
-    let origins: Vec<&str> = replaces.iter().map(|replace| &*replace.origin).collect();
+    let origins = replaces.iter().map(|replace| replace.origin.to_string());
+    let origins: Vec<String> = origins.collect();
     assert_eq!(
         origins,
         [

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use seaway_translator::{Change, Object, ObjectId, Problem, Reason};
+use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Subject};
 
 use super::cursor::News;
 use super::resource::{Item, Resource};
@@ -147,7 +147,7 @@ impl ClusterState {
             self.problems_changed |= self.incomplete.remove(scope).is_some();
             return;
         }
-        let object = format!("Watch {}", scope.name());
+        let object = Subject::Watch(scope.name().into());
         let message = "the list holds objects without a name; nothing is removed on its word";
         let problem = Problem::error(object, "", Reason::Unreadable, message);
         self.problems_changed |= self.incomplete.insert(scope.clone(), problem).is_none();

@@ -243,7 +243,7 @@ impl<R: BufRead> Reader<R> {
             self.hash.update(&self.buffer);
             body.update(&self.buffer);
             let mut entry: Entry = self.decode()?;
-            let restored = read::restored(entry.object);
+            let restored = read::validate(entry.object);
             entry.object = restored.map_err(|problem| {
                 self.corrupt(format!(
                     "{} {}: {}",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use seaway_translator::model::{Kind, ServiceKey};
-use seaway_translator::{Object, Problem, Reason};
+use seaway_translator::{Object, Problem, Reason, Subject};
 
 use super::manifest::Unread;
 
@@ -83,7 +83,7 @@ impl Bare {
         self.bare.iter().filter_map(|key| {
             let (namespace, name) = (&key.namespace, &key.name);
             if let Some(path) = self.endpoints.get(key).and_then(BTreeSet::first) {
-                let object = format!("Endpoints {namespace}/{name}");
+                let object = Subject::Other(format!("Endpoints {namespace}/{name}").into());
                 let message = format!(
                     "Endpoints are not read, so the Service has none: write the addresses as an EndpointSlice (discovery.k8s.io/v1) \
                      with the label kubernetes.io/service-name: {name} ({path})"
@@ -92,7 +92,7 @@ impl Bare {
                 return Some(Problem::error(object, "kind", reason, message));
             }
             self.selectors.get(key)?;
-            let object = format!("Service {namespace}/{name}");
+            let object = Subject::from(key);
             let message = format!(
                 "it has no endpoints: no EndpointSlice in the folder has the label kubernetes.io/service-name: {name}, and only a cluster \
                  makes slices from a selector"

@@ -13,31 +13,29 @@ use seaway_proto::envoy::endpoint::{
 use seaway_proto::{Resource, TypeUrl};
 
 use super::{number, tcp_socket};
-use crate::choose::{Priorities, is_fallback};
-use crate::endpoints::Candidate;
-use crate::index::Index;
-use crate::model::{self, Condition};
+use crate::model::Condition;
+use crate::place::choose::{Priorities, is_fallback};
+use crate::place::endpoints::Candidate;
 
-/// Above 100 times any number of hosts: one healthy host keeps a priority at full health, so that nothing spills into the next
-/// while any is left (Service rule 83).
+/// Above 100 times any number of hosts: one healthy host keeps a priority at full health, so that
+/// nothing spills into the next while any is left (Service rule 83).
 const OVERPROVISIONING_FACTOR: u32 = 1_000_000;
 
-/// The assignment of a cluster. Empty is a value of its own: leaving it out would keep old hosts alive (Service rule 80).
+/// The assignment of a cluster. Empty is a value of its own: leaving it out would keep old hosts
+/// alive (Service rule 80).
 pub(crate) fn resource(
     name: &Arc<str>,
     candidates: &[Candidate<'_>],
     priorities: &Priorities,
-    index: &Index,
 ) -> Resource {
-    // Beside ready ones, an endpoint that terminates keeps its flows and gets no more (Service rule 105).
+    // Beside ready ones, an endpoint that terminates keeps its flows and gets no more (Service rule
+    // 105).
     let fallback = is_fallback(candidates, priorities);
     let groups = (0..).zip(priorities);
     let message = ClusterLoadAssignment {
         cluster_name: name.to_string(),
         endpoints: groups
-            .flat_map(|(priority, chosen)| {
-                localities(priority, chosen, candidates, fallback, index)
-            })
+            .flat_map(|(priority, chosen)| localities(priority, chosen, candidates, fallback))
             .collect(),
         policy: Some(Policy {
             overprovisioning_factor: Some(number(OVERPROVISIONING_FACTOR)),
@@ -52,7 +50,6 @@ pub(crate) fn resource(
 pub(crate) struct Inputs<'a> {
     pub(crate) candidates: &'a [Candidate<'a>],
     pub(crate) priorities: &'a Priorities,
-    pub(crate) index: &'a Index,
 }
 
 impl Hash for Inputs<'_> {
@@ -61,34 +58,27 @@ impl Hash for Inputs<'_> {
             to.write_usize(chosen.len());
             for candidate in chosen.iter().map(|i| &self.candidates[*i]) {
                 let (address, endpoint) = (candidate.address, candidate.endpoint);
-                let region = region(endpoint, self.index);
+                let region = candidate.region;
                 (address, endpoint.condition, &endpoint.zone, region).hash(to);
             }
         }
     }
 }
 
-/// The zone is in the slice, the region only at the Node (Service rule 56).
-fn region<'a>(endpoint: &model::Endpoint, index: &'a Index) -> Option<&'a str> {
-    let node = endpoint.node.as_ref().and_then(|name| index.node(name));
-    node.and_then(|node| node.region.as_deref())
-}
-
-/// One group per locality of a priority (xDS rule 188), the locality always present (rule 226) and weighted by its endpoints, which
-/// keeps the load even per endpoint wherever weights are heeded (Service rules 88, 89).
+/// One group per locality of a priority (xDS rule 188), the locality always present (rule 226) and
+/// weighted by its endpoints, which keeps the load even per endpoint wherever weights are heeded
+/// (Service rules 88, 89).
 fn localities(
     priority: u32,
     chosen: &[usize],
     candidates: &[Candidate<'_>],
     fallback: bool,
-    index: &Index,
 ) -> Vec<LocalityLbEndpoints> {
     let mut groups: BTreeMap<(&str, &str), Vec<LbEndpoint>> = BTreeMap::new();
     for candidate in chosen.iter().map(|i| &candidates[*i]) {
-        let endpoint = candidate.endpoint;
         let locality = (
-            region(endpoint, index).unwrap_or_default(),
-            endpoint.zone.as_deref().unwrap_or_default(),
+            candidate.region.unwrap_or_default(),
+            candidate.endpoint.zone.as_deref().unwrap_or_default(),
         );
         groups
             .entry(locality)
@@ -110,8 +100,8 @@ fn localities(
     groups.into_iter().map(group).collect()
 }
 
-/// What is degraded gets nobody new while anything healthy is left, and keeps whom it has. Draining would not do: Envoy moves the flows
-/// of what it takes for unhealthy.
+/// What is degraded gets nobody new while anything healthy is left, and keeps whom it has. Draining
+/// would not do: Envoy moves the flows of what it takes for unhealthy.
 fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool) -> LbEndpoint {
     let leaving = !fallback && candidate.endpoint.condition == Condition::ServingTerminating;
     let health_status = if leaving {

@@ -1,4 +1,5 @@
-//! Clusters: one per set of endpoints. Nothing in one depends on which endpoints there are (xDS rule 100), nor on who looks.
+//! Clusters: one per set of endpoints. Nothing in one depends on which endpoints there are (xDS
+//! rule 100), nor on who looks.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -31,12 +32,13 @@ use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::{ads, milliseconds, number, seconds, tcp_address};
-use crate::Options;
-use crate::model::{AppProtocol, Protocol, ProxyProtocol, Service, ServicePort};
+use crate::model::{AppProtocol, ProxyProtocol};
 use crate::names::ClusterName;
+use crate::plan::clusters::ClusterSettings;
+use crate::plan::external_name::DnsCluster;
 
-/// How long Envoy waits for an endpoint to accept; short, because a dead one is to be noticed (Service rule 95) and costs its client this
-/// long.
+/// How long Envoy waits for an endpoint to accept; short, because a dead one is to be noticed
+/// (Service rule 95) and costs its client this long.
 const CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 /// The same for the addresses of a host name, which may be far away.
 const FAR_CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
@@ -50,46 +52,25 @@ const SWEEP_SECONDS: i64 = 2;
 const MOST_EJECTED_PERCENT: u32 = 99;
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// What a cluster has beside its endpoints.
-pub(crate) struct Traits {
-    app_protocol: AppProtocol,
-    hashed: bool,
-    proxy_protocol: Option<ProxyProtocol>,
-    outlier_detection: Option<NonZeroU32>,
-    connect_timeout: NonZeroU32,
-    /// How many flows there may be at a time.
-    max_flows: Option<NonZeroU32>,
-}
-
-impl Traits {
-    /// Those of the clusters of a Service port. Nothing is connected for UDP: no failure is to be seen.
-    pub(crate) fn of(service: &Service, port: &ServicePort, options: &Options) -> Traits {
-        let connects = port.protocol != Protocol::Udp;
-        Traits {
-            app_protocol: port.app_protocol,
-            hashed: service.affinity.is_some(),
-            proxy_protocol: service.proxy_protocol.filter(|_| connects),
-            outlier_detection: service.outlier_detection.filter(|_| connects),
-            connect_timeout: service.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            max_flows: (!connects).then_some(options.max_udp_flows),
-        }
-    }
-}
-
 /// A cluster whose endpoints come from its assignment.
-pub(crate) fn eds(resource_name: &Arc<str>, name: &ClusterName, traits: &Traits) -> Resource {
+pub(crate) fn eds(
+    resource_name: &Arc<str>,
+    name: &ClusterName,
+    settings: &ClusterSettings,
+) -> Resource {
+    let connect_timeout = settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let mut message = Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
         eds_cluster_config: Some(EdsClusterConfig {
             eds_config: Some(ads()),
             ..Default::default()
         }),
-        transport_socket: traits.proxy_protocol.map(proxy_protocol),
-        outlier_detection: traits.outlier_detection.map(outlier_detection),
-        circuit_breakers: Some(limited(traits.max_flows)),
-        ..common(name, traits.app_protocol, traits.connect_timeout)
+        transport_socket: settings.proxy_protocol.map(proxy_protocol),
+        outlier_detection: settings.outlier_detection.map(outlier_detection),
+        circuit_breakers: Some(limited(settings.max_flows)),
+        ..common(name, settings.app_protocol, connect_timeout)
     };
-    if traits.hashed {
+    if settings.hashed {
         message.lb_policy = LbPolicy::Maglev as i32;
     }
     let assignment = ResourceRef {
@@ -109,14 +90,16 @@ pub(crate) fn eds(resource_name: &Arc<str>, name: &ClusterName, traits: &Traits)
     deprecated,
     reason = "the DNS cluster extension that replaces respect_dns_ttl is younger than the oldest Envoy supported"
 )]
-pub(crate) fn dns(
-    resource_name: &Arc<str>,
-    name: &ClusterName,
-    protocol: AppProtocol,
-    host: &str,
-) -> Resource {
+pub(crate) fn dns(cluster: &DnsCluster) -> Resource {
+    let DnsCluster {
+        name,
+        protocol,
+        host,
+    } = cluster;
+    let resource_name: Arc<str> = name.to_string().into();
     let endpoint = Endpoint {
-        // Absolute, as the target of a CNAME is: the search list of Envoy's pod could lead to a Service of any namespace.
+        // Absolute, as the target of a CNAME is: the search list of Envoy's pod could lead to a
+        // Service of any namespace.
         address: Some(tcp_address(format!("{host}."), name.port.number.get())),
         ..Default::default()
     };
@@ -137,14 +120,9 @@ pub(crate) fn dns(
             endpoints: vec![endpoints],
             ..Default::default()
         }),
-        ..common(name, protocol, FAR_CONNECT_TIMEOUT)
+        ..common(name, *protocol, FAR_CONNECT_TIMEOUT)
     };
-    Resource::new(
-        TypeUrl::CLUSTER,
-        resource_name.clone(),
-        &message,
-        Vec::new(),
-    )
+    Resource::new(TypeUrl::CLUSTER, resource_name, &message, Vec::new())
 }
 
 fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32) -> Cluster {
@@ -186,7 +164,8 @@ fn limited(flows: Option<NonZeroU32>) -> CircuitBreakers {
     breakers
 }
 
-/// kube-proxy has no such limits; Envoy's default is 1024 of each, and 3 retries at a time (Service rule 96).
+/// kube-proxy has no such limits; Envoy's default is 1024 of each, and 3 retries at a time (Service
+/// rule 96).
 fn unlimited() -> CircuitBreakers {
     CircuitBreakers {
         thresholds: vec![Thresholds {
@@ -233,8 +212,8 @@ fn transport_socket(name: &str, config: Any) -> TransportSocket {
     }
 }
 
-/// Endpoints that do not take connections are left out, all of a priority if need be, since then the next one is there, but never all
-/// there are. What they answer is their own affair.
+/// Endpoints that do not take connections are left out, all of a priority if need be, since then
+/// the next one is there, but never all there are. What they answer is their own affair.
 fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
     OutlierDetection {
         split_external_local_origin_errors: true,

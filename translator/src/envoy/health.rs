@@ -1,5 +1,6 @@
-//! Listeners that answer by themselves, and their answers as route configurations: an update of a listener would leave keep-alive
-//! checkers with the answer of the old one until it has drained, that of a route counts from the next request on.
+//! Listeners that answer by themselves, and their answers as route configurations: an update of a
+//! listener would leave keep-alive checkers with the answer of the old one until it has drained,
+//! that of a route counts from the next request on.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +32,8 @@ use super::{ads, cidr, listening, substituted};
 use crate::IpNet;
 use crate::model::ServiceKey;
 use crate::names::HealthCheckName;
-use crate::namespace::Place;
+use crate::plan::ListenOn;
+use crate::plan::health::CheckListener;
 
 /// The route configuration of the proxy's own health.
 const OWN: &str = "healthz";
@@ -44,16 +46,23 @@ const JSON: &str = "application/json";
 /// How kube-proxy writes a time.
 const NOW: &str = "%START_TIME(%Y-%m-%d %H:%M:%S.%9f +0000 UTC)%";
 
-/// The listener of a Service's health check, which closes what was sent to a `refused` range.
-pub(crate) fn listener(name: &HealthCheckName, refused: &[IpNet], place: &Place) -> Resource {
+/// The listener of a Service's health check, which closes what was sent to a refused range.
+pub(crate) fn listener(plan: &CheckListener) -> Resource {
+    let CheckListener {
+        name,
+        listen_on,
+        refused,
+    } = plan;
     let route = HealthCheckName::route(&name.service);
-    answering(name.to_string(), place, route, refused, None)
+    answering(name.to_string(), listen_on, route, refused, None)
 }
 
-/// The listener of the proxy's own health: the node's, wherever those of Services are. It begins each answer as kube-proxy does, with two times, and the route's text is the rest.
+/// The listener of the proxy's own health: the node's, wherever those of Services are. It begins
+/// each answer as kube-proxy does, with two times, and the route's text is the rest.
 ///
-/// To kube-proxy `lastUpdated` is the present while nothing waits to be put in force, else since when something does. Envoy answers
-/// with what it has in force, and knows of nothing that waits: both are the time of the request.
+/// To kube-proxy `lastUpdated` is the present while nothing waits to be put in force, else since
+/// when something does. Envoy answers with what it has in force, and knows of nothing that waits:
+/// both are the time of the request.
 pub(crate) fn own_listener(address: SocketAddr, refused: &[IpNet]) -> Resource {
     let begin = format!(r#"{{"lastUpdated": "{NOW}","currentTime": "{NOW}"%LOCAL_REPLY_BODY%}}"#);
     let reply = LocalReplyConfig {
@@ -65,15 +74,15 @@ pub(crate) fn own_listener(address: SocketAddr, refused: &[IpNet]) -> Resource {
         ..Default::default()
     };
     let name = format!("{OWN}@{address}");
-    let place = Place::of_the_node(address);
-    answering(name, &place, OWN.to_owned(), refused, Some(reply))
+    let listen_on = ListenOn::of_the_node(address);
+    answering(name, &listen_on, OWN.to_owned(), refused, Some(reply))
 }
 
 /// The listener of what this proxy is, the node's as well.
 pub(crate) fn mode_listener(address: SocketAddr) -> Resource {
     let name = format!("{MODE}@{address}");
-    let place = Place::of_the_node(address);
-    answering(name, &place, MODE.to_owned(), &[], None)
+    let listen_on = ListenOn::of_the_node(address);
+    answering(name, &listen_on, MODE.to_owned(), &[], None)
 }
 
 /// No kube-proxy, in a word.
@@ -84,7 +93,8 @@ pub(crate) fn mode_answer() -> Resource {
     configuration(MODE.to_owned(), vec![response])
 }
 
-/// What a node with this many ready endpoints of a Service says, in kube-proxy's words (Service rule 32), whatever the path.
+/// What a node with this many ready endpoints of a Service says, in kube-proxy's words (Service
+/// rule 32), whatever the path.
 pub(crate) fn answer(service: &ServiceKey, count: usize) -> Resource {
     let ServiceKey { namespace, name } = service;
     let body = format!(
@@ -157,7 +167,7 @@ fn header(key: &str, value: &str) -> HeaderValueOption {
 
 fn answering(
     name: String,
-    place: &Place,
+    listen_on: &ListenOn,
     route: String,
     refused: &[IpNet],
     reply: Option<LocalReplyConfig>,
@@ -201,7 +211,7 @@ fn answering(
     });
     let message = Listener {
         name,
-        address: Some(listening(place, Protocol::Tcp)),
+        address: Some(listening(listen_on, Protocol::Tcp)),
         freebind: Some(BoolValue { value: true }),
         traffic_direction: super::DRAINED,
         filter_chains: refuse.into_iter().chain([serve]).collect(),

@@ -19,36 +19,31 @@ use seaway_proto::envoy::tcp_proxy::tcp_proxy::ClusterSpecifier;
 use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use super::affinity::Affinity;
 use super::cluster::CONNECT_ATTEMPTS;
-use super::{ads, cidr, filter_state, keep_source, listening, number, seconds, tcp_socket};
-use crate::IpNet;
-use crate::keep_source::Keep;
-use crate::names::{ClusterName, FrontendName};
-use crate::namespace::Place;
-use crate::sources::Source;
+use super::{
+    ads, affinity, cidr, client_ip, filter_state, listening, number, seconds, tcp_socket, udp,
+};
+use crate::names::ClusterName;
+use crate::plan::listeners::{ListenerPlan, Route, Transport};
+use crate::plan::{ListenOn, Source};
 
-/// How long a connection may be silent: as long as kube-proxy has conntrack remember it, where Envoy's own default is an hour.
+/// How long a connection may be silent: as long as kube-proxy has conntrack remember it, where
+/// Envoy's own default is an hour.
 const IDLE_SECONDS: i64 = 24 * 60 * 60;
 
-/// One way through a listener: connections from these sources go to this cluster.
-pub(crate) struct Route {
-    pub source: Source,
-    pub cluster: ClusterName,
-    /// Whether a client's connections stay together.
-    pub affinity: Option<Affinity>,
+/// The listener of a frontend.
+pub(crate) fn frontend(plan: &ListenerPlan) -> Resource {
+    match &plan.transport {
+        Transport::Tcp { bound } => tcp(plan, *bound),
+        Transport::Udp { idle, cluster } => udp::listener(plan, *idle, cluster),
+    }
 }
 
-/// A listener that forwards connections by where they come from, and closes those sent to a `refused` range and those from
-/// whom no route takes. Endpoints may see those as themselves whom it is to `keep`. Not `bound`, it only takes what the redirect listener hands over.
-pub(crate) fn tcp(
-    name: &FrontendName,
-    routes: &[Route],
-    refused: &[IpNet],
-    place: &Place,
-    bound: bool,
-    keep: Option<Keep>,
-) -> Resource {
+/// A listener that forwards connections by where they come from, and closes those that were sent to
+/// a refused range and those from whom no route takes. Not `bound`, it only takes what the redirect
+/// listener hands over.
+fn tcp(plan: &ListenerPlan, bound: bool) -> Resource {
+    let (routes, refused) = (&plan.routes, &plan.refused);
     let mut chains = Vec::with_capacity(routes.len() + 1);
     if !refused.is_empty() {
         let ranges = FilterChainMatch {
@@ -62,12 +57,12 @@ pub(crate) fn tcp(
         chains.push(refuse(None));
     }
     let message = Listener {
-        name: name.to_string(),
-        address: Some(listening(place, Protocol::Tcp)),
+        name: plan.name.to_string(),
+        address: Some(listening(&plan.listen_on, Protocol::Tcp)),
         // Service addresses are routed to where it listens; no interface there has them.
         freebind: bound.then_some(BoolValue { value: true }),
         bind_to_port: (!bound).then_some(BoolValue { value: false }),
-        listener_filters: keep.map(keep_source::filter).into_iter().collect(),
+        listener_filters: plan.client_ip.map(client_ip::filter).into_iter().collect(),
         traffic_direction: if bound { super::DRAINED } else { 0 },
         filter_chains: chains,
         ..Default::default()
@@ -99,14 +94,14 @@ fn serve(route: &Route) -> FilterChain {
             ..Default::default()
         }),
     };
-    let affinity = route.affinity.as_ref();
-    let note = affinity.and_then(|affinity| affinity.note(route.cluster.family));
+    let hashed = route.affinity.as_ref();
+    let note = hashed.and_then(|hashed| affinity::note(hashed, route.cluster.family));
     let proxy = TcpProxy {
         stat_prefix: route.cluster.stat_name(),
         cluster_specifier: Some(ClusterSpecifier::Cluster(route.cluster.to_string())),
         idle_timeout: Some(seconds(IDLE_SECONDS)),
         max_connect_attempts: Some(number(CONNECT_ATTEMPTS)),
-        hash_policy: affinity.map(Affinity::hash_policy).into_iter().collect(),
+        hash_policy: hashed.map(affinity::hash_policy).into_iter().collect(),
         ..Default::default()
     };
     let note = note.map(filter_state::filter);
@@ -138,11 +133,12 @@ pub(super) fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
     }
 }
 
-/// The listener that hands connections over to those that are not bound, by their original destination. What it keeps it closes.
-pub(crate) fn redirect(address: SocketAddr, place: &Place) -> Resource {
+/// The listener that hands connections over to those that are not bound, by their original
+/// destination. What it keeps it closes.
+pub(crate) fn redirect(address: SocketAddr, listen_on: &ListenOn) -> Resource {
     let message = Listener {
         name: format!("redirect@{address}"),
-        address: Some(listening(place, Protocol::Tcp)),
+        address: Some(listening(listen_on, Protocol::Tcp)),
         use_original_dst: Some(BoolValue { value: true }),
         traffic_direction: super::DRAINED,
         filter_chains: vec![refuse(None)],
@@ -156,8 +152,8 @@ pub(crate) fn redirect(address: SocketAddr, place: &Place) -> Resource {
     )
 }
 
-/// The listener of a mesh proxy: plain HTTP, routed by a route configuration of its own, so that a new Service never changes the
-/// listener (xDS rule 170).
+/// The listener of a mesh proxy: plain HTTP, routed by a route configuration of its own, so that a
+/// new Service never changes the listener (xDS rule 170).
 pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {
     let manager = HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
@@ -179,7 +175,8 @@ pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {
         }],
         // A name with a final dot is the same name.
         strip_trailing_host_dot: true,
-        // What a backend answers is its own: no idle limit on a stream (a watch may be silent for long), no foreign server name.
+        // What a backend answers is its own: no idle limit on a stream (a watch may be silent for
+        // long), no foreign server name.
         stream_idle_timeout: Some(seconds(0)),
         server_header_transformation: ServerHeaderTransformation::PassThrough as i32,
         ..Default::default()

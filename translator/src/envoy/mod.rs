@@ -1,14 +1,14 @@
-//! The Envoy messages, one file per type: what is decided elsewhere becomes bytes here.
+//! The Envoy messages, one file per type: what is decided in a plan becomes bytes here.
 
-pub(crate) mod affinity;
+mod affinity;
 pub(crate) mod assignment;
+mod client_ip;
 pub(crate) mod cluster;
 mod filter_state;
 pub(crate) mod health;
-pub(crate) mod keep_source;
 pub(crate) mod listener;
 pub(crate) mod route;
-pub(crate) mod udp;
+mod udp;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -24,15 +24,16 @@ use seaway_proto::envoy::core::{
 use seaway_proto::google::protobuf::{Duration, UInt32Value};
 
 use crate::IpNet;
-use crate::namespace::Place;
+use crate::plan::ListenOn;
 
-/// The direction of listeners with TCP sockets of their own, and of nothing else: an Envoy that another one takes the place of closes those
-/// (`seaway drain`, `/drain_listeners?inboundonly`). Its UDP sockets it would not close but leave unread, and what takes over connections from
-/// other listeners is needed until they end.
+/// The direction of listeners with TCP sockets of their own, and of nothing else: an Envoy that
+/// another one takes the place of closes those (`seaway drain`, `/drain_listeners?inboundonly`).
+/// Its UDP sockets it would not close but leave unread, and what takes over connections from other
+/// listeners is needed until they end.
 const DRAINED: i32 = TrafficDirection::Inbound as i32;
 
-/// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a timeout: a change of these bytes
-/// alone would make it subscribe anew (xDS rule 161).
+/// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a
+/// timeout: a change of these bytes alone would make it subscribe anew (xDS rule 161).
 fn ads() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3 as i32,
@@ -60,12 +61,12 @@ fn tcp_socket(address: SocketAddr) -> Address {
 }
 
 /// Where a listener listens.
-fn listening(place: &Place, protocol: Protocol) -> Address {
+fn listening(listen_on: &ListenOn, protocol: Protocol) -> Address {
     let socket = SocketAddress {
         protocol: protocol as i32,
-        address: place.address.ip().to_string(),
-        port_specifier: Some(PortSpecifier::PortValue(place.address.port().into())),
-        network_namespace_filepath: place.namespace.unwrap_or_default().to_owned(),
+        address: listen_on.address.ip().to_string(),
+        port_specifier: Some(PortSpecifier::PortValue(listen_on.address.port().into())),
+        network_namespace_filepath: listen_on.namespace.unwrap_or_default().to_owned(),
         ..Default::default()
     };
     Address {

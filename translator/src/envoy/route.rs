@@ -1,7 +1,8 @@
 //! The mesh route table: one virtual host per Service port, kept encoded per Service.
 //!
-//! The table is one resource of many thousand virtual hosts, of which a change touches one. `virtual_hosts` is a repeated field, and
-//! the encodings of repeated fields concatenate: so each Service's part is encoded once and the table is put together from parts.
+//! The table is one resource of many thousand virtual hosts, of which a change touches one.
+//! `virtual_hosts` is a repeated field, and the encodings of repeated fields concatenate: so each
+//! Service's part is encoded once and the table is put together from parts.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -27,19 +28,7 @@ use super::{number, seconds};
 use crate::Options;
 use crate::model::ServiceKey;
 use crate::names::PortKey;
-
-/// Where the requests for one port of a Service go.
-#[derive(Clone, Debug)]
-pub(crate) struct Host {
-    /// The Service port asked for.
-    pub port: PortKey,
-    /// The cluster they go to.
-    pub cluster: Arc<str>,
-    /// Whether a client's requests stay together (Service rule 97).
-    pub sticky: bool,
-    /// The host name they get instead of the one asked for (Service rule 123).
-    pub rewrite: Option<Arc<str>>,
-}
+use crate::plan::hosts::Host;
 
 /// The virtual hosts of one Service, encoded as fields of a RouteConfiguration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +38,8 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Encodes them, in the order of their ports, so that the order in a manifest means nothing. A name without a port stands for
-    /// port 80 if the Service has it, else for its only port.
+    /// Encodes them, in the order of their ports, so that the order in a manifest means nothing. A
+    /// name without a port stands for port 80 if the Service has it, else for its only port.
     pub(crate) fn new(mut hosts: Vec<Host>, options: &Options) -> Hosts {
         hosts.sort_by(|a, b| a.port.cmp(&b.port));
         let default = hosts.iter().find(|host| host.port.number.get() == 80);
@@ -105,7 +94,8 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
             .as_ref()
             .map(|name| HostRewriteSpecifier::HostRewriteLiteral(name.to_string())),
         hash_policy: host.sticky.then(source_address).into_iter().collect(),
-        // How long a request may take is between its client and its server; Envoy's default is 15 s.
+        // How long a request may take is between its client and its server; Envoy's default is 15
+        // s.
         timeout: Some(seconds(0)),
         retry_policy: Some(RetryPolicy {
             // Nothing has reached a server then.
@@ -141,7 +131,8 @@ fn source_address() -> HashPolicy {
     }
 }
 
-/// All forms of a Service's name (Service rule 149). Namespaces and Services have no dots, so no two Services share one.
+/// All forms of a Service's name (Service rule 149). Namespaces and Services have no dots, so no
+/// two Services share one.
 fn domains(port: &PortKey, bare: bool, options: &Options) -> Vec<String> {
     let ServiceKey { namespace, name } = &port.service;
     let names = [

@@ -1,8 +1,9 @@
 //! UDP listeners: a bound `udp_proxy` per frontend (Service rule 104).
 //!
-//! A session is a client's address and port on the listener. It keeps its endpoint until that leaves the assignment, which is not before
-//! it serves no more (`envoy/assignment.rs`) and ends the session: the next datagram of the same client begins another one elsewhere (Service rule 105). While there is no endpoint no
-//! session begins, so that a flow heals by itself.
+//! A session is a client's address and port on the listener. It keeps its endpoint until that
+//! leaves the assignment, which is not before it serves no more (`envoy/assignment.rs`) and ends
+//! the session: the next datagram of the same client begins another one elsewhere (Service rule
+//! 105). While there is no endpoint no session begins, so that a flow heals by itself.
 
 use std::num::NonZeroU32;
 
@@ -29,15 +30,13 @@ use seaway_proto::{Resource, TypeUrl, any};
 
 use super::{cidr, listener, listening, milliseconds};
 use crate::IpNet;
-use crate::model::{DNS_IDLE, DNS_PORT, Family, LONGEST_UDP_IDLE, Service, ServicePort};
+use crate::model::Family;
 use crate::names::{ClusterName, FrontendName};
-use crate::namespace::Place;
-use crate::sources::{Source, loopback};
+use crate::plan::Source;
+use crate::plan::listeners::{ListenerPlan, Route as FrontendRoute};
 
-/// How long a flow may be silent: as long as the kernel remembers a question and its answer, for kube-proxy. Each takes a file of Envoy.
-const IDLE: u32 = 30_000;
-
-/// The largest datagram there is. Envoy's default of 1500 bytes would cut answers that kube-proxy passes in fragments.
+/// The largest datagram there is. Envoy's default of 1500 bytes would cut answers that kube-proxy
+/// passes in fragments.
 const LARGEST_DATAGRAM: u64 = 65_535;
 
 // Linux's numbers.
@@ -48,20 +47,19 @@ const IPV6_MTU_DISCOVER: i64 = 23;
 /// Never "do not fragment": nothing larger than a link further on is lost until its size is known.
 const PMTUDISC_DONT: i64 = 0;
 
-/// A bound listener that forwards datagrams by where they come from, and drops those sent to a `refused` range and those from whom
-/// no route takes. With `keep_source` endpoints see the client's address, whatever the route.
-pub(crate) fn listener(
-    name: &FrontendName,
-    stat_prefix: String,
-    routes: &[listener::Route],
-    refused: &[IpNet],
-    place: &Place,
-    keep_source: bool,
-    idle: NonZeroU32,
-) -> Resource {
+/// A bound listener that forwards datagrams by where they come from, and drops those that were sent
+/// to a refused range and those from whom no route takes. Whose address endpoints see is the same
+/// for every route.
+pub(super) fn listener(plan: &ListenerPlan, idle: NonZeroU32, cluster: &ClusterName) -> Resource {
+    let ListenerPlan {
+        name,
+        routes,
+        refused,
+        ..
+    } = plan;
     let proxy = UdpProxyConfig {
-        stat_prefix,
-        use_original_src_ip: keep_source,
+        stat_prefix: cluster.stat_name(),
+        use_original_src_ip: plan.client_ip.is_some(),
         route_specifier: Some(RouteSpecifier::Matcher(matcher(name, routes, refused))),
         idle_timeout: Some(milliseconds(idle)),
         upstream_socket_config: Some(datagrams()),
@@ -70,7 +68,7 @@ pub(crate) fn listener(
     };
     let message = Listener {
         name: name.to_string(),
-        address: Some(listening(place, Protocol::Udp)),
+        address: Some(listening(&plan.listen_on, Protocol::Udp)),
         // Service addresses are routed to where it listens; no interface there has them.
         freebind: Some(BoolValue { value: true }),
         socket_options: vec![fragments(Family::of(name.address.ip()))],
@@ -89,24 +87,9 @@ pub(crate) fn listener(
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
 }
 
-/// How long a flow at this port may be silent. Envoy cannot tell a flow that had its one answer from one in use; the port can, mostly. At
-/// DNS's own it is never longer, whatever is asked for: so short are the flows that the node counts there.
-pub(crate) fn idle(service: &Service, port: &ServicePort) -> NonZeroU32 {
-    let default = if is_dns(port) { DNS_IDLE } else { IDLE };
-    let asked = service.udp_idle_timeout.map_or(default, NonZeroU32::get);
-    let most = match port.number.get() {
-        DNS_PORT => DNS_IDLE,
-        _ => LONGEST_UDP_IDLE,
-    };
-    NonZeroU32::new(asked.min(most)).unwrap_or(NonZeroU32::MIN)
-}
-
-fn is_dns(port: &ServicePort) -> bool {
-    port.number.get() == DNS_PORT || &*port.name == "dns" || port.name.starts_with("dns-")
-}
-
-/// With affinity a client's flows stay together, for good: nothing but the address can be hashed here.
-fn hash_policies(routes: &[listener::Route]) -> Vec<HashPolicy> {
+/// With affinity a client's flows stay together, for good: nothing but the address can be hashed
+/// here.
+fn hash_policies(routes: &[FrontendRoute]) -> Vec<HashPolicy> {
     let sticks = routes.iter().any(|route| route.affinity.is_some());
     let policy = || HashPolicy {
         policy_specifier: Some(PolicySpecifier::SourceIp(true)),
@@ -114,9 +97,10 @@ fn hash_policies(routes: &[listener::Route]) -> Vec<HashPolicy> {
     sticks.then(policy).into_iter().collect()
 }
 
-/// Where datagrams go. UDP listeners have no filter chains; this is what they have instead. A datagram without a route is dropped.
-/// Envoy calls the matcher a work in progress and the plain `cluster` deprecated; it warns of both, and only the former can choose.
-fn matcher(name: &FrontendName, routes: &[listener::Route], refused: &[IpNet]) -> Matcher {
+/// Where datagrams go. UDP listeners have no filter chains; this is what they have instead. A
+/// datagram without a route is dropped. Envoy calls the matcher a work in progress and the plain
+/// `cluster` deprecated; it warns of both, and only the former can choose.
+fn matcher(name: &FrontendName, routes: &[FrontendRoute], refused: &[IpNet]) -> Matcher {
     let mut matcher = Matcher::default();
     let mut list = Vec::new();
     for route in routes {
@@ -145,15 +129,15 @@ fn matcher(name: &FrontendName, routes: &[listener::Route], refused: &[IpNet]) -
     matcher
 }
 
-/// The ranges a source has to be in; `None` for any. There is no way here to ask for a source that is the address sent to; the node's
-/// other addresses are known by their ranges.
+/// The ranges a source has to be in; `None` for any. There is no way here to ask for a source that
+/// is the address sent to; the node's other addresses are known by their ranges.
 fn sources(name: &FrontendName, source: &Source) -> Option<Vec<IpNet>> {
     let ip = name.address.ip();
     match source {
         Source::Anybody => None,
         Source::Ranges(ranges) => Some(ranges.clone()),
-        Source::SameHost if ip.is_unspecified() => Some(vec![loopback(Family::of(ip))]),
-        Source::SameHost => Some(vec![ip.into(), loopback(Family::of(ip))]),
+        Source::SameHost if ip.is_unspecified() => Some(vec![Family::of(ip).loopback()]),
+        Source::SameHost => Some(vec![ip.into(), Family::of(ip).loopback()]),
     }
 }
 
@@ -216,8 +200,9 @@ fn datagrams() -> UdpSocketConfig {
     }
 }
 
-/// Answers that are larger than a link takes go in fragments. Envoy sets its UDP sockets to refuse them when it binds, so that this has to
-/// come after; the option of one family is an error on a socket of the other.
+/// Answers that are larger than a link takes go in fragments. Envoy sets its UDP sockets to refuse
+/// them when it binds, so that this has to come after; the option of one family is an error on a
+/// socket of the other.
 fn fragments(family: Family) -> SocketOption {
     let (level, name) = match family {
         Family::V4 => (IPPROTO_IP, IP_MTU_DISCOVER),

@@ -1,4 +1,5 @@
-//! Which Services are ExternalName aliases of which: who has to be translated again when a Service changes.
+//! Which Services are ExternalName aliases of which: who has to be translated again when a Service
+//! changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,33 +1,36 @@
-//! Endpoints that are addresses of Services: a proxy that connects to one connects to a proxy, in the worst case to itself, until
-//! it has no files left.
+//! Endpoints that are addresses of Services: a proxy that connects to one connects to a proxy, in
+//! the worst case to itself, until it has no files left.
 //!
-//! A Service's own address is refused as an endpoint, as Kubernetes forbids it. On a Node's address that is different: another
-//! Service's node port is a legitimate endpoint, and so is a daemon of the node. There an endpoint that is a frontend is an edge from
-//! its Service to the other one, and only those edges are refused from which a way leads back, around however many Services and
+//! A Service's own address is refused as an endpoint, as Kubernetes forbids it. On a Node's address
+//! that is different: another Service's node port is a legitimate endpoint, and so is a daemon of
+//! the node. There an endpoint that is a frontend is an edge from its Service to the other one, and
+//! only those edges are refused from which a way leads back, around however many Services and
 //! nodes.
 //!
-//! What a slice leads to is found again when the slice changes and when somebody else comes to or leaves one of its addresses
-//! ([`Chains::by_ip`], [`Chains::by_port`]). Whether an edge is on a circle is found anew for all edges at once when there is another
-//! one or one less: there are hardly any, and the cost is linear in their number (`cycles.rs`).
+//! What a slice leads to is found again when the slice changes and when somebody else comes to or
+//! leaves one of its addresses ([`Chains::by_ip`], [`Chains::by_port`]). Whether an edge is on a
+//! circle is found anew for all edges at once when there is another one or one less: there are
+//! hardly any, and the cost is linear in their number (`cycles.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 
 use super::cycles::on_circles;
-use super::{Address, Dirty, Index, SliceKey};
-use crate::frontends::wildcard;
-use crate::model::{EndpointSlice, Family, Protocol, ServiceKey};
+use super::{Index, ServiceSet, SliceKey};
+use crate::model::{EndpointSlice, Protocol, ServiceKey};
 use crate::names::FrontendKind;
-use crate::{IpNet, Options, Problem, Reason, node_ports};
+use crate::policy::claims::Address;
+use crate::policy::node_ports;
+use crate::{IpNet, ObjectId, Options, Problem, Reason};
 
 /// What an endpoint is, if it is a Service's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Lead {
     /// An address that is refused wherever it leads; the Service that has it, if any.
     Refused(Option<ServiceKey>),
-    /// A frontend on a Node's address: of the Service that claims the address, or of the one whose node port answers there while
-    /// the other has no endpoint.
+    /// A frontend on a Node's address: of the Service that claims the address, or of the one whose
+    /// node port answers there while the other has no endpoint.
     Edges(Vec<ServiceKey>),
 }
 
@@ -86,7 +89,8 @@ impl Chains {
         self.stale.insert(key.clone());
     }
 
-    /// An address went to another Service, or to nobody. A node port is one of every Node's addresses.
+    /// An address went to another Service, or to nobody. A node port is one of every Node's
+    /// addresses.
     pub(super) fn moved(&mut self, address: &Address) {
         let Address { ip, port, protocol } = *address;
         if ip.is_unspecified() {
@@ -167,7 +171,7 @@ impl Index {
         }
         let problem = |endpoint: &crate::model::Endpoint| {
             Some(Problem::error(
-                format!("EndpointSlice {}/{}", slice.namespace, slice.name),
+                ObjectId::of_slice(&slice.namespace, &slice.name),
                 format!("endpoints[{}].addresses[0]", endpoint.index),
                 Reason::EndpointIsService,
                 refused.get(&endpoint.ip)?.clone(),
@@ -176,8 +180,9 @@ impl Index {
         slice.endpoints.iter().filter_map(problem).collect()
     }
 
-    /// Whether this frontend is on a Node's address where an endpoint of its own Service listens, as an ingress controller in the
-    /// node's network does: then that endpoint answers, and no proxy takes its place.
+    /// Whether this frontend is on a Node's address where an endpoint of its own Service listens,
+    /// as an ingress controller in the node's network does: then that endpoint answers, and no
+    /// proxy takes its place.
     pub(crate) fn is_answered(
         &self,
         service: &ServiceKey,
@@ -195,7 +200,8 @@ impl Index {
             })
     }
 
-    /// The own frontends of a Service on Nodes' addresses go and come with such endpoints, and with them edges of others.
+    /// The own frontends of a Service on Nodes' addresses go and come with such endpoints, and with
+    /// them edges of others.
     pub(super) fn answers_changed(
         &mut self,
         service: &ServiceKey,
@@ -215,9 +221,13 @@ impl Index {
         }
     }
 
-    /// Finds out anew what changes have left open. Marks the Services whose endpoints that changes; returns the slices of which
-    /// something else may be wrong now.
-    pub(crate) fn settle(&mut self, options: &Options, dirty: &mut Dirty) -> BTreeSet<SliceKey> {
+    /// Finds out anew what changes have left open. Marks the Services whose endpoints that changes;
+    /// returns the slices of which something else may be wrong now.
+    pub(crate) fn settle(
+        &mut self,
+        options: &Options,
+        dirty: &mut ServiceSet,
+    ) -> BTreeSet<SliceKey> {
         let mut told = BTreeSet::new();
         let mut rewired = false;
         for key in std::mem::take(&mut self.chains.stale) {
@@ -248,7 +258,7 @@ impl Index {
         told
     }
 
-    fn settle_circles(&mut self, dirty: &mut Dirty, told: &mut BTreeSet<SliceKey>) {
+    fn settle_circles(&mut self, dirty: &mut ServiceSet, told: &mut BTreeSet<SliceKey>) {
         let edges = self.chains.found.values().flat_map(|found| {
             let each = found.edges.iter();
             each.map(|to| (found.from.clone(), to.clone()))
@@ -301,8 +311,9 @@ impl Index {
             || is_mesh_ip(ip, options)
     }
 
-    /// Whether this is a pod's address, which no external address that somebody claims takes from it: what is routed to pods reaches no
-    /// proxy, and one bad Service is not to cost others their endpoints.
+    /// Whether this is a pod's address, which no external address that somebody claims takes from
+    /// it: what is routed to pods reaches no proxy, and one bad Service is not to cost others their
+    /// endpoints.
     fn is_pod(&self, ip: IpAddr, options: &Options) -> bool {
         let in_range = contain(&options.pod_cidrs, ip) || self.pod_ranges.contain(ip);
         in_range && !contain(&options.vip_cidrs, ip) && !ip.is_loopback()
@@ -325,11 +336,7 @@ impl Index {
             return Some(Lead::Refused(Some(claim.service.clone())));
         }
         let own = claim.filter(|claim| !self.is_answered(&claim.service, claim.kind, address));
-        let wildcard = Address {
-            ip: wildcard(Family::of(ip)),
-            ..*address
-        };
-        let node_port = self.claims.winner(&wildcard).filter(|claim| {
+        let node_port = self.claims.wildcard_winner(address).filter(|claim| {
             claim.kind == FrontendKind::NodePort && node_ports::may_serve(ip, options)
         });
         let to = own.into_iter().chain(node_port);

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The edges inside strongly connected components: those from which a way leads back. Kosaraju's two walks, each once over every edge
-/// and without recursion, so that the cost of a graph that somebody made large is linear.
+/// The edges inside strongly connected components: those from which a way leads back. Kosaraju's
+/// two walks, each once over every edge and without recursion, so that the cost of a graph that
+/// somebody made large is linear.
 pub(super) fn on_circles<N: Clone + Ord>(edges: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
     let nodes: BTreeSet<&N> = edges.iter().flat_map(|(from, to)| [from, to]).collect();
     let numbers: BTreeMap<&N, usize> = nodes.into_iter().zip(0..).collect();

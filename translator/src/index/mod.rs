@@ -1,11 +1,13 @@
-//! The index: every object that counts, joined. A change goes in, the Services it concerns come out.
+//! The index: every object that counts, joined. A change goes in, the Services it concerns come
+//! out.
 //!
-//! Services and slices meet by namespace and label, in whatever order they arrive (Service rules 36, 47). The cost of a change is
-//! that of the object and of the Services it touches; nothing here walks the world.
+//! Services and slices meet by namespace and label, in whatever order they arrive (Service rules
+//! 36, 47). The cost of a change is that of the object and of the Services it touches; nothing here
+//! walks the world.
 
 mod aliases;
 mod chains;
-mod claims;
+mod claims_by_address;
 mod cycles;
 mod node_addresses;
 mod node_zones;
@@ -16,20 +18,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::Options;
 use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey};
-use crate::{Options, external, frontends, health, namespace, node_ports, sources, system_ports};
+use crate::policy::{
+    claims, external_name, frontends, namespace, node_ports, source_routing, system_ports,
+};
 
 use aliases::Aliases;
 use chains::Chains;
-pub(crate) use claims::{Address, Claim, Claims, claim};
+pub(crate) use claims_by_address::Claims;
 use node_addresses::NodeAddresses;
 use node_zones::NodeZones;
 pub(crate) use node_zones::Zones;
 use pod_ranges::PodRanges;
 use refs::{Refs, Which, each_name};
 
-/// The Services that have to be translated again.
-pub(crate) type Dirty = BTreeSet<ServiceKey>;
+/// The Services that a change concerns.
+pub(crate) type ServiceSet = BTreeSet<ServiceKey>;
 
 /// A slice's namespace and name.
 pub(crate) type SliceKey = (Arc<str>, Arc<str>);
@@ -121,7 +126,7 @@ impl Index {
         key: &ServiceKey,
         new: Option<Arc<Service>>,
         options: &Options,
-        dirty: &mut Dirty,
+        dirty: &mut ServiceSet,
     ) {
         let new = new.filter(|service| is_ours(service, options));
         let old = self.services.get(key).cloned();
@@ -130,17 +135,14 @@ impl Index {
         }
         let claims = |service: &Option<Arc<Service>>| match service {
             None => Vec::new(),
-            Some(service) => frontends::of_service(service, options)
-                .iter()
-                .map(|frontend| claim(service, frontend))
-                .chain(health::claims(service))
-                .collect(),
+            Some(service) => claims::of_service(service, options),
         };
         for (address, claimants) in self.claims.replace(claims(&old), claims(&new)) {
             self.chains.moved(&address);
             dirty.extend(claimants);
-            dirty.extend(node_ports::owner(&address, &self.claims, options));
-            if namespace::is_shared(address.ip, self, options) {
+            let owner = self.claims.node_port_owner(&address, options);
+            dirty.extend(owner.cloned());
+            if self.is_shared(address.ip, options) {
                 let others = self.claims.elsewhere(&address);
                 dirty.extend(
                     others
@@ -152,7 +154,7 @@ impl Index {
         let alias_of = |service: &Option<Arc<Service>>| {
             service
                 .as_ref()
-                .and_then(|service| external::alias_of(service, options))
+                .and_then(|service| external_name::alias_of(service, options))
         };
         self.aliases.replace(key, alias_of(&old), alias_of(&new));
         self.aliases.of(key, dirty);
@@ -169,13 +171,14 @@ impl Index {
         };
     }
 
-    /// Puts a slice in or takes it out. A slice whose label changed moves from one Service to the other (Service rule 48). Returns the
-    /// zones that it is the first to name, and those that nothing names any more.
+    /// Puts a slice in or takes it out. A slice whose label changed moves from one Service to the
+    /// other (Service rule 48). Returns the zones that it is the first to name, and those that
+    /// nothing names any more.
     pub(crate) fn set_slice(
         &mut self,
         key: SliceKey,
         new: Option<Arc<EndpointSlice>>,
-        dirty: &mut Dirty,
+        dirty: &mut ServiceSet,
     ) -> Zones {
         let mut zones = Zones::new();
         let new = new.filter(|slice| slice.service.is_some());
@@ -225,12 +228,13 @@ impl Index {
         zones
     }
 
-    /// Puts a Node in or takes it out. Its region is part of the localities of the endpoints on it (Service rule 56).
+    /// Puts a Node in or takes it out. Its region is part of the localities of the endpoints on it
+    /// (Service rule 56).
     pub(crate) fn set_node(
         &mut self,
         name: &Arc<str>,
         new: Option<Arc<Node>>,
-        dirty: &mut Dirty,
+        dirty: &mut ServiceSet,
     ) -> NodeChange {
         let old = self.nodes.get(name).cloned();
         if old == new {
@@ -249,7 +253,8 @@ impl Index {
         }
         let change = NodeChange {
             zones: self.node_zones.replace(was, is),
-            // A Node that says nothing of a zone differs from one that is not known: then the proxy's own word counts.
+            // A Node that says nothing of a zone differs from one that is not known: then the
+            // proxy's own word counts.
             zone: was.map(|n| &n.zone) != is.map(|n| &n.zone),
             addresses: part(was, |n| Some(&n.addresses)) != part(is, |n| Some(&n.addresses))
                 || part(was, |n| Some(&n.pod_cidrs)) != part(is, |n| Some(&n.pod_cidrs)),
@@ -308,6 +313,12 @@ impl Index {
         })
     }
 
+    /// Whether a change of who has this address may take a place in the namespace of a node's
+    /// listeners, or free one.
+    fn is_shared(&self, ip: IpAddr, options: &Options) -> bool {
+        options.in_namespace() && (ip.is_unspecified() || self.is_node_address(ip))
+    }
+
     /// Whether a Local policy is in force: an external one needs something external.
     fn is_local(&self, key: &ServiceKey) -> bool {
         let external = |service: &Service| {
@@ -327,13 +338,14 @@ impl Index {
                 .any(|slice| slice.endpoints.iter().any(test))
     }
 
-    /// Slices may come before their Service, and those of an ExternalName are ignored (Service rules 47, 55).
+    /// Slices may come before their Service, and those of an ExternalName are ignored (Service
+    /// rules 47, 55).
     fn uses_slices(&self, key: &ServiceKey) -> bool {
         let service = self.service(key);
         service.is_some_and(|service| !matches!(service.kind, Kind::ExternalName(_)))
     }
 
-    fn mark_if_used(&self, key: &ServiceKey, dirty: &mut Dirty) {
+    fn mark_if_used(&self, key: &ServiceKey, dirty: &mut ServiceSet) {
         if self.uses_slices(key) {
             dirty.insert(key.clone());
         }
@@ -370,12 +382,12 @@ fn has_v6(service: &Service, _: &Options) -> bool {
 
 fn has_node_listeners(service: &Service, options: &Options) -> bool {
     let frontends = frontends::of_service(service, options);
-    let checks = health::claims(service);
+    let checks = claims::of_health_check(service);
     let mut checks = checks.iter().map(|(address, _)| Family::of(address.ip));
     checks.any(|family| node_ports::per_node(options, family))
         || frontends.iter().any(|frontend| {
             node_ports::is_per_node(frontend.kind, frontend.ip, options)
-                || sources::is_per_node(service, frontend)
+                || source_routing::is_per_node(service, frontend)
                 || namespace::may_be_own(frontend, options)
         })
 }

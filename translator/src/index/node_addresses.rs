@@ -1,4 +1,5 @@
-//! Which addresses are a Node's: a Service's claim to one means something else, and so does an endpoint there.
+//! Which addresses are a Node's: a Service's claim to one means something else, and so does an
+//! endpoint there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -17,7 +17,8 @@ impl NodeZones {
         self.0.contains_key(zone)
     }
 
-    /// Counts a Node that was, and is now. Returns the zone that it is the first in, and the one that it was the last in.
+    /// Counts a Node that was, and is now. Returns the zone that it is the first in, and the one
+    /// that it was the last in.
     pub(super) fn replace(&mut self, was: Option<&Arc<Node>>, is: Option<&Arc<Node>>) -> Zones {
         let [left, entered] = [was, is].map(|node| node.and_then(|node| node.zone.clone()));
         let mut changed = Zones::new();

@@ -1,4 +1,5 @@
-//! Which addresses are pods', as Nodes say: a Service that claims one takes no endpoint from anybody.
+//! Which addresses are pods', as Nodes say: a Service that claims one takes no endpoint from
+//! anybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,12 +8,14 @@ use std::sync::Arc;
 use crate::IpNet;
 use crate::model::Node;
 
-/// The ranges of `spec.podCIDRs` of all Nodes by their length, each with the number of Nodes that have it.
+/// The ranges of `spec.podCIDRs` of all Nodes by their length, each with the number of Nodes that
+/// have it.
 #[derive(Debug, Default)]
 pub(crate) struct PodRanges(BTreeMap<u8, BTreeMap<IpNet, usize>>);
 
 impl PodRanges {
-    /// Whether it lies in such a range. One look-up for each length there is, which is one for each family as a rule.
+    /// Whether it lies in such a range. One look-up for each length there is, which is one for each
+    /// family as a rule.
     pub(crate) fn contain(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|(length, ranges)| {
             IpNet::new(ip, *length).is_ok_and(|range| ranges.contains_key(&range.trunc()))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::model::{EndpointSlice, ServiceKey};
 
-/// For every name the Services that have an endpoint or a hint with it, each with the number of slices that say so.
+/// For every name the Services that have an endpoint or a hint with it, each with the number of
+/// slices that say so.
 #[derive(Debug, Default)]
 pub(crate) struct Refs(BTreeMap<Arc<str>, BTreeMap<ServiceKey, u32>>);
 

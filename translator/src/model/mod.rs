@@ -1,15 +1,18 @@
-//! The compact, validated form in which objects are kept: only the fields that matter, only values that can be served.
+//! The compact, validated form in which objects are kept: only the fields that matter, only values
+//! that can be served.
 //!
-//! [`read`](crate::read) makes them at the edge; behind it nothing has to be checked again. Problems found on the way travel inside.
+//! [`read`](crate::read) makes them at the edge; behind it nothing has to be checked again.
+//! Problems found on the way travel inside.
 
 mod node;
 mod service;
 mod slice;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use node::Node;
@@ -71,6 +74,22 @@ impl Family {
         match ip {
             IpAddr::V4(_) => Family::V4,
             IpAddr::V6(_) => Family::V6,
+        }
+    }
+
+    /// Its wildcard address.
+    pub(crate) fn wildcard(self) -> IpAddr {
+        match self {
+            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        }
+    }
+
+    /// Its loopback range.
+    pub(crate) fn loopback(self) -> IpNet {
+        match self {
+            Family::V4 => IpNet::new_assert(Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+            Family::V6 => IpNet::from(IpAddr::from(Ipv6Addr::LOCALHOST)),
         }
     }
 }

@@ -1,18 +1,20 @@
-//! The edge: Kubernetes objects become [`model`](crate::model) objects here and nowhere else, in two steps: serde decodes the fields
-//! that are used ([`Service`], [`EndpointSlice`], [`Node`]), and the functions say what they mean.
+//! The edge: Kubernetes objects become [`model`](crate::model) objects here and nowhere else, in
+//! two steps: serde decodes the fields that are used ([`Service`], [`EndpointSlice`], [`Node`]),
+//! and the functions say what they mean.
 //!
-//! What cannot be used is left out, alone, with a [`Problem`] inside the object that names the field. Only an object whose very
-//! name is unusable becomes an error. Nothing a manifest contains may panic.
+//! What cannot be used is left out, alone, with a [`Problem`] inside the object that names the
+//! field. Only an object whose very name is unusable becomes an error. Nothing a manifest contains
+//! may panic.
 
+mod annotations;
 mod api;
-mod carriage;
 mod decode;
 mod node;
 mod ports;
 mod report;
-mod restored;
 mod service;
 mod slice;
+mod validate;
 mod value;
 
 use std::sync::Arc;
@@ -45,11 +47,12 @@ pub fn node(node: &Node) -> Result<Object, Problem> {
     node::read(node).map(|node| Object::Node(Arc::new(node)))
 }
 
-/// Takes back an object that was read by this or an earlier process and kept in between, for example in a checkpoint. The model's
-/// types derive serde's traits for that; what they cannot say about themselves is checked here.
+/// Takes back an object that was read by this or an earlier process and kept in between, for
+/// example in a checkpoint. The model's types derive serde's traits for that; what they cannot say
+/// about themselves is checked here.
 ///
 /// # Errors
 /// When reading an API object can never have given this one. The problem names the field of the model.
-pub fn restored(object: Object) -> Result<Object, Problem> {
-    restored::restored(object)
+pub fn validate(object: Object) -> Result<Object, Problem> {
+    validate::validate(object)
 }

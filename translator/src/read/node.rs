@@ -8,20 +8,21 @@ use ipnet::IpNet;
 use super::report::{self, Report};
 use super::value;
 use crate::model::Node;
-use crate::{Problem, Reason};
+use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 /// The taint by which the cluster autoscaler says that it is about to take the Node away.
 const LEAVING: &str = "ToBeDeletedByClusterAutoscaler";
 
 pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
-    let name = report::name("Node", "", node.metadata.name.as_deref(), false)?;
-    let mut report = Report::new(format!("Node {name}"));
+    let name = report::name(ObjectKind::Node, "", node.metadata.name.as_deref())?;
+    let name: Arc<str> = name.into();
+    let mut report = Report::new(ObjectId::of_node(&name));
     let label = |key| {
         let value = value::label(&node.metadata, key).filter(|v| !v.is_empty());
         value.map(Arc::<str>::from)
     };
     Ok(Node {
-        name: name.into(),
+        name,
         zone: label("topology.kubernetes.io/zone"),
         region: label("topology.kubernetes.io/region"),
         addresses: addresses(node, &mut report).into(),
@@ -62,7 +63,8 @@ fn leaving(node: &k8s::Node) -> bool {
     node.metadata.deletion_timestamp || taints.any(|taint| taint.key == LEAVING)
 }
 
-/// The addresses in the order in which kube-proxy looks for a primary one: internal before external.
+/// The addresses in the order in which kube-proxy looks for a primary one: internal before
+/// external.
 fn addresses(node: &k8s::Node, report: &mut Report) -> Vec<std::net::IpAddr> {
     let status = node.status.as_ref().and_then(|s| s.addresses.as_ref());
     let mut found = Vec::new();

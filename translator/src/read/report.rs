@@ -1,16 +1,16 @@
 //! The problems found while one object is read.
 
 use crate::names::{is_label, is_subdomain};
-use crate::{Problem, Reason};
+use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 /// Collects the problems of one object.
 pub(super) struct Report {
-    object: String,
+    object: ObjectId,
     problems: Vec<Problem>,
 }
 
 impl Report {
-    pub(super) fn new(object: String) -> Report {
+    pub(super) fn new(object: ObjectId) -> Report {
         Report {
             object,
             problems: Vec::new(),
@@ -23,7 +23,7 @@ impl Report {
         reason: Reason,
         message: impl Into<String>,
     ) {
-        let problem = Problem::error(self.object.as_str(), field, reason, message);
+        let problem = Problem::error(&self.object, field, reason, message);
         self.problems.push(problem);
     }
 
@@ -33,7 +33,7 @@ impl Report {
         reason: Reason,
         message: impl Into<String>,
     ) {
-        let problem = Problem::warning(self.object.as_str(), field, reason, message);
+        let problem = Problem::warning(&self.object, field, reason, message);
         self.problems.push(problem);
     }
 
@@ -45,7 +45,7 @@ impl Report {
 }
 
 /// Checks the namespace of a namespaced object; unset means `default`, as for `kubectl`.
-pub(super) fn namespace<'a>(kind: &str, namespace: Option<&'a str>) -> Result<&'a str, Problem> {
+pub(super) fn namespace(kind: ObjectKind, namespace: Option<&str>) -> Result<&str, Problem> {
     let namespace = namespace.filter(|n| !n.is_empty()).unwrap_or("default");
     if is_label(namespace) {
         return Ok(namespace);
@@ -62,13 +62,12 @@ pub(super) fn namespace<'a>(kind: &str, namespace: Option<&'a str>) -> Result<&'
 
 /// Checks an object's name: a label for a Service, a subdomain for all else.
 pub(super) fn name<'a>(
-    kind: &str,
-    prefix: &str,
+    kind: ObjectKind,
+    namespace: &str,
     name: Option<&'a str>,
-    label: bool,
 ) -> Result<&'a str, Problem> {
     let name = name.unwrap_or_default();
-    let (valid, what) = if label {
+    let (valid, what) = if kind == ObjectKind::Service {
         (is_label(name), "label")
     } else {
         (is_subdomain(name), "subdomain")
@@ -77,7 +76,11 @@ pub(super) fn name<'a>(
         return Ok(name);
     }
     let message = format!("{name:?} is not an RFC 1123 {what}");
-    let object = format!("{kind} {prefix}{name}");
+    let object = ObjectId {
+        kind,
+        namespace: namespace.into(),
+        name: name.into(),
+    };
     Err(Problem::error(
         object,
         "metadata.name",

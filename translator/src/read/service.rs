@@ -9,30 +9,30 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::report::{self, Report};
-use super::{carriage, ports, value};
+use super::{annotations, ports, value};
 use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
 use crate::names::is_dns_name;
-use crate::{Problem, Reason};
+use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 
 pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let meta = &service.metadata;
-    let namespace = report::namespace("Service", meta.namespace.as_deref())?;
-    let prefix = format!("{namespace}/");
-    let name = report::name("Service", &prefix, meta.name.as_deref(), true)?;
-    let mut report = Report::new(format!("Service {namespace}/{name}"));
+    let namespace = report::namespace(ObjectKind::Service, meta.namespace.as_deref())?;
+    let name = report::name(ObjectKind::Service, namespace, meta.name.as_deref())?;
+    let key = ServiceKey {
+        namespace: namespace.into(),
+        name: name.into(),
+    };
+    let mut report = Report::new(ObjectId::of_service(&key));
     let default = k8s::ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&default);
     let cluster_ips = cluster_ips(spec, &mut report);
     let ports = ports::read(spec, &mut report);
     without_cluster_ip(service, spec, &mut report);
     Ok(Service {
-        key: ServiceKey {
-            namespace: namespace.into(),
-            name: name.into(),
-        },
+        key,
         created: created(meta, &mut report),
         kind: kind(spec, &cluster_ips, &mut report),
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
@@ -53,11 +53,11 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         local_fallback: local_fallback(service, &mut report),
         source_ranges: source_ranges(spec, &mut report),
         health_check_port: health_check_port(spec, &mut report),
-        affinity: carriage::affinity(spec, &ports, &mut report),
-        proxy_protocol: carriage::proxy_protocol(meta, &mut report),
-        outlier_detection: carriage::outlier_detection(meta, &mut report),
-        connect_timeout: carriage::connect_timeout(meta, &mut report),
-        udp_idle_timeout: carriage::udp_idle_timeout(meta, &ports, &mut report),
+        affinity: annotations::affinity(spec, &ports, &mut report),
+        proxy_protocol: annotations::proxy_protocol(meta, &mut report),
+        outlier_detection: annotations::outlier_detection(meta, &mut report),
+        connect_timeout: annotations::connect_timeout(meta, &mut report),
+        udp_idle_timeout: annotations::udp_idle_timeout(meta, &ports, &mut report),
         ports: ports.into(),
         problems: report.finish(),
     })
@@ -96,8 +96,8 @@ fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) ->
     }
 }
 
-/// Service rule 122. The resolver must never see a name it could take for an address, such as `127.1`: no DNS name ends in a
-/// number.
+/// Service rule 122. The resolver must never see a name it could take for an address, such as
+/// `127.1`: no DNS name ends in a number.
 fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str>> {
     let text = spec.external_name.as_deref().unwrap_or_default();
     let name = text.strip_suffix('.').unwrap_or(text);
@@ -115,8 +115,9 @@ fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str
     None
 }
 
-/// The cluster IPs, paired with the families (Service rule 5). An API server writes down the families of a Service that has none, one of each
-/// address (KEP-563); so does this, for manifests that never met one.
+/// The cluster IPs, paired with the families (Service rule 5). An API server writes down the
+/// families of a Service that has none, one of each address (KEP-563); so does this, for manifests
+/// that never met one.
 fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
     if spec.type_.as_deref() == Some("ExternalName") {
         return Vec::new();
@@ -162,8 +163,9 @@ fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
     found
 }
 
-/// Without a cluster IP there is no frontend at all (Service rules 1, 6): says so to whoever asks for others. In a cluster the API server gives
-/// every Service one, but nobody has given one to a manifest that was just written.
+/// Without a cluster IP there is no frontend at all (Service rules 1, 6): says so to whoever asks
+/// for others. In a cluster the API server gives every Service one, but nobody has given one to a
+/// manifest that was just written.
 fn without_cluster_ip(service: &k8s::Service, spec: &k8s::ServiceSpec, report: &mut Report) {
     let all = spec.cluster_ip.iter();
     let mut all = all.chain(spec.cluster_ips.iter().flatten());
@@ -224,7 +226,8 @@ fn frontend_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
     Some(ip)
 }
 
-/// An address that anybody who may write a Service can claim: not one that would catch a node's own traffic (Service rule 20).
+/// An address that anybody who may write a Service can claim: not one that would catch a node's own
+/// traffic (Service rule 20).
 fn claimed_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
     let ip = frontend_ip(text, field, report)?;
     let link_local = match ip {
@@ -251,7 +254,8 @@ fn external_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<(usize, IpA
     .collect()
 }
 
-/// Only entries with an address, and only if traffic to it may be answered on the node itself (Service rule 8).
+/// Only entries with an address, and only if traffic to it may be answered on the node itself
+/// (Service rule 8).
 fn lb_ips(service: &k8s::Service, report: &mut Report) -> Vec<(usize, IpAddr)> {
     let status = service
         .status
@@ -293,8 +297,8 @@ fn local_fallback(service: &k8s::Service, report: &mut Report) -> bool {
     }
 }
 
-/// Service rule 27: a family is restricted when it has a range and none of its ranges is all of it. When no range can be read, both
-/// are: nothing may be served that somebody meant to close.
+/// Service rule 27: a family is restricted when it has a range and none of its ranges is all of it.
+/// When no range can be read, both are: nothing may be served that somebody meant to close.
 fn source_ranges(spec: &k8s::ServiceSpec, report: &mut Report) -> SourceRanges {
     let texts = spec.load_balancer_source_ranges.as_deref();
     let texts = texts.unwrap_or_default();

@@ -10,7 +10,7 @@ use super::report::{self, Report};
 use super::value;
 use crate::model::{Condition, Endpoint, EndpointSlice, Family, ServiceKey, SlicePort};
 use crate::names::{is_label, is_subdomain};
-use crate::{Problem, Reason};
+use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
@@ -18,11 +18,11 @@ const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 pub(super) fn read(slice: &k8s::EndpointSlice) -> Result<EndpointSlice, Problem> {
     let meta = &slice.metadata;
-    let namespace = report::namespace("EndpointSlice", meta.namespace.as_deref())?;
-    let prefix = format!("{namespace}/");
-    let name = report::name("EndpointSlice", &prefix, meta.name.as_deref(), false)?;
-    let mut report = Report::new(format!("EndpointSlice {namespace}/{name}"));
-    let service = service(slice, namespace, &mut report);
+    let kind = ObjectKind::EndpointSlice;
+    let namespace: Arc<str> = report::namespace(kind, meta.namespace.as_deref())?.into();
+    let name: Arc<str> = report::name(kind, &namespace, meta.name.as_deref())?.into();
+    let mut report = Report::new(ObjectId::of_slice(&namespace, &name));
+    let service = service(slice, &namespace, &mut report);
     // Nothing in a slice without a Service means anything, so nothing in it is wrong either.
     let family = service.as_ref().and_then(|_| family(slice, &mut report));
     let (ports, endpoints) = match family {
@@ -34,8 +34,8 @@ pub(super) fn read(slice: &k8s::EndpointSlice) -> Result<EndpointSlice, Problem>
     };
     let changed = value::annotation(meta, LAST_CHANGE).and_then(|t| t.parse::<Timestamp>().ok());
     Ok(EndpointSlice {
-        namespace: namespace.into(),
-        name: name.into(),
+        namespace,
+        name,
         service,
         headless: value::label(meta, HEADLESS).is_some(),
         changed: changed.map_or(i64::MIN, Timestamp::as_microsecond),
@@ -84,7 +84,8 @@ fn ports(slice: &k8s::EndpointSlice, report: &mut Report) -> Vec<SlicePort> {
         .collect()
 }
 
-/// Reads one port. Without a name it matches nothing (Service rule 40), without a number it leads nowhere (rule 41).
+/// Reads one port. Without a name it matches nothing (Service rule 40), without a number it leads
+/// nowhere (rule 41).
 fn slice_port(i: usize, port: &k8s::EndpointPort, report: &mut Report) -> Option<SlicePort> {
     let field = |name: &str| format!("ports[{i}].{name}");
     let Some(name) = port.name.as_deref() else {
@@ -165,8 +166,8 @@ fn read_endpoint(
     })
 }
 
-/// Service rule 44: unset `ready` and `serving` mean true, unset `terminating` means false. A ready endpoint is trusted whatever
-/// else it says (rule 50).
+/// Service rule 44: unset `ready` and `serving` mean true, unset `terminating` means false. A ready
+/// endpoint is trusted whatever else it says (rule 50).
 fn condition(conditions: Option<&k8s::EndpointConditions>) -> (Condition, bool) {
     let ready = conditions.and_then(|c| c.ready).unwrap_or(true);
     let serving = conditions.and_then(|c| c.serving).unwrap_or(true);

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl, json};
-use seaway_translator::{Change, Layer, Object, Problem, Replace, Role, Translator, View, read};
+use seaway_translator::{
+    Change, Layer, Object, Origin, Problem, Replace, Role, Translator, View, read,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -87,7 +89,7 @@ pub fn view(role: Role, node: &str, zone: &str) -> View {
 
 /// What has been published: by origin, layer, type and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Published(BTreeMap<Arc<str>, BTreeMap<Key, Resource>>);
+pub struct Published(BTreeMap<Origin, BTreeMap<Key, Resource>>);
 
 /// The layer, type and name of a resource.
 type Key = (Layer, TypeUrl, Arc<str>);

@@ -107,7 +107,7 @@ impl Pipeline {
         let made = self.translator.flush();
         let layered = made.into_iter().map(|made| Replace {
             hidden: Vec::new(),
-            origin: made.origin,
+            origin: made.origin.to_string().into(),
             resources: made
                 .resources
                 .into_iter()

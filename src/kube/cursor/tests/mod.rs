@@ -238,7 +238,7 @@ fn an_object_of_the_wrong_shape_keeps_its_name_and_says_which_field() {
         panic!();
     };
     let problem = item.content.unwrap_err();
-    assert_eq!(problem.object, "Service default/a");
+    assert_eq!(problem.object.to_string(), "Service default/a");
     assert_eq!(problem.field, "spec.ports[0].port");
     assert_eq!(cursor.ask(), Ask::Watch { version: "6" });
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use seaway_translator::{ObjectId, ObjectKind, Problem};
+use seaway_translator::{ObjectId, Problem};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -106,7 +106,7 @@ impl Reports {
         self.renew(now);
         while self.due(now).is_some_and(|due| due <= now) {
             let (number, problem) = self.waiting.pop_first()?;
-            let Some(id) = identify(&problem.object) else {
+            let Some(id) = problem.object.object().cloned() else {
                 // Of a file, or of a watch: nothing in the cluster to hang it on.
                 self.standing.insert(problem, Turn::Never);
                 continue;
@@ -134,11 +134,7 @@ impl Reports {
 impl Report {
     /// The path to post to, and the Event (`events.k8s.io/v1`).
     pub(super) fn event(&self, uid: &str, instance: &str, now: Timestamp) -> (String, Value) {
-        let api_version = match self.id.kind {
-            ObjectKind::Service | ObjectKind::Node => "v1",
-            ObjectKind::EndpointSlice => "discovery.k8s.io/v1",
-        };
-        let kind = self.id.kind.to_string();
+        let (api_version, kind) = (self.id.kind.api_version(), self.id.kind.as_str());
         let namespace = match &*self.id.namespace {
             "" => "default",
             namespace => namespace,
@@ -189,27 +185,6 @@ impl Report {
         let name = cut(&self.id.name, MAX_NAME - hash.len());
         format!("{}{hash}", name.trim_end_matches(['.', '-']))
     }
-}
-
-/// The object that a problem names.
-fn identify(object: &str) -> Option<ObjectId> {
-    let (kind, name) = object.split_once(' ')?;
-    let kind = match kind {
-        "Service" => ObjectKind::Service,
-        "EndpointSlice" => ObjectKind::EndpointSlice,
-        "Node" => ObjectKind::Node,
-        _ => return None,
-    };
-    let (namespace, name) = match name.split_once('/') {
-        Some((namespace, name)) => (namespace, name),
-        None if kind == ObjectKind::Node => ("", name),
-        None => return None,
-    };
-    Some(ObjectId {
-        kind,
-        namespace: namespace.into(),
-        name: name.into(),
-    })
 }
 
 /// The beginning of a text, of at most so many bytes.

@@ -86,7 +86,7 @@ fn what_is_no_object_of_the_cluster_gets_none() {
 fn an_event_is_one_that_an_api_server_takes() {
     let name = "x".repeat(253);
     let report = |object: &str, message: &str| Report {
-        id: identify(object).unwrap(),
+        id: problem(object, message).object.object().unwrap().clone(),
         problem: problem(object, message),
     };
     let long = report(&format!("EndpointSlice shop/{name}"), &"ü".repeat(2000));

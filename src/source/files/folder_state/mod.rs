@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Severity};
+use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Severity, Subject};
 
 use super::bare::Bare;
 use super::manifest::{self, Manifest, Unread};
@@ -104,7 +104,7 @@ impl FolderState {
     /// A file is there and cannot be read: what it said before stands.
     pub(super) fn unreadable(&mut self, path: &str, reason: String) {
         let path = self.key(path);
-        let problem = Problem::error(format!("File {path}"), "", Reason::Unreadable, reason);
+        let problem = Problem::error(Subject::File(path.clone()), "", Reason::Unreadable, reason);
         let file = self.files.entry(path.clone()).or_default();
         if file.unreadable.as_ref() != Some(&problem) {
             file.unreadable = Some(problem);
@@ -128,9 +128,9 @@ impl FolderState {
     pub(super) fn set_folders(&mut self, failed: &BTreeMap<String, String>) {
         let problem = |(path, reason): (&String, &String)| {
             let object = match path.as_str() {
-                "" => "Folder .".to_owned(),
-                file if is_manifest(file) => format!("File {file}"),
-                folder => format!("Folder {folder}"),
+                "" => Subject::Folder(".".into()),
+                file if is_manifest(file) => Subject::File(file.into()),
+                folder => Subject::Folder(folder.into()),
             };
             (
                 path.clone(),
@@ -232,7 +232,7 @@ impl FolderState {
         };
         let warning = |loser: &Arc<str>| {
             let message = format!("{winner} and {loser} both describe it; {winner} counts");
-            Problem::warning(id.to_string(), "", Reason::DuplicateObject, message)
+            Problem::warning(id, "", Reason::DuplicateObject, message)
         };
         claims.map(warning).collect()
     }

@@ -35,8 +35,8 @@ pub(super) fn identify(kind: ObjectKind, value: &Value) -> Option<ObjectId> {
         .get("name")?
         .as_str()
         .filter(|name| !name.is_empty())?;
-    let namespace = match (kind, metadata.get("namespace")) {
-        (ObjectKind::Node, _) => "",
+    let namespace = match (kind.is_namespaced(), metadata.get("namespace")) {
+        (false, _) => "",
         (_, None | Some(Value::Null)) => "default",
         (_, Some(Value::String(namespace))) if namespace.is_empty() => "default",
         (_, Some(Value::String(namespace))) => namespace,

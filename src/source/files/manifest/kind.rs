@@ -5,9 +5,8 @@ use seaway_translator::ObjectKind;
 /// What is to be done with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    Service,
-    EndpointSlice,
-    Node,
+    /// A kind that is read.
+    Read(ObjectKind),
     /// A list of objects.
     List,
     /// What EndpointSlices came after. Only these are read.
@@ -25,12 +24,13 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(api_version: &str, kind: &str) -> Kind {
         match (api_version, kind) {
-            ("v1", "Service") => return Kind::Service,
-            ("v1", "Node") => return Kind::Node,
             ("v1", "Endpoints") => return Kind::Endpoints,
             ("v1", "List" | "EndpointsList") => return Kind::List,
-            ("discovery.k8s.io/v1", "EndpointSlice") => return Kind::EndpointSlice,
             _ => {}
+        }
+        let named = ObjectKind::of_name;
+        if let Some(read) = named(kind).filter(|read| read.api_version() == api_version) {
+            return Kind::Read(read);
         }
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         match group {
@@ -39,31 +39,14 @@ impl Kind {
             "" | "core" | "discovery.k8s.io" | "discovery" => {}
             _ => return Kind::Other,
         }
-        let named = |name: &str| READ.into_iter().find(|read| read_as(*read).0 == name);
         if let Some(read) = named(kind) {
             return Kind::OtherVersion(read);
         }
         if kind.strip_suffix("List").and_then(named).is_some() {
             return Kind::List;
         }
-        let close = |read: &ObjectKind| read_as(*read).0.eq_ignore_ascii_case(kind);
-        READ.into_iter()
-            .find(close)
-            .map_or(Kind::Other, Kind::Misspelt)
-    }
-}
-
-const READ: [ObjectKind; 3] = [
-    ObjectKind::Service,
-    ObjectKind::EndpointSlice,
-    ObjectKind::Node,
-];
-
-/// The `kind` and the `apiVersion` of what is read.
-pub(super) fn read_as(kind: ObjectKind) -> (&'static str, &'static str) {
-    match kind {
-        ObjectKind::Service => ("Service", "v1"),
-        ObjectKind::EndpointSlice => ("EndpointSlice", "discovery.k8s.io/v1"),
-        ObjectKind::Node => ("Node", "v1"),
+        let close = |read: &ObjectKind| read.as_str().eq_ignore_ascii_case(kind);
+        let mut all = ObjectKind::ALL.iter().copied();
+        all.find(close).map_or(Kind::Other, Kind::Misspelt)
     }
 }

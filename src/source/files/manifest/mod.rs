@@ -7,12 +7,15 @@ mod kind;
 use std::collections::BTreeSet;
 
 use seaway_translator::model::ServiceKey;
-use seaway_translator::{Object, ObjectId, ObjectKind, Problem, Reason, Severity, read};
+use seaway_translator::read::Described;
+use seaway_translator::{
+    Object, ObjectId, ObjectKind, Problem, ReadWith, Reason, Severity, Subject,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::identity::{identify, nameless, service_key};
-use self::kind::{Kind, read_as};
+use self::kind::Kind;
 use super::document::{Document, split};
 use super::text;
 use super::yaml::{self, Allowance};
@@ -154,17 +157,13 @@ impl Reader<'_> {
             );
         }
         match Kind::of(api_version, kind) {
-            Kind::Service => {
-                let selector = value["spec"]["selector"].as_object();
-                if selector.is_some_and(|selector| !selector.is_empty()) {
-                    self.manifest.unread.selectors.extend(service_key(&value));
-                }
-                self.object(value, ObjectKind::Service, read::service);
+            Kind::Read(kind) => {
+                self.note_selector(kind, &value);
+                kind.read_with(ObjectOf {
+                    reader: self,
+                    value,
+                });
             }
-            Kind::EndpointSlice => {
-                self.object(value, ObjectKind::EndpointSlice, read::endpoint_slice);
-            }
-            Kind::Node => self.object(value, ObjectKind::Node, read::node),
             Kind::List => self.list(&mut value, depth),
             Kind::Endpoints => self.endpoints(&value),
             Kind::OtherVersion(kind) | Kind::Misspelt(kind) => self.unread(kind, &value),
@@ -172,10 +171,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A Service with a selector has slices where something makes them.
+    fn note_selector(&mut self, kind: ObjectKind, value: &Value) {
+        let selector = value["spec"]["selector"].as_object();
+        let any = selector.is_some_and(|selector| !selector.is_empty());
+        if kind == ObjectKind::Service && any {
+            self.manifest.unread.selectors.extend(service_key(value));
+        }
+    }
+
     /// An object whose kind is read, but not like this.
     fn unread(&mut self, kind: ObjectKind, value: &Value) {
         let id = identify(kind, value);
-        let (name, version) = read_as(kind);
+        let (name, version) = (kind.as_str(), kind.api_version());
         let found = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
         let message = format!(
             "apiVersion {:?}, kind {:?} is not read; write it as apiVersion {version}, kind {name} ({}, {})",
@@ -275,8 +283,8 @@ impl Reader<'_> {
         self.damaged(id, problem);
     }
 
-    fn name_of(&self, id: Option<&ObjectId>) -> String {
-        id.map_or_else(|| format!("File {}", self.path), ToString::to_string)
+    fn name_of(&self, id: Option<&ObjectId>) -> Subject {
+        id.map_or_else(|| Subject::File(self.path.into()), Subject::from)
     }
 
     /// An object that cannot be used. Without an identity it may be any that the file held before.
@@ -294,11 +302,28 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, severity: Severity, reason: Reason, message: String) {
-        let (object, field) = (format!("File {}", self.path), self.place.clone());
+        let (object, field) = (Subject::File(self.path.into()), self.place.clone());
         self.manifest.problems.push(Problem {
             severity,
             ..Problem::error(object, field, reason, message)
         });
+    }
+}
+
+/// An object yet to be read.
+struct ObjectOf<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    value: Value,
+}
+
+impl ReadWith for ObjectOf<'_, '_> {
+    type Output = ();
+
+    fn read<K>(self, kind: ObjectKind, read: fn(&K) -> Result<Object, Problem>)
+    where
+        K: DeserializeOwned + Described,
+    {
+        self.reader.object(self.value, kind, read);
     }
 }
 

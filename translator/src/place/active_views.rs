@@ -1,0 +1,186 @@
+//! The views that are in use: for which zones and nodes the layers exist.
+//!
+//! Several views may share a node or a zone, so layers are counted. What appears or vanishes is
+//! returned, for the Services that fill it to be translated again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::{Layer, Role, View};
+
+/// The views in use, each with the zone it really is in.
+#[derive(Debug, Default)]
+pub(crate) struct ActiveViews {
+    views: BTreeMap<View, Option<Arc<str>>>,
+    by_node: BTreeMap<Arc<str>, BTreeSet<View>>,
+    /// The zones that views claim, known or not.
+    by_claim: BTreeMap<Arc<str>, BTreeSet<View>>,
+    /// The views that are in another zone since this was asked last.
+    moved: BTreeSet<View>,
+    /// Layers by the number of views that see them.
+    zones: BTreeMap<Arc<str>, usize>,
+    nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
+    node_roles: BTreeMap<Arc<str>, usize>,
+}
+
+/// The layers of one view that are not everybody's.
+pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    if let Some(node) = name(&view.node) {
+        if view.role == Role::Node {
+            layers.push(Layer::NodeRole(node.clone()));
+        }
+        layers.push(Layer::Node {
+            node: node.clone(),
+            zone: zone.cloned(),
+        });
+    }
+    layers.extend(zone.cloned().map(Layer::Zone));
+    layers
+}
+
+/// A name, unless it is empty.
+pub(crate) fn name(name: &Option<Arc<str>>) -> Option<&Arc<str>> {
+    name.as_ref().filter(|name| !name.is_empty())
+}
+
+impl ActiveViews {
+    /// Adds a view, or moves it to another zone. Returns the layers that appeared and vanished.
+    pub(crate) fn put(&mut self, view: &View, zone: Option<Arc<str>>) -> Vec<Layer> {
+        if self.views.get(view) == Some(&zone) {
+            return Vec::new();
+        }
+        // First what comes, then what goes, so that a layer in both does not vanish in between.
+        let mut changed = Vec::new();
+        for layer in own_layers(view, zone.as_ref()) {
+            if self.count(&layer) {
+                changed.push(layer);
+            }
+        }
+        let is_known = self.views.contains_key(view);
+        changed.extend(self.remove(view));
+        if is_known {
+            self.moved.insert(view.clone());
+        }
+        file(&mut self.by_node, name(&view.node), view);
+        file(&mut self.by_claim, name(&view.zone), view);
+        self.views.insert(view.clone(), zone);
+        changed
+    }
+
+    /// Removes a view. Returns the layers that vanished.
+    pub(crate) fn remove(&mut self, view: &View) -> Vec<Layer> {
+        let Some(zone) = self.views.remove(view) else {
+            return Vec::new();
+        };
+        self.moved.remove(view);
+        unfile(&mut self.by_node, name(&view.node), view);
+        unfile(&mut self.by_claim, name(&view.zone), view);
+        let mut layers = own_layers(view, zone.as_ref());
+        layers.retain(|layer| self.uncount(layer));
+        layers
+    }
+
+    /// The views that were moved to another zone since this was asked last.
+    pub(crate) fn take_moved(&mut self) -> BTreeSet<View> {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// The views that claim a zone.
+    pub(crate) fn claiming(&self, zone: &str) -> Vec<View> {
+        let views = self.by_claim.get(zone).into_iter().flatten();
+        views.cloned().collect()
+    }
+
+    /// The views on a node.
+    pub(crate) fn on_node(&self, node: &str) -> Vec<View> {
+        let views = self.by_node.get(node).into_iter().flatten();
+        views.cloned().collect()
+    }
+
+    /// Whether somebody is in this zone.
+    pub(crate) fn has_zone(&self, zone: &str) -> bool {
+        self.zones.contains_key(zone)
+    }
+
+    /// The zones in which somebody on this node is: one, or several if they contradict each other
+    /// about an unknown Node.
+    pub(crate) fn zones_of(&self, node: &str) -> impl Iterator<Item = Option<&Arc<str>>> {
+        let zones = self.nodes.get(node).into_iter().flat_map(BTreeMap::keys);
+        zones.map(Option::as_ref)
+    }
+
+    /// The nodes on which there is a proxy of role `node`.
+    pub(crate) fn node_roles(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.node_roles.keys()
+    }
+
+    /// Whether a proxy of role `node` is on this node.
+    pub(crate) fn has_node_role(&self, node: &str) -> bool {
+        self.node_roles.contains_key(node)
+    }
+
+    /// One more view sees the layer; true if it is the first.
+    fn count(&mut self, layer: &Layer) -> bool {
+        let count = match layer {
+            Layer::Zone(zone) => self.zones.entry(zone.clone()).or_default(),
+            Layer::NodeRole(node) => self.node_roles.entry(node.clone()).or_default(),
+            Layer::Node { node, zone } => {
+                let zones = self.nodes.entry(node.clone()).or_default();
+                zones.entry(zone.clone()).or_default()
+            }
+            Layer::All | Layer::Captured | Layer::Role(_) => return false,
+        };
+        *count += 1;
+        *count == 1
+    }
+
+    /// One view less sees it; true if it was the last.
+    fn uncount(&mut self, layer: &Layer) -> bool {
+        match layer {
+            Layer::Zone(zone) => decrement(&mut self.zones, zone),
+            Layer::NodeRole(node) => decrement(&mut self.node_roles, node),
+            Layer::Node { node, zone } => {
+                let Some(zones) = self.nodes.get_mut(node) else {
+                    return false;
+                };
+                let last = decrement(zones, zone);
+                if zones.is_empty() {
+                    self.nodes.remove(node);
+                }
+                last
+            }
+            Layer::All | Layer::Captured | Layer::Role(_) => false,
+        }
+    }
+}
+
+/// Puts a view among those with a name, if it has one.
+fn file(views: &mut BTreeMap<Arc<str>, BTreeSet<View>>, name: Option<&Arc<str>>, view: &View) {
+    if let Some(name) = name {
+        views.entry(name.clone()).or_default().insert(view.clone());
+    }
+}
+
+fn unfile(views: &mut BTreeMap<Arc<str>, BTreeSet<View>>, name: Option<&Arc<str>>, view: &View) {
+    if let Some(name) = name
+        && let Some(with_name) = views.get_mut(name)
+    {
+        with_name.remove(view);
+        if with_name.is_empty() {
+            views.remove(name);
+        }
+    }
+}
+
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) -> bool {
+    let Some(count) = counts.get_mut(key) else {
+        return false;
+    };
+    *count -= 1;
+    let last = *count == 0;
+    if last {
+        counts.remove(key);
+    }
+    last
+}

@@ -1,0 +1,138 @@
+//! Joins the slices of a Service into the endpoints of one of its ports (Service rules 36 to 57).
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
+use crate::Options;
+use crate::index::Index;
+use crate::model::{Endpoint, EndpointSlice, Family, Kind, Service, ServicePort, SlicePort};
+use crate::policy::claims::Address;
+use crate::policy::endpoint_addresses::{RefusedAddress, refused};
+
+/// An endpoint of a Service port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    /// Where it listens: the slice's number for the port (Service rule 42).
+    pub address: SocketAddr,
+    /// Everything else about it.
+    pub endpoint: &'a Endpoint,
+    /// The region of its Node: a slice says the zone only (Service rule 56).
+    pub region: Option<&'a str>,
+}
+
+/// The endpoints of one family of a Service port.
+#[derive(Debug, Default)]
+pub(crate) struct PortEndpoints<'a> {
+    /// Those that can be chosen, in the order of their addresses, each address once.
+    pub candidates: Vec<Candidate<'a>>,
+    /// Those that nobody is sent to, whatever their condition: hardly ever any.
+    pub left_out: Vec<(Candidate<'a>, LeftOut)>,
+}
+
+/// Why nobody is sent to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LeftOut {
+    /// Its address is nobody's endpoint.
+    Refused(RefusedAddress),
+    /// Its address is that of a Service, and a way may lead back from there.
+    IsService,
+    /// Another entry for the same address is believed (Service rule 45).
+    Shadowed,
+}
+
+/// Whether this slice gives endpoints to a Service at all (Service rule 37).
+pub(crate) fn is_used(slice: &EndpointSlice, service: &Service) -> bool {
+    !(slice.headless && service.kind == Kind::ClusterIp)
+}
+
+/// Joins the endpoints of one family of a Service port.
+pub(crate) fn of_port<'a>(
+    service: &Service,
+    port: &ServicePort,
+    family: Family,
+    index: &'a Index,
+    options: &Options,
+) -> PortEndpoints<'a> {
+    let mut found = Vec::new();
+    let mut left_out = Vec::new();
+    for slice in index.slices(&service.key) {
+        if !is_used(slice, service) {
+            continue;
+        }
+        // Name and protocol (Service rule 40); one name may have several numbers.
+        let ports = slice.ports.iter();
+        for slice_port in ports.filter(|p| p.name == port.name && p.protocol == port.protocol) {
+            for endpoint in &slice.endpoints {
+                if Family::of(endpoint.ip) != family {
+                    continue;
+                }
+                let candidate = Candidate {
+                    address: SocketAddr::new(endpoint.ip, slice_port.number.get()),
+                    endpoint,
+                    region: region(endpoint, index),
+                };
+                match why_not(slice, slice_port, endpoint, index, options) {
+                    Some(why) => left_out.push((candidate, why)),
+                    None => found.push((candidate, slice)),
+                }
+            }
+        }
+    }
+    // Of two entries for one address the live pod beats the ghost that had it before, then the
+    // newer slice is believed; never the order of a list (Service rule 45).
+    found.sort_by_key(|(candidate, slice)| {
+        let Endpoint {
+            terminating,
+            condition,
+            index,
+            ..
+        } = candidate.endpoint;
+        let newest = Reverse(slice.changed);
+        (
+            candidate.address,
+            *terminating,
+            newest,
+            *condition,
+            &slice.name,
+            *index,
+        )
+    });
+    found.dedup_by(|(later, _), (first, _)| {
+        let same = later.address == first.address;
+        if same {
+            left_out.push((*later, LeftOut::Shadowed));
+        }
+        same
+    });
+    let candidates = found.into_iter().map(|(candidate, _)| candidate).collect();
+    PortEndpoints {
+        candidates,
+        left_out,
+    }
+}
+
+/// Why an endpoint is not to be connected to at this port, if it is not.
+fn why_not(
+    slice: &EndpointSlice,
+    port: &SlicePort,
+    endpoint: &Endpoint,
+    index: &Index,
+    options: &Options,
+) -> Option<LeftOut> {
+    if let Some(why) = refused(endpoint.ip, options) {
+        return Some(LeftOut::Refused(why));
+    }
+    let address = Address {
+        ip: endpoint.ip,
+        port: port.number,
+        protocol: port.protocol,
+    };
+    let is_service = index.is_refused(slice, &address);
+    is_service.then_some(LeftOut::IsService)
+}
+
+/// The zone is in the slice, the region only at the Node (Service rule 56).
+fn region<'a>(endpoint: &Endpoint, index: &'a Index) -> Option<&'a str> {
+    let node = endpoint.node.as_ref().and_then(|name| index.node(name));
+    node.and_then(|node| node.region.as_deref())
+}

@@ -1,0 +1,152 @@
+//! What of a plan is a problem, in words.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::external_name::ExternalNamePlan;
+use super::frontends::{Conflict, FrontendPlan, Verdict, conflict};
+use super::health::HealthCheckPlan;
+use super::listeners::NodeConflict;
+use crate::model::{Family, Service};
+use crate::policy::claims::claim;
+use crate::policy::frontends::{self, Frontend, Refusal};
+use crate::{Options, Problem, Reason, Subject};
+
+/// What the Service asks for and cannot have, whatever other Services claim.
+pub(crate) fn of_addresses(service: &Service, options: &Options) -> Vec<Problem> {
+    let refused = frontends::refused(service, options).into_iter();
+    let refused = refused.map(|refused| {
+        let ip = refused.ip;
+        let message = match refused.why {
+            Refusal::NoFamily => format!(
+                "the Service has no cluster IP of family {}, so {ip} is not served",
+                Family::of(ip)
+            ),
+            Refusal::NotAllowed => format!("--external-ips does not allow {ip}"),
+        };
+        let field = frontends::address_field(refused.kind, refused.index);
+        error(service, field, Reason::FrontendRefused, message)
+    });
+    refused
+        .chain(of_open_node_ports(service, options))
+        .collect()
+}
+
+/// One warning per family, at the first node port.
+fn of_open_node_ports(service: &Service, options: &Options) -> Vec<Problem> {
+    let mut ports = service.ports.iter();
+    let Some(port) = ports.find(|port| port.node_port.is_some()) else {
+        return Vec::new();
+    };
+    let warn = |family| {
+        Problem::warning(
+            Subject::from(&service.key),
+            format!("spec.ports[{}].nodePort", port.index),
+            Reason::NodePortUnrestricted,
+            format!(
+                "--nodeport-addresses has no {family} range: node ports are open on all {family} addresses"
+            ),
+        )
+    };
+    frontends::unrestricted(service, options)
+        .map(warn)
+        .collect()
+}
+
+/// What is wrong with the frontends, wherever they are served.
+pub(crate) fn of_frontends(service: &Service, plans: &[FrontendPlan]) -> Vec<Problem> {
+    let plans = plans.iter().enumerate();
+    plans
+        .filter_map(|(at, plan)| of_frontend(service, at, plan))
+        .collect()
+}
+
+fn of_frontend(service: &Service, at: usize, plan: &FrontendPlan) -> Option<Problem> {
+    let FrontendPlan { frontend, verdict } = plan;
+    match verdict {
+        Verdict::SystemPort => {
+            let protocol = service.ports[frontend.port].protocol;
+            let message = format!(
+                "{} {protocol} is an address of a Node and a port of its system",
+                SocketAddr::new(frontend.ip, frontend.listen.get()),
+            );
+            let field = frontend.field(service);
+            Some(error(service, field, Reason::FrontendRefused, message))
+        }
+        Verdict::Taken(winner) => {
+            let (address, _) = claim(service, frontend);
+            let conflict = conflict(service, (at, frontend), address, winner)?;
+            Some(of_conflict(service, frontend, &conflict, ""))
+        }
+        Verdict::NoEndpoint | Verdict::Answered | Verdict::Twice | Verdict::Served => None,
+    }
+}
+
+/// What is wrong with the frontends on one node. The conflicts are those of `frontend`s of the
+/// Service.
+pub(crate) fn of_node<'f>(
+    service: &Service,
+    node: &Arc<str>,
+    conflicts: &[NodeConflict],
+    frontend: impl Fn(usize) -> &'f Frontend,
+) -> Vec<Problem> {
+    let problem = |found: &NodeConflict| {
+        let (conflict, place) = match found {
+            NodeConflict::Address(conflict) => (conflict, format!(" on Node {node}")),
+            NodeConflict::Namespace(conflict) => {
+                let place = " (all of whose addresses are one to its listeners)";
+                (conflict, format!(" on Node {node}{place}"))
+            }
+        };
+        of_conflict(service, frontend(conflict.frontend), conflict, &place)
+    };
+    conflicts.iter().map(problem).collect()
+}
+
+fn of_conflict(
+    service: &Service,
+    frontend: &Frontend,
+    conflict: &Conflict,
+    place: &str,
+) -> Problem {
+    let address = &conflict.address;
+    let message = format!(
+        "{} {}{place} is served for Service {}, whose claim is better",
+        SocketAddr::new(address.ip, address.port.get()),
+        address.protocol,
+        conflict.winner
+    );
+    let field = frontend.field(service);
+    error(service, field, Reason::FrontendConflict, message)
+}
+
+/// What is wrong with the health check.
+pub(crate) fn of_health_check(service: &Service, plan: &HealthCheckPlan<'_>) -> Vec<Problem> {
+    let taken = plan.taken.iter().map(|(address, winner)| {
+        let place = SocketAddr::new(address.ip, address.port.get());
+        let message = format!("{place} TCP is served for Service {winner}, whose claim is better");
+        let field = "spec.healthCheckNodePort";
+        error(service, field, Reason::FrontendConflict, message)
+    });
+    taken.collect()
+}
+
+/// What is wrong with an ExternalName Service.
+pub(crate) fn of_external_name(service: &Service, plan: &ExternalNamePlan) -> Vec<Problem> {
+    let refusal = plan.refusal.iter().map(|refusal| {
+        let message = refusal.to_string();
+        error(service, "spec.externalName", refusal.reason(), message)
+    });
+    let missing = plan.missing.iter().flat_map(|(target, ports)| {
+        ports.iter().map(move |(index, number)| {
+            let field = format!("spec.ports[{index}].port");
+            let message = format!("Service {target} has no port {number}");
+            error(service, field, Reason::ExternalNameUnresolved, message)
+        })
+    });
+    refusal.chain(missing).collect()
+}
+
+fn error(service: &Service, field: impl Into<String>, reason: Reason, message: String) -> Problem {
+    Problem::error(Subject::from(&service.key), field, reason, message)
+}

@@ -1,0 +1,14 @@
+//! What follows from one object and the options alone: pure functions, which look at nothing else.
+
+pub(crate) mod affinity;
+pub(crate) mod capture;
+pub(crate) mod claims;
+pub(crate) mod client_ip;
+pub(crate) mod endpoint_addresses;
+pub(crate) mod external_name;
+pub(crate) mod frontends;
+pub(crate) mod namespace;
+pub(crate) mod node_ports;
+pub(crate) mod source_routing;
+pub(crate) mod system_ports;
+pub(crate) mod udp_idle;

@@ -1,0 +1,196 @@
+//! Problems: what was asked for and is not served (error), or is served with a caveat (warning).
+//!
+//! A problem is a value that travels with the object it is about, never a failure of the
+//! translation: one bad object harms only itself.
+
+mod subject;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use subject::Subject;
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something that was asked for is not served.
+    Error,
+    /// It is served, with a caveat.
+    Warning,
+}
+
+/// Declares [`Reason`] so that a variant's name, its printed form and its metric label are one.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why, as a stable word: the `reason` label of the metric `seaway_problems`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// Every reason there is.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+
+            /// The word itself.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Reason::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The object's name or namespace is missing or not a DNS label.
+    InvalidName,
+    /// An address that is not an IP address, or not of the family it stands for.
+    InvalidAddress,
+    /// A port outside 1 to 65535, or missing where one is needed.
+    InvalidPort,
+    /// Any other field with a value that its kind does not allow.
+    InvalidValue,
+    /// A second port of the same number or name and protocol.
+    DuplicatePort,
+    /// A protocol that is not served (yet).
+    UnsupportedProtocol,
+    /// An application protocol whose name is none, read as the one that is meant.
+    UnsupportedAppProtocol,
+    /// A field whose meaning is not enforced (yet).
+    UnsupportedField,
+    /// An address type that has no meaning for Services.
+    UnsupportedAddressType,
+    /// Another Service has the same address, port and protocol and the better claim.
+    FrontendConflict,
+    /// A Service without cluster IP, to which addresses are given that only one with a cluster IP
+    /// has.
+    NoClusterIp,
+    /// An address that a Service must not claim: loopback, outside `--external-ips`, or a Node's
+    /// own on a port of its system.
+    FrontendRefused,
+    /// A node port that is open on all addresses of a family for which `--nodeport-addresses` has
+    /// no range.
+    NodePortUnrestricted,
+    /// A Node that is not known although node ports are to be served on its addresses.
+    UnknownNode,
+    /// An endpoint address that is refused unless `--allow-endpoint-cidr` covers it.
+    EndpointAddressRefused,
+    /// An endpoint address that is a Service's own, or a Node's where a node port leads back.
+    EndpointIsService,
+    /// An ExternalName that is not a DNS name.
+    InvalidExternalName,
+    /// An ExternalName that is always refused, or not allowed by `--external-name`.
+    ExternalNameRefused,
+    /// An ExternalName that leads back to itself or through too many Services.
+    ExternalNameLoop,
+    /// An ExternalName for a Service (or a port of one) that is not served.
+    ExternalNameUnresolved,
+    /// A route table so large that sending it for every new Service hurts.
+    RouteTableLarge,
+    /// So many bound listeners that an Envoy of role `node` may soon have no files left for them,
+    /// and then aborts.
+    TooManyListeners,
+    /// A document or file that cannot be read.
+    Unreadable,
+    /// An object of a kind or version that is not read, where one that is read was meant.
+    UnsupportedKind,
+    /// A Service in a folder of manifests in which no EndpointSlice names it: it has no endpoints,
+    /// and nobody will make some.
+    NoEndpointSlice,
+    /// An object that two files, or two documents of one file, describe.
+    DuplicateObject,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One problem. The order is that of the list people read: by object, then field.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Problem {
+    /// What it is said of.
+    pub object: Subject,
+    /// The field: `spec.ports[1].port`; empty when it is the whole object.
+    pub field: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Why, as a word.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem by which something is not served.
+    pub fn error(
+        object: impl Into<Subject>,
+        field: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            object: object.into().shortened(),
+            field: shortened(field.into()),
+            severity: Severity::Error,
+            reason,
+            message: shortened(message.into()),
+        }
+    }
+
+    /// A caveat about something that is served.
+    pub fn warning(
+        object: impl Into<Subject>,
+        field: impl Into<String>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            severity: Severity::Warning,
+            ..Problem::error(object, field, reason, message)
+        }
+    }
+}
+
+/// Bytes of a text that are shown: its beginning and its end.
+const SHOWN: (usize, usize) = (700, 300);
+
+/// An object may repeat itself in its problems with all of a megabyte; they are logged and shown.
+fn shortened(text: String) -> String {
+    let (mut head, mut tail) = (SHOWN.0, text.len().saturating_sub(SHOWN.1));
+    if tail <= head {
+        return text;
+    }
+    while !text.is_char_boundary(head) {
+        head -= 1;
+    }
+    while !text.is_char_boundary(tail) {
+        tail += 1;
+    }
+    let (left_out, head, tail) = (tail - head, &text[..head], &text[tail..]);
+    format!("{head}… ({left_out} bytes left out) …{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_short_whatever_its_object_says() {
+        let name = "ä".repeat(1 << 20);
+        let message = format!("a{name} is no name");
+        let problem = Problem::warning(&*name, "metadata.name", Reason::InvalidName, message);
+        for text in [&problem.object.to_string(), &problem.message] {
+            assert!(text.len() < 1100, "{text}");
+            assert!(text.contains(" bytes left out) "), "{text}");
+        }
+        assert!(problem.message.ends_with("ä is no name"));
+        assert_eq!(problem.field, "metadata.name");
+    }
+}

@@ -1,0 +1,145 @@
+//! Reads how the connections of a Service are to be carried: session affinity, and our annotations
+//! for its endpoints.
+
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+
+use super::api as k8s;
+
+use super::report::Report;
+use super::value;
+use crate::Reason;
+use crate::model::{
+    AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
+};
+
+const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
+const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
+const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
+const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
+/// After how many failed connections in a row an endpoint is left out where nobody says otherwise.
+const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
+/// The bounds of a connect timeout, in milliseconds.
+const CONNECT_TIMEOUTS: RangeInclusive<u32> = 100..=60_000;
+/// The longest timeout of an affinity, in seconds.
+pub(super) const DAY: i32 = 86_400;
+
+/// The timeout of `sessionAffinity: ClientIP`, in seconds.
+pub(super) fn affinity(
+    spec: &k8s::ServiceSpec,
+    ports: &[ServicePort],
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    match spec.session_affinity.as_deref() {
+        Some("ClientIP") => {}
+        None | Some("" | "None") => return None,
+        Some(other) => {
+            let message = format!("{other:?} is neither None nor ClientIP; it is read as None");
+            report.warning("spec.sessionAffinity", Reason::InvalidValue, message);
+            return None;
+        }
+    }
+    let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
+    let config = spec.session_affinity_config.as_ref();
+    let asked = config.and_then(|config| config.client_ip.as_ref()?.timeout_seconds);
+    let timeout = match asked {
+        None => AFFINITY_DEFAULT,
+        Some(seconds) => timeout(seconds).unwrap_or_else(|| {
+            let message = format!(
+                "{seconds} is not a number of seconds up to a day; it is read as {AFFINITY_DEFAULT}"
+            );
+            report.warning(field, Reason::InvalidValue, message);
+            AFFINITY_DEFAULT
+        }),
+    };
+    if timeout < AFFINITY_DEFAULT {
+        let message = format!(
+            "clients change their endpoint every {timeout} seconds, all at once, not {timeout} seconds after their last connection"
+        );
+        report.warning(field, Reason::UnsupportedField, message);
+        if ports.iter().any(|port| port.protocol == Protocol::Udp) {
+            let message = "the timeout is not kept for UDP: clients keep their endpoint for good";
+            report.warning(field, Reason::UnsupportedField, message);
+        }
+    }
+    Some(timeout)
+}
+
+fn timeout(seconds: i32) -> Option<NonZeroU32> {
+    let seconds = Some(seconds).filter(|seconds| *seconds <= DAY)?;
+    u32::try_from(seconds).ok().and_then(NonZeroU32::new)
+}
+
+/// The PROXY protocol that the endpoints expect (annotation `seaway.dev/proxy-protocol`).
+pub(super) fn proxy_protocol(meta: &k8s::Metadata, report: &mut Report) -> Option<ProxyProtocol> {
+    match value::annotation(meta, PROXY_PROTOCOL)? {
+        "v1" => Some(ProxyProtocol::V1),
+        "v2" => Some(ProxyProtocol::V2),
+        other => {
+            let message =
+                format!("{other:?} is neither \"v1\" nor \"v2\"; no PROXY header is sent");
+            report.warning(field(PROXY_PROTOCOL), Reason::InvalidValue, message);
+            None
+        }
+    }
+}
+
+/// After how many failed connections in a row an endpoint is left out for a while (annotation
+/// `seaway.dev/outlier-detection`); `None`: never.
+pub(super) fn outlier_detection(meta: &k8s::Metadata, report: &mut Report) -> Option<NonZeroU32> {
+    let Some(text) = value::annotation(meta, OUTLIER_DETECTION) else {
+        return Some(FAILURES);
+    };
+    if let Some(failures) = text.parse().ok().filter(|failures| *failures <= 1000) {
+        return NonZeroU32::new(failures);
+    }
+    let message = format!(
+        "{text:?} is not a number of failed connections from 0 (never) to 1000; it is read as {FAILURES}"
+    );
+    report.warning(field(OUTLIER_DETECTION), Reason::InvalidValue, message);
+    Some(FAILURES)
+}
+
+/// How long an endpoint may take to accept a connection, in milliseconds (annotation
+/// `seaway.dev/connect-timeout`).
+pub(super) fn connect_timeout(meta: &k8s::Metadata, report: &mut Report) -> Option<NonZeroU32> {
+    let text = value::annotation(meta, CONNECT_TIMEOUT)?;
+    let timeout = value::milliseconds(text).filter(|timeout| CONNECT_TIMEOUTS.contains(timeout));
+    if timeout.is_none() {
+        let message = format!(
+            "{text:?} is not a time from 100ms to 60s, such as \"3s\"; it is read as the default"
+        );
+        report.warning(field(CONNECT_TIMEOUT), Reason::InvalidValue, message);
+    }
+    timeout.and_then(NonZeroU32::new)
+}
+
+/// How long a UDP flow may be silent, in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
+pub(super) fn udp_idle_timeout(
+    meta: &k8s::Metadata,
+    ports: &[ServicePort],
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    let text = value::annotation(meta, UDP_IDLE_TIMEOUT)?;
+    let field = field(UDP_IDLE_TIMEOUT);
+    let longest = LONGEST_UDP_IDLE / 1000;
+    let Some(timeout) = value::milliseconds(text).filter(|t| (1000..=LONGEST_UDP_IDLE).contains(t))
+    else {
+        let message = format!(
+            "{text:?} is not a time from 1s to {longest}s, such as \"60s\"; it is read as the default"
+        );
+        report.warning(field, Reason::InvalidValue, message);
+        return None;
+    };
+    let dns = |port: &ServicePort| port.protocol == Protocol::Udp && port.number.get() == DNS_PORT;
+    if timeout > DNS_IDLE && ports.iter().any(dns) {
+        let most = DNS_IDLE / 1000;
+        let message = format!("at port {DNS_PORT} a flow is forgotten after {most}s at the latest");
+        report.warning(field, Reason::UnsupportedField, message);
+    }
+    NonZeroU32::new(timeout)
+}
+
+fn field(annotation: &str) -> String {
+    format!("metadata.annotations[{annotation}]")
+}

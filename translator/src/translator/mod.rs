@@ -1,0 +1,296 @@
+//! The translator as its user sees it: changes go in, replacements of what changed come out.
+
+mod flush;
+mod once;
+mod problem_store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::index::{Index, ServiceSet, SliceKey, Zones};
+use crate::model::{EndpointSlice, Kind, Node, Service, ServiceKey};
+use crate::place::active_views::{self, ActiveViews};
+use crate::place::choose::Place;
+use crate::plan::service::ServicePlan;
+use crate::plan::{Context, explain};
+use crate::policy::endpoint_addresses::refused;
+use crate::policy::{capture, node_ports};
+use crate::units::Units;
+use crate::units::dirty::Dirty;
+use crate::{
+    Change, Explanation, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, Subject,
+    View,
+};
+pub use once::{Snapshot, translate_once};
+use problem_store::ProblemStore;
+
+/// Translates Services, EndpointSlices and Nodes into Envoy resources, incrementally.
+#[derive(Debug)]
+pub struct Translator {
+    options: Options,
+    index: Index,
+    views: ActiveViews,
+    units: Units,
+    problems: ProblemStore,
+    dirty: Dirty,
+}
+
+impl Translator {
+    /// A translator that has seen nothing.
+    pub fn new(mut options: Options) -> Translator {
+        options.cluster_domain = options
+            .cluster_domain
+            .trim_matches('.')
+            .to_ascii_lowercase();
+        Translator {
+            options,
+            index: Index::default(),
+            views: ActiveViews::default(),
+            units: Units::default(),
+            problems: ProblemStore::default(),
+            dirty: Dirty::at_first(),
+        }
+    }
+
+    /// Updates the index and marks what the change dirtied; nothing is translated yet.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Apply(Object::Service(service)) => {
+                let key = service.key.clone();
+                self.set_service(&key, Some(service));
+            }
+            Change::Apply(Object::EndpointSlice(slice)) => {
+                let key = (slice.namespace.clone(), slice.name.clone());
+                self.set_slice(key, Some(slice));
+            }
+            Change::Apply(Object::Node(node)) => {
+                let name = node.name.clone();
+                self.set_node(&name, Some(node));
+            }
+            Change::Delete(id) => match id.kind {
+                ObjectKind::Service => {
+                    let key = ServiceKey {
+                        namespace: id.namespace,
+                        name: id.name,
+                    };
+                    self.set_service(&key, None);
+                }
+                ObjectKind::EndpointSlice => self.set_slice((id.namespace, id.name), None),
+                ObjectKind::Node => self.set_node(&id.name, None),
+            },
+        }
+    }
+
+    /// A proxy with this view connected: marks dirty exactly the Services whose resources differ
+    /// for its node and zone. Views count once, however many proxies have them. Returns whether
+    /// there are any: then the proxy has all that is meant for it with the next flush, else with
+    /// the last one.
+    pub fn activate(&mut self, view: &View) -> bool {
+        let zone = self.zone(view);
+        let layers = self.views.put(view, zone);
+        let marked = self.mark(&layers);
+        self.note_node(active_views::name(&view.node));
+        marked
+    }
+
+    /// No proxy with this view is left: what only its layers held goes with the next flush.
+    pub fn deactivate(&mut self, view: &View) {
+        let layers = self.views.remove(view);
+        self.mark(&layers);
+        self.note_node(active_views::name(&view.node));
+    }
+
+    /// The active views that look through other layers since this was asked last: because a Node's
+    /// zone changed (Service rules 69, 150), or the zone they claim came to be known.
+    pub fn take_moved(&mut self) -> BTreeSet<View> {
+        self.views.take_moved()
+    }
+
+    /// The layers that a proxy with this view looks through, most specific first. Those of an
+    /// active view may change with a Node or a slice; [`Translator::take_moved`] says so.
+    pub fn place(&self, view: &View) -> Vec<Layer> {
+        let zone = self.zone(view);
+        let mut layers = active_views::own_layers(view, zone.as_ref());
+        layers.push(Layer::Role(view.role));
+        if capture::is_captured(view.role, &self.options) {
+            layers.push(Layer::Captured);
+        }
+        layers.push(Layer::All);
+        layers
+    }
+
+    /// Everything that is wrong as of the last flush, sorted.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.all()
+    }
+
+    /// The problems that appeared (`true`) and those that ended since this was asked last, as of
+    /// the last flush: never more than changed, however many stand.
+    pub fn take_problem_changes(&mut self) -> BTreeMap<Problem, bool> {
+        self.problems.take_changed()
+    }
+
+    /// How many problems stand, by reason. Cheap.
+    pub fn problem_counts(&self) -> BTreeMap<Reason, usize> {
+        self.problems.counts().clone()
+    }
+
+    /// What is decided of a Service as of now, as a proxy with this view has it: every frontend and
+    /// every endpoint with what decided. `None`: there is no such Service. Nothing is changed, nor
+    /// published.
+    pub fn explain(&self, key: &ServiceKey, view: &View) -> Option<Explanation> {
+        let service = self.index.service(key)?;
+        let context = Context {
+            options: &self.options,
+            index: &self.index,
+            views: &self.views,
+        };
+        if matches!(service.kind, Kind::ExternalName(_)) {
+            return Some(explain::explain_external_name(&context, service));
+        }
+        let plan = ServicePlan::new(&context, service);
+        let zone = self.zone(view);
+        let place = Place {
+            node: active_views::name(&view.node).map(|name| &**name),
+            zone: zone.as_deref(),
+        };
+        Some(explain::explain(&context, service, &plan, place))
+    }
+
+    fn set_service(&mut self, key: &ServiceKey, service: Option<Arc<Service>>) {
+        self.index
+            .set_service(key, service, &self.options, &mut self.dirty.services);
+    }
+
+    fn set_slice(&mut self, key: SliceKey, slice: Option<Arc<EndpointSlice>>) {
+        let problems = slice
+            .as_ref()
+            .map_or_else(Vec::new, |slice| self.slice_problems(slice));
+        let subject = Subject::Object(ObjectId::of_slice(&key.0, &key.1));
+        self.problems.set(subject, problems);
+        let zones = self.index.set_slice(key, slice, &mut self.dirty.endpoints);
+        self.move_claimants(zones);
+    }
+
+    /// What was found while reading the slice, the addresses that the options refuse, and those
+    /// that were Services' at the last flush.
+    fn slice_problems(&self, slice: &EndpointSlice) -> Vec<Problem> {
+        let refused = slice.endpoints.iter().filter_map(|endpoint| {
+            let why = refused(endpoint.ip, &self.options)?;
+            Some(Problem::error(
+                ObjectId::of_slice(&slice.namespace, &slice.name),
+                format!("endpoints[{}].addresses[0]", endpoint.index),
+                Reason::EndpointAddressRefused,
+                format!("{} is {why}; --allow-endpoint-cidr allows it", endpoint.ip),
+            ))
+        });
+        let services = self.index.refusals(slice);
+        let problems = slice.problems.iter().cloned().chain(refused);
+        problems.chain(services).collect()
+    }
+
+    fn set_node(&mut self, name: &Arc<str>, node: Option<Arc<Node>>) {
+        let change = self.index.set_node(name, node, &mut self.dirty.services);
+        self.note_node(Some(name));
+        if change.zone {
+            // The proxies on it look through other layers now; only what differs there is
+            // translated.
+            for view in self.views.on_node(name) {
+                self.activate(&view);
+            }
+        }
+        self.move_claimants(change.zones);
+        if change.leaving && self.views.has_node_role(name) {
+            self.dirty.healthz = true;
+        }
+        if change.addresses && self.views.has_node_role(name) {
+            self.mark_listeners(name);
+        }
+    }
+
+    /// The zones are known now, or no longer: the proxies that claim them look through other
+    /// layers.
+    fn move_claimants(&mut self, zones: Zones) {
+        for zone in zones {
+            for view in self.views.claiming(&zone) {
+                self.activate(&view);
+            }
+        }
+    }
+
+    /// What is wrong with a Node: what was found while reading it, or that it is not known where
+    /// its addresses are needed.
+    fn note_node(&mut self, name: Option<&Arc<str>>) {
+        let Some(name) = name else {
+            return;
+        };
+        let needed = self.views.has_node_role(name) && node_ports::any_per_node(&self.options);
+        let subject = Subject::Object(ObjectId::of_node(name));
+        let problems = match self.index.node(name) {
+            Some(node) => node.problems.to_vec(),
+            None if needed => vec![Problem::warning(
+                subject.clone(),
+                "",
+                Reason::UnknownNode,
+                "a proxy says it runs there, but the Node is not known: no node port is served there, since --nodeport-addresses \
+                 chooses among its addresses",
+            )],
+            None => Vec::new(),
+        };
+        self.problems.set(subject, problems);
+    }
+
+    /// The zone a view really is in: a known Node's label, whatever it says, wins over the proxy's
+    /// word (Service rule 150). A zone that no Node is in and no slice names is none: nothing could
+    /// differ there, and a proxy may claim what it likes.
+    fn zone(&self, view: &View) -> Option<Arc<str>> {
+        let node = active_views::name(&view.node).and_then(|name| self.index.node(name));
+        let zone = node.map_or(&view.zone, |node| &node.zone);
+        let zone = active_views::name(zone).filter(|zone| self.index.knows_zone(zone));
+        zone.cloned()
+    }
+
+    /// Marks the Services that have, or had, something in these layers. Returns whether there are
+    /// any.
+    fn mark(&mut self, layers: &[Layer]) -> bool {
+        let mut marked = ServiceSet::new();
+        let mut touched = false;
+        for layer in layers {
+            match layer {
+                Layer::Zone(zone) => marked.extend(self.index.depending_on_zone(zone).cloned()),
+                Layer::Node { node, .. } => {
+                    marked.extend(self.index.depending_on_node(node).cloned());
+                }
+                Layer::NodeRole(node) => {
+                    for key in self.index.checked_on_node(node) {
+                        self.dirty.mark_on_node(key, node);
+                        touched = true;
+                    }
+                    // Listeners name the addresses of Nodes that are known.
+                    if let Some(known) = self.index.node(node) {
+                        if known.leaving {
+                            self.dirty.healthz = true;
+                            touched = true;
+                        }
+                        touched |= self.mark_listeners(node);
+                    }
+                }
+                Layer::All | Layer::Captured | Layer::Role(_) => {}
+            }
+        }
+        touched |= !marked.is_empty();
+        self.dirty.endpoints.extend(marked);
+        touched
+    }
+
+    /// Marks what Services with listeners of their own on nodes have on this one. Returns whether
+    /// there are any.
+    fn mark_listeners(&mut self, node: &Arc<str>) -> bool {
+        let mut any = false;
+        for key in self.index.with_node_listeners() {
+            self.dirty.mark_on_node(key, node);
+            any = true;
+        }
+        any
+    }
+}

@@ -1,0 +1,87 @@
+//! Everything that is wrong now, by what it is said of.
+
+use std::collections::BTreeMap;
+
+use crate::{Problem, Reason, Subject};
+
+/// The problems that stand, and how many of each reason.
+#[derive(Debug, Default)]
+pub(crate) struct ProblemStore {
+    by_subject: BTreeMap<Subject, Box<[Problem]>>,
+    /// All of them, each with the number of its entries.
+    standing: BTreeMap<Problem, usize>,
+    /// Those that came or went since this was asked last, and which of both.
+    changed: BTreeMap<Problem, bool>,
+    counts: BTreeMap<Reason, usize>,
+}
+
+impl ProblemStore {
+    /// Replaces what is known about one subject. An empty list is the common case and costs one
+    /// look-up.
+    pub(crate) fn set(&mut self, subject: Subject, problems: Vec<Problem>) {
+        let known = self.by_subject.get(&subject).map_or(&[][..], |known| known);
+        if known == problems {
+            return;
+        }
+        for problem in &problems {
+            self.add(problem);
+        }
+        let old = if problems.is_empty() {
+            self.by_subject.remove(&subject)
+        } else {
+            self.by_subject.insert(subject, problems.into())
+        };
+        for problem in old.iter().flatten() {
+            self.drop_one(problem);
+        }
+    }
+
+    fn add(&mut self, problem: &Problem) {
+        *self.counts.entry(problem.reason).or_default() += 1;
+        if let Some(entries) = self.standing.get_mut(problem) {
+            *entries += 1;
+            return;
+        }
+        self.standing.insert(problem.clone(), 1);
+        self.note(problem, true);
+    }
+
+    fn drop_one(&mut self, problem: &Problem) {
+        if let Some(count) = self.counts.get_mut(&problem.reason) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&problem.reason);
+            }
+        }
+        let Some(entries) = self.standing.get_mut(problem) else {
+            return;
+        };
+        *entries -= 1;
+        if *entries == 0 {
+            self.standing.remove(problem);
+            self.note(problem, false);
+        }
+    }
+
+    /// What came and went, or went and came back, since this was asked last is no change.
+    fn note(&mut self, problem: &Problem, stands: bool) {
+        if self.changed.remove(problem).is_none() {
+            self.changed.insert(problem.clone(), stands);
+        }
+    }
+
+    /// Those that came (`true`) and went since this was asked last.
+    pub(crate) fn take_changed(&mut self) -> BTreeMap<Problem, bool> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// All of them, sorted.
+    pub(crate) fn all(&self) -> Vec<Problem> {
+        self.standing.keys().cloned().collect()
+    }
+
+    /// How many of each reason.
+    pub(crate) fn counts(&self) -> &BTreeMap<Reason, usize> {
+        &self.counts
+    }
+}

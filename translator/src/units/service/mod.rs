@@ -1,0 +1,296 @@
+//! One Service: its clusters, assignments, listeners and virtual hosts, and what is wrong with it.
+//!
+//! A Service is always translated whole, but for what it has on single nodes. What comes out equal
+//! to what was there costs nothing further: resources are compared by version where they are
+//! published.
+
+mod listeners;
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use seaway_proto::Resource;
+
+use super::Output;
+use super::parts::{Changed, Handed, Parts};
+use crate::envoy::route::Hosts;
+use crate::envoy::{assignment, cluster, health};
+use crate::model::{Kind, Service, ServiceKey};
+use crate::place::endpoints::Candidate;
+use crate::plan::clusters::ClusterPlan;
+use crate::plan::health::HealthCheckPlan;
+use crate::plan::listeners::Planner;
+use crate::plan::service::{ServicePlan, health_check_on};
+use crate::plan::{Context, external_name, problems};
+use crate::{Layer, Origin, Problem, Replace, Role, Subject};
+use listeners::Listeners;
+
+/// How much of a Service may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Anything.
+    Whole,
+    /// Its endpoints, or the places from which somebody looks at them.
+    Endpoints,
+    /// Nothing but what it has on single nodes.
+    Nodes,
+}
+
+/// What is remembered of a Service between translations.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceUnit {
+    /// Its listeners, if it may have one per node.
+    listeners: Option<Listeners>,
+    /// What was handed over in the layers of nodes.
+    handed: Handed,
+}
+
+/// What a Service adds to other units.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    /// To the route table; `None`: what it added last.
+    pub hosts: Option<Hosts>,
+    /// How many listeners a proxy of role `node` has to bind for it.
+    pub sockets: usize,
+}
+
+/// What is made of a Service at a time.
+#[derive(Debug, Default)]
+struct Made {
+    /// Those that are not a single node's; `None`: they are as they were.
+    resources: Option<Vec<(Layer, Resource)>>,
+    on_nodes: Changed,
+    /// Those found now; those found while reading are in the Service.
+    problems: Vec<Problem>,
+    share: Share,
+}
+
+impl ServiceUnit {
+    /// Whether there is nothing to be remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.is_none() && self.handed.is_empty()
+    }
+
+    /// Translates the Service, and what it has on the nodes that came, went or changed.
+    pub(crate) fn translate(
+        &mut self,
+        key: &ServiceKey,
+        extent: Extent,
+        nodes: &BTreeSet<Arc<str>>,
+        context: &Context<'_>,
+    ) -> (Output, Share) {
+        let service = context.index.service(key).map(|service| &**service);
+        let known = self.listeners.take().filter(|_| extent != Extent::Whole);
+        let made = match (service, known) {
+            (None, _) => self.nothing(),
+            (Some(service), known) => match (&service.kind, known) {
+                (Kind::ExternalName(_), _) => self.external_name(context, service),
+                (_, Some(known)) if extent == Extent::Nodes => {
+                    self.on_nodes(context, service, known, nodes)
+                }
+                (_, known) => self.whole(context, service, known, nodes),
+            },
+        };
+        if !context.index.has_node_listeners(key) {
+            self.listeners = None;
+        }
+        output(key, service, made)
+    }
+
+    /// Nothing is left of it.
+    fn nothing(&mut self) -> Made {
+        Made {
+            resources: Some(Vec::new()),
+            on_nodes: Parts::default().settle(&mut self.handed, |_| true),
+            share: Share {
+                hosts: Some(Hosts::default()),
+                sockets: 0,
+            },
+            ..Made::default()
+        }
+    }
+
+    fn external_name(&mut self, context: &Context<'_>, service: &Service) -> Made {
+        let plan = external_name::plan(context, service);
+        let mesh = |resource| (Layer::Role(Role::Mesh), resource);
+        Made {
+            resources: Some(plan.clusters.iter().map(cluster::dns).map(mesh).collect()),
+            problems: problems::of_external_name(service, &plan),
+            share: Share {
+                hosts: Some(Hosts::new(plan.hosts, context.options)),
+                sockets: 0,
+            },
+            ..self.nothing()
+        }
+    }
+
+    /// A Service with endpoints of its own. The `known` listeners are still right if nothing but
+    /// endpoints changed, or `nodes`, and the same frontends are served.
+    fn whole(
+        &mut self,
+        context: &Context<'_>,
+        service: &Service,
+        known: Option<Listeners>,
+        nodes: &BTreeSet<Arc<str>>,
+    ) -> Made {
+        let mut plan = ServicePlan::new(context, service);
+        let planner = Planner { context, service };
+        let frontends = std::mem::take(&mut plan.frontends);
+        let listeners = match known.filter(|known| known.is_made_of(&frontends)) {
+            Some(mut known) => {
+                known.renew(planner, nodes);
+                known
+            }
+            None => Listeners::new(planner, frontends),
+        };
+        let (mut resources, mut parts) = (Vec::new(), Parts::default());
+        for cluster in &plan.clusters {
+            add_cluster(
+                cluster,
+                plan.candidates(cluster),
+                &mut resources,
+                &mut parts,
+            );
+        }
+        resources.extend(listeners.resources.iter().cloned());
+        listeners.add_all(&mut parts);
+        add_health_check(service, &plan.health_check, &mut resources, &mut parts);
+        let on_nodes = parts.settle(&mut self.handed, |_| true);
+        let made = Made {
+            resources: Some(resources),
+            on_nodes,
+            problems: problems_of(context, service, &listeners, &plan.health_check),
+            share: Share {
+                sockets: listeners.sockets() + plan.health_check.bound,
+                hosts: Some(Hosts::new(plan.hosts, context.options)),
+            },
+        };
+        self.listeners = Some(listeners);
+        made
+    }
+
+    /// What a Service has on the nodes that came, went or changed, where nothing else did.
+    fn on_nodes(
+        &mut self,
+        context: &Context<'_>,
+        service: &Service,
+        mut listeners: Listeners,
+        nodes: &BTreeSet<Arc<str>>,
+    ) -> Made {
+        let check = health_check_on(context, service, nodes);
+        listeners.renew(Planner { context, service }, nodes);
+        let mut parts = Parts::default();
+        for node in nodes {
+            listeners.add_of(node, &mut parts);
+        }
+        add_health_check(service, &check, &mut Vec::new(), &mut parts);
+        let is_looked_at =
+            |layer: &Layer| matches!(layer, Layer::NodeRole(node) if nodes.contains(node));
+        let on_nodes = parts.settle(&mut self.handed, is_looked_at);
+        let made = Made {
+            resources: None,
+            on_nodes,
+            problems: problems_of(context, service, &listeners, &check),
+            share: Share {
+                hosts: None,
+                sockets: listeners.sockets() + check.bound,
+            },
+        };
+        self.listeners = Some(listeners);
+        made
+    }
+}
+
+fn problems_of(
+    context: &Context<'_>,
+    service: &Service,
+    listeners: &Listeners,
+    check: &HealthCheckPlan<'_>,
+) -> Vec<Problem> {
+    let mut found = problems::of_addresses(service, context.options);
+    found.extend(listeners.problems().cloned());
+    found.extend(problems::of_health_check(service, check));
+    found
+}
+
+/// What is handed over: the Service's own, and what changed on nodes.
+fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, Share) {
+    let whole = made.resources.map(|resources| Replace {
+        origin: Origin::Service(key.clone()),
+        resources,
+    });
+    let on_nodes = made.on_nodes.into_iter().map(|(layer, resources)| {
+        let resources = resources.into_iter();
+        Replace {
+            resources: resources
+                .map(|resource| (layer.clone(), resource))
+                .collect(),
+            origin: Origin::ServiceOnNode(key.clone(), layer),
+        }
+    });
+    let read = service.iter().flat_map(|service| &service.problems);
+    let problems = read.cloned().chain(made.problems).collect();
+    let output = Output {
+        resources: whole.into_iter().chain(on_nodes).collect(),
+        problems: Some((Subject::from(key), problems)),
+    };
+    (output, made.share)
+}
+
+/// A cluster and its assignments.
+fn add_cluster<'p>(
+    plan: &'p ClusterPlan,
+    candidates: &'p [Candidate<'p>],
+    resources: &mut Vec<(Layer, Resource)>,
+    parts: &mut Parts<'p>,
+) {
+    let name: Arc<str> = plan.name.to_string().into();
+    let cluster = cluster::eds(&name, &plan.name, &plan.settings);
+    resources.push((plan.layer.clone(), cluster));
+    for (layer, priorities) in &plan.assignments {
+        if !layer.is_of_a_node() {
+            let resource = assignment::resource(&name, candidates, priorities);
+            resources.push((layer.clone(), resource));
+            continue;
+        }
+        let inputs = assignment::Inputs {
+            candidates,
+            priorities,
+        };
+        let mut hash = DefaultHasher::new();
+        (&name, inputs).hash(&mut hash);
+        let name = name.clone();
+        parts.add(layer.clone(), hash.finish(), move |to| {
+            to.push(assignment::resource(&name, candidates, priorities));
+        });
+    }
+}
+
+/// The listeners and the answers of a health check.
+fn add_health_check<'p>(
+    service: &'p Service,
+    plan: &'p HealthCheckPlan<'_>,
+    resources: &mut Vec<(Layer, Resource)>,
+    parts: &mut Parts<'p>,
+) {
+    let role = Layer::Role(Role::Node);
+    for listener in &plan.everywhere {
+        resources.push((role.clone(), health::listener(listener)));
+    }
+    for (node, listener) in &plan.on_nodes {
+        let layer = Layer::NodeRole((*node).clone());
+        parts.add(layer, ("listener", listener.name.address), |to| {
+            to.push(health::listener(listener));
+        });
+    }
+    for (node, count) in &plan.answers {
+        let layer = Layer::NodeRole((*node).clone());
+        parts.add(layer, ("answer", count), |to| {
+            to.push(health::answer(&service.key, *count));
+        });
+    }
+    if plan.listens {
+        resources.push((role, health::answer(&service.key, 0)));
+    }
+}
