@@ -14,13 +14,22 @@ const SIBLINGS: usize = 16;
 /// is.
 const TOPS: [&str; 3] = ["lib.rs", "main.rs", "fuzzing.rs"];
 
+/// How the order calls the files beside the folders.
+const ROOT: &str = "root";
+
 /// The order of one crate's folders: of each folder its floor, where a higher floor may import a
 /// lower one.
 struct Order {
     /// The crate's source folder, from the repository's root.
     root: String,
-    floors: BTreeMap<String, usize>,
+    /// Folders that are one have a room in common.
+    floors: BTreeMap<String, Room>,
+    /// What `lib.rs` passes on, and the folder it comes from: `Store` is `store`.
+    passed_on: BTreeMap<String, String>,
 }
+
+/// A floor, and which room of it.
+type Room = (usize, usize);
 
 /// The orders that the text of `ARCHITECTURE.md` lists: lines such as `src: commands > kube, writer
 /// > process`.
@@ -31,14 +40,16 @@ fn orders(page: &str) -> Result<Vec<Order>> {
     for line in block.lines().filter(|line| !line.is_empty()) {
         let (root, order) = line.split_once(':').context("no folder")?;
         let mut floors = BTreeMap::new();
-        for (floor, names) in order.split('>').rev().enumerate() {
-            for name in names.split(',') {
-                floors.insert(name.trim().to_owned(), floor);
+        for (floor, rooms) in order.split('>').rev().enumerate() {
+            for (room, names) in rooms.split(',').enumerate() {
+                let names = names.split('+').map(|name| name.trim().to_owned());
+                floors.extend(names.map(|name| (name, (floor, room))));
             }
         }
         orders.push(Order {
             root: root.trim().to_owned(),
             floors,
+            passed_on: BTreeMap::new(),
         });
     }
     Ok(orders)
@@ -69,15 +80,16 @@ fn imports(text: &str) -> BTreeSet<String> {
 impl Order {
     /// What is wrong with the imports of a file; `path` is from the crate's source folder.
     fn faults(&self, path: &str, text: &str) -> Vec<String> {
-        let folder = path.split_once('/').map(|(folder, _)| folder);
-        let floor = folder.and_then(|folder| self.floors.get(folder));
+        let room_of = |name: &str| self.floors.get(name);
+        let folder = path.split_once('/').map_or(ROOT, |(folder, _)| folder);
         let may = |other: &str| {
-            folder == Some(other)
-                || match (floor, self.floors.get(other)) {
-                    (_, None) => true,
-                    (None, Some(_)) => false,
-                    (Some(floor), Some(of_other)) => of_other < floor,
-                }
+            let other = self.passed_on.get(other).map_or(other, |folder| folder);
+            match (room_of(folder), room_of(other).or_else(|| room_of(ROOT))) {
+                // What lies in the root of a crate whose root has no place is for all.
+                (_, None) => true,
+                (None, Some(_)) => false,
+                (Some(own), Some(of_other)) => of_other.0 < own.0 || of_other == own,
+            }
         };
         let imports = imports(text);
         let wrong = imports.iter().filter(|other| !may(other));
@@ -85,6 +97,30 @@ impl Order {
             .map(|other| format!("{}/{path} imports {other}", self.root))
             .collect()
     }
+}
+
+/// What a `lib.rs` passes on from its folders: of `pub use store::ids::{LayerId, PlacementId};` both
+/// names, with `store`.
+fn passed_on(text: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for statement in text.split(';').map(str::trim) {
+        let Some((_, path)) = statement.rsplit_once("pub use ") else {
+            continue;
+        };
+        let Some((folder, rest)) = path.split_once("::") else {
+            continue;
+        };
+        let list = rest
+            .split_once('{')
+            .map(|(_, list)| list.trim_end_matches('}'));
+        let names = match list {
+            Some(list) => list.split(',').collect(),
+            None => vec![rest.rsplit("::").next().unwrap_or(rest)],
+        };
+        let names = names.into_iter().map(|name| name.trim().to_owned());
+        all.extend(names.map(|name| (name, folder.to_owned())));
+    }
+    all
 }
 
 /// The Rust files below a folder that are no tests.
@@ -105,8 +141,16 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
+/// The orders of the crates there are.
 fn listed() -> Result<Vec<Order>> {
-    orders(&fs::read_to_string(repository().join("ARCHITECTURE.md"))?)
+    let mut orders = orders(&fs::read_to_string(repository().join("ARCHITECTURE.md"))?)?;
+    for order in &mut orders {
+        let top = repository().join(&order.root).join("lib.rs");
+        if top.is_file() {
+            order.passed_on = passed_on(&fs::read_to_string(top)?);
+        }
+    }
+    Ok(orders)
 }
 
 #[test]
@@ -159,7 +203,9 @@ fn every_folder_has_its_place_and_few_siblings() -> Result<()> {
 #[test]
 fn a_planted_import_is_found_in_each_direction() -> Result<()> {
     let page = "```walls\nx/src: top > left, right > low\n```";
-    let order = orders(page)?.remove(0);
+    let mut order = orders(page)?.remove(0);
+    order.passed_on = passed_on("pub use top::deep::{Tip, Top};\npub use low::Low;\n");
+    let order = order;
     let faults = |path: &str, text: &str| order.faults(path, text);
     for (path, other) in [
         ("low/a.rs", "left"),
@@ -177,6 +223,13 @@ fn a_planted_import_is_found_in_each_direction() -> Result<()> {
             assert_eq!(faults(path, &text), expected, "{text}");
         }
     }
+    let page = "```walls\nx/src: top > root > low\n```";
+    let rooted = orders(page)?.remove(0);
+    assert_eq!(rooted.faults("a.rs", "use crate::low::A;"), [""; 0]);
+    let expected = ["x/src/low/a.rs imports names"];
+    assert_eq!(rooted.faults("low/a.rs", "use crate::names::A;"), expected);
+    let expected = ["x/src/left/a.rs imports Top"];
+    assert_eq!(faults("left/a.rs", "use crate::{Low, Top};"), expected);
     let fine = "use crate::low::A;\nuse crate::left::B;\nuse crate::root::C;\n/// crate::top\n\
         #[cfg(test)]\nmod tests {\n    use crate::top::D;\n}\n";
     assert_eq!(faults("left/a.rs", fine), [""; 0]);
