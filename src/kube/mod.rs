@@ -197,9 +197,8 @@ impl Kube {
 
 /// Everything, as a checkpoint keeps it.
 fn entries(state: &ClusterState) -> Vec<Entry> {
-    let objects = state.objects().cloned();
-    let entry = |object| Entry { file: None, object };
-    objects.map(entry).collect()
+    let entry = |object| Entry::of(None, object);
+    state.objects().filter_map(entry).collect()
 }
 
 /// A watch for each resource and namespace. Nodes belong to none.

@@ -13,6 +13,7 @@ macro_rules! kinds {
             plural: $plural:literal,
             api_version: $api_version:literal,
             namespaced: $namespaced:literal,
+            secret: $secret:literal,
             read: $read:path,
         }
     )+) => {
@@ -58,6 +59,14 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether its objects hold what only a proxy may see: they are never kept on disk.
+            #[must_use]
+            pub const fn is_secret(self) -> bool {
+                match self {
+                    $(ObjectKind::$kind => $secret,)+
+                }
+            }
+
             /// Has `with` read an object of it.
             pub fn read_with<R: ReadWith>(self, with: R) -> R::Output {
                 match self {
@@ -74,6 +83,7 @@ kinds! {
         plural: "services",
         api_version: "v1",
         namespaced: true,
+        secret: false,
         read: read::service,
     }
     /// `discovery.k8s.io/v1 EndpointSlice`.
@@ -81,6 +91,7 @@ kinds! {
         plural: "endpointslices",
         api_version: "discovery.k8s.io/v1",
         namespaced: true,
+        secret: false,
         read: read::endpoint_slice,
     }
     /// `v1 Node`.
@@ -88,6 +99,7 @@ kinds! {
         plural: "nodes",
         api_version: "v1",
         namespaced: false,
+        secret: false,
         read: read::node,
     }
 }

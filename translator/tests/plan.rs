@@ -1,5 +1,7 @@
 //! What is said of the decisions over a Service: everything once, and nothing but what is published.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod support;
 
 use std::collections::BTreeSet;

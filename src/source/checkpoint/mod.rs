@@ -40,6 +40,17 @@ pub(crate) struct Entry {
     pub(crate) object: Object,
 }
 
+impl Entry {
+    /// What is kept of an object; nothing of one that holds secrets.
+    pub(crate) fn of(file: Option<Arc<str>>, object: &Object) -> Option<Entry> {
+        let is_kept = !object.id().kind.is_secret();
+        is_kept.then(|| Entry {
+            file,
+            object: object.clone(),
+        })
+    }
+}
+
 /// A world that was kept.
 #[derive(Debug)]
 pub(crate) struct Loaded {

@@ -5,6 +5,7 @@
 //! Problems found on the way travel inside.
 
 mod node;
+mod sensitive;
 mod service;
 mod slice;
 
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use node::Node;
+pub use sensitive::Sensitive;
 pub use service::{
     AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Kind, LONGEST_UDP_IDLE, Policy,
     ProxyProtocol, Service, ServicePort, SourceRanges,

@@ -69,11 +69,8 @@ impl FolderState {
     /// What [`FolderState::seed`] takes: every object that a file gives, whether its word counts or not.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let of = |(path, file): (&Arc<str>, &FileState)| -> Vec<Entry> {
-            let entry = |object: &Object| Entry {
-                file: Some(path.clone()),
-                object: object.clone(),
-            };
-            file.objects.values().map(entry).collect()
+            let entry = |object| Entry::of(Some(path.clone()), object);
+            file.objects.values().filter_map(entry).collect()
         };
         self.files.iter().flat_map(of).collect()
     }
