@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
 use seaway_proto::TypeUrl;
 use seaway_translator::model::ServiceKey;
 use seaway_translator::{
@@ -96,6 +97,88 @@ fn every_endpoint_is_said_once_with_what_decided() {
     assert_eq!(endpoints(&explanation), expected);
 }
 
+/// The endpoints that are said to be chosen in a cluster, by priority.
+fn chosen(explanation: &Explanation, cluster: &str) -> Vec<BTreeSet<String>> {
+    let mut priorities: Vec<BTreeSet<String>> = Vec::new();
+    let uses = explanation.endpoints.iter().flat_map(|e| &e.uses);
+    for of in uses.filter(|of| of.cluster.to_string() == cluster) {
+        if let Some(priority) = of.priority {
+            priorities.resize(priorities.len().max(priority + 1), BTreeSet::new());
+            priorities[priority].insert(of.address.to_string());
+        }
+    }
+    priorities
+}
+
+/// Those that a view sees.
+fn published(world: &World, cluster: &str, view: &View) -> Vec<BTreeSet<String>> {
+    let text = world.endpoints(cluster, view);
+    let priorities = text.split(" | ").filter(|all| !all.is_empty());
+    priorities
+        .map(|all| all.split(',').map(str::to_owned).collect())
+        .collect()
+}
+
+/// An endpoint of a slice, as YAML.
+fn an_endpoint() -> impl Strategy<Value = String> {
+    let condition = prop::sample::select(&[
+        "",
+        "ready: false",
+        "ready: false, serving: true, terminating: true",
+        "terminating: true",
+    ]);
+    let hints = prop::sample::select(&["", "za", "zb"]);
+    let ip = prop_oneof![8 => 1..9u8, 1 => Just(99)];
+    (ip, condition, 1..4u8, hints).prop_map(|(ip, condition, node, hint)| {
+        let (ip, zone) = match ip {
+            99 => ("127.0.0.1".to_owned(), "za"),
+            ip => (format!("10.0.0.{ip}"), ["za", "zb"][usize::from(node % 2)]),
+        };
+        let hints = match hint {
+            "" => String::new(),
+            zone => format!(", hints: {{forZones: [{{name: {zone}}}]}}"),
+        };
+        format!(
+            "{{addresses: [{ip}], nodeName: n{node}, zone: {zone}, conditions: {{{condition}}}{hints}}}"
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_said_is_everything_and_what_is_published(
+        slices in prop::collection::vec(prop::collection::vec(an_endpoint(), 0..5), 0..4),
+        fallback in any::<bool>(),
+    ) {
+        let mut world = World::new(Options::default());
+        let n1 = view(Role::Node, "n1", "za");
+        world.translator.activate(&n1);
+        let annotation = if fallback { ", annotations: {seaway.dev/local-fallback: cluster}" } else { "" };
+        world.apply([one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: web{annotation}}}, spec: {{type: NodePort, clusterIP: 10.96.0.1, \
+             externalTrafficPolicy: Local, ports: [{{name: http, port: 80, nodePort: 30080}}]}}}}"
+        ))]);
+        let mut expected = Vec::new();
+        for (number, endpoints) in slices.iter().enumerate() {
+            let name = format!("web-{number}");
+            world.apply([slice(&name, "web", &format!("[{}]", endpoints.join(", ")))]);
+            expected.extend((0..endpoints.len()).map(|index| format!("{name}[{index}]")));
+        }
+        let explanation = explain(&world, "web", &n1);
+        let said: Vec<String> = endpoints(&explanation).into_iter().map(|(name, _, _)| name).collect();
+        prop_assert_eq!(said, expected);
+        for name in ["d/web/80", "d/web/80~local"] {
+            prop_assert_eq!(chosen(&explanation, name), published(&world, name, &n1));
+        }
+        for endpoint in &explanation.endpoints {
+            let chosen = matches!(endpoint.verdict, EndpointVerdict::Chosen(_));
+            prop_assert_eq!(chosen, endpoint.uses.iter().any(|of| of.priority.is_some()));
+        }
+    }
+}
+
 /// What is said to be chosen is what the place sees.
 #[test]
 fn what_is_chosen_is_what_is_published_there() {
@@ -111,23 +194,11 @@ fn what_is_chosen_is_what_is_published_there() {
     ]);
     let explanation = explain(&world, "web", &n1);
     for name in ["d/web/80", "d/web/80~local"] {
-        let mut priorities: Vec<BTreeSet<String>> = Vec::new();
-        let uses = explanation.endpoints.iter().flat_map(|e| &e.uses);
-        for of in uses.filter(|of| of.cluster.to_string() == name) {
-            let Some(priority) = of.priority else {
-                assert_eq!(of.by, Decider::Node, "{of:?}");
-                continue;
-            };
-            priorities.resize(priorities.len().max(priority + 1), BTreeSet::new());
-            priorities[priority].insert(of.address.to_string());
-        }
-        let joined = priorities.iter().map(|all| {
-            let all: Vec<&str> = all.iter().map(String::as_str).collect();
-            all.join(",")
-        });
-        let joined: Vec<String> = joined.collect();
-        assert_eq!(joined.join(" | "), world.endpoints(name, &n1));
+        assert_eq!(chosen(&explanation, name), published(&world, name, &n1));
     }
+    let uses = explanation.endpoints.iter().flat_map(|e| &e.uses);
+    let mut left = uses.filter(|of| of.priority.is_none());
+    assert!(left.all(|of| of.by == Decider::Node));
     let by: Vec<_> = endpoints(&explanation);
     assert_eq!(by[0].2, "hints.forZones");
 }
