@@ -1,8 +1,10 @@
-//! The `seaway` binary: wiring only.
+//! The `seaway` binary: parses the command line and runs a subcommand.
 //!
-//! `serve` connects a source of Kubernetes objects ([`files`] or [`kube`]) with the one writer ([`writer`]), the xDS server and the
-//! admin surface; `translate` prints what a proxy would be sent; `bootstrap` prints how a proxy finds this server; `ready`
-//! asks it, or an Envoy, how it is; `drain` lets an Envoy end. The meaning of Services is in `seaway-translator`, the protocol in `seaway-xds`.
+//! `serve` connects a source of Kubernetes objects ([`source::files`] or [`kube`]) with the
+//! [`writer`], the xDS server and the admin server; `translate` prints what a proxy would be sent;
+//! `bootstrap` prints the configuration with which a proxy starts; `ready` asks a `serve`, or an
+//! Envoy, whether it is ready; `drain` lets an Envoy end without breaking connections. The meaning
+//! of Services is in `seaway-translator`, the protocol in `seaway-xds`.
 
 mod admin;
 mod admission;
@@ -21,8 +23,8 @@ use tikv_jemallocator::Jemalloc;
 use crate::args::{Cli, Command};
 use crate::process::exit::Failure;
 
-/// glibc's allocator keeps much of what a burst took, for good: pieces that are still in use lie between those that are free. This one
-/// gives it back within seconds.
+/// The allocator. glibc's keeps much of what a burst took, for good: pieces that are still in use
+/// lie between those that are free. This one gives it back within seconds.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

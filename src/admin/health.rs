@@ -1,5 +1,5 @@
-//! Whether this process should get traffic: false until the first sync (invariant 1) and from the first signal on. And whether what
-//! it serves is confirmed by its source.
+//! The health of the process: not ready before the first sync (invariant 1) and after the first
+//! signal; stale while a checkpoint that the source has not confirmed is served.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +10,12 @@ use k8s_openapi::jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Shared by those who know (the writer, the sources, the signal handler) and those who answer (admin, admission of streams).
+/// The shared state of readiness: set by the writer, the sources and the signal handler; read by
+/// the admin server and by admission. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health(Arc<State>);
 
+/// The state that clones of [`Health`] share.
 #[derive(Debug, Default)]
 struct State {
     synced: AtomicBool,
@@ -23,7 +25,8 @@ struct State {
     world_stale: Gauge,
 }
 
-/// What is served comes from a checkpoint that the source has not confirmed.
+/// Why the world that is served is stale: it comes from a checkpoint that the source has not
+/// confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stale {
     /// When the checkpoint was written.
@@ -39,7 +42,7 @@ impl fmt::Display for Stale {
     }
 }
 
-/// A moment as people read it, in UTC, to the second.
+/// A time as text, in UTC, to the second.
 pub(crate) fn moment(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok();
     let seconds = seconds.and_then(|since| i64::try_from(since.as_secs()).ok());
@@ -55,7 +58,7 @@ impl Health {
         registry.register("world_stale", help, self.0.world_stale.clone());
     }
 
-    /// The whole world has been published once.
+    /// Notes that the whole world has been published once.
     pub(crate) fn set_synced(&self) {
         self.0.synced.store(true, Ordering::Release);
     }
@@ -65,8 +68,9 @@ impl Health {
         self.0.synced.load(Ordering::Acquire)
     }
 
-    /// What is told from now on comes from a checkpoint; or, with `None`, from the source itself. Said before the update it is
-    /// about, when things get worse, and after it, when they get better.
+    /// Sets or clears the state "stale": what is published from now on comes from a checkpoint, or
+    /// with `None` from the source itself. It is set before such an update is sent, and cleared
+    /// after the source's own.
     pub(crate) fn set_stale(&self, stale: Option<Stale>) {
         let mut now = self.lock();
         self.0.world_stale.set(i64::from(stale.is_some()));
@@ -82,12 +86,12 @@ impl Health {
         self.0.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The process is about to end.
+    /// Notes that the process is about to end.
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Release);
     }
 
-    /// Ready, or why not.
+    /// Whether proxies are to be served; the error says why not.
     pub(crate) fn ready(&self) -> Result<(), &'static str> {
         if self.0.draining.load(Ordering::Acquire) {
             return Err("draining: this process is about to end");

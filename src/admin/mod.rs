@@ -1,6 +1,7 @@
-//! The admin surface: `/livez`, `/readyz`, `/metrics`.
+//! The admin server: `/livez`, `/readyz`, `/metrics`.
 //!
-//! Whoever asks gets an answer at once, so nobody needs much time or many connections. Who takes more than that makes room for others.
+//! Every request is answered at once, so that no client needs much time or many connections. The
+//! oldest connections are closed for new ones when there are too many.
 
 pub(crate) mod health;
 pub(crate) mod watch_status;
@@ -28,17 +29,18 @@ use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
 use crate::process::outside;
 
-/// Connections that may be open: probes, collectors of metrics, and people.
+/// How many connections may be open: probes, collectors of metrics, and people.
 pub(crate) const CONNECTIONS: usize = 64;
-/// How long a client may take to ask, or be silent between two questions.
+/// How long a client may take to send a request's head, or be silent between two requests.
 const HEADERS: Duration = Duration::from_secs(10);
 /// How long a connection may last, whatever its client does.
 const LIFE: Duration = Duration::from_secs(60);
-/// What the head of a request may have, in bytes.
+/// The largest head of a request, in bytes.
 const MAX_HEADERS: usize = 16 << 10;
-/// After an error of accepting.
+/// The pause after an error of `accept`.
 const REST: Duration = Duration::from_millis(50);
 
+/// What the handlers of the admin server read.
 #[derive(Clone, Debug)]
 struct Admin {
     health: Health,
@@ -66,8 +68,8 @@ pub(crate) async fn serve(
     accept(listener, router).await
 }
 
-/// The first line says whether to send traffic here, further lines what is not as it should be all the same: stale is ready, since
-/// a proxy that comes finds all there is to serve.
+/// Handles `/readyz`. The first line says whether to send traffic here, further lines what is
+/// degraded all the same: stale is ready, since a proxy that connects gets all there is to serve.
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let (status, line) = match admin.health.ready() {
         Ok(()) => (StatusCode::OK, "ok"),
@@ -84,7 +86,7 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
     exposition(&admin.registry)
 }
 
-/// Serves the metrics alone, for as long as it is polled.
+/// Serves `/metrics` alone, for as long as it is polled.
 pub(crate) async fn serve_metrics(
     listener: TcpListener,
     registry: Arc<Registry>,
@@ -93,7 +95,7 @@ pub(crate) async fn serve_metrics(
     accept(listener, Router::new().route("/metrics", get(answer))).await
 }
 
-/// Accepts connections for ever. For one more than there may be the oldest is cut.
+/// Accepts connections for ever. When there are too many, the oldest is closed.
 async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
     let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::with_capacity(CONNECTIONS);
     loop {
@@ -124,7 +126,7 @@ async fn serve_connection(socket: TcpStream, router: Router) {
     }
 }
 
-/// All metrics, as Prometheus reads them.
+/// All metrics, in the OpenMetrics text format.
 fn exposition(registry: &Registry) -> impl IntoResponse + use<> {
     let mut text = String::new();
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,6 +1,8 @@
-//! What is known of each watch, for `/readyz` and `/metrics`: when it was last heard of, and why it fails.
+//! The status of each watch on the API server, for `/readyz` and `/metrics`: when it last received
+//! something, and why it fails.
 //!
-//! A failing watch shrinks nothing (invariant 2), so it makes nothing unready either. It has to be seen here.
+//! A failing watch removes nothing (invariant 2), so it does not make the process unready either.
+//! It has to be visible here.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,11 +15,11 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::process::outside;
 
-/// All watches; clones share them.
+/// The status of all watches. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watches(Arc<Mutex<Vec<Arc<Watch>>>>);
 
-/// One watch.
+/// The status of one watch, which the watch updates and the admin server reads.
 #[derive(Debug)]
 pub(crate) struct Watch {
     name: String,
@@ -25,41 +27,43 @@ pub(crate) struct Watch {
     state: Mutex<State>,
 }
 
+/// What a watch has last received, and whether it fails.
 #[derive(Debug)]
 struct State {
     heard: Instant,
-    /// The server began to answer, and nothing has come of it yet.
+    /// The server accepted the request, and nothing has been received since.
     unheard: bool,
     failing: Option<Failing>,
     synced: bool,
 }
 
+/// A failure of a watch that goes on.
 #[derive(Debug)]
 struct Failing {
     why: String,
     since: Instant,
-    /// The server began to answer, and then nothing came, or nothing of use.
+    /// The server accepted the request, and then sent nothing, or nothing of use.
     idle: bool,
-    /// The reasons that have been said since it fails, the newest last. Some take turns.
+    /// The reasons that have been logged since the watch fails, the newest last. Some take turns.
     said: Vec<String>,
 }
 
-/// How many reasons are remembered.
+/// How many logged reasons are remembered.
 const SAID: usize = 8;
 
-/// How a watch fails.
+/// The kind of a watch's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// The server cannot be reached, or refuses.
+    /// The server cannot be reached, or answered with an error.
     Away,
-    /// The server says nothing.
+    /// The server sends nothing.
     Silent,
-    /// The server says something else than what it was asked.
+    /// The server sends something else than was asked for.
     Wrong,
 }
 
 impl Watches {
-    /// A watch begins. `errors` counts its failures.
+    /// Adds the status of a watch that begins. `errors` counts its failures.
     pub(crate) fn add(&self, name: String, errors: Counter) -> Arc<Watch> {
         let state = State {
             heard: Instant::now(),
@@ -76,7 +80,7 @@ impl Watches {
         watch
     }
 
-    /// A line for each watch that is not as it should be.
+    /// A line for each watch that fails or has not listed yet.
     pub(crate) fn degraded(&self) -> Vec<String> {
         let now = Instant::now();
         let lines = lock(&self.0);
@@ -88,7 +92,7 @@ impl Watches {
 }
 
 impl Watch {
-    /// The server sent something, be it a bookmark.
+    /// Notes that the server sent something, be it a bookmark.
     pub(crate) fn heard(&self) {
         let mut state = lock(&self.state);
         state.heard = Instant::now();
@@ -96,7 +100,8 @@ impl Watch {
         self.works(&mut state);
     }
 
-    /// The server began to answer. That proves nothing where nothing came of it before.
+    /// Notes that the server accepted the request. That ends no failure in which it sent nothing
+    /// after that.
     pub(crate) fn opened(&self) {
         let mut state = lock(&self.state);
         state.unheard = true;
@@ -117,12 +122,12 @@ impl Watch {
         }
     }
 
-    /// Everything there is has been read once.
+    /// Notes that the first list is complete.
     pub(crate) fn synced(&self) {
         lock(&self.state).synced = true;
     }
 
-    /// The server did not answer as it should. Each reason is logged once until the watch works again.
+    /// Notes a failure. Each reason is logged once until the watch works again.
     pub(crate) fn failed(&self, why: &dyn fmt::Display, how: How) {
         self.errors.inc();
         let why = outside::brief(&why.to_string());
@@ -177,6 +182,7 @@ impl Watch {
 impl Collector for Watches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let watches = lock(&self.0);
+        /// The value of a gauge for one watch.
         type Value = fn(&Watch) -> f64;
         let gauges: [(&str, &str, Value); 2] = [
             (
@@ -204,7 +210,7 @@ impl Collector for Watches {
     }
 }
 
-/// Nothing that holds these locks can panic half-way.
+/// Locks a mutex, poisoned or not: nothing that holds it can panic half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! Who may connect, and as what: proofs of identity, what an identity may be, and from what a proxy says of itself to its view.
+//! Admits proxies: TLS, authentication, the roles an identity may have, and the view of a proxy
+//! from what it claims.
 
 pub(crate) mod identity;
 pub(crate) mod proxy_admission;

@@ -1,6 +1,8 @@
-//! From what a proxy says of itself to its place in the cluster, and the door it comes in by.
+//! Admits the streams of proxies: from what a proxy's `Node` message claims to its view and its
+//! placement.
 //!
-//! What a proxy claims is a label: it decides what the proxy is shown first, never what it may see (invariant 7).
+//! A claim is a label: it decides what the proxy is sent first, never what it may see (invariant
+//! 7).
 
 use std::sync::Arc;
 
@@ -15,19 +17,20 @@ use crate::admin::health::Health;
 use crate::admission::identity::{Permissions, Verifier};
 use crate::writer::Lease;
 
-/// No name in Kubernetes is longer.
+/// The longest claim, in bytes. No name in Kubernetes is longer.
 const MAX_NAME: usize = 253;
 
-/// Lets proxies in, once there is something complete to show them.
+/// Admits proxies to the xDS server once the first sync is complete.
 #[derive(Debug)]
 pub(crate) struct ProxyAdmission {
-    /// Whether there is.
+    /// Whether it is.
     pub(crate) health: Health,
-    /// Who asks proxies for proofs of who they are, if anybody does.
+    /// Authenticates proxies; `None` if no proof is asked for.
     pub(crate) verifier: Option<Verifier>,
-    /// To the writer: a proxy comes.
+    /// Sends the writer the leases of proxies that connect.
     pub(crate) leases: mpsc::Sender<Lease>,
-    /// To the writer: a proxy went. Unbounded, since a drop cannot wait; there is at most one per stream.
+    /// Sends the writer the views of proxies whose streams ended. Unbounded, since a drop cannot
+    /// wait; there is at most one per stream.
     pub(crate) releases: mpsc::UnboundedSender<View>,
 }
 
@@ -78,16 +81,17 @@ impl Admit for ProxyAdmission {
     }
 }
 
-/// The writer is gone.
+/// The error when the writer is gone.
 fn ending<E>(_: E) -> Status {
     Status::unavailable("draining: this process is about to end")
 }
 
-/// Gives the lease back, however the stream ends, also one that ends just when it was placed.
+/// Releases the lease of a stream when dropped, however the stream ends, also one that ends just
+/// when it was placed.
 #[derive(Debug)]
 struct Guard {
     view: Option<View>,
-    /// Until the proxy knows its place.
+    /// Receives the placement; `None` once it is there.
     waiting: Option<oneshot::Receiver<PlacementId>>,
     releases: mpsc::UnboundedSender<View>,
 }
@@ -99,7 +103,8 @@ impl Guard {
         Some(placement)
     }
 
-    /// Whether there is a lease. A place that can no longer arrive is taken back by the writer itself.
+    /// Whether the lease has been granted. A placement that can no longer be received is released
+    /// by the writer itself.
     fn is_placed(&mut self) -> bool {
         let Some(waiting) = &mut self.waiting else {
             return true;
@@ -120,7 +125,7 @@ impl Drop for Guard {
     }
 }
 
-/// The view a node describes. An error says what is wrong with it.
+/// The view of a proxy, from its `Node` message. The error says which claim cannot be used.
 fn view(node: &core::Node) -> Result<View, String> {
     let seaway = node
         .metadata
@@ -147,7 +152,8 @@ fn view(node: &core::Node) -> Result<View, String> {
     })
 }
 
-/// A proxyless client says so by its user agent; an Envoy by its metadata, else by its cluster's prefix.
+/// The role of a proxy: a gRPC client is known by its user agent, an Envoy by its metadata, else by
+/// the prefix of its cluster.
 fn role(node: &core::Node, claimed: &str) -> Result<Role, String> {
     if node.user_agent_name.starts_with("gRPC") {
         return Ok(Role::Grpc);
@@ -242,14 +248,14 @@ mod tests {
         let (releases, mut released) = mpsc::unbounded_channel();
         let health = Health::default();
         health.set_synced();
-        let door = ProxyAdmission {
+        let admission = ProxyAdmission {
             health,
             verifier: None,
             leases: lease_sender,
             releases,
         };
         let node = decode(&json!({ "cluster": "seaway-node" }));
-        let mut admission = Box::pin(door.admit(&Permissions::Anything, &node));
+        let mut admission = Box::pin(admission.admit(&Permissions::Anything, &node));
         let lease = tokio::select! {
             biased;
             _ = &mut admission => panic!("nobody placed it yet"),
@@ -267,7 +273,7 @@ mod tests {
         let (releases, _released) = mpsc::unbounded_channel();
         let health = Health::default();
         health.set_synced();
-        let door = ProxyAdmission {
+        let admission = ProxyAdmission {
             health,
             verifier: None,
             leases,
@@ -290,7 +296,7 @@ mod tests {
             account: Some(account.clone()),
         };
         let node = decode(&json!({}));
-        let (admission, ()) = tokio::join!(door.admit(&permissions, &node), async {
+        let (admission, ()) = tokio::join!(admission.admit(&permissions, &node), async {
             let lease = coming.recv().await.unwrap();
             lease.placed.send(PlacementId(1)).unwrap();
         });

@@ -1,4 +1,4 @@
-//! Who may ask, and how that is found out.
+//! The flags for TLS on the xDS port and for the authentication of proxies.
 
 use std::path::PathBuf;
 

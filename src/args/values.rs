@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where a control plane is: `seaway.example:18000`, `127.0.0.1:18000`, `[::1]:18000`.
+/// The address of a control plane: `seaway.example:18000`, `127.0.0.1:18000`, `[::1]:18000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostPort {
     /// A name, or an address without brackets.
@@ -50,7 +50,7 @@ impl FromStr for HostPort {
     }
 }
 
-/// What a server must be by its certificate: a DNS name, or an address.
+/// The name that a server's certificate must have: a DNS name, or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ServerName {
     /// A name without dots around it. Wildcards of certificates cover it.
@@ -80,7 +80,7 @@ fn is_host(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
 }
 
-/// Where a proxy answers for its own health: an address, or nowhere.
+/// Where a proxy serves its own health checks: an address, or nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HealthzListen(pub(super) Option<SocketAddr>);
 

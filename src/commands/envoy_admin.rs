@@ -1,4 +1,5 @@
-//! Envoy's admin interface on a socket in a folder (`seaway bootstrap --admin-socket`), as `seaway ready --envoy` and `seaway drain` ask it.
+//! A client of Envoy's admin interface on a Unix socket (`seaway bootstrap --admin-socket`), for
+//! `seaway ready --envoy` and `seaway drain`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -10,23 +11,26 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::process::outside::brief;
 
-/// How long asking may take, and the answer.
+/// How long writing a request may take, and reading the response.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// No answer to these questions is longer.
+/// The longest response that is read, in bytes.
 const LONGEST: usize = 1 << 24;
-/// Listeners that are no Service's, and are bound wherever those of Services are: of the proxy's health and mode.
+/// How many of an Envoy's listeners are not Services': those for the proxy's own health and mode.
 const OWN_LISTENERS: u64 = 2;
-/// How Seaway ends the version of a response that more follows.
+/// The end of a response's version when more responses follow.
 const MORE: char = '+';
-/// Of the listeners: the version of Seaway's last response, and how many are not in place yet.
+/// The path of statistics about listeners: the version of Seaway's last response, and how many
+/// listeners are warming.
 const LISTENERS: &str = "/stats?filter=%5Elistener_manager%5C.(lds.(version_text%7Cupdate_success%7Cupdate_rejected)%7Ctotal_listeners_(active%7Cwarming))$";
-/// Open connections (brought up to date every five seconds) and flows of UDP.
+/// The path of statistics about open connections (updated every five seconds) and UDP flows.
 const CONNECTIONS: &str =
     "/stats?usedonly&filter=%5Eserver.total_connections$%7Cdownstream_sess_active$";
-/// Connections and flows of UDP that were refused, by listener and cluster; only what was counted at all.
+/// The path of statistics about refused connections and UDP flows, by listener and cluster, without
+/// those that are 0.
 const REFUSED: &str = "/stats?usedonly&type=Counters&filter=_cx_over(flow%7Cload_reject)$";
 
-/// Why an Envoy is not ready; `None`: it is live, and all listeners that Seaway has for it take connections.
+/// Why an Envoy is not ready; `None` if it is live and all listeners that Seaway has for it accept
+/// connections.
 pub(crate) fn not_ready(socket: &Path) -> anyhow::Result<Option<String>> {
     let (status, said) = ask(socket, "GET", "/ready")?;
     if status != 200 {
@@ -57,14 +61,14 @@ fn missing_listeners(stats: &str) -> Option<String> {
     None
 }
 
-/// Open connections and flows of UDP.
+/// How many connections and UDP flows are open.
 pub(crate) fn connections(socket: &Path) -> anyhow::Result<u64> {
     let text = stats(socket, CONNECTIONS)?;
     let counts = values(&text).filter_map(|(_, value)| value.parse::<u64>().ok());
     Ok(counts.sum())
 }
 
-/// How many connections and flows of UDP were refused, by statistic.
+/// How many connections and UDP flows were refused, by statistic.
 pub(crate) fn refused(socket: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
     let text = stats(socket, REFUSED)?;
     let counts =
@@ -72,8 +76,8 @@ pub(crate) fn refused(socket: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
     Ok(counts.collect())
 }
 
-/// Has Envoy take no more connections. What it has it keeps, and it goes on taking datagrams: of those, its sockets would swallow what the
-/// kernel still gives them.
+/// Has Envoy accept no more connections. Open ones stay, and so do UDP listeners, whose sockets
+/// would swallow what the kernel still gives them.
 pub(crate) fn stop_accepting(socket: &Path) -> anyhow::Result<()> {
     let (status, said) = ask(socket, "POST", "/drain_listeners?inboundonly")?;
     ensure!(status == 200, "Envoy says {status} {}", brief(said.trim()));
@@ -86,7 +90,7 @@ fn stats(socket: &Path, path: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// `name: value`, line by line.
+/// The lines `name: value` of a response.
 fn values(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().filter_map(|line| line.split_once(": "))
 }
@@ -101,7 +105,7 @@ fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<(u16, String)>
     read(&answer).context("what answers is not Envoy")
 }
 
-/// A connection; one that the other side does not take is not waited for, either.
+/// Connects to the socket, and does not wait longer than [`PATIENCE`] for that either.
 fn connect(path: &Path) -> io::Result<Socket> {
     let stream = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -109,7 +113,7 @@ fn connect(path: &Path) -> io::Result<Socket> {
     Ok(stream)
 }
 
-/// All that comes until the other side is done, which may not take longer than this or be more.
+/// Reads until the other side closes, within a time and a size.
 pub(crate) fn whole(
     mut stream: Socket,
     patience: Duration,
@@ -132,7 +136,7 @@ pub(crate) fn whole(
     }
 }
 
-/// The status and the body.
+/// The status and the body of a response.
 fn read(answer: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let mut lines = head.split("\r\n");
@@ -146,7 +150,7 @@ fn read(answer: &str) -> Option<(u16, String)> {
     Some((status, body))
 }
 
-/// A body that came in chunks.
+/// The body of a response in chunked encoding.
 fn joined(mut chunks: &str) -> Option<String> {
     let mut body = String::new();
     loop {

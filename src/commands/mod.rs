@@ -1,4 +1,5 @@
-//! The commands: `serve` puts the parts together; the others each do one thing and end.
+//! The subcommands: `serve` connects the parts of the control plane; the others each do one thing
+//! and end.
 
 pub(crate) mod bootstrap;
 pub(crate) mod drain;

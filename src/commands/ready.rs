@@ -1,4 +1,5 @@
-//! `seaway ready`: asks a running `serve`, or an Envoy, whether it is ready, for supervisors that can only run a command, in an image that has no other.
+//! `seaway ready`: asks a running `serve`, or an Envoy, whether it is ready, for probes that run a
+//! command in an image that has no other.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -11,9 +12,9 @@ use crate::args::ReadyArgs;
 use crate::commands::envoy_admin;
 use crate::process::exit::{Failure, print};
 
-/// How long connecting, asking and the answer may take, each.
+/// How long connecting, sending the request and reading the response may take, each.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// No answer is longer; whoever sends more is not Seaway.
+/// The longest response, in bytes.
 const LONGEST: usize = 1 << 20;
 
 /// Prints what `/readyz` says; the exit code is 0 if that is 200, else 1.
@@ -39,12 +40,12 @@ pub(crate) fn run(args: &ReadyArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The exit code is what counts: it is the same where nothing can be printed.
+/// Prints a text if that is possible: only the exit code counts.
 fn say(text: &str) {
     let _ = print(text);
 }
 
-/// Who listens on all addresses is asked on loopback.
+/// The address to connect to: loopback for a server that listens on all addresses.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -54,7 +55,8 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// The whole answer. HTTP/1.0: it ends with the connection and comes in one piece.
+/// Sends the request and reads the whole response. HTTP/1.0: it ends with the connection and comes
+/// in one piece.
 fn ask(address: SocketAddr) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -63,7 +65,7 @@ fn ask(address: SocketAddr) -> anyhow::Result<String> {
     String::from_utf8(answer).context("what answers is not Seaway")
 }
 
-/// Whether the status is 200, and the body.
+/// Whether the status is 200, and the body of the response.
 fn read(answer: &str) -> (bool, &str) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let mut words = head.split(' ');

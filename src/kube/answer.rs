@@ -1,4 +1,5 @@
-//! What comes back for a request, as HTTP has it: whether it is an answer of an API server at all, and no more of it than has its bound.
+//! Judges HTTP responses: whether one comes from an API server at all, and reads no more of it than
+//! its bound.
 
 use std::time::Duration;
 
@@ -11,13 +12,14 @@ use kube::core::Status;
 
 use super::wire::{Failure, quote, quote_bytes};
 
-/// Of an error, in bytes. A `Status` is shorter, and nobody reads more of a page.
+/// How much of an error response is read, in bytes. A `Status` is shorter, and of an HTML page no
+/// more is needed.
 const MAX_ERROR: usize = 64 << 10;
 
-/// The body of an answer that says of itself that it is one.
+/// The body of a successful JSON response.
 ///
 /// # Errors
-/// The server refuses, or it is somebody else who answers.
+/// The server refuses, or the response is not an API server's.
 pub(super) async fn accept(response: Response<Body>) -> Result<Body, Failure> {
     let (head, body) = response.into_parts();
     if !head.status.is_success() {
@@ -39,7 +41,7 @@ pub(super) async fn accept(response: Response<Body>) -> Result<Body, Failure> {
     Ok(body)
 }
 
-/// All of a body.
+/// Reads a whole body.
 ///
 /// # Errors
 /// It breaks, or is longer than `limit` bytes.
@@ -61,7 +63,7 @@ pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failu
     Ok(all)
 }
 
-/// What there is of a body, up to `limit` bytes; it is about a failure anyhow.
+/// Reads up to `limit` bytes of the body of a failed response, and ignores errors.
 async fn beginning(mut body: Body, limit: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < limit
@@ -74,7 +76,8 @@ async fn beginning(mut body: Body, limit: usize) -> Vec<u8> {
     all
 }
 
-/// Why there is no answer. Whoever stands in between says 502, 503 or 504, too, and not by a `Status`: then there is no server.
+/// The failure that an error response stands for. Load balancers and proxies answer 502, 503 or 504
+/// without a `Status`: then the answer is not an API server's.
 fn refusal(head: &Parts, text: &[u8]) -> Failure {
     let code = head.status.as_u16();
     let mut failure = match serde_json::from_slice::<Status>(text) {

@@ -1,23 +1,25 @@
-//! How long to wait before asking an API server again.
+//! Backoff: how long to wait after a failure before the API server is asked again.
 
 use std::time::{Duration, Instant};
 
 use super::wire::Failure;
 
-/// After this long without a failure of a kind the next one counts as the first.
+/// After this long without a failure of its kind, a failure counts as the first.
 const CALM: Duration = Duration::from_secs(10);
-/// A server that cannot be reached is tried often, so that its return is noticed at once: it costs it nothing.
+/// Shortest and longest wait while the server cannot be reached. It is tried often, since that
+/// costs it nothing, so that its return is noticed at once.
 const UNREACHABLE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// A server that says no has heard us, and is left alone for longer.
+/// Shortest and longest wait after an error response: such a server is left alone for longer.
 const REFUSED: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-/// But not one that was away a moment ago: it says no until it has started.
+/// Shortest and longest wait after an error response of a server that was away a moment ago: it
+/// answers with errors until it has started.
 const STARTING: (Duration, Duration) = (REFUSED.0, Duration::from_secs(1));
 /// How long after it could not be reached a server may be starting.
 const START: Duration = Duration::from_secs(60);
-/// A server may ask for more patience, but not for any.
+/// The longest `Retry-After` that is obeyed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Failures of one kind in a row.
+/// The failures of one kind that came one after the other.
 #[derive(Debug, Default)]
 struct Row {
     failures: u32,
@@ -25,7 +27,7 @@ struct Row {
 }
 
 impl Row {
-    /// How many there have been before this one.
+    /// Counts a failure; returns how many there were in the row before it.
     fn another(&mut self, now: Instant) -> u32 {
         let calm = |last| now.saturating_duration_since(last) > CALM;
         if self.last.is_none_or(calm) {
@@ -38,8 +40,9 @@ impl Row {
     }
 }
 
-/// The failures so far. Each kind is counted by itself: how long a server was away says nothing of how long to leave it alone when it
-/// is back.
+/// Exponential backoff with jitter for requests to an API server. Each kind of failure is counted
+/// by itself: how long a server was away says nothing of how long to leave it alone when it is
+/// back.
 #[derive(Debug)]
 pub(super) struct Backoff {
     unreachable: Row,
@@ -58,7 +61,8 @@ impl Backoff {
         }
     }
 
-    /// The time to wait after this failure: longer with each in a row, and never the same for two replicas.
+    /// The time to wait after this failure: longer with each in a row, and never equal for two
+    /// replicas.
     pub(super) fn after(&mut self, failure: &Failure, now: Instant) -> Duration {
         if failure.is_gone() {
             // A new list is due, at once when it is not a storm of them.

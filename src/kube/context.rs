@@ -1,4 +1,4 @@
-//! What a source is given by whoever starts it.
+//! What the Kubernetes source is given when it starts.
 
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
@@ -9,21 +9,21 @@ use crate::source::Update;
 use crate::source::checkpoint::Memory;
 use crate::writer::News;
 
-/// The channels of a source, and what it knows of the last run.
+/// The channels, metrics and state with which the Kubernetes source starts.
 #[derive(Debug)]
 pub(crate) struct SourceContext {
-    /// The writer.
+    /// Sends updates to the writer.
     pub(crate) updates: mpsc::Sender<Update>,
-    /// What the writer finds wrong.
+    /// Receives the problems that the writer finds, which become Events.
     pub(crate) problems: watch::Receiver<News>,
-    /// Where the state of watches is shown.
+    /// Where each watch shows its state, for `/readyz` and metrics.
     pub(crate) watches: Watches,
-    /// Counts what fails.
+    /// Counts failures of watches.
     pub(crate) errors: Counter,
-    /// What this replica is called.
+    /// The name of this replica, as Events have it.
     pub(crate) instance: String,
-    /// What is known of the last run.
+    /// The checkpoint, if there is one.
     pub(crate) memory: Option<Memory>,
-    /// Starts what it does at the same time.
+    /// Spawns the source's tasks.
     pub(crate) supervisor: Supervisor,
 }

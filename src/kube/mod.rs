@@ -1,10 +1,12 @@
-//! The Kubernetes source: Services, EndpointSlices and Nodes of a cluster, watched. The first step on the way of a change, and the
-//! only place that talks to an API server.
+//! The Kubernetes source: lists and watches Services, EndpointSlices and Nodes. It is the first
+//! step on the way of a change, and the only place that talks to an API server.
 //!
-//! [`watch`] asks and reads, one task for each resource; [`cursor`] decides what to ask and knows where a watch stands, [`wire`]
-//! and [`resource`] what an answer means, if [`answer`] lets it pass for one, [`backoff`] how long to wait after none. [`world`] puts together what the watches say and
-//! knows what became different. Lack of input never shrinks what was said before (invariant 2). The other way round, problems become
-//! Events: [`reports`] decides which and when, [`events`] writes them. Beside all that, [`tokens`] asks whose the tokens of proxies are.
+//! [`watch`] sends requests and reads responses, one task for each resource; [`cursor`] keeps how
+//! far a watch has got and decides what to ask, [`wire`] and [`resource`] decode what [`answer`]
+//! accepts as a response, and [`backoff`] says how long to wait after a failure. [`cluster_state`]
+//! puts together what the watches report and knows what changed. Lack of input never shrinks what
+//! was said before (invariant 2). In the other direction [`events`] writes problems as Events.
+//! Beside that, [`tokens`] has proxies' tokens reviewed.
 
 mod answer;
 mod backoff;
@@ -41,41 +43,41 @@ pub(crate) use events::EventMetrics;
 pub(crate) use resource::Resource;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
 
-/// What the watches have said and nobody has taken in yet.
+/// How many reports of watches may wait to be taken in.
 const QUEUE: usize = 256;
-/// Taken in at once, and told as one update.
+/// How many reports are taken in at once and sent as one update.
 const BATCH: usize = 256;
 
-/// What is watched.
+/// Which objects of the cluster are watched, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// Only these namespaces; all if there are none.
+    /// The namespaces to watch; all if the set is empty.
     pub(crate) namespaces: BTreeSet<Arc<str>>,
-    /// Only Services with these labels.
+    /// A label selector for Services.
     pub(crate) service_selector: Option<String>,
-    /// How long a watch may be silent before it is asked for anew.
+    /// How long a watch may be silent before it is closed and asked for anew.
     pub(crate) silence: Duration,
 }
 
-/// The source.
+/// The Kubernetes source: takes in what its watches report and sends updates to the writer.
 #[derive(Debug)]
 pub(crate) struct Kube {
     client: Client,
     scopes: Vec<Scope>,
-    /// The watches that have not told everything there is yet.
+    /// The watches that have not delivered their first list yet.
     unsynced: BTreeSet<usize>,
     news: mpsc::Receiver<Message>,
     updates: mpsc::Sender<Update>,
     events: Events,
     watches: Watches,
     state: ClusterState,
-    /// What survives the process.
+    /// The checkpoint, if there is one.
     kept: Option<Kept>,
     told: bool,
 }
 
 impl Kube {
-    /// Begins to watch.
+    /// Starts a task for each watch.
     pub(crate) fn start(
         client: &Client,
         wanted: &Wanted,
@@ -123,7 +125,7 @@ impl Kube {
         }
     }
 
-    /// Tells the writer what becomes different, until it no longer listens or `stop` says so.
+    /// Sends the writer what changes, until its receiver is dropped or `stop` is cancelled.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.step(&mut batch, &stop).await {}
@@ -135,7 +137,7 @@ impl Kube {
         }
     }
 
-    /// Waits for something to do and does it. `false`: there is nothing left to do.
+    /// Waits for one thing to do and does it. `false`: the source is to end.
     async fn step(&mut self, batch: &mut Vec<Message>, stop: &CancellationToken) -> bool {
         let due = self.events.due(now());
         let kept = self.kept.as_ref().and_then(Kept::next);
@@ -162,7 +164,8 @@ impl Kube {
         }
     }
 
-    /// Sends what became different, once everything has been read. `false`: nobody wants to know any more.
+    /// Sends the writer an update once all watches have listed, and saves a due checkpoint.
+    /// `false`: the receiver is dropped.
     async fn tell(&mut self) -> bool {
         if !self.may_tell() {
             return !self.updates.is_closed();
@@ -180,7 +183,8 @@ impl Kube {
         heard
     }
 
-    /// Part of a world is none, unless its checkpoint stands in for the rest (invariant 1).
+    /// Whether an update may be sent: part of a world is none, unless its checkpoint stands in for
+    /// the rest (invariant 1).
     fn may_tell(&mut self) -> bool {
         let synced = self.unsynced.is_empty();
         match &mut self.kept {
@@ -195,13 +199,14 @@ impl Kube {
     }
 }
 
-/// Everything, as a checkpoint keeps it.
+/// All objects as entries of a checkpoint.
 fn entries(state: &ClusterState) -> Vec<Entry> {
     let entry = |object| Entry::of(None, object);
     state.objects().filter_map(entry).collect()
 }
 
-/// A watch for each resource and namespace. Nodes belong to none.
+/// The scope of each watch: one for each resource and namespace, and one for Nodes, which have no
+/// namespace.
 fn scopes(wanted: &Wanted) -> Vec<Scope> {
     let namespaces: Vec<Option<Arc<str>>> = if wanted.namespaces.is_empty() {
         vec![None]

@@ -1,4 +1,4 @@
-//! How often something may be done: many times at once after a while without, and then steadily.
+//! A rate limit: many actions at once after a while without, and then steadily.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// So many at once, and one for each `each` after that.
+    /// A full bucket of `burst` tokens that gains one in each period `each`.
     pub(super) fn new(burst: u32, each: Duration) -> Rate {
         Rate {
             burst,
@@ -20,14 +20,14 @@ impl Rate {
         }
     }
 
-    /// When, from this moment on, the next one is allowed.
+    /// When, from this moment on, the next action is allowed.
     pub(super) fn allowed(&self, from: Instant) -> Instant {
         let spare = self.each * self.burst.saturating_sub(1);
         let allowed = self.full.and_then(|full| full.checked_sub(spare));
         allowed.map_or(from, |allowed| from.max(allowed))
     }
 
-    /// One is done.
+    /// Takes a token for an action.
     pub(super) fn take(&mut self, now: Instant) {
         self.full = Some(self.full.map_or(now, |full| full.max(now)) + self.each);
     }

@@ -1,5 +1,5 @@
-//! The resources that are watched: where they are, and how one of their objects is read. Whatever a cluster holds of other fields
-//! (`managedFields` above all) ends here.
+//! The watched resources of the API server: their paths, and how their objects are decoded. Fields
+//! that are not used (`managedFields` above all) end here.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::wire::{Failure, Kind, begins_with, quote};
 
-/// One resource of the API server.
+/// A resource of the API server that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Resource {
     /// `v1 services`.
@@ -22,7 +22,7 @@ pub(crate) enum Resource {
     Nodes,
 }
 
-/// An object as the API server describes it.
+/// An object as the API server sent it, decoded.
 #[derive(Debug, PartialEq)]
 pub(super) struct Item {
     pub id: ObjectId,
@@ -30,11 +30,11 @@ pub(super) struct Item {
     pub version: String,
     /// Its `uid`: what an Event about it has to name.
     pub uid: Box<str>,
-    /// What it says, or why that cannot be used.
+    /// The decoded object, or why it cannot be used.
     pub content: Result<Object, Problem>,
 }
 
-/// Not even the name of an object can be read.
+/// The failure of an object whose name cannot be read.
 fn unidentified(why: &str) -> Failure {
     let why = quote(why);
     Failure::Garbled(format!("an object that cannot be identified: {why}"))
@@ -50,7 +50,7 @@ impl Resource {
         }
     }
 
-    /// As it is called in paths, in RBAC rules and in metrics.
+    /// The plural name, as in paths, RBAC rules and metrics.
     pub(crate) const fn name(self) -> &'static str {
         self.kind().plural()
     }
@@ -65,12 +65,12 @@ impl Resource {
         self.kind().api_version()
     }
 
-    /// The path of all its objects, or of those in a namespace.
+    /// The path of the collection, of one namespace or of all.
     pub(super) fn path(self, namespace: Option<&str>) -> String {
         self.kind().path(namespace)
     }
 
-    /// Reads an object.
+    /// Decodes an object.
     ///
     /// # Errors
     /// It cannot be identified, or is of another kind.
@@ -81,7 +81,7 @@ impl Resource {
         })
     }
 
-    /// Reads only which object it is.
+    /// Decodes only the identity and the resourceVersion of an object.
     pub(super) fn identify(self, raw: &RawValue) -> Result<(ObjectId, String), Failure> {
         let meta = partial(raw)?;
         let version = meta.resource_version.clone().unwrap_or_default();
@@ -125,6 +125,8 @@ impl Resource {
         self.item(&meta, Err(problem))
     }
 
+    /// Checks that the object is of this resource's kind, if it names one.
+    ///
     /// # Errors
     /// The object says that it is something else.
     fn expect(self, text: &str) -> Result<(), Failure> {
@@ -162,7 +164,7 @@ impl Resource {
     }
 }
 
-/// An object yet to be read.
+/// A JSON object that is to be decoded as the type of its kind.
 struct Raw<'a> {
     resource: Resource,
     raw: &'a RawValue,
@@ -179,12 +181,14 @@ impl ReadWith for Raw<'_> {
     }
 }
 
-/// The metadata of an object of which nothing else may be readable.
+/// Decodes the metadata of an object whose other fields may be unreadable.
 fn partial(raw: &RawValue) -> Result<Metadata, Failure> {
+    /// An object of which only the metadata is decoded.
     #[derive(Deserialize)]
     struct Partial {
         metadata: Identity,
     }
+    /// The fields of `metadata` that tell an object and its version.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Identity {

@@ -1,4 +1,5 @@
-//! The thin shell around a [`Cursor`]: asks what it wants asked, hands it what comes, waits when the server does not answer.
+//! The task that runs one list-and-watch: sends the requests that its [`Cursor`] wants, hands it
+//! the answers, and waits after failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,41 +16,43 @@ use super::cursor::{Ask, Cursor, News};
 use super::wire::{Failure, Page, quote};
 use crate::admin::watch_status::{self, How};
 
-/// Objects asked for at once. Small pages keep memory small: of 250 slices with a hundred endpoints each it takes 8 MB.
+/// The page size of lists. Small pages keep memory small: of 250 slices with a hundred endpoints
+/// each it takes 8 MB.
 const PAGE: u32 = 250;
-/// No object is nearly as large: etcd takes 1.5 MiB.
+/// The longest line of a watch, in bytes. No object is nearly as large: etcd takes 1.5 MiB.
 const MAX_LINE: u64 = 16 << 20;
-/// No page is as large: [`PAGE`] objects of which none is nearly as large as a line.
+/// The largest page, in bytes: [`PAGE`] objects, of which none is nearly as large as a line.
 const MAX_PAGE: usize = 512 << 20;
-/// Nor is one object, with the list around it.
+/// The largest answer with one object and the list around it, in bytes.
 const MAX_OBJECT: usize = 16 << 20;
-/// For how long the server is asked to keep a watch: as long as its own clients ask for at least.
+/// The `timeoutSeconds` of watches: about the shortest that client-go asks for.
 const KEEP: Duration = Duration::from_secs(290);
-/// How long the server may take to send the next line of a streaming list. An old one never says that the list is complete.
+/// How long the server may take to send the next line of a streaming list. An old server never
+/// sends the bookmark that ends the list.
 const LIST_PAUSE: Duration = Duration::from_secs(10);
-/// A watch that ends sooner, and without a word, is one that the server cannot keep.
+/// A watch that ends sooner than this, without a line, counts as failed.
 const TOO_SHORT: Duration = Duration::from_secs(1);
 
-/// What a watch says, and which one.
+/// A report of a watch, with the number of the watch.
 pub(super) type Message = (usize, News);
 
-/// One watch.
+/// One list-and-watch of a resource, which reports to the source.
 pub(super) struct Watch {
     pub number: usize,
     pub scope: Scope,
     pub client: Client,
-    /// Only objects with these labels.
+    /// The label selector of the requests.
     pub selector: Option<String>,
-    /// A watch that has been silent for so long is asked for anew.
+    /// How long a watch may be silent before it is closed and asked for anew.
     pub silence: Duration,
     pub health: Arc<watch_status::Watch>,
     pub news: mpsc::Sender<Message>,
 }
 
-/// Why a step ended.
+/// Why a watch's step ended.
 enum Stop {
     Failed(Failure),
-    /// Nobody listens any longer.
+    /// The receiver of reports is dropped.
     Unheard,
 }
 
@@ -60,7 +63,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 }
 
 impl Watch {
-    /// Watches until nobody listens.
+    /// Lists and watches until the receiver of reports is dropped.
     pub(super) async fn run(self, random: fastrand::Rng) {
         let mut cursor = Cursor::new(self.scope.resource);
         let mut backoff = Backoff::new(random);
@@ -81,7 +84,7 @@ impl Watch {
         }
     }
 
-    /// One request, up to the end of its answer.
+    /// Sends one request and takes in its answer up to its end.
     async fn step(&self, cursor: &mut Cursor) -> Result<(), Stop> {
         let request = Request::new(self.path());
         match cursor.ask() {
@@ -127,10 +130,11 @@ impl Watch {
         Ok(news)
     }
 
-    /// Asks for one object, of a server that has reached this version. Which one it has reached.
+    /// Asks for one object, of a server that has reached this resourceVersion; returns the one it
+    /// has reached.
     ///
     /// # Errors
-    /// It has not, or there is no answer.
+    /// It has not reached it, or there is no answer.
     async fn check(&self, request: &Request, version: String) -> Result<String, Failure> {
         let params = ListParams {
             limit: Some(1),
@@ -143,7 +147,7 @@ impl Watch {
         Ok(Page::parse(&text, self.scope.resource)?.version)
     }
 
-    /// The server lets us watch, but does not say how far it is.
+    /// Logs that the server lets watches begin but does not tell its resourceVersion.
     fn unconfirmed(&self, failure: &Failure) {
         let watch = self.scope.name();
         tracing::warn!(
@@ -154,7 +158,7 @@ impl Watch {
         );
     }
 
-    /// Reads the lines of a watch, or of a list as a stream, until it ends or fails.
+    /// Reads the lines of a watch or a streaming list until it ends or fails.
     async fn follow(
         &self,
         request: &Request,
@@ -217,7 +221,7 @@ fn how(failure: &Failure) -> How {
     }
 }
 
-/// The end of a watch is nothing unusual, except too early.
+/// Takes in the end of a watch, which is a failure if it came too early.
 fn ended(cursor: &mut Cursor, lines: u64, lasted: Duration) -> Result<(), Stop> {
     let list = matches!(cursor.ask(), Ask::StreamList);
     if list || (lines == 0 && lasted < TOO_SHORT) {
@@ -233,7 +237,7 @@ fn ended(cursor: &mut Cursor, lines: u64, lasted: Duration) -> Result<(), Stop> 
     Ok(())
 }
 
-/// Reads the next line into `line`. `false`: there is none.
+/// Reads the next line into `line`. `false`: the body has ended.
 async fn read_line(
     body: &mut (impl AsyncBufRead + Unpin),
     line: &mut Vec<u8>,

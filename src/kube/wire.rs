@@ -1,7 +1,9 @@
-//! What an API server sends, taken apart as far as it is the same for all resources: pages of lists and lines of watches.
+//! Decodes what all resources of an API server have in common: pages of lists, lines of watches,
+//! errors.
 //!
-//! A list that is none must never count as an empty one (invariant 2), so all of them have to be of the kind that was asked for. API
-//! servers say it of everything but the items of a list.
+//! An answer that is not a list must never count as an empty one (invariant 2), so all of them have
+//! to be of the kind that was asked for. API servers name the kind of everything but the items of a
+//! list.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,48 +16,49 @@ use serde_json::value::RawValue;
 
 use super::resource::Resource;
 
-/// By this annotation a bookmark says that everything there was has been sent (KEP-3157).
+/// The annotation of a bookmark that ends the initial events of a streaming list (KEP-3157).
 const INITIAL_END: &str = "k8s.io/initial-events-end";
 
-/// Why a server refuses a version that it has not reached.
+/// The cause by which a server refuses a resourceVersion that it has not reached.
 const AHEAD: &str = "ResourceVersionTooLarge";
 
-/// Of what others say, in bytes, where it is quoted.
+/// How much of foreign text is quoted in messages, in bytes.
 const MAX_QUOTE: usize = 400;
 
-/// Why a list or a watch failed. No text of it is longer than a few lines, whatever came.
+/// Why a request, a list or a watch failed. No message is longer than a few lines, whatever came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
-    /// There is no connection, or no longer.
+    /// There is no connection, or it broke.
     #[error("{0}")]
     Unreachable(String),
-    /// The server said no.
+    /// The server answered with an error.
     #[error("the API server answers {code}: {message}")]
     Refused {
         code: u16,
         message: String,
-        /// How long it wants to be left alone.
+        /// How long it asks to be left alone (`Retry-After`).
         after: Option<Duration>,
     },
     /// Nothing came for too long.
     #[error("silent for {} s", .0.as_secs_f32())]
     Silent(Duration),
-    /// What came is not what an API server sends.
+    /// The answer cannot be decoded.
     #[error("unreadable answer: {0}")]
     Garbled(String),
-    /// What came can be read, but is something else than what was asked for; or it is not an API server that answered.
+    /// The answer can be decoded, but is something else than what was asked for, or not from an API
+    /// server.
     #[error("not what was asked for: {0}")]
     Foreign(String),
-    /// The server is at an earlier version than it has been before: it was restored from a backup.
+    /// The server is at an earlier resourceVersion than before: it was restored from a backup.
     #[error("{0}")]
     Reversed(String),
-    /// A list that goes on and on.
+    /// A list has more pages, objects or bytes than any list may have.
     #[error("{0}")]
     Endless(String),
 }
 
 impl Failure {
-    /// What was asked for is too old: only a new list helps.
+    /// Whether the resourceVersion is too old or lost (410), so that only a new list helps.
     pub(super) fn is_gone(&self) -> bool {
         matches!(
             self,
@@ -63,7 +66,7 @@ impl Failure {
         )
     }
 
-    /// With where it came from, where that matters.
+    /// The failure with the URL that it came from, where that matters.
     pub(super) fn at(self, place: &str) -> Failure {
         match self {
             Failure::Garbled(what) => Failure::Garbled(format!("{what} (from {place})")),
@@ -74,7 +77,7 @@ impl Failure {
     }
 }
 
-/// The beginning of what somebody else says, in one line.
+/// The beginning of foreign text, as one line without control characters.
 pub(super) fn quote(text: &str) -> String {
     let mut end = text.len().min(MAX_QUOTE);
     while !text.is_char_boundary(end) {
@@ -84,7 +87,7 @@ pub(super) fn quote(text: &str) -> String {
     text[..end].chars().map(shown).collect()
 }
 
-/// The same of bytes, of which nobody knows whether they are text.
+/// The beginning of bytes that may not be text, as one line; see [`quote`].
 pub(super) fn quote_bytes(bytes: &[u8]) -> String {
     let beginning = &bytes[..bytes.len().min(MAX_QUOTE)];
     quote(&String::from_utf8_lossy(beginning))
@@ -126,7 +129,7 @@ impl From<kube::core::request::Error> for Failure {
     }
 }
 
-/// An error with its causes, each said once.
+/// An error with its causes; those that repeat what was said are left out.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -140,7 +143,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What an object says that it is.
+/// The `kind` and `apiVersion` of an object.
 #[derive(Deserialize)]
 pub(super) struct Kind<'a> {
     #[serde(borrow)]
@@ -160,13 +163,15 @@ impl fmt::Display for Kind<'_> {
 }
 
 impl Kind<'_> {
-    /// Whether it says nothing of the sort, as items of lists do.
+    /// Whether both are missing, as in items of lists.
     pub(super) fn is_silent(&self) -> bool {
         self.kind.is_none() && self.api_version.is_none()
     }
 
+    /// Checks for a kind.
+    ///
     /// # Errors
-    /// It is something else.
+    /// It is another one, or none.
     pub(super) fn expect(&self, api_version: &str, kind: &str) -> Result<(), Failure> {
         let (said, version) = (self.kind.as_deref(), self.api_version.as_deref());
         if (said, version) == (Some(kind), Some(api_version)) {
@@ -177,7 +182,8 @@ impl Kind<'_> {
     }
 }
 
-/// Whether an object begins with what it is, as API servers write it: then nobody has to look for that in all of it.
+/// Whether an object's text begins with this kind and version, as API servers write it, so that it
+/// need not be decoded to tell.
 pub(super) fn begins_with(text: &[u8], api_version: &str, kind: &str) -> bool {
     let rest = text.strip_prefix(b"{\"kind\":\"");
     let rest = rest.and_then(|rest| rest.strip_prefix(kind.as_bytes()));
@@ -186,10 +192,10 @@ pub(super) fn begins_with(text: &[u8], api_version: &str, kind: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(b"\""))
 }
 
-/// Reads a whole answer of a kind.
+/// Decodes a whole answer of a kind.
 ///
 /// # Errors
-/// It cannot be read, or is of another kind.
+/// It cannot be decoded, or is of another kind.
 pub(super) fn parse<'a, T: Deserialize<'a>>(
     text: &'a [u8],
     api_version: &str,
@@ -207,7 +213,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(
     serde_json::from_slice(text).map_err(garbled)
 }
 
-/// With what a `Status` says.
+/// Adds the message of a `Status` to a failure.
 fn explained(failure: Failure, text: &[u8]) -> Failure {
     match (failure, serde_json::from_slice::<Status>(text)) {
         (Failure::Foreign(what), Ok(status)) if !status.message.is_empty() => {
@@ -217,20 +223,21 @@ fn explained(failure: Failure, text: &[u8]) -> Failure {
     }
 }
 
-/// A page of a list.
+/// A page of a list, with its items not yet decoded.
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     pub items: Vec<&'a RawValue>,
-    /// From which version to watch, once all pages are read.
+    /// The list's resourceVersion, from which to watch once all pages are read.
     pub version: String,
-    /// How to ask for the next page.
+    /// The `continue` token for the next page.
     pub token: Option<String>,
-    /// What it took, in bytes.
+    /// The size of its text, in bytes.
     pub size: usize,
 }
 
 impl Page<'_> {
     pub(super) fn parse(text: &[u8], resource: Resource) -> Result<Page<'_>, Failure> {
+        /// A list of any kind, with its items not yet decoded.
         #[derive(Deserialize)]
         struct List<'a> {
             #[serde(default)]
@@ -238,6 +245,7 @@ impl Page<'_> {
             #[serde(borrow, deserialize_with = "items")]
             items: Vec<&'a RawValue>,
         }
+        /// The `metadata` of a list.
         #[derive(Deserialize, Default)]
         #[serde(rename_all = "camelCase")]
         struct Metadata {
@@ -255,27 +263,28 @@ impl Page<'_> {
     }
 }
 
-/// The items of a list: there may be none, which is `null` with some servers, but they are not left out.
+/// Decodes the items of a list. They may be `null`, as some servers write an empty list, but not
+/// missing.
 fn items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'de RawValue>, D::Error> {
     let items = Option::<Vec<&'de RawValue>>::deserialize(deserializer)?;
     Ok(items.unwrap_or_default())
 }
 
-/// A version that a watch can go on from. By 0, or without one, a server is asked for whatever it has, and tells nothing of what is
-/// gone by then.
+/// A resourceVersion that a watch can go on from. With 0, or without one, a server sends whatever
+/// it has, and nothing of what is gone by then.
 pub(super) fn version(said: Option<String>, of: &str) -> Result<String, Failure> {
     let said = said.filter(|version| !version.is_empty() && version != "0");
     said.ok_or_else(|| Failure::Garbled(format!("{of} without a resourceVersion")))
 }
 
-/// A line of a watch.
+/// A line of a watch: an event with its object not yet decoded.
 #[derive(Debug)]
 pub(super) enum Line<'a> {
     /// The object appeared or changed.
     Applied(&'a RawValue),
     /// The object is gone.
     Deleted(&'a RawValue),
-    /// Everything up to this version has been sent.
+    /// All changes up to this resourceVersion have been sent.
     Bookmark { version: String, initial_end: bool },
     /// The watch is over.
     Failed(Failure),
@@ -283,6 +292,7 @@ pub(super) enum Line<'a> {
 
 impl Line<'_> {
     pub(super) fn parse(text: &[u8], resource: Resource) -> Result<Line<'_>, Failure> {
+        /// An event of a watch, with its object not yet decoded.
         #[derive(Deserialize)]
         struct Event<'a> {
             #[serde(borrow)]
@@ -312,7 +322,7 @@ impl Line<'_> {
     }
 }
 
-/// What can say nothing of its kind, since it is not even an object, is found out later.
+/// Checks the kind of an event's object. What is not even an object is found out later.
 fn expect(object: &RawValue, resource: Resource) -> Result<(), Failure> {
     let (api_version, kind) = (resource.api_version(), resource.kind_name());
     if begins_with(object.get().as_bytes(), api_version, kind) {
@@ -325,11 +335,13 @@ fn expect(object: &RawValue, resource: Resource) -> Result<(), Failure> {
 }
 
 fn bookmark(object: &RawValue) -> Result<Line<'_>, Failure> {
+    /// The object of a bookmark.
     #[derive(Deserialize)]
     struct Bookmark<'a> {
         #[serde(borrow)]
         metadata: Metadata<'a>,
     }
+    /// The `metadata` of a bookmark's object.
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Metadata<'a> {

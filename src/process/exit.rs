@@ -7,13 +7,13 @@ use clap::error::{Error, ErrorKind};
 
 use crate::process::log;
 
-/// Why the process ends with an error.
+/// The error that ends the process, which decides its exit code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The arguments, or what they name, cannot be used. Trying again will not help. Exit code 2.
+    /// The arguments, or what they name, cannot be used. Retrying will not help. Exit code 2.
     #[error("{0:#}")]
     Unusable(anyhow::Error),
-    /// Something ended that should not have. Exit code 1.
+    /// A part of the process failed or ended. Exit code 1.
     #[error("{0:#}")]
     Broken(anyhow::Error),
     /// A second signal came while connections were ending. Exit code 130.
@@ -27,7 +27,7 @@ impl Failure {
         Failure::Unusable(anyhow::Error::msg(line.into()))
     }
 
-    /// Says why on standard error, in one line, and gives the exit code.
+    /// Writes the reason to standard error as one line; returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let line = one_line(&self.to_string());
         log::say(&format!("error: {line}"));
@@ -50,7 +50,8 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// What to do about a command line that clap did not take: help and version are wishes, the rest is one line.
+/// Handles a command line that clap rejected: prints help and version, and turns everything else
+/// into one line.
 pub(crate) fn of_command_line(error: &Error) -> Result<ExitCode, Failure> {
     let text = error.render();
     match error.kind() {

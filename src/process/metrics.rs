@@ -1,4 +1,4 @@
-//! The binary's own metrics. Names and labels are API; those of the protocol are in `seaway-xds`.
+//! The binary's own metrics; those of the protocol are in `seaway-xds`. Names and labels are API.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,17 +10,19 @@ use seaway_translator::Reason;
 
 use crate::process::log;
 
+/// The label `reason` of `problems`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ReasonLabel {
     pub(crate) reason: &'static str,
 }
 
+/// The label `source` of `source_errors_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabel {
     source: &'static str,
 }
 
-/// Clones share their values.
+/// The metrics of the writer and the sources. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     problems: Family<ReasonLabel, Gauge>,
@@ -29,7 +31,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers `problems{reason}`, `source_errors_total{source}`, `translations_total`, `build_info` and those of the log.
+    /// Registers `problems{reason}`, `source_errors_total{source}`, `translations_total`,
+    /// `build_info` and those of the log.
     pub(crate) fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "Problems that stand now, by reason";
@@ -48,19 +51,19 @@ impl Metrics {
         metrics
     }
 
-    /// The counter of one source.
+    /// The counter of read errors of one source.
     pub(crate) fn source_errors(&self, source: &'static str) -> Counter {
         self.source_errors
             .get_or_create(&SourceLabel { source })
             .clone()
     }
 
-    /// So many objects were translated.
+    /// Counts objects that were translated.
     pub(crate) fn translated(&self, objects: usize) {
         self.translations.inc_by(objects as u64);
     }
 
-    /// A problem of this reason appeared, or ended.
+    /// Counts a problem that appeared, or ended.
     pub(crate) fn problem(&self, reason: Reason, stands: bool) {
         let count = self.problems_of(reason);
         if stands {

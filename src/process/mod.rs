@@ -1,4 +1,5 @@
-//! What any process needs, whatever it is for: its log, its signals, how it ends, its files, its metrics.
+//! What every command's process needs: log, signals, exit codes, reading files, supervision of
+//! tasks, metrics.
 
 pub(crate) mod clock;
 pub(crate) mod exit;

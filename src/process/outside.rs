@@ -1,5 +1,6 @@
-//! What others wrote: their files and their words. Every file that is not Seaway's own is opened here and nowhere else, so that a pipe, a
-//! device, a file without end or a disk that does not answer costs a line that names it, and never a thread or the memory.
+//! Reads foreign files and shortens foreign text. Every file that is not Seaway's own is opened
+//! here and nowhere else, so that a pipe, a device, a file without end or a disk that does not
+//! answer costs a line that names it, and never a thread or the memory.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -12,16 +13,17 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 
-/// How long a disk may take at the start.
+/// How long a disk may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take later before `/readyz` says so.
 const SLOW: Duration = Duration::from_secs(10);
-/// What is shown of somebody else's words, in bytes.
+/// The length to which foreign text is cut, in bytes.
 const BRIEF: usize = 1024;
-/// A certificate, a key, a token or a bundle of authorities has no more bytes: Kubernetes keeps no larger ones.
+/// The largest file with a certificate, a key, a token or a bundle of authorities, in bytes:
+/// Kubernetes stores no larger ones.
 pub(crate) const MAX_CREDENTIAL: u64 = 1 << 20;
 
-/// Opens a regular file of at most so many bytes.
+/// Opens a regular file of at most `max` bytes.
 ///
 /// # Errors
 /// It is absent, something else, larger, or cannot be opened.
@@ -40,7 +42,8 @@ pub(crate) fn open(path: &Path, max: u64) -> io::Result<(File, Metadata)> {
     Ok((file, metadata))
 }
 
-/// Reads a whole regular file of at most so many bytes, with what it looked like before the first one was read.
+/// Reads a whole regular file of at most `max` bytes; returns its metadata from before the first
+/// byte was read with it.
 ///
 /// # Errors
 /// Those of [`open`], or it cannot be read.
@@ -67,7 +70,8 @@ fn too_large(max: u64) -> io::Error {
     io::Error::other(format!("larger than {} MiB", max >> 20))
 }
 
-/// Does what concerns the disk of `path` on a thread of its own, for those who start. The thread stays behind if the disk never answers.
+/// Runs work that waits for the disk of `path` on a thread of its own, at the start of the process.
+/// The thread stays behind if the disk never answers.
 ///
 /// # Errors
 /// It takes longer than a minute.
@@ -99,21 +103,23 @@ fn within<T: Send + 'static>(
     })
 }
 
-/// Whose disks are being waited for, in the whole process: no other place knows of all of them, and `/readyz` tells of those that hang.
+/// The waits for disks in the whole process: only here are all of them known, and `/readyz` reports
+/// those that take long.
 static WAITING: Mutex<Vec<Disk>> = Mutex::new(Vec::new());
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
+/// A wait for a disk: for which path, and since when.
 struct Disk {
     number: u64,
     path: PathBuf,
     since: Instant,
 }
 
-/// A wait for a disk, until it is dropped.
+/// A registered wait for a disk, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Waiting(u64);
 
-/// From now on the disk of `path` is waited for.
+/// Registers a wait for the disk of `path`.
 pub(crate) fn waiting_for(path: &Path) -> Waiting {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     lock().push(Disk {
@@ -148,12 +154,12 @@ fn overdue_at(now: Instant) -> Vec<String> {
     lines
 }
 
-/// Nothing that holds this lock can panic half-way.
+/// Locks the waits, poisoned or not: nothing that holds this lock can panic half-way.
 fn lock() -> MutexGuard<'static, Vec<Disk>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Somebody else's words as they may be logged and shown: one line of bounded length.
+/// Foreign text fit for logs and `/readyz`: one line of bounded length.
 pub(crate) fn brief(text: &str) -> String {
     let mut end = text.len().min(BRIEF);
     while !text.is_char_boundary(end) {

@@ -1,12 +1,13 @@
-//! The signals that ask the process to end.
+//! Handles the signals that ask the process to end.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask the process to end.
+/// Receives SIGTERM and SIGINT, and keeps SIGXFSZ from ending the process.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Held so that it ends nothing: who writes beyond the limit of the size of files is told by an error, too.
+    /// The handler of SIGXFSZ: with it a write beyond the limit of file sizes returns an error
+    /// instead.
     _file_size: Signal,
 }
 
@@ -19,7 +20,7 @@ impl Signals {
         })
     }
 
-    /// The next one, by its name.
+    /// Waits for the next signal; returns its name.
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

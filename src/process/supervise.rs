@@ -1,7 +1,8 @@
-//! What becomes of a part of the process that panics, or ends although nobody asked it to: nothing that serves goes on without one it needs.
+//! Supervises tasks: when one that serving needs panics or ends, the process ends.
 //!
-//! Parts that serving needs are [`Supervisor::spawn`]ed: the process ends with a line that names the part. What is done as well as can be is
-//! [`contained`]: it is tried again, and counted by whoever does it. Every panic is a log line and counts in `panics_total` ([`crate::process::log`]).
+//! Tasks that serving needs are [`Supervisor::spawn`]ed: their end ends the process with a line
+//! that names the task. Work that may fail is [`contained`]: its caller counts a panic and tries
+//! again. Every panic is a log line and counts in `panics_total` ([`crate::process::log`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,22 +12,22 @@ use tokio::task::JoinError;
 
 use crate::process::exit::Failure;
 
-/// Starts parts; clones report to the same [`Ended`].
+/// Spawns tasks that have to run until the process ends. Clones report to one [`Ended`].
 #[derive(Clone, Debug)]
 pub(crate) struct Supervisor(mpsc::UnboundedSender<(String, Option<JoinError>)>);
 
-/// Hears of parts that ended.
+/// Receives the end of tasks that a [`Supervisor`] has spawned.
 #[derive(Debug)]
 pub(crate) struct Ended(mpsc::UnboundedReceiver<(String, Option<JoinError>)>);
 
-/// A supervisor, and who hears of what it starts.
+/// A supervisor, and the receiver of its tasks' ends.
 pub(crate) fn supervisor() -> (Supervisor, Ended) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (Supervisor(sender), Ended(receiver))
 }
 
 impl Supervisor {
-    /// Starts a part that is to run until the process ends.
+    /// Spawns a task that is to run until the process ends; `part` is its name in the error.
     pub(crate) fn spawn(
         &self,
         part: impl Into<String>,
@@ -43,7 +44,7 @@ impl Supervisor {
 }
 
 impl Ended {
-    /// The next part that ended, as the reason to end the process.
+    /// Waits for the next task that ends, and makes it the reason to end the process.
     pub(crate) async fn next(&mut self) -> Failure {
         match self.0.recv().await {
             Some((part, error)) => {
@@ -54,7 +55,7 @@ impl Ended {
     }
 }
 
-/// A part ended although nobody asked it to.
+/// The failure for a part that ended too early.
 pub(crate) fn early(part: &str, ended: Result<Option<anyhow::Error>, JoinError>) -> Failure {
     Failure::Broken(match ended {
         Ok(None) => anyhow!("{part} ended"),
@@ -63,7 +64,8 @@ pub(crate) fn early(part: &str, ended: Result<Option<anyhow::Error>, JoinError>)
     })
 }
 
-/// Does work of which nothing depends. `None`: it panicked, and what it worked on has to be thrown away.
+/// Runs work on which nothing depends. `None`: it panicked, and the state it worked on has to be
+/// discarded.
 pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }

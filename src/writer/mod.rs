@@ -1,8 +1,9 @@
-//! The one writer: owns the translator and the publisher, and makes every commit.
+//! The writer: the one task that owns the translator and the publisher, and makes every commit.
 //!
-//! The way of a change passes here in the middle: an update of a source is applied whole; its translation is committed at
-//! once after quiet, else together with its neighbours inside the window that `seaway_xds::Pace` gives. A proxy with a new
-//! view is a change too: its view is activated, translated and committed before the proxy is let in.
+//! A change passes here on its way from a source to the xDS server: an update is applied whole; its
+//! translation is committed at once after quiet, else together with its neighbours inside the
+//! window that `seaway_xds::Pace` gives. A proxy with a new view is a change too: its view is
+//! activated, translated and committed before the proxy is admitted.
 
 mod placements;
 mod problem_log;
@@ -21,30 +22,31 @@ use placements::Placements;
 use problem_log::ProblemLog;
 pub(crate) use problem_log::{Changes, News};
 
-/// Proxies that connect at the same time share one commit.
+/// How many leases, or releases, are taken in at once: proxies that connect at the same time share
+/// one commit.
 const BATCH: usize = 1024;
 
-/// A proxy asks to be placed.
+/// A proxy's request for a placement. It holds the placement until its view is released.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Where it says it is.
+    /// The proxy's view, made from what it claims.
     pub(crate) view: View,
     /// Gets the placement once everything in it is published.
     pub(crate) placed: oneshot::Sender<PlacementId>,
 }
 
-/// What the writer listens to.
+/// The channels that the writer receives from.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    /// What the source says.
+    /// Updates of the source.
     pub(crate) updates: mpsc::Receiver<Update>,
-    /// Proxies that come.
+    /// Leases of proxies that connect.
     pub(crate) leases: mpsc::Receiver<Lease>,
-    /// Views of proxies that went.
+    /// Views of proxies whose streams have ended.
     pub(crate) releases: mpsc::UnboundedReceiver<View>,
 }
 
-/// The writer's state.
+/// The task that translates updates, commits them to the publisher and places proxies.
 #[derive(Debug)]
 pub(crate) struct Writer {
     translator: Translator,
@@ -52,7 +54,7 @@ pub(crate) struct Writer {
     pace: Pace,
     placements: Placements,
     problem_log: ProblemLog,
-    /// The source is synced, and the commit that shows it is outstanding.
+    /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
     health: Health,
     metrics: Metrics,
@@ -60,7 +62,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A writer that has seen nothing.
+    /// A writer that has not received anything.
     pub(crate) fn new(
         options: Options,
         publisher: Publisher,
@@ -82,7 +84,7 @@ impl Writer {
         }
     }
 
-    /// Writes until nobody is left to listen to.
+    /// Runs until the source, or the xDS server, drops its channel.
     pub(crate) async fn run(mut self, mut inbox: Inbox) {
         let (mut leases, mut releases) = (Vec::new(), Vec::new());
         loop {
@@ -105,7 +107,7 @@ impl Writer {
         }
     }
 
-    /// The next moment something is to be done.
+    /// When there is something to do without a message.
     fn wake(&self) -> Option<Instant> {
         let moments = [
             self.pace.pending(),
@@ -115,7 +117,7 @@ impl Writer {
         moments.into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Expires placements, commits and logs problems, each if it is due.
     fn work(&mut self, now: Instant) {
         if self.placements.expire(now, &mut self.translator) {
             self.pace.due(now);
@@ -129,7 +131,7 @@ impl Writer {
         }
     }
 
-    /// Takes in an update. It is published when the pace says so.
+    /// Applies an update of the source. It is published when the pace says so.
     fn update(&mut self, update: Update) {
         for change in update.changes {
             self.translator.apply(change);
@@ -144,7 +146,8 @@ impl Writer {
         self.problem_log.touch(now);
     }
 
-    /// Places proxies that come. What their views need is published before they hear of it.
+    /// Places proxies that connect. What their views need is published before they get their
+    /// placement.
     fn admit(&mut self, leases: impl Iterator<Item = Lease>) {
         let mut placed = Vec::new();
         for lease in leases {
@@ -165,7 +168,7 @@ impl Writer {
         }
     }
 
-    /// Publishes where proxies look from, and nothing else.
+    /// Publishes the placements that changed, and no resources.
     fn place(&mut self) {
         let placements = self.placements.take_changed();
         if !placements.is_empty() {
@@ -176,7 +179,7 @@ impl Writer {
         }
     }
 
-    /// Publishes everything that is outstanding, at once and together.
+    /// Publishes everything that is outstanding as one commit.
     fn commit(&mut self, now: Instant) {
         let begin = Instant::now();
         let mut replace = Vec::new();

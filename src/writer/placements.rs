@@ -1,8 +1,10 @@
-//! Which views are in use, and from where each looks at the layers.
+//! Keeps which views are in use, and which layers of resources each placement sees.
 //!
-//! A placement belongs to what decides the layers of a proxy: its role, its node and the zone it claims. It is in use while a stream
-//! holds a lease on it and [`LINGER`] longer, so that a proxy that reconnects finds what it needs already made. What no placement
-//! looks at any more is forgotten with the last one, down to the numbers of its layers: how many there are is the proxies' choice.
+//! A placement belongs to the part of a view that decides the layers of a proxy: its role, its node
+//! and the zone it claims. It is in use while a stream holds a lease on it and [`LINGER`] longer,
+//! so that a proxy that reconnects finds its resources already made. What no placement sees any
+//! more is dropped with the last one, down to the numbers of its layers: how many there are is the
+//! proxies' choice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -10,36 +12,37 @@ use std::time::{Duration, Instant};
 use seaway_translator::{Layer, Translator, View};
 use seaway_xds::{LayerId, PlacementId};
 
-/// How long a view stays active without a stream.
+/// How long a view stays active without a lease.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// A placement that is new, changed (its layers) or retired (`None`).
+/// A placement that is new or has other layers, or is retired (`None`).
 pub(super) type Change = (PlacementId, Option<Vec<LayerId>>);
 
-/// The views in use.
+/// The placements in use, with the leases that streams hold on them.
 #[derive(Debug, Default)]
 pub(super) struct Placements {
     held: BTreeMap<View, Held>,
-    /// Those without a lease, by when they expire.
+    /// Views without a lease, by when they expire.
     expiries: BTreeSet<(Instant, View)>,
     layers: Layers,
     last: u64,
     changed: Vec<Change>,
-    /// What is seen from a placement that came or moved is yet to be translated.
+    /// Resources that a new or changed placement sees have yet to be translated.
     incomplete: bool,
 }
 
+/// A placement in use: its layers and the number of its leases.
 #[derive(Debug)]
 struct Held {
     id: PlacementId,
     layers: Vec<Layer>,
     leases: usize,
-    /// Set while nobody holds a lease.
+    /// When it expires; set while there is no lease.
     expires: Option<Instant>,
 }
 
 impl Placements {
-    /// A stream with this view is coming: makes the view active.
+    /// Takes a lease on the placement of a view, and makes the view active if it is new.
     pub(super) fn lease(&mut self, view: &View, translator: &mut Translator) -> PlacementId {
         let view = view.deciding();
         if let Some(held) = self.held.get_mut(&view) {
@@ -66,7 +69,7 @@ impl Placements {
         id
     }
 
-    /// A stream with this view has ended.
+    /// Gives a lease back.
     pub(super) fn release(&mut self, view: &View, now: Instant) {
         let view = view.deciding();
         if let Some(held) = self.held.get_mut(&view) {
@@ -83,7 +86,8 @@ impl Placements {
         self.expiries.first().map(|(at, _)| *at)
     }
 
-    /// Deactivates the views nobody has used for long. Whether there were any.
+    /// Retires the placements that have had no lease for [`LINGER`]. Returns whether there were
+    /// any.
     pub(super) fn expire(&mut self, now: Instant, translator: &mut Translator) -> bool {
         let before = self.changed.len();
         while self.next_expiry().is_some_and(|at| at <= now)
@@ -98,7 +102,8 @@ impl Placements {
         self.changed.len() > before
     }
 
-    /// Takes over where views look from by now: an object changed that decides it (Service rules 69, 150).
+    /// Updates the layers of placements after a change of an object that decides them (Service
+    /// rules 69, 150).
     pub(super) fn follow(&mut self, translator: &mut Translator) {
         for view in translator.take_moved() {
             let Some(held) = self.held.get_mut(&view) else {
@@ -116,40 +121,42 @@ impl Placements {
         }
     }
 
-    /// Whether what changed is to be committed together with what the translator has yet to flush.
+    /// Whether the changes have to be committed together with what the translator has yet to flush.
     pub(super) fn is_incomplete(&self) -> bool {
         self.incomplete
     }
 
-    /// What was in layers that nobody sees any more has been taken away: their numbers are forgotten, too.
+    /// Drops the numbers of layers that no placement sees, once their resources have been removed.
     pub(super) fn forget_unseen(&mut self) {
         self.layers.forget_unseen();
     }
 
-    /// What is to be committed.
+    /// Takes the changes of placements that are to be committed.
     pub(super) fn take_changed(&mut self) -> Vec<Change> {
         self.incomplete = false;
         std::mem::take(&mut self.changed)
     }
 
-    /// The number under which the xDS server knows a layer.
+    /// The number by which the xDS server knows a layer.
     pub(super) fn layer(&mut self, layer: Layer) -> LayerId {
         self.layers.id(layer)
     }
 }
 
-/// The numbers under which the xDS server knows the layers.
+/// The numbers by which the xDS server knows layers, with how many placements see each.
 #[derive(Debug, Default)]
 struct Layers {
     known: BTreeMap<Layer, (LayerId, usize)>,
-    /// Those that may be seen by nobody. Until what is in them was taken away their numbers stay: who comes meanwhile finds it there.
+    /// Layers that may be seen by no placement. Their numbers stay until their resources have been
+    /// removed: a placement that comes meanwhile finds them there.
     unseen: BTreeSet<Layer>,
-    /// No number is used twice: what the server remembers of one is of one layer.
+    /// The last number given. None is used twice: what the server remembers of a number is of one
+    /// layer.
     last: u32,
 }
 
 impl Layers {
-    /// The layers of one placement more.
+    /// Counts the layers of a placement; returns their numbers.
     fn add(&mut self, layers: &[Layer]) -> Vec<LayerId> {
         let number = |layer: &Layer| {
             let id = self.id(layer.clone());
@@ -161,7 +168,7 @@ impl Layers {
         layers.iter().map(number).collect()
     }
 
-    /// The layers of one placement less.
+    /// Counts the layers of a placement off.
     fn remove(&mut self, layers: &[Layer]) {
         for layer in layers {
             let Some((_, placements)) = self.known.get_mut(layer) else {
@@ -325,7 +332,8 @@ mod tests {
         assert_eq!(left, [&Layer::All, &Layer::Role(Role::Node)]);
         assert!(placements.held.is_empty() && placements.expiries.is_empty());
     }
-    /// What lies in a layer is handed over once: as long as it was not taken away, the layer has to be the one that it was.
+    /// What lies in a layer is handed over once: as long as it was not taken away, the layer has to
+    /// be the one that it was.
     #[test]
     fn who_comes_back_before_it_is_taken_away_finds_its_layer() {
         let (mut placements, mut translator) = world();

@@ -1,7 +1,7 @@
-//! The problems that stand, so that each is logged when it appears and when it ends, once.
+//! Logs each problem once when it appears and once when it ends.
 //!
-//! In a sick cluster they are many, and what changes of them is little: only changes pass here, from the translator and the source to
-//! the log, the metrics and whoever else is to say them.
+//! In a sick cluster problems are many, and few of them change: only changes pass here, from the
+//! translator and the source to the log, the metrics and the task that writes Events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,20 +13,20 @@ use tokio::sync::watch;
 
 use crate::process::metrics::Metrics;
 
-/// A burst of changes is looked at once.
+/// How long changes are collected, so that a burst is logged together.
 const WAIT: Duration = Duration::from_millis(50);
-/// Lines logged for one burst; the rest is counted.
+/// How many appeared, and how many resolved, problems of one burst are logged; the rest is counted.
 const LINES: usize = 50;
 
-/// Problems that appeared (`true`) and that ended.
+/// Changes of the standing problems: those that appeared (`true`) and those that ended (`false`).
 pub(crate) type Changes = BTreeMap<Problem, bool>;
 
-/// What changed of the problems that stand since the reader took it last, each problem once.
+/// The changes of problems that the receiver of a channel has not taken yet, each problem once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct News(Arc<Mutex<Changes>>);
 
 impl News {
-    /// What changed since this was called last.
+    /// Takes the changes since the last call.
     pub(crate) fn take(&self) -> Changes {
         let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut changes)
@@ -38,13 +38,13 @@ impl News {
     }
 }
 
-/// What stands, as far as it was logged.
+/// The log of problems: keeps those of the source, and passes on the changes of all.
 #[derive(Debug)]
 pub(super) struct ProblemLog {
     news: watch::Sender<News>,
-    /// Those of the source's input, as it says them: all at once.
+    /// The problems of the source's input, which it always sends as a complete list.
     of_source: BTreeSet<Problem>,
-    /// Of these, what was not logged yet.
+    /// Changes of these that have not been logged.
     changed_in_source: Changes,
     due: Option<Instant>,
     metrics: Metrics,
@@ -61,17 +61,17 @@ impl ProblemLog {
         }
     }
 
-    /// Problems may have changed.
+    /// Notes that problems may have changed.
     pub(super) fn touch(&mut self, now: Instant) {
         self.due.get_or_insert(now + WAIT);
     }
 
-    /// When to look at what changed.
+    /// When [`ProblemLog::settle`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// All that is wrong with the source's input now.
+    /// Replaces the problems of the source's input.
     pub(super) fn set_source(&mut self, problems: Vec<Problem>) {
         let problems: BTreeSet<Problem> = problems.into_iter().collect();
         let old = std::mem::replace(&mut self.of_source, problems);
@@ -89,7 +89,7 @@ impl ProblemLog {
         }
     }
 
-    /// This changed elsewhere.
+    /// Logs and counts changes: `changes` of the translator's problems, and those of the source's.
     pub(super) fn settle(&mut self, mut changes: Changes) {
         self.due = None;
         changes.append(&mut self.changed_in_source);

@@ -1,4 +1,4 @@
-//! What a client's certificate says, after TLS has verified whose word that is.
+//! Reads the names and the expiry of a client certificate that TLS has verified.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-/// The names that a certificate is for, and when it ends.
+/// The subject alternative names of a client certificate, and its expiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
     pub(crate) dns: Vec<String>,
@@ -16,10 +16,10 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
-    /// Reads one in DER.
+    /// Reads a certificate in DER.
     ///
     /// # Errors
-    /// It is none.
+    /// It is not a certificate.
     pub(crate) fn read(der: &[u8]) -> anyhow::Result<Certificate> {
         let (_, certificate) = X509Certificate::from_der(der).context("it is no certificate")?;
         let names = certificate

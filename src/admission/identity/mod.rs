@@ -1,7 +1,8 @@
-//! Who a proxy is, as far as somebody vouches for it, and what it may be (invariant 7).
+//! Authenticates proxies, and says which roles an identity may have (invariant 7).
 //!
-//! A stream shows proofs: the certificate of its connection, a token in its request. [`Verifier`] has them verified, `certificate` reads
-//! what they say, and `rule` knows what that allows. What comes out, [`Permissions`], is held against what the proxy then says of
+//! A stream shows proofs: the certificate of its connection, a token in its request. [`Verifier`]
+//! verifies them, `certificate` reads certificates, and `rule` knows what `--allow-proxy` grants
+//! for a proof. The resulting [`Permissions`] are checked against what the proxy then claims about
 //! itself.
 
 mod certificate;
@@ -19,27 +20,27 @@ use rule::Proven;
 pub(crate) use rule::{Grant, Rule};
 pub(crate) use verifier::Verifier;
 
-/// What a caller may be.
+/// The roles and nodes that an authenticated proxy may claim.
 #[derive(Clone, Debug)]
 pub(crate) enum Permissions {
-    /// What it says: nobody is asked for a proof.
+    /// Whatever it claims: no proof is asked for.
     Anything,
-    /// One of these.
+    /// Only what rules grant for its proofs.
     Some {
-        /// As whom it is known.
+        /// The proxy's name in logs and errors.
         name: Arc<str>,
-        /// The roles it may have. Never none.
+        /// The roles it may have; at least one.
         grants: Vec<Grant>,
-        /// Whose token it came with. A token counts as in use for as long as somebody has this.
+        /// The service account of its token. A token counts as in use for as long as this is held.
         account: Option<Arc<Account>>,
     },
 }
 
 impl Permissions {
-    /// Whether a proxy may be what it says it is.
+    /// Checks the role and the node that a proxy claims.
     ///
     /// # Errors
-    /// It may not, for this reason.
+    /// It may not claim them, for this reason.
     pub(crate) fn check(&self, view: &View) -> Result<(), String> {
         let Permissions::Some { name, grants, .. } = self else {
             return Ok(());
@@ -65,7 +66,8 @@ impl Permissions {
         bound.any(|bound| bound == node).then_some(()).ok_or(text)
     }
 
-    /// What is to be held for as long as the stream is open.
+    /// The service account to hold for as long as the stream is open, so that its token is
+    /// reviewed.
     pub(crate) fn account(&self) -> Option<Arc<Account>> {
         match self {
             Permissions::Anything => None,
@@ -73,7 +75,8 @@ impl Permissions {
         }
     }
 
-    /// The types that it may not ask for as a proxy of this role. Certificates are for the edge alone.
+    /// The resource types that the proxy may not subscribe to in this role. Secrets are for role
+    /// ingress alone.
     pub(crate) fn forbidden(&self, role: Role) -> &'static [TypeUrl] {
         match (self, role) {
             (Permissions::Anything, _) | (_, Role::Ingress) => &[],
@@ -82,7 +85,7 @@ impl Permissions {
     }
 }
 
-/// What these rules allow somebody who has proven all this.
+/// The roles that rules grant for a set of proofs.
 fn granted(rules: &[Rule], proven: &[Proven<'_>]) -> Vec<Grant> {
     let mut grants = Vec::new();
     for proven in proven {

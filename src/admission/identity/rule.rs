@@ -1,4 +1,4 @@
-//! Who may be a proxy of which role: `--allow-proxy`, and what follows from it for a proof.
+//! The rules of `--allow-proxy`: which proof grants which role.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,58 +7,59 @@ use std::sync::Arc;
 use seaway_translator::Role;
 use seaway_translator::names::is_subdomain;
 
-/// What stands in a pattern for the name of a node.
+/// The placeholder in a pattern that stands for the name of a node.
 const NODE: &str = "{node}";
 
-/// `ROLE=IDENTITY`.
+/// A rule of `--allow-proxy`, `ROLE=IDENTITY`: proxies that prove this identity may have this role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     role: Role,
     who: Who,
 }
 
+/// The identity that a rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Who {
-    /// Who has a token of this service account.
+    /// A token of this service account.
     ServiceAccount { namespace: String, name: String },
-    /// Who has a certificate for such a name.
+    /// A certificate with a DNS name like this.
     Dns(Pattern),
-    /// The same for a URI, as SPIFFE has them.
+    /// A certificate with a URI like this, as SPIFFE has them.
     Uri(Pattern),
 }
 
-/// A text, or what is before and after the name of a node.
+/// A pattern for names in certificates: a fixed text, or a text around the name of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     before: String,
     after: Option<String>,
 }
 
-/// Something that was proven.
+/// An identity that a proxy has proven.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Proven<'a> {
-    /// By a token, with the node that it is bound to.
+    /// By a token, which may be bound to a node.
     ServiceAccount {
         namespace: &'a str,
         name: &'a str,
         node: Option<&'a Arc<str>>,
     },
-    /// By a certificate.
+    /// A DNS name, by a certificate.
     Dns(&'a str),
-    /// By a certificate.
+    /// A URI, by a certificate.
     Uri(&'a str),
 }
 
-/// A role that a proxy may have.
+/// A role that a proxy may have, and the node that it may claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) role: Role,
-    /// The one node that it may claim to be on.
+    /// The one node that it may claim to be on; with `None` it may claim none.
     pub(crate) node: Option<Arc<str>>,
 }
 
 impl Rule {
-    /// What it allows for this proof.
+    /// What the rule grants for this proof, if it matches.
     pub(super) fn grant(&self, proven: Proven<'_>) -> Option<Grant> {
         let node = match (&self.who, proven) {
             (
@@ -102,7 +103,7 @@ impl Pattern {
         })
     }
 
-    /// `None` if the text is not like this; else the node in it, if there is to be one.
+    /// `None` if the text does not match; else the name of the node in it, if the pattern has one.
     fn node_of(&self, text: &str) -> Option<Option<Arc<str>>> {
         let Some(after) = &self.after else {
             return (text == self.before).then_some(None);

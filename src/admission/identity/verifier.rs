@@ -1,4 +1,4 @@
-//! The proofs that a stream shows, verified.
+//! Verifies the client certificate and the token that a stream shows.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,24 +11,25 @@ use super::rule::{Proven, Rule};
 use super::{Permissions, granted};
 use crate::kube::{Account, Refusal, Tokens};
 
-/// What comes before a token.
+/// The scheme of the header `authorization`, in lower case.
 const SCHEME: &str = "bearer ";
 
-/// Verifies what callers show.
+/// Authenticates proxies by their certificates and tokens, and gives them the roles that rules
+/// grant.
 #[derive(Debug)]
 pub(crate) struct Verifier {
-    /// Who may be what. Never none.
+    /// The rules of `--allow-proxy`; at least one.
     pub(crate) rules: Vec<Rule>,
-    /// Who vouches for tokens, if they are taken.
+    /// Verifies tokens by TokenReview; `None` if tokens are not accepted.
     pub(crate) tokens: Option<Tokens>,
 }
 
 impl Verifier {
-    /// Who this is and what it may be.
+    /// Authenticates a stream.
     ///
     /// # Errors
-    /// UNAUTHENTICATED without a proof that holds, PERMISSION_DENIED if no rule allows anything for it, UNAVAILABLE or
-    /// RESOURCE_EXHAUSTED if it cannot be verified now.
+    /// UNAUTHENTICATED without a valid proof, PERMISSION_DENIED if no rule grants a role for it,
+    /// UNAVAILABLE or RESOURCE_EXHAUSTED if it cannot be verified now.
     pub(crate) async fn verify(
         &self,
         caller: Caller<'_>,
@@ -58,7 +59,7 @@ impl Verifier {
         })
     }
 
-    /// What a caller without a proof is told.
+    /// The error message for a stream without a proof.
     fn missing(&self) -> &'static str {
         match self.tokens {
             Some(_) => {
@@ -68,7 +69,8 @@ impl Verifier {
         }
     }
 
-    /// A token that is not asked for proves nothing.
+    /// The service account of the stream's token; `None` without a token, or where tokens are not
+    /// accepted.
     async fn account(&self, caller: Caller<'_>) -> Result<Option<Arc<Account>>, Status> {
         let Some((tokens, header)) = self
             .tokens
@@ -96,7 +98,7 @@ impl Verifier {
     }
 }
 
-/// The token in the value of a header; the name of the scheme is written as one likes.
+/// The token in a header's value; the scheme may be in upper or lower case.
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_at_checked(SCHEME.len())?;
     let token = token.trim();
@@ -110,7 +112,8 @@ fn certificate(caller: Caller<'_>) -> Result<Option<Certificate>, Status> {
     read.map_err(unreadable)
 }
 
-/// In the order in which they name somebody: a token says more than a certificate that all of a fleet may have.
+/// The proven identities, the most specific first, which names the proxy: a token says more than a
+/// certificate that a whole fleet may share.
 pub(super) fn proven<'a>(
     certificate: Option<&'a Certificate>,
     account: Option<&'a Account>,
@@ -129,7 +132,8 @@ pub(super) fn proven<'a>(
         .collect()
 }
 
-/// An identity of one proxy's own: the pods of a service account are told apart where their tokens do. They are all of one principal.
+/// The identity of one proxy: pods of a service account get names of their own where their tokens
+/// name them, and one principal.
 pub(super) fn identity(
     proven: &[Proven<'_>],
     certificate: Option<&Certificate>,

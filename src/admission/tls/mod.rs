@@ -1,7 +1,9 @@
-//! The certificates of the xDS port: read from files, and read again when those change (xDS rule 217).
+//! The TLS configuration of the xDS port: read from files, and read again when those change (xDS
+//! rule 217).
 //!
-//! The files are looked at every few seconds rather than watched: what changes is often a link somewhere on their path. They are taken
-//! together or not at all, so that a certificate whose key has not come yet changes nothing.
+//! The files are read every few seconds rather than watched: what changes is often a link somewhere
+//! on their path. They are used together or not at all, so that a certificate whose key has not
+//! come yet changes nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,23 +25,23 @@ use crate::admin::health::moment;
 use crate::admission::identity::Certificate;
 use crate::process::outside::{self, MAX_CREDENTIAL};
 
-/// How often the files are looked at. Those of Kubernetes are a minute late anyhow.
+/// How often the files are read. The kubelet updates them a minute late anyhow.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Where the certificates are.
+/// The paths of the xDS port's certificates, and how client certificates are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Files {
-    /// The server's, with those that lead to its authority.
+    /// The server's certificate chain.
     pub(crate) cert: PathBuf,
-    /// Its key.
+    /// The server's private key.
     pub(crate) key: PathBuf,
-    /// The authorities of clients, if certificates are asked for.
+    /// The authorities of client certificates; `None` if none are asked for.
     pub(crate) client_ca: Option<PathBuf>,
-    /// Whether a client may do without, since it may prove by a token who it is.
+    /// Whether a client may connect without a certificate, since it may authenticate by a token.
     pub(crate) client_optional: bool,
 }
 
-/// What the files hold.
+/// The contents of the certificate files.
 #[derive(Clone, PartialEq, Eq)]
 struct Contents {
     cert: Vec<u8>,
@@ -47,17 +49,17 @@ struct Contents {
     client_ca: Option<Vec<u8>>,
 }
 
-/// Contents that can be used.
+/// A server configuration that was made from the certificate files.
 struct Loaded {
     config: Arc<ServerConfig>,
-    /// When the first certificate of each of these ends.
+    /// When the first certificate of each file expires.
     expires: [(&'static str, Option<SystemTime>); 2],
 }
 
-/// Follows the files.
+/// Follows the certificate files, and sends a new server configuration when they change.
 pub(crate) struct Follower {
     files: Files,
-    /// What was there last, and why it cannot be used.
+    /// The contents that were read last, or why they could not be read.
     last: Result<Contents, String>,
     configs: watch::Sender<Arc<ServerConfig>>,
     metrics: Metrics,
@@ -87,7 +89,7 @@ impl Follower {
         Ok((follower, receiver))
     }
 
-    /// Looks at them now and then, for ever.
+    /// Reads the files again and again, for ever.
     pub(crate) async fn run(mut self) {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -216,7 +218,7 @@ fn certificates(flag: &str, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'st
     Ok(all)
 }
 
-/// When the first of them ends.
+/// When the first of these certificates expires.
 fn first_end(flag: &str, certificates: &[CertificateDer<'_>]) -> anyhow::Result<SystemTime> {
     let mut first = None;
     for certificate in certificates {
@@ -231,23 +233,27 @@ fn first_end(flag: &str, certificates: &[CertificateDer<'_>]) -> anyhow::Result<
     Ok(first)
 }
 
+/// The label of `tls_certificate_expiry_timestamp_seconds`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CertificateLabel {
     certificate: &'static str,
 }
 
+/// The label of `tls_reloads_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
     result: &'static str,
 }
 
+/// The metrics of the xDS port's certificates.
 struct Metrics {
     expiry: Family<CertificateLabel, Gauge>,
     reloads: Family<ResultLabel, Counter>,
 }
 
 impl Metrics {
-    /// Registers `tls_certificate_expiry_timestamp_seconds{certificate}` and `tls_reloads_total{result}`.
+    /// Registers `tls_certificate_expiry_timestamp_seconds{certificate}` and
+    /// `tls_reloads_total{result}`.
     fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics {
             expiry: Family::default(),

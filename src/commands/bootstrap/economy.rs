@@ -1,8 +1,10 @@
-//! What an Envoy of role `node` leaves undone for Services that nobody asks for: most of many thousand (docs/scale.md).
+//! The part of a bootstrap that makes an Envoy of role `node` save memory for Services that carry
+//! no traffic: most of many thousand (docs/scale.md).
 
 use seaway_translator::Role;
 
-/// Statistics of a listener that nobody needs: a cluster counts the connections, too. What it refused stays.
+/// Statistics of listeners that are left out, as regular expressions: clusters count the
+/// connections, too. What a listener refused stays.
 const OF_LISTENERS: &[&str] = &[
     "worker_.*",
     "connections_.*",
@@ -12,8 +14,9 @@ const OF_LISTENERS: &[&str] = &[
     "no_filter_chain_match",
 ];
 
-/// Statistics of a Service's cluster that nobody needs. What stays: endpoints, connections and their failures, bytes, what limits and
-/// outlier detection did, and rejected assignments.
+/// Statistics of Services' clusters that are left out, as regular expressions. What stays:
+/// endpoints, connections and their failures, bytes, what limits and outlier detection did, and
+/// rejected assignments.
 const OF_CLUSTERS: &[&str] = &[
     // Of Envoy's inner life.
     "assignment_.*",
@@ -37,8 +40,9 @@ const OF_CLUSTERS: &[&str] = &[
     "upstream_rq_([^p]|pending_[^o]|per_).*",
 ];
 
-/// Statistics are a quarter of the memory of a Service and half of the time it takes Envoy to make it ready. And a worker makes its part of a
-/// cluster with the first connection to it.
+/// The part of the bootstrap for role `node`; empty for others. Statistics are a quarter of the
+/// memory of a Service and half of the time it takes Envoy to make it ready. And a worker makes its
+/// part of a cluster with the first connection to it.
 pub(super) fn economy(role: Role) -> String {
     if role != Role::Node {
         return String::new();

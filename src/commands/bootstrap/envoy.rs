@@ -1,4 +1,4 @@
-//! The bootstrap of an Envoy.
+//! Writes the bootstrap of an Envoy as YAML.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -12,13 +12,13 @@ use super::quoted;
 use super::secrets::{self, indented};
 use crate::args::{BootstrapArgs, HostPort};
 
-/// The group that `deploy/node/setup.sh` knows Envoy's packets by.
+/// The group id by which `deploy/node/setup.sh` recognizes Envoy's packets.
 const ENVOY_GROUP: u32 = 8383;
 
-/// How the file is called.
+/// The name of the bootstrap's file.
 pub(super) const FILE: &str = "envoy.yaml";
 
-/// The whole document. Text rather than a tree, because people read and edit it.
+/// The whole bootstrap, as text rather than a tree, because people read and edit it.
 pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> String {
     let role = Role::from(args.role);
     let mut yaml = header(args, role, proof.is_some());
@@ -74,7 +74,7 @@ fn header(args: &BootstrapArgs, role: Role, secured: bool) -> String {
     text
 }
 
-/// What becomes of certificates and tokens that are replaced while Envoy runs.
+/// The comment about certificates and tokens that are replaced while Envoy runs.
 fn rotation(in_files: bool) -> &'static str {
     if in_files {
         "\
@@ -90,7 +90,7 @@ fn rotation(in_files: bool) -> &'static str {
     }
 }
 
-/// How traffic to Service addresses gets to this Envoy at all.
+/// The comment about preparing the node so that traffic to Service addresses reaches this Envoy.
 fn preparation(capture: Capture) -> String {
     let (what, word) = match capture {
         Capture::Bind => ("Service addresses become this node's own", "bind"),
@@ -130,7 +130,8 @@ fn preparation(capture: Capture) -> String {
     )
 }
 
-/// An Envoy that may have no more files dies, and with it every Service of the node: beyond its share a connection is closed at once.
+/// The limit of connections. An Envoy that is out of files aborts, and with it every Service of the
+/// node: beyond its share a connection is closed at once.
 fn connections(args: &BootstrapArgs) -> String {
     let files = args.max_files.unwrap_or_else(files::own_limit);
     let Shares { connections } = Shares::of(files, args.listener_files);
@@ -168,8 +169,9 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
     text
 }
 
-/// Both subscriptions wait for their first answer however long it takes: an Envoy that starts before its control plane must
-/// not report ready with nothing to serve. After a restart of the control plane the fleet is back within ten seconds.
+/// The section `dynamic_resources`. Both subscriptions wait for their first response however long
+/// it takes: an Envoy that starts before its control plane must not report ready with nothing to
+/// serve. After a restart of the control plane the fleet is back within ten seconds.
 fn dynamic(sotw: bool) -> String {
     let api = if sotw { "GRPC" } else { "DELTA_GRPC" };
     format!(
@@ -198,7 +200,8 @@ dynamic_resources:
     )
 }
 
-/// The keepalive finds a control plane that vanished without a word.
+/// The static cluster of the control plane. Its keepalive detects a control plane that vanished
+/// silently.
 fn control_plane(xds: &HostPort, proof: Option<&Proof<'_>>, out: Option<&str>) -> String {
     let part = |by, text: fn(&Proof<'_>, Option<&str>) -> String| {
         proof.map_or_else(String::new, |proof| indented(by, &text(proof, out)))
@@ -243,7 +246,7 @@ static_resources:
     )
 }
 
-/// Whoever asks Envoy how it is does not count among its clients.
+/// The section `admin`. Connections to the admin interface do not count against the limit.
 fn admin(args: &BootstrapArgs) -> String {
     let address = match (args.admin_port, &args.admin_socket) {
         (Some(port), _) => {

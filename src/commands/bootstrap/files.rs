@@ -1,12 +1,14 @@
-//! What the files are for that an Envoy of role `node` may have open. The same shares as in `deploy/node/setup.sh`, which counts what
-//! Envoy does not: flows of UDP, and what a single client holds.
+//! How the open files of an Envoy of role `node` are shared out. The shares are equal to those in
+//! `deploy/node/setup.sh`, which limits what Envoy does not: flows of UDP, and the connections of a
+//! single client.
 
 use rustix::process::{Resource, getrlimit};
 
-/// Logs, threads, the control plane, clusters that resolve names.
+/// Files that are reserved for logs, threads, the control plane, and clusters that resolve names.
 const RESERVE: u64 = 1_000;
 
-/// Shares that are never exceeded add up to less than all.
+/// The share of an Envoy's open files that connections have. All shares add up to less than all
+/// files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shares {
     /// How many connections of clients there may be: each takes two files.
@@ -14,8 +16,8 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// The shares of so many files, of which the sockets of listeners take `listeners`, else an eighth. Of the rest three quarters are
-    /// for flows of UDP, a quarter for connections.
+    /// The shares of so many files, of which the sockets of listeners take `listeners`, else an
+    /// eighth. Of the rest three quarters are for flows of UDP, a quarter for connections.
     pub(super) fn of(files: u64, listeners: Option<u64>) -> Shares {
         let listeners = listeners.unwrap_or(files / 8);
         let rest = files.saturating_sub(listeners).saturating_sub(RESERVE);
@@ -26,8 +28,8 @@ impl Shares {
     }
 }
 
-/// How many files this process may have open, if it asks for as many as it may; an Envoy started beside it does, and may have as many.
-/// Ten million and more are as good as no limit (`setup.sh` thinks so, too).
+/// How many files this process may have open at most; an Envoy started beside it may have as many.
+/// Ten million and more count as no limit, as in `setup.sh`.
 pub(super) fn own_limit() -> u64 {
     const UNLIMITED: u64 = 1 << 20;
     let limit = getrlimit(Resource::Nofile).maximum;

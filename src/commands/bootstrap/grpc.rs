@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 use super::proof::Proof;
 use crate::args::BootstrapArgs;
 
-/// How often gRPC looks at certificates; its own default (A65).
+/// How often gRPC reads certificates again; its own default (A65).
 const REFRESH: &str = "600s";
 
-/// The whole document.
+/// The whole bootstrap, as JSON.
 pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> String {
     let document = json!({ "xds_servers": [server(args, proof)], "node": node(args) });
     format!("{document:#}\n")

@@ -1,4 +1,5 @@
-//! `seaway bootstrap`: what an Envoy or a gRPC client needs to know before it can ask a control plane for the rest.
+//! `seaway bootstrap`: prints the configuration with which an Envoy or a gRPC client starts and
+//! connects to the control plane.
 
 mod economy;
 mod envoy;
@@ -18,7 +19,7 @@ use crate::process::exit::{Failure, print};
 
 use proof::Proof;
 
-/// Prints the bootstrap, or writes it with all that belongs to it.
+/// Prints the bootstrap, or writes it with the files that it refers to.
 pub(crate) fn run(args: &BootstrapArgs) -> Result<ExitCode, Failure> {
     let documents = documents(args)?;
     match &args.out {
@@ -34,14 +35,14 @@ pub(crate) fn run(args: &BootstrapArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One file.
+/// A file that belongs to a bootstrap: its name and its content.
 #[derive(Debug)]
 struct Document {
     name: String,
     text: String,
 }
 
-/// The bootstrap, behind what it refers to. When it is printed there is nothing that it could refer to.
+/// The bootstrap and, before it, the files that it refers to. When it is printed it refers to none.
 fn documents(args: &BootstrapArgs) -> Result<Vec<Document>, Failure> {
     let proof = Proof::of(args)?;
     let mut documents = Vec::new();
@@ -63,7 +64,7 @@ fn documents(args: &BootstrapArgs) -> Result<Vec<Document>, Failure> {
     Ok(documents)
 }
 
-/// What only an Envoy can be told.
+/// Refuses flags that make sense for an Envoy only.
 fn refuse_for_grpc(args: &BootstrapArgs) -> Result<(), Failure> {
     let name = args.proof.tls_server_name.is_some();
     for (flag, given, why) in [
@@ -97,7 +98,8 @@ fn refuse_for_grpc(args: &BootstrapArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes each file at once for whoever reads it. They name secrets and hold none: Envoy may run as another user.
+/// Writes each file atomically. They name secrets and contain none, so all users may read them:
+/// Envoy may run as another one.
 fn write(folder: &Path, documents: &[Document]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for Document { name, text } in documents {

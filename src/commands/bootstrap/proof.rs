@@ -1,24 +1,24 @@
-//! The flags about identity, checked against each other.
+//! The identity flags of `seaway bootstrap`, checked against each other.
 
 use std::path::Path;
 
 use crate::args::{BootstrapArgs, ProofArgs, ServerName};
 use crate::process::exit::Failure;
 
-/// Whom a proxy trusts, and how it proves who it is. Paths are absolute.
+/// How a proxy authenticates the control plane, and itself to it. Paths are absolute.
 #[derive(Debug)]
 pub(super) struct Proof<'a> {
-    /// The authorities of the control plane.
+    /// The file with the authorities of the control plane's certificate.
     pub(super) ca: &'a str,
-    /// What the control plane must be by its certificate.
+    /// The name or address that the control plane's certificate must have.
     pub(super) server: ServerName,
     /// The proxy's own certificate.
     pub(super) certificate: Option<Certificate<'a>>,
-    /// The token of its service account.
+    /// The file with the token of its service account.
     pub(super) token: Option<&'a str>,
 }
 
-/// The files of a certificate.
+/// The files of a client certificate and its key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Certificate<'a> {
     pub(super) cert: &'a str,
@@ -26,7 +26,7 @@ pub(super) struct Certificate<'a> {
 }
 
 impl Proof<'_> {
-    /// What the flags say; `None` is plaintext.
+    /// The identity that the flags ask for; `None` is plaintext.
     pub(super) fn of(args: &BootstrapArgs) -> Result<Option<Proof<'_>>, Failure> {
         let ProofArgs {
             tls_ca,
@@ -79,7 +79,7 @@ fn host(args: &BootstrapArgs) -> Result<ServerName, Failure> {
     read.map_err(|error| Failure::unusable(format!("--xds {host}: {error}")))
 }
 
-/// The folder of a file.
+/// The folder that a file is in.
 pub(super) fn folder(file: &str) -> &str {
     let parent = Path::new(file).parent();
     parent.and_then(Path::to_str).unwrap_or("/")

@@ -1,14 +1,17 @@
-//! What an Envoy proves its identity with, as Envoy's secrets.
+//! The certificates and tokens of a proxy as Envoy secrets (SDS).
 //!
 //! Found by experiment with Envoy 1.36.4 and 1.40.0:
 //!
-//! - Secrets of the bootstrap itself are read once. Those of files of their own (SDS) are read again when a certificate, key or token in
-//!   them is replaced by a rename, of itself or of the symbolic link above it with which Kubernetes turns a whole volume. The next
-//!   connection shows the new certificate, the next stream (on an old connection too) the new token.
-//! - The folder is watched by the subscription (`path_config_source`), not by the secret: a secret whose file is not there yet is
-//!   then tried again (by 1.40.0), while `watched_directory` in the secret makes 1.36.4 abort when the file comes.
-//! - 1.36.4 knows neither `header_value_prefix` nor the formatter `FILE_CONTENT`. So one filter puts the bare token into the header and the
-//!   next one writes `Bearer ` in front of it, which both versions do.
+//! - Secrets of the bootstrap itself are read once. Those of files of their own (SDS) are read
+//!   again when a certificate, key or token in them is replaced by a rename, of itself or of the
+//!   symbolic link above it with which Kubernetes turns a whole volume. The next connection shows
+//!   the new certificate, the next stream (on an old connection too) the new token.
+//! - The folder is watched by the subscription (`path_config_source`), not by the secret: a secret
+//!   whose file is not there yet is then tried again (by 1.40.0), while `watched_directory` in the
+//!   secret makes 1.36.4 abort when the file comes.
+//! - 1.36.4 knows neither `header_value_prefix` nor the formatter `FILE_CONTENT`. So one filter
+//!   puts the bare token into the header and the next one writes `Bearer ` in front of it, which
+//!   both versions do.
 //! - A file system subscription takes exactly one secret: each has a file.
 
 use std::fmt::Write;
@@ -21,16 +24,17 @@ const CA: &str = "seaway_ca";
 const CERTIFICATE: &str = "seaway_certificate";
 const TOKEN: &str = "seaway_token";
 
-/// A secret of Envoy.
+/// An Envoy `Secret`: a certificate, a bundle of authorities or a token, by the names of its files.
 struct Secret<'a> {
     name: &'static str,
     body: String,
-    /// Where its files are.
+    /// The folder of its files.
     folder: &'a str,
 }
 
 impl Secret<'_> {
-    /// An `SdsSecretConfig`: from a file of its own below `out`, or among the secrets of the bootstrap.
+    /// The `SdsSecretConfig` for it: a file of its own below `out`, or a secret of the bootstrap
+    /// itself.
     fn reference(&self, out: Option<&str>) -> String {
         let name = self.name;
         let Some(out) = out else {
@@ -92,7 +96,7 @@ fn all<'a>(proof: &Proof<'a>) -> impl Iterator<Item = Secret<'a>> {
     [Some(ca(proof))].into_iter().chain(rest).flatten()
 }
 
-/// The file of each secret.
+/// The SDS file of each secret.
 pub(super) fn documents(proof: &Proof<'_>) -> Vec<Document> {
     let document = |secret: Secret<'_>| {
         Document {
@@ -162,7 +166,7 @@ transport_socket:
     )
 }
 
-/// The cluster's HTTP filters, which put the token on each stream. Nothing without a token.
+/// The cluster's HTTP filters, which add the token to each stream. Empty without a token.
 pub(super) fn filters(proof: &Proof<'_>, out: Option<&str>) -> String {
     let Some(file) = proof.token else {
         return String::new();
@@ -196,12 +200,12 @@ http_filters:
     )
 }
 
-/// Text as an entry of a list.
+/// A text as an entry of a YAML list.
 fn entry(text: &str) -> String {
     indented(2, text).replacen("  ", "- ", 1)
 }
 
-/// Every line moved to the right.
+/// A text with every line indented.
 pub(super) fn indented(by: usize, text: &str) -> String {
     let lines = text.lines();
     lines.map(|line| format!("{:by$}{line}\n", "")).collect()

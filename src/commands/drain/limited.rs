@@ -1,7 +1,7 @@
-//! What an Envoy refused because there was as much as there may be (docs/scale.md), as `seaway drain` says it while it waits: in the log and in
-//! metrics. Nobody scrapes an Envoy whose admin interface is a socket.
+//! Reports what an Envoy refused because a limit was reached (docs/scale.md), while `seaway drain`
+//! waits: in the log and in metrics. An Envoy whose admin interface is a socket is not scraped.
 //!
-//! Plain state, but for [`watch`]: what Envoy has counted goes in, what there is to say comes out.
+//! All but [`watch`] is plain state: Envoy's counters go in, log lines and metrics come out.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,16 +20,16 @@ use tokio::time::sleep;
 use crate::commands::envoy_admin::refused;
 use crate::process::metrics::ReasonLabel;
 
-/// A kind of refusal.
+/// A kind of refusal, by the Envoy statistic that counts it.
 #[derive(Debug, PartialEq, Eq)]
 struct Kind {
-    /// How its statistics end.
+    /// The ending of the statistics' names.
     ending: &'static str,
-    /// What was refused and why, in the log.
+    /// What was refused and why, for the log.
     what: &'static str,
-    /// The label of the counter.
+    /// The label `limit` of the counter.
     limit: &'static str,
-    /// The reason under which it is a problem.
+    /// The label `reason` of the gauge of problems.
     reason: &'static str,
 }
 
@@ -61,14 +61,15 @@ static KINDS: [Kind; 4] = [
         reason: FLOWS,
     },
 ];
-/// How many listeners or clusters are named.
+/// How many listeners or clusters a log line names.
 const NAMED: usize = 5;
 
-/// What is worth a line in the log.
+/// A report about a kind of refusal: there were more, or it is over.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     kind: &'static Kind,
-    /// How many since the last look, and of whom; `None`: it is over.
+    /// How many there were since the last look, and at which listeners or clusters; `None`: it is
+    /// over.
     more: Option<(u64, String)>,
 }
 
@@ -83,16 +84,17 @@ impl Said {
     }
 }
 
-/// What an Envoy had refused at the last look.
+/// Envoy's counters of refusals at the last look.
 #[derive(Debug)]
 struct Limited {
     counts: BTreeMap<String, u64>,
-    /// The endings of the kinds of which there were more than at the look before.
+    /// The endings of the kinds that grew at the last look.
     growing: BTreeSet<&'static str>,
 }
 
 impl Limited {
-    /// Of what was refused before the first look nobody knows when.
+    /// Begins with these counters; what they count is not reported, since it is not known when it
+    /// was.
     fn since(counts: BTreeMap<String, u64>) -> Limited {
         Limited {
             counts,
@@ -100,7 +102,7 @@ impl Limited {
         }
     }
 
-    /// Takes in what has been refused by now.
+    /// Takes in the counters of another look; returns what to report.
     fn look(&mut self, counts: BTreeMap<String, u64>) -> Vec<Said> {
         let mut said = Vec::new();
         for kind in &KINDS {
@@ -119,7 +121,8 @@ impl Limited {
         said
     }
 
-    /// How much a kind has grown in all, and whose has, with the most first.
+    /// How much the counters of a kind have grown in all, and at which listeners or clusters, with
+    /// the most first.
     fn grown(&self, counts: &BTreeMap<String, u64>, ending: &str) -> Option<(u64, String)> {
         let of_kind = counts.iter().filter_map(|(name, now)| {
             let before = self.counts.get(name).copied().unwrap_or_default();
@@ -139,7 +142,7 @@ impl Limited {
     }
 }
 
-/// The name of a listener or cluster.
+/// The name of the listener or cluster in a statistic's name.
 fn owner(statistic: &str) -> &str {
     let listener = statistic.strip_prefix("listener.");
     listener
@@ -147,12 +150,13 @@ fn owner(statistic: &str) -> &str {
         .unwrap_or(statistic)
 }
 
+/// The label `limit` of `envoy_refused_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabel {
     limit: &'static str,
 }
 
-/// What was refused, for who collects metrics. Names and labels are API.
+/// The metrics of what Envoy refused. Names and labels are API.
 #[derive(Debug, Default)]
 pub(crate) struct LimitMetrics {
     refused: Family<LimitLabel, Counter>,
@@ -175,7 +179,8 @@ impl LimitMetrics {
         metrics
     }
 
-    /// Takes in what a look said. A reason without refusals is 0, so that a rule on the metric sees it end.
+    /// Takes in the reports of a look. A reason without refusals is 0, so that a rule on the metric
+    /// sees it end.
     fn take_in(&self, said: &[Said]) {
         for Said { kind, more } in said {
             let label = LimitLabel { limit: kind.limit };
@@ -192,7 +197,8 @@ impl LimitMetrics {
     }
 }
 
-/// Says what is refused, for as long as it is polled. An Envoy that does not answer is looked at again next time.
+/// Looks at Envoy's counters every so often and reports refusals, for as long as it is polled. An
+/// Envoy that does not answer is asked again next time.
 pub(crate) async fn watch(envoy: &Path, every: Duration, metrics: &LimitMetrics) -> Infallible {
     if every.is_zero() {
         return future::pending().await;

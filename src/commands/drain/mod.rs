@@ -1,8 +1,9 @@
-//! `seaway drain`: stands beside an Envoy that another one takes the place of, and lets it end without breaking anything.
+//! `seaway drain`: runs beside an Envoy that is to be replaced, and lets it end without breaking
+//! connections.
 //!
-//! Envoy ends at once when it is told to, with all connections. So what is told to end first is this: the container beside Envoy's. When it is,
-//! it has Envoy take no more connections, and ends itself when those that are open have had their time. Until then it says what Envoy had to
-//! refuse ([`limited`]).
+//! Envoy ends at once on SIGTERM, with all connections. So this container, which runs beside
+//! Envoy's, is ended first. On SIGTERM it has Envoy accept no more connections, and ends when those
+//! that are open have had their time. Until then it reports what Envoy had to refuse ([`limited`]).
 
 mod limited;
 
@@ -28,12 +29,12 @@ use crate::process::log;
 use crate::process::signals::Signals;
 use limited::LimitMetrics;
 
-/// Between two looks at what is open.
+/// The pause between two looks at open connections.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Envoy brings its count of connections up to date every five seconds: what it says before does not count the newest.
+/// How long Envoy's count of connections may lag: it is updated every five seconds.
 const UP_TO_DATE: Duration = Duration::from_secs(6);
 
-/// Watches until there is a signal, then drains.
+/// Reports refusals until there is a signal, then drains Envoy.
 pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
     log::init().map_err(Failure::Unusable)?;
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -56,7 +57,8 @@ pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Serves what Envoy refused as metrics. The address may be taken for a while: by the one whose place this takes, until that one is told to end.
+/// Serves the metrics of refusals. While the address is taken, by the `seaway drain` that this one
+/// replaces, binding is retried.
 async fn serve_metrics(address: Option<SocketAddr>, registry: Arc<Registry>) -> Infallible {
     let Some(address) = address else {
         return future::pending().await;
@@ -97,7 +99,7 @@ async fn drain(args: &DrainArgs) {
     tracing::info!("the time for open connections is over");
 }
 
-/// Whether nothing is open. An Envoy that does not answer has nothing.
+/// Whether Envoy has no open connections. An Envoy that does not answer counts as idle.
 fn is_idle(envoy: &Path) -> bool {
     connections(envoy).unwrap_or_default() == 0
 }

@@ -1,4 +1,4 @@
-//! Which source `serve` has, and its start: a folder, or a cluster.
+//! Chooses and starts the source of `serve`: a folder, or a cluster.
 
 use std::path::{Path, PathBuf};
 
@@ -15,21 +15,21 @@ use crate::process::supervise::Supervisor;
 use crate::source::checkpoint::{self, Memory};
 use crate::source::files::{self, Follow};
 
-/// Where the objects come from.
+/// The source of objects that the flags ask for.
 pub(crate) enum Input {
-    /// The manifests below this folder.
+    /// The manifests below a folder.
     Files(PathBuf),
-    /// What is wanted of a cluster.
+    /// A cluster, and which of its objects are watched.
     Kube(Box<kube::Server>, Wanted),
 }
 
-/// Ends a source when dropped.
+/// Ends the source when dropped.
 #[derive(Debug)]
 #[expect(dead_code, reason = "dropping it is its use")]
 pub(crate) enum Stop {
-    /// A thread.
+    /// The thread that follows a folder.
     Thread(files::Stop),
-    /// A task.
+    /// The task that watches a cluster.
     Task(DropGuard),
 }
 
@@ -40,10 +40,10 @@ fn check(folder: &Path) -> anyhow::Result<()> {
 }
 
 impl Input {
-    /// What the command line says.
+    /// The source that the flags name.
     ///
     /// # Errors
-    /// The folder has no name, or it is not known how to reach a cluster.
+    /// The folder has no name, or no API server is configured.
     pub(crate) async fn of(args: &SourceArgs) -> Result<Input, Failure> {
         if let Some(folder) = &args.files {
             let folder = files::locate(folder).map_err(Failure::Unusable)?;
@@ -59,7 +59,7 @@ impl Input {
         Ok(Input::Kube(Box::new(server), wanted))
     }
 
-    /// As metrics call it.
+    /// The name of the source in metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Input::Files(_) => "files",
@@ -67,7 +67,8 @@ impl Input {
         }
     }
 
-    /// Which one it is, the same from run to run.
+    /// The folder or cluster as a text that stays the same from run to run, by which a checkpoint
+    /// knows its source.
     fn identity(&self) -> String {
         match self {
             // A name that is no UTF-8 is told from others by what is in quotes.
@@ -79,10 +80,12 @@ impl Input {
         }
     }
 
-    /// Opens its checkpoint, if it is to have one.
+    /// Opens the checkpoint of the source, if `--checkpoint` asks for one, and makes sure that a
+    /// folder can be read.
     ///
     /// # Errors
-    /// It cannot be written; or the folder cannot be read, and no checkpoint stands in for it.
+    /// The checkpoint cannot be written; or the folder cannot be read, and no checkpoint stands in
+    /// for it.
     pub(crate) fn remember(
         &self,
         args: &ServerArgs,
@@ -120,7 +123,7 @@ impl Input {
         Ok(memory)
     }
 
-    /// Who vouches for tokens: the API server.
+    /// What verifies proxies' tokens: TokenReviews at the cluster's API server. A folder has none.
     pub(crate) fn tokens(
         &self,
         audience: &str,
@@ -141,7 +144,7 @@ impl Input {
         }
     }
 
-    /// Starts it. With the task comes what ends it.
+    /// Starts the source; returns its task, and what ends it.
     pub(crate) fn start(
         self,
         around: SourceContext,

@@ -1,4 +1,5 @@
-//! `seaway serve`: connects the parts, and ends the process in order.
+//! `seaway serve`: starts and connects the parts of the control plane, and ends the process in
+//! order.
 
 mod input;
 mod open_files;
@@ -33,16 +34,16 @@ use crate::writer::{Inbox, News, Writer};
 use input::{Input, Stop};
 use security::{Configs, Secured};
 
-/// Connections the kernel keeps for us while a fleet reconnects.
+/// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
 const BACKLOG: i32 = 4096;
-/// Connections are renewed now and then, so that proxies spread over replicas that come later.
+/// The age at which connections are closed, so that proxies spread over replicas that come later.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3600);
 /// The longest time the source may take to end, a last write of its checkpoint included.
 const LAST_SAVE: Duration = Duration::from_secs(5);
-/// Updates, and proxies, that may wait for the writer.
+/// How many updates, and leases of proxies, may wait for the writer.
 const QUEUE: usize = 1024;
 
-/// Serves until a signal says to end.
+/// Serves until a signal asks the process to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
     let options = args.shape.options(args.source.files.is_some());
@@ -63,19 +64,20 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// The parts that run until the process ends.
+/// The running parts of `serve`, each of which ends the process when it ends.
 struct Parts {
     source: tokio::task::JoinHandle<()>,
     writer: tokio::task::JoinHandle<()>,
     admin: tokio::task::JoinHandle<io::Result<()>>,
     xds: tokio::task::JoinHandle<Result<(), seaway_xds::ServeError>>,
-    /// All other parts that serving needs.
+    /// Reports the end of any other part that serving needs.
     others: Ended,
     /// Ends the source.
     stop: Stop,
 }
 
-/// `room` is how many connections of proxies there are open files for.
+/// Runs all parts until a signal or a failure. `room` is how many proxies' connections there are
+/// open files for.
 async fn serve(
     args: &ServeArgs,
     options: Options,
@@ -162,14 +164,14 @@ fn start(
         metrics,
         problems,
     );
-    let door = ProxyAdmission {
+    let admission = ProxyAdmission {
         health: health.clone(),
         verifier: secured.verifier,
         leases: lease_sender,
         releases,
     };
     let config = config(args, security.hold_back, secured.tls, secured.limits, room);
-    let ads = AdsServer::new(snapshots, door, config, xds_metrics);
+    let ads = AdsServer::new(snapshots, admission, config, xds_metrics);
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(Inbox {
@@ -221,7 +223,7 @@ fn log_start(xds: &TcpListener, admin: &TcpListener) {
     tracing::info!(version, xds = shown(xds), admin = shown(admin), "listening");
 }
 
-/// A listener with a long queue, or one line that names the flag.
+/// Binds a listener with a long backlog. The error names the flag.
 fn listen(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     let open = || -> io::Result<TcpListener> {
         let socket = Socket::new(
@@ -240,14 +242,14 @@ fn listen(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
         .map_err(Failure::Unusable)
 }
 
-/// How this replica calls itself in every response.
+/// The `control_plane.identifier` of every response.
 fn identifier() -> String {
     format!("seaway/{} {}", env!("CARGO_PKG_VERSION"), instance())
         .trim_end()
         .to_owned()
 }
 
-/// What tells this replica from the others: the name of its host, which in a cluster is that of its pod.
+/// The name of this replica: its host's name, which in a cluster is that of its pod.
 fn instance() -> String {
     let uname = rustix::system::uname();
     uname.nodename().to_string_lossy().into_owned()

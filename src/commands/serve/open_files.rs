@@ -1,17 +1,20 @@
-//! How the process shares its open files out: connections of proxies never get those that its own work needs. A source that cannot open a file
-//! or a connection, a checkpoint that cannot be written and a probe that is not answered harm all proxies; one that is turned away tries again.
+//! Shares out the process's open files: connections of proxies never get those that its own work
+//! needs. A source that cannot open a file or a connection, a checkpoint that cannot be written and
+//! a probe that is not answered harm all proxies; one that is turned away tries again.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::admin;
 
-/// For the source, the checkpoint, certificates, listeners, the runtime and standard streams, several times over.
+/// Files that are reserved for the source, the checkpoint, certificates, listeners, the runtime and
+/// standard streams, several times over.
 const OWN: usize = 96;
-/// However few there are, some proxies are served.
+/// How many connections of proxies are allowed however few files there are.
 const LEAST: usize = 16;
 
-/// Raises the limit as far as it goes: the usual soft limit of 1024 is for programs that use `select`, which this one does not. Returns how
-/// many connections of proxies there is room for.
+/// Raises the limit of open files as far as it goes: the usual soft limit of 1024 is for programs
+/// that use `select`, which this one does not. Returns how many connections of proxies there is
+/// room for.
 pub(crate) fn share_out() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

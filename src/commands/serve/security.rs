@@ -1,5 +1,5 @@
-//! What the flags about identity make of the xDS port: who could reach it and whether that is all right, its encryption, and who asks
-//! for proofs.
+//! Turns the identity flags into the security of the xDS port: whether its address may be exposed,
+//! its TLS, and the authentication of proxies.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::commands::serve::input::Input;
 use crate::process::exit::Failure;
 use crate::process::supervise::Supervisor;
 
-/// Refuses what would tell everybody who can reach this host how a cluster looks from inside.
+/// Refuses to serve unauthenticated clients beyond this host, since they would see how the cluster
+/// looks from inside.
 ///
 /// # Errors
 /// One line that says what would be exposed, and what to do.
@@ -40,16 +41,16 @@ pub(crate) fn check(address: SocketAddr, security: &SecurityArgs) -> Result<(), 
     Err(Failure::unusable(line))
 }
 
-/// The newest certificates, as connections take them.
+/// Receives the newest TLS configuration of the xDS port.
 pub(crate) type Configs = watch::Receiver<Arc<ServerConfig>>;
 
-/// A secured port, as far as it is to be one.
+/// The security of the xDS port as the flags ask for it: TLS, authentication, limits.
 pub(crate) struct Secured {
-    /// Its encryption.
+    /// The TLS configuration; `None` is plaintext.
     pub(crate) tls: Option<Configs>,
-    /// Who asks proxies for proofs.
+    /// Authenticates proxies; `None` if no proof is asked for.
     pub(crate) verifier: Option<Verifier>,
-    /// What it puts up with.
+    /// Limits of connections and streams.
     pub(crate) limits: Limits,
 }
 

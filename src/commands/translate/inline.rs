@@ -1,5 +1,5 @@
-//! A translation as one Envoy configuration that needs no control plane: what would come over a stream is put where it is
-//! used.
+//! Turns a translation into one static Envoy configuration that needs no control plane: resources
+//! that a stream would bring are put where they are used.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::output::Printed;
 
-/// The bootstrap. Problems are not part of it.
+/// The static bootstrap. Problems are not part of it.
 pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
     let endpoints = by_name(printed.endpoints, "cluster_name");
     let routes = by_name(printed.routes, "name");
@@ -33,7 +33,8 @@ fn by_name(resources: Vec<Value>, key: &str) -> BTreeMap<String, Value> {
     named.collect()
 }
 
-/// A cluster that would ask for its endpoints gets them. One without any is empty, as it would be for a proxy.
+/// Makes an EDS cluster static, with its endpoints inside. One without endpoints is empty, as it
+/// would be for a proxy.
 fn inline_endpoints(cluster: &mut Map<String, Value>, endpoints: &BTreeMap<String, Value>) {
     if cluster.get("type") != Some(&Value::from("EDS")) {
         return;
@@ -50,7 +51,7 @@ fn inline_endpoints(cluster: &mut Map<String, Value>, endpoints: &BTreeMap<Strin
     cluster.insert("load_assignment".to_owned(), assignment);
 }
 
-/// Wherever a route configuration would be asked for by name, it is put in place.
+/// Replaces every reference to a route configuration by the route configuration.
 fn inline_routes(value: &mut Value, routes: &BTreeMap<String, Value>) {
     match value {
         Value::Array(items) => items

@@ -1,4 +1,4 @@
-//! `seaway translate`: what a proxy would be sent, printed by the code that would send it.
+//! `seaway translate`: prints what a proxy would be sent, made by the code that would send it.
 
 mod inline;
 mod output;

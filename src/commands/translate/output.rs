@@ -1,4 +1,5 @@
-//! The printed forms: each resource as Envoy itself would print it, sorted by name.
+//! The output formats of `seaway translate`: each resource as Envoy itself would print it, sorted
+//! by name.
 
 use anyhow::Context;
 use seaway_proto::{Resource, TypeUrl, json};
@@ -6,7 +7,7 @@ use seaway_translator::{Problem, Snapshot};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Everything there is to print, in the order it is printed.
+/// A translation as it is printed: resources by type, and the problems.
 #[derive(Debug, Serialize)]
 pub(super) struct Printed {
     pub(super) listeners: Vec<Value>,
@@ -17,7 +18,7 @@ pub(super) struct Printed {
 }
 
 impl Printed {
-    /// Opens every resource.
+    /// Decodes every resource of a translation.
     pub(super) fn new(translated: &Snapshot) -> anyhow::Result<Printed> {
         let of = |type_url: TypeUrl| -> anyhow::Result<Vec<Value>> {
             let all = translated.resources.values();

@@ -1,5 +1,6 @@
-//! How the API server is asked, and with what: what [`access`](super::client::access) reads is looked at again now and then, and connections
-//! made from then on use what is new. What cannot be used changes nothing.
+//! The client of the API server. Its configuration, which [`access`](super::client::access) reads,
+//! is read again now and then; connections made from then on use the new one. A configuration that
+//! cannot be used changes nothing.
 
 mod access;
 mod proxy;
@@ -21,38 +22,41 @@ use super::wire::{Failure, quote, quote_bytes};
 use access::Access;
 pub(super) use access::Source;
 
-/// An API server on the same network answers a connection in milliseconds.
+/// How long connecting may take. An API server on the same network answers a connection in
+/// milliseconds.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long the disk with the files, and a plugin, may take at the start.
+/// How long reading the files, and running a credential plugin, may take at the start.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often, at most, files are looked at. Those of Kubernetes are a minute late anyhow.
+/// How often, at most, the files are read again. The kubelet updates them a minute late anyhow.
 const LOOK: Duration = Duration::from_secs(2);
-/// What a plugin gave is replaced so long before it ends.
+/// How long before they expire the credentials of a plugin are replaced.
 const EARLY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Asks an API server; clones share its connections.
+/// A client of the API server that follows changes of its own credentials. Clones share its
+/// connections.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Shared>);
 
+/// The state that clones of a [`Client`] share.
 struct Shared {
     address: String,
-    /// Makes connections with what was read last.
+    /// The client with the configuration that was read last.
     current: RwLock<kube::Client>,
     looked: Mutex<Instant>,
     every: Duration,
-    /// The server does not know us any longer.
+    /// The server answered 401 since the last look.
     unknown: AtomicBool,
     follower: Mutex<Follower>,
 }
 
-/// Knows what the connections are made with.
+/// Reads the configuration again and builds a new `kube::Client` when it has changed.
 struct Follower {
     source: Source,
     context: Option<String>,
     digest: u128,
-    /// Whether a plugin says who we are.
+    /// Whether the credentials come from an exec plugin.
     plugin: bool,
-    /// Why what is there now cannot be used.
+    /// Why the configuration that is there now cannot be used, as the log has it.
     trouble: Option<String>,
 }
 
@@ -65,10 +69,10 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Reads the source for the first time; nothing is sent yet.
+    /// Reads the configuration for the first time; nothing is sent yet.
     ///
     /// # Errors
-    /// What it says cannot be used.
+    /// The configuration cannot be used.
     pub(super) async fn open(source: Source) -> anyhow::Result<Client> {
         Client::looking(source, LOOK).await
     }
@@ -99,7 +103,7 @@ impl Client {
         opened.map_err(|_| anyhow!("it cannot be read: nothing came within a minute"))??
     }
 
-    /// Asks whatever this is, and never looks at files again.
+    /// A client around `inner` that never reads a configuration.
     #[cfg(test)]
     pub(super) fn of(inner: kube::Client) -> Client {
         Client(Arc::new(Shared {
@@ -118,15 +122,15 @@ impl Client {
         }))
     }
 
-    /// Where a path is, for people.
+    /// The URL of a path, for messages.
     pub(super) fn place(&self, path: &str) -> String {
         format!("{}{path}", self.0.address.trim_end_matches('/'))
     }
 
-    /// The whole answer, of at most so many bytes.
+    /// Sends a request and reads the whole response, of at most `limit` bytes.
     ///
     /// # Errors
-    /// There is none, it is longer, or it is none of an API server.
+    /// There is no response, it is longer, or it is not an API server's.
     pub(super) async fn whole(
         &self,
         request: Request<Vec<u8>>,
@@ -136,10 +140,10 @@ impl Client {
         answer::whole(body, limit).await
     }
 
-    /// The answer, as it comes.
+    /// Sends a request and returns the body of the response as a stream.
     ///
     /// # Errors
-    /// There is none, or it is none of an API server.
+    /// There is no response, or it is not an API server's.
     pub(super) async fn stream(
         &self,
         request: Request<Vec<u8>>,
@@ -154,7 +158,8 @@ impl Client {
         *lock(&self.0.looked) + self.0.every
     }
 
-    /// Looks at the files, beside everything else: a disk or a plugin may take its time.
+    /// Has the configuration read again on another thread if that is due: a disk or a plugin may
+    /// take its time.
     pub(super) fn look(&self) {
         if self.0.is_due() {
             let shared = self.0.clone();
@@ -172,7 +177,7 @@ impl Client {
         answer
     }
 
-    /// Those that are made with what is there now.
+    /// The current client, after reading the configuration again if that is due.
     async fn connections(&self) -> kube::Client {
         if self.0.is_due() {
             let shared = self.0.clone();
@@ -185,7 +190,7 @@ impl Client {
 }
 
 impl Shared {
-    /// Whether it is time to look; who asks has to.
+    /// Whether the configuration is due to be read again; the caller that gets `true` has to do it.
     fn is_due(&self) -> bool {
         let mut looked = lock(&self.looked);
         let due = looked.elapsed() >= self.every;
@@ -224,10 +229,11 @@ impl Shared {
 }
 
 impl Follower {
-    /// Looks at the source. `again`: what has been made of it is no longer good, even if nothing changed.
+    /// Reads the configuration again and builds a client if it has changed. `again`: also if it has
+    /// not, since its credentials are no longer good.
     ///
     /// # Errors
-    /// What is there now cannot be used.
+    /// The configuration that is there now cannot be used.
     fn look(&mut self, address: &str, again: bool) -> anyhow::Result<Option<kube::Client>> {
         let access = self.source.load(self.context.as_deref())?;
         if access.digest == self.digest && !again {
@@ -271,7 +277,8 @@ impl Follower {
     }
 }
 
-/// Why a configuration cannot be used. What a plugin has printed may be secret.
+/// Explains why a configuration cannot be used, without what a plugin printed to standard output,
+/// which may be secret.
 fn unusable(error: &kube::Error, plugin: Option<String>) -> anyhow::Error {
     let why = match error {
         kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
@@ -285,19 +292,20 @@ fn unusable(error: &kube::Error, plugin: Option<String>) -> anyhow::Error {
     }
 }
 
-/// Nothing that holds it can panic half-way.
+/// Locks a mutex, poisoned or not: nothing that holds it can panic half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An API server that may be asked.
+/// The configured API server: a client of it, and its address.
 pub(crate) struct Server {
     pub(crate) client: Client,
-    /// Where it is.
+    /// Its URL.
     pub(crate) address: String,
 }
 
-/// The API server that is configured; nothing is sent to it yet.
+/// Opens the API server that is configured (a pod's service account, else a kubeconfig); nothing is
+/// sent to it yet.
 ///
 /// # Errors
 /// Neither way is configured, or what is configured cannot be used.
@@ -324,7 +332,7 @@ pub(crate) async fn server() -> anyhow::Result<Server> {
     Ok(Server { client, address })
 }
 
-/// Waits for an answer, but no longer than this.
+/// Waits for a response, for at most `limit`.
 pub(super) async fn within<T, E: Into<Failure>>(
     limit: Duration,
     answer: impl Future<Output = Result<T, E>>,

@@ -1,7 +1,7 @@
-//! Through which proxy an API server is reached, as kubectl decides it.
+//! Chooses the HTTP or SOCKS proxy through which an API server is reached, as kubectl does.
 //!
-//! What the kubeconfig says (`proxy-url`) holds, whatever the environment says. Else the environment does, unless the server is on this
-//! host or `NO_PROXY` names it.
+//! What the kubeconfig says (`proxy-url`) holds, whatever the environment says. Else the
+//! environment does, unless the server is on this host or `NO_PROXY` names it.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use axum::http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// The variables of the environment that matter.
+/// The environment variables for proxies: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment {
     pub http: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    /// Those of this process. One that is written large is asked first.
+    /// Reads those of this process. The spelling in upper case comes first.
     pub(super) fn read() -> Environment {
         let read = |large: &str, small: &str| {
             let mut both = [large, small]
@@ -34,10 +34,10 @@ impl Environment {
     }
 }
 
-/// The proxy on the way to a server, if there is one. `own` is what the kubeconfig says.
+/// The proxy for a server, if there is one. `own` is the `proxy-url` of the kubeconfig.
 ///
 /// # Errors
-/// It is none that can be used.
+/// The proxy cannot be used.
 pub(super) fn choose(
     own: Option<&str>,
     server: &Uri,
@@ -58,7 +58,7 @@ pub(super) fn choose(
     }
 }
 
-/// A proxy with no more than a host and a port is one of HTTP.
+/// Parses the URL of a proxy; without a scheme it is `http://`.
 fn read(text: &str) -> anyhow::Result<Uri> {
     let whole = if text.contains("://") {
         text.to_owned()
@@ -85,7 +85,7 @@ fn read(text: &str) -> anyhow::Result<Uri> {
     }
 }
 
-/// Whether the environment asks for no proxy on the way to this server.
+/// Whether a server is reached directly: it is on this host, or `NO_PROXY` names it.
 fn is_direct(server: &Uri, no: Option<&str>) -> bool {
     let host = server.host().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -109,7 +109,7 @@ fn is_direct(server: &Uri, no: Option<&str>) -> bool {
     somewhere.intercept(server).is_none()
 }
 
-/// An entry of `NO_PROXY` without its port, if it is about this one.
+/// An entry of `NO_PROXY` without its port; `None` if it is for another port.
 fn for_port(entry: &str, port: u16) -> Option<&str> {
     let entry = entry
         .strip_prefix('*')

@@ -1,7 +1,9 @@
-//! The cluster as it was last seen: what the watches say goes in, what became different comes out.
+//! The objects of the cluster as they were last seen: takes what the watches report, gives an
+//! [`Update`].
 //!
-//! An object that cannot be read keeps its last good version, and a problem says so (invariants 2 and 3). What is told twice is
-//! told once: a heartbeat of a Node, a status nobody looks at, a list read anew end here.
+//! An object that cannot be read keeps its last good version, and a problem says so (invariants 2
+//! and 3). Reports that change nothing end here: a heartbeat of a Node, a status that is not used,
+//! a list read anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,16 +14,16 @@ use super::cursor::News;
 use super::resource::{Item, Resource};
 use crate::source::Update;
 
-/// The part of the cluster that one watch speaks of.
+/// What one watch covers: a resource, in one namespace or in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope {
     pub resource: Resource,
-    /// All namespaces if there is none.
+    /// The namespace; `None` is all namespaces.
     pub namespace: Option<Arc<str>>,
 }
 
 impl Scope {
-    /// As people call it: `services`, `services in shop`.
+    /// The scope's name in logs and metrics: `services`, `services in shop`.
     pub(super) fn name(&self) -> String {
         match &self.namespace {
             Some(namespace) => format!("{} in {namespace}", self.resource.name()),
@@ -29,7 +31,7 @@ impl Scope {
         }
     }
 
-    /// Whether the object is in it.
+    /// Whether the object belongs to the scope.
     pub(super) fn covers(&self, id: &ObjectId) -> bool {
         id.kind == self.resource.kind()
             && self
@@ -39,21 +41,21 @@ impl Scope {
     }
 }
 
-/// What is known of an object.
+/// What is known of one object of the cluster.
 #[derive(Debug, Default)]
 struct Known {
-    /// Its last good version.
+    /// The last version that could be read.
     object: Option<Object>,
-    /// What an Event about it has to name.
+    /// The `uid`, which an Event about the object has to name.
     uid: Box<str>,
 }
 
-/// Everything the watches have said.
+/// The objects that the watches have reported, and the changes that the writer has not been sent.
 #[derive(Debug, Default)]
 pub(super) struct ClusterState {
     known: BTreeMap<ObjectId, Known>,
     changed: BTreeMap<ObjectId, Change>,
-    /// Why what an object says now cannot be used.
+    /// The objects whose current version cannot be used, each with the reason.
     bad: BTreeMap<ObjectId, Problem>,
     /// The watches whose last list held objects that could not be identified.
     incomplete: BTreeMap<Scope, Problem>,
@@ -61,14 +63,14 @@ pub(super) struct ClusterState {
 }
 
 impl ClusterState {
-    /// A world as it was left, to be confirmed or corrected by the watches.
+    /// Takes in the objects of a checkpoint, to be confirmed or corrected by the watches.
     pub(super) fn seed(&mut self, objects: impl IntoIterator<Item = Object>) {
         for object in objects {
             self.set(object.id(), Box::default(), Ok(object));
         }
     }
 
-    /// Takes in what a watch says.
+    /// Takes in what a watch reports.
     pub(super) fn hear(&mut self, scope: &Scope, news: News) {
         match news {
             News::Apply(item) => self.set(item.id, item.uid, item.content),
@@ -77,7 +79,7 @@ impl ClusterState {
         }
     }
 
-    /// What became different since the last time, if anything did.
+    /// What changed since the last call, as an update for the writer; `None` if nothing did.
     pub(super) fn take(&mut self) -> Option<Update> {
         let problems_changed = std::mem::take(&mut self.problems_changed);
         if self.changed.is_empty() && !problems_changed {
@@ -96,7 +98,7 @@ impl ClusterState {
         objects.flatten()
     }
 
-    /// The `uid` of an object that exists.
+    /// The `uid` of an object; `None` if the API server has not reported it.
     pub(super) fn uid(&self, id: &ObjectId) -> Option<&str> {
         let uid = &*self.known.get(id)?.uid;
         (!uid.is_empty()).then_some(uid)
@@ -128,7 +130,8 @@ impl ClusterState {
         }
     }
 
-    /// Everything at once: what is listed holds, and what is not listed is gone, unless the list is not all there is.
+    /// Takes in a list: what is listed holds, and what is not listed is gone, unless the list is
+    /// incomplete.
     fn reset(&mut self, scope: &Scope, items: Vec<Item>, complete: bool) {
         let mut gone = BTreeSet::new();
         if complete {

@@ -1,32 +1,34 @@
-//! What has come of a list so far, and how much there may be of it.
+//! Collects the objects of a list that is still being read, and bounds how many there may be.
 
 use super::News;
 use crate::kube::resource::Item;
 use crate::kube::wire::Failure;
 
-/// Objects of a list. No cluster has nearly as many of a kind.
+/// How many objects a list may have. No cluster has nearly as many of a kind.
 const MAX_OBJECTS: usize = 1_000_000;
-/// Pages of a list, with room for those that are not full.
+/// How many pages a list may have, with room for those that are not full.
 pub(super) const MAX_PAGES: usize = 10_000;
-/// Bytes of a list, most of which nobody keeps.
+/// How many bytes a list may have, most of which are not kept.
 const MAX_LIST: usize = 8 << 30;
-/// Objects of a list of which each is said why it was passed over.
+/// For how many passed-over objects of a list the log says why.
 const MAX_SAID: usize = 10;
 
-/// What has come of a list.
+/// The objects of a list that have been read so far.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     items: Vec<Item>,
     unidentified: usize,
     pages: usize,
     bytes: usize,
-    /// Why the last line could not be read.
+    /// Why the last unreadable object could not be read.
     pub unreadable: Option<Failure>,
 }
 
 impl Found {
+    /// Adds an object, or counts one that could not be identified.
+    ///
     /// # Errors
-    /// It is of another kind, and so is the rest.
+    /// The object is of another kind, and so is the rest.
     pub(super) fn add(&mut self, item: Result<Item, Failure>) -> Result<(), Failure> {
         match item {
             Ok(item) => self.items.push(item),
@@ -42,7 +44,7 @@ impl Found {
         Ok(())
     }
 
-    /// Whether everything could be identified.
+    /// Whether every object could be identified.
     pub(super) fn is_complete(&self) -> bool {
         self.unidentified == 0
     }
@@ -51,10 +53,10 @@ impl Found {
         self.items.is_empty() && self.unidentified == 0
     }
 
-    /// So much more has come.
+    /// Counts pages and bytes.
     ///
     /// # Errors
-    /// It is more than any list has.
+    /// The list exceeds what any list may have.
     pub(super) fn grow(&mut self, pages: usize, bytes: usize) -> Result<(), Failure> {
         self.pages += pages;
         self.bytes = self.bytes.saturating_add(bytes);

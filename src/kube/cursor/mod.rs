@@ -1,10 +1,13 @@
-//! Where a watch stands, as plain state: answers of the API server go in; what is new, and what to ask next, comes out.
+//! The state of one list-and-watch, without I/O: takes the API server's answers; gives what they
+//! change, and what to ask next.
 //!
-//! A list becomes one reset, however many pages or lines it took and however often it was interrupted: nobody ever sees half of
-//! one. After a failure the watch goes on from the version it has read up to, once the server has confirmed that it got there: it may
-//! have been restored from a backup. A server that has just started may refuse everything for a while, so a refusal is no answer to that
-//! until the same server has let a watch begin. A line that cannot be read is asked for once more
-//! from there, since it may have been cut; when it is the same again, a new list says what it should have said.
+//! A list becomes one reset, however many pages or lines it took and however often it was
+//! interrupted: half a list is never seen. After a failure the watch goes on from the
+//! resourceVersion it has read up to, once the server has confirmed that it got there: it may have
+//! been restored from a backup. A server that has just started may refuse everything for a while,
+//! so a refusal is no answer to that until the same server has let a watch begin. A line that
+//! cannot be read is asked for once more from there, since it may have been cut; when it is
+//! unreadable again, a new list says what it should have said.
 
 mod found;
 
@@ -14,26 +17,27 @@ use super::resource::{Item, Resource};
 use super::wire::{self, Failure, Line, Page};
 use found::Found;
 
-/// How often a server that lets watches begin, but is busy, is asked how far it is.
+/// How often a server that lets watches begin, but is busy, is asked for its resourceVersion.
 const TRIES: u8 = 5;
 
-/// What to ask the server.
+/// The next request to the API server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ask<'a> {
-    /// A page of the list, the first without a token.
+    /// A page of the list; the first one is asked for without a continue token.
     List { token: Option<&'a str> },
-    /// The list as a stream (KEP-3157), which goes on as a watch.
+    /// The list as a stream (`sendInitialEvents`, KEP-3157), which goes on as a watch.
     StreamList,
-    /// Whether this version has been reached.
+    /// One object, at a resourceVersion not older than this one: has the server reached it?
     Check { version: &'a str },
-    /// What happened after this version.
+    /// A watch from this resourceVersion on.
     Watch { version: &'a str },
 }
 
-/// What the server has said.
+/// What the API server reports to a watch.
 #[derive(Debug, PartialEq)]
 pub(super) enum News {
-    /// This is everything there is. Not `complete`: something there is could not be identified.
+    /// A whole list: there are no other objects, unless it is not `complete`, because some could
+    /// not be identified.
     Reset { items: Vec<Item>, complete: bool },
     /// An object appeared or changed.
     Apply(Box<Item>),
@@ -41,36 +45,40 @@ pub(super) enum News {
     Delete(ObjectId),
 }
 
-/// The state of one watch.
+/// How far one list-and-watch of a resource has got, and what to ask for next.
 #[derive(Debug)]
 pub(super) struct Cursor {
     resource: Resource,
-    /// The server is asked for lists as streams.
+    /// Lists are asked for as streams.
     streams: bool,
-    /// The next list is asked for in pages all the same.
+    /// The next list is asked for in pages even so.
     pages_once: bool,
-    /// The line after the known version is being asked for again.
+    /// The line after the known resourceVersion could not be read and is being asked for again.
     again: bool,
     doubt: Doubt,
-    /// The last list held something that could not be identified, and so nothing was removed. It is asked for anew as soon as the watch
-    /// after it ends.
+    /// The last list had objects that could not be identified, so that nothing was removed. It is
+    /// asked for anew as soon as the watch after it ends.
     incomplete: bool,
     state: State,
 }
 
-/// The server was away: it may have come back as an older one, for which the known version lies in the future. Such a server says
-/// nothing on a watch until it gets there.
+/// Whether the server may be at an earlier resourceVersion than the known one. After an outage it
+/// may have been restored from a backup; such a server sends nothing on a watch until it gets
+/// there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doubt {
+    /// No doubt: the server was not away, or it has been asked.
     None,
-    /// It is asked how far it is.
+    /// It is asked for its resourceVersion.
     Check,
-    /// It refused to say. If it lets a watch begin, it means that; else it has not started completely.
+    /// It refused to say. If it lets a watch begin, the refusal holds; else it has not started
+    /// completely.
     Probe,
-    /// It has let a watch begin, and is asked again, for the last times.
+    /// It has let a watch begin, and is asked again, while it is busy up to [`TRIES`] times.
     Confirm(u8),
 }
 
+/// The stage of a list-and-watch.
 #[derive(Debug)]
 enum State {
     /// Nothing is known, or nothing of it holds any longer.
@@ -115,7 +123,8 @@ impl Cursor {
         }
     }
 
-    /// A streaming list or a watch begins. [`Cursor::ask`] may have become something else by that.
+    /// Notes that a streaming list or a watch has begun. What [`Cursor::ask`] returns may change by
+    /// that.
     pub(super) fn opened(&mut self) {
         if self.doubt == Doubt::Probe {
             self.doubt = Doubt::Confirm(0);
@@ -127,7 +136,7 @@ impl Cursor {
         }
     }
 
-    /// The server says that it has reached this version.
+    /// Notes that the server has reached this resourceVersion.
     ///
     /// # Errors
     /// It was further before.
@@ -139,10 +148,10 @@ impl Cursor {
         Ok(())
     }
 
-    /// A page of a list.
+    /// Takes in a page of a list.
     ///
     /// # Errors
-    /// The list is none, or never ends. It has to be begun anew.
+    /// It is not a page of this list, or the list never ends. It has to be begun anew.
     pub(super) fn page(&mut self, page: &Page<'_>) -> Result<Option<News>, Failure> {
         // The version of the first page is that of all. Where a server has it otherwise, a watch from there tells what happened since.
         let (mut found, version, asked) = match std::mem::replace(&mut self.state, State::Start) {
@@ -172,10 +181,10 @@ impl Cursor {
         Ok(None)
     }
 
-    /// A line of a watch.
+    /// Takes in a line of a watch or a streaming list.
     ///
     /// # Errors
-    /// The watch is over, or has to be: it has to be asked for anew.
+    /// The watch is over, or has to be asked for anew.
     pub(super) fn line(&mut self, line: &[u8]) -> Result<Option<News>, Failure> {
         if let State::Stream { found } = &mut self.state {
             found.grow(0, line.len())?;
@@ -194,14 +203,14 @@ impl Cursor {
         }
     }
 
-    /// The watch has ended, as all do.
+    /// Notes that the watch has ended, as all do.
     pub(super) fn ended(&mut self) {
         if std::mem::take(&mut self.incomplete) {
             self.state = State::Start;
         }
     }
 
-    /// Why a list as a stream has ended before its time, where a line of it says that.
+    /// Why a streaming list ended early, if one of its lines could not be read.
     pub(super) fn unreadable_line(&mut self) -> Option<Failure> {
         match &mut self.state {
             State::Stream { found } => found.unreadable.take(),
@@ -209,7 +218,8 @@ impl Cursor {
         }
     }
 
-    /// The server said why it does not answer, or said nothing. `true`: it does not say how far it is, and will not.
+    /// Takes in that a request failed. `true`: the server does not tell its resourceVersion, and
+    /// will not.
     pub(super) fn failed(&mut self, failure: &Failure) -> bool {
         self.ended();
         if failure.is_gone() {
@@ -220,7 +230,8 @@ impl Cursor {
         given_up
     }
 
-    /// What a failure means for whether the server is as far as it was.
+    /// Updates the doubt after a failure. Returns whether the server is no longer asked how far it
+    /// is.
     fn doubt(&mut self, failure: &Failure) -> bool {
         let before = self.doubt;
         self.doubt = match failure {
@@ -239,7 +250,7 @@ impl Cursor {
         matches!(before, Doubt::Confirm(_)) && self.doubt == Doubt::None && !failure.is_gone()
     }
 
-    /// What a failure means for how the next list is asked for.
+    /// Decides after a failure how the next list is asked for.
     fn relist(&mut self, failure: &Failure) {
         if !matches!(self.ask(), Ask::StreamList) {
             return;
@@ -303,7 +314,7 @@ impl Cursor {
         found.reset()
     }
 
-    /// A line that is none.
+    /// Takes in that a line could not be read.
     fn unreadable(&mut self, failure: Failure) -> Result<Option<News>, Failure> {
         match (&mut self.state, failure) {
             // A stream that begins like this is none.
@@ -323,10 +334,10 @@ impl Cursor {
     }
 }
 
-/// Goes on to a version.
+/// Goes on to a resourceVersion.
 ///
 /// # Errors
-/// There is none, or it is an older one.
+/// It is missing, or older.
 fn advance(version: &mut String, to: String, of: &str) -> Result<(), Failure> {
     let to = wire::version(Some(to), of)?;
     not_before(version, &to)?;
@@ -334,7 +345,8 @@ fn advance(version: &mut String, to: String, of: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Versions are numbers that grow, of all servers that say of them anything at all.
+/// Checks that a resourceVersion is not older than another. Where they are not numbers, nothing is
+/// known.
 fn not_before(version: &str, now: &str) -> Result<(), Failure> {
     match (version.parse::<u64>(), now.parse::<u64>()) {
         (Ok(before), Ok(after)) if after < before => Err(Failure::Reversed(format!(

@@ -1,5 +1,5 @@
-//! Writes problems as Events on the objects they are about, for `kubectl describe`: off the way of a change, and of no consequence
-//! when it fails.
+//! Writes problems as Kubernetes Events on the objects they are about, for `kubectl describe`. This
+//! is off the way of a change; failures have no consequence.
 
 mod reports;
 
@@ -24,19 +24,20 @@ use crate::process::supervise::contained;
 use crate::writer::News;
 use reports::Reports;
 
-/// How long the API server may take for one Event.
+/// How long the API server may take to create one Event.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Of its answer, in bytes: the Event again.
+/// The largest response to that in bytes, which has the Event again.
 const MAX_ANSWER: usize = 1 << 20;
-/// After a failure.
+/// How long no Event is written after a failure.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// The label `outcome` of `events_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// Counts Events; clones share their values.
+/// The metric `events_total`, which counts Events by outcome. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EventMetrics(Family<OutcomeLabel, Counter>);
 
@@ -58,24 +59,24 @@ impl EventMetrics {
     }
 }
 
-/// What is to be written, and the way to who writes it.
+/// Writes problems as Events: keeps which ones are due, and hands them to the task that posts them.
 #[derive(Debug)]
 pub(super) struct Events {
     problems: watch::Receiver<News>,
     metrics: EventMetrics,
     reports: Reports,
-    /// One at a time.
+    /// The channel to the posting task, which holds one Event.
     posts: mpsc::Sender<Post>,
     instance: String,
-    /// The last one has not been written yet.
+    /// Set when the channel was full: when to try again.
     busy: Option<Instant>,
 }
 
-/// An Event and where to post it.
+/// An Event as JSON, with the path to post it to.
 type Post = (String, Value);
 
 impl Events {
-    /// Begins to write, as this replica.
+    /// Starts the posting task. `instance` is this replica's name in the Events.
     pub(super) fn start(
         client: Client,
         problems: watch::Receiver<News>,
@@ -101,7 +102,7 @@ impl Events {
         }
     }
 
-    /// Takes in which problems these are.
+    /// Takes in the problems that appeared or ended.
     pub(super) fn settle(&mut self) {
         let changes = self.problems.borrow_and_update().take();
         if contained(|| self.reports.settle(changes)).is_none() {
@@ -115,7 +116,8 @@ impl Events {
         Some(self.busy.map_or(due, |busy| due.max(busy)))
     }
 
-    /// Hands over what is due. `uid` knows the objects that exist; of others nothing is said.
+    /// Hands a due Event to the posting task. `uid` gives the uid of an object that exists; for
+    /// others no Event is written.
     pub(super) fn write<'w>(&mut self, now: Instant, uid: impl Fn(&ObjectId) -> Option<&'w str>) {
         if self.posts.capacity() == 0 {
             self.busy = Some(now + Duration::from_millis(100));
@@ -136,13 +138,15 @@ impl Events {
         }
     }
 
-    /// What was known of the problems is thrown away, and nothing is said of those that stand.
+    /// Counts a panic as a failure and forgets all problems, so that no Events are written about
+    /// those that stand.
     fn panicked(&mut self) {
         self.metrics.count("failed");
         self.reports = Reports::default();
     }
 }
 
+/// Posts Events one at a time until the channel closes.
 async fn post_all(client: Client, mut posts: mpsc::Receiver<Post>, metrics: EventMetrics) {
     let mut failing: Option<Failure> = None;
     while let Some((path, event)) = posts.recv().await {
@@ -164,11 +168,12 @@ async fn post_all(client: Client, mut posts: mpsc::Receiver<Post>, metrics: Even
     }
 }
 
-/// The log has more of it.
+/// The failure that stands for a panic, of which the log has more.
 fn panicked() -> Failure {
     Failure::Garbled("writing an Event panicked".to_owned())
 }
 
+/// Creates one Event; returns the outcome for the metric.
 async fn post(client: &Client, path: String, event: &Value) -> Result<&'static str, Failure> {
     let body = event.to_string().into_bytes();
     let request = Request::new(path.as_str()).create(&PostParams::default(), body)?;

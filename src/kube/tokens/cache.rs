@@ -1,7 +1,9 @@
-//! What is known of tokens, as plain state: whom the API server vouched for, whom it refused, and when to look again.
+//! Caches the verdicts of TokenReviews: which tokens the API server accepted or refused, and when
+//! to review them again. It is plain state without I/O.
 //!
-//! A token in use is looked at again now and then. Only a refusal takes it away, and only one that is repeated: an API server that is
-//! away or fails changes nothing until the token expires (invariant 2).
+//! A token in use is reviewed again now and then. Only a refusal takes it away, and only one that
+//! is repeated: an API server that is away or fails changes nothing until the token expires
+//! (invariant 2).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,27 +16,27 @@ use super::limits::Limits;
 use super::review::Identity;
 use super::token::{Hash, Token};
 
-/// What is known.
+/// The accepted and refused tokens, with a schedule of when accepted ones are reviewed again.
 #[derive(Debug)]
 pub(super) struct Cache {
     limits: Limits,
     accepted: HashMap<Hash, Accepted>,
     refused: Refused,
-    /// When to look at accepted tokens again. Those that are being looked at are not in it.
+    /// When to review accepted tokens again. Those whose review is under way are not in it.
     schedule: BTreeSet<(Instant, Hash)>,
     random: fastrand::Rng,
 }
 
-/// A token that the API server vouched for.
+/// A token that the API server accepted.
 #[derive(Debug)]
 struct Accepted {
     token: Token,
     account: Arc<Account>,
-    /// Somebody came with it.
+    /// When a proxy last presented it.
     used: Instant,
-    /// Where it is in the schedule.
+    /// Its time in the schedule, if it is there.
     at: Option<Instant>,
-    /// It was refused when it was last looked at.
+    /// Its last review refused it.
     doubted: bool,
 }
 
@@ -60,7 +62,7 @@ impl Cache {
         self.accepted.len()
     }
 
-    /// What is known of a token with which somebody comes.
+    /// The verdict on a token that a proxy presents, if there is one in the cache.
     pub(super) fn look(
         &mut self,
         hash: &Hash,
@@ -76,12 +78,13 @@ impl Cache {
         self.refused.why(hash, now).map(Err)
     }
 
-    /// The token of this hash, if it was accepted.
+    /// The token with this hash, if it was accepted.
     pub(super) fn token(&self, hash: &Hash) -> Option<&Token> {
         self.accepted.get(hash).map(|accepted| &accepted.token)
     }
 
-    /// A new token was accepted. `None`: there are too many, and all are in use.
+    /// Adds a new token that was accepted. `None`: the cache is full, and all of its tokens are in
+    /// use.
     pub(super) fn accept(
         &mut self,
         token: Token,
@@ -113,18 +116,19 @@ impl Cache {
         Some(account)
     }
 
-    /// A new token was refused.
+    /// Adds a new token that was refused.
     pub(super) fn refuse(&mut self, hash: Hash, why: &str, now: Instant) {
         let until = now + self.limits.refused_for;
         self.refused.add(hash, why, until, self.limits.refused);
     }
 
-    /// When [`Cache::take_due`] has something to do.
+    /// When [`Cache::take_due`] has a token to give.
     pub(super) fn next(&self) -> Option<Instant> {
         self.schedule.first().map(|(at, _)| *at)
     }
 
-    /// The next token to look at again. Those that have expired, and those that nobody uses any more, are forgotten on the way.
+    /// The next token to review again. Expired tokens, and those no longer in use, are dropped on
+    /// the way.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Hash> {
         while self.next().is_some_and(|at| at <= now) {
             let (_, hash) = self.schedule.pop_first()?;
@@ -141,7 +145,7 @@ impl Cache {
         None
     }
 
-    /// The API server still vouches for a known token.
+    /// Takes in that another review accepted a token.
     pub(super) fn confirm(&mut self, hash: &Hash, identity: &Identity, now: Instant) {
         let Some(accepted) = self.accepted.get_mut(hash) else {
             return;
@@ -154,7 +158,7 @@ impl Cache {
         self.look_again_about(hash, now, self.limits.every);
     }
 
-    /// The API server refuses a token that it vouched for before.
+    /// Takes in that another review refused a token: the second time in a row revokes it.
     pub(super) fn doubt(&mut self, hash: &Hash, why: &str, now: Instant) {
         let Some(accepted) = self.accepted.get_mut(hash) else {
             return;
@@ -168,7 +172,7 @@ impl Cache {
         self.look_again(hash, now + self.limits.confirm);
     }
 
-    /// The API server would not say.
+    /// Takes in that another review of a token failed.
     pub(super) fn unanswered(&mut self, hash: &Hash, now: Instant) {
         self.look_again_about(hash, now, self.limits.retry);
     }
@@ -196,7 +200,7 @@ impl Cache {
         accepted.account.revoked.cancel();
     }
 
-    /// Looks at a known token again then, or forgets it when it expires before.
+    /// Schedules the next review of a token, or its removal when it expires before.
     fn look_again(&mut self, hash: &Hash, at: Instant) {
         let Some(accepted) = self.accepted.get_mut(hash) else {
             return;
@@ -208,7 +212,8 @@ impl Cache {
         self.schedule.insert((at, *hash));
     }
 
-    /// A tenth sooner or later, so that what came together does not come together for ever.
+    /// Schedules the next review with 10 % jitter, so that tokens that came together do not stay
+    /// together.
     fn look_again_about(&mut self, hash: &Hash, now: Instant, time: Duration) {
         let time = time.mul_f64(0.9 + self.random.f64() / 5.0);
         self.look_again(hash, now + time);
@@ -219,7 +224,7 @@ impl Cache {
         token.is_some_and(|token| token.until <= now)
     }
 
-    /// Forgets the token that has been out of use for the longest time.
+    /// Drops the token that has been out of use for the longest time.
     fn make_room(&mut self) -> bool {
         let unused = self
             .accepted
@@ -256,11 +261,11 @@ fn is_same(account: &Account, identity: &Identity) -> bool {
     ) == (namespace, name, node, pod)
 }
 
-/// Tokens that were refused a moment ago.
+/// Tokens that were refused recently, by hash, with the reasons.
 #[derive(Debug, Default)]
 struct Refused {
     why: HashMap<Hash, (Instant, Arc<str>)>,
-    /// In the order in which they are forgotten.
+    /// The order in which they are dropped.
     order: VecDeque<(Instant, Hash)>,
 }
 

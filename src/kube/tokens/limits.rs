@@ -1,33 +1,35 @@
-//! How many, how often, how long.
+//! The limits of token reviews: how many, how often, how long.
 
 use std::time::Duration;
 
-/// What the review of tokens may cost, us and the API server.
+/// The limits that keep token reviews cheap for Seaway and for the API server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// A token in use is looked at again after about so long.
+    /// The period after which a token in use is reviewed again.
     pub every: Duration,
-    /// One that was refused then, once more after so long: an API server that has just started, or that has lost its storage, refuses
-    /// tokens for want of what it would look them up in.
+    /// The period after which a token that was refused then is reviewed once more: an API server
+    /// that has just started, or that has lost its storage, refuses tokens because it cannot look
+    /// up what they are bound to.
     pub confirm: Duration,
-    /// One that could not be looked at, after about so long.
+    /// The period after which a failed review is repeated.
     pub retry: Duration,
-    /// A new token that was refused is not asked about again for so long.
+    /// How long the refusal of a new token is cached.
     pub refused_for: Duration,
-    /// How long a new token waits for its turn.
+    /// How long a new token waits for a review to begin.
     pub patience: Duration,
-    /// Reviews at the same time.
+    /// How many reviews may run at the same time.
     pub in_flight: usize,
-    /// Reviews at once after a while without, and one for each `each` after that.
+    /// How many reviews may begin at once after a while without any; after that one for each
+    /// `each`.
     pub burst: u32,
     pub each: Duration,
-    /// New tokens that wait for their turn.
+    /// How many new tokens may wait for a review.
     pub waiting: usize,
-    /// Streams that wait for an answer.
+    /// How many streams may wait for an answer.
     pub askers: usize,
-    /// Accepted tokens that are known. Of each the text is kept, one or two thousand bytes.
+    /// How many accepted tokens are cached. Of each the text is kept, one or two thousand bytes.
     pub accepted: usize,
-    /// Refused tokens that are remembered, by their hash alone.
+    /// How many refused tokens are cached, by their hash alone.
     pub refused: usize,
 }
 

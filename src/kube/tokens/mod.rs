@@ -1,12 +1,15 @@
-//! Whose a token is: the API server says so (TokenReview), and is asked as seldom as can be.
+//! Authenticates the tokens of proxies by TokenReview, with a cache so that the API server is asked
+//! as seldom as can be.
 //!
-//! A token is looked at first ([`presented`]), which refuses most of what is not one without a question. [`desk`] knows who waits for
-//! which answer, [`cache`] what has been answered and when to ask again, [`turns`] whose turn it is; all three are plain state, owned by
-//! the one task here. [`mod@review`] is the question, and what its answer means.
+//! A token is checked locally first ([`token`]), which refuses most of what is not one.
+//! [`review_broker`] matches waiting streams with reviews, [`cache`] keeps verdicts and when to
+//! review again, [`review_queue`] decides which review is next; all three are plain state, owned by
+//! the one task here. [`mod@review`] sends the TokenReview and judges its answer.
 //!
-//! A token in use is asked about again every few minutes, since those who issue tokens cannot call them back otherwise than by
-//! deleting what they are bound to. For that the text of an accepted token has to be kept, in memory that is wiped when it goes and in a
-//! type that never shows it; a refused token is known by its hash alone.
+//! A token in use is reviewed again every few minutes, since tokens cannot be revoked otherwise
+//! than by deleting the object they are bound to. For that the text of an accepted token has to be
+//! kept, in memory that is zeroed when it is freed and in a type whose `Debug` never shows it; a
+//! refused token is known by its hash alone.
 
 mod cache;
 mod limits;
@@ -37,50 +40,52 @@ use review::{Verdict, review};
 use review_broker::{Answer, ReviewBroker};
 use token::{Flaw, Hash, Token};
 
-/// Questions that the task has not taken in yet.
+/// How many tokens may wait to be taken in by the task.
 const QUEUE: usize = 256;
 
-/// A service account that the API server vouches for.
+/// A service account whose token the API server has accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    /// Of the service account.
+    /// The namespace of the service account.
     pub(crate) namespace: Arc<str>,
-    /// Of the service account.
+    /// The name of the service account.
     pub(crate) name: Arc<str>,
-    /// The node that the token is bound to, itself or by its pod (KEP-4193). API servers before 1.30 name none.
+    /// The node that the token is bound to, itself or by its pod (KEP-4193). API servers before
+    /// 1.30 name none.
     pub(crate) node: Option<Arc<str>>,
     /// The pod that the token is bound to.
     pub(crate) pod: Option<Arc<str>>,
-    /// When the token expires. What it was good for is to end then; nothing is cancelled.
+    /// When the token expires. Streams that it admitted have to end then; nothing is cancelled.
     pub(crate) expires: SystemTime,
-    /// Cancelled when the API server no longer vouches for it: its pod, node or account is gone. For that the task has to run, and it
-    /// does for as long as there is a [`Tokens`].
+    /// Cancelled when a review refuses the token: its pod, node or account is gone. For that the
+    /// task has to run, and it does for as long as there is a [`Tokens`].
     pub(crate) revoked: CancellationToken,
 }
 
-/// Why a token is not taken. No text has the token in it, or more than one line.
+/// The reason why a token is not accepted. No message contains the token, or more than one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// It cannot be one. Nobody was asked.
+    /// It cannot be valid; the API server was not asked.
     #[error("the token cannot be accepted: {0}")]
     Malformed(#[from] Flaw),
-    /// The API server does not vouch for it.
+    /// The API server refuses it.
     #[error("the API server does not accept the token: {0}")]
     NotAccepted(String),
-    /// The API server does not say.
+    /// The API server does not answer.
     #[error("the API server cannot be asked about the token: {0}")]
     Unavailable(String),
-    /// Too many ask at once.
+    /// Too many tokens are waiting for a review.
     #[error("too many tokens are to be reviewed at once")]
     Busy,
 }
 
+/// The label `outcome` of `token_reviews_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// Counts reviews; clones share their values.
+/// The metrics of token reviews. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TokenMetrics {
     reviews: Family<OutcomeLabel, Counter>,
@@ -111,18 +116,19 @@ impl TokenMetrics {
     }
 }
 
-/// Checks tokens; clones share what is known.
+/// Verifies the tokens of proxies by TokenReview. Clones share the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     audience: Arc<str>,
     asks: mpsc::Sender<Ask>,
 }
 
-/// A token, and who asks about it.
+/// A token to verify, and where the answer goes.
 type Ask = (Token, oneshot::Sender<Answer>);
 
 impl Tokens {
-    /// Begins to check tokens for this audience, as `client`, which needs the permission to create TokenReviews.
+    /// Starts the task that reviews tokens for this audience by `client`, which needs the
+    /// permission to create TokenReviews.
     pub(crate) fn start(
         client: Client,
         audience: String,
@@ -145,7 +151,7 @@ impl Tokens {
             client,
             audience: audience.clone(),
             metrics,
-            desk: ReviewBroker::new(limits, fastrand::Rng::new()),
+            broker: ReviewBroker::new(limits, fastrand::Rng::new()),
             asked,
             reviews: FuturesUnordered::new(),
         };
@@ -153,10 +159,10 @@ impl Tokens {
         Tokens { audience, asks }
     }
 
-    /// Whose token this is, by what the API server has said or says now. Takes ten seconds at most.
+    /// The service account of a token, from the cache or by a review. Takes ten seconds at most.
     ///
     /// # Errors
-    /// Nobody is known to be vouched for; [`Refusal`] says why.
+    /// The token is not accepted; [`Refusal`] says why.
     pub(crate) async fn verify(&self, token: &str) -> Result<Arc<Account>, Refusal> {
         let token = Token::read(token, &self.audience, SystemTime::now(), now())?;
         let (asker, answer) = oneshot::channel();
@@ -167,15 +173,15 @@ impl Tokens {
     }
 }
 
-/// A review under way.
+/// A running TokenReview.
 type Review = Pin<Box<dyn Future<Output = (Hash, Result<Verdict, Failure>)> + Send>>;
 
-/// Asks the API server, for all [`Tokens`].
+/// The task that runs TokenReviews for all clones of [`Tokens`].
 struct Task {
     client: Client,
     audience: Arc<str>,
     metrics: TokenMetrics,
-    desk: ReviewBroker<oneshot::Sender<Answer>>,
+    broker: ReviewBroker<oneshot::Sender<Answer>>,
     asked: mpsc::Receiver<Ask>,
     reviews: FuturesUnordered<Review>,
 }
@@ -183,31 +189,31 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         while self.step().await {
-            while let Some(token) = self.desk.take(now()) {
+            while let Some(token) = self.broker.take(now()) {
                 self.reviews.push(self.review(token));
             }
-            for (asker, answer) in self.desk.answers() {
+            for (asker, answer) in self.broker.answers() {
                 // Its stream may have gone.
                 let _ = asker.send(answer);
             }
-            let cached = i64::try_from(self.desk.cached());
+            let cached = i64::try_from(self.broker.cached());
             self.metrics.cached.set(cached.unwrap_or(i64::MAX));
         }
     }
 
-    /// Waits for something to do. `false`: nobody can ask any more.
+    /// Waits for one thing to do and does it. `false`: every [`Tokens`] is dropped.
     async fn step(&mut self) -> bool {
-        let next = self.desk.next(now());
+        let next = self.broker.next(now());
         tokio::select! {
             ask = self.asked.recv() => {
                 let Some((token, asker)) = ask else {
                     return false;
                 };
-                self.desk.ask(token, asker, now());
+                self.broker.ask(token, asker, now());
             }
             Some((hash, result)) = self.reviews.next() => {
                 self.metrics.count(&result);
-                self.desk.reviewed(&hash, result, now());
+                self.broker.reviewed(&hash, result, now());
             }
             () = sleep_until(next) => {}
         }

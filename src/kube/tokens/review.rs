@@ -1,4 +1,5 @@
-//! The question whether a token is one of a service account (TokenReview, `authentication.k8s.io/v1`), and what the answer means.
+//! Sends a TokenReview (`authentication.k8s.io/v1`) and judges the answer: is the token one of a
+//! service account?
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,17 +16,17 @@ use crate::kube::client::{Client, within};
 use crate::kube::wire::{Failure, parse, quote};
 
 const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
-/// How long the API server may take.
+/// How long the API server may take for a TokenReview.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How the users are called that are service accounts.
+/// The prefix of the user names of service accounts.
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
-/// To what a token is bound (KEP-4193).
+/// The user's `extra` keys that name the node and the pod that a token is bound to (KEP-4193).
 const NODE: &str = "authentication.kubernetes.io/node-name";
 const POD: &str = "authentication.kubernetes.io/pod-name";
-/// Of the answer, in bytes: the question again, and a user with its groups.
+/// The largest answer, in bytes. It has the question again, and a user with its groups.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Whose a token is.
+/// The service account that a token belongs to, with the node and the pod that it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub namespace: Arc<str>,
@@ -34,18 +35,18 @@ pub(super) struct Identity {
     pub pod: Option<Arc<str>>,
 }
 
-/// What the API server says of a token.
+/// The API server's verdict on a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Accepted(Identity),
-    /// And why not.
+    /// Refused, with the reason.
     Refused(String),
 }
 
-/// Asks the API server. Nothing that it says comes back with the token in it.
+/// Sends a TokenReview. Neither the verdict nor an error contains the token.
 ///
 /// # Errors
-/// It did not answer, or not the question.
+/// The API server did not answer, or not this question.
 pub(super) async fn review(
     client: &Client,
     token: &Token,
@@ -79,6 +80,7 @@ pub(super) async fn review(
 }
 
 fn read(text: &[u8], audience: &str) -> Result<Verdict, Failure> {
+    /// A TokenReview of which only the status is decoded.
     #[derive(Deserialize)]
     struct Answer {
         status: TokenReviewStatus,
@@ -132,7 +134,7 @@ fn identify(user: &UserInfo) -> Option<Identity> {
     })
 }
 
-/// A reason as it may be shown: one line of bounded length, without the token or its signature.
+/// A reason fit for logs: one line of bounded length, without the token or its signature.
 fn without(reason: &str, token: &str) -> String {
     // A token that is cut off in the middle of its signature begins like any.
     let (mut first, mut last) = (token.split('.'), token.rsplit('.'));

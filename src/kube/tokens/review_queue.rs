@@ -1,7 +1,9 @@
-//! Whose review is next: plain state that keeps a flood of tokens from becoming a flood of requests.
+//! Decides which token is reviewed next, so that a flood of tokens does not become a flood of
+//! requests: plain state without I/O.
 //!
-//! So many reviews at a time and so many a second, whatever comes; those that wait take turns with those that are due again, so that
-//! neither keeps the other out. When the API server is away, or says that it has too much to do, nobody asks for a while.
+//! The number of reviews at a time and per second is bounded; new tokens take turns with those that
+//! are due again, so that neither keeps the other out. When the API server is away, or says that it
+//! has too much to do, reviews pause.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,28 +14,28 @@ use crate::kube::backoff::Backoff;
 use crate::kube::rate::Rate;
 use crate::kube::wire::Failure;
 
-/// Who waits for a review.
+/// The queue of tokens that wait for a review, with rate limit and backoff.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct ReviewQueue {
     limits: Limits,
-    /// Tokens seen for the first time, with when they came, the oldest first.
+    /// Tokens that are not in the cache, with when they came, the oldest first.
     new: VecDeque<(Instant, Hash)>,
-    /// Known tokens that are to be looked at again.
+    /// Accepted tokens that are due to be reviewed again.
     again: VecDeque<Hash>,
-    /// The last turn was a new one's.
+    /// The last review was a new token's.
     was_new: bool,
     in_flight: usize,
     rate: Rate,
     backoff: Backoff,
-    /// Until when nobody asks.
+    /// Until when no review begins.
     pause: Option<Instant>,
-    /// Why the last review failed, if none was answered since.
+    /// Why the last review failed, if none has succeeded since.
     trouble: Option<Failure>,
 }
 
-impl Turns {
-    pub(super) fn new(limits: Limits, random: fastrand::Rng) -> Turns {
-        Turns {
+impl ReviewQueue {
+    pub(super) fn new(limits: Limits, random: fastrand::Rng) -> ReviewQueue {
+        ReviewQueue {
             limits,
             new: VecDeque::new(),
             again: VecDeque::new(),
@@ -46,7 +48,7 @@ impl Turns {
         }
     }
 
-    /// A new token waits from now on. `false`: too many do.
+    /// Queues a new token. `false`: the queue is full.
     pub(super) fn add(&mut self, hash: Hash, now: Instant) -> bool {
         let room = self.new.len() < self.limits.waiting;
         if room {
@@ -55,23 +57,24 @@ impl Turns {
         room
     }
 
-    /// A known token is due again.
+    /// Queues an accepted token that is due again.
     pub(super) fn add_again(&mut self, hash: Hash) {
         self.again.push_back(hash);
     }
 
-    /// Why nobody asks now.
+    /// Why no review begins now; `None` if reviews may begin.
     pub(super) fn paused(&self, now: Instant) -> Option<&Failure> {
         let paused = self.pause.is_some_and(|pause| pause > now);
         self.trouble.as_ref().filter(|_| paused)
     }
 
-    /// Why the last review failed, if none was answered since.
+    /// Why the last review failed, if none has succeeded since.
     pub(super) fn trouble(&self) -> Option<&Failure> {
         self.trouble.as_ref()
     }
 
-    /// When there is something to do: a turn to take, or somebody who has waited for too long.
+    /// When there is something to do: a review to begin, or a new token that has waited for too
+    /// long.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let late = self
             .new
@@ -82,7 +85,7 @@ impl Turns {
         late.into_iter().chain(turn).min()
     }
 
-    /// The next token to review; [`Turns::done`] is to follow.
+    /// The next token to review; [`ReviewQueue::done`] has to follow.
     pub(super) fn take(&mut self, now: Instant) -> Option<Hash> {
         if self.in_flight >= self.limits.in_flight || self.allowed(now) > now {
             return None;
@@ -99,12 +102,12 @@ impl Turns {
         Some(hash)
     }
 
-    /// The token that was taken needs no review after all.
+    /// Gives back a token that was taken and needs no review.
     pub(super) fn skip(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// A new token that has waited for too long.
+    /// Removes a new token that has waited for too long.
     pub(super) fn take_late(&mut self, now: Instant) -> Option<Hash> {
         let (since, _) = self.new.front()?;
         if *since + self.limits.patience > now {
@@ -113,14 +116,14 @@ impl Turns {
         self.new.pop_front().map(|(_, hash)| hash)
     }
 
-    /// All new tokens that wait.
+    /// Removes all new tokens that wait.
     pub(super) fn take_new(&mut self) -> impl Iterator<Item = Hash> + use<> {
         std::mem::take(&mut self.new)
             .into_iter()
             .map(|(_, hash)| hash)
     }
 
-    /// A review has ended. Says whether the failure is one that everybody would meet now.
+    /// Takes in that a review has ended. Returns whether every review would meet this failure now.
     pub(super) fn done(&mut self, failure: Option<&Failure>, now: Instant) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(failure) = failure else {
@@ -148,7 +151,7 @@ impl Turns {
     }
 }
 
-/// Whether it is about the server, and not about one token.
+/// Whether a failure is about the server, and not about one token.
 fn meets_all(failure: &Failure) -> bool {
     match failure {
         Failure::Unreachable(_) => true,
@@ -162,7 +165,7 @@ fn meets_all(failure: &Failure) -> bool {
     }
 }
 
-/// The failure, with what to do about it.
+/// The failure as text, with what to do about it.
 pub(super) fn explain(failure: &Failure) -> String {
     match failure {
         Failure::Refused { code: 403, .. } => format!(

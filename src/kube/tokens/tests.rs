@@ -279,10 +279,10 @@ async fn nothing_shows_a_token_in_debug_output() -> Result<()> {
     let scene = Scene::new().await?;
     let token = scene.token();
     let account = scene.tokens.verify(&token).await?;
-    let mut desk = ReviewBroker::new(Limits::default(), fastrand::Rng::new());
+    let mut broker = ReviewBroker::new(Limits::default(), fastrand::Rng::new());
     let read = Token::read(&token, &"seaway".into(), SystemTime::now(), now())?;
-    desk.ask(read, (), now());
-    let shown = format!("{account:?} {:?} {desk:?}", scene.tokens);
+    broker.ask(read, (), now());
+    let shown = format!("{account:?} {:?} {broker:?}", scene.tokens);
     ensure!(
         token.split('.').all(|part| !shown.contains(part)),
         "{shown}"

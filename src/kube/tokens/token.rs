@@ -1,6 +1,8 @@
-//! A token as it is presented: looked at before anything is asked, and carried where it does not show.
+//! A service account's token as a proxy presents it (a JSON Web Token): checked locally before it
+//! is sent for review, and held so that logs cannot show it.
 //!
-//! Nothing in it is believed. What it says of itself only refuses it sooner than the API server would, and ends its place in the cache.
+//! None of its claims is trusted. They only refuse the token sooner than the API server would, and
+//! end its place in the cache.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,27 +13,28 @@ use ring::digest::{SHA256, digest};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// In bytes. Those that API servers issue have one or two thousand.
+/// The largest token, in bytes. Those that API servers issue have one or two thousand.
 const MAX_TOKEN: usize = 16 * 1024;
-/// The furthest end that is believed, for the sake of arithmetic.
+/// The latest expiry that is used, so that arithmetic cannot overflow.
 const FURTHEST: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// What a token is known by.
+/// The SHA-256 hash of a token, by which caches know it.
 pub(super) type Hash = [u8; 32];
 
-/// A token that may be worth a question.
+/// A token that passed the local checks, so that a TokenReview makes sense.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
-    /// Needed again for every review. Its `Debug` shows nothing, and its memory is wiped.
+    /// The text, which every review sends. Its `Debug` shows nothing, and its memory is zeroed when
+    /// freed.
     pub text: Arc<SecretString>,
     pub hash: Hash,
-    /// The claim `exp`.
+    /// When the token expires (claim `exp`).
     pub expires: SystemTime,
-    /// The same by the clock that stands still for nobody.
+    /// The expiry by the monotonic clock.
     pub until: Instant,
 }
 
-/// Why a token is not worth a question.
+/// The reason why a token is refused without a TokenReview.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Flaw {
     #[error("it has {0} bytes; at most {MAX_TOKEN} are taken")]
@@ -48,13 +51,14 @@ pub(crate) enum Flaw {
     Audience(Arc<str>),
 }
 
+/// The claims of a token that are checked locally.
 #[derive(Deserialize)]
 struct Claims {
     exp: Option<f64>,
     aud: Option<Audiences>,
 }
 
-/// RFC 7519, 4.1.3.
+/// The claim `aud`: one audience or a list (RFC 7519, 4.1.3).
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Audiences {
@@ -63,7 +67,8 @@ enum Audiences {
 }
 
 impl Token {
-    /// Looks at a token (RFC 7519; KEP-1205 for those of service accounts). `wall` and `now` are the same moment.
+    /// Checks a token (RFC 7519; KEP-1205 for those of service accounts). `wall` and `now` are one
+    /// moment by two clocks.
     ///
     /// # Errors
     /// No API server would accept it for this audience.

@@ -1,4 +1,5 @@
-//! Logging: JSON lines for machines, readable ones on a terminal; always on standard error, and never waited for ([`mod@queue`]).
+//! Logging: JSON lines for machines, readable ones on a terminal; always on standard error, and
+//! never waited for ([`mod@queue`]).
 
 mod queue;
 
@@ -18,17 +19,16 @@ use queue::Queue;
 /// The environment variable with the filter, in the syntax of `RUST_LOG`.
 const FILTER: &str = "SEAWAY_LOG";
 
-/// What is logged when nobody says otherwise.
-/// What the Kubernetes client says of each failed request is said by the watches, once.
+/// The default filter. The Kubernetes client is off: the watches log each failure themselves, once.
 const DEFAULT: &str = "info,kube_client=off";
 
-/// How long the end of the process waits for lines that are not written yet.
+/// How long the end of the process waits for log lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Whatever this process says on standard error.
+/// The queue of everything that this process writes to standard error.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// How often anything panicked.
+/// The counter of panics.
 static PANICS: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 fn queue() -> &'static Queue {
@@ -68,7 +68,7 @@ pub(crate) fn init() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Logs a panic. What Rust does by itself waits for whoever reads standard error.
+/// Logs and counts a panic. Rust's own hook would block on standard error.
 fn panicked(info: &PanicHookInfo<'_>) {
     PANICS.inc();
     let payload = info.payload();
@@ -96,12 +96,13 @@ pub(crate) fn register(registry: &mut Registry) {
     registry.register("panics", help, PANICS.clone());
 }
 
-/// Says a line that is no log line.
+/// Writes a line to standard error that is no log line.
 pub(crate) fn say(line: &str) {
     queue().put(format!("{line}\n").into_bytes());
 }
 
-/// Waits, when it is dropped at the end of the process, for the lines that are not written yet, but only for a moment.
+/// Waits, when it is dropped at the end of the process, for the lines that are not written yet, but
+/// for at most [`LAST_LINES`].
 #[derive(Debug)]
 pub(crate) struct Finish;
 

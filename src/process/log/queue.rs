@@ -1,8 +1,9 @@
-//! Log lines on their way to standard error. Whoever logs puts a line here and goes on; one thread writes. A line that finds too many
-//! bytes waiting, or that cannot be written, is dropped and counted.
+//! The queue of log lines to standard error: loggers never block, and one thread writes. A line
+//! that finds too many bytes waiting, or that cannot be written, is dropped and counted.
 //!
-//! tracing-appender does nearly this, but counts no line that could not be written, bounds lines and not bytes, and prints on standard
-//! output, which can panic, when the process ends with a full queue.
+//! tracing-appender does nearly this, but counts no line that could not be written, bounds lines
+//! and not bytes, and prints on standard output, which can panic, when the process ends with a full
+//! queue.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -12,35 +13,37 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that may wait. With more, somebody has stopped reading.
+/// How many bytes may wait. With more, the reader has stopped reading.
 const MAX_BYTES: usize = 8 << 20;
-/// Until a standard error that takes nothing now, and that somebody made non-blocking, is asked again.
+/// How long to wait before a non-blocking standard error that took nothing is written to again.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// The queue; clones share it.
+/// A bounded queue of log lines, with a thread that writes them. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Queue(Arc<Shared>);
 
+/// The state that clones of a [`Queue`] and its thread share.
 #[derive(Debug, Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// There is a line to write.
+    /// Signals that there is a line to write.
     more: Condvar,
-    /// There is nothing left to write.
+    /// Signals that there is nothing left to write.
     idle: Condvar,
     dropped: Counter,
 }
 
+/// The lines that have not been written.
 #[derive(Debug, Default)]
 struct Waiting {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// A line is being written.
+    /// A line has been taken out and is being written.
     writing: bool,
 }
 
 impl Queue {
-    /// Starts the thread that writes to `out`. Where there can be no thread every line is dropped.
+    /// Starts the thread that writes to `out`. If no thread can be started, every line is dropped.
     pub(super) fn start(out: impl Write + Send + 'static) -> Queue {
         let queue = Queue(Arc::default());
         let lines = queue.clone();
@@ -52,12 +55,12 @@ impl Queue {
         queue
     }
 
-    /// Counts the lines that were dropped.
+    /// The counter of dropped lines.
     pub(super) fn dropped(&self) -> Counter {
         self.0.dropped.clone()
     }
 
-    /// Takes a line, its end included. Never waits for what is written.
+    /// Queues a line, its end included. Never blocks on the output.
     pub(super) fn put(&self, line: Vec<u8>) {
         let mut waiting = self.lock();
         if waiting.bytes + line.len() > MAX_BYTES {
@@ -70,7 +73,7 @@ impl Queue {
         self.0.more.notify_one();
     }
 
-    /// Waits until everything is written or dropped, but no longer than this.
+    /// Waits until everything is written or dropped, for at most `limit`.
     pub(super) fn flush(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let mut waiting = self.lock();
@@ -115,7 +118,7 @@ impl Queue {
         }
     }
 
-    /// A line is done with. Whether it was the last one.
+    /// Notes that a line is done with. Returns whether it was the last one.
     fn written(&self, bytes: usize) -> bool {
         let mut waiting = self.lock();
         waiting.writing = false;
@@ -143,7 +146,8 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-/// Where one line is put: its writer hands over a whole one at a time.
+/// A [`Write`] that puts each buffer into the queue as one line, as `tracing_subscriber` hands over
+/// whole lines.
 #[derive(Debug)]
 pub(super) struct Line<'a>(&'a Queue);
 
@@ -158,6 +162,7 @@ impl Write for Line<'_> {
     }
 }
 
+/// Writes lines to the output, and keeps a line that was cut off apart from the next one.
 struct Out<W> {
     out: W,
     /// The last line was not written to its end.

@@ -1,6 +1,8 @@
-//! The checkpoint's file: whole or not at all, whatever happens while it is written.
+//! Reads and replaces the checkpoint file on disk, crash-safe: a reader finds the old file or the
+//! new one, never a part.
 //!
-//! A new one is written aside, made durable, and renamed over the one before; the folder is made durable after that.
+//! A new one is written to a temporary file, synced, and renamed over the one before; then the
+//! folder is synced.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -14,15 +16,16 @@ use super::Entry;
 use super::format::{self, Found, MAX_BYTES, Refused};
 use crate::process::outside;
 
-/// The file's name in its folder.
+/// The checkpoint file's name in the `--checkpoint` folder.
 pub(super) const NAME: &str = "checkpoint.jsonl";
-/// Names of files that are being written.
+/// Temporary files have names that begin with this and end with [`SUFFIX`].
 const PREFIX: &str = ".checkpoint-";
 const SUFFIX: &str = ".tmp";
 /// Bytes written at a time.
 const BUFFER: usize = 256 * 1024;
 
-/// Makes the folder and makes sure that it can be written to. What was left behind half-written goes.
+/// Makes the `--checkpoint` folder and makes sure that it can be written to. Temporary files that a
+/// killed process left behind are removed.
 ///
 /// # Errors
 ///
@@ -41,7 +44,7 @@ pub(super) fn prepare(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a half-written file, unless another process is at it.
+/// Removes a temporary file, unless another process holds its lock.
 fn clear_away(path: &Path) {
     let abandoned = outside::open(path, u64::MAX).is_ok_and(|(file, _)| file.try_lock().is_ok());
     if abandoned && let Err(error) = fs::remove_file(path) {
@@ -49,7 +52,7 @@ fn clear_away(path: &Path) {
     }
 }
 
-/// A file of a name nobody else has, which nobody else may read.
+/// Makes a locked temporary file with a unique name, readable by this user alone.
 fn create(dir: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     let file = builder.prefix(PREFIX).suffix(SUFFIX).tempfile_in(dir)?;
@@ -62,7 +65,7 @@ fn create(dir: &Path) -> io::Result<NamedTempFile> {
 ///
 /// # Errors
 ///
-/// There is one, and it must not be used.
+/// There is one that cannot be used.
 pub(super) fn load(dir: &Path, source: &str) -> Result<Option<Found>, Refused> {
     let (file, metadata) = match outside::open(&dir.join(NAME), u64::MAX) {
         Ok(opened) => opened,
@@ -78,11 +81,11 @@ pub(super) fn load(dir: &Path, source: &str) -> Result<Option<Found>, Refused> {
     format::read(BufReader::with_capacity(BUFFER, file), source).map(Some)
 }
 
-/// Replaces the checkpoint and says how many bytes it has.
+/// Replaces the checkpoint; returns its size in bytes.
 ///
 /// # Errors
 ///
-/// The one before stands.
+/// It cannot be written. The one before stays, unless only syncing the folder failed.
 pub(super) fn store(
     dir: &Path,
     source: &str,
@@ -100,7 +103,7 @@ pub(super) fn store(
     Ok(bytes)
 }
 
-/// Whether there is a checkpoint.
+/// Whether the folder has a checkpoint file.
 pub(super) fn exists(dir: &Path) -> bool {
     dir.join(NAME).exists()
 }

@@ -1,5 +1,7 @@
-//! A checkpoint's form: lines of JSON. A header that says what it is and of when, one line for each object, and a trailer with
-//! their number and the hash of all bytes before it. What differs from that in a single byte is refused as a whole.
+//! The checkpoint's file format, written and read: lines of JSON. A header says of which source and
+//! when the checkpoint is, one line follows for each object, and a trailer has their number and the
+//! hash of all bytes before it. A file that differs from that in a single byte is refused as a
+//! whole.
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -13,15 +15,16 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{Entry, Loaded};
 use crate::process::outside::brief;
 
-/// The number of this form. It changes with every change of what the lines mean: of the model's types, too, and of the kinds of
-/// objects there are. A checkpoint of another number is refused.
+/// The version of the file format. It changes with every change of what the lines mean: of the
+/// model's types, too, and of the kinds of objects there are. A checkpoint of another version is
+/// refused.
 pub(super) const FORMAT: u32 = 2;
-/// What tells a checkpoint from any other file.
+/// The header's `magic`, which tells a checkpoint from any other file.
 const MAGIC: &str = "seaway-checkpoint";
-/// A checkpoint that is larger is neither written nor read.
+/// The largest checkpoint, in bytes. One that is larger is neither written nor read.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
-/// Why a checkpoint is not used.
+/// The reason why a checkpoint on disk is not used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("line {line}: {what}")]
@@ -49,13 +52,15 @@ impl Refused {
     }
 }
 
-/// What every format's header says.
+/// The fields of the header line that every version of the format has: enough to tell whether the
+/// rest can be decoded.
 #[derive(Deserialize)]
 struct Mark {
     magic: String,
     format: u32,
 }
 
+/// The first line of a checkpoint, in the current [`FORMAT`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
@@ -69,6 +74,7 @@ struct Header {
     entries: u64,
 }
 
+/// The last line of a checkpoint: the number of objects and the hash of every line before it.
 #[derive(Serialize)]
 struct Trailer {
     entries: u64,
@@ -87,11 +93,12 @@ impl Trailer {
     }
 }
 
-/// Writes a checkpoint and says how many bytes it has.
+/// Writes a checkpoint; returns its size in bytes.
 ///
 /// # Errors
 ///
-/// Those of `out`; and [`io::ErrorKind::FileTooLarge`] as soon as there are more than `limit` bytes.
+/// Those of `out`; and [`io::ErrorKind::FileTooLarge`] as soon as there are more than `limit`
+/// bytes.
 pub(super) fn write(
     out: impl Write,
     source: &str,
@@ -119,7 +126,7 @@ pub(super) fn write(
     Ok(lines.bytes)
 }
 
-/// The hash of the lines of these objects: equal worlds have equal ones.
+/// The hash of the lines of these objects alone, without header: equal worlds have equal ones.
 pub(super) fn body(entries: &[Entry]) -> io::Result<u64> {
     let mut lines = Lines::new(io::sink(), u64::MAX);
     for entry in entries {
@@ -128,6 +135,8 @@ pub(super) fn body(entries: &[Entry]) -> io::Result<u64> {
     Ok(lines.hash.digest())
 }
 
+/// Writes values as lines of JSON, hashes them on the way, and fails once they exceed a limit in
+/// bytes.
 struct Lines<W> {
     out: W,
     buffer: Vec<u8>,
@@ -147,6 +156,7 @@ impl<W: Write> Lines<W> {
         }
     }
 
+    /// Writes one value as a line, and adds the line to the hash.
     fn put(&mut self, value: &impl Serialize) -> io::Result<()> {
         let mut line = std::mem::take(&mut self.buffer);
         line.clear();
@@ -158,6 +168,7 @@ impl<W: Write> Lines<W> {
         result
     }
 
+    /// Writes bytes that do not count for the hash.
     fn put_raw(&mut self, line: &[u8]) -> io::Result<()> {
         self.bytes += line.len() as u64;
         if self.bytes > self.limit {
@@ -168,20 +179,20 @@ impl<W: Write> Lines<W> {
     }
 }
 
-/// A checkpoint that was read.
+/// A checkpoint that was read from disk and verified.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) loaded: Loaded,
-    /// See [`body`].
+    /// The hash of its objects, as [`body`] computes it.
     pub(super) body: u64,
     pub(super) bytes: u64,
 }
 
-/// Reads a checkpoint of `source`.
+/// Reads and verifies a checkpoint of `source`.
 ///
 /// # Errors
 ///
-/// Nothing of it is to be used.
+/// It cannot be read, or differs from what was written; no part of it may be used.
 pub(super) fn read(input: impl BufRead, source: &str) -> Result<Found, Refused> {
     let mut reader = Reader {
         input,
@@ -202,6 +213,7 @@ pub(super) fn read(input: impl BufRead, source: &str) -> Result<Found, Refused> 
     })
 }
 
+/// Reads a checkpoint line by line and verifies it.
 struct Reader<R> {
     input: R,
     /// The line last read, its end included.
@@ -233,7 +245,7 @@ impl<R: BufRead> Reader<R> {
         Ok(header)
     }
 
-    /// So many entries, and the hash of their lines.
+    /// Reads `count` objects; returns them with the hash of their lines.
     fn entries(&mut self, count: u64) -> Result<(Vec<Entry>, u64), Refused> {
         let mut body = Xxh3::new();
         let mut entries: Vec<Entry> = Vec::new();

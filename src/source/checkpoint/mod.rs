@@ -1,9 +1,11 @@
-//! The last good world on disk, so that a restart while the input is away or broken serves it (xDS rule 148). Beside the way of a
-//! change: a source reads it before its first look at its input, and has it written when what it told has settled.
+//! The checkpoint: the last good world, kept on disk (`--checkpoint`), so that a restart while the
+//! input is away or broken serves it (xDS rule 148). A source loads it before its first look at its
+//! input, and saves a new one when its updates have settled.
 //!
-//! What is kept is the parsed objects; everything else follows from them. [`mod@format`] is the file's form, [`disk`] how it gets there
-//! and back whole or not at all, [`keeper`] when, and the thread that does it; [`kept`] is what a source has to do with it. Without a
-//! source's word nothing is written: a good checkpoint is never replaced by less than the whole world.
+//! What is kept is the parsed objects; everything else follows from them. [`mod@format`] is the
+//! file's format, [`disk`] replaces the file atomically, [`save`] decides when to write and has the
+//! thread that writes, and [`restore`] is a source's side of it. Nothing is written until a source
+//! has read its whole input: a good checkpoint is never replaced by less than the whole world.
 
 mod disk;
 mod format;
@@ -30,11 +32,11 @@ pub(crate) use save::Keeper;
 use crate::admin::health::{Health, moment};
 use crate::process::outside;
 
-/// One object of a world.
+/// One Kubernetes object in a checkpoint, with the manifest file that describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
-    /// The file below the folder that gives it; `None` where the source has no files.
+    /// The path of that file below the folder; `None` where the source has no files.
     pub(crate) file: Option<Arc<str>>,
     /// The object.
     pub(crate) object: Object,
@@ -52,34 +54,38 @@ impl Entry {
 }
 
 /// A world that was kept.
+/// The objects of a checkpoint that was read from disk.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     /// Its objects, in the order in which they were saved.
     pub(crate) entries: Vec<Entry>,
-    /// When it was written.
+    /// When the checkpoint was written.
     pub(crate) written: SystemTime,
 }
 
-/// What a source remembers of its last run.
+/// What a source starts with when there is a `--checkpoint`: the checkpoint of the last run, and
+/// what writes the next.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    /// The world of then.
+    /// The checkpoint of the last run, if there is one that can be used.
     pub(crate) found: Option<Loaded>,
-    /// Keeps the world of now.
+    /// Writes checkpoints from now on.
     pub(crate) keeper: Keeper,
-    /// How long the source's input may be away at the start before `found` is told.
+    /// How long the source's input may be away at the start before `found` is published.
     pub(crate) grace: Duration,
-    /// Is told when what is served rests on `found` alone.
+    /// Where the state "stale" is set while what is served rests on `found` alone.
     pub(crate) health: Health,
 }
 
-/// Opens the folder in which the world of `source` is kept: which folder or cluster, as a line that stays the same from run to
-/// run. It is made when it is absent. What cannot be used is refused whole, with a line in the log, and stays on disk until a
-/// world is saved.
+/// Opens the `--checkpoint` folder for `source`, which names the input (a folder, a cluster) by a
+/// text that stays the same from run to run. The folder is made when it is absent. A checkpoint
+/// that cannot be used is refused whole, with a line in the log, and stays on disk until a world is
+/// saved.
 ///
 /// # Errors
 ///
-/// Nothing can be written to the folder, there is no checkpoint in it, and that is not because the disk is full.
+/// Nothing can be written to the folder, there is no checkpoint in it, and that is not because the
+/// disk is full.
 pub(crate) fn open(
     dir: &Path,
     source: &str,
@@ -122,18 +128,19 @@ pub(crate) fn open(
     Ok((found.map(|found| found.loaded), keeper))
 }
 
-/// Whether what cannot be written now may be written later, without anybody changing what Seaway is started with.
+/// Whether this write error may pass by itself: the disk or the quota is full.
 fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
 }
 
+/// The label `reason` of `checkpoint_errors_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabel {
     reason: &'static str,
 }
 
-/// What is counted of checkpoints that fail: those of `Refused::reason`, and what happens in writing.
+/// All values of the label `reason`: those of `Refused::reason`, and what happens in writing.
 const REASONS: [&str; 7] = [
     "corrupt",
     "format",
@@ -144,7 +151,7 @@ const REASONS: [&str; 7] = [
     "panic",
 ];
 
-/// Clones share their values.
+/// The checkpoint's metrics: when it was written, its size, its errors. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     written: Gauge,
@@ -153,7 +160,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers `checkpoint_timestamp_seconds`, `checkpoint_bytes` and `checkpoint_errors_total{reason}`.
+    /// Registers `checkpoint_timestamp_seconds`, `checkpoint_bytes` and
+    /// `checkpoint_errors_total{reason}`.
     pub(crate) fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let help = "When the checkpoint on disk was written, in seconds since 1970; 0 without one";

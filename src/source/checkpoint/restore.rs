@@ -1,11 +1,13 @@
-//! A source's side of the checkpoint: what is told before its input has been read, and when what that gave is written down.
+//! The checkpoint from a source's side: when the loaded world is published in place of the input,
+//! and when the input's own world is saved.
 
 use std::time::{Instant, SystemTime};
 
 use super::{Entry, Keeper, Loaded, Memory};
 use crate::admin::health::{Health, Stale};
 
-/// The checkpoint of a source.
+/// A source's checkpoint while it runs: decides whether the loaded world stands in for the input,
+/// and saves the input's world.
 #[derive(Debug)]
 pub(crate) struct Kept {
     /// As logs and metrics call the source.
@@ -16,19 +18,21 @@ pub(crate) struct Kept {
     standing: Standing,
 }
 
-/// What the world that is told, or about to be, rests on.
+/// What the world that is published, or about to be, rests on: the input or the checkpoint.
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
-    /// The input.
+    /// The input: it has been read.
     Input,
-    /// The checkpoint, which the input has not confirmed. It is told from this moment on.
+    /// The checkpoint, which the input has not confirmed. It is published from the moment `from`
+    /// on.
     Checkpoint { written: SystemTime, from: Instant },
-    /// The checkpoint, and everybody has been told.
+    /// The checkpoint, published although the input has not confirmed it; `/readyz` says so.
     Stale,
 }
 
 impl Kept {
-    /// What was found is told when the input has not been read within the grace.
+    /// Takes over a source's [`Memory`]. The loaded world may be published once the grace is over
+    /// without the input having been read.
     pub(crate) fn new(source: &'static str, memory: Memory) -> Kept {
         let from = Instant::now() + memory.grace;
         let (loaded, standing) = match memory.found {
@@ -46,7 +50,7 @@ impl Kept {
         }
     }
 
-    /// What was found, once.
+    /// The objects of the loaded checkpoint; `None` from the second call on.
     pub(crate) fn take_loaded(&mut self) -> Option<Vec<Entry>> {
         self.loaded.take()
     }
@@ -56,7 +60,8 @@ impl Kept {
         self.standing != Standing::Input
     }
 
-    /// Whether what was found may be told although the input has not been read, because of `why`.
+    /// Whether the loaded world may be published although the input has not been read, because of
+    /// `why`. If so, the state "stale" is set.
     pub(crate) fn may_tell(&mut self, now: Instant, why: impl FnOnce() -> String) -> bool {
         match self.standing {
             Standing::Checkpoint { from, .. } if now < from => false,
@@ -74,7 +79,7 @@ impl Kept {
         }
     }
 
-    /// The input has been read: what is told from now on is its own.
+    /// Notes that the input has been read: what is published from now on is its own.
     pub(crate) fn confirm(&mut self, now: Instant) {
         if self.stands_in() {
             self.standing = Standing::Input;
@@ -82,7 +87,8 @@ impl Kept {
         }
     }
 
-    /// Everything that is to be told has been told, `news` among it. Saves what is due.
+    /// Notes that the source has sent all it has, with or without `news`. Saves a checkpoint if one
+    /// is due.
     pub(crate) fn told(&mut self, world: impl FnOnce() -> Vec<Entry>, news: bool, now: Instant) {
         if self.stands_in() {
             return;
@@ -102,7 +108,7 @@ impl Kept {
         }
     }
 
-    /// When there is something to do without news.
+    /// When the source has to call again although nothing changed.
     pub(crate) fn next(&self) -> Option<Instant> {
         match self.standing {
             Standing::Checkpoint { from, .. } => Some(from),
@@ -111,7 +117,7 @@ impl Kept {
         }
     }
 
-    /// Saves what is outstanding, and waits until that is done.
+    /// Saves a checkpoint that is outstanding, and waits until that is done.
     pub(crate) fn finish(self, world: impl FnOnce() -> Vec<Entry>) {
         self.keeper.finish(world);
     }

@@ -1,4 +1,5 @@
-//! When a world is written, and the thread that writes it, so that nobody else waits for a disk.
+//! When a checkpoint is written, and the thread that writes it, so that no other thread waits for a
+//! disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,14 @@ use super::{Entry, Metrics, disk, format};
 use crate::process::outside::waiting_for;
 use crate::process::supervise::contained;
 
-/// How long a first change waits for its neighbours.
+/// How long a first change waits, so that changes close to it are saved with it.
 const SETTLE: Duration = Duration::from_secs(1);
 /// The time between two saves while changes go on, and until one that failed is tried again.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Keeps the world of one source. Its source tells it of changes, asks when it wants the world, and gives it then; and does so only
-/// when what it has is the whole world and its own, not a checkpoint that nobody has confirmed.
+/// Schedules the checkpoints of one source and hands its world to the writer thread. The source
+/// reports changes ([`Keeper::touch`]), asks when a save is due, and passes its world then; it does
+/// so only when what it has is its whole input, not a checkpoint that the input has not confirmed.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     rhythm: Rhythm,
@@ -28,6 +30,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
+    /// Starts the thread that writes checkpoints.
     pub(super) fn start(writer: Writer) -> io::Result<Keeper> {
         let (worlds, receiver) = mpsc::channel();
         let busy = Arc::new(AtomicBool::new(false));
@@ -41,18 +44,18 @@ impl Keeper {
         })
     }
 
-    /// The world may have become different from the one that is on disk.
+    /// Notes that the world may differ from the one on disk, so that a save becomes due.
     pub(crate) fn touch(&mut self, now: Instant) {
         self.rhythm.touch(now);
     }
 
-    /// When the world is wanted: a second after the first change, at most every ten seconds.
+    /// When the next save is due: a second after the first change, at most every ten seconds.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.rhythm.due
     }
 
-    /// Writes the whole world, unless it is the one that is on disk. Returns at once; while the one before is still being written,
-    /// the world is wanted again a second later.
+    /// Has the whole world written, unless it is the one on disk. Returns at once; while the save
+    /// before is still running, the next one is due a second later.
     pub(crate) fn save(&mut self, entries: Vec<Entry>, now: Instant) {
         let busy = self.busy.load(Ordering::Acquire);
         if self.rhythm.begin(now, busy) {
@@ -62,7 +65,8 @@ impl Keeper {
         }
     }
 
-    /// Writes `world` if changes of it are outstanding, and waits until everything is written, or cannot be.
+    /// Writes `world` if changes of it are outstanding, and waits until everything is written, or
+    /// cannot be.
     pub(crate) fn finish(self, world: impl FnOnce() -> Vec<Entry>) {
         if self.rhythm.due.is_some() {
             let _ = self.worlds.send(world());
@@ -72,7 +76,7 @@ impl Keeper {
     }
 }
 
-/// When to save.
+/// The schedule of saves: when the next one is due.
 #[derive(Debug, Default)]
 struct Rhythm {
     due: Option<Instant>,
@@ -98,7 +102,7 @@ impl Rhythm {
     }
 }
 
-/// Writes worlds, one at a time.
+/// Writes checkpoints to disk, one at a time, on a thread of its own.
 #[derive(Debug)]
 pub(super) struct Writer {
     dir: PathBuf,
@@ -121,7 +125,8 @@ impl Writer {
         }
     }
 
-    /// Ends when nobody sends any more. What could not be written is tried again until something newer comes.
+    /// Writes what the channel brings until it is closed. A failed write is repeated until a newer
+    /// world comes.
     fn run(mut self, worlds: &Receiver<Vec<Entry>>, busy: &AtomicBool) {
         let mut outstanding: Option<Vec<Entry>> = None;
         loop {
@@ -143,7 +148,7 @@ impl Writer {
         }
     }
 
-    /// Whether the world is on disk now.
+    /// Writes the world and logs a failure once. Returns whether it is on disk now.
     fn write(&mut self, entries: &[Entry]) -> bool {
         match self.try_write(entries) {
             Ok(()) => {
@@ -164,7 +169,8 @@ impl Writer {
         }
     }
 
-    /// Whether what may panic did its work. What panicked is tried again like anything that could not be written.
+    /// Runs a write that may panic; returns whether it succeeded. A panic is counted, and the write
+    /// is repeated like any that failed.
     fn attempt(&mut self, write: impl FnOnce(&mut Writer) -> bool) -> bool {
         contained(|| write(self)).unwrap_or_else(|| {
             self.metrics.count("panic");

@@ -1,5 +1,5 @@
-//! Services for which a folder has no endpoints: what a cluster would make by itself, EndpointSlices from selectors and from Endpoints,
-//! nobody makes in a folder, so that it has to be said.
+//! Finds Services for which a folder has no EndpointSlices. In a cluster, controllers make them
+//! from selectors and from Endpoints; in a folder nothing does, so that the user has to be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use seaway_translator::{Object, Problem, Reason, Subject};
 
 use super::manifest::Unread;
 
-/// Who has endpoints and who has none, kept up with every object that is told.
+/// Which Services have EndpointSlices and which have none, kept up to date with every change of an
+/// object.
 #[derive(Debug, Default)]
 pub(super) struct Bare {
     /// How many slices name a Service, known or not.
@@ -25,7 +26,8 @@ pub(super) struct Bare {
 }
 
 impl Bare {
-    /// Of one object something else is told now, or nothing any more. Whether that may change what is wrong.
+    /// Takes in the change of one object (`None`: absent). Returns whether [`Bare::problems`] may
+    /// differ now.
     pub(super) fn told(&mut self, before: Option<&Object>, now: Option<&Object>) -> bool {
         let mut changed = false;
         for (object, is_there) in [(before, false), (now, true)] {
@@ -62,7 +64,8 @@ impl Bare {
         }
     }
 
-    /// Whether it is another judgement than before, of a Service for which somebody meant to have endpoints.
+    /// Updates whether this Service is without slices. Returns whether that changed for a Service
+    /// with a selector or Endpoints.
     fn judge(&mut self, key: &ServiceKey) -> bool {
         let changed = if self.services.contains(key) && !self.slices.contains_key(key) {
             self.bare.insert(key.clone())
@@ -72,13 +75,13 @@ impl Bare {
         changed && (self.selectors.contains_key(key) || self.endpoints.contains_key(key))
     }
 
-    /// The file says something else now of what is not read.
+    /// Takes in what the file at `path` now says of selectors and Endpoints.
     pub(super) fn set_unread(&mut self, path: &Arc<str>, before: &Unread, now: &Unread) {
         update(&mut self.selectors, path, &before.selectors, &now.selectors);
         update(&mut self.endpoints, path, &before.endpoints, &now.endpoints);
     }
 
-    /// What is wrong with Services without slices: with those for which somebody meant to have endpoints.
+    /// One problem for each Service without slices that has a selector or Endpoints with addresses.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
         self.bare.iter().filter_map(|key| {
             let (namespace, name) = (&key.namespace, &key.name);
@@ -103,6 +106,7 @@ impl Bare {
     }
 }
 
+/// Paths of files below the folder.
 type Files = BTreeSet<Arc<str>>;
 
 fn update(

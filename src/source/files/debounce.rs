@@ -1,16 +1,18 @@
-//! When to look at a path after the folder said something about it.
+//! Debounces file system notifications: decides when a path is read after something happened to it.
 //!
-//! Latency is what users see, so a save that is over (closed, renamed into place) is looked at at once. Everything else
-//! waits for the moment it can be believed: a file that is being written, a file that is gone (many editors move the old
-//! file away first), a file that is suddenly empty. Pure: the clock is an argument.
+//! Latency is what users see, so a save that is over (closed, renamed into place) is looked at at
+//! once. Everything else waits for the moment it can be believed: a file that is being written, a
+//! file that is gone (many editors move the old file away first), a file that is suddenly empty.
+//! Pure: the clock is an argument.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Until when an unclosed file counts as being written. Linux tells when it is closed, elsewhere quiet has to do.
+/// How long a file that was written to counts as unfinished. Linux tells when it is closed,
+/// elsewhere quiet has to do.
 const WRITING: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 50 });
-/// A new name that nobody wrote through: a link.
+/// How long a new name is waited for to be written through; a link never is.
 const CREATED: Duration = Duration::from_millis(20);
 /// How long a file must be gone, with no other file going, before that is believed.
 const GONE: Duration = Duration::from_millis(100);
@@ -21,7 +23,7 @@ const SCAN: Duration = Duration::from_millis(5);
 /// No path is put off longer than this by further events.
 const MOST: Duration = Duration::from_secs(5);
 
-/// Why a path will be looked at; later kinds are stronger doubts.
+/// Why a path is going to be read; later variants are stronger doubts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
     /// It was saved.
@@ -34,6 +36,7 @@ pub(super) enum Why {
     Empty,
 }
 
+/// A read of one path that is due at `at`; `first` is when the path was first put down.
 #[derive(Debug)]
 struct Look {
     why: Why,
@@ -41,58 +44,60 @@ struct Look {
     first: Instant,
 }
 
-/// The paths to look at, each with its time.
+/// The paths that are going to be read, each with its time, and the time of the next walk through
+/// the folder.
 #[derive(Debug, Default)]
-pub(super) struct Settle {
+pub(super) struct Debounce {
     looks: BTreeMap<PathBuf, Look>,
     last_gone: Option<Instant>,
     scan: Option<Instant>,
 }
 
-impl Settle {
-    /// The path's content is complete: look now.
+impl Debounce {
+    /// Notes that the path's content is complete: it is read at once.
     pub(super) fn saved(&mut self, path: &Path, now: Instant) {
         self.put(path, Why::Saved, Duration::ZERO, now);
     }
 
-    /// The name is new. A write to it may follow.
+    /// Notes that the name is new. A write to it may follow.
     pub(super) fn created(&mut self, path: &Path, now: Instant) {
         self.put(path, Why::Unclosed, CREATED, now);
     }
 
-    /// Bytes were written and more may follow.
+    /// Notes that bytes were written to the path and more may follow.
     pub(super) fn writing(&mut self, path: &Path, now: Instant) {
         self.put(path, Why::Unclosed, WRITING, now);
     }
 
-    /// The path is gone. Every further one puts all of them off: a folder being removed loses its files first.
+    /// Notes that the path is gone. Every further one puts all of them off: a folder being removed
+    /// loses its files first.
     pub(super) fn gone(&mut self, path: &Path, now: Instant) {
         self.put(path, Why::Gone, GONE, now);
         self.last_gone = Some(now);
     }
 
-    /// The path was found empty though it held objects.
+    /// Notes that the path was found empty though it held objects.
     pub(super) fn empty(&mut self, path: &Path, now: Instant) {
         self.put(path, Why::Empty, EMPTY, now);
     }
 
-    /// Something happened that only a walk through the folder can tell.
+    /// Schedules a walk through the folder: something happened that only a walk can tell.
     pub(super) fn scan(&mut self, now: Instant) {
         self.scan_in(SCAN, now);
     }
 
-    /// A walk at most `delay` from now.
+    /// Schedules a walk through the folder for at most `delay` from now.
     pub(super) fn scan_in(&mut self, delay: Duration, now: Instant) {
         let at = now + delay;
         self.scan = Some(self.scan.map_or(at, |scan| scan.min(at)));
     }
 
-    /// Someone is at work on the path, so a walk should leave it alone.
+    /// Whether a read of the path is scheduled already, so that a walk should leave it alone.
     pub(super) fn expects(&self, path: &Path) -> bool {
         self.looks.contains_key(path)
     }
 
-    /// The next moment something is due.
+    /// When the next read or walk is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let look = self.looks.values().map(|look| self.due(look)).min();
         [look, self.scan].into_iter().flatten().min()
@@ -137,55 +142,55 @@ mod tests {
 
     #[test]
     fn a_finished_save_is_looked_at_at_once() {
-        let (mut settle, now) = (Settle::default(), Instant::now());
-        settle.created(&path("a"), now);
-        settle.writing(&path("a"), now);
+        let (mut debounce, now) = (Debounce::default(), Instant::now());
+        debounce.created(&path("a"), now);
+        debounce.writing(&path("a"), now);
         assert!(
-            settle.take_looks(now + CREATED).is_empty(),
+            debounce.take_looks(now + CREATED).is_empty(),
             "still being written"
         );
-        settle.saved(&path("a"), now + CREATED);
-        assert_eq!(settle.take_looks(now + CREATED), [(path("a"), Why::Saved)]);
-        assert_eq!(settle.next(), None);
+        debounce.saved(&path("a"), now + CREATED);
+        assert_eq!(debounce.take_looks(now + CREATED), [(path("a"), Why::Saved)]);
+        assert_eq!(debounce.next(), None);
     }
 
     #[test]
     fn a_writer_that_never_closes_is_read_after_quiet_and_never_put_off_for_ever() {
-        let (mut settle, start) = (Settle::default(), Instant::now());
-        settle.writing(&path("a"), start);
-        assert_eq!(settle.next(), Some(start + WRITING));
+        let (mut debounce, start) = (Debounce::default(), Instant::now());
+        debounce.writing(&path("a"), start);
+        assert_eq!(debounce.next(), Some(start + WRITING));
         for step in 1..40 {
-            settle.writing(&path("a"), start + step * Duration::from_millis(200));
+            debounce.writing(&path("a"), start + step * Duration::from_millis(200));
         }
-        assert_eq!(settle.next(), Some(start + MOST));
+        assert_eq!(debounce.next(), Some(start + MOST));
     }
 
     #[test]
     fn a_file_that_comes_back_was_not_gone() {
-        let (mut settle, now) = (Settle::default(), Instant::now());
-        settle.gone(&path("a"), now);
-        settle.saved(&path("a"), now);
-        assert_eq!(settle.take_looks(now), [(path("a"), Why::Saved)]);
-        assert!(settle.take_looks(now + GONE).is_empty());
+        let (mut debounce, now) = (Debounce::default(), Instant::now());
+        debounce.gone(&path("a"), now);
+        debounce.saved(&path("a"), now);
+        assert_eq!(debounce.take_looks(now), [(path("a"), Why::Saved)]);
+        assert!(debounce.take_looks(now + GONE).is_empty());
     }
 
     #[test]
     fn files_that_go_one_after_the_other_are_believed_together() {
-        let (mut settle, now) = (Settle::default(), Instant::now());
-        settle.gone(&path("a"), now);
-        settle.gone(&path("b"), now + GONE / 2);
-        assert!(settle.take_looks(now + GONE).is_empty());
-        assert_eq!(settle.take_looks(now + GONE * 2).len(), 2);
+        let (mut debounce, now) = (Debounce::default(), Instant::now());
+        debounce.gone(&path("a"), now);
+        debounce.gone(&path("b"), now + GONE / 2);
+        assert!(debounce.take_looks(now + GONE).is_empty());
+        assert_eq!(debounce.take_looks(now + GONE * 2).len(), 2);
     }
 
     #[test]
     fn scans_close_together_are_one() {
-        let (mut settle, now) = (Settle::default(), Instant::now());
-        settle.scan(now);
-        settle.scan(now + SCAN / 2);
-        assert_eq!(settle.next(), Some(now + SCAN));
-        assert!(!settle.take_scan(now));
-        assert!(settle.take_scan(now + SCAN));
-        assert!(!settle.take_scan(now + SCAN * 9));
+        let (mut debounce, now) = (Debounce::default(), Instant::now());
+        debounce.scan(now);
+        debounce.scan(now + SCAN / 2);
+        assert_eq!(debounce.next(), Some(now + SCAN));
+        assert!(!debounce.take_scan(now));
+        assert!(debounce.take_scan(now + SCAN));
+        assert!(!debounce.take_scan(now + SCAN * 9));
     }
 }

@@ -1,10 +1,10 @@
-//! One file's text, split into its YAML documents before any parser sees it, so that a broken document cannot harm its
-//! neighbours.
+//! One file's text, split into its YAML documents before any parser sees it, so that a broken
+//! document cannot harm its neighbours.
 //!
-//! Splitting by lines is exact: YAML forbids a line that begins with `---` or `...` (alone or before white space)
-//! anywhere inside a document, block and quoted scalars included.
+//! Splitting by lines is exact: YAML forbids a line that begins with `---` or `...` (alone or
+//! before white space) anywhere inside a document, block and quoted scalars included.
 
-/// A part of a file that may hold one object.
+/// One YAML document of a file, which may hold one object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Document<'a> {
     /// Position among the documents of the file that hold anything, from 1.
@@ -34,7 +34,8 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
     documents
 }
 
-/// Files that were put one behind the other bring their byte order marks along, at the start of a document.
+/// The line without a byte order mark: files that were concatenated have them at the start of
+/// documents.
 fn unmarked(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
@@ -64,7 +65,7 @@ fn push<'a>(documents: &mut Vec<Document<'a>>, mut line: usize, mut text: &'a st
     });
 }
 
-/// Comments, directives (`%YAML 1.2`) and empty lines hold no object.
+/// Whether a line holds no part of an object: a comment, a directive (`%YAML 1.2`), an empty line.
 fn is_blank(line: &str) -> bool {
     let line = unmarked(line).trim();
     line.is_empty() || line.starts_with('#') || line.starts_with('%')

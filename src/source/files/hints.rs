@@ -1,5 +1,6 @@
-//! The way of hints to the thread that follows a folder. It has bounded room: a tool may write files faster than they are read, and what
-//! finds no room is made good by a look at everything.
+//! The bounded channel of hints from the notification thread to the thread that follows a folder. A
+//! tool may write files faster than they are read; a hint that finds the channel full is replaced
+//! by a scan of the whole folder.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,42 +9,43 @@ use std::time::Duration;
 
 use super::watch::Hint;
 
-/// Hints that may wait.
+/// How many hints the channel holds.
 pub(super) const ROOM: usize = 10_000;
 
-/// Where hints are put; clones share it.
+/// The sending end of the channel of hints. Clones send to the same channel.
 #[derive(Clone, Debug)]
 pub(super) struct Teller {
     hints: SyncSender<Hint>,
     state: Arc<State>,
 }
 
-/// Where they come out.
+/// The receiving end of the channel of hints.
 #[derive(Debug)]
 pub(super) struct Listener {
     hints: mpsc::Receiver<Hint>,
     state: Arc<State>,
 }
 
+/// What the two ends of the channel share beside the hints.
 #[derive(Debug, Default)]
 struct State {
-    /// A hint found no room.
+    /// A hint was dropped because the channel was full.
     missed: AtomicBool,
     stopped: AtomicBool,
 }
 
-/// What there is to do next.
+/// What comes out of the channel of hints: a hint, nothing in time, or the order to stop.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The folder said something.
+    /// A notification about the folder.
     Hint(Hint),
-    /// Nothing came in time.
+    /// No hint came within the time limit.
     Nothing,
-    /// Nobody wants the folder to be followed any more.
+    /// [`Teller::stop`] was called: the folder need not be followed any more.
     Stop,
 }
 
-/// A way with its two ends.
+/// Makes a channel of hints.
 pub(super) fn hints() -> (Teller, Listener) {
     let (sender, receiver) = mpsc::sync_channel(ROOM);
     let state = Arc::new(State::default());
@@ -59,14 +61,15 @@ pub(super) fn hints() -> (Teller, Listener) {
 }
 
 impl Teller {
-    /// The folder says something. Never waits.
+    /// Sends a hint. Never blocks: if the channel is full, the receiver gets [`Hint::Scan`]
+    /// instead.
     pub(super) fn tell(&self, hint: Hint) {
         if self.hints.try_send(hint).is_err() {
             self.state.missed.store(true, Ordering::Release);
         }
     }
 
-    /// Nobody wants the folder to be followed any more.
+    /// Makes the receiver return [`Next::Stop`] from now on.
     pub(super) fn stop(&self) {
         self.state.stopped.store(true, Ordering::Release);
         // Who waits is woken; where there is no room nobody waits.
@@ -75,7 +78,7 @@ impl Teller {
 }
 
 impl Listener {
-    /// Waits for the next hint, but no longer than this.
+    /// Waits for the next hint, for at most `limit`.
     pub(super) fn next(&self, limit: Duration) -> Next {
         let next = match self.state.missed.swap(false, Ordering::AcqRel) {
             true => Some(Hint::Scan),

@@ -1,9 +1,10 @@
-//! The files source: every manifest below one folder, followed as it changes. The first step on the way of a change.
+//! The files source: reads every manifest below one folder, and follows it as it changes.
 //!
-//! [`watch`] tells that something happened ([`mod@hints`]), [`settle`] when to believe it, [`scan`] what is on the disk, and [`manifest`]
-//! what a file says, from its [`text`] by its documents ([`document`], [`yaml`]); [`world`] puts the files together and knows what became different, and [`bare`]
-//! which Services have no endpoints. [`follow`] is the thread that
-//! drives them. Lack of input never shrinks what was said before (invariant 2).
+//! [`watch`] turns notifications into hints ([`mod@hints`]), [`debounce`] decides when a path is
+//! read, [`scan`] walks through the folder and reads files, and [`manifest`] parses what a file
+//! says, from its [`text`] by its documents ([`document`], [`yaml`]); [`folder_state`] puts the
+//! files together and knows what changed, and [`bare`] which Services have no endpoints. [`worker`]
+//! is the thread that drives them. Lack of input never shrinks what was said before (invariant 2).
 
 mod bare;
 mod debounce;
@@ -26,7 +27,7 @@ use seaway_translator::{Change, Object, Problem};
 
 pub(crate) use worker::{Follow, Stop};
 
-/// The path by which the folder will be known, whether it is there or not.
+/// The absolute path of a folder, whether it is there or not.
 ///
 /// # Errors
 ///
@@ -50,7 +51,7 @@ pub(crate) fn check(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A folder as it is now.
+/// The objects and problems of a folder that was read once, without following it.
 #[derive(Debug)]
 pub(crate) struct Reading {
     /// Every object, by kind and name.

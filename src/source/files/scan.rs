@@ -1,10 +1,13 @@
-//! The folder as the file system shows it now: which files there are, and the bytes of one.
+//! Walks through the folder, and reads single files: which manifests there are now, and the bytes
+//! of one.
 //!
-//! Kubernetes mounts a volume as `web.yaml -> ..data/web.yaml` with `..data -> ..2026_01_01_…`: names are followed,
-//! except those that begin with a dot, so nothing is read twice and no half-made volume is seen.
+//! Kubernetes mounts a volume as `web.yaml -> ..data/web.yaml` with `..data -> ..2026_01_01_…`:
+//! names are followed, except those that begin with a dot, so nothing is read twice and no
+//! half-made volume is seen.
 //!
-//! A folder is looked at once, whatever leads to it: by its own name where it has one, else by the first link in the order of names.
-//! Else folders that link to each other would be walked through in every order.
+//! A folder is looked at once, whatever leads to it: by its own name where it has one, else by the
+//! first link in the order of names. Else folders that link to each other would be walked through
+//! in every order.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
@@ -14,14 +17,14 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::process::outside;
 
-/// A file that holds more is refused whole.
+/// The largest file that is read, in bytes; a larger one is refused whole.
 pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// Folders below folders.
+/// How deep folders may be nested.
 const MAX_DEPTH: usize = 16;
-/// Manifest files below one folder.
+/// How many manifest files one walk takes in.
 const MAX_FILES: usize = 200_000;
 
-/// What tells two states of a file apart without reading it.
+/// The metadata by which two states of a file are told apart without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     dev: u64,
@@ -31,7 +34,7 @@ pub(super) struct Fingerprint {
     changed: (i64, i64),
 }
 
-/// Which folder the name stands for now.
+/// A folder's device and inode number, by which a replaced folder is told from the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     dev: u64,
@@ -47,15 +50,15 @@ impl Identity {
     }
 }
 
-/// One walk through the folder.
+/// The result of one walk through the folder.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// The manifest files by their path below the folder.
     pub(super) files: BTreeMap<String, Fingerprint>,
-    /// What could not be listed or looked at (empty: the folder as a whole), with the reason. Nothing below it is known to
-    /// be gone.
+    /// What could not be listed or looked at (empty: the folder as a whole), with the reason.
+    /// Nothing below it is known to be gone.
     pub(super) failed: BTreeMap<String, String>,
-    /// The folders that only links lead to.
+    /// The folders that were reached by a symbolic link alone.
     pub(super) links: BTreeMap<PathBuf, Identity>,
 }
 
@@ -65,7 +68,8 @@ pub(super) fn is_manifest(name: &str) -> bool {
     !name.starts_with('.') && matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-/// The path below the folder, as problems and order use it. `None`: outside, below a name with a leading dot, or not UTF-8.
+/// The path below the folder, as problems have it and files are ordered by. `None`: outside, below
+/// a name with a leading dot, or not UTF-8.
 pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
     let mut parts = Vec::new();
     for component in path.strip_prefix(root).ok()?.components() {
@@ -78,7 +82,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
     (!hidden).then(|| parts.join("/"))
 }
 
-/// Which folder `root` is now.
+/// The identity of the folder at `root`.
 ///
 /// # Errors
 ///
@@ -110,10 +114,12 @@ pub(super) fn scan(root: &Path) -> io::Result<Scan> {
     Ok(walk.scan)
 }
 
+/// The state of a walk through the folder.
 struct Walk {
     /// The folders that have been looked at.
     seen: HashSet<Identity>,
-    /// Links to folders. They are followed when everything that is there by its own name has been seen.
+    /// Links to folders. They are followed when everything that is there by its own name has been
+    /// seen.
     links: BTreeMap<String, PathBuf>,
     scan: Scan,
 }
@@ -143,7 +149,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Notes what could not be looked at. What vanished meanwhile, and a link to nothing, is not there.
+    /// Notes an error as a failed path. A path that vanished meanwhile, and a link to nothing, are
+    /// no errors.
     fn check(&mut self, below: &str, looked: io::Result<()>) {
         if let Err(error) = looked
             && !is_absent(&error)
@@ -152,7 +159,7 @@ impl Walk {
         }
     }
 
-    /// A folder, a file of a manifest's name, or a link to anything.
+    /// Takes in a directory entry: a file of a manifest's name, a folder, or a link to either.
     fn entry(&mut self, path: PathBuf, below: &str, is_link: bool) -> io::Result<()> {
         let metadata = fs::metadata(&path)?;
         if metadata.is_file() && is_manifest(below) {
@@ -166,7 +173,7 @@ impl Walk {
         Ok(())
     }
 
-    /// A link to a folder.
+    /// Walks through a folder that a link leads to, unless it has been seen.
     fn enter(&mut self, path: &Path, below: &str) -> io::Result<()> {
         let identity = identity(path)?;
         if self.seen.insert(identity) {
@@ -206,7 +213,8 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Whether an error is the machine's and not the file's, so that another look soon may go better.
+/// Whether an error is the machine's and not the file's (too many open files, no memory, I/O), so
+/// that a retry may succeed.
 pub(super) fn may_pass(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let passing = [

@@ -1,17 +1,17 @@
-//! Words for tests: contents of files, and what a source said in short.
+//! Helpers for tests: contents of manifest files, and updates in short.
 
 use seaway_translator::{Change, Problem, Severity};
 
 use crate::source::Update;
 
-/// A Service of this name whose one port tells versions apart.
+/// The manifest of a Service with one port, by which a test tells versions apart.
 pub(super) fn service(name: &str, port: u16) -> String {
     format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{clusterIP: 10.0.0.1, ports: [{{port: {port}}}]}}\n"
     )
 }
 
-/// What an update says, in short: `+` applied, `-` deleted, `!` error, `?` warning.
+/// An update in short: `+` applied, `-` deleted, `!` error, `?` warning.
 pub(super) fn said(update: Option<Update>) -> Vec<String> {
     let Some(update) = update else {
         return vec!["nothing".to_owned()];

@@ -1,15 +1,16 @@
-//! A file's bytes as text: UTF-8, or UTF-16 where a byte order mark says so, as some editors on Windows save it.
+//! Decodes a file's bytes as text: UTF-8, or UTF-16 where a byte order mark says so, as some
+//! editors on Windows save it.
 
 use std::borrow::Cow;
 
-/// Why bytes are no text, and on which line, from 1.
+/// Why the bytes of a file are not text, and on which line, counted from 1.
 #[derive(Debug)]
 pub(super) struct NoText {
     pub(super) line: usize,
     pub(super) message: &'static str,
 }
 
-/// The text of a file.
+/// Decodes the bytes of a file as text.
 ///
 /// # Errors
 ///

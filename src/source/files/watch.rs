@@ -1,7 +1,8 @@
-//! The file system's notifications, reduced to what the files source can use.
+//! Watches the folder with the system's notifications (inotify on Linux) and reduces them to hints
+//! for the files source.
 //!
-//! They are hints: each leads to a look at the disk, and what the look finds is what counts. Losing one costs time until
-//! the next scan, nothing else.
+//! They are hints: each leads to a look at the disk, and what the look finds is what counts. Losing
+//! one costs time until the next scan, nothing else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use super::hints::Teller;
 use super::scan::{Identity, is_manifest, relative};
 
-/// What the folder says.
+/// A notification about the folder, reduced to what the files source does about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Hint {
     /// This file is complete: closed by its writer, or renamed into place.
@@ -23,7 +24,7 @@ pub(super) enum Hint {
     Writing(PathBuf),
     /// This file, or a folder of this name, is gone.
     Gone(PathBuf),
-    /// Look at everything.
+    /// The whole folder has to be walked through.
     Scan,
     /// A folder appeared. What it held before it was watched went unnoticed.
     Folder,
@@ -33,7 +34,7 @@ pub(super) enum Hint {
     Failed(String),
 }
 
-/// Watches `root`, and the name `root` in its parent, sending hints until dropped.
+/// Watches `root`, and the name `root` in its parent, and sends hints until the result is dropped.
 ///
 /// # Errors
 ///
@@ -62,7 +63,7 @@ pub(super) fn watch(root: &Path, teller: Teller) -> notify::Result<Watched> {
     })
 }
 
-/// A folder that is watched, with what links below it lead to.
+/// The running watches on a folder, and on the folders that links below it lead to.
 #[derive(Debug)]
 pub(super) struct Watched {
     watcher: RecommendedWatcher,
@@ -71,12 +72,13 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Sees to it that these folders are watched, to which links lead, and no others. Whether any is new: what it held before went
-    /// unnoticed.
+    /// Makes the watched linked folders these and no others. Returns whether a watch is new: what
+    /// such a folder held before it was watched may have gone unnoticed.
     ///
     /// # Errors
     ///
-    /// One of them cannot be watched. It is tried again the next time, and said once.
+    /// One of them cannot be watched. It is tried again at the next call, and the error is returned
+    /// once.
     pub(super) fn follow(&mut self, links: &BTreeMap<PathBuf, Identity>) -> notify::Result<bool> {
         let watcher = &mut self.watcher;
         self.links.retain(|link, identity| {
@@ -142,7 +144,7 @@ fn hint(root: &Path, kind: EventKind, path: &Path) -> Option<Hint> {
     }
 }
 
-/// Something happened to a name that a manifest would have.
+/// The hint of an event at a name that a manifest would have.
 fn file(kind: EventKind, path: &Path) -> Option<Hint> {
     let path = path.to_owned();
     match kind {
@@ -161,7 +163,7 @@ fn file(kind: EventKind, path: &Path) -> Option<Hint> {
     }
 }
 
-/// Something happened to another name, which matters if it is a folder.
+/// The hint of an event at any other name, which matters if it is a folder.
 fn other(kind: EventKind, path: &Path) -> Option<Hint> {
     match kind {
         EventKind::Create(CreateKind::Folder) => Some(Hint::Folder),

@@ -1,7 +1,8 @@
-//! What it takes to reach an API server: from inside the cluster, else as the kubeconfig says.
+//! Reads how to reach an API server: the pod's service account inside a cluster, else the
+//! kubeconfig.
 //!
-//! Every file that is named there is read here, so that what was read is known to be one state of all of them; [`client`](super::client)
-//! looks again now and then.
+//! Every file that is named there is read here, so that what was read is known to be one state of
+//! all of them; [`client`](super::client) reads them again now and then.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,26 +22,26 @@ use super::proxy::{self, Environment};
 use crate::kube::wire::quote;
 use crate::process::outside;
 
-/// Of a file, in bytes.
+/// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
-/// Where a pod has its account.
+/// The folder in which a pod finds its service account.
 const POD: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// Where it is said how to reach it.
+/// Where the configuration for reaching the API server is read from.
 #[derive(Clone, Debug)]
 pub(in crate::kube) enum Source {
-    /// The service account of the pod that this is, in a folder.
+    /// The service account of the pod that Seaway runs in, mounted at `folder`.
     Pod { folder: PathBuf, server: String },
-    /// Kubeconfigs. The first that says something holds.
+    /// Kubeconfig files, merged. What the first one says of a field holds.
     Kubeconfig { files: Vec<PathBuf> },
 }
 
-/// All it takes.
+/// A configuration for clients of an API server, as it was read.
 pub(super) struct Access {
     pub config: Config,
-    /// Of everything that was read.
+    /// The hash of all files that were read, by which a change is noticed.
     pub digest: u128,
-    /// The context of the kubeconfig.
+    /// The kubeconfig's context that is used.
     pub context: Option<String>,
 }
 
@@ -57,7 +58,7 @@ impl Source {
         Ok(Source::Kubeconfig { files })
     }
 
-    /// The pod that this is.
+    /// The service account of the pod that Seaway runs in.
     pub(super) fn pod() -> anyhow::Result<Source> {
         let variable = |name| std::env::var(name).with_context(|| format!("no {name}"));
         let host = variable("KUBERNETES_SERVICE_HOST")?;
@@ -74,10 +75,10 @@ impl Source {
         Ok(Source::Pod { folder, server })
     }
 
-    /// Reads everything. `context` is the one to use of a kubeconfig, else its current one.
+    /// Reads all files. `context` is the kubeconfig's context to use, else its current one.
     ///
     /// # Errors
-    /// Something cannot be read or used. It is named, and nothing secret of it.
+    /// Something cannot be read or used. The message names it and contains no secret.
     pub(super) fn load(&self, context: Option<&str>) -> anyhow::Result<Access> {
         let mut files = Files::default();
         let (config, context) = match self {
@@ -96,7 +97,7 @@ impl Source {
     }
 }
 
-/// Files that are read, remembered by what they held.
+/// Reads files and hashes what they held.
 #[derive(Default)]
 struct Files(Xxh3);
 
@@ -109,7 +110,7 @@ impl Files {
         Ok(content)
     }
 
-    /// What is given as text in base64, else in a file.
+    /// The bytes that a field has inline as base64, else those of the file that it names.
     fn inline_or_file(
         &mut self,
         what: &str,
@@ -129,7 +130,7 @@ impl Files {
         read.map(Some).with_context(|| format!("{what} {file}"))
     }
 
-    /// A token, around which there may be space.
+    /// Reads a token from a file, without the white space around it.
     fn token(&mut self, path: &Path) -> anyhow::Result<SecretString> {
         let shown = path.display();
         let text = self.read(path).with_context(|| format!("token {shown}"))?;
@@ -151,7 +152,7 @@ fn server(text: &str) -> anyhow::Result<Uri> {
     }
 }
 
-/// DER of what a file in PEM has of certificates.
+/// The certificates of a PEM file, as DER.
 fn authorities(what: &str, pem: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
     let all = CertificateDer::pem_slice_iter(pem).map(|one| one.map(|one| one.to_vec()));
     let all: Vec<_> = all
@@ -163,7 +164,8 @@ fn authorities(what: &str, pem: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(all)
 }
 
-/// A pod reaches the API server without a proxy: by the address of a Service.
+/// The client configuration of a pod, which reaches the API server by the address of a Service,
+/// without a proxy.
 fn pod(folder: &Path, url: &str, files: &mut Files) -> anyhow::Result<Config> {
     let mut config = Config::new(server(url)?);
     let bundle = folder.join("ca.crt");
@@ -202,7 +204,7 @@ fn merge(named: &[PathBuf], files: &mut Files) -> anyhow::Result<Kubeconfig> {
     })
 }
 
-/// What a kubeconfig says in a context.
+/// The client configuration of a kubeconfig's context, and the name of that context.
 fn choose(
     kubeconfig: Kubeconfig,
     context: Option<&str>,
@@ -250,7 +252,7 @@ fn cluster_config(cluster: &Cluster, files: &mut Files) -> anyhow::Result<Config
     Ok(config)
 }
 
-/// What is in files stands in the result itself.
+/// The user's credentials with the contents of files in place of their names.
 fn user_info(user: AuthInfo, cluster: &Cluster, files: &mut Files) -> anyhow::Result<AuthInfo> {
     use secrecy::ExposeSecret;
 

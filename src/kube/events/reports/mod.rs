@@ -1,7 +1,8 @@
-//! Which problems are to be written as Events on their objects, and when: plain state, off the way of a change.
+//! Decides which problems are written as Events, and when: plain state without I/O.
 //!
-//! The name of an Event follows from what it says, so that replicas and restarts do not repeat each other: who comes second is told
-//! that it exists. API servers forget Events after an hour; a problem that stands is said again.
+//! The name of an Event follows from its content, so that replicas and restarts do not repeat each
+//! other: the second one to create it gets a conflict. API servers forget Events after an hour; a
+//! problem that stands is written again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,44 +15,46 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::kube::rate::Rate;
 use crate::writer::Changes;
 
-/// Who writes the Events.
+/// The `reportingController` of the Events.
 const CONTROLLER: &str = "seaway.dev/control-plane";
-/// What API servers take, in bytes.
+/// The API server's limits of the fields `note`, `metadata.name` and `reportingInstance`, in bytes.
 const MAX_NOTE: usize = 1024;
 const MAX_NAME: usize = 253;
 const MAX_INSTANCE: usize = 128;
-/// Said again before an API server forgets it.
+/// After this long the Event of a problem that stands is written again, before an API server
+/// forgets it.
 const AGAIN: Duration = Duration::from_secs(45 * 60);
-/// Events written at once after a while without any, and one for each [`EACH`] after that.
+/// How many Events may be written at once after a while without any; after that one for each
+/// [`EACH`].
 const BURST: u32 = 25;
 const EACH: Duration = Duration::from_secs(1);
 
-/// An Event that is to be written.
+/// A problem that is due to be written as an Event on an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     pub id: ObjectId,
     pub problem: Problem,
 }
 
-/// The problems that stand.
+/// The problems that stand, with when the Event of each is written: a queue with a rate limit.
 #[derive(Debug)]
 pub(super) struct Reports {
     standing: BTreeMap<Problem, Turn>,
-    /// Not written yet, the oldest first.
+    /// Problems whose Event has not been written yet, the oldest first.
     waiting: BTreeMap<u64, Problem>,
-    /// Written, and when to be written again, the soonest first.
+    /// Problems whose Event has been written, by when it is written again.
     written: BTreeMap<(Instant, u64), Problem>,
-    /// The number of the last that began to wait.
+    /// The number of the last problem that was queued.
     last: u64,
     rate: Rate,
 }
 
-/// Where a problem is found.
+/// Where a standing problem is in the queue.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Waiting(u64),
     Written(Instant, u64),
-    /// There is nothing in the cluster to hang an Event on.
+    /// It is about nothing in the cluster to which an Event could be attached.
     Never,
 }
 
@@ -68,7 +71,7 @@ impl Default for Reports {
 }
 
 impl Reports {
-    /// These problems appeared or ended.
+    /// Takes in problems that appeared or ended.
     pub(super) fn settle(&mut self, changes: Changes) {
         for (problem, stands) in changes {
             if !stands {
@@ -90,7 +93,7 @@ impl Reports {
         self.waiting.insert(self.last, problem);
     }
 
-    /// When [`Reports::take`] has something to give.
+    /// When [`Reports::take`] has an Event to give.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let again = self.written.keys().next().map(|(again, _)| *again);
         let next = if self.waiting.is_empty() {
@@ -132,7 +135,7 @@ impl Reports {
 }
 
 impl Report {
-    /// The path to post to, and the Event (`events.k8s.io/v1`).
+    /// The path to post to, and the Event (`events.k8s.io/v1`) as JSON.
     pub(super) fn event(&self, uid: &str, instance: &str, now: Timestamp) -> (String, Value) {
         let (api_version, kind) = (self.id.kind.api_version(), self.id.kind.as_str());
         let namespace = match &*self.id.namespace {
@@ -187,7 +190,7 @@ impl Report {
     }
 }
 
-/// The beginning of a text, of at most so many bytes.
+/// The longest prefix of a text of at most so many bytes.
 fn cut(text: &str, bytes: usize) -> &str {
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {

@@ -1,6 +1,8 @@
-//! Who asks about which token, and what they are told: plain state between the streams that ask and the reviews that answer.
+//! Matches the streams that present tokens with reviews and cached verdicts: plain state without
+//! I/O.
 //!
-//! One review per token, however many ask about it. `R` is the way back to one who asks.
+//! There is one review per token, however many streams wait for it. `R` is where the answer to one
+//! of them goes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,26 +11,28 @@ use std::time::Instant;
 use super::cache::Cache;
 use super::limits::Limits;
 use super::review::Verdict;
-use super::review_queue::{Turns, explain};
+use super::review_queue::{ReviewQueue, explain};
 use super::token::{Flaw, Hash, Token};
 use super::{Account, Refusal};
 use crate::kube::wire::Failure;
 
-/// What somebody is told.
+/// The answer to a stream that presented a token.
 pub(super) type Answer = Result<Arc<Account>, Refusal>;
 
+/// Holds the streams that wait for verdicts on tokens, and the answers that are ready for them.
 #[derive(Debug)]
 pub(super) struct ReviewBroker<R> {
     limits: Limits,
     cache: Cache,
-    turns: Turns,
-    /// New tokens that wait for a review or for its answer.
+    queue: ReviewQueue,
+    /// New tokens whose review has not ended.
     new: HashMap<Hash, New<R>>,
-    /// How many wait for these.
+    /// How many streams wait for these.
     askers: usize,
     answers: Vec<(R, Answer)>,
 }
 
+/// A token that is not in the cache, with the streams that wait for its verdict.
 #[derive(Debug)]
 struct New<R> {
     token: Token,
@@ -39,7 +43,7 @@ impl<R> ReviewBroker<R> {
     pub(super) fn new(limits: Limits, mut random: fastrand::Rng) -> ReviewBroker<R> {
         ReviewBroker {
             limits,
-            turns: Turns::new(limits, random.fork()),
+            queue: ReviewQueue::new(limits, random.fork()),
             cache: Cache::new(limits, random),
             new: HashMap::new(),
             askers: 0,
@@ -47,7 +51,8 @@ impl<R> ReviewBroker<R> {
         }
     }
 
-    /// Somebody comes with a token.
+    /// Takes in a token that a stream presents: it is answered from the cache, or waits for a
+    /// review.
     pub(super) fn ask(&mut self, token: Token, asker: R, now: Instant) {
         let hash = token.hash;
         match self.cache.look(&hash, now) {
@@ -62,11 +67,11 @@ impl<R> ReviewBroker<R> {
             return self.answers.push((asker, Err(Refusal::Busy)));
         }
         if !self.new.contains_key(&hash) {
-            if let Some(failure) = self.turns.paused(now) {
+            if let Some(failure) = self.queue.paused(now) {
                 let refusal = Refusal::Unavailable(explain(failure));
                 return self.answers.push((asker, Err(refusal)));
             }
-            if !self.turns.add(hash, now) {
+            if !self.queue.add(hash, now) {
                 return self.answers.push((asker, Err(Refusal::Busy)));
             }
         }
@@ -80,30 +85,30 @@ impl<R> ReviewBroker<R> {
 
     /// When [`ReviewBroker::take`] has something to do.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        let next = self.turns.next(now).into_iter();
+        let next = self.queue.next(now).into_iter();
         next.chain(self.cache.next()).min()
     }
 
-    /// The next review to begin, if one may; [`ReviewBroker::reviewed`] is to follow.
+    /// The next token to review, if one may begin; [`ReviewBroker::reviewed`] has to follow.
     pub(super) fn take(&mut self, now: Instant) -> Option<Token> {
-        while let Some(hash) = self.turns.take_late(now) {
-            let refusal = match self.turns.trouble() {
+        while let Some(hash) = self.queue.take_late(now) {
+            let refusal = match self.queue.trouble() {
                 Some(failure) => Refusal::Unavailable(explain(failure)),
                 None => Refusal::Busy,
             };
             self.answer(&hash, &Err(refusal));
         }
         while let Some(hash) = self.cache.take_due(now) {
-            self.turns.add_again(hash);
+            self.queue.add_again(hash);
         }
-        while let Some(hash) = self.turns.take(now) {
+        while let Some(hash) = self.queue.take(now) {
             let new = self.new.get(&hash).map(|new| &new.token);
             // What expired or was answered while it waited has no place any more.
             let token = new.or_else(|| self.cache.token(&hash));
             match token.filter(|token| token.until > now) {
                 Some(token) => return Some(token.clone()),
                 None => {
-                    self.turns.skip();
+                    self.queue.skip();
                     self.answer(&hash, &Err(Flaw::Expired.into()));
                 }
             }
@@ -111,13 +116,13 @@ impl<R> ReviewBroker<R> {
         None
     }
 
-    /// A review has ended.
+    /// Takes in the result of a review.
     pub(super) fn reviewed(&mut self, hash: &Hash, result: Result<Verdict, Failure>, now: Instant) {
-        if self.turns.done(result.as_ref().err(), now)
+        if self.queue.done(result.as_ref().err(), now)
             && let Err(failure) = &result
         {
             let refusal = Err(Refusal::Unavailable(explain(failure)));
-            for hash in self.turns.take_new() {
+            for hash in self.queue.take_new() {
                 self.answer(&hash, &refusal);
             }
         }
@@ -139,12 +144,12 @@ impl<R> ReviewBroker<R> {
         self.answer(hash, &answer);
     }
 
-    /// What there is to tell.
+    /// Takes the answers that are ready.
     pub(super) fn answers(&mut self) -> Vec<(R, Answer)> {
         std::mem::take(&mut self.answers)
     }
 
-    /// How many accepted tokens are known.
+    /// How many accepted tokens are in the cache.
     pub(super) fn cached(&self) -> usize {
         self.cache.len()
     }
@@ -157,7 +162,7 @@ impl<R> ReviewBroker<R> {
         }
     }
 
-    /// Tells everybody who asks about this new token.
+    /// Answers every stream that waits for this new token.
     fn answer(&mut self, hash: &Hash, answer: &Answer) {
         let askers = self.new.remove(hash).map(|new| new.askers);
         for asker in askers.unwrap_or_default() {

@@ -1,7 +1,9 @@
-//! What all files together say: file contents in, an [`Update`] out. No disk, no clock.
+//! The objects that all files of a folder describe together: takes file contents, gives an
+//! [`Update`]. It uses neither disk nor clock.
 //!
-//! Two rules decide everything. Input that cannot be understood never takes away what was understood before
-//! (invariant 2), and of two files that claim one object the first in path order has it, until it lets go.
+//! Two rules decide everything. Input that cannot be understood never takes away what was
+//! understood before (invariant 2), and of two files that claim one object the first in path order
+//! has it, until it lets go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -15,15 +17,15 @@ use super::scan::is_manifest;
 use crate::source::Update;
 use crate::source::checkpoint::Entry;
 
-/// The files below the folder, by path.
+/// What is known of every file below the folder, and which file's version of an object counts.
 #[derive(Debug, Default)]
 pub(super) struct FolderState {
     files: BTreeMap<Arc<str>, FileState>,
-    /// The files that say something of an object. The first one's word counts.
+    /// The files that describe an object. The first one in path order counts.
     claims: BTreeMap<ObjectId, BTreeSet<Arc<str>>>,
-    /// What was told of each object.
+    /// The objects as the writer was last told of them.
     told: BTreeMap<ObjectId, Object>,
-    /// The Services without EndpointSlices among them.
+    /// The Services without EndpointSlices.
     bare: Bare,
     /// Objects whose claims changed since the last update.
     dirty: BTreeSet<ObjectId>,
@@ -31,14 +33,15 @@ pub(super) struct FolderState {
     contested: BTreeSet<ObjectId>,
     /// Files with problems.
     troubled: BTreeSet<Arc<str>>,
-    /// Trouble with folders, by path.
+    /// Folders that cannot be read, by path, each with its problem.
     folders: BTreeMap<String, Problem>,
     problems_changed: bool,
 }
 
+/// What one file said when it was last read.
 #[derive(Debug, Default)]
 struct FileState {
-    /// The bytes last read. `None`: never.
+    /// The hash of the bytes last read; `None` if the file was never read.
     hash: Option<u64>,
     objects: BTreeMap<ObjectId, Object>,
     unread: Unread,
@@ -48,7 +51,7 @@ struct FileState {
 }
 
 impl FolderState {
-    /// These objects were given by these files when they were read last, in an earlier life.
+    /// Takes in the objects of a checkpoint, each as a part of the file that it came from.
     pub(super) fn seed(&mut self, entries: Vec<Entry>) {
         let mut manifests: BTreeMap<Arc<str>, Manifest> = BTreeMap::new();
         for entry in entries {
@@ -66,7 +69,8 @@ impl FolderState {
         }
     }
 
-    /// What [`FolderState::seed`] takes: every object that a file gives, whether its word counts or not.
+    /// The objects to put in a checkpoint, for [`FolderState::seed`]: every object of every file,
+    /// also where another file's version counts.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let of = |(path, file): (&Arc<str>, &FileState)| -> Vec<Entry> {
             let entry = |object| Entry::of(Some(path.clone()), object);
@@ -75,7 +79,8 @@ impl FolderState {
         self.files.iter().flat_map(of).collect()
     }
 
-    /// A file has these bytes. Returns how many of its parts could not be understood, if they are news.
+    /// Takes in the bytes of a file. Returns how many of its parts could not be understood; 0 if
+    /// the bytes are known.
     pub(super) fn put(&mut self, path: &str, bytes: &[u8]) -> usize {
         let path = self.key(path);
         let hash = xxhash_rust::xxh3::xxh3_64(bytes);
@@ -98,7 +103,7 @@ impl FolderState {
         errors
     }
 
-    /// A file is there and cannot be read: what it said before stands.
+    /// Notes that a file cannot be read; its objects stay.
     pub(super) fn unreadable(&mut self, path: &str, reason: String) {
         let path = self.key(path);
         let problem = Problem::error(Subject::File(path.clone()), "", Reason::Unreadable, reason);
@@ -110,7 +115,7 @@ impl FolderState {
         }
     }
 
-    /// A file is gone, and what it said with it.
+    /// Removes a file and the objects that it described.
     pub(super) fn remove(&mut self, path: &str) {
         let path = self.key(path);
         if self.files.contains_key(&path) {
@@ -121,7 +126,7 @@ impl FolderState {
         }
     }
 
-    /// The folders that cannot be read now, each with its reason, complete.
+    /// Replaces the set of folders that cannot be read, each with its reason.
     pub(super) fn set_folders(&mut self, failed: &BTreeMap<String, String>) {
         let problem = |(path, reason): (&String, &String)| {
             let object = match path.as_str() {
@@ -139,7 +144,7 @@ impl FolderState {
         self.folders = folders;
     }
 
-    /// What is wrong with the folder as a whole.
+    /// Why the folder as a whole cannot be read, if so.
     pub(super) fn folder_problem(&self) -> Option<&str> {
         self.folders.get("").map(|problem| problem.message.as_str())
     }
@@ -165,14 +170,14 @@ impl FolderState {
         self.files.keys()
     }
 
-    /// Whether the file gives objects.
+    /// Whether the file describes any object.
     pub(super) fn gives(&self, path: &str) -> bool {
         self.files
             .get(path)
             .is_some_and(|file| !file.objects.is_empty())
     }
 
-    /// What became different since the last time, if anything did.
+    /// What changed since the last call, as an update for the writer; `None` if nothing did.
     pub(super) fn take(&mut self) -> Option<Update> {
         if self.dirty.is_empty() && !self.problems_changed {
             return None;
@@ -187,7 +192,7 @@ impl FolderState {
         })
     }
 
-    /// What to tell of an object, now that its claims changed.
+    /// The change of one object since the writer was last told of it.
     fn change(&mut self, id: ObjectId) -> Option<Change> {
         let path = self.claims.get(&id).and_then(BTreeSet::first);
         let now = path.and_then(|path| self.files.get(path)?.objects.get(&id));
@@ -205,7 +210,7 @@ impl FolderState {
         }
     }
 
-    /// Everything that is wrong, sorted.
+    /// All problems of the files and the folder, sorted.
     fn problems(&self) -> Vec<Problem> {
         let troubled = self.troubled.iter().filter_map(|path| self.files.get(path));
         let of_files = troubled
@@ -221,7 +226,7 @@ impl FolderState {
         problems
     }
 
-    /// One warning for every file whose word of `id` does not count.
+    /// One warning for every file whose version of `id` does not count.
     fn contest(&self, id: &ObjectId) -> Vec<Problem> {
         let mut claims = self.claims.get(id).into_iter().flatten();
         let Some(winner) = claims.next() else {

@@ -1,4 +1,4 @@
-//! Who an object is, read before the rest of it is understood.
+//! The identity of an object (kind, namespace, name), read before the rest of it is decoded.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use seaway_translator::model::ServiceKey;
 use seaway_translator::{ObjectId, ObjectKind};
 use serde_json::Value;
 
-/// Why an object has no name, if it has none.
+/// Why an object has no name, as a message; `None` if it has one, or metadata too broken to tell.
 pub(super) fn nameless(value: &Value) -> Option<&'static str> {
     let metadata = value.get("metadata").unwrap_or(&Value::Null);
     let unset = |field: &Value| field.is_null() || field == "";
@@ -19,7 +19,8 @@ pub(super) fn nameless(value: &Value) -> Option<&'static str> {
     Some("it has no name: an API server makes one from generateName, a folder does not")
 }
 
-/// Which Service a Service, or what is called as one, is about.
+/// The key of the Service that this Service describes, or that these Endpoints belong to, which
+/// have its name.
 pub(super) fn service_key(value: &Value) -> Option<ServiceKey> {
     let id = identify(ObjectKind::Service, value)?;
     Some(ServiceKey {
@@ -28,7 +29,7 @@ pub(super) fn service_key(value: &Value) -> Option<ServiceKey> {
     })
 }
 
-/// Who a document is about, read before the document is understood.
+/// The identity of an object; `None` if its name or namespace is missing or no text.
 pub(super) fn identify(kind: ObjectKind, value: &Value) -> Option<ObjectId> {
     let metadata = value.get("metadata")?;
     let name = metadata

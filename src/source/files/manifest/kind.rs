@@ -1,23 +1,25 @@
-//! The kinds of objects a file may hold: those that are read, those that look as if they were, and all others.
+//! The kinds of objects a file may hold, by `apiVersion` and `kind`: those that are read, those
+//! that look like one, all others.
 
 use seaway_translator::ObjectKind;
 
-/// What is to be done with an object.
+/// How an object in a file is treated, by its `apiVersion` and `kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A kind that is read.
     Read(ObjectKind),
     /// A list of objects.
     List,
-    /// What EndpointSlices came after. Only these are read.
+    /// `Endpoints`, the predecessor of EndpointSlices. They are not read; a problem says so where
+    /// it matters.
     Endpoints,
     /// A kind that is read, in a version that is not.
     OtherVersion(ObjectKind),
-    /// A kind that is read, by a name that is not quite its own.
+    /// A kind that is read, in another spelling of upper and lower case.
     Misspelt(ObjectKind),
-    /// What `kubectl kustomize` reads.
+    /// A Kustomization, which only `kubectl kustomize` applies.
     Kustomization,
-    /// None of Seaway's business.
+    /// Any other kind: ignored.
     Other,
 }
 

@@ -1,5 +1,5 @@
-//! One file's bytes, read into objects. Every document and every list item stands alone: what is wrong with one is a
-//! problem, and its neighbours count.
+//! Parses one file's bytes into objects. Every document and every list item stands alone: what is
+//! wrong with one is a problem, and its neighbours count.
 
 mod identity;
 mod kind;
@@ -20,25 +20,25 @@ use super::document::{Document, split};
 use super::text;
 use super::yaml::{self, Allowance};
 
-/// Lists inside lists inside lists.
+/// How deep lists may be nested in lists.
 const MAX_NESTING: usize = 8;
 
-/// What a file says.
+/// The objects and problems of one file.
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
     /// The objects, in the file's order, each once.
     pub(super) objects: Vec<Object>,
-    /// Objects the file names but does not describe in a way that can be understood.
+    /// Objects that the file names but that could not be decoded.
     pub(super) damaged: BTreeSet<ObjectId>,
-    /// Some part could not be read far enough to know which objects it holds.
+    /// Whether some part could not be read far enough to know which objects it holds.
     pub(super) opaque: bool,
-    /// What is not read and may be missed.
+    /// Selectors and Endpoints, which are not read but may be missed.
     pub(super) unread: Unread,
-    /// What is wrong.
+    /// The problems found in the file.
     pub(super) problems: Vec<Problem>,
 }
 
-/// What a file says of Services that only a cluster makes EndpointSlices from.
+/// The Services of a file for which only a cluster would make EndpointSlices.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Unread {
     /// The Services with a selector.
@@ -47,7 +47,7 @@ pub(super) struct Unread {
     pub(super) endpoints: BTreeSet<ServiceKey>,
 }
 
-/// Reads the bytes of the file at `path` (below the folder).
+/// Parses the bytes of the file at `path` (below the folder).
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Manifest {
     let mut reader = Reader {
         path,
@@ -69,11 +69,12 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Manifest {
     reader.manifest
 }
 
+/// Decodes the documents of one file into a [`Manifest`].
 struct Reader<'a> {
     path: &'a str,
-    /// Where in the file the reader is, for people.
+    /// The position in the file, for messages.
     place: String,
-    /// How much aliases may still add.
+    /// How much memory aliases may still take.
     allowance: Allowance,
     ids: BTreeSet<ObjectId>,
     manifest: Manifest,
@@ -171,7 +172,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A Service with a selector has slices where something makes them.
+    /// Notes a Service with a selector: in a cluster, EndpointSlices would be made for it.
     fn note_selector(&mut self, kind: ObjectKind, value: &Value) {
         let selector = value["spec"]["selector"].as_object();
         let any = selector.is_some_and(|selector| !selector.is_empty());
@@ -180,7 +181,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An object whose kind is read, but not like this.
+    /// Reports an object whose kind is read, but in another version or spelling.
     fn unread(&mut self, kind: ObjectKind, value: &Value) {
         let id = identify(kind, value);
         let (name, version) = (kind.as_str(), kind.api_version());
@@ -197,7 +198,7 @@ impl Reader<'_> {
         self.damaged(id, problem);
     }
 
-    /// Endpoints that name an address.
+    /// Notes Endpoints that have an address.
     fn endpoints(&mut self, value: &Value) {
         let is_some = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
         let mut subsets = value["subsets"].as_array().into_iter().flatten();
@@ -287,7 +288,8 @@ impl Reader<'_> {
         id.map_or_else(|| Subject::File(self.path.into()), Subject::from)
     }
 
-    /// An object that cannot be used. Without an identity it may be any that the file held before.
+    /// Reports an object that could not be decoded. Without an identity it may be any that the file
+    /// held before.
     fn damaged(&mut self, id: Option<ObjectId>, problem: Problem) {
         self.manifest.problems.push(problem);
         match id {
@@ -310,7 +312,7 @@ impl Reader<'_> {
     }
 }
 
-/// An object yet to be read.
+/// An object whose kind is known and which is to be decoded as that kind's type.
 struct ObjectOf<'r, 'a> {
     reader: &'r mut Reader<'a>,
     value: Value,
@@ -355,7 +357,7 @@ fn is_kustomization(path: &str, api_version: &str, kind: &str) -> bool {
     named || Kind::of(api_version, kind) == Kind::Kustomization
 }
 
-/// Whether a text was never meant to be read as it is.
+/// Whether a text contains template markers, so that it was never meant to be read as it is.
 fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
@@ -369,7 +371,7 @@ fn with_hint(message: String, template: bool) -> String {
     message
 }
 
-/// Numbers and words that were meant as texts.
+/// Adds to an error about a number or a word in place of a text that quotes make it one.
 fn in_quotes(message: &str) -> String {
     let plain = ["integer", "floating", "boolean"];
     let meant = message.contains("expected a string") && plain.iter().any(|p| message.contains(p));

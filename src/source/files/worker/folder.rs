@@ -1,4 +1,5 @@
-//! The folder as a whole: whether it can be listed, whether it is the one it was, and that it is watched.
+//! The worker's view of the folder as a whole: whether it can be listed, whether it is still the
+//! same one, and its watches.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +11,7 @@ use crate::source::files::scan::{self, Identity, Scan};
 use crate::source::files::watch;
 
 impl Follow {
-    /// Looks at everything.
+    /// Walks through the folder, after making sure that it is watched, and reads what changed.
     pub(super) fn scan(&mut self, now: Instant) {
         self.next_scan = now + RESCAN;
         let _waiting = outside::waiting_for(&self.root);
@@ -30,8 +31,8 @@ impl Follow {
         }
     }
 
-    /// The folder cannot be read: what was last seen there stands. Whether it will be the same one nobody knows, unless only this machine is to
-    /// blame.
+    /// Notes that the folder cannot be read; its last state stays. Unless the error is this
+    /// machine's own, the folder counts as another one when it is back.
     fn lose(&mut self, error: &io::Error, now: Instant) {
         self.errors.inc();
         if !self.away && self.watched.is_some() {
@@ -48,7 +49,7 @@ impl Follow {
         self.state.set_folders(&failed);
     }
 
-    /// Sees to it that this very folder is watched.
+    /// Starts watching the folder, unless this very folder is watched already.
     fn watch(&mut self, identity: Identity, now: Instant) {
         if let Some((watched, watcher)) = &self.watched
             && *watched == identity
@@ -80,7 +81,7 @@ impl Follow {
         self.watched = Some((identity, watcher));
     }
 
-    /// Sees to it that what links lead to is watched, too.
+    /// Makes the folders that links lead to watched, too.
     fn watch_links(&mut self, found: &Scan, now: Instant) {
         let Some((_, Some(watched))) = &mut self.watched else {
             return;
@@ -88,7 +89,7 @@ impl Follow {
         match watched.follow(&found.links) {
             Ok(false) => {}
             // Files may have appeared since they were looked for.
-            Ok(true) => self.settle.scan(now),
+            Ok(true) => self.debounce.scan(now),
             Err(error) => {
                 self.errors.inc();
                 tracing::warn!(source = "files", %error, "a linked folder cannot be watched; looking at it by time");

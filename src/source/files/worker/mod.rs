@@ -1,8 +1,9 @@
-//! The thread that follows a folder: waits for hints, looks at the disk, tells the writer what became different.
+//! The thread that follows a folder: it waits for hints, reads the disk, and sends updates to the
+//! writer.
 //!
-//! It owns everything it uses and shares nothing; what it does wrong ends in the process's end, because its caller waits
-//! for it. Decisions are made in [`super::settle`] and [`super::world`]; here is only the order of doing things, and in [`folder`] what
-//! is done about the folder as a whole.
+//! It owns everything it uses and shares nothing; a panic in it ends the process, because its
+//! caller waits for it. Decisions are made in [`super::debounce`] and [`super::folder_state`]; here
+//! is only the order of doing things, and in [`folder`] what is done about the folder as a whole.
 
 mod folder;
 
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc as async_mpsc;
 
-use super::debounce::{Settle, Why};
+use super::debounce::{Debounce, Why};
 use super::folder_state::FolderState;
 use super::hints::{Listener, Next, ROOM, Teller, hints};
 use super::scan::{self, Fingerprint, Identity, Scan};
@@ -21,14 +22,14 @@ use super::watch::{self, Hint};
 use crate::source::Update;
 use crate::source::checkpoint::{Kept, Memory};
 
-/// How often everything is looked at whether or not there was a hint.
+/// How often the folder is walked through whether or not there was a hint.
 const RESCAN: Duration = Duration::from_secs(10);
-/// The same while the folder is away or cannot be watched.
+/// How often it is walked through while it is away or cannot be watched.
 const RETRY: Duration = Duration::from_millis(500);
 /// How long a folder that came back must be quiet before what it lacks counts as gone.
 const REFILL: Duration = Duration::from_secs(1);
 
-/// Ends the thread when dropped.
+/// Ends the thread that follows a folder when dropped.
 #[derive(Debug)]
 pub(crate) struct Stop(Teller);
 
@@ -38,7 +39,8 @@ impl Drop for Stop {
     }
 }
 
-/// Follows one folder.
+/// The files source: follows one folder and sends its changes to the writer, on a thread of its
+/// own.
 pub(crate) struct Follow {
     root: PathBuf,
     updates: async_mpsc::Sender<Update>,
@@ -46,18 +48,19 @@ pub(crate) struct Follow {
     teller: Teller,
     hints: Listener,
     state: FolderState,
-    settle: Settle,
+    debounce: Debounce,
     /// What each known file looked like when it was read.
     seen: BTreeMap<String, Fingerprint>,
-    /// The folder the watcher is on.
+    /// The folder that was last found at `root`, with the watches on it, if they could be made.
     watched: Option<(Identity, Option<watch::Watched>)>,
-    /// The folder is away, or came back less than [`REFILL`] ago.
+    /// Set while the folder is away, or came back less than [`REFILL`] ago: files that are missing
+    /// are not believed to be gone.
     refill: Option<Instant>,
-    /// It could not be read when it was last looked at, and that was said.
+    /// The folder could not be read at the last walk, and the log says so.
     away: bool,
     next_scan: Instant,
     told: bool,
-    /// What survives the process.
+    /// The checkpoint, if there is one.
     kept: Option<Kept>,
 }
 
@@ -70,8 +73,8 @@ impl std::fmt::Debug for Follow {
 }
 
 impl Follow {
-    /// Prepares to follow `root`, counting what cannot be read in `errors`. It begins with its `memory`, as if every file had been
-    /// read once.
+    /// Prepares to follow `root`, counting what cannot be read in `errors`. The objects of a
+    /// checkpoint in `memory` count as read from their files.
     pub(crate) fn new(
         root: PathBuf,
         updates: async_mpsc::Sender<Update>,
@@ -94,7 +97,7 @@ impl Follow {
             teller,
             hints,
             state,
-            settle: Settle::default(),
+            debounce: Debounce::default(),
             seen: BTreeMap::new(),
             watched: None,
             refill,
@@ -106,7 +109,7 @@ impl Follow {
         (follow, stop)
     }
 
-    /// Follows the folder until stopped, or until nobody listens. Blocks.
+    /// Follows the folder until stopped, or until the receiver of updates is dropped. Blocks.
     pub(crate) fn run(mut self) {
         self.follow();
         if let Some(kept) = self.kept {
@@ -117,7 +120,7 @@ impl Follow {
     fn follow(&mut self) {
         loop {
             let now = Instant::now();
-            if now >= self.next_scan || self.settle.take_scan(now) {
+            if now >= self.next_scan || self.debounce.take_scan(now) {
                 self.scan(now);
             }
             self.look(now);
@@ -125,7 +128,7 @@ impl Follow {
                 return;
             }
             let kept = self.kept.as_ref().and_then(Kept::next);
-            let moments = [self.settle.next(), kept].into_iter().flatten();
+            let moments = [self.debounce.next(), kept].into_iter().flatten();
             let due = moments.fold(self.next_scan, Instant::min);
             let mut wait = due.saturating_duration_since(Instant::now());
             // As many as there may be, and then a look at what is due.
@@ -140,7 +143,8 @@ impl Follow {
         }
     }
 
-    /// Sends what became different. `false`: nobody wants to know any more.
+    /// Sends the writer an update if anything changed, and saves a due checkpoint. `false`: the
+    /// receiver is dropped.
     fn tell(&mut self) -> bool {
         let now = Instant::now();
         if !self.told && !self.may_tell(now) {
@@ -159,7 +163,8 @@ impl Follow {
         heard
     }
 
-    /// A folder that was never seen is no world, not even an empty one, unless its checkpoint stands in for it (invariant 1).
+    /// Whether a first update may be sent: a folder that was never seen is no world, not even an
+    /// empty one, unless its checkpoint stands in for it (invariant 1).
     fn may_tell(&mut self, now: Instant) -> bool {
         match &mut self.kept {
             Some(kept) if kept.stands_in() => kept.may_tell(now, || {
@@ -176,17 +181,17 @@ impl Follow {
             self.refill = Some(now);
         }
         match hint {
-            Hint::Saved(path) => self.settle.saved(&path, now),
-            Hint::Created(path) => self.settle.created(&path, now),
-            Hint::Writing(path) => self.settle.writing(&path, now),
+            Hint::Saved(path) => self.debounce.saved(&path, now),
+            Hint::Created(path) => self.debounce.created(&path, now),
+            Hint::Writing(path) => self.debounce.writing(&path, now),
             Hint::Gone(path) => self.hear_gone(&path, now),
-            Hint::Scan => self.settle.scan(now),
+            Hint::Scan => self.debounce.scan(now),
             Hint::Folder => {
-                self.settle.scan(now);
+                self.debounce.scan(now);
                 // Files may appear between the scan and the watch on the new folder.
                 self.next_scan = self.next_scan.min(now + RETRY);
             }
-            Hint::Root => self.settle.scan(now),
+            Hint::Root => self.debounce.scan(now),
             Hint::Failed(error) => {
                 self.errors.inc();
                 tracing::warn!(
@@ -194,25 +199,25 @@ impl Follow {
                     error,
                     "notifications about the folder fail; looking at it by time"
                 );
-                self.settle.scan(now);
+                self.debounce.scan(now);
             }
         }
     }
 
-    /// The path may have been a file, or a folder of files.
+    /// Takes in that a path is gone, which may have been a file or a folder of files.
     fn hear_gone(&mut self, path: &Path, now: Instant) {
         let Some(name) = scan::relative(&self.root, path) else {
             return;
         };
         if scan::is_manifest(&name) {
-            self.settle.gone(path, now);
+            self.debounce.gone(path, now);
         }
         for file in self.state.below(&name) {
-            self.settle.gone(&self.root.join(&*file), now);
+            self.debounce.gone(&self.root.join(&*file), now);
         }
     }
 
-    /// Reads what differs from what was read last.
+    /// Reads the files whose fingerprints changed, and puts down the missing ones as gone.
     fn compare(&mut self, found: &Scan, now: Instant) {
         let mut failed = found.failed.clone();
         let empty = found.files.is_empty() && self.state.files().next().is_some();
@@ -225,7 +230,7 @@ impl Follow {
         self.state.set_folders(&failed);
         for (file, fingerprint) in &found.files {
             let path = self.root.join(file);
-            if self.seen.get(file) != Some(fingerprint) && !self.settle.expects(&path) {
+            if self.seen.get(file) != Some(fingerprint) && !self.debounce.expects(&path) {
                 self.read(&path, file, Why::Saved, now);
             }
         }
@@ -240,13 +245,13 @@ impl Follow {
         let believed = self.believe_gone(empty, now);
         for file in gone.iter().filter(|_| believed) {
             let path = self.root.join(&**file);
-            if !self.settle.expects(&path) {
-                self.settle.gone(&path, now);
+            if !self.debounce.expects(&path) {
+                self.debounce.gone(&path, now);
             }
         }
     }
 
-    /// Whether what a scan lacks is gone. A folder that was away may still be on its way back.
+    /// Whether files that a walk lacks are gone. A folder that was away may still be filling up.
     fn believe_gone(&mut self, empty: bool, now: Instant) -> bool {
         let Some(since) = self.refill else {
             return true;
@@ -259,9 +264,9 @@ impl Follow {
         true
     }
 
-    /// Looks at the paths whose time has come.
+    /// Reads the paths that are due.
     fn look(&mut self, now: Instant) {
-        for (path, why) in self.settle.take_looks(now) {
+        for (path, why) in self.debounce.take_looks(now) {
             if let Some(file) = scan::relative(&self.root, &path) {
                 self.read(&path, &file, why, now);
             }
@@ -273,7 +278,7 @@ impl Follow {
             Ok((_, bytes))
                 if why != Why::Empty && bytes.trim_ascii().is_empty() && self.state.gives(file) =>
             {
-                self.settle.empty(path, now);
+                self.debounce.empty(path, now);
             }
             Ok((fingerprint, bytes)) => {
                 self.seen.insert(file.to_owned(), fingerprint);
@@ -282,17 +287,17 @@ impl Follow {
             Err(error) if !scan::is_absent(&error) => {
                 self.errors.inc();
                 if scan::may_pass(&error) {
-                    self.settle.writing(path, now);
+                    self.debounce.writing(path, now);
                 }
                 self.state
                     .unreadable(file, format!("{error}; its last good version stays"));
             }
             Err(_) if why == Why::Gone => self.forget(file, now),
-            Err(_) => self.settle.gone(path, now),
+            Err(_) => self.debounce.gone(path, now),
         }
     }
 
-    /// A file is gone for good, unless the whole folder is.
+    /// Removes a file that is gone, unless the whole folder is.
     fn forget(&mut self, file: &str, now: Instant) {
         let same = |identity: Identity| {
             self.watched
@@ -303,7 +308,7 @@ impl Follow {
             self.seen.remove(file);
             self.state.remove(file);
         } else {
-            self.settle.scan(now);
+            self.debounce.scan(now);
         }
     }
 }

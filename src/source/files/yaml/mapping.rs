@@ -1,23 +1,24 @@
-//! The fields of a mapping, in the order in which they come: the last word counts, as for `kubectl`.
+//! Collects the fields of a YAML mapping in the order in which they come: of duplicates the last
+//! counts, as for `kubectl`.
 
 use std::collections::BTreeSet;
 
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-/// A mapping that is being read.
+/// A YAML mapping whose fields are being read.
 #[derive(Default)]
 pub(super) struct Mapping {
     pub(super) fields: Map<String, Value>,
-    /// Those that came by a merge, and that anything may replace.
+    /// Fields that came by a merge key (`<<`), which any explicit field may replace.
     merged: BTreeSet<String>,
-    /// What the next value belongs to.
+    /// The key whose value comes next.
     pub(super) key: Option<Key>,
-    /// The line of that.
+    /// The line of that key.
     pub(super) line: usize,
 }
 
-/// What stands in front of a value.
+/// The key in front of a value.
 pub(super) enum Key {
     Field(String),
     /// `<<`: the fields of the value, or of the values in it, are fields of this mapping.
@@ -25,7 +26,8 @@ pub(super) enum Key {
 }
 
 impl Mapping {
-    /// A key, or the value of the key before it. What could be read in two ways is remarked on.
+    /// Takes in a key, or the value of the key before it. What could be read in two ways is
+    /// remarked on.
     pub(super) fn take(
         &mut self,
         value: Value,
@@ -79,7 +81,7 @@ impl Mapping {
     }
 }
 
-/// The name of a field: numbers and words are their text.
+/// The text of a field's name; numbers and booleans become texts.
 fn name(value: Value) -> Result<String, String> {
     match value {
         Value::String(name) => Ok(name),

@@ -1,7 +1,8 @@
-//! One YAML document, read as `kubectl` reads it: into the values of JSON, numbers and words by the rules of YAML 1.1.
+//! Reads one YAML document as `kubectl` does: into JSON values, numbers and words by the rules of
+//! YAML 1.1.
 //!
-//! A library scans and parses; what its events mean together is decided here. Aliases become copies, so what they add is bounded: no
-//! file may make itself much larger than it is.
+//! A library scans and parses; what its events mean together is decided here. Aliases become
+//! copies, so what they add is bounded: no file may make itself much larger than it is.
 
 mod mapping;
 mod scalar;
@@ -14,26 +15,26 @@ use serde_json::Value;
 
 use mapping::{Key, Mapping};
 
-/// How deep values may lie in values, aliases included. Kubernetes' own objects are hardly ten deep.
+/// How deep values may be nested, aliases included. Kubernetes' own objects are hardly ten deep.
 const MAX_DEPTH: usize = 200;
-/// What aliases may add to any file, in bytes of memory, roughly.
+/// How much memory the aliases of any file may take, in bytes, roughly.
 const LEAST_ALIASED: usize = 32 * 1024 * 1024;
-/// What they may add to a large one, for each of its bytes.
+/// How much the aliases of a large file may take, for each of its bytes.
 const ALIASED_PER_BYTE: usize = 8;
-/// What a value takes beside its text.
+/// The memory that a value takes beside its text, roughly.
 const VALUE: usize = 32;
-/// What a mapping takes beside its values.
+/// The memory that a mapping takes beside its values, roughly.
 const MAPPING: usize = 256;
 
-/// Remarks on one document: what comes after so many says nothing new.
+/// How many remarks there may be on one document.
 const MAX_REMARKS: usize = 20;
 
-/// How much aliases may still add to a file.
+/// How much memory the aliases of a file may still take, in bytes.
 #[derive(Debug)]
 pub(super) struct Allowance(usize);
 
 impl Allowance {
-    /// For a file of this many bytes.
+    /// The allowance of a file of this many bytes.
     pub(super) fn of(size: usize) -> Allowance {
         Allowance(LEAST_ALIASED.max(size.saturating_mul(ALIASED_PER_BYTE)))
     }
@@ -45,7 +46,7 @@ impl Allowance {
     }
 }
 
-/// Something at a line of the text, from 1.
+/// A message about a line of the text, counted from 1.
 #[derive(Debug)]
 pub(super) struct Remark {
     pub(super) line: usize,
@@ -87,7 +88,7 @@ fn broken(error: &ScanError) -> Remark {
     }
 }
 
-/// A value with how much memory it takes, roughly, and how many values lie in each other.
+/// A JSON value with how much memory it takes, roughly, and how deep it is nested.
 #[derive(Clone)]
 struct Composed {
     value: Value,
@@ -106,7 +107,7 @@ impl Composed {
     }
 }
 
-/// A list or a mapping whose end has not come yet.
+/// A list or a mapping whose end has not been reached.
 struct Open {
     content: Content,
     anchor: usize,
@@ -114,12 +115,13 @@ struct Open {
     height: usize,
 }
 
+/// What has been read of a list or a mapping.
 enum Content {
     List(Vec<Value>),
     Mapping(Mapping),
 }
 
-/// Puts the events of one document together.
+/// Builds the value of one document from the parser's events.
 struct Composer<'a> {
     allowance: &'a mut Allowance,
     /// Whether there may be aliases: anchors that nothing refers to are not worth a copy.
@@ -231,7 +233,7 @@ impl Composer<'_> {
         Ok(())
     }
 
-    /// A value is complete: it is what the list or mapping around it goes on with.
+    /// Puts a complete value into the list or mapping around it, or makes it the document's.
     fn place(&mut self, composed: Composed, line: usize) -> Result<(), String> {
         let Some(open) = self.open.last_mut() else {
             self.root = composed.value;

@@ -1,11 +1,11 @@
-//! What a scalar means: the numbers and words of YAML 1.1 that `kubectl` knows.
+//! Resolves YAML scalars: the numbers, booleans and nulls of YAML 1.1 that `kubectl` knows.
 
 use std::borrow::Cow;
 
 use granit_parser::{ScalarStyle, Tag};
 use serde_json::{Number, Value};
 
-/// The value of a scalar.
+/// The JSON value of a YAML scalar.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ fn is_of(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// What is not a text although it has no quotes.
+/// The value of an unquoted scalar, if it is not a text.
 fn plain(text: &str) -> Option<Value> {
     match text.bytes().next() {
         Some(b'0'..=b'9' | b'+' | b'-' | b'.') => number(text).map(Value::Number),
@@ -55,7 +55,7 @@ fn word(text: &str) -> Option<Value> {
     }
 }
 
-/// Infinity and what is no number have no place in JSON: they stay texts.
+/// The number a scalar stands for. Infinity and NaN have no place in JSON: they stay texts.
 fn number(text: &str) -> Option<Number> {
     if text.starts_with("._") {
         return None;

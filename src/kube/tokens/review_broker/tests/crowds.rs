@@ -138,7 +138,7 @@ fn of_too_many_tokens_the_one_unused_for_longest_is_forgotten_and_those_in_use_n
     scene.take();
     scene.reviewed(5, accepted(5));
     assert_eq!(scene.answers().pop().unwrap().err(), Some(Refusal::Busy));
-    assert_eq!((scene.desk.cached(), held.len()), (3, 3));
+    assert_eq!((scene.broker.cached(), held.len()), (3, 3));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn tight() -> Limits {
     }
 }
 
-/// What a test knows beside the desk.
+/// What a test knows beside the broker.
 struct Model {
     scene: Scene,
     under_way: Vec<Token>,
@@ -112,22 +112,22 @@ impl Model {
             End::Error => Err(answered(500)),
         };
         let now = self.scene.now;
-        self.scene.desk.reviewed(&token.hash, result, now);
+        self.scene.broker.reviewed(&token.hash, result, now);
     }
 
     /// What the task does after every event.
     fn turn(&mut self) -> Result<(), TestCaseError> {
         let now = self.scene.now;
-        while let Some(token) = self.scene.desk.take(now) {
+        while let Some(token) = self.scene.broker.take(now) {
             prop_assert!(token.until > now, "an expired token is reviewed");
             self.begun.push(now);
             self.under_way.push(token);
         }
         prop_assert!(self.under_way.len() <= tight().in_flight);
-        prop_assert!(self.scene.desk.cached() <= tight().accepted);
-        let next = self.scene.desk.next(now);
+        prop_assert!(self.scene.broker.cached() <= tight().accepted);
+        let next = self.scene.broker.next(now);
         prop_assert!(next.is_none_or(|next| next > now), "the task would spin");
-        for (asker, answer) in self.scene.desk.answers() {
+        for (asker, answer) in self.scene.broker.answers() {
             let number = self.waiting.remove(&asker);
             prop_assert!(number.is_some(), "told twice");
             if let (Some(number), Ok(account)) = (number, answer) {

@@ -52,9 +52,9 @@ fn answered(code: u16) -> Failure {
     }
 }
 
-/// A desk, and the moment.
+/// A broker, and the moment.
 struct Scene {
-    desk: ReviewBroker<usize>,
+    broker: ReviewBroker<usize>,
     now: Instant,
     /// When every token of [`Scene::ask`] expires.
     until: Instant,
@@ -65,7 +65,7 @@ impl Scene {
     fn new(limits: Limits) -> Scene {
         let now = Instant::now();
         Scene {
-            desk: ReviewBroker::new(limits, fastrand::Rng::with_seed(7)),
+            broker: ReviewBroker::new(limits, fastrand::Rng::with_seed(7)),
             now,
             until: now + MINUTE * 60,
             askers: 0,
@@ -74,14 +74,14 @@ impl Scene {
 
     fn ask(&mut self, number: u16) {
         self.askers += 1;
-        self.desk
+        self.broker
             .ask(token(number, self.until), self.askers, self.now);
     }
 
     /// Takes all reviews that may begin.
     fn take(&mut self) -> Vec<u16> {
         let mut taken = Vec::new();
-        while let Some(token) = self.desk.take(self.now) {
+        while let Some(token) = self.broker.take(self.now) {
             taken.push(number(&token));
         }
         taken
@@ -89,11 +89,11 @@ impl Scene {
 
     fn reviewed(&mut self, number: u16, result: Result<Verdict, Failure>) {
         let hash = token(number, self.until).hash;
-        self.desk.reviewed(&hash, result, self.now);
+        self.broker.reviewed(&hash, result, self.now);
     }
 
     fn answers(&mut self) -> Vec<Answer> {
-        let answers = self.desk.answers().into_iter();
+        let answers = self.broker.answers().into_iter();
         answers.map(|(_, answer)| answer).collect()
     }
 
@@ -113,7 +113,7 @@ impl Scene {
 
     /// Lets time pass up to the next thing to do, which is within `limit`.
     fn wait(&mut self, limit: Duration) -> Duration {
-        let next = self.desk.next(self.now).unwrap();
+        let next = self.broker.next(self.now).unwrap();
         let waited = next.saturating_duration_since(self.now);
         assert!(waited <= limit, "{waited:?}");
         self.now = self.now.max(next);
@@ -175,7 +175,7 @@ fn a_token_in_use_is_looked_at_again_and_one_out_of_use_is_forgotten() {
     // Every five minutes of an hour; the other may have been used a moment before its first.
     assert!((10..=13).contains(&looks[&1]), "{looks:?}");
     assert!(looks.get(&2).is_none_or(|count| *count <= 1), "{looks:?}");
-    assert_eq!(scene.desk.cached(), 0);
+    assert_eq!(scene.broker.cached(), 0);
     assert!(!held.revoked.is_cancelled());
 }
 
@@ -205,7 +205,7 @@ fn a_token_that_is_refused_twice_in_a_row_is_revoked() {
     scene.reviewed(1, refused());
     assert!(account.revoked.is_cancelled());
     assert!(scene.told(1).unwrap().is_err());
-    assert_eq!(scene.desk.cached(), 0);
+    assert_eq!(scene.broker.cached(), 0);
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn an_api_server_that_does_not_answer_changes_nothing_until_the_token_expires() 
         }
         assert!(asked > 50, "{asked}: it goes on asking");
         assert!(!account.revoked.is_cancelled(), "{failure}");
-        assert_eq!(scene.desk.cached(), 0, "expired");
+        assert_eq!(scene.broker.cached(), 0, "expired");
     }
 }
 
@@ -267,7 +267,7 @@ fn a_token_that_expires_while_it_waits_or_while_it_is_known_is_not_accepted() {
         answers.len() == 3 && answers.iter().all(expired),
         "{answers:?}"
     );
-    assert_eq!(scene.desk.cached(), 0);
+    assert_eq!(scene.broker.cached(), 0);
     scene.until = later;
     scene.accept(4);
 }
