@@ -10,6 +10,8 @@ use seaway_testing::repository;
 
 /// A folder of production code has no more files and folders than this.
 const SIBLINGS: usize = 16;
+/// Comments are wrapped at so many columns; rustfmt wraps the code.
+const COLUMNS: usize = 100;
 /// Files in a crate's root that name what the crate consists of, and so may import whatever there
 /// is.
 const TOPS: [&str; 3] = ["lib.rs", "main.rs", "fuzzing.rs"];
@@ -99,8 +101,8 @@ impl Order {
     }
 }
 
-/// What a `lib.rs` passes on from its folders: of `pub use store::ids::{LayerId, PlacementId};` both
-/// names, with `store`.
+/// What a `lib.rs` passes on from its folders: of `pub use store::ids::{LayerId, PlacementId};`
+/// both names, with `store`.
 fn passed_on(text: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for statement in text.split(';').map(str::trim) {
@@ -123,17 +125,17 @@ fn passed_on(text: &str) -> BTreeMap<String, String> {
     all
 }
 
-/// The Rust files below a folder that are no tests.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The Rust files below a folder, but for what has one of these names.
+fn rust_files(folder: &Path, without: &[&str]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name == "tests" || name == "tests.rs" {
+        if without.contains(&&*name) {
             continue;
         }
         if path.is_dir() {
-            all.extend(files(&path)?);
+            all.extend(rust_files(&path, without)?);
         } else if name.ends_with(".rs") {
             all.push(path);
         }
@@ -158,7 +160,7 @@ fn no_folder_imports_one_above_it() -> Result<()> {
     let mut faults = Vec::new();
     for order in listed()? {
         let root = repository().join(&order.root);
-        for file in files(&root)? {
+        for file in rust_files(&root, &["tests", "tests.rs"])? {
             let path = file.strip_prefix(&root)?.to_string_lossy().into_owned();
             if !TOPS.contains(&&*path) {
                 faults.extend(order.faults(&path, &fs::read_to_string(&file)?));
@@ -197,6 +199,41 @@ fn every_folder_has_its_place_and_few_siblings() -> Result<()> {
             ensure!(siblings <= SIBLINGS, "{}: {siblings}", folder.display());
         }
     }
+    Ok(())
+}
+
+/// The lines of comments that are too long. Blocks of code in them are as they are.
+fn long_comments(text: &str) -> Vec<usize> {
+    let mut fenced = false;
+    let mut long = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let comment = line.trim_start();
+        if !comment.starts_with("//") {
+            fenced = false;
+        } else if comment.contains("```") {
+            fenced = !fenced;
+        } else if !fenced && line.chars().count() > COLUMNS {
+            long.push(number + 1);
+        }
+    }
+    long
+}
+
+#[test]
+fn comments_are_wrapped() -> Result<()> {
+    let mut long = Vec::new();
+    for folder in ["benches", "proto", "src", "tests", "translator", "xds"] {
+        for file in rust_files(&repository().join(folder), &["target"])? {
+            let lines = long_comments(&fs::read_to_string(&file)?);
+            long.extend(
+                lines
+                    .iter()
+                    .map(|line| format!("{}:{line}", file.display())),
+            );
+        }
+    }
+    ensure!(long.is_empty(), "{}", long.join("\n"));
+    assert_eq!(long_comments(&format!("    // {}", "a ".repeat(60))), [1]);
     Ok(())
 }
 

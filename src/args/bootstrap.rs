@@ -32,23 +32,28 @@ pub(crate) struct BootstrapArgs {
     /// Serve Envoy's admin interface on this port of 127.0.0.1
     #[arg(long, env = "SEAWAY_ADMIN_PORT", value_name = "P")]
     pub(crate) admin_port: Option<u16>,
-    /// Serve Envoy's admin interface on a socket with this path instead, for `seaway ready --envoy` and `seaway drain`
+    /// Serve Envoy's admin interface on a socket with this path instead, for `seaway ready --envoy`
+    /// and `seaway drain`
     #[arg(long, env = "SEAWAY_ADMIN_SOCKET", value_name = "PATH", value_parser = path, conflicts_with = "admin_port")]
     pub(crate) admin_socket: Option<String>,
-    /// How traffic to Service addresses reaches the proxy, as given to serve; the text of the bootstrap says what the node needs
+    /// How traffic to Service addresses reaches the proxy, as given to serve; the text of the
+    /// bootstrap says what the node needs
     #[arg(
         long,
         env = "SEAWAY_CAPTURE",
         value_name = "bind|redirect|namespace|namespace-redirect"
     )]
     pub(crate) capture: Option<Capture>,
-    /// How many files Envoy may have open, from which its limits follow (role node; as many as this process may, unless given)
+    /// How many files Envoy may have open, from which its limits follow (role node; as many as this
+    /// process may, unless given)
     #[arg(long, env = "SEAWAY_MAX_FILES", value_name = "N", value_parser = clap::value_parser!(u64).range(2_000..))]
     pub(crate) max_files: Option<u64>,
-    /// How many of them are for the sockets of listeners, one per bound listener and worker (an eighth, unless given)
+    /// How many of them are for the sockets of listeners, one per bound listener and worker (an
+    /// eighth, unless given)
     #[arg(long, env = "SEAWAY_LISTENER_FILES", value_name = "N")]
     pub(crate) listener_files: Option<u64>,
-    /// Write the bootstrap into this folder, with the files that let Envoy take up replaced certificates and tokens, instead of printing it
+    /// Write the bootstrap into this folder, with the files that let Envoy take up replaced
+    /// certificates and tokens, instead of printing it
     #[arg(long, env = "SEAWAY_OUT", value_name = "DIR", value_parser = path)]
     pub(crate) out: Option<String>,
     /// Whom the proxy trusts, and how it proves who it is.
@@ -56,11 +61,13 @@ pub(crate) struct BootstrapArgs {
     pub(crate) proof: ProofArgs,
 }
 
-/// TLS towards the control plane. Files are named as the proxy sees them and need not exist where this runs.
+/// TLS towards the control plane. Files are named as the proxy sees them and need not exist where
+/// this runs.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Identity")]
 pub(crate) struct ProofArgs {
-    /// Talk TLS to the control plane; its certificate must come from an authority in this file (PEM)
+    /// Talk TLS to the control plane; its certificate must come from an authority in this file
+    /// (PEM)
     #[arg(long, env = "SEAWAY_TLS_CA", value_name = "FILE", value_parser = path)]
     pub(crate) tls_ca: Option<String>,
     /// The name or address in the control plane's certificate, if it is not the host of --xds
@@ -72,7 +79,8 @@ pub(crate) struct ProofArgs {
     /// The key of the proxy's own certificate (PEM)
     #[arg(long, env = "SEAWAY_TLS_KEY", value_name = "FILE", value_parser = path)]
     pub(crate) tls_key: Option<String>,
-    /// A projected token of the proxy's service account, shown to the control plane with every stream
+    /// A projected token of the proxy's service account, shown to the control plane with every
+    /// stream
     #[arg(long, env = "SEAWAY_TOKEN_FILE", value_name = "FILE", value_parser = path)]
     pub(crate) token_file: Option<String>,
 }

@@ -34,11 +34,13 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Watch Services and stream what they mean to every Envoy that asks
     Serve(Box<ServeArgs>),
-    /// Print the bootstrap of an Envoy (YAML) or a gRPC client (JSON) that connects to a control plane
+    /// Print the bootstrap of an Envoy (YAML) or a gRPC client (JSON) that connects to a control
+    /// plane
     Bootstrap(Box<BootstrapArgs>),
     /// Print what an Envoy would be sent
     Translate(Box<TranslateArgs>),
-    /// Say whether a `serve` on this host is ready, as its /readyz does, or an Envoy (exit code 0 or 1)
+    /// Say whether a `serve` on this host is ready, as its /readyz does, or an Envoy (exit code 0
+    /// or 1)
     Ready(ReadyArgs),
     /// Wait for SIGTERM, then let an Envoy beside this process end without breaking connections
     Drain(DrainArgs),
@@ -86,7 +88,8 @@ pub(crate) struct SourceArgs {
         conflicts_with = "files"
     )]
     pub(crate) service_selector: Option<String>,
-    /// Ask anew for a watch that has been silent for so long; API servers send a bookmark every minute
+    /// Ask anew for a watch that has been silent for so long; API servers send a bookmark every
+    /// minute
     #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = seconds)]
     pub(crate) watch_silence: Duration,
 }
@@ -163,7 +166,8 @@ pub(crate) struct ReadyArgs {
         default_value = "127.0.0.1:18001"
     )]
     pub(crate) admin_listen: SocketAddr,
-    /// Ask the Envoy with this admin socket instead: whether it is live and takes connections on all of its listeners
+    /// Ask the Envoy with this admin socket instead: whether it is live and takes connections on
+    /// all of its listeners
     #[arg(long, env = "SEAWAY_ENVOY", value_name = "SOCKET")]
     pub(crate) envoy: Option<PathBuf>,
 }
@@ -174,13 +178,15 @@ pub(crate) struct DrainArgs {
     /// Envoy's admin socket
     #[arg(long, env = "SEAWAY_ENVOY", value_name = "SOCKET")]
     pub(crate) envoy: PathBuf,
-    /// How often to look what Envoy refused because there was as much as there may be, and say so in the log (0s: never)
+    /// How often to look what Envoy refused because there was as much as there may be, and say so
+    /// in the log (0s: never)
     #[arg(long, env = "SEAWAY_LOOK", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) look: Duration,
     /// Where to serve what was refused as metrics (/metrics); nowhere, if this is not given
     #[arg(long, env = "SEAWAY_METRICS_LISTEN", value_name = "ADDR")]
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// How long Envoy goes on taking connections after SIGTERM, for one that takes its place only then
+    /// How long Envoy goes on taking connections after SIGTERM, for one that takes its place only
+    /// then
     #[arg(long, env = "SEAWAY_HOLD", value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) hold: Duration,
     /// How long its open connections may go on after that
@@ -239,7 +245,8 @@ pub(crate) struct ShapeArgs {
     /// A range of external and load-balancer addresses (repeatable)
     #[arg(long, env = "SEAWAY_VIP_CIDR", value_name = "CIDR", value_delimiter = ',', action = ArgAction::Append)]
     vip_cidr: Vec<IpNet>,
-    /// Who gets ExternalName Services: mesh and gRPC clients, ingress too, nobody, or everybody for names below a SUFFIX
+    /// Who gets ExternalName Services: mesh and gRPC clients, ingress too, nobody, or everybody for
+    /// names below a SUFFIX
     #[arg(
         long,
         env = "SEAWAY_EXTERNAL_NAME",
@@ -247,7 +254,8 @@ pub(crate) struct ShapeArgs {
         default_value = "mesh"
     )]
     external_name: ExternalNamePolicy,
-    /// Endpoint addresses to serve although they are unspecified, multicast, link-local or loopback (repeatable)
+    /// Endpoint addresses to serve although they are unspecified, multicast, link-local or loopback
+    /// (repeatable)
     #[arg(long, env = "SEAWAY_ALLOW_ENDPOINT_CIDR", value_name = "CIDR", value_delimiter = ',', action = ArgAction::Append)]
     allow_endpoint_cidr: Vec<IpNet>,
     /// The externalIPs of Services to serve
@@ -258,17 +266,20 @@ pub(crate) struct ShapeArgs {
         default_value = "all"
     )]
     external_ips: ExternalIps,
-    /// Serve the Services whose service.kubernetes.io/service-proxy-name label is this, instead of those without
+    /// Serve the Services whose service.kubernetes.io/service-proxy-name label is this, instead of
+    /// those without
     #[arg(long, env = "SEAWAY_SERVICE_PROXY_NAME", value_name = "NAME")]
     service_proxy_name: Option<String>,
-    /// How traffic to Service addresses reaches the proxy (role node: bind; role mesh has no such addresses without this)
+    /// How traffic to Service addresses reaches the proxy (role node: bind; role mesh has no such
+    /// addresses without this)
     #[arg(
         long,
         env = "SEAWAY_CAPTURE",
         value_name = "bind|redirect|namespace|namespace-redirect"
     )]
     capture: Option<Capture>,
-    /// How many bound listeners an Envoy of role node has files for; a problem warns above 80 % of it (0: never)
+    /// How many bound listeners an Envoy of role node has files for; a problem warns above 80 % of
+    /// it (0: never)
     #[arg(
         long,
         env = "SEAWAY_MAX_BOUND_LISTENERS",
@@ -276,7 +287,8 @@ pub(crate) struct ShapeArgs {
         default_value_t = 50_000
     )]
     max_bound_listeners: usize,
-    /// How many UDP flows a Service port may have at a time on one proxy, each of which takes a file of Envoy (docs/scale.md)
+    /// How many UDP flows a Service port may have at a time on one proxy, each of which takes a
+    /// file of Envoy (docs/scale.md)
     #[arg(
         long,
         env = "SEAWAY_MAX_UDP_FLOWS",
@@ -284,7 +296,8 @@ pub(crate) struct ShapeArgs {
         default_value = "65536"
     )]
     max_udp_flows: NonZeroU32,
-    /// Let endpoints see clients where Envoy can take over their address (role node; the node needs setup.sh up --keep-source)
+    /// Let endpoints see clients where Envoy can take over their address (role node; the node needs
+    /// setup.sh up --keep-source)
     #[arg(long, env = "SEAWAY_KEEP_SOURCE")]
     keep_source: bool,
     /// The controller name of the IngressClasses to serve

@@ -12,7 +12,8 @@ use crate::admission::tls;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Identity")]
 pub(crate) struct SecurityArgs {
-    /// The certificate of the xDS port and those that lead to its authority (PEM); read again when it changes
+    /// The certificate of the xDS port and those that lead to its authority (PEM); read again when
+    /// it changes
     #[arg(
         long,
         env = "SEAWAY_TLS_CERT",
@@ -48,8 +49,8 @@ pub(crate) struct SecurityArgs {
         conflicts_with = "files"
     )]
     pub(crate) token_audience: Option<String>,
-    /// Who may be a proxy of a role (repeatable): serviceaccount:NAMESPACE/NAME, dns:NAME or uri:URI; {node} in a NAME or URI stands
-    /// for the node that its holder is bound to
+    /// Who may be a proxy of a role (repeatable): serviceaccount:NAMESPACE/NAME, dns:NAME or
+    /// uri:URI; {node} in a NAME or URI stands for the node that its holder is bound to
     #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) allow_proxy: Vec<Rule>,
     /// Serve proxies on other than loopback addresses although nobody asks who they are
@@ -87,8 +88,8 @@ pub(crate) struct SecurityArgs {
         default_value_t = 50
     )]
     pub(crate) first_syncs_per_identity: u32,
-    /// Of how many service accounts or certificate names proxies have to reject a resource, and more than take it, before it is kept from those
-    /// that were not sent it yet (0: it never is)
+    /// Of how many service accounts or certificate names proxies have to reject a resource, and
+    /// more than take it, before it is kept from those that were not sent it yet (0: it never is)
     #[arg(long, env = "SEAWAY_HOLD_BACK", value_name = "N", default_value_t = 3)]
     pub(crate) hold_back: usize,
 }

@@ -53,8 +53,8 @@ fn missing_listeners(stats: &str) -> Option<String> {
     if warming > 0 {
         return Some(format!("{warming} listeners are not in place yet"));
     }
-    // One that cannot be bound is no reason to wait for, and has every response rejected that brings it. None but those is: then another
-    // Envoy serves what this one cannot.
+    // One that cannot be bound is no reason to wait for, and has every response rejected that
+    // brings it. None but those is: then another Envoy serves what this one cannot.
     if number("update_rejected") > 0 && number("update_success") == 0 && active <= OWN_LISTENERS {
         return Some("Envoy has rejected its listeners".to_owned());
     }

@@ -98,7 +98,8 @@ impl From<Status> for Failure {
         let details = status.details.as_ref();
         let seconds = details.map(|details| details.retry_after_seconds);
         let after = seconds.filter(|seconds| *seconds > 0);
-        // What is expired is gone, whichever way it is put. So is what the server has yet to reach: it was restored.
+        // What is expired is gone, whichever way it is put. So is what the server has yet to reach:
+        // it was restored.
         let ahead = |cause: &StatusCause| cause.reason == AHEAD;
         let ahead = details.is_some_and(|details| details.causes.iter().any(ahead));
         let (code, after) = match status.reason.as_str() {

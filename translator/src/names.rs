@@ -1,7 +1,7 @@
 //! Names: which ones Kubernetes allows, and the resource names made of them.
 //!
-//! Resource names are public API: stable, documented, reversible (every type here has both `Display` and `FromStr`). They never
-//! contain the view.
+//! Resource names are public API: stable, documented, reversible (every type here has both
+//! `Display` and `FromStr`). They never contain the view.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use crate::model::{Family, Protocol, ServiceKey};
 
-/// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at either end. It may begin with a
-/// digit (Service rule 14).
+/// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at
+/// either end. It may begin with a digit (Service rule 14).
 pub(crate) fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_label_of_any_length(text)
 }
@@ -24,8 +24,9 @@ fn is_label_of_any_length(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// Whether this is what Kubernetes calls an RFC 1123 subdomain, as names of Nodes and EndpointSlices are: labels joined by dots, at most 253
-/// bytes together. A single one may be longer than those of DNS.
+/// Whether this is what Kubernetes calls an RFC 1123 subdomain, as names of Nodes and
+/// EndpointSlices are: labels joined by dots, at most 253 bytes together. A single one may be
+/// longer than those of DNS.
 #[must_use]
 pub fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label_of_any_length)
@@ -91,7 +92,8 @@ impl FromStr for PortKey {
     }
 }
 
-/// The name of a cluster and of its assignment: `<key>`, then `~local` for the set of a Local policy, then `~v6` for IPv6 endpoints.
+/// The name of a cluster and of its assignment: `<key>`, then `~local` for the set of a Local
+/// policy, then `~v6` for IPv6 endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterName {
     /// The Service port.
@@ -103,8 +105,8 @@ pub struct ClusterName {
 }
 
 impl ClusterName {
-    /// The same as a unique name that metric systems accept: `default_web_80_local_v6`. Kubernetes names have no underscore, so
-    /// none can be mistaken for another.
+    /// The same as a unique name that metric systems accept: `default_web_80_local_v6`. Kubernetes
+    /// names have no underscore, so none can be mistaken for another.
     pub(crate) fn stat_name(&self) -> String {
         let PortKey {
             service,
@@ -153,7 +155,8 @@ impl FromStr for ClusterName {
     }
 }
 
-/// The kinds of Service addresses, in the order in which they win over each other (Service rule 18).
+/// The kinds of Service addresses, in the order in which they win over each other (Service rule
+/// 18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FrontendKind {
     /// A cluster IP.
@@ -225,7 +228,8 @@ impl FromStr for FrontendName {
     }
 }
 
-/// The name of the listener of a Service's health check: `<namespace>/<service>@healthcheck:<ip>:<port>`, IPv6 in brackets.
+/// The name of the listener of a Service's health check:
+/// `<namespace>/<service>@healthcheck:<ip>:<port>`, IPv6 in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HealthCheckName {
     /// The Service.
@@ -319,7 +323,8 @@ mod tests {
         #[test]
         fn any_text_parses_to_itself_or_not_at_all(text in "[a-z0-9/~@:.\\[\\]-]{0,40}") {
             if let Ok(name) = text.parse::<PortKey>() {
-                // A number may be written with leading zeros or a plus sign; its name is the canonical one.
+                // A number may be written with leading zeros or a plus sign; its name is the
+                // canonical one.
                 prop_assert_eq!(name.to_string().parse::<PortKey>().unwrap(), name);
             }
             if let Ok(name) = text.parse::<ClusterName>() {

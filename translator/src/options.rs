@@ -1,7 +1,8 @@
-//! What the operator decided: the options that shape the translation, the same for `seaway serve` and `seaway translate`.
+//! What the operator decided: the options that shape the translation, the same for `seaway serve`
+//! and `seaway translate`.
 //!
-//! Parsed at the command line (the enums implement `FromStr` for it), then passed to [`Translator::new`](crate::Translator::new)
-//! once; nothing here changes while a process runs.
+//! Parsed at the command line (the enums implement `FromStr` for it), then passed to
+//! [`Translator::new`](crate::Translator::new) once; nothing here changes while a process runs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -17,32 +18,37 @@ pub struct Options {
     pub cluster_domain: String,
     /// On which addresses of a node its node ports are served.
     pub nodeport_addresses: NodePortAddresses,
-    /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes from there takes the Cluster set of
-    /// an external frontend with a Local policy (Service rule 72), but for node ports of a Node that has `podCIDRs`.
+    /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes
+    /// from there takes the Cluster set of an external frontend with a Local policy (Service rule
+    /// 72), but for node ports of a Node that has `podCIDRs`.
     pub pod_cidrs: Vec<IpNet>,
     /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
     pub service_cidrs: Vec<IpNet>,
-    /// The ranges external and load-balancer addresses come from: refused by a wildcard node port too.
+    /// The ranges external and load-balancer addresses come from: refused by a wildcard node port
+    /// too.
     pub vip_cidrs: Vec<IpNet>,
     /// For whom Services of type ExternalName are served.
     pub external_name: ExternalNamePolicy,
-    /// Endpoint addresses that are served although they would be refused (unspecified, multicast, link-local, loopback).
+    /// Endpoint addresses that are served although they would be refused (unspecified, multicast,
+    /// link-local, loopback).
     pub allow_endpoint_cidrs: Vec<IpNet>,
     /// Whether loopback endpoint addresses are served (true for files, false for a cluster).
     pub allow_loopback_endpoints: bool,
     /// Which `spec.externalIPs` are honoured (Service rule 15).
     pub external_ips: ExternalIps,
-    /// With a name: serve exactly the Services whose `service.kubernetes.io/service-proxy-name` label has this value; without:
-    /// exactly those without the label (Service rule 2).
+    /// With a name: serve exactly the Services whose `service.kubernetes.io/service-proxy-name`
+    /// label has this value; without: exactly those without the label (Service rule 2).
     pub service_proxy_name: Option<String>,
     /// How traffic to Service addresses reaches the proxy; `None`: as the role says.
     pub capture: Option<Capture>,
-    /// How many bound listeners an Envoy of role `node` has files for: above 80 % of it a warning stands. 0: no warning.
+    /// How many bound listeners an Envoy of role `node` has files for: above 80 % of it a warning
+    /// stands. 0: no warning.
     pub max_bound_listeners: usize,
     /// How many UDP flows one cluster may have at a time: each takes a file of Envoy.
     pub max_udp_flows: NonZeroU32,
-    /// Whether Envoy takes over clients' addresses, so that endpoints see them (Service rules 111, 112). It then needs CAP_NET_ADMIN, and
-    /// nodes the rules of `deploy/node/setup.sh --keep-source`.
+    /// Whether Envoy takes over clients' addresses, so that endpoints see them (Service rules 111,
+    /// 112). It then needs CAP_NET_ADMIN, and nodes the rules of `deploy/node/setup.sh
+    /// --keep-source`.
     pub keep_source: bool,
     /// Where the listener of a mesh proxy is bound.
     pub mesh_listen: SocketAddr,
@@ -121,14 +127,17 @@ pub enum OptionError {
     },
 }
 
-/// `--nodeport-addresses`: on which addresses of a node its node ports are served (Service rule 23).
+/// `--nodeport-addresses`: on which addresses of a node its node ports are served (Service rule
+/// 23).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodePortAddresses {
     /// On all of them, by a listener on the wildcard address.
     All,
-    /// On the node's primary addresses: the first of each family in its status, internal before external.
+    /// On the node's primary addresses: the first of each family in its status, internal before
+    /// external.
     Primary,
-    /// On the node's addresses inside these ranges. A family without any range stays open on all addresses.
+    /// On the node's addresses inside these ranges. A family without any range stays open on all
+    /// addresses.
     Cidrs(Vec<IpNet>),
 }
 
@@ -147,7 +156,8 @@ impl FromStr for NodePortAddresses {
     }
 }
 
-/// `--external-name`: for whom Services of type ExternalName are served. What Service rule 124 forbids is refused always.
+/// `--external-name`: for whom Services of type ExternalName are served. What Service rule 124
+/// forbids is refused always.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExternalNamePolicy {
     /// For mesh and gRPC clients.

@@ -1,7 +1,8 @@
 //! Where a proxy stands ([`View`]) and what proxies at different places share ([`Layer`]).
 //!
-//! Two proxies may need different bytes under the same name: a Local policy differs per node, topology hints per zone. Instead
-//! of a copy per proxy, every resource lies in the most general layer for which it holds, and a proxy looks through the layers
+//! Two proxies may need different bytes under the same name: a Local policy differs per node,
+//! topology hints per zone. Instead of a copy per proxy, every resource lies in the most general
+//! layer for which it holds, and a proxy looks through the layers
 //! [`Translator::place`](crate::Translator::place) lists for it, most specific first.
 
 use std::fmt;
@@ -79,7 +80,8 @@ impl View {
         }
     }
 
-    /// Only what decides the layers of a proxy: its role, its node and its zone. Two views that have these in common see the same.
+    /// Only what decides the layers of a proxy: its role, its node and its zone. Two views that
+    /// have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -91,34 +93,37 @@ impl View {
     }
 }
 
-/// A set of proxies that share resources. What a layer holds overrides the more general ones: `all` < `captured` < `role` <
-/// `zone` < `node` < `node-role`.
+/// A set of proxies that share resources. What a layer holds overrides the more general ones: `all`
+/// < `captured` < `role` < `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
-    /// Every proxy: clusters that several roles use, and assignments as somebody without a node and a zone sees them.
+    /// Every proxy: clusters that several roles use, and assignments as somebody without a node and
+    /// a zone sees them.
     All,
-    /// The proxies of roles `node` and `mesh` where a capture is asked for: the TCP listeners that both have.
+    /// The proxies of roles `node` and `mesh` where a capture is asked for: the TCP listeners that
+    /// both have.
     Captured,
     /// Every proxy of a role: listeners, routes, clusters that only this role uses.
     Role(Role),
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
     Zone(Arc<str>),
-    /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change there. The zone is part of the
-    /// key because those assignments depend on it: when the Node's label changes, its proxies move to another layer and only
-    /// what differs is sent to them.
+    /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change
+    /// there. The zone is part of the key because those assignments depend on it: when the Node's
+    /// label changes, its proxies move to another layer and only what differs is sent to them.
     Node {
         /// The Node's name.
         node: Arc<str>,
         /// Its zone.
         zone: Option<Arc<str>>,
     },
-    /// The proxies of role `node` on a node: listeners that name the node's own addresses. A mesh proxy there has no use for
-    /// them.
+    /// The proxies of role `node` on a node: listeners that name the node's own addresses. A mesh
+    /// proxy there has no use for them.
     NodeRole(Arc<str>),
 }
 
 impl Layer {
-    /// Whether it is there for the proxies of one zone or node, and exists while one of those is connected.
+    /// Whether it is there for the proxies of one zone or node, and exists while one of those is
+    /// connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
             Layer::Zone(_) => true,

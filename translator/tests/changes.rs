@@ -161,7 +161,8 @@ fn t052_t053_slices_may_come_first_and_the_headless_label_is_read_at_run_time() 
     assert_eq!(world.endpoints("d/web/80", &any), "10.1.0.1:8080");
 }
 
-/// Endpoints that come and go move the listener and the assignment, never the cluster (Service rules 76, 80; xDS rule 100).
+/// Endpoints that come and go move the listener and the assignment, never the cluster (Service
+/// rules 76, 80; xDS rule 100).
 #[test]
 fn from_one_endpoint_to_none_and_back() {
     let mut world = world();

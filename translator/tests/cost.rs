@@ -25,8 +25,8 @@ fn node(name: &str, zone: &str, ip: &str, pods: &str) -> Object {
     ))
 }
 
-/// Three nodes with a proxy each, a Service with a Local policy and both sets of endpoints, and a neighbour that has nothing to do with
-/// it.
+/// Three nodes with a proxy each, a Service with a Local policy and both sets of endpoints, and a
+/// neighbour that has nothing to do with it.
 fn world(options: Options) -> World {
     let mut world = World::new(options);
     for (i, name) in ["n1", "n2", "n3"].into_iter().enumerate() {
@@ -48,7 +48,8 @@ fn plain() -> World {
     world(Options::default())
 }
 
-/// T127: one assignment per distinct view. The Cluster set is the same for all, the Local one differs on the endpoint's node alone.
+/// T127: one assignment per distinct view. The Cluster set is the same for all, the Local one
+/// differs on the endpoint's node alone.
 #[test]
 fn an_endpoint_is_one_assignment_per_view_and_never_a_listener() {
     let mut world = plain();
@@ -107,7 +108,8 @@ fn a_condition_that_decides_nothing_is_nothing() {
     assert_eq!(world.apply([with(terminating)]), [""; 0]);
 }
 
-/// A Node's zone moves its proxies to other layers; without hints these hold nothing that differs. The Local set is of the node.
+/// A Node's zone moves its proxies to other layers; without hints these hold nothing that differs.
+/// The Local set is of the node.
 #[test]
 fn the_label_of_a_node_is_only_what_differs_for_it() {
     let mut world = plain();
@@ -211,7 +213,8 @@ fn two_slice(name: &str, target: u16) -> Object {
     ))
 }
 
-/// A cluster is named after the number of its port: renumbering makes another one, and leaves the Service's other port alone.
+/// A cluster is named after the number of its port: renumbering makes another one, and leaves the
+/// Service's other port alone.
 #[test]
 fn a_renumbered_port_is_that_port_alone() {
     let mut world = plain();
@@ -270,7 +273,8 @@ fn an_address_more_is_a_listener_more() {
     );
 }
 
-/// A policy of the inside changes whom the cluster IP leads to, and the names; never what is outside.
+/// A policy of the inside changes whom the cluster IP leads to, and the names; never what is
+/// outside.
 #[test]
 fn an_internal_policy_is_the_listener_of_the_cluster_ip() {
     let mut world = plain();
@@ -296,7 +300,8 @@ fn balanced(ranges: &str) -> Object {
     ))
 }
 
-/// Service rule 26; where a node's address lies in a range, that node's listener lets the address of the load balancer in (rule 29).
+/// Service rule 26; where a node's address lies in a range, that node's listener lets the address
+/// of the load balancer in (rule 29).
 #[test]
 fn source_ranges_are_the_listeners_of_the_load_balancer() {
     let mut world = plain();
@@ -332,7 +337,8 @@ fn a_system_port_goes_with_the_node_that_has_the_address() {
     assert_eq!(world.translator.problems(), []);
 }
 
-/// With a capture that is asked for a mesh proxy has the listener, too: it is there once, whoever looks.
+/// With a capture that is asked for a mesh proxy has the listener, too: it is there once, whoever
+/// looks.
 #[test]
 fn a_service_that_comes_is_one_listener_for_nodes_and_mesh_proxies() {
     let mut world = world(Options {

@@ -1,5 +1,5 @@
-//! What a fleet costs: what is a single node's own is made for that node alone, however many there are, and what is told is what
-//! changed.
+//! What a fleet costs: what is a single node's own is made for that node alone, however many there
+//! are, and what is told is what changed.
 
 mod support;
 
@@ -21,7 +21,8 @@ fn node(name: &str, zone: &str, ip: &str, pods: &str) -> Object {
     ))
 }
 
-/// So many nodes with a proxy and an endpoint each, and a Service with listeners and assignments of its own on every one of them.
+/// So many nodes with a proxy and an endpoint each, and a Service with listeners and assignments of
+/// its own on every one of them.
 fn fleet(nodes: u8, extra: &str) -> World {
     let mut world = World::new(Options::default());
     for number in 0..nodes {
@@ -44,7 +45,8 @@ fn join(world: &mut World, number: u8) {
     world.apply([node(&name, "za", &ip, &pods)]);
 }
 
-/// The layers of nodes in which something was made, whether or not it is another one than before, each with how many resources.
+/// The layers of nodes in which something was made, whether or not it is another one than before,
+/// each with how many resources.
 fn made(world: &mut World) -> Vec<String> {
     let replaces = world.translator.flush();
     let of_nodes = replaces.iter().flat_map(|replace| &replace.resources);
@@ -57,7 +59,8 @@ fn made(world: &mut World) -> Vec<String> {
     layers
 }
 
-/// A node that joins a fleet is that node's listeners, and nobody else's; so is one whose addresses change, and one that leaves.
+/// A node that joins a fleet is that node's listeners, and nobody else's; so is one whose addresses
+/// change, and one that leaves.
 #[test]
 fn a_node_that_joins_is_made_its_own_listeners_alone() {
     for extra in [LOCAL, PER_NODE] {
@@ -133,7 +136,8 @@ fn an_endpoint_of_a_local_service_is_made_the_assignment_of_its_node_alone() {
     }
 }
 
-/// In a sick cluster many problems stand: a change tells of those that appear and end with it, once.
+/// In a sick cluster many problems stand: a change tells of those that appear and end with it,
+/// once.
 #[test]
 fn problems_that_stand_are_not_told_again() {
     let mut world = fleet(3, LOCAL);

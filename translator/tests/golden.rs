@@ -1,8 +1,9 @@
 //! Golden tests: `testdata/<case>.yaml` is what goes in, `testdata/<case>.snap` what comes out.
 //!
-//! The first lines of a case say how it is looked at: `# view:` and the arguments of `seaway translate`, once per view; `# show:` and
-//! the groups to print, all without it, `<group>:names` for the names only. Services are named after the cases of the Service table
-//! that they stand for. `INSTA_UPDATE=always cargo test -p seaway-translator --test golden` accepts what is new.
+//! The first lines of a case say how it is looked at: `# view:` and the arguments of `seaway
+//! translate`, once per view; `# show:` and the groups to print, all without it, `<group>:names`
+//! for the names only. Services are named after the cases of the Service table that they stand for.
+//! `INSTA_UPDATE=always cargo test -p seaway-translator --test golden` accepts what is new.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -113,7 +114,8 @@ fn yaml(group: &str, value: Value) -> String {
     printed
 }
 
-/// The arguments of `seaway translate` that matter here. As with `--files`, loopback endpoints are allowed.
+/// The arguments of `seaway translate` that matter here. As with `--files`, loopback endpoints are
+/// allowed.
 fn parse(arguments: &str) -> (Options, View) {
     let mut options = Options {
         allow_loopback_endpoints: true,

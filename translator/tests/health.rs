@@ -1,4 +1,5 @@
-//! Health checks: what changes in them, and nothing else, when endpoints, Nodes and proxies come and go.
+//! Health checks: what changes in them, and nothing else, when endpoints, Nodes and proxies come
+//! and go.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 

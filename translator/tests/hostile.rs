@@ -1,7 +1,9 @@
-//! Broken and hostile objects harm only themselves: whatever stands in their fields, nothing panics, what good neighbours get stays
-//! the same to the byte, and what is wrong is said with the object's name and the field.
+//! Broken and hostile objects harm only themselves: whatever stands in their fields, nothing
+//! panics, what good neighbours get stays the same to the byte, and what is wrong is said with the
+//! object's name and the field.
 //!
-//! `testdata/hostile.yaml` is a sample of such objects; it is given to a real Envoy as all golden inputs are.
+//! `testdata/hostile.yaml` is a sample of such objects; it is given to a real Envoy as all golden
+//! inputs are.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -14,7 +16,8 @@ use seaway_translator::{NodePortAddresses, Object, Options, Role, View, read};
 use serde_json::{Value, json};
 use support::{World, object, one, view};
 
-/// What garbage is made of: values that are almost good, values that mean something elsewhere, and noise.
+/// What garbage is made of: values that are almost good, values that mean something elsewhere, and
+/// noise.
 fn text() -> impl Strategy<Value = String> {
     const NASTY: &[&str] = &[
         "",
@@ -128,7 +131,8 @@ fn places(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// A good object in which some fields are garbage of the same type, and some lists are doubled, emptied, or gone.
+/// A good object in which some fields are garbage of the same type, and some lists are doubled,
+/// emptied, or gone.
 fn an_object() -> impl Strategy<Value = Value> {
     let damage = prop::collection::vec((any::<Index>(), text(), number(), 0..4u8), 1..6);
     (select(originals().to_vec()), damage).prop_map(|(mut value, damage)| {

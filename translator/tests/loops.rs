@@ -1,4 +1,5 @@
-//! No world makes a proxy connect to itself without end: whatever endpoints name, and in whatever order objects come and go.
+//! No world makes a proxy connect to itself without end: whatever endpoints name, and in whatever
+//! order objects come and go.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -88,7 +89,8 @@ fn an_endpoint_is_refused_while_its_address_is_a_services() {
     }
 }
 
-/// A port that the Service does not have is no frontend; but nothing in a range for Services is ever an endpoint.
+/// A port that the Service does not have is no frontend; but nothing in a range for Services is
+/// ever an endpoint.
 #[test]
 fn the_port_and_the_protocol_count_outside_of_the_services_range() {
     let world = |options: Options| {
@@ -109,7 +111,8 @@ fn the_port_and_the_protocol_count_outside_of_the_services_range() {
     assert_eq!(world(range), ("203.0.113.9:81".to_owned(), 2));
 }
 
-/// Whoever may create a Service must not be able to take others' pods out of service by claiming their addresses.
+/// Whoever may create a Service must not be able to take others' pods out of service by claiming
+/// their addresses.
 #[test]
 fn a_pod_is_not_lost_to_an_external_ip_that_somebody_claims() {
     let mut world = World::new(Options {
@@ -146,7 +149,8 @@ fn a_pod_is_not_lost_to_an_external_ip_that_somebody_claims() {
     assert_eq!(refused(&world).len(), 1);
 }
 
-/// Two nodes whose node ports name each other would loop over the wire. Any one that goes opens the circle again.
+/// Two nodes whose node ports name each other would loop over the wire. Any one that goes opens the
+/// circle again.
 #[test]
 fn a_circle_of_node_ports_is_refused_while_it_is_closed() {
     let a = [
@@ -197,7 +201,8 @@ fn a_circle_of_node_ports_is_refused_while_it_is_closed() {
     }
 }
 
-/// Out of a circle and into one, nothing is lost; the circle is that of Services, over whatever addresses.
+/// Out of a circle and into one, nothing is lost; the circle is that of Services, over whatever
+/// addresses.
 #[test]
 fn only_the_edges_of_the_circle_are_refused() {
     let mut world = World::new(Options::default());
@@ -248,7 +253,8 @@ fn an_address_without_node_ports_leads_to_the_node() {
     assert_eq!(world("198.51.100.0/24"), "192.0.2.1:30081");
 }
 
-/// An ingress controller in the node's network whose Service lists all nodes: on its node it answers, elsewhere the Service does.
+/// An ingress controller in the node's network whose Service lists all nodes: on its node it
+/// answers, elsewhere the Service does.
 #[test]
 fn a_daemon_answers_at_its_own_address() {
     let mut world = World::new(Options::default());
@@ -370,7 +376,8 @@ fn origins(world: &mut World, change: Change) -> Vec<String> {
     origins
 }
 
-/// Two thousand Services that lead to one another in one circle: the cost of a further edge is bounded by that of the circle.
+/// Two thousand Services that lead to one another in one circle: the cost of a further edge is
+/// bounded by that of the circle.
 #[test]
 fn a_flood_of_edges_is_no_trouble() {
     const COUNT: u16 = 2_000;
@@ -471,7 +478,8 @@ fn a_history() -> impl Strategy<Value = Vec<(Value, bool, bool)>> {
     prop::collection::vec((object, prop::bool::weighted(0.8), any::<bool>()), 5..40)
 }
 
-/// Listeners by their address and protocol, each with the names of its clusters; and the endpoints of each cluster.
+/// Listeners by their address and protocol, each with the names of its clusters; and the endpoints
+/// of each cluster.
 fn datapath(
     world: &World,
 ) -> (
@@ -528,7 +536,8 @@ fn datapath(
     (listeners, clusters)
 }
 
-/// Follows every listener to the listeners that its endpoints are; what is routed to pods reaches none. The walk is over when the longest way there can be is behind it.
+/// Follows every listener to the listeners that its endpoints are; what is routed to pods reaches
+/// none. The walk is over when the longest way there can be is behind it.
 fn has_loop(world: &World, nodes: &[Node]) -> bool {
     let (listeners, clusters) = datapath(world);
     let next = |listener: &String| -> BTreeSet<String> {

@@ -1,4 +1,5 @@
-//! What is said of the decisions over a Service: everything once, and nothing but what is published.
+//! What is said of the decisions over a Service: everything once, and nothing but what is
+//! published.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -36,7 +37,8 @@ fn endpoints(explanation: &Explanation) -> Vec<(String, EndpointVerdict, &'stati
     .collect()
 }
 
-/// A slice of port `http` whose endpoints are of IPv6, one with another port, and one for headless Services.
+/// A slice of port `http` whose endpoints are of IPv6, one with another port, and one for headless
+/// Services.
 fn others() -> [seaway_translator::Object; 3] {
     let of = |name: &str, label: &str, family: &str, port: &str, ip: &str| {
         one(&format!(

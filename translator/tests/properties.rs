@@ -1,5 +1,6 @@
-//! Laws that hold for any world: the order of events does not matter, what is published step by step is what a fresh translator
-//! publishes, and nothing a manifest contains panics or contradicts itself.
+//! Laws that hold for any world: the order of events does not matter, what is published step by
+//! step is what a fresh translator publishes, and nothing a manifest contains panics or contradicts
+//! itself.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
@@ -284,7 +285,8 @@ fn led_to(listener: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What no proxy may ever be sent: two listeners on one address, a reference to nothing, a host name twice, an endpoint twice.
+/// What no proxy may ever be sent: two listeners on one address, a reference to nothing, a host
+/// name twice, an endpoint twice.
 fn check_sanity(published: &Published, world: &World, view: &View) {
     let seen = published.seen(&world.translator.place(view));
     let mut addresses = BTreeSet::new();

@@ -51,7 +51,8 @@ fn warnings(world: &World) -> Vec<String> {
     of_limit.map(share).collect()
 }
 
-/// How many listeners a proxy on n1 has to bind, found by the limit at which the warning about more of them ends.
+/// How many listeners a proxy on n1 has to bind, found by the limit at which the warning about more
+/// of them ends.
 fn bound(options: &Options, objects: &[Object]) -> usize {
     let beyond = |limit: &usize| {
         let mut world = World::new(Options {

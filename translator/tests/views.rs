@@ -31,7 +31,8 @@ fn an_endpoint_change_is_one_assignment_per_layer() {
         "near",
         "[{addresses: [10.1.0.3], nodeName: n3, zone: zc}]",
     )]);
-    // In each zone here the zone's endpoint is the node's too: the node layers would hold nothing else.
+    // In each zone here the zone's endpoint is the node's too: the node layers would hold nothing
+    // else.
     let layers = ["all", "zone:za", "zone:zb", "zone:zc"];
     let expected = layers.map(|layer| format!("{layer} ClusterLoadAssignment d/near/80~local"));
     assert_eq!(changed, expected);

@@ -88,7 +88,8 @@ impl Verifier {
             let text = refusal.to_string();
             match refusal {
                 Refusal::Malformed(_) | Refusal::NotAccepted(_) => Status::unauthenticated(text),
-                // What the API server said of Seaway is in the log, and nobody's business who is not known.
+                // What the API server said of Seaway is in the log, and nobody's business who is
+                // not known.
                 Refusal::Unavailable(_) => {
                     Status::unavailable("tokens cannot be verified now; try again later")
                 }

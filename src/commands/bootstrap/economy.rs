@@ -33,7 +33,8 @@ const OF_CLUSTERS: &[&str] = &[
     "membership_(degraded|excluded)",
     "outlier_detection\\.ejections_(consecutive|detected|enforced_[^t]|success|failure|total).*",
     "upstream_cx_(close|connect_(ms|with)|destroy|idle|length|max|pre|pool|[rt]x_bytes_buffered).*",
-    // Of HTTP, which a node does not look into. Pending requests above a limit are connections, too.
+    // Of HTTP, which a node does not look into. Pending requests above a limit are connections,
+    // too.
     "retry_or_.*",
     "upstream_(flow|http3|internal|queue)_.*",
     "upstream_cx_(http|protocol).*",

@@ -159,7 +159,8 @@ fn a_grpc_client_that_proves_nothing_is_insecure() {
     assert_eq!(grpc(flags), expected);
 }
 
-/// gRFC A65: a key goes with a certificate, and the certificate with an authority. gRFC A97: the token is a call credential.
+/// gRFC A65: a key goes with a certificate, and the certificate with an authority. gRFC A97: the
+/// token is a call credential.
 #[test]
 fn a_grpc_client_proves_who_it_is() {
     let server = |flags: &str| grpc(flags)["xds_servers"][0].clone();

@@ -251,7 +251,8 @@ impl Follower {
             mut config, digest, ..
         } = access;
         config.connect_timeout = Some(CONNECT);
-        // Waiting and trying again is for the watches: they know what is urgent, and failures have to be seen.
+        // Waiting and trying again is for the watches: they know what is urgent, and failures have
+        // to be seen.
         config.default_retry = false;
         // Who asks, in the server's audit log.
         let agent = HeaderValue::from_static(concat!("seaway/", env!("CARGO_PKG_VERSION")));

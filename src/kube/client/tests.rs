@@ -223,7 +223,8 @@ async fn a_plugin_is_asked_again_when_what_it_gave_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// A proxy that carries one connection after the other, by HTTP or by SOCKS. Tells where each wants to go.
+/// A proxy that carries one connection after the other, by HTTP or by SOCKS. Tells where each wants
+/// to go.
 async fn proxy(socks: bool) -> Result<(SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -153,7 +153,8 @@ impl Cursor {
     /// # Errors
     /// It is not a page of this list, or the list never ends. It has to be begun anew.
     pub(super) fn page(&mut self, page: &Page<'_>) -> Result<Option<News>, Failure> {
-        // The version of the first page is that of all. Where a server has it otherwise, a watch from there tells what happened since.
+        // The version of the first page is that of all. Where a server has it otherwise, a watch
+        // from there tells what happened since.
         let (mut found, version, asked) = match std::mem::replace(&mut self.state, State::Start) {
             State::Pages {
                 found,
@@ -255,7 +256,8 @@ impl Cursor {
         if !matches!(self.ask(), Ask::StreamList) {
             return;
         }
-        // An older server does not know lists as streams: it says so, or it never says that everything has been sent.
+        // An older server does not know lists as streams: it says so, or it never says that
+        // everything has been sent.
         match failure {
             Failure::Refused {
                 code: 400 | 422, ..
@@ -289,7 +291,8 @@ impl Cursor {
             }
             (State::At { version }, Line::Deleted(raw)) => {
                 let (id, at) = self.resource.identify(raw)?;
-                // Some servers say of what is gone which version it had, and not which one is reached.
+                // Some servers say of what is gone which version it had, and not which one is
+                // reached.
                 match advance(version, at, "an object") {
                     Ok(()) | Err(Failure::Reversed(_)) => {}
                     Err(failure) => return Err(failure),

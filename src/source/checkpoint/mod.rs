@@ -53,7 +53,6 @@ impl Entry {
     }
 }
 
-/// A world that was kept.
 /// The objects of a checkpoint that was read from disk.
 #[derive(Debug)]
 pub(crate) struct Loaded {

@@ -150,7 +150,10 @@ mod tests {
             "still being written"
         );
         debounce.saved(&path("a"), now + CREATED);
-        assert_eq!(debounce.take_looks(now + CREATED), [(path("a"), Why::Saved)]);
+        assert_eq!(
+            debounce.take_looks(now + CREATED),
+            [(path("a"), Why::Saved)]
+        );
         assert_eq!(debounce.next(), None);
     }
 

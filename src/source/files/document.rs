@@ -50,7 +50,8 @@ fn push<'a>(documents: &mut Vec<Document<'a>>, mut line: usize, mut text: &'a st
     if text.lines().all(is_blank) {
         return;
     }
-    // Begin where the content does, so that what is said about the whole document names a line that people look for.
+    // Begin where the content does, so that what is said about the whole document names a line that
+    // people look for.
     while let Some((first, rest)) = text.split_once('\n')
         && is_blank(first)
         && !first.starts_with('%')

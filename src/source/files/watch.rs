@@ -50,7 +50,8 @@ pub(super) fn watch(root: &Path, teller: Teller) -> notify::Result<Watched> {
     let config = notify::Config::default().with_follow_symlinks(false);
     let mut watcher = RecommendedWatcher::new(tell, config)?;
     watcher.watch(root, RecursiveMode::Recursive)?;
-    // Only there is it seen that the folder is replaced. A parent that cannot be watched leaves that to the scans.
+    // Only there is it seen that the folder is replaced. A parent that cannot be watched leaves
+    // that to the scans.
     if let Some(parent) = root.parent()
         && let Err(error) = watcher.watch(parent, RecursiveMode::NonRecursive)
     {
@@ -133,7 +134,8 @@ fn hint(root: &Path, kind: EventKind, path: &Path) -> Option<Hint> {
     }
     let below = path.strip_prefix(root).ok()?;
     let Some(name) = relative(root, path) else {
-        // `..data` moving is how a mounted volume changes; other hidden names are nobody's business. Names that are no UTF-8 are reported.
+        // `..data` moving is how a mounted volume changes; other hidden names are nobody's
+        // business. Names that are no UTF-8 are reported.
         let matters = below.to_str().is_none_or(|below| below.contains(".."));
         return matters.then_some(Hint::Scan);
     };

@@ -22,7 +22,8 @@ pub struct Node {
     pub addresses: Box<[IpAddr]>,
     /// The ranges of `spec.podCIDRs`, from which the pods on it have their addresses.
     pub pod_cidrs: Box<[IpNet]>,
-    /// Whether it is being deleted, or the cluster autoscaler is about to: load balancers are told (Service rule 35).
+    /// Whether it is being deleted, or the cluster autoscaler is about to: load balancers are told
+    /// (Service rule 35).
     pub leaving: bool,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,

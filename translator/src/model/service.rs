@@ -16,45 +16,50 @@ use crate::Problem;
 pub struct Service {
     /// Namespace and name.
     pub key: ServiceKey,
-    /// Seconds since 1970 of `creationTimestamp`; `i64::MAX` without one, so that an object an API server dated ranks first
-    /// (Service rule 18).
+    /// Seconds since 1970 of `creationTimestamp`; `i64::MAX` without one, so that an object an API
+    /// server dated ranks first (Service rule 18).
     pub created: i64,
     /// What sort of Service it is.
     pub kind: Kind,
-    /// The value of label `service.kubernetes.io/service-proxy-name`, which takes the Service from the default proxy (Service
-    /// rule 2).
+    /// The value of label `service.kubernetes.io/service-proxy-name`, which takes the Service from
+    /// the default proxy (Service rule 2).
     pub proxy_name: Option<Arc<str>>,
     /// Cluster IPs, at most one per family, the primary one first.
     pub cluster_ips: Box<[IpAddr]>,
-    /// The family a client that knows only the name is served by: the first of `ipFamilies`, else that of the cluster IP, else
-    /// IPv4.
+    /// The family a client that knows only the name is served by: the first of `ipFamilies`, else
+    /// that of the cluster IP, else IPv4.
     pub primary_family: Family,
     /// Its ports; number and name are unique per protocol.
     pub ports: Box<[ServicePort]>,
     /// `spec.externalIPs` with their index.
     pub external_ips: Box<[(usize, IpAddr)]>,
-    /// The addresses of `status.loadBalancer.ingress` that mean this node should answer (Service rule 8), with their index.
+    /// The addresses of `status.loadBalancer.ingress` that mean this node should answer (Service
+    /// rule 8), with their index.
     pub lb_ips: Box<[(usize, IpAddr)]>,
     /// `spec.internalTrafficPolicy`.
     pub internal_policy: Policy,
     /// `spec.externalTrafficPolicy`.
     pub external_policy: Policy,
-    /// Whether a Local policy may fall back to the zone and the cluster (annotation `seaway.dev/local-fallback: "cluster"`).
+    /// Whether a Local policy may fall back to the zone and the cluster (annotation
+    /// `seaway.dev/local-fallback: "cluster"`).
     pub local_fallback: bool,
     /// Who may connect to its load-balancer addresses (`spec.loadBalancerSourceRanges`).
     pub source_ranges: SourceRanges,
-    /// `spec.healthCheckNodePort`, where it means something: for load balancers with a Local policy (Service rule 31).
+    /// `spec.healthCheckNodePort`, where it means something: for load balancers with a Local policy
+    /// (Service rule 31).
     pub health_check_port: Option<NonZeroU16>,
     /// With `sessionAffinity: ClientIP`: for how many seconds a client stays with its endpoint.
     pub affinity: Option<NonZeroU32>,
     /// The PROXY protocol that its endpoints expect (annotation `seaway.dev/proxy-protocol`).
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// After how many failed connections in a row an endpoint is left out for a while (annotation `seaway.dev/outlier-detection`).
-    /// `None`: never.
+    /// After how many failed connections in a row an endpoint is left out for a while (annotation
+    /// `seaway.dev/outlier-detection`). `None`: never.
     pub outlier_detection: Option<NonZeroU32>,
-    /// How long an endpoint may take to accept a connection, in milliseconds (annotation `seaway.dev/connect-timeout`).
+    /// How long an endpoint may take to accept a connection, in milliseconds (annotation
+    /// `seaway.dev/connect-timeout`).
     pub connect_timeout: Option<NonZeroU32>,
-    /// How long a UDP flow may be silent, in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
+    /// How long a UDP flow may be silent, in milliseconds (annotation
+    /// `seaway.dev/udp-idle-timeout`).
     pub udp_idle_timeout: Option<NonZeroU32>,
     /// Problems found while reading it.
     pub problems: Box<[Problem]>,
@@ -65,9 +70,11 @@ pub struct Service {
 pub enum Kind {
     /// With at least one cluster IP.
     ClusterIp,
-    /// Without a cluster IP, whether by `clusterIP: None` or because none is allocated: no frontends (Service rule 1).
+    /// Without a cluster IP, whether by `clusterIP: None` or because none is allocated: no
+    /// frontends (Service rule 1).
     Headless,
-    /// `type: ExternalName` with this `externalName`, trailing dot removed; `None` when it is not a DNS name.
+    /// `type: ExternalName` with this `externalName`, trailing dot removed; `None` when it is not a
+    /// DNS name.
     ExternalName(Option<Arc<str>>),
 }
 
@@ -98,14 +105,17 @@ pub enum AppProtocol {
     H2c,
 }
 
-/// The timeout of `sessionAffinity: ClientIP` that an API server fills in, in seconds. Only shorter ones are kept.
+/// The timeout of `sessionAffinity: ClientIP` that an API server fills in, in seconds. Only shorter
+/// ones are kept.
 pub const AFFINITY_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(10_799);
 
 /// The port of DNS, where flows are one question and one answer.
 pub const DNS_PORT: u16 = 53;
-/// How long a flow of DNS may be silent, in milliseconds. The limits that `deploy/node/setup.sh` sets rest on this and the next one.
+/// How long a flow of DNS may be silent, in milliseconds. The limits that `deploy/node/setup.sh`
+/// sets rest on this and the next one.
 pub const DNS_IDLE: u32 = 2_000;
-/// The longest that any UDP flow may be silent, in milliseconds: as long as the kernel remembers one in use, for kube-proxy.
+/// The longest that any UDP flow may be silent, in milliseconds: as long as the kernel remembers
+/// one in use, for kube-proxy.
 pub const LONGEST_UDP_IDLE: u32 = 120_000;
 
 /// A version of the PROXY protocol, by which a connection begins with the address of its client.

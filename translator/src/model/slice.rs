@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Protocol, ServiceKey};
 use crate::Problem;
 
-/// An EndpointSlice as the translation sees it. One without meaning (no Service, addresses that are host names) is kept too, empty,
-/// so that its problems stand.
+/// An EndpointSlice as the translation sees it. One without meaning (no Service, addresses that are
+/// host names) is kept too, empty, so that its problems stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSlice {
@@ -22,8 +22,9 @@ pub struct EndpointSlice {
     pub service: Option<ServiceKey>,
     /// Whether it carries label `service.kubernetes.io/headless` (Service rule 37).
     pub headless: bool,
-    /// Microseconds since 1970 of annotation `endpoints.kubernetes.io/last-change-trigger-time`; `i64::MIN` without. Of two
-    /// slices that say different things about one address the newer is believed (Service rule 45).
+    /// Microseconds since 1970 of annotation `endpoints.kubernetes.io/last-change-trigger-time`;
+    /// `i64::MIN` without. Of two slices that say different things about one address the newer is
+    /// believed (Service rule 45).
     pub changed: i64,
     /// Its ports.
     pub ports: Box<[SlicePort]>,
@@ -33,7 +34,8 @@ pub struct EndpointSlice {
     pub problems: Box<[Problem]>,
 }
 
-/// One port of a slice: the number its endpoints listen on for the Service port of this name and protocol.
+/// One port of a slice: the number its endpoints listen on for the Service port of this name and
+/// protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlicePort {
@@ -67,7 +69,8 @@ pub struct Endpoint {
     pub node_hints: Box<[Arc<str>]>,
 }
 
-/// Whether an endpoint can be used, from its three conditions (Service rule 44); the better one is the lesser.
+/// Whether an endpoint can be used, from its three conditions (Service rule 44); the better one is
+/// the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Condition {
     /// Ready.

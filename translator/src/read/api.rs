@@ -1,5 +1,5 @@
-//! The objects of the API, as far as they are used: whatever else an object holds is never looked at, so it cannot make the object
-//! unreadable, however wrong it is.
+//! The objects of the API, as far as they are used: whatever else an object holds is never looked
+//! at, so it cannot make the object unreadable, however wrong it is.
 //!
 //! Fields are called as in the API, and `null` means unset, as everywhere in Kubernetes.
 
@@ -55,7 +55,8 @@ pub trait Described {
     /// Who it is.
     fn metadata(&self) -> &Metadata;
 
-    /// Whether it says that it is of another version or kind than these. Items of a list say neither.
+    /// Whether it says that it is of another version or kind than these. Items of a list say
+    /// neither.
     fn is_foreign(&self, api_version: &str, kind: &str) -> bool;
 }
 

@@ -1,4 +1,5 @@
-//! How single fields are decoded: `null` is unset, whole numbers may be written as `80.0`, and what is not used may be anything.
+//! How single fields are decoded: `null` is unset, whole numbers may be written as `80.0`, and what
+//! is not used may be anything.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,7 +97,8 @@ pub(super) fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>,
         }
 
         fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-            // Of all numbers that fit, those without a fraction are the same after the way there and back.
+            // Of all numbers that fit, those without a fraction are the same after the way there
+            // and back.
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "what does not fit is compared and refused"
@@ -124,7 +126,8 @@ pub(super) fn text_or_nothing<'de, D: Deserializer<'de>>(
     Ok(Option::<Text>::deserialize(from)?.and_then(|text| text.0))
 }
 
-/// Labels or annotations. Those that are not used may have any value, and are kept where it is a text.
+/// Labels or annotations. Those that are not used may have any value, and are kept where it is a
+/// text.
 pub(super) fn used_texts<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {

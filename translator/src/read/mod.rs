@@ -52,7 +52,8 @@ pub fn node(node: &Node) -> Result<Object, Problem> {
 /// about themselves is checked here.
 ///
 /// # Errors
-/// When reading an API object can never have given this one. The problem names the field of the model.
+/// When reading an API object can never have given this one. The problem names the field of the
+/// model.
 pub fn validate(object: Object) -> Result<Object, Problem> {
     validate::validate(object)
 }

@@ -19,8 +19,9 @@ pub(super) fn read(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<ServiceP
         let Some(port) = read_port(i, port, report) else {
             continue;
         };
-        // A port is its name and protocol (Service rule 4); the API server also keeps numbers apart, a file may not. Looked up,
-        // not searched: there may be as many as there are numbers.
+        // A port is its name and protocol (Service rule 4); the API server also keeps numbers
+        // apart, a file may not. Looked up, not searched: there may be as many as there are
+        // numbers.
         let number = (port.protocol, port.number);
         let name = (port.protocol, port.name.clone());
         if let Some(other) = numbers.get(&number).or_else(|| names.get(&name)) {
@@ -77,9 +78,11 @@ fn node_port(i: usize, number: Option<i32>, report: &mut Report) -> Option<NonZe
     port
 }
 
-/// Service rule 106. Whatever else a Service says of its endpoints means as much as no name: to listeners of connections it makes no
-/// difference, and routes by host name send plain HTTP/1.1. That is no problem of the Service: it says what its endpoints speak, which
-/// nobody may have asked a route for. Only a name that Kubernetes leaves to its standards, and that stands in none, is worth a word.
+/// Service rule 106. Whatever else a Service says of its endpoints means as much as no name: to
+/// listeners of connections it makes no difference, and routes by host name send plain HTTP/1.1.
+/// That is no problem of the Service: it says what its endpoints speak, which nobody may have asked
+/// a route for. Only a name that Kubernetes leaves to its standards, and that stands in none, is
+/// worth a word.
 fn app_protocol(i: usize, name: Option<&str>, report: &mut Report) -> AppProtocol {
     let field = || format!("spec.ports[{i}].appProtocol");
     match name {

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::api as k8s;
 use crate::model::Protocol;
 
-/// Reads an IP address as Kubernetes always did: leading zeros are decimal, and an IPv4 address in IPv6 clothes is IPv4 (Service
-/// rule 13).
+/// Reads an IP address as Kubernetes always did: leading zeros are decimal, and an IPv4 address in
+/// IPv6 clothes is IPv4 (Service rule 13).
 pub(super) fn ip(text: &str) -> Option<IpAddr> {
     if let Some(v4) = ipv4(text) {
         return Some(IpAddr::V4(v4));
@@ -21,7 +21,8 @@ pub(super) fn ip(text: &str) -> Option<IpAddr> {
     Some(IpAddr::V6(v6).to_canonical())
 }
 
-/// Reads a CIDR as tolerantly; white space around it counts for nothing, nor do bits behind the prefix (Service rule 13).
+/// Reads a CIDR as tolerantly; white space around it counts for nothing, nor do bits behind the
+/// prefix (Service rule 13).
 pub(super) fn cidr(text: &str) -> Option<IpNet> {
     let (address, length) = text.trim().split_once('/')?;
     if !length.bytes().all(|b| b.is_ascii_digit()) {

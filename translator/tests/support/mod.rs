@@ -187,7 +187,8 @@ impl World {
         names.map(|(_, name)| name.to_string()).collect()
     }
 
-    /// The endpoints a view sees in an assignment: addresses joined by commas, priorities separated by bars.
+    /// The endpoints a view sees in an assignment: addresses joined by commas, priorities separated
+    /// by bars.
     #[track_caller]
     pub fn endpoints(&self, name: &str, view: &View) -> String {
         let seen = self.published.seen(&self.translator.place(view));

@@ -13,7 +13,8 @@ use crate::wire::response;
 /// More types than this that nobody serves are not a client but a fault.
 pub(super) const UNKNOWN_TYPES: usize = 64;
 
-/// Names asked of types that are not served, to be answered as not existing, in the order of the types.
+/// Names asked of types that are not served, to be answered as not existing, in the order of the
+/// types.
 #[derive(Debug, Default)]
 pub(super) struct Unknown(BTreeMap<Box<str>, NameSet>);
 

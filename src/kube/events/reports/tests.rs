@@ -107,7 +107,8 @@ fn an_event_is_one_that_an_api_server_takes() {
         event["regarding"],
         json!({"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u2"})
     );
-    // Of another object by the same name it is another one, and so it is when it says something else.
+    // Of another object by the same name it is another one, and so it is when it says something
+    // else.
     let names = [("u2", "no"), ("u3", "no"), ("u2", "never")].map(|(uid, message)| {
         report("Node n1", message)
             .event(uid, "me", Timestamp::UNIX_EPOCH)

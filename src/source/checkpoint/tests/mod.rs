@@ -15,7 +15,8 @@ use super::*;
 mod sample;
 
 const SOURCE: &str = "files:/etc/seaway";
-/// A checkpoint of the format that this version writes. Its predecessors are refused, and need not be kept.
+/// A checkpoint of the format that this version writes. Its predecessors are refused, and need not
+/// be kept.
 const SAMPLE: &str = include_str!("../sample.jsonl");
 
 fn written() -> SystemTime {
@@ -47,8 +48,9 @@ fn refused(from: &str, to: &str) -> String {
     format!("{}: {refused}", refused.reason())
 }
 
-/// When this fails, checkpoints that older versions wrote mean something else now, or cannot be read: raise `FORMAT` in
-/// `format.rs`, so that they are refused, and put what this test prints into `sample.jsonl`.
+/// When this fails, checkpoints that older versions wrote mean something else now, or cannot be
+/// read: raise `FORMAT` in `format.rs`, so that they are refused, and put what this test prints
+/// into `sample.jsonl`.
 #[test]
 fn the_format_changes_only_together_with_its_number() {
     let now = String::from_utf8(encode(&sample())).unwrap();
@@ -70,7 +72,8 @@ fn the_format_changes_only_together_with_its_number() {
     assert_eq!(found.bytes, SAMPLE.len() as u64);
 }
 
-/// A kind of object that older checkpoints lack needs a new number too: they would stand for a world without any.
+/// A kind of object that older checkpoints lack needs a new number too: they would stand for a
+/// world without any.
 #[test]
 fn every_kind_of_object_is_in_the_sample() {
     let mut kinds = [false; 3];

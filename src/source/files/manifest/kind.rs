@@ -37,7 +37,8 @@ impl Kind {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         match group {
             "kustomize.config.k8s.io" => return Kind::Kustomization,
-            // Groups of Kubernetes itself, as they are and as they are thought to be. Others have Services, too.
+            // Groups of Kubernetes itself, as they are and as they are thought to be. Others have
+            // Services, too.
             "" | "core" | "discovery.k8s.io" | "discovery" => {}
             _ => return Kind::Other,
         }

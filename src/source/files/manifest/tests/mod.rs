@@ -1,4 +1,5 @@
-//! What one file says: values as `kubectl` reads them, and what is said of everything that is left out.
+//! What one file says: values as `kubectl` reads them, and what is said of everything that is left
+//! out.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Manifests in the shape in which well-known projects publish them: what is of use is read, what is not makes no noise.
+//! Manifests in the shape in which well-known projects publish them: what is of use is read, what
+//! is not makes no noise.
 
 use super::*;
 

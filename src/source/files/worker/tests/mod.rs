@@ -82,7 +82,8 @@ impl Following {
     fn settled(&mut self) -> Vec<String> {
         self.marks += 1;
         let mark = format!("mark{}", self.marks);
-        // A file that goes is the slowest to be believed: whatever was done before it has been said when it is.
+        // A file that goes is the slowest to be believed: whatever was done before it has been said
+        // when it is.
         self.write(&format!("{mark}.yaml"), &service(&mark, 1));
         let mut all = self.until(&format!("+Service default/{mark}"));
         fs::remove_file(self.path(&format!("{mark}.yaml"))).unwrap();
