@@ -1,8 +1,9 @@
-//! What kind of client this is, by its own account: what suits it, never what it may see.
+//! The kind of client on a stream, by its own account: it decides what suits the client, never what
+//! the client may see.
 
 use seaway_proto::envoy::core::Node;
 
-/// A kind of client.
+/// The kind of an xDS client: Envoy, gRPC, or another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ClientKind {
     Envoy,
@@ -13,7 +14,7 @@ pub(crate) enum ClientKind {
 }
 
 impl ClientKind {
-    /// As the node says.
+    /// The kind that the user agent of a node names.
     pub(crate) fn of(node: &Node) -> ClientKind {
         match node.user_agent_name.as_str() {
             "envoy" => ClientKind::Envoy,

@@ -1,27 +1,28 @@
-//! Why the server closes a connection.
+//! The reasons for which the server closes connections.
 
-/// Why a connection ends, if not by its peer.
+/// The reason for which the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CloseReason {
-    /// It is as old as connections get.
+    /// The connection has reached the maximal age of connections.
     Age,
-    /// The server ends.
+    /// The server shuts down.
     Shutdown,
-    /// It has had no stream for long, or never one.
+    /// The connection has had no stream for long, or has never had one.
     Idle,
-    /// Its only stream was refused: the next attempt may find another replica.
+    /// The only stream of the connection was refused: the next attempt may find another replica.
     Refused,
-    /// Its peer does not take what waits for it.
+    /// The peer does not take the bytes that wait for it.
     Stalled,
-    /// The proof of who the proxy is has ended.
+    /// A proof of the proxy's identity has expired.
     Expired,
-    /// That proof was withdrawn.
+    /// A proof of the proxy's identity was withdrawn.
     Revoked,
-    /// There were too many, and it had not opened a stream.
+    /// There were too many connections, and this one had not opened a stream.
     Crowded,
 }
 
 impl CloseReason {
+    /// All reasons.
     pub(crate) const ALL: [CloseReason; 8] = [
         CloseReason::Age,
         CloseReason::Shutdown,
@@ -33,7 +34,7 @@ impl CloseReason {
         CloseReason::Crowded,
     ];
 
-    /// Its name in metrics.
+    /// The value of the metrics' label `reason`.
     pub(crate) fn label(self) -> &'static str {
         match self {
             CloseReason::Age => "age",

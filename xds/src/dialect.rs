@@ -1,7 +1,6 @@
-//! The two forms of the protocol.
+//! The two variants of the xDS protocol.
 
-/// How a stream speaks: with one request and response for all resources of a type, or for what
-/// changed of them.
+/// The variant of the xDS protocol that a stream uses: delta or state of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Dialect {
     /// Incremental: `DeltaDiscoveryRequest`.

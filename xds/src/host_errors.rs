@@ -1,13 +1,13 @@
-//! What Envoy says when its own machine is the reason of a rejection, not the resource.
+//! Error texts of Envoy that blame its own machine for a rejection, not the resource.
 //!
 //! Another proxy may well take the same content, so such a rejection is never held against it
 //! (`quarantine`); and it may pass without any change here, so the content is sent again after a
-//! while (`session::rejections`).
+//! while (`session::state::rejections`).
 
-/// The address is taken or not there, the port is privileged, an option needs a capability, the
-/// network namespace is not there, there are no more files. From `ListenSocketImpl`,
-/// `execInNetworkNamespace` and `strerror`; compared without regard to case. Those of one word
-/// would be found in names of resources.
+/// Parts of such error texts: the address is taken or not there, the port is privileged, an option
+/// needs a capability, the network namespace is not there, there are no more files. From
+/// `ListenSocketImpl`, `execInNetworkNamespace` and `strerror`; compared without regard to case.
+/// Those of one word would be found in names of resources.
 const OWN_TROUBLE: [&str; 13] = [
     "cannot bind",
     "cannot listen",
@@ -24,7 +24,7 @@ const OWN_TROUBLE: [&str; 13] = [
     "failed to set netns",
 ];
 
-/// Whether a rejection of Envoy's says more of its machine than of the resource.
+/// Whether an error text of Envoy tells more of its machine than of the resource.
 pub(crate) fn of_envoys_machine(error: &str) -> bool {
     let error = error.to_ascii_lowercase();
     OWN_TROUBLE.iter().any(|text| error.contains(text))

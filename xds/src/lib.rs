@@ -6,8 +6,8 @@
 //!
 //! - [`Types`]: which resource types there are and in which order they go out,
 //! - [`Commit`]s: the resources of an object, each in a layer, through the one [`Publisher`],
-//! - [`Admit`]: who a proxy is, and where it stands, as a *placement*: an ordered list of layers,
-//!   most specific first.
+//! - [`Admit`]: the identity of a proxy, and its *placement*: an ordered list of layers, most
+//!   specific first.
 //!
 //! The way of a change: [`Publisher::commit`] changes the store under its lock, all at once, and
 //! tells the `notify` module; each connection's task (`server::connection_task`) wakes, and its

@@ -1,4 +1,4 @@
-//! What the server puts up with before it refuses or closes something.
+//! Limits on what clients may do and use, beyond which the server refuses or closes something.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ pub struct Limits {
     pub streams_per_second: u32,
     /// How many streams may be waiting for their first answer at the same time (xDS rule 132):
     /// admitted, looked up, or being sent it. A stream counts for a second at most, so that proxies
-    /// that do not read keep nobody out. Zero is taken as one. Default: 1000.
+    /// that do not read do not keep others out. Zero is taken as one. Default: 1000.
     pub first_answers: usize,
     /// How long a stream over one of the two limits above waits, in the order in which streams
     /// came. One that would have to wait longer fails with RESOURCE_EXHAUSTED, and if it was the
-    /// only stream of its connection, the connection is told to go, so that the proxy's next
-    /// attempt may find another replica. Proxies try again by themselves, and a proxy never loses
-    /// its place to one that came later, so even the only server there is gets to all of them.
-    /// Default: 5 seconds.
+    /// only stream of its connection, the connection is closed with GOAWAY, so that the proxy's
+    /// next attempt may find another replica. Proxies try again by themselves, and a proxy never
+    /// loses its place to one that came later, so even the only server there is gets to all of
+    /// them. Default: 5 seconds.
     pub longest_wait: Duration,
     /// How many connections may be open. For a further one the oldest that has not opened a stream
     /// is cut; if there is none, it is closed as soon as it is accepted. `None`, the default: as
@@ -48,23 +48,23 @@ pub struct Limits {
     pub request: Duration,
     /// How long a TLS handshake may take. Default: 10 seconds.
     pub handshake: Duration,
-    /// A connection on which nothing was heard for so long is pinged (xDS rule 150). Default: 30
-    /// seconds.
+    /// How long a connection may be silent before it is pinged (xDS rule 150). Default: 30 seconds.
     pub keepalive_interval: Duration,
-    /// A connection whose peer does not answer a ping for so long is closed. Not too short: an
+    /// How long a peer may take to answer a ping before its connection is closed. Not too short: an
     /// Envoy that takes a large update answers nothing meanwhile (xDS rule 131). Default: 20
     /// seconds.
     pub keepalive_timeout: Duration,
-    /// A connection that has not opened a stream by then is told to go, whatever it has sent.
-    /// Default: 30 seconds.
+    /// How long a connection may be open before its first stream, whatever it has sent; then it is
+    /// closed with GOAWAY. Default: 30 seconds.
     pub first_stream: Duration,
-    /// A connection that has had no stream for so long is told to go. Default: 5 minutes.
+    /// How long a connection may be without a stream; then it is closed with GOAWAY. Default: 5
+    /// minutes.
     pub idle: Duration,
-    /// A connection whose peer answers pings, yet takes none of the bytes that wait for it, is
-    /// closed after this time (xDS rule 131); to be slow is no fault, 256 KiB in this time are
-    /// enough. Never short. Default: 5 minutes.
+    /// How long a connection may stay open whose peer answers pings, yet takes none of the bytes
+    /// that wait for it (xDS rule 131); a slow peer is no fault, 256 KiB in this time are enough.
+    /// Never short. Default: 5 minutes.
     pub stalled: Duration,
-    /// A connection that was told to go has so long to end its streams and to take what they were
+    /// How long after GOAWAY a connection may take to end its streams and to deliver what they were
     /// sent; then it is cut (xDS rule 152). Default: 10 seconds.
     pub grace: Duration,
 }

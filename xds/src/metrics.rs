@@ -1,4 +1,4 @@
-//! What the server counts. Names and labels are part of the public API.
+//! The server's metrics. Names and labels are part of the public API.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -13,21 +13,25 @@ use tonic::{Code, Status};
 
 use crate::close_reason::CloseReason;
 
+/// The label set of metrics by resource type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeLabel {
     r#type: String,
 }
 
+/// The label set of metrics by the reason of a closed connection or a denied stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
 }
 
+/// The label set of metrics by the kind of a proof of identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
 }
 
+/// The label set of metrics of held back contents: the resource type, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HeldBackLabel {
     r#type: &'static str,
@@ -49,7 +53,7 @@ macro_rules! metrics {
         }
 
         impl Metrics {
-            /// Registers them all:
+            /// Creates the server's metrics and registers them:
             $(#[doc = concat!("- `", $name, "`: ", $help)])*
             pub fn register(registry: &mut Registry) -> Metrics {
                 let metrics = Metrics::default();
@@ -98,12 +102,12 @@ metrics! {
         "When the first proof of identity ends that an open stream rests on, in Unix time; 0 without any";
 }
 
-/// Why a stream is denied.
+/// The reasons for which a stream is denied, as values of the label `reason`.
 const DENIED: [&str; 4] = ["unauthenticated", "forbidden", "limit", "other"];
 
 impl Metrics {
-    /// Counters whose labels are known beforehand exist from the start: nobody sees the first rise
-    /// of one that begins with 1.
+    /// Creates the counters whose labels are known beforehand, so that they start at 0: the first
+    /// rise of a counter that begins with 1 would not be seen.
     fn begin_with_reasons(&self) {
         for reason in CloseReason::ALL {
             let reason = reason.label();
@@ -114,7 +118,7 @@ impl Metrics {
         }
     }
 
-    /// The same for the types that are served.
+    /// Creates the counters and gauges of all types that are served, so that they start at 0.
     pub(crate) fn begin_with_types<'a>(&self, urls: impl Iterator<Item = &'a str>) {
         for url in urls {
             let label = label(url);
@@ -127,7 +131,7 @@ impl Metrics {
         }
     }
 
-    /// A stream was refused for who it is: counted by the status it ends with.
+    /// Counts a stream that was refused for its identity, by the status with which it ends.
     pub(crate) fn denied(&self, status: &Status) {
         let reason = match status.code() {
             Code::Unauthenticated => "unauthenticated",
@@ -149,7 +153,7 @@ impl Metrics {
         gauge.set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
-    /// A connection came (1) or went (-1).
+    /// Counts a connection that was opened (1) or closed (-1).
     pub(crate) fn connection(&self, by: i64) {
         self.connections.inc_by(by);
     }
@@ -167,7 +171,7 @@ impl Metrics {
         self.refused_connections.inc();
     }
 
-    /// Clients have so much more kept here, or less.
+    /// Adds to the bytes that are kept for clients; negative if fewer are.
     pub(crate) fn client_memory(&self, bytes: i64) {
         self.client_memory.inc_by(bytes);
     }
@@ -190,7 +194,7 @@ impl Metrics {
         }
     }
 
-    /// Sets which contents are kept from proxies now, each by its type and the reason.
+    /// Sets the gauges of contents that are held back, each given by its type and the reason.
     pub(crate) fn held_back(&self, all: impl Iterator<Item = (TypeUrl, &'static str)>) {
         self.held_back.clear();
         for (type_url, reason) in all {
@@ -202,7 +206,7 @@ impl Metrics {
         }
     }
 
-    /// How many names of a type are missing.
+    /// The gauge of missing names of a type.
     pub(crate) fn missing(&self, url: TypeUrl) -> Gauge {
         self.missing.get_or_create(&label(url.as_str())).clone()
     }
@@ -211,7 +215,7 @@ impl Metrics {
         self.warming_reconnects.inc();
     }
 
-    /// A response of this type could not be split, and is large.
+    /// Counts a large response of this type that could not be split.
     pub(crate) fn large(&self, type_url: &str) {
         self.large.get_or_create(&label(type_url)).inc();
     }
@@ -225,19 +229,20 @@ impl Metrics {
     }
 }
 
-/// One open stream.
+/// The metrics of one open stream, counted as open until this is dropped.
 #[derive(Debug)]
 pub(crate) struct StreamMetrics {
     metrics: Metrics,
-    /// The types of which it rejected something that it has not got since (xDS rule 79).
+    /// The types of which the client rejected a resource that it has not accepted since (xDS rule
+    /// 79).
     rejecting: BTreeSet<String>,
-    /// The counters of responses and resources of the types it was sent: looking them up costs more
-    /// than counting.
+    /// The counters of responses and resources by the types that were sent: looking them up costs
+    /// more than counting.
     sent: Vec<(String, Counter, Counter)>,
 }
 
 impl StreamMetrics {
-    /// Asks of each type of which something was rejected whether that is still so.
+    /// Asks for each type of which something was rejected whether that is still so.
     pub(crate) fn rejecting(&mut self, still: impl Fn(&str) -> bool) {
         let gauges = &self.metrics.rejecting;
         self.rejecting.retain(|type_url| {

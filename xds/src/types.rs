@@ -1,4 +1,5 @@
-//! Which resource types are served, and in which order: all that this crate knows of their meaning.
+//! The resource types that are served, and how each behaves on a stream: all that this crate knows
+//! of their meaning.
 
 use std::sync::Arc;
 
@@ -8,17 +9,17 @@ use seaway_proto::envoy::endpoint::ClusterLoadAssignment;
 
 use crate::host_errors::of_envoys_machine;
 
-/// How one resource type behaves on a stream.
+/// The behaviour of one resource type on a stream.
 #[derive(Clone, Copy, Debug)]
 pub struct TypeSpec {
-    /// The type.
+    /// The type URL.
     pub url: TypeUrl,
     /// Whether a state-of-the-world response lists everything subscribed to, absence meaning
     /// deletion (xDS rule 21): true of listeners and clusters.
     pub complete: bool,
-    /// Whether a first request without names means "everything" (xDS rules 37-39).
+    /// Whether a first request without names is a wildcard subscription (xDS rules 37-39).
     pub legacy_wildcard: bool,
-    /// The type whose resources a client loads anew after it got a new version of a resource that
+    /// The type whose resources a client reloads after it got a new version of a resource that
     /// refers to them (xDS rules 88-90): assignments, after their cluster.
     pub reloads: Option<TypeUrl>,
     /// Whether additions wait (for at most a second) until the client has acknowledged what it was
@@ -26,33 +27,34 @@ pub struct TypeSpec {
     /// TCP listener to be ready.
     pub gated: bool,
     /// Whether a resource claims something that only one can have at a time, as a listener does its
-    /// address: then what is to be removed goes out together with additions, since a client makes
-    /// room before it adds. Nothing may refer to this type.
+    /// address: then removals go out together with additions, since a client makes room before it
+    /// adds. Nothing may refer to this type.
     pub exclusive: bool,
-    /// Whether a client that reconnects is sent what it says it has all the same (xDS rule 53):
-    /// true of secrets, which Envoys were seen to say they had and not to use.
+    /// Whether a client that reconnects is sent resources even if it says that it has them (xDS
+    /// rule 53): true of secrets, which Envoys were seen to say they had and not to use.
     pub resends: bool,
-    /// Removals go out in the ascending order of this number, after all additions: first what
-    /// refers, then what is referred to.
+    /// The rank of the type among removals, which go out in ascending order of it, after all
+    /// additions: first what refers, then what is referred to.
     pub removal_rank: u8,
-    /// What a name without a value is said to have, encoded, where a client may wait for a value
-    /// and has no other way to learn that there is none: an assignment without endpoints, in state
-    /// of the world (xDS rule 95).
+    /// The encoded value that stands for a removed resource of a name, for types where a client may
+    /// wait for a value and has no other way to learn that there is none: an assignment without
+    /// endpoints, in state of the world (xDS rule 95).
     pub empty: Option<fn(&str) -> Bytes>,
-    /// Whether a rejection in these words says more of the client's machine than of the resource,
-    /// as when the address of a listener is taken. Such a rejection may pass by itself: the
-    /// resource is sent again after a while, and is not kept from others for it (xDS rules 69, 82).
-    /// `None`: of none is that known.
+    /// Whether a rejection with this error text tells more of the client's machine than of the
+    /// resource, as when the address of a listener is taken. Such a rejection may pass by itself:
+    /// the resource is sent again after a while, and is not held back from others for it (xDS rules
+    /// 69, 82). `None`: no rejection is known to pass.
     pub passes: Option<fn(&str) -> bool>,
 }
 
 impl TypeSpec {
+    /// Whether a rejection with this error text may pass by itself.
     pub(crate) fn passes(&self, words: &str) -> bool {
         self.passes.is_some_and(|passes| passes(words))
     }
 }
 
-/// The assignment of a cluster without endpoints.
+/// An encoded `ClusterLoadAssignment` without endpoints.
 fn empty_assignment(name: &str) -> Bytes {
     let assignment = ClusterLoadAssignment {
         cluster_name: name.to_owned(),
@@ -61,7 +63,7 @@ fn empty_assignment(name: &str) -> Bytes {
     seaway_proto::encode(&assignment).into()
 }
 
-/// The types a server knows, in the order in which additions go out (xDS rule 84).
+/// The resource types of a server, in the order in which additions go out (xDS rule 84).
 #[derive(Clone, Debug)]
 pub struct Types {
     specs: Arc<[TypeSpec]>,
@@ -69,7 +71,7 @@ pub struct Types {
 }
 
 impl Types {
-    /// Types in the order in which their additions go out.
+    /// Types given in the order in which their additions go out.
     pub fn new(specs: impl Into<Arc<[TypeSpec]>>) -> Types {
         let specs = specs.into();
         let mut order: Vec<usize> = (0..specs.len()).collect();
@@ -80,7 +82,8 @@ impl Types {
         }
     }
 
-    /// Clusters, assignments, listeners, routes, secrets, as Envoy needs them (xDS rule 84).
+    /// The types of Envoy in the order that it needs (xDS rule 84): clusters, assignments, secrets,
+    /// listeners, routes.
     pub fn envoy() -> Types {
         let spec = |url, complete, reloads, gated, removal_rank| TypeSpec {
             url,
@@ -103,7 +106,7 @@ impl Types {
         ])
     }
 
-    /// How each type behaves, in the order in which additions go out.
+    /// The behaviour of each type, in the order in which additions go out.
     pub fn specs(&self) -> &[TypeSpec] {
         &self.specs
     }
@@ -121,6 +124,7 @@ impl Types {
         self.specs.iter().position(|spec| spec.url.as_str() == url)
     }
 
+    /// The indexes of the types, in the order in which removals go out.
     pub(crate) fn removal_order(&self) -> &[usize] {
         &self.removal_order
     }

@@ -1,13 +1,12 @@
-//! Names of the form `xdstp://authority/type/id?b=2&a=1#directive`: the same name whatever the
-//! order of the parameters (xDS rule 114). They are kept with their parameters sorted. All other
-//! names are opaque.
+//! The canonical form of names like `xdstp://authority/type/id?b=2&a=1#directive`: the order of the
+//! parameters has no meaning (xDS rule 114), so they are kept sorted. All other names are opaque.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 const SCHEME: &str = "xdstp:";
 
-/// The name with its parameters in order.
+/// The name with its parameters sorted.
 pub(crate) fn canonical(name: &str) -> Cow<'_, str> {
     match sorted(name) {
         Some(sorted) => Cow::Owned(sorted),
@@ -15,7 +14,7 @@ pub(crate) fn canonical(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same of a name that is shared.
+/// The name with its parameters sorted; without a copy if they are sorted already.
 pub(crate) fn shared(name: Arc<str>) -> Arc<str> {
     match sorted(&name) {
         Some(sorted) => sorted.into(),
@@ -23,7 +22,7 @@ pub(crate) fn shared(name: Arc<str>) -> Arc<str> {
     }
 }
 
-/// Gives `act` the names with their parameters in order.
+/// Calls `act` with the names, their parameters sorted.
 pub(crate) fn with<T>(names: &[&str], act: impl FnOnce(&[&str]) -> T) -> T {
     if !names.iter().any(|name| name.starts_with(SCHEME)) {
         return act(names);
@@ -33,7 +32,7 @@ pub(crate) fn with<T>(names: &[&str], act: impl FnOnce(&[&str]) -> T) -> T {
     act(&names)
 }
 
-/// `None` if the name is as it should be.
+/// The name with its parameters sorted; `None` if they are sorted already, or it has none.
 fn sorted(name: &str) -> Option<String> {
     if !name.starts_with(SCHEME) {
         return None;

@@ -1,8 +1,9 @@
-//! How many streams begin at a time: between a stream's first request and everything that it costs
-//! (xDS rules 132, 156).
+//! Admission of new streams: how many may begin each second, and how many may be between their
+//! first request and their first answer (xDS rules 132, 156).
 //!
-//! Two limits, and a wait in order of arrival before either refuses anybody. Of the streams that
-//! wait for a place only the first has a timer; the others wait for its turn to end.
+//! A stream over one of the two limits waits in order of arrival, and is refused only if it would
+//! wait too long. Of the streams that wait for a place only the first has a timer; the others wait
+//! for its turn to end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,28 +17,29 @@ use crate::guard::log_limit::LogLimit;
 use crate::guard::token_bucket::TokenBucket;
 use crate::limits::Limits;
 
-/// For how long a stream is taken to be busy with its first answer, even if it is not done: a proxy
-/// that does not read must not keep others out.
+/// How long a stream counts as busy with its first answer, even if that is not done: a proxy that
+/// does not read must not keep others out.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Where streams come in.
+/// The admission gate of a server, which every new stream passes.
 #[derive(Debug)]
 pub(crate) struct Gate {
     places: usize,
     longest_wait: Duration,
     inner: Mutex<Inner>,
-    /// Whose turn it is to take a place: tokio's mutex is fair.
+    /// The turn to take a place, in order of arrival: tokio's mutex is fair.
     turn: tokio::sync::Mutex<()>,
-    /// A place has become free.
+    /// Notified when a place has become free.
     freed: Notify,
     refusals: LogLimit,
 }
 
+/// The token bucket and the taken places of a [`Gate`].
 #[derive(Debug)]
 struct Inner {
     rate: TokenBucket,
-    /// Until when each place is taken, by the number of its stream: in the order in which they
-    /// began, so the first ends first.
+    /// When each taken place becomes free at the latest, by the number of its stream: streams are
+    /// numbered in the order in which they began, so the first ends first.
     taken: BTreeMap<u64, Instant>,
     number: u64,
 }
@@ -73,7 +75,7 @@ impl Gate {
         }
     }
 
-    /// Lets a stream in, if need be after a wait.
+    /// Admits a stream, if need be after a wait.
     ///
     /// # Errors
     ///
@@ -93,11 +95,12 @@ impl Gate {
         })
     }
 
-    /// Takes a token: from when on it counts, unless that is after the deadline.
+    /// Takes a token and returns from when on it counts; `None` if that is after the deadline.
     fn token(&self, now: Instant, deadline: Instant) -> Option<Instant> {
         self.inner().rate.take(now, deadline)
     }
 
+    /// Waits until the token counts and a place is free; `None` if that is not before the deadline.
     async fn wait(self: &Arc<Gate>, token: Instant, deadline: Instant) -> Option<AdmissionPermit> {
         if token > Instant::now() {
             sleep_until(token.into()).await;
@@ -117,7 +120,7 @@ impl Gate {
         }
     }
 
-    /// Takes a place, or says when the first of the taken ones ends.
+    /// Takes a place; `Err` is when the first of the taken ones becomes free.
     fn take(self: &Arc<Gate>) -> Result<AdmissionPermit, Instant> {
         let now = Instant::now();
         let mut inner = self.inner();

@@ -1,4 +1,4 @@
-//! Who is at the other end: what an application is given to find out, and what it says it found.
+//! The caller of a stream: what an application is given to authenticate it, and what it returns.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,57 +8,58 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::http::HeaderMap;
 
-/// The other end of a connection, as the transport knows it.
+/// The peer of a connection, as the transport knows it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Peer {
-    /// Its address; `None` if it was gone before anybody asked.
+    /// The remote address; `None` if the peer was gone before the address was read.
     pub address: Option<SocketAddr>,
-    /// Its certificate and those that lead to its authority, verified as the TLS configuration
-    /// says, in DER. Empty if it showed none, or the port is plaintext.
+    /// The client's certificate and those that lead to its authority, verified as the TLS
+    /// configuration says, in DER. Empty if the client sent none, or the port is plaintext.
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
-/// A stream that wants to be let in.
+/// The caller that opens a stream: its peer, and the headers of its request.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Caller<'a> {
-    /// Its connection's other end.
+    /// The peer of the stream's connection.
     pub peer: &'a Peer,
-    /// The headers of its request: a token is in `authorization`. They hold secrets: never log
-    /// them.
+    /// The headers of the stream's HTTP request: a token is in `authorization`. They hold secrets:
+    /// never log them.
     pub headers: &'a HeaderMap,
 }
 
-/// What an application found out about the caller of a stream.
+/// The result of authenticating a caller: its identity and its permissions.
 #[derive(Clone, Debug)]
 pub struct Authenticated<P> {
-    /// Who it is, if somebody verified that. `None`: nobody is asked for an identity.
+    /// The verified identity; `None` if callers are not asked for one.
     pub identity: Option<Identity>,
-    /// What it may do, for [`Admit::admit`](crate::Admit::admit).
+    /// What the caller may do, for [`Admit::admit`](crate::Admit::admit).
     pub permissions: P,
 }
 
-/// A verified identity: the name in a certificate, say, never what a proxy says of itself.
+/// A verified identity: the name in a certificate, for example, never what a proxy says of itself.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The same for all connections of one proxy, and of no other. Limits are counted by it.
+    /// A name that all connections of one proxy have, and those of no other. Limits are counted by
+    /// it.
     pub name: Arc<str>,
-    /// Whose proxy it is, the same for all proxies of one owner: the service account of its pod,
-    /// say. Rejections by proxies of several principals keep a content from other proxies (xDS rule
-    /// 82): with as many proxies as one likes nobody is several.
+    /// The owner of the proxy, common to all proxies of one owner: the service account of its pod,
+    /// for example. Rejections by proxies of several principals hold a content back from other
+    /// proxies (xDS rule 82); however many proxies an owner has, they count as one principal.
     pub principal: Arc<str>,
-    /// What kind of proof it is, as a label of metrics: `certificate`, `token`.
+    /// The kind of proof, as a label of metrics: `certificate`, `token`.
     pub kind: &'static str,
-    /// When the proof ends. Then the connection is told to go, and its proxy comes back with a
-    /// newer one. `None`: never.
+    /// When the proof expires; `None`: never. The connection is then closed with GOAWAY, and its
+    /// proxy comes back with a newer proof.
     pub expires: Option<SystemTime>,
-    /// Cancelled when the proof is withdrawn. Then the connection is cut.
+    /// Cancelled when the proof is withdrawn. The connection is then cut.
     pub revoked: Option<CancellationToken>,
 }
 
 impl Authenticated<()> {
-    /// Somebody, where nobody is asked who he is.
+    /// A caller without an identity, for applications that ask for none.
     #[must_use]
     pub fn anybody() -> Authenticated<()> {
         Authenticated {

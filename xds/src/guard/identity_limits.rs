@@ -1,4 +1,5 @@
-//! What each identity has open: one that is let in may still not take what is meant for all.
+//! Limits of each identity on connections, streams and first syncs, so that one identity cannot
+//! take what is meant for all.
 
 use std::collections::btree_map::Entry as Moment;
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::quarantine::Voter;
 
-/// All identities that have a stream.
+/// The usage of all identities that have a stream, and the limits of each of them.
 #[derive(Debug)]
 pub(crate) struct Identities {
     connections: usize,
@@ -25,24 +26,27 @@ pub(crate) struct Identities {
     open: Mutex<Open>,
 }
 
+/// The usage of each identity, and when the proofs expire that open streams rest on.
 #[derive(Debug, Default)]
 struct Open {
     by_name: HashMap<Arc<str>, Usage>,
-    /// How many streams rest on proofs of each kind that end at each moment.
+    /// The number of open streams, by the kind of their proof and by the time at which it expires.
     expiries: BTreeMap<&'static str, BTreeMap<SystemTime, u32>>,
 }
 
+/// What one identity has open: connections, streams, first syncs and memory.
 #[derive(Debug)]
 struct Usage {
-    /// The streams of each of its connections, which are known by where they lie: a stream keeps
-    /// its own there.
+    /// The number of streams of each connection, by the connection's address in memory: each stream
+    /// keeps its connection alive, and so at that address.
     connections: HashMap<usize, usize>,
     streams: usize,
     initial_syncs: TokenBucket,
     memory: Arc<MemoryAccount>,
 }
 
-/// A stream of an identity. Dropped with it.
+/// The permit of one open stream of an identity; the stream is no longer counted when it is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct StreamPermit {
     identities: Arc<Identities>,
@@ -59,6 +63,7 @@ impl Drop for StreamPermit {
     }
 }
 
+/// The address of a connection in memory, by which its streams are counted.
 fn key(connection: &Arc<Connection>) -> usize {
     Arc::as_ptr(connection).addr()
 }
@@ -74,7 +79,7 @@ impl Identities {
         }
     }
 
-    /// Counts one more stream.
+    /// Counts one more stream of an identity, on this connection.
     ///
     /// # Errors
     ///
@@ -117,8 +122,9 @@ impl Identities {
         })
     }
 
-    /// Tells when the first proof of each kind ends that an open stream rests on. And forgets who
-    /// has nothing open: not before all that it took has come back, or it could take it twice.
+    /// Sets the metric of when the first proof of each kind expires that an open stream rests on.
+    /// And forgets identities without streams, once their bucket of first syncs is full again: or
+    /// they could take its tokens twice.
     pub(crate) fn look(&self, metrics: &Metrics) {
         let (mut open, now) = (self.lock(), Instant::now());
         open.by_name
@@ -134,7 +140,8 @@ impl Identities {
     }
 }
 
-/// How a stream ends that is one too many. That is logged and counted where streams are denied.
+/// The status with which a stream over a limit ends. It is logged and counted where streams are
+/// denied.
 fn too_many(what: &str, name: &str) -> Status {
     Status::resource_exhausted(format!("too many {what} of {name}"))
 }
@@ -173,17 +180,17 @@ impl Open {
 }
 
 impl StreamPermit {
-    /// Whose it is.
+    /// The name of the stream's identity.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.identity.name
     }
 
-    /// What is kept for it.
+    /// The memory account of the identity.
     pub(crate) fn memory(&self) -> &Arc<MemoryAccount> {
         &self.memory
     }
 
-    /// As who it rejects and takes things.
+    /// The identity and principal by which the stream's ACKs and NACKs count.
     pub(crate) fn voter(&self) -> Voter {
         Voter {
             identity: self.identity.name.clone(),
@@ -191,7 +198,7 @@ impl StreamPermit {
         }
     }
 
-    /// Waits until this identity may have one more first sync.
+    /// Waits until the identity may have one more first sync.
     ///
     /// # Errors
     ///

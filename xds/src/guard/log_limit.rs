@@ -1,15 +1,17 @@
-//! Log lines for what happens in floods: the first at once, then one for all that happened in the
-//! ten seconds since.
+//! A rate limit for log lines about events that come in floods: the first is logged at once, then
+//! one line stands for all events of the ten seconds since.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// The shortest time between two lines.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// One kind of line.
+/// The rate limit of one kind of log line.
 #[derive(Debug, Default)]
 pub(crate) struct LogLimit(Mutex<State>);
 
+/// The time of the last line, and the number of events since then.
 #[derive(Debug, Default)]
 struct State {
     last: Option<Instant>,
@@ -17,7 +19,7 @@ struct State {
 }
 
 impl LogLimit {
-    /// It happened: how often since the last line, if there is to be one now.
+    /// Counts an event; returns the number of events since the last line, if a line is due now.
     pub(crate) fn say(&self) -> Option<u64> {
         self.say_at(Instant::now())
     }

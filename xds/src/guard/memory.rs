@@ -1,9 +1,10 @@
-//! What clients have the server keep, in bytes: requests whose end has not come, and names that
-//! they ask for. Limits of single items are not enough, since a client may have many of them.
+//! Limits on what clients make the server keep, in bytes: requests whose end has not come, and
+//! names that they subscribe to. Limits of single items are not enough, since a client may have
+//! many of them.
 //!
-//! A holder is an identity or, where nobody is asked who he is, a connection. There are two pools:
-//! one for the little that each holder has at first, one for what it has beyond that, of which no
-//! holder may have more than a part. So a few that take what there is refuse nothing to those who
+//! A holder is an identity or, where callers have none, a connection. There are two pools: one for
+//! the first bytes of each holder, one for what holders have beyond that, of which no holder may
+//! have more than a part. So a few holders that take all they can get cannot crowd out those that
 //! need little.
 
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use crate::guard::log_limit::LogLimit;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
-/// What each holder has of the first pool, which is many times what one proxy says of itself and
-/// five thousand Services.
+/// The bytes that each holder may have of the first pool: many times what one proxy's node and five
+/// thousand Services take.
 const LITTLE: usize = 512 << 10;
 
-/// The memory of a server for its clients.
+/// The memory that a server has for its clients, in two pools, and the most that one holder may
+/// have.
 #[derive(Debug)]
 pub(crate) struct ClientMemory {
     per_holder: usize,
@@ -29,7 +31,7 @@ pub(crate) struct ClientMemory {
     refusals: LogLimit,
 }
 
-/// Bytes that all holders share.
+/// A number of bytes that all holders share.
 #[derive(Debug)]
 struct Pool {
     size: usize,
@@ -44,7 +46,7 @@ impl Pool {
         }
     }
 
-    /// Takes so many, if there are any to be taken, and says whether there were enough.
+    /// Takes so many bytes in any case, and returns whether the pool had enough.
     fn take(&self, bytes: usize) -> bool {
         bytes == 0 || self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.size
     }
@@ -54,11 +56,11 @@ impl Pool {
     }
 }
 
-/// What one holder has.
+/// The bytes that one holder has of the [`ClientMemory`].
 #[derive(Debug, Default)]
 pub(crate) struct MemoryAccount(AtomicUsize);
 
-/// What one stream has. Given back when dropped.
+/// The bytes that one stream has of the [`ClientMemory`]; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     memory: Arc<ClientMemory>,
@@ -77,7 +79,7 @@ impl ClientMemory {
         }
     }
 
-    /// The charge of a new stream, which has nothing yet.
+    /// The charge of a new stream, zero bytes at first.
     pub(crate) fn charge(self: &Arc<ClientMemory>, account: &Arc<MemoryAccount>) -> Charge {
         Charge {
             memory: self.clone(),
@@ -103,14 +105,14 @@ impl ClientMemory {
     }
 }
 
-/// What lies between two amounts of one holder, as parts of the two pools.
+/// The bytes between two amounts of one holder, split between the two pools.
 fn split(low: usize, high: usize) -> (usize, usize) {
     let little = high.min(LITTLE) - low.min(LITTLE);
     (little, high - low - little)
 }
 
 impl Charge {
-    /// The stream has so much now.
+    /// Sets the number of bytes that the stream has.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Who may take how much: who may begin, what each identity and each client may have, and which
-//! peers hang.
+//! Limits and watchdogs: how many streams may begin, how much each identity and each client may
+//! have, and which peers hang.
 
 pub(crate) mod admission;
 pub(crate) mod identity;

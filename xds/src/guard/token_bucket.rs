@@ -1,19 +1,20 @@
-//! A token bucket, kept as the moment at which it will be full again.
+//! A token bucket, stored as the time at which it will be full again.
 
 use std::time::{Duration, Instant};
 
-/// How far a bucket may be from full: what comes in a second may come at once.
+/// How far a bucket may be from full: the tokens of one second may be taken at once.
 const BURST: Duration = Duration::from_secs(1);
 
+/// A token bucket, whose tokens may be taken ahead of time by a caller that waits.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
-    /// Between two tokens.
+    /// The time between two tokens.
     interval: Duration,
     full: Instant,
 }
 
 impl TokenBucket {
-    /// A full bucket of so many tokens a second; zero is taken as one.
+    /// A full bucket that gets so many tokens a second; zero is taken as one.
     pub(crate) fn new(per_second: u32, now: Instant) -> TokenBucket {
         TokenBucket {
             interval: Duration::from_secs(1) / per_second.max(1),
@@ -21,7 +22,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes a token: from when on it counts, unless that is after the deadline.
+    /// Takes a token and returns from when on it counts; `None` if that is after the deadline.
     pub(crate) fn take(&mut self, now: Instant, deadline: Instant) -> Option<Instant> {
         let full = self.full.max(now) + self.interval;
         let at = full.checked_sub(BURST).map_or(now, |at| at.max(now));
@@ -31,7 +32,7 @@ impl TokenBucket {
         })
     }
 
-    /// Whether it is as if nothing had ever been taken.
+    /// Whether all tokens that were taken have been refilled.
     pub(crate) fn is_full(&self, now: Instant) -> bool {
         self.full <= now
     }

@@ -1,4 +1,4 @@
-//! For how long the proofs hold that a connection's streams were let in by.
+//! The validity of the proofs of identity that a connection's streams rest on.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,24 +13,25 @@ use tokio_util::sync::CancellationToken;
 use crate::close_reason::CloseReason;
 use crate::guard::identity::Identity;
 
-/// What a connection's streams rest on.
+/// The proofs of identity that a connection's streams rest on, and a notification of changes.
 #[derive(Debug, Default)]
 pub(crate) struct Validity {
     proofs: Mutex<Proofs>,
     changed: Notify,
 }
 
+/// When the first of a connection's proofs expires, and the tokens by which each may be revoked.
 #[derive(Clone, Debug, Default)]
 struct Proofs {
-    /// The first of them to end.
+    /// When the first of the proofs expires.
     until: Option<Instant>,
-    /// By whose word each may be withdrawn: one, unless streams of several proxies share the
+    /// The revocation token of each identity: one, unless streams of several proxies share the
     /// connection.
     revoked: SmallVec<[(Arc<str>, CancellationToken); 1]>,
 }
 
 impl Validity {
-    /// A stream was let in by this proof.
+    /// Adds the proof by which a stream was let in.
     pub(crate) fn rest_on(&self, identity: &Identity) {
         let until = identity.expires.map(from_now);
         let mut proofs = self.lock();
@@ -48,7 +49,7 @@ impl Validity {
         }
     }
 
-    /// Waits until one of them holds no more.
+    /// Waits until one of the proofs has expired or was revoked.
     pub(crate) async fn ended(&self) -> CloseReason {
         loop {
             let changed = self.changed.notified();
@@ -66,9 +67,9 @@ impl Validity {
     }
 }
 
-/// A moment of the calendar as one of the timer: what the clock is set to later does not matter.
+/// The timer's moment for a time of the calendar: later changes of the clock do not matter.
 fn from_now(time: SystemTime) -> Instant {
-    /// Nothing is waited for any longer, and no sum overflows.
+    /// The longest wait, with which no sum overflows.
     const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
     let left = time.duration_since(SystemTime::now()).unwrap_or_default();
     Instant::now() + left.min(LONGEST)

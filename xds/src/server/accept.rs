@@ -1,8 +1,7 @@
-//! Connections: accepting them, how they are kept alive, and how they are told to go.
+//! Connections: accepting them, keeping them alive, and closing them with GOAWAY.
 //!
 //! A stream never ends by itself, and a proxy whose stream ends opens the next one on the same
-//! connection. So what is told to go is the connection (GOAWAY), and its streams end with it (xDS
-//! rules 146, 153).
+//! connection. So GOAWAY closes the connection, and its streams end with it (xDS rules 146, 153).
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -32,52 +31,52 @@ use crate::server::socket::Socket;
 use crate::server::transport::Transport;
 use crate::server::{Admit, AdsServer};
 
-/// What all headers of a request may have together, in bytes, as HTTP/2 counts them (xDS rule 158):
-/// room for a large token.
+/// The most bytes of a request's headers, as HTTP/2 counts them (xDS rule 158): room for a large
+/// token.
 const MAX_HEADERS: u32 = 16 << 10;
-/// Streams that a client may have reset before we came to look at them, and streams that we may
-/// have reset for its faults over the life of a connection; what is more is an attack, and ends the
-/// connection (xDS rule 158).
+/// The most streams that a client may have reset before they were looked at, and that the server
+/// may have reset for a client's faults over the life of a connection; more is an attack, and ends
+/// the connection (xDS rule 158).
 const MAX_RESETS: (usize, usize) = (100, 1000);
-/// What a client may send without being read, per stream and per connection. A stream is read only
-/// when its connection can be written to, so this is what keeps a client that writes before it
-/// reads from waiting for itself (xDS rules 130, 157): twenty thousand names. Nobody counts what
-/// lies there, so that the more connections are open, the less new ones may send; in the end what
-/// HTTP/2 begins with.
+/// The most bytes that a client may send unread, per stream and per connection, by the number of
+/// open connections. A stream is read only when its connection can be written to, so this is what
+/// keeps a client that writes before it reads from waiting for itself (xDS rules 130, 157): twenty
+/// thousand names. These bytes are not counted as memory of clients, so new connections get less
+/// the more are open; in the end what HTTP/2 begins with.
 const WINDOWS: [(u32, (u32, u32)); 2] = [(8, (2 << 20, 4 << 20)), (64, (256 << 10, 256 << 10))];
 const LEAST_WINDOWS: (u32, u32) = (65_535, 65_535);
-/// On shutdown this much time passes between two connections that are told to go, on average.
+/// The average time between the GOAWAYs of two connections on shutdown.
 const CLOSING_PACE: Duration = Duration::from_millis(2);
-/// A stream whose connection has to go may stay for so long until it has its first answer (xDS rule
-/// 154).
+/// How long a stream whose connection closes may stay until it has its first answer (xDS rule 154).
 const LAST_ANSWER: Duration = Duration::from_secs(1);
-/// After an error that passes (no more file descriptors, say) accepting rests for so long.
+/// How long accepting rests after an error that passes (no more file descriptors, for example).
 const REST: Duration = Duration::from_millis(50);
 
-/// Why serving ended.
+/// The error with which [`serve`] ends.
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The listening socket cannot be used any more.
     #[error("accepting xDS connections: {0}")]
     Accept(#[from] io::Error),
-    /// Connections would no longer be looked after: none that hangs would end.
+    /// The watchdog of connections ended: connections that hang would never be closed.
     #[error("looking after connections ended: {0}")]
     Watchdog(#[from] JoinError),
 }
 
-/// What the connections of a server share.
+/// The state that the accept loop and all connections of a server share.
 struct Connections<A> {
     ads: AdsServer<A>,
     shutdown: CancellationToken,
     open: AtomicU32,
-    /// Those that may not have opened a stream yet, in the order in which they came.
+    /// The connections that may not have opened a stream yet, the oldest first.
     unused: Mutex<VecDeque<Weak<Connection>>>,
     refusals: LogLimit,
     failed_handshakes: LogLimit,
 }
 
-/// Serves until `shutdown` is cancelled and every connection has ended: each is told to go, in an
-/// order of chance over a short window, so that a fleet does not ask the next replica all at once.
+/// Serves connections until `shutdown` is cancelled and every connection has ended: each is closed
+/// with GOAWAY, in random order over a short window, so that a fleet does not ask the next replica
+/// all at once.
 pub async fn serve<A: Admit>(
     listener: TcpListener,
     ads: AdsServer<A>,
@@ -92,7 +91,7 @@ pub async fn serve<A: Admit>(
     guarded(AbortOnDropHandle::new(looking), serving).await
 }
 
-/// Serves for as long as the watchdog runs.
+/// Serves connections for as long as the watchdog runs.
 async fn guarded(
     watchdog: AbortOnDropHandle<()>,
     serving: impl Future<Output = Result<(), ServeError>>,
@@ -146,11 +145,11 @@ async fn accept_all<A: Admit>(
     Ok(())
 }
 
-/// A connection that counts as open.
+/// A connection that counts as open until this is dropped.
 struct Open<A: Admit>(Arc<Connections<A>>);
 
 impl<A: Admit> Open<A> {
-    /// Counts a connection, if there may be one more.
+    /// Counts a connection as open, if there may be one more.
     fn enter(shared: &Arc<Connections<A>>) -> Option<Open<A>> {
         let settings = &shared.ads.shared;
         let open = shared.open.load(Ordering::Relaxed);
@@ -280,7 +279,7 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     tracing::debug!(peer = address, "a connection that was told to go is cut");
 }
 
-/// Whether a connection ends without another word to its proxy; says so if it does.
+/// Whether a connection is cut without GOAWAY; logs that it is.
 fn is_cut(why: CloseReason, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
     match why {
         CloseReason::Stalled => tracing::warn!(
@@ -298,7 +297,7 @@ fn is_cut(why: CloseReason, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
     true
 }
 
-/// The handshake, if there is to be one.
+/// The transport of a socket, after the TLS handshake if there is to be one.
 async fn encrypt<A: Admit>(
     socket: Socket,
     address: Option<SocketAddr>,
@@ -331,7 +330,7 @@ fn log(ended: hyper::Result<()>) {
     }
 }
 
-/// What each stream and the connection may send unread, with so many connections open.
+/// The window sizes of each stream and of the connection, with so many connections open.
 fn windows(open: u32) -> (u32, u32) {
     let fits = WINDOWS.iter().find(|(most, _)| open <= *most);
     fits.map_or(LEAST_WINDOWS, |(_, windows)| *windows)
@@ -352,8 +351,8 @@ fn builder(limits: &Limits, windows: (u32, u32), streams: &Streams) -> http2::Bu
     builder
 }
 
-/// Returns when a connection has to go: because of its age, because all have to, or because it was
-/// told so.
+/// Ends a connection when it is too old, when the server shuts down, when a proof expires, or when
+/// it is told to end.
 async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>, number: u64) {
     let settings = &shared.ads.shared;
     let chance = xxh3_64(&number.to_le_bytes()) as f64 / u64::MAX as f64;

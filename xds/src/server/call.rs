@@ -1,5 +1,4 @@
-//! What the headers of an HTTP request say of the call: whether it is one of gRPC, and until when
-//! its client waits.
+//! The headers of a gRPC call: whether an HTTP request is one, and how long its client waits.
 //!
 //! Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md of grpc/grpc).
 
@@ -10,14 +9,13 @@ use tonic::body::Body;
 use tonic::codegen::http::header::{ALLOW, CONTENT_TYPE};
 use tonic::codegen::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-/// What every call and every answer has as content type, perhaps with a suffix (`+proto`) or
-/// parameters.
+/// The content type of all gRPC calls and answers, perhaps with a suffix (`+proto`) or parameters.
 const GRPC: &str = "application/grpc";
-/// The encodings of messages that are taken: no compression.
+/// The accepted encodings of messages: no compression.
 const ACCEPTED: &str = "identity";
 
-/// The answer to a request that is no call of gRPC, in plain HTTP, since its client would not
-/// understand a status of gRPC.
+/// The answer to a request that is no gRPC call, in plain HTTP, since its client would not
+/// understand a gRPC status.
 pub(crate) fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
     let mut answer = Response::new(Body::empty());
     if request.method() != Method::POST {
@@ -36,18 +34,18 @@ pub(crate) fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
     Some(answer)
 }
 
-/// The headers of every answer of gRPC.
+/// Sets the headers that every gRPC answer has.
 pub(crate) fn mark(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC));
     let accepted = HeaderValue::from_static(ACCEPTED);
     headers.insert("grpc-accept-encoding", accepted);
 }
 
-/// For how long the client of a call waits; `None`: for ever.
+/// How long the client of a call waits; `None`: for ever.
 ///
 /// # Errors
 ///
-/// INTERNAL, as other servers say it, if nobody can read it.
+/// INTERNAL, as in other servers, if the header is malformed.
 pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     let Some(value) = headers.get("grpc-timeout") else {
         return Ok(None);
@@ -59,7 +57,7 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
     }
 }
 
-/// At most eight digits and a unit.
+/// Parses a `grpc-timeout`: at most eight digits and a unit.
 fn read_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! A connection and its streams on one task.
+//! One task for a connection and all of its streams.
 //!
 //! Left alone, hyper spawns a task for each stream, and then every response and every
 //! acknowledgement goes through two tasks, often on two cores: the stream's and the connection's.
@@ -17,20 +17,22 @@ use smallvec::SmallVec;
 
 use crate::store::notify::CommitWaiter;
 
-/// Rounds in one poll of the task: after these, others on the runtime have their turn.
+/// The most rounds in one poll of the task; then other tasks on the runtime have their turn.
 const ROUNDS: usize = 32;
 
-/// The bit of the connection, and that of what ends it. All others are streams'.
+/// The bit of the connection, and that of the timer that ends it. All other bits are of streams.
 const CONNECTION: usize = 0;
 const TIMER: usize = 1;
 const STREAMS: usize = 2;
-/// Bits for streams. With more streams than this several share one, and are polled together.
+/// The number of bits for streams. With more streams several share a bit, and are polled together.
 const SHARED_BY: usize = u64::BITS as usize - STREAMS;
 const ALL_STREAMS: u64 = !0 << STREAMS;
 
+/// The future of one stream, or of the timer.
 type StreamFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where hyper leaves the streams of a connection.
+/// The executor of a hyper connection: it collects the futures of new streams, which the
+/// connection's [`ConnectionTask`] then polls.
 #[derive(Clone, Default)]
 pub(crate) struct Streams(Arc<Mutex<Vec<StreamFuture>>>);
 
@@ -47,24 +49,24 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// Drives a connection and the streams it opens. Streams that are still open when it is dropped end
-/// with it.
+/// Polls a connection and the streams it opens, all on one task. Streams that are still open when
+/// it is dropped end with it.
 pub(crate) struct ConnectionTask<C> {
     connection: Pin<Box<C>>,
     timer: Option<StreamFuture>,
-    /// One, usually: at hand, since what a delivery costs is mostly memory that was not touched for
-    /// a while. So are the wakers.
+    /// The streams, usually one and then stored inline, since what a delivery costs is mostly
+    /// memory that was not touched for a while. So are the wakers.
     streams: SmallVec<[Option<StreamFuture>; 1]>,
     new: Streams,
     commits: CommitWaiter,
-    /// How many commits the notifier had told of when the streams were polled last.
+    /// The number of commits announced when the streams were polled last.
     seen: u64,
     task: Arc<WakeSet>,
-    /// By bit.
+    /// The wakers by bit.
     wakers: SmallVec<[Waker; STREAMS + 1]>,
 }
 
-/// What [`ConnectionTask::next`] waits for.
+/// The event for which [`ConnectionTask::next`] waits.
 pub(crate) enum Event<T> {
     /// The timer ran out.
     ItsTime,
@@ -72,17 +74,17 @@ pub(crate) enum Event<T> {
     Ended(T),
 }
 
-/// The waker of a connection's task, and which of its futures were woken, one bit each.
+/// The set of woken futures of a connection's task, one bit each, and the waker of that task.
 #[derive(Default)]
 struct WakeSet {
     woken: AtomicU64,
-    /// It is being polled, and looks at the bits before it rests.
+    /// Whether the task is being polled; it looks at the bits again before it rests.
     polled: AtomicBool,
     /// The waker of the task that polled the connection first; the connection stays on it.
     waker: OnceLock<Waker>,
 }
 
-/// Wakes the parts of one bit.
+/// A waker that sets one bit of a [`WakeSet`] and wakes its task.
 struct WakeBit {
     bit: usize,
     task: Arc<WakeSet>,
@@ -106,8 +108,8 @@ impl Wake for WakeBit {
 }
 
 impl<C: Future> ConnectionTask<C> {
-    /// `new` is the executor that the connection was built with; `commits` is who streams hear of
-    /// commits from.
+    /// Puts a connection and its timer on one task. `new` is the executor that the connection was
+    /// built with; `commits` announces commits to its streams.
     pub(crate) fn new(
         connection: C,
         timer: impl Future<Output = ()> + Send + 'static,
@@ -131,18 +133,18 @@ impl<C: Future> ConnectionTask<C> {
         connection
     }
 
-    /// The connection, to be told something.
+    /// The connection, for a call such as its shutdown; it is polled afterwards.
     pub(crate) fn connection(&mut self) -> Pin<&mut C> {
         self.wake(1 << CONNECTION);
         self.connection.as_mut()
     }
 
-    /// Has every stream polled.
+    /// Marks every stream as woken.
     pub(crate) fn wake_streams(&self) {
         self.wake(ALL_STREAMS);
     }
 
-    /// Goes on until something happens.
+    /// Polls the connection and its streams until there is an event.
     pub(crate) async fn next(&mut self) -> Event<C::Output> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -163,7 +165,7 @@ impl<C: Future> ConnectionTask<C> {
         event
     }
 
-    /// Polls what was woken until nothing is.
+    /// Polls the woken futures until none is woken.
     fn rounds(&mut self, waker: &Waker) -> Poll<Event<C::Output>> {
         for _ in 0..ROUNDS {
             let newest = self.commits.newest(waker);

@@ -1,4 +1,5 @@
-//! The server as an application sees it: what it is given, and what its streams share.
+//! The server's public interface, [`Admit`], [`ServerConfig`] and [`AdsServer`], and the state that
+//! its streams share.
 
 pub(crate) mod accept;
 mod call;
@@ -38,21 +39,23 @@ use crate::store::PlacementId;
 use crate::store::publish::Snapshots;
 use crate::store::quarantine::DEFAULT_QUORUM;
 
-/// Decides who is let in, and what a proxy may see.
+/// Authentication and admission of proxies, implemented by the application: it decides who is let
+/// in, and what a proxy may see.
 pub trait Admit: Send + Sync + 'static {
-    /// What is known of a caller once it is authenticated.
+    /// What the application knows of an authenticated caller, for [`Admit::admit`].
     type Permissions: Send + Sync;
 
-    /// Called for every stream before its first message is read (xDS rule 216). An error ends the
-    /// stream with that status: UNAUTHENTICATED for who cannot prove who it is.
+    /// Authenticates the caller of a stream, before the stream's first message is read (xDS rule
+    /// 216). An error ends the stream with that status: UNAUTHENTICATED for a caller that cannot
+    /// prove its identity.
     fn authenticate(
         &self,
         caller: Caller<'_>,
     ) -> impl Future<Output = Result<Authenticated<Self::Permissions>, Status>> + Send;
 
-    /// Called with the node of a stream's first message, before any state is kept for the stream.
-    /// An error ends the stream with that status: PERMISSION_DENIED for what this caller may not
-    /// be, UNAVAILABLE as long as there is nothing complete to serve (xDS rule 139).
+    /// Admits a proxy by the node of its stream's first message, before any state is kept for the
+    /// stream. An error ends the stream with that status: PERMISSION_DENIED for a node that this
+    /// caller may not be, UNAVAILABLE as long as there is nothing complete to serve (xDS rule 139).
     fn admit(
         &self,
         caller: &Self::Permissions,
@@ -60,13 +63,13 @@ pub trait Admit: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Admission, Status>> + Send;
 }
 
-/// An admitted proxy.
+/// The result of [`Admit::admit`]: what an admitted proxy may see.
 pub struct Admission {
-    /// From where it looks at the layers.
+    /// The placement through whose layers the proxy sees resources.
     pub placement: PlacementId,
-    /// Types it may not ask for: a stream that does all the same ends with PERMISSION_DENIED.
+    /// Types that the proxy may not ask for: a stream that does so ends with PERMISSION_DENIED.
     pub forbidden: &'static [TypeUrl],
-    /// Dropped when the stream ends, however it ends.
+    /// A value that is dropped when the stream ends, however it ends.
     pub lease: Box<dyn Send + Sync>,
 }
 
@@ -80,31 +83,31 @@ impl std::fmt::Debug for Admission {
     }
 }
 
-/// Settings of the server.
+/// The settings of an [`AdsServer`].
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The name of this replica, sent as `control_plane.identifier` in every response (xDS rule
     /// 18).
     pub identifier: String,
-    /// How old a connection gets, give or take a tenth; then it is told to go, and its proxy comes
-    /// back wherever there is room (xDS rules 152, 153, 155). `None`: as old as it likes. A proxy
-    /// that comes back is sent nothing it has.
+    /// The age, give or take a tenth, at which a connection is closed with GOAWAY; its proxy then
+    /// comes back wherever there is room (xDS rules 152, 153, 155). `None`: connections do not age.
+    /// A proxy that comes back is sent nothing it has.
     pub max_connection_age: Option<Duration>,
-    /// The longest time over which connections are told to go on shutdown; less if there are few
-    /// (xDS rule 146).
+    /// The longest time over which the GOAWAYs of a shutdown are spread; less if there are few
+    /// connections (xDS rule 146).
     pub closing_window: Duration,
-    /// Of how many distinct, verified principals proxies must have rejected a content before it is
-    /// kept from those that were not sent it yet (xDS rule 82); 0: it never is. And more must have
-    /// rejected than taken it, by number and by principals.
+    /// The number of distinct, verified principals whose proxies must have rejected a content
+    /// before it is held back from proxies that were not sent it yet (xDS rule 82); 0: it never is.
+    /// Also, more proxies and more principals must have rejected than accepted it.
     pub rejections_to_hold_back: usize,
-    /// How connections are encrypted and, if its verifier asks for certificates, known by them.
-    /// Each takes what is newest when it comes: a new configuration concerns no connection that is
-    /// open (xDS rule 217). `None`: not at all.
+    /// The TLS configuration, which also verifies client certificates if it has a verifier for
+    /// them; `None`: plaintext. A new connection takes the newest one, and open connections keep
+    /// theirs (xDS rule 217).
     ///
     /// A configuration that verifies certificates should resume no sessions: a resumed one would
     /// rest on what was verified before.
     pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
-    /// What the server puts up with.
+    /// Limits on what clients may do and use.
     pub limits: Limits,
 }
 
@@ -121,14 +124,14 @@ impl Default for ServerConfig {
     }
 }
 
-/// The discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS, LDS,
-/// RDS, SDS) on the same engine, each with its state-of-the-world and its incremental method (xDS
-/// rules 1, 2). The unary and REST variants do not exist here.
+/// The gRPC discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS,
+/// LDS, RDS, SDS), each with its state-of-the-world and its incremental method (xDS rules 1, 2).
+/// The unary and REST variants are not implemented.
 pub struct AdsServer<A> {
     pub(crate) shared: Arc<Shared<A>>,
 }
 
-/// What the streams of a server share.
+/// The state that all connections and streams of a server share.
 pub(crate) struct Shared<A> {
     pub(crate) snapshots: Snapshots,
     pub(crate) admit: A,
@@ -149,7 +152,8 @@ pub(crate) struct Shared<A> {
 }
 
 impl<A> Shared<A> {
-    /// A stream of this peer ends for who it is, or is not. The identity, if it was verified.
+    /// Counts and logs that a stream of this peer is denied for its identity, or for the lack of
+    /// one. `identity` is the verified one, if there is one.
     pub(crate) fn denied(&self, peer: &Peer, identity: Option<&str>, status: &Status) {
         self.metrics.denied(status);
         if let Some(times) = self.denials.say() {
@@ -180,7 +184,7 @@ impl<A> std::fmt::Debug for AdsServer<A> {
 }
 
 impl<A: Admit> AdsServer<A> {
-    /// A server over what a [`Publisher`](crate::Publisher) publishes.
+    /// A server of what a [`Publisher`](crate::Publisher) publishes.
     pub fn new(snapshots: Snapshots, admit: A, config: ServerConfig, metrics: Metrics) -> Self {
         let quorum = config.rejections_to_hold_back;
         snapshots.quarantine().configure(quorum, &metrics);

@@ -1,5 +1,5 @@
-//! Rejections in the log: each distinct one once (xDS rule 79), with the objects behind it, and
-//! once that it is over if what was rejected is taken after all.
+//! The log of rejections: each distinct NACK once (xDS rule 79), with the objects behind it, and a
+//! line when a rejected resource is accepted after all.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use crate::session::{AfterAll, Nack, error_hash};
 
-/// Distinct rejections remembered; with more the memory starts anew, so that a flood stays bounded.
+/// The most distinct rejections that are remembered; with more the memory starts anew, so that a
+/// flood stays bounded.
 const REMEMBERED: usize = 4096;
 
-/// Which rejections were logged.
+/// Logs each distinct NACK once; holds the hashes of those that were logged.
 #[derive(Debug, Default)]
 pub(crate) struct NackLog(Mutex<HashSet<u64>>);
 
 impl NackLog {
+    /// Logs the resources that a NACK newly rejects, unless the same was logged before.
     pub(crate) fn log(&self, node: &str, type_url: &str, nack: &Nack) {
         let news = nack.resources.iter().filter(|of| !of.repeated);
         let names_news = news.clone().next().is_some();
@@ -42,7 +44,8 @@ impl NackLog {
         }
     }
 
-    /// A rejection of these would be news again.
+    /// Logs resources that were accepted after a rejection; a new rejection of them will be logged
+    /// again.
     pub(crate) fn accepted(&self, node: &str, type_url: &str, all: &[AfterAll]) {
         let seconds = |took: Duration| (took.as_secs_f64() * 10.0).round() / 10.0;
         for accepted in all {

@@ -1,4 +1,4 @@
-//! Before there is a stream: who opens it, and as which node.
+//! Opening a stream: authentication of its caller, and admission by the node of its first request.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use crate::server::stream::{Admitted, Stream};
 use crate::server::{Admit, Shared};
 use crate::wire::request::{Malformed, Request};
 
-/// A stream that asks for nothing is not kept.
+/// How long a stream may be open without a first request.
 const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 /// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them
 /// the names of extensions.
 const MAX_NODE: usize = 1 << 20;
 
-/// What a stream is opened with, besides its requests.
+/// A call that opens a stream, before its first request is read.
 pub(crate) struct StreamOpening<A> {
     pub(crate) shared: Arc<Shared<A>>,
     pub(crate) dialect: Dialect,
-    /// The one type of a service that is not the aggregated one.
+    /// The type of a single-type service; `None`: the aggregated service.
     pub(crate) only: Option<TypeUrl>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) peer: Arc<Peer>,
-    /// Of its request, with what proves who it is.
+    /// The headers of the call, with the proof of the caller's identity.
     pub(crate) headers: HeaderMap,
 }
 
 impl<A: Admit> StreamOpening<A> {
-    /// The stream as a body. Its client waits for so long.
+    /// The stream as a response body; `timeout` is how long its client waits.
     pub(crate) fn body(
         self,
         requests: Incoming,
@@ -51,7 +51,8 @@ impl<A: Admit> StreamOpening<A> {
         ResponseBody::new(self.admit(requests), open, timeout)
     }
 
-    /// Admits the proxy, by who it is and by the node of its first message (xDS rules 10, 11, 216).
+    /// Admits the proxy, by the identity of its caller and by the node of its first message (xDS
+    /// rules 10, 11, 216).
     async fn admit(self, requests: Incoming) -> Result<Option<Box<Stream<A>>>, Status> {
         let entrant = self.authenticate().await?;
         let StreamOpening {
@@ -102,8 +103,8 @@ impl<A: Admit> StreamOpening<A> {
         Ok(Some(stream))
     }
 
-    /// Finds out who asks, before anything is read of what it asks for. Who cannot say had better
-    /// ask elsewhere: guesses would be cheap on a connection that is open.
+    /// Authenticates the caller, before any request is read. A connection whose only stream is
+    /// refused ends: further guesses would be cheap on it.
     async fn authenticate(&self) -> Result<AuthenticatedCaller<A::Permissions>, Status> {
         let caller = Caller {
             peer: &self.peer,
@@ -134,19 +135,20 @@ impl<A: Admit> StreamOpening<A> {
     }
 }
 
-/// Who is let in as far as the door: what it may do, and what is counted of it.
+/// An authenticated caller that is not admitted yet: its permissions, and the permit of its stream.
 struct AuthenticatedCaller<P> {
     permissions: P,
     permit: Option<StreamPermit>,
 }
 
 impl<P> AuthenticatedCaller<P> {
-    /// Who it is, if anybody is asked.
+    /// The name of the verified identity, if callers are asked for one.
     fn name(&self) -> Option<&str> {
         self.permit.as_ref().map(|permit| &**permit.name())
     }
 }
 
+/// The node of a stream's first request.
 fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
     let node = Request::read(dialect, first)?.node;
     if node.is_some_and(|node| node.len() > MAX_NODE) {

@@ -1,4 +1,5 @@
-//! The requests of a stream, out of the body of its HTTP request: gRPC messages, still encoded.
+//! Reading the requests of a stream from the body of its HTTP request: gRPC messages, still
+//! encoded.
 //!
 //! A message that came in one piece, as nearly all do, is not copied. One that came in several is
 //! put together in a buffer that goes away with it: the first request of a proxy that comes back is
@@ -16,24 +17,24 @@ use tonic::Status;
 
 use crate::guard::memory::Charge;
 
-/// The largest request taken: a reconnecting proxy lists every resource it holds (xDS rule 126).
-/// Half a million of them have room.
+/// The largest request taken, in bytes: a reconnecting proxy lists every resource it holds (xDS
+/// rule 126). Half a million of them have room.
 const MAX_REQUEST: usize = 32 << 20;
-/// Before every message: whether it is compressed, and its length.
+/// The length of what precedes every gRPC message: a flag of compression, and the message's length.
 const HEAD: usize = 5;
 
-/// The requests of a stream.
+/// The requests of a stream, read from an HTTP body within limits of size, time and memory.
 #[derive(Debug)]
 pub(crate) struct Requests<B = hyper::body::Incoming> {
     body: B,
     messages: Messages,
-    /// What is kept for the stream.
+    /// The memory that is charged to the stream.
     charge: Charge,
-    /// Of that, what its session has.
+    /// The part of that memory which the session has.
     session: usize,
-    /// How long a request may take.
+    /// The longest time from the first byte of a request to its last.
     time: Duration,
-    /// When the one that has begun must have ended.
+    /// The timer of a request whose end has not come.
     late: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,8 +42,8 @@ impl<B: Body<Data = Bytes> + Unpin> Requests<B>
 where
     B::Error: std::fmt::Display,
 {
-    /// `charge` is what is kept for the stream, `time` how long a request may take from its first
-    /// byte to its last.
+    /// Reads requests from `body`. `charge` is what is kept for the stream, `time` how long a
+    /// request may take from its first byte to its last.
     pub(crate) fn new(body: B, charge: Charge, time: Duration) -> Requests<B> {
         Requests {
             body,
@@ -54,7 +55,7 @@ where
         }
     }
 
-    /// The session of the stream keeps so much.
+    /// Sets the number of bytes that the stream's session keeps.
     ///
     /// # Errors
     ///
@@ -68,7 +69,7 @@ where
         self.charge.set(self.session + self.messages.bytes())
     }
 
-    /// The next request; `None` if the client has said all, or is gone.
+    /// Polls the next request; `None` if the client has ended its requests, or is gone.
     ///
     /// # Errors
     ///
@@ -103,7 +104,7 @@ where
         }
     }
 
-    /// Pending, unless a request has begun and takes too long.
+    /// Pending, unless the end of a request has not come in time.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Status>> {
         if self.messages.begun.is_empty() {
             return Poll::Pending;
@@ -117,22 +118,22 @@ where
     }
 }
 
-/// Puts messages together from pieces of any size.
+/// Assembles gRPC messages from pieces of any size.
 #[derive(Debug, Default)]
 struct Messages {
     /// The beginning of a message whose end has not come.
     begun: BytesMut,
-    /// What came after that, or after the last message.
+    /// The bytes that came after that, or after the last message.
     piece: Bytes,
 }
 
 impl Messages {
-    /// What is kept of messages that are not complete.
+    /// The memory of messages that are not complete, in bytes.
     fn bytes(&self) -> usize {
         self.begun.capacity() + self.piece.len()
     }
 
-    /// The piece before was used up: `next` had nothing more in it.
+    /// Takes the next piece. The piece before was used up: `next` had nothing more in it.
     fn push(&mut self, piece: Bytes) {
         debug_assert!(self.piece.is_empty());
         self.piece = piece;
@@ -163,8 +164,8 @@ impl Messages {
         Ok(Some(message))
     }
 
-    /// Takes from the piece until so much of the message is there. The room grows with what comes,
-    /// not with what was announced.
+    /// Moves bytes from the piece until `until` bytes of the message are there. The buffer grows
+    /// with what comes, not with what was announced.
     fn take(&mut self, until: usize) {
         let count = self.piece.len().min(until - self.begun.len());
         self.begun.extend_from_slice(&self.piece[..count]);
@@ -172,7 +173,7 @@ impl Messages {
         self.let_go();
     }
 
-    /// An empty piece may still keep what it was cut from.
+    /// Frees an empty piece, which may still keep the buffer that it was cut from.
     fn let_go(&mut self) {
         if self.piece.is_empty() {
             self.piece = Bytes::new();
@@ -187,7 +188,7 @@ impl Messages {
     }
 }
 
-/// The length of the message that begins here, if its head is there.
+/// The length of the message that begins here, if its head is complete.
 fn length(bytes: &[u8]) -> Result<Option<usize>, Status> {
     let Some((&[compressed, a, b, c, d], _)) = bytes.split_first_chunk() else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The answer of a stream as an HTTP body: first the proxy is admitted, then its messages follow,
-//! made when the transport asks for them.
+//! The HTTP body of a stream's responses: first the proxy is admitted, then messages follow, made
+//! when the transport asks for them.
 //!
 //! There is no task and no queue between a stream and its connection: whoever takes data polls the
 //! stream. tonic's own encoder would copy every message into a buffer per stream; here large parts
@@ -21,22 +21,25 @@ use crate::server::Admit;
 use crate::server::stream::{Stream, replaced};
 use crate::wire::response::Message;
 
-/// At most so much is given to the transport at once, so that a slow reader is seen to read
+/// The most bytes given to the transport at once, so that a slow reader is seen to read
 /// (`liveness`).
 const PIECE: usize = 256 << 10;
 
-/// The way to an admitted stream; `None` if the client asked for nothing.
+/// The future that admits a stream; `None` if the client sent no request.
 type Opening<A> = Pin<Box<dyn Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send>>;
 
+/// The HTTP body of a stream's responses: it admits the stream, polls it for messages, and ends
+/// with the gRPC status.
 pub(crate) struct ResponseBody<A> {
     state: State<A>,
-    /// The message under way, its parts from the last to the next.
+    /// The message that is being sent, its parts in reverse order.
     parts: Message,
     open: OpenStream,
-    /// When its client stops waiting.
+    /// When the client stops waiting (`grpc-timeout`).
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+/// The state of a [`ResponseBody`]: waiting for admission, open, or ended.
 enum State<A> {
     Opening(Opening<A>),
     Open(Box<Stream<A>>),
@@ -57,7 +60,7 @@ impl<A: Admit> ResponseBody<A> {
         }
     }
 
-    /// The next message, unless the time of the call is over.
+    /// Polls the next message, unless the time of the call is over.
     fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
@@ -68,7 +71,7 @@ impl<A: Admit> ResponseBody<A> {
         self.poll_message(cx)
     }
 
-    /// The next message; `None` and an error end the stream.
+    /// Polls the next message; `None` and an error end the stream.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
         loop {
             match &mut self.state {

@@ -1,4 +1,5 @@
-//! From an HTTP request to a stream: which service, which dialect, and the body of the answer.
+//! Routing of HTTP requests: which service and dialect a path means, and the response with the body
+//! of its stream.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::server::call;
 use crate::server::open_stream::StreamOpening;
 use crate::server::{Admit, AdsServer};
 
-/// The services, what the names of their methods end with, and the one type of those that have one.
+/// The services: the name, the suffix of the method names, and the type of a single-type service.
 const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
     (
         "discovery.v3.AggregatedDiscoveryService",
@@ -49,7 +50,7 @@ const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
     ),
 ];
 
-/// What a path asks for.
+/// The dialect, and the type of a single-type service, that a path means.
 fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
     let (service, method) = path.strip_prefix("/envoy.service.")?.split_once('/')?;
     let (_, resources, only) = SERVICES.iter().find(|(name, _, _)| *name == service)?;
@@ -62,7 +63,7 @@ fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
 }
 
 impl<A: Admit> AdsServer<A> {
-    /// Answers a request on this connection.
+    /// Answers an HTTP request of this connection.
     pub(crate) fn respond(
         &self,
         request: http::Request<Incoming>,

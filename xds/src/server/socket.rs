@@ -1,4 +1,4 @@
-//! A connection's socket, which notes whether it can be written to: only that tells a peer that has
+//! A connection's socket that records whether it can be written to: only that tells a peer that has
 //! stopped reading altogether from one that has nothing to read, since a ping waits behind the
 //! bytes that do not go out.
 
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::guard::liveness::Progress;
 
+/// A TCP socket that records in a [`Progress`] whether its bytes wait for the peer.
 pub(crate) struct Socket {
     inner: TcpStream,
     progress: Arc<Progress>,
@@ -22,11 +23,12 @@ impl Socket {
         Socket { inner, progress }
     }
 
-    /// Whether the peer says anything before it goes.
+    /// Whether the peer sends anything before it closes.
     pub(crate) async fn speaks(&self) -> bool {
         self.inner.peek(&mut [0]).await.is_ok_and(|bytes| bytes > 0)
     }
 
+    /// Records whether a write is pending.
     fn note<T>(&self, written: Poll<T>) -> Poll<T> {
         match written.is_pending() {
             true => self.progress.waits(),

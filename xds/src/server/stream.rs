@@ -1,4 +1,5 @@
-//! One stream: requests and commits in, responses out. All decisions are the session's.
+//! One discovery stream around its session: requests and commits in, responses out. All decisions
+//! are the session's.
 //!
 //! A stream looks for news whenever it is polled; its connection's task polls it after each commit
 //! that concerns it (`connection_task`).
@@ -32,17 +33,17 @@ use crate::wire::parts::{LARGE, Parts};
 use crate::wire::request::{Request, node_id};
 use crate::wire::response::Message;
 
-/// After so many bytes of requests a stream lets others have their turn. Any request counts as so
-/// many at least.
+/// The bytes of requests after which a stream lets others have their turn, and the least that any
+/// request counts.
 const TAKEN_AT_ONCE: usize = 64 << 10;
 const SMALLEST: usize = 1 << 10;
 
-/// How a stream ends whose connection has to go.
+/// The status with which a stream ends whose connection closes.
 pub(crate) fn replaced() -> Status {
     Status::unavailable("this connection is to be replaced")
 }
 
-/// How a stream ends that asks for something wrong, or for too much.
+/// The status with which a stream ends whose request is wrong, or exceeds a limit.
 fn refused(error: &ProtocolError) -> Status {
     match error.is_limit() {
         true => Status::resource_exhausted(error.to_string()),
@@ -50,7 +51,7 @@ fn refused(error: &ProtocolError) -> Status {
     }
 }
 
-/// What a stream begins with.
+/// The parts of an admitted stream, from which a [`Stream`] is made.
 pub(crate) struct Admitted<A> {
     pub(crate) shared: Arc<Shared<A>>,
     pub(crate) dialect: Dialect,
@@ -64,6 +65,7 @@ pub(crate) struct Admitted<A> {
     pub(crate) permit: Option<StreamPermit>,
 }
 
+/// An open discovery stream: it takes requests and commits, and makes responses by its session.
 pub(crate) struct Stream<A> {
     shared: Arc<Shared<A>>,
     dialect: Dialect,
@@ -73,35 +75,36 @@ pub(crate) struct Stream<A> {
     connection: Arc<Connection>,
     peer: Arc<Peer>,
     requests: Requests,
-    /// What is to come of a large request.
+    /// The parts of a large request that are not taken yet.
     parts: Option<Parts>,
     session: Session,
-    /// Its number, as no other stream has.
+    /// The number of the stream, which no other stream of this process has.
     number: u64,
     interest: Interest,
-    /// From where it looks, as far as the notifier knows.
+    /// The placement and layers that the notifier was told last.
     stream_layers: Option<StreamLayers>,
     metrics: StreamMetrics,
-    /// How many commits the notifier had told of when it was polled last.
+    /// The number of commits announced when the stream was polled last.
     seen: u64,
     rest: Rest,
-    /// Rings at the end of a rest that has one.
+    /// The timer for the end of a rest that has one.
     alarm: Option<Pin<Box<Sleep>>>,
-    /// It has had a response.
+    /// Whether it has sent a response.
     answered: bool,
-    /// Until its first answer is made.
+    /// The place among streams that wait for their first answer, until that is made.
     admission_permit: Option<AdmissionPermit>,
     permit: Option<StreamPermit>,
     _lease: Box<dyn Send + Sync>,
 }
 
-/// Whether there may be something to send.
+/// Whether a stream rests because its session is known to have nothing to send.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rest {
+    /// The session may have something to send.
     No,
-    /// Not before something happens.
+    /// The session has nothing to send before a request or a commit.
     Yes,
-    /// The same, or this moment comes.
+    /// The session has nothing to send before a request, a commit or this time.
     Until(Instant),
 }
 
@@ -164,7 +167,7 @@ impl<A: Admit> Stream<A> {
         })
     }
 
-    /// The next message, as soon as there is one; `None` and an error end the stream.
+    /// Polls the next message; `None` and an error end the stream.
     pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
@@ -233,7 +236,8 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// A stream that had no answer would be taken for a server that does not work (xDS rule 154).
+    /// Whether the stream has to end because its connection closes. A stream without an answer
+    /// stays for a while: it would be taken for a server that does not work (xDS rule 154).
     fn has_to_end(&self) -> bool {
         match self.connection.closing() {
             Closing::No => false,
@@ -257,7 +261,8 @@ impl<A: Admit> Stream<A> {
         alarm.as_mut().poll(cx)
     }
 
-    /// A response that nears what clients accept and cannot be split (xDS rule 125).
+    /// Logs and counts a response that nears what clients accept and cannot be split (xDS rule
+    /// 125).
     fn large(&self, r#type: &str, bytes: usize) {
         self.shared.metrics.large(r#type);
         if let Some(times) = self.shared.large.say() {
@@ -272,8 +277,8 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// After a commit only the session's `next` can tell; after anything else there may be nothing
-    /// to ask it for.
+    /// The rest of the stream after it took a request or made a response. After a commit only the
+    /// session's `next` can tell.
     fn idle(&mut self) -> Rest {
         match self.session.is_pending() {
             true => Rest::No,
@@ -281,8 +286,8 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// The store is locked for as long as `act` takes, and not while anything is sent (xDS rule
-    /// 128).
+    /// Calls `act` with the store, which is locked for as long as that takes, and not while
+    /// anything is sent (xDS rule 128).
     ///
     /// Before it is let go, the connection is told which commits this stream has to hear of from
     /// now on, so that none is missed.
@@ -309,7 +314,7 @@ impl<A: Admit> Stream<A> {
         done
     }
 
-    /// Takes in a request, or the first part of it.
+    /// Takes a request, or the first part of it.
     pub(crate) fn request(&mut self, message: Bytes) -> Result<(), Status> {
         if self.dialect == Dialect::Delta && message.len() > LARGE {
             return self.take_part(Parts::of(message)?);
@@ -318,6 +323,7 @@ impl<A: Admit> Stream<A> {
         self.take_in(request)
     }
 
+    /// Takes the next part of a large request, and keeps the rest.
     fn take_part(&mut self, mut parts: Parts) -> Result<(), Status> {
         self.take_in(parts.next()?)?;
         if parts.more() {
@@ -328,6 +334,7 @@ impl<A: Admit> Stream<A> {
         Ok(())
     }
 
+    /// Checks a request, and hands it to the session.
     fn take_in(&mut self, mut request: Request<'_>) -> Result<(), Status> {
         // A node never changes (xDS rule 12): the first one counts.
         let id = request.node.map(node_id).transpose()?;

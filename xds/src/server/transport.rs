@@ -1,4 +1,4 @@
-//! What a connection's bytes go through: its socket, or TLS over it.
+//! The transport of a connection: its socket, or TLS over it.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -15,14 +15,15 @@ use tokio_rustls::server::TlsStream;
 use crate::guard::identity::Peer;
 use crate::server::socket::Socket;
 
+/// The transport of a connection: its socket, or TLS over it.
 pub(crate) enum Transport {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
 }
 
 impl Transport {
-    /// TLS over this socket. `None` if the peer went without a word, as load balancers do that only
-    /// want to know whether somebody listens.
+    /// Accepts TLS on a socket. `None` if the peer closed it without sending anything, as load
+    /// balancers do that only check whether the port is open.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ impl Transport {
         Ok(accepted.map(|stream| Transport::Tls(Box::new(stream))))
     }
 
-    /// Who is at the other end, as far as this can tell.
+    /// The peer of the connection, with its certificates under TLS.
     pub(crate) fn peer(&self, address: Option<SocketAddr>) -> Peer {
         let shown = match self {
             Transport::Plain(_) => None,
@@ -57,7 +58,7 @@ impl Transport {
     }
 }
 
-/// Calls a method of whichever it is.
+/// Calls a method of the plain or of the TLS stream.
 macro_rules! on_either {
     ($self:ident, $io:ident => $call:expr) => {
         match $self.get_mut() {

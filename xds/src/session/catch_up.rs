@@ -1,4 +1,4 @@
-//! What a commit means for this stream.
+//! Reading commits: what a stream owes its client after a change of the store.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use crate::store::LayerId;
 use crate::store::body::Body;
 use crate::store::{Record, Store};
 
-/// A type and an id.
+/// A resource that changed: the index of its type, and its id.
 type Changed = (usize, u32);
 
 impl Session {
-    /// Reads the log up to the newest commit, or looks at everything if this stream looks from
-    /// elsewhere now.
+    /// Reads the log up to the newest commit, or compares all resources if the placement has other
+    /// layers than before.
     pub(super) fn catch_up(&mut self, store: &Store) {
         let cursor = self.cursor.get();
         if self.placed && cursor == store.seq() {
@@ -43,8 +43,7 @@ impl Session {
         self.cursor.advance(store.seq());
     }
 
-    /// The resources that changed in this stream's layers, of the types it asked for or has to do
-    /// with.
+    /// The resources that changed in this stream's layers, of the types that concern it.
     fn concerning<'a>(&self, records: impl IntoIterator<Item = &'a Record>) -> Vec<Changed> {
         let concerned = records.into_iter().filter(|record| {
             self.concerns(record.type_index) && self.layers.contains(&record.layer)
@@ -54,13 +53,14 @@ impl Session {
             .collect()
     }
 
+    /// Whether changes of a type concern this stream, for a subscription or for what they refer to.
     fn concerns(&self, index: usize) -> bool {
         self.states[index].subscription.is_active() || self.follows(index)
     }
 
-    /// A resource that may have changed. Only what the stream saw at its cursor, in these layers,
-    /// and what it sees now matter, so that a change below an override, the end of an override with
-    /// the lower value's bytes, or a move between layers are no change.
+    /// Handles a resource that may have changed. Only what the stream saw at its cursor, in these
+    /// layers, and what it sees now matter, so that a change below an override, the end of an
+    /// override with the lower value's bytes, or a move between layers are no change.
     fn note(&mut self, store: &Store, type_index: usize, id: u32, layers: &[LayerId], cursor: u64) {
         let slot = store.slot(type_index, id);
         let version = |body: Option<&Arc<Body>>| body.map(|body| body.version);
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// The resource has a new value: the client is owed it, if it is subscribed.
+    /// Handles a new value of a resource: the client is owed it, if it is subscribed to.
     fn gain(&mut self, type_index: usize, id: u32, name: &Arc<str>) {
         if self.states[type_index].subscription.covers(id, name) {
             self.owe(type_index, id);
@@ -105,7 +105,8 @@ impl Session {
         }
     }
 
-    /// The resource has no value any more.
+    /// Handles the removal of a resource: the client has to be told, if it holds the resource or
+    /// waits for it.
     fn lose(&mut self, type_index: usize, id: u32, name: &Arc<str>, was: Option<Arc<Body>>) {
         let complete = self.types.spec(type_index).complete;
         let says_empty = self.says_empty(type_index);
@@ -140,8 +141,8 @@ impl Session {
         }
     }
 
-    /// The application moved this placement from these layers to others: what resolves differently
-    /// is owed or lost.
+    /// Compares all resources after the application moved this placement from the layers `before`
+    /// to others: what resolves differently is owed or lost.
     fn look_anew(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
         for type_index in 0..self.states.len() {
             if self.concerns(type_index) {

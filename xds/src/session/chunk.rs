@@ -1,17 +1,17 @@
-//! Names that fit into a response: those of what does not exist are as many as a client asks for,
-//! and a response is bounded (xDS rule 124).
+//! Bounded numbers of names for a response: a client may subscribe to any number of names that do
+//! not exist, and a response is bounded (xDS rule 124).
 
 use std::sync::Arc;
 
 use crate::store::name_map::NameMap;
 
-/// Room that names find in any response, however large it is otherwise: so that they get their
-/// turn.
+/// The room for names in any response, in bytes, however large it is otherwise: so names always get
+/// their turn.
 const AT_LEAST: usize = 16 << 10;
-/// What a name takes besides its own bytes, at most: the frame of an error.
+/// The most bytes that a name takes besides its own: the frame of an error.
 const FRAME: usize = 48;
 
-/// Takes out the first names that fit into so many bytes, at least one.
+/// Takes out the first names that fit into `room` bytes, at least one.
 pub(super) fn take_names<V>(from: &mut NameMap<V>, room: usize) -> Vec<Arc<str>> {
     let names: Vec<Arc<str>> = fitting(from.iter().map(|(name, _)| name), room)
         .cloned()
@@ -22,7 +22,7 @@ pub(super) fn take_names<V>(from: &mut NameMap<V>, room: usize) -> Vec<Arc<str>>
     names
 }
 
-/// The first names that fit into so many bytes, at least one if there is any.
+/// The first names that fit into `room` bytes, at least one if there is any.
 pub(super) fn fitting<'a>(
     names: impl Iterator<Item = &'a Arc<str>>,
     room: usize,

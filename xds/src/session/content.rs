@@ -1,5 +1,5 @@
-//! What goes into a response: gathered from the store resource by resource, or taken whole from a
-//! first sync that many share.
+//! The content of a response: gathered from the store resource by resource, or taken as a whole
+//! from a first sync that many streams share.
 
 use std::sync::Arc;
 
@@ -11,25 +11,26 @@ use crate::store::Store;
 use crate::store::body::Body;
 use crate::store::initial_sync::{Chunk, InitialSync};
 
-/// A response that can be split stays below this many bytes; clients commonly refuse 4 MiB (xDS
-/// rule 124).
+/// The most bytes of a response that can be split; clients commonly refuse 4 MiB (xDS rule 124).
 pub(super) const CHUNK: usize = 7 << 19;
-/// A response that cannot be split is reported from here on (xDS rule 125).
+/// The size in bytes from which a response that cannot be split is reported (xDS rule 125).
 const LARGE: usize = 3 << 20;
-/// From this many resources on it pays to look for a first sync to share.
+/// The number of resources from which it pays to look for a first sync to share.
 const SHARE: usize = 32;
 
-/// The resources of a response.
+/// The resources of a response: their ids and encoded bytes, and the sum of their digests.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) ids: Arc<[u32]>,
-    /// Those of them that are not sent as they are, in ascending order.
+    /// The ids of those resources that are sent in an older version than the present one,
+    /// ascending.
     pub(super) instead: Vec<u32>,
     pub(super) parts: Vec<Bytes>,
-    /// The sum over the resources' digests, whatever their order.
+    /// The sum of the resources' digests, whatever their order.
     pub(super) digest: u64,
+    /// The first sync that the bytes belong to, if they are shared.
     pub(super) shared: Option<Arc<InitialSync>>,
-    /// Its bytes, if they cannot be split and are many.
+    /// The size in bytes, if the content cannot be split and is large.
     pub(super) large: Option<usize>,
 }
 
@@ -50,7 +51,7 @@ impl Content {
     }
 }
 
-/// Content while it is gathered.
+/// A [`Content`] while resources are appended to it.
 #[derive(Default)]
 struct Gather {
     ids: Vec<u32>,
@@ -61,8 +62,8 @@ struct Gather {
 }
 
 impl Gather {
-    /// What is sent of a resource, and what it is. What it was before is the same where only its
-    /// layer changed since.
+    /// Appends the id of a resource, and notes whether `sent` differs from its present content
+    /// `is`. They are equal where only the layer of the content changed.
     fn note(&mut self, id: u32, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
@@ -90,8 +91,8 @@ impl Gather {
 }
 
 impl Session {
-    /// All that is subscribed to (xDS rule 21); with `with_removed` also what is to be removed
-    /// after this response.
+    /// The content of a complete response: all that is subscribed to (xDS rule 21), and removed
+    /// resources whose removal is still to come.
     pub(super) fn everything(&self, index: usize, store: &Store) -> Content {
         let content = self.whole_view(index, store);
         let mut content = content.unwrap_or_else(|| self.gather_everything(index, store));
@@ -100,7 +101,8 @@ impl Session {
         content
     }
 
-    /// The same for a wildcard, shared.
+    /// The content of `everything` as a shared first sync, for a wildcard from which nothing is
+    /// held back.
     fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
         let state = &self.states[index];
         let plain = state.subscription.is_wildcard() && state.held_back.is_empty();
@@ -113,6 +115,7 @@ impl Session {
         Some(Content::shared(chunk, shared.clone()))
     }
 
+    /// The content of `everything`, gathered resource by resource.
     fn gather_everything(&self, index: usize, store: &Store) -> Content {
         let state = &self.states[index];
         let mut gather = Gather::default();
@@ -140,7 +143,8 @@ impl Session {
         gather.finish()
     }
 
-    /// As much of what is owed, and does not wait, as fits into one response.
+    /// The owed resources that do not wait, as many as fit into one response; they are owed no
+    /// longer.
     pub(super) fn owed_chunk(&mut self, index: usize, store: &Store) -> Content {
         let content = match self.first_chunk(index, store) {
             Some(content) => content,
@@ -150,7 +154,7 @@ impl Session {
         content
     }
 
-    /// The same of a client that is owed most there is, shared with others in that state.
+    /// The next chunk of a shared first sync, for a client that is owed most of what there is.
     fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
         let state = &self.states[index];
         let owed = state.owed.ready();
@@ -168,6 +172,7 @@ impl Session {
         Some(Content::shared(chunk, shared.clone()))
     }
 
+    /// The owed resources that do not wait, gathered one by one up to the size of a response.
     fn gather_owed(&mut self, index: usize, store: &Store) -> Content {
         let state = &mut self.states[index];
         let mut gather = Gather::default();
@@ -193,9 +198,9 @@ impl Session {
         gather.finish()
     }
 
-    /// The version of all that is subscribed to: what a state-of-the-world response of a type that
-    /// lists only changes is called (xDS rule 72). Kept up to date change by change, and summed up
-    /// anew after a change of the subscription.
+    /// The version of all that is subscribed to, which a state-of-the-world response carries whose
+    /// type lists only changes (xDS rule 72). It is updated with every change, and summed up anew
+    /// after a change of the subscription.
     pub(super) fn subscription_version(&mut self, index: usize, store: &Store) -> u64 {
         let state = &self.states[index];
         if let Some(digest) = state.digest {

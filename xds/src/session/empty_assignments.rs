@@ -1,12 +1,13 @@
-//! State of the world has no words for the removal of an assignment, and a client that warms its
-//! cluster waits for one. What is gone is answered with an empty value, if its type has one (xDS
-//! rule 95).
+//! Empty values in place of removals: state of the world cannot express that an assignment is
+//! removed, and a client that warms its cluster waits for one. A removed resource is answered with
+//! an empty value, if its type has one (xDS rule 95).
 //!
-//! Which names: those that this client was sent or owed and that were removed, or whose cluster
-//! was; those it asks for anew while their removal is still remembered; those it comes back with on
-//! a new stream. A name that never existed is not answered (xDS rules 25, 26). When: a second after
-//! it would be its turn as a removal, since most clients have given the name up by then, with its
-//! cluster. And not while something refers to it: then it is late, not gone.
+//! That concerns names that this client was sent or owed and that were removed, or whose cluster
+//! was; names that it subscribes to anew while their removal is still remembered; and names it
+//! comes back with on a new stream. A name that never existed is not answered (xDS rules 25, 26).
+//! An empty value is sent a second after it would be its turn as a removal, since most clients have
+//! given the name up by then, with its cluster; and not while something refers to the name: then
+//! the resource is late, not gone.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,19 +23,20 @@ use crate::store::Store;
 use crate::store::body::Body;
 
 impl Session {
-    /// Whether the client is told that something does not exist. State of the world says that by an
-    /// error, which gRPC reads (xDS rule 108); Envoy does not, and would get responses for nothing.
+    /// Whether responses can tell this client that a name does not exist. State of the world does
+    /// that by an error, which gRPC reads (xDS rule 108); Envoy does not, and would get responses
+    /// for nothing.
     pub(super) fn says_absent(&self) -> bool {
         self.dialect == Dialect::Delta || self.client_kind == ClientKind::Grpc
     }
 
-    /// Whether removals of this type are said by an empty value.
+    /// Whether removals of this type are expressed by empty values.
     pub(super) fn says_empty(&self, index: usize) -> bool {
         let spec = self.types.spec(index);
         !self.says_absent() && !spec.complete && spec.empty.is_some()
     }
 
-    /// Until when nothing is said of what is gone.
+    /// The time until which no empty values of a type are sent; `None` if they may be sent now.
     pub(super) fn empties_wait(&mut self, index: usize) -> Option<Instant> {
         if !self.says_empty(index) {
             return None;
@@ -45,8 +47,8 @@ impl Session {
         (due > now).then_some(due)
     }
 
-    /// Of names that are newly asked for and do not exist, notes what is to be said: all of them,
-    /// or those that did exist. `returning`: the client had something of this type on an earlier
+    /// Notes which newly subscribed names that do not exist are to be answered: all of them, or
+    /// those that did exist. `returning`: the client had resources of this type on an earlier
     /// stream.
     pub(super) fn note_missing(
         &mut self,
@@ -79,8 +81,8 @@ impl Session {
         }
     }
 
-    /// What this referred to and does not exist is gone with it: as long as it was there, that was
-    /// waited for.
+    /// Notes that names to which a removed resource referred, and that do not exist, are gone with
+    /// it: while it was there, they were waited for.
     pub(super) fn lose_refs(&mut self, index: usize, was: &Body) {
         let Some(target) = self.types.spec(index).reloads else {
             return;
@@ -98,7 +100,8 @@ impl Session {
         }
     }
 
-    /// Forgets what is not asked for any more. A wildcard alone waits for no name.
+    /// Drops the empty values to come of names that are not subscribed to any more. A wildcard
+    /// alone waits for no name.
     pub(super) fn drop_emptied(&mut self, index: usize) {
         if !self.says_empty(index) {
             return;
@@ -116,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Empty values instead of what is gone.
+    /// The content of a response with empty values for removed names.
     pub(super) fn empties(
         &mut self,
         index: usize,
@@ -146,8 +149,9 @@ impl Session {
         (!content.parts.is_empty()).then_some(content)
     }
 
-    /// Whether something refers to a name which this client can see and with which it would load it
-    /// anew. When that goes, the client is told, even if it does not ask for it here.
+    /// Whether a resource that this client can see refers to a name which the client reloads after
+    /// it. The stream is woken when such a resource goes, even if the client does not subscribe to
+    /// it here.
     fn is_referred_to(&mut self, index: usize, name: &str, store: &Store) -> bool {
         let url = self.types.spec(index).url;
         let mut found = false;
@@ -168,8 +172,8 @@ impl Session {
         found
     }
 
-    /// Whether changes of a type concern this client for what they refer to, whether or not it asks
-    /// for them.
+    /// Whether changes of a type concern this client for what they refer to, even without a
+    /// subscription.
     pub(super) fn follows(&self, index: usize) -> bool {
         let target = self.types.spec(index).reloads;
         let child = target.and_then(|target| self.types.index(target.as_str()));

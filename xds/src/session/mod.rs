@@ -1,9 +1,9 @@
-//! One stream's protocol state, without sockets, tasks or clock.
+//! The protocol state of one stream, without sockets, tasks or clock.
 //!
-//! In: requests ([`Session::on_request`]) and the store, whose log tells what changed
-//! ([`Session::next`] reads it first). Out: the next response, or until when to wait for one. What
-//! a client is owed follows from three sets per type, all by resource id: what it subscribes to,
-//! what it holds, and what of that has changed since.
+//! Its inputs are requests ([`Session::on_request`]) and the store, whose log tells what changed
+//! ([`Session::next`] reads it first). Its output is the next response, or the time until which
+//! there is none. What a client is owed follows from three sets per type, all by resource id: what
+//! it subscribes to, what it holds, and what of that has changed since.
 
 mod catch_up;
 mod chunk;
@@ -51,7 +51,8 @@ use unknown_types::Unknown;
 /// (xDS rules 58, 129), and how long additions wait for what they depend on (xDS rule 87).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Why a stream ends with an error: only for what the protocol forbids (xDS rule 110).
+/// The client's error for which a stream ends: a violation of the protocol or of a limit, and
+/// nothing else (xDS rule 110).
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     #[error("a request on an aggregated stream needs a type_url")]
@@ -71,7 +72,7 @@ pub(crate) enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Whether it asks for nothing wrong, but for too much.
+    /// Whether the request is correct but exceeds a limit.
     pub(crate) fn is_limit(&self) -> bool {
         matches!(
             self,
@@ -80,47 +81,50 @@ impl ProtocolError {
     }
 }
 
-/// What a request brought besides its names.
+/// The meaning of a request besides its names: an ACK, a NACK, or neither.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing: it answers no response.
+    /// The request answers no response.
     Plain,
-    /// It acknowledges a response.
+    /// The request acknowledges a response (ACK).
     Acked,
-    /// It rejects one.
+    /// The request rejects a response (NACK).
     Rejected(Nack),
-    /// It is about a type that is not served.
+    /// The request is about a type that is not served.
     UnknownType,
 }
 
-/// What to do next.
+/// The next step of a stream: to send a response, or to wait.
 #[derive(Debug)]
 pub(crate) enum Next {
+    /// A response to send now.
     Send(Response),
-    /// Nothing now; ask again after a request, a commit, or at this moment.
+    /// Nothing to send now; ask again after a request, a commit, or at this time.
     Wait(Option<Instant>),
 }
 
-/// A response, ready for the wire.
+/// An encoded response, with what metrics and logs tell of it.
 #[derive(Debug)]
 pub(crate) struct Response {
-    /// A type that is served.
+    /// The type, if it is one that is served.
     pub(crate) type_url: Option<TypeUrl>,
     pub(crate) message: Message,
     pub(crate) resources: usize,
-    /// Its bytes, if they cannot be split and near what clients accept (xDS rule 125).
+    /// The size in bytes, if the response cannot be split and is near what clients accept (xDS rule
+    /// 125).
     pub(crate) large: Option<usize>,
 }
 
-/// The longest name that may be asked for, in bytes, and how many of one type (xDS rule 218): far
-/// more than any client has.
+/// The longest name, in bytes, that a client may subscribe to, and the most names of one type (xDS
+/// rule 218): far more than any client has.
 const MAX_NAME: usize = 4096;
 const MAX_NAMES: usize = 250_000;
-/// What a stream may have remembered, in bytes, of all types together (xDS rule 218): names that do
-/// not exist are kept as they are, of what exists there is a bit. A node that comes back with a
+/// The most bytes that a stream may have remembered, of all types together (xDS rule 218): names
+/// that do not exist are kept as they are, existing ones as a bit. A node that comes back with a
 /// hundred thousand Services which are all gone has less.
 const MAX_REMEMBERED: usize = 32 << 20;
 
+/// The protocol state of one stream: its subscriptions, and what its client holds and is owed.
 #[derive(Debug)]
 pub(crate) struct Session {
     dialect: Dialect,
@@ -130,30 +134,32 @@ pub(crate) struct Session {
     unknown: Unknown,
     placement: PlacementId,
     layers: Arc<[LayerId]>,
-    /// Whether the layers were looked up at all.
+    /// Whether the layers of the placement were looked up yet.
     placed: bool,
     cursor: Cursor,
-    /// Whether the client may ask for every type here.
+    /// Whether the client may ask for every type on this stream (ADS).
     aggregated: bool,
-    /// It came back and did not ask for clusters.
+    /// Whether the client came back, and did not ask in time for the types (clusters) after which
+    /// it reloads others.
     silent: bool,
-    /// The type of whose first request there are parts to come.
+    /// The type whose first request is being taken in parts.
     first_in_parts: Option<usize>,
-    /// What it may ever have to do with.
+    /// What a commit must change to bring this stream anything.
     interest: Interest,
-    /// What additions of gated types wait for although the client has not asked for it yet.
+    /// What additions of gated types wait for although the client has not subscribed to it yet.
     awaited: PendingDependencies,
-    /// What several others rejected (xDS rule 82), and who this client is.
+    /// The contents that are held back (xDS rule 82), as far as this stream knows them.
     quarantine_view: QuarantineView,
-    /// What the client accepted after it had rejected it, not told yet.
+    /// Resources that the client accepted after it had rejected them, not reported yet.
     after_all: Vec<AfterAll>,
+    /// The verified identity by which the client's ACKs and NACKs count for other proxies.
     voter: Option<Voter>,
-    /// The last nonce: unique on the stream across all types, and unlike those of any other stream
-    /// of this server (xDS rule 64).
+    /// The last nonce: unique on the stream across all types, and different from those of any other
+    /// stream of this server (xDS rule 64).
     nonce: Nonce,
     /// The name of this replica, sent in every response (xDS rule 18).
     identifier: Arc<str>,
-    /// When it was asked or told something last.
+    /// The time of the last call.
     now: Instant,
 }
 
@@ -193,7 +199,7 @@ impl Session {
         }
     }
 
-    /// Lists the names that the client asks for and that do not exist (xDS rule 107).
+    /// Lists the names that the client subscribes to and that do not exist (xDS rule 107) in `all`.
     pub(crate) fn list_missing_in(&mut self, all: &Arc<Missing>) {
         for index in 0..self.states.len() {
             let subscription = &mut self.states[index].subscription;
@@ -206,7 +212,7 @@ impl Session {
         self.client_kind = client_kind;
     }
 
-    /// Takes a request. What it is owed for it comes from [`Session::next`].
+    /// Takes a request. The responses to it come from [`Session::next`].
     pub(crate) fn on_request(
         &mut self,
         request: &Request<'_>,
@@ -257,19 +263,19 @@ impl Session {
         Some(self.answered(index, &answered, request.error, store))
     }
 
-    /// What is remembered of this client's choice: names that do not exist or not any more,
-    /// rejections, and what it has instead of what it rejected; in bytes, about.
+    /// The approximate memory, in bytes, of what the client makes this stream remember: names that
+    /// do not exist or were removed, rejections, and contents kept in place of rejected ones.
     pub(crate) fn remembered_bytes(&self) -> usize {
         let types = self.states.iter().map(TypeState::remembered_bytes);
         self.unknown.bytes() + types.sum::<usize>()
     }
 
-    /// Of that, the names, which are charged to the client.
+    /// The part of `remembered_bytes` that names take, which is charged to the client.
     pub(crate) fn name_bytes(&self) -> usize {
         self.unknown.bytes() + self.states.iter().map(TypeState::name_bytes).sum::<usize>()
     }
 
-    /// Refuses what has made that too much.
+    /// Fails if this stream remembers too much.
     fn check_remembered(&self) -> Result<(), ProtocolError> {
         match self.remembered_bytes() > MAX_REMEMBERED {
             true => Err(ProtocolError::TooMuch),
@@ -277,23 +283,24 @@ impl Session {
         }
     }
 
-    /// What a commit must have changed to bring this stream anything. Only ever grows.
+    /// What a commit must have changed to bring this stream anything. It only grows.
     pub(crate) fn interest(&self) -> Interest {
         self.interest
     }
 
-    /// From where this stream looks.
+    /// The placement of this stream, and its layers.
     pub(crate) fn stream_layers(&self) -> (PlacementId, &Arc<[LayerId]>) {
         (self.placement, &self.layers)
     }
 
-    /// Whether anything is known that has to be sent, now or later. What a newer commit brings is
-    /// not known before [`Session::next`].
+    /// Whether anything known has to be sent, now or later. Newer commits are not known before
+    /// [`Session::next`] reads them.
     pub(crate) fn is_pending(&mut self) -> bool {
         self.states.is_pending() || self.unknown.is_pending()
     }
 
-    /// What was sent and said of each type, for status pages and logs (xDS rule 78).
+    /// The last responses of each type that were sent, acknowledged and rejected, for status pages
+    /// and logs (xDS rule 78).
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "read by the inspection API to come")

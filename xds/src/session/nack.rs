@@ -1,5 +1,5 @@
-//! Resources whose present content a client is not to be sent: because it rejected it (xDS rules
-//! 69, 80), or because several others did (xDS rule 82).
+//! Holding contents back: a client is not sent the present content of a resource if it rejected
+//! that (xDS rules 69, 80), or if the quarantine holds it back (xDS rule 82).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,30 +11,33 @@ use super::{Rejected, Session};
 use crate::store::Store;
 use crate::store::quarantine::{QuarantinedContent, QuarantinedSet, Suspect, Voter};
 
-/// What this stream knows of the contents that several proxies rejected.
+/// The quarantine as one stream knows it: which contents are held back, and which of them its
+/// client was sent before.
 #[derive(Debug, Default)]
 pub(super) struct QuarantineView {
+    /// The generation of the quarantine that was read last.
     generation: u64,
     held: Arc<QuarantinedSet>,
-    /// Those this client was sent before: from it they are not kept.
+    /// The contents that this client was sent before: they are not held back from it.
     sent: BTreeSet<Content>,
-    /// Of those, what the client has yet to say of them, or took without that having been counted.
+    /// The contents of `sent` that this client has not answered yet, or whose acceptance was not
+    /// counted.
     uncounted: BTreeSet<Content>,
-    /// Those that are kept from it.
+    /// The contents that are held back from this client.
     kept: BTreeSet<Content>,
 }
 
-/// A content of a name of a type.
+/// The key of a content: the index of the type, the id and the version.
 type Content = (usize, u32, Version);
 
 impl Session {
-    /// Says who the client is, verified by somebody: what it rejects and takes counts for other
-    /// proxies, too (xDS rule 82).
+    /// Sets the verified identity of the client: its NACKs and ACKs count for other proxies, too
+    /// (xDS rule 82).
     pub(crate) fn identify(&mut self, voter: Option<Voter>) {
         self.voter = voter;
     }
 
-    /// A rejected resource stays at what the client had before until it changes, or its rejection
+    /// Keeps a rejected resource at what the client had before, until it changes or its rejection
     /// may have passed; everything else flows (xDS rules 69, 80).
     pub(super) fn hold_back(
         &mut self,
@@ -73,7 +76,7 @@ impl Session {
         state.held_back.insert(id, before);
     }
 
-    /// Sees to it that what several proxies rejected is not sent to this one, unless it was
+    /// Keeps contents that the quarantine holds back from this client, unless it was sent them
     /// already.
     pub(super) fn read_quarantine(&mut self, store: &Store) {
         let generation = store.quarantine().generation();
@@ -99,7 +102,7 @@ impl Session {
         }
     }
 
-    /// Keeps a content that is held back from this client, if that is what it would be sent.
+    /// Keeps a held back content from this client, if that is what it would be sent.
     fn keep_back(&mut self, store: &Store, held: &QuarantinedContent) {
         let (index, id) = (held.type_index, held.id);
         let says_absent = self.says_absent();
@@ -118,8 +121,8 @@ impl Session {
         }
         if held.instead.is_none() {
             state.owed.remove(id);
-            // Who asks by name is told that there is nothing, and so does not wait for it (xDS rule
-            // 48).
+            // A client that subscribes to the name is told that there is nothing, and so does not
+            // wait for it (xDS rule 48).
             let asked = state.subscription.is_named(id) && !state.held.contains(id);
             if asked && says_absent {
                 state.not_found.insert_new(slot.name.clone(), false);
@@ -130,7 +133,8 @@ impl Session {
         self.quarantine_view.kept.insert(key);
     }
 
-    /// Of what is held back from now on, remembers what this client was sent before.
+    /// Reads a new generation of the quarantine, and remembers which of its new contents this
+    /// client was sent before.
     fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
         let held = store.quarantine().held();
         let is_held = |(index, id, version): &Content| held.find(*index, *id, *version).is_some();
@@ -169,7 +173,7 @@ impl Session {
         self.send_after_all(store, over);
     }
 
-    /// Says of contents that several rejected which of them this client took, as soon as it has
+    /// Reports which contents that several proxies rejected this client accepted, as soon as it has
     /// answered them.
     pub(super) fn vote(&mut self, store: &Store) {
         let Some(voter) = self
@@ -203,8 +207,8 @@ impl Session {
             });
     }
 
-    /// What changed and changed back in the meantime looks to this stream as if it never changed,
-    /// but is held back no longer.
+    /// Owes contents that are held back no longer. One that changed and changed back in the
+    /// meantime looks to this stream as if it had never changed.
     fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
         for (index, id, version) in over {
             let Some(slot) = store.try_slot(index, id) else {
@@ -221,7 +225,7 @@ impl Session {
     }
 }
 
-/// What a text says of one resource: Envoy gives each a line.
+/// The lines of an error text that name a resource: Envoy gives each resource a line.
 pub(super) fn of_resource(error: &str, name: &str) -> String {
     let lines = error.lines().filter(|line| mentions(line, name));
     lines.collect::<Vec<_>>().join("\n")

@@ -1,4 +1,4 @@
-//! Changes of what a stream subscribes to.
+//! Changes of a stream's subscriptions by requests of both dialects.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use crate::wire::request::{List, Part};
 use crate::wire::response::parse_version;
 use crate::xdstp;
 
-/// After so many names it is looked whether they are too much to remember.
+/// The number of names after which it is checked whether too much is remembered.
 const CHECKED: usize = 64;
 
 impl Session {
-    /// Delta: adds and drops names (xDS rules 41-44, 46-50, 56, 57).
+    /// Takes the names of a delta request, which add and drop subscriptions (xDS rules 41-44,
+    /// 46-50, 56, 57).
     pub(super) fn change_names(
         &mut self,
         index: usize,
@@ -76,7 +77,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether so many names of such lengths are taken besides those that are asked for already
+    /// Checks the lengths of names, and their number together with the names subscribed to already
     /// (xDS rule 218).
     fn check<'a>(
         &self,
@@ -98,7 +99,8 @@ impl Session {
         }
     }
 
-    /// State of the world: the names are the complete new set (xDS rules 20-29, 37).
+    /// Takes the names of a state-of-the-world request, which are the complete new subscription
+    /// (xDS rules 20-29, 37).
     pub(super) fn complete_names(
         &mut self,
         index: usize,
@@ -123,6 +125,8 @@ impl Session {
         xdstp::with(&names, |names| self.set_names(index, names, version, store))
     }
 
+    /// Makes these names the subscription, and owes or drops what differs from the subscription
+    /// before.
     fn set_names(
         &mut self,
         index: usize,
@@ -170,7 +174,7 @@ impl Session {
         self.check_remembered()
     }
 
-    /// The ids of the names that have a value, and the names that have none.
+    /// The ids of the names that exist in this stream's layers, and the names that do not.
     fn find_names(
         &self,
         index: usize,
@@ -193,7 +197,8 @@ impl Session {
         Ok((ids, missing))
     }
 
-    /// Names that are newly asked for, even if the client was sent them before (xDS rule 23).
+    /// Owes resources that are newly subscribed to, even if the client was sent them before (xDS
+    /// rule 23).
     fn owe_new(&mut self, index: usize, new: &[u32], store: &Store) {
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
@@ -206,8 +211,8 @@ impl Session {
         }
     }
 
-    /// The id of a name that has a value in this stream's layers. `next` is kept over a list of
-    /// names (`Store::find_in_turn`).
+    /// The id of a name that exists in this stream's layers. `next` is kept over a list of names
+    /// (`Store::find_in_turn`).
     pub(super) fn visible(
         &self,
         index: usize,
@@ -281,8 +286,8 @@ impl Session {
         }
     }
 
-    /// What the client is about to read of an earlier wildcard, it has then: it may be gone
-    /// already, or go before it is sent again.
+    /// Counts as held, or as removed, what the client may still read in responses to an earlier
+    /// wildcard: it may be gone already, or go before it is sent again.
     fn doubt_what_it_reads(&mut self, index: usize, store: &Store) {
         // A complete response says it by itself, and one is due.
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
@@ -308,8 +313,8 @@ impl Session {
         self.drop_uncovered(index, store);
     }
 
-    /// Forgets what was sent or owed of names no longer subscribed to, so that their return is
-    /// answered anew (xDS rules 24, 44).
+    /// Forgets what was sent or owed of names no longer subscribed to, so that a new subscription
+    /// to them is answered anew (xDS rules 24, 44).
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
         self.drop_emptied(index);
         let state = &mut self.states[index];
@@ -347,6 +352,7 @@ impl Session {
         }
     }
 
+    /// Owes all resources of a type that the stream sees and the client does not hold.
     fn owe_everything(&mut self, index: usize, store: &Store) {
         self.interest = self.interest | Interest::wildcard(index);
         let (now, gate) = (self.now, self.gate_asked(index));

@@ -1,4 +1,5 @@
-//! The next response: which resources of a type are in it, and what follows from that.
+//! Building the next response: which resources of a type are in it, and what the session notes of
+//! it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::store::Store;
 use crate::wire::response::{self, Tail};
 
 impl Session {
-    /// What to send next, from the newest state of the store.
+    /// The next response, or the time to wait, by the newest state of the store.
     pub(crate) fn next(&mut self, store: &Store, now: Instant) -> Next {
         self.now = now;
         self.catch_up(store);
@@ -24,11 +25,13 @@ impl Session {
         }
     }
 
-    /// Whether responses of a type list everything that the client is to have.
+    /// Whether responses of a type list everything that the client subscribes to, and not only
+    /// changes.
     pub(super) fn is_complete(&self, index: usize) -> bool {
         self.dialect == Dialect::Sotw && self.types.spec(index).complete
     }
 
+    /// A response with the additions of a type; `None` if there is nothing to send after all.
     pub(super) fn additions(&mut self, index: usize, store: &Store) -> Option<Response> {
         match self.is_complete(index) {
             true => self.complete_response(index, store),
@@ -36,7 +39,8 @@ impl Session {
         }
     }
 
-    /// All that the client is to have of a type; `None` if it has that already.
+    /// A response with all resources that the client is to have of a type; `None` if it has them
+    /// already.
     fn complete_response(&mut self, index: usize, store: &Store) -> Option<Response> {
         let exclusive = self.types.spec(index).exclusive;
         let now = self.now;
@@ -54,8 +58,8 @@ impl Session {
         Some(self.response(index, content, (&removed, since), store))
     }
 
-    /// What is owed of a type, as much as one response has room for; `None` if there is nothing to
-    /// say after all.
+    /// A response with the owed resources of a type, as many as fit; `None` if there is nothing to
+    /// send after all.
     fn partial_response(&mut self, index: usize, store: &Store) -> Option<Response> {
         let exclusive = self.types.spec(index).exclusive;
         let now = self.now;
@@ -82,8 +86,8 @@ impl Session {
         Some(self.response(index, content, (&removed, since), store))
     }
 
-    /// Everything the client is to have of a type, and since when any of it is owed; `None` if it
-    /// has that already.
+    /// All resources that the client is to have of a type, and since when any of them is owed;
+    /// `None` if it has them already.
     fn complete_content(
         &mut self,
         index: usize,
@@ -108,7 +112,7 @@ impl Session {
         Some((content, since))
     }
 
-    /// Those removals of a type that became owed before `cutoff`.
+    /// A response with the removals of a type that became owed before `cutoff`.
     pub(super) fn removals(
         &mut self,
         index: usize,
@@ -134,9 +138,9 @@ impl Session {
         Some(self.response(index, content, (&names, since), store))
     }
 
-    /// After a resource its client loads what it refers to anew (xDS rules 88-91): send that even
-    /// if unchanged, and let gated types wait for what the client does not have yet and may ask
-    /// for. Returns since when any of it is owed, or what referred to it.
+    /// Owes the client what it reloads after the `sent` resources (xDS rules 88-91), even if that
+    /// is unchanged, and lets gated types wait for what the client does not have yet and may
+    /// subscribe to. Returns since when any of `sent` is owed, or what referred to it.
     fn follow_refs(
         &mut self,
         index: usize,
@@ -183,6 +187,7 @@ impl Session {
         since
     }
 
+    /// Encodes a response, and notes it as sent and in flight.
     fn response(
         &mut self,
         index: usize,
@@ -235,6 +240,7 @@ impl Session {
         }
     }
 
+    /// The fields of the next response besides its resources.
     pub(super) fn tail<'a>(
         &'a self,
         type_url: &'a str,

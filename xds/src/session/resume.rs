@@ -1,5 +1,5 @@
-//! Reconnects: a client says what it has, and is sent only what differs (xDS rule 52), unless what
-//! it says cannot be relied on.
+//! Reconnects: a client lists the versions that it has, and is sent only what differs (xDS rule
+//! 52), unless the list cannot be relied on.
 //!
 //! A client that lost its stream while it took in a cluster has the new cluster, and an assignment
 //! that it was sent for the old one. It says that it has both, and waits for the assignment until
@@ -20,21 +20,23 @@ use crate::wire::request::Part;
 use crate::wire::response::parse_version;
 use crate::xdstp;
 
-/// What a client says it has of a type, before it has asked for what refers to that.
+/// The resources whose present version a reconnected client says it has, while it has not asked for
+/// the types that refer to them.
 #[derive(Debug)]
 pub(super) struct Claimed {
     ids: Ids,
-    /// When the claim ends.
+    /// The time at which the claim is no longer relied on.
     until: Instant,
 }
 
 impl Session {
-    /// The client can ask for one type alone here: what it does not ask for says nothing.
+    /// Marks the stream as one of a single-type service, where a client that asks for no other type
+    /// is no sign of warming.
     pub(crate) fn of_one_type(&mut self) {
         self.aggregated = false;
     }
 
-    /// Takes up what a client says it has, by name and version, in its first request for a type.
+    /// Takes the names and versions that a client lists in its first request for a type.
     pub(super) fn resume(
         &mut self,
         index: usize,
@@ -97,8 +99,8 @@ impl Session {
         Ok(())
     }
 
-    /// The names of what clients load anew after what changed lately, or was sent on this stream
-    /// already.
+    /// The names of this type that clients reload after resources that changed lately, or that were
+    /// sent on this stream already.
     fn children_of_the_changed<'a>(&self, index: usize, store: &'a Store) -> HashSet<&'a str> {
         let url = self.types.spec(index).url;
         let recent = store.recently_changed(self.now);
@@ -116,26 +118,27 @@ impl Session {
             .collect()
     }
 
-    /// The types after whose resources a client loads those of this one anew.
+    /// The types after whose resources a client reloads those of this type.
     fn parents(&self, index: usize) -> impl Iterator<Item = usize> {
         let url = self.types.spec(index).url;
         (0..self.states.len()).filter(move |parent| self.types.spec(*parent).reloads == Some(url))
     }
 
-    /// Whether the client has asked for all of them.
+    /// Whether the client has subscribed to all types after whose resources it reloads those of
+    /// this type.
     fn knows_parents(&self, index: usize) -> bool {
         let mut parents = self.parents(index);
         parents.all(|parent| self.states[parent].subscription.is_active())
     }
 
-    /// Whether a client was found to say nothing of what it loads the rest after since this was
-    /// asked last (xDS rule 99).
+    /// Whether, since the last call, the client was found to come back with resources of a type and
+    /// not to ask for the type after which it reloads them (xDS rule 99).
     pub(crate) fn is_warming_reconnect(&mut self) -> bool {
         std::mem::take(&mut self.silent)
     }
 
-    /// Sends again what a client claimed to have, if it has not asked for what refers to that in
-    /// time. Returns until when it still may.
+    /// Sends again what a client says it has, if it has not asked in time for the types that refer
+    /// to it. Returns until when it still may.
     pub(super) fn doubt_the_silent(&mut self) -> Option<Instant> {
         let now = self.now;
         for index in 0..self.states.len() {
@@ -164,7 +167,7 @@ impl Session {
 }
 
 impl Claimed {
-    /// Takes out what the client is sent: it need not rest on the claim any more.
+    /// Removes resources that are sent to the client: it need not rest on the claim any more.
     pub(super) fn forget(&mut self, sent: &[u32]) {
         for id in sent {
             self.ids.remove(*id);

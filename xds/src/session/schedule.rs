@@ -1,4 +1,4 @@
-//! Whose turn it is: which type has something to send that may go out now, or when one will.
+//! The order of responses: which type has something to send that may go out now, or when one will.
 //!
 //! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then
 //! what is referred to (xDS rule 86); removals of an exclusive type go with its additions. A type
@@ -14,15 +14,17 @@ use super::state::owed::Gate;
 use super::{Next, PATIENCE, Session};
 use crate::store::Store;
 
+/// The next thing to send: removals or additions of a type, or nothing for now.
 enum Turn {
-    /// Those removals of a type that became owed before a moment; `None`: all.
+    /// The removals of a type that became owed before a time; `None`: all of them.
     Removals(usize, Option<Instant>),
+    /// The additions of a type.
     Additions(usize),
-    /// Until when, if nothing else happens.
+    /// Nothing to send before this time, if nothing else happens.
     Nobody(Option<Instant>),
 }
 
-/// The earlier of two moments, of which neither may ever come.
+/// The earlier of two times, each of which may be `None`: never.
 pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
 }
@@ -34,7 +36,7 @@ impl Session {
         self.states[index].owed.insert(id, now, gate);
     }
 
-    /// Whether what comes to be owed of a type now has to wait for something of an earlier one.
+    /// Whether a resource that becomes owed now has to wait for something of an earlier type.
     pub(super) fn gate(&self, index: usize) -> Gate {
         let gated = self.types.spec(index).gated;
         let waits = |before: usize| {
@@ -47,7 +49,8 @@ impl Session {
         }
     }
 
-    /// The same for what the client has just asked for.
+    /// Whether a resource that the client has just subscribed to has to wait for something of an
+    /// earlier type.
     pub(super) fn gate_asked(&self, index: usize) -> Gate {
         match self.types.spec(index).gated {
             true => self.gate(index),
@@ -55,7 +58,7 @@ impl Session {
         }
     }
 
-    /// Lets go on what waited for nothing that is still there.
+    /// Ends the waiting of resources for which nothing is left to wait for.
     fn release(&mut self) {
         let now = self.now;
         self.awaited.expire(now);
@@ -67,8 +70,8 @@ impl Session {
         }
     }
 
-    /// Since when the oldest of what additions of a type wait for is owed: what came later has to
-    /// wait.
+    /// The time since which the oldest thing that additions of a type wait for is owed: additions
+    /// that became owed later have to wait.
     fn additions_cutoff(&self, index: usize) -> Option<Instant> {
         let before = || self.states.iter().take(index);
         let owed = before().filter_map(|state| state.owed.since()).min();
@@ -80,8 +83,8 @@ impl Session {
         earlier(earlier(owed, sent.min()), awaited)
     }
 
-    /// The same of removals: they wait for all additions, for removals of what refers to them, and
-    /// for the answers to both.
+    /// The time since which the oldest thing that removals of a type wait for is owed: additions of
+    /// all types, removals of what refers to them, and the answers to both.
     pub(super) fn removals_cutoff(&self, index: usize) -> Option<Instant> {
         let order = self.types.removal_order();
         let at = order.iter().position(|of| *of == index).unwrap_or_default();
@@ -97,7 +100,7 @@ impl Session {
         earlier(earlier(owed, removed), sent.min())
     }
 
-    /// What may go out now.
+    /// The next response that may go out, or the time until which there is none.
     pub(super) fn next_owed(&mut self, store: &Store) -> Next {
         let silent_until = self.doubt_the_silent();
         if let Some(response) = self.unknown_names() {
@@ -122,6 +125,7 @@ impl Session {
         }
     }
 
+    /// Chooses what to send next.
     fn turn(&mut self) -> Turn {
         let mut until = None;
         // Removals first: what may go of them is older than all that is owed.
@@ -164,7 +168,8 @@ impl Session {
         since.is_some_and(|since| since + PATIENCE <= self.now)
     }
 
-    /// Which removals of a type may go, by the time since when, or until when none may.
+    /// Which removals of a type may go: those owed before a time (`None`: all of them). `Err` is
+    /// the time until which none may go.
     fn removals_wait(&mut self, index: usize) -> Result<Option<Instant>, Option<Instant>> {
         let state = self.states.at(index);
         if let Some(until) = state.unsettled_until(self.now) {
@@ -182,7 +187,7 @@ impl Session {
         }
     }
 
-    /// Until when nothing changes for what waits for other types.
+    /// The time until which nothing changes for resources that wait for other types.
     fn waiting_until(&self) -> Option<Instant> {
         let mut touched = (0..self.states.len()).filter(|index| self.states.is_touched(*index));
         if !touched.any(|index| self.states.at(index).owed.has_waiting()) {

@@ -1,5 +1,5 @@
-//! Requests that own their texts, for tests and fuzzing: they reach a session through the encoding,
-//! as those of clients do.
+//! Requests that own their strings, for tests and fuzzing: they reach a session encoded, as those
+//! of clients do.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::dialect::Dialect;
 use crate::store::Store;
 use crate::wire::request;
 
-/// A request of either dialect.
+/// A request of either dialect that owns its strings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     pub(crate) type_url: String,
@@ -21,6 +21,7 @@ pub(crate) struct Request {
     pub(crate) names: Names,
 }
 
+/// The names of a [`Request`]: a complete set (state of the world) or changes of one (delta).
 #[derive(Clone, Debug)]
 pub(crate) enum Names {
     Complete {
@@ -82,7 +83,7 @@ impl Request {
 }
 
 impl Session {
-    /// Takes a request that was encoded first.
+    /// Encodes a request, decodes it, and takes it.
     pub(crate) fn on_owned(
         &mut self,
         request: Request,

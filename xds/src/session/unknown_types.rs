@@ -1,4 +1,5 @@
-//! Types that nobody serves (xDS rule 5): nothing of them exists, and in delta a client is told.
+//! Requests for types that are not served (xDS rule 5): nothing of them exists, and delta clients
+//! are told so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use crate::store::name_map::{NameSet, cost};
 use crate::wire::request::{Names, Request};
 use crate::wire::response;
 
-/// More types than this that nobody serves are not a client but a fault.
+/// The most types that are not served and that one stream may ask for; a client with more is
+/// faulty.
 pub(super) const UNKNOWN_TYPES: usize = 64;
 
-/// Names asked of types that are not served, to be answered as not existing, in the order of the
-/// types.
+/// Names that a stream subscribes to of types that are not served, by type, until they are answered
+/// as not existing.
 #[derive(Debug, Default)]
 pub(super) struct Unknown(BTreeMap<Box<str>, NameSet>);
 
@@ -52,6 +54,7 @@ impl Unknown {
 }
 
 impl Session {
+    /// Takes a request for a type that is not served.
     pub(super) fn unknown_type(&mut self, request: &Request<'_>) -> Result<Outcome, ProtocolError> {
         let names = match &request.names {
             Names::Change { subscribe, .. } => subscribe.as_slice(),
@@ -62,7 +65,8 @@ impl Session {
         Ok(Outcome::UnknownType)
     }
 
-    /// As many of the names as fit into a response.
+    /// A response that tells of names of a type that is not served that they do not exist, as many
+    /// as fit.
     pub(super) fn unknown_names(&mut self) -> Option<Response> {
         let mut types = self.unknown.0.iter_mut();
         let (url, waiting) = types.find(|(_, names)| !names.is_empty())?;

@@ -16,10 +16,10 @@ mod field {
     pub(super) const RESOURCE: u32 = 2;
     pub(super) const NAME: u32 = 3;
 }
-/// Both responses call their resources field 2, and so does the wrapper its `Any`.
+/// The field number of `resources` in both responses, and of the `Any` in the wrapper `Resource`.
 const RESOURCES: u32 = 2;
 
-/// What all streams share of a resource (xDS rule 76).
+/// A resource encoded once for all streams (xDS rule 76), with its version, references and origin.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) version: Version,
@@ -28,7 +28,7 @@ pub(crate) struct Body {
     pub(crate) origin: Arc<str>,
     /// The field `resources` of a delta response, tag and length included.
     delta: Bytes,
-    /// Where in `delta` the wrapped `Any` stands. It has field number 2 there, as in a
+    /// The position of the wrapped `Any` in `delta`. It has field number 2 there, as in a
     /// state-of-the-world response, so the same bytes serve both.
     any: Range<usize>,
 }
@@ -59,12 +59,12 @@ impl Body {
         }
     }
 
-    /// How many bytes it is of a response, at most.
+    /// The most bytes that the resource takes in a response.
     pub(crate) fn len(&self) -> usize {
         self.delta.len()
     }
 
-    /// The bytes to put into a response.
+    /// The encoded field `resources` of a response in this dialect.
     pub(crate) fn bytes(&self, dialect: Dialect) -> Bytes {
         match dialect {
             Dialect::Delta => self.delta.clone(),
@@ -79,7 +79,7 @@ impl Body {
     }
 }
 
-/// The same of a resource that is gone.
+/// The digest of a resource of which only name and version are left, equal to `Body::digest`.
 pub(crate) fn version_digest(name: &str, version: Version) -> u64 {
     xxh3_64_with_seed(name.as_bytes(), version.hash())
 }

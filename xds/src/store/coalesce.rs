@@ -1,12 +1,12 @@
-//! When a change is committed: at once after quiet, else merged with its neighbours inside an
-//! adaptive window.
+//! The timing of commits: at once after a quiet period, else at the end of an adaptive window that
+//! merges changes.
 
 use std::time::{Duration, Instant};
 
-/// The window opens at this size and never gets smaller while changes keep coming.
+/// The size of the window after a quiet period; it only grows while changes keep coming.
 const SMALLEST: Duration = Duration::from_millis(1);
 
-/// Decides when the writer commits.
+/// Decides when the writer commits, with an adaptive window in which successive changes are merged.
 ///
 /// The cost of a change lies in the wake-up, the frame and the acknowledgement of every stream and
 /// hardly in its bytes, so a busy writer gathers for some milliseconds. The window doubles each
@@ -32,8 +32,8 @@ impl Pace {
         }
     }
 
-    /// A change came at `now`; returns when to commit it. Further changes before then do not move
-    /// the moment.
+    /// Notes a change at `now` and returns when to commit it. Further changes before then do not
+    /// move that time.
     pub fn due(&mut self, now: Instant) -> Instant {
         *self.due.get_or_insert_with(|| match self.last_commit {
             Some(last) if now < last + self.max.max(self.window) => (last + self.window).max(now),
@@ -44,12 +44,12 @@ impl Pace {
         })
     }
 
-    /// The moment at which to commit, if a change waits.
+    /// The time of the next commit, if a change waits for one.
     pub fn pending(&self) -> Option<Instant> {
         self.due
     }
 
-    /// The waiting changes were committed at `now`.
+    /// Notes that the waiting changes were committed at `now`.
     pub fn committed(&mut self, now: Instant) {
         let waited = match (self.due.take(), self.last_commit) {
             (Some(due), Some(last)) => due == last + self.window,

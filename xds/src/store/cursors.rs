@@ -1,9 +1,11 @@
-//! How far each stream has read the log of commits; the slowest decides when a tombstone may go.
+//! The positions of all streams in the log of commits; the slowest decides which tombstones are
+//! kept.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// One stream's place in the log. Dropping it ends its hold on tombstones.
+/// The last commit that a stream has read. Later tombstones are kept until it advances or is
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct Cursor(Arc<AtomicU64>);
 
@@ -17,27 +19,29 @@ impl Cursor {
     }
 }
 
+/// The cursors of all open streams.
 #[derive(Debug, Default)]
 pub(crate) struct Cursors {
     all: Mutex<All>,
-    /// How many were looked at.
+    /// The number of cursors that were looked at.
     #[cfg(test)]
     looks: std::sync::atomic::AtomicUsize,
 }
 
+/// The registered cursors, some of them of streams that have ended.
 #[derive(Debug, Default)]
 struct All {
     cursors: Vec<Weak<AtomicU64>>,
-    /// With so many, those of streams that ended are taken out.
+    /// The number of cursors at which those of streams that ended are taken out.
     full: usize,
 }
 
-/// Fewer than this are not worth the search for those of streams that ended.
+/// The number of cursors below which those of streams that ended are not searched for.
 const FEW: usize = 64;
 
 impl Cursors {
-    /// A cursor that stands at `seq`. The caller holds the store's lock, so that no commit passes
-    /// in between (xDS rule 16).
+    /// Registers a cursor at commit `seq`. The caller holds the store's lock, so that no commit
+    /// passes in between (xDS rule 16).
     pub(crate) fn register(&self, seq: u64) -> Cursor {
         let cursor = Arc::new(AtomicU64::new(seq));
         let mut all = self.all();
@@ -49,12 +53,12 @@ impl Cursors {
         Cursor(cursor)
     }
 
-    /// How many there are, with some of streams that ended.
+    /// The number of cursors, some of which may be of streams that ended.
     pub(crate) fn len(&self) -> usize {
         self.all().cursors.len()
     }
 
-    /// The place of the slowest stream, `newest` if there is none.
+    /// The commit that the slowest stream has read, or `newest` if there is no stream.
     pub(crate) fn slowest(&self, newest: u64) -> u64 {
         let mut slowest = newest;
         let mut all = self.all();

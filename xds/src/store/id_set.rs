@@ -8,6 +8,7 @@ const KEPT: usize = 8192;
 /// A set grows by this many bits at least: most are filled from the first id to the last.
 const STEP: usize = 512;
 
+/// A set of resource ids of one type, one bit each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ids {
     bits: FixedBitSet,

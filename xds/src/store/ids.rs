@@ -1,11 +1,11 @@
-//! What the application names its layers and placements by.
+//! The ids by which the application names its layers and placements.
 
-/// A layer: a set of resources that some proxies share. What it stands for is the application's
-/// business.
+/// The id of a layer: a set of resources that a group of proxies shares. Which group that is, the
+/// application decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LayerId(pub u32);
 
-/// A place from which proxies look at the layers. Streams with the same placement see the same
-/// resources.
+/// The id of a placement: an ordered list of layers through which streams see resources. Streams
+/// with the same placement see the same resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlacementId(pub u64);

@@ -1,5 +1,5 @@
-//! First syncs: all that is seen of a type through the same layers, put together once for every
-//! stream that asks for it at about the same time.
+//! First syncs: all resources of one type that are visible through the same layers, assembled once
+//! for all streams that ask for them at about the same time.
 //!
 //! After a restart a whole fleet asks for everything at once. What is put together here is held by
 //! the responses under way and by nothing else, so that it is gone when the storm is over.
@@ -13,13 +13,14 @@ use crate::dialect::Dialect;
 use crate::store::LayerId;
 use crate::store::id_set::Ids;
 
-/// A view's resources of one type, in responses of bounded size.
+/// A first sync: all resources of one type that are visible through one list of layers, in chunks
+/// of bounded size.
 #[derive(Debug)]
 pub(crate) struct InitialSync {
     chunks: Vec<Chunk>,
 }
 
-/// The resources of one response, by ascending id.
+/// The encoded resources of one response of a first sync, by ascending id.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) ids: Arc<[u32]>,
@@ -29,8 +30,7 @@ pub(crate) struct Chunk {
 }
 
 impl InitialSync {
-    /// Puts together resources given by ascending id, each with its bytes and its part of the
-    /// digest.
+    /// Assembles chunks from resources given by ascending id, each with its bytes and its digest.
     pub(crate) fn build(
         resources: impl Iterator<Item = (u32, Bytes, u64)>,
         limit: usize,
@@ -49,7 +49,7 @@ impl InitialSync {
         InitialSync { chunks }
     }
 
-    /// The response that begins with the smallest id of a set, if the set has all its resources.
+    /// The chunk that begins with the smallest id of `owed`, if all of its resources are in `owed`.
     pub(crate) fn within(&self, owed: &Ids) -> Option<&Chunk> {
         let first = owed.iter().next()?;
         let at = self
@@ -59,7 +59,7 @@ impl InitialSync {
         at.set.is_subset(owed).then_some(at)
     }
 
-    /// All resources in one response, where they were not to be split.
+    /// The only chunk, if all resources are in one.
     pub(crate) fn whole(&self) -> Option<&Chunk> {
         match self.chunks.as_slice() {
             [chunk] => Some(chunk),
@@ -68,6 +68,7 @@ impl InitialSync {
     }
 }
 
+/// A [`Chunk`] while resources are appended to it.
 #[derive(Default)]
 struct Builder {
     ids: Vec<u32>,
@@ -88,19 +89,21 @@ impl Builder {
     }
 }
 
-/// Through which layers it is seen, of which type, in which dialect.
+/// The key of a first sync: the list of layers, the index of the type, and the dialect.
 pub(crate) type Key = (Arc<[LayerId]>, usize, Dialect);
 
-/// The first syncs under way.
+/// The first syncs that streams are being sent, for other streams to share.
 #[derive(Debug, Default)]
 pub(crate) struct InitialSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
 
-/// One of them, with the commit that last changed its type. It is locked while it is put together.
+/// A first sync, with the commit that had last changed its type when it was built. The mutex is
+/// locked while it is being built.
 type UnderWay = Mutex<(u64, Weak<InitialSync>)>;
 
 impl InitialSyncs {
-    /// The one that somebody else is being sent, or a new one. Streams that come meanwhile wait for
-    /// it instead of building theirs; those that want another one do not.
+    /// The first sync that other streams are being sent, or a new one. Streams that ask for it
+    /// meanwhile wait for it instead of building theirs; those that ask for another one do not
+    /// wait.
     pub(crate) fn share(
         &self,
         key: Key,
@@ -117,15 +120,16 @@ impl InitialSyncs {
         new
     }
 
-    /// The one that somebody else is being sent.
+    /// The first sync that other streams are being sent; none is built or waited for.
     pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<InitialSync>> {
         let under_way = self.all().get(&key)?.clone();
-        // While it is put together nobody is sent it.
+        // While it is being built no stream is sent it.
         let under_way = under_way.try_lock().ok()?;
         of_commit(&under_way, changed)
     }
 
-    /// Nobody looks through these layers any more. So many types there are.
+    /// Drops the first syncs of a list of layers that no placement has any more; `types` is the
+    /// number of types.
     pub(crate) fn forget(&self, layers: &Arc<[LayerId]>, types: usize) {
         let mut all = self.all();
         for type_index in 0..types {
@@ -145,6 +149,7 @@ impl InitialSyncs {
     }
 }
 
+/// The first sync, if its type has not changed since and responses still hold it.
 fn of_commit((at, known): &(u64, Weak<InitialSync>), changed: u64) -> Option<Arc<InitialSync>> {
     (*at == changed).then(|| known.upgrade())?
 }

@@ -1,10 +1,10 @@
-//! Which streams a commit concerns, roughly: so that a change wakes who subscribes to it and sees
-//! it, and not everybody (xDS rule 133).
+//! Approximate sets by which a commit is matched with the connections that it concerns: a change
+//! wakes the streams that subscribe to it and see it, and few others (xDS rule 133).
 //!
-//! A connection's interest is a set of bits, in which every type and every name has its own or
-//! shares one with few others. It is held where the notifier looks through all connections, one
-//! after the other, so that passing one over costs next to nothing. A stream that is woken in vain
-//! finds nothing; one that is not woken must never have had anything to find.
+//! A connection's interest is a set of bits, in which every type and every name has its own bit or
+//! shares one with few others. The notifier keeps it where it scans all connections one after the
+//! other, so that passing one over costs next to nothing. A match may be false, and the woken
+//! stream then finds nothing to send; no match is ever missed.
 
 use std::collections::BTreeMap;
 use std::ops::BitOr;
@@ -15,21 +15,22 @@ use crate::store::{LayerId, PlacementId};
 
 const WORDS: usize = 4;
 
-/// Types and names: of a commit those it changed, of a connection those its streams ask for.
+/// A bit set of types and names: those that a commit changed, or those that a connection's streams
+/// subscribe to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interest([u64; WORDS]);
 
 impl Interest {
-    /// Whatever there is.
+    /// The set of all types and names.
     pub(crate) const EVERYTHING: Interest = Interest([u64::MAX; WORDS]);
 
-    /// All names of a type.
+    /// The subscription to all names of a type.
     pub(crate) fn wildcard(type_index: usize) -> Interest {
         // The first word is for types; more of them than it has bits share the last.
         Interest([1 << type_index.min(u64::BITS as usize - 1), 0, 0, 0])
     }
 
-    /// One name of a type, as somebody who asks for it.
+    /// The subscription to one name of a type.
     pub(crate) fn name(type_index: usize, name: &str) -> Interest {
         let hash = xxh3_64_with_seed(name.as_bytes(), type_index as u64);
         let mut words = [0; WORDS];
@@ -38,14 +39,13 @@ impl Interest {
         Interest(words)
     }
 
-    /// One name of a type, as something that changed: it concerns those who ask for it, and those
-    /// who ask for all.
+    /// A change of one name of a type: it concerns subscriptions to that name and to all names.
     pub(crate) fn change(type_index: usize, name: &str) -> Interest {
         Interest::name(type_index, name) | Interest::wildcard(type_index)
     }
 
-    /// Adds the names that somebody asks for. Those of a client that asks for very many say nothing
-    /// any more.
+    /// Adds subscriptions to names. With very many of them every bit for names is set, and further
+    /// ones change nothing.
     pub(crate) fn add_names(&mut self, type_index: usize, names: &[&str]) {
         for name in names {
             if self.0[1..].iter().all(|word| *word == u64::MAX) {
@@ -55,26 +55,27 @@ impl Interest {
         }
     }
 
+    /// Whether the two sets have a bit in common.
     pub(crate) fn meets(self, other: Interest) -> bool {
         self.0.iter().zip(other.0).any(|(a, b)| a & b != 0)
     }
 }
 
-/// Whom a commit concerns: who is interested in what changed in a layer, and looks through that
-/// layer; and who looks through other layers from now on.
+/// The scope of a commit: what changed in each layer, and which placements have other layers than
+/// before. It decides which connections are woken.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Concerns {
-    /// What changed in whatever layer.
+    /// The changes of all layers together.
     any: Interest,
     by_layer: BTreeMap<LayerId, Interest>,
-    /// Ascending.
+    /// The placements that have other layers than before, in ascending order.
     moved: Vec<PlacementId>,
-    /// What concerns those interested in it wherever they look from.
+    /// The changes that concern every connection with that interest, whatever its layers.
     anywhere: Interest,
 }
 
 impl Concerns {
-    /// Whoever is interested in this, wherever it looks from.
+    /// A scope that concerns every connection with this interest, whatever its layers.
     pub(crate) fn anywhere(interest: Interest) -> Concerns {
         Concerns {
             anywhere: interest,
@@ -82,14 +83,14 @@ impl Concerns {
         }
     }
 
-    /// Something changed in a layer.
+    /// Adds a change in a layer.
     pub(crate) fn add(&mut self, layer: LayerId, change: Interest) {
         self.any = self.any | change;
         let known = self.by_layer.entry(layer).or_default();
         *known = *known | change;
     }
 
-    /// Placements look through other layers now.
+    /// Sets the placements that have other layers than before.
     pub(crate) fn set_moved(&mut self, mut moved: Vec<PlacementId>) {
         moved.sort_unstable();
         self.moved = moved;
@@ -100,7 +101,8 @@ impl Concerns {
         self.any == nothing && self.anywhere == nothing && self.moved.is_empty()
     }
 
-    /// Whether it concerns somebody with this interest who looks from there.
+    /// Whether the commit concerns a connection with this interest, given the placement and layers
+    /// of each of its streams.
     pub(crate) fn meets<'a>(
         &self,
         interest: Interest,

@@ -1,6 +1,6 @@
-//! Names that clients ask for and that do not exist (xDS rule 107): a typing error in somebody's
-//! configuration, or something that never came. Proxies wait for them in silence, so the server has
-//! to tell.
+//! The names that streams subscribe to and that do not exist (xDS rule 107): typing errors in a
+//! configuration, or resources that never came. Proxies wait for them in silence, so the server
+//! reports them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,23 +12,24 @@ use crate::metrics::Metrics;
 use crate::store::name_map::cost;
 use crate::types::Types;
 
-/// Names of a type that are listed; what is asked for beyond them is not.
+/// The most names of one type that are listed.
 const LISTED: usize = 10_000;
-/// Of these, how many one stream may have listed.
+/// The most names of one type that one stream may add to the list.
 const LISTED_OF_STREAM: usize = 1_000;
 
-/// A name that streams ask for and that does not exist in their layers (xDS rule 107).
+/// A name that streams subscribe to and that does not exist in their layers (xDS rule 107).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingName {
-    /// The type it was asked of.
+    /// The resource type of the subscription.
     pub type_url: TypeUrl,
-    /// The name.
+    /// The name that does not exist.
     pub name: Arc<str>,
-    /// How many streams ask for it now.
+    /// The number of streams that subscribe to it now.
     pub streams: usize,
 }
 
-/// The names that all streams together miss.
+/// The list of all names that streams subscribe to and that do not exist, by type, with its
+/// metrics.
 #[derive(Debug)]
 pub(crate) struct Missing {
     types: Types,
@@ -52,7 +53,7 @@ impl Missing {
         let _ = self.gauges.set(gauges);
     }
 
-    /// By type, in the order of the types, and name.
+    /// All listed names, in the order of the types and then by name.
     pub(crate) fn reports(&self) -> Vec<MissingName> {
         let lists = self.lists();
         let of_type = |(index, list): (usize, &BTreeMap<Arc<str>, usize>)| {
@@ -67,7 +68,7 @@ impl Missing {
         lists.iter().enumerate().flat_map(of_type).collect()
     }
 
-    /// A stream misses other names than before.
+    /// Updates the list after a stream's missing names changed: adds `more` and removes `fewer`.
     fn change<'a>(
         &self,
         index: usize,
@@ -99,18 +100,19 @@ impl Missing {
     }
 }
 
-/// The names of one type that one stream asks for and that do not exist. As long as it lives, they
-/// are listed with those of others.
+/// The names of one type that one stream subscribes to and that do not exist. While it lives, they
+/// are listed in the server's [`Missing`].
 #[derive(Debug, Default)]
 pub(crate) struct MissingNames {
     names: HashSet<Arc<str>>,
-    /// Those of them that are listed: all, or so many as one stream may list.
+    /// The names of these that this stream has listed: all, or as many as one stream may.
     listed: HashSet<Arc<str>>,
     bytes: usize,
     listed_in: Option<(Arc<Missing>, usize)>,
 }
 
 impl MissingNames {
+    /// Lists the names in `all` from now on.
     pub(crate) fn list_in(&mut self, all: Arc<Missing>, type_index: usize) {
         self.listed_in = Some((all, type_index));
         self.list();
@@ -124,7 +126,7 @@ impl MissingNames {
         self.names.len()
     }
 
-    /// What all of them take.
+    /// The memory that the names take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -170,8 +172,8 @@ impl MissingNames {
         self.list();
     }
 
-    /// Lists what there is now. All streams share the list, so that its lock is held for a few
-    /// names only, however many there are.
+    /// Brings the server's list up to date with these names. All streams share that list, so its
+    /// lock is held for a few names only, however many there are.
     fn list(&mut self) {
         let Some((all, index)) = &self.listed_in else {
             return;

@@ -1,7 +1,8 @@
-//! What is published: by one writer, at once, for every stream to read.
+//! The published resources: written by one `Publisher` in atomic commits, and read by all streams.
 //!
-//! [`publish`] is the way in and `resources` is what stands. `notify` wakes the connections that a
-//! commit concerns (`interest`), `cursors` say how far each stream has read.
+//! [`publish`] makes the commits, and `resources` holds the present state and the log of changes.
+//! `notify` wakes the connections that a commit concerns (`interest`), and `cursors` tell how far
+//! each stream has read.
 
 pub(crate) mod body;
 pub(crate) mod coalesce;

@@ -1,26 +1,26 @@
-//! Names that a stream remembers, and what they take: a client may choose as many and as long ones
-//! as it likes, so they are counted in bytes (xDS rule 218).
+//! Maps of names that a stream remembers, with the memory that they take: a client may choose as
+//! many and as long names as it likes, so they are counted in bytes (xDS rule 218).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-/// What an entry takes besides the bytes of its name, about.
+/// The approximate memory of a map entry besides the bytes of its name.
 pub(crate) const ENTRY: usize = 96;
 
-/// What a remembered name takes.
+/// The approximate memory of a remembered name, in bytes.
 pub(crate) fn cost(name: &str) -> usize {
     name.len() + ENTRY
 }
 
-/// Names in ascending order, each with a value.
+/// A sorted map from names to values that counts the memory of its names.
 #[derive(Debug)]
 pub(crate) struct NameMap<V> {
     names: BTreeMap<Arc<str>, V>,
     bytes: usize,
 }
 
-/// Names in ascending order.
+/// A sorted set of names that counts the memory of its names.
 pub(crate) type NameSet = NameMap<()>;
 
 impl<V> Default for NameMap<V> {
@@ -33,7 +33,7 @@ impl<V> Default for NameMap<V> {
 }
 
 impl<V> NameMap<V> {
-    /// What all of them take.
+    /// The memory that the names take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -90,7 +90,7 @@ impl<V> NameMap<V> {
         *self = NameMap::default();
     }
 
-    /// Takes all of them out.
+    /// Takes all entries out.
     pub(crate) fn take(&mut self) -> BTreeMap<Arc<str>, V> {
         std::mem::take(self).names
     }

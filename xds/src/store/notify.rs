@@ -1,4 +1,5 @@
-//! Tells connections that something was committed; what it was, their streams read in the store.
+//! Wakes connections after the commits that concern them; their streams read the changes from the
+//! store.
 //!
 //! A connection listens once for its whole life. Registering for every single commit, as a general
 //! watch channel does, costs each delivery more than reading the commit.
@@ -13,30 +14,33 @@ use smallvec::SmallVec;
 use crate::store::interest::{Concerns, Interest};
 use crate::store::{LayerId, PlacementId};
 
-/// Listeners woken at a stretch; others may come and go in between.
+/// The most listeners woken under one lock; others may come and go in between.
 const STRETCH: usize = 256;
-/// In place of the number of commits: there will be no more.
+/// The value of the commit counter when nothing will be committed any more.
 const CLOSED: u64 = u64::MAX;
 
+/// Announces commits to connections: a counter of commits, and the registered listeners. Clones
+/// share both.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CommitNotifier(Arc<Shared>);
 
+/// The commit counter and the listeners of a [`CommitNotifier`].
 #[derive(Debug, Default)]
 struct Shared {
     newest: AtomicU64,
     listeners: Mutex<Slab<Registration>>,
 }
 
-/// A connection, as the notifier knows it.
+/// A registered connection: its interest, the layers of its streams, and the waker of its task.
 #[derive(Debug)]
 struct Registration {
     interest: Interest,
-    /// From where its streams look, each under a number of its own.
+    /// The placement and layers of each of its streams, by the number of the stream.
     all_layers: SmallVec<[(u64, StreamLayers); 1]>,
     waker: Option<Waker>,
 }
 
-/// From where a stream looks, and through which layers.
+/// The placement of a stream, and the layers that the placement has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamLayers {
     pub(crate) placement: PlacementId,
@@ -53,7 +57,7 @@ impl Registration {
 }
 
 impl CommitNotifier {
-    /// Says to all whom it concerns that there is something new to read.
+    /// Counts a commit, and wakes all connections that it concerns.
     pub(crate) fn notify(&self, concerns: &Concerns) {
         let count = |rung: u64| (rung != CLOSED).then(|| rung + 1);
         let ordering = Ordering::SeqCst;
@@ -82,13 +86,14 @@ impl CommitNotifier {
         }
     }
 
-    /// Says that nothing will be committed any more.
+    /// Marks that nothing will be committed any more, and wakes all connections.
     pub(crate) fn close(&self) {
         self.0.newest.store(CLOSED, Ordering::SeqCst);
         self.wake(&Concerns::anywhere(Interest::EVERYTHING));
     }
 
-    /// How many commits it told of: another number than before if there is something new.
+    /// The number of commits announced so far; it differs from a number seen before if there is
+    /// something new.
     pub(crate) fn newest(&self) -> u64 {
         self.0.newest.load(Ordering::SeqCst)
     }
@@ -97,7 +102,7 @@ impl CommitNotifier {
         self.newest() == CLOSED
     }
 
-    /// Somebody new, who is interested in nothing yet.
+    /// Registers a connection that is interested in nothing yet.
     pub(crate) fn listen(&self) -> CommitWaiter {
         let at = self.listeners().insert(Registration {
             interest: Interest::default(),
@@ -117,7 +122,7 @@ impl CommitNotifier {
     }
 }
 
-/// A registration, given back when its last handle is dropped.
+/// The key of a registration, which ends when its last handle is dropped.
 #[derive(Debug)]
 struct Registered {
     notifier: CommitNotifier,
@@ -130,7 +135,7 @@ impl Drop for Registered {
     }
 }
 
-/// Somebody who is woken by what concerns him.
+/// A connection's registration, by which its task is woken after the commits that concern it.
 #[derive(Debug)]
 pub(crate) struct CommitWaiter {
     place: Arc<Registered>,
@@ -138,7 +143,7 @@ pub(crate) struct CommitWaiter {
 }
 
 impl CommitWaiter {
-    /// How many commits the notifier told of; from now on `waker` is woken by every later one that
+    /// The number of commits announced so far; from now on `waker` is woken by every later one that
     /// concerns the connection.
     pub(crate) fn newest(&mut self, waker: &Waker) -> u64 {
         if !self
@@ -157,19 +162,20 @@ impl CommitWaiter {
     }
 }
 
-/// What a listener is interested in: only ever more, for as long as it listens.
+/// A handle by which streams extend the interest of their connection and set their layers. An
+/// interest only grows while the connection is registered.
 #[derive(Clone, Debug)]
 pub(crate) struct InterestHandle(Arc<Registered>);
 
 impl InterestHandle {
-    /// Takes up an interest. Whoever does it in the middle of reading the store misses no commit
-    /// that comes after.
+    /// Adds an interest. A stream that adds it while it holds the store's read lock misses no
+    /// commit that comes after.
     pub(crate) fn add(&self, interest: Interest) {
         let listener = &mut self.0.notifier.listeners()[self.0.at];
         listener.interest = listener.interest | interest;
     }
 
-    /// Says from where one of its streams looks by now.
+    /// Sets the placement and layers of one of the connection's streams.
     pub(crate) fn stream_layers(&self, stream: u64, stream_layers: StreamLayers) {
         let listener = &mut self.0.notifier.listeners()[self.0.at];
         let mut known = listener.all_layers.iter_mut();
@@ -179,7 +185,7 @@ impl InterestHandle {
         }
     }
 
-    /// The stream is gone.
+    /// Removes the layers of a stream that has ended.
     pub(crate) fn leave(&self, stream: u64) {
         let listener = &mut self.0.notifier.listeners()[self.0.at];
         listener.all_layers.retain(|(of, _)| *of != stream);

@@ -1,6 +1,8 @@
-//! Who refers to what: for each name of a type that clients load anew after another, the resources
-//! of that other one which refer to it in any layer. The writer keeps it up to date with each
-//! resource that it puts, so that nobody has to look through all of them.
+//! The reverse references between resources: for each name of a type that clients reload after
+//! another type (assignments after clusters), the resources of that other type that refer to it in
+//! any layer.
+//!
+//! The writer updates them with each resource that it puts, so that no lookup scans all resources.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,20 +12,21 @@ use smallvec::SmallVec;
 
 use crate::types::Types;
 
+/// The reverse references: which resources refer to a name, for the types that clients reload.
 #[derive(Debug, Default)]
 pub(crate) struct Referrers {
-    /// By type: which one its clients load anew after it.
+    /// For each type, the index and the URL of the type that clients reload after it.
     targets: Vec<Option<(usize, TypeUrl)>>,
-    /// By the type that is referred to.
+    /// For each type, the resources that refer to its names.
     names: Vec<HashMap<Arc<str>, SmallVec<[Referrer; 1]>>>,
 }
 
-/// A resource that refers to a name.
+/// A resource that refers to a given name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Referrer {
     pub(crate) type_index: usize,
     pub(crate) id: u32,
-    /// How often it does, in all its layers.
+    /// The number of its references to the name, in all its layers.
     times: u32,
 }
 
@@ -39,13 +42,13 @@ impl Referrers {
         }
     }
 
-    /// Those that refer to a name.
+    /// The resources that refer to a name.
     pub(crate) fn of(&self, type_index: usize, name: &str) -> &[Referrer] {
         let names = self.names.get(type_index);
         names.and_then(|names| names.get(name)).map_or(&[], |of| of)
     }
 
-    /// A resource refers to these in one of its layers now, where it did to others.
+    /// Replaces the references that a resource has in one of its layers: `before` by `now`.
     pub(crate) fn replace(
         &mut self,
         (type_index, id): (usize, u32),

@@ -1,4 +1,4 @@
-//! Everything published: per type and name the values of each layer, and the log of what changed.
+//! The store: for each type and name the values of each layer, and the log of what commits changed.
 //!
 //! One global sequence of commits orders all layers. Each entry knows the commit that last changed
 //! it, and the log lists the entries by commit, so that a stream finds what changed since its
@@ -21,34 +21,35 @@ use crate::store::slot::{Entry, LayerValue, Slot};
 use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
 
-/// How long a client that comes back may still be in the middle of taking in a change.
+/// How long after a change a client that reconnects may still be in the middle of taking it in.
 const RECENT: Duration = Duration::from_secs(180);
-/// Records kept in the log; a stream further behind looks through all entries instead.
+/// The most records kept in the log; a stream further behind looks through all entries instead.
 const LOG_LIMIT: usize = 1 << 16;
 
+/// All published resources and placements, the log of changes, and what is derived from them.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     seq: u64,
     types: Vec<TypeStore>,
     /// The layers of each placement, most specific first.
     placements: HashMap<PlacementId, Arc<[LayerId]>>,
-    /// Each list of layers once, with the number of placements that have it.
+    /// Each distinct list of layers, with the number of placements that have it.
     lists: HashMap<Arc<[LayerId]>, usize>,
     log: VecDeque<Record>,
     /// The newest commit whose records are no longer all in the log.
     log_start: u64,
-    /// Tombstones by the commit that made them.
+    /// The tombstones (commit, type, id), in the order of the commits that made them.
     tombstones: VecDeque<(u64, usize, u32)>,
     initial_syncs: InitialSyncs,
     referrers: Referrers,
-    /// Resources whose client loads what they refer to anew, by the time of their last change.
+    /// Recently changed resources of types after which clients reload another, by time of change.
     recent: VecDeque<(Instant, usize, u32)>,
     quarantine: Arc<Quarantine>,
-    /// Whom the present commit concerns.
+    /// The scope of the commit that is being made.
     concerns: Concerns,
 }
 
-/// One entry that a commit changed.
+/// One record of the log: an entry (type, id and layer) that a commit changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     pub(crate) seq: u64,
@@ -57,12 +58,13 @@ pub(crate) struct Record {
     pub(crate) layer: LayerId,
 }
 
+/// The names of one resource type, with their ids and slots.
 #[derive(Debug, Default)]
 struct TypeStore {
     by_name: HashMap<Arc<str>, u32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// The commit that last changed anything of this type.
+    /// The last commit that changed anything of this type.
     changed: u64,
 }
 
@@ -76,7 +78,7 @@ impl Store {
         store
     }
 
-    /// The newest commit.
+    /// The sequence number of the newest commit.
     pub(crate) fn seq(&self) -> u64 {
         self.seq
     }
@@ -89,7 +91,7 @@ impl Store {
         &self.types[type_index].slots[id as usize]
     }
 
-    /// The slot, if the id still stands for a name.
+    /// The slot of an id, if the id still stands for a name.
     pub(crate) fn try_slot(&self, type_index: usize, id: u32) -> Option<&Slot> {
         let slot = self.types.get(type_index)?.slots.get(id as usize)?;
         (!slot.entries.is_empty()).then_some(slot)
@@ -99,8 +101,8 @@ impl Store {
         self.types[type_index].by_name.get(name).copied()
     }
 
-    /// The same of names that come one after the other. Clients list names in the order in which
-    /// they were sent them, which is that of the ids, so the one after the last is tried first.
+    /// Finds the id of a name that is one of a list. Clients list names in the order in which they
+    /// were sent them, which is that of the ids, so the id after the last one found is tried first.
     pub(crate) fn find_in_turn(
         &self,
         type_index: usize,
@@ -133,7 +135,7 @@ impl Store {
         Some(self.log.range(start..))
     }
 
-    /// The same, found by looking at every entry.
+    /// What changed after the commit `cursor`, found by looking at every entry.
     pub(crate) fn changed_after(&self, cursor: u64) -> Vec<Record> {
         let mut records = Vec::new();
         for type_index in 0..self.types.len() {
@@ -150,13 +152,13 @@ impl Store {
         records
     }
 
-    /// How many names of a type there are.
+    /// The number of names of a type.
     pub(crate) fn len(&self, type_index: usize) -> usize {
         self.types[type_index].by_name.len()
     }
 
-    /// Everything of a type that a placement sees, shared with other streams that want it now. No
-    /// response is above `limit` bytes unless by a single resource.
+    /// The first sync of a type for a placement, shared with other streams that want it now. No
+    /// chunk is larger than `limit` bytes, unless by a single resource.
     pub(crate) fn initial_sync(
         &self,
         placement: PlacementId,
@@ -176,7 +178,7 @@ impl Store {
         Some(self.initial_syncs.share(key, changed, build))
     }
 
-    /// The same, if somebody is being sent it already.
+    /// The first sync of a type for a placement, if another stream is being sent it already.
     pub(crate) fn known_first_sync(
         &self,
         placement: PlacementId,
@@ -189,7 +191,7 @@ impl Store {
             .known((layers.clone(), type_index, dialect), changed)
     }
 
-    /// The resources of types that reload others whose bytes changed in the last minutes.
+    /// The resources changed in the last minutes, of types after which clients reload another.
     pub(crate) fn recently_changed(&self, now: Instant) -> impl Iterator<Item = (usize, &Slot)> {
         let recent = self.recent.iter().rev();
         let recent = recent.take_while(move |(at, _, _)| *at + RECENT > now);
@@ -197,30 +199,32 @@ impl Store {
             .filter_map(|(_, type_index, id)| Some((*type_index, self.try_slot(*type_index, *id)?)))
     }
 
-    /// The resources that refer to a name in any layer, of the types after which clients load that
-    /// one anew.
+    /// The resources that refer to a name in any layer, of the types after which clients reload the
+    /// name's type.
     pub(crate) fn referrers(&self, type_index: usize, name: &str) -> &[Referrer] {
         self.referrers.of(type_index, name)
     }
 
-    /// Contents that several proxies rejected (xDS rule 82).
+    /// The contents that are held back, as those that several proxies rejected (xDS rule 82).
     pub(crate) fn quarantine(&self) -> &Arc<Quarantine> {
         &self.quarantine
     }
 
     // What follows is the writer's alone.
 
+    /// Begins a commit and returns its sequence number.
     pub(crate) fn begin(&mut self) -> u64 {
         self.seq += 1;
         self.concerns = Concerns::default();
         self.seq
     }
 
-    /// Whom the present commit concerns.
+    /// Takes the scope of the commit that is being made.
     pub(crate) fn take_concerns(&mut self) -> Concerns {
         std::mem::take(&mut self.concerns)
     }
 
+    /// Sets the layers of a placement, or retires it.
     pub(crate) fn place(&mut self, id: PlacementId, layers: Option<Vec<LayerId>>) {
         let before = match layers {
             Some(layers) => {
@@ -240,7 +244,7 @@ impl Store {
         }
     }
 
-    /// The list that other placements with the same layers have.
+    /// The shared copy of a list of layers, counted for one more placement.
     fn share_list(&mut self, layers: Arc<[LayerId]>) -> Arc<[LayerId]> {
         let known = self.lists.get_key_value(&layers);
         let list = known.map_or(layers, |(known, _)| known.clone());
@@ -248,19 +252,19 @@ impl Store {
         list
     }
 
-    /// How many lists of layers, and first syncs, are remembered.
+    /// The number of distinct lists of layers, and of first syncs.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> (usize, usize) {
         (self.lists.len(), self.initial_syncs.len())
     }
 
-    /// What a layer says of a name.
+    /// The present value of an entry.
     pub(crate) fn get(&self, (type_index, id, layer): EntryKey) -> &LayerValue {
         let entry = self.slot(type_index, id).entry(layer);
         entry.map_or(&LayerValue::Nothing, |entry| &entry.value)
     }
 
-    /// The id of a name, given to it now if it has none.
+    /// The id of a name, assigned now if it has none.
     pub(crate) fn intern(&mut self, type_index: usize, name: &Arc<str>) -> u32 {
         let types = &mut self.types[type_index];
         if let Some(id) = types.by_name.get(name) {
@@ -284,7 +288,7 @@ impl Store {
         id
     }
 
-    /// Sets what a layer says of a name and logs it. It differs from what the layer says now.
+    /// Sets the value of an entry and logs it. The value differs from the present one.
     pub(crate) fn put(&mut self, (type_index, id, layer): EntryKey, value: LayerValue) {
         let seq = self.seq;
         let slot = &mut self.types[type_index].slots[id as usize];
@@ -326,7 +330,7 @@ impl Store {
         });
     }
 
-    /// Keeps a content that was just put from clients for which it is too large.
+    /// Quarantines a content that was just put and is too large for some clients.
     pub(crate) fn note_large(&self, type_url: TypeUrl, (type_index, id, layer): EntryKey) {
         let slot = self.slot(type_index, id);
         let Some(entry) = slot.entry(layer) else {
@@ -344,7 +348,7 @@ impl Store {
         }
     }
 
-    /// Remembers that a resource which reloads others was put.
+    /// Remembers the change of a resource after which clients reload others.
     pub(crate) fn note_recent(&mut self, type_index: usize, id: u32, now: Instant) {
         while self
             .recent
@@ -356,8 +360,8 @@ impl Store {
         self.recent.push_back((now, type_index, id));
     }
 
-    /// Forgets what every stream has passed: log records, and tombstones with the ids that only
-    /// they kept.
+    /// Drops what every stream has read: log records, and tombstones with the ids that only they
+    /// kept.
     pub(crate) fn forget_until(&mut self, slowest: u64) {
         while let Some(record) = self.log.front()
             && (record.seq <= slowest || self.log.len() > LOG_LIMIT)

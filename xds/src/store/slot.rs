@@ -1,4 +1,4 @@
-//! One name of one type in the store: what each layer says of it, and what it said before.
+//! One name of one resource type in the store: the present and the previous value in each layer.
 
 use std::sync::Arc;
 
@@ -9,42 +9,42 @@ use crate::store::body::Body;
 
 #[cfg(test)]
 thread_local! {
-    /// How often a name was resolved, by this thread: what something costs.
+    /// The number of names that this thread has resolved: a measure of cost, for tests.
     pub(crate) static RESOLVED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// One name of one type.
+/// One name of one resource type, with an entry for each layer that has or had a value for it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) name: Arc<str>,
     pub(crate) entries: Vec<Entry>,
 }
 
-/// A name in a layer.
+/// What one layer holds for a name: the present and the previous value, and the commits of both.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) layer: LayerId,
-    /// The commit from which on it says this.
+    /// The commit since which `value` stands.
     pub(crate) since: u64,
-    /// Nothing is a tombstone.
+    /// The present value; with `LayerValue::Nothing` the entry is a tombstone.
     pub(crate) value: LayerValue,
-    /// What it said before, and from which commit on. The body stays for a client that rejects the
-    /// new one.
+    /// The previous value and the commit since which it stood. Its body is kept for clients that
+    /// reject the new one.
     pub(crate) before: (u64, LayerValue),
 }
 
-/// What a layer says of a name.
+/// What a layer holds for a name: no value, a resource, or a mark that hides the name below it.
 #[derive(Clone, Debug)]
 pub(crate) enum LayerValue {
-    /// To look in the next layer.
+    /// No value: the name resolves to what the next layer holds.
     Nothing,
-    /// That it does not exist, whatever the layers below say.
+    /// The name does not exist, whatever the layers below hold.
     Hidden(Arc<HiddenBy>),
-    /// What it is.
+    /// The resource.
     Body(Arc<Body>),
 }
 
-/// The object that hides a name.
+/// The origin (an object of the application) that hides a name in a layer.
 #[derive(Debug)]
 pub(crate) struct HiddenBy {
     pub(crate) origin: Arc<str>,
@@ -58,12 +58,12 @@ impl LayerValue {
         }
     }
 
-    /// What it refers to.
+    /// The resources that the body refers to; empty without a body.
     pub(crate) fn refs(&self) -> &[ResourceRef] {
         self.body().map_or(&[], |body| &body.refs)
     }
 
-    /// The object that says so.
+    /// The origin of the body, or the origin that hides the name.
     pub(crate) fn origin(&self) -> Option<&Arc<str>> {
         match self {
             LayerValue::Body(body) => Some(&body.origin),
@@ -82,20 +82,21 @@ impl Slot {
         self.entries.iter().find(|entry| entry.layer == layer)
     }
 
-    /// The first entry that says something.
+    /// The entry of the first of the layers that has a value or hides the name.
     fn decisive(&self, layers: &[LayerId]) -> Option<&Entry> {
         let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
         entries.find(|entry| !entry.value.is_nothing())
     }
 
-    /// The value in the first of the layers that has one, unless one above hides it.
+    /// The body that a stream with these layers sees: that of the first layer with a value, unless
+    /// a layer above it hides the name.
     pub(crate) fn resolve(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
         #[cfg(test)]
         RESOLVED.with(|count| count.set(count.get() + 1));
         self.decisive(layers)?.value.body()
     }
 
-    /// What `resolve` gave after the commit `cursor`; `Err` if that is not known any more.
+    /// What `resolve` gave after the commit `cursor`; `Err` if the entries no longer tell.
     pub(crate) fn resolved_at(
         &self,
         layers: &[LayerId],
@@ -114,26 +115,26 @@ impl Slot {
         Ok(None)
     }
 
-    /// The commit that gave `resolve` its value.
+    /// The commit that put the body which `resolve` gives into its layer.
     pub(crate) fn resolved_since(&self, layers: &[LayerId]) -> Option<u64> {
         let entry = self.decisive(layers)?;
         entry.value.body().map(|_| entry.since)
     }
 
-    /// What was removed from one of the layers.
+    /// The previous body of the first of these layers that had one and has none now.
     pub(crate) fn removed(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
         let entries = layers.iter().filter_map(|layer| self.entry(*layer));
         let mut gone = entries.filter(|entry| entry.value.body().is_none());
         gone.find_map(|entry| entry.before.1.body())
     }
 
-    /// A value in any layer, present or past: enough to tell where the resource came from.
+    /// A body of any layer, present or previous: enough to tell the resource's origin.
     pub(crate) fn any_body(&self) -> Option<&Arc<Body>> {
         let mut entries = self.entries.iter();
         entries.find_map(|entry| entry.value.body().or_else(|| entry.before.1.body()))
     }
 }
 
-/// The entry changed more than once since: what stood there in between is not kept.
+/// The state at an older commit is unknown: an entry has changed more than once since then.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Forgotten;

@@ -1,4 +1,4 @@
-//! Requests and responses as bytes.
+//! The wire format: requests parsed from bytes in place, and responses encoded over shared bytes.
 
 pub(crate) mod parts;
 pub(crate) mod request;

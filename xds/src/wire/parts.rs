@@ -1,33 +1,34 @@
-//! A large request of the incremental protocol, taken in part by part: names by the hundred
-//! thousand are looked up while nobody can publish anything, and others on the same thread wait.
+//! Large delta requests, taken in parts: a lookup of hundreds of thousands of names at once would
+//! hold up the writer and the other streams on the same thread.
 //!
-//! That may be done, since fields may be cut anywhere between two of them. What a part has changed
-//! is seen by nobody before the last.
+//! A request may be cut between any two of its fields. No response is made before the last part is
+//! taken, so the client sees no state in between.
 
 use bytes::Bytes;
 
 use crate::wire::request::{Fields, MAX_FIELDS, Malformed, Names, Part, Request};
 
-/// Requests with more bytes are taken in parts.
+/// The size in bytes above which a request is taken in parts.
 pub(crate) const LARGE: usize = 512 << 10;
-/// How many fields a part has.
+/// The number of fields in a part.
 const FIELDS: usize = 4_000;
 
-/// What is left of a request.
+/// A large delta request, and the position up to which it was taken.
 #[derive(Debug)]
 pub(crate) struct Parts {
     message: Bytes,
-    /// Where the next part begins.
+    /// The position at which the next part begins.
     at: usize,
     type_url: Box<str>,
     part: Part,
 }
 
 impl Parts {
-    /// Looks through a request.
+    /// Checks the fields of a request, which is then taken part by part.
     ///
     /// # Errors
-    /// It is none, or has too many fields.
+    ///
+    /// The bytes are no request, or it has too many fields.
     pub(crate) fn of(message: Bytes) -> Result<Parts, Malformed> {
         let (mut request, mut fields) = (Request::default(), Fields::of(&message));
         let (mut count, mut named) = (0, (false, false));
@@ -81,12 +82,12 @@ impl Parts {
         Ok(request)
     }
 
-    /// Whether there is a part to come.
+    /// Whether there are parts left.
     pub(crate) fn more(&self) -> bool {
         self.part.more
     }
 
-    /// What the request has in all.
+    /// The size of the whole request, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.message.len()
     }

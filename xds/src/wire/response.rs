@@ -1,4 +1,4 @@
-//! Responses as they go over the wire: gRPC messages over bytes that all streams share.
+//! Discovery responses as gRPC messages, encoded over resource bytes that all streams share.
 
 use std::sync::Arc;
 
@@ -8,16 +8,17 @@ use smallvec::SmallVec;
 use crate::dialect::Dialect;
 use crate::store::body::{delimited_len, put_delimited, put_head};
 
-/// Parts from this size on are shared, smaller ones are copied together: a frame of its own would
-/// cost more than the copy.
+/// The size in bytes from which a part is shared; smaller ones are copied together, since a frame
+/// of its own would cost more than the copy.
 const SHARED: usize = 8 << 10;
-/// What gRPC puts before a message: whether it is compressed (it is not), and its length.
+/// The length of what precedes a gRPC message: a flag of compression (not set), and the message's
+/// length.
 const HEAD: usize = 5;
 
-/// A gRPC message in one or more parts, its head included.
+/// An encoded gRPC message in one or more parts, its head included.
 pub(crate) type Message = SmallVec<[Bytes; 1]>;
 
-/// What a response has besides its resources.
+/// The fields of a response besides its resources.
 pub(crate) struct Tail<'a> {
     pub(crate) dialect: Dialect,
     /// A hash over the resources of the response. In delta it is for people only (xDS rule 81).
@@ -29,17 +30,18 @@ pub(crate) struct Tail<'a> {
     pub(crate) nonce: Nonce,
     /// The name of this replica (xDS rule 18).
     pub(crate) identifier: &'a str,
-    /// Names of what does not exist any more, or never did: removed resources in delta, errors in
+    /// Names of resources that were removed or do not exist: removed resources in delta, errors in
     /// state of the world (xDS rule 108).
     pub(crate) removed: &'a [Arc<str>],
 }
 
-/// Ends the version of a response, in delta, that more of its type follows. Envoy shows the version
-/// of the last response that it took in, and so whether it has been sent all of its listeners: it
-/// says that it is live after the first response. `seaway ready --envoy` looks for this.
+/// The suffix of the version of a delta response, if more of its type follows. Envoy shows the
+/// version of the last response that it took in, and so whether it has been sent all of its
+/// listeners: it says that it is live after the first response. `seaway ready --envoy` looks for
+/// this.
 const MORE: &[u8] = b"+";
 
-/// A nonce: the number of its stream, and its own on that stream (xDS rule 64).
+/// A nonce: the number of its stream, and its own number on that stream (xDS rule 64).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Nonce {
     pub(crate) stream: u64,
@@ -49,7 +51,7 @@ pub(crate) struct Nonce {
 impl Nonce {
     const LEN: usize = 2 * DIGITS + 1;
 
-    /// Reads what a client sent back; `None` if that is no nonce of ours.
+    /// Parses what a client sent back; `None` if that is no nonce of this server.
     pub(crate) fn parse(text: &str) -> Option<Nonce> {
         let (stream, number) = text.split_once('.')?;
         Some(Nonce {
@@ -66,7 +68,7 @@ impl Nonce {
     }
 }
 
-/// Hexadecimal digits of a number.
+/// The number of hexadecimal digits of a number.
 const DIGITS: usize = 16;
 
 fn digits(number: u64) -> [u8; DIGITS] {
@@ -76,7 +78,7 @@ fn digits(number: u64) -> [u8; DIGITS] {
     })
 }
 
-/// A client that comes back sends thousands of these, so they are read in one pass.
+/// Parses a hexadecimal number, in one pass: a client that comes back sends thousands of them.
 fn from_digits(text: &str) -> Option<u64> {
     let digits: &[u8; DIGITS] = text.as_bytes().try_into().ok()?;
     let mut number = 0;
@@ -92,13 +94,15 @@ fn from_digits(text: &str) -> Option<u64> {
     Some(number)
 }
 
-/// A version as clients write it: of a resource its hash, of a response a sum over hashes.
+/// Parses a version as a client sends it back: of a resource its hash, of a response a sum of
+/// hashes.
 pub(crate) fn parse_version(text: &str) -> Option<u64> {
     from_digits(text)
 }
 
 impl Tail<'_> {
-    /// In state of the world a version comes back as what the client has, and stays a number.
+    /// The suffix of the version. In state of the world a version comes back as what the client
+    /// has, and stays a number.
     fn mark(&self) -> &'static [u8] {
         match self.dialect {
             Dialect::Delta if self.more => MORE,
@@ -142,15 +146,16 @@ impl Tail<'_> {
     }
 }
 
-/// `google.rpc.Status`: code 5 is NOT_FOUND, and a message for people.
+/// An encoded `google.rpc.Status`: code 5 is NOT_FOUND, with a message for people.
 const NOT_FOUND: &[u8] = b"\x08\x05\x12\x0edoes not exist";
 
-/// The length of a `DiscoveryResponse.resource_errors` that says of a name that it does not exist.
+/// The length of a field `DiscoveryResponse.resource_errors` that says of a name that it does not
+/// exist.
 fn not_found_len(name: &str) -> usize {
     delimited_len(7, not_found_content(name))
 }
 
-/// A `ResourceError`: the `ResourceName`, and the status.
+/// The length of a `ResourceError`: the `ResourceName`, and the status.
 fn not_found_content(name: &str) -> usize {
     delimited_len(1, delimited_len(1, name.len())) + delimited_len(2, NOT_FOUND.len())
 }
@@ -162,7 +167,7 @@ fn put_not_found(buf: &mut BytesMut, name: &str) {
     put_delimited(buf, 2, NOT_FOUND);
 }
 
-/// Puts a response together: its resources, encoded, and the rest.
+/// Encodes a response from its resources, which are encoded already, and its other fields.
 pub(crate) fn message(resources: &[Bytes], tail: &Tail<'_>) -> Message {
     let small = |part: &&Bytes| part.len() < SHARED;
     let copied: usize = resources.iter().filter(small).map(Bytes::len).sum();
@@ -187,7 +192,7 @@ pub(crate) fn message(resources: &[Bytes], tail: &Tail<'_>) -> Message {
     message
 }
 
-/// The message as clients decode it, without gRPC's head.
+/// The message as clients decode it, without the gRPC head.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn content(message: &Message) -> Vec<u8> {
     message.concat().split_off(HEAD)

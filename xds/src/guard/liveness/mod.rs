@@ -1,5 +1,5 @@
-//! Who has had nothing from us, or taken nothing, for too long: one watchdog for all connections
-//! instead of timers for each.
+//! Detection of idle and stalled peers: one watchdog for all connections, instead of timers for
+//! each.
 //!
 //! A socket and a stream each have a `Progress`, in which they note that bytes begin to wait for
 //! the peer and that they go on. That is a plain store, without a clock; the watchdog looks at all
@@ -22,38 +22,39 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::store::notify::InterestHandle;
 
-/// How often the watchdog looks within the shortest of the times it watches over.
+/// The number of looks of the watchdog within the shortest of the times it watches over.
 const LOOKS: u32 = 8;
 /// The shortest and the longest time between two looks.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(10));
-/// After so many entries of one look others have their turn.
+/// The number of entries after which a look yields to other tasks.
 const SLICE: usize = 1000;
 
-/// A connection, as its streams and the watchdog know it.
+/// The state of a connection that its task, its streams and the watchdog share.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Which commits its streams have to hear of.
+    /// Which commits wake the connection.
     pub(crate) interest_handle: InterestHandle,
-    /// What its streams were let in by.
+    /// The proofs of identity that its streams rest on.
     pub(crate) validity: Validity,
-    /// What is kept for it, where nobody is asked who he is.
+    /// The memory account of the connection, used where callers have no identity.
     pub(crate) memory: Arc<MemoryAccount>,
-    /// Streams open now, and since the beginning.
+    /// The number of streams open now, and of all that were opened.
     streams: AtomicU32,
     opened: AtomicU32,
-    /// Why it has to end, once it has to.
+    /// The reason for which the connection has to end, once it has to.
     end: OnceLock<CloseReason>,
     ends: Notify,
     closing: AtomicU8,
 }
 
-/// What the streams of a connection are to do; they see it when they are polled next.
+/// What the streams of a connection that closes have to do; they see it when they are polled next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
+    /// The connection does not close.
     No,
-    /// To end as soon as they have had an answer, or are owed none (xDS rule 154).
+    /// Streams end as soon as they have had an answer, or are owed none (xDS rule 154).
     Soon,
-    /// To end.
+    /// Streams end at once.
     Now,
 }
 
@@ -71,7 +72,7 @@ impl Connection {
         }
     }
 
-    /// Tells the connection to end. Only the first reason counts.
+    /// Tells the connection to end, for a reason. Only the first one counts.
     pub(crate) fn end(&self, why: CloseReason) {
         if self.end.set(why).is_ok() {
             self.ends.notify_one();
@@ -90,7 +91,7 @@ impl Connection {
         }
     }
 
-    /// Waits until it has to end.
+    /// Waits until the connection has to end, and returns the reason.
     pub(crate) async fn ended(&self) -> CloseReason {
         loop {
             if let Some(end) = self.end.get() {
@@ -100,12 +101,12 @@ impl Connection {
         }
     }
 
-    /// Whether it has ever opened a stream.
+    /// Whether the connection has ever opened a stream.
     pub(crate) fn is_used(&self) -> bool {
         self.opened.load(Ordering::Relaxed) > 0
     }
 
-    /// The stream that asks is refused: a connection that has no other is of no use.
+    /// Notes that a stream of the connection is refused: if it has no other, the connection ends.
     pub(crate) fn refused(&self) {
         if self.streams.load(Ordering::Relaxed) == 1 {
             self.end(CloseReason::Refused);
@@ -113,19 +114,19 @@ impl Connection {
     }
 }
 
-/// Whether something moves: even while nothing waits, odd while something does, another number
-/// after every step.
+/// A counter that tells the watchdog whether a socket or a stream makes progress: even while
+/// nothing waits for the peer, odd while something does, and another number after every step.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(AtomicU32);
 
 impl Progress {
-    /// Bytes wait for the peer. Only the owner calls this and [`Progress::moved`], so there is
-    /// nothing to lose between load and store.
+    /// Notes that bytes wait for the peer. Only the owner calls this and [`Progress::moved`], so
+    /// there is nothing to lose between load and store.
     pub(crate) fn waits(&self) {
         self.step(1);
     }
 
-    /// They were taken, or nothing waited.
+    /// Notes that the bytes were taken, or that nothing waited.
     pub(crate) fn moved(&self) {
         self.step(0);
     }
@@ -138,7 +139,7 @@ impl Progress {
     }
 }
 
-/// A stream that is open. Dropped with it.
+/// An open stream of a connection, counted and watched until it is dropped.
 #[derive(Debug)]
 pub(crate) struct OpenStream {
     pub(crate) connection: Arc<Connection>,
@@ -151,24 +152,25 @@ impl Drop for OpenStream {
     }
 }
 
-/// What the watchdog knows of a socket or a stream.
+/// A socket or a stream that the watchdog looks at.
 #[derive(Debug)]
 struct Entry {
     connection: Arc<Connection>,
     progress: Arc<Progress>,
-    /// Steps at the last look, and looks since it moved or had nothing to wait for.
+    /// The progress at the last look, and the number of looks since it moved or nothing waited.
     steps: u32,
     still: u32,
-    /// Of a socket: streams its connection had opened at the last look, and looks since it had one.
+    /// For a socket: the number of streams that its connection had opened at the last look, and the
+    /// number of looks since it had one.
     socket: Option<(u32, u32)>,
 }
 
-/// Looks after the connections of a server. It counts its looks rather than time, so that a process
-/// that slept itself blames nobody.
+/// Ends the connections of a server that are idle or stalled. It counts its looks rather than time,
+/// so that a process that was itself suspended ends none for that.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     interval: Duration,
-    /// So many looks are the limits of these names.
+    /// The limits of these names in `Limits`, as numbers of looks.
     first_stream: u32,
     idle: u32,
     stalled: u32,
@@ -192,7 +194,7 @@ impl Watchdog {
         }
     }
 
-    /// A connection and what its socket is to note. Watched until the latter is dropped.
+    /// A new connection and the progress of its socket; watched until the latter is dropped.
     pub(crate) fn connection(
         &self,
         interest_handle: InterestHandle,
@@ -202,7 +204,7 @@ impl Watchdog {
         (connection, progress)
     }
 
-    /// A stream of the connection. Watched until it is dropped.
+    /// A new stream of the connection, watched until it is dropped.
     pub(crate) fn stream(&self, connection: &Arc<Connection>) -> OpenStream {
         connection.streams.fetch_add(1, Ordering::Relaxed);
         connection.opened.fetch_add(1, Ordering::Relaxed);
@@ -212,6 +214,7 @@ impl Watchdog {
         }
     }
 
+    /// Adds a socket or a stream to what the watchdog looks at.
     fn watch(&self, connection: &Arc<Connection>, socket: Option<(u32, u32)>) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         self.entries().push(Entry {
@@ -228,8 +231,8 @@ impl Watchdog {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks now and then, for ever, and tells how many streams and sockets took nothing in
-    /// between. Others `look` at the same times.
+    /// Looks at all entries in intervals, for ever, and sets the metric of streams and sockets that
+    /// took nothing in between. `look` is called at the same times.
     pub(crate) async fn run(&self, metrics: &Metrics, look: impl Fn()) {
         loop {
             tokio::time::sleep(self.interval).await;
@@ -243,8 +246,8 @@ impl Watchdog {
         }
     }
 
-    /// Looks at so many entries from this one on; returns where to go on. `blocked` counts those
-    /// that wait since the last look.
+    /// Looks at `count` entries from `at` on; returns where to go on. `blocked` counts those that
+    /// have waited since the last look.
     fn look(&self, mut at: usize, count: usize, blocked: &mut u32) -> Option<usize> {
         let mut entries = self.entries();
         for _ in 0..count {
@@ -262,6 +265,7 @@ impl Watchdog {
         Some(at)
     }
 
+    /// Looks at one entry; returns the reason for which its connection has to end, if there is one.
     fn verdict(&self, entry: &mut Entry) -> Option<CloseReason> {
         let steps = entry.progress.0.load(Ordering::Relaxed);
         let moves = steps & 1 == 0 || steps != entry.steps;

@@ -1,30 +1,31 @@
-//! Assignments that a client will ask for, once it has read the clusters it was sent: listeners
-//! wait for them, too (xDS rule 87).
+//! References from clusters that a client was sent to assignments that it will ask for once it has
+//! read them: listeners wait for those, too (xDS rule 87).
 //!
-//! Whether it will, nobody knows. It does not if it rejects the cluster, or gives it or the
-//! assignment up; then nothing waits any longer. Each response is waited for by itself, for a
-//! second: a later one does not prolong that.
+//! Whether the client will ask is not certain. It does not if it rejects the cluster, or gives up
+//! the cluster or the assignment; then nothing waits any longer. Each response is waited for by
+//! itself, for a second: a later one does not prolong that.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::session::schedule::earlier;
 
-/// What was sent in the last second and refers to something that the client neither has nor asks
-/// for.
+/// References from resources sent in the last second to resources that the client neither has nor
+/// subscribes to.
 #[derive(Debug, Default)]
 pub(in crate::session) struct PendingDependencies(Vec<Group>);
 
-/// What one response refers to.
+/// The references of one response to resources that the client neither has nor subscribes to.
 #[derive(Debug)]
 struct Group {
-    /// The types of the response and of what it refers to.
+    /// The type of the response, and the type that it refers to.
     types: (usize, usize),
     nonce: u64,
-    /// Since when what it brought was owed.
+    /// The time since which the resources of the response were owed.
     since: Instant,
+    /// The time until which the references are waited for.
     until: Instant,
-    /// A resource that is awaited, and one that refers to it.
+    /// Pairs of an awaited resource and a resource that refers to it.
     refs: BTreeSet<(u32, u32)>,
 }
 
@@ -33,7 +34,7 @@ impl PendingDependencies {
         self.0.is_empty()
     }
 
-    /// Notes what a response refers to, by pairs of a resource and one that refers to it.
+    /// Adds the references of a response, as pairs of a resource and one that refers to it.
     pub(in crate::session) fn add(
         &mut self,
         types: (usize, usize),
@@ -52,7 +53,8 @@ impl PendingDependencies {
         }
     }
 
-    /// These are sent now, or not there any more. Returns since when what refers to them was owed.
+    /// Drops references to resources that are sent now, or were removed. Returns since when the
+    /// resources that refer to them were owed.
     pub(in crate::session) fn take(&mut self, index: usize, ids: &[u32]) -> Option<Instant> {
         let mut since = None;
         for group in self.0.iter_mut().filter(|of| of.types.1 == index) {
@@ -69,7 +71,8 @@ impl PendingDependencies {
         since
     }
 
-    /// The client gave these up, or they are gone: nobody asks for what they refer to.
+    /// Drops the references of resources that the client gave up, or that were removed: it will not
+    /// ask for what they refer to.
     pub(in crate::session) fn drop_referring(&mut self, index: usize, gone: impl Fn(u32) -> bool) {
         for group in self.0.iter_mut().filter(|of| of.types.0 == index) {
             group.refs.retain(|(_, referring)| !gone(*referring));
@@ -77,7 +80,8 @@ impl PendingDependencies {
         self.0.retain(|group| !group.refs.is_empty());
     }
 
-    /// The client rejected these of a response; all of it, if it does not say which.
+    /// Drops the references of resources of a response that the client rejected; of all its
+    /// resources, if it names none.
     pub(in crate::session) fn rejected(&mut self, index: usize, nonce: u64, ids: &[u32]) {
         let of_response = |of: &&mut Group| of.types.0 == index && of.nonce == nonce;
         for group in self.0.iter_mut().filter(of_response) {
@@ -87,18 +91,19 @@ impl PendingDependencies {
         self.0.retain(|group| !group.refs.is_empty());
     }
 
-    /// Forgets what was awaited for long enough.
+    /// Drops references that were waited for long enough.
     pub(in crate::session) fn expire(&mut self, now: Instant) {
         self.0.retain(|group| group.until > now);
     }
 
-    /// Since when the oldest of what is waited for was owed, of types before this one.
+    /// The time since which the oldest response was owed whose references to types before this one
+    /// are waited for.
     pub(in crate::session) fn since(&self, before: usize) -> Option<Instant> {
         let groups = self.0.iter().filter(|of| of.types.1 < before);
         groups.map(|group| group.since).min()
     }
 
-    /// When the next is not waited for any more.
+    /// The time at which the next reference is not waited for any more.
     pub(in crate::session) fn until(&self) -> Option<Instant> {
         self.0.iter().map(|group| group.until).min()
     }

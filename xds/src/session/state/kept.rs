@@ -1,5 +1,5 @@
-//! Resources that a client does not have as they are, each with what it has instead: of what it
-//! rejected, what it accepted before.
+//! Resources whose present content a client does not have, each with the content that it has
+//! instead: for a rejected resource the content accepted before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,18 +7,22 @@ use std::sync::Arc;
 use crate::store::body::Body;
 use crate::store::name_map::ENTRY;
 
+/// Resources whose present content a client does not have, each with the content that it has
+/// instead, if it has any.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Kept {
     by_id: BTreeMap<u32, Option<Arc<Body>>>,
     bytes: usize,
 }
 
+/// The approximate memory of one of them, in bytes.
 fn cost(body: Option<&Arc<Body>>) -> usize {
     ENTRY + body.map_or(0, |body| body.len())
 }
 
 impl Kept {
-    /// What all of them take. Others may have the same bodies, or nobody else any more.
+    /// The memory that all contents take, in bytes. Other holders may share them, or there may be
+    /// none.
     pub(in crate::session) fn bytes(&self) -> usize {
         self.bytes
     }

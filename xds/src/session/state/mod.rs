@@ -1,4 +1,4 @@
-//! What a session remembers of each type on its stream, as plain state with rules of its own.
+//! The state of each type in a session, as plain data with rules of its own.
 
 pub(super) mod awaited;
 pub(super) mod kept;

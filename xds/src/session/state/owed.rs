@@ -1,4 +1,4 @@
-//! What a client has to be sent of one type, and since when.
+//! The resources of one type that a client has to be sent, and since when.
 //!
 //! Some of it waits: for what was owed of earlier types before it, and where the type is gated also
 //! for what was sent of them and has no answer yet. What comes to be owed of earlier types later is
@@ -12,32 +12,35 @@ use std::time::{Duration, Instant};
 use crate::session::PATIENCE;
 use crate::store::id_set::Ids;
 
-/// How far apart in time resources of one slice may have come to be owed. There are as many slices
-/// as fit into a second, and some.
+/// The longest time between the moments at which resources of one slice became owed. There are as
+/// many slices as fit into a second, and some.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// The resources of one type that a client has to be sent; some of them wait for other types.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Owed {
     ids: Ids,
-    /// Since when any of them has been, at least.
+    /// The time since which the oldest of them is owed, or an earlier one.
     since: Option<Instant>,
     waiting: Vec<Slice>,
 }
 
-/// Resources that wait.
+/// Resources that became owed at about the same time and wait for other types.
 #[derive(Debug)]
 struct Slice {
-    /// When the first of them came to be owed; a second later they wait no longer.
+    /// When the first of them became owed; a second later they wait no longer.
     first: Instant,
     /// When one of them changed last: they wait for what was owed until then.
     last: Instant,
     ids: Ids,
 }
 
-/// Whether there is anything that a resource which comes to be owed now has to wait for.
+/// Whether a resource that becomes owed now has to wait for other types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Gate {
+    /// The resource may be sent at once.
     Open,
+    /// The resource has to wait.
     Closed,
 }
 
@@ -46,7 +49,7 @@ impl Owed {
         self.ids.contains(id)
     }
 
-    /// Whether any of these is owed.
+    /// Whether any resource of `other` is owed.
     pub(in crate::session) fn meets(&self, other: &Ids) -> bool {
         self.ids.meets(other)
     }
@@ -63,8 +66,8 @@ impl Owed {
         self.since
     }
 
-    /// The resource changed at this moment, is asked for, or has to be sent again with what was
-    /// owed since then.
+    /// Owes a resource that changed at `at`, is newly subscribed to, or has to be sent again
+    /// together with what was owed since then.
     pub(in crate::session) fn insert(&mut self, id: u32, at: Instant, gate: Gate) {
         let before = !self.ids.insert(id);
         let since = self.since.map_or(at, |since| since.min(at));
@@ -118,7 +121,7 @@ impl Owed {
         self.waiting.clear();
     }
 
-    /// Takes out what was sent.
+    /// Takes out resources that were sent.
     pub(in crate::session) fn sent(&mut self, ids: &[u32]) {
         for id in ids {
             self.remove(*id);
@@ -129,8 +132,9 @@ impl Owed {
         }
     }
 
-    /// Lets go on what waited for what was owed before `cutoff` and is not any more, and what has
-    /// waited for a second.
+    /// Ends the waiting of resources that became owed before `cutoff`, or that have waited for a
+    /// second. `cutoff` is since when the oldest thing that is waited for is owed; `None`: nothing
+    /// is.
     pub(in crate::session) fn release(&mut self, cutoff: Option<Instant>, now: Instant) {
         let waits = |of: &Slice| {
             cutoff.is_some_and(|cutoff| cutoff <= of.last) && now < of.first + PATIENCE
@@ -138,7 +142,7 @@ impl Owed {
         self.waiting.retain(|of| !of.ids.is_empty() && waits(of));
     }
 
-    /// When the first of those that wait will have waited for a second.
+    /// When the first of the waiting resources will have waited for a second.
     pub(in crate::session) fn patience_ends(&self) -> Option<Instant> {
         self.waiting.iter().map(|of| of.first + PATIENCE).min()
     }
@@ -151,13 +155,13 @@ impl Owed {
         !self.waiting.is_empty()
     }
 
-    /// Whether there is anything that does not wait.
+    /// Whether any resource does not wait.
     pub(in crate::session) fn has_ready(&self) -> bool {
         let waiting: usize = self.waiting.iter().map(|of| of.ids.len()).sum();
         waiting < self.ids.len()
     }
 
-    /// What does not wait.
+    /// The resources that do not wait.
     pub(in crate::session) fn ready(&self) -> Cow<'_, Ids> {
         if self.waiting.is_empty() {
             return Cow::Borrowed(&self.ids);

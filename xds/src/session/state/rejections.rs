@@ -1,12 +1,13 @@
-//! What a client rejected and has not got since. That is a state, not an event: it ends when the
-//! client accepts that content, when another takes its place, when it is gone or not asked for any
-//! more; not with some other acknowledgement (xDS rule 79).
+//! Resources that a client rejected and has not accepted since. A rejection is a state, not an
+//! event: it ends when the client accepts the content, when another takes its place, or when the
+//! resource is removed or not subscribed to any more; not with some other acknowledgement (xDS rule
+//! 79).
 //!
-//! What may pass by itself ([`TypeSpec::passes`](crate::TypeSpec::passes)), as when another process
-//! holds the address of a listener, is sent again after a while that grows. It takes its turn like
-//! a change: behind the same gates, and held back again when it is rejected again (`held_back`).
-//! The session says when that is due, as with everything it waits for; a stream that rejected
-//! nothing waits for nothing.
+//! If a rejection may pass by itself ([`TypeSpec::passes`](crate::TypeSpec::passes)), as when
+//! another process holds the address of a listener, the resource is sent again after a delay that
+//! grows. It takes its turn like a change: behind the same gates, and held back again when it is
+//! rejected again (`hold_back`). The session tells when a retry is due, as with everything it waits
+//! for; a stream that rejected nothing waits for nothing.
 //!
 //! A rejection that names no resource, or was cut before all were named, leaves open which ones the
 //! client has. Then all others of the response count as rejected too; they are not held back.
@@ -25,40 +26,44 @@ use crate::session::{Outcome, Session};
 use crate::store::Store;
 use crate::store::name_map::ENTRY;
 
-/// How long the first wait for a rejection to pass is, and the longest; each is twice the one
+/// The first delay before a rejected resource is sent again, and the longest; each is twice the one
 /// before. All are up to a quarter shorter: streams that were rejected for one reason at one time
-/// do not come back at one time.
+/// do not retry at one time.
 const FIRST: Duration = Duration::from_secs(1);
 pub(in crate::session) const LONGEST: Duration = Duration::from_secs(30);
 
-/// What of a type was rejected and was not got since.
+/// The resources of one type that the client rejected and has not accepted since.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Rejections {
     by_id: BTreeMap<u32, Rejection>,
-    /// The newest answer rejects a response in which there was no resource.
+    /// Whether the newest answer rejects a response without resources.
     of_nothing: bool,
 }
 
+/// The rejection of one resource, and when the resource is sent again.
 #[derive(Debug)]
 struct Rejection {
     since: Instant,
-    /// The client named it in its words, of which this is the hash.
+    /// The hash of the client's error text, if that names the resource.
     named: Option<u64>,
+    /// Whether the rejection may pass by itself, so that the resource is sent again.
     passes: bool,
-    /// Sent again so often.
+    /// The number of retries so far.
     again: u32,
+    /// The delay before the next retry.
     wait: Duration,
-    /// When it is to be sent again; not while it is under way.
+    /// When the resource is to be sent again; `None` while it is under way.
     due: Option<Instant>,
 }
 
-/// A resource that a client took after it had rejected it.
+/// A resource that a client accepted after it had rejected it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AfterAll {
     pub(crate) name: Arc<str>,
     pub(crate) origin: Arc<str>,
+    /// The time from the rejection to the acceptance.
     pub(crate) took: Duration,
-    /// The hash of the words it was rejected with, if they named it.
+    /// The hash of the error text of the rejection, if that named the resource.
     pub(crate) named: Option<u64>,
 }
 
@@ -67,7 +72,7 @@ impl Rejections {
         self.by_id.is_empty() && !self.of_nothing
     }
 
-    /// Whether it was, or may have been.
+    /// Whether a resource was rejected, or may have been.
     pub(in crate::session) fn has(&self, id: u32) -> bool {
         self.by_id.contains_key(&id)
     }
@@ -76,7 +81,8 @@ impl Rejections {
         self.by_id.len() * ENTRY
     }
 
-    /// It changed, is gone, or is not asked for any more.
+    /// Forgets the rejection of a resource that changed, was removed, or is not subscribed to any
+    /// more.
     pub(in crate::session) fn forget(&mut self, id: u32) {
         self.by_id.remove(&id);
     }
@@ -85,7 +91,7 @@ impl Rejections {
         self.by_id.retain(|id, _| keep(*id));
     }
 
-    /// It will not pass by itself after all.
+    /// Marks a rejection as one that will not pass by itself.
     pub(in crate::session) fn stays(&mut self, id: u32) {
         if let Some(rejection) = self.by_id.get_mut(&id) {
             rejection.passes = false;
@@ -97,8 +103,8 @@ impl Rejections {
         self.by_id.values().filter_map(|of| of.due).min()
     }
 
-    /// What is due, and with it what will be before half of its own wait: a client has few
-    /// responses for many rejections.
+    /// Takes the resources whose retry is due, and with them those due within half of their own
+    /// delay: a client gets few responses for many rejections.
     fn take_due(&mut self, now: Instant) -> Vec<u32> {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
@@ -112,7 +118,7 @@ impl Rejections {
         .collect()
     }
 
-    /// Notes a rejection. Returns whether it is an earlier one, repeated.
+    /// Notes a rejection. Returns whether it repeats an earlier one.
     fn note(&mut self, id: u32, named: Option<u64>, passes: bool, now: Instant) -> bool {
         let mut repeated = true;
         let of = self.by_id.entry(id).or_insert_with(|| {
@@ -133,13 +139,14 @@ impl Rejections {
 }
 
 impl TypeState {
-    /// Whether the present content of a resource is to be sent, or was and has no answer yet.
+    /// Whether the present content of a resource is to be sent, or was sent and has no answer yet.
     fn is_under_way(&self, id: u32) -> bool {
         let mut sent = self.in_flight.iter();
         sent.any(|sent| sent.brings(id)) || (self.owed.contains(id) && !self.held_back.contains(id))
     }
 
-    /// Owes again what may have passed by now. Returns when there is more.
+    /// Owes again the resources of this type whose rejection may have passed by now. Returns when
+    /// the next retry is due.
     fn try_again(&mut self, now: Instant, gate: Gate) -> Option<Instant> {
         for id in self.rejections.take_due(now) {
             if self.is_under_way(id) {
@@ -153,7 +160,7 @@ impl TypeState {
         self.rejections.due()
     }
 
-    /// After an answer: whatever has had one, or will have none, is tried again after a while.
+    /// Plans retries after an answer, for all rejected resources that are not under way.
     fn plan(&mut self, stream: u64, now: Instant) {
         let mut rejections = std::mem::take(&mut self.rejections);
         for (id, of) in &mut rejections.by_id {
@@ -167,12 +174,12 @@ impl TypeState {
     }
 }
 
-/// The hash of an error text, by which two rejections are told apart.
+/// The hash of an error text, by which rejections are compared.
 pub(crate) fn error_hash(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-/// How long a stream waits after the first rejection of a content, or after so many more.
+/// The delay before the retry after `again` earlier ones, shortened by chance.
 fn wait(stream: u64, again: u32) -> Duration {
     let longest = FIRST * 2u32.pow(again.min(5));
     let longest = longest.min(LONGEST);
@@ -181,7 +188,7 @@ fn wait(stream: u64, again: u32) -> Duration {
 }
 
 impl Session {
-    /// Takes in what a client says of a response.
+    /// Takes the ACK or NACK of a response.
     pub(in crate::session) fn answered(
         &mut self,
         index: usize,
@@ -205,6 +212,7 @@ impl Session {
         outcome
     }
 
+    /// Takes the NACK of a response.
     fn rejected(&mut self, index: usize, answered: &InFlight, text: &str, store: &Store) -> Nack {
         let now = self.now;
         let mut nack = TypeState::nack(answered, text, (store, index));
@@ -240,9 +248,9 @@ impl Session {
         nack
     }
 
-    /// Whether a rejection of a resource is beside the point: it has changed since and the client
-    /// is owed that already, or has been sent it and not judged it yet; it is not asked for any
-    /// more; it has something else in its place.
+    /// Whether the rejection of a resource no longer matters: its newer content is owed already, or
+    /// sent and not answered yet; it is not subscribed to any more; or the client has other content
+    /// in its place.
     fn is_superseded(&self, index: usize, id: u32, store: &Store) -> bool {
         let state = &self.states[index];
         let mut later = state.in_flight.iter();
@@ -255,7 +263,7 @@ impl Session {
             || slot.is_none_or(|slot| slot.resolve(&self.layers).is_none())
     }
 
-    /// The client has what a response brought, but for some of it.
+    /// Notes that the client has what a response brought, except for the resources in `but`.
     fn accepted(&mut self, index: usize, answered: &InFlight, but: &[u32], store: &Store) {
         let now = self.now;
         let state = &mut self.states[index];
@@ -282,18 +290,19 @@ impl Session {
         }
     }
 
-    /// What was accepted after it had been rejected, since this was asked last.
+    /// Takes the resources that were accepted after a rejection since the last call.
     pub(crate) fn accepted_after_all(&mut self) -> Vec<AfterAll> {
         std::mem::take(&mut self.after_all)
     }
 
-    /// Whether the client has rejected something of a type that it has not got since.
+    /// Whether the client has rejected a resource of this type that it has not accepted since.
     pub(crate) fn is_rejecting(&self, type_url: &str) -> bool {
         let index = self.types.index(type_url);
         index.is_some_and(|index| !self.states[index].rejections.is_empty())
     }
 
-    /// Owes again what may have passed by now. Returns when there is more.
+    /// Owes again the resources of all types whose rejection may have passed by now. Returns when
+    /// the next retry is due.
     pub(in crate::session) fn try_again(&mut self) -> Option<Instant> {
         let mut next = None;
         for index in 0..self.states.len() {

@@ -1,4 +1,4 @@
-//! What a client has of one type and must lose.
+//! The removed resources of one type of which a client has yet to be told.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,17 +7,18 @@ use crate::session::chunk::fitting;
 use crate::store::body::Body;
 use crate::store::name_map::NameMap;
 
+/// The removed resources of one type of which a client has yet to be told.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Removed {
     names: NameMap<Gone>,
-    /// Since when any of them is gone, at least.
+    /// The time since which the oldest of them is gone, or an earlier one.
     since: Option<Instant>,
 }
 
-/// Something that is gone.
+/// A removed resource of which a client has yet to be told.
 #[derive(Debug)]
 pub(in crate::session) struct Gone {
-    /// Its last value, where a response that lists everything has to go on listing it.
+    /// The last content, where a complete response has to go on listing it.
     pub(in crate::session) body: Option<Arc<Body>>,
     pub(in crate::session) since: Instant,
 }
@@ -71,7 +72,7 @@ impl Removed {
         Some(name)
     }
 
-    /// Takes out the names for which this does not hold.
+    /// Takes out the names for which `keep` does not hold.
     pub(in crate::session) fn take_unless(
         &mut self,
         mut keep: impl FnMut(&Arc<str>) -> bool,
@@ -90,8 +91,8 @@ impl Removed {
         taken
     }
 
-    /// Takes out the first of those gone since before `cutoff` that fit into so many bytes, at
-    /// least one if there is any.
+    /// Takes out the first names gone since before `cutoff` that fit into `room` bytes, at least
+    /// one if there is any.
     pub(in crate::session) fn take_before(
         &mut self,
         cutoff: Option<Instant>,
@@ -109,7 +110,7 @@ impl Removed {
         ready
     }
 
-    /// Takes out all.
+    /// Takes out all names.
     pub(in crate::session) fn take(&mut self) -> Vec<Arc<str>> {
         self.since = None;
         self.names.take().into_keys().collect()

@@ -1,4 +1,4 @@
-//! What a stream wants of one type; the same for both dialects.
+//! The subscription of a stream to one type, equal for both dialects.
 //!
 //! ```text
 //!            first request without names                   a name, or `*` dropped
@@ -20,19 +20,20 @@ use crate::store::missing::{Missing, MissingNames};
 /// The wildcard's name in requests.
 pub(crate) const WILDCARD: &str = "*";
 
+/// The kind of a subscription: none yet, the legacy wildcard, or explicit names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Nothing was asked yet.
+    /// The client has not asked for the type yet.
     #[default]
     Unset,
-    /// Everything, because the first request named nothing.
+    /// A wildcard, because the first request named nothing.
     Legacy,
-    /// What was named; everything too while `wildcard`.
+    /// The named resources, and all others too while `wildcard` is set.
     Explicit { wildcard: bool },
 }
 
-/// Names that have a value in the stream's layers are kept as ids, the others by name: an id is not
-/// kept alive by being asked for.
+/// The subscription of a stream to one type. Names that exist in the stream's layers are kept as
+/// ids, the others as names: a subscription does not keep an id alive.
 #[derive(Debug, Default)]
 pub(crate) struct Subscription {
     mode: Mode,
@@ -41,7 +42,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// Lists what is missing together with that of other streams.
+    /// Lists the missing names in `all`, together with those of other streams.
     pub(crate) fn list_missing_in(&mut self, all: Arc<Missing>, type_index: usize) {
         self.missing.list_in(all, type_index);
     }
@@ -54,7 +55,7 @@ impl Subscription {
         self.mode = mode;
     }
 
-    /// Whether the client ever asked for this type.
+    /// Whether the client has ever asked for this type.
     pub(crate) fn is_active(&self) -> bool {
         self.mode != Mode::Unset
     }
@@ -71,17 +72,17 @@ impl Subscription {
         self.missing.contains(name)
     }
 
-    /// Whether there are names that have no value.
+    /// Whether any subscribed name does not exist.
     pub(crate) fn is_missing_any(&self) -> bool {
         !self.missing.is_empty()
     }
 
-    /// How many names are asked for, whether or not they have a value.
+    /// The number of subscribed names, whether or not they exist.
     pub(crate) fn len(&self) -> usize {
         self.named.len() + self.missing.len()
     }
 
-    /// What the names take that have no value.
+    /// The memory that the subscribed names take which do not exist, in bytes.
     pub(crate) fn missing_bytes(&self) -> usize {
         self.missing.bytes()
     }
@@ -95,8 +96,8 @@ impl Subscription {
         self.named.iter()
     }
 
-    /// Whether a resource that has a value now is subscribed to. A name that was missing is missing
-    /// no longer.
+    /// Whether a resource that exists is subscribed to. If its name was missing, it is kept as an
+    /// id from now on.
     pub(crate) fn covers(&mut self, id: u32, name: &str) -> bool {
         if !self.missing.is_empty() && self.missing.remove(name) {
             self.named.insert(id);
@@ -104,30 +105,30 @@ impl Subscription {
         self.is_wildcard() || self.named.contains(id)
     }
 
-    /// Adds a name that has a value.
+    /// Adds a name that exists.
     pub(crate) fn add_id(&mut self, id: u32) {
         self.named.insert(id);
     }
 
-    /// Adds a name that has none.
+    /// Adds a name that does not exist.
     pub(crate) fn add_missing(&mut self, name: Arc<str>) {
         self.missing.insert(name);
     }
 
-    /// Drops a name; returns whether it was there.
+    /// Drops a name; returns whether it was subscribed to.
     pub(crate) fn drop_name(&mut self, name: &str, id: Option<u32>) -> bool {
         id.is_some_and(|id| self.named.remove(id)) | self.missing.remove(name)
     }
 
-    /// The resource has no value any more: remember the name instead (xDS rules 25, 49).
+    /// Keeps the name of a subscribed resource that was removed (xDS rules 25, 49).
     pub(crate) fn lose(&mut self, id: u32, name: &Arc<str>) {
         if self.named.remove(id) {
             self.missing.insert(name.clone());
         }
     }
 
-    /// Makes this the complete set of names; returns the ids that were not named before, and
-    /// whether others are named no longer.
+    /// Replaces all names; returns the ids that were not named before, and whether others are named
+    /// no longer.
     pub(crate) fn replace_names(
         &mut self,
         ids: Ids,

@@ -22,112 +22,110 @@ use crate::store::initial_sync::InitialSync;
 use crate::store::name_map::{NameMap, NameSet};
 use crate::wire::request::List;
 
-/// Unacknowledged responses that are remembered: a client that answers none of them gets one a
-/// second.
+/// The most unacknowledged responses that are remembered.
 pub(in crate::session) const REMEMBERED: usize = 8;
-/// Bytes kept of a client's error text.
+/// The most bytes kept of a client's error text.
 const ERROR_LIMIT: usize = 4096;
 
+/// The state of one type on a stream: the subscription, and what the client holds and is owed.
 #[derive(Debug, Default)]
 pub(in crate::session) struct TypeState {
     pub(in crate::session) subscription: Subscription,
-    /// What the client has, in whatever version. Apart from the subscription on purpose (xDS rule
-    /// 46).
+    /// Resources that the client holds, in whatever version; not part of the subscription on
+    /// purpose (xDS rule 46).
     pub(in crate::session) held: Ids,
-    /// What it has to be sent: changed, newly asked for, or to be loaded anew.
+    /// What the client has to be sent: changed, newly subscribed to, or to be reloaded.
     pub(in crate::session) owed: Owed,
-    /// Names to be answered as not existing (delta, xDS rule 48), and whether the client may have
-    /// something of that name.
+    /// Names to be answered as not existing (delta, xDS rule 48); `true`: the client may have them.
     pub(in crate::session) not_found: NameMap<bool>,
-    /// What the client has and must lose.
+    /// Removed resources of which the client has yet to be told.
     pub(in crate::session) removed: Removed,
-    /// When an empty value is due for what is gone, where that stands for a removal.
+    /// When empty values for removed names are due, where they stand for removals.
     pub(in crate::session) empty_due: Option<Instant>,
-    /// Resources whose present content the client rejected, each with what it had before: kept from
-    /// it until they change.
+    /// Resources whose present content is held back from the client, each with what it had before.
     pub(in crate::session) held_back: Kept,
     /// What the client has of resources whose last content it rejected, and that have changed
     /// since.
     pub(in crate::session) last_good: Kept,
-    /// What the client rejected and has not got since.
+    /// Resources that the client rejected and has not accepted since.
     pub(in crate::session) rejections: Rejections,
-    /// Names given up while responses were under way: a client that asks for them again reads those
-    /// first, and then has what they say, whatever has become of it.
+    /// Names dropped while responses were in flight. A client that subscribes to them again reads
+    /// those responses first, and then has what they say.
     pub(in crate::session) unsettled: NameSet,
-    /// What it was sent before it asked for the type that it loads anew after this one.
+    /// Resources sent before the client subscribed to the type that it reloads after this one.
     pub(in crate::session) sent_first: Ids,
-    /// What it says it has, as long as there is a doubt.
+    /// What a reconnected client says it has, while that is in doubt.
     pub(in crate::session) claimed: Option<Box<Claimed>>,
-    /// A first wildcard request is answered even when there is nothing to say (xDS rule 31).
+    /// Whether a response is due even if it is empty, as to a first wildcard request (xDS rule 31).
     pub(in crate::session) must_answer: bool,
-    /// Whether the last response said that more follows. If nothing does, an empty one says that it
-    /// was all (delta).
+    /// Whether the last response said that more follows, so that an empty one has to end it
+    /// (delta).
     pub(in crate::session) said_more: bool,
     /// A hash of the names in the last state-of-the-world request.
     names: Option<u64>,
     /// The version that a state-of-the-world client says it has, until the first response.
     pub(in crate::session) client_version: Option<u64>,
-    /// The sum over the digests of all that is subscribed to and has a value; `None`: not known.
+    /// The sum of the digests of all subscribed resources that exist; `None`: not computed.
     pub(in crate::session) digest: Option<u64>,
     pub(in crate::session) in_flight: VecDeque<InFlight>,
     pub(in crate::session) status: Status,
 }
 
-/// A response that was neither acknowledged nor rejected yet.
+/// A response that the client has neither acknowledged nor rejected yet.
 #[derive(Debug)]
 pub(in crate::session) struct InFlight {
     /// The nonce's number.
     pub(in crate::session) nonce: u64,
     pub(in crate::session) version: u64,
     pub(in crate::session) sent: Instant,
-    /// Since when what it brings was owed, or the oldest of it.
+    /// The time since which the oldest of its resources was owed.
     pub(in crate::session) since: Instant,
     pub(in crate::session) ids: Arc<[u32]>,
-    /// Those of them that were not sent as they are, but as they were before, in ascending order.
+    /// The ids of those that were sent in an older version than the present one, ascending.
     pub(in crate::session) instead: Vec<u32>,
-    /// Something it brought does not exist any more: who rejects it may speak of that.
+    /// Whether one of its resources was removed since: a rejection may be about that one.
     pub(in crate::session) lost: bool,
-    /// Whether it was the last of several.
+    /// Whether it was the last of several responses that belong together.
     pub(in crate::session) was_last: bool,
-    /// Kept until the answer comes, so that other streams find it.
+    /// The first sync of its content, kept until the answer comes so that other streams find it.
     pub(in crate::session) _shared: Option<Arc<InitialSync>>,
 }
 
-/// What happened last on this type (xDS rule 78).
+/// The last responses of one type that were sent, acknowledged and rejected (xDS rule 78).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
     /// The newest response sent.
     pub(crate) sent: Option<Mark>,
     /// The newest response acknowledged.
     pub(crate) acked: Option<Mark>,
-    /// The newest response rejected, and the client's words.
+    /// The newest response rejected, and the client's error text.
     pub(crate) nacked: Option<(Mark, String)>,
 }
 
-/// A response: the version of its content (a sum of digests), and when this happened to it.
+/// The version of a response (a sum of digests), and when it was sent or answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) version: u64,
     pub(crate) at: Instant,
 }
 
-/// A rejection: the client's text, and the resources of the response that it names, each with its
-/// origin.
+/// A NACK: the client's error text, and the resources of the response that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Nack {
     pub(crate) error: String,
     pub(crate) resources: Vec<Rejected>,
-    /// It names none, or not all, and says of the others only what was said of them before.
+    /// Whether it repeats earlier rejections of all resources of the response that it does not
+    /// name.
     pub(crate) repeated: bool,
 }
 
-/// A resource that a client rejected, and the object it was made from.
+/// A resource named in a NACK, and the object it was made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
     pub(crate) id: u32,
     pub(crate) name: Arc<str>,
     pub(crate) origin: Arc<str>,
-    /// The client was sent it again after it had rejected it, and says the same.
+    /// Whether the client rejected it before, and was sent it again.
     pub(crate) repeated: bool,
 }
 
@@ -137,15 +135,15 @@ impl InFlight {
         Mark { version, at }
     }
 
-    /// Whether the response brings a resource as it was then, and not something in its place.
+    /// Whether the response brings the content of a resource at that time, and not an older one.
     pub(in crate::session) fn brings(&self, id: u32) -> bool {
         self.instead.binary_search(&id).is_err() && self.ids.contains(&id)
     }
 }
 
 impl TypeState {
-    /// Pairs a request with the response it answers. A nonce that fits no response is no answer
-    /// (xDS rules 54, 55, 65).
+    /// Takes out the response that a request answers, and those before it. A nonce that fits no
+    /// response is no answer (xDS rules 54, 55, 65).
     pub(in crate::session) fn acknowledge(
         &mut self,
         nonce: u64,
@@ -171,7 +169,7 @@ impl TypeState {
         Some(answered)
     }
 
-    /// The resources of a response that a client names when it rejects it.
+    /// The NACK of a response, with the resources that the error text names.
     pub(in crate::session) fn nack(
         answered: &InFlight,
         text: &str,
@@ -227,14 +225,13 @@ impl TypeState {
         });
     }
 
-    /// Until when the newest response may still be acknowledged before the next one is sent
-    /// without.
+    /// The time at which the next response is sent even if the newest is not acknowledged yet.
     pub(in crate::session) fn unsettled_until(&self, now: Instant) -> Option<Instant> {
         let until = self.in_flight.back()?.sent + PATIENCE;
         (until > now).then_some(until)
     }
 
-    /// The same, by the time since when what it brings was owed.
+    /// The time since which the newest response was owed, if that may still be acknowledged.
     pub(in crate::session) fn unsettled_since(&self, now: Instant) -> Option<Instant> {
         let newest = self.in_flight.back()?;
         (newest.sent + PATIENCE > now).then_some(newest.since)
@@ -244,8 +241,7 @@ impl TypeState {
         !self.in_flight.is_empty()
     }
 
-    /// What is remembered of the client's choice: names, rejections, and what it has instead of
-    /// what it rejected. Ids of resources are bits; there are as many as there are resources.
+    /// The memory of names, rejections, and contents kept in place of rejected ones, in bytes.
     pub(in crate::session) fn remembered_bytes(&self) -> usize {
         self.name_bytes()
             + self.held_back.bytes()
@@ -258,8 +254,8 @@ impl TypeState {
                 .map_or(0, |(_, text)| text.len())
     }
 
-    /// Of that, the names, of which a client may make up as many as it likes. What is rejected
-    /// exists, and is common to all.
+    /// The part of it that names take, of which a client may make up as many as it likes. What is
+    /// rejected exists, and is common to all.
     pub(in crate::session) fn name_bytes(&self) -> usize {
         self.subscription.missing_bytes()
             + self.not_found.bytes()
@@ -308,14 +304,13 @@ impl TypeState {
         self.names.replace(hash) == Some(hash)
     }
 
-    /// The client is to be told that a name does not exist, once (xDS rule 34). `had`: it may have
-    /// something of that name.
+    /// Owes a name as not existing, once (xDS rule 34); `had`: the client may have something of it.
     pub(in crate::session) fn deny(&mut self, name: Arc<str>, had: bool) {
         let had = self.removed.remove(&name).is_some() || had;
         self.not_found.insert_new(name, had);
     }
 
-    /// Adds to names that a response says are gone, in so much room, those that do not exist.
+    /// Adds names that do not exist to the removed names of a response, up to `room` bytes.
     pub(in crate::session) fn deny_with(&mut self, removed: &mut Vec<Arc<str>>, room: usize) {
         if !self.not_found.is_empty() {
             let used: usize = removed.iter().map(|name| name.len()).sum();
@@ -323,14 +318,14 @@ impl TypeState {
         }
     }
 
-    /// Remembers a name that is given up, while the client has something to read.
+    /// Remembers a dropped name while responses are in flight.
     pub(in crate::session) fn unsettle(&mut self, name: &Arc<str>) {
         if !self.in_flight.is_empty() {
             self.unsettled.add(name.clone());
         }
     }
 
-    /// The client loses interest in a resource (or its wildcard covers it no longer).
+    /// Forgets a resource that is not subscribed to any more.
     pub(in crate::session) fn drop_id(&mut self, id: u32, name: &Arc<str>) {
         if self.held.remove(id) {
             self.unsettle(name);
@@ -342,8 +337,7 @@ impl TypeState {
     }
 }
 
-/// Whether a client had more to say: Envoy cuts its words at the same length, and says so behind
-/// them.
+/// Whether an error text may be cut: Envoy cuts it at this length, and says so behind it.
 pub(in crate::session) fn is_cut(text: &str) -> bool {
     text.len() > ERROR_LIMIT
 }

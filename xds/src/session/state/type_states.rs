@@ -1,16 +1,17 @@
-//! The types of a stream. Most of them have nothing to do most of the time, and are then not even
-//! looked at: what a delivery costs is mostly memory that was not touched for a while.
+//! The states of all types of a stream. Most types have nothing to send most of the time, and are
+//! then not even looked at: what a delivery costs is mostly memory that was not touched for a
+//! while.
 
 use std::ops::{Index, IndexMut};
 
 use super::type_state::TypeState;
 
-/// The state of each type, by its index, and which of it was changed since it was last found to
-/// have nothing to send.
+/// The state of each type by its index, and which of them changed since they last had nothing to
+/// send.
 #[derive(Debug)]
 pub(in crate::session) struct TypeStates {
     all: Vec<TypeState>,
-    /// One bit each; types beyond share the last.
+    /// One bit for each type; types beyond the last bit share it.
     touched: u64,
 }
 
@@ -25,7 +26,7 @@ impl TypeStates {
         self.all.len()
     }
 
-    /// The state of a type, to be looked at only.
+    /// The state of a type, for reading only: the type does not count as touched.
     pub(in crate::session) fn at(&self, index: usize) -> &TypeState {
         &self.all[index]
     }
@@ -34,7 +35,7 @@ impl TypeStates {
         self.all.iter()
     }
 
-    /// Whether this type may have something to send; if not, it has not.
+    /// Whether this type may have something to send; if not, it has nothing.
     pub(in crate::session) fn is_touched(&self, index: usize) -> bool {
         self.touched & bit(index) != 0
     }

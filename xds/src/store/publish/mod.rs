@@ -1,4 +1,4 @@
-//! Publishing: one writer commits, every stream reads.
+//! Publishing: one `Publisher` makes commits, and every stream reads them through `Snapshots`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -18,33 +18,34 @@ use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
 use crate::xdstp;
 
-/// All resources that were made from one object, after a change of it.
+/// The resources of one origin (an object of the application) after a change; published together
+/// with others in one [`Commit`].
 #[derive(Clone, Debug, Default)]
 pub struct Replace {
-    /// A mark of the object, for logs and for the next `Replace` of the same object.
+    /// The mark of the object, for logs and for the next `Replace` of the same object.
     pub origin: Arc<str>,
-    /// Its resources, each in its layer. What the object had before and is not listed here is
-    /// removed.
+    /// The object's resources, each in its layer. Those that it had before and that are not listed
+    /// here are removed.
     pub resources: Vec<(LayerId, Resource)>,
-    /// Names that the object hides, each in a layer: who looks from there does not see what the
-    /// layers below have under that name. A name that is listed as a resource of the same layer,
-    /// too, is hidden.
+    /// Names that the object hides, each in a layer: a proxy with that layer does not see what the
+    /// layers below it have under that name. A name that is also listed as a resource of the same
+    /// layer is hidden.
     pub hidden: Vec<(LayerId, ResourceRef)>,
 }
 
-/// What becomes visible together.
+/// A set of changes that becomes visible to all streams at once.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
-    /// Changed objects.
+    /// Changed objects, each with all its resources.
     pub replace: Vec<Replace>,
-    /// Placements to set (their layers, most specific first) or to retire.
+    /// Placements to set (their layers, most specific first) or to retire (`None`).
     pub placements: Vec<(PlacementId, Option<Vec<LayerId>>)>,
 }
 
-/// What a commit came to.
+/// The result of a commit: its sequence number and the number of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// The commit's sequence number.
+    /// The commit's sequence number; that of the commit before, if this one has none of its own.
     pub seq: u64,
     /// Resources that are new or have new bytes, and names newly hidden, counted per layer.
     pub set: usize,
@@ -52,6 +53,7 @@ pub struct Committed {
     pub removed: usize,
 }
 
+/// The state that the publisher and all its readers share.
 #[derive(Debug)]
 struct Shared {
     store: RwLock<Store>,
@@ -61,39 +63,39 @@ struct Shared {
     notifier: CommitNotifier,
 }
 
-/// The writing end; there is one.
+/// The only writer of the store: makes commits, and wakes the connections that they concern.
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<Shared>,
-    /// Where the resources of each object stand.
+    /// The entries of each origin's resources and hidden names in the store.
     origins: HashMap<Arc<str>, Vec<EntryKey>>,
-    /// The last commit of which everybody was told.
+    /// The last commit after which all connections were woken.
     last_roll_call: u64,
-    /// What was put since it was last looked how far streams have read.
+    /// The number of entries put since the cursors of all streams were last looked at.
     put: usize,
 }
 
-/// A response with a single resource of so many bytes stays below the 4 MiB that gRPC clients
-/// accept (xDS rule 127).
+/// The largest resource, in bytes, that makes a response below the 4 MiB that gRPC clients accept
+/// (xDS rule 127).
 const LARGEST: usize = (4 << 20) - (64 << 10);
-/// After so many commits everybody is woken, whom they concern or not.
+/// The number of commits after which all connections are woken, even those that no commit
+/// concerned.
 const ROLL_CALL: u64 = 256;
 
-/// For each resource that is put it is looked how far so many streams have read, on average, so
-/// that what was removed can be forgotten: with a few streams after each commit, with thousands
-/// after some.
+/// The number of cursors looked at per resource put, on average, so that removed resources can be
+/// forgotten: with few streams after each commit, with thousands after some.
 const LOOKS: usize = 64;
 
-/// The reading end, for any number of streams.
+/// The reading end of a [`Publisher`], for any number of streams; clones share the store.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     shared: Arc<Shared>,
 }
 
-/// A resource's place in the store: type, id, layer.
+/// The key of an entry in the store: the index of the type, the id of the name, and the layer.
 pub(crate) type EntryKey = (usize, u32, LayerId);
 
-/// An empty world, its one writer and its readers.
+/// Creates an empty store, and returns its only writer and a reader.
 pub fn channel(types: Types) -> (Publisher, Snapshots) {
     let (store, notifier) = (Store::new(&types), CommitNotifier::default());
     store.quarantine().notify_with(&notifier);
@@ -114,13 +116,13 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
 }
 
 impl Publisher {
-    /// Makes a commit visible, all at once: a stream sees the whole of it or nothing.
+    /// Makes a commit visible at once: a stream sees the whole of it or nothing.
     ///
     /// A resource whose bytes are as before is left alone. Resources of a type that [`Types`] does
-    /// not list are ignored. Streams hear of it if what changed lies in a layer they look through,
-    /// or if their placement has other layers than before. A commit that only sets placements for
-    /// streams to come, or retires some, is nothing that any stream has to read: it has no number
-    /// of its own.
+    /// not list are ignored. A stream is woken if a change lies in one of its layers, or if its
+    /// placement has other layers than before. A commit that only sets placements which no stream
+    /// uses yet, or retires some, brings no stream anything to read: it has no sequence number of
+    /// its own.
     pub fn commit(&mut self, commit: Commit) -> Committed {
         let replaces = self.prepare(commit.replace);
         let shared = self.shared.clone();
@@ -153,7 +155,7 @@ impl Publisher {
         let mut concerns = store.take_concerns();
         drop(store);
         concerns.set_moved(moved);
-        // Now and then everybody has to come, so that what was removed can be forgotten.
+        // Now and then all streams have to read the log, so that tombstones can be forgotten.
         if seq >= self.last_roll_call + ROLL_CALL {
             self.last_roll_call = seq;
             let everybody = Concerns::anywhere(Interest::EVERYTHING);
@@ -164,8 +166,9 @@ impl Publisher {
         Committed { seq, set, removed }
     }
 
-    /// How far all streams have read, if it is time to look: after as much was put as makes it
-    /// worth while, and before readers are kept out. Who comes meanwhile begins behind that.
+    /// The commit that all streams have read, if enough was put since the last look to make it
+    /// worth while. It is determined before readers are locked out; a stream that begins meanwhile
+    /// begins at that commit or later.
     fn passed_by_all(&mut self) -> Option<u64> {
         let cursors = &self.shared.cursors;
         if self.put * LOOKS < cursors.len() {
@@ -177,7 +180,8 @@ impl Publisher {
         Some(cursors.slowest(newest))
     }
 
-    /// Encodes what differs from what stands. The one writer need not keep readers out for that.
+    /// Encodes the resources that differ from the published ones. Only the writer changes the
+    /// store, so readers need not be locked out for that.
     fn prepare(&self, replaces: Vec<Replace>) -> Vec<Prepared> {
         let store = self.shared.store.read();
         let store = store.unwrap_or_else(PoisonError::into_inner);
@@ -221,6 +225,8 @@ impl Publisher {
         replaces.into_iter().map(prepare).collect()
     }
 
+    /// Puts the changed values into the store and removes what the origins no longer list. Returns
+    /// the number of entries set and of entries removed.
     fn replace_all(
         &mut self,
         store: &mut Store,
@@ -258,6 +264,8 @@ impl Publisher {
         (set, removed)
     }
 
+    /// Puts a changed value into the store, and notes what follows for reconnects and for large
+    /// resources.
     fn say(&self, store: &mut Store, place: EntryKey, value: LayerValue, now: Instant) {
         let (type_index, id, _) = place;
         let spec = self.shared.types.spec(type_index);
@@ -275,7 +283,8 @@ impl Publisher {
     }
 }
 
-/// A resource whose names compare equal if they mean the same (xDS rule 114).
+/// The resource with all names in canonical form, so that names with the same meaning compare equal
+/// (xDS rule 114).
 fn canonical(mut resource: Resource) -> Resource {
     resource.name = xdstp::shared(resource.name);
     for reference in &mut resource.refs {
@@ -284,8 +293,8 @@ fn canonical(mut resource: Resource) -> Resource {
     resource
 }
 
-/// A [`Replace`] whose changed resources are encoded: type, name, layer, and what the layer says if
-/// it says something else now.
+/// A [`Replace`] with its changed values encoded: for each entry its type, name and layer, and the
+/// new value if it differs from the present one.
 struct Prepared {
     origin: Arc<str>,
     said: Vec<(usize, Arc<str>, LayerId, Option<LayerValue>)>,
@@ -298,14 +307,14 @@ impl Drop for Publisher {
 }
 
 impl Snapshots {
-    /// Contents that are kept from proxies which were not sent them yet (xDS rules 82, 127), by
-    /// type and name.
+    /// The contents that are held back from proxies that were not sent them yet (xDS rules 82,
+    /// 127), sorted by type and name.
     pub fn held_back(&self) -> Vec<HeldBack> {
         self.quarantine().reports()
     }
 
-    /// Names that streams ask for and that do not exist, up to ten thousand of each type (xDS rule
-    /// 107); by type and name.
+    /// The names that streams subscribe to and that do not exist, up to ten thousand of each type
+    /// (xDS rule 107), by type and name.
     pub fn missing(&self) -> Vec<MissingName> {
         self.shared.missing.reports()
     }
@@ -318,8 +327,8 @@ impl Snapshots {
         self.read().quarantine().clone()
     }
 
-    /// The store, for as long as it takes to compute a response; never while sending one (xDS rule
-    /// 128).
+    /// The store, locked for reading: for as long as it takes to compute a response, never while
+    /// sending one (xDS rule 128).
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
         self.shared
             .store
@@ -331,6 +340,7 @@ impl Snapshots {
         &self.shared.types
     }
 
+    /// A new cursor at the newest commit.
     pub(crate) fn cursor(&self) -> Cursor {
         let store = self.read();
         self.shared.cursors.register(store.seq())

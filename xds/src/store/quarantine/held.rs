@@ -1,4 +1,4 @@
-//! The contents that are held back now, as streams look for them.
+//! The set of contents that are held back now, in the form in which streams look them up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use crate::client_kind::ClientKind;
 use crate::store::body::Body;
 use crate::store::id_set::Ids;
 
-/// Contents of each reason that may be held back; further ones are not.
+/// The most contents that are held back for one reason.
 pub(super) const HELD: usize = 1024;
 
-/// A content that is held back.
+/// A content (one version of a resource) that is held back from proxies that were not sent it yet.
 #[derive(Debug)]
 pub(crate) struct QuarantinedContent {
     pub(crate) type_index: usize,
     pub(crate) id: u32,
     pub(crate) version: Version,
     pub(crate) instead: Option<Arc<Body>>,
-    /// The generation that it is held back since.
+    /// The generation of the quarantine since which it is held back.
     pub(crate) since: u64,
     pub(super) report: HeldBack,
 }
 
 impl QuarantinedContent {
-    /// Whether it is kept from such a client.
+    /// Whether the content is held back from clients of this kind.
     pub(crate) fn concerns(&self, agent: ClientKind) -> bool {
         match self.report.reason {
             HoldBack::Rejected { .. } => true,
@@ -34,17 +34,17 @@ impl QuarantinedContent {
         }
     }
 
-    /// Whether those who took it are asked to say so.
+    /// Whether the content is held back for its rejections, so that acceptances are counted, too.
     pub(crate) fn is_rejected(&self) -> bool {
         matches!(self.report.reason, HoldBack::Rejected { .. })
     }
 }
 
-/// All of them, found by name.
+/// All contents that are held back, indexed by type and id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QuarantinedSet {
     by_name: BTreeMap<(usize, u32), Vec<Arc<QuarantinedContent>>>,
-    /// Their ids by type, to be held against what a client is owed.
+    /// The ids by type, to be intersected with what a client is owed.
     ids: BTreeMap<usize, Ids>,
 }
 
@@ -57,7 +57,7 @@ impl QuarantinedSet {
         self.by_name.values().flatten()
     }
 
-    /// The contents of a name.
+    /// The contents of a name that are held back.
     pub(crate) fn of(&self, type_index: usize, id: u32) -> &[Arc<QuarantinedContent>] {
         self.by_name
             .get(&(type_index, id))
@@ -74,12 +74,12 @@ impl QuarantinedSet {
         held.find(|held| held.version == version)
     }
 
-    /// The types with names of which a content is held back, and their ids.
+    /// The ids of which a content is held back, by type.
     pub(crate) fn ids(&self) -> impl Iterator<Item = (usize, &Ids)> {
         self.ids.iter().map(|(type_index, ids)| (*type_index, ids))
     }
 
-    /// Whether there is room for one more like this.
+    /// Whether one more content may be held back for this reason.
     pub(super) fn has_room(&self, reason: &HoldBack) -> bool {
         let like = |held: &&Arc<QuarantinedContent>| held.report.reason.label() == reason.label();
         self.iter().filter(like).count() < HELD
@@ -92,7 +92,7 @@ impl QuarantinedSet {
         of_name.push(Arc::new(held));
     }
 
-    /// Removes contents of a name. Returns whether there were any.
+    /// Removes those contents of a name for which `is_over` holds. Returns whether there were any.
     pub(super) fn remove(
         &mut self,
         type_index: usize,

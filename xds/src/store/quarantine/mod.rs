@@ -1,19 +1,20 @@
-//! Contents that are kept from proxies which were not sent them yet.
+//! The quarantine: contents (versions of resources) that are held back from proxies that were not
+//! sent them yet.
 //!
-//! Some were rejected (xDS rule 82). What one proxy rejects is kept from that proxy alone
-//! (`session::held_back`): the trouble may be its own, and is never counted if the proxy says so
-//! ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals reject the
-//! same content, and more than took it, the content is bad (`votes`). Only proxies whose identity
-//! somebody verified are counted: with a name of its own choice one client could reject for many,
-//! and keep every change from a fleet. Who took it is asked once there is an accusation: the
-//! notifier wakes the streams that may have it, and its stream says so.
+//! Some were rejected (xDS rule 82). A content that one proxy rejects is held back from that proxy
+//! alone (`session::nack`): the trouble may be its own, and is never counted if the error text
+//! says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals
+//! reject the same content, and more than accepted it, the content is bad (`votes`). Only proxies
+//! with a verified identity are counted: with names of its own choice one client could reject for
+//! many, and keep every change from a fleet. Acceptances are counted once a content is held back:
+//! the notifier wakes the streams whose client may have it, and they report whether it accepted it.
 //!
 //! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and
 //! asks again on the next one, for ever. Envoy takes them.
 //!
-//! It lies in the store. Streams put entries in while they read the store, and so does the writer,
-//! who also takes them out when the content changes; every stream asks for the generation before it
-//! sends: one relaxed load.
+//! The quarantine lies in the store. Streams add contents while they read the store, and so does
+//! the writer, which also removes them when the resource changes. Every stream reads the generation
+//! before it sends: one relaxed load.
 
 mod held;
 mod votes;
@@ -32,47 +33,48 @@ pub(crate) use held::{QuarantinedContent, QuarantinedSet};
 pub(crate) use votes::Voter;
 use votes::Votes;
 
-/// Contents whose rejections are counted, and bad ones that are remembered; with more the memory
-/// starts anew.
+/// The most contents whose votes are remembered, and the most bad contents; with more, those not
+/// held back (or all bad ones) are forgotten.
 const REMEMBERED: usize = 256;
 
-/// A content that is kept from proxies which were not sent it yet.
+/// A content (one version of a resource) that is held back from proxies that were not sent it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBack {
     /// The resource's type.
     pub type_url: TypeUrl,
     /// The resource's name.
     pub name: Arc<str>,
-    /// The content, by its hash.
+    /// The version that is held back: a hash of the content.
     pub version: Version,
-    /// The object it was made from.
+    /// The object the resource was made from.
     pub origin: Arc<str>,
-    /// What is sent instead: the last content before it that was not held back. `None`: nothing.
+    /// The version that is sent instead: the last one before it that was not held back. `None`:
+    /// nothing is sent.
     pub instead: Option<Version>,
-    /// Why.
+    /// Why it is held back.
     pub reason: HoldBack,
 }
 
-/// Why a content is held back.
+/// The reason for which a content is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldBack {
-    /// Several proxies rejected it (xDS rule 82): it is kept from all others.
+    /// Several proxies rejected it (xDS rule 82): it is held back from all others.
     Rejected {
-        /// The principals of those who rejected it, in order.
+        /// The principals of the proxies that rejected it, sorted.
         by: Vec<Arc<str>>,
-        /// What the last of them said.
+        /// The error text of the last of these rejections.
         error: String,
     },
     /// A response with it would be larger than gRPC clients accept by default, 4 MiB (xDS rule
     /// 127): it is sent to Envoy only.
     TooLarge {
-        /// Its size, encoded, in bytes.
+        /// The size of the encoded resource, in bytes.
         bytes: usize,
     },
 }
 
 impl HoldBack {
-    /// As metrics name it.
+    /// The value of the metrics' label `reason`.
     pub(crate) fn label(&self) -> &'static str {
         match self {
             HoldBack::Rejected { .. } => "rejected",
@@ -81,15 +83,16 @@ impl HoldBack {
     }
 }
 
-/// A content that somebody complains of.
+/// A content that a proxy rejected, or that is too large for some clients.
 #[derive(Debug)]
 pub(crate) struct Suspect<'a> {
     pub(crate) type_url: TypeUrl,
     pub(crate) type_index: usize,
     pub(crate) id: u32,
     pub(crate) name: &'a Arc<str>,
-    /// What it is about, and what stood there before.
+    /// The content in question.
     pub(crate) content: &'a Arc<Body>,
+    /// The content that the resource had before.
     pub(crate) before: Option<&'a Arc<Body>>,
 }
 
@@ -99,28 +102,31 @@ impl Suspect<'_> {
     }
 }
 
-/// A content of a name of a type.
+/// The key of a content: the index of the type, the name and the version.
 type Content = (usize, Arc<str>, Version);
 
+/// The contents that are held back, and the votes of proxies that decide about them.
 #[derive(Debug)]
 pub(crate) struct Quarantine {
-    /// So many distinct principals decide; 0: nobody does.
+    /// The number of distinct principals whose rejections hold a content back; 0: none is held
+    /// back.
     quorum: AtomicUsize,
-    /// Changes with what is held back.
+    /// A counter of the changes of what is held back.
     generation: AtomicU64,
     state: Mutex<State>,
     metrics: OnceLock<Metrics>,
     notifier: OnceLock<CommitNotifier>,
 }
 
+/// The contents that are held back and the votes, under the lock of the [`Quarantine`].
 #[derive(Debug, Default)]
 struct State {
     held: QuarantinedSet,
-    /// The same for streams, once one of them asked.
+    /// A copy of `held` for streams, made when one of them asks for it.
     shared: Option<Arc<QuarantinedSet>>,
     votes: HashMap<Content, Votes>,
-    /// What to send instead of contents that were found bad, also after they were replaced: the
-    /// next one may be bad, too.
+    /// What to send instead of bad contents. It is kept after they were replaced, since the next
+    /// content may be bad, too.
     bad: HashMap<Content, Option<Arc<Body>>>,
 }
 
@@ -136,7 +142,7 @@ impl Default for Quarantine {
     }
 }
 
-/// Proxies of so many principals must have rejected a content by default.
+/// The default number of principals whose proxies must have rejected a content.
 pub(crate) const DEFAULT_QUORUM: usize = 3;
 
 impl Quarantine {
@@ -146,13 +152,13 @@ impl Quarantine {
         let _ = self.metrics.set(metrics.clone());
     }
 
-    /// Says how streams are woken.
+    /// Sets the notifier by which streams are woken.
     pub(crate) fn notify_with(&self, notifier: &CommitNotifier) {
         let _ = self.notifier.set(notifier.clone());
     }
 
-    /// Another number than before when what is held back is different. A stream that hears of it
-    /// late has sent the content: nothing is lost but the protection.
+    /// The generation of what is held back; it changes with every change of that. A stream that
+    /// sees it late has sent the content: nothing is lost but the protection.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
@@ -172,7 +178,7 @@ impl Quarantine {
         reports
     }
 
-    /// Counts a rejection, and holds the content back if it was the decisive one.
+    /// Counts a rejection, and holds the content back if that makes it a bad one.
     pub(crate) fn reject(&self, suspect: &Suspect<'_>, voter: &Voter, error: &str) {
         let quorum = self.quorum.load(Ordering::Relaxed);
         if quorum == 0 {
@@ -206,8 +212,8 @@ impl Quarantine {
         self.notify(suspect.type_index, suspect.name);
     }
 
-    /// Counts a proxy that took a content which is held back, and lets it go if that was the
-    /// decisive one.
+    /// Counts the acceptance of a content that is held back, and releases it if it is not bad any
+    /// more.
     pub(crate) fn accept(&self, held: &QuarantinedContent, voter: &Voter) {
         let quorum = self.quorum.load(Ordering::Relaxed);
         let mut state = self.state();
@@ -239,7 +245,7 @@ impl Quarantine {
         self.notify(held.type_index, name);
     }
 
-    /// The writer's: keeps a content from clients that cannot take it.
+    /// Holds back a content from clients that cannot take it. Called by the writer.
     pub(crate) fn too_large(&self, suspect: &Suspect<'_>) {
         let mut state = self.state();
         if state.holds(suspect) {
@@ -258,7 +264,8 @@ impl Quarantine {
         }
     }
 
-    /// The writer's: the name has other contents now than before, of which it still has these.
+    /// Releases those contents of a name that it no longer has; `still` tells which versions it
+    /// has. Called by the writer.
     pub(crate) fn release(&self, type_index: usize, id: u32, still: impl Fn(Version) -> bool) {
         if self.generation() == 0 {
             return;
@@ -270,7 +277,7 @@ impl Quarantine {
         }
     }
 
-    /// Holds a content back, unless too many are.
+    /// Holds a content back, unless too many are held back already.
     fn hold(&self, state: &mut State, suspect: &Suspect<'_>, reason: HoldBack) -> Option<HeldBack> {
         if !state.held.has_room(&reason) {
             let (r#type, resource) = (suspect.type_url, &**suspect.name);
@@ -292,7 +299,7 @@ impl Quarantine {
         }
     }
 
-    /// Wakes the streams that may have been sent a name, or may be owed it.
+    /// Wakes the streams whose client may have been sent a name, or may be owed it.
     fn notify(&self, type_index: usize, name: &str) {
         if let Some(notifier) = self.notifier.get() {
             notifier.notify(&Concerns::anywhere(Interest::change(type_index, name)));
@@ -311,8 +318,8 @@ impl State {
         held.is_some()
     }
 
-    /// What is said of a content. Where too much is remembered, that of contents which are not held
-    /// back is forgotten.
+    /// The votes on a content. When too many are remembered, those on contents that are not held
+    /// back are forgotten.
     fn votes_on(&mut self, content: Content) -> &mut Votes {
         if self.votes.len() >= REMEMBERED && !self.votes.contains_key(&content) {
             let held = self.held.iter();

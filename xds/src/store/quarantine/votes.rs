@@ -1,31 +1,32 @@
-//! Who rejected a content, and who took it.
+//! The votes of proxies on a content: which rejected it, and which accepted it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Proxies of each side that are remembered; more change nothing.
+/// The most proxies of each side that are remembered; further votes change nothing.
 const VOTERS: usize = 4096;
 
-/// A proxy whose identity somebody verified, and whose proxy it is: the service account of its pod,
-/// say.
+/// A proxy with a verified identity, and its principal: the owner of the proxy, such as the service
+/// account of its pod.
 #[derive(Clone, Debug)]
 pub(crate) struct Voter {
     pub(crate) identity: Arc<str>,
     pub(crate) principal: Arc<str>,
 }
 
-/// What proxies said of a content, each once.
+/// The votes on one content: every proxy counts once, as one that rejected or one that accepted it.
 #[derive(Debug, Default)]
 pub(super) struct Votes {
     rejected: Side,
     accepted: Side,
 }
 
+/// The proxies that voted one way, and their principals.
 #[derive(Debug, Default)]
 struct Side {
-    /// By identity.
+    /// The principal of each proxy, by the proxy's identity.
     voters: HashMap<Arc<str>, Arc<str>>,
-    /// With the number of their proxies on this side.
+    /// The number of proxies on this side, by principal.
     principals: BTreeMap<Arc<str>, usize>,
 }
 
@@ -35,16 +36,16 @@ impl Votes {
         self.rejected.add(voter);
     }
 
-    /// A proxy that rejected it on another stream is not one that took it.
+    /// Counts an acceptance, unless the proxy rejected the content on another stream.
     pub(super) fn accept(&mut self, voter: &Voter) {
         if !self.rejected.voters.contains_key(&voter.identity) {
             self.accepted.add(voter);
         }
     }
 
-    /// Whether it is bad: proxies of so many principals rejected it, and more than took it, by
-    /// number and by principals. Neither a few old proxies of several principals nor very many of
-    /// one decide for all others.
+    /// Whether the content is bad: proxies of at least `quorum` principals rejected it, and more
+    /// proxies and more principals rejected than accepted it. Neither a few old proxies of several
+    /// principals nor very many of one decide for all others.
     pub(super) fn condemn(&self, quorum: usize) -> bool {
         let (rejected, accepted) = (&self.rejected, &self.accepted);
         rejected.principals.len() >= quorum
@@ -52,12 +53,12 @@ impl Votes {
             && rejected.voters.len() > accepted.voters.len()
     }
 
-    /// Whose proxies rejected it, in order.
+    /// The principals of the proxies that rejected it, sorted.
     pub(super) fn accusers(&self) -> Vec<Arc<str>> {
         self.rejected.principals.keys().cloned().collect()
     }
 
-    /// How many proxies rejected it, and how many took it.
+    /// The number of proxies that rejected it, and of those that accepted it.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.rejected.voters.len(), self.accepted.voters.len())
     }

@@ -1,4 +1,4 @@
-//! Requests, read in place.
+//! Discovery requests, parsed in place: names and other strings are borrowed from the message.
 //!
 //! Most requests are acknowledgements. In delta they name nothing; in state of the world they
 //! repeat all names there are, which are not even looked at one by one unless they differ from the
@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::dialect::Dialect;
 
-/// Why bytes are not a request.
+/// The reason for which bytes are not a discovery request.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Malformed {
     #[error("not a discovery request: {0}")]
@@ -33,36 +33,37 @@ impl From<Malformed> for Status {
     }
 }
 
-/// How many fields a request may have, names above all: twice as many as a stream may ask for of a
-/// type.
+/// The most fields of a request, nearly all of them names: twice as many as a stream may subscribe
+/// to of a type.
 pub(crate) const MAX_FIELDS: usize = 500_000;
 
-/// Which part of a request this is: a large one is taken in parts
+/// The place of a part in its request: a large request is taken in parts
 /// ([`Parts`](crate::wire::parts::Parts)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// Another part was before it.
+    /// Whether another part was before it.
     pub(crate) follows: bool,
-    /// Another part is to come.
+    /// Whether another part is to come.
     pub(crate) more: bool,
-    /// Whether the request adds names, and drops any, in whichever part. `None`: this is the whole
-    /// of it.
+    /// Whether the request adds names, and whether it drops any, in whichever part. `None`: this is
+    /// the whole request.
     pub(crate) named: Option<(bool, bool)>,
 }
 
-/// A request of either dialect.
+/// A discovery request of either dialect, borrowed from its encoded message.
 #[derive(Debug, Default)]
 pub(crate) struct Request<'a> {
     /// The node, encoded.
     pub(crate) node: Option<&'a [u8]>,
     pub(crate) type_url: &'a str,
     pub(crate) nonce: &'a str,
-    /// The client's words, if it rejects the response with this nonce (xDS rule 68).
+    /// The client's error text, if it rejects the response with this nonce (xDS rule 68).
     pub(crate) error: Option<&'a str>,
     pub(crate) names: Names<'a>,
     pub(crate) part: Part,
 }
 
+/// The names of a request: a complete set (state of the world), or changes of the set (delta).
 #[derive(Debug)]
 pub(crate) enum Names<'a> {
     /// State of the world: the complete set, and the version the client holds (xDS rule 20).
@@ -87,7 +88,7 @@ impl Default for Names<'_> {
 }
 
 impl<'a> Names<'a> {
-    /// Takes in a field of a `DeltaDiscoveryRequest`, if it is one of names.
+    /// Takes a field of a `DeltaDiscoveryRequest`, if it is one of names.
     pub(crate) fn add(&mut self, number: u32, content: &'a [u8]) -> Result<(), Malformed> {
         let Names::Change {
             subscribe,
@@ -111,7 +112,7 @@ impl<'a> Names<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a `DeltaDiscoveryRequest` or a `DiscoveryRequest`.
+    /// Parses a `DeltaDiscoveryRequest` or a `DiscoveryRequest`.
     pub(crate) fn read(dialect: Dialect, message: &'a [u8]) -> Result<Request<'a>, Malformed> {
         match dialect {
             Dialect::Delta => Request::delta(message),
@@ -129,7 +130,7 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    /// Reads of a `DeltaDiscoveryRequest` what there is besides names.
+    /// Parses the fields of a `DeltaDiscoveryRequest` that are not names.
     pub(crate) fn without_names(message: &'a [u8]) -> Result<Request<'a>, Malformed> {
         let mut request = Request::default();
         let mut fields = Fields::of(message);
@@ -139,7 +140,7 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    /// Takes in a field of a `DeltaDiscoveryRequest`, if it is none of names.
+    /// Takes a field of a `DeltaDiscoveryRequest`, if it is not one of names.
     pub(crate) fn field_of_delta(
         &mut self,
         number: u32,
@@ -185,22 +186,23 @@ pub(crate) fn node_id(node: &[u8]) -> Result<&str, Malformed> {
     text(field(node, 1)?)
 }
 
-/// The number of `google.rpc.Status.message`.
+/// The field number of `google.rpc.Status.message`.
 const ERROR_MESSAGE: u32 = 2;
 
-/// The names of a state-of-the-world request, as they came.
+/// The names of a state-of-the-world request, still encoded.
 #[derive(Debug, Default)]
 pub(crate) struct List<'a>(SmallVec<[Run<'a>; 1]>);
 
-/// Fields of one kind that stand one after the other.
+/// Consecutive fields of one kind in an encoded request.
 #[derive(Debug)]
 struct Run<'a> {
     kind: Kind,
-    /// The message from the first of these fields on, and how much of it they are.
+    /// The message from the first of these fields on, and the length of the fields.
     from: &'a [u8],
     len: usize,
 }
 
+/// The kind of a field with a name: a plain name, or a `ResourceLocator`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Name,
@@ -234,7 +236,7 @@ impl<'a> List<'a> {
         Ok(names)
     }
 
-    /// Adds a field: `message` begins with it and has `len` bytes up to its end.
+    /// Adds a field: `message` begins with it, and it has `len` bytes.
     fn extend(&mut self, kind: Kind, (message, len): (&'a [u8], usize)) {
         if let Some(run) = self.0.last_mut()
             && run.kind == kind
@@ -248,10 +250,10 @@ impl<'a> List<'a> {
     }
 }
 
-/// The length-delimited fields of a message; others are passed over.
+/// A cursor over the length-delimited fields of an encoded message; other fields are skipped.
 pub(crate) struct Fields<'a> {
     left: &'a [u8],
-    /// From the last field on.
+    /// The message from the last field on.
     last: &'a [u8],
 }
 
@@ -281,7 +283,7 @@ impl<'a> Fields<'a> {
         Ok(None)
     }
 
-    /// How many bytes there are to come.
+    /// The number of bytes that are left to parse.
     pub(crate) fn left(&self) -> usize {
         self.left.len()
     }
@@ -292,7 +294,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The last field of a number, empty if there is none.
+/// The content of the last field with a number, empty if there is none.
 fn field(message: &[u8], wanted: u32) -> Result<&[u8], Malformed> {
     let mut found = &[][..];
     let mut fields = Fields::of(message);
@@ -304,8 +306,8 @@ fn field(message: &[u8], wanted: u32) -> Result<&[u8], Malformed> {
     Ok(found)
 }
 
-/// The key and the value of an entry of a map of texts, of which a client that comes back sends
-/// thousands: in one pass.
+/// The key and the value of an entry of a map of strings, in one pass: a client that comes back
+/// sends thousands of them.
 fn entry(message: &[u8]) -> Result<(&str, &str), Malformed> {
     let (mut key, mut value) = (&[][..], &[][..]);
     let mut fields = Fields::of(message);
