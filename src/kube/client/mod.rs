@@ -1,4 +1,4 @@
-//! The client of the API server. Its configuration, which [`access`](super::client::access) reads,
+//! The client of the API server. Its configuration, which [`access`] reads,
 //! is read again now and then; connections made from then on use the new one. A configuration that
 //! cannot be used changes nothing.
 

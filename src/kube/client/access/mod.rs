@@ -2,7 +2,7 @@
 //! kubeconfig.
 //!
 //! Every file that is named there is read here, so that what was read is known to be one state of
-//! all of them; [`client`](super::client) reads them again now and then.
+//! all of them; [`Client`](super::Client) reads them again now and then.
 
 use std::io;
 use std::path::{Path, PathBuf};
