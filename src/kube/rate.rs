@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// A token bucket, kept as the moment at which it will be full again.
+/// A token bucket that limits requests to the API server, kept as the moment at which it will be
+/// full again.
 #[derive(Debug)]
 pub(super) struct Rate {
     burst: u32,

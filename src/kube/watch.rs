@@ -49,7 +49,7 @@ pub(super) struct Watch {
     pub news: mpsc::Sender<Message>,
 }
 
-/// Why a watch's step ended.
+/// Why one list or watch request ended, and so what the watch does next.
 enum Stop {
     Failed(Failure),
     /// The receiver of reports is dropped.

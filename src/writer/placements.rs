@@ -143,7 +143,7 @@ impl Placements {
     }
 }
 
-/// The numbers by which the xDS server knows layers, with how many placements see each.
+/// Maps each layer in use to its id in the xDS server, and counts the placements that contain it.
 #[derive(Debug, Default)]
 struct Layers {
     known: BTreeMap<Layer, (LayerId, usize)>,

@@ -38,7 +38,8 @@ impl News {
     }
 }
 
-/// The log of problems: keeps those of the source, and passes on the changes of all.
+/// Keeps the problems of the source's input, and logs, counts and publishes each problem, of the
+/// source or the translator, that appears or ends.
 #[derive(Debug)]
 pub(super) struct ProblemLog {
     news: watch::Sender<News>,

@@ -25,7 +25,7 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
-/// The label set of metrics by the kind of a proof of identity.
+/// Labels a metric by how the proxy proved its identity: by a token or a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,

@@ -50,7 +50,7 @@ pub(super) enum Proven<'a> {
     Uri(&'a str),
 }
 
-/// A role that a proxy may have, and the node that it may claim.
+/// What a rule grants an identity: a role, and the one node it may claim if it is limited to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) role: Role,

@@ -233,7 +233,7 @@ fn first_end(flag: &str, certificates: &[CertificateDer<'_>]) -> anyhow::Result<
     Ok(first)
 }
 
-/// The label of `tls_certificate_expiry_timestamp_seconds`.
+/// The label `certificate` of `tls_certificate_expiry_timestamp_seconds`: which certificate it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CertificateLabel {
     certificate: &'static str,

@@ -84,7 +84,7 @@ impl Said {
     }
 }
 
-/// Envoy's counters of refusals at the last look.
+/// Envoy's counters of refused connections and flows at the last look, by which a rise is noticed.
 #[derive(Debug)]
 struct Limited {
     counts: BTreeMap<String, u64>,

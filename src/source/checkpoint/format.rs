@@ -213,7 +213,7 @@ pub(super) fn read(input: impl BufRead, source: &str) -> Result<Found, Refused> 
     })
 }
 
-/// Reads a checkpoint line by line and verifies it.
+/// Reads a checkpoint line by line, and checks its header, its digest and the number of its lines.
 struct Reader<R> {
     input: R,
     /// The line last read, its end included.

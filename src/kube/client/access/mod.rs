@@ -36,7 +36,8 @@ pub(in crate::kube) enum Source {
     Kubeconfig { files: Vec<PathBuf> },
 }
 
-/// A configuration for clients of an API server, as it was read.
+/// How to reach an API server (address, authority, credentials), as last read from a kubeconfig or
+/// the pod's files.
 pub(super) struct Access {
     pub config: Config,
     /// The hash of all files that were read, by which a change is noticed.
