@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::map_order;
 
-/// Why a message could not be printed or read.
+/// The error of printing a message as JSON or YAML, or of reading one.
 #[derive(Debug, Error)]
 pub enum JsonError {
     /// The type is not among those compiled in (see `build.rs`).
@@ -31,7 +31,7 @@ pub enum JsonError {
     Yaml(String),
 }
 
-/// Prints an encoded message. `name` is its full name or its type URL.
+/// Prints an encoded message as JSON. `name` is its full name or its type URL.
 pub fn to_value(name: &str, bytes: &[u8]) -> Result<Value, JsonError> {
     let descriptor = message(name)?;
     let message = DynamicMessage::decode(descriptor, bytes)
@@ -64,6 +64,7 @@ pub fn from_yaml(text: &str) -> Result<Value, JsonError> {
     serde_saphyr::from_str(text).map_err(|error| JsonError::Yaml(error.to_string()))
 }
 
+/// The descriptor of the message type with this full name or type URL.
 fn message(name: &str) -> Result<MessageDescriptor, JsonError> {
     let full_name = name.rsplit('/').next().unwrap_or(name);
     pool()
@@ -71,7 +72,8 @@ fn message(name: &str) -> Result<MessageDescriptor, JsonError> {
         .ok_or_else(|| JsonError::UnknownType(full_name.to_owned()))
 }
 
-/// The descriptors, decoded when first needed: serving needs none of them.
+/// The descriptors of all compiled-in message types, decoded when first needed: serving needs none
+/// of them.
 fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! The one door to protobuf.
+//! Envoy's protobuf messages for Seaway: generated types, deterministic encoding, and JSON.
 //!
 //! Everything in Seaway that names an Envoy message does so through this crate:
 //!

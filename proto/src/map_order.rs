@@ -12,7 +12,7 @@ pub(crate) struct MessagePlan {
     fields: &'static [FieldPlan],
 }
 
-/// One such field: a map itself, or a message that leads to one.
+/// A field through which a map can be reached: a map itself, or a message that leads to one.
 pub(crate) struct FieldPlan {
     number: u32,
     is_map: bool,
@@ -23,13 +23,14 @@ pub(crate) struct FieldPlan {
 
 include!(concat!(env!("OUT_DIR"), "/map_plan.rs"));
 
-/// Sorts all maps in the encoding of the message with this full name.
+/// Sorts the entries of all maps in the encoding of the message with this full name.
 pub(crate) fn sort(message: &str, bytes: &mut [u8]) {
     if let Ok(index) = MAP_PLAN.binary_search_by(|plan| plan.name.cmp(message)) {
         sort_message(&MAP_PLAN[index], bytes);
     }
 }
 
+/// Sorts the entries of all maps in an encoded message.
 fn sort_message(plan: &MessagePlan, bytes: &mut [u8]) {
     let mut run = Run::default();
     let mut at = 0;
@@ -48,7 +49,7 @@ fn sort_message(plan: &MessagePlan, bytes: &mut [u8]) {
     run.finish(bytes);
 }
 
-/// Consecutive entries of one map; prost writes the entries of a map one after the other.
+/// Consecutive entries of one map field; prost writes the entries of a map one after the other.
 #[derive(Default)]
 struct Run {
     number: u32,
@@ -56,6 +57,7 @@ struct Run {
 }
 
 impl Run {
+    /// Adds an entry; one of another field ends the run.
     fn push(&mut self, bytes: &mut [u8], number: u32, whole: Range<usize>, body: Range<usize>) {
         if self.number != number {
             self.finish(bytes);
@@ -64,6 +66,7 @@ impl Run {
         self.entries.push((whole, body));
     }
 
+    /// Sorts the entries of the run in place and ends it.
     fn finish(&mut self, bytes: &mut [u8]) {
         let entries = std::mem::take(&mut self.entries);
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
@@ -83,7 +86,7 @@ impl Run {
     }
 }
 
-/// One field as it stands on the wire.
+/// One field of an encoded message, as it stands on the wire.
 struct Field {
     number: u32,
     /// The content of a length-delimited field.
@@ -112,6 +115,7 @@ impl Field {
     }
 }
 
+/// Reads a varint and returns its value and the position behind it.
 fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {

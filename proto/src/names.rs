@@ -1,7 +1,7 @@
 //! Readable paths for the generated types: `envoy::cluster::Cluster` instead of
 //! `pb::envoy::config::cluster::v3::Cluster`.
 
-/// What a proxy is configured with.
+/// Envoy's configuration messages: clusters, listeners, routes, and extensions.
 pub mod envoy {
     use envoy_types::pb::envoy as pb;
 
@@ -28,7 +28,7 @@ pub mod envoy {
     pub use pb::r#type::v3 as types;
 }
 
-/// Messages that belong to no single proxy: the matching API.
+/// Messages of the xDS project that are not Envoy's own: the matching API.
 pub mod xds {
     use envoy_types::pb::xds as pb;
 
@@ -36,7 +36,7 @@ pub mod xds {
     pub use pb::r#type::matcher::v3 as matcher;
 }
 
-/// What travels on an xDS stream.
+/// Messages of the xDS protocol: discovery requests and responses.
 pub mod discovery {
     pub use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
     pub use envoy_types::pb::envoy::service::discovery::v3::{

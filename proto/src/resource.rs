@@ -1,5 +1,5 @@
-//! A resource: the encoded form in which a piece of configuration travels from the translator
-//! through the xDS server.
+//! [`Resource`]: the encoded form in which an xDS resource travels from the translator through the
+//! xDS server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ impl TypeUrl {
     pub const SECRET: TypeUrl =
         TypeUrl("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret");
 
-    /// A type URL that is none of the constants.
+    /// A type URL beside those of the constants.
     pub const fn new(url: &'static str) -> TypeUrl {
         TypeUrl(url)
     }
 
-    /// The URL.
+    /// The URL as text.
     pub const fn as_str(self) -> &'static str {
         self.0
     }
@@ -62,7 +62,7 @@ impl Version {
         Version(xxh3_64(bytes))
     }
 
-    /// The hash itself.
+    /// The hash as a number.
     pub const fn hash(self) -> u64 {
         self.0
     }
@@ -80,16 +80,17 @@ impl fmt::Debug for Version {
     }
 }
 
-/// A resource that another one depends on: the assignment of a cluster, the cluster of a listener.
+/// The type and name of a resource on which another one depends: the assignment of a cluster, the
+/// cluster of a listener.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceRef {
-    /// The type of the resource referred to.
+    /// The type of the resource.
     pub type_url: TypeUrl,
-    /// Its name.
+    /// The name of the resource.
     pub name: Arc<str>,
 }
 
-/// An encoded resource. Cloning shares the bytes.
+/// An encoded xDS resource with its name, type and version. Cloning shares the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
     /// The resource's type.
@@ -100,12 +101,12 @@ pub struct Resource {
     pub version: Version,
     /// The message's deterministic encoding (what goes into `Any.value`).
     pub value: Bytes,
-    /// What it depends on.
+    /// The resources on which this one depends.
     pub refs: Box<[ResourceRef]>,
 }
 
 impl Resource {
-    /// Encodes `message` under `name`.
+    /// Encodes `message` as the resource of this type and name.
     pub fn new<M: Message + Name>(
         type_url: TypeUrl,
         name: impl Into<Arc<str>>,

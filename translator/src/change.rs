@@ -1,5 +1,5 @@
-//! What arrives: objects that appeared or changed, and the ids of those that are gone. And what
-//! leaves: resources, by where they come from.
+//! Input and output of the translator: a [`Change`] of an object goes in, and a [`Replace`] for
+//! each [`Origin`] whose resources changed comes out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +11,20 @@ use seaway_proto::Resource;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
 use crate::{Layer, ObjectKind};
 
-/// Which object. Displays as problems name it: `Service default/web`, `Node n1`.
+/// The kind, namespace and name of an object. Displays as problems name it: `Service default/web`,
+/// `Node n1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId {
-    /// Its kind.
+    /// The kind of the object.
     pub kind: ObjectKind,
-    /// Its namespace; empty for a Node.
+    /// The namespace of the object; empty for a Node.
     pub namespace: Arc<str>,
-    /// Its name.
+    /// The name of the object.
     pub name: Arc<str>,
 }
 
 impl ObjectId {
-    /// That of a Service.
+    /// The id of a Service.
     #[must_use]
     pub fn of_service(key: &ServiceKey) -> ObjectId {
         ObjectId {
@@ -33,7 +34,7 @@ impl ObjectId {
         }
     }
 
-    /// That of an EndpointSlice.
+    /// The id of an EndpointSlice.
     #[must_use]
     pub fn of_slice(namespace: &Arc<str>, name: &Arc<str>) -> ObjectId {
         ObjectId {
@@ -43,7 +44,7 @@ impl ObjectId {
         }
     }
 
-    /// That of a Node.
+    /// The id of a Node.
     #[must_use]
     pub fn of_node(name: &Arc<str>) -> ObjectId {
         ObjectId {
@@ -55,7 +56,7 @@ impl ObjectId {
 }
 
 impl ObjectId {
-    /// The object of this kind that is displayed with this name: `default/web`, `n1`.
+    /// The id of the object of this kind that displays with this name: `default/web`, `n1`.
     pub(crate) fn named(kind: ObjectKind, name: &str) -> Option<ObjectId> {
         let (namespace, name) = match kind.is_namespaced() {
             true => name
@@ -93,7 +94,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Which object this is.
+    /// The kind, namespace and name of the object.
     pub fn id(&self) -> ObjectId {
         match self {
             Object::Service(service) => ObjectId::of_service(&service.key),
@@ -102,7 +103,7 @@ impl Object {
         }
     }
 
-    /// The problems found while it was read.
+    /// The problems found while the object was read.
     pub fn problems(&self) -> &[crate::Problem] {
         match self {
             Object::Service(service) => &service.problems,
@@ -112,7 +113,7 @@ impl Object {
     }
 }
 
-/// One change of the world.
+/// A change of one object: it appeared, changed or is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The object appeared or changed; equal content changes nothing.
@@ -121,19 +122,19 @@ pub enum Change {
     Delete(ObjectId),
 }
 
-/// Where resources come from. Displays as `Service default/web`, `Service default/web node:n1@za`,
-/// `mesh`.
+/// The unit from which resources are made, and by which they are replaced. Displays as `Service
+/// default/web`, `Service default/web node:n1@za`, `mesh`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
-    /// A Service, but for what it has in layers of single nodes.
+    /// A Service, for its resources outside of the layers of single nodes.
     Service(ServiceKey),
-    /// What a Service has in the layer of one node.
+    /// A Service, for its resources in the layer of one node.
     ServiceOnNode(ServiceKey, Layer),
-    /// The listeners that hand connections over where the capture is `redirect`.
+    /// The listeners that hand connections over to others where the capture is `redirect`.
     Redirect,
-    /// The route table of mesh proxies, and the listener before it.
+    /// The route table of mesh proxies, and their HTTP listener.
     Mesh,
-    /// What a proxy says of its own health.
+    /// The health of the proxy itself: `/healthz` and `/livez`.
     Healthz,
 }
 
@@ -151,11 +152,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The complete set of resources that one origin has now. Whatever it had before and has no longer
-/// is gone; an empty set takes everything away.
+/// The complete set of resources that one origin has now. Any other resource that it had before is
+/// gone; an empty set removes all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
-    /// Where they come from.
+    /// The origin of the resources.
     pub origin: Origin,
     /// The resources, each with the layer it lies in.
     pub resources: Vec<(Layer, Resource)>,

@@ -1,5 +1,5 @@
-//! The kinds of objects that are read, in one table: how each is called, where an API server has
-//! it, and how it is read.
+//! [`ObjectKind`]: the kinds of Kubernetes objects that are read, in one table with their names,
+//! their paths at an API server, and the functions that read them.
 
 use std::fmt;
 
@@ -17,17 +17,17 @@ macro_rules! kinds {
             read: $read:path,
         }
     )+) => {
-        /// The kinds of objects the translator reads.
+        /// The kinds of Kubernetes objects that the translator reads.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ObjectKind {
             $($(#[doc = $doc])+ $kind,)+
         }
 
         impl ObjectKind {
-            /// Every kind there is.
+            /// All kinds.
             pub const ALL: &'static [ObjectKind] = &[$(ObjectKind::$kind,)+];
 
-            /// The `kind` of its objects.
+            /// The `kind` field of objects of this kind.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -35,7 +35,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Its name in paths, in RBAC rules and in metrics: `services`.
+            /// The plural name of the kind in API paths, in RBAC rules and in metrics: `services`.
             #[must_use]
             pub const fn plural(self) -> &'static str {
                 match self {
@@ -43,7 +43,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The `apiVersion` of its objects.
+            /// The `apiVersion` field of objects of this kind.
             #[must_use]
             pub const fn api_version(self) -> &'static str {
                 match self {
@@ -51,7 +51,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Whether its objects are in namespaces.
+            /// Whether objects of this kind are in namespaces.
             #[must_use]
             pub const fn is_namespaced(self) -> bool {
                 match self {
@@ -59,7 +59,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// Whether its objects hold what only a proxy may see: they are never kept on disk.
+            /// Whether objects of this kind have content that only a proxy may see: they are never
+            /// kept on disk.
             #[must_use]
             pub const fn is_secret(self) -> bool {
                 match self {
@@ -67,7 +68,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Has `with` read an object of it.
+            /// Calls `with` with the function that reads objects of this kind.
             pub fn read_with<R: ReadWith>(self, with: R) -> R::Output {
                 match self {
                     $(ObjectKind::$kind => with.read(self, $read),)+
@@ -104,34 +105,34 @@ kinds! {
     }
 }
 
-/// Something that reads an object, whatever its kind: what is generic in the type of the API object
-/// cannot be a closure.
+/// A function that is generic in the type of an API object, which a closure cannot be;
+/// [`ObjectKind::read_with`] calls it.
 pub trait ReadWith {
-    /// What comes of it.
+    /// The result of the function.
     type Output;
 
-    /// Decodes an API object and has `read` say what it means.
+    /// Decodes an API object as a `K` and calls `read` to make a model object of it.
     fn read<K>(self, kind: ObjectKind, read: fn(&K) -> Result<Object, Problem>) -> Self::Output
     where
         K: serde::de::DeserializeOwned + read::Described;
 }
 
 impl ObjectKind {
-    /// The kind of this name.
+    /// The kind with this name, such as `Service`.
     #[must_use]
     pub fn of_name(name: &str) -> Option<ObjectKind> {
         let mut all = ObjectKind::ALL.iter().copied();
         all.find(|kind| kind.as_str() == name)
     }
 
-    /// Its API group; empty for the core group.
+    /// The API group of the kind; empty for the core group.
     #[must_use]
     pub fn group(self) -> &'static str {
         let version = self.api_version().split_once('/');
         version.map_or("", |(group, _)| group)
     }
 
-    /// Where an API server has all of its objects, or those in a namespace.
+    /// The API server's path of all objects of this kind, or of those in a namespace.
     #[must_use]
     pub fn path(self, namespace: Option<&str>) -> String {
         let root = match self.group() {

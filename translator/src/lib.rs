@@ -1,4 +1,4 @@
-//! Kubernetes Services in, Envoy resources out: pure and synchronous. No IO, no clock.
+//! Translates Kubernetes Services into Envoy resources, purely and synchronously: no IO, no clock.
 //!
 //! The way of a change through this crate:
 //!

@@ -1,4 +1,4 @@
-//! Names: which ones Kubernetes allows, and the resource names made of them.
+//! Names: the rules of Kubernetes for names, and the names of Envoy resources made of them.
 //!
 //! Resource names are public API: stable, documented, reversible (every type here has both
 //! `Display` and `FromStr`). They never contain the view.
@@ -19,6 +19,7 @@ pub(crate) fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_label_of_any_length(text)
 }
 
+/// Whether this is an RFC 1123 label but for its length.
 fn is_label_of_any_length(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty() && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
@@ -37,7 +38,7 @@ pub(crate) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// A resource name that follows none of the patterns.
+/// A text that is not a resource name of the type asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0:?} is not such a resource name")]
 pub struct NameError(String);
@@ -47,9 +48,9 @@ pub struct NameError(String);
 pub struct PortKey {
     /// The Service.
     pub service: ServiceKey,
-    /// The port's number.
+    /// The port number.
     pub number: NonZeroU16,
-    /// Its protocol.
+    /// The transport protocol of the port.
     pub protocol: Protocol,
 }
 
@@ -98,15 +99,16 @@ impl FromStr for PortKey {
 pub struct ClusterName {
     /// The Service port.
     pub port: PortKey,
-    /// Whether it is the set of a Local policy.
+    /// Whether the cluster is the one for a Local traffic policy.
     pub local: bool,
-    /// The family of its endpoints.
+    /// The IP family of the cluster's endpoints.
     pub family: Family,
 }
 
 impl ClusterName {
-    /// The same as a unique name that metric systems accept: `default_web_80_local_v6`. Kubernetes
-    /// names have no underscore, so none can be mistaken for another.
+    /// The unique name of the cluster's statistics, in characters that metric systems accept:
+    /// `default_web_80_local_v6`. Kubernetes names have no underscore, so none can be mistaken for
+    /// another.
     pub(crate) fn stat_name(&self) -> String {
         let PortKey {
             service,
@@ -161,7 +163,7 @@ impl FromStr for ClusterName {
 pub enum FrontendKind {
     /// A cluster IP.
     ClusterIp,
-    /// An address from the load balancer's status.
+    /// A load-balancer ingress IP, from the status of the Service.
     LoadBalancer,
     /// An external IP.
     ExternalIp,
@@ -172,7 +174,7 @@ pub enum FrontendKind {
 }
 
 impl FrontendKind {
-    /// Those that a Service port has.
+    /// The kinds that a Service port has: all but health checks.
     const OF_PORTS: [FrontendKind; 4] = [
         FrontendKind::ClusterIp,
         FrontendKind::LoadBalancer,
@@ -197,9 +199,9 @@ impl FrontendKind {
 pub struct FrontendName {
     /// The Service port.
     pub port: PortKey,
-    /// What kind of address it is.
+    /// The kind of address.
     pub kind: FrontendKind,
-    /// Where it listens.
+    /// The address and port of the listener.
     pub address: SocketAddr,
 }
 
@@ -228,13 +230,13 @@ impl FromStr for FrontendName {
     }
 }
 
-/// The name of the listener of a Service's health check:
+/// The name of the listener of a health check node port:
 /// `<namespace>/<service>@healthcheck:<ip>:<port>`, IPv6 in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HealthCheckName {
     /// The Service.
     pub service: ServiceKey,
-    /// Where it listens.
+    /// The address and port of the listener.
     pub address: SocketAddr,
 }
 

@@ -1,5 +1,5 @@
-//! What the operator decided: the options that shape the translation, the same for `seaway serve`
-//! and `seaway translate`.
+//! Options: the operator's decisions on the translation, the same for `seaway serve` and `seaway
+//! translate`.
 //!
 //! Parsed at the command line (the enums implement `FromStr` for it), then passed to
 //! [`Translator::new`](crate::Translator::new) once; nothing here changes while a process runs.
@@ -11,56 +11,59 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use thiserror::Error;
 
-/// The options that shape the translation. `Default` is what the command line defaults to.
+/// The options of the translation. `Default` is what the command line defaults to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The DNS domain of the cluster, without leading or trailing dot (`cluster.local`).
     pub cluster_domain: String,
-    /// On which addresses of a node its node ports are served.
+    /// The addresses of a node on which its node ports are served.
     pub nodeport_addresses: NodePortAddresses,
-    /// The ranges pods have their addresses from, beside each Node's `spec.podCIDRs`: who comes
-    /// from there takes the Cluster set of an external frontend with a Local policy (Service rule
-    /// 72), but for node ports of a Node that has `podCIDRs`.
+    /// The ranges of pod addresses, beside each Node's `spec.podCIDRs`: clients in them take the
+    /// Cluster set of an external frontend with a Local policy (Service rule 72), but for node
+    /// ports of a Node that has `podCIDRs`.
     pub pod_cidrs: Vec<IpNet>,
-    /// The ranges cluster IPs come from: a wildcard node port refuses what was sent to them.
+    /// The ranges of cluster IPs: a wildcard node port refuses connections to them.
     pub service_cidrs: Vec<IpNet>,
-    /// The ranges external and load-balancer addresses come from: refused by a wildcard node port
-    /// too.
+    /// The ranges of external IPs and load-balancer ingress IPs: a wildcard node port refuses
+    /// connections to them, too.
     pub vip_cidrs: Vec<IpNet>,
-    /// For whom Services of type ExternalName are served.
+    /// The proxies and names for which Services of type ExternalName are served.
     pub external_name: ExternalNamePolicy,
     /// Endpoint addresses that are served although they would be refused (unspecified, multicast,
     /// link-local, loopback).
     pub allow_endpoint_cidrs: Vec<IpNet>,
     /// Whether loopback endpoint addresses are served (true for files, false for a cluster).
     pub allow_loopback_endpoints: bool,
-    /// Which `spec.externalIPs` are honoured (Service rule 15).
+    /// The `spec.externalIPs` that are honoured (Service rule 15).
     pub external_ips: ExternalIps,
-    /// With a name: serve exactly the Services whose `service.kubernetes.io/service-proxy-name`
-    /// label has this value; without: exactly those without the label (Service rule 2).
+    /// The value of label `service.kubernetes.io/service-proxy-name` on the Services to be served;
+    /// `None`: those without the label (Service rule 2).
     pub service_proxy_name: Option<String>,
-    /// How traffic to Service addresses reaches the proxy; `None`: as the role says.
+    /// How traffic to Service addresses reaches the proxy; `None`: only proxies of role `node` have
+    /// the listeners, and bind each.
     pub capture: Option<Capture>,
-    /// How many bound listeners an Envoy of role `node` has files for: above 80 % of it a warning
-    /// stands. 0: no warning.
+    /// The number of bound listeners for which an Envoy of role `node` has file descriptors: above
+    /// 80 % of it a warning stands. 0: no warning.
     pub max_bound_listeners: usize,
-    /// How many UDP flows one cluster may have at a time: each takes a file of Envoy.
+    /// The most UDP flows that one cluster may have at a time: each takes a file descriptor of
+    /// Envoy.
     pub max_udp_flows: NonZeroU32,
-    /// Whether Envoy takes over clients' addresses, so that endpoints see them (Service rules 111,
-    /// 112). It then needs CAP_NET_ADMIN, and nodes the rules of `deploy/node/setup.sh
-    /// --keep-source`.
+    /// Whether Envoy connects to endpoints from the clients' addresses, so that endpoints see them
+    /// (Service rules 111, 112). It then needs CAP_NET_ADMIN, and nodes the rules of
+    /// `deploy/node/setup.sh --keep-source`.
     pub keep_source: bool,
-    /// Where the listener of a mesh proxy is bound.
+    /// The address and port of a mesh proxy's HTTP listener.
     pub mesh_listen: SocketAddr,
-    /// Where a proxy of role `node` answers `/healthz` and `/livez`; `None`: nowhere.
+    /// The address and port on which a proxy of role `node` answers `/healthz` and `/livez`;
+    /// `None`: it does not.
     pub healthz_listen: Option<SocketAddr>,
     /// The port of an ingress proxy's HTTP listener.
     pub http_port: u16,
     /// The port of an ingress proxy's HTTPS listener.
     pub https_port: u16,
-    /// The controller name by which IngressClasses are ours.
+    /// The controller name of the IngressClasses that are served.
     pub ingress_controller: String,
-    /// Whether Ingresses that name no class are ours.
+    /// Whether Ingresses that name no class are served.
     pub ingress_without_class: bool,
 }
 
@@ -98,45 +101,45 @@ impl Default for Options {
     }
 }
 
-/// An option's value that cannot be understood.
+/// The error about an option whose value cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OptionError {
-    /// Not a CIDR where one is asked for.
+    /// The value is not a CIDR where one is needed.
     #[error("{value:?} is not a CIDR such as 192.168.0.0/24; expected {expected}")]
     Cidr {
-        /// What was given.
+        /// The value of the option.
         value: String,
-        /// What the option accepts.
+        /// The values that the option accepts.
         expected: &'static str,
     },
-    /// A name suffix that no DNS name can end in.
+    /// The value is not a suffix that a DNS name can have.
     #[error(
         "{value:?} is not a DNS name suffix such as example.com; expected mesh, all, none or suffixes"
     )]
     Suffix {
-        /// What was given.
+        /// The value of the option.
         value: String,
     },
-    /// None of the words the option accepts.
+    /// The value is none of the words that the option accepts.
     #[error("{value:?} is unknown; expected {expected}")]
     Unknown {
-        /// What was given.
+        /// The value of the option.
         value: String,
-        /// What the option accepts.
+        /// The values that the option accepts.
         expected: &'static str,
     },
 }
 
-/// `--nodeport-addresses`: on which addresses of a node its node ports are served (Service rule
+/// `--nodeport-addresses`: the addresses of a node on which its node ports are served (Service rule
 /// 23).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodePortAddresses {
-    /// On all of them, by a listener on the wildcard address.
+    /// All addresses of the node, by a listener on the wildcard address.
     All,
-    /// On the node's primary addresses: the first of each family in its status, internal before
+    /// The node's primary addresses: the first of each family in its status, internal before
     /// external.
     Primary,
-    /// On the node's addresses inside these ranges. A family without any range stays open on all
+    /// The node's addresses inside these ranges. A family without any range stays open on all
     /// addresses.
     Cidrs(Vec<IpNet>),
 }
@@ -156,17 +159,17 @@ impl FromStr for NodePortAddresses {
     }
 }
 
-/// `--external-name`: for whom Services of type ExternalName are served. What Service rule 124
-/// forbids is refused always.
+/// `--external-name`: the proxies and names for which Services of type ExternalName are served.
+/// Names that Service rule 124 forbids are refused always.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExternalNamePolicy {
-    /// For mesh and gRPC clients.
+    /// Mesh and gRPC clients.
     Mesh,
-    /// For ingress too.
+    /// Mesh and gRPC clients, and ingress too.
     All,
-    /// For nobody.
+    /// No proxy.
     None,
-    /// For every role, but only names that equal one of these or end in a dot and one of these.
+    /// Every role, but only for names that equal one of these or end in a dot and one of these.
     Suffixes(Vec<String>),
 }
 
@@ -186,19 +189,19 @@ impl FromStr for ExternalNamePolicy {
     }
 }
 
-/// `--external-ips`: which `spec.externalIPs` are honoured.
+/// `--external-ips`: the `spec.externalIPs` that are honoured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExternalIps {
-    /// Any, as Kubernetes does.
+    /// All external IPs, as Kubernetes does.
     All,
-    /// None.
+    /// No external IPs.
     None,
-    /// Those inside these ranges.
+    /// The external IPs inside these ranges.
     Cidrs(Vec<IpNet>),
 }
 
 impl ExternalIps {
-    /// Whether this address is honoured.
+    /// Whether this external IP is honoured.
     pub(crate) fn allow(&self, ip: IpAddr) -> bool {
         match self {
             ExternalIps::All => true,
@@ -223,13 +226,13 @@ impl FromStr for ExternalIps {
 /// `--capture`: how traffic to Service addresses reaches the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capture {
-    /// Every frontend is a bound listener.
+    /// Every frontend has a bound listener.
     Bind,
     /// TCP frontends are not bound: one listener recovers the original destination.
     Redirect,
     /// As `Bind`, in the network namespace `/run/netns/seaway`, where nothing else listens.
     Namespace,
-    /// As `Redirect`, in that namespace.
+    /// As `Redirect`, in the network namespace `/run/netns/seaway`.
     NamespaceRedirect,
 }
 

@@ -1,4 +1,4 @@
-//! Where a proxy stands ([`View`]) and what proxies at different places share ([`Layer`]).
+//! The place of a proxy ([`View`]) and the sets of proxies that share resources ([`Layer`]).
 //!
 //! Two proxies may need different bytes under the same name: a Local policy differs per node,
 //! topology hints per zone. Instead of a copy per proxy, every resource lies in the most general
@@ -9,21 +9,21 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What a proxy does, which decides what it gets.
+/// The role of a proxy, which decides the resources that it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// kube-proxy's job: a listener per Service address.
+    /// A proxy that does kube-proxy's job: a listener per Service address.
     Node,
     /// A sidecar or library proxy: one HTTP listener routing by host name.
     Mesh,
-    /// The edge: listeners built from Ingress objects.
+    /// A proxy at the edge: listeners built from Ingress objects.
     Ingress,
     /// A proxyless gRPC client.
     Grpc,
 }
 
 impl Role {
-    /// The role's name as it is written on the command line and in a proxy's metadata.
+    /// The name of the role, as it is written on the command line and in a proxy's metadata.
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Node => "node",
@@ -53,23 +53,24 @@ impl FromStr for Role {
     }
 }
 
-/// A proxy's place in the cluster, as the proxy claims it. An empty name is no name.
+/// The role of a proxy and its place in the cluster, as the proxy claims it. An empty name is no
+/// name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct View {
-    /// What the proxy does.
+    /// The role of the proxy.
     pub role: Role,
-    /// The name of the Node it runs on.
+    /// The name of the Node on which the proxy runs.
     pub node: Option<Arc<str>>,
-    /// The zone it claims; the label of a known Node wins over it (Service rule 150).
+    /// The zone that the proxy claims; the label of a known Node wins over it (Service rule 150).
     pub zone: Option<Arc<str>>,
-    /// The region it claims.
+    /// The region that the proxy claims.
     pub region: Option<Arc<str>>,
-    /// The namespace it runs in.
+    /// The namespace in which the proxy runs.
     pub namespace: Option<Arc<str>>,
 }
 
 impl View {
-    /// A view of this role without any place.
+    /// A view of this role without a node, zone, region or namespace.
     pub fn of(role: Role) -> View {
         View {
             role,
@@ -80,8 +81,8 @@ impl View {
         }
     }
 
-    /// Only what decides the layers of a proxy: its role, its node and its zone. Two views that
-    /// have these in common see the same.
+    /// The part of the view that decides a proxy's layers: its role, its node and its zone. Two
+    /// views that have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -93,11 +94,11 @@ impl View {
     }
 }
 
-/// A set of proxies that share resources. What a layer holds overrides the more general ones: `all`
-/// < `captured` < `role` < `zone` < `node` < `node-role`.
+/// A set of proxies that share resources. A resource in a layer overrides those of its name in more
+/// general ones: `all` < `captured` < `role` < `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
-    /// Every proxy: clusters that several roles use, and assignments as somebody without a node and
+    /// Every proxy: clusters that several roles use, and assignments as a client without a node and
     /// a zone sees them.
     All,
     /// The proxies of roles `node` and `mesh` where a capture is asked for: the TCP listeners that
@@ -113,7 +114,7 @@ pub enum Layer {
     Node {
         /// The Node's name.
         node: Arc<str>,
-        /// Its zone.
+        /// The zone in which the proxies are.
         zone: Option<Arc<str>>,
     },
     /// The proxies of role `node` on a node: listeners that name the node's own addresses. A mesh
@@ -122,8 +123,8 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// Whether it is there for the proxies of one zone or node, and exists while one of those is
-    /// connected.
+    /// Whether the layer is that of the proxies of one zone or node, and exists while one of those
+    /// is connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
             Layer::Zone(_) => true,
@@ -131,7 +132,7 @@ impl Layer {
         }
     }
 
-    /// Whether it is there for the proxies of one node.
+    /// Whether the layer is that of the proxies of one node.
     pub(crate) fn is_of_a_node(&self) -> bool {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,

@@ -1,4 +1,4 @@
-//! Session affinity: what of a connection is hashed.
+//! Session affinity: the parts of a connection that Envoy hashes to choose an endpoint.
 //!
 //! The hash of an endpoint is that of its own address, which is Envoy's default, so that no other
 //! endpoint coming or going moves it. Periods are told by the proxy's own time: nothing is sent for
@@ -11,13 +11,14 @@ use super::filter_state::Note;
 use crate::model::Family;
 use crate::plan::Affinity;
 
-/// What Envoy 1.36 can both make of a text and hash is an address with a port. The name is that of
-/// a place for one which nothing reads here.
+/// The filter state key of the value that is hashed. The only value that Envoy 1.36 can both make
+/// of a text and hash is an address with a port; this key is meant for one, and nothing else reads
+/// it here.
 const STATE: &str = "envoy.network.transport_socket.original_dst_address";
-/// Periods count in a port number.
+/// The number of periods after which their count begins again: it is written as a port number.
 const PERIODS: u32 = 60_000;
 
-/// What is to be noted before the client is hashed.
+/// The filter state to be set before the client is hashed; `None` if its address alone is hashed.
 pub(super) fn note(affinity: &Affinity, family: Family) -> Option<Note> {
     let client = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%";
     let client = match family {
@@ -34,7 +35,7 @@ pub(super) fn note(affinity: &Affinity, family: Family) -> Option<Note> {
     }
 }
 
-/// What a TCP proxy hashes.
+/// The hash policy of a TCP proxy: the client's address, or the filter state with its period.
 pub(super) fn hash_policy(affinity: &Affinity) -> HashPolicy {
     let policy = match affinity {
         Affinity::ForGood => PolicySpecifier::SourceIp(SourceIp {}),

@@ -17,12 +17,13 @@ use crate::model::Condition;
 use crate::place::choose::{Priorities, is_fallback};
 use crate::place::endpoints::Candidate;
 
-/// Above 100 times any number of hosts: one healthy host keeps a priority at full health, so that
-/// nothing spills into the next while any is left (Service rule 83).
+/// The overprovisioning factor of assignments, above 100 times any number of hosts: one healthy
+/// host keeps a priority at full health, so that nothing spills into the next while any is left
+/// (Service rule 83).
 const OVERPROVISIONING_FACTOR: u32 = 1_000_000;
 
-/// The assignment of a cluster. Empty is a value of its own: leaving it out would keep old hosts
-/// alive (Service rule 80).
+/// The assignment of a cluster. It exists without endpoints, too: leaving it out would keep old
+/// hosts alive (Service rule 80).
 pub(crate) fn resource(
     name: &Arc<str>,
     candidates: &[Candidate<'_>],
@@ -46,9 +47,11 @@ pub(crate) fn resource(
     Resource::new(TypeUrl::ENDPOINT, name.clone(), &message, Vec::new())
 }
 
-/// All that an assignment is made of, besides its name.
+/// The inputs of an assignment besides its name, to be hashed.
 pub(crate) struct Inputs<'a> {
+    /// The endpoints of the Service port.
     pub(crate) candidates: &'a [Candidate<'a>],
+    /// The positions of the chosen endpoints, by priority.
     pub(crate) priorities: &'a Priorities,
 }
 
@@ -65,9 +68,9 @@ impl Hash for Inputs<'_> {
     }
 }
 
-/// One group per locality of a priority (xDS rule 188), the locality always present (rule 226) and
-/// weighted by its endpoints, which keeps the load even per endpoint wherever weights are heeded
-/// (Service rules 88, 89).
+/// The endpoints of a priority, grouped by locality (xDS rule 188), the locality always present
+/// (rule 226) and weighted by its endpoints, which keeps the load even per endpoint wherever
+/// weights are heeded (Service rules 88, 89).
 fn localities(
     priority: u32,
     chosen: &[usize],
@@ -100,8 +103,9 @@ fn localities(
     groups.into_iter().map(group).collect()
 }
 
-/// What is degraded gets nobody new while anything healthy is left, and keeps whom it has. Draining
-/// would not do: Envoy moves the flows of what it takes for unhealthy.
+/// One endpoint with its health status. A degraded one gets no new flow while anything healthy is
+/// left, and keeps the flows it has. Draining would not do: Envoy moves the flows of endpoints that
+/// it takes for unhealthy.
 fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool) -> LbEndpoint {
     let leaving = !fallback && candidate.endpoint.condition == Condition::ServingTerminating;
     let health_status = if leaving {

@@ -1,4 +1,5 @@
-//! The listener filter that has Envoy connect to endpoints from its clients' own addresses.
+//! The `original_src` listener filter, by which Envoy connects to endpoints from its clients' own
+//! addresses.
 
 use seaway_proto::any;
 use seaway_proto::envoy::listener::ListenerFilter;
@@ -11,7 +12,7 @@ use crate::plan::ClientIp;
 /// `deploy/node/setup.sh` knows it; no bit of it is one that Calico, Cilium or kube-proxy use.
 const PODS_ONLY: u32 = 0x53;
 
-/// The filter for a listener whose endpoints see these addresses.
+/// The filter for a listener that keeps the source addresses of these clients.
 pub(super) fn filter(client_ip: ClientIp) -> ListenerFilter {
     let config = OriginalSrc {
         mark: match client_ip {

@@ -1,5 +1,5 @@
-//! Clusters: one per set of endpoints. Nothing in one depends on which endpoints there are (xDS
-//! rule 100), nor on who looks.
+//! Clusters: one per set of endpoints. Their bytes do not depend on which endpoints there are (xDS
+//! rule 100), nor on the proxy.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -37,22 +37,25 @@ use crate::names::ClusterName;
 use crate::plan::clusters::ClusterSettings;
 use crate::plan::external_name::DnsCluster;
 
-/// How long Envoy waits for an endpoint to accept; short, because a dead one is to be noticed
-/// (Service rule 95) and costs its client this long.
+/// The connect timeout of endpoints; short, because a dead one is to be noticed (Service rule 95)
+/// and costs its client this long.
 const CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
-/// The same for the addresses of a host name, which may be far away.
+/// The connect timeout of the addresses of a DNS name, which may be far away.
 const FAR_CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
-/// How many endpoints a connection is tried with, or how often the only one is.
+/// The number of connect attempts for one connection, on other endpoints where there are any.
 pub(super) const CONNECT_ATTEMPTS: u32 = 3;
-/// How long an endpoint is left out for the first time; each further time it is longer by this.
+/// The base ejection time of outlier detection; each further ejection is longer by this.
 const EJECTION_SECONDS: i64 = 5;
-/// How often Envoy looks who may come back: it walks through all endpoints.
+/// The interval at which Envoy looks for ejected endpoints that may come back: it walks through all
+/// endpoints.
 const SWEEP_SECONDS: i64 = 2;
-/// Envoy rounds down, so that of up to 100 endpoints one always stays, and a hundredth of more.
+/// The most endpoints that are ejected at a time. Envoy rounds down, so that of up to 100 endpoints
+/// one always stays, and a hundredth of more.
 const MOST_EJECTED_PERCENT: u32 = 99;
+/// The name of the extension with the HTTP protocol options of a cluster.
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// A cluster whose endpoints come from its assignment.
+/// A cluster of type EDS, whose endpoints come from its assignment.
 pub(crate) fn eds(
     resource_name: &Arc<str>,
     name: &ClusterName,
@@ -85,7 +88,7 @@ pub(crate) fn eds(
     )
 }
 
-/// A cluster whose endpoints are all addresses of a DNS name (Service rules 121, 123).
+/// A cluster that resolves a DNS name, whose addresses are all endpoints (Service rules 121, 123).
 #[expect(
     deprecated,
     reason = "the DNS cluster extension that replaces respect_dns_ttl is younger than the oldest Envoy supported"
@@ -155,7 +158,8 @@ fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32
     cluster
 }
 
-/// Each flow of UDP takes a file for as long as it is remembered, and an Envoy without files dies.
+/// The circuit breaker for UDP flows: each takes a file descriptor for as long as it is remembered,
+/// and an Envoy without file descriptors dies.
 fn limited(flows: Option<NonZeroU32>) -> CircuitBreakers {
     let mut breakers = unlimited();
     if let (Some(flows), [thresholds]) = (flows, breakers.thresholds.as_mut_slice()) {
@@ -164,8 +168,8 @@ fn limited(flows: Option<NonZeroU32>) -> CircuitBreakers {
     breakers
 }
 
-/// kube-proxy has no such limits; Envoy's default is 1024 of each, and 3 retries at a time (Service
-/// rule 96).
+/// Circuit breakers that never open: kube-proxy has no such limits; Envoy's default is 1024 of
+/// each, and 3 retries at a time (Service rule 96).
 fn unlimited() -> CircuitBreakers {
     CircuitBreakers {
         thresholds: vec![Thresholds {
@@ -179,7 +183,8 @@ fn unlimited() -> CircuitBreakers {
     }
 }
 
-/// Plain connections that begin with the client's address (Service rule 115).
+/// The transport socket of plain connections that begin with a PROXY protocol header (Service rule
+/// 115).
 fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
     let version = match version {
         ProxyProtocol::V1 => Version::V1,
@@ -199,7 +204,7 @@ fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
     )
 }
 
-/// Connections without anything around them.
+/// The transport socket of plain connections.
 fn plain() -> TransportSocket {
     let config = any(&RawBuffer::default());
     transport_socket("envoy.transport_sockets.raw_buffer", config)
@@ -212,8 +217,8 @@ fn transport_socket(name: &str, config: Any) -> TransportSocket {
     }
 }
 
-/// Endpoints that do not take connections are left out, all of a priority if need be, since then
-/// the next one is there, but never all there are. What they answer is their own affair.
+/// The outlier detection for connect failures. All endpoints of a priority are ejected if need be,
+/// since then the next one is there, but never all there are. Responses of endpoints do not count.
 fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
     OutlierDetection {
         split_external_local_origin_errors: true,
@@ -231,7 +236,8 @@ fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
     }
 }
 
-/// HTTP/2 with prior knowledge. A TCP proxy does not look at it, so one cluster serves both.
+/// The protocol options for HTTP/2 with prior knowledge. A TCP proxy does not look at it, so one
+/// cluster serves both.
 fn http2() -> HttpProtocolOptions {
     let config = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
     HttpProtocolOptions {

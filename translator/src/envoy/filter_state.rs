@@ -1,4 +1,4 @@
-//! What one filter notes of a connection and another one reads.
+//! Filter state: values of a connection that one filter sets and another one reads.
 
 use seaway_proto::any;
 use seaway_proto::envoy::cel_formatter::Cel;
@@ -11,12 +11,12 @@ use seaway_proto::envoy::set_filter_state::Config;
 use super::listener::network_filter;
 use super::substituted;
 
-/// One thing to note, made of a text with substitutions.
+/// One entry of filter state: a key, and a format string for its value.
 #[derive(Clone, Debug)]
 pub(super) struct Note(FilterStateValue);
 
 impl Note {
-    /// Notes `text` under a key that Envoy knows.
+    /// The entry with this value under a key that Envoy knows.
     pub(super) fn new(key: &str, text: String) -> Note {
         Note(FilterStateValue {
             key: Some(Key::ObjectKey(key.to_owned())),
@@ -25,7 +25,7 @@ impl Note {
         })
     }
 
-    /// Has the text computed with CEL where it says so.
+    /// Adds the formatter for CEL expressions in the value.
     pub(super) fn computed(mut self) -> Note {
         if let Some(Value::FormatString(text)) = &mut self.0.value {
             text.formatters.push(TypedExtensionConfig {
@@ -37,7 +37,7 @@ impl Note {
     }
 }
 
-/// The filter that notes it when a connection comes.
+/// The network filter that sets the entry when a connection comes.
 pub(super) fn filter(note: Note) -> Filter {
     let config = Config {
         on_new_connection: vec![note.0],

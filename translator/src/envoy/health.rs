@@ -35,18 +35,19 @@ use crate::names::HealthCheckName;
 use crate::plan::ListenOn;
 use crate::plan::health::CheckListener;
 
-/// The route configuration of the proxy's own health.
+/// The name of the route configuration with the answers on the proxy's own health.
 const OWN: &str = "healthz";
 
-/// The route configuration that says what this proxy is, where kube-proxy says how it works.
+/// The name of the route configuration that answers kube-proxy's `/proxyMode`.
 const MODE: &str = "proxymode";
 
+/// The content type of the answers on health.
 const JSON: &str = "application/json";
 
-/// How kube-proxy writes a time.
+/// The format string of the request's time, as kube-proxy writes a time.
 const NOW: &str = "%START_TIME(%Y-%m-%d %H:%M:%S.%9f +0000 UTC)%";
 
-/// The listener of a Service's health check, which closes what was sent to a refused range.
+/// The listener of a health check node port, which closes connections to a refused range.
 pub(crate) fn listener(plan: &CheckListener) -> Resource {
     let CheckListener {
         name,
@@ -57,8 +58,9 @@ pub(crate) fn listener(plan: &CheckListener) -> Resource {
     answering(name.to_string(), listen_on, route, refused, None)
 }
 
-/// The listener of the proxy's own health: the node's, wherever those of Services are. It begins
-/// each answer as kube-proxy does, with two times, and the route's text is the rest.
+/// The listener of the proxy's own health, in the node's network namespace even where listeners of
+/// Services have their own. It begins each answer as kube-proxy does, with two times, and the
+/// route's text is the rest.
 ///
 /// To kube-proxy `lastUpdated` is the present while nothing waits to be put in force, else since
 /// when something does. Envoy answers with what it has in force, and knows of nothing that waits:
@@ -78,14 +80,14 @@ pub(crate) fn own_listener(address: SocketAddr, refused: &[IpNet]) -> Resource {
     answering(name, &listen_on, OWN.to_owned(), refused, Some(reply))
 }
 
-/// The listener of what this proxy is, the node's as well.
+/// The listener for kube-proxy's `/proxyMode`, in the node's network namespace as well.
 pub(crate) fn mode_listener(address: SocketAddr) -> Resource {
     let name = format!("{MODE}@{address}");
     let listen_on = ListenOn::of_the_node(address);
     answering(name, &listen_on, MODE.to_owned(), &[], None)
 }
 
-/// No kube-proxy, in a word.
+/// The answer to `/proxyMode`: one word, which is not a mode of kube-proxy.
 pub(crate) fn mode_answer() -> Resource {
     let path = PathSpecifier::Path("/proxyMode".to_owned());
     let mut response = say(path, true, "seaway".to_owned());
@@ -93,8 +95,8 @@ pub(crate) fn mode_answer() -> Resource {
     configuration(MODE.to_owned(), vec![response])
 }
 
-/// What a node with this many ready endpoints of a Service says, in kube-proxy's words (Service
-/// rule 32), whatever the path.
+/// The answer of a health check node port on a node with this many ready endpoints of the Service,
+/// in kube-proxy's words (Service rule 32), whatever the path.
 pub(crate) fn answer(service: &ServiceKey, count: usize) -> Resource {
     let ServiceKey { namespace, name } = service;
     let body = format!(
@@ -108,7 +110,8 @@ pub(crate) fn answer(service: &ServiceKey, count: usize) -> Resource {
     configuration(HealthCheckName::route(service), vec![response])
 }
 
-/// What the proxy says of itself: it lives, and the Node takes new connections or not.
+/// The answers on the proxy's own health: it lives, and the Node takes new connections (`eligible`)
+/// or not.
 pub(crate) fn own_answer(eligible: bool) -> Resource {
     let path = |path: &str| PathSpecifier::Path(path.to_owned());
     let rest = format!(", \"nodeEligible\": {eligible}");
@@ -117,6 +120,7 @@ pub(crate) fn own_answer(eligible: bool) -> Resource {
     configuration(OWN.to_owned(), vec![health, live])
 }
 
+/// A route configuration with these routes for every host.
 fn configuration(name: String, routes: Vec<Route>) -> Resource {
     let message = RouteConfiguration {
         name: name.clone(),

@@ -1,4 +1,5 @@
-//! Listeners: a TCP listener per frontend, and the one HTTP listener of a mesh proxy.
+//! Listeners: a TCP or UDP listener per frontend, the redirect listener, and the HTTP listener of
+//! mesh proxies.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -27,11 +28,11 @@ use crate::names::ClusterName;
 use crate::plan::listeners::{ListenerPlan, Route, Transport};
 use crate::plan::{ListenOn, Source};
 
-/// How long a connection may be silent: as long as kube-proxy has conntrack remember it, where
+/// The idle timeout of TCP connections: as long as kube-proxy has conntrack remember one, where
 /// Envoy's own default is an hour.
 const IDLE_SECONDS: i64 = 24 * 60 * 60;
 
-/// The listener of a frontend.
+/// The listener of a frontend, for TCP or UDP.
 pub(crate) fn frontend(plan: &ListenerPlan) -> Resource {
     match &plan.transport {
         Transport::Tcp { bound } => tcp(plan, *bound),
@@ -39,9 +40,9 @@ pub(crate) fn frontend(plan: &ListenerPlan) -> Resource {
     }
 }
 
-/// A listener that forwards connections by where they come from, and closes those that were sent to
-/// a refused range and those from whom no route takes. Not `bound`, it only takes what the redirect
-/// listener hands over.
+/// The TCP listener of a frontend: it routes connections by source address, and closes those to a
+/// refused range and those that no route matches. If it is not `bound`, it gets connections from
+/// the redirect listener.
 fn tcp(plan: &ListenerPlan, bound: bool) -> Resource {
     let (routes, refused) = (&plan.routes, &plan.refused);
     let mut chains = Vec::with_capacity(routes.len() + 1);
@@ -71,7 +72,7 @@ fn tcp(plan: &ListenerPlan, bound: bool) -> Resource {
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
 }
 
-/// The clusters that routes lead to.
+/// References to the clusters of these routes.
 pub(super) fn clusters(routes: &[Route]) -> Vec<ResourceRef> {
     let clusters: BTreeSet<&ClusterName> = routes.iter().map(|route| &route.cluster).collect();
     let refer = |cluster: &ClusterName| ResourceRef {
@@ -81,7 +82,7 @@ pub(super) fn clusters(routes: &[Route]) -> Vec<ResourceRef> {
     clusters.into_iter().map(refer).collect()
 }
 
-/// The chain of a route.
+/// The filter chain of a route.
 fn serve(route: &Route) -> FilterChain {
     let matches = match &route.source {
         Source::Anybody => None,
@@ -114,7 +115,7 @@ fn serve(route: &Route) -> FilterChain {
     }
 }
 
-/// Says where a listener has several chains which set clients are led to.
+/// The name of a route's filter chain: the set of endpoints to which it leads.
 fn chain_name(route: &Route) -> &'static str {
     match &route.source {
         Source::Anybody => "serve",
@@ -133,8 +134,8 @@ pub(super) fn refuse(matches: Option<FilterChainMatch>) -> FilterChain {
     }
 }
 
-/// The listener that hands connections over to those that are not bound, by their original
-/// destination. What it keeps it closes.
+/// The redirect listener: it hands connections over to listeners that are not bound, by their
+/// original destination, and closes those without one.
 pub(crate) fn redirect(address: SocketAddr, listen_on: &ListenOn) -> Resource {
     let message = Listener {
         name: format!("redirect@{address}"),
@@ -205,6 +206,7 @@ pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {
     )
 }
 
+/// A network filter with this name and configuration.
 pub(super) fn network_filter(name: &str, config: Any) -> Filter {
     Filter {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! The Envoy messages, one file per type: what is decided in a plan becomes bytes here.
+//! Envoy messages, one file per type: plans become encoded resources here.
 
 mod affinity;
 pub(crate) mod assignment;
@@ -32,8 +32,8 @@ use crate::plan::ListenOn;
 /// listeners is needed until they end.
 const DRAINED: i32 = TrafficDirection::Inbound as i32;
 
-/// Where Envoy gets nested resources from: the stream it already has (xDS rule 159). Never add a
-/// timeout: a change of these bytes alone would make it subscribe anew (xDS rule 161).
+/// The config source of nested resources: the ADS stream that Envoy already has (xDS rule 159).
+/// Never add a timeout: a change of these bytes alone would make it subscribe anew (xDS rule 161).
 fn ads() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3 as i32,
@@ -60,7 +60,7 @@ fn tcp_socket(address: SocketAddr) -> Address {
     tcp_address(address.ip().to_string(), address.port())
 }
 
-/// Where a listener listens.
+/// The address of a listener, in its network namespace.
 fn listening(listen_on: &ListenOn, protocol: Protocol) -> Address {
     let socket = SocketAddress {
         protocol: protocol as i32,
@@ -74,7 +74,7 @@ fn listening(listen_on: &ListenOn, protocol: Protocol) -> Address {
     }
 }
 
-/// The range as Envoy writes it.
+/// The range as Envoy's `CidrRange`.
 fn cidr(range: &IpNet) -> CidrRange {
     CidrRange {
         address_prefix: range.network().to_string(),
@@ -82,7 +82,7 @@ fn cidr(range: &IpNet) -> CidrRange {
     }
 }
 
-/// A text in which Envoy puts values for `%…%`.
+/// A format string, in which Envoy replaces each `%…%` by a value of the connection or request.
 fn substituted(text: String) -> SubstitutionFormatString {
     SubstitutionFormatString {
         format: Some(Format::TextFormatSource(DataSource {

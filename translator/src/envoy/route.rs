@@ -30,7 +30,8 @@ use crate::model::ServiceKey;
 use crate::names::PortKey;
 use crate::plan::hosts::Host;
 
-/// The virtual hosts of one Service, encoded as fields of a RouteConfiguration.
+/// The virtual hosts of one Service, encoded as fields of a RouteConfiguration, with the clusters
+/// to which they route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hosts {
     bytes: Bytes,
@@ -38,8 +39,9 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Encodes them, in the order of their ports, so that the order in a manifest means nothing. A
-    /// name without a port stands for port 80 if the Service has it, else for its only port.
+    /// Encodes virtual hosts in the order of their ports, so that the order in a manifest means
+    /// nothing. A name without a port stands for port 80 if the Service has it, else for its only
+    /// port.
     pub(crate) fn new(mut hosts: Vec<Host>, options: &Options) -> Hosts {
         hosts.sort_by(|a, b| a.port.cmp(&b.port));
         let default = hosts.iter().find(|host| host.port.number.get() == 80);
@@ -58,12 +60,13 @@ impl Hosts {
         }
     }
 
+    /// Whether the Service has no virtual hosts.
     pub(crate) fn is_empty(&self) -> bool {
         self.clusters.is_empty()
     }
 }
 
-/// Puts the route table together. Parts are in the order of their Services.
+/// The route table: the virtual hosts of all Services, in the order of the Services.
 pub(crate) fn table(name: &Arc<str>, parts: &BTreeMap<ServiceKey, Hosts>) -> Resource {
     let head = RouteConfiguration {
         name: name.to_string(),
@@ -121,7 +124,8 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
     }
 }
 
-/// The client's address is hashed, for good: nothing in a route knows of a period.
+/// The hash policy of a route with session affinity: the client's address, for good, since nothing
+/// in a route knows of a period.
 fn source_address() -> HashPolicy {
     HashPolicy {
         policy_specifier: Some(PolicySpecifier::ConnectionProperties(
@@ -131,7 +135,7 @@ fn source_address() -> HashPolicy {
     }
 }
 
-/// All forms of a Service's name (Service rule 149). Namespaces and Services have no dots, so no
+/// All host names of a Service port (Service rule 149). Namespaces and Services have no dots, so no
 /// two Services share one.
 fn domains(port: &PortKey, bare: bool, options: &Options) -> Vec<String> {
     let ServiceKey { namespace, name } = &port.service;

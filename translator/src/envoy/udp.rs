@@ -35,21 +35,26 @@ use crate::names::{ClusterName, FrontendName};
 use crate::plan::Source;
 use crate::plan::listeners::{ListenerPlan, Route as FrontendRoute};
 
-/// The largest datagram there is. Envoy's default of 1500 bytes would cut answers that kube-proxy
-/// passes in fragments.
+/// The largest size of a datagram in bytes. Envoy's default of 1500 bytes would cut answers that
+/// kube-proxy passes in fragments.
 const LARGEST_DATAGRAM: u64 = 65_535;
 
 // Linux's numbers.
+/// The socket level of IPv4 options.
 const IPPROTO_IP: i64 = 0;
+/// The IPv4 socket option for path MTU discovery.
 const IP_MTU_DISCOVER: i64 = 10;
+/// The socket level of IPv6 options.
 const IPPROTO_IPV6: i64 = 41;
+/// The IPv6 socket option for path MTU discovery.
 const IPV6_MTU_DISCOVER: i64 = 23;
-/// Never "do not fragment": nothing larger than a link further on is lost until its size is known.
+/// The value of both socket options by which the kernel never sets "do not fragment": nothing
+/// larger than a link further on is lost until its size is known.
 const PMTUDISC_DONT: i64 = 0;
 
-/// A bound listener that forwards datagrams by where they come from, and drops those that were sent
-/// to a refused range and those from whom no route takes. Whose address endpoints see is the same
-/// for every route.
+/// The UDP listener of a frontend: it routes datagrams by source address, and drops those to a
+/// refused range and those that no route matches. Source addresses are kept, or not, for all routes
+/// alike.
 pub(super) fn listener(plan: &ListenerPlan, idle: NonZeroU32, cluster: &ClusterName) -> Resource {
     let ListenerPlan {
         name,
@@ -87,8 +92,8 @@ pub(super) fn listener(plan: &ListenerPlan, idle: NonZeroU32, cluster: &ClusterN
     Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
 }
 
-/// With affinity a client's flows stay together, for good: nothing but the address can be hashed
-/// here.
+/// The hash policies of a UDP proxy. With affinity a client's flows stay together, for good:
+/// nothing but the address can be hashed here.
 fn hash_policies(routes: &[FrontendRoute]) -> Vec<HashPolicy> {
     let sticks = routes.iter().any(|route| route.affinity.is_some());
     let policy = || HashPolicy {
@@ -97,7 +102,7 @@ fn hash_policies(routes: &[FrontendRoute]) -> Vec<HashPolicy> {
     sticks.then(policy).into_iter().collect()
 }
 
-/// Where datagrams go. UDP listeners have no filter chains; this is what they have instead. A
+/// The matcher that leads each datagram to a cluster; UDP listeners have no filter chains. A
 /// datagram without a route is dropped. Envoy calls the matcher a work in progress and the plain
 /// `cluster` deprecated; it warns of both, and only the former can choose.
 fn matcher(name: &FrontendName, routes: &[FrontendRoute], refused: &[IpNet]) -> Matcher {
@@ -129,7 +134,7 @@ fn matcher(name: &FrontendName, routes: &[FrontendRoute], refused: &[IpNet]) -> 
     matcher
 }
 
-/// The ranges a source has to be in; `None` for any. There is no way here to ask for a source that
+/// The ranges in which a source has to be; `None` for any. A matcher cannot ask for a source that
 /// is the address sent to; the node's other addresses are known by their ranges.
 fn sources(name: &FrontendName, source: &Source) -> Option<Vec<IpNet>> {
     let ip = name.address.ip();
@@ -200,9 +205,9 @@ fn datagrams() -> UdpSocketConfig {
     }
 }
 
-/// Answers that are larger than a link takes go in fragments. Envoy sets its UDP sockets to refuse
-/// them when it binds, so that this has to come after; the option of one family is an error on a
-/// socket of the other.
+/// The socket option by which answers larger than a link are sent in fragments. Envoy sets its UDP
+/// sockets to refuse them when it binds, so that this has to come after; the option of one family
+/// is an error on a socket of the other.
 fn fragments(family: Family) -> SocketOption {
     let (level, name) = match family {
         Family::V4 => (IPPROTO_IP, IP_MTU_DISCOVER),

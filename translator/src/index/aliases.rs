@@ -1,16 +1,15 @@
-//! Which Services are ExternalName aliases of which: who has to be translated again when a Service
-//! changes.
+//! ExternalName aliases: the Services that have to be translated again when their target changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::ServiceKey;
 
-/// For every Service its direct aliases.
+/// The direct ExternalName aliases of every Service.
 #[derive(Debug, Default)]
 pub(crate) struct Aliases(BTreeMap<ServiceKey, BTreeSet<ServiceKey>>);
 
 impl Aliases {
-    /// `alias` no longer stands for `old` but for `new`.
+    /// Notes that `alias` is no longer an alias of `old` but of `new`.
     pub(crate) fn replace(
         &mut self,
         alias: &ServiceKey,

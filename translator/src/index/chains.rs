@@ -1,5 +1,5 @@
 //! Endpoints that are addresses of Services: a proxy that connects to one connects to a proxy, in
-//! the worst case to itself, until it has no files left.
+//! the worst case to itself, until it has no file descriptors left.
 //!
 //! A Service's own address is refused as an endpoint, as Kubernetes forbids it. On a Node's address
 //! that is different: another Service's node port is a legitimate endpoint, and so is a daemon of
@@ -7,10 +7,10 @@
 //! only those edges are refused from which a way leads back, around however many Services and
 //! nodes.
 //!
-//! What a slice leads to is found again when the slice changes and when somebody else comes to or
-//! leaves one of its addresses ([`Chains::by_ip`], [`Chains::by_port`]). Whether an edge is on a
-//! circle is found anew for all edges at once when there is another one or one less: there are
-//! hardly any, and the cost is linear in their number (`cycles.rs`).
+//! A slice is examined again when it changes, and when one of its addresses gets another winner
+//! ([`Chains::by_ip`], [`Chains::by_port`]). The circles are sought among all edges at once when an
+//! edge is added or removed: there are hardly any, and the cost is linear in their number
+//! (`cycles.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -24,40 +24,41 @@ use crate::policy::claims::Address;
 use crate::policy::node_ports;
 use crate::{IpNet, ObjectId, Options, Problem, Reason};
 
-/// What an endpoint is, if it is a Service's address.
+/// The meaning of an endpoint whose address is one of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Lead {
-    /// An address that is refused wherever it leads; the Service that has it, if any.
+    /// The address is refused wherever it leads; the Service that has it, if any.
     Refused(Option<ServiceKey>),
-    /// A frontend on a Node's address: of the Service that claims the address, or of the one whose
-    /// node port answers there while the other has no endpoint.
+    /// The address is a frontend on a Node's address: of the Service that claims the address, or of
+    /// the one whose node port answers there while the other has no endpoint.
     Edges(Vec<ServiceKey>),
 }
 
-/// What the endpoints of a slice lead to; never nothing.
+/// The endpoints of one slice that are addresses of Services; never none.
 #[derive(Debug, PartialEq, Eq)]
 struct Found {
     from: ServiceKey,
     leads: BTreeMap<Address, Lead>,
-    /// Where its edges go.
+    /// The Services to which the edges lead.
     edges: BTreeSet<ServiceKey>,
 }
 
-/// Who has endpoints where, and which of these are addresses of Services.
+/// The slices by the addresses and ports of their endpoints, and the endpoints that are addresses
+/// of Services.
 #[derive(Debug, Default)]
 pub(super) struct Chains {
     by_ip: BTreeSet<(IpAddr, SliceKey)>,
-    /// By the numbers of the slices' ports.
+    /// The slices by the port numbers in them.
     by_port: BTreeSet<(NonZeroU16, Protocol, SliceKey)>,
     found: BTreeMap<SliceKey, Found>,
-    /// The edges from which a way leads back.
+    /// The edges that lie on a circle, and so lead back to the Service from which they come.
     circles: BTreeSet<(ServiceKey, ServiceKey)>,
-    /// The slices to look at again.
+    /// The slices whose endpoints have to be examined again.
     stale: BTreeSet<SliceKey>,
 }
 
 impl Chains {
-    /// A slice changed.
+    /// Notes that a slice changed, and has to be examined again.
     pub(super) fn set_slice(
         &mut self,
         key: &SliceKey,
@@ -89,8 +90,8 @@ impl Chains {
         self.stale.insert(key.clone());
     }
 
-    /// An address went to another Service, or to nobody. A node port is one of every Node's
-    /// addresses.
+    /// Notes that an address has another Service as its winner, or none. A node port concerns that
+    /// port on every Node's addresses.
     pub(super) fn moved(&mut self, address: &Address) {
         let Address { ip, port, protocol } = *address;
         if ip.is_unspecified() {
@@ -103,20 +104,21 @@ impl Chains {
         }
     }
 
-    /// What this address means may be something else now.
+    /// Notes that the meaning of an IP address may have changed, so that slices with it have to be
+    /// examined again.
     pub(super) fn readdressed(&mut self, ip: IpAddr) {
         let slices = self.by_ip.range((ip, SliceKey::default())..);
         let same = slices.take_while(|(other, _)| *other == ip);
         self.stale.extend(same.map(|(_, slice)| slice.clone()));
     }
 
-    /// To which of these a way leads from which another leads back.
+    /// The first of the Services `to` whose edge from `from` lies on a circle.
     fn back<'a>(&self, from: &ServiceKey, to: &'a [ServiceKey]) -> Option<&'a ServiceKey> {
         let mut to = to.iter();
         to.find(|to| self.circles.contains(&(from.clone(), (*to).clone())))
     }
 
-    /// Why an endpoint is refused, if it is.
+    /// The message of the problem with a refused endpoint; `None` if it is not refused.
     fn message(&self, from: &ServiceKey, at: &Address, lead: &Lead) -> Option<String> {
         let socket = SocketAddr::new(at.ip, at.port.get());
         let protocol = at.protocol;
@@ -143,7 +145,7 @@ impl Chains {
 }
 
 impl Index {
-    /// Whether an endpoint of this slice is not to be connected to.
+    /// Whether an endpoint of this slice at this address may not be connected to.
     pub(crate) fn is_refused(&self, slice: &EndpointSlice, address: &Address) -> bool {
         // Nearly every world is without such endpoints.
         if self.chains.found.is_empty() {
@@ -157,7 +159,7 @@ impl Index {
         })
     }
 
-    /// One problem for each endpoint of a slice that is not connected to, at whatever port.
+    /// The problems of a slice: one for each endpoint that is refused, at whatever port.
     pub(crate) fn refusals(&self, slice: &EndpointSlice) -> Vec<Problem> {
         let key = (slice.namespace.clone(), slice.name.clone());
         let Some(found) = self.chains.found.get(&key) else {
@@ -200,8 +202,8 @@ impl Index {
             })
     }
 
-    /// The own frontends of a Service on Nodes' addresses go and come with such endpoints, and with
-    /// them edges of others.
+    /// Notes that endpoints of a Service came to or left its own frontends on Nodes' addresses:
+    /// there an endpoint takes the frontend's place, and with the frontend go edges of others.
     pub(super) fn answers_changed(
         &mut self,
         service: &ServiceKey,
@@ -221,8 +223,8 @@ impl Index {
         }
     }
 
-    /// Finds out anew what changes have left open. Marks the Services whose endpoints that changes;
-    /// returns the slices of which something else may be wrong now.
+    /// Examines again all slices that changes have touched. Marks the Services whose endpoints are
+    /// therefore others; returns the slices whose problems may have changed.
     pub(crate) fn settle(
         &mut self,
         options: &Options,
@@ -303,7 +305,7 @@ impl Index {
         })
     }
 
-    /// Whether there is anything at this address, at any port.
+    /// Whether an endpoint at this IP address may be an address of a Service, at any port.
     fn may_lead(&self, ip: IpAddr, options: &Options) -> bool {
         contain(&options.service_cidrs, ip)
             || self.is_node_address(ip)
@@ -311,15 +313,15 @@ impl Index {
             || is_mesh_ip(ip, options)
     }
 
-    /// Whether this is a pod's address, which no external address that somebody claims takes from
-    /// it: what is routed to pods reaches no proxy, and one bad Service is not to cost others their
-    /// endpoints.
+    /// Whether this is a pod's address, which stays with the pod even where a Service claims it as
+    /// an external address: traffic for pods reaches no proxy, and one bad Service is not to cost
+    /// others their endpoints.
     fn is_pod(&self, ip: IpAddr, options: &Options) -> bool {
         let in_range = contain(&options.pod_cidrs, ip) || self.pod_ranges.contain(ip);
         in_range && !contain(&options.vip_cidrs, ip) && !ip.is_loopback()
     }
 
-    /// What an endpoint here is.
+    /// The meaning of an endpoint at this address; `None` if the address is not one of a Service.
     fn lead(&self, address: &Address, options: &Options) -> Option<Lead> {
         let ip = address.ip;
         let claim = self.claims.winner(address);
@@ -345,7 +347,8 @@ impl Index {
     }
 }
 
-/// Where mesh proxies listen, who would find the request's own host name in their routes again.
+/// Whether mesh proxies listen at this IP address: a request sent there would find its own host
+/// name in their routes again.
 fn is_mesh_ip(ip: IpAddr, options: &Options) -> bool {
     let listen = options.mesh_listen.ip();
     listen == ip || (listen.is_unspecified() && ip.is_loopback())

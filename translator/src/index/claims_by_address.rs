@@ -1,4 +1,5 @@
-//! Who gets an address that several Services claim: Service rules 17 to 19.
+//! Claims by address: the winner of each address that several Services claim (Service rules 17 to
+//! 19).
 //!
 //! kube-proxy leaves it to chance; here the answer is the same on every node and in every run.
 
@@ -11,29 +12,29 @@ use crate::policy::claims::{Address, Claim};
 use crate::policy::node_ports;
 use crate::{IpNet, Options};
 
-/// All claims that stand.
+/// The claims of all Services, by address.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// In the order of preference; hardly ever more than one.
+    /// The claims to each address, the winner first; hardly ever more than one.
     by_address: BTreeMap<Address, Vec<Claim>>,
-    /// The same addresses, by port.
+    /// The claimed addresses, by port and protocol.
     by_port: BTreeSet<(NonZeroU16, Protocol, IpAddr)>,
 }
 
 impl Claims {
-    /// Who has this address.
+    /// The claim that wins this address, if there is any.
     pub(crate) fn winner(&self, address: &Address) -> Option<&Claim> {
         self.by_address.get(address)?.first()
     }
 
-    /// Who has the wildcard address of the same family and port.
+    /// The claim that wins the wildcard address of the same family, port and protocol.
     pub(crate) fn wildcard_winner(&self, address: &Address) -> Option<&Claim> {
         let ip = Family::of(address.ip).wildcard();
         self.winner(&Address { ip, ..*address })
     }
 
-    /// The Service whose node port gives way, on some node, to whoever claims this very address; a
-    /// node port gives way to everything (Service rule 18).
+    /// The Service whose node port gives way, on some node, to a claim to this very address; a node
+    /// port gives way to everything (Service rule 18).
     pub(crate) fn node_port_owner(
         &self,
         address: &Address,
@@ -46,7 +47,7 @@ impl Claims {
         self.wildcard_winner(address).map(|claim| &claim.service)
     }
 
-    /// Who already has the place that an own address of a node has in the namespace of its
+    /// The claim that keeps a node's own address from being served in the namespace of its
     /// listeners: the node port of the same number, which the packet rules serve first, or another
     /// own address, of which the first in the Node's status counts.
     pub(crate) fn rival(&self, address: &Address, node: &Node) -> Option<&Claim> {
@@ -58,7 +59,7 @@ impl Claims {
             .or_else(|| earlier.find_map(|ip| self.winner(&Address { ip, ..*address })))
     }
 
-    /// Who has the same port on which other addresses.
+    /// The winners of the same port and protocol on all addresses, each with its IP address.
     pub(crate) fn elsewhere(
         &self,
         address: &Address,
@@ -77,14 +78,14 @@ impl Claims {
         })
     }
 
-    /// Who has this IP address, port by port.
+    /// The winners at this IP address, one per port and protocol.
     pub(crate) fn at(&self, ip: IpAddr) -> impl Iterator<Item = &Claim> {
         let all = self.from(ip);
         let same = all.take_while(move |(address, _)| address.ip == ip);
         same.filter_map(|(_, claims)| claims.first())
     }
 
-    /// The addresses in a range that anybody has.
+    /// The claimed IP addresses in this range, once per port and protocol.
     pub(crate) fn within(&self, range: IpNet) -> impl Iterator<Item = IpAddr> {
         let all = self.from(range.network()).map(|(address, _)| address.ip);
         all.take_while(move |ip| range.contains(ip))
@@ -99,8 +100,8 @@ impl Claims {
         self.by_address.range(first..)
     }
 
-    /// Replaces the claims of one Service. Returns the addresses that changed hands, each with
-    /// everybody who claims it or did.
+    /// Replaces the claims of one Service. Returns the addresses with another winner than before,
+    /// each with all Services that claim it or did.
     pub(crate) fn replace(
         &mut self,
         old: Vec<(Address, Claim)>,

@@ -1,10 +1,10 @@
-//! Which edges of a directed graph lie on a circle.
+//! Cycles: the edges of a directed graph that lie on a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The edges inside strongly connected components: those from which a way leads back. Kosaraju's
-/// two walks, each once over every edge and without recursion, so that the cost of a graph that
-/// somebody made large is linear.
+/// The edges inside strongly connected components, which are those on a circle. Kosaraju's two
+/// walks, each once over every edge and without recursion, so that the cost is linear however large
+/// the graph is.
 pub(super) fn on_circles<N: Clone + Ord>(edges: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
     let nodes: BTreeSet<&N> = edges.iter().flat_map(|(from, to)| [from, to]).collect();
     let numbers: BTreeMap<&N, usize> = nodes.into_iter().zip(0..).collect();
@@ -29,7 +29,7 @@ pub(super) fn on_circles<N: Clone + Ord>(edges: &BTreeSet<(N, N)>) -> BTreeSet<(
     edges.iter().filter(inside).cloned().collect()
 }
 
-/// Visits what was not seen yet and can be reached, each node after all that it leads to.
+/// Visits all nodes that can be reached and were not seen yet, each after all to which it leads.
 fn walk(start: usize, next: &[Vec<usize>], seen: &mut [bool], mut visit: impl FnMut(usize)) {
     if std::mem::replace(&mut seen[start], true) {
         return;

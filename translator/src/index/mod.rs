@@ -1,5 +1,5 @@
-//! The index: every object that counts, joined. A change goes in, the Services it concerns come
-//! out.
+//! The index: all Services, EndpointSlices and Nodes, joined. The change of an object goes in, and
+//! the Services to be translated again come out.
 //!
 //! Services and slices meet by namespace and label, in whatever order they arrive (Service rules
 //! 36, 47). The cost of a change is that of the object and of the Services it touches; nothing here
@@ -33,33 +33,33 @@ pub(crate) use node_zones::Zones;
 use pod_ranges::PodRanges;
 use refs::{Refs, Which, each_name};
 
-/// The Services that a change concerns.
+/// A set of Services that have to be translated again.
 pub(crate) type ServiceSet = BTreeSet<ServiceKey>;
 
-/// A slice's namespace and name.
+/// The namespace and the name of an EndpointSlice.
 pub(crate) type SliceKey = (Arc<str>, Arc<str>);
 
-/// All objects, joined.
+/// All objects, with the lookups between them that translation needs.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// Only those that are ours to serve (Service rule 2).
+    /// The Services whose `service-proxy-name` label is the one to be served (Service rule 2).
     services: BTreeMap<ServiceKey, Arc<Service>>,
-    /// Only those that belong to a Service, known or not.
+    /// The EndpointSlices that belong to a Service, known or not.
     slices: BTreeMap<SliceKey, Arc<EndpointSlice>>,
     by_service: BTreeMap<ServiceKey, BTreeMap<Arc<str>, Arc<EndpointSlice>>>,
     nodes: BTreeMap<Arc<str>, Arc<Node>>,
     claims: Claims,
     aliases: Aliases,
-    /// Node name to the Services with endpoints on it or hints for it.
+    /// The Services with endpoints on a node or hints for it, by the node's name.
     by_node: Refs,
-    /// Zone to the Services with endpoints in it or hints for it.
+    /// The Services with endpoints in a zone or hints for it, by the zone's name.
     by_zone: Refs,
     node_zones: NodeZones,
-    /// The Services with listeners of their own on nodes.
+    /// The Services whose listeners may name a node's own addresses.
     per_node: BTreeSet<ServiceKey>,
-    /// The Services that claim system ports, on whatever address.
+    /// The Services with a system port on an external or load-balancer address.
     system_ports: BTreeSet<ServiceKey>,
-    /// The Services with IPv6 addresses.
+    /// The Services with an IPv6 cluster IP.
     v6: BTreeSet<ServiceKey>,
     node_addresses: NodeAddresses,
     pod_ranges: PodRanges,
@@ -67,15 +67,15 @@ pub(crate) struct Index {
     chains: Chains,
 }
 
-/// What a change of a Node changed, apart from the Services already marked.
+/// The parts of a Node that a change touched, apart from the Services already marked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeChange {
     pub zone: bool,
-    /// The zone that it is the first to be in, and the one in which no Node is any more.
+    /// The zones in which the Node is now the first, or was the last.
     pub zones: Zones,
-    /// Its own addresses or those of its pods.
+    /// Whether the Node's own addresses or its pod ranges changed.
     pub addresses: bool,
-    /// Whether it is about to go.
+    /// Whether it changed that the Node is about to go.
     pub leaving: bool,
 }
 
@@ -92,7 +92,7 @@ impl Index {
             .flat_map(BTreeMap::values)
     }
 
-    /// A slice that belongs to a Service.
+    /// The EndpointSlice, if it is known and belongs to a Service.
     pub(crate) fn slice(&self, key: &SliceKey) -> Option<&Arc<EndpointSlice>> {
         self.slices.get(key)
     }
@@ -101,7 +101,7 @@ impl Index {
         self.nodes.get(name)
     }
 
-    /// Whether this Service has such listeners.
+    /// Whether the Service has listeners that may name a node's own addresses.
     pub(crate) fn has_node_listeners(&self, key: &ServiceKey) -> bool {
         self.per_node.contains(key)
     }
@@ -111,7 +111,7 @@ impl Index {
         self.node_addresses.has(ip)
     }
 
-    /// Whether a Service has an IPv6 address.
+    /// Whether any Service has an IPv6 cluster IP.
     pub(crate) fn has_v6(&self) -> bool {
         !self.v6.is_empty()
     }
@@ -120,7 +120,7 @@ impl Index {
         &self.claims
     }
 
-    /// Puts a Service in or takes it out.
+    /// Adds, replaces or (`None`) removes a Service.
     pub(crate) fn set_service(
         &mut self,
         key: &ServiceKey,
@@ -171,9 +171,9 @@ impl Index {
         };
     }
 
-    /// Puts a slice in or takes it out. A slice whose label changed moves from one Service to the
-    /// other (Service rule 48). Returns the zones that it is the first to name, and those that
-    /// nothing names any more.
+    /// Adds, replaces or (`None`) removes an EndpointSlice. A slice whose label changed moves from
+    /// one Service to the other (Service rule 48). Returns the zones that it is the first to name,
+    /// and those that no slice names any more.
     pub(crate) fn set_slice(
         &mut self,
         key: SliceKey,
@@ -228,8 +228,8 @@ impl Index {
         zones
     }
 
-    /// Puts a Node in or takes it out. Its region is part of the localities of the endpoints on it
-    /// (Service rule 56).
+    /// Adds, replaces or (`None`) removes a Node. Its region is part of the localities of the
+    /// endpoints on it (Service rule 56).
     pub(crate) fn set_node(
         &mut self,
         name: &Arc<str>,
@@ -279,18 +279,18 @@ impl Index {
         change
     }
 
-    /// Whether a Node is in this zone or a slice names it. Of any other zone nothing can differ.
+    /// Whether a Node is in this zone or a slice names it: in no other do assignments differ.
     pub(crate) fn knows_zone(&self, zone: &str) -> bool {
         self.node_zones.has(zone) || self.by_zone.has(zone)
     }
 
-    /// The Services whose assignments somebody on this node may see differently.
+    /// The Services whose assignments may differ for a proxy on this node.
     pub(crate) fn depending_on_node(&self, node: &str) -> impl Iterator<Item = &ServiceKey> {
         let services = self.by_node.services(node);
         services.filter(|key| self.is_local(key) || self.has(key, |e| !e.node_hints.is_empty()))
     }
 
-    /// The Services whose assignments somebody in this zone may see differently.
+    /// The Services whose assignments may differ for a proxy in this zone.
     pub(crate) fn depending_on_zone(&self, zone: &str) -> impl Iterator<Item = &ServiceKey> {
         let services = self.by_zone.services(zone);
         let falls_back = |key: &ServiceKey| {
@@ -313,13 +313,13 @@ impl Index {
         })
     }
 
-    /// Whether a change of who has this address may take a place in the namespace of a node's
-    /// listeners, or free one.
+    /// Whether a new winner of this address may take a port in the namespace of a node's listeners,
+    /// or free one.
     fn is_shared(&self, ip: IpAddr, options: &Options) -> bool {
         options.in_namespace() && (ip.is_unspecified() || self.is_node_address(ip))
     }
 
-    /// Whether a Local policy is in force: an external one needs something external.
+    /// Whether a Local policy has an effect: an external one needs something external.
     fn is_local(&self, key: &ServiceKey) -> bool {
         let external = |service: &Service| {
             let addresses = service.external_ips.len() + service.lb_ips.len();
@@ -338,8 +338,8 @@ impl Index {
                 .any(|slice| slice.endpoints.iter().any(test))
     }
 
-    /// Slices may come before their Service, and those of an ExternalName are ignored (Service
-    /// rules 47, 55).
+    /// Whether endpoints are used: slices may come before their Service, and those of an
+    /// ExternalName are ignored (Service rules 47, 55).
     fn uses_slices(&self, key: &ServiceKey) -> bool {
         let service = self.service(key);
         service.is_some_and(|service| !matches!(service.kind, Kind::ExternalName(_)))
@@ -359,7 +359,7 @@ impl Index {
     }
 }
 
-/// Puts a Service into a set or takes it out.
+/// Adds a Service to a set or removes it.
 fn keep(set: &mut BTreeSet<ServiceKey>, key: &ServiceKey, is_in: bool) {
     if is_in {
         set.insert(key.clone());
@@ -392,7 +392,7 @@ fn has_node_listeners(service: &Service, options: &Options) -> bool {
         })
 }
 
-/// Service rule 2, decided from the Service (rule 3).
+/// Whether a Service is to be served (Service rule 2), decided from the Service (rule 3).
 fn is_ours(service: &Service, options: &Options) -> bool {
     service.proxy_name.as_deref() == options.service_proxy_name.as_deref()
 }

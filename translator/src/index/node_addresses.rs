@@ -1,5 +1,5 @@
-//! Which addresses are a Node's: a Service's claim to one means something else, and so does an
-//! endpoint there.
+//! The addresses of Nodes, on which Services' claims and endpoints are treated differently from
+//! those on other addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,12 +12,12 @@ use crate::model::Node;
 pub(crate) struct NodeAddresses(BTreeMap<IpAddr, usize>);
 
 impl NodeAddresses {
-    /// Whether a Node has it.
+    /// Whether any Node has this address.
     pub(crate) fn has(&self, ip: IpAddr) -> bool {
         self.0.contains_key(&ip)
     }
 
-    /// A Node changed. Returns the addresses that became a Node's, or no Node's.
+    /// Replaces the addresses of one Node. Returns those that became a Node's, or no Node's.
     pub(crate) fn replace(
         &mut self,
         was: Option<&Arc<Node>>,

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use crate::model::Node;
 
-/// Zones that came to be known, or are known no longer.
+/// A set of zones that came to be known, or are known no longer.
 pub(crate) type Zones = BTreeSet<Arc<str>>;
 
-/// Each zone with the number of Nodes in it.
+/// The zones of Nodes, each with the number of Nodes in it.
 #[derive(Debug, Default)]
 pub(super) struct NodeZones(BTreeMap<Arc<str>, usize>);
 
 impl NodeZones {
+    /// Whether any Node is in this zone.
     pub(super) fn has(&self, zone: &str) -> bool {
         self.0.contains_key(zone)
     }
 
-    /// Counts a Node that was, and is now. Returns the zone that it is the first in, and the one
-    /// that it was the last in.
+    /// Replaces one Node. Returns the zone in which it is the first, and the one in which it was
+    /// the last.
     pub(super) fn replace(&mut self, was: Option<&Arc<Node>>, is: Option<&Arc<Node>>) -> Zones {
         let [left, entered] = [was, is].map(|node| node.and_then(|node| node.zone.clone()));
         let mut changed = Zones::new();

@@ -1,5 +1,5 @@
-//! Which addresses are pods', as Nodes say: a Service that claims one takes no endpoint from
-//! anybody.
+//! The pod ranges of Nodes (`spec.podCIDRs`): a Service that claims an address in one takes no
+//! endpoint from another Service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,21 +8,21 @@ use std::sync::Arc;
 use crate::IpNet;
 use crate::model::Node;
 
-/// The ranges of `spec.podCIDRs` of all Nodes by their length, each with the number of Nodes that
+/// The ranges of `spec.podCIDRs` of all Nodes by prefix length, each with the number of Nodes that
 /// have it.
 #[derive(Debug, Default)]
 pub(crate) struct PodRanges(BTreeMap<u8, BTreeMap<IpNet, usize>>);
 
 impl PodRanges {
-    /// Whether it lies in such a range. One look-up for each length there is, which is one for each
-    /// family as a rule.
+    /// Whether an address lies in any of the ranges. One look-up for each prefix length there is,
+    /// which is one for each family as a rule.
     pub(crate) fn contain(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|(length, ranges)| {
             IpNet::new(ip, *length).is_ok_and(|range| ranges.contains_key(&range.trunc()))
         })
     }
 
-    /// A Node changed. Returns the ranges that became pods', or are no longer.
+    /// Replaces the ranges of one Node. Returns those that became a Node's, or no Node's.
     pub(crate) fn replace(
         &mut self,
         was: Option<&Arc<Node>>,

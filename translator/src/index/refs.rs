@@ -1,27 +1,29 @@
-//! Which Services a name matters to: counted references from node and zone names to Services.
+//! Counted references from the names of nodes and zones to the Services whose EndpointSlices name
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{EndpointSlice, ServiceKey};
 
-/// For every name the Services that have an endpoint or a hint with it, each with the number of
-/// slices that say so.
+/// The Services with an endpoint or a hint for each name, each with the number of slices in which
+/// it stands.
 #[derive(Debug, Default)]
 pub(crate) struct Refs(BTreeMap<Arc<str>, BTreeMap<ServiceKey, u32>>);
 
 impl Refs {
-    /// The Services this name matters to.
+    /// The Services with an endpoint or a hint for this name.
     pub(crate) fn services(&self, name: &str) -> impl Iterator<Item = &ServiceKey> {
         self.0.get(name).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// Whether it matters to any.
+    /// Whether any Service has an endpoint or a hint for this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// One more slice of the Service has this name. Returns whether none had it before.
+    /// Counts one more slice of the Service with this name. Returns whether no slice of any Service
+    /// had it before.
     pub(crate) fn add(&mut self, name: &Arc<str>, service: &ServiceKey) -> bool {
         let first = !self.0.contains_key(name);
         if first {
@@ -33,7 +35,8 @@ impl Refs {
         first
     }
 
-    /// One slice of the Service less has it. Returns whether it was the last one.
+    /// Counts one slice less of the Service with this name. Returns whether it was the last one of
+    /// any Service.
     pub(crate) fn remove(&mut self, name: &Arc<str>, service: &ServiceKey) -> bool {
         let Some(services) = self.0.get_mut(name) else {
             return false;
@@ -52,10 +55,12 @@ impl Refs {
     }
 }
 
-/// What a name is of.
+/// The kind of a name that a slice contains: a node's or a zone's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
+    /// The name of a Node.
     Node,
+    /// The name of a zone.
     Zone,
 }
 

@@ -1,5 +1,5 @@
-//! The compact, validated form in which objects are kept: only the fields that matter, only values
-//! that can be served.
+//! The model: the compact, validated form in which Kubernetes objects are kept, with only the
+//! fields that are used, and only values that can be served.
 //!
 //! [`read`](crate::read) makes them at the edge; behind it nothing has to be checked again.
 //! Problems found on the way travel inside.
@@ -79,7 +79,7 @@ impl Family {
         }
     }
 
-    /// Its wildcard address.
+    /// The wildcard address of the family: `0.0.0.0` or `::`.
     pub(crate) fn wildcard(self) -> IpAddr {
         match self {
             Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -87,7 +87,7 @@ impl Family {
         }
     }
 
-    /// Its loopback range.
+    /// The loopback range of the family: `127.0.0.0/8` or `::1/128`.
     pub(crate) fn loopback(self) -> IpNet {
         match self {
             Family::V4 => IpNet::new_assert(Ipv4Addr::new(127, 0, 0, 0).into(), 8),

@@ -1,4 +1,4 @@
-//! What only a proxy may see.
+//! [`Sensitive`]: a wrapper for content that only a proxy may see.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use std::fmt;
 pub struct Sensitive<T>(T);
 
 impl<T> Sensitive<T> {
-    /// Nobody is to see this.
+    /// Wraps content that is for proxies alone.
     pub const fn new(content: T) -> Sensitive<T> {
         Sensitive(content)
     }
 
-    /// The content, for the message that takes it to a proxy.
+    /// The wrapped content, for the message that takes it to a proxy.
     pub const fn expose(&self) -> &T {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! A Service, reduced to what it means for a data plane.
+//! [`Service`]: the fields of a Service that matter for a data plane.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -10,31 +10,31 @@ use serde::{Deserialize, Serialize};
 use super::{Family, Protocol, ServiceKey};
 use crate::Problem;
 
-/// A Service as the translation sees it.
+/// A Service: its addresses, ports, policies and annotations, validated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// Namespace and name.
+    /// The namespace and name of the Service.
     pub key: ServiceKey,
     /// Seconds since 1970 of `creationTimestamp`; `i64::MAX` without one, so that an object an API
     /// server dated ranks first (Service rule 18).
     pub created: i64,
-    /// What sort of Service it is.
+    /// The kind of Service: with a cluster IP, headless or ExternalName.
     pub kind: Kind,
     /// The value of label `service.kubernetes.io/service-proxy-name`, which takes the Service from
     /// the default proxy (Service rule 2).
     pub proxy_name: Option<Arc<str>>,
     /// Cluster IPs, at most one per family, the primary one first.
     pub cluster_ips: Box<[IpAddr]>,
-    /// The family a client that knows only the name is served by: the first of `ipFamilies`, else
-    /// that of the cluster IP, else IPv4.
+    /// The IP family in which clients that know only the name are served: the first of
+    /// `ipFamilies`, else that of the cluster IP, else IPv4.
     pub primary_family: Family,
-    /// Its ports; number and name are unique per protocol.
+    /// The Service's ports; number and name are unique per protocol.
     pub ports: Box<[ServicePort]>,
-    /// `spec.externalIPs` with their index.
+    /// The addresses of `spec.externalIPs`, each with its index.
     pub external_ips: Box<[(usize, IpAddr)]>,
-    /// The addresses of `status.loadBalancer.ingress` that mean this node should answer (Service
-    /// rule 8), with their index.
+    /// The load-balancer ingress IPs of `status.loadBalancer.ingress` that a node may answer on
+    /// (Service rule 8), each with its index.
     pub lb_ips: Box<[(usize, IpAddr)]>,
     /// `spec.internalTrafficPolicy`.
     pub internal_policy: Policy,
@@ -43,38 +43,39 @@ pub struct Service {
     /// Whether a Local policy may fall back to the zone and the cluster (annotation
     /// `seaway.dev/local-fallback: "cluster"`).
     pub local_fallback: bool,
-    /// Who may connect to its load-balancer addresses (`spec.loadBalancerSourceRanges`).
+    /// The source ranges that may connect to the load-balancer ingress IPs
+    /// (`spec.loadBalancerSourceRanges`).
     pub source_ranges: SourceRanges,
-    /// `spec.healthCheckNodePort`, where it means something: for load balancers with a Local policy
-    /// (Service rule 31).
+    /// `spec.healthCheckNodePort`, for Services that may have one: load balancers with a Local
+    /// policy (Service rule 31).
     pub health_check_port: Option<NonZeroU16>,
-    /// With `sessionAffinity: ClientIP`: for how many seconds a client stays with its endpoint.
+    /// The timeout in seconds of `sessionAffinity: ClientIP`: for how long a client keeps its
+    /// endpoint. `None`: no affinity.
     pub affinity: Option<NonZeroU32>,
-    /// The PROXY protocol that its endpoints expect (annotation `seaway.dev/proxy-protocol`).
+    /// The PROXY protocol version that the endpoints expect (annotation
+    /// `seaway.dev/proxy-protocol`).
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// After how many failed connections in a row an endpoint is left out for a while (annotation
+    /// After how many consecutive connect failures an endpoint is ejected (annotation
     /// `seaway.dev/outlier-detection`). `None`: never.
     pub outlier_detection: Option<NonZeroU32>,
-    /// How long an endpoint may take to accept a connection, in milliseconds (annotation
-    /// `seaway.dev/connect-timeout`).
+    /// The connect timeout of endpoints in milliseconds (annotation `seaway.dev/connect-timeout`).
     pub connect_timeout: Option<NonZeroU32>,
-    /// How long a UDP flow may be silent, in milliseconds (annotation
-    /// `seaway.dev/udp-idle-timeout`).
+    /// The idle timeout of UDP flows in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
     pub udp_idle_timeout: Option<NonZeroU32>,
-    /// Problems found while reading it.
+    /// The problems found while the Service was read.
     pub problems: Box<[Problem]>,
 }
 
-/// What sort of Service it is.
+/// The kind of a Service: with a cluster IP, headless or ExternalName.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// With at least one cluster IP.
+    /// A Service with at least one cluster IP.
     ClusterIp,
-    /// Without a cluster IP, whether by `clusterIP: None` or because none is allocated: no
-    /// frontends (Service rule 1).
+    /// A Service without a cluster IP, whether by `clusterIP: None` or because none is allocated:
+    /// no frontends (Service rule 1).
     Headless,
-    /// `type: ExternalName` with this `externalName`, trailing dot removed; `None` when it is not a
-    /// DNS name.
+    /// A Service of `type: ExternalName` with this `externalName`, trailing dot removed; `None`
+    /// when that is not a DNS name.
     ExternalName(Option<Arc<str>>),
 }
 
@@ -82,21 +83,21 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServicePort {
-    /// Its index in `spec.ports`, for problems.
+    /// The index of the port in `spec.ports`, for problems.
     pub index: usize,
-    /// Its name; empty for the unnamed port.
+    /// The name of the port; empty for the unnamed port.
     pub name: Arc<str>,
-    /// Its number.
+    /// The port number.
     pub number: NonZeroU16,
-    /// Its protocol.
+    /// The transport protocol of the port.
     pub protocol: Protocol,
-    /// Its node port.
+    /// The node port, if the port has one.
     pub node_port: Option<NonZeroU16>,
-    /// How HTTP clients are to speak to its endpoints.
+    /// The protocol in which HTTP requests are sent to the endpoints of the port.
     pub app_protocol: AppProtocol,
 }
 
-/// How HTTP clients are to speak to the endpoints of a port.
+/// The protocol in which HTTP requests are sent to the endpoints of a Service port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AppProtocol {
     /// HTTP/1.1, also when nothing is said.
@@ -111,43 +112,43 @@ pub const AFFINITY_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(10_799);
 
 /// The port of DNS, where flows are one question and one answer.
 pub const DNS_PORT: u16 = 53;
-/// How long a flow of DNS may be silent, in milliseconds. The limits that `deploy/node/setup.sh`
-/// sets rest on this and the next one.
+/// The idle timeout of DNS flows in milliseconds. The limits that `deploy/node/setup.sh` sets rest
+/// on this and the next one.
 pub const DNS_IDLE: u32 = 2_000;
-/// The longest that any UDP flow may be silent, in milliseconds: as long as the kernel remembers
-/// one in use, for kube-proxy.
+/// The longest idle timeout of UDP flows in milliseconds: as long as the kernel remembers one in
+/// use, for kube-proxy.
 pub const LONGEST_UDP_IDLE: u32 = 120_000;
 
 /// A version of the PROXY protocol, by which a connection begins with the address of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProxyProtocol {
-    /// In text.
+    /// Version 1, in text.
     V1,
-    /// In binary.
+    /// Version 2, in binary.
     V2,
 }
 
-/// A traffic policy.
+/// A traffic policy: the endpoints to which a frontend's connections may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Policy {
-    /// All endpoints.
+    /// All endpoints of the Service.
     Cluster,
     /// Only endpoints on the client's node.
     Local,
 }
 
-/// Who may connect to load-balancer addresses, family by family (Service rule 27).
+/// The source ranges that may connect to load-balancer ingress IPs, by family (Service rule 27).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceRanges {
-    /// IPv4: `None` for everybody, an empty list for nobody.
+    /// The IPv4 ranges: `None` lets everybody connect, an empty list nobody.
     pub v4: Option<Box<[IpNet]>>,
-    /// IPv6, likewise.
+    /// The IPv6 ranges: `None` lets everybody connect, an empty list nobody.
     pub v6: Option<Box<[IpNet]>>,
 }
 
 impl SourceRanges {
-    /// Those of a family.
+    /// The ranges of this family; `None` lets everybody connect.
     pub fn of(&self, family: Family) -> Option<&[IpNet]> {
         match family {
             Family::V4 => self.v4.as_deref(),

@@ -1,4 +1,4 @@
-//! An EndpointSlice, reduced to what it means for a data plane.
+//! [`EndpointSlice`]: the fields of an EndpointSlice that matter for a data plane.
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -9,28 +9,29 @@ use serde::{Deserialize, Serialize};
 use super::{Protocol, ServiceKey};
 use crate::Problem;
 
-/// An EndpointSlice as the translation sees it. One without meaning (no Service, addresses that are
-/// host names) is kept too, empty, so that its problems stand.
+/// An EndpointSlice: its Service, ports and endpoints, validated. One without meaning (no Service,
+/// addresses that are host names) is kept too, empty, so that its problems stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointSlice {
-    /// Its namespace.
+    /// The namespace of the slice.
     pub namespace: Arc<str>,
-    /// Its name.
+    /// The name of the slice.
     pub name: Arc<str>,
-    /// The Service it belongs to: label `kubernetes.io/service-name` (Service rule 36).
+    /// The Service to which the slice belongs: label `kubernetes.io/service-name` (Service rule
+    /// 36).
     pub service: Option<ServiceKey>,
-    /// Whether it carries label `service.kubernetes.io/headless` (Service rule 37).
+    /// Whether the slice carries label `service.kubernetes.io/headless` (Service rule 37).
     pub headless: bool,
     /// Microseconds since 1970 of annotation `endpoints.kubernetes.io/last-change-trigger-time`;
     /// `i64::MIN` without. Of two slices that say different things about one address the newer is
     /// believed (Service rule 45).
     pub changed: i64,
-    /// Its ports.
+    /// The ports of the slice.
     pub ports: Box<[SlicePort]>,
-    /// Its endpoints.
+    /// The endpoints of the slice.
     pub endpoints: Box<[Endpoint]>,
-    /// Problems found while reading it.
+    /// The problems found while the slice was read.
     pub problems: Box<[Problem]>,
 }
 
@@ -41,9 +42,9 @@ pub struct EndpointSlice {
 pub struct SlicePort {
     /// The Service port's name; empty for the unnamed port.
     pub name: Arc<str>,
-    /// The protocol.
+    /// The transport protocol of the port.
     pub protocol: Protocol,
-    /// The number.
+    /// The port number on which the endpoints listen.
     pub number: NonZeroU16,
 }
 
@@ -51,32 +52,33 @@ pub struct SlicePort {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// Its index in `endpoints`, for problems.
+    /// The index of the endpoint in `endpoints`, for problems.
     pub index: u32,
-    /// Its first address (Service rule 39).
+    /// The first address of the endpoint (Service rule 39).
     pub ip: IpAddr,
-    /// Whether it can be used.
+    /// Whether the endpoint is usable.
     pub condition: Condition,
-    /// Whether it is terminating, ready or not.
+    /// Whether the endpoint is terminating, ready or not.
     pub terminating: bool,
-    /// The Node it runs on.
+    /// The name of the Node on which the endpoint runs.
     pub node: Option<Arc<str>>,
-    /// The zone it runs in.
+    /// The zone in which the endpoint runs.
     pub zone: Option<Arc<str>>,
-    /// The zones it is meant for (`hints.forZones`), sorted.
+    /// The zones whose clients should use the endpoint (`hints.forZones`), sorted.
     pub zone_hints: Box<[Arc<str>]>,
-    /// The Nodes it is meant for (`hints.forNodes`), sorted.
+    /// The Nodes whose clients should use the endpoint (`hints.forNodes`), sorted.
     pub node_hints: Box<[Arc<str>]>,
 }
 
-/// Whether an endpoint can be used, from its three conditions (Service rule 44); the better one is
-/// the lesser.
+/// Whether an endpoint is usable, from `ready`, `serving` and `terminating` (Service rule 44); the
+/// better one is the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Condition {
-    /// Ready.
+    /// The endpoint is ready.
     Ready,
-    /// Not ready, but still serving while it terminates: used when nothing is ready.
+    /// The endpoint is not ready, but still serving while it terminates: used when no endpoint is
+    /// ready.
     ServingTerminating,
-    /// Not usable.
+    /// The endpoint is not usable.
     Unusable,
 }

@@ -1,29 +1,29 @@
-//! The views that are in use: for which zones and nodes the layers exist.
+//! The views in use by proxies, and the zones and nodes for which layers therefore exist.
 //!
-//! Several views may share a node or a zone, so layers are counted. What appears or vanishes is
-//! returned, for the Services that fill it to be translated again.
+//! Several views may share a node or a zone, so layers are counted. Those that appear or vanish are
+//! returned, so that the Services with resources in them are translated again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::{Layer, Role, View};
 
-/// The views in use, each with the zone it really is in.
+/// The views in use, each with the zone in which its proxies are.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveViews {
     views: BTreeMap<View, Option<Arc<str>>>,
     by_node: BTreeMap<Arc<str>, BTreeSet<View>>,
-    /// The zones that views claim, known or not.
+    /// The views by the zone that they claim, whether it is known or not.
     by_claim: BTreeMap<Arc<str>, BTreeSet<View>>,
-    /// The views that are in another zone since this was asked last.
+    /// The views whose zone has changed since [`ActiveViews::take_moved`] was last called.
     moved: BTreeSet<View>,
-    /// Layers by the number of views that see them.
+    /// The number of views that see a layer, by the layer's zone.
     zones: BTreeMap<Arc<str>, usize>,
     nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
     node_roles: BTreeMap<Arc<str>, usize>,
 }
 
-/// The layers of one view that are not everybody's.
+/// The layers of a view that depend on its node and zone.
 pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
     let mut layers = Vec::new();
     if let Some(node) = name(&view.node) {
@@ -39,7 +39,7 @@ pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
     layers
 }
 
-/// A name, unless it is empty.
+/// The name, or `None` if it is empty.
 pub(crate) fn name(name: &Option<Arc<str>>) -> Option<&Arc<str>> {
     name.as_ref().filter(|name| !name.is_empty())
 }
@@ -81,7 +81,7 @@ impl ActiveViews {
         layers
     }
 
-    /// The views that were moved to another zone since this was asked last.
+    /// The views whose zone has changed since the last call.
     pub(crate) fn take_moved(&mut self) -> BTreeSet<View> {
         std::mem::take(&mut self.moved)
     }
@@ -98,13 +98,13 @@ impl ActiveViews {
         views.cloned().collect()
     }
 
-    /// Whether somebody is in this zone.
+    /// Whether a view in use is in this zone.
     pub(crate) fn has_zone(&self, zone: &str) -> bool {
         self.zones.contains_key(zone)
     }
 
-    /// The zones in which somebody on this node is: one, or several if they contradict each other
-    /// about an unknown Node.
+    /// The zones of the views on this node: one, or several if they contradict each other about an
+    /// unknown Node.
     pub(crate) fn zones_of(&self, node: &str) -> impl Iterator<Item = Option<&Arc<str>>> {
         let zones = self.nodes.get(node).into_iter().flat_map(BTreeMap::keys);
         zones.map(Option::as_ref)
@@ -120,7 +120,7 @@ impl ActiveViews {
         self.node_roles.contains_key(node)
     }
 
-    /// One more view sees the layer; true if it is the first.
+    /// Counts one more view that sees the layer; true if it is the first.
     fn count(&mut self, layer: &Layer) -> bool {
         let count = match layer {
             Layer::Zone(zone) => self.zones.entry(zone.clone()).or_default(),
@@ -135,7 +135,7 @@ impl ActiveViews {
         *count == 1
     }
 
-    /// One view less sees it; true if it was the last.
+    /// Counts one view less that sees the layer; true if it was the last.
     fn uncount(&mut self, layer: &Layer) -> bool {
         match layer {
             Layer::Zone(zone) => decrement(&mut self.zones, zone),

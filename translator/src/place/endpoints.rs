@@ -1,4 +1,5 @@
-//! Joins the slices of a Service into the endpoints of one of its ports (Service rules 36 to 57).
+//! The endpoints of a Service port, joined from the EndpointSlices of its Service (Service rules 36
+//! to 57).
 
 use std::cmp::Reverse;
 use std::net::SocketAddr;
@@ -9,43 +10,46 @@ use crate::model::{Endpoint, EndpointSlice, Family, Kind, Service, ServicePort, 
 use crate::policy::claims::Address;
 use crate::policy::endpoint_addresses::{RefusedAddress, refused};
 
-/// An endpoint of a Service port.
+/// An endpoint of a Service port, among which the assignments of clusters choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate<'a> {
-    /// Where it listens: the slice's number for the port (Service rule 42).
+    /// The address and port on which the endpoint listens; the port number is the slice's (Service
+    /// rule 42).
     pub address: SocketAddr,
-    /// Everything else about it.
+    /// The endpoint in its slice.
     pub endpoint: &'a Endpoint,
-    /// The region of its Node: a slice says the zone only (Service rule 56).
+    /// The region of the endpoint's Node; slices name zones only (Service rule 56).
     pub region: Option<&'a str>,
 }
 
-/// The endpoints of one family of a Service port.
+/// The endpoints of one IP family of a Service port: usable addresses, and those left out.
 #[derive(Debug, Default)]
 pub(crate) struct PortEndpoints<'a> {
-    /// Those that can be chosen, in the order of their addresses, each address once.
+    /// The endpoints that can be chosen, sorted by address, each address once.
     pub candidates: Vec<Candidate<'a>>,
-    /// Those that nobody is sent to, whatever their condition: hardly ever any.
+    /// The endpoints that are never chosen, whatever their condition; hardly ever any.
     pub left_out: Vec<(Candidate<'a>, LeftOut)>,
 }
 
-/// Why nobody is sent to an endpoint.
+/// The reason why an endpoint is never chosen, whatever its condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LeftOut {
-    /// Its address is nobody's endpoint.
+    /// The endpoint's address is of a class that endpoints may not have.
     Refused(RefusedAddress),
-    /// Its address is that of a Service, and a way may lead back from there.
+    /// The endpoint's address is one of a Service or of the mesh listener, and a connection to it
+    /// would or could come back to a proxy.
     IsService,
-    /// Another entry for the same address is believed (Service rule 45).
+    /// Another entry for the same address and port takes precedence (Service rule 45).
     Shadowed,
 }
 
-/// Whether this slice gives endpoints to a Service at all (Service rule 37).
+/// Whether the endpoints of a slice belong to a Service: a slice of a headless Service does not
+/// count for one with a cluster IP (Service rule 37).
 pub(crate) fn is_used(slice: &EndpointSlice, service: &Service) -> bool {
     !(slice.headless && service.kind == Kind::ClusterIp)
 }
 
-/// Joins the endpoints of one family of a Service port.
+/// The endpoints of one IP family of a Service port.
 pub(crate) fn of_port<'a>(
     service: &Service,
     port: &ServicePort,
@@ -111,7 +115,7 @@ pub(crate) fn of_port<'a>(
     }
 }
 
-/// Why an endpoint is not to be connected to at this port, if it is not.
+/// The reason why an endpoint may not be connected to at this port, if there is one.
 fn why_not(
     slice: &EndpointSlice,
     port: &SlicePort,
@@ -131,7 +135,7 @@ fn why_not(
     is_service.then_some(LeftOut::IsService)
 }
 
-/// The zone is in the slice, the region only at the Node (Service rule 56).
+/// The region of an endpoint's Node; the slice has the zone only (Service rule 56).
 fn region<'a>(endpoint: &Endpoint, index: &'a Index) -> Option<&'a str> {
     let node = endpoint.node.as_ref().and_then(|name| index.node(name));
     node.and_then(|node| node.region.as_deref())

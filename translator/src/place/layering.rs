@@ -1,5 +1,5 @@
-//! Spreads an assignment over layers: everybody's, and one more for every place in use that sees
-//! another one.
+//! Layering: the assignment of a cluster in the layer of all proxies, and in the layers of those
+//! zones and nodes in use that see another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use super::endpoints::Candidate;
 use crate::Layer;
 use crate::model::Endpoint;
 
-/// How endpoints are chosen: [`choose`](super::choose::choose) or
+/// The function that chooses endpoints: [`choose`](super::choose::choose) or
 /// [`choose_for_flows`](super::choose::choose_for_flows).
 pub(crate) type Choice = fn(&[Candidate<'_>], Place<'_>, Set) -> Priorities;
 
-/// What each layer holds: `all` always, a zone or a node only where it differs from what a proxy
-/// there would see otherwise.
+/// The chosen endpoints for each layer: always for `all`, and for a zone or a node only where the
+/// choice differs from what a proxy there would see otherwise.
 pub(crate) fn spread(
     candidates: &[Candidate<'_>],
     set: Set,
@@ -79,8 +79,8 @@ fn by_node<'a>(candidates: &[Candidate<'a>]) -> BTreeMap<&'a Arc<str>, Vec<usize
     nodes
 }
 
-/// Chooses where only these can be chosen: looking at all of them once for every node would be
-/// their square.
+/// Chooses among the candidates at these positions only; to look at all of them for every node
+/// would take quadratic time.
 fn choose_among(
     here: &[usize],
     candidates: &[Candidate<'_>],
@@ -96,7 +96,7 @@ fn choose_among(
     priorities
 }
 
-/// The zones in which this endpoint can make a difference.
+/// The zones whose choice this endpoint can change.
 fn telling_zones(endpoint: &Endpoint, set: Set) -> &[Arc<str>] {
     match set {
         Set::Cluster => &endpoint.zone_hints,
@@ -105,7 +105,7 @@ fn telling_zones(endpoint: &Endpoint, set: Set) -> &[Arc<str>] {
     }
 }
 
-/// The nodes on which this endpoint can make a difference.
+/// The nodes whose choice this endpoint can change.
 fn telling_nodes(endpoint: &Endpoint, set: Set) -> &[Arc<str>] {
     match set {
         Set::Cluster => &endpoint.node_hints,
@@ -163,7 +163,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Whoever looks through the layers sees what would have been chosen for that very place.
+        /// A view that looks through the layers sees what would have been chosen for its very
+        /// place.
         #[test]
         fn layers_hide_nothing(
             endpoints in prop::collection::vec(an_endpoint(), 0..6),

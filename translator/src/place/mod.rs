@@ -1,5 +1,5 @@
-//! Where a proxy stands and what it sees from there: the views in use, the endpoints of a port, the
-//! choice among them for a place, and the layers in which that choice differs.
+//! Places: the views in use, the endpoints of a Service port, the choice among them for a client on
+//! a node and in a zone, and the layers that hold the choices.
 
 pub(crate) mod active_views;
 pub(crate) mod choose;

@@ -1,4 +1,4 @@
-//! The clusters that a Service needs, who uses each, and how its endpoints are chosen.
+//! The clusters that a Service needs, the proxies that use each, and the choice of their endpoints.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -13,10 +13,10 @@ use crate::policy::frontends::{Frontend, is_stream};
 use crate::policy::{capture, source_routing};
 use crate::{Layer, Options, Role};
 
-/// Who uses a cluster.
+/// The Service port of a cluster, and the proxy roles that route to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ClusterUse {
-    /// The position of the Service port.
+    /// The position of the Service port in `Service::ports`.
     pub port: usize,
     node: bool,
     mesh: bool,
@@ -32,24 +32,27 @@ impl ClusterUse {
     }
 }
 
-/// What a cluster has beside its endpoints. What is not said is Envoy's or ours to choose.
+/// The settings of a cluster beside its endpoints; a setting that is not here is the same for all
+/// clusters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClusterSettings {
+    /// The application protocol that Envoy speaks to the endpoints.
     pub app_protocol: AppProtocol,
-    /// Whether clients stay with an endpoint by a hash.
+    /// Whether the load balancer hashes, for session affinity.
     pub hashed: bool,
+    /// The version of the PROXY protocol header that is sent to endpoints, if any.
     pub proxy_protocol: Option<ProxyProtocol>,
-    /// After how many failed connections in a row an endpoint is left out for a while.
+    /// After how many consecutive connect failures Envoy ejects an endpoint.
     pub outlier_detection: Option<NonZeroU32>,
-    /// In milliseconds.
+    /// The connect timeout in milliseconds, if the Service sets one.
     pub connect_timeout: Option<NonZeroU32>,
-    /// How many flows there may be at a time.
+    /// The most UDP flows at a time; `None` for TCP.
     pub max_flows: Option<NonZeroU32>,
 }
 
 impl ClusterSettings {
-    /// Those of the clusters of a Service port. Nothing is connected for UDP: no failure is to be
-    /// seen.
+    /// The settings of the clusters of a Service port. A UDP cluster connects nothing, so it has no
+    /// failure to detect.
     fn of(service: &Service, port: &ServicePort, options: &Options) -> ClusterSettings {
         let connects = port.protocol != Protocol::Udp;
         ClusterSettings {
@@ -63,19 +66,21 @@ impl ClusterSettings {
     }
 }
 
-/// One cluster and its assignments.
+/// The plan of one cluster: its name, settings and layer, and its assignments by layer.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterPlan {
+    /// The name of the cluster and of its assignments.
     pub name: ClusterName,
-    /// The position of the Service port.
+    /// The position of the Service port in `Service::ports`.
     pub port: usize,
+    /// The layer of the cluster itself.
     pub layer: Layer,
     pub settings: ClusterSettings,
-    /// What is chosen among the endpoints of its port and family, by layer.
+    /// The endpoints chosen for each layer, as positions in the candidates of the port and family.
     pub assignments: Vec<(Layer, Priorities)>,
 }
 
-/// Plans a cluster whose endpoints are chosen among these.
+/// Plans a cluster whose endpoints are chosen among `candidates`.
 pub(crate) fn plan(
     context: &Context<'_>,
     service: &Service,
@@ -93,7 +98,7 @@ pub(crate) fn plan(
     }
 }
 
-/// The set of endpoints that a cluster stands for.
+/// The set of endpoints, Cluster or Local, that a cluster of this name has.
 pub(super) fn set(service: &Service, name: &ClusterName) -> Set {
     if name.local {
         Set::Local {
@@ -104,7 +109,7 @@ pub(super) fn set(service: &Service, name: &ClusterName) -> Set {
     }
 }
 
-/// How the endpoints of a port are chosen.
+/// The function that chooses endpoints for a port of this protocol.
 pub(super) fn choice(port: &ServicePort) -> Choice {
     match port.protocol {
         Protocol::Udp => choose_for_flows,
@@ -113,8 +118,8 @@ pub(super) fn choice(port: &ServicePort) -> Choice {
 }
 
 /// The clusters that the frontends and the host names of a Service need (Service rule 58), whether
-/// or not there are endpoints and whoever wins the addresses: a cluster that came and went with
-/// those would be warmed again and again.
+/// or not there are endpoints, and whichever Service wins the addresses: a cluster that came and
+/// went with those would be warmed again and again.
 pub(crate) fn wanted(
     service: &Service,
     frontends: &[Frontend],
@@ -140,7 +145,7 @@ pub(crate) fn wanted(
     clusters
 }
 
-/// The cluster to which a client that knows only the name of a port is sent.
+/// The cluster to which mesh proxies route HTTP requests for a Service port.
 pub(crate) fn mesh_cluster(service: &Service, port: &ServicePort) -> ClusterName {
     cluster_name(
         service,
@@ -159,7 +164,7 @@ pub(crate) fn port_key(service: &Service, port: &ServicePort) -> PortKey {
     }
 }
 
-/// The cluster of the endpoints that a policy leaves in a family.
+/// The name of the cluster for a Service port, a traffic policy and an IP family.
 pub(crate) fn cluster_name(
     service: &Service,
     port: &ServicePort,

@@ -1,5 +1,5 @@
-//! What was decided of a Service, as it is shown: every frontend and every endpoint once, each with
-//! what decided.
+//! The explanation of a Service for people: every frontend and every endpoint once, each with the
+//! verdict on it and the field that decided.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,106 +18,113 @@ use crate::policy::frontends::{self, Refusal};
 pub use crate::place::choose::Decider;
 pub use crate::policy::endpoint_addresses::RefusedAddress;
 
-/// What was decided of a Service, as a proxy at one place has it.
+/// Why a Service is served as it is, seen by a proxy on one node and in one zone: the verdict on
+/// each of its frontends and endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Every address it asks for, those that it cannot have last.
+    /// One decision per address and port that the Service asks for; the addresses that it may not
+    /// have come last.
     pub frontends: Vec<FrontendDecision>,
-    /// Every endpoint that a slice of it has, once, in the order of slices and their lists.
+    /// One decision per endpoint in the Service's EndpointSlices, in the order of the slices and of
+    /// their lists.
     pub endpoints: Vec<EndpointDecision>,
 }
 
-/// What becomes of an address of a Service port.
+/// One address of a Service port (a cluster IP, an external IP, a load-balancer ingress IP or a
+/// node port) and the verdict on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontendDecision {
-    /// What kind of address.
+    /// The kind of address: cluster IP, external IP, load-balancer ingress IP or node port.
     pub kind: FrontendKind,
-    /// The address; a node port's is the wildcard address of its family.
+    /// The IP address; a node port has the wildcard address of its family.
     pub ip: IpAddr,
-    /// Port and protocol; `None`: all ports.
+    /// The port number and the protocol; `None` if the verdict is on all ports of the address.
     pub port: Option<(u16, Protocol)>,
-    /// The field of the manifest that asks for it.
+    /// The manifest field that asks for this address.
     pub field: String,
-    /// What becomes of it.
+    /// Whether the address is served, or why not.
     pub verdict: FrontendVerdict,
 }
 
-/// What becomes of a frontend.
+/// Whether an address of a Service is served, or the reason why it is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FrontendVerdict {
-    /// It has listeners.
+    /// The address has listeners.
     Served,
-    /// The Service has no cluster IP of its family.
+    /// The Service has no cluster IP of the address's family.
     NoFamily,
-    /// `--external-ips` does not allow it.
+    /// `--external-ips` does not allow the address.
     NotAllowed,
-    /// A Node's own address, and a port of its system.
+    /// The address is a Node's own, and the port is one of the node's system, such as SSH.
     SystemPort,
-    /// This Service's claim is better.
+    /// This other Service asks for the same address and port and takes precedence.
     Taken(ServiceKey),
-    /// The same Service has it as an address of another kind.
+    /// The Service has the same address a second time, maybe as another kind of address.
     Twice,
-    /// No endpoint is usable anywhere.
+    /// The Service port has no usable endpoint on any node.
     NoEndpoint,
-    /// An endpoint of the Service listens at the very address.
+    /// The address is a Node's own, and an endpoint of the Service itself listens there at the same
+    /// port.
     Answered,
 }
 
-/// What becomes of an endpoint.
+/// One endpoint of an EndpointSlice and the verdict on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointDecision {
-    /// The name of its slice.
+    /// The name of the endpoint's EndpointSlice.
     pub slice: Arc<str>,
-    /// Its index in `endpoints`.
+    /// The endpoint's index in the slice's `endpoints` list.
     pub index: u32,
-    /// Its address.
+    /// The endpoint's IP address.
     pub ip: IpAddr,
-    /// What becomes of it, over all ports: the best there is.
+    /// The verdict on the endpoint; of several Service ports, the best one counts.
     pub verdict: EndpointVerdict,
-    /// The clusters among whose endpoints it is, in the order of their names.
+    /// The clusters that have the endpoint among their candidates, sorted by name.
     pub uses: Vec<EndpointUse>,
 }
 
-/// An endpoint among those of a cluster.
+/// One cluster that has an endpoint among its candidates, and the priority in which it holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointUse {
-    /// The cluster.
+    /// The name of the cluster.
     pub cluster: ClusterName,
-    /// Where the endpoint listens.
+    /// The IP address and the port on which the endpoint listens.
     pub address: SocketAddr,
-    /// In which priority it is; `None`: nobody is sent there from this place.
+    /// The endpoint's priority in the assignment; `None` if the assignment lacks it at this place.
     pub priority: Option<usize>,
-    /// By which field.
+    /// The field of the endpoint by which it was chosen or was not.
     pub by: Decider,
 }
 
-/// What becomes of an endpoint; the better one is the lesser.
+/// Whether an endpoint gets traffic, or the reason why it does not; a better verdict is the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum EndpointVerdict {
-    /// Clients are sent there.
+    /// The endpoint is in the assignment of a cluster, because of this field.
     Chosen(Decider),
-    /// It could be, and others are chosen.
+    /// The endpoint is a candidate, but this field keeps it out of the assignment at this place.
     NotChosen(Decider),
-    /// Another entry for the same address is believed.
+    /// Another entry for the same address and port takes precedence.
     Shadowed,
-    /// Its address is that of a Service.
+    /// The endpoint's address is one of a Service or of the mesh listener, where a proxy would be
+    /// met again.
     IsService,
-    /// Its address is nobody's endpoint.
+    /// The endpoint's address is of a class that endpoints may not have, such as link-local.
     Refused(RefusedAddress),
-    /// The slice has no port of the Service.
+    /// The EndpointSlice has no port with the name and protocol of a Service port.
     NoPort,
-    /// No cluster is for addresses of its family.
+    /// The Service has no cluster for endpoints of this IP family.
     NoFamily,
-    /// The slice is one for the headless form of a Service.
+    /// The EndpointSlice is labelled as that of a headless Service, and the Service has a cluster
+    /// IP.
     HeadlessSlice,
-    /// A Service of type ExternalName has no endpoints.
+    /// The Service is of type ExternalName and uses no endpoints.
     ExternalName,
 }
 
 impl EndpointVerdict {
-    /// The field that decided, in the endpoint or else in the slice.
+    /// The manifest field that decided, relative to the endpoint or else to the EndpointSlice.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -133,14 +140,14 @@ impl EndpointVerdict {
     }
 }
 
-/// What is known of an endpoint at the ports of its Service.
+/// The facts about one endpoint, gathered over all ports of its Service.
 #[derive(Default)]
 struct AtPorts {
     left_out: Option<LeftOut>,
     uses: Vec<EndpointUse>,
 }
 
-/// Explains a Service of which this was planned, as it is seen from a place.
+/// Explains a Service of which `plan` was made, for a proxy at this place.
 pub(crate) fn explain(
     context: &Context<'_>,
     service: &Service,
@@ -165,7 +172,7 @@ pub(crate) fn explain(
     }
 }
 
-/// Explains a Service that has no endpoints of its own.
+/// Explains a Service of type ExternalName: all its endpoints are unused.
 pub(crate) fn explain_external_name(context: &Context<'_>, service: &Service) -> Explanation {
     let slices = context.index.slices(&service.key);
     let endpoints = slices.flat_map(|slice| {
@@ -193,7 +200,7 @@ fn decision(
     }
 }
 
-/// What the plan says of endpoints, each told from others by where it is.
+/// Gathers the facts about each endpoint in the plan; the key is the endpoint's address in memory.
 fn at_ports(
     service: &Service,
     plan: &ServicePlan<'_>,
@@ -245,7 +252,7 @@ fn of_left_out(why: LeftOut) -> EndpointVerdict {
     }
 }
 
-/// Of an endpoint that the plan does not know.
+/// The verdict on an endpoint that no port of the plan has, not even among those left out.
 fn unknown(
     service: &Service,
     plan: &ServicePlan<'_>,

@@ -1,6 +1,6 @@
-//! What becomes of an ExternalName Service: clusters of its own that resolve the name, or hosts
-//! that lead to the clusters of the Service it stands for. It has no frontends and no slices
-//! (Service rules 1, 55, 121).
+//! The plan of a Service of type ExternalName: clusters that resolve the name by DNS, or virtual
+//! hosts that route to the clusters of the Service of which it is an alias. It has no frontends and
+//! no slices (Service rules 1, 55, 121).
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
@@ -14,41 +14,45 @@ use crate::names::{ClusterName, PortKey};
 use crate::policy::external_name::{Refusal, Step, step};
 use crate::policy::frontends::is_stream;
 
-/// The port of an ExternalName Service that lists none.
+/// The port that an ExternalName Service without ports gets.
 const HTTP: NonZeroU16 = NonZeroU16::MIN.saturating_add(79);
 
-/// How many aliases in a row are followed.
+/// The most aliases in a row that are followed.
 const MAX_DEPTH: usize = 8;
 
-/// Where an ExternalName Service leads in the end.
+/// The target of an ExternalName Service after all aliases are followed.
 #[derive(Clone, Debug)]
 pub(crate) enum ExternalTarget {
-    /// To a name outside of the cluster.
+    /// A DNS name outside of the Kubernetes cluster.
     Dns(Arc<str>),
-    /// To another Service.
+    /// A Service that is not itself of type ExternalName.
     Service(Arc<Service>),
 }
 
-/// What becomes of an ExternalName Service.
+/// The plan of a Service of type ExternalName.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExternalNamePlan {
-    /// Why it leads nowhere. A name that is no name at all was refused when it was read.
+    /// Why the Service leads nowhere, if it does not. A name that is not even valid was reported
+    /// when it was read.
     pub refusal: Option<Refusal>,
     pub clusters: Vec<DnsCluster>,
     pub hosts: Vec<Host>,
-    /// The Service it stands for, and the ports that this one lacks: their indices and numbers.
+    /// The target Service and the ports that it lacks: their index in the manifest and their
+    /// number.
     pub missing: Option<(ServiceKey, Vec<(usize, NonZeroU16)>)>,
 }
 
-/// A cluster whose endpoints are all addresses of a name.
+/// A cluster that resolves a DNS name and has its addresses as endpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct DnsCluster {
     pub name: ClusterName,
+    /// The application protocol that Envoy speaks to the endpoints.
     pub protocol: AppProtocol,
+    /// The DNS name that Envoy resolves.
     pub host: Arc<str>,
 }
 
-/// Plans an ExternalName Service.
+/// Plans a Service of type ExternalName.
 pub(crate) fn plan(context: &Context<'_>, service: &Service) -> ExternalNamePlan {
     match follow(context, service) {
         None => ExternalNamePlan::default(),
@@ -61,8 +65,8 @@ pub(crate) fn plan(context: &Context<'_>, service: &Service) -> ExternalNamePlan
     }
 }
 
-/// Follows an ExternalName to its end. `None`: the name itself is unusable, which its reading has
-/// reported.
+/// Follows an ExternalName through aliases to its end. `None`: the name is invalid, which was
+/// reported when it was read.
 fn follow(context: &Context<'_>, service: &Service) -> Option<Result<ExternalTarget, Refusal>> {
     let (index, options) = (context.index, context.options);
     let mut seen = BTreeSet::from([service.key.clone()]);
@@ -92,8 +96,8 @@ fn follow(context: &Context<'_>, service: &Service) -> Option<Result<ExternalTar
     }
 }
 
-/// A name outside of the cluster: the port asked for is the port used, the host asked for is
-/// replaced.
+/// The plan for a DNS name outside of the Kubernetes cluster: requests go to the port that was
+/// asked for, with this name as their host.
 fn outside(service: &Service, host: &Arc<str>) -> ExternalNamePlan {
     let ports = service.ports.iter().filter(|port| is_stream(port));
     let ports = ports.map(|port| (port_key(service, port), port.app_protocol));
@@ -128,8 +132,8 @@ fn outside(service: &Service, host: &Arc<str>) -> ExternalNamePlan {
     plan
 }
 
-/// An alias: the clusters are those of the target, by port number. One that lists no ports has all
-/// of the target's.
+/// The plan for an alias: its virtual hosts route to the target's clusters, by port number. An
+/// alias without ports has all of the target's.
 fn inside(service: &Service, target: &Service) -> ExternalNamePlan {
     let ports = if service.ports.is_empty() {
         &target.ports

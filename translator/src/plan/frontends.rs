@@ -1,4 +1,5 @@
-//! Which of its frontends a Service gets, and why it does not get the others.
+//! The verdicts on a Service's frontends: which of them it gets, and why it does not get the
+//! others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,41 +11,46 @@ use crate::policy::claims::{Address, Claim, claim};
 use crate::policy::frontends::Frontend;
 use crate::policy::system_ports;
 
-/// What becomes of a frontend. The first that holds, in this order, is said.
+/// Whether a frontend gets listeners, or the reason why it does not: the first that holds, in the
+/// order of the variants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It may not be asked for: a Node's own address, and a port of its system (Service rule 20).
+    /// The address is a Node's own and the port one of the node's system (Service rule 20).
     SystemPort,
     /// Another frontend has the better claim to the address (Service rule 18).
     Taken(Claim),
-    /// No endpoint is usable anywhere: the kernel is to refuse connections (Service rules 70, 76).
+    /// No endpoint is usable on any node: the kernel is to refuse connections (Service rules 70,
+    /// 76).
     NoEndpoint,
-    /// An endpoint of the Service listens at the very address.
+    /// The address is a Node's own, and an endpoint of the Service itself listens there at the same
+    /// port.
     Answered,
-    /// The Service has the same address twice.
+    /// The Service has the same address of the same kind a second time.
     Twice,
-    /// It has listeners.
+    /// The frontend has listeners.
     Served,
 }
 
-/// A frontend and what becomes of it.
+/// A frontend of a Service and the verdict on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrontendPlan {
     pub frontend: Frontend,
     pub verdict: Verdict,
 }
 
-/// That an address is served for another Service.
+/// An address that a Service asks for and another claim has won.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict {
-    /// The position of the frontend.
+    /// The position of the frontend among those of its Service.
     pub frontend: usize,
+    /// The address that the other claim has won.
     pub address: Address,
+    /// The Service with the better claim.
     pub winner: ServiceKey,
 }
 
-/// That another Service has the better claim to an address. The same port under the same address of
-/// another kind is served all the same, and no conflict.
+/// The conflict with the winner of an address; `None` if the winner is the same port of the same
+/// Service, which is then served under another kind of address.
 pub(super) fn conflict(
     service: &Service,
     (at, frontend): (usize, &Frontend),
@@ -61,7 +67,7 @@ pub(super) fn conflict(
     })
 }
 
-/// Decides over all frontends of a Service.
+/// Decides on all frontends of a Service.
 pub(crate) fn decide(
     context: &Context<'_>,
     service: &Service,
@@ -83,7 +89,7 @@ pub(crate) fn decide(
     frontends.into_iter().map(decide).collect()
 }
 
-/// Decides over one frontend, whatever others the Service has.
+/// Decides on one frontend without regard to the other frontends of its Service.
 fn alone(
     context: &Context<'_>,
     service: &Service,

@@ -1,4 +1,5 @@
-//! Health checks of load balancers: who answers where, and with what (Service rules 31 to 34).
+//! Health check node ports: the listeners that a node's proxy has for them, and the number of local
+//! endpoints with which each answers (Service rules 31 to 34).
 //!
 //! A load balancer asks every node whether it has endpoints for a Service with a Local policy. The
 //! node's proxy answers by itself: a listener whose route configuration is the answer. Answers lie
@@ -16,34 +17,35 @@ use crate::place::endpoints::Candidate;
 use crate::policy::claims::{Address, of_health_check};
 use crate::policy::{namespace, node_ports};
 
-/// The health check of a Service. It stays while there are no endpoints: then the answer is no.
+/// The plan of a Service's health check node port. It outlasts the endpoints: without them the
+/// answer is that there are none.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HealthCheckPlan<'a> {
-    /// Whether anybody listens, so that there are answers.
+    /// Whether the Service has won the port in any IP family, so that answers are needed.
     pub listens: bool,
-    /// The addresses that are served for other Services, with these.
+    /// The addresses that other Services have won, each with its winner.
     pub taken: Vec<(Address, ServiceKey)>,
     /// The listeners that are the same on every node.
     pub everywhere: Vec<CheckListener>,
-    /// Those of single nodes.
+    /// The listeners of single nodes, each with the node's name.
     pub on_nodes: Vec<(&'a Arc<str>, CheckListener)>,
-    /// How many ready endpoints nodes have, where it is not none.
+    /// The number of ready endpoints on each node that has any.
     pub answers: Vec<(&'a Arc<str>, usize)>,
-    /// How many listeners a proxy has to bind for it, whatever its node.
+    /// How many listeners a proxy has to bind for the health check: the most that any node has.
     pub bound: usize,
 }
 
-/// One listener of a health check.
+/// One listener of a health check node port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CheckListener {
     pub name: HealthCheckName,
     pub listen_on: ListenOn,
-    /// What was sent to these ranges is not answered.
+    /// Destination ranges for which the listener closes the connection unanswered.
     pub refused: Vec<IpNet>,
 }
 
-/// Plans the health check of a Service. Of what single nodes have, only that of some `nodes` may be
-/// asked for.
+/// Plans the health check node port of a Service; with `nodes`, answers and listeners of single
+/// nodes are planned for these nodes alone.
 pub(crate) fn plan<'a, 'c>(
     context: &Context<'a>,
     service: &Service,
@@ -72,7 +74,8 @@ pub(crate) fn plan<'a, 'c>(
     plan
 }
 
-/// Listeners on the addresses that node ports have (Service rule 31).
+/// Adds the listeners to the plan, on the addresses on which node ports are served (Service rule
+/// 31).
 fn listeners<'a>(
     context: &Context<'a>,
     service: &Service,
@@ -120,7 +123,7 @@ fn listeners<'a>(
     plan.bound += most;
 }
 
-/// How many ready endpoints each node has, by their addresses over all ports (Service rules 33,
+/// The number of ready endpoints on each node, by their addresses over all ports (Service rules 33,
 /// 34). A pod of two families is one: the family with more of them counts.
 fn local_endpoints<'a>(
     candidates: impl Iterator<Item = &'a Candidate<'a>>,

@@ -1,4 +1,4 @@
-//! The host names by which HTTP clients ask for a Service, and where their requests go.
+//! The virtual hosts of a Service in the mesh's HTTP route table, and the cluster behind each.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use crate::model::Service;
 use crate::names::PortKey;
 use crate::policy::frontends::is_stream;
 
-/// Where the requests for one port of a Service go.
+/// One virtual host: the HTTP requests for one Service port and the cluster to which they go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
-    /// The Service port asked for.
+    /// The Service port that clients ask for by host name.
     pub port: PortKey,
-    /// The cluster they go to.
+    /// The name of the cluster to which requests go.
     pub cluster: Arc<str>,
-    /// Whether a client's requests stay together (Service rule 97).
+    /// Whether requests of one client go to one endpoint, for session affinity (Service rule 97).
     pub sticky: bool,
-    /// The host name they get instead of the one asked for (Service rule 123).
+    /// The host name that replaces the one asked for, if any (Service rule 123).
     pub rewrite: Option<Arc<str>>,
 }
 
-/// Those of a Service with clusters of its own.
+/// The virtual hosts of a Service that has its own clusters, one per TCP port.
 pub(crate) fn of_service(service: &Service) -> Vec<Host> {
     let ports = service.ports.iter().filter(|port| is_stream(port));
     let host = |port| Host {

@@ -1,5 +1,5 @@
-//! The listeners of the frontends that a Service gets: which, in which layers, and where each
-//! leads.
+//! The listeners of the frontends that a Service gets: their addresses, their layers, and the
+//! clusters to which they route.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -16,68 +16,71 @@ use crate::policy::source_routing::{self, SourceRoute};
 use crate::policy::{capture, client_ip, namespace, node_ports, udp_idle};
 use crate::{IpNet, Layer, Role};
 
-/// One listener of a frontend.
+/// The plan of one listener of a frontend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenerPlan {
     pub name: FrontendName,
     pub listen_on: ListenOn,
-    /// What was sent to these ranges is not served.
+    /// Destination ranges for which the listener closes connections.
     pub refused: Vec<IpNet>,
-    /// Where connections go; nobody may connect if there are none.
+    /// The routes by source address; without any, nobody may connect.
     pub routes: Vec<Route>,
-    /// Whose addresses endpoints see; `None`: the node's.
+    /// The clients whose source addresses are kept towards endpoints; `None`: nobody's, Envoy
+    /// connects from the node's address.
     pub client_ip: Option<ClientIp>,
     pub transport: Transport,
 }
 
-/// One way through a listener: connections from these sources go to this cluster.
+/// One route of a listener: connections from these sources go to this cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub source: Source,
     pub cluster: ClusterName,
-    /// Whether a client's connections stay together.
+    /// The session affinity of the route, if the Service asks for one.
     pub affinity: Option<Affinity>,
 }
 
-/// What a listener takes.
+/// The transport protocol of a listener, with the settings that only this protocol has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
-    /// Connections.
+    /// A listener for TCP connections.
     Tcp {
-        /// Whether it is bound; otherwise it takes what the redirect listener hands over.
+        /// Whether Envoy binds the listener; otherwise it gets connections from the redirect
+        /// listener.
         bound: bool,
     },
-    /// Datagrams.
+    /// A listener for UDP datagrams.
     Udp {
-        /// How long a flow may be silent, in milliseconds.
+        /// The idle timeout of a flow in milliseconds.
         idle: NonZeroU32,
-        /// The cluster of the frontend's policy, after which its statistics are named.
+        /// The cluster of the frontend's traffic policy, which names the listener's statistics.
         cluster: ClusterName,
     },
 }
 
-/// Why a frontend that a Service gets is not served on one node.
+/// The reason why one node does not serve a frontend that other nodes may serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NodeConflict {
-    /// A node port: the address is somebody's.
+    /// The address of the node at which a node port would be served has another winner.
     Address(Conflict),
-    /// An own address of the node: all of those are one in the namespace of its listeners.
+    /// The frontend's address is the node's own, and another claim has this port in the network
+    /// namespace of the listeners, where all own addresses of the node are one.
     Namespace(Conflict),
 }
 
-/// What one node has of its own.
+/// The listeners and the conflicts that one node has for itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodePlan {
     pub listeners: Vec<ListenerPlan>,
     pub conflicts: Vec<NodeConflict>,
-    /// How many of the listeners its proxy has to bind, by frontend that is served.
+    /// How many listeners the node's proxy has to bind, for each served frontend.
     pub bound: Vec<usize>,
 }
 
-/// A frontend that has listeners, and its position among those of its Service.
+/// A frontend that has listeners, with its position among those of its Service.
 pub(crate) type Served<'a> = (usize, &'a Frontend);
 
-/// Plans the listeners of a Service.
+/// Plans the listeners of one Service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Planner<'a> {
     pub context: &'a Context<'a>,
@@ -85,8 +88,8 @@ pub(crate) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The listeners of a frontend that are the same on every node, or nearly: a node has its own
-    /// one where it names the node's own addresses.
+    /// The listeners of a frontend that all nodes share, each with its layer. A node whose own
+    /// addresses the listener has to name gets its own one in place of them.
     pub(crate) fn everywhere(&self, frontend: &Frontend) -> Vec<(Layer, ListenerPlan)> {
         let options = self.context.options;
         if node_ports::is_per_node(frontend.kind, frontend.ip, options) {
@@ -107,7 +110,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What a node has of its own of the frontends that are served.
+    /// Plans the listeners that a node has for itself, over all served frontends.
     pub(crate) fn on_node<'f>(
         &self,
         served: impl Iterator<Item = Served<'f>>,
@@ -135,7 +138,8 @@ impl Planner<'_> {
         capture::is_bound(self.protocol(frontend), self.context.options)
     }
 
-    /// A node's own listener of a frontend that is the same nearly everywhere, if it differs.
+    /// Adds a node's own listener of a frontend to the plan, if it differs from that of other
+    /// nodes.
     fn own(&self, (at, frontend): Served<'_>, node: &Node, plan: &mut NodePlan) {
         let may_be_own = namespace::may_be_own(frontend, self.context.options);
         if !may_be_own && !source_routing::is_per_node(self.service, frontend) {
@@ -151,7 +155,8 @@ impl Planner<'_> {
         }
     }
 
-    /// A node port on a node's own addresses. It gives way to any other claim on such an address.
+    /// Adds listeners for a node port on a node's own addresses. A node port gives way to any other
+    /// claim on such an address.
     fn node_port(&self, (at, frontend): Served<'_>, node: &Node, plan: &mut NodePlan) {
         let family = Family::of(frontend.ip);
         for ip in node_ports::addresses(node, self.context.options, family) {
@@ -171,7 +176,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether the place that a node's own address has in the namespace of its listeners is free.
+    /// Whether the port of a frontend at a node's own address is free in the namespace of the
+    /// node's listeners; if not, the conflict is added to the plan.
     fn has_place(&self, served: Served<'_>, node: &Node, plan: &mut NodePlan) -> bool {
         let (address, _) = claim(self.service, served.1);
         let Some(rival) = self.context.index.claims().rival(&address, node) else {
@@ -190,7 +196,8 @@ impl Planner<'_> {
         source_routing::routes(self.service, frontend, ip, node, self.context.options)
     }
 
-    /// The listener of a frontend on this address, which may be the node's `own`.
+    /// The plan of a frontend's listener on this address; `own` says that it is the node's own
+    /// address.
     fn listener(
         &self,
         frontend: &Frontend,
@@ -237,7 +244,8 @@ impl Planner<'_> {
     }
 }
 
-/// The nodes that may have listeners of their own of a Service: those with a proxy of role `node`.
+/// The nodes on which a Service may have its own listeners: all with a proxy of role `node`, or
+/// none.
 pub(crate) fn nodes<'a>(
     context: &'a Context<'_>,
     service: &Service,

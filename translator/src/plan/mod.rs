@@ -1,8 +1,9 @@
-//! What becomes of a Service, decided and written down as values: which frontends it gets and why
-//! not the others, which endpoints are taken, which clusters, hosts and health checks are wanted.
+//! The plan of a Service, decided and written down as values: which frontends it gets and why not
+//! the others, which endpoints are usable, and which clusters, virtual hosts and health checks it
+//! needs.
 //!
-//! A plan holds no message and hardly a text. `envoy/` makes the messages of it, `problems` says
-//! what of it is wrong, and [`Explanation`](crate::Explanation) is what people are shown of it.
+//! A plan holds no message and hardly a text. `envoy/` makes messages of it, `problems` reports the
+//! errors in it, and an [`Explanation`](crate::Explanation) shows it to people.
 
 pub(crate) mod clusters;
 pub(crate) mod explain;
@@ -24,7 +25,7 @@ pub(crate) use crate::policy::client_ip::ClientIp;
 pub(crate) use crate::policy::namespace::ListenOn;
 pub(crate) use crate::policy::source_routing::Source;
 
-/// All that a decision may look at.
+/// All inputs of a decision: the options, the index of the objects, and the views in use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub options: &'a Options,

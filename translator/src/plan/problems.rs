@@ -1,4 +1,4 @@
-//! What of a plan is a problem, in words.
+//! Problem messages for a plan: everything in it that its Service's author has to know of.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::policy::claims::claim;
 use crate::policy::frontends::{self, Frontend, Refusal};
 use crate::{Options, Problem, Reason, Subject};
 
-/// What the Service asks for and cannot have, whatever other Services claim.
+/// The problems with addresses that the Service may not have, whatever other Services claim, and
+/// with node ports that are open on all addresses.
 pub(crate) fn of_addresses(service: &Service, options: &Options) -> Vec<Problem> {
     let refused = frontends::refused(service, options).into_iter();
     let refused = refused.map(|refused| {
@@ -32,7 +33,7 @@ pub(crate) fn of_addresses(service: &Service, options: &Options) -> Vec<Problem>
         .collect()
 }
 
-/// One warning per family, at the first node port.
+/// One warning per IP family in which node ports are open on all addresses, at the first node port.
 fn of_open_node_ports(service: &Service, options: &Options) -> Vec<Problem> {
     let mut ports = service.ports.iter();
     let Some(port) = ports.find(|port| port.node_port.is_some()) else {
@@ -53,7 +54,7 @@ fn of_open_node_ports(service: &Service, options: &Options) -> Vec<Problem> {
         .collect()
 }
 
-/// What is wrong with the frontends, wherever they are served.
+/// The problems with frontends that no node serves: refused ones, and those lost to other Services.
 pub(crate) fn of_frontends(service: &Service, plans: &[FrontendPlan]) -> Vec<Problem> {
     let plans = plans.iter().enumerate();
     plans
@@ -82,8 +83,8 @@ fn of_frontend(service: &Service, at: usize, plan: &FrontendPlan) -> Option<Prob
     }
 }
 
-/// What is wrong with the frontends on one node. The conflicts are those of `frontend`s of the
-/// Service.
+/// The problems with frontends that one node does not serve; `frontend` looks up a frontend of the
+/// Service by its position.
 pub(crate) fn of_node<'f>(
     service: &Service,
     node: &Arc<str>,
@@ -120,7 +121,7 @@ fn of_conflict(
     error(service, field, Reason::FrontendConflict, message)
 }
 
-/// What is wrong with the health check.
+/// The problems with the health check node port of a Service.
 pub(crate) fn of_health_check(service: &Service, plan: &HealthCheckPlan<'_>) -> Vec<Problem> {
     let taken = plan.taken.iter().map(|(address, winner)| {
         let place = SocketAddr::new(address.ip, address.port.get());
@@ -131,7 +132,7 @@ pub(crate) fn of_health_check(service: &Service, plan: &HealthCheckPlan<'_>) -> 
     taken.collect()
 }
 
-/// What is wrong with an ExternalName Service.
+/// The problems with a Service of type ExternalName.
 pub(crate) fn of_external_name(service: &Service, plan: &ExternalNamePlan) -> Vec<Problem> {
     let refusal = plan.refusal.iter().map(|refusal| {
         let message = refusal.to_string();

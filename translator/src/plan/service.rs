@@ -1,4 +1,4 @@
-//! The plan of a Service with endpoints of its own: everything that is decided of it, in one value.
+//! The plan of a Service with endpoints of its own: all decisions on it, in one value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use crate::policy::frontends::of_service;
 /// The endpoints of a Service by the position of their port and their family.
 pub(crate) type Endpoints<'a> = BTreeMap<(usize, Family), PortEndpoints<'a>>;
 
-/// What becomes of a Service. What single nodes have of its frontends is planned node by node
-/// (`plan/listeners.rs`).
+/// The plan of a Service that is not of type ExternalName. Listeners of single nodes are planned
+/// node by node (`plan/listeners.rs`).
 #[derive(Debug)]
 pub(crate) struct ServicePlan<'a> {
-    /// Every frontend, and whether the Service gets it.
+    /// Every frontend with the verdict on it.
     pub frontends: Vec<FrontendPlan>,
-    /// Every endpoint of the ports and families for which there is a cluster.
+    /// The endpoints of each port and IP family for which there is a cluster.
     pub endpoints: Endpoints<'a>,
-    /// They stay when all endpoints are gone (Service rule 80).
+    /// The clusters, which stay when all endpoints are gone (Service rule 80).
     pub clusters: Vec<ClusterPlan>,
     pub hosts: Vec<Host>,
     pub health_check: HealthCheckPlan<'a>,
 }
 
 impl<'a> ServicePlan<'a> {
-    /// Decides.
+    /// Plans the Service.
     pub(crate) fn new(context: &Context<'a>, service: &Service) -> ServicePlan<'a> {
         let frontends = of_service(service, context.options);
         let wanted = clusters::wanted(service, &frontends, context.options);
@@ -52,14 +52,13 @@ impl<'a> ServicePlan<'a> {
         }
     }
 
-    /// The endpoints among which those of a cluster are chosen.
+    /// The endpoints among which the assignments of a cluster choose.
     pub(crate) fn candidates(&self, cluster: &ClusterPlan) -> &[Candidate<'a>] {
         candidates(&self.endpoints, cluster.port, cluster.name.family)
     }
 }
 
-/// Plans the health check of a Service alone, and of what single nodes have of it only that of
-/// `nodes`.
+/// Plans only the health check of a Service, with the listeners and answers of these nodes alone.
 pub(crate) fn health_check_on<'a>(
     context: &Context<'a>,
     service: &Service,
@@ -75,6 +74,7 @@ pub(crate) fn health_check_on<'a>(
     health::plan(context, service, all, Some(nodes))
 }
 
+/// Joins the endpoints of each port and family for which a cluster is wanted.
 fn join<'a>(
     context: &Context<'a>,
     service: &Service,
@@ -91,6 +91,7 @@ fn join<'a>(
     joined
 }
 
+/// The candidates of a Service port in a family; none if they were not joined.
 fn candidates<'e, 'a>(
     endpoints: &'e Endpoints<'a>,
     port: usize,

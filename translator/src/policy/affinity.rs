@@ -1,4 +1,4 @@
-//! Session affinity: how long a client's connections go to the endpoint that its address hashes to
+//! Session affinity: how long a client's connections go to the endpoint to which its address hashes
 //! (Service rules 97 to 101).
 //!
 //! Such a choice lasts for ever. Where a short timeout is asked for, the client's address is hashed
@@ -10,14 +10,14 @@ use std::num::NonZeroU32;
 
 use crate::model::{AFFINITY_DEFAULT, ServiceKey};
 
-/// How long a client stays with its endpoint.
+/// The session affinity of a Service: for how long connections of one client go to one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Affinity {
-    /// As long as the endpoint is there.
+    /// A client keeps its endpoint as long as the endpoint is there.
     ForGood,
-    /// For a period.
+    /// A client keeps its endpoint for a period and may get another one in the next.
     Periods {
-        /// Its length in seconds.
+        /// The length of a period in seconds.
         timeout: NonZeroU32,
         /// Seconds by which the periods of this Service begin earlier.
         phase: u32,
@@ -25,7 +25,7 @@ pub(crate) enum Affinity {
 }
 
 impl Affinity {
-    /// That of a Service with this timeout in seconds.
+    /// The affinity of a Service with this timeout in seconds.
     pub(crate) fn new(service: &ServiceKey, timeout: NonZeroU32) -> Affinity {
         if timeout >= AFFINITY_DEFAULT {
             return Affinity::ForGood;

@@ -1,9 +1,11 @@
-//! `--capture`: what it means for a listener, and for which proxies it is.
+//! `--capture`: how TCP connections to Service addresses reach a proxy's listeners, and which proxy
+//! roles have those listeners.
 
 use crate::model::Protocol;
 use crate::{Capture, Layer, Options, Role};
 
-/// Whether frontends of this protocol are bound, each by itself.
+/// Whether Envoy binds each listener of this protocol; otherwise connections come by way of the
+/// redirect listener.
 pub(crate) fn is_bound(protocol: Protocol, options: &Options) -> bool {
     protocol != Protocol::Tcp || !is_redirect(options)
 }

@@ -1,4 +1,5 @@
-//! The addresses a Service claims: those of its frontends, and of its health check.
+//! Claims: the addresses that a Service asks for, for its frontends and its health check, and the
+//! order in which one claim wins over another.
 //!
 //! The key is address, port and protocol, never the address alone, so Services share an address on
 //! different ports (Service rule 17).
@@ -11,8 +12,8 @@ use crate::Options;
 use crate::model::{Family, Protocol, Service, ServiceKey};
 use crate::names::FrontendKind;
 
-/// What can be claimed: one socket address. A node port is claimed on the wildcard address of its
-/// family.
+/// A socket address and its protocol, which Services claim. A node port is claimed on the wildcard
+/// address of its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Address {
     pub ip: IpAddr,
@@ -20,18 +21,19 @@ pub(crate) struct Address {
     pub protocol: Protocol,
 }
 
-/// One claim. The least wins: by kind, then age, then name (Service rule 18).
+/// The claim of a Service port to an address. Of several claims the least wins: by kind, then age,
+/// then name (Service rule 18).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
     pub kind: FrontendKind,
     created: i64,
     pub service: ServiceKey,
-    /// The position of the Service port.
+    /// The position of the Service port in `Service::ports`; `usize::MAX` for a health check.
     pub port: usize,
 }
 
 impl Claim {
-    /// The claim of a Service; the position is that of its port, if it is one.
+    /// The claim of a Service; `port` is the position of the Service port, if the claim has one.
     fn new(service: &Service, kind: FrontendKind, port: usize) -> Claim {
         Claim {
             kind,
@@ -42,7 +44,7 @@ impl Claim {
     }
 }
 
-/// Everything that a Service claims.
+/// All addresses that a Service claims, each with the claim.
 pub(crate) fn of_service(service: &Service, options: &Options) -> Vec<(Address, Claim)> {
     let frontends = frontends::of_service(service, options);
     let frontends = frontends.iter().map(|frontend| claim(service, frontend));

@@ -1,4 +1,4 @@
-//! Which addresses are nobody's endpoints.
+//! The classes of addresses that an endpoint may not have, such as loopback and link-local ones.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::namespace::NAMESPACE_V6;
 use crate::Options;
 
-/// Where clouds tell a machine its secrets, beside the link-local 169.254.169.254.
+/// The metadata addresses of clouds, where a machine finds its credentials, beside the link-local
+/// 169.254.169.254.
 const METADATA: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
@@ -14,10 +15,10 @@ const METADATA: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// What an address is that is nobody's endpoint. Displays as problems say it: "{ip} is …".
+/// The class of an address that an endpoint may not have. Displays as problems say it: "{ip} is …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusedAddress {
-    /// Where a cloud tells a machine its secrets.
+    /// The address of a cloud's metadata service, where a machine finds its credentials.
     Metadata,
     /// The address of the network namespace of a node's listeners.
     Namespace,
@@ -44,8 +45,8 @@ impl fmt::Display for RefusedAddress {
     }
 }
 
-/// Why an endpoint address is not served, unless `--allow-endpoint-cidr` covers it: traffic to it
-/// would reach the proxy's own host or network instead of a pod.
+/// The class for which an endpoint address is refused, if it is and `--allow-endpoint-cidr` does
+/// not cover it: traffic there would reach the proxy's own host or network instead of a pod.
 pub(crate) fn refused(ip: IpAddr, options: &Options) -> Option<RefusedAddress> {
     let link_local = match ip {
         IpAddr::V4(v4) => v4.is_link_local(),

@@ -1,5 +1,5 @@
-//! What one externalName says: which names are refused, and what the rest mean (Service rules 121
-//! to 125, 127).
+//! The meaning of one `spec.externalName`: refused, an alias of a Service, or a DNS name (Service
+//! rules 121 to 125, 127).
 //!
 //! A name of the cluster itself is not looked up in DNS: it is an alias of another Service.
 
@@ -20,37 +20,37 @@ const REFUSED: &[&str] = &[
     "metadata.google.internal",
 ];
 
-/// One step: what an externalName says.
+/// The target of one externalName, before the aliases behind it are followed.
 pub(crate) enum Step<'a> {
-    /// A name outside of the cluster.
+    /// A DNS name outside of the Kubernetes cluster.
     Dns(&'a Arc<str>),
     /// A Service of the same namespace, whether it exists or not.
     Service(ServiceKey),
 }
 
-/// Why it leads nowhere.
+/// The reason why a Service of type ExternalName leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The name is never one outside of the cluster.
+    /// The name is that of the host itself or of a metadata service, such as `localhost`.
     NeverOutside(Arc<str>),
     /// `--external-name` does not allow the name.
     NotAllowed(Arc<str>),
     /// The name is that of a Service of another namespace.
     OtherNamespace(Arc<str>),
-    /// A name of the cluster, but of no Service.
+    /// The name lies in the cluster's domain but is not that of a Service.
     NoService(Arc<str>),
     /// The aliases lead back to this Service.
     Loop(ServiceKey),
     /// There are more aliases in a row than this.
     TooLong(usize),
-    /// An alias of a Service that is not served.
+    /// The name is an alias of a Service that does not exist or is not served.
     NotServed(ServiceKey),
-    /// An alias of a Service whose own name is unusable.
+    /// The name is an alias of an ExternalName Service whose own name is invalid.
     Unusable(ServiceKey),
 }
 
 impl Refusal {
-    /// The reason as a word.
+    /// The [`Reason`] under which this refusal is reported as a problem.
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Refusal::NeverOutside(_)
@@ -94,7 +94,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The Service of which this one is an alias, if it is one; whether that exists or not.
+/// The Service of which this one is an alias by its externalName, whether that exists or not.
 pub(crate) fn alias_of(service: &Service, options: &Options) -> Option<ServiceKey> {
     match step(service, options)? {
         Ok(Step::Service(key)) => Some(key),
@@ -102,7 +102,7 @@ pub(crate) fn alias_of(service: &Service, options: &Options) -> Option<ServiceKe
     }
 }
 
-/// Reads one externalName. `None` when there is none that could be read.
+/// Reads one externalName. `None`: the Service has no valid one.
 pub(crate) fn step<'a>(
     service: &'a Service,
     options: &Options,
@@ -134,8 +134,9 @@ pub(crate) fn step<'a>(
     }
 }
 
-/// What stands before `.svc.<cluster domain>` or a final `.svc`, which the search list of a pod
-/// would complete; for other names of the cluster's domain the whole name, which is no Service.
+/// The part of a name before `.svc.<cluster domain>` or a final `.svc`, which a pod's search list
+/// would complete; empty for any other name in the cluster's domain, and `None` for a name outside
+/// of it.
 fn cluster_name<'a>(name: &'a str, options: &Options) -> Option<&'a str> {
     if let Some(rest) = name.strip_suffix(".svc") {
         return Some(rest);

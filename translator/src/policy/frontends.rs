@@ -1,5 +1,5 @@
-//! The addresses under which a Service is to be reached from the data plane: Service rules 1 and 6
-//! to 15.
+//! Frontends: the addresses and ports on which the data plane is to serve a Service: Service rules
+//! 1 and 6 to 15.
 //!
 //! Which of them it really gets is decided against the claims of all other Services
 //! (`index/claims_by_address.rs`) and by whether there is an endpoint to lead to
@@ -13,10 +13,11 @@ use crate::Options;
 use crate::model::{Family, Kind, Policy, Protocol, Service, ServicePort};
 use crate::names::FrontendKind;
 
-/// One address of one port.
+/// One address of one Service port: a cluster IP, an external IP, a load-balancer ingress IP or a
+/// node port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frontend {
-    /// What kind of address.
+    /// The kind of address.
     pub kind: FrontendKind,
     /// The address; a node port's is the wildcard of its family.
     pub ip: IpAddr,
@@ -29,7 +30,7 @@ pub(crate) struct Frontend {
 }
 
 impl Frontend {
-    /// The field of the manifest that asks for it.
+    /// The manifest field that asks for this address.
     pub(crate) fn field(&self, service: &Service) -> String {
         match self.kind {
             FrontendKind::NodePort => {
@@ -39,7 +40,7 @@ impl Frontend {
         }
     }
 
-    /// The policy that applies to its traffic (Service rule 71).
+    /// The traffic policy that applies to the frontend: internal or external (Service rule 71).
     pub(crate) fn policy(&self, service: &Service) -> Policy {
         match self.kind {
             FrontendKind::ClusterIp => service.internal_policy,
@@ -48,7 +49,7 @@ impl Frontend {
     }
 }
 
-/// The field of the manifest with this address of a kind that all ports have.
+/// The manifest field with the address of this kind at this index.
 pub(crate) fn address_field(kind: FrontendKind, index: usize) -> String {
     match kind {
         FrontendKind::ClusterIp if index == 0 => "spec.clusterIP".to_owned(),
@@ -60,17 +61,17 @@ pub(crate) fn address_field(kind: FrontendKind, index: usize) -> String {
     }
 }
 
-/// Whether this port can have listeners. Envoy does not speak SCTP (Service rule 104).
+/// Whether a port can have listeners: not with SCTP, which Envoy does not speak (Service rule 104).
 pub(crate) fn is_served(port: &ServicePort) -> bool {
     port.protocol != Protocol::Sctp
 }
 
-/// Whether clients of HTTP can be sent to this port.
+/// Whether a port is TCP, so that mesh proxies can route HTTP requests to it.
 pub(crate) fn is_stream(port: &ServicePort) -> bool {
     port.protocol == Protocol::Tcp
 }
 
-/// Every address of every port.
+/// All frontends of a Service: every address of every port that can have listeners.
 pub(crate) fn of_service(service: &Service, options: &Options) -> Vec<Frontend> {
     if service.kind != Kind::ClusterIp {
         return Vec::new();
@@ -107,7 +108,7 @@ pub(crate) fn of_service(service: &Service, options: &Options) -> Vec<Frontend> 
     frontends
 }
 
-/// The addresses that every port of the Service has.
+/// The addresses that all ports of the Service have: all but node ports.
 fn addresses(service: &Service, options: &Options) -> Vec<(FrontendKind, usize, IpAddr)> {
     let cluster_ips = service.cluster_ips.iter().enumerate();
     let lb_ips = service.lb_ips.iter();
@@ -127,8 +128,8 @@ fn addresses(service: &Service, options: &Options) -> Vec<(FrontendKind, usize, 
         .collect()
 }
 
-/// Without a cluster IP of a family a Service has no frontend of that family at all (Service rule
-/// 6).
+/// Whether the Service has a cluster IP of this address's family: without one it has no frontend of
+/// that family at all (Service rule 6).
 fn has_family(service: &Service, ip: IpAddr) -> bool {
     let family = Family::of(ip);
     service
@@ -137,27 +138,28 @@ fn has_family(service: &Service, ip: IpAddr) -> bool {
         .any(|ip| Family::of(*ip) == family)
 }
 
-/// An address that a Service asks for and cannot have, whatever other Services claim.
+/// An address that a Service may not have, whatever other Services claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedFrontend {
-    /// What kind of address.
+    /// The kind of address.
     pub kind: FrontendKind,
-    /// Its position in the manifest's list.
+    /// The position of the address in its list in the manifest.
     pub index: usize,
     pub ip: IpAddr,
+    /// The reason why the Service may not have it.
     pub why: Refusal,
 }
 
-/// Why an address is refused.
+/// The reason why a Service may not have an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The Service has no cluster IP of its family.
+    /// The Service has no cluster IP of the address's family.
     NoFamily,
-    /// `--external-ips` does not allow it.
+    /// `--external-ips` does not allow the address.
     NotAllowed,
 }
 
-/// The addresses that the Service asks for and cannot have. One may be refused for both reasons.
+/// The addresses that the Service may not have. One address may be refused for both reasons.
 pub(crate) fn refused(service: &Service, options: &Options) -> Vec<RefusedFrontend> {
     if service.kind != Kind::ClusterIp {
         return Vec::new();
@@ -181,8 +183,8 @@ pub(crate) fn refused(service: &Service, options: &Options) -> Vec<RefusedFronte
     external.chain(lb).chain(forbidden).collect()
 }
 
-/// The families in which its node ports are open on all addresses although ranges are given, none
-/// of that family (Service rule 23).
+/// The IP families in which the Service's node ports are open on all addresses because
+/// `--nodeport-addresses` has ranges of the other family only (Service rule 23).
 pub(crate) fn unrestricted(service: &Service, options: &Options) -> impl Iterator<Item = Family> {
     let families = service.cluster_ips.iter().map(|ip| Family::of(*ip));
     let any = service.kind == Kind::ClusterIp

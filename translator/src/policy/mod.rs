@@ -1,4 +1,4 @@
-//! What follows from one object and the options alone: pure functions, which look at nothing else.
+//! Policies: pure functions that decide from one object and the options alone.
 
 pub(crate) mod affinity;
 pub(crate) mod capture;

@@ -1,4 +1,5 @@
-//! `capture: namespace`: where listeners are bound when they have a network namespace of their own.
+//! `capture: namespace`: the address and the network namespace on which listeners are bound when
+//! they have a namespace of their own.
 //!
 //! Nothing but Envoy listens in there, so no process of the node answers on a Service address, and
 //! none is kept from its port. The node routes the ranges of Service addresses into the namespace,
@@ -24,16 +25,16 @@ const NAMESPACE_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 83, 2);
 /// The namespace's own IPv6 address.
 pub(crate) const NAMESPACE_V6: Ipv6Addr = Ipv6Addr::new(0xfd83, 0, 0, 0, 0, 0, 0, 2);
 
-/// Where a listener listens.
+/// The socket address of a listener and the network namespace in which Envoy binds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListenOn {
     pub address: SocketAddr,
-    /// The network namespace; `None`: Envoy's own.
+    /// The network namespace; `None`: the one in which Envoy runs.
     pub namespace: Option<&'static str>,
 }
 
 impl ListenOn {
-    /// In the network that Envoy itself is in.
+    /// The address in the network namespace in which Envoy runs.
     pub(crate) fn of_the_node(address: SocketAddr) -> ListenOn {
         ListenOn {
             address,
@@ -42,7 +43,8 @@ impl ListenOn {
     }
 }
 
-/// Where a listener listens that is named after this address, which may be the node's `own`.
+/// The address and namespace in which the listener for the address `named` is bound; `own` says
+/// that it is the node's own address.
 pub(crate) fn listen_on(named: SocketAddr, own: bool, options: &Options) -> ListenOn {
     if !options.in_namespace() {
         return ListenOn::of_the_node(named);
@@ -60,8 +62,8 @@ pub(crate) fn listen_on(named: SocketAddr, own: bool, options: &Options) -> List
     }
 }
 
-/// Whether a frontend may be on a node's own address, so that this node has a listener of its own
-/// for it.
+/// Whether a frontend's address may be a node's own, so that this node needs its own listener for
+/// it.
 pub(crate) fn may_be_own(frontend: &Frontend, options: &Options) -> bool {
     let external = matches!(
         frontend.kind,

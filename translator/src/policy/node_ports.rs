@@ -1,9 +1,9 @@
-//! On which addresses a node port is served: Service rules 23 and 24.
+//! The addresses of a node on which node ports are served: Service rules 23 and 24.
 //!
-//! On all addresses means one listener on the wildcard address, the same for every node. Otherwise
-//! every node has listeners of its own, which name its addresses. Not so in a namespace of their
-//! own: there one listener takes what the node's packet rules send it, and it is they who know the
-//! addresses (`namespace.rs`).
+//! A node port on all addresses has one listener on the wildcard address, the same for every node.
+//! Otherwise every node has listeners of its own, which name its addresses. Listeners in a network
+//! namespace of their own are different: there one listener takes all connections that the node's
+//! packet rules send it, and it is these rules that know the addresses (`namespace.rs`).
 
 use std::net::IpAddr;
 
@@ -11,8 +11,8 @@ use crate::model::{Family, Node};
 use crate::names::FrontendKind;
 use crate::{IpNet, NodePortAddresses, Options};
 
-/// Whether nodes have listeners of their own in this family. A family for which no range is given
-/// is open on all addresses, as is one whose range is all of it.
+/// Whether node ports of this family have listeners per node that name its addresses. A family
+/// without a range is open on all addresses, as is one with a range of length 0.
 pub(crate) fn per_node(options: &Options, family: Family) -> bool {
     if options.in_namespace() {
         return false;
@@ -30,14 +30,14 @@ pub(crate) fn per_node(options: &Options, family: Family) -> bool {
     }
 }
 
-/// Whether nodes have listeners of their own in any family.
+/// Whether node ports of any family have listeners per node.
 pub(crate) fn any_per_node(options: &Options) -> bool {
     let mut families = [Family::V4, Family::V6].into_iter();
     families.any(|family| per_node(options, family))
 }
 
-/// Whether ranges are given, but none of this family, which is then open on all addresses (Service
-/// rule 23).
+/// Whether `--nodeport-addresses` has ranges but none of this family, which is then open on all
+/// addresses (Service rule 23).
 pub(crate) fn is_forgotten(options: &Options, family: Family) -> bool {
     match &options.nodeport_addresses {
         NodePortAddresses::All | NodePortAddresses::Primary => false,
@@ -47,7 +47,7 @@ pub(crate) fn is_forgotten(options: &Options, family: Family) -> bool {
     }
 }
 
-/// The addresses of a node on which its node ports are served. Never loopback.
+/// The addresses of a node on which its node ports are served, never a loopback one.
 pub(crate) fn addresses(node: &Node, options: &Options, family: Family) -> Vec<IpAddr> {
     let own = node.addresses.iter().copied();
     let own = own.filter(|ip| Family::of(*ip) == family && !ip.is_loopback());
@@ -60,8 +60,8 @@ pub(crate) fn addresses(node: &Node, options: &Options, family: Family) -> Vec<I
     }
 }
 
-/// Whether a node port may be served on this address of some Node. Which address is a Node's
-/// primary one is not looked at.
+/// Whether node ports may be served on this address, if it is a Node's. That `primary` takes only
+/// the first address of a Node is left out of account.
 pub(crate) fn may_serve(ip: IpAddr, options: &Options) -> bool {
     let family = Family::of(ip);
     match &options.nodeport_addresses {
@@ -72,9 +72,9 @@ pub(crate) fn may_serve(ip: IpAddr, options: &Options) -> bool {
     }
 }
 
-/// What a wildcard node port must refuse: it would answer on loopback and on every Service address
-/// that the node routes to itself. Where Service addresses are routed to a namespace there is
-/// nothing to refuse.
+/// The destination ranges that the listener of a node port on the wildcard address refuses:
+/// loopback, and the Service ranges that the node routes to itself. There are none where Service
+/// addresses are routed to a namespace.
 pub(crate) fn refused(options: &Options, family: Family) -> Vec<IpNet> {
     if options.in_namespace() {
         return Vec::new();
@@ -87,7 +87,7 @@ pub(crate) fn refused(options: &Options, family: Family) -> Vec<IpNet> {
     refused
 }
 
-/// Whether a frontend of this kind and family is served by listeners per node.
+/// Whether a frontend of this kind and family has listeners per node.
 pub(crate) fn is_per_node(kind: FrontendKind, ip: IpAddr, options: &Options) -> bool {
     kind == FrontendKind::NodePort && per_node(options, Family::of(ip))
 }

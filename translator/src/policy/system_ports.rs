@@ -1,5 +1,5 @@
-//! The ports on which a node's own system listens: nobody takes them over by claiming the node's
-//! address (Service rule 20).
+//! The ports on which a node's own system listens, such as SSH: no Service takes them over by
+//! claiming the node's address (Service rule 20).
 //!
 //! Which ports a node really uses is not known here; these are the ones whose loss would be the
 //! worst: remote login, the API server and its store, the kubelet and its neighbours, and the
@@ -11,8 +11,7 @@ use super::frontends::Frontend;
 use crate::model::Protocol;
 use crate::names::FrontendKind;
 
-/// Whether this frontend claims such a port on an address that anybody who may write a Service can
-/// name.
+/// Whether a frontend is an external or load-balancer address with a system port.
 pub(crate) fn is_claimed(frontend: &Frontend, protocol: Protocol) -> bool {
     let named = matches!(
         frontend.kind,

@@ -1,16 +1,17 @@
-//! How long a UDP flow may be silent.
+//! The idle timeout of UDP flows.
 
 use std::num::NonZeroU32;
 
 use crate::model::{DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Service, ServicePort};
 
-/// How long a flow may be silent: as long as the kernel remembers a question and its answer, for
-/// kube-proxy. Each takes a file of Envoy.
+/// The idle timeout of a UDP flow in milliseconds where the Service sets none: as long as the
+/// kernel keeps an unanswered or once answered flow for kube-proxy. Each flow takes a file
+/// descriptor of Envoy.
 const IDLE: u32 = 30_000;
 
-/// How long a flow at this port may be silent. Envoy cannot tell a flow that had its one answer
-/// from one in use; the port can, mostly. At DNS's own it is never longer, whatever is asked for:
-/// so short are the flows that the node counts there.
+/// The idle timeout of UDP flows to a Service port. Envoy cannot tell a flow that had its one
+/// answer from one in use; the port can, mostly. At DNS's own port it is never longer than that of
+/// DNS, whatever is asked for: so short are the flows that the node counts there.
 pub(crate) fn idle(service: &Service, port: &ServicePort) -> NonZeroU32 {
     let default = if is_dns(port) { DNS_IDLE } else { IDLE };
     let asked = service.udp_idle_timeout.map_or(default, NonZeroU32::get);

@@ -17,14 +17,15 @@ pub use subject::Subject;
 pub enum Severity {
     /// Something that was asked for is not served.
     Error,
-    /// It is served, with a caveat.
+    /// Something that was asked for is served, with a caveat.
     Warning,
 }
 
 /// Declares [`Reason`] so that a variant's name, its printed form and its metric label are one.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Why, as a stable word: the `reason` label of the metric `seaway_problems`.
+        /// The reason of a problem as a stable word: the `reason` label of the metric
+        /// `seaway_problems`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Reason {
@@ -32,10 +33,10 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason there is.
+            /// All reasons.
             pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
 
-            /// The word itself.
+            /// The reason as it is printed.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Reason::$name => stringify!($name),)+
@@ -111,24 +112,25 @@ impl fmt::Display for Reason {
     }
 }
 
-/// One problem. The order is that of the list people read: by object, then field.
+/// One problem with an object or another subject. The order is that of the list people read: by
+/// subject, then field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
-    /// What it is said of.
+    /// The subject of the problem.
     pub object: Subject,
-    /// The field: `spec.ports[1].port`; empty when it is the whole object.
+    /// The field with the problem: `spec.ports[1].port`; empty when it is the whole object.
     pub field: String,
-    /// How much it matters.
+    /// How much the problem matters.
     pub severity: Severity,
-    /// Why, as a word.
+    /// The reason as a stable word.
     pub reason: Reason,
-    /// Why, for people.
+    /// The explanation for people.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem by which something is not served.
+    /// A problem because of which something is not served.
     pub fn error(
         object: impl Into<Subject>,
         field: impl Into<String>,
@@ -144,7 +146,7 @@ impl Problem {
         }
     }
 
-    /// A caveat about something that is served.
+    /// A problem with something that is served all the same.
     pub fn warning(
         object: impl Into<Subject>,
         field: impl Into<String>,
@@ -158,10 +160,11 @@ impl Problem {
     }
 }
 
-/// Bytes of a text that are shown: its beginning and its end.
+/// How many bytes of a long text are shown, of its beginning and of its end.
 const SHOWN: (usize, usize) = (700, 300);
 
-/// An object may repeat itself in its problems with all of a megabyte; they are logged and shown.
+/// Shortens a text for a message: an object may repeat itself in its problems with all of a
+/// megabyte, and they are logged and shown.
 fn shortened(text: String) -> String {
     let (mut head, mut tail) = (SHOWN.0, text.len().saturating_sub(SHOWN.1));
     if tail <= head {

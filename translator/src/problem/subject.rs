@@ -1,4 +1,4 @@
-//! What a problem is said of.
+//! [`Subject`]: the object, file or other thing that a problem is about.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,8 +11,9 @@ use super::{SHOWN, shortened};
 use crate::model::ServiceKey;
 use crate::{ObjectId, ObjectKind, Role};
 
-/// What a problem is said of. Displays as people read it: `Service default/web`, `Node n1`, `File
-/// a.yaml`. Subjects that display alike are equal, and their order is that of what they display.
+/// The object, file or other thing that a problem is about. Displays as people read it: `Service
+/// default/web`, `Node n1`, `File a.yaml`. Subjects that display alike are equal, and their order
+/// is that of what they display.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Subject {
@@ -39,7 +40,7 @@ const FOLDER: &str = "Folder";
 const WATCH: &str = "Watch";
 
 impl Subject {
-    /// The object, if it is one that is read.
+    /// The object, if the subject is one of a kind that is read.
     #[must_use]
     pub fn object(&self) -> Option<&ObjectId> {
         match self {
@@ -48,7 +49,7 @@ impl Subject {
         }
     }
 
-    /// The same, as short as what problems say.
+    /// The subject with its text shortened, as messages of problems are.
     pub(super) fn shortened(self) -> Subject {
         let length: usize = self.texts().iter().map(|text| text.len()).sum();
         if length <= SHOWN.0 + SHOWN.1 {
@@ -57,7 +58,7 @@ impl Subject {
         Subject::Other(shortened(self.to_string()).into())
     }
 
-    /// What it displays, in parts.
+    /// The text that the subject displays, in parts.
     fn texts(&self) -> [&str; 5] {
         match self {
             Subject::Object(id) if id.namespace.is_empty() => {

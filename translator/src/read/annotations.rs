@@ -1,5 +1,4 @@
-//! Reads how the connections of a Service are to be carried: session affinity, and our annotations
-//! for its endpoints.
+//! Reads the settings of a Service's connections: session affinity, and Seaway's annotations.
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -13,15 +12,19 @@ use crate::model::{
     AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
 };
 
+/// The annotation with the PROXY protocol version that endpoints expect.
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
+/// The annotation with the number of connect failures that eject an endpoint.
 const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
+/// The annotation with the connect timeout of endpoints.
 const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
+/// The annotation with the idle timeout of UDP flows.
 const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
-/// After how many failed connections in a row an endpoint is left out where nobody says otherwise.
+/// The number of consecutive connect failures after which an endpoint is ejected by default.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 /// The bounds of a connect timeout, in milliseconds.
 const CONNECT_TIMEOUTS: RangeInclusive<u32> = 100..=60_000;
-/// The longest timeout of an affinity, in seconds.
+/// The longest timeout of session affinity, in seconds.
 pub(super) const DAY: i32 = 86_400;
 
 /// The timeout of `sessionAffinity: ClientIP`, in seconds.
@@ -70,7 +73,7 @@ fn timeout(seconds: i32) -> Option<NonZeroU32> {
     u32::try_from(seconds).ok().and_then(NonZeroU32::new)
 }
 
-/// The PROXY protocol that the endpoints expect (annotation `seaway.dev/proxy-protocol`).
+/// The PROXY protocol version that the endpoints expect (annotation `seaway.dev/proxy-protocol`).
 pub(super) fn proxy_protocol(meta: &k8s::Metadata, report: &mut Report) -> Option<ProxyProtocol> {
     match value::annotation(meta, PROXY_PROTOCOL)? {
         "v1" => Some(ProxyProtocol::V1),
@@ -84,7 +87,7 @@ pub(super) fn proxy_protocol(meta: &k8s::Metadata, report: &mut Report) -> Optio
     }
 }
 
-/// After how many failed connections in a row an endpoint is left out for a while (annotation
+/// The number of consecutive connect failures after which an endpoint is ejected (annotation
 /// `seaway.dev/outlier-detection`); `None`: never.
 pub(super) fn outlier_detection(meta: &k8s::Metadata, report: &mut Report) -> Option<NonZeroU32> {
     let Some(text) = value::annotation(meta, OUTLIER_DETECTION) else {
@@ -100,8 +103,7 @@ pub(super) fn outlier_detection(meta: &k8s::Metadata, report: &mut Report) -> Op
     Some(FAILURES)
 }
 
-/// How long an endpoint may take to accept a connection, in milliseconds (annotation
-/// `seaway.dev/connect-timeout`).
+/// The connect timeout of endpoints in milliseconds (annotation `seaway.dev/connect-timeout`).
 pub(super) fn connect_timeout(meta: &k8s::Metadata, report: &mut Report) -> Option<NonZeroU32> {
     let text = value::annotation(meta, CONNECT_TIMEOUT)?;
     let timeout = value::milliseconds(text).filter(|timeout| CONNECT_TIMEOUTS.contains(timeout));
@@ -114,7 +116,7 @@ pub(super) fn connect_timeout(meta: &k8s::Metadata, report: &mut Report) -> Opti
     timeout.and_then(NonZeroU32::new)
 }
 
-/// How long a UDP flow may be silent, in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
+/// The idle timeout of UDP flows in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
 pub(super) fn udp_idle_timeout(
     meta: &k8s::Metadata,
     ports: &[ServicePort],

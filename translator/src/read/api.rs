@@ -1,5 +1,5 @@
-//! The objects of the API, as far as they are used: whatever else an object holds is never looked
-//! at, so it cannot make the object unreadable, however wrong it is.
+//! The Kubernetes API types, reduced to the fields that are used: any other field is skipped, so it
+//! cannot make the object unreadable, however wrong it is.
 //!
 //! Fields are called as in the API, and `null` means unset, as everywhere in Kubernetes.
 
@@ -9,18 +9,18 @@ use serde::Deserialize;
 
 use super::decode::{self, Text};
 
-/// Who an object is, and what else of `metadata` is used.
+/// The `metadata` of an object: its identity, and the other fields of it that are used.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Metadata {
-    /// Its name.
+    /// The name of the object.
     pub name: Option<String>,
-    /// Its namespace, where it has one.
+    /// The namespace of the object, where it has one.
     pub namespace: Option<String>,
-    /// What tells it from an earlier object of its name.
+    /// The unique id, which tells the object from an earlier one of its name.
     #[serde(deserialize_with = "decode::text_or_nothing")]
     pub uid: Option<String>,
-    /// Its version.
+    /// The `resourceVersion` of the object.
     #[serde(deserialize_with = "decode::text_or_nothing")]
     pub resource_version: Option<String>,
     #[serde(deserialize_with = "decode::used_texts")]
@@ -33,7 +33,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Of an object of which nothing else is known.
+    /// The metadata of an object of which only this is known.
     pub fn of(
         name: Option<String>,
         namespace: Option<String>,
@@ -50,12 +50,12 @@ impl Metadata {
     }
 }
 
-/// An object of one of the kinds that are used.
+/// An API object, whose identity can be read whatever its kind.
 pub trait Described {
-    /// Who it is.
+    /// The metadata of the object.
     fn metadata(&self) -> &Metadata;
 
-    /// Whether it says that it is of another version or kind than these. Items of a list say
+    /// Whether the object names another `apiVersion` or `kind` than these. Items of a list name
     /// neither.
     fn is_foreign(&self, api_version: &str, kind: &str) -> bool;
 }
@@ -65,7 +65,7 @@ fn is_other(said: &Option<String>, expected: &str) -> bool {
         .is_some_and(|said| !said.is_empty() && said != expected)
 }
 
-/// An object says of itself what it is in the same fields, whatever it is.
+/// Implements [`Described`] for an API type: all have these fields in common.
 macro_rules! described {
     ($($object:ident),*) => {
         $(impl Described for $object {
@@ -95,6 +95,7 @@ pub struct Service {
     pub(super) status: Option<ServiceStatus>,
 }
 
+/// The `spec` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ServiceSpec {
@@ -121,6 +122,7 @@ pub(super) struct ServiceSpec {
     pub(super) session_affinity_config: Option<SessionAffinityConfig>,
 }
 
+/// An item of a Service's `spec.ports`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ServicePort {
@@ -133,6 +135,7 @@ pub(super) struct ServicePort {
     pub(super) app_protocol: Option<String>,
 }
 
+/// The `spec.sessionAffinityConfig` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct SessionAffinityConfig {
@@ -140,6 +143,7 @@ pub(super) struct SessionAffinityConfig {
     pub(super) client_ip: Option<ClientIpConfig>,
 }
 
+/// The `clientIP` of a `sessionAffinityConfig`, with the timeout.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ClientIpConfig {
@@ -147,12 +151,14 @@ pub(super) struct ClientIpConfig {
     pub(super) timeout_seconds: Option<i32>,
 }
 
+/// The `status` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ServiceStatus {
     pub(super) load_balancer: Option<LoadBalancerStatus>,
 }
 
+/// The `status.loadBalancer` of a Service.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct LoadBalancerStatus {
@@ -160,6 +166,7 @@ pub(super) struct LoadBalancerStatus {
     pub(super) ingress: Option<Vec<LoadBalancerIngress>>,
 }
 
+/// An item of a Service's `status.loadBalancer.ingress`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct LoadBalancerIngress {
@@ -185,6 +192,7 @@ pub struct EndpointSlice {
     pub(super) endpoints: Option<Vec<Endpoint>>,
 }
 
+/// An item of an EndpointSlice's `ports`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct EndpointPort {
@@ -194,6 +202,7 @@ pub(super) struct EndpointPort {
     pub(super) protocol: Option<String>,
 }
 
+/// An item of an EndpointSlice's `endpoints`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Endpoint {
@@ -205,6 +214,7 @@ pub(super) struct Endpoint {
     pub(super) zone: Option<String>,
 }
 
+/// The `conditions` of an endpoint.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct EndpointConditions {
@@ -213,6 +223,7 @@ pub(super) struct EndpointConditions {
     pub(super) terminating: Option<bool>,
 }
 
+/// The topology `hints` of an endpoint.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct EndpointHints {
@@ -222,6 +233,7 @@ pub(super) struct EndpointHints {
     pub(super) for_nodes: Option<Vec<Hint>>,
 }
 
+/// An item of `hints.forZones` or `hints.forNodes`: a zone or a node.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Hint {
@@ -243,6 +255,7 @@ pub struct Node {
     pub(super) status: Option<NodeStatus>,
 }
 
+/// The `spec` of a Node.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeSpec {
@@ -254,6 +267,7 @@ pub(super) struct NodeSpec {
     pub(super) taints: Option<Vec<Taint>>,
 }
 
+/// An item of a Node's `spec.taints`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Taint {
@@ -261,6 +275,7 @@ pub(super) struct Taint {
     pub(super) key: String,
 }
 
+/// The `status` of a Node.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeStatus {
@@ -268,6 +283,7 @@ pub(super) struct NodeStatus {
     pub(super) addresses: Option<Vec<NodeAddress>>,
 }
 
+/// An item of a Node's `status.addresses`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct NodeAddress {

@@ -1,5 +1,5 @@
-//! How single fields are decoded: `null` is unset, whole numbers may be written as `80.0`, and what
-//! is not used may be anything.
+//! Decoders of single fields for serde: `null` is unset, whole numbers may be written as `80.0`,
+//! and fields that are not used may have any value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{
     Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 
-/// Annotations with this in front are Seaway's own.
+/// The prefix of Seaway's own annotations.
 const OURS: &str = "seaway.dev/";
 /// The labels and annotations of Kubernetes that are used.
 const USED: &[&str] = &[
@@ -20,23 +20,25 @@ const USED: &[&str] = &[
     "topology.kubernetes.io/zone",
 ];
 
-/// A value that `null` leaves as it is when it is unset.
+/// Decodes a value; `null` gives the default.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-/// A list; an item that is `null` is an item with nothing set.
+/// Decodes a list; an item that is `null` is an item with nothing set.
 pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
+    /// An item of a list; `null` gives the default.
     struct Item<T>(T);
     impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Item<T> {
         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
             or_default(from).map(Item)
         }
     }
+    /// The visitor that decodes a list.
     struct Items<T>(std::marker::PhantomData<T>);
     impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Items<T> {
         type Value = Option<Vec<T>>;
@@ -61,13 +63,14 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     from.deserialize_any(Items(std::marker::PhantomData))
 }
 
-/// A whole number; unset is zero.
+/// Decodes a whole number; unset is zero.
 pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<i32, D::Error> {
     Ok(integer(from)?.unwrap_or_default())
 }
 
-/// A whole number that may be unset.
+/// Decodes a whole number that may be unset.
 pub(super) fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>, D::Error> {
+    /// The visitor that decodes a whole number, which may be unset.
     struct Integer;
     impl Visitor<'_> for Integer {
         type Value = Option<i32>;
@@ -114,23 +117,24 @@ pub(super) fn integer<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i32>,
     from.deserialize_any(Integer)
 }
 
-/// Whether there is a value, of whatever type.
+/// Decodes whether there is a value, of whatever type.
 pub(super) fn is_there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(Option::<IgnoredAny>::deserialize(from)?.is_some())
 }
 
-/// A text that nothing depends on: any other value is as good as none.
+/// Decodes a text on which nothing depends: any value of another type is as good as none.
 pub(super) fn text_or_nothing<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<String>, D::Error> {
     Ok(Option::<Text>::deserialize(from)?.and_then(|text| text.0))
 }
 
-/// Labels or annotations. Those that are not used may have any value, and are kept where it is a
-/// text.
+/// Decodes labels or annotations. Those that are not used may have any value, and are kept where it
+/// is a text.
 pub(super) fn used_texts<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
+    /// The visitor that decodes labels or annotations.
     struct Texts;
     impl<'de> Visitor<'de> for Texts {
         type Value = BTreeMap<String, String>;
@@ -159,12 +163,13 @@ pub(super) fn used_texts<'de, D: Deserializer<'de>>(
     from.deserialize_any(Texts)
 }
 
-/// A text, or any other value, which is none.
+/// A text; a value of any other type is decoded as `None`.
 #[derive(Debug)]
 pub(super) struct Text(pub(super) Option<String>);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        /// The visitor that accepts a value of any type.
         struct Any;
         impl<'de> Visitor<'de> for Any {
             type Value = Text;

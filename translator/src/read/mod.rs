@@ -23,7 +23,7 @@ pub use api::{Described, EndpointSlice, Metadata, Node, Service};
 
 use crate::{Object, Problem};
 
-/// Reads a Service. Without a namespace it is in `default`.
+/// Reads a Service from its API object. Without a namespace it is in `default`.
 ///
 /// # Errors
 /// When its name or namespace is not an RFC 1123 label.
@@ -31,7 +31,7 @@ pub fn service(service: &Service) -> Result<Object, Problem> {
     service::read(service).map(|service| Object::Service(Arc::new(service)))
 }
 
-/// Reads an EndpointSlice. Without a namespace it is in `default`.
+/// Reads an EndpointSlice from its API object. Without a namespace it is in `default`.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain or its namespace not a label.
@@ -39,7 +39,7 @@ pub fn endpoint_slice(slice: &EndpointSlice) -> Result<Object, Problem> {
     slice::read(slice).map(|slice| Object::EndpointSlice(Arc::new(slice)))
 }
 
-/// Reads a Node.
+/// Reads a Node from its API object.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain.

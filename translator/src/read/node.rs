@@ -1,4 +1,4 @@
-//! Reads a Node.
+//! Reads a Node from its API object.
 
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use super::value;
 use crate::model::Node;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
-/// The taint by which the cluster autoscaler says that it is about to take the Node away.
+/// The key of the taint that the cluster autoscaler sets on a Node before it deletes it.
 const LEAVING: &str = "ToBeDeletedByClusterAutoscaler";
 
+/// Reads a Node, with the problems found on the way.
 pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
     let name = report::name(ObjectKind::Node, "", node.metadata.name.as_deref())?;
     let name: Arc<str> = name.into();
@@ -32,7 +33,7 @@ pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
     })
 }
 
-/// The list, or the single range that was there before it.
+/// The ranges of `spec.podCIDRs`, or else the single one of `spec.podCIDR`.
 fn pod_cidrs(node: &k8s::Node, report: &mut Report) -> Vec<IpNet> {
     let Some(spec) = &node.spec else {
         return Vec::new();
@@ -63,7 +64,7 @@ fn leaving(node: &k8s::Node) -> bool {
     node.metadata.deletion_timestamp || taints.any(|taint| taint.key == LEAVING)
 }
 
-/// The addresses in the order in which kube-proxy looks for a primary one: internal before
+/// The Node's addresses in the order in which kube-proxy looks for a primary one: internal before
 /// external.
 fn addresses(node: &k8s::Node, report: &mut Report) -> Vec<std::net::IpAddr> {
     let status = node.status.as_ref().and_then(|s| s.addresses.as_ref());

@@ -1,4 +1,4 @@
-//! Reads the ports of a Service.
+//! Reads the ports of a Service from `spec.ports`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -10,7 +10,7 @@ use super::value;
 use crate::Reason;
 use crate::model::{AppProtocol, Protocol, ServicePort};
 
-/// Reads them all; what is wrong with one harms only that one.
+/// Reads all ports; an error in one leaves out only that one.
 pub(super) fn read(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<ServicePort> {
     let mut ports: Vec<ServicePort> = Vec::new();
     let mut numbers = BTreeMap::new();
@@ -78,11 +78,11 @@ fn node_port(i: usize, number: Option<i32>, report: &mut Report) -> Option<NonZe
     port
 }
 
-/// Service rule 106. Whatever else a Service says of its endpoints means as much as no name: to
-/// listeners of connections it makes no difference, and routes by host name send plain HTTP/1.1.
-/// That is no problem of the Service: it says what its endpoints speak, which nobody may have asked
-/// a route for. Only a name that Kubernetes leaves to its standards, and that stands in none, is
-/// worth a word.
+/// Reads `appProtocol` (Service rule 106). Names other than those of HTTP/2 mean as much as no
+/// name: to listeners of connections they make no difference, and routes by host name send plain
+/// HTTP/1.1. That is no problem of the Service: it says what its endpoints speak, and a route by
+/// host name may never be asked for. Only a name that Kubernetes leaves to its standards, and that
+/// stands in none, is worth a warning.
 fn app_protocol(i: usize, name: Option<&str>, report: &mut Report) -> AppProtocol {
     let field = || format!("spec.ports[{i}].appProtocol");
     match name {

@@ -1,15 +1,16 @@
-//! The problems found while one object is read.
+//! [`Report`]: collects the problems found while one object is read.
 
 use crate::names::{is_label, is_subdomain};
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
-/// Collects the problems of one object.
+/// The problems found so far in one object.
 pub(super) struct Report {
     object: ObjectId,
     problems: Vec<Problem>,
 }
 
 impl Report {
+    /// A report without problems for this object.
     pub(super) fn new(object: ObjectId) -> Report {
         Report {
             object,
@@ -17,6 +18,7 @@ impl Report {
         }
     }
 
+    /// Adds a problem because of which something is not served.
     pub(super) fn error(
         &mut self,
         field: impl Into<String>,
@@ -27,6 +29,7 @@ impl Report {
         self.problems.push(problem);
     }
 
+    /// Adds a problem with something that is served all the same.
     pub(super) fn warning(
         &mut self,
         field: impl Into<String>,

@@ -1,4 +1,4 @@
-//! Reads a Service.
+//! Reads a Service from its API object.
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -14,9 +14,12 @@ use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
 use crate::names::is_dns_name;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
+/// The label that takes a Service from the default proxy.
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
+/// The annotation that lets a Local policy fall back to the zone and the cluster.
 const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 
+/// Reads a Service, with the problems found on the way.
 pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let meta = &service.metadata;
     let namespace = report::namespace(ObjectKind::Service, meta.namespace.as_deref())?;
@@ -63,7 +66,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     })
 }
 
-/// When it was made, in seconds; what says no time was made last.
+/// The creation time in seconds since 1970; without one the Service ranks as the youngest.
 fn created(meta: &k8s::Metadata, report: &mut Report) -> i64 {
     let Some(text) = &meta.creation_timestamp else {
         return i64::MAX;
@@ -96,8 +99,8 @@ fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) ->
     }
 }
 
-/// Service rule 122. The resolver must never see a name it could take for an address, such as
-/// `127.1`: no DNS name ends in a number.
+/// Reads `spec.externalName` (Service rule 122). The resolver must never see a name it could take
+/// for an address, such as `127.1`: no DNS name ends in a number.
 fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str>> {
     let text = spec.external_name.as_deref().unwrap_or_default();
     let name = text.strip_suffix('.').unwrap_or(text);
@@ -163,9 +166,9 @@ fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
     found
 }
 
-/// Without a cluster IP there is no frontend at all (Service rules 1, 6): says so to whoever asks
-/// for others. In a cluster the API server gives every Service one, but nobody has given one to a
-/// manifest that was just written.
+/// Reports addresses that a Service without a cluster IP asks for: it has no frontend at all
+/// (Service rules 1, 6). In a cluster the API server gives every Service a cluster IP, but a
+/// manifest that was just written has none yet.
 fn without_cluster_ip(service: &k8s::Service, spec: &k8s::ServiceSpec, report: &mut Report) {
     let all = spec.cluster_ip.iter();
     let mut all = all.chain(spec.cluster_ips.iter().flatten());
@@ -210,7 +213,7 @@ fn primary_family(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr]) -> Family {
     first.or_else(from_ip).unwrap_or(Family::V4)
 }
 
-/// An address that can be listened on. Loopback is fine here: cluster IPs may lie anywhere.
+/// Reads an address that can be listened on. Loopback is fine here: cluster IPs may lie anywhere.
 fn frontend_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
     let Some(ip) = value::ip(text) else {
         let message = format!("{text:?} is not an IP address");
@@ -226,8 +229,8 @@ fn frontend_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
     Some(ip)
 }
 
-/// An address that anybody who may write a Service can claim: not one that would catch a node's own
-/// traffic (Service rule 20).
+/// Reads an address that anybody who may write a Service can claim: not one that would catch a
+/// node's own traffic (Service rule 20).
 fn claimed_ip(text: &str, field: &str, report: &mut Report) -> Option<IpAddr> {
     let ip = frontend_ip(text, field, report)?;
     let link_local = match ip {
@@ -254,8 +257,8 @@ fn external_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<(usize, IpA
     .collect()
 }
 
-/// Only entries with an address, and only if traffic to it may be answered on the node itself
-/// (Service rule 8).
+/// The load-balancer ingress IPs: only entries with an address, and only if traffic to it may be
+/// answered on the node itself (Service rule 8).
 fn lb_ips(service: &k8s::Service, report: &mut Report) -> Vec<(usize, IpAddr)> {
     let status = service
         .status
@@ -297,8 +300,9 @@ fn local_fallback(service: &k8s::Service, report: &mut Report) -> bool {
     }
 }
 
-/// Service rule 27: a family is restricted when it has a range and none of its ranges is all of it.
-/// When no range can be read, both are: nothing may be served that somebody meant to close.
+/// Reads `spec.loadBalancerSourceRanges` (Service rule 27): a family is restricted when it has a
+/// range and none of its ranges is all of it. When no range can be read, both are: nothing may be
+/// served that was meant to be closed.
 fn source_ranges(spec: &k8s::ServiceSpec, report: &mut Report) -> SourceRanges {
     let texts = spec.load_balancer_source_ranges.as_deref();
     let texts = texts.unwrap_or_default();
@@ -337,7 +341,7 @@ fn source_ranges(spec: &k8s::ServiceSpec, report: &mut Report) -> SourceRanges {
     }
 }
 
-/// Service rule 31.
+/// Reads the health check node port, of Services that may have one (Service rule 31).
 fn health_check_port(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<NonZeroU16> {
     let number = spec.health_check_node_port.filter(|number| *number != 0)?;
     let load_balancer = spec.type_.as_deref() == Some("LoadBalancer");

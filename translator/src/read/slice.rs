@@ -1,4 +1,4 @@
-//! Reads an EndpointSlice.
+//! Reads an EndpointSlice from its API object.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,10 +12,14 @@ use crate::model::{Condition, Endpoint, EndpointSlice, Family, ServiceKey, Slice
 use crate::names::{is_label, is_subdomain};
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
+/// The label with the name of the Service to which a slice belongs.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// The label of the slices of headless Services.
 const HEADLESS: &str = "service.kubernetes.io/headless";
+/// The annotation with the time of the change that caused the slice's last update.
 const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
+/// Reads an EndpointSlice, with the problems found on the way.
 pub(super) fn read(slice: &k8s::EndpointSlice) -> Result<EndpointSlice, Problem> {
     let meta = &slice.metadata;
     let kind = ObjectKind::EndpointSlice;
@@ -45,7 +49,7 @@ pub(super) fn read(slice: &k8s::EndpointSlice) -> Result<EndpointSlice, Problem>
     })
 }
 
-/// The Service it belongs to (Service rule 36).
+/// The Service to which the slice belongs, by its label (Service rule 36).
 fn service(slice: &k8s::EndpointSlice, namespace: &str, report: &mut Report) -> Option<ServiceKey> {
     let name = value::label(&slice.metadata, SERVICE_NAME).filter(|name| !name.is_empty())?;
     if !is_label(name) {
@@ -60,7 +64,8 @@ fn service(slice: &k8s::EndpointSlice, namespace: &str, report: &mut Report) -> 
     })
 }
 
-/// The family of its addresses; host names have no meaning for Services (Service rule 38).
+/// The IP family of the slice's addresses; host names have no meaning for Services (Service rule
+/// 38).
 fn family(slice: &k8s::EndpointSlice, report: &mut Report) -> Option<Family> {
     match slice.address_type.as_str() {
         "IPv4" => return Some(Family::V4),
@@ -84,8 +89,8 @@ fn ports(slice: &k8s::EndpointSlice, report: &mut Report) -> Vec<SlicePort> {
         .collect()
 }
 
-/// Reads one port. Without a name it matches nothing (Service rule 40), without a number it leads
-/// nowhere (rule 41).
+/// Reads one port. A port without a name matches no Service port (Service rule 40), one without a
+/// number leads nowhere (rule 41).
 fn slice_port(i: usize, port: &k8s::EndpointPort, report: &mut Report) -> Option<SlicePort> {
     let field = |name: &str| format!("ports[{i}].{name}");
     let Some(name) = port.name.as_deref() else {
@@ -166,8 +171,9 @@ fn read_endpoint(
     })
 }
 
-/// Service rule 44: unset `ready` and `serving` mean true, unset `terminating` means false. A ready
-/// endpoint is trusted whatever else it says (rule 50).
+/// The condition of an endpoint, and whether it is terminating. Service rule 44: unset `ready` and
+/// `serving` mean true, unset `terminating` means false. A ready endpoint is trusted whatever its
+/// other conditions are (rule 50).
 fn condition(conditions: Option<&k8s::EndpointConditions>) -> (Condition, bool) {
     let ready = conditions.and_then(|c| c.ready).unwrap_or(true);
     let serving = conditions.and_then(|c| c.serving).unwrap_or(true);

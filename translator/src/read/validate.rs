@@ -1,5 +1,5 @@
-//! Checks objects that were read long ago, kept somewhere, and come back: what they claim to be is
-//! what reading would have made.
+//! Validates model objects that come back from storage: they have to be such as reading could have
+//! made.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::model::{EndpointSlice, Family, Kind, Node, Service, SourceRanges};
 use crate::names::{is_dns_name, is_label, is_subdomain};
 use crate::{Object, Problem, Reason};
 
-/// See [`crate::read::validate()`].
+/// Checks an object that comes back from storage; see [`crate::read::validate()`].
 pub(super) fn validate(object: Object) -> Result<Object, Problem> {
     let mut check = Check(Report::new(object.id()));
     let object = match object {
@@ -39,6 +39,7 @@ pub(super) fn validate(object: Object) -> Result<Object, Problem> {
     }
 }
 
+/// The checks of one object, with the violations found so far.
 struct Check(Report);
 
 impl Check {

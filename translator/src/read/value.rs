@@ -1,4 +1,4 @@
-//! Single values: the tolerant readings that stored objects need.
+//! Parsers of single values, as tolerant as stored objects need.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;

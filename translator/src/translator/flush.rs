@@ -1,11 +1,11 @@
-//! What comes out of the translator: every unit that is dirty, in a deterministic order.
+//! [`Translator::flush`]: translates every unit that is marked, in a deterministic order.
 
 use super::Translator;
 use crate::plan::Context;
 use crate::{ObjectId, Replace, Subject};
 
 impl Translator {
-    /// Translates what is dirty, in a deterministic order.
+    /// Translates all units that changes have marked, in a deterministic order.
     pub fn flush(&mut self) -> Vec<Replace> {
         let settled = self.index.settle(&self.options, &mut self.dirty.endpoints);
         for key in settled {

@@ -1,4 +1,4 @@
-//! The translator as its user sees it: changes go in, replacements of what changed come out.
+//! [`Translator`]: takes changes of objects and views, and returns the resources that they replace.
 
 mod flush;
 mod once;
@@ -36,7 +36,7 @@ pub struct Translator {
 }
 
 impl Translator {
-    /// A translator that has seen nothing.
+    /// A translator without any objects or views.
     pub fn new(mut options: Options) -> Translator {
         options.cluster_domain = options
             .cluster_domain
@@ -93,20 +93,21 @@ impl Translator {
         marked
     }
 
-    /// No proxy with this view is left: what only its layers held goes with the next flush.
+    /// No proxy with this view is left: resources in layers that only this view saw are removed
+    /// with the next flush.
     pub fn deactivate(&mut self, view: &View) {
         let layers = self.views.remove(view);
         self.mark(&layers);
         self.note_node(active_views::name(&view.node));
     }
 
-    /// The active views that look through other layers since this was asked last: because a Node's
-    /// zone changed (Service rules 69, 150), or the zone they claim came to be known.
+    /// The active views whose layers changed since the last call: because a Node's zone changed
+    /// (Service rules 69, 150), or the zone they claim came to be known.
     pub fn take_moved(&mut self) -> BTreeSet<View> {
         self.views.take_moved()
     }
 
-    /// The layers that a proxy with this view looks through, most specific first. Those of an
+    /// The layers whose resources a proxy with this view gets, most specific first. Those of an
     /// active view may change with a Node or a slice; [`Translator::take_moved`] says so.
     pub fn place(&self, view: &View) -> Vec<Layer> {
         let zone = self.zone(view);
@@ -119,23 +120,23 @@ impl Translator {
         layers
     }
 
-    /// Everything that is wrong as of the last flush, sorted.
+    /// All problems as of the last flush, sorted.
     pub fn problems(&self) -> Vec<Problem> {
         self.problems.all()
     }
 
-    /// The problems that appeared (`true`) and those that ended since this was asked last, as of
-    /// the last flush: never more than changed, however many stand.
+    /// The problems that appeared (`true`) and those that ended since the last call, as of the last
+    /// flush: never more than changed, however many stand.
     pub fn take_problem_changes(&mut self) -> BTreeMap<Problem, bool> {
         self.problems.take_changed()
     }
 
-    /// How many problems stand, by reason. Cheap.
+    /// The number of problems that stand, by reason. Cheap.
     pub fn problem_counts(&self) -> BTreeMap<Reason, usize> {
         self.problems.counts().clone()
     }
 
-    /// What is decided of a Service as of now, as a proxy with this view has it: every frontend and
+    /// The decisions on a Service as of now, as a proxy with this view has it: every frontend and
     /// every endpoint with what decided. `None`: there is no such Service. Nothing is changed, nor
     /// published.
     pub fn explain(&self, key: &ServiceKey, view: &View) -> Option<Explanation> {
@@ -172,8 +173,8 @@ impl Translator {
         self.move_claimants(zones);
     }
 
-    /// What was found while reading the slice, the addresses that the options refuse, and those
-    /// that were Services' at the last flush.
+    /// The problems of a slice: those found while reading it, the addresses that the options
+    /// refuse, and those that were addresses of Services at the last flush.
     fn slice_problems(&self, slice: &EndpointSlice) -> Vec<Problem> {
         let refused = slice.endpoints.iter().filter_map(|endpoint| {
             let why = refused(endpoint.ip, &self.options)?;
@@ -208,8 +209,8 @@ impl Translator {
         }
     }
 
-    /// The zones are known now, or no longer: the proxies that claim them look through other
-    /// layers.
+    /// Moves the views that claim these zones to their new layers, after the zones came to be known
+    /// or are known no longer.
     fn move_claimants(&mut self, zones: Zones) {
         for zone in zones {
             for view in self.views.claiming(&zone) {
@@ -218,8 +219,8 @@ impl Translator {
         }
     }
 
-    /// What is wrong with a Node: what was found while reading it, or that it is not known where
-    /// its addresses are needed.
+    /// Sets the problems of a Node: those found while reading it, or that it is not known where its
+    /// addresses are needed.
     fn note_node(&mut self, name: Option<&Arc<str>>) {
         let Some(name) = name else {
             return;
@@ -240,8 +241,8 @@ impl Translator {
         self.problems.set(subject, problems);
     }
 
-    /// The zone a view really is in: a known Node's label, whatever it says, wins over the proxy's
-    /// word (Service rule 150). A zone that no Node is in and no slice names is none: nothing could
+    /// The zone of a view: a known Node's label, whatever it is, wins over the proxy's claim
+    /// (Service rule 150). A zone that no Node is in and no slice names is none: nothing could
     /// differ there, and a proxy may claim what it likes.
     fn zone(&self, view: &View) -> Option<Arc<str>> {
         let node = active_views::name(&view.node).and_then(|name| self.index.node(name));
@@ -250,7 +251,7 @@ impl Translator {
         zone.cloned()
     }
 
-    /// Marks the Services that have, or had, something in these layers. Returns whether there are
+    /// Marks the Services that have, or had, resources in these layers. Returns whether there are
     /// any.
     fn mark(&mut self, layers: &[Layer]) -> bool {
         let mut marked = ServiceSet::new();
@@ -283,8 +284,7 @@ impl Translator {
         touched
     }
 
-    /// Marks what Services with listeners of their own on nodes have on this one. Returns whether
-    /// there are any.
+    /// Marks, on this node, all Services with listeners per node. Returns whether there are any.
     fn mark_listeners(&mut self, node: &Arc<str>) -> bool {
         let mut any = false;
         for key in self.index.with_node_listeners() {

@@ -1,4 +1,4 @@
-//! A whole world translated at once, for one view.
+//! One-shot translation: all objects at once, for one view.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use seaway_proto::{Resource, TypeUrl};
 use super::Translator;
 use crate::{Change, Object, Options, Problem, View};
 
-/// What one proxy would be sent, and what is wrong.
+/// The resources that a proxy with one view would be sent, and all problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The resources the proxy sees, by type and name.
     pub resources: BTreeMap<(TypeUrl, Arc<str>), Resource>,
-    /// Everything that is wrong, sorted; whatever the view.
+    /// All problems, whatever the view, sorted.
     pub problems: Vec<Problem>,
 }
 
-/// Translates a whole world at once, for one view: what [`Translator`] would have a proxy with it
-/// see.
+/// Translates all objects at once and returns the resources that a [`Translator`] would have a
+/// proxy with this view see.
 pub fn translate_once(
     options: Options,
     objects: impl IntoIterator<Item = Object>,

@@ -1,4 +1,4 @@
-//! Everything that is wrong now, by what it is said of.
+//! The store of the problems that stand now, by subject.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,16 @@ use crate::{Problem, Reason, Subject};
 #[derive(Debug, Default)]
 pub(crate) struct ProblemStore {
     by_subject: BTreeMap<Subject, Box<[Problem]>>,
-    /// All of them, each with the number of its entries.
+    /// All problems, each with the number of its entries.
     standing: BTreeMap<Problem, usize>,
-    /// Those that came or went since this was asked last, and which of both.
+    /// The problems that appeared (`true`) or ended since [`ProblemStore::take_changed`] was last
+    /// called.
     changed: BTreeMap<Problem, bool>,
     counts: BTreeMap<Reason, usize>,
 }
 
 impl ProblemStore {
-    /// Replaces what is known about one subject. An empty list is the common case and costs one
+    /// Replaces the problems of one subject. An empty list is the common case and costs one
     /// look-up.
     pub(crate) fn set(&mut self, subject: Subject, problems: Vec<Problem>) {
         let known = self.by_subject.get(&subject).map_or(&[][..], |known| known);
@@ -63,24 +64,25 @@ impl ProblemStore {
         }
     }
 
-    /// What came and went, or went and came back, since this was asked last is no change.
+    /// Notes that a problem appeared or ended; a problem that did both since the last call of
+    /// [`ProblemStore::take_changed`] has not changed.
     fn note(&mut self, problem: &Problem, stands: bool) {
         if self.changed.remove(problem).is_none() {
             self.changed.insert(problem.clone(), stands);
         }
     }
 
-    /// Those that came (`true`) and went since this was asked last.
+    /// The problems that appeared (`true`) and those that ended since the last call.
     pub(crate) fn take_changed(&mut self) -> BTreeMap<Problem, bool> {
         std::mem::take(&mut self.changed)
     }
 
-    /// All of them, sorted.
+    /// All problems, sorted.
     pub(crate) fn all(&self) -> Vec<Problem> {
         self.standing.keys().cloned().collect()
     }
 
-    /// How many of each reason.
+    /// The number of problems with each reason.
     pub(crate) fn counts(&self) -> &BTreeMap<Reason, usize> {
         &self.counts
     }

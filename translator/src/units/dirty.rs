@@ -1,4 +1,4 @@
-//! What has to be translated again, and how much of it.
+//! The units that have to be translated again, and how much of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,37 +7,37 @@ use super::service::Extent;
 use crate::index::ServiceSet;
 use crate::model::ServiceKey;
 
-/// What is translated at a time.
+/// A unit of translation: a Service, or resources that are made from several objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// A Service, and the nodes that came, went or changed.
+    /// A Service, how much of it may have changed, and the nodes that came, went or changed.
     Service(ServiceKey, Extent, BTreeSet<Arc<str>>),
     /// The listener behind `capture: redirect`.
     Redirect,
-    /// The route table of mesh proxies and the listener before it.
+    /// The route table of mesh proxies and their HTTP listener.
     Mesh,
-    /// How many listeners a proxy has to bind.
+    /// The number of listeners that a proxy has to bind.
     Sockets,
-    /// The proxy's own health.
+    /// The health of the proxy itself: `/healthz` and `/livez`.
     Healthz,
 }
 
 /// The units that have to be translated again.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
-    /// The Services of which anything may have changed.
+    /// The Services of which everything has to be translated again.
     pub services: ServiceSet,
-    /// The Services of which endpoints have changed, or the places from which somebody looks at
-    /// them.
+    /// The Services whose endpoints have changed, or the places of the proxies that use them.
     pub endpoints: ServiceSet,
-    /// The Services of which listeners may have changed on these nodes alone.
+    /// The Services whose listeners or health checks may have changed on these nodes alone.
     nodes: BTreeMap<ServiceKey, BTreeSet<Arc<str>>>,
-    /// A Node with a proxy of role `node` came, went, or is about to go.
+    /// Whether the proxy's health has to be translated again: a Node with a proxy of role `node`
+    /// came, went, or is about to go.
     pub healthz: bool,
 }
 
 impl Dirty {
-    /// Before anything is known: the proxy's own health is there already.
+    /// The state before the first flush, in which only the proxy's health has to be translated.
     pub(crate) fn at_first() -> Dirty {
         Dirty {
             healthz: true,
@@ -45,14 +45,14 @@ impl Dirty {
         }
     }
 
-    /// What a Service has on a node may have changed.
+    /// Marks the resources that a Service has on one node.
     pub(crate) fn mark_on_node(&mut self, service: &ServiceKey, node: &Arc<str>) {
         let nodes = self.nodes.entry(service.clone()).or_default();
         nodes.insert(node.clone());
     }
 
-    /// Takes all of them, in the order in which they are to be translated: what is made of Services
-    /// comes after them.
+    /// Takes all units that are marked, in the order of translation: units that are made from those
+    /// of Services come after them.
     pub(crate) fn take(&mut self) -> Vec<Unit> {
         let Dirty {
             services,

@@ -1,9 +1,10 @@
-//! The proxy's own health, as load balancers with `externalTrafficPolicy: Cluster` and `kubectl`
-//! users of kube-proxy know it: `/healthz` and `/livez` on port 10256 (Service rule 35).
+//! The health of the proxy itself, as load balancers with `externalTrafficPolicy: Cluster` and
+//! `kubectl` users of kube-proxy know it: `/healthz` and `/livez` on port 10256 (Service rule 35).
 //!
-//! One listener for the role, one answer for the role, and another one where a Node is about to go,
-//! so that no load balancer sends it new connections. Who has kube-proxy's port has its other one,
-//! too: there `/proxyMode` says who serves the node's Services.
+//! There is one listener and one answer for the role, and another answer on a Node that is about to
+//! go, so that no load balancer sends it new connections. A proxy that listens on kube-proxy's port
+//! has a second listener on its metrics port: there `/proxyMode` names what serves the node's
+//! Services.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -16,13 +17,13 @@ use crate::plan::Context;
 use crate::policy::node_ports;
 use crate::{Layer, Origin, Replace, Role};
 
-/// The port of kube-proxy's own health.
+/// The port of kube-proxy's health server.
 const HEALTH: u16 = 10256;
 
-/// Where kube-proxy says how it works.
+/// The address of kube-proxy's metrics server, where `/proxyMode` names its mode.
 const MODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10249);
 
-/// Listener and answers.
+/// The listeners and the answers of the proxy's health.
 pub(crate) fn translate(context: &Context<'_>) -> Output {
     let Context {
         options,

@@ -1,5 +1,5 @@
-//! What mesh proxies share: one HTTP listener and the route table behind it, put together from the
-//! parts of all Services.
+//! The shared resources of mesh proxies: one HTTP listener and its route table, put together from
+//! the virtual hosts of all Services.
 //!
 //! The table is put together anew, once in a commit, when a Service comes or goes: it is one
 //! resource, whose version is a hash of all of its bytes and which is sent whole to every mesh
@@ -15,14 +15,14 @@ use crate::model::ServiceKey;
 use crate::plan::Context;
 use crate::{Layer, Origin, Problem, Reason, Replace, Role, Subject};
 
-/// Above this size of the table, sending it for every new Service hurts.
+/// The size of the route table above which it is a problem to send it for every new Service.
 const LARGE_BYTES: usize = 3 << 20;
 
-/// The parts of the route table.
+/// The virtual hosts of all Services, from which the mesh route table is made.
 #[derive(Debug)]
 pub(crate) struct Mesh {
     parts: BTreeMap<ServiceKey, Hosts>,
-    /// Whether the table has to be made again; at first it has, so that even an empty one exists.
+    /// Whether the table has to be made again; true at first, so that even an empty one exists.
     changed: bool,
 }
 
@@ -36,7 +36,7 @@ impl Default for Mesh {
 }
 
 impl Mesh {
-    /// Replaces the part of one Service.
+    /// Replaces the virtual hosts of one Service.
     pub(crate) fn set(&mut self, service: &ServiceKey, hosts: Hosts) {
         if hosts.is_empty() {
             self.changed |= self.parts.remove(service).is_some();
@@ -46,7 +46,7 @@ impl Mesh {
         }
     }
 
-    /// The listener and the table, if the table changed, and what is wrong with it.
+    /// The listener and the route table, if the table changed, and the problems with it.
     pub(crate) fn translate(&mut self, context: &Context<'_>) -> Output {
         if !std::mem::take(&mut self.changed) {
             return Output::default();

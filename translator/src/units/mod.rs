@@ -1,5 +1,5 @@
-//! What is translated by itself: each unit has its origin, knows when it has to be translated
-//! again, and yields all that it is then.
+//! Units of translation: each has its own origin of resources, knows when it has to be translated
+//! again, and then yields all its resources.
 
 pub(crate) mod dirty;
 pub(crate) mod healthz;
@@ -21,19 +21,19 @@ use redirect::Redirect;
 use service::{Extent, ServiceUnit};
 use sockets::Sockets;
 
-/// What a unit yields.
+/// The result of translating one unit: the resources of the origins that changed, and its problems.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    /// All that its origins have now, of those in which it is something else than was yielded last.
+    /// The complete resources of each origin that may have changed.
     pub resources: Vec<Replace>,
-    /// All that is wrong with it, and what that is said of; `None`: what was said last.
+    /// All problems of the unit with their subject; `None` if they are those of the last time.
     pub problems: Option<(Subject, Vec<Problem>)>,
 }
 
-/// All units.
+/// The state that all units keep between translations.
 #[derive(Debug, Default)]
 pub(crate) struct Units {
-    /// Those Services of which anything is to be remembered.
+    /// The state of those Services of which anything is to be kept.
     services: BTreeMap<ServiceKey, ServiceUnit>,
     redirect: Redirect,
     mesh: Mesh,
@@ -41,7 +41,7 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    /// Translates a unit.
+    /// Translates one unit again.
     pub(crate) fn translate(&mut self, unit: Unit, context: &Context<'_>) -> Output {
         match unit {
             Unit::Service(key, extent, nodes) => self.service(&key, extent, &nodes, context),

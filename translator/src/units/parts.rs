@@ -1,4 +1,5 @@
-//! What a Service has in the layers of single nodes, made only where it is another one than before.
+//! The resources of a Service in the layers of single nodes, made only where they differ from those
+//! handed over before.
 //!
 //! A Service with a Local policy has an assignment on every node with endpoints, one with listeners
 //! of its own on nodes has those on every node with a proxy. A change touches one of them. So each
@@ -12,19 +13,21 @@ use seaway_proto::Resource;
 
 use crate::Layer;
 
-/// What was handed over of a Service, by layer: a hash of all that went into it.
+/// The layers in which a Service has resources, each with a hash of all inputs of those handed over
+/// last.
 pub(crate) type Handed = BTreeMap<Layer, u64>;
 
-/// What is to be handed over: all that the Service has in a layer now, maybe nothing.
+/// The layers whose resources changed, each with all resources that the Service now has there.
 pub(crate) type Changed = Vec<(Layer, Vec<Resource>)>;
 
-/// The resources of a Service in the layers of nodes, yet to be made.
+/// The resources of a Service in the layers of nodes, not yet encoded.
 #[derive(Default)]
 pub(crate) struct Parts<'a>(BTreeMap<Layer, Part<'a>>);
 
-/// Makes some of the resources of a layer.
+/// A function that adds resources of a layer to a list.
 type Make<'a> = Box<dyn Fn(&mut Vec<Resource>) + 'a>;
 
+/// The resources of one layer: the hash of their inputs, and the functions that make them.
 #[derive(Default)]
 struct Part<'a> {
     hash: DefaultHasher,
@@ -32,8 +35,8 @@ struct Part<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Adds resources to a layer: `of` is all that they are made of, and what kind of resource it
-    /// is for.
+    /// Adds resources to a layer: `of` is all their input, with the kind of resource where that is
+    /// not clear.
     pub(crate) fn add(
         &mut self,
         layer: Layer,
@@ -45,8 +48,8 @@ impl<'a> Parts<'a> {
         part.make.push(Box::new(make));
     }
 
-    /// Makes what differs from what was handed over, in the layers that are looked at; what is
-    /// there no longer is made nothing.
+    /// Makes the resources whose inputs changed, in the layers that are looked at; a layer without
+    /// any more resources is handed over empty.
     pub(crate) fn settle(
         self,
         handed: &mut Handed,

@@ -17,7 +17,7 @@ use crate::{Origin, Replace};
 /// The port of every node to which TCP connections are redirected when the capture is `redirect`.
 pub(crate) const REDIRECT_PORT: u16 = 15006;
 
-/// What has been published of it.
+/// The IP families for which the redirect listener has been published.
 #[derive(Debug, Default)]
 pub(crate) struct Redirect {
     sent: Vec<Family>,

@@ -1,4 +1,5 @@
-//! How many listeners an Envoy of role `node` has to bind, against how many it has files for.
+//! The number of listeners that an Envoy of role `node` has to bind, compared with the number for
+//! which it has file descriptors.
 //!
 //! An Envoy opens a socket per worker for each bound listener and aborts when it may have no more
 //! files (`docs/scale.md`). Its limit is not to be seen from here; the operator says what it comes
@@ -11,19 +12,22 @@ use crate::model::ServiceKey;
 use crate::plan::Context;
 use crate::{Problem, Reason, Role, Subject};
 
-/// Of 10 parts of the limit, with more than how many a warning begins.
+/// The share of the limit, in tenths, above which a warning begins.
 const NEAR: usize = 8;
 
-/// How near the limit is.
+/// How near the number of bound listeners is to the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Level {
+    /// At most 80 % of the limit, or no limit.
     #[default]
     Fine,
+    /// More than 80 % of the limit.
     Near,
+    /// More than the limit.
     Beyond,
 }
 
-/// The bound listeners of every Service.
+/// The number of bound listeners that every Service needs, and their sum.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     by_service: BTreeMap<ServiceKey, usize>,
@@ -32,7 +36,7 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// A Service has this many now.
+    /// Sets the number of listeners of a Service.
     pub(crate) fn set(&mut self, service: &ServiceKey, count: usize) {
         let old = if count == 0 {
             self.by_service.remove(service)
@@ -44,8 +48,8 @@ impl Sockets {
         self.total = self.total + count - old.unwrap_or_default();
     }
 
-    /// What is wrong, if that changed. The number is left out of the message, or each further
-    /// Service would be a further problem.
+    /// The warning about the number of listeners, if its level changed. The number is left out of
+    /// the message, or each further Service would be a further problem.
     pub(crate) fn translate(&mut self, context: &Context<'_>) -> Output {
         let limit = context.options.max_bound_listeners;
         let level = match self.total {

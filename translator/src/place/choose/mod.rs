@@ -1,5 +1,5 @@
-//! Which endpoints a client at a place is sent to, and in which order of preference: Service rules
-//! 58 to 66 as one pure function.
+//! The choice of endpoints for a client on a node and in a zone, by priority: Service rules 58 to
+//! 66 as one pure function.
 //!
 //! It decides over endpoints that are already joined and free of duplicates (`place/endpoints.rs`);
 //! what comes out becomes the priorities of an assignment (`envoy/assignment.rs`). It is asked once
@@ -11,24 +11,25 @@ use std::sync::Arc;
 use super::endpoints::Candidate;
 use crate::model::Condition;
 
-/// The two sets of a Service port.
+/// The set of endpoints to choose from, after the traffic policy: Cluster or Local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Set {
     /// All endpoints, narrowed by topology hints.
     Cluster,
-    /// Those on the client's node, whatever the hints.
+    /// The endpoints on the client's node, whatever the hints.
     Local {
-        /// With `seaway.dev/local-fallback: "cluster"`: then those in its zone, then the rest.
+        /// Whether, by `seaway.dev/local-fallback: "cluster"`, endpoints in the client's zone
+        /// follow in the next priority, and then all others.
         fallback: bool,
     },
 }
 
-/// Where the client is.
+/// The node and the zone of a client, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place<'a> {
-    /// On this Node.
+    /// The name of the client's Node.
     pub node: Option<&'a str>,
-    /// In this zone.
+    /// The name of the client's zone.
     pub zone: Option<&'a str>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Place<'a> {
 /// count from 0 without gaps (xDS rules 167, 188).
 pub(crate) type Priorities = Vec<Vec<usize>>;
 
-/// Chooses.
+/// Chooses endpoints of a TCP port for a client at this place.
 pub(crate) fn choose(candidates: &[Candidate<'_>], place: Place<'_>, set: Set) -> Priorities {
     let priorities = match set {
         Set::Cluster => cluster(candidates, place),
@@ -46,9 +47,10 @@ pub(crate) fn choose(candidates: &[Candidate<'_>], place: Place<'_>, set: Set) -
     priorities.into_iter().filter(|p| !p.is_empty()).collect()
 }
 
-/// Chooses for UDP: with what is ready stands what still serves while it terminates, and keeps the
-/// flows it has (Service rule 105). It stands in the first priority, since an endpoint that changes
-/// its priority loses its flows; the assignment says that nobody new is to be sent there.
+/// Chooses endpoints of a UDP port: beside the ready ones stand those that still serve while they
+/// terminate, and keep the flows they have (Service rule 105). They stand in the first priority,
+/// since an endpoint that changes its priority loses its flows; the assignment marks them so that
+/// no new flow is sent there.
 pub(crate) fn choose_for_flows(
     candidates: &[Candidate<'_>],
     place: Place<'_>,
@@ -69,21 +71,21 @@ pub(crate) fn choose_for_flows(
     priorities
 }
 
-/// Whether nothing that is chosen is ready.
+/// Whether no chosen endpoint is ready.
 pub(crate) fn is_fallback(candidates: &[Candidate<'_>], priorities: &Priorities) -> bool {
     let mut chosen = priorities.iter().flatten();
     chosen.all(|i| candidates[*i].endpoint.condition != Condition::Ready)
 }
 
-/// Whether anything is usable anywhere (Service rule 70).
+/// Whether any endpoint is usable, on whatever node (Service rule 70).
 pub(crate) fn any_usable(candidates: &[Candidate<'_>]) -> bool {
     candidates
         .iter()
         .any(|c| c.endpoint.condition != Condition::Unusable)
 }
 
-/// The Cluster set (Service rules 59, 61): hints decide over the ready ones; the terminating
-/// fallback knows no topology.
+/// The endpoints of the Cluster set (Service rules 59, 61): hints decide over the ready ones; the
+/// terminating fallback knows no topology.
 fn cluster(candidates: &[Candidate<'_>], place: Place<'_>) -> Priorities {
     let ready = with(candidates, Condition::Ready);
     if ready.is_empty() {
@@ -105,14 +107,16 @@ fn cluster(candidates: &[Candidate<'_>], place: Place<'_>) -> Priorities {
     }
 }
 
-/// The hints that decide.
+/// The kind of topology hints that decides at a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hints {
+    /// `hints.forNodes`.
     ForNodes,
+    /// `hints.forZones`.
     ForZones,
 }
 
-/// Which hints of the ready endpoints are heeded at a place, if any are.
+/// The kind of topology hints of the ready endpoints that decides at this place, if any does.
 fn hints(candidates: &[Candidate<'_>], ready: &[usize], place: Place<'_>) -> Option<Hints> {
     let for_node = |i: &usize| hinted(&candidates[*i].endpoint.node_hints, place.node);
     let for_zone = |i: &usize| hinted(&candidates[*i].endpoint.zone_hints, place.zone);
@@ -123,23 +127,23 @@ fn hints(candidates: &[Candidate<'_>], ready: &[usize], place: Place<'_>) -> Opt
     (zones && ready.iter().any(for_zone)).then_some(Hints::ForZones)
 }
 
-/// The field of an endpoint by which it is chosen, or is not.
+/// The field of an endpoint by which it was chosen for a client, or was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decider {
-    /// Its conditions.
+    /// `conditions`: whether the endpoint is ready, serving or terminating.
     Conditions,
-    /// The nodes it is meant for.
+    /// `hints.forNodes`: the nodes whose clients should use the endpoint.
     NodeHints,
-    /// The zones it is meant for.
+    /// `hints.forZones`: the zones whose clients should use the endpoint.
     ZoneHints,
-    /// The Node it runs on.
+    /// `nodeName`: the Node on which the endpoint runs.
     Node,
-    /// The zone it runs in.
+    /// `zone`: the zone in which the endpoint runs.
     Zone,
 }
 
 impl Decider {
-    /// The field of an endpoint in its slice.
+    /// The path of the field within an endpoint of an EndpointSlice.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -152,7 +156,7 @@ impl Decider {
     }
 }
 
-/// By which field the endpoint at this position is chosen, or is not.
+/// The field by which the endpoint at this position was chosen, or was not.
 pub(crate) fn decider(
     candidates: &[Candidate<'_>],
     place: Place<'_>,
@@ -191,7 +195,8 @@ pub(crate) fn decider(
     }
 }
 
-/// The Local set (Service rule 60). Nothing there means nothing: strict is strict (rules 77, 84).
+/// The endpoints of the Local set (Service rule 60): none if the node has none, without a fallback
+/// to others (rules 77, 84).
 fn local(candidates: &[Candidate<'_>], place: Place<'_>) -> Vec<usize> {
     let here = |i: &usize| same(candidates[*i].endpoint.node.as_ref(), place.node);
     let on_node = |condition| -> Vec<usize> {
@@ -208,8 +213,8 @@ fn local(candidates: &[Candidate<'_>], place: Place<'_>) -> Vec<usize> {
     }
 }
 
-/// The Local set with a fallback: what is ready anywhere comes before what terminates here, as in
-/// the Cluster set.
+/// The endpoints of the Local set with a fallback, by nearness: ready endpoints anywhere come
+/// before terminating ones on the node, as in the Cluster set.
 fn nearest(candidates: &[Candidate<'_>], place: Place<'_>) -> Priorities {
     let mut usable = with(candidates, Condition::Ready);
     if usable.is_empty() {
@@ -228,7 +233,8 @@ fn with(candidates: &[Candidate<'_>], condition: Condition) -> Vec<usize> {
         .collect()
 }
 
-/// One ready endpoint without a hint turns that level off for the whole port (Service rule 62).
+/// Whether all ready endpoints have a hint: a single one without turns that level off for the whole
+/// port (Service rule 62).
 fn all_hinted<'a>(ready: &[usize], hints: impl Fn(usize) -> &'a [Arc<str>]) -> bool {
     ready.iter().all(|i| !hints(*i).is_empty())
 }
@@ -237,7 +243,8 @@ fn hinted(hints: &[Arc<str>], name: Option<&str>) -> bool {
     name.is_some_and(|name| hints.iter().any(|hint| **hint == *name))
 }
 
-/// Unset is equal to nothing, not even to unset (Service rule 52).
+/// Whether two names are set and equal: unset is equal to nothing, not even to unset (Service rule
+/// 52).
 fn same(a: Option<&Arc<str>>, b: Option<&str>) -> bool {
     a.zip(b).is_some_and(|(a, b)| **a == *b)
 }

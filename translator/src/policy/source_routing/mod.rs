@@ -1,5 +1,5 @@
-//! Which connections of a frontend go to which set of endpoints, by where they come from: Service
-//! rules 26 to 30 and 71 to 74.
+//! Source routing: which source addresses of a frontend's connections go to which set of endpoints:
+//! Service rules 26 to 30 and 71 to 74.
 //!
 //! An external frontend with a Local policy has both sets behind it: pods and the node itself take
 //! the Cluster set, everybody else the Local one. The addresses of a load balancer may be open to
@@ -13,27 +13,28 @@ use crate::model::{Family, Node, Policy, Service};
 use crate::names::FrontendKind;
 use crate::{IpNet, Options};
 
-/// The sources that one filter chain takes.
+/// The source addresses that one filter chain matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Whoever no other chain takes.
+    /// All sources that no other chain matches.
     Anybody,
-    /// The node itself, as Envoy finds out: over a `local` route the kernel's source address is the
-    /// one connected to.
+    /// The node itself, by Envoy's source type: over a `local` route the kernel's source address is
+    /// the one connected to.
     SameHost,
-    /// These ranges; never empty, and disjoint.
+    /// Sources in these ranges, which are disjoint and never empty.
     Ranges(Vec<IpNet>),
 }
 
-/// The connections of these sources go to this set of endpoints.
+/// A route of a frontend: connections from these sources go to the endpoints of this traffic
+/// policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceRoute {
     pub source: Source,
     pub policy: Policy,
 }
 
-/// The routes of a frontend on this address, as a node sees it that is known, or any other. None at
-/// all: nobody may connect.
+/// The routes of a frontend on this address, as this node has them, or any node if it is `None`.
+/// Without any route nobody may connect.
 pub(crate) fn routes(
     service: &Service,
     frontend: &Frontend,
@@ -66,7 +67,7 @@ pub(crate) fn routes(
     }
 }
 
-/// Whether the listeners of this frontend may name what only one node has.
+/// Whether the routes of a frontend may name addresses or pod ranges of one node.
 pub(crate) fn is_per_node(service: &Service, frontend: &Frontend) -> bool {
     let family = Family::of(frontend.ip);
     frontend.kind != FrontendKind::ClusterIp
@@ -74,8 +75,8 @@ pub(crate) fn is_per_node(service: &Service, frontend: &Frontend) -> bool {
             || restriction(service, frontend, family).is_some())
 }
 
-/// The sets of endpoints that a frontend may lead to, wherever a connection comes from (Service
-/// rule 58).
+/// The traffic policies whose clusters a frontend may route to, whatever the source (Service rule
+/// 58).
 pub(crate) fn policies(service: &Service, frontend: &Frontend) -> &'static [Policy] {
     match (frontend.kind, frontend.policy(service)) {
         (_, Policy::Cluster) => &[Policy::Cluster],
@@ -84,8 +85,8 @@ pub(crate) fn policies(service: &Service, frontend: &Frontend) -> &'static [Poli
     }
 }
 
-/// The ranges that may connect; `None` for all. Only the addresses of a load balancer are ever
-/// restricted (Service rule 26).
+/// The source ranges that may connect to a frontend; `None` for all. Only load-balancer ingress IPs
+/// are ever restricted (Service rule 26).
 fn restriction(service: &Service, frontend: &Frontend, family: Family) -> Option<Vec<IpNet>> {
     if frontend.kind != FrontendKind::LoadBalancer {
         return None;
@@ -109,9 +110,9 @@ fn open(policy: Policy, inside: Vec<IpNet>) -> Vec<SourceRoute> {
     routes
 }
 
-/// The ranges of the allowed that lie inside go to the Cluster set, the rest of the allowed to the
-/// Local one. Envoy takes the chain with the longest match, so the rest may be written as all that
-/// is allowed; only no range may stand in both.
+/// The routes of a frontend with source ranges and a Local policy: allowed ranges inside the
+/// cluster go to the Cluster set, the rest to the Local one. Envoy takes the chain with the longest
+/// match, so the rest may be written as all that is allowed; only no range may stand in both.
 fn restricted(allowed: Vec<IpNet>, inside: Vec<IpNet>) -> Vec<SourceRoute> {
     let both = |range: &IpNet| -> Vec<IpNet> {
         if inside.iter().any(|other| other.contains(range)) {
@@ -134,7 +135,7 @@ fn anybody(policy: Policy) -> SourceRoute {
     }
 }
 
-/// No route for no ranges: to Envoy they would mean everybody.
+/// The route of these ranges; `None` without any, since an empty list means everybody to Envoy.
 fn route(ranges: Vec<IpNet>, policy: Policy) -> Option<SourceRoute> {
     (!ranges.is_empty()).then_some(SourceRoute {
         source: Source::Ranges(ranges),
@@ -142,8 +143,8 @@ fn route(ranges: Vec<IpNet>, policy: Policy) -> Option<SourceRoute> {
     })
 }
 
-/// Pods, and the node by its own addresses (Service rule 72). Without a range for pods they count
-/// as outside clients.
+/// The sources that count as inside the cluster: pods, and the node's own addresses (Service rule
+/// 72). Without a range for pods they count as outside clients.
 ///
 /// External addresses are routed to itself by every node, so a pod that comes there is this node's,
 /// whatever range tells pods. At a node port it may be another node's, which is outside: where this

@@ -1,5 +1,5 @@
-//! The listeners of a Service as they were made: kept for those Services that may have one per node
-//! and address, so that a node or an endpoint more costs what is of it.
+//! The encoded listeners of a Service, kept for those Services that may have one per node and
+//! address, so that a change of one node or endpoint makes few of them anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,33 +13,33 @@ use crate::plan::problems;
 use crate::units::parts::Parts;
 use crate::{Layer, Problem};
 
-/// The listeners of a Service. Of its endpoints they show only whether there are any, so that they
-/// outlast a change of endpoints.
+/// The encoded listeners of a Service. They depend on whether there are endpoints but not on which,
+/// so that they outlast a change of endpoints.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    /// What was decided of its frontends.
+    /// The frontends with the verdicts from which the listeners were made.
     frontends: Vec<FrontendPlan>,
-    /// Those that are served: their positions, and how many of the listeners below a proxy has to
-    /// bind for each.
+    /// The positions of the frontends that are served, each with the number of its listeners in
+    /// `resources` that a proxy has to bind.
     served: Vec<(usize, usize)>,
-    /// Those that are not a single node's.
+    /// The listeners that are not a single node's, each with its layer.
     pub(super) resources: Vec<(Layer, Resource)>,
     problems: Vec<Problem>,
-    /// What single nodes have, where there is anything.
+    /// The listeners and problems of those nodes that have any.
     nodes: BTreeMap<Arc<str>, OnNode>,
 }
 
-/// The listeners of a Service that one node has.
+/// The listeners that a Service has on one node alone, and their problems.
 #[derive(Debug, Default)]
 struct OnNode {
     resources: Vec<Resource>,
     problems: Vec<Problem>,
-    /// How many of them its proxy has to bind, by frontend that is served.
+    /// How many of the listeners the node's proxy has to bind, for each served frontend.
     bound: Vec<usize>,
 }
 
 impl Listeners {
-    /// Makes them all.
+    /// Makes all listeners of a Service.
     pub(super) fn new(planner: Planner<'_>, frontends: Vec<FrontendPlan>) -> Listeners {
         let (mut served, mut resources) = (Vec::new(), Vec::new());
         for (at, plan) in frontends.iter().enumerate() {
@@ -67,12 +67,12 @@ impl Listeners {
         listeners
     }
 
-    /// Whether they are still right for frontends of which this is decided.
+    /// Whether the listeners were made from these frontends and verdicts.
     pub(super) fn is_made_of(&self, frontends: &[FrontendPlan]) -> bool {
         self.frontends == frontends
     }
 
-    /// Makes those of these nodes anew, and nobody else's.
+    /// Makes the listeners of these nodes anew, and no others.
     pub(super) fn renew(&mut self, planner: Planner<'_>, nodes: &BTreeSet<Arc<str>>) {
         let (index, views) = (planner.context.index, planner.context.views);
         for name in nodes {
@@ -100,14 +100,14 @@ impl Listeners {
         }
     }
 
-    /// What is wrong with them.
+    /// The problems with the listeners, on all nodes.
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
         let of_nodes = self.nodes.values().flat_map(|node| &node.problems);
         self.problems.iter().chain(of_nodes)
     }
 
-    /// The most that a proxy has to bind, whatever its node: a node's own one hides the role's of
-    /// the same name.
+    /// The most listeners that a proxy has to bind, whatever its node: a node's own one hides the
+    /// role's of the same name.
     pub(super) fn sockets(&self) -> usize {
         let most = |(at, (_, everywhere)): (usize, &(usize, usize))| {
             let of_nodes = self.nodes.values().map(|node| node.bound[at]);
@@ -116,12 +116,12 @@ impl Listeners {
         self.served.iter().enumerate().map(most).sum()
     }
 
-    /// Adds what every node has.
+    /// Adds the listeners of all nodes to the parts.
     pub(super) fn add_all<'a>(&'a self, parts: &mut Parts<'a>) {
         self.nodes.keys().for_each(|node| self.add_of(node, parts));
     }
 
-    /// Adds what a node has, if it has anything.
+    /// Adds the listeners of one node to the parts, if it has any.
     pub(super) fn add_of<'a>(&'a self, node: &Arc<str>, parts: &mut Parts<'a>) {
         let Some(on_node) = self.nodes.get(node) else {
             return;

@@ -1,4 +1,5 @@
-//! One Service: its clusters, assignments, listeners and virtual hosts, and what is wrong with it.
+//! The unit of one Service: its clusters, assignments, listeners and virtual hosts, and its
+//! problems.
 //!
 //! A Service is always translated whole, but for what it has on single nodes. What comes out equal
 //! to what was there costs nothing further: resources are compared by version where they are
@@ -26,53 +27,53 @@ use crate::plan::{Context, external_name, problems};
 use crate::{Layer, Origin, Problem, Replace, Role, Subject};
 use listeners::Listeners;
 
-/// How much of a Service may have changed.
+/// How much of a Service may have changed, and so has to be translated again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Anything.
+    /// Everything about the Service.
     Whole,
-    /// Its endpoints, or the places from which somebody looks at them.
+    /// The Service's endpoints, or the places of the proxies that use them.
     Endpoints,
-    /// Nothing but what it has on single nodes.
+    /// Only the resources that the Service has on single nodes.
     Nodes,
 }
 
-/// What is remembered of a Service between translations.
+/// The state that is kept of a Service between translations.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceUnit {
-    /// Its listeners, if it may have one per node.
+    /// The Service's listeners, if it may have some per node.
     listeners: Option<Listeners>,
-    /// What was handed over in the layers of nodes.
+    /// The hashes of the resources that were handed over in the layers of nodes.
     handed: Handed,
 }
 
-/// What a Service adds to other units.
+/// The contribution of a Service to other units: virtual hosts and the number of listeners.
 #[derive(Debug, Default)]
 pub(crate) struct Share {
-    /// To the route table; `None`: what it added last.
+    /// The virtual hosts for the route table; `None` if they are those of the last time.
     pub hosts: Option<Hosts>,
     /// How many listeners a proxy of role `node` has to bind for it.
     pub sockets: usize,
 }
 
-/// What is made of a Service at a time.
+/// The result of translating a Service once, or only its resources on some nodes.
 #[derive(Debug, Default)]
 struct Made {
-    /// Those that are not a single node's; `None`: they are as they were.
+    /// The resources that are not a single node's; `None` if they have not changed.
     resources: Option<Vec<(Layer, Resource)>>,
     on_nodes: Changed,
-    /// Those found now; those found while reading are in the Service.
+    /// The problems found by the translation; those found while reading are in the Service.
     problems: Vec<Problem>,
     share: Share,
 }
 
 impl ServiceUnit {
-    /// Whether there is nothing to be remembered.
+    /// Whether there is no state to be kept.
     pub(crate) fn is_empty(&self) -> bool {
         self.listeners.is_none() && self.handed.is_empty()
     }
 
-    /// Translates the Service, and what it has on the nodes that came, went or changed.
+    /// Translates a Service, or its resources on these nodes.
     pub(crate) fn translate(
         &mut self,
         key: &ServiceKey,
@@ -98,7 +99,7 @@ impl ServiceUnit {
         output(key, service, made)
     }
 
-    /// Nothing is left of it.
+    /// The empty result of a Service that is gone.
     fn nothing(&mut self) -> Made {
         Made {
             resources: Some(Vec::new()),
@@ -125,8 +126,8 @@ impl ServiceUnit {
         }
     }
 
-    /// A Service with endpoints of its own. The `known` listeners are still right if nothing but
-    /// endpoints changed, or `nodes`, and the same frontends are served.
+    /// Translates a Service with endpoints of its own. The `known` listeners are still right if
+    /// nothing but endpoints changed, or `nodes`, and the same frontends are served.
     fn whole(
         &mut self,
         context: &Context<'_>,
@@ -170,7 +171,7 @@ impl ServiceUnit {
         made
     }
 
-    /// What a Service has on the nodes that came, went or changed, where nothing else did.
+    /// Translates only the resources that a Service has on these nodes.
     fn on_nodes(
         &mut self,
         context: &Context<'_>,
@@ -214,7 +215,8 @@ fn problems_of(
     found
 }
 
-/// What is handed over: the Service's own, and what changed on nodes.
+/// The output of a Service: its own resources, those that changed on nodes, its problems, and its
+/// contribution to other units.
 fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, Share) {
     let whole = made.resources.map(|resources| Replace {
         origin: Origin::Service(key.clone()),
@@ -238,7 +240,7 @@ fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, S
     (output, made.share)
 }
 
-/// A cluster and its assignments.
+/// Adds a cluster and its assignments to the resources, and the assignments of nodes to the parts.
 fn add_cluster<'p>(
     plan: &'p ClusterPlan,
     candidates: &'p [Candidate<'p>],
@@ -267,7 +269,7 @@ fn add_cluster<'p>(
     }
 }
 
-/// The listeners and the answers of a health check.
+/// Adds the listeners and the answers of a health check node port.
 fn add_health_check<'p>(
     service: &'p Service,
     plan: &'p HealthCheckPlan<'_>,
