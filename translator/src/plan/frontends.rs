@@ -78,9 +78,8 @@ pub(crate) fn decide(
     let decide = |frontend: Frontend| {
         let of_port = endpoints.get(&(frontend.port, Family::of(frontend.ip)));
         let is_usable = of_port.is_some_and(|of_port| any_usable(&of_port.candidates));
-        let verdict = alone(context, service, &frontend, is_usable);
-        let (address, _) = claim(service, &frontend);
-        let verdict = match verdict {
+        let (address, claim) = claim(service, &frontend);
+        let verdict = match alone(context, service, &frontend, (&address, &claim), is_usable) {
             Verdict::Served if !done.insert((frontend.kind, address)) => Verdict::Twice,
             verdict => verdict,
         };
@@ -94,6 +93,7 @@ fn alone(
     context: &Context<'_>,
     service: &Service,
     frontend: &Frontend,
+    (address, claim): (&Address, &Claim),
     is_usable: bool,
 ) -> Verdict {
     let index = context.index;
@@ -101,11 +101,10 @@ fn alone(
     if system_ports::is_claimed(frontend, protocol) && index.is_node_address(frontend.ip) {
         return Verdict::SystemPort;
     }
-    let (address, claim) = claim(service, frontend);
-    match index.claims().winner(&address) {
-        Some(winner) if *winner != claim => Verdict::Taken(winner.clone()),
+    match index.claims().winner(address) {
+        Some(winner) if winner != claim => Verdict::Taken(winner.clone()),
         _ if !is_usable => Verdict::NoEndpoint,
-        _ if index.is_answered(&service.key, frontend.kind, &address) => Verdict::Answered,
+        _ if index.is_answered(&service.key, frontend.kind, address) => Verdict::Answered,
         _ => Verdict::Served,
     }
 }
