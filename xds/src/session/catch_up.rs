@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::Session;
 use crate::dialect::Dialect;
-use crate::store::LayerId;
 use crate::store::body::Body;
-use crate::store::{Record, Store};
+use crate::store::{LayerId, Record, ResourceId, Store};
 
 /// A resource that changed: the index of its type, and its id.
-type Changed = (usize, u32);
+type Changed = (usize, ResourceId);
 
 impl Session {
     /// Reads the log up to the newest commit, or compares all resources if the placement has other
@@ -61,7 +60,14 @@ impl Session {
     /// Handles a resource that may have changed. Only what the stream saw at its cursor, in these
     /// layers, and what it sees now matter, so that a change below an override, the end of an
     /// override with the lower value's bytes, or a move between layers are no change.
-    fn note(&mut self, store: &Store, type_index: usize, id: u32, layers: &[LayerId], cursor: u64) {
+    fn note(
+        &mut self,
+        store: &Store,
+        type_index: usize,
+        id: ResourceId,
+        layers: &[LayerId],
+        cursor: u64,
+    ) {
         let slot = store.slot(type_index, id);
         let version = |body: Option<&Arc<Body>>| body.map(|body| body.version);
         let known = slot.resolved_at(layers, cursor);
@@ -85,7 +91,7 @@ impl Session {
     }
 
     /// Handles a new value of a resource: the client is owed it, if it is subscribed to.
-    fn gain(&mut self, type_index: usize, id: u32, name: &Arc<str>) {
+    fn gain(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>) {
         if self.states[type_index].subscription.covers(id, name) {
             self.owe(type_index, id);
             let state = &mut self.states[type_index];
@@ -107,7 +113,7 @@ impl Session {
 
     /// Handles the removal of a resource: the client has to be told, if it holds the resource or
     /// waits for it.
-    fn lose(&mut self, type_index: usize, id: u32, name: &Arc<str>, was: Option<Arc<Body>>) {
+    fn lose(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>, was: Option<Arc<Body>>) {
         let complete = self.types.spec(type_index).complete;
         let says_empty = self.says_empty(type_index);
         let says_absent = self.says_absent();

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::Session;
 use super::state::type_state::TypeState;
-use crate::store::Store;
 use crate::store::body::Body;
 use crate::store::initial_sync::{Chunk, InitialSync};
+use crate::store::{ResourceId, Store};
 
 /// The most bytes of a response that can be split; clients commonly refuse 4 MiB (xDS rule 124).
 pub(super) const CHUNK: usize = 7 << 19;
@@ -21,10 +21,10 @@ const SHARE: usize = 32;
 /// The resources of a response: their ids and encoded bytes, and the sum of their digests.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    pub(super) ids: Arc<[u32]>,
+    pub(super) ids: Arc<[ResourceId]>,
     /// The ids of those resources that are sent in an older version than the present one,
     /// ascending.
-    pub(super) instead: Vec<u32>,
+    pub(super) instead: Vec<ResourceId>,
     pub(super) parts: Vec<Bytes>,
     /// The sum of the resources' digests, whatever their order.
     pub(super) digest: u64,
@@ -54,8 +54,8 @@ impl Content {
 /// A [`Content`] while resources are appended to it.
 #[derive(Default)]
 struct Gather {
-    ids: Vec<u32>,
-    instead: Vec<u32>,
+    ids: Vec<ResourceId>,
+    instead: Vec<ResourceId>,
     parts: Vec<Bytes>,
     size: usize,
     digest: u64,
@@ -64,7 +64,7 @@ struct Gather {
 impl Gather {
     /// Appends the id of a resource, and notes whether `sent` differs from its present content
     /// `is`. They are equal where only the layer of the content changed.
-    fn note(&mut self, id: u32, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
+    fn note(&mut self, id: ResourceId, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
         if of.held_back.contains(id) && !is.is_some_and(same) {
@@ -119,11 +119,11 @@ impl Session {
     fn gather_everything(&self, index: usize, store: &Store) -> Content {
         let state = &self.states[index];
         let mut gather = Gather::default();
-        let ids: Vec<u32> = match state.subscription.is_wildcard() {
+        let ids: Vec<ResourceId> = match state.subscription.is_wildcard() {
             true => store.ids(index).collect(),
             false => state.subscription.named().collect(),
         };
-        let waits = |id: &u32| !state.held.contains(*id) && state.owed.is_waiting(*id);
+        let waits = |id: &ResourceId| !state.held.contains(*id) && state.owed.is_waiting(*id);
         for id in ids.into_iter().filter(|id| !waits(id)) {
             let slot = store.slot(index, id);
             let body = match state.held_back.get(id) {
@@ -206,7 +206,7 @@ impl Session {
         if let Some(digest) = state.digest {
             return digest;
         }
-        let all: Box<dyn Iterator<Item = u32>> = match state.subscription.is_wildcard() {
+        let all: Box<dyn Iterator<Item = ResourceId>> = match state.subscription.is_wildcard() {
             true => Box::new(store.ids(index)),
             false => Box::new(state.subscription.named()),
         };

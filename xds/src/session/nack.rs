@@ -8,8 +8,8 @@ use seaway_proto::Version;
 
 use super::state::type_state::mentions;
 use super::{Rejected, Session};
-use crate::store::Store;
 use crate::store::quarantine::{QuarantinedContent, QuarantinedSet, Suspect, Voter};
+use crate::store::{ResourceId, Store};
 
 /// The quarantine as one stream knows it: which contents are held back, and which of them its
 /// client was sent before.
@@ -28,7 +28,7 @@ pub(super) struct QuarantineView {
 }
 
 /// The key of a content: the index of the type, the id and the version.
-type Content = (usize, u32, Version);
+type Content = (usize, ResourceId, Version);
 
 impl Session {
     /// Sets the verified identity of the client: its NACKs and ACKs count for other proxies, too
@@ -95,7 +95,7 @@ impl Session {
             let owed = ids
                 .iter()
                 .filter(|id| self.states[index].owed.contains(*id));
-            let owed: Vec<u32> = owed.collect();
+            let owed: Vec<ResourceId> = owed.collect();
             for held in owed.iter().flat_map(|id| all.of(index, *id)) {
                 self.keep_back(store, held);
             }

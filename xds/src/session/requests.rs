@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::{MAX_NAME, MAX_NAMES, MAX_REMEMBERED, ProtocolError, Session};
 use crate::dialect::Dialect;
 use crate::session::state::subscription::{Mode, WILDCARD};
-use crate::store::Store;
 use crate::store::id_set::Ids;
 use crate::store::interest::Interest;
 use crate::store::name_map::cost;
+use crate::store::{ResourceId, Store};
 use crate::wire::request::{List, Part};
 use crate::wire::response::parse_version;
 use crate::xdstp;
@@ -52,7 +52,7 @@ impl Session {
                 self.owe_everything(index, store);
             }
         }
-        let mut next = 0;
+        let mut next = ResourceId::FIRST;
         for names in subscribe.chunks(CHECKED) {
             for name in names {
                 match *name {
@@ -181,12 +181,12 @@ impl Session {
         names: &[&str],
         store: &Store,
     ) -> Result<(Ids, HashSet<Arc<str>>), ProtocolError> {
-        let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), 0);
+        let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), ResourceId::FIRST);
         // They take the place of those there are.
         let others = self.remembered_bytes() - self.states[index].subscription.missing_bytes();
         let mut left = MAX_REMEMBERED.saturating_sub(others);
         for name in names.iter().filter(|name| **name != WILDCARD) {
-            match self.visible(index, name, store, &mut next) {
+            match self.visible_in_turn(index, name, store, &mut next) {
                 Some(id) => _ = ids.insert(id),
                 None => {
                     left = left.checked_sub(cost(name)).ok_or(ProtocolError::TooMuch)?;
@@ -199,7 +199,7 @@ impl Session {
 
     /// Owes resources that are newly subscribed to, even if the client was sent them before (xDS
     /// rule 23).
-    fn owe_new(&mut self, index: usize, new: &[u32], store: &Store) {
+    fn owe_new(&mut self, index: usize, new: &[ResourceId], store: &Store) {
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
         for id in new.iter().copied() {
@@ -211,22 +211,29 @@ impl Session {
         }
     }
 
-    /// The id of a name that exists in this stream's layers. `next` is kept over a list of names
-    /// (`Store::find_in_turn`).
-    pub(super) fn visible(
+    /// The id of a name that exists in this stream's layers.
+    pub(super) fn visible(&self, index: usize, name: &str, store: &Store) -> Option<ResourceId> {
+        let id = store.find(index, name)?;
+        store.slot(index, id).resolve(&self.layers)?;
+        Some(id)
+    }
+
+    /// The id of one of a list of names, if it exists in this stream's layers. `next` is kept over
+    /// the list (`Store::find_in_turn`).
+    pub(super) fn visible_in_turn(
         &self,
         index: usize,
         name: &str,
         store: &Store,
-        next: &mut u32,
-    ) -> Option<u32> {
+        next: &mut ResourceId,
+    ) -> Option<ResourceId> {
         let id = store.find_in_turn(index, name, next)?;
         store.slot(index, id).resolve(&self.layers)?;
         Some(id)
     }
 
-    fn subscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
-        let id = self.visible(index, name, store, next);
+    fn subscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut ResourceId) {
+        let id = self.visible_in_turn(index, name, store, next);
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
         match id {
@@ -245,8 +252,8 @@ impl Session {
         }
     }
 
-    fn unsubscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut u32) {
-        let id = self.visible(index, name, store, next);
+    fn unsubscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut ResourceId) {
+        let id = self.visible_in_turn(index, name, store, next);
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
         let named = state.subscription.drop_name(name, id);
@@ -294,7 +301,7 @@ impl Session {
         let says_absent = self.says_absent() && !complete;
         let now = self.now;
         for name in self.states[index].unsettled.take().into_keys() {
-            let id = self.visible(index, &name, store, &mut 0);
+            let id = self.visible(index, &name, store);
             let state = &mut self.states[index];
             match id {
                 Some(id) => _ = state.held.insert(id),
@@ -331,7 +338,7 @@ impl Session {
         }
         let known = state.held.iter().chain(state.owed.iter());
         let dropped = known.filter(|id| !state.subscription.is_named(*id));
-        let dropped: Vec<u32> = dropped.collect();
+        let dropped: Vec<ResourceId> = dropped.collect();
         for id in &dropped {
             state.drop_id(*id, &store.slot(index, *id).name);
         }

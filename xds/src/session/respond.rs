@@ -9,7 +9,7 @@ use super::content::{CHUNK, Content};
 use super::schedule::earlier;
 use super::{Next, PATIENCE, Response, Session};
 use crate::dialect::Dialect;
-use crate::store::Store;
+use crate::store::{ResourceId, Store};
 use crate::wire::response::{self, Tail};
 
 impl Session {
@@ -96,8 +96,8 @@ impl Session {
     ) -> Option<(Content, Instant)> {
         let content = self.everything(index, store);
         let state = &mut self.states[index];
-        let waits = |id: &u32| !state.held.contains(*id) && state.owed.is_waiting(*id);
-        let mut owed: Vec<u32> = state.owed.iter().filter(|id| !waits(id)).collect();
+        let waits = |id: &ResourceId| !state.held.contains(*id) && state.owed.is_waiting(*id);
+        let mut owed: Vec<ResourceId> = state.owed.iter().filter(|id| !waits(id)).collect();
         state.owed.sent(&owed);
         owed.retain(|id| content.ids.binary_search(id).is_ok());
         let known = state.client_version.take();
@@ -144,7 +144,7 @@ impl Session {
     fn follow_refs(
         &mut self,
         index: usize,
-        sent: &[u32],
+        sent: &[ResourceId],
         since: Instant,
         store: &Store,
     ) -> Instant {
@@ -166,7 +166,7 @@ impl Session {
             };
             let url = self.types.spec(target).url;
             for reference in body.refs.iter().filter(|r| r.type_url == url) {
-                let Some(child) = self.visible(target, &reference.name, store, &mut 0) else {
+                let Some(child) = self.visible(target, &reference.name, store) else {
                     continue;
                 };
                 let state = &mut self.states[target];

@@ -14,8 +14,8 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{PATIENCE, ProtocolError, Session};
-use crate::store::Store;
 use crate::store::id_set::Ids;
+use crate::store::{ResourceId, Store};
 use crate::wire::request::Part;
 use crate::wire::response::parse_version;
 use crate::xdstp;
@@ -60,11 +60,11 @@ impl Session {
         let resends = self.types.spec(index).resends;
         let known = self.states[index].claimed.take();
         let mut claimed = known.map(|known| known.ids).unwrap_or_default();
-        let mut next = 0;
+        let mut next = ResourceId::FIRST;
         for &(name, version) in initial {
             let version = parse_version(version);
             let name = &*xdstp::canonical(name);
-            let id = self.visible(index, name, store, &mut next);
+            let id = self.visible_in_turn(index, name, store, &mut next);
             let state = &mut self.states[index];
             match id {
                 Some(id) => {
@@ -168,7 +168,7 @@ impl Session {
 
 impl Claimed {
     /// Removes resources that are sent to the client: it need not rest on the claim any more.
-    pub(super) fn forget(&mut self, sent: &[u32]) {
+    pub(super) fn forget(&mut self, sent: &[ResourceId]) {
         for id in sent {
             self.ids.remove(*id);
         }

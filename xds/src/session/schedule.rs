@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::state::owed::Gate;
 use super::{Next, PATIENCE, Session};
-use crate::store::Store;
+use crate::store::{ResourceId, Store};
 
 /// The next thing to send: removals or additions of a type, or nothing for now.
 enum Turn {
@@ -31,7 +31,7 @@ pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 
 impl Session {
     /// Owes the client a resource that has just changed, or is to be sent again.
-    pub(super) fn owe(&mut self, index: usize, id: u32) {
+    pub(super) fn owe(&mut self, index: usize, id: ResourceId) {
         let (now, gate) = (self.now, self.gate(index));
         self.states[index].owed.insert(id, now, gate);
     }

@@ -2,6 +2,8 @@
 
 use fixedbitset::FixedBitSet;
 
+use crate::store::ResourceId;
+
 /// An empty set keeps the memory of this many bits, so that a stream which is owed now one resource
 /// and now another does not ask for memory each time.
 const KEPT: usize = 8192;
@@ -16,13 +18,13 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    pub(crate) fn contains(&self, id: u32) -> bool {
-        self.bits.contains(id as usize)
+    pub(crate) fn contains(&self, id: ResourceId) -> bool {
+        self.bits.contains(id.index())
     }
 
     /// Adds the id; returns whether it is new.
-    pub(crate) fn insert(&mut self, id: u32) -> bool {
-        let id = id as usize;
+    pub(crate) fn insert(&mut self, id: ResourceId) -> bool {
+        let id = id.index();
         if id >= self.bits.len() {
             self.bits.grow((id + 1).next_multiple_of(STEP));
         }
@@ -32,10 +34,10 @@ impl Ids {
     }
 
     /// Removes the id; returns whether it was there.
-    pub(crate) fn remove(&mut self, id: u32) -> bool {
+    pub(crate) fn remove(&mut self, id: ResourceId) -> bool {
         let there = self.contains(id);
         if there {
-            self.bits.remove(id as usize);
+            self.bits.remove(id.index());
             self.len -= 1;
             if self.len == 0 && self.bits.len() > KEPT {
                 self.bits = FixedBitSet::new();
@@ -61,8 +63,8 @@ impl Ids {
         !self.is_empty() && !other.is_empty() && !self.bits.is_disjoint(&other.bits)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.bits.ones().map(|id| id as u32)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ResourceId> + '_ {
+        self.bits.ones().map(ResourceId::from_index)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -70,8 +72,8 @@ impl Ids {
     }
 }
 
-impl Extend<u32> for Ids {
-    fn extend<T: IntoIterator<Item = u32>>(&mut self, ids: T) {
+impl Extend<ResourceId> for Ids {
+    fn extend<T: IntoIterator<Item = ResourceId>>(&mut self, ids: T) {
         for id in ids {
             self.insert(id);
         }
@@ -84,24 +86,23 @@ mod tests {
 
     #[test]
     fn the_length_counts_each_id_once() {
+        let id = ResourceId::from_index;
         let mut ids = Ids::default();
-        for id in [3, 3, 70, 20_000] {
-            ids.insert(id);
-        }
+        ids.extend([3, 3, 70, 20_000].map(id));
         assert_eq!(
             (ids.len(), ids.iter().collect::<Vec<_>>()),
-            (3, vec![3, 70, 20_000])
+            (3, [3, 70, 20_000].map(id).to_vec())
         );
-        assert!(ids.remove(70) && !ids.remove(70) && !ids.remove(71));
-        assert!(ids.remove(3) && ids.remove(20_000));
-        assert!(ids.is_empty() && !ids.contains(3));
-        ids.insert(1);
+        assert!(ids.remove(id(70)) && !ids.remove(id(70)) && !ids.remove(id(71)));
+        assert!(ids.remove(id(3)) && ids.remove(id(20_000)));
+        assert!(ids.is_empty() && !ids.contains(id(3)));
+        ids.insert(id(1));
         assert_eq!(ids.len(), 1);
         let mut others = Ids::default();
         assert!(!ids.meets(&others));
-        others.insert(70_000);
+        others.insert(id(70_000));
         assert!(!ids.meets(&others) && !others.meets(&ids));
-        others.insert(1);
+        others.insert(id(1));
         assert!(ids.meets(&others) && others.meets(&ids));
     }
 }

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::{Bytes, BytesMut};
 
 use crate::dialect::Dialect;
-use crate::store::LayerId;
 use crate::store::id_set::Ids;
+use crate::store::{LayerId, ResourceId};
 
 /// A first sync: all resources of one type that are visible through one list of layers, in chunks
 /// of bounded size.
@@ -23,7 +23,7 @@ pub(crate) struct InitialSync {
 /// The encoded resources of one response of a first sync, by ascending id.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    pub(crate) ids: Arc<[u32]>,
+    pub(crate) ids: Arc<[ResourceId]>,
     set: Ids,
     pub(crate) bytes: Bytes,
     pub(crate) digest: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Chunk {
 impl InitialSync {
     /// Assembles chunks from resources given by ascending id, each with its bytes and its digest.
     pub(crate) fn build(
-        resources: impl Iterator<Item = (u32, Bytes, u64)>,
+        resources: impl Iterator<Item = (ResourceId, Bytes, u64)>,
         limit: usize,
     ) -> InitialSync {
         let mut chunks = Vec::new();
@@ -71,7 +71,7 @@ impl InitialSync {
 /// A [`Chunk`] while resources are appended to it.
 #[derive(Default)]
 struct Builder {
-    ids: Vec<u32>,
+    ids: Vec<ResourceId>,
     bytes: BytesMut,
     digest: u64,
 }

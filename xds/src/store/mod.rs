@@ -20,5 +20,6 @@ mod referrers;
 mod resources;
 pub(crate) mod slot;
 
+pub(crate) use ids::ResourceId;
 pub use ids::{LayerId, PlacementId};
 pub(crate) use resources::{Record, Store};

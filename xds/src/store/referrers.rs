@@ -10,6 +10,7 @@ use std::sync::Arc;
 use seaway_proto::{ResourceRef, TypeUrl};
 use smallvec::SmallVec;
 
+use crate::store::ResourceId;
 use crate::types::Types;
 
 /// The reverse references: which resources refer to a name, for the types that clients reload.
@@ -25,7 +26,7 @@ pub(crate) struct Referrers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Referrer {
     pub(crate) type_index: usize,
-    pub(crate) id: u32,
+    pub(crate) id: ResourceId,
     /// The number of its references to the name, in all its layers.
     times: u32,
 }
@@ -51,7 +52,7 @@ impl Referrers {
     /// Replaces the references that a resource has in one of its layers: `before` by `now`.
     pub(crate) fn replace(
         &mut self,
-        (type_index, id): (usize, u32),
+        (type_index, id): (usize, ResourceId),
         before: &[ResourceRef],
         now: &[ResourceRef],
     ) {
@@ -103,24 +104,25 @@ mod tests {
 
     #[test]
     fn a_name_is_referred_to_as_long_as_any_layer_of_a_resource_does() {
+        let id = ResourceId::from_index;
         let mut all = Referrers::new(&Types::envoy());
-        let ids = |all: &Referrers, name: &str| -> Vec<u32> {
-            all.of(1, name).iter().map(|of| of.id).collect()
+        let ids = |all: &Referrers, name: &str| -> Vec<usize> {
+            all.of(1, name).iter().map(|of| of.id.index()).collect()
         };
-        all.replace((0, 5), &[], &refs(&["a", "b"]));
-        all.replace((0, 5), &[], &refs(&["a"]));
-        all.replace((0, 6), &[], &refs(&["a"]));
+        all.replace((0, id(5)), &[], &refs(&["a", "b"]));
+        all.replace((0, id(5)), &[], &refs(&["a"]));
+        all.replace((0, id(6)), &[], &refs(&["a"]));
         assert_eq!((ids(&all, "a"), ids(&all, "b")), (vec![5, 6], vec![5]));
-        all.replace((0, 5), &refs(&["a", "b"]), &refs(&["c"]));
+        all.replace((0, id(5)), &refs(&["a", "b"]), &refs(&["c"]));
         assert_eq!((ids(&all, "a"), ids(&all, "b")), (vec![5, 6], vec![]));
-        all.replace((0, 5), &refs(&["a"]), &[]);
-        all.replace((0, 6), &refs(&["a"]), &refs(&["a"]));
+        all.replace((0, id(5)), &refs(&["a"]), &[]);
+        all.replace((0, id(6)), &refs(&["a"]), &refs(&["a"]));
         assert_eq!((ids(&all, "a"), ids(&all, "c")), (vec![6], vec![5]));
-        all.replace((0, 6), &refs(&["a"]), &[]);
-        all.replace((0, 5), &refs(&["c"]), &[]);
+        all.replace((0, id(6)), &refs(&["a"]), &[]);
+        all.replace((0, id(5)), &refs(&["c"]), &[]);
         assert!(all.names.iter().all(HashMap::is_empty));
         // Nothing is loaded anew after a listener.
-        all.replace((3, 1), &[], &refs(&["a"]));
+        all.replace((3, id(1)), &[], &refs(&["a"]));
         assert!(ids(&all, "a").is_empty());
     }
 }

@@ -18,7 +18,7 @@ use crate::store::publish::EntryKey;
 use crate::store::quarantine::{Quarantine, Suspect};
 use crate::store::referrers::{Referrer, Referrers};
 use crate::store::slot::{Entry, LayerValue, Slot};
-use crate::store::{LayerId, PlacementId};
+use crate::store::{LayerId, PlacementId, ResourceId};
 use crate::types::Types;
 
 /// How long after a change a client that reconnects may still be in the middle of taking it in.
@@ -39,11 +39,11 @@ pub(crate) struct Store {
     /// The newest commit whose records are no longer all in the log.
     log_start: u64,
     /// The tombstones (commit, type, id), in the order of the commits that made them.
-    tombstones: VecDeque<(u64, usize, u32)>,
+    tombstones: VecDeque<(u64, usize, ResourceId)>,
     initial_syncs: InitialSyncs,
     referrers: Referrers,
     /// Recently changed resources of types after which clients reload another, by time of change.
-    recent: VecDeque<(Instant, usize, u32)>,
+    recent: VecDeque<(Instant, usize, ResourceId)>,
     quarantine: Arc<Quarantine>,
     /// The scope of the commit that is being made.
     concerns: Concerns,
@@ -54,16 +54,16 @@ pub(crate) struct Store {
 pub(crate) struct Record {
     pub(crate) seq: u64,
     pub(crate) type_index: usize,
-    pub(crate) id: u32,
+    pub(crate) id: ResourceId,
     pub(crate) layer: LayerId,
 }
 
 /// The names of one resource type, with their ids and slots.
 #[derive(Debug, Default)]
 struct TypeStore {
-    by_name: HashMap<Arc<str>, u32>,
+    by_name: HashMap<Arc<str>, ResourceId>,
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    free: Vec<ResourceId>,
     /// The last commit that changed anything of this type.
     changed: u64,
 }
@@ -87,17 +87,17 @@ impl Store {
         self.placements.get(&id)
     }
 
-    pub(crate) fn slot(&self, type_index: usize, id: u32) -> &Slot {
-        &self.types[type_index].slots[id as usize]
+    pub(crate) fn slot(&self, type_index: usize, id: ResourceId) -> &Slot {
+        &self.types[type_index].slots[id.index()]
     }
 
     /// The slot of an id, if the id still stands for a name.
-    pub(crate) fn try_slot(&self, type_index: usize, id: u32) -> Option<&Slot> {
-        let slot = self.types.get(type_index)?.slots.get(id as usize)?;
+    pub(crate) fn try_slot(&self, type_index: usize, id: ResourceId) -> Option<&Slot> {
+        let slot = self.types.get(type_index)?.slots.get(id.index())?;
         (!slot.entries.is_empty()).then_some(slot)
     }
 
-    pub(crate) fn find(&self, type_index: usize, name: &str) -> Option<u32> {
+    pub(crate) fn find(&self, type_index: usize, name: &str) -> Option<ResourceId> {
         self.types[type_index].by_name.get(name).copied()
     }
 
@@ -107,23 +107,23 @@ impl Store {
         &self,
         type_index: usize,
         name: &str,
-        next: &mut u32,
-    ) -> Option<u32> {
+        next: &mut ResourceId,
+    ) -> Option<ResourceId> {
         let slot = self.try_slot(type_index, *next);
         let id = match slot.is_some_and(|slot| *slot.name == *name) {
             true => *next,
             false => self.find(type_index, name)?,
         };
-        *next = id + 1;
+        *next = id.next();
         Some(id)
     }
 
     /// All ids of a type that stand for a name.
-    pub(crate) fn ids(&self, type_index: usize) -> impl Iterator<Item = u32> + '_ {
-        let slots = self.types[type_index].slots.iter().zip(0..);
+    pub(crate) fn ids(&self, type_index: usize) -> impl Iterator<Item = ResourceId> + '_ {
+        let slots = self.types[type_index].slots.iter().enumerate();
         slots
-            .filter(|(slot, _)| !slot.entries.is_empty())
-            .map(|(_, id)| id)
+            .filter(|(_, slot)| !slot.entries.is_empty())
+            .map(|(index, _)| ResourceId::from_index(index))
     }
 
     /// What changed after the commit `cursor`; `None` if the log no longer reaches back that far.
@@ -265,7 +265,7 @@ impl Store {
     }
 
     /// The id of a name, assigned now if it has none.
-    pub(crate) fn intern(&mut self, type_index: usize, name: &Arc<str>) -> u32 {
+    pub(crate) fn intern(&mut self, type_index: usize, name: &Arc<str>) -> ResourceId {
         let types = &mut self.types[type_index];
         if let Some(id) = types.by_name.get(name) {
             return *id;
@@ -276,12 +276,12 @@ impl Store {
         };
         let id = match types.free.pop() {
             Some(id) => {
-                types.slots[id as usize] = slot;
+                types.slots[id.index()] = slot;
                 id
             }
             None => {
                 types.slots.push(slot);
-                types.slots.len() as u32 - 1
+                ResourceId::from_index(types.slots.len() - 1)
             }
         };
         types.by_name.insert(name.clone(), id);
@@ -291,7 +291,7 @@ impl Store {
     /// Sets the value of an entry and logs it. The value differs from the present one.
     pub(crate) fn put(&mut self, (type_index, id, layer): EntryKey, value: LayerValue) {
         let seq = self.seq;
-        let slot = &mut self.types[type_index].slots[id as usize];
+        let slot = &mut self.types[type_index].slots[id.index()];
         let at = slot.entries.iter().position(|entry| entry.layer == layer);
         let old = at.map(|at| &slot.entries[at]);
         let nothing = (0, LayerValue::Nothing);
@@ -349,7 +349,7 @@ impl Store {
     }
 
     /// Remembers the change of a resource after which clients reload others.
-    pub(crate) fn note_recent(&mut self, type_index: usize, id: u32, now: Instant) {
+    pub(crate) fn note_recent(&mut self, type_index: usize, id: ResourceId, now: Instant) {
         while self
             .recent
             .front()
@@ -374,7 +374,7 @@ impl Store {
         {
             self.tombstones.pop_front();
             let types = &mut self.types[type_index];
-            let slot = &mut types.slots[id as usize];
+            let slot = &mut types.slots[id.index()];
             let was_used = !slot.entries.is_empty();
             slot.entries
                 .retain(|entry| !(entry.value.is_nothing() && entry.since <= slowest));

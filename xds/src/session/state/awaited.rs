@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::session::schedule::earlier;
+use crate::store::ResourceId;
 
 /// References from resources sent in the last second to resources that the client neither has nor
 /// subscribes to.
@@ -26,7 +27,7 @@ struct Group {
     /// The time until which the references are waited for.
     until: Instant,
     /// Pairs of an awaited resource and a resource that refers to it.
-    refs: BTreeSet<(u32, u32)>,
+    refs: BTreeSet<(ResourceId, ResourceId)>,
 }
 
 impl PendingDependencies {
@@ -40,7 +41,7 @@ impl PendingDependencies {
         types: (usize, usize),
         nonce: u64,
         (since, until): (Instant, Instant),
-        refs: BTreeSet<(u32, u32)>,
+        refs: BTreeSet<(ResourceId, ResourceId)>,
     ) {
         if !refs.is_empty() {
             self.0.push(Group {
@@ -55,11 +56,13 @@ impl PendingDependencies {
 
     /// Drops references to resources that are sent now, or were removed. Returns since when the
     /// resources that refer to them were owed.
-    pub(in crate::session) fn take(&mut self, index: usize, ids: &[u32]) -> Option<Instant> {
+    pub(in crate::session) fn take(&mut self, index: usize, ids: &[ResourceId]) -> Option<Instant> {
         let mut since = None;
         for group in self.0.iter_mut().filter(|of| of.types.1 == index) {
             for id in ids {
-                let of_id = group.refs.range((*id, 0)..=(*id, u32::MAX));
+                let of_id = group
+                    .refs
+                    .range((*id, ResourceId::FIRST)..=(*id, ResourceId::LAST));
                 let of_id: Vec<_> = of_id.copied().collect();
                 for of in of_id {
                     group.refs.remove(&of);
@@ -73,7 +76,11 @@ impl PendingDependencies {
 
     /// Drops the references of resources that the client gave up, or that were removed: it will not
     /// ask for what they refer to.
-    pub(in crate::session) fn drop_referring(&mut self, index: usize, gone: impl Fn(u32) -> bool) {
+    pub(in crate::session) fn drop_referring(
+        &mut self,
+        index: usize,
+        gone: impl Fn(ResourceId) -> bool,
+    ) {
         for group in self.0.iter_mut().filter(|of| of.types.0 == index) {
             group.refs.retain(|(_, referring)| !gone(*referring));
         }
@@ -82,7 +89,7 @@ impl PendingDependencies {
 
     /// Drops the references of resources of a response that the client rejected; of all its
     /// resources, if it names none.
-    pub(in crate::session) fn rejected(&mut self, index: usize, nonce: u64, ids: &[u32]) {
+    pub(in crate::session) fn rejected(&mut self, index: usize, nonce: u64, ids: &[ResourceId]) {
         let of_response = |of: &&mut Group| of.types.0 == index && of.nonce == nonce;
         for group in self.0.iter_mut().filter(of_response) {
             let refs = &mut group.refs;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::store::ResourceId;
 use crate::store::body::Body;
 use crate::store::name_map::ENTRY;
 
@@ -11,7 +12,7 @@ use crate::store::name_map::ENTRY;
 /// instead, if it has any.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Kept {
-    by_id: BTreeMap<u32, Option<Arc<Body>>>,
+    by_id: BTreeMap<ResourceId, Option<Arc<Body>>>,
     bytes: usize,
 }
 
@@ -36,32 +37,32 @@ impl Kept {
         self.by_id.is_empty()
     }
 
-    pub(in crate::session) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(in crate::session) fn ids(&self) -> impl Iterator<Item = ResourceId> + '_ {
         self.by_id.keys().copied()
     }
 
-    pub(in crate::session) fn contains(&self, id: u32) -> bool {
+    pub(in crate::session) fn contains(&self, id: ResourceId) -> bool {
         self.by_id.contains_key(&id)
     }
 
-    pub(in crate::session) fn get(&self, id: u32) -> Option<&Option<Arc<Body>>> {
+    pub(in crate::session) fn get(&self, id: ResourceId) -> Option<&Option<Arc<Body>>> {
         self.by_id.get(&id)
     }
 
-    pub(in crate::session) fn insert(&mut self, id: u32, body: Option<Arc<Body>>) {
+    pub(in crate::session) fn insert(&mut self, id: ResourceId, body: Option<Arc<Body>>) {
         self.bytes += cost(body.as_ref());
         if let Some(before) = self.by_id.insert(id, body) {
             self.bytes -= cost(before.as_ref());
         }
     }
 
-    pub(in crate::session) fn remove(&mut self, id: u32) -> Option<Option<Arc<Body>>> {
+    pub(in crate::session) fn remove(&mut self, id: ResourceId) -> Option<Option<Arc<Body>>> {
         let body = self.by_id.remove(&id)?;
         self.bytes -= cost(body.as_ref());
         Some(body)
     }
 
-    pub(in crate::session) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+    pub(in crate::session) fn retain(&mut self, keep: impl Fn(ResourceId) -> bool) {
         let bytes = &mut self.bytes;
         self.by_id.retain(|id, body| {
             let keeps = keep(*id);

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use crate::session::PATIENCE;
+use crate::store::ResourceId;
 use crate::store::id_set::Ids;
 
 /// The longest time between the moments at which resources of one slice became owed. There are as
@@ -45,7 +46,7 @@ pub(in crate::session) enum Gate {
 }
 
 impl Owed {
-    pub(in crate::session) fn contains(&self, id: u32) -> bool {
+    pub(in crate::session) fn contains(&self, id: ResourceId) -> bool {
         self.ids.contains(id)
     }
 
@@ -58,7 +59,7 @@ impl Owed {
         self.ids.is_empty()
     }
 
-    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = ResourceId> + '_ {
         self.ids.iter()
     }
 
@@ -68,7 +69,7 @@ impl Owed {
 
     /// Owes a resource that changed at `at`, is newly subscribed to, or has to be sent again
     /// together with what was owed since then.
-    pub(in crate::session) fn insert(&mut self, id: u32, at: Instant, gate: Gate) {
+    pub(in crate::session) fn insert(&mut self, id: ResourceId, at: Instant, gate: Gate) {
         let before = !self.ids.insert(id);
         let since = self.since.map_or(at, |since| since.min(at));
         self.since = Some(since);
@@ -87,7 +88,7 @@ impl Owed {
         }
     }
 
-    fn wait(&mut self, id: u32, first: Instant, last: Instant) {
+    fn wait(&mut self, id: ResourceId, first: Instant, last: Instant) {
         let fits = |of: &&mut Slice| of.first <= first && first < of.first + SLICE;
         match self.waiting.iter_mut().find(fits) {
             Some(slice) => {
@@ -102,7 +103,7 @@ impl Owed {
         }
     }
 
-    pub(in crate::session) fn remove(&mut self, id: u32) -> bool {
+    pub(in crate::session) fn remove(&mut self, id: ResourceId) -> bool {
         let there = self.ids.remove(id);
         if there {
             for slice in &mut self.waiting {
@@ -122,7 +123,7 @@ impl Owed {
     }
 
     /// Takes out resources that were sent.
-    pub(in crate::session) fn sent(&mut self, ids: &[u32]) {
+    pub(in crate::session) fn sent(&mut self, ids: &[ResourceId]) {
         for id in ids {
             self.remove(*id);
         }
@@ -147,7 +148,7 @@ impl Owed {
         self.waiting.iter().map(|of| of.first + PATIENCE).min()
     }
 
-    pub(in crate::session) fn is_waiting(&self, id: u32) -> bool {
+    pub(in crate::session) fn is_waiting(&self, id: ResourceId) -> bool {
         self.waiting.iter().any(|of| of.ids.contains(id))
     }
 
@@ -180,8 +181,12 @@ mod tests {
 
     const STEP: Duration = Duration::from_millis(20);
 
-    fn ready(owed: &Owed) -> Vec<u32> {
-        owed.ready().iter().collect()
+    fn id(number: usize) -> ResourceId {
+        ResourceId::from_index(number)
+    }
+
+    fn ready(owed: &Owed) -> Vec<usize> {
+        owed.ready().iter().map(ResourceId::index).collect()
     }
 
     #[test]
@@ -189,19 +194,19 @@ mod tests {
         let start = Instant::now();
         let at = |steps: u32| start + steps * STEP;
         let mut owed = Owed::default();
-        owed.insert(1, at(0), Gate::Closed);
-        owed.insert(2, at(5), Gate::Closed);
-        owed.insert(3, at(5), Gate::Open);
+        owed.insert(id(1), at(0), Gate::Closed);
+        owed.insert(id(2), at(5), Gate::Closed);
+        owed.insert(id(3), at(5), Gate::Open);
         assert_eq!(ready(&owed), [3]);
         owed.release(Some(at(0)), at(5));
         assert_eq!(ready(&owed), [3]);
         owed.release(Some(at(5)), at(5));
         assert_eq!(ready(&owed), [1, 3]);
-        owed.sent(&[1, 3]);
+        owed.sent(&[1, 3].map(id));
         assert_eq!((owed.since(), owed.has_ready()), (Some(at(5)), false));
         owed.release(None, at(6));
         assert_eq!(ready(&owed), [2]);
-        owed.sent(&[2]);
+        owed.sent(&[id(2)]);
         assert_eq!((owed.since(), owed.has_waiting()), (None, false));
     }
 
@@ -209,18 +214,18 @@ mod tests {
     fn what_changes_again_and_again_waits_for_a_second_in_all() {
         let start = Instant::now();
         let mut owed = Owed::default();
-        owed.insert(1, start, Gate::Closed);
+        owed.insert(id(1), start, Gate::Closed);
         let mut now = start;
         while now < start + PATIENCE {
-            owed.insert(1, now, Gate::Closed);
-            owed.insert(2, now, Gate::Closed);
+            owed.insert(id(1), now, Gate::Closed);
+            owed.insert(id(2), now, Gate::Closed);
             owed.release(Some(now), now);
             assert!(!owed.has_ready());
-            owed.remove(2);
+            owed.remove(id(2));
             assert_eq!(owed.patience_ends(), Some(start + PATIENCE));
             now += STEP;
         }
-        owed.insert(2, now, Gate::Closed);
+        owed.insert(id(2), now, Gate::Closed);
         owed.release(Some(start), now);
         assert_eq!(ready(&owed), [1]);
     }
@@ -230,8 +235,8 @@ mod tests {
         let start = Instant::now();
         let mut owed = Owed::default();
         for step in 0..1000 {
-            let now = start + Duration::from_millis(step);
-            owed.insert(step as u32, now, Gate::Closed);
+            let now = start + Duration::from_millis(step as u64);
+            owed.insert(id(step), now, Gate::Closed);
             owed.release(Some(start), now);
             assert!(owed.waiting.len() <= 21, "{}", owed.waiting.len());
         }

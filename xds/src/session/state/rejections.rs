@@ -23,8 +23,8 @@ use super::type_state::{InFlight, Nack, TypeState, is_cut};
 use crate::session::nack::of_resource;
 use crate::session::schedule::earlier;
 use crate::session::{Outcome, Session};
-use crate::store::Store;
 use crate::store::name_map::ENTRY;
+use crate::store::{ResourceId, Store};
 
 /// The first delay before a rejected resource is sent again, and the longest; each is twice the one
 /// before. All are up to a quarter shorter: streams that were rejected for one reason at one time
@@ -35,7 +35,7 @@ pub(in crate::session) const LONGEST: Duration = Duration::from_secs(30);
 /// The resources of one type that the client rejected and has not accepted since.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Rejections {
-    by_id: BTreeMap<u32, Rejection>,
+    by_id: BTreeMap<ResourceId, Rejection>,
     /// Whether the newest answer rejects a response without resources.
     of_nothing: bool,
 }
@@ -73,7 +73,7 @@ impl Rejections {
     }
 
     /// Whether a resource was rejected, or may have been.
-    pub(in crate::session) fn has(&self, id: u32) -> bool {
+    pub(in crate::session) fn has(&self, id: ResourceId) -> bool {
         self.by_id.contains_key(&id)
     }
 
@@ -83,16 +83,16 @@ impl Rejections {
 
     /// Forgets the rejection of a resource that changed, was removed, or is not subscribed to any
     /// more.
-    pub(in crate::session) fn forget(&mut self, id: u32) {
+    pub(in crate::session) fn forget(&mut self, id: ResourceId) {
         self.by_id.remove(&id);
     }
 
-    pub(in crate::session) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+    pub(in crate::session) fn retain(&mut self, keep: impl Fn(ResourceId) -> bool) {
         self.by_id.retain(|id, _| keep(*id));
     }
 
     /// Marks a rejection as one that will not pass by itself.
-    pub(in crate::session) fn stays(&mut self, id: u32) {
+    pub(in crate::session) fn stays(&mut self, id: ResourceId) {
         if let Some(rejection) = self.by_id.get_mut(&id) {
             rejection.passes = false;
             rejection.due = None;
@@ -105,7 +105,7 @@ impl Rejections {
 
     /// Takes the resources whose retry is due, and with them those due within half of their own
     /// delay: a client gets few responses for many rejections.
-    fn take_due(&mut self, now: Instant) -> Vec<u32> {
+    fn take_due(&mut self, now: Instant) -> Vec<ResourceId> {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();
         }
@@ -119,7 +119,7 @@ impl Rejections {
     }
 
     /// Notes a rejection. Returns whether it repeats an earlier one.
-    fn note(&mut self, id: u32, named: Option<u64>, passes: bool, now: Instant) -> bool {
+    fn note(&mut self, id: ResourceId, named: Option<u64>, passes: bool, now: Instant) -> bool {
         let mut repeated = true;
         let of = self.by_id.entry(id).or_insert_with(|| {
             repeated = false;
@@ -140,7 +140,7 @@ impl Rejections {
 
 impl TypeState {
     /// Whether the present content of a resource is to be sent, or was sent and has no answer yet.
-    fn is_under_way(&self, id: u32) -> bool {
+    fn is_under_way(&self, id: ResourceId) -> bool {
         let mut sent = self.in_flight.iter();
         sent.any(|sent| sent.brings(id)) || (self.owed.contains(id) && !self.held_back.contains(id))
     }
@@ -216,7 +216,7 @@ impl Session {
     fn rejected(&mut self, index: usize, answered: &InFlight, text: &str, store: &Store) -> Nack {
         let now = self.now;
         let mut nack = TypeState::nack(answered, text, (store, index));
-        let named: Vec<u32> = nack.resources.iter().map(|named| named.id).collect();
+        let named: Vec<ResourceId> = nack.resources.iter().map(|named| named.id).collect();
         self.awaited.rejected(index, answered.nonce, &named);
         let hash = error_hash(&nack.error);
         for rejected in &mut nack.resources {
@@ -251,7 +251,7 @@ impl Session {
     /// Whether the rejection of a resource no longer matters: its newer content is owed already, or
     /// sent and not answered yet; it is not subscribed to any more; or the client has other content
     /// in its place.
-    fn is_superseded(&self, index: usize, id: u32, store: &Store) -> bool {
+    fn is_superseded(&self, index: usize, id: ResourceId, store: &Store) -> bool {
         let state = &self.states[index];
         let mut later = state.in_flight.iter();
         let wanted = state.subscription.is_wildcard() || state.subscription.is_named(id);
@@ -264,7 +264,7 @@ impl Session {
     }
 
     /// Notes that the client has what a response brought, except for the resources in `but`.
-    fn accepted(&mut self, index: usize, answered: &InFlight, but: &[u32], store: &Store) {
+    fn accepted(&mut self, index: usize, answered: &InFlight, but: &[ResourceId], store: &Store) {
         let now = self.now;
         let state = &mut self.states[index];
         if state.last_good.is_empty() && state.rejections.by_id.is_empty() {

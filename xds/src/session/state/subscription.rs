@@ -14,6 +14,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::store::ResourceId;
 use crate::store::id_set::Ids;
 use crate::store::missing::{Missing, MissingNames};
 
@@ -64,7 +65,7 @@ impl Subscription {
         matches!(self.mode, Mode::Legacy | Mode::Explicit { wildcard: true })
     }
 
-    pub(crate) fn is_named(&self, id: u32) -> bool {
+    pub(crate) fn is_named(&self, id: ResourceId) -> bool {
         self.named.contains(id)
     }
 
@@ -92,13 +93,13 @@ impl Subscription {
         self.missing.iter()
     }
 
-    pub(crate) fn named(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn named(&self) -> impl Iterator<Item = ResourceId> + '_ {
         self.named.iter()
     }
 
     /// Whether a resource that exists is subscribed to. If its name was missing, it is kept as an
     /// id from now on.
-    pub(crate) fn covers(&mut self, id: u32, name: &str) -> bool {
+    pub(crate) fn covers(&mut self, id: ResourceId, name: &str) -> bool {
         if !self.missing.is_empty() && self.missing.remove(name) {
             self.named.insert(id);
         }
@@ -106,7 +107,7 @@ impl Subscription {
     }
 
     /// Adds a name that exists.
-    pub(crate) fn add_id(&mut self, id: u32) {
+    pub(crate) fn add_id(&mut self, id: ResourceId) {
         self.named.insert(id);
     }
 
@@ -116,12 +117,12 @@ impl Subscription {
     }
 
     /// Drops a name; returns whether it was subscribed to.
-    pub(crate) fn drop_name(&mut self, name: &str, id: Option<u32>) -> bool {
+    pub(crate) fn drop_name(&mut self, name: &str, id: Option<ResourceId>) -> bool {
         id.is_some_and(|id| self.named.remove(id)) | self.missing.remove(name)
     }
 
     /// Keeps the name of a subscribed resource that was removed (xDS rules 25, 49).
-    pub(crate) fn lose(&mut self, id: u32, name: &Arc<str>) {
+    pub(crate) fn lose(&mut self, id: ResourceId, name: &Arc<str>) {
         if self.named.remove(id) {
             self.missing.insert(name.clone());
         }
@@ -133,8 +134,8 @@ impl Subscription {
         &mut self,
         ids: Ids,
         missing: HashSet<Arc<str>>,
-    ) -> (Vec<u32>, bool) {
-        let new: Vec<u32> = ids.iter().filter(|id| !self.named.contains(*id)).collect();
+    ) -> (Vec<ResourceId>, bool) {
+        let new: Vec<ResourceId> = ids.iter().filter(|id| !self.named.contains(*id)).collect();
         let fewer = ids.len() - new.len() < self.named.len();
         self.named = ids;
         self.missing.replace(missing);

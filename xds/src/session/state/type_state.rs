@@ -15,11 +15,11 @@ use crate::session::chunk::take_names;
 use crate::session::content::Content;
 use crate::session::resume::Claimed;
 use crate::session::state::subscription::Subscription;
-use crate::store::Store;
 use crate::store::body::{Body, version_digest};
 use crate::store::id_set::Ids;
 use crate::store::initial_sync::InitialSync;
 use crate::store::name_map::{NameMap, NameSet};
+use crate::store::{ResourceId, Store};
 use crate::wire::request::List;
 
 /// The most unacknowledged responses that are remembered.
@@ -80,9 +80,9 @@ pub(in crate::session) struct InFlight {
     pub(in crate::session) sent: Instant,
     /// The time since which the oldest of its resources was owed.
     pub(in crate::session) since: Instant,
-    pub(in crate::session) ids: Arc<[u32]>,
+    pub(in crate::session) ids: Arc<[ResourceId]>,
     /// The ids of those that were sent in an older version than the present one, ascending.
-    pub(in crate::session) instead: Vec<u32>,
+    pub(in crate::session) instead: Vec<ResourceId>,
     /// Whether one of its resources was removed since: a rejection may be about that one.
     pub(in crate::session) lost: bool,
     /// Whether it was the last of several responses that belong together.
@@ -122,7 +122,7 @@ pub(crate) struct Nack {
 /// A resource named in a NACK, and the object it was made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rejected {
-    pub(crate) id: u32,
+    pub(crate) id: ResourceId,
     pub(crate) name: Arc<str>,
     pub(crate) origin: Arc<str>,
     /// Whether the client rejected it before, and was sent it again.
@@ -136,7 +136,7 @@ impl InFlight {
     }
 
     /// Whether the response brings the content of a resource at that time, and not an older one.
-    pub(in crate::session) fn brings(&self, id: u32) -> bool {
+    pub(in crate::session) fn brings(&self, id: ResourceId) -> bool {
         self.instead.binary_search(&id).is_err() && self.ids.contains(&id)
     }
 }
@@ -279,7 +279,7 @@ impl TypeState {
     /// if that is not known.
     pub(in crate::session) fn follow_digest(
         &mut self,
-        id: u32,
+        id: ResourceId,
         name: &str,
         before: Option<Option<Version>>,
         now: Option<&Arc<Body>>,
@@ -326,7 +326,7 @@ impl TypeState {
     }
 
     /// Forgets a resource that is not subscribed to any more.
-    pub(in crate::session) fn drop_id(&mut self, id: u32, name: &Arc<str>) {
+    pub(in crate::session) fn drop_id(&mut self, id: ResourceId, name: &Arc<str>) {
         if self.held.remove(id) {
             self.unsettle(name);
         }

@@ -14,7 +14,7 @@ use crate::store::missing::{Missing, MissingName};
 use crate::store::notify::CommitNotifier;
 use crate::store::quarantine::{HeldBack, Quarantine};
 use crate::store::slot::{HiddenBy, LayerValue};
-use crate::store::{LayerId, PlacementId};
+use crate::store::{LayerId, PlacementId, ResourceId};
 use crate::types::Types;
 use crate::xdstp;
 
@@ -93,7 +93,7 @@ pub struct Snapshots {
 }
 
 /// The key of an entry in the store: the index of the type, the id of the name, and the layer.
-pub(crate) type EntryKey = (usize, u32, LayerId);
+pub(crate) type EntryKey = (usize, ResourceId, LayerId);
 
 /// Creates an empty store, and returns its only writer and a reader.
 pub fn channel(types: Types) -> (Publisher, Snapshots) {

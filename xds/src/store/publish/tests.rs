@@ -130,7 +130,7 @@ fn an_accusation_wakes_who_may_have_taken_it_rule_82() {
     fleet.woken();
     let store = fleet.snapshots.read();
     let index = fleet.snapshots.types().index(TypeUrl::ENDPOINT.as_str());
-    let (type_index, id) = (index.unwrap(), 0);
+    let (type_index, id) = (index.unwrap(), ResourceId::FIRST);
     let slot = store.slot(type_index, id);
     let suspect = Suspect {
         type_url: TypeUrl::ENDPOINT,

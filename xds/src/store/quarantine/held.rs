@@ -7,6 +7,7 @@ use seaway_proto::Version;
 
 use super::{HeldBack, HoldBack};
 use crate::client_kind::ClientKind;
+use crate::store::ResourceId;
 use crate::store::body::Body;
 use crate::store::id_set::Ids;
 
@@ -17,7 +18,7 @@ pub(super) const HELD: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct QuarantinedContent {
     pub(crate) type_index: usize,
-    pub(crate) id: u32,
+    pub(crate) id: ResourceId,
     pub(crate) version: Version,
     pub(crate) instead: Option<Arc<Body>>,
     /// The generation of the quarantine since which it is held back.
@@ -43,7 +44,7 @@ impl QuarantinedContent {
 /// All contents that are held back, indexed by type and id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct QuarantinedSet {
-    by_name: BTreeMap<(usize, u32), Vec<Arc<QuarantinedContent>>>,
+    by_name: BTreeMap<(usize, ResourceId), Vec<Arc<QuarantinedContent>>>,
     /// The ids by type, to be intersected with what a client is owed.
     ids: BTreeMap<usize, Ids>,
 }
@@ -58,7 +59,7 @@ impl QuarantinedSet {
     }
 
     /// The contents of a name that are held back.
-    pub(crate) fn of(&self, type_index: usize, id: u32) -> &[Arc<QuarantinedContent>] {
+    pub(crate) fn of(&self, type_index: usize, id: ResourceId) -> &[Arc<QuarantinedContent>] {
         self.by_name
             .get(&(type_index, id))
             .map_or(&[], Vec::as_slice)
@@ -67,7 +68,7 @@ impl QuarantinedSet {
     pub(crate) fn find(
         &self,
         type_index: usize,
-        id: u32,
+        id: ResourceId,
         version: Version,
     ) -> Option<&Arc<QuarantinedContent>> {
         let mut held = self.of(type_index, id).iter();
@@ -96,7 +97,7 @@ impl QuarantinedSet {
     pub(super) fn remove(
         &mut self,
         type_index: usize,
-        id: u32,
+        id: ResourceId,
         is_over: impl Fn(&QuarantinedContent) -> bool,
     ) -> bool {
         let Some(of_name) = self.by_name.get_mut(&(type_index, id)) else {
@@ -124,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn held(id: u32, version: &str, reason: HoldBack) -> QuarantinedContent {
+    fn held(id: ResourceId, version: &str, reason: HoldBack) -> QuarantinedContent {
         let version = Version::of(version.as_bytes());
         QuarantinedContent {
             type_index: 1,
@@ -151,17 +152,18 @@ mod tests {
             error: String::new(),
         };
         let mut set = QuarantinedSet::default();
-        for id in 0..HELD as u32 {
+        let one = ResourceId::from_index(7);
+        for id in (0..HELD).map(ResourceId::from_index) {
             assert!(set.has_room(&too_large));
             set.insert(held(id, "x", too_large.clone()));
         }
         assert!(!set.has_room(&too_large) && set.has_room(&rejected));
-        set.insert(held(7, "y", rejected));
-        assert_eq!(set.of(1, 7).len(), 2);
-        assert!(set.remove(1, 7, QuarantinedContent::is_rejected));
-        assert!(!set.remove(1, 7, QuarantinedContent::is_rejected));
-        assert!(set.find(1, 7, Version::of(b"x")).is_some());
-        for id in 0..HELD as u32 {
+        set.insert(held(one, "y", rejected));
+        assert_eq!(set.of(1, one).len(), 2);
+        assert!(set.remove(1, one, QuarantinedContent::is_rejected));
+        assert!(!set.remove(1, one, QuarantinedContent::is_rejected));
+        assert!(set.find(1, one, Version::of(b"x")).is_some());
+        for id in (0..HELD).map(ResourceId::from_index) {
             assert!(set.remove(1, id, |_| true));
         }
         assert!(set.is_empty() && set.ids().next().is_none());

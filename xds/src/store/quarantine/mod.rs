@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use seaway_proto::{TypeUrl, Version};
 
 use crate::metrics::Metrics;
+use crate::store::ResourceId;
 use crate::store::body::Body;
 use crate::store::interest::{Concerns, Interest};
 use crate::store::notify::CommitNotifier;
@@ -88,7 +89,7 @@ impl HoldBack {
 pub(crate) struct Suspect<'a> {
     pub(crate) type_url: TypeUrl,
     pub(crate) type_index: usize,
-    pub(crate) id: u32,
+    pub(crate) id: ResourceId,
     pub(crate) name: &'a Arc<str>,
     /// The content in question.
     pub(crate) content: &'a Arc<Body>,
@@ -266,7 +267,12 @@ impl Quarantine {
 
     /// Releases those contents of a name that it no longer has; `still` tells which versions it
     /// has. Called by the writer.
-    pub(crate) fn release(&self, type_index: usize, id: u32, still: impl Fn(Version) -> bool) {
+    pub(crate) fn release(
+        &self,
+        type_index: usize,
+        id: ResourceId,
+        still: impl Fn(Version) -> bool,
+    ) {
         if self.generation() == 0 {
             return;
         }
