@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Session;
-use crate::dialect::Dialect;
 use crate::store::body::Body;
 use crate::store::{LayerId, Record, ResourceId, Store};
 
@@ -54,7 +53,7 @@ impl Session {
 
     /// Whether changes of a type concern this stream, for a subscription or for what they refer to.
     fn concerns(&self, index: usize) -> bool {
-        self.states[index].subscription.is_active() || self.follows(index)
+        self.states[index].subscription().is_active() || self.follows(index)
     }
 
     /// Handles a resource that may have changed. Only what the stream saw at its cursor, in these
@@ -92,59 +91,22 @@ impl Session {
 
     /// Handles a new value of a resource: the client is owed it, if it is subscribed to.
     fn gain(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>) {
-        if self.states[type_index].subscription.covers(id, name) {
-            self.owe(type_index, id);
-            let state = &mut self.states[type_index];
-            state.rejections.forget(id);
-            if let Some(before) = state.held_back.remove(id) {
-                state.last_good.insert(id, before);
-            }
-            state.not_found.remove(name);
-            // It was removed and came back before the client was told: the client still has the old
-            // one.
-            if state.removed.remove(name).is_some() {
-                state.held.insert(id);
-                if state.removed.is_empty() {
-                    state.empty_due = None;
-                }
-            }
+        if self.states[type_index].covers(id, name) {
+            let (now, gate) = (self.now, self.gate(type_index));
+            self.states[type_index].changed(id, name, now, gate);
         }
     }
 
     /// Handles the removal of a resource: the client has to be told, if it holds the resource or
     /// waits for it.
     fn lose(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>, was: Option<Arc<Body>>) {
-        let complete = self.types.spec(type_index).complete;
-        let says_empty = self.says_empty(type_index);
-        let says_absent = self.says_absent();
+        let form = self.removal_form(type_index);
         // Only a response that lists everything goes on listing it.
-        let was = was.filter(|_| complete && self.dialect == Dialect::Sotw);
+        let last = was.filter(|_| self.is_complete(type_index));
         let now = self.now;
         self.awaited.take(type_index, &[id]);
         self.awaited.drop_referring(type_index, |gone| gone == id);
-        let state = &mut self.states[type_index];
-        let was_owed = state.owed.remove(id);
-        let was_held_back = state.held_back.remove(id).is_some();
-        state.last_good.remove(id);
-        state.rejections.forget(id);
-        for sent in &mut state.in_flight {
-            sent.lost |= sent.ids.contains(&id);
-        }
-        state.subscription.lose(id, name);
-        let was_held = state.held.remove(id);
-        if says_empty {
-            if (was_held || was_owed || was_held_back) && state.subscription.is_missing(name) {
-                state.removed.insert(name.clone(), was, now);
-            }
-        } else if was_held {
-            // State of the world has no words for the removal of other types (xDS rule 22), unless
-            // the client reads errors.
-            if says_absent || complete {
-                state.removed.insert(name.clone(), was, now);
-            }
-        } else if was_owed && says_absent && state.subscription.is_missing(name) {
-            state.not_found.insert_new(name.clone(), false);
-        }
+        self.states[type_index].removed(id, name, last, now, form);
     }
 
     /// Compares all resources after the application moved this placement from the layers `before`

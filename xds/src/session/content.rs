@@ -67,7 +67,7 @@ impl Gather {
     fn note(&mut self, id: ResourceId, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
-        if of.held_back.contains(id) && !is.is_some_and(same) {
+        if of.is_held_back(id) && !is.is_some_and(same) {
             self.instead.push(id);
         }
     }
@@ -105,8 +105,8 @@ impl Session {
     /// held back.
     fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
         let state = &self.states[index];
-        let plain = state.subscription.is_wildcard() && state.held_back.is_empty();
-        let now = state.removed.is_empty() && !state.owed.has_waiting();
+        let plain = state.subscription().is_wildcard() && state.holds_back_nothing();
+        let now = state.removals().is_empty() && !state.owed().has_waiting();
         if !plain || !now || store.len(index) < SHARE {
             return None;
         }
@@ -119,14 +119,13 @@ impl Session {
     fn gather_everything(&self, index: usize, store: &Store) -> Content {
         let state = &self.states[index];
         let mut gather = Gather::default();
-        let ids: Vec<ResourceId> = match state.subscription.is_wildcard() {
+        let ids: Vec<ResourceId> = match state.subscription().is_wildcard() {
             true => store.ids(index).collect(),
-            false => state.subscription.named().collect(),
+            false => state.subscription().named().collect(),
         };
-        let waits = |id: &ResourceId| !state.held.contains(*id) && state.owed.is_waiting(*id);
-        for id in ids.into_iter().filter(|id| !waits(id)) {
+        for id in ids.into_iter().filter(|id| !state.is_left_out(*id)) {
             let slot = store.slot(index, id);
-            let body = match state.held_back.get(id) {
+            let body = match state.older_content(id) {
                 Some(before) => before.as_ref(),
                 None => slot.resolve(&self.layers),
             };
@@ -135,7 +134,7 @@ impl Session {
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }
         }
-        for (name, gone) in state.removed.iter() {
+        for (name, gone) in state.removals().iter() {
             if let Some(body) = &gone.body {
                 gather.push(name, body, body.bytes(self.dialect));
             }
@@ -150,16 +149,16 @@ impl Session {
             Some(content) => content,
             None => self.gather_owed(index, store),
         };
-        self.states[index].owed.sent(&content.ids);
+        self.states[index].take_owed(&content.ids);
         content
     }
 
     /// The next chunk of a shared first sync, for a client that is owed most of what there is.
     fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
         let state = &self.states[index];
-        let owed = state.owed.ready();
+        let owed = state.owed().ready();
         let count = owed.len();
-        let instead = state.held_back.ids().any(|id| owed.contains(id));
+        let instead = state.held_back_ids().any(|id| owed.contains(id));
         if instead || count < SHARE {
             return None;
         }
@@ -177,9 +176,9 @@ impl Session {
         let state = &mut self.states[index];
         let mut gather = Gather::default();
         let mut without_value = Vec::new();
-        for id in state.owed.ready().iter() {
+        for id in state.owed().ready().iter() {
             let slot = store.slot(index, id);
-            let body = match state.held_back.get(id) {
+            let body = match state.older_content(id) {
                 Some(before) => before.as_ref(),
                 None => slot.resolve(&self.layers),
             };
@@ -194,7 +193,7 @@ impl Session {
             gather.note(id, state, body, slot.resolve(&self.layers));
             gather.push(&slot.name, body, bytes);
         }
-        state.owed.sent(&without_value);
+        state.take_owed(&without_value);
         gather.finish()
     }
 
@@ -203,19 +202,19 @@ impl Session {
     /// after a change of the subscription.
     pub(super) fn subscription_version(&mut self, index: usize, store: &Store) -> u64 {
         let state = &self.states[index];
-        if let Some(digest) = state.digest {
+        if let Some(digest) = state.digest() {
             return digest;
         }
-        let all: Box<dyn Iterator<Item = ResourceId>> = match state.subscription.is_wildcard() {
+        let all: Box<dyn Iterator<Item = ResourceId>> = match state.subscription().is_wildcard() {
             true => Box::new(store.ids(index)),
-            false => Box::new(state.subscription.named()),
+            false => Box::new(state.subscription().named()),
         };
         let each = all.filter_map(|id| {
             let slot = store.slot(index, id);
             Some(slot.resolve(&self.layers)?.digest(&slot.name))
         });
         let digest = each.fold(0, u64::wrapping_add);
-        self.states[index].digest = Some(digest);
+        self.states[index].set_digest(Some(digest));
         digest
     }
 }

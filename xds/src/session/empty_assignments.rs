@@ -15,8 +15,9 @@ use std::time::Instant;
 
 use seaway_proto::Resource;
 
+use super::Session;
 use super::content::{CHUNK, Content};
-use super::{PATIENCE, Session};
+use super::state::type_state::RemovalForm;
 use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
 use crate::store::Store;
@@ -30,20 +31,27 @@ impl Session {
         self.dialect == Dialect::Delta || self.client_kind == ClientKind::Grpc
     }
 
-    /// Whether removals of this type are expressed by empty values.
-    pub(super) fn says_empty(&self, index: usize) -> bool {
+    /// How this client is told of removals of a type.
+    pub(super) fn removal_form(&self, index: usize) -> RemovalForm {
         let spec = self.types.spec(index);
-        !self.says_absent() && !spec.complete && spec.empty.is_some()
+        if self.says_absent() {
+            RemovalForm::Name
+        } else if spec.complete {
+            RemovalForm::Omission
+        } else if spec.empty.is_some() {
+            RemovalForm::Empty
+        } else {
+            RemovalForm::Never
+        }
     }
 
     /// The time until which no empty values of a type are sent; `None` if they may be sent now.
     pub(super) fn empties_wait(&mut self, index: usize) -> Option<Instant> {
-        if !self.says_empty(index) {
+        if self.removal_form(index) != RemovalForm::Empty {
             return None;
         }
         let now = self.now;
-        let state = &mut self.states[index];
-        let due = *state.empty_due.get_or_insert(now + PATIENCE);
+        let due = self.states[index].empties_due(now);
         (due > now).then_some(due)
     }
 
@@ -60,24 +68,18 @@ impl Session {
         if self.says_absent() {
             let state = &mut self.states[index];
             for name in missing.iter().filter(|name| !name.is_empty()) {
-                // Of one that it has yet, its removal tells.
-                if !state.subscription.is_missing(name) && !state.removed.contains(name) {
-                    state.deny(name.clone(), false);
-                }
+                state.deny_new(name);
             }
         }
-        if !self.says_empty(index) {
+        if self.removal_form(index) != RemovalForm::Empty {
             return;
         }
         let now = self.now;
         let state = &mut self.states[index];
         for name in missing {
-            let new = !state.subscription.is_missing(name);
             let slot = store.find(index, name).map(|id| store.slot(index, id));
             let was = slot.and_then(|slot| slot.removed(&self.layers));
-            if new && (returning || was.is_some() || state.unsettled.contains(name)) {
-                state.removed.insert(name.clone(), None, now);
-            }
+            state.expect_empty(name, returning || was.is_some(), now);
         }
     }
 
@@ -88,34 +90,14 @@ impl Session {
             return;
         };
         let child = self.types.index(target.as_str());
-        let Some(child) = child.filter(|child| self.says_empty(*child)) else {
+        let Some(child) = child.filter(|child| self.removal_form(*child) == RemovalForm::Empty)
+        else {
             return;
         };
         let now = self.now;
         let state = &mut self.states[child];
         for reference in was.refs.iter().filter(|r| r.type_url == target) {
-            if state.subscription.is_missing(&reference.name) {
-                state.removed.insert_new(reference.name.clone(), now);
-            }
-        }
-    }
-
-    /// Drops the empty values to come of names that are not subscribed to any more. A wildcard
-    /// alone waits for no name.
-    pub(super) fn drop_emptied(&mut self, index: usize) {
-        if !self.says_empty(index) {
-            return;
-        }
-        let state = &mut self.states[index];
-        let subscription = &state.subscription;
-        for name in state
-            .removed
-            .take_unless(|name| subscription.is_missing(name))
-        {
-            state.unsettle(&name);
-        }
-        if state.removed.is_empty() {
-            state.empty_due = None;
+            state.lose_referrer(&reference.name, now);
         }
     }
 
@@ -128,12 +110,7 @@ impl Session {
     ) -> Option<Content> {
         let state = &mut self.states[index];
         // With its type each takes more than as a mere name.
-        let gone = state.removed.take_before(cutoff, CHUNK / 2);
-        // What is left for want of room goes next; the others have a second of their own.
-        let left = state.removed.since();
-        if left.is_none_or(|since| cutoff.is_some_and(|cutoff| cutoff <= since)) {
-            state.empty_due = None;
-        }
+        let gone = state.take_empties(cutoff, CHUNK / 2);
         let spec = *self.types.spec(index);
         let empty = spec.empty?;
         let mut content = Content::default();
@@ -178,7 +155,8 @@ impl Session {
         let target = self.types.spec(index).reloads;
         let child = target.and_then(|target| self.types.index(target.as_str()));
         child.is_some_and(|child| {
-            self.says_empty(child) && self.states.at(child).subscription.is_missing_any()
+            self.removal_form(child) == RemovalForm::Empty
+                && self.states.at(child).subscription().is_missing_any()
         })
     }
 }

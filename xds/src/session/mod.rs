@@ -9,7 +9,9 @@ mod catch_up;
 mod chunk;
 mod content;
 mod empty_assignments;
+mod error_text;
 mod nack;
+mod quarantine;
 mod requests;
 mod respond;
 mod resume;
@@ -39,11 +41,12 @@ use crate::types::Types;
 use crate::wire::request::{Malformed, Names, Request};
 use crate::wire::response::{Message, Nonce};
 use crate::xdstp;
-use nack::QuarantineView;
+pub(crate) use error_text::{Nack, error_hash};
+pub(crate) use nack::AfterAll;
+use quarantine::QuarantineView;
 use state::awaited::PendingDependencies;
-pub(crate) use state::rejections::{AfterAll, error_hash};
+pub(crate) use state::type_state::Status;
 use state::type_state::TypeState;
-pub(crate) use state::type_state::{Nack, Rejected, Status};
 use state::type_states::TypeStates;
 use unknown_types::Unknown;
 
@@ -141,7 +144,7 @@ pub(crate) struct Session {
     aggregated: bool,
     /// Whether the client came back, and did not ask in time for the types (clusters) after which
     /// it reloads others.
-    silent: bool,
+    is_warming: bool,
     /// The type whose first request is being taken in parts.
     first_in_parts: Option<usize>,
     /// What a commit must change to bring this stream anything.
@@ -186,7 +189,7 @@ impl Session {
             placed: false,
             cursor,
             aggregated: true,
-            silent: false,
+            is_warming: false,
             first_in_parts: None,
             interest: Interest::default(),
             awaited: PendingDependencies::default(),
@@ -202,8 +205,7 @@ impl Session {
     /// Lists the names that the client subscribes to and that do not exist (xDS rule 107) in `all`.
     pub(crate) fn list_missing_in(&mut self, all: &Arc<Missing>) {
         for index in 0..self.states.len() {
-            let subscription = &mut self.states[index].subscription;
-            subscription.list_missing_in(all.clone(), index);
+            self.states[index].list_missing_in(all.clone(), index);
         }
     }
 
@@ -307,6 +309,6 @@ impl Session {
     )]
     pub(crate) fn status(&self) -> impl Iterator<Item = (&'static str, &Status)> {
         let types = (0..self.states.len()).map(|index| self.types.spec(index).url.as_str());
-        types.zip(self.states.iter().map(|state| &state.status))
+        types.zip(self.states.iter().map(TypeState::status))
     }
 }

@@ -1,54 +1,93 @@
-//! Holding contents back: a client is not sent the present content of a resource if it rejected
-//! that (xDS rules 69, 80), or if the quarantine holds it back (xDS rule 82).
+//! The ACKs and NACKs of a client: a resource that it rejected is held back from it (xDS rules 69,
+//! 80), and its rejection ends when the client accepts it. How a rejected resource gets another
+//! chance is told in `state::rejections`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use seaway_proto::Version;
-
-use super::state::type_state::mentions;
-use super::{Rejected, Session};
-use crate::store::quarantine::{QuarantinedContent, QuarantinedSet, Suspect, Voter};
+use super::error_text::{Nack, Rejected, error_hash, is_cut, of_resource};
+use super::schedule::earlier;
+use super::state::type_state::InFlight;
+use super::{Outcome, Session};
+use crate::store::quarantine::Suspect;
 use crate::store::{ResourceId, Store};
 
-/// The quarantine as one stream knows it: which contents are held back, and which of them its
-/// client was sent before.
-#[derive(Debug, Default)]
-pub(super) struct QuarantineView {
-    /// The generation of the quarantine that was read last.
-    generation: u64,
-    held: Arc<QuarantinedSet>,
-    /// The contents that this client was sent before: they are not held back from it.
-    sent: BTreeSet<Content>,
-    /// The contents of `sent` that this client has not answered yet, or whose acceptance was not
-    /// counted.
-    uncounted: BTreeSet<Content>,
-    /// The contents that are held back from this client.
-    kept: BTreeSet<Content>,
+/// A resource that a client accepted after it had rejected it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AfterAll {
+    pub(crate) name: Arc<str>,
+    pub(crate) origin: Arc<str>,
+    /// The time from the rejection to the acceptance.
+    pub(crate) took: Duration,
+    /// The hash of the error text of the rejection, if that named the resource.
+    pub(crate) named: Option<u64>,
 }
 
-/// The key of a content: the index of the type, the id and the version.
-type Content = (usize, ResourceId, Version);
-
 impl Session {
-    /// Sets the verified identity of the client: its NACKs and ACKs count for other proxies, too
-    /// (xDS rule 82).
-    pub(crate) fn identify(&mut self, voter: Option<Voter>) {
-        self.voter = voter;
+    /// Takes the ACK or NACK of a response.
+    pub(super) fn answered(
+        &mut self,
+        index: usize,
+        answered: &InFlight,
+        error: Option<&str>,
+        store: &Store,
+    ) -> Outcome {
+        let now = self.now;
+        let outcome = match error {
+            Some(text) => Outcome::Rejected(self.rejected(index, answered, text, store)),
+            None => {
+                self.states[index].reject_nothing(false);
+                self.accepted(index, answered, &[], store);
+                Outcome::Acked
+            }
+        };
+        let stream = self.nonce.stream;
+        if !self.states[index].rejections().has_no_resource() {
+            self.states[index].plan_retries(stream, now);
+        }
+        outcome
+    }
+
+    /// Takes the NACK of a response.
+    fn rejected(&mut self, index: usize, answered: &InFlight, text: &str, store: &Store) -> Nack {
+        let now = self.now;
+        let mut nack = Nack::new(answered, text, (store, index));
+        let named: Vec<ResourceId> = nack.resources.iter().map(|named| named.id).collect();
+        self.awaited.rejected(index, answered.nonce, &named);
+        let hash = error_hash(&nack.error);
+        for rejected in &mut nack.resources {
+            if self.is_superseded(index, rejected.id, store) {
+                continue;
+            }
+            let words = of_resource(&nack.error, &rejected.name);
+            let passes = self.types.spec(index).passes(&words);
+            let state = &mut self.states[index];
+            rejected.repeated = state.reject(rejected.id, Some(hash), passes, now);
+            self.hold_back(index, rejected, &words, store);
+        }
+        // Clients cut their words, and so does this server: what is behind that is not known. Words
+        // that name nothing there is are about what is gone.
+        if (!named.is_empty() || answered.lost) && !is_cut(text) {
+            self.accepted(index, answered, &named, store);
+            return nack;
+        }
+        let passes = self.types.spec(index).passes(&nack.error);
+        nack.repeated = !answered.ids.is_empty();
+        for id in answered.ids.iter().filter(|id| !named.contains(id)) {
+            if !answered.brings(*id) || self.is_superseded(index, *id, store) {
+                continue;
+            }
+            nack.repeated &= self.states[index].reject(*id, None, passes, now);
+        }
+        self.states[index].reject_nothing(answered.ids.is_empty());
+        nack
     }
 
     /// Keeps a rejected resource at what the client had before, until it changes or its rejection
     /// may have passed; everything else flows (xDS rules 69, 80).
-    pub(super) fn hold_back(
-        &mut self,
-        index: usize,
-        rejected: &Rejected,
-        words: &str,
-        store: &Store,
-    ) {
+    fn hold_back(&mut self, index: usize, rejected: &Rejected, words: &str, store: &Store) {
         let id = rejected.id;
         let slot = store.slot(index, id);
-        let state = &mut self.states[index];
         let (Some(content), Some(since)) = (
             slot.resolve(&self.layers),
             slot.resolved_since(&self.layers),
@@ -56,9 +95,7 @@ impl Session {
             return;
         };
         let before = slot.resolved_at(&self.layers, since - 1).ok().flatten();
-        // If it rejected that as well, it still has what it accepted last.
-        let kept = state.last_good.remove(id);
-        let before = kept.unwrap_or_else(|| before.cloned());
+        let before = self.states[index].hold_back(id, before.cloned());
         let spec = self.types.spec(index);
         if let Some(voter) = &self.voter
             && !spec.passes(words)
@@ -73,160 +110,71 @@ impl Session {
             };
             store.quarantine().reject(&suspect, voter, words);
         }
-        state.held_back.insert(id, before);
     }
 
-    /// Keeps contents that the quarantine holds back from this client, unless it was sent them
-    /// already.
-    pub(super) fn read_quarantine(&mut self, store: &Store) {
-        let generation = store.quarantine().generation();
-        if generation != self.quarantine_view.generation {
-            self.look_at_quarantine(store, generation);
-        }
-        if self.quarantine_view.held.is_empty() {
-            return;
-        }
-        self.vote(store);
-        let all = self.quarantine_view.held.clone();
-        for (index, ids) in all.ids() {
-            if !self.states.is_touched(index) || !self.states[index].owed.meets(ids) {
-                continue;
-            }
-            let owed = ids
-                .iter()
-                .filter(|id| self.states[index].owed.contains(*id));
-            let owed: Vec<ResourceId> = owed.collect();
-            for held in owed.iter().flat_map(|id| all.of(index, *id)) {
-                self.keep_back(store, held);
-            }
-        }
+    /// Whether the rejection of a resource no longer matters: its newer content is owed already, or
+    /// sent and not answered yet; it is not subscribed to any more; or the client has other content
+    /// in its place.
+    fn is_superseded(&self, index: usize, id: ResourceId, store: &Store) -> bool {
+        let state = &self.states[index];
+        let subscription = state.subscription();
+        let wanted = subscription.is_wildcard() || subscription.is_named(id);
+        let slot = store.try_slot(index, id);
+        !wanted
+            || state.owed().contains(id)
+            || state.is_sent(id)
+            || state.is_held_back(id)
+            || slot.is_none_or(|slot| slot.resolve(&self.layers).is_none())
     }
 
-    /// Keeps a held back content from this client, if that is what it would be sent.
-    fn keep_back(&mut self, store: &Store, held: &QuarantinedContent) {
-        let (index, id) = (held.type_index, held.id);
-        let says_absent = self.says_absent();
+    /// Notes that the client has what a response brought, except for the resources in `but`.
+    fn accepted(&mut self, index: usize, answered: &InFlight, but: &[ResourceId], store: &Store) {
+        let now = self.now;
         let state = &mut self.states[index];
-        let key = (index, id, held.version);
-        if !held.concerns(self.client_kind)
-            || !state.owed.contains(id)
-            || state.held_back.contains(id)
-            || self.quarantine_view.sent.contains(&key)
-        {
+        if state.rejected_nothing() {
             return;
         }
-        let slot = store.slot(index, id);
-        if slot.resolve(&self.layers).map(|body| body.version) != Some(held.version) {
-            return;
-        }
-        if held.instead.is_none() {
-            state.owed.remove(id);
-            // A client that subscribes to the name is told that there is nothing, and so does not
-            // wait for it (xDS rule 48).
-            let asked = state.subscription.is_named(id) && !state.held.contains(id);
-            if asked && says_absent {
-                state.not_found.insert_new(slot.name.clone(), false);
-            }
-        }
-        state.held_back.insert(id, held.instead.clone());
-        state.rejections.stays(id);
-        self.quarantine_view.kept.insert(key);
-    }
-
-    /// Reads a new generation of the quarantine, and remembers which of its new contents this
-    /// client was sent before.
-    fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
-        let held = store.quarantine().held();
-        let is_held = |(index, id, version): &Content| held.find(*index, *id, *version).is_some();
-        let QuarantineView {
-            generation: before,
-            mut sent,
-            mut uncounted,
-            kept,
-            ..
-        } = std::mem::take(&mut self.quarantine_view);
-        sent.retain(is_held);
-        uncounted.retain(is_held);
-        for held in held.iter().filter(|held| held.since > before) {
-            let (index, id) = (held.type_index, held.id);
-            let state = &self.states[index];
-            let was_sent = state.held.contains(id)
-                && !state.owed.contains(id)
-                && !state.held_back.contains(id);
-            let now = store.slot(index, id).resolve(&self.layers);
-            if was_sent && now.is_some_and(|body| body.version == held.version) {
-                let key = (index, id, held.version);
-                sent.insert(key);
-                if held.is_rejected() {
-                    uncounted.insert(key);
-                }
-            }
-        }
-        let (kept, over) = kept.into_iter().partition(is_held);
-        self.quarantine_view = QuarantineView {
-            generation,
-            held,
-            sent,
-            uncounted,
-            kept,
-        };
-        self.send_after_all(store, over);
-    }
-
-    /// Reports which contents that several proxies rejected this client accepted, as soon as it has
-    /// answered them.
-    pub(super) fn vote(&mut self, store: &Store) {
-        let Some(voter) = self
-            .voter
-            .as_ref()
-            .filter(|_| !self.quarantine_view.uncounted.is_empty())
-        else {
-            return;
-        };
-        let held = self.quarantine_view.held.clone();
-        let states = &self.states;
-        let layers = &self.layers;
-        self.quarantine_view
-            .uncounted
-            .retain(|(index, id, version)| {
-                let state = &states[*index];
-                if state.in_flight.iter().any(|sent| sent.brings(*id)) {
-                    return true;
-                }
-                let now = store.try_slot(*index, *id);
-                let now = now.and_then(|slot| slot.resolve(layers));
-                let took = state.held.contains(*id)
-                    && !state.owed.contains(*id)
-                    && !state.held_back.contains(*id)
-                    && !state.rejections.has(*id)
-                    && now.is_some_and(|body| body.version == *version);
-                if took && let Some(held) = held.find(*index, *id, *version) {
-                    store.quarantine().accept(held, voter);
-                }
-                false
-            });
-    }
-
-    /// Owes contents that are held back no longer. One that changed and changed back in the
-    /// meantime looks to this stream as if it had never changed.
-    fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
-        for (index, id, version) in over {
+        let brought = answered.ids.iter().copied();
+        for id in brought.filter(|id| answered.brings(*id) && !but.contains(id)) {
+            let Some(of) = state.accept(id) else {
+                continue;
+            };
             let Some(slot) = store.try_slot(index, id) else {
                 continue;
             };
-            let now = slot.resolve(&self.layers);
-            let state = &mut self.states[index];
-            let same = now.is_some_and(|body| body.version == version);
-            if same && state.held_back.remove(id).is_some() {
-                state.not_found.remove(&slot.name);
-                self.owe(index, id);
+            if let Some(body) = slot.resolve(&self.layers) {
+                self.after_all.push(AfterAll {
+                    name: slot.name.clone(),
+                    origin: body.origin.clone(),
+                    took: now.saturating_duration_since(of.since),
+                    named: of.named,
+                });
             }
         }
     }
-}
 
-/// The lines of an error text that name a resource: Envoy gives each resource a line.
-pub(super) fn of_resource(error: &str, name: &str) -> String {
-    let lines = error.lines().filter(|line| mentions(line, name));
-    lines.collect::<Vec<_>>().join("\n")
+    /// Takes the resources that were accepted after a rejection since the last call.
+    pub(crate) fn accepted_after_all(&mut self) -> Vec<AfterAll> {
+        std::mem::take(&mut self.after_all)
+    }
+
+    /// Whether the client has rejected a resource of this type that it has not accepted since.
+    pub(crate) fn is_rejecting(&self, type_url: &str) -> bool {
+        let index = self.types.index(type_url);
+        index.is_some_and(|index| !self.states[index].rejections().is_empty())
+    }
+
+    /// Owes again the resources of all types whose rejection may have passed by now. Returns when
+    /// the next retry is due.
+    pub(super) fn retry_rejected(&mut self) -> Option<Instant> {
+        let mut next = None;
+        for index in 0..self.states.len() {
+            if self.states.is_touched(index) && self.states[index].rejections().due().is_some() {
+                let gate = self.gate(index);
+                let due = self.states[index].retry(self.now, gate);
+                next = earlier(next, due);
+            }
+        }
+        next
+    }
 }

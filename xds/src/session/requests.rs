@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{MAX_NAME, MAX_NAMES, MAX_REMEMBERED, ProtocolError, Session};
 use crate::dialect::Dialect;
 use crate::session::state::subscription::{Mode, WILDCARD};
+use crate::session::state::type_state::RemovalForm;
 use crate::store::id_set::Ids;
 use crate::store::interest::Interest;
 use crate::store::name_map::cost;
@@ -28,7 +29,7 @@ impl Session {
         part: Part,
         store: &Store,
     ) -> Result<(), ProtocolError> {
-        let begins = !self.states[index].subscription.is_active();
+        let begins = !self.states[index].subscription().is_active();
         if begins && part.more {
             self.first_in_parts = Some(index);
         }
@@ -38,7 +39,7 @@ impl Session {
         }
         self.check(index, subscribe.iter().copied())?;
         self.check(index, initial.iter().map(|(name, _)| *name))?;
-        self.states[index].digest = None;
+        self.states[index].set_digest(None);
         self.interest.add_names(index, subscribe);
         if begins {
             let own = (!subscribe.is_empty(), !unsubscribe.is_empty());
@@ -47,7 +48,7 @@ impl Session {
                 true => Mode::Legacy,
                 false => Mode::Explicit { wildcard: false },
             };
-            self.states[index].subscription.set_mode(mode);
+            self.states[index].set_mode(mode);
             if mode == Mode::Legacy {
                 self.owe_everything(index, store);
             }
@@ -90,7 +91,7 @@ impl Session {
             return Err(ProtocolError::LongName(long));
         }
         let before = match self.dialect {
-            Dialect::Delta => self.states[index].subscription.len(),
+            Dialect::Delta => self.states[index].subscription().len(),
             Dialect::Sotw => 0,
         };
         match before + count > MAX_NAMES {
@@ -109,11 +110,11 @@ impl Session {
         store: &Store,
     ) -> Result<(), ProtocolError> {
         let legacy = self.types.spec(index).legacy_wildcard;
-        let mode = self.states[index].subscription.mode();
+        let mode = self.states[index].subscription().mode();
         if names.is_empty() && (mode == Mode::Legacy || (mode == Mode::Unset && legacy)) {
             if mode == Mode::Unset {
-                self.states[index].subscription.set_mode(Mode::Legacy);
-                self.states[index].client_version = parse_version(version);
+                self.states[index].set_mode(Mode::Legacy);
+                self.states[index].set_client_version(parse_version(version));
                 self.owe_everything(index, store);
             }
             return Ok(());
@@ -134,39 +135,39 @@ impl Session {
         version: &str,
         store: &Store,
     ) -> Result<(), ProtocolError> {
-        let mode = self.states[index].subscription.mode();
+        let mode = self.states[index].subscription().mode();
         self.check(index, names.iter().copied())?;
         self.interest.add_names(index, names);
         match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {
-                    self.states[index].client_version = parse_version(version);
+                    self.states[index].set_client_version(parse_version(version));
                 }
                 self.start_wildcard(index, store);
             }
             false => {
                 let state = &mut self.states[index];
-                state
-                    .subscription
-                    .set_mode(Mode::Explicit { wildcard: false });
+                state.set_mode(Mode::Explicit { wildcard: false });
                 // A client that comes with something learns from a complete response what of it is
                 // gone (xDS rule 21).
                 let complete = self.types.spec(index).complete;
-                state.must_answer |= complete && mode == Mode::Unset && !version.is_empty();
+                if complete && mode == Mode::Unset && !version.is_empty() {
+                    state.require_answer();
+                }
             }
         }
         let (ids, missing) = self.find_names(index, names, store)?;
         let returning = mode == Mode::Unset && !version.is_empty();
         self.note_missing(index, &missing, returning, store);
         let state = &mut self.states[index];
-        let unsettled = state.unsettled.len();
-        state.unsettled.retain(|name| !missing.contains(name));
-        state.must_answer |= state.unsettled.len() < unsettled && self.types.spec(index).complete;
-        let (new, fewer) = state.subscription.replace_names(ids, missing);
-        if fewer || !new.is_empty() || state.subscription.mode() != mode {
-            state.digest = None;
+        if state.settle_missing(&missing) && self.types.spec(index).complete {
+            state.require_answer();
+        }
+        let (new, fewer) = state.replace_names(ids, missing);
+        if fewer || !new.is_empty() || state.subscription().mode() != mode {
+            state.set_digest(None);
             if mode != Mode::Unset {
-                state.client_version = None;
+                state.set_client_version(None);
             }
         }
         self.owe_new(index, &new, store);
@@ -183,7 +184,7 @@ impl Session {
     ) -> Result<(Ids, HashSet<Arc<str>>), ProtocolError> {
         let (mut ids, mut missing, mut next) = (Ids::default(), HashSet::new(), ResourceId::FIRST);
         // They take the place of those there are.
-        let others = self.remembered_bytes() - self.states[index].subscription.missing_bytes();
+        let others = self.remembered_bytes() - self.states[index].subscription().missing_bytes();
         let mut left = MAX_REMEMBERED.saturating_sub(others);
         for name in names.iter().filter(|name| **name != WILDCARD) {
             match self.visible_in_turn(index, name, store, &mut next) {
@@ -203,11 +204,7 @@ impl Session {
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
         for id in new.iter().copied() {
-            state.owed.insert(id, now, gate);
-            state.held_back.remove(id);
-            if state.unsettled.contains(&store.slot(index, id).name) {
-                state.held.insert(id);
-            }
+            state.subscribe_anew(id, &store.slot(index, id).name, now, gate);
         }
     }
 
@@ -237,56 +234,26 @@ impl Session {
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
         match id {
-            // Even if the client should have it (xDS rule 47), or has rejected it.
-            Some(id) => {
-                state.subscription.add_id(id);
-                state.owed.insert(id, now, gate);
-                state.held_back.remove(id);
-                state.not_found.remove(name);
-            }
-            None => {
-                let name: Arc<str> = name.into();
-                state.subscription.add_missing(name.clone());
-                state.deny(name, false);
-            }
+            Some(id) => state.subscribe(id, name, now, gate),
+            None => state.subscribe_missing(name.into()),
         }
     }
 
     fn unsubscribe(&mut self, index: usize, name: &str, store: &Store, next: &mut ResourceId) {
         let id = self.visible_in_turn(index, name, store, next);
         let (now, gate) = (self.now, self.gate_asked(index));
-        let state = &mut self.states[index];
-        let named = state.subscription.drop_name(name, id);
-        match (state.subscription.is_wildcard(), id) {
-            // Still in the wildcard, or not: the client is told which (xDS rule 42).
-            (true, Some(id)) if named && !matches!(state.held_back.get(id), Some(None)) => {
-                state.owed.insert(id, now, gate);
-            }
-            (true, id) if named => {
-                let had = id.is_some_and(|id| state.held.remove(id));
-                state.deny(name.into(), had);
-            }
-            (true, _) => {}
-            (false, id) => {
-                if let Some(id) = id {
-                    state.drop_id(id, &store.slot(index, id).name);
-                    self.awaited.take(index, &[id]);
-                    self.awaited.drop_referring(index, |gone| gone == id);
-                }
-                let state = &mut self.states[index];
-                let not_found = state.not_found.remove(name).filter(|(_, had)| *had);
-                let had = not_found.map(|(name, _)| name);
-                for name in state.removed.remove(name).into_iter().chain(had) {
-                    state.unsettle(&name);
-                }
-            }
+        let found = id.map(|id| (id, &store.slot(index, id).name));
+        let covered = self.states[index].unsubscribe(name, found, now, gate);
+        if !covered && let Some(id) = id {
+            self.awaited.take(index, &[id]);
+            self.awaited.drop_referring(index, |gone| gone == id);
         }
     }
 
     fn start_wildcard(&mut self, index: usize, store: &Store) {
-        let was = self.states[index].subscription.is_wildcard();
+        let was = self.states[index].subscription().is_wildcard();
         let mode = Mode::Explicit { wildcard: true };
-        self.states[index].subscription.set_mode(mode);
+        self.states[index].set_mode(mode);
         if !was {
             self.owe_everything(index, store);
             self.doubt_what_it_reads(index, store);
@@ -300,14 +267,12 @@ impl Session {
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
         let says_absent = self.says_absent() && !complete;
         let now = self.now;
-        for name in self.states[index].unsettled.take().into_keys() {
+        for name in self.states[index].take_unsettled() {
             let id = self.visible(index, &name, store);
             let state = &mut self.states[index];
             match id {
-                Some(id) => _ = state.held.insert(id),
-                None if says_absent && !state.not_found.contains(&name) => {
-                    state.removed.insert_new(name, now);
-                }
+                Some(id) => state.may_be_read(id),
+                None if says_absent => state.may_be_read_missing(name, now),
                 None => {}
             }
         }
@@ -315,47 +280,24 @@ impl Session {
 
     fn end_wildcard(&mut self, index: usize, store: &Store) {
         let mode = Mode::Explicit { wildcard: false };
-        self.states[index].subscription.set_mode(mode);
-        self.states[index].must_answer = false;
+        self.states[index].set_mode(mode);
+        self.states[index].waive_answer();
         self.drop_uncovered(index, store);
     }
 
     /// Forgets what was sent or owed of names no longer subscribed to, so that a new subscription
     /// to them is answered anew (xDS rules 24, 44).
     fn drop_uncovered(&mut self, index: usize, store: &Store) {
-        self.drop_emptied(index);
+        if self.removal_form(index) == RemovalForm::Empty {
+            self.states[index].drop_empties();
+        }
         let state = &mut self.states[index];
-        for (name, had) in state.not_found.take() {
-            let named = |id| state.subscription.is_named(id);
-            if state.subscription.is_missing(&name) || store.find(index, &name).is_some_and(named) {
-                state.not_found.insert(name, had);
-            } else if had {
-                state.unsettle(&name);
-            }
-        }
-        if state.subscription.is_wildcard() {
-            return;
-        }
-        let known = state.held.iter().chain(state.owed.iter());
-        let dropped = known.filter(|id| !state.subscription.is_named(*id));
-        let dropped: Vec<ResourceId> = dropped.collect();
-        for id in &dropped {
-            state.drop_id(*id, &store.slot(index, *id).name);
-        }
-        if !self.awaited.is_empty() {
+        let dropped = state.drop_unsubscribed((store, index));
+        if let Some(dropped) = dropped.filter(|_| !self.awaited.is_empty()) {
             self.awaited.take(index, &dropped);
+            let subscription = state.subscription();
             self.awaited
-                .drop_referring(index, |id| !state.subscription.is_named(id));
-        }
-        let subscription = &state.subscription;
-        state.held_back.retain(|id| subscription.is_named(id));
-        state.last_good.retain(|id| subscription.is_named(id));
-        state.rejections.retain(|id| subscription.is_named(id));
-        for name in state
-            .removed
-            .take_unless(|name| subscription.is_missing(name))
-        {
-            state.unsettle(&name);
+                .drop_referring(index, |id| !subscription.is_named(id));
         }
     }
 
@@ -364,11 +306,10 @@ impl Session {
         self.interest = self.interest | Interest::wildcard(index);
         let (now, gate) = (self.now, self.gate_asked(index));
         let state = &mut self.states[index];
-        state.must_answer = true;
+        state.require_answer();
         for id in store.ids(index) {
-            let visible = store.slot(index, id).resolve(&self.layers).is_some();
-            if visible && !state.held.contains(id) {
-                state.owed.insert(id, now, gate);
+            if store.slot(index, id).resolve(&self.layers).is_some() {
+                state.owe_unless_held(id, now, gate);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::content::{CHUNK, Content};
 use super::schedule::earlier;
+use super::state::type_state::RemovalForm;
 use super::{Next, PATIENCE, Response, Session};
 use crate::dialect::Dialect;
 use crate::store::{ResourceId, Store};
@@ -17,10 +18,10 @@ impl Session {
     pub(crate) fn next(&mut self, store: &Store, now: Instant) -> Next {
         self.now = now;
         self.catch_up(store);
-        let again = self.try_again();
+        let retry_at = self.retry_rejected();
         self.read_quarantine(store);
         match self.next_owed(store) {
-            Next::Wait(until) => Next::Wait(earlier(until, again)),
+            Next::Wait(until) => Next::Wait(earlier(until, retry_at)),
             Next::Send(response) => Next::Send(response),
         }
     }
@@ -45,16 +46,16 @@ impl Session {
         let exclusive = self.types.spec(index).exclusive;
         let now = self.now;
         let state = &mut self.states[index];
-        state.must_answer = false;
-        let since = state.owed.since().unwrap_or(now);
+        state.waive_answer();
+        let since = state.owed().since().unwrap_or(now);
         // Of what is gone only the names are needed, for clients that read errors.
         let mut removed = match exclusive {
-            true => state.removed.take(),
+            true => state.take_all_removals(),
             false => Vec::new(),
         };
         let (content, since) = self.complete_content(index, since, store)?;
         let room = CHUNK.saturating_sub(content.size());
-        self.states[index].deny_with(&mut removed, room);
+        self.states[index].take_not_found(&mut removed, room);
         Some(self.response(index, content, (&removed, since), store))
     }
 
@@ -64,17 +65,17 @@ impl Session {
         let exclusive = self.types.spec(index).exclusive;
         let now = self.now;
         let state = &mut self.states[index];
-        let must_answer = std::mem::take(&mut state.must_answer) || state.said_more;
-        let since = state.owed.since().unwrap_or(now);
+        let must_answer = state.take_must_answer();
+        let since = state.owed().since().unwrap_or(now);
         let content = self.owed_chunk(index, store);
         let since = self.follow_refs(index, &content.ids, since, store);
         let room = CHUNK.saturating_sub(content.size());
         let state = &mut self.states[index];
         let mut removed = match exclusive {
-            true => state.removed.take_before(None, room),
+            true => state.take_removals(None, room),
             false => Vec::new(),
         };
-        state.deny_with(&mut removed, room);
+        state.take_not_found(&mut removed, room);
         // All that was owed may be held back.
         let says_nothing = match self.dialect {
             Dialect::Delta => content.parts.is_empty(),
@@ -96,15 +97,14 @@ impl Session {
     ) -> Option<(Content, Instant)> {
         let content = self.everything(index, store);
         let state = &mut self.states[index];
-        let waits = |id: &ResourceId| !state.held.contains(*id) && state.owed.is_waiting(*id);
-        let mut owed: Vec<ResourceId> = state.owed.iter().filter(|id| !waits(id)).collect();
-        state.owed.sent(&owed);
+        let owed = state.owed().iter().filter(|id| !state.is_left_out(*id));
+        let mut owed: Vec<ResourceId> = owed.collect();
+        state.take_owed(&owed);
         owed.retain(|id| content.ids.binary_search(id).is_ok());
-        let known = state.client_version.take();
+        let known = state.take_client_version();
         // The client has it already: a reconnect (xDS rule 32 allows this of wildcards only).
-        let said = state.not_found.is_empty();
-        if said && known == Some(content.digest) {
-            state.held.extend(content.ids.iter().copied());
+        if !state.has_not_found() && known == Some(content.digest) {
+            state.has_already(&content.ids);
             return None;
         }
         // Only what changed has the client load anything anew (xDS rule 91).
@@ -119,18 +119,18 @@ impl Session {
         cutoff: Option<Instant>,
         store: &Store,
     ) -> Option<Response> {
-        let since = self.states[index].removed.since().unwrap_or(self.now);
-        if self.says_empty(index) {
+        let since = self.states[index].removals().since().unwrap_or(self.now);
+        if self.removal_form(index) == RemovalForm::Empty {
             let content = self.empties(index, cutoff, store)?;
             return Some(self.response(index, content, (&[], since), store));
         }
         let complete = self.is_complete(index);
         let room = if complete { usize::MAX } else { CHUNK };
-        let mut names = self.states[index].removed.take_before(cutoff, room);
+        let mut names = self.states[index].take_removals(cutoff, room);
         if names.is_empty() {
             return None;
         }
-        self.states[index].deny_with(&mut names, CHUNK);
+        self.states[index].take_not_found(&mut names, CHUNK);
         let (content, since) = match complete {
             true => self.complete_content(index, since, store)?,
             false => (Content::default(), since),
@@ -154,8 +154,8 @@ impl Session {
         let Some(target) = target.and_then(|target| self.types.index(target.as_str())) else {
             return since;
         };
-        if !self.states[target].subscription.is_active() {
-            self.states[index].sent_first.extend(sent.iter().copied());
+        if !self.states[target].subscription().is_active() {
+            self.states[index].sent_before_dependents(sent);
             return since;
         }
         let gate = self.gate(target);
@@ -170,12 +170,9 @@ impl Session {
                     continue;
                 };
                 let state = &mut self.states[target];
-                if state.subscription.covers(child, &reference.name) {
-                    // Of one held back the content before, if there is any.
-                    if !matches!(state.held_back.get(child), Some(None)) {
-                        state.owed.insert(child, since, gate);
-                    }
-                } else if !state.held.contains(child) {
+                if state.covers(child, &reference.name) {
+                    state.reload(child, since, gate);
+                } else if !state.is_held(child) {
                     self.interest.add_names(target, &[&*reference.name]);
                     awaited.insert((child, *id));
                 }
@@ -210,23 +207,14 @@ impl Session {
         let (resources, large) = (content.ids.len(), content.large);
         self.nonce.number += 1;
         let removed = if self.says_absent() { removed } else { &[] };
-        let more = self.dialect == Dialect::Delta && !self.states[index].owed.is_empty();
+        let more = self.dialect == Dialect::Delta && !self.states[index].owed().is_empty();
         let tail = Tail {
             more,
             ..self.tail(url.as_str(), version, removed)
         };
         let message = response::message(&content.parts, &tail);
         content.parts.clear();
-        let state = &mut self.states[index];
-        // Whatever it brings, it is an answer.
-        state.must_answer = false;
-        for id in &*content.ids {
-            state.held.insert(*id);
-        }
-        if let Some(claimed) = &mut state.claimed {
-            claimed.forget(&content.ids);
-        }
-        state.sent(
+        self.states[index].sent(
             self.nonce.number,
             version,
             (content, more),

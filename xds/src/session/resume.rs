@@ -14,20 +14,10 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::{PATIENCE, ProtocolError, Session};
-use crate::store::id_set::Ids;
 use crate::store::{ResourceId, Store};
 use crate::wire::request::Part;
 use crate::wire::response::parse_version;
 use crate::xdstp;
-
-/// The resources whose present version a reconnected client says it has, while it has not asked for
-/// the types that refer to them.
-#[derive(Debug)]
-pub(super) struct Claimed {
-    ids: Ids,
-    /// The time at which the claim is no longer relied on.
-    until: Instant,
-}
 
 impl Session {
     /// Marks the stream as one of a single-type service, where a client that asks for no other type
@@ -51,15 +41,14 @@ impl Session {
         };
         if !part.more {
             for parent in self.parents(index).collect::<Vec<_>>() {
-                self.states[parent].sent_first.clear();
+                self.states[parent].clear_sent_first();
             }
         }
         if initial.is_empty() {
             return Ok(());
         }
         let resends = self.types.spec(index).resends;
-        let known = self.states[index].claimed.take();
-        let mut claimed = known.map(|known| known.ids).unwrap_or_default();
+        let mut claimed = self.states[index].take_claims();
         let mut next = ResourceId::FIRST;
         for &(name, version) in initial {
             let version = parse_version(version);
@@ -68,33 +57,25 @@ impl Session {
             let state = &mut self.states[index];
             match id {
                 Some(id) => {
-                    if !state.subscription.covers(id, name) {
+                    if !state.covers(id, name) {
                         continue;
                     }
-                    state.held.insert(id);
                     let body = store.slot(index, id).resolve(&self.layers);
                     let same = body.is_some_and(|body| Some(body.version.hash()) == version);
                     if same && !resends && !warming.contains(name) {
-                        state.owed.remove(id);
+                        state.reconnect_current(id);
                         claimed.insert(id);
                     } else {
-                        state.owed.insert(id, now, gate);
+                        state.reconnect_outdated(id, now, gate);
                     }
                 }
-                // A name asked for is in `not_found` already.
-                None if state.subscription.is_wildcard() && !state.not_found.contains(name) => {
-                    state.removed.insert(name.into(), None, now);
-                    self.check_remembered()?;
-                }
+                None if state.reconnect_missing(name, now) => self.check_remembered()?,
                 None => {}
             }
         }
-        self.states[index].must_answer = false;
+        self.states[index].waive_answer();
         if self.aggregated && !claimed.is_empty() && !self.knows_parents(index) {
-            self.states[index].claimed = Some(Box::new(Claimed {
-                ids: claimed,
-                until: now + PATIENCE,
-            }));
+            self.states[index].claim(claimed, now + PATIENCE);
         }
         Ok(())
     }
@@ -107,7 +88,7 @@ impl Session {
         let recent = recent.filter(|(parent, _)| self.types.spec(*parent).reloads == Some(url));
         let recent = recent.map(|(_, slot)| slot);
         let sent = self.parents(index).flat_map(|parent| {
-            let sent = self.states[parent].sent_first.iter();
+            let sent = self.states[parent].sent_first();
             sent.map(move |id| store.slot(parent, id))
         });
         recent
@@ -128,49 +109,38 @@ impl Session {
     /// this type.
     fn knows_parents(&self, index: usize) -> bool {
         let mut parents = self.parents(index);
-        parents.all(|parent| self.states[parent].subscription.is_active())
+        parents.all(|parent| self.states[parent].subscription().is_active())
     }
 
     /// Whether, since the last call, the client was found to come back with resources of a type and
     /// not to ask for the type after which it reloads them (xDS rule 99).
     pub(crate) fn is_warming_reconnect(&mut self) -> bool {
-        std::mem::take(&mut self.silent)
+        std::mem::take(&mut self.is_warming)
     }
 
     /// Sends again what a client says it has, if it has not asked in time for the types that refer
     /// to it. Returns until when it still may.
-    pub(super) fn doubt_the_silent(&mut self) -> Option<Instant> {
+    pub(super) fn resend_doubtful_claims(&mut self) -> Option<Instant> {
         let now = self.now;
         for index in 0..self.states.len() {
             if !self.states.is_touched(index) {
                 continue;
             }
-            let Some(until) = self.states[index].claimed.as_ref().map(|b| b.until) else {
+            let Some(until) = self.states[index].claimed_until() else {
                 continue;
             };
             let knows_parents = self.knows_parents(index);
             if !knows_parents && until > now {
                 return Some(until);
             }
-            self.silent |= !knows_parents;
+            self.is_warming |= !knows_parents;
             let gate = self.gate(index);
             let state = &mut self.states[index];
-            let claimed = state.claimed.take().filter(|_| !knows_parents);
-            for id in claimed.iter().flat_map(|claimed| claimed.ids.iter()) {
-                if state.held.contains(id) && !state.held_back.contains(id) {
-                    state.owed.insert(id, now, gate);
-                }
+            match knows_parents {
+                true => drop(state.take_claims()),
+                false => state.resend_claims(now, gate),
             }
         }
         None
-    }
-}
-
-impl Claimed {
-    /// Removes resources that are sent to the client: it need not rest on the claim any more.
-    pub(super) fn forget(&mut self, sent: &[ResourceId]) {
-        for id in sent {
-            self.ids.remove(*id);
-        }
     }
 }

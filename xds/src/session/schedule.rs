@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use super::state::owed::Gate;
 use super::{Next, PATIENCE, Session};
-use crate::store::{ResourceId, Store};
+use crate::store::Store;
 
 /// The next thing to send: removals or additions of a type, or nothing for now.
 enum Turn {
@@ -21,7 +21,7 @@ enum Turn {
     /// The additions of a type.
     Additions(usize),
     /// Nothing to send before this time, if nothing else happens.
-    Nobody(Option<Instant>),
+    Wait(Option<Instant>),
 }
 
 /// The earlier of two times, each of which may be `None`: never.
@@ -30,17 +30,11 @@ pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
 }
 
 impl Session {
-    /// Owes the client a resource that has just changed, or is to be sent again.
-    pub(super) fn owe(&mut self, index: usize, id: ResourceId) {
-        let (now, gate) = (self.now, self.gate(index));
-        self.states[index].owed.insert(id, now, gate);
-    }
-
     /// Whether a resource that becomes owed now has to wait for something of an earlier type.
     pub(super) fn gate(&self, index: usize) -> Gate {
         let gated = self.types.spec(index).gated;
         let waits = |before: usize| {
-            let owes = self.states.is_touched(before) && !self.states.at(before).owed.is_empty();
+            let owes = self.states.is_touched(before) && !self.states.at(before).owed().is_empty();
             owes || (gated && self.states.at(before).is_in_flight())
         };
         match (0..index).any(waits) || (gated && !self.awaited.is_empty()) {
@@ -63,9 +57,9 @@ impl Session {
         let now = self.now;
         self.awaited.expire(now);
         for index in 0..self.states.len() {
-            if self.states.is_touched(index) && self.states[index].owed.has_waiting() {
+            if self.states.is_touched(index) && self.states[index].owed().has_waiting() {
                 let cutoff = self.additions_cutoff(index);
-                self.states[index].owed.release(cutoff, now);
+                self.states[index].open_gates(cutoff, now);
             }
         }
     }
@@ -74,7 +68,7 @@ impl Session {
     /// that became owed later have to wait.
     fn additions_cutoff(&self, index: usize) -> Option<Instant> {
         let before = || self.states.iter().take(index);
-        let owed = before().filter_map(|state| state.owed.since()).min();
+        let owed = before().filter_map(|state| state.owed().since()).min();
         if !self.types.spec(index).gated {
             return owed;
         }
@@ -91,10 +85,10 @@ impl Session {
         let owed = self
             .states
             .iter()
-            .filter_map(|state| state.owed.since())
+            .filter_map(|state| state.owed().since())
             .min();
         let before = order[..at].iter().map(|of| self.states.at(*of));
-        let removed = before.filter_map(|state| state.removed.since()).min();
+        let removed = before.filter_map(|state| state.removals().since()).min();
         let settling = order[..=at].iter().map(|of| self.states.at(*of));
         let sent = settling.filter_map(|state| state.unsettled_since(self.now));
         earlier(earlier(owed, removed), sent.min())
@@ -102,7 +96,7 @@ impl Session {
 
     /// The next response that may go out, or the time until which there is none.
     pub(super) fn next_owed(&mut self, store: &Store) -> Next {
-        let silent_until = self.doubt_the_silent();
+        let claimed_until = self.resend_doubtful_claims();
         if let Some(response) = self.unknown_names() {
             return Next::Send(response);
         }
@@ -120,7 +114,7 @@ impl Session {
                         return Next::Send(response);
                     }
                 }
-                Turn::Nobody(until) => return Next::Wait(earlier(silent_until, until)),
+                Turn::Wait(until) => return Next::Wait(earlier(claimed_until, until)),
             }
         }
     }
@@ -131,7 +125,7 @@ impl Session {
         // Removals first: what may go of them is older than all that is owed.
         for at in 0..self.types.removal_order().len() {
             let index = self.types.removal_order()[at];
-            if self.states.is_touched(index) && !self.states.at(index).removed.is_empty() {
+            if self.states.is_touched(index) && !self.states.at(index).removals().is_empty() {
                 match self.removals_wait(index) {
                     Ok(cutoff) => return Turn::Removals(index, cutoff),
                     Err(wait) => until = earlier(until, wait),
@@ -150,21 +144,21 @@ impl Session {
                 }
             }
         }
-        Turn::Nobody(earlier(until, self.waiting_until()))
+        Turn::Wait(earlier(until, self.waiting_until()))
     }
 
     /// Whether there are additions of a type that do not have to wait for other types.
     fn may_send(&self, index: usize) -> bool {
         let state = self.states.at(index);
-        if !state.owed.has_waiting() || state.owed.has_ready() {
+        if !state.owed().has_waiting() || state.owed().has_ready() {
             return state.has_additions();
         }
         // What waits is part of a complete response, and of the answer to a wildcard.
-        !state.not_found.is_empty() && !state.must_answer && !self.is_complete(index)
+        state.has_not_found() && !state.must_answer() && !self.is_complete(index)
     }
 
     fn is_overdue(&self, index: usize) -> bool {
-        let since = self.states.at(index).owed.since();
+        let since = self.states.at(index).owed().since();
         since.is_some_and(|since| since + PATIENCE <= self.now)
     }
 
@@ -176,7 +170,8 @@ impl Session {
             return Err(Some(until));
         }
         let cutoff = self.removals_cutoff(index);
-        if cutoff.is_some_and(|cutoff| state.removed.since().is_none_or(|since| cutoff <= since)) {
+        if cutoff.is_some_and(|cutoff| state.removals().since().is_none_or(|since| cutoff <= since))
+        {
             let all = self.states.iter();
             let unsettled = all.filter_map(|state| state.unsettled_until(self.now));
             return Err(unsettled.min());
@@ -190,12 +185,12 @@ impl Session {
     /// The time until which nothing changes for resources that wait for other types.
     fn waiting_until(&self) -> Option<Instant> {
         let mut touched = (0..self.states.len()).filter(|index| self.states.is_touched(*index));
-        if !touched.any(|index| self.states.at(index).owed.has_waiting()) {
+        if !touched.any(|index| self.states.at(index).owed().has_waiting()) {
             return None;
         }
         let each = self.states.iter().flat_map(|state| {
             let unsettled = state.unsettled_until(self.now);
-            [state.owed.patience_ends(), unsettled]
+            [state.owed().patience_ends(), unsettled]
         });
         each.flatten().chain(self.awaited.until()).min()
     }

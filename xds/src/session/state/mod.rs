@@ -1,7 +1,7 @@
 //! The state of each type in a session, as plain data with rules of its own.
 
 pub(super) mod awaited;
-pub(super) mod kept;
+pub(super) mod older_contents;
 pub(super) mod owed;
 pub(super) mod rejections;
 pub(super) mod removed;

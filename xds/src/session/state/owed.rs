@@ -69,7 +69,7 @@ impl Owed {
 
     /// Owes a resource that changed at `at`, is newly subscribed to, or has to be sent again
     /// together with what was owed since then.
-    pub(in crate::session) fn insert(&mut self, id: ResourceId, at: Instant, gate: Gate) {
+    pub(super) fn insert(&mut self, id: ResourceId, at: Instant, gate: Gate) {
         let before = !self.ids.insert(id);
         let since = self.since.map_or(at, |since| since.min(at));
         self.since = Some(since);
@@ -103,7 +103,7 @@ impl Owed {
         }
     }
 
-    pub(in crate::session) fn remove(&mut self, id: ResourceId) -> bool {
+    pub(super) fn remove(&mut self, id: ResourceId) -> bool {
         let there = self.ids.remove(id);
         if there {
             for slice in &mut self.waiting {
@@ -123,7 +123,7 @@ impl Owed {
     }
 
     /// Takes out resources that were sent.
-    pub(in crate::session) fn sent(&mut self, ids: &[ResourceId]) {
+    pub(super) fn sent(&mut self, ids: &[ResourceId]) {
         for id in ids {
             self.remove(*id);
         }
@@ -136,7 +136,7 @@ impl Owed {
     /// Ends the waiting of resources that became owed before `cutoff`, or that have waited for a
     /// second. `cutoff` is since when the oldest thing that is waited for is owed; `None`: nothing
     /// is.
-    pub(in crate::session) fn release(&mut self, cutoff: Option<Instant>, now: Instant) {
+    pub(super) fn release(&mut self, cutoff: Option<Instant>, now: Instant) {
         let waits = |of: &Slice| {
             cutoff.is_some_and(|cutoff| cutoff <= of.last) && now < of.first + PATIENCE
         };

@@ -44,18 +44,13 @@ impl Removed {
         self.since
     }
 
-    pub(in crate::session) fn insert(
-        &mut self,
-        name: Arc<str>,
-        body: Option<Arc<Body>>,
-        since: Instant,
-    ) {
+    pub(super) fn insert(&mut self, name: Arc<str>, body: Option<Arc<Body>>, since: Instant) {
         self.began(since);
         self.names.insert(name, Gone { body, since });
     }
 
     /// Adds a name unless it is there.
-    pub(in crate::session) fn insert_new(&mut self, name: Arc<str>, since: Instant) {
+    pub(super) fn insert_new(&mut self, name: Arc<str>, since: Instant) {
         self.began(since);
         self.names.insert_new(name, Gone { body: None, since });
     }
@@ -64,7 +59,7 @@ impl Removed {
         self.since = Some(self.since.map_or(since, |before| before.min(since)));
     }
 
-    pub(in crate::session) fn remove(&mut self, name: &str) -> Option<Arc<str>> {
+    pub(super) fn remove(&mut self, name: &str) -> Option<Arc<str>> {
         let (name, _) = self.names.remove(name)?;
         if self.names.is_empty() {
             self.since = None;
@@ -73,10 +68,7 @@ impl Removed {
     }
 
     /// Takes out the names for which `keep` does not hold.
-    pub(in crate::session) fn take_unless(
-        &mut self,
-        mut keep: impl FnMut(&Arc<str>) -> bool,
-    ) -> Vec<Arc<str>> {
+    pub(super) fn take_unless(&mut self, mut keep: impl FnMut(&Arc<str>) -> bool) -> Vec<Arc<str>> {
         let mut taken = Vec::new();
         self.names.retain(|name| {
             let keeps = keep(name);
@@ -93,11 +85,7 @@ impl Removed {
 
     /// Takes out the first names gone since before `cutoff` that fit into `room` bytes, at least
     /// one if there is any.
-    pub(in crate::session) fn take_before(
-        &mut self,
-        cutoff: Option<Instant>,
-        room: usize,
-    ) -> Vec<Arc<str>> {
+    pub(super) fn take_before(&mut self, cutoff: Option<Instant>, room: usize) -> Vec<Arc<str>> {
         let before = |gone: &Gone| cutoff.is_none_or(|cutoff| gone.since < cutoff);
         let ready = self.names.iter().filter(|(_, gone)| before(gone));
         let ready: Vec<Arc<str>> = fitting(ready.map(|(name, _)| name), room)
@@ -111,7 +99,7 @@ impl Removed {
     }
 
     /// Takes out all names.
-    pub(in crate::session) fn take(&mut self) -> Vec<Arc<str>> {
+    pub(super) fn take(&mut self) -> Vec<Arc<str>> {
         self.since = None;
         self.names.take().into_keys().collect()
     }

@@ -44,7 +44,7 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     /// Lists the missing names in `all`, together with those of other streams.
-    pub(crate) fn list_missing_in(&mut self, all: Arc<Missing>, type_index: usize) {
+    pub(super) fn list_missing_in(&mut self, all: Arc<Missing>, type_index: usize) {
         self.missing.list_in(all, type_index);
     }
 
@@ -52,7 +52,7 @@ impl Subscription {
         self.mode
     }
 
-    pub(crate) fn set_mode(&mut self, mode: Mode) {
+    pub(super) fn set_mode(&mut self, mode: Mode) {
         self.mode = mode;
     }
 
@@ -99,7 +99,7 @@ impl Subscription {
 
     /// Whether a resource that exists is subscribed to. If its name was missing, it is kept as an
     /// id from now on.
-    pub(crate) fn covers(&mut self, id: ResourceId, name: &str) -> bool {
+    pub(super) fn covers(&mut self, id: ResourceId, name: &str) -> bool {
         if !self.missing.is_empty() && self.missing.remove(name) {
             self.named.insert(id);
         }
@@ -107,22 +107,22 @@ impl Subscription {
     }
 
     /// Adds a name that exists.
-    pub(crate) fn add_id(&mut self, id: ResourceId) {
+    pub(super) fn add_id(&mut self, id: ResourceId) {
         self.named.insert(id);
     }
 
     /// Adds a name that does not exist.
-    pub(crate) fn add_missing(&mut self, name: Arc<str>) {
+    pub(super) fn add_missing(&mut self, name: Arc<str>) {
         self.missing.insert(name);
     }
 
     /// Drops a name; returns whether it was subscribed to.
-    pub(crate) fn drop_name(&mut self, name: &str, id: Option<ResourceId>) -> bool {
+    pub(super) fn drop_name(&mut self, name: &str, id: Option<ResourceId>) -> bool {
         id.is_some_and(|id| self.named.remove(id)) | self.missing.remove(name)
     }
 
     /// Keeps the name of a subscribed resource that was removed (xDS rules 25, 49).
-    pub(crate) fn lose(&mut self, id: ResourceId, name: &Arc<str>) {
+    pub(super) fn lose(&mut self, id: ResourceId, name: &Arc<str>) {
         if self.named.remove(id) {
             self.missing.insert(name.clone());
         }
@@ -130,7 +130,7 @@ impl Subscription {
 
     /// Replaces all names; returns the ids that were not named before, and whether others are named
     /// no longer.
-    pub(crate) fn replace_names(
+    pub(super) fn replace_names(
         &mut self,
         ids: Ids,
         missing: HashSet<Arc<str>>,

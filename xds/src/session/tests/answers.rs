@@ -1,6 +1,7 @@
 //! Acknowledgements, rejections and silence: xDS rules 54, 56, 58, 69, 70, 78, 98.
 
 use super::*;
+use crate::session::error_text::Rejected;
 
 #[test]
 fn a_stale_nonce_still_changes_the_subscription_rule_54() {

@@ -303,3 +303,44 @@ fn hidden_and_shown_again_in_between_is_silent() {
     }
     client.expect_nothing();
 }
+
+/// The id of a removed name is used again once all streams have read the removal, even if the
+/// client has not answered the response with the removed resource.
+#[test]
+fn an_answer_about_a_removed_resource_says_nothing_of_the_one_that_has_its_id_now() {
+    let index = Types::envoy().index(L.as_str()).unwrap();
+    let id = |world: &World, name| world.snapshots.read().find(index, name).unwrap();
+    for error in [None, Some("a: no good"), Some("no good")] {
+        let mut world = World::new();
+        world.put(L, "a", "a1");
+        let mut client = world.delta();
+        client.subscribe(L, &[]);
+        let first = client.next().unwrap();
+        let before = id(&world, "a");
+        world.remove(L, "a");
+        client.expect_nothing();
+        world.put(R, "r", "r1");
+        world.put(L, "b", "b1");
+        assert_eq!(id(&world, "b"), before, "the id is used again");
+        match error {
+            None => client.ack(&first),
+            Some(text) => {
+                let names = Names::Change {
+                    subscribe: vec![],
+                    unsubscribe: vec![],
+                    initial: HashMap::new(),
+                };
+                let outcome = client.reject(&first, text, names);
+                let Outcome::Rejected(nack) = outcome else {
+                    panic!("{outcome:?}");
+                };
+                assert_eq!(nack.resources, [], "{text}");
+            }
+        }
+        assert!(!client.session.is_rejecting(L.as_str()), "{error:?}");
+        let got = client.expect(L);
+        assert_eq!(got.removed, ["a"]);
+        assert_eq!(got.names(), ["b"]);
+        client.expect_nothing();
+    }
+}

@@ -218,8 +218,20 @@ fn text(any: &seaway_proto::google::protobuf::Any) -> String {
 
 impl Client {
     pub(super) fn request(&mut self, request: Request) -> Result<Outcome, ProtocolError> {
+        let outcome = {
+            let store = self.snapshots.read();
+            self.session.on_owned(request, &store, self.now)
+        };
+        self.verify();
+        outcome
+    }
+
+    /// Fails unless the states of all types agree with the store (`state::type_state`).
+    fn verify(&self) {
         let store = self.snapshots.read();
-        self.session.on_owned(request, &store, self.now)
+        for (index, state) in self.session.states.iter().enumerate() {
+            state.verify((&store, index));
+        }
     }
 
     fn change(&mut self, url: TypeUrl, nonce: &str, subscribe: &[&str], unsubscribe: &[&str]) {
@@ -280,6 +292,7 @@ impl Client {
             let store = self.snapshots.read();
             self.session.next(&store, self.now)
         };
+        self.verify();
         let Next::Send(response) = next else {
             return None;
         };

@@ -3,24 +3,6 @@
 use super::*;
 use crate::store::name_map::cost;
 
-/// The same, counted anew.
-pub(super) fn recount(session: &Session) -> usize {
-    let of_type = |state: &TypeState| {
-        let missing: usize = state.subscription.missing().map(|name| cost(name)).sum();
-        let not_found: usize = state.not_found.iter().map(|(name, _)| cost(name)).sum();
-        let unsettled: usize = state.unsettled.iter().map(|(name, ())| cost(name)).sum();
-        let removed: usize = state.removed.iter().map(|(name, _)| cost(name)).sum();
-        let kept = state.held_back.recount() + state.last_good.recount();
-        let words = state
-            .status
-            .nacked
-            .as_ref()
-            .map_or(0, |(_, text)| text.len());
-        missing + not_found + unsettled + removed + kept + state.rejections.bytes() + words
-    };
-    session.unknown.bytes() + session.states.iter().map(of_type).sum::<usize>()
-}
-
 fn names(from: usize, count: usize) -> Vec<String> {
     let rest = "n".repeat(4000);
     let numbers = from..from + count;

@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 use seaway_proto::Version;
 
-use super::remembered::recount;
 use super::*;
 use crate::HeldBack;
 use crate::session::state::rejections::LONGEST;
@@ -150,8 +149,7 @@ impl Line {
             Step::WaitLong => self.server.wait(LONGEST),
             Step::Reconnect => self.reconnect(),
         }
-        let session = &self.server.session;
-        assert_eq!(session.remembered_bytes(), recount(session));
+        self.server.verify();
     }
 
     fn say(&mut self, what: impl FnOnce(&mut Proxy) -> Option<Request>) {

@@ -11,7 +11,7 @@ use crate::store::name_map::ENTRY;
 /// Resources whose present content a client does not have, each with the content that it has
 /// instead, if it has any.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Kept {
+pub(in crate::session) struct OlderContents {
     by_id: BTreeMap<ResourceId, Option<Arc<Body>>>,
     bytes: usize,
 }
@@ -21,7 +21,7 @@ fn cost(body: Option<&Arc<Body>>) -> usize {
     ENTRY + body.map_or(0, |body| body.len())
 }
 
-impl Kept {
+impl OlderContents {
     /// The memory that all contents take, in bytes. Other holders may share them, or there may be
     /// none.
     pub(in crate::session) fn bytes(&self) -> usize {
@@ -49,20 +49,20 @@ impl Kept {
         self.by_id.get(&id)
     }
 
-    pub(in crate::session) fn insert(&mut self, id: ResourceId, body: Option<Arc<Body>>) {
+    pub(super) fn insert(&mut self, id: ResourceId, body: Option<Arc<Body>>) {
         self.bytes += cost(body.as_ref());
         if let Some(before) = self.by_id.insert(id, body) {
             self.bytes -= cost(before.as_ref());
         }
     }
 
-    pub(in crate::session) fn remove(&mut self, id: ResourceId) -> Option<Option<Arc<Body>>> {
+    pub(super) fn remove(&mut self, id: ResourceId) -> Option<Option<Arc<Body>>> {
         let body = self.by_id.remove(&id)?;
         self.bytes -= cost(body.as_ref());
         Some(body)
     }
 
-    pub(in crate::session) fn retain(&mut self, keep: impl Fn(ResourceId) -> bool) {
+    pub(super) fn retain(&mut self, keep: impl Fn(ResourceId) -> bool) {
         let bytes = &mut self.bytes;
         self.by_id.retain(|id, body| {
             let keeps = keep(*id);
