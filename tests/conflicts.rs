@@ -134,7 +134,7 @@ fn clash_is_over(world: &mut World) -> Result<()> {
     })?;
     let line = world
         .seaway()?
-        .log_line("proxy took a resource that it had rejected")?;
+        .log_line("proxy accepted a resource that it had rejected")?;
     ensure!(line.contains("default/clash"), "{line}");
     let log = world.seaway()?.log();
     let times = log.lines().filter(|line| line.contains(REJECTED)).count();

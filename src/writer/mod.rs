@@ -2,7 +2,7 @@
 //!
 //! A change passes here on its way from a source to the xDS server: an update is applied whole; its
 //! translation is committed at once after quiet, else together with its neighbours inside the
-//! window that `seaway_xds::Pace` gives. A proxy with a new view is a change too: its view is
+//! window that `seaway_xds::CommitWindow` gives. A proxy with a new view is a change too: its view is
 //! activated, translated and committed before the proxy is admitted.
 
 mod placements;
@@ -11,7 +11,7 @@ mod problem_log;
 use std::time::Instant;
 
 use seaway_translator::{Options, Translator, View};
-use seaway_xds::{Commit, Pace, PlacementId, Publisher, Replace};
+use seaway_xds::{Commit, CommitWindow, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::health::Health;
@@ -51,7 +51,7 @@ pub(crate) struct Inbox {
 pub(crate) struct Writer {
     translator: Translator,
     publisher: Publisher,
-    pace: Pace,
+    window: CommitWindow,
     placements: Placements,
     problem_log: ProblemLog,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
@@ -66,7 +66,7 @@ impl Writer {
     pub(crate) fn new(
         options: Options,
         publisher: Publisher,
-        pace: Pace,
+        window: CommitWindow,
         health: Health,
         metrics: Metrics,
         problems: watch::Sender<News>,
@@ -74,7 +74,7 @@ impl Writer {
         Writer {
             translator: Translator::new(options),
             publisher,
-            pace,
+            window,
             placements: Placements::default(),
             problem_log: ProblemLog::new(metrics.clone(), problems),
             metrics,
@@ -110,7 +110,7 @@ impl Writer {
     /// When there is something to do without a message.
     fn wake(&self) -> Option<Instant> {
         let moments = [
-            self.pace.pending(),
+            self.window.pending(),
             self.problem_log.due(),
             self.placements.next_expiry(),
         ];
@@ -120,9 +120,9 @@ impl Writer {
     /// Expires placements, commits and logs problems, each if it is due.
     fn work(&mut self, now: Instant) {
         if self.placements.expire(now, &mut self.translator) {
-            self.pace.due(now);
+            self.window.due(now);
         }
-        if self.pace.pending().is_some_and(|at| at <= now) {
+        if self.window.pending().is_some_and(|at| at <= now) {
             self.commit(now);
         }
         if self.problem_log.due().is_some_and(|at| at <= now) {
@@ -131,7 +131,7 @@ impl Writer {
         }
     }
 
-    /// Applies an update of the source. It is published when the pace says so.
+    /// Applies an update of the source. It is published when the window says so.
     fn update(&mut self, update: Update) {
         for change in update.changes {
             self.translator.apply(change);
@@ -142,7 +142,7 @@ impl Writer {
         }
         self.syncing |= update.synced && !self.health.is_synced();
         let now = now();
-        self.pace.due(now);
+        self.window.due(now);
         self.problem_log.touch(now);
     }
 
@@ -201,7 +201,7 @@ impl Writer {
         };
         let committed = self.publisher.commit(commit);
         self.placements.forget_unseen();
-        self.pace.committed(now);
+        self.window.committed(now);
         let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             seq = committed.seq,

@@ -1,8 +1,8 @@
 //! Error texts of Envoy that blame its own machine for a rejection, not the resource.
 //!
-//! Another proxy may well take the same content, so such a rejection is never held against it
-//! (`quarantine`); and it may pass without any change here, so the content is sent again after a
-//! while (`session::state::rejections`).
+//! Another proxy may accept the same content, so such a rejection does not count for the quarantine
+//! (`store::quarantine`). And it may pass without any change of the resource, so the content is
+//! sent again after a delay (`session::state::rejections`).
 
 /// Parts of such error texts: the address is taken or not there, the port is privileged, an option
 /// needs a capability, the network namespace is not there, there are no more files. From

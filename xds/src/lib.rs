@@ -20,7 +20,6 @@
 //! without any.
 
 mod client_kind;
-mod close_reason;
 mod dialect;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -29,6 +28,7 @@ mod guard;
 mod host_errors;
 mod limits;
 mod metrics;
+mod reasons;
 mod server;
 mod session;
 mod store;
@@ -41,9 +41,9 @@ pub use limits::Limits;
 pub use metrics::Metrics;
 pub use server::accept::{ServeError, serve};
 pub use server::{Admission, Admit, AdsServer, ServerConfig};
-pub use store::coalesce::Pace;
+pub use store::coalesce::CommitWindow;
 pub use store::missing::MissingName;
 pub use store::publish::{Commit, Committed, Publisher, Replace, Snapshots, channel};
-pub use store::quarantine::{HeldBack, HoldBack};
+pub use store::quarantine::{QuarantineReason, Quarantined};
 pub use store::{LayerId, PlacementId};
 pub use types::{TypeSpec, Types};

@@ -9,9 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::close_reason::CloseReason;
+use crate::reasons::{CloseReason, DenyReason};
 
 /// The label set of metrics by resource type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -25,15 +25,15 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
-/// Labels a metric by how the proxy proved its identity: by a token or a certificate.
+/// The label set of metrics by the kind of a credential: a token or a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
 }
 
-/// The label set of metrics of held back contents: the resource type, and the reason.
+/// The label set of metrics of quarantined contents: the resource type, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HeldBackLabel {
+struct QuarantineLabel {
     r#type: &'static str,
     reason: &'static str,
 }
@@ -71,49 +71,47 @@ metrics! {
     resources: Family<TypeLabel, Counter>, "xds_resources", "Resources sent in discovery responses";
     nacks: Family<TypeLabel, Counter>, "xds_nacks", "Discovery responses that a proxy rejected";
     rejecting: Family<TypeLabel, Gauge>, "xds_rejecting_streams",
-        "Streams whose proxy rejected something that it has not got since";
-    held_back: Family<HeldBackLabel, Gauge>, "xds_held_back_resources",
-        "Resources kept from proxies that were not sent them yet";
+        "Streams whose proxy has rejected a resource and not accepted it since";
+    quarantined: Family<QuarantineLabel, Gauge>, "xds_held_back_resources",
+        "Resources held back from proxies that were not sent them before";
     missing: Family<TypeLabel, Gauge>, "xds_missing_names",
-        "Names that streams ask for and that do not exist; up to 10000 of a type";
+        "Names that streams subscribe to and that do not exist; up to 10000 of a type";
     large: Family<TypeLabel, Counter>, "xds_large_responses",
         "Responses that could not be split and near the 4 MiB that gRPC clients accept";
     unknown_types: Counter, "xds_unknown_type_requests", "Requests for a resource type that is not served";
     warming_reconnects: Counter, "xds_warming_reconnects",
-        "Streams that came back and said nothing of clusters for a second: taken to be warming one";
+        "Streams that reconnected and did not subscribe to clusters within a second: taken to be warming one";
     other_nodes: Counter, "xds_other_node_requests",
         "Requests with another node than the first of their stream, which counts";
     connections: Gauge, "xds_connections", "Connections open now";
     blocked: Gauge, "xds_blocked_writes",
-        "Streams and sockets with something to send whose proxy took nothing for some seconds";
+        "Streams and sockets whose peer has taken none of the waiting bytes for some seconds";
     closed: Family<ReasonLabel, Counter>, "xds_connections_closed",
-        "Connections that the server told to go or cut";
+        "Connections that the server closed";
     refused_connections: Counter, "xds_connections_refused",
         "Connections closed at once because there were too many";
-    refused_streams: Counter, "xds_streams_refused", "Streams refused because too many began at once";
+    refused_streams: Counter, "xds_streams_refused", "Streams refused because too many were opened at once";
     client_memory: Gauge, "xds_client_memory_bytes",
-        "What clients have kept here: requests whose end has not come, and names";
+        "Memory kept for clients: incomplete requests, and names that do not exist";
     refused_memory: Counter, "xds_client_memory_refusals",
-        "Streams that ended because too much was kept for them";
+        "Streams that ended because their client exceeded its memory limit";
     denied: Family<ReasonLabel, Counter>, "xds_denied_streams",
-        "Streams refused because of who asked, or because nobody knows who";
+        "Streams refused by authentication or authorization";
     failed_handshakes: Counter, "xds_failed_handshakes", "TLS handshakes that failed";
     identity_expiry: Family<KindLabel, Gauge>, "xds_identity_expiry_timestamp_seconds",
-        "When the first proof of identity ends that an open stream rests on, in Unix time; 0 without any";
+        "When the first of the credentials of open streams expires, in Unix time; 0 without any";
 }
-
-/// The reasons for which a stream is denied, as values of the label `reason`.
-const DENIED: [&str; 4] = ["unauthenticated", "forbidden", "limit", "other"];
 
 impl Metrics {
     /// Creates the counters whose labels are known beforehand, so that they start at 0: the first
     /// rise of a counter that begins with 1 would not be seen.
     fn begin_with_reasons(&self) {
         for reason in CloseReason::ALL {
-            let reason = reason.label();
+            let reason = reason.as_str();
             drop(self.closed.get_or_create(&ReasonLabel { reason }));
         }
-        for reason in DENIED {
+        for reason in DenyReason::ALL {
+            let reason = reason.as_str();
             drop(self.denied.get_or_create(&ReasonLabel { reason }));
         }
     }
@@ -133,12 +131,7 @@ impl Metrics {
 
     /// Counts a stream that was refused for its identity, by the status with which it ends.
     pub(crate) fn denied(&self, status: &Status) {
-        let reason = match status.code() {
-            Code::Unauthenticated => "unauthenticated",
-            Code::PermissionDenied => "forbidden",
-            Code::ResourceExhausted => "limit",
-            _ => "other",
-        };
+        let reason = DenyReason::of(status).as_str();
         self.denied.get_or_create(&ReasonLabel { reason }).inc();
     }
 
@@ -162,8 +155,8 @@ impl Metrics {
         self.blocked.set(count.into());
     }
 
-    pub(crate) fn closed(&self, end: CloseReason) {
-        let reason = end.label();
+    pub(crate) fn closed(&self, reason: CloseReason) {
+        let reason = reason.as_str();
         self.closed.get_or_create(&ReasonLabel { reason }).inc();
     }
 
@@ -194,15 +187,15 @@ impl Metrics {
         }
     }
 
-    /// Sets the gauges of contents that are held back, each given by its type and the reason.
-    pub(crate) fn held_back(&self, all: impl Iterator<Item = (TypeUrl, &'static str)>) {
-        self.held_back.clear();
+    /// Sets the gauges of quarantined contents, each given by its type and the reason.
+    pub(crate) fn quarantined(&self, all: impl Iterator<Item = (TypeUrl, &'static str)>) {
+        self.quarantined.clear();
         for (type_url, reason) in all {
-            let label = HeldBackLabel {
+            let label = QuarantineLabel {
                 r#type: type_url.as_str(),
                 reason,
             };
-            self.held_back.get_or_create(&label).inc();
+            self.quarantined.get_or_create(&label).inc();
         }
     }
 
@@ -242,7 +235,7 @@ pub(crate) struct StreamMetrics {
 }
 
 impl StreamMetrics {
-    /// Asks for each type of which something was rejected whether that is still so.
+    /// Updates the types of which a resource is rejected; `still` tells whether one of a type is.
     pub(crate) fn rejecting(&mut self, still: impl Fn(&str) -> bool) {
         let gauges = &self.metrics.rejecting;
         self.rejecting.retain(|type_url| {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use seaway_translator::Options;
-use seaway_xds::{AdsServer, Limits, Pace, ServerConfig, Types};
+use seaway_xds::{AdsServer, Limits, CommitWindow, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -159,7 +159,7 @@ fn start(
     let writer = Writer::new(
         options,
         publisher,
-        Pace::new(args.coalesce),
+        CommitWindow::new(args.coalesce),
         health.clone(),
         metrics,
         problems,

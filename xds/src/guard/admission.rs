@@ -1,9 +1,9 @@
-//! Admission of new streams: how many may begin each second, and how many may be between their
-//! first request and their first answer (xDS rules 132, 156).
+//! Admission of new streams: how many may be opened each second, and how many may be between their
+//! first request and their first acknowledgement (xDS rules 132, 156).
 //!
 //! A stream over one of the two limits waits in order of arrival, and is refused only if it would
-//! wait too long. Of the streams that wait for a place only the first has a timer; the others wait
-//! for its turn to end.
+//! wait too long. Of the streams that wait for the second limit only the first has a timer; the
+//! others wait until they are the first.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,10 +88,10 @@ impl Gate {
             None => None,
         };
         place.ok_or_else(|| {
-            if let Some(times) = self.refusals.say() {
-                tracing::warn!(times, "more new streams than allowed, some were refused");
+            if let Some(times) = self.refusals.count_event() {
+                tracing::warn!(times, "new streams exceed the limit: some were refused");
             }
-            Status::resource_exhausted("too many streams begin at once; try again later")
+            Status::resource_exhausted("too many streams are being opened at once; try again later")
         })
     }
 

@@ -1,5 +1,5 @@
-//! Limits of each identity on connections, streams and first syncs, so that one identity cannot
-//! take what is meant for all.
+//! Limits of each identity on connections, streams and initial syncs, so that one identity cannot
+//! use up the resources of all.
 
 use std::collections::btree_map::Entry as Moment;
 use std::collections::{BTreeMap, HashMap};

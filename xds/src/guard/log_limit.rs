@@ -1,5 +1,5 @@
-//! A rate limit for log lines about events that come in floods: the first is logged at once, then
-//! one line stands for all events of the ten seconds since.
+//! A rate limit for log lines about frequent events: the first event is logged at once, then one
+//! line stands for all events of the ten seconds since.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,11 +20,11 @@ struct State {
 
 impl LogLimit {
     /// Counts an event; returns the number of events since the last line, if a line is due now.
-    pub(crate) fn say(&self) -> Option<u64> {
-        self.say_at(Instant::now())
+    pub(crate) fn count_event(&self) -> Option<u64> {
+        self.count_event_at(Instant::now())
     }
 
-    fn say_at(&self, now: Instant) -> Option<u64> {
+    fn count_event_at(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.times += 1;
         if state.last.is_some_and(|last| now < last + INTERVAL) {
@@ -43,10 +43,10 @@ mod tests {
     fn a_flood_is_one_line_and_another_for_the_rest() {
         let limit = LogLimit::default();
         let start = Instant::now();
-        assert_eq!(limit.say_at(start), Some(1));
+        assert_eq!(limit.count_event_at(start), Some(1));
         for _ in 0..5 {
-            assert_eq!(limit.say_at(start + INTERVAL / 2), None);
+            assert_eq!(limit.count_event_at(start + INTERVAL / 2), None);
         }
-        assert_eq!(limit.say_at(start + INTERVAL), Some(6));
+        assert_eq!(limit.count_event_at(start + INTERVAL), Some(6));
     }
 }

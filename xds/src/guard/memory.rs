@@ -1,11 +1,10 @@
-//! Limits on what clients make the server keep, in bytes: requests whose end has not come, and
-//! names that they subscribe to. Limits of single items are not enough, since a client may have
-//! many of them.
+//! Limits on the memory that the server keeps for clients, in bytes: incomplete requests, and names
+//! that they subscribe to and that do not exist. Limits of single requests and names are not
+//! enough, since a client may have many of them.
 //!
-//! A holder is an identity or, where callers have none, a connection. There are two pools: one for
-//! the first bytes of each holder, one for what holders have beyond that, of which no holder may
-//! have more than a part. So a few holders that take all they can get cannot crowd out those that
-//! need little.
+//! A holder is an identity or, without authentication, a connection. There are two pools: one for
+//! the base share of each holder, one for what holders have beyond it, of which each may have a
+//! limited part. So holders that use all they may get leave the base shares of the others alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,15 +17,15 @@ use crate::metrics::Metrics;
 
 /// The bytes that each holder may have of the first pool: many times what one proxy's node and five
 /// thousand Services take.
-const LITTLE: usize = 512 << 10;
+const BASE_SHARE: usize = 512 << 10;
 
 /// The memory that a server has for its clients, in two pools, and the most that one holder may
 /// have.
 #[derive(Debug)]
 pub(crate) struct ClientMemory {
     per_holder: usize,
-    little: Pool,
-    more: Pool,
+    base: Pool,
+    extra: Pool,
     metrics: Metrics,
     refusals: LogLimit,
 }
@@ -71,9 +70,9 @@ pub(crate) struct Charge {
 impl ClientMemory {
     pub(crate) fn new(limits: &Limits, metrics: Metrics) -> ClientMemory {
         ClientMemory {
-            per_holder: limits.memory_per_client.max(LITTLE),
-            little: Pool::new(limits.client_memory / 2),
-            more: Pool::new(limits.client_memory - limits.client_memory / 2),
+            per_holder: limits.memory_per_client.max(BASE_SHARE),
+            base: Pool::new(limits.client_memory / 2),
+            extra: Pool::new(limits.client_memory - limits.client_memory / 2),
             metrics,
             refusals: LogLimit::default(),
         }
@@ -90,25 +89,25 @@ impl ClientMemory {
 
     fn refuse(&self, why: String) -> Status {
         self.metrics.refused_memory();
-        if let Some(times) = self.refusals.say() {
-            tracing::warn!(times, "a stream ends for what it has kept here: {why}");
+        if let Some(times) = self.refusals.count_event() {
+            tracing::warn!(times, "ending a stream over its memory limit: {why}");
         }
         Status::resource_exhausted(why)
     }
 
     fn give_back(&self, account: &MemoryAccount, bytes: usize) {
         let before = account.0.fetch_sub(bytes, Ordering::Relaxed);
-        let (little, more) = split(before - bytes, before);
-        self.little.give_back(little);
-        self.more.give_back(more);
+        let (base, extra) = split(before - bytes, before);
+        self.base.give_back(base);
+        self.extra.give_back(extra);
         self.metrics.client_memory(-signed(bytes));
     }
 }
 
 /// The bytes between two amounts of one holder, split between the two pools.
 fn split(low: usize, high: usize) -> (usize, usize) {
-    let little = high.min(LITTLE) - low.min(LITTLE);
-    (little, high - low - little)
+    let base = high.min(BASE_SHARE) - low.min(BASE_SHARE);
+    (base, high - low - base)
 }
 
 impl Charge {
@@ -129,18 +128,18 @@ impl Charge {
         let more = bytes - before;
         let memory = &self.memory;
         let held = self.account.0.fetch_add(more, Ordering::Relaxed);
-        let (little, beyond) = split(held, held + more);
+        let (base, beyond) = split(held, held + more);
         // Both are taken in any case, as both are given back.
-        let enough = [memory.little.take(little), memory.more.take(beyond)];
+        let enough = [memory.base.take(base), memory.extra.take(beyond)];
         memory.metrics.client_memory(signed(more));
         let why = if held + more > memory.per_holder {
             format!(
-                "unfinished requests and names of {} bytes are kept of this client; more than {} are not",
+                "incomplete requests and names of this client take {} bytes; the limit is {}",
                 held + more,
                 memory.per_holder
             )
         } else if enough != [true, true] {
-            "no more unfinished requests and names of all clients are kept; try again later"
+            "incomplete requests and names of all clients take as much memory as they may; try again later"
                 .to_owned()
         } else {
             return Ok(());
@@ -202,18 +201,21 @@ mod tests {
             memory.charge(&Arc::default()),
             memory.charge(&Arc::default()),
         );
-        assert_eq!(code(greedy.set(2 * MIB + LITTLE)), None);
-        assert_eq!(code(modest.set(LITTLE)), None);
-        assert_eq!(code(modest.set(LITTLE + 1)), Some(Code::ResourceExhausted));
+        assert_eq!(code(greedy.set(2 * MIB + BASE_SHARE)), None);
+        assert_eq!(code(modest.set(BASE_SHARE)), None);
+        assert_eq!(
+            code(modest.set(BASE_SHARE + 1)),
+            Some(Code::ResourceExhausted)
+        );
         assert_eq!(code(greedy.set(MIB)), None);
-        assert_eq!(code(modest.set(LITTLE + MIB)), None);
+        assert_eq!(code(modest.set(BASE_SHARE + MIB)), None);
     }
 
     #[test]
     fn very_many_who_need_little_have_no_more_than_there_is() {
         let memory = memory(4 * MIB, 8 * MIB);
         let mut many: Vec<Charge> = (0..10).map(|_| memory.charge(&Arc::default())).collect();
-        let refused = many.iter_mut().map(|one| code(one.set(LITTLE)));
+        let refused = many.iter_mut().map(|one| code(one.set(BASE_SHARE)));
         assert_eq!(refused.filter(Option::is_some).count(), 6);
     }
 
@@ -234,13 +236,13 @@ mod tests {
                 };
                 prop_assert_eq!(charges[stream].bytes, kept);
                 let all = charges.iter().map(|charge| charge.bytes).sum::<usize>();
-                let pools = [&memory.little, &memory.more];
+                let pools = [&memory.base, &memory.extra];
                 let taken = pools.map(|pool| pool.taken.load(Ordering::Relaxed));
                 prop_assert_eq!(taken[0] + taken[1], all);
                 prop_assert!(taken.iter().all(|taken| *taken <= 4 * MIB));
             }
             drop(charges);
-            for pool in [&memory.little, &memory.more] {
+            for pool in [&memory.base, &memory.extra] {
                 prop_assert_eq!(pool.taken.load(Ordering::Relaxed), 0);
             }
         }

@@ -1,5 +1,5 @@
-//! Limits and watchdogs: how many streams may begin, how much each identity and each client may
-//! have, and which peers hang.
+//! Limits and watchdogs: how many streams may be opened, how many streams and how much memory each
+//! identity and each client may have, and which peers have stalled.
 
 pub(crate) mod admission;
 pub(crate) mod identity;

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::close_reason::CloseReason;
 use crate::guard::identity::Identity;
+use crate::reasons::CloseReason;
 
 /// The proofs of identity that a connection's streams rest on, and a notification of changes.
 #[derive(Debug, Default)]

@@ -22,10 +22,10 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::field::{DisplayValue, display};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::close_reason::CloseReason;
 use crate::guard::liveness::{Closing, Connection};
 use crate::guard::log_limit::LogLimit;
 use crate::limits::Limits;
+use crate::reasons::CloseReason;
 use crate::server::connection_task::{ConnectionTask, Event, Streams};
 use crate::server::socket::Socket;
 use crate::server::transport::Transport;
@@ -46,7 +46,7 @@ const MAX_RESETS: (usize, usize) = (100, 1000);
 const WINDOWS: [(u32, (u32, u32)); 2] = [(8, (2 << 20, 4 << 20)), (64, (256 << 10, 256 << 10))];
 const LEAST_WINDOWS: (u32, u32) = (65_535, 65_535);
 /// The average time between the GOAWAYs of two connections on shutdown.
-const CLOSING_PACE: Duration = Duration::from_millis(2);
+const CLOSING_INTERVAL: Duration = Duration::from_millis(2);
 /// How long a stream whose connection closes may stay until it has its first answer (xDS rule 154).
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// How long accepting rests after an error that passes (no more file descriptors, for example).
@@ -56,10 +56,10 @@ const REST: Duration = Duration::from_millis(50);
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// The listening socket cannot be used any more.
-    #[error("accepting xDS connections: {0}")]
+    #[error("cannot accept xDS connections: {0}")]
     Accept(#[from] io::Error),
     /// The watchdog of connections ended: connections that hang would never be closed.
-    #[error("looking after connections ended: {0}")]
+    #[error("the watchdog of connections ended: {0}")]
     Watchdog(#[from] JoinError),
 }
 
@@ -132,7 +132,7 @@ async fn accept_all<A: Admit>(
             }
             Err(error) if is_final(&error) => return Err(error.into()),
             Err(error) => {
-                if let Some(times) = failures.say() {
+                if let Some(times) = failures.count_event() {
                     tracing::warn!(%error, times, "connections could not be accepted");
                 }
                 tokio::time::sleep(REST).await;
@@ -156,7 +156,7 @@ impl<A: Admit> Open<A> {
         let limit = settings.limits.connections;
         if limit.is_some_and(|limit| open as usize >= limit) && !shared.make_room() {
             settings.metrics.refused_connection();
-            if let Some(times) = shared.refusals.say() {
+            if let Some(times) = shared.refusals.count_event() {
                 tracing::warn!(
                     open,
                     times,
@@ -224,7 +224,7 @@ fn is_final(error: &io::Error) -> bool {
 
 async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "a connection ended before it began");
+        tracing::debug!(%error, "cannot set TCP_NODELAY on a new connection");
         return;
     }
     let address = socket.peer_addr().ok();
@@ -254,17 +254,17 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let windows = windows(shared.open.load(Ordering::Relaxed));
     let builder = builder(&settings.limits, windows, &streams);
     let connection = builder.serve_connection(TokioIo::new(io), service);
-    let timer = its_time(shared.clone(), state.clone(), number);
+    let timer = end_in_time(shared.clone(), state.clone(), number);
     let mut task = ConnectionTask::new(connection, timer, streams, commits);
     if let Event::Ended(ended) = task.next().await {
         return log(ended);
     }
     let why = state.ended().await;
     settings.metrics.closed(why);
-    if is_cut(why, address.as_ref()) {
+    if is_closed_at_once(why, address.as_ref()) {
         return;
     }
-    tracing::debug!(peer = address, ?why, "a connection is told to go");
+    tracing::debug!(peer = address, ?why, "closing a connection with GOAWAY");
     task.connection().graceful_shutdown();
     for (closing, time) in [
         (Closing::Soon, LAST_ANSWER),
@@ -276,21 +276,23 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
             return log(ended);
         }
     }
-    tracing::debug!(peer = address, "a connection that was told to go is cut");
+    tracing::debug!(
+        peer = address,
+        "a connection did not end after GOAWAY; it is closed"
+    );
 }
 
-/// Whether a connection is cut without GOAWAY; logs that it is.
-fn is_cut(why: CloseReason, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
+/// Whether a connection is closed without GOAWAY; logs that it is.
+fn is_closed_at_once(why: CloseReason, peer: Option<&DisplayValue<SocketAddr>>) -> bool {
     match why {
-        CloseReason::Stalled => tracing::warn!(
-            peer,
-            "a connection is cut: its peer takes nothing of what waits for it"
-        ),
+        CloseReason::Stalled => {
+            tracing::warn!(peer, "closing a connection: its peer has stopped reading")
+        }
         // Of a flood: it is counted.
         CloseReason::Crowded => {}
         CloseReason::Revoked => tracing::info!(
             peer,
-            "a connection is cut: its proxy's proof of identity was withdrawn"
+            "closing a connection: its proxy's credential was revoked"
         ),
         _ => return false,
     }
@@ -317,7 +319,7 @@ async fn encrypt<A: Admit>(
         () = shared.shutdown.cancelled() => return None,
     };
     settings.metrics.failed_handshake();
-    if let Some(times) = shared.failed_handshakes.say() {
+    if let Some(times) = shared.failed_handshakes.count_event() {
         let peer = address.map(display);
         tracing::warn!(peer, error = %failed, times, "a TLS handshake failed");
     }
@@ -326,7 +328,7 @@ async fn encrypt<A: Admit>(
 
 fn log(ended: hyper::Result<()>) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
+        tracing::debug!(%error, "a connection ended with an error");
     }
 }
 
@@ -352,8 +354,8 @@ fn builder(limits: &Limits, windows: (u32, u32), streams: &Streams) -> http2::Bu
 }
 
 /// Ends a connection when it is too old, when the server shuts down, when a proof expires, or when
-/// it is told to end.
-async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>, number: u64) {
+/// something else ends it.
+async fn end_in_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>, number: u64) {
     let settings = &shared.ads.shared;
     let chance = xxh3_64(&number.to_le_bytes()) as f64 / u64::MAX as f64;
     let age = settings
@@ -362,7 +364,7 @@ async fn its_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connection>,
     let why = tokio::select! {
         () = sleep(age) => CloseReason::Age,
         () = shared.shutdown.cancelled() => {
-            let all = CLOSING_PACE * shared.open.load(Ordering::Relaxed);
+            let all = CLOSING_INTERVAL * shared.open.load(Ordering::Relaxed);
             let window = all.min(settings.closing_window);
             tokio::time::sleep(window.mul_f64(chance)).await;
             CloseReason::Shutdown
@@ -388,7 +390,7 @@ mod tests {
     async fn without_its_watchdog_nothing_is_served() {
         let watchdog = tokio::spawn(async { panic!("out of luck") });
         let ended = guarded(AbortOnDropHandle::new(watchdog), pending()).await;
-        let said = ended.unwrap_err().to_string();
-        assert!(said.contains("out of luck"), "{said}");
+        let error = ended.unwrap_err().to_string();
+        assert!(error.contains("out of luck"), "{error}");
     }
 }

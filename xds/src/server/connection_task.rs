@@ -1,10 +1,10 @@
 //! One task for a connection and all of its streams.
 //!
-//! Left alone, hyper spawns a task for each stream, and then every response and every
-//! acknowledgement goes through two tasks, often on two cores: the stream's and the connection's.
-//! With one stream to a connection, as proxies have it, that is a good part of what a delivery
-//! costs. Here streams are polled beside their connection, each part only when it was woken or a
-//! commit was announced.
+//! By default hyper spawns a task for each stream, so that every response and every acknowledgement
+//! passes through two tasks, often on two cores: the stream's and the connection's. Proxies have
+//! one stream per connection, for which this is a large part of the cost of a delivery. Here the
+//! streams are polled by the task of their connection, each only when it was woken or a commit was
+//! announced.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -69,7 +69,7 @@ pub(crate) struct ConnectionTask<C> {
 /// The event for which [`ConnectionTask::next`] waits.
 pub(crate) enum Event<T> {
     /// The timer ran out.
-    ItsTime,
+    Timer,
     /// The connection ended.
     Ended(T),
 }
@@ -180,7 +180,7 @@ impl<C: Future> ConnectionTask<C> {
             self.poll_streams(woken & ALL_STREAMS);
             if woken & 1 << TIMER != 0 && self.poll_timer().is_ready() {
                 self.wake(woken & 1 << CONNECTION);
-                return Poll::Ready(Event::ItsTime);
+                return Poll::Ready(Event::Timer);
             }
             // After the streams, whose responses it writes.
             if woken & 1 << CONNECTION != 0 {
@@ -360,7 +360,7 @@ mod tests {
         let timer = tokio::time::sleep(std::time::Duration::from_secs(1));
         let (ends, end) = tokio::sync::oneshot::channel::<()>();
         let mut connection = ConnectionTask::new(end, timer, Streams::default(), notifier.listen());
-        assert!(matches!(connection.next().await, Event::ItsTime));
+        assert!(matches!(connection.next().await, Event::Timer));
         ends.send(()).unwrap();
         assert!(matches!(connection.next().await, Event::Ended(Ok(()))));
     }

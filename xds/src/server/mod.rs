@@ -156,10 +156,10 @@ impl<A> Shared<A> {
     /// one. `identity` is the verified one, if there is one.
     pub(crate) fn denied(&self, peer: &Peer, identity: Option<&str>, status: &Status) {
         self.metrics.denied(status);
-        if let Some(times) = self.denials.say() {
+        if let Some(times) = self.denials.count_event() {
             let (error, code) = (status.message(), status.code());
             let peer = peer.address.map(display);
-            tracing::warn!(peer, identity, error, ?code, times, "a stream is denied");
+            tracing::warn!(peer, identity, error, ?code, times, "stream denied");
         }
     }
 

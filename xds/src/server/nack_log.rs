@@ -59,7 +59,7 @@ impl NackLog {
                 resource = &*accepted.name,
                 object = &*accepted.origin,
                 seconds = seconds(accepted.took),
-                "proxy took a resource that it had rejected"
+                "proxy accepted a resource that it had rejected"
             );
         }
         let others = all.iter().filter(|accepted| accepted.named.is_none());
@@ -69,7 +69,7 @@ impl NackLog {
                 r#type = type_url,
                 resources = others.count(),
                 seconds = seconds(longest),
-                "proxy took resources of a response that it had rejected"
+                "proxy accepted resources of a response that it had rejected"
             );
         }
     }

@@ -66,7 +66,7 @@ impl<A: Admit> StreamOpening<A> {
         let mut requests = Requests::new(requests, charge, shared.limits.request);
         let first = poll_fn(|cx| requests.poll_next(cx));
         let first = tokio::time::timeout(FIRST_REQUEST, first).await;
-        let silent = |_| Status::deadline_exceeded("no first request came");
+        let silent = |_| Status::deadline_exceeded("the first request did not arrive in time");
         let Some(first) = first.map_err(silent)?? else {
             return Ok(None);
         };
@@ -159,7 +159,7 @@ fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
     match node.map_err(Malformed::from)? {
         Some(node) if !node.id.is_empty() => Ok(node),
         _ => Err(Status::invalid_argument(
-            "the first request on a stream needs a node with an id",
+            "the first request of a stream needs a node with an id",
         )),
     }
 }

@@ -1,9 +1,9 @@
 //! Reading the requests of a stream from the body of its HTTP request: gRPC messages, still
 //! encoded.
 //!
-//! A message that came in one piece, as nearly all do, is not copied. One that came in several is
-//! put together in a buffer that goes away with it: the first request of a proxy that comes back is
-//! large, and all later ones are small (xDS rule 136).
+//! A message that arrived in one piece, as nearly all do, is not copied. One that arrived in
+//! several pieces is assembled in a buffer that is freed with it: the first request of a proxy that
+//! reconnects is large, and all later ones are small (xDS rule 136).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -96,7 +96,7 @@ where
                     }
                 }
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "no more requests can be read");
+                    tracing::debug!(%error, "the requests of a stream cannot be read further");
                     return Poll::Ready(Ok(None));
                 }
                 None => return Poll::Ready(self.messages.end().map(|()| None)),
@@ -113,7 +113,7 @@ where
             .late
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.time)));
         ready!(late.as_mut().poll(cx));
-        let text = "the end of a request did not come in time";
+        let text = "a request was not complete in time";
         Poll::Ready(Err(Status::deadline_exceeded(text)))
     }
 }
@@ -183,7 +183,9 @@ impl Messages {
     fn end(&self) -> Result<(), Status> {
         match self.begun.is_empty() {
             true => Ok(()),
-            false => Err(Status::internal("the end of a request is missing")),
+            false => Err(Status::internal(
+                "the request stream ended within a request",
+            )),
         }
     }
 }
@@ -194,11 +196,13 @@ fn length(bytes: &[u8]) -> Result<Option<usize>, Status> {
         return Ok(None);
     };
     if compressed != 0 {
-        return Err(Status::unimplemented("compressed requests are not taken"));
+        return Err(Status::unimplemented(
+            "compressed requests are not supported",
+        ));
     }
     match u32::from_be_bytes([a, b, c, d]) as usize {
         length if length > MAX_REQUEST => Err(Status::out_of_range(format!(
-            "a request of {length} bytes, more than {MAX_REQUEST}"
+            "a request has {length} bytes; the limit is {MAX_REQUEST}"
         ))),
         length => Ok(Some(length)),
     }

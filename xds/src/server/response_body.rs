@@ -1,9 +1,9 @@
-//! The HTTP body of a stream's responses: first the proxy is admitted, then messages follow, made
-//! when the transport asks for them.
+//! The HTTP body of a stream's responses: the proxy is admitted first, then messages are made when
+//! the transport asks for them.
 //!
-//! There is no task and no queue between a stream and its connection: whoever takes data polls the
-//! stream. tonic's own encoder would copy every message into a buffer per stream; here large parts
-//! go to the transport as they are.
+//! There is no task and no queue between a stream and its connection: the transport polls the
+//! stream through this body. tonic's own encoder would copy every message into a buffer per stream;
+//! here large parts go to the transport without a copy.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -65,7 +65,7 @@ impl<A: Admit> ResponseBody<A> {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
-            let text = "the time that grpc-timeout gave is over";
+            let text = "the deadline of grpc-timeout has passed";
             return Poll::Ready(Err(Status::deadline_exceeded(text)));
         }
         self.poll_message(cx)

@@ -1,6 +1,6 @@
-//! A connection's socket that records whether it can be written to: only that tells a peer that has
-//! stopped reading altogether from one that has nothing to read, since a ping waits behind the
-//! bytes that do not go out.
+//! A connection's socket that records whether it can be written to. Only this tells a peer that has
+//! stopped reading from one that has nothing to read: a ping waits behind the bytes that are not
+//! taken.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

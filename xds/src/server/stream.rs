@@ -1,8 +1,8 @@
 //! One discovery stream around its session: requests and commits in, responses out. All decisions
 //! are the session's.
 //!
-//! A stream looks for news whenever it is polled; its connection's task polls it after each commit
-//! that concerns it (`connection_task`).
+//! A stream checks for new commits whenever it is polled; the task of its connection polls it after
+//! each commit that concerns it (`connection_task`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -40,7 +40,7 @@ const SMALLEST: usize = 1 << 10;
 
 /// The status with which a stream ends whose connection closes.
 pub(crate) fn replaced() -> Status {
-    Status::unavailable("this connection is to be replaced")
+    Status::unavailable("this connection is closing: reconnect")
 }
 
 /// The status with which a stream ends whose request is wrong, or exceeds a limit.
@@ -195,7 +195,7 @@ impl<A: Admit> Stream<A> {
         }
         let notifier = self.shared.snapshots.notifier();
         if notifier.is_closed() {
-            let text = "nothing is published any more";
+            let text = "the publisher of resources is gone";
             return Poll::Ready(Err(Status::unavailable(text)));
         }
         let newest = notifier.newest();
@@ -213,7 +213,7 @@ impl<A: Admit> Stream<A> {
             self.metrics.rejecting(|url| self.session.is_rejecting(url));
             if self.session.is_warming_reconnect() {
                 self.shared.metrics.warming_reconnect();
-                tracing::debug!(node = &*self.node, "came back in the middle of warming");
+                tracing::debug!(node = &*self.node, "reconnected while warming a cluster");
             }
             match next {
                 Next::Send(response) => {
@@ -265,7 +265,7 @@ impl<A: Admit> Stream<A> {
     /// 125).
     fn large(&self, r#type: &str, bytes: usize) {
         self.shared.metrics.large(r#type);
-        if let Some(times) = self.shared.large.say() {
+        if let Some(times) = self.shared.large.count_event() {
             let node = &*self.node;
             tracing::warn!(
                 node,
@@ -340,13 +340,17 @@ impl<A: Admit> Stream<A> {
         let id = request.node.map(node_id).transpose()?;
         if id.is_some_and(|id| *id != *self.node) {
             self.shared.metrics.other_node();
-            tracing::debug!(node = &*self.node, other = id, "another node on a stream");
+            tracing::debug!(
+                node = &*self.node,
+                other = id,
+                "a request names another node than the first one of its stream"
+            );
         }
         if let Some(only) = self.only {
             if request.type_url.is_empty() {
                 request.type_url = only.as_str();
             } else if request.type_url != only.as_str() {
-                let text = format!("this service has only {only}");
+                let text = format!("this service serves only {only}");
                 return Err(Status::invalid_argument(text));
             }
         }
@@ -373,7 +377,7 @@ impl<A: Admit> Stream<A> {
             Ok(Outcome::UnknownType) => {
                 self.shared.metrics.unknown_type();
                 let (node, r#type) = (&*self.node, request.type_url);
-                tracing::debug!(node, r#type, "type is not served");
+                tracing::debug!(node, r#type, "requested type is not served");
             }
             Err(error) => return Err(refused(&error)),
         }

@@ -40,7 +40,12 @@ impl Transport {
             TlsAcceptor::from(config).accept(socket).await.map(Some)
         };
         let accepted = tokio::time::timeout(limit, accepting).await;
-        let slow = |_| io::Error::new(io::ErrorKind::TimedOut, "it took too long");
+        let slow = |_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the handshake was not complete in time",
+            )
+        };
         let accepted = accepted.map_err(slow)??;
         Ok(accepted.map(|stream| Transport::Tls(Box::new(stream))))
     }

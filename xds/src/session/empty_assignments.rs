@@ -2,12 +2,15 @@
 //! removed, and a client that warms its cluster waits for one. A removed resource is answered with
 //! an empty value, if its type has one (xDS rule 95).
 //!
-//! That concerns names that this client was sent or owed and that were removed, or whose cluster
-//! was; names that it subscribes to anew while their removal is still remembered; and names it
-//! comes back with on a new stream. A name that never existed is not answered (xDS rules 25, 26).
-//! An empty value is sent a second after it would be its turn as a removal, since most clients have
-//! given the name up by then, with its cluster; and not while something refers to the name: then
-//! the resource is late, not gone.
+//! Empty values are sent for names
+//! - that this client was sent or owed and that were removed, or whose cluster was removed,
+//! - that it subscribes to anew while the store still has the tombstone,
+//! - that it subscribes to after a reconnect.
+//!
+//! A name that never existed is not answered (xDS rules 25, 26). An empty value is sent one second
+//! after a removal could be sent: by then most clients have unsubscribed from the name, since its
+//! cluster is gone. And it is not sent while a resource refers to the name: then the assignment is
+//! late, not removed.
 
 use std::collections::HashSet;
 use std::sync::Arc;

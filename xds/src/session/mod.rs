@@ -1,9 +1,10 @@
 //! The protocol state of one stream, without sockets, tasks or clock.
 //!
-//! Its inputs are requests ([`Session::on_request`]) and the store, whose log tells what changed
+//! Its inputs are requests ([`Session::on_request`]) and the store, whose log says what changed
 //! ([`Session::next`] reads it first). Its output is the next response, or the time until which
 //! there is none. What a client is owed follows from three sets per type, all by resource id: what
-//! it subscribes to, what it holds, and what of that has changed since.
+//! it subscribes to, what it holds, and what of that has changed since. How these sets change is
+//! drawn in `state::type_state`.
 
 mod catch_up;
 mod chunk;
@@ -44,7 +45,7 @@ use crate::xdstp;
 pub(crate) use error_text::{Nack, error_hash};
 pub(crate) use nack::AfterAll;
 use quarantine::QuarantineView;
-use state::awaited::PendingDependencies;
+use state::pending_dependencies::PendingDependencies;
 pub(crate) use state::type_state::Status;
 use state::type_state::TypeState;
 use state::type_states::TypeStates;
@@ -60,14 +61,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) enum ProtocolError {
     #[error("a request on an aggregated stream needs a type_url")]
     NoTypeUrl,
-    #[error("the stream asked for more than {0} types that are not served here")]
+    #[error("the stream requested more than {0} types that are not served here")]
     TooManyTypes(usize),
-    #[error("a name has {0} bytes; more than {MAX_NAME} are not taken")]
+    #[error("a resource name has {0} bytes; the limit is {MAX_NAME}")]
     LongName(usize),
-    #[error("more than {MAX_NAMES} names of one type are not taken")]
+    #[error("the stream subscribes to more than {MAX_NAMES} names of one type")]
     TooManyNames,
     #[error(
-        "what the stream asks for and does not exist, and what it rejected, takes more than {MAX_REMEMBERED} bytes"
+        "the missing names and rejected resources of the stream take more than {MAX_REMEMBERED} bytes"
     )]
     TooMuch,
     #[error(transparent)]

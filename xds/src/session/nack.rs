@@ -1,6 +1,6 @@
-//! The ACKs and NACKs of a client: a resource that it rejected is held back from it (xDS rules 69,
-//! 80), and its rejection ends when the client accepts it. How a rejected resource gets another
-//! chance is told in `state::rejections`.
+//! The ACKs and NACKs of a client: a rejected resource is held back from the client (xDS rules 69,
+//! 80), until the client accepts it or its content changes. Retries are planned in
+//! `state::rejections`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

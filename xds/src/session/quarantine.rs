@@ -1,6 +1,6 @@
-//! The quarantine as a stream sees it: contents that several proxies rejected, or that are too large
-//! for some, are not sent to a client that was not sent them before (xDS rules 82, 127). What this
-//! client alone rejected is the matter of `nack`.
+//! The quarantine as a stream applies it: contents that several proxies rejected, or that are too
+//! large for gRPC clients, are not sent to a client that was not sent them before (xDS rules 82,
+//! 127). What this client alone rejected is held back by `nack`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

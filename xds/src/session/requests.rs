@@ -256,13 +256,13 @@ impl Session {
         self.states[index].set_mode(mode);
         if !was {
             self.owe_everything(index, store);
-            self.doubt_what_it_reads(index, store);
+            self.count_what_may_be_read(index, store);
         }
     }
 
     /// Counts as held, or as removed, what the client may still read in responses to an earlier
     /// wildcard: it may be gone already, or go before it is sent again.
-    fn doubt_what_it_reads(&mut self, index: usize, store: &Store) {
+    fn count_what_may_be_read(&mut self, index: usize, store: &Store) {
         // A complete response says it by itself, and one is due.
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
         let says_absent = self.says_absent() && !complete;

@@ -1,5 +1,5 @@
-//! Building the next response: which resources of a type are in it, and what the session notes of
-//! it.
+//! Building the next response: which resources of a type are in it, and how the state of the type
+//! changes with it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

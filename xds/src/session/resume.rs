@@ -1,14 +1,14 @@
 //! Reconnects: a client lists the versions that it has, and is sent only what differs (xDS rule
 //! 52), unless the list cannot be relied on.
 //!
-//! A client that lost its stream while it took in a cluster has the new cluster, and an assignment
-//! that it was sent for the old one. It says that it has both, and waits for the assignment until
-//! its initial fetch times out (envoy#22418, envoy#31535, xDS rules 53, 93). So an assignment that
-//! is said to be current is sent all the same
+//! A client whose stream ended while it warmed a changed cluster has the new cluster, and the
+//! assignment that it was sent for the old one. It lists both as present, and waits for the
+//! assignment until its initial fetch times out (envoy#22418, envoy#31535, xDS rules 53, 93). So an
+//! assignment that is listed in its present version is sent all the same
 //! - if its cluster changed in the last minutes,
-//! - if its cluster was sent on this stream before assignments were asked for,
-//! - if clusters are not asked for at all: Envoy holds that request back while one of them is
-//!   warming. A server that started anew learns of it from nothing else (xDS rule 99).
+//! - if its cluster was sent on this stream before the client subscribed to assignments,
+//! - if the client does not subscribe to clusters at all: Envoy delays that request while a cluster
+//!   is warming. A server that has just started has no other sign of it (xDS rule 99).
 
 use std::collections::HashSet;
 use std::time::Instant;

@@ -1,12 +1,14 @@
 //! The order of responses: which type has something to send that may go out now, or when one will.
 //!
-//! Additions go in the order of the types (xDS rule 84), then removals, first what refers and then
-//! what is referred to (xDS rule 86); removals of an exclusive type go with its additions. A type
-//! waits for the acknowledgement of its last response, a gated one also for those of the types
-//! before it (xDS rule 87). But nothing waits for what came after it: what is owed is compared by
-//! the time since when it is, and what has been owed for a second goes before what changed later.
+//! Additions are sent in the order of the types (xDS rule 84), then removals, referring resources
+//! before those that they refer to (xDS rule 86); removals of an exclusive type are sent with its
+//! additions. A type waits for the acknowledgement of its last response, a gated one also for those
+//! of the types before it (xDS rule 87). But nothing waits for what became owed after it: the times
+//! since which resources are owed are compared, and what has been owed for a second is sent before
+//! what changed later.
 //!
-//! What a client has just asked for of a type that is not gated waits for nothing (xDS rule 103).
+//! A resource of a type that is not gated and that the client has just subscribed to waits for
+//! nothing (xDS rule 103).
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! Requests for types that are not served (xDS rule 5): nothing of them exists, and delta clients
-//! are told so.
+//! Requests for types that are not served (xDS rule 5): no resource of them exists, and the
+//! responses to delta clients say so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -13,18 +13,18 @@ const SMALLEST: Duration = Duration::from_millis(1);
 /// time a commit had to wait for it, up to its maximum, and starts anew after a time of quiet as
 /// long as the maximum.
 #[derive(Debug)]
-pub struct Pace {
+pub struct CommitWindow {
     max: Duration,
     window: Duration,
     last_commit: Option<Instant>,
     due: Option<Instant>,
 }
 
-impl Pace {
-    /// A pace whose window is never longer than `max` (`--coalesce`); zero commits every change at
+impl CommitWindow {
+    /// A window whose window is never longer than `max` (`--coalesce`); zero commits every change at
     /// once.
-    pub fn new(max: Duration) -> Pace {
-        Pace {
+    pub fn new(max: Duration) -> CommitWindow {
+        CommitWindow {
             max,
             window: SMALLEST.min(max),
             last_commit: None,
@@ -71,26 +71,26 @@ mod tests {
     #[test]
     fn the_first_change_after_quiet_goes_at_once() {
         let start = Instant::now();
-        let mut pace = Pace::new(MAX);
-        assert_eq!(pace.due(start), start);
-        pace.committed(start);
+        let mut window = CommitWindow::new(MAX);
+        assert_eq!(window.due(start), start);
+        window.committed(start);
         let later = start + MAX * 2;
-        assert_eq!(pace.due(later), later);
+        assert_eq!(window.due(later), later);
     }
 
     #[test]
     fn changes_in_a_row_are_merged_in_a_growing_window() {
         let start = Instant::now();
-        let mut pace = Pace::new(MAX);
+        let mut window = CommitWindow::new(MAX);
         let mut now = start;
         let mut commits = vec![];
         // A change every 100 microseconds for 100 milliseconds.
         for _ in 0..1000 {
-            if pace.pending().is_some_and(|due| due <= now) {
-                pace.committed(now);
+            if window.pending().is_some_and(|due| due <= now) {
+                window.committed(now);
                 commits.push(now - start);
             }
-            pace.due(now);
+            window.due(now);
             now += Duration::from_micros(100);
         }
         assert!((9..20).contains(&commits.len()), "{commits:?}");
@@ -101,11 +101,11 @@ mod tests {
     #[test]
     fn no_change_waits_longer_than_the_maximum() {
         let mut now = Instant::now();
-        let mut pace = Pace::new(MAX);
+        let mut window = CommitWindow::new(MAX);
         for _ in 0..50 {
-            let due = pace.due(now);
+            let due = window.due(now);
             assert!(due <= now + MAX);
-            pace.committed(due);
+            window.committed(due);
             now = due + Duration::from_micros(700);
         }
     }
@@ -113,11 +113,11 @@ mod tests {
     #[test]
     fn zero_never_waits() {
         let start = Instant::now();
-        let mut pace = Pace::new(Duration::ZERO);
+        let mut window = CommitWindow::new(Duration::ZERO);
         for i in 0..5 {
             let now = start + Duration::from_micros(i);
-            assert_eq!(pace.due(now), now);
-            pace.committed(now);
+            assert_eq!(window.due(now), now);
+            window.committed(now);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! First syncs: all resources of one type that are visible through the same layers, assembled once
-//! for all streams that ask for them at about the same time.
+//! Initial syncs: all resources of one type that are visible through the same layers, assembled
+//! once for all streams that need them at about the same time.
 //!
-//! After a restart a whole fleet asks for everything at once. What is put together here is held by
-//! the responses under way and by nothing else, so that it is gone when the storm is over.
+//! After a restart of the server all proxies ask for all resources at once. An initial sync is
+//! owned by the responses in flight alone, so its memory is freed when the last of them is
+//! acknowledged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

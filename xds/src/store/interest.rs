@@ -1,10 +1,10 @@
 //! Approximate sets by which a commit is matched with the connections that it concerns: a change
 //! wakes the streams that subscribe to it and see it, and few others (xDS rule 133).
 //!
-//! A connection's interest is a set of bits, in which every type and every name has its own bit or
-//! shares one with few others. The notifier keeps it where it scans all connections one after the
-//! other, so that passing one over costs next to nothing. A match may be false, and the woken
-//! stream then finds nothing to send; no match is ever missed.
+//! The interest of a connection is a set of bits, in which every type and every name has its own
+//! bit or shares one with few others. The notifier keeps the interests of all connections in one
+//! array, and a commit scans it. A match may be false, and the woken stream then finds nothing to
+//! send; no match is ever missed.
 
 use std::collections::BTreeMap;
 use std::ops::BitOr;

@@ -1,5 +1,5 @@
-//! Maps of names that a stream remembers, with the memory that they take: a client may choose as
-//! many and as long names as it likes, so they are counted in bytes (xDS rule 218).
+//! Maps of names that a stream remembers, with the memory that they take: a client chooses the
+//! number and the length of the names, so they are counted in bytes (xDS rule 218).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -2,7 +2,7 @@
 //! another type (assignments after clusters), the resources of that other type that refer to it in
 //! any layer.
 //!
-//! The writer updates them with each resource that it puts, so that no lookup scans all resources.
+//! The writer updates them with each resource that it puts, so no lookup scans all resources.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -103,13 +103,13 @@ impl Slot {
         cursor: u64,
     ) -> Result<Option<&Arc<Body>>, Forgotten> {
         for entry in layers.iter().filter_map(|layer| self.entry(*layer)) {
-            let said = match &entry.before {
+            let value = match &entry.before {
                 _ if entry.since <= cursor => &entry.value,
                 (since, before) if *since <= cursor => before,
                 _ => return Err(Forgotten),
             };
-            if !said.is_nothing() {
-                return Ok(said.body());
+            if !value.is_nothing() {
+                return Ok(value.body());
             }
         }
         Ok(None)

@@ -1,8 +1,8 @@
 //! Large delta requests, taken in parts: a lookup of hundreds of thousands of names at once would
-//! hold up the writer and the other streams on the same thread.
+//! block the writer and the other streams on the same thread.
 //!
-//! A request may be cut between any two of its fields. No response is made before the last part is
-//! taken, so the client sees no state in between.
+//! A request may be split between any two of its fields. No response is made before the last part
+//! is taken, so the client sees no intermediate state.
 
 use bytes::Bytes;
 

@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::admit::identity;
 use crate::client::{node, strings};
 use crate::codec::{Stream, try_open};
-use crate::door::identity;
 use crate::world::{ALL, C, E, R, Variant, World, each};
 
 type Opened = Result<Stream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, Status>;

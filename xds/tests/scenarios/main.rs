@@ -1,18 +1,19 @@
 //! Scenarios over real connections, in the four variants of the protocol: state of the world or
 //! delta, on an aggregated stream or on the services of single types.
 //!
-//! `harness` has the 18 scenarios of ii/xds-test-harness under their numbers; `more` and `streams`
+//! `harness` has the 18 scenarios of ii/xds-test-harness under their numbers; `beyond_harness` and `streams`
 //! have what that plans or leaves out.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
-mod bounds;
+mod admit;
+mod beyond_harness;
 mod client;
+mod client_limits;
 mod codec;
-mod door;
 mod harness;
 mod identity;
-mod more;
+mod methods;
 mod overload;
 mod overload_end;
 mod overload_peers;
@@ -20,7 +21,6 @@ mod raw;
 mod reports;
 mod rollout;
 mod streams;
-mod surface;
 mod throttled;
 mod tls;
 mod world;

@@ -101,7 +101,7 @@ async fn what_verified_proxies_rejected_is_kept_from_others_and_reported_rule_82
         }
         reject(&world, Variant::SotwAds, "verified-three").await;
         assert_eq!(world.metric(&held_back), 1.0);
-        let reports = world.snapshots.held_back();
+        let reports = world.snapshots.quarantined();
         let report = reports.first().unwrap();
         assert_eq!((&*report.name, &*report.origin), ("a", "Listener/a"));
         client.subscribe(url, &["a"]).await;

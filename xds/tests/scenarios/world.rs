@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::{Channel, Endpoint};
 
+use crate::admit::{Door, Known};
 use crate::client::Client;
-use crate::door::{Door, Known};
 
 pub(crate) const C: TypeUrl = TypeUrl::CLUSTER;
 pub(crate) const E: TypeUrl = TypeUrl::ENDPOINT;

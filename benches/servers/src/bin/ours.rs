@@ -10,7 +10,7 @@ use seaway_bench_servers::world;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, Pace, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, CommitWindow, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
 struct Ours {
     publisher: Publisher,
     options: Options,
-    pace: Pace,
+    window: CommitWindow,
     pending: Vec<Replace>,
 }
 
@@ -51,7 +51,7 @@ impl Ours {
         Ours {
             publisher,
             options,
-            pace: Pace::new(Duration::from_millis(options.coalesce.into())),
+            window: CommitWindow::new(Duration::from_millis(options.coalesce.into())),
             pending: Vec::new(),
         }
     }
@@ -115,11 +115,11 @@ impl control::Target for Ours {
     fn change(&mut self, service: u32, stamp: u64) {
         let replace = self.replace(service, stamp);
         self.pending.push(replace);
-        self.pace.due(Instant::now().into_std());
+        self.window.due(Instant::now().into_std());
     }
 
     fn due(&self) -> Option<Instant> {
-        self.pace.pending().map(Into::into)
+        self.window.pending().map(Into::into)
     }
 
     fn flush(&mut self) {
@@ -127,7 +127,7 @@ impl control::Target for Ours {
             replace: std::mem::take(&mut self.pending),
             placements: Vec::new(),
         });
-        self.pace.committed(Instant::now().into_std());
+        self.window.committed(Instant::now().into_std());
     }
 }
 

@@ -11,7 +11,7 @@ use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core;
 use seaway_translator::{Change, Layer, Object, Problem, Role, Translator, View, read};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, Pace, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, CommitWindow, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ struct Pipeline {
     publisher: Publisher,
     layers: BTreeMap<Layer, LayerId>,
     options: Options,
-    pace: Pace,
+    window: CommitWindow,
 }
 
 impl Pipeline {
@@ -56,7 +56,7 @@ impl Pipeline {
             publisher,
             layers: BTreeMap::new(),
             options,
-            pace: Pace::new(COALESCE),
+            window: CommitWindow::new(COALESCE),
         }
     }
 
@@ -131,11 +131,11 @@ impl control::Target for Pipeline {
             Ok(slice) => self.apply(read::endpoint_slice(&slice)),
             Err(error) => eprintln!("pipeline: {error:?}"),
         }
-        self.pace.due(Instant::now().into_std());
+        self.window.due(Instant::now().into_std());
     }
 
     fn due(&self) -> Option<Instant> {
-        self.pace.pending().map(Into::into)
+        self.window.pending().map(Into::into)
     }
 
     fn flush(&mut self) {
@@ -144,7 +144,7 @@ impl control::Target for Pipeline {
             replace,
             placements: Vec::new(),
         });
-        self.pace.committed(Instant::now().into_std());
+        self.window.committed(Instant::now().into_std());
     }
 }
 

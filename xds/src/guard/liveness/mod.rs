@@ -1,10 +1,10 @@
 //! Detection of idle and stalled peers: one watchdog for all connections, instead of timers for
 //! each.
 //!
-//! A socket and a stream each have a `Progress`, in which they note that bytes begin to wait for
-//! the peer and that they go on. That is a plain store, without a clock; the watchdog looks at all
-//! of them now and then, and what has not moved between many of its looks is stalled. So an idle
-//! stream costs no wake-up, and one that is busy no look at the time.
+//! A socket and a stream each have a `Progress`, in which they record that bytes begin to wait for
+//! the peer and that the peer takes them. Each record is one atomic store, without reading a clock.
+//! The watchdog inspects all of them periodically; one with waiting bytes that has not changed over
+//! many inspections is stalled. So an idle stream causes no wake-up, and a busy one reads no clock.
 
 #[cfg(test)]
 mod tests;
@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::close_reason::CloseReason;
 use crate::guard::memory::MemoryAccount;
 use crate::guard::validity::Validity;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::reasons::CloseReason;
 use crate::store::notify::InterestHandle;
 
 /// The number of looks of the watchdog within the shortest of the times it watches over.

@@ -1,8 +1,9 @@
-//! The state of each type in a session, as plain data with rules of its own.
+//! What a session remembers of each type: plain data, changed by transitions and read by queries.
+//! [`type_state`] puts it together, the other files are its parts.
 
-pub(super) mod awaited;
 pub(super) mod older_contents;
 pub(super) mod owed;
+pub(super) mod pending_dependencies;
 pub(super) mod rejections;
 pub(super) mod removed;
 pub(super) mod subscription;

@@ -1,10 +1,10 @@
 //! The resources of one type that a client has to be sent, and since when.
 //!
-//! Some of it waits: for what was owed of earlier types before it, and where the type is gated also
-//! for what was sent of them and has no answer yet. What comes to be owed of earlier types later is
-//! not waited for, and nothing waits for more than a second in all, however often it changes
-//! meanwhile. So each waiting resource belongs to a slice of those that came to be owed at about
-//! one time.
+//! A resource may have to wait for what was owed of earlier types before it; if its type is gated,
+//! also for what was sent of them and is not acknowledged yet. It does not wait for what becomes
+//! owed of earlier types later, and it waits for a second at most in total, however often it
+//! changes meanwhile. So each waiting resource belongs to a slice: the resources that became owed
+//! at about the same time.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};

@@ -1,16 +1,16 @@
 //! Resources that a client rejected and has not accepted since. A rejection is a state, not an
-//! event: it ends when the client accepts the content, when another takes its place, or when the
-//! resource is removed or not subscribed to any more; not with some other acknowledgement (xDS rule
-//! 79).
+//! event: it ends when the client accepts the content, when another content replaces it, or when
+//! the resource is removed or unsubscribed from; not with any other acknowledgement (xDS rule 79).
 //!
 //! If a rejection may pass by itself ([`TypeSpec::passes`](crate::TypeSpec::passes)), as when
 //! another process holds the address of a listener, the resource is sent again after a delay that
-//! grows. It takes its turn like a change: behind the same gates, and held back again when it is
-//! rejected again (`hold_back`). The session tells when a retry is due, as with everything it waits
-//! for; a stream that rejected nothing waits for nothing.
+//! grows. A retry is handled like a change: it waits for the same gates, and the resource is held
+//! back again if it is rejected again (`TypeState::hold_back`). The session reports when the next
+//! retry is due, as for everything it waits for; a stream without rejections has no timer.
 //!
-//! A rejection that names no resource, or was cut before all were named, leaves open which ones the
-//! client has. Then all others of the response count as rejected too; they are not held back.
+//! A rejection that names no resource, or whose text was cut before all were named, leaves open
+//! which resources the client has. Then all others of the response count as rejected too; they are
+//! not held back.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The removed resources of one type of which a client has yet to be told.
+//! The removed resources of one type whose removal is still to be sent to a client.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,6 +1,5 @@
-//! The states of all types of a stream. Most types have nothing to send most of the time, and are
-//! then not even looked at: what a delivery costs is mostly memory that was not touched for a
-//! while.
+//! The states of all types of a stream. Most types have nothing to send most of the time, and their
+//! states are not read then: most of the cost of a delivery is memory that is not in the cache.
 
 use std::ops::{Index, IndexMut};
 

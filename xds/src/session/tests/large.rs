@@ -35,7 +35,7 @@ fn what_is_too_large_for_grpc_goes_to_envoy_alone_rule_127() {
             "{client_kind:?}"
         );
     }
-    let held_back = world.snapshots.held_back();
+    let held_back = world.snapshots.quarantined();
     let [report] = &held_back[..] else {
         panic!("one");
     };
@@ -43,12 +43,14 @@ fn what_is_too_large_for_grpc_goes_to_envoy_alone_rule_127() {
         (&*report.name, &*report.origin),
         ("a", "RouteConfiguration/a")
     );
-    assert!(matches!(report.reason, crate::HoldBack::TooLarge { bytes } if bytes > 5 << 20));
+    assert!(
+        matches!(report.reason, crate::QuarantineReason::TooLarge { bytes } if bytes > 5 << 20)
+    );
     world.put(R, "a", "3");
     for client in &mut clients {
         assert_eq!(client.expect(R).resources["a"], "3");
     }
-    assert!(world.snapshots.held_back().is_empty());
+    assert!(world.snapshots.quarantined().is_empty());
 }
 
 #[test]

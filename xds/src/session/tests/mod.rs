@@ -1,19 +1,19 @@
 //! Sessions driven by scripts: requests and commits in, responses checked, no socket and no clock.
 
-mod answers;
-mod awaited;
+mod acknowledgements;
 mod converge;
 mod delta;
-mod emptied;
+mod empty_assignments;
 mod errors;
-mod held_back;
 mod large;
 mod layers;
+mod memory;
 mod model;
 mod order;
+mod pending_dependencies;
+mod quarantine;
 mod reconnect;
 mod rejections;
-mod remembered;
 mod rules;
 mod sotw;
 mod waits;

@@ -12,7 +12,7 @@ use crate::store::cursors::{Cursor, Cursors};
 use crate::store::interest::{Concerns, Interest};
 use crate::store::missing::{Missing, MissingName};
 use crate::store::notify::CommitNotifier;
-use crate::store::quarantine::{HeldBack, Quarantine};
+use crate::store::quarantine::{Quarantine, Quarantined};
 use crate::store::slot::{HiddenBy, LayerValue};
 use crate::store::{LayerId, PlacementId, ResourceId};
 use crate::types::Types;
@@ -70,7 +70,7 @@ pub struct Publisher {
     /// The entries of each origin's resources and hidden names in the store.
     origins: HashMap<Arc<str>, Vec<EntryKey>>,
     /// The last commit after which all connections were woken.
-    last_roll_call: u64,
+    last_full_wake_up: u64,
     /// The number of entries put since the cursors of all streams were last looked at.
     put: usize,
 }
@@ -80,7 +80,7 @@ pub struct Publisher {
 const LARGEST: usize = (4 << 20) - (64 << 10);
 /// The number of commits after which all connections are woken, even those that no commit
 /// concerned.
-const ROLL_CALL: u64 = 256;
+const FULL_WAKE_UP: u64 = 256;
 
 /// The number of cursors looked at per resource put, on average, so that removed resources can be
 /// forgotten: with few streams after each commit, with thousands after some.
@@ -109,7 +109,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
     let publisher = Publisher {
         shared: shared.clone(),
         origins: HashMap::new(),
-        last_roll_call: 0,
+        last_full_wake_up: 0,
         put: 0,
     };
     (publisher, Snapshots { shared })
@@ -156,10 +156,10 @@ impl Publisher {
         drop(store);
         concerns.set_moved(moved);
         // Now and then all streams have to read the log, so that tombstones can be forgotten.
-        if seq >= self.last_roll_call + ROLL_CALL {
-            self.last_roll_call = seq;
-            let everybody = Concerns::anywhere(Interest::EVERYTHING);
-            shared.notifier.notify(&everybody);
+        if seq >= self.last_full_wake_up + FULL_WAKE_UP {
+            self.last_full_wake_up = seq;
+            let all = Concerns::anywhere(Interest::EVERYTHING);
+            shared.notifier.notify(&all);
         } else if !concerns.is_empty() {
             shared.notifier.notify(&concerns);
         }
@@ -219,8 +219,8 @@ impl Publisher {
                 let hidden = || LayerValue::Hidden(Arc::new(HiddenBy { origin }));
                 Some((type_index, name, layer, (!same).then(hidden)))
             });
-            let said = resources.chain(hidden).collect();
-            Prepared { origin, said }
+            let entries = resources.chain(hidden).collect();
+            Prepared { origin, entries }
         };
         replaces.into_iter().map(prepare).collect()
     }
@@ -235,13 +235,13 @@ impl Publisher {
     ) -> (usize, usize) {
         let (mut set, mut removed) = (0, 0);
         let mut left = Vec::new();
-        for Prepared { origin, said } in replaces {
-            let mut keys = Vec::with_capacity(said.len());
-            for (type_index, name, layer, value) in said {
+        for Prepared { origin, entries } in replaces {
+            let mut keys = Vec::with_capacity(entries.len());
+            for (type_index, name, layer, value) in entries {
                 let key = (type_index, store.intern(type_index, &name), layer);
                 keys.push(key);
                 if let Some(value) = value {
-                    self.say(store, key, value, now);
+                    self.set(store, key, value, now);
                     set += 1;
                 }
             }
@@ -266,7 +266,7 @@ impl Publisher {
 
     /// Puts a changed value into the store, and notes what follows for reconnects and for large
     /// resources.
-    fn say(&self, store: &mut Store, place: EntryKey, value: LayerValue, now: Instant) {
+    fn set(&self, store: &mut Store, place: EntryKey, value: LayerValue, now: Instant) {
         let (type_index, id, _) = place;
         let spec = self.shared.types.spec(type_index);
         // A first value is no change: at its start this process knows nothing of what clients are
@@ -297,7 +297,7 @@ fn canonical(mut resource: Resource) -> Resource {
 /// new value if it differs from the present one.
 struct Prepared {
     origin: Arc<str>,
-    said: Vec<(usize, Arc<str>, LayerId, Option<LayerValue>)>,
+    entries: Vec<(usize, Arc<str>, LayerId, Option<LayerValue>)>,
 }
 
 impl Drop for Publisher {
@@ -307,9 +307,9 @@ impl Drop for Publisher {
 }
 
 impl Snapshots {
-    /// The contents that are held back from proxies that were not sent them yet (xDS rules 82,
+    /// The quarantined contents: held back from proxies that were not sent them yet (xDS rules 82,
     /// 127), sorted by type and name.
-    pub fn held_back(&self) -> Vec<HeldBack> {
+    pub fn quarantined(&self) -> Vec<Quarantined> {
         self.quarantine().reports()
     }
 

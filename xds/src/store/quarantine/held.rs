@@ -1,11 +1,11 @@
-//! The set of contents that are held back now, in the form in which streams look them up.
+//! The set of quarantined contents, indexed for the lookups of streams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use seaway_proto::Version;
 
-use super::{HeldBack, HoldBack};
+use super::{QuarantineReason, Quarantined};
 use crate::client_kind::ClientKind;
 use crate::store::ResourceId;
 use crate::store::body::Body;
@@ -23,21 +23,21 @@ pub(crate) struct QuarantinedContent {
     pub(crate) instead: Option<Arc<Body>>,
     /// The generation of the quarantine since which it is held back.
     pub(crate) since: u64,
-    pub(super) report: HeldBack,
+    pub(super) report: Quarantined,
 }
 
 impl QuarantinedContent {
     /// Whether the content is held back from clients of this kind.
     pub(crate) fn concerns(&self, agent: ClientKind) -> bool {
         match self.report.reason {
-            HoldBack::Rejected { .. } => true,
-            HoldBack::TooLarge { .. } => agent != ClientKind::Envoy,
+            QuarantineReason::Rejected { .. } => true,
+            QuarantineReason::TooLarge { .. } => agent != ClientKind::Envoy,
         }
     }
 
     /// Whether the content is held back for its rejections, so that acceptances are counted, too.
     pub(crate) fn is_rejected(&self) -> bool {
-        matches!(self.report.reason, HoldBack::Rejected { .. })
+        matches!(self.report.reason, QuarantineReason::Rejected { .. })
     }
 }
 
@@ -81,8 +81,8 @@ impl QuarantinedSet {
     }
 
     /// Whether one more content may be held back for this reason.
-    pub(super) fn has_room(&self, reason: &HoldBack) -> bool {
-        let like = |held: &&Arc<QuarantinedContent>| held.report.reason.label() == reason.label();
+    pub(super) fn has_room(&self, reason: &QuarantineReason) -> bool {
+        let like = |held: &&Arc<QuarantinedContent>| held.report.reason.as_str() == reason.as_str();
         self.iter().filter(like).count() < HELD
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn held(id: ResourceId, version: &str, reason: HoldBack) -> QuarantinedContent {
+    fn held(id: ResourceId, version: &str, reason: QuarantineReason) -> QuarantinedContent {
         let version = Version::of(version.as_bytes());
         QuarantinedContent {
             type_index: 1,
@@ -133,7 +133,7 @@ mod tests {
             version,
             instead: None,
             since: 1,
-            report: HeldBack {
+            report: Quarantined {
                 type_url: TypeUrl::ROUTE,
                 name: "a".into(),
                 version,
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn what_is_held_back_is_found_by_name_and_bounded_by_reason() {
-        let too_large = HoldBack::TooLarge { bytes: 1 };
-        let rejected = HoldBack::Rejected {
+        let too_large = QuarantineReason::TooLarge { bytes: 1 };
+        let rejected = QuarantineReason::Rejected {
             by: Vec::new(),
             error: String::new(),
         };

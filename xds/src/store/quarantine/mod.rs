@@ -2,17 +2,18 @@
 //! sent them yet.
 //!
 //! Some were rejected (xDS rule 82). A content that one proxy rejects is held back from that proxy
-//! alone (`session::nack`): the trouble may be its own, and is never counted if the error text
-//! says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). When proxies of several principals
-//! reject the same content, and more than accepted it, the content is bad (`votes`). Only proxies
-//! with a verified identity are counted: with names of its own choice one client could reject for
-//! many, and keep every change from a fleet. Acceptances are counted once a content is held back:
-//! the notifier wakes the streams whose client may have it, and they report whether it accepted it.
+//! alone (`session::nack`): the cause may lie in that proxy, and the rejection is not counted if
+//! the error text says so ([`TypeSpec::passes`](crate::TypeSpec::passes)). A content is quarantined
+//! when proxies of several principals reject it, and more reject than accept it (`votes`). Only
+//! proxies with a verified identity are counted: otherwise one client could reject under many
+//! names, and keep every change from all proxies. Acceptances are counted once a content is
+//! quarantined: the notifier wakes the streams whose client may have it, and they report whether it
+//! accepted it.
 //!
-//! Others are too large (xDS rule 127). gRPC ends a stream that brings more than 4 MiB at once, and
-//! asks again on the next one, for ever. Envoy takes them.
+//! Others are too large (xDS rule 127): gRPC clients end a stream with a message of more than 4
+//! MiB, and would request the same on each new stream. Envoy accepts them.
 //!
-//! The quarantine lies in the store. Streams add contents while they read the store, and so does
+//! The quarantine belongs to the store. Streams add contents while they read the store, and so does
 //! the writer, which also removes them when the resource changes. Every stream reads the generation
 //! before it sends: one relaxed load.
 
@@ -40,7 +41,7 @@ const REMEMBERED: usize = 256;
 
 /// A content (one version of a resource) that is held back from proxies that were not sent it yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldBack {
+pub struct Quarantined {
     /// The resource's type.
     pub type_url: TypeUrl,
     /// The resource's name.
@@ -53,12 +54,12 @@ pub struct HeldBack {
     /// nothing is sent.
     pub instead: Option<Version>,
     /// Why it is held back.
-    pub reason: HoldBack,
+    pub reason: QuarantineReason,
 }
 
 /// The reason for which a content is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HoldBack {
+pub enum QuarantineReason {
     /// Several proxies rejected it (xDS rule 82): it is held back from all others.
     Rejected {
         /// The principals of the proxies that rejected it, sorted.
@@ -74,12 +75,12 @@ pub enum HoldBack {
     },
 }
 
-impl HoldBack {
+impl QuarantineReason {
     /// The value of the metrics' label `reason`.
-    pub(crate) fn label(&self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            HoldBack::Rejected { .. } => "rejected",
-            HoldBack::TooLarge { .. } => "too_large",
+            QuarantineReason::Rejected { .. } => "rejected",
+            QuarantineReason::TooLarge { .. } => "too_large",
         }
     }
 }
@@ -171,10 +172,10 @@ impl Quarantine {
         shared.clone()
     }
 
-    pub(crate) fn reports(&self) -> Vec<HeldBack> {
+    pub(crate) fn reports(&self) -> Vec<Quarantined> {
         let held = self.held();
-        let mut reports: Vec<HeldBack> = held.iter().map(|held| held.report.clone()).collect();
-        let key = |report: &HeldBack| (report.type_url, report.name.clone(), report.version);
+        let mut reports: Vec<Quarantined> = held.iter().map(|held| held.report.clone()).collect();
+        let key = |report: &Quarantined| (report.type_url, report.name.clone(), report.version);
         reports.sort_by_cached_key(key);
         reports
     }
@@ -193,7 +194,7 @@ impl Quarantine {
             return;
         }
         let (proxies, _) = votes.counts();
-        let reason = HoldBack::Rejected {
+        let reason = QuarantineReason::Rejected {
             by: votes.accusers(),
             error: error.to_owned(),
         };
@@ -207,7 +208,7 @@ impl Quarantine {
             version = %report.version,
             proxies,
             error,
-            "rejected by several proxies: kept from the others until it changes or more proxies say that they took it"
+            "quarantined: rejected by several proxies; held back from the others until it changes or more proxies have accepted it"
         );
         drop(state);
         self.notify(suspect.type_index, suspect.name);
@@ -218,7 +219,7 @@ impl Quarantine {
     pub(crate) fn accept(&self, held: &QuarantinedContent, voter: &Voter) {
         let quorum = self.quorum.load(Ordering::Relaxed);
         let mut state = self.state();
-        let HeldBack { name, version, .. } = &held.report;
+        let Quarantined { name, version, .. } = &held.report;
         let content = (held.type_index, name.clone(), *version);
         let Some(votes) = state.votes.get_mut(&content) else {
             return;
@@ -239,7 +240,7 @@ impl Quarantine {
             version = %version,
             rejected,
             accepted,
-            "not rejected by more proxies than took it: sent to all"
+            "released from quarantine: no longer rejected by more proxies than accepted it"
         );
         self.changed(&mut state);
         drop(state);
@@ -253,14 +254,14 @@ impl Quarantine {
             return;
         }
         let bytes = suspect.content.len();
-        let reason = HoldBack::TooLarge { bytes };
+        let reason = QuarantineReason::TooLarge { bytes };
         if let Some(report) = self.hold(&mut state, suspect, reason) {
             tracing::warn!(
                 r#type = %report.type_url,
                 resource = &*report.name,
                 object = &*report.origin,
                 bytes,
-                "too large for gRPC clients: sent to Envoy only"
+                "quarantined: too large for gRPC clients; sent to Envoy only"
             );
         }
     }
@@ -284,10 +285,15 @@ impl Quarantine {
     }
 
     /// Holds a content back, unless too many are held back already.
-    fn hold(&self, state: &mut State, suspect: &Suspect<'_>, reason: HoldBack) -> Option<HeldBack> {
+    fn hold(
+        &self,
+        state: &mut State,
+        suspect: &Suspect<'_>,
+        reason: QuarantineReason,
+    ) -> Option<Quarantined> {
         if !state.held.has_room(&reason) {
             let (r#type, resource) = (suspect.type_url, &**suspect.name);
-            tracing::warn!(%r#type, resource, "not held back: too many contents are");
+            tracing::warn!(%r#type, resource, "not quarantined: the limit of quarantined contents is reached");
             return None;
         }
         let since = self.generation() + 1;
@@ -301,7 +307,7 @@ impl Quarantine {
         self.generation.fetch_add(1, Ordering::Relaxed);
         if let Some(metrics) = self.metrics.get() {
             let labels = state.held.iter().map(|held| &held.report);
-            metrics.held_back(labels.map(|report| (report.type_url, report.reason.label())));
+            metrics.quarantined(labels.map(|report| (report.type_url, report.reason.as_str())));
         }
     }
 
@@ -336,7 +342,7 @@ impl State {
         self.votes.entry(content).or_default()
     }
 
-    fn hold(&mut self, suspect: &Suspect<'_>, reason: HoldBack, since: u64) -> HeldBack {
+    fn hold(&mut self, suspect: &Suspect<'_>, reason: QuarantineReason, since: u64) -> Quarantined {
         let version = suspect.content.version;
         // What stood there before may have been bad itself, and what stood before that this very
         // content.
@@ -349,7 +355,7 @@ impl State {
             self.bad.clear();
         }
         self.bad.insert(suspect.content(), instead.clone());
-        let report = HeldBack {
+        let report = Quarantined {
             type_url: suspect.type_url,
             name: suspect.name.clone(),
             version,

@@ -1,8 +1,8 @@
 //! Discovery requests, parsed in place: names and other strings are borrowed from the message.
 //!
-//! Most requests are acknowledgements. In delta they name nothing; in state of the world they
-//! repeat all names there are, which are not even looked at one by one unless they differ from the
-//! last time.
+//! Most requests are acknowledgements. In delta they contain no names; in state of the world they
+//! repeat all names, which are parsed one by one only if they differ from those of the last
+//! request.
 
 use prost::DecodeError;
 use prost::bytes::Buf;

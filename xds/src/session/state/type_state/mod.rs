@@ -1,53 +1,63 @@
-//! The state of one type on a stream (xDS rule 7): the subscription, and where each resource and
-//! each name stands with the client.
+//! The state of one type on a stream (xDS rule 7): the subscription, and the state of each resource
+//! and each name with regard to the client.
 //!
-//! Its fields are private to this module. The session changes them by the methods of the files
-//! below, each of which is a transition (a verb), and reads them by queries.
+//! All fields are private to this module and its files. The session changes them by transitions,
+//! which are methods named by verbs, and reads them by queries.
 //!
 //! # A resource that exists
 //!
 //! ```text
-//!                                      changed, reload
-//!                                    ┌──────────────────┐
-//!                                    ▼                  │
-//!  (none) ── subscribe ────────▶ ┌──────┐   sent   ┌────┴────┐  accept
-//!         ── owe_unless_held ──▶ │ owed │─────────▶│ current │────────▶ its rejection is over
-//!                                └┬─────┘          └────┬────┘
-//!                      quarantine │  ▲                  │ reject, hold_back
-//!                                 ▼  │ changed, retry,  ▼
-//!                                ┌───┴────────────────────┐
-//!                                │       held back        │  the client keeps an older content,
-//!                                └────────────────────────┘  or none
+//!   (none) ── subscribe, subscribe_anew, owe_unless_held, ──┐
+//!             changed, reconnect_outdated                   │
+//!                                                           ▼
+//!   ┌─────────┐ ── changed, reload, subscribe, ────────▶ ┌──────┐
+//!   │         │    subscribe_anew, resend_claims           │      │
+//!   │ current │                                            │ owed │
+//!   │         │ ◀───────── take_owed and sent ──────────── │      │
+//!   └─────────┘                                            └──────┘
+//!        │                                                  │    ▲
+//!        │ hold_back     ┌───────────┐ ◀──── quarantine ────┘    │
+//!        └─────────────▶ │ held back │                           │
+//!                        └───────────┘ ── changed, retry, ───────┘
+//!                                         release, subscribe, subscribe_anew
 //!
-//!  (any) ── unsubscribe, drop_unsubscribed ──▶ (none)
-//!  (any) ── removed ──▶ its name takes the way of a name that does not exist
+//!   (any) ── unsubscribe, drop_unsubscribed ──▶ (none)
+//!   (any) ── removed ──▶ a name that does not exist: see below
 //! ```
 //!
-//! `quarantine` leads back by `release`. `subscribe` leads from every state to `owed`, even if the
-//! client should have the resource. The sets behind the states:
+//! `reconnect_current`, `has_already` and `may_be_read` make a resource current that the client has
+//! from an earlier stream or subscription. `unsubscribe` of a name that a wildcard still covers
+//! owes the resource once more. The states by the sets that stand for them:
 //!
-//! | state     | `held` | `owed` | `held_back`                                       |
-//! |-----------|--------|--------|---------------------------------------------------|
-//! | owed      | any    | yes    | no; `held`: the client has an older content       |
-//! | current   | yes    | no     | no; in `in_flight` until the client answers       |
-//! | held back | any    | any    | yes; `owed`: the older content is still to be sent |
+//! | state     | `held` | `owed` | `held_back` | the client                                  |
+//! |-----------|--------|--------|-------------|---------------------------------------------|
+//! | owed      | any    | yes    | no          | is to be sent the present content           |
+//! | current   | yes    | no     | no          | was sent it; may not have answered yet      |
+//! | held back | any    | any    | yes         | keeps, or is sent, an older content or none |
 //!
-//! `rejections` lists what the client rejected and has not accepted since, and `last_good` what it
-//! has of a resource that was rejected and then owed again; both may go with any state.
+//! A rejection may exist in any state: `reject` adds it to `rejections`, and `accept`, `changed`,
+//! `removed` and the end of the subscription take it out. `last_good` has the content that a client
+//! kept when `changed` or `retry` owes a resource that was held back, until the client accepts it.
 //!
-//! # A name that does not exist, or no longer
+//! # A name that does not exist
 //!
 //! ```text
-//!  (none) ── subscribe_missing ──▶ not found ── take_not_found ──▶ (none)
-//!                                      │  ▲
-//!                              changed │  │ subscribe_missing, deny
-//!                                      ▼  │
-//!  (a resource) ── removed ──▶ removal owed ── take_removals, take_empties ──▶ (none)
+//!   (none) ── subscribe_missing, deny_new, ──▶ ┌───────────┐ ── take_not_found ──▶ (none)
+//!             deny_held_back                   │ not found │
+//!          ┌────── subscribe_missing ────────▶ └───────────┘ ◀── removed, if only owed ──┐
+//!   ┌──────────────┐                                                                     │
+//!   │              │ ◀─────────────── removed, if held ─────────────────────── (a resource)
+//!   │ removal owed │ ◀── reconnect_missing, expect_empty, ──────────── (none)
+//!   │              │     lose_referrer, may_be_read_missing
+//!   └──────────────┘ ─── take_removals, take_all_removals, take_empties ──▶ (none)
+//!
+//!   (any) ── changed ──▶ the resource is owed
+//!   (any) ── unsubscribe, drop_unsubscribed, drop_empties ──▶ (none)
 //! ```
 //!
-//! `changed` ends both: then the resource is owed. Either ends without a word when the name is not
-//! subscribed to any more. If the client may still read the name in a response in flight, it
-//! becomes `unsettled` until that is answered.
+//! A name is in one of `not_found` and `removed` at most, and in neither while a resource of that
+//! name is owed. A name that leaves the subscription while the client may still read it in a
+//! response in flight is `unsettled` until the client has answered all responses.
 
 mod names;
 mod rejected;

@@ -1,5 +1,5 @@
-//! Names: those that are subscribed to and do not exist, and those of removed resources. The module
-//! above has the drawing.
+//! Transitions and queries of names that do not exist: those that are subscribed to, and those of
+//! removed resources. The parent module has the drawing.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! A resource whose present content the client does not have: because it rejected that (xDS rules
-//! 69, 80), or because the quarantine keeps it back (xDS rule 82).
+//! Transitions and queries of a resource whose present content the client does not have: because it
+//! rejected that (xDS rules 69, 80), or because it is quarantined (xDS rule 82). The parent module
+//! has the drawing.
 
 use std::sync::Arc;
 use std::time::Instant;

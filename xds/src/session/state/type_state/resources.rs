@@ -1,4 +1,4 @@
-//! A resource that exists: owed, held by the client, or neither. The module above has the drawing.
+//! Transitions and queries of a resource that exists. The parent module has the drawing.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What holds of a [`TypeState`] between any two transitions, for tests.
+//! Invariants of a [`TypeState`] that hold between any two transitions, checked by tests.
 
 use super::{ResourceId, Store, TypeState};
 use crate::store::name_map::cost;

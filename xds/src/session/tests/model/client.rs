@@ -219,7 +219,7 @@ impl Proxy {
     }
 
     /// It has what it is to see, but for what it or several others rejected.
-    pub(super) fn check(&self, view: &View, held_back: &[HeldBack]) {
+    pub(super) fn check(&self, view: &View, held_back: &[Quarantined]) {
         for (t, of) in self.types.iter().enumerate() {
             for name in NAMES {
                 let due = view[t].get(name).filter(|_| of.wants(name));

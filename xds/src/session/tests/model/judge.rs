@@ -11,7 +11,7 @@ pub(super) struct Judge {
     says_absent: bool,
     view: View,
     types: [Known; 4],
-    condemned: Vec<HeldBack>,
+    condemned: Vec<Quarantined>,
     /// Names touched since the session last looked, and in how many commits.
     touched: BTreeMap<(TypeUrl, String), usize>,
     /// Nothing is owed by anybody.
@@ -76,7 +76,7 @@ impl Judge {
         self.view[index(url.as_str())].contains_key(name)
     }
 
-    pub(super) fn condemned(&mut self, held_back: Vec<HeldBack>) {
+    pub(super) fn condemned(&mut self, held_back: Vec<Quarantined>) {
         let before = std::mem::replace(&mut self.condemned, held_back);
         for over in before.iter().filter(|held| !self.condemned.contains(held)) {
             let of = &mut self.types[index(over.type_url.as_str())];

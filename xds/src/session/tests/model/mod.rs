@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use seaway_proto::Version;
 
 use super::*;
-use crate::HeldBack;
+use crate::Quarantined;
 use crate::session::state::rejections::LONGEST;
 use client::Proxy;
 use judge::Judge;
@@ -169,7 +169,7 @@ impl Line {
         self.world.commit_with(placements);
         let view = view(&self.world, &self.layers);
         self.judge.committed(view, &touched, settled);
-        self.judge.condemned(self.world.snapshots.held_back());
+        self.judge.condemned(self.world.snapshots.quarantined());
         self.sleeps_well();
     }
 
@@ -186,11 +186,11 @@ impl Line {
     /// Only what this client's place sees is rejected, so that it is always about the same content.
     fn condemn(&mut self, url: TypeUrl, name: &str) {
         let exists = self.judge.sees(url, name);
-        let held_back = self.world.snapshots.held_back();
-        let known = |held: &HeldBack| held.type_url == url && &*held.name == name;
+        let held_back = self.world.snapshots.quarantined();
+        let known = |held: &Quarantined| held.type_url == url && &*held.name == name;
         if exists && !held_back.iter().any(known) {
             self.world.condemn(url, name);
-            self.judge.condemned(self.world.snapshots.held_back());
+            self.judge.condemned(self.world.snapshots.quarantined());
         }
     }
 
@@ -279,7 +279,7 @@ fn view(world: &World, layers: &[u32]) -> View {
 
 /// What is kept from clients that were not sent this value yet: `Some` with what they are sent
 /// instead.
-fn instead(held: &[HeldBack], url: TypeUrl, value: Option<&String>) -> Option<Option<Version>> {
+fn instead(held: &[Quarantined], url: TypeUrl, value: Option<&String>) -> Option<Option<Version>> {
     let version = Version::of(value?.as_bytes());
     let mut held = held.iter();
     let held = held.find(|held| (held.type_url, held.version) == (url, version))?;
@@ -294,7 +294,7 @@ fn run(steps: Vec<Step>, dialect: Dialect, client_kind: ClientKind) {
     line.commit(vec![]);
     line.settle();
     let view = view(&line.world, &line.layers);
-    line.proxy.check(&view, &line.world.snapshots.held_back());
+    line.proxy.check(&view, &line.world.snapshots.quarantined());
     line.judge.check();
     assert!(!line.send(), "sent to a client that has everything");
 }

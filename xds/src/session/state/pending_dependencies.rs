@@ -1,9 +1,9 @@
-//! References from clusters that a client was sent to assignments that it will ask for once it has
-//! read them: listeners wait for those, too (xDS rule 87).
+//! References from clusters that a client was sent to assignments that it will subscribe to once it
+//! has read the clusters: listeners wait for those assignments, too (xDS rule 87).
 //!
-//! Whether the client will ask is not certain. It does not if it rejects the cluster, or gives up
-//! the cluster or the assignment; then nothing waits any longer. Each response is waited for by
-//! itself, for a second: a later one does not prolong that.
+//! The client may never subscribe: if it rejects the cluster, or unsubscribes from the cluster or
+//! the assignment, nothing waits any longer. The references of each response are waited for
+//! separately, for a second: a later response does not prolong that.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

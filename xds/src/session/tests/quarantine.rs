@@ -70,7 +70,7 @@ fn what_several_rejected_is_kept_from_the_others_until_it_changes_rule_82() {
     for client in [&mut slow, &mut late] {
         assert_eq!(client.expect(L).resources["l"], "3");
     }
-    assert!(world.snapshots.held_back().is_empty());
+    assert!(world.snapshots.quarantined().is_empty());
 }
 
 #[test]
@@ -80,18 +80,18 @@ fn it_is_reported_with_its_origin_rule_82() {
     world.put(L, "l", "2");
     world.condemn(L, "l");
     let version = |value: &str| seaway_proto::Version::of(value.as_bytes());
-    let report = crate::HeldBack {
+    let report = crate::Quarantined {
         type_url: L,
         name: "l".into(),
         version: version("2"),
         origin: "Listener/l".into(),
         instead: Some(version("1")),
-        reason: crate::HoldBack::Rejected {
+        reason: crate::QuarantineReason::Rejected {
             by: ["x", "y", "z"].map(Arc::from).to_vec(),
             error: "l: no good".into(),
         },
     };
-    assert_eq!(world.snapshots.held_back(), [report]);
+    assert_eq!(world.snapshots.quarantined(), [report]);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_few_do_not_outvote_those_that_took_it_rule_82() {
                 client.ack(got);
             }
         }
-        assert!(world.snapshots.held_back().is_empty());
+        assert!(world.snapshots.quarantined().is_empty());
         assert_eq!(slow.expect(L).resources["l"], "2");
         late.subscribe(L, &[]);
         assert_eq!(late.expect(L).resources["l"], "2");
@@ -307,7 +307,7 @@ fn a_few_do_not_outvote_those_that_took_it_rule_82() {
         let names: Vec<String> = (0..8).map(|pod| format!("other/{pod}")).collect();
         let proxies: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
         world.rejected_by(&proxies, L, "l", "l: no good");
-        assert_eq!(world.snapshots.held_back().len(), 1);
+        assert_eq!(world.snapshots.quarantined().len(), 1);
     }
 }
 
