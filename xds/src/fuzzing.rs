@@ -1,5 +1,5 @@
-//! Entries for fuzzing: bytes become what a client may send, and nothing may panic, go on for ever
-//! or break the form of a response.
+//! Entry points for fuzzing: bytes are turned into what a client may send, and nothing may panic,
+//! loop or break the form of a response.
 
 #![expect(clippy::unwrap_used, reason = "a failure is what is looked for")]
 

@@ -235,7 +235,7 @@ pub(crate) struct StreamMetrics {
 }
 
 impl StreamMetrics {
-    /// Updates the types of which a resource is rejected; `still` tells whether one of a type is.
+    /// Updates the types of which a resource is rejected; `still` returns whether one of a type is.
     pub(crate) fn rejecting(&mut self, still: impl Fn(&str) -> bool) {
         let gauges = &self.metrics.rejecting;
         self.rejecting.retain(|type_url| {

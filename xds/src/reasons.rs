@@ -68,7 +68,7 @@ reasons! {
 }
 
 impl DenyReason {
-    /// The reason that the status of a denied stream tells.
+    /// The reason that the status of a denied stream stands for.
     pub(crate) fn of(status: &Status) -> DenyReason {
         match status.code() {
             Code::Unauthenticated => DenyReason::Unauthenticated,

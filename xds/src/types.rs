@@ -30,8 +30,8 @@ pub struct TypeSpec {
     /// address: then removals go out together with additions, since a client makes room before it
     /// adds. Nothing may refer to this type.
     pub exclusive: bool,
-    /// Whether a client that reconnects is sent resources even if it says that it has them (xDS
-    /// rule 53): true of secrets, which Envoys were seen to say they had and not to use.
+    /// Whether a client that reconnects is sent resources even if it claims to have them (xDS rule
+    /// 53): true of secrets, which Envoys were seen to say they had and not to use.
     pub resends: bool,
     /// The rank of the type among removals, which go out in ascending order of it, after all
     /// additions: first what refers, then what is referred to.

@@ -78,7 +78,7 @@ pub(crate) enum Event<T> {
 #[derive(Default)]
 struct WakeSet {
     woken: AtomicU64,
-    /// Whether the task is being polled; it looks at the bits again before it rests.
+    /// Whether the task is being polled; it reads the bits again before it returns `Pending`.
     polled: AtomicBool,
     /// The waker of the task that polled the connection first; the connection stays on it.
     waker: OnceLock<Waker>,

@@ -81,7 +81,7 @@ pub(crate) struct Stream<A> {
     /// The number of the stream, which no other stream of this process has.
     number: u64,
     interest: Interest,
-    /// The placement and layers that the notifier was told last.
+    /// The placement and layers that were registered with the notifier last.
     stream_layers: Option<StreamLayers>,
     metrics: StreamMetrics,
     /// The number of commits announced when the stream was polled last.

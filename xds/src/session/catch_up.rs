@@ -97,11 +97,11 @@ impl Session {
         }
     }
 
-    /// Handles the removal of a resource: the client has to be told, if it holds the resource or
-    /// waits for it.
+    /// Handles the removal of a resource: the client is owed the removal, if it holds the resource
+    /// or waits for it.
     fn lose(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>, was: Option<Arc<Body>>) {
         let form = self.removal_form(type_index);
-        // Only a response that lists everything goes on listing it.
+        // Only a complete response lists the resource until its removal is sent.
         let last = was.filter(|_| self.is_complete(type_index));
         let now = self.now;
         self.awaited.take(type_index, &[id]);

@@ -1,5 +1,5 @@
 //! The content of a response: gathered from the store resource by resource, or taken as a whole
-//! from a first sync that many streams share.
+//! from an initial sync that many streams share.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::store::{ResourceId, Store};
 pub(super) const CHUNK: usize = 7 << 19;
 /// The size in bytes from which a response that cannot be split is reported (xDS rule 125).
 const LARGE: usize = 3 << 20;
-/// The number of resources from which it pays to look for a first sync to share.
+/// The number of resources from which it pays to look for an initial sync to share.
 const SHARE: usize = 32;
 
 /// The resources of a response: their ids and encoded bytes, and the sum of their digests.
@@ -28,7 +28,7 @@ pub(super) struct Content {
     pub(super) parts: Vec<Bytes>,
     /// The sum of the resources' digests, whatever their order.
     pub(super) digest: u64,
-    /// The first sync that the bytes belong to, if they are shared.
+    /// The initial sync that the bytes belong to, if they are shared.
     pub(super) shared: Option<Arc<InitialSync>>,
     /// The size in bytes, if the content cannot be split and is large.
     pub(super) large: Option<usize>,
@@ -101,7 +101,7 @@ impl Session {
         content
     }
 
-    /// The content of `everything` as a shared first sync, for a wildcard from which nothing is
+    /// The content of `everything` as a shared initial sync, for a wildcard from which nothing is
     /// held back.
     fn whole_view(&self, index: usize, store: &Store) -> Option<Content> {
         let state = &self.states[index];
@@ -153,7 +153,7 @@ impl Session {
         content
     }
 
-    /// The next chunk of a shared first sync, for a client that is owed most of what there is.
+    /// The next chunk of a shared initial sync, for a client that is owed most of what there is.
     fn first_chunk(&self, index: usize, store: &Store) -> Option<Content> {
         let state = &self.states[index];
         let owed = state.owed().ready();
@@ -164,7 +164,7 @@ impl Session {
         }
         let place = self.placement;
         let shared = match count * 2 < store.len(index) {
-            true => store.known_first_sync(place, index, self.dialect)?,
+            true => store.known_initial_sync(place, index, self.dialect)?,
             false => store.initial_sync(place, index, self.dialect, CHUNK)?,
         };
         let chunk = shared.within(&owed)?;

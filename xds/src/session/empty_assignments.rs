@@ -34,7 +34,7 @@ impl Session {
         self.dialect == Dialect::Delta || self.client_kind == ClientKind::Grpc
     }
 
-    /// How this client is told of removals of a type.
+    /// The form in which removals of a type are sent to this client.
     pub(super) fn removal_form(&self, index: usize) -> RemovalForm {
         let spec = self.types.spec(index);
         if self.says_absent() {

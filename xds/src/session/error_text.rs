@@ -38,7 +38,7 @@ impl Nack {
         (store, type_index): (&Store, usize),
     ) -> Nack {
         let error = bounded(text);
-        // What is said of the last one may not be all that was to be said.
+        // The last line of a cut text may be incomplete.
         let said = match error.rsplit_once('\n') {
             Some((lines, _)) if is_cut(text) => lines,
             _ => &error,
@@ -73,7 +73,7 @@ pub(super) fn of_resource(error: &str, name: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether an error text may be cut: Envoy cuts it at this length, and says so behind it.
+/// Whether an error text may be cut: Envoy cuts it at this length and appends a note.
 pub(super) fn is_cut(text: &str) -> bool {
     text.len() > ERROR_LIMIT
 }

@@ -124,8 +124,8 @@ pub(crate) struct Response {
 const MAX_NAME: usize = 4096;
 const MAX_NAMES: usize = 250_000;
 /// The most bytes that a stream may have remembered, of all types together (xDS rule 218): names
-/// that do not exist are kept as they are, existing ones as a bit. A node that comes back with a
-/// hundred thousand Services which are all gone has less.
+/// that do not exist are kept as they are, existing ones as a bit. A node that reconnects with the
+/// names of a hundred thousand removed Services has less.
 const MAX_REMEMBERED: usize = 32 << 20;
 
 /// The protocol state of one stream: its subscriptions, and what its client holds and is owed.
@@ -143,8 +143,8 @@ pub(crate) struct Session {
     cursor: Cursor,
     /// Whether the client may ask for every type on this stream (ADS).
     aggregated: bool,
-    /// Whether the client came back, and did not ask in time for the types (clusters) after which
-    /// it reloads others.
+    /// Whether the client reconnected, and did not subscribe in time to the types (clusters) after
+    /// which it reloads others.
     is_warming: bool,
     /// The type whose first request is being taken in parts.
     first_in_parts: Option<usize>,

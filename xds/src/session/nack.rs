@@ -65,8 +65,8 @@ impl Session {
             rejected.repeated = state.reject(rejected.id, Some(hash), passes, now);
             self.hold_back(index, rejected, &words, store);
         }
-        // Clients cut their words, and so does this server: what is behind that is not known. Words
-        // that name nothing there is are about what is gone.
+        // Clients cut error texts, and so does this server: a cut text may not name all rejected
+        // resources. A text that names no present resource is about a removed one.
         if (!named.is_empty() || answered.lost) && !is_cut(text) {
             self.accepted(index, answered, &named, store);
             return nack;

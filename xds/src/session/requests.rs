@@ -263,7 +263,7 @@ impl Session {
     /// Counts as held, or as removed, what the client may still read in responses to an earlier
     /// wildcard: it may be gone already, or go before it is sent again.
     fn count_what_may_be_read(&mut self, index: usize, store: &Store) {
-        // A complete response says it by itself, and one is due.
+        // A complete response shows it, and one is due.
         let complete = self.dialect == Dialect::Sotw && self.types.spec(index).complete;
         let says_absent = self.says_absent() && !complete;
         let now = self.now;

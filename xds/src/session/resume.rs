@@ -112,14 +112,14 @@ impl Session {
         parents.all(|parent| self.states[parent].subscription().is_active())
     }
 
-    /// Whether, since the last call, the client was found to come back with resources of a type and
-    /// not to ask for the type after which it reloads them (xDS rule 99).
+    /// Whether, since the last call, the client was found to have reconnected with resources of a
+    /// type and not to subscribe to the type after which it reloads them (xDS rule 99).
     pub(crate) fn is_warming_reconnect(&mut self) -> bool {
         std::mem::take(&mut self.is_warming)
     }
 
-    /// Sends again what a client says it has, if it has not asked in time for the types that refer
-    /// to it. Returns until when it still may.
+    /// Owes again the resources that a reconnected client claims to have, if it has not subscribed
+    /// in time to the types that refer to them. Returns until when it still may.
     pub(super) fn resend_doubtful_claims(&mut self) -> Option<Instant> {
         let now = self.now;
         for index in 0..self.states.len() {

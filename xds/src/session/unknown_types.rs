@@ -65,8 +65,7 @@ impl Session {
         Ok(Outcome::UnknownType)
     }
 
-    /// A response that tells of names of a type that is not served that they do not exist, as many
-    /// as fit.
+    /// A response with names of a type that is not served, as not existing: as many as fit.
     pub(super) fn unknown_names(&mut self) -> Option<Response> {
         let mut types = self.unknown.0.iter_mut();
         let (url, waiting) = types.find(|(_, names)| !names.is_empty())?;

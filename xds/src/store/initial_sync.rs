@@ -14,14 +14,14 @@ use crate::dialect::Dialect;
 use crate::store::id_set::Ids;
 use crate::store::{LayerId, ResourceId};
 
-/// A first sync: all resources of one type that are visible through one list of layers, in chunks
+/// An initial sync: all resources of one type that are visible through one list of layers, in chunks
 /// of bounded size.
 #[derive(Debug)]
 pub(crate) struct InitialSync {
     chunks: Vec<Chunk>,
 }
 
-/// The encoded resources of one response of a first sync, by ascending id.
+/// The encoded resources of one response of an initial sync, by ascending id.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) ids: Arc<[ResourceId]>,
@@ -90,19 +90,19 @@ impl Builder {
     }
 }
 
-/// The key of a first sync: the list of layers, the index of the type, and the dialect.
+/// The key of an initial sync: the list of layers, the index of the type, and the dialect.
 pub(crate) type Key = (Arc<[LayerId]>, usize, Dialect);
 
-/// The first syncs that streams are being sent, for other streams to share.
+/// The initial syncs that streams are being sent, for other streams to share.
 #[derive(Debug, Default)]
 pub(crate) struct InitialSyncs(Mutex<HashMap<Key, Arc<UnderWay>>>);
 
-/// A first sync, with the commit that had last changed its type when it was built. The mutex is
+/// An initial sync, with the commit that had last changed its type when it was built. The mutex is
 /// locked while it is being built.
 type UnderWay = Mutex<(u64, Weak<InitialSync>)>;
 
 impl InitialSyncs {
-    /// The first sync that other streams are being sent, or a new one. Streams that ask for it
+    /// The initial sync that other streams are being sent, or a new one. Streams that ask for it
     /// meanwhile wait for it instead of building theirs; those that ask for another one do not
     /// wait.
     pub(crate) fn share(
@@ -121,7 +121,7 @@ impl InitialSyncs {
         new
     }
 
-    /// The first sync that other streams are being sent; none is built or waited for.
+    /// The initial sync that other streams are being sent; none is built or waited for.
     pub(crate) fn known(&self, key: Key, changed: u64) -> Option<Arc<InitialSync>> {
         let under_way = self.all().get(&key)?.clone();
         // While it is being built no stream is sent it.
@@ -129,7 +129,7 @@ impl InitialSyncs {
         of_commit(&under_way, changed)
     }
 
-    /// Drops the first syncs of a list of layers that no placement has any more; `types` is the
+    /// Drops the initial syncs of a list of layers that no placement has any more; `types` is the
     /// number of types.
     pub(crate) fn forget(&self, layers: &Arc<[LayerId]>, types: usize) {
         let mut all = self.all();
@@ -150,7 +150,7 @@ impl InitialSyncs {
     }
 }
 
-/// The first sync, if its type has not changed since and responses still hold it.
+/// The initial sync, if its type has not changed since and responses still hold it.
 fn of_commit((at, known): &(u64, Weak<InitialSync>), changed: u64) -> Option<Arc<InitialSync>> {
     (*at == changed).then(|| known.upgrade())?
 }

@@ -49,7 +49,7 @@ impl Missing {
     pub(crate) fn configure(&self, metrics: &Metrics) {
         let urls = (0..self.types.len()).map(|index| self.types.spec(index).url);
         let gauges = urls.map(|url| metrics.missing(url)).collect();
-        // A second server over the same publisher is told of by the first one's metrics.
+        // A second server over the same publisher reports through the metrics of the first.
         let _ = self.gauges.set(gauges);
     }
 

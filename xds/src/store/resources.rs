@@ -157,7 +157,7 @@ impl Store {
         self.types[type_index].by_name.len()
     }
 
-    /// The first sync of a type for a placement, shared with other streams that want it now. No
+    /// The initial sync of a type for a placement, shared with other streams that want it now. No
     /// chunk is larger than `limit` bytes, unless by a single resource.
     pub(crate) fn initial_sync(
         &self,
@@ -178,8 +178,8 @@ impl Store {
         Some(self.initial_syncs.share(key, changed, build))
     }
 
-    /// The first sync of a type for a placement, if another stream is being sent it already.
-    pub(crate) fn known_first_sync(
+    /// The initial sync of a type for a placement, if another stream is being sent it already.
+    pub(crate) fn known_initial_sync(
         &self,
         placement: PlacementId,
         type_index: usize,
@@ -252,7 +252,7 @@ impl Store {
         list
     }
 
-    /// The number of distinct lists of layers, and of first syncs.
+    /// The number of distinct lists of layers, and of initial syncs.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> (usize, usize) {
         (self.lists.len(), self.initial_syncs.len())

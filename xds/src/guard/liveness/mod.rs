@@ -152,7 +152,7 @@ impl Drop for OpenStream {
     }
 }
 
-/// A socket or a stream that the watchdog looks at.
+/// A socket or a stream that the watchdog inspects.
 #[derive(Debug)]
 struct Entry {
     connection: Arc<Connection>,
@@ -214,7 +214,7 @@ impl Watchdog {
         }
     }
 
-    /// Adds a socket or a stream to what the watchdog looks at.
+    /// Adds a socket or a stream to those that the watchdog inspects.
     fn watch(&self, connection: &Arc<Connection>, socket: Option<(u32, u32)>) -> Arc<Progress> {
         let progress = Arc::new(Progress::default());
         self.entries().push(Entry {

@@ -81,8 +81,7 @@ impl Owed {
             (Gate::Open, Some(slice)) => _ = slice.ids.remove(id),
             (Gate::Open, None) => {}
             (Gate::Closed, Some(slice)) => slice.last = slice.last.max(at),
-            // It might have gone already, but for its own type: it has waited as long as anything
-            // here.
+            // It could have been sent already: it counts as owed as long as the oldest one here.
             (Gate::Closed, None) if before => self.wait(id, since, at),
             (Gate::Closed, None) => self.wait(id, at, at),
         }

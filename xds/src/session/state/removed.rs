@@ -7,7 +7,7 @@ use crate::session::chunk::fitting;
 use crate::store::body::Body;
 use crate::store::name_map::NameMap;
 
-/// The removed resources of one type of which a client has yet to be told.
+/// The removed resources of one type whose removal is still to be sent.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Removed {
     names: NameMap<Gone>,
@@ -15,10 +15,10 @@ pub(in crate::session) struct Removed {
     since: Option<Instant>,
 }
 
-/// A removed resource of which a client has yet to be told.
+/// A removed resource whose removal is still to be sent.
 #[derive(Debug)]
 pub(in crate::session) struct Gone {
-    /// The last content, where a complete response has to go on listing it.
+    /// The last content, where complete responses list it until the removal is sent.
     pub(in crate::session) body: Option<Arc<Body>>,
     pub(in crate::session) since: Instant,
 }

@@ -124,7 +124,7 @@ pub(crate) struct Quarantine {
 #[derive(Debug, Default)]
 struct State {
     held: QuarantinedSet,
-    /// A copy of `held` for streams, made when one of them asks for it.
+    /// A copy of `held` for streams, made when one of them reads it.
     shared: Option<Arc<QuarantinedSet>>,
     votes: HashMap<Content, Votes>,
     /// What to send instead of bad contents. It is kept after they were replaced, since the next
@@ -150,7 +150,7 @@ pub(crate) const DEFAULT_QUORUM: usize = 3;
 impl Quarantine {
     pub(crate) fn configure(&self, quorum: usize, metrics: &Metrics) {
         self.quorum.store(quorum, Ordering::Relaxed);
-        // A second server over the same publisher is told of by the first one's metrics.
+        // A second server over the same publisher reports through the metrics of the first.
         let _ = self.metrics.set(metrics.clone());
     }
 

@@ -101,7 +101,7 @@ pub(in crate::session) struct TypeState {
     owed: Owed,
     /// Names to be answered as not existing (delta, xDS rule 48); `true`: the client may have them.
     not_found: NameMap<bool>,
-    /// Removed resources of which the client has yet to be told.
+    /// Removed resources whose removal is still to be sent.
     removed: Removed,
     /// When empty values for removed names are due, where they stand for removals.
     empty_due: Option<Instant>,
@@ -117,16 +117,16 @@ pub(in crate::session) struct TypeState {
     unsettled: NameSet,
     /// Resources sent before the client subscribed to the type that it reloads after this one.
     sent_first: Ids,
-    /// What a reconnected client says it has, while that is in doubt.
+    /// Resources that a reconnected client claims to have, while that is in doubt.
     claimed: Option<Box<Claimed>>,
     /// Whether a response is due even if it is empty, as to a first wildcard request (xDS rule 31).
     must_answer: bool,
-    /// Whether the last response said that more follows, so that an empty one has to end it
-    /// (delta).
+    /// Whether the last response announced that more follows, so that at least an empty one has to
+    /// follow (delta).
     said_more: bool,
     /// A hash of the names in the last state-of-the-world request.
     names: Option<u64>,
-    /// The version that a state-of-the-world client says it has, until the first response.
+    /// The version that a state-of-the-world client claims to have, until the first response.
     client_version: Option<u64>,
     /// The sum of the digests of all subscribed resources that exist; `None`: not computed.
     digest: Option<u64>,
@@ -181,13 +181,13 @@ impl TypeState {
         self.must_answer
     }
 
-    /// Notes the version that a state-of-the-world client says it has.
+    /// Notes the version that a state-of-the-world client claims to have.
     pub(in crate::session) fn set_client_version(&mut self, version: Option<u64>) {
         self.client_version = version;
     }
 
-    /// Takes the version that a state-of-the-world client said it has; only the first response is
-    /// compared with it.
+    /// Takes the version that a state-of-the-world client claimed to have; only the first response
+    /// is compared with it.
     pub(in crate::session) fn take_client_version(&mut self) -> Option<u64> {
         self.client_version.take()
     }

@@ -12,7 +12,7 @@ use crate::session::state::owed::Gate;
 use crate::session::state::removed::Removed;
 use crate::store::body::Body;
 
-/// The form in which a client is told that a resource of a type was removed.
+/// The form in which the removal of a resource of a type is sent to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum RemovalForm {
     /// Its name, as one that does not exist: in delta responses, and in errors that gRPC reads.
@@ -27,14 +27,14 @@ pub(in crate::session) enum RemovalForm {
 
 /// Transitions of one name.
 impl TypeState {
-    /// Adds a name that does not exist to a delta subscription; the client is told that.
+    /// Adds a name that does not exist to a delta subscription, and owes it as not found.
     pub(in crate::session) fn subscribe_missing(&mut self, name: Arc<str>) {
         self.subscription.add_missing(name.clone());
         self.deny(name, false);
     }
 
-    /// Has a client told that a name which its request has just added does not exist. The removal
-    /// of a resource that the client has yet tells it, too.
+    /// Owes a name that a request has just added and that does not exist as not found. An owed
+    /// removal of the name serves as well.
     pub(in crate::session) fn deny_new(&mut self, name: &Arc<str>) {
         if !self.subscription.is_missing(name) && !self.removed.contains(name) {
             self.deny(name.clone(), false);
@@ -47,16 +47,17 @@ impl TypeState {
         self.not_found.insert_new(name, had);
     }
 
-    /// Has a client told that there is nothing under a name, if it subscribes to the name and waits
-    /// for the resource: its only content is held back (xDS rule 48).
+    /// Owes the name of a resource as not found whose only content is held back, if the client
+    /// subscribes to it by name and waits for it (xDS rule 48).
     pub(in crate::session) fn deny_held_back(&mut self, id: ResourceId, name: &Arc<str>) {
         if self.subscription.is_named(id) && !self.held.contains(id) {
             self.not_found.insert_new(name.clone(), false);
         }
     }
 
-    /// Takes the removal of a resource: the client has to be told, if it holds the resource or
-    /// waits for it. `last` is its last content, where a complete response goes on listing it.
+    /// Takes the removal of a resource: the removal is owed, if the client holds the resource or
+    /// waits for it. `last` is its last content, where complete responses list it until the removal
+    /// is sent.
     pub(in crate::session) fn removed(
         &mut self,
         id: ResourceId,
@@ -111,9 +112,9 @@ impl TypeState {
         }
     }
 
-    /// Takes a name that a reconnected client says it has and that does not exist: a client with a
-    /// wildcard is told. One that it asks for is in `not_found` already. Returns whether the name
-    /// was taken.
+    /// Takes a name that a reconnected client claims to have and that does not exist. Under a
+    /// wildcard its removal is owed; a name that the client subscribes to is in `not_found`
+    /// already. Returns whether the removal is owed.
     pub(in crate::session) fn reconnect_missing(&mut self, name: &str, now: Instant) -> bool {
         let takes = self.subscription.is_wildcard() && !self.not_found.contains(name);
         if takes {
@@ -130,9 +131,9 @@ impl TypeState {
         }
     }
 
-    /// Drops a name from a delta subscription. A wildcard still covers the resource, or the client
-    /// is told that there is none (xDS rule 42). `gate` is that of a resource which is owed once
-    /// more. Returns whether the subscription still covers the name.
+    /// Drops a name from a delta subscription. If a wildcard still covers the name, the resource is
+    /// owed once more, or the name as not found (xDS rule 42). `gate` is that of a resource which
+    /// is owed once more. Returns whether the subscription still covers the name.
     pub(in crate::session) fn unsubscribe(
         &mut self,
         name: &str,
@@ -254,13 +255,13 @@ impl TypeState {
         }
     }
 
-    /// Takes the names of all removed resources, for a response that tells of them.
+    /// Takes the names of all removed resources, for a response with their removal.
     pub(in crate::session) fn take_all_removals(&mut self) -> Vec<Arc<str>> {
         self.removed.take()
     }
 
-    /// Takes the names removed before `cutoff` that fit into `room` bytes, for a response that tells
-    /// of them.
+    /// Takes the names removed before `cutoff` that fit into `room` bytes, for a response with
+    /// their removal.
     pub(in crate::session) fn take_removals(
         &mut self,
         cutoff: Option<Instant>,
@@ -293,12 +294,12 @@ impl TypeState {
 
 /// Where names stand.
 impl TypeState {
-    /// The removed resources of which the client has yet to be told.
+    /// The removed resources whose removal is still to be sent.
     pub(in crate::session) fn removals(&self) -> &Removed {
         &self.removed
     }
 
-    /// Whether the client has yet to be told of any name that it does not exist.
+    /// Whether any name is owed as not found.
     pub(in crate::session) fn has_not_found(&self) -> bool {
         !self.not_found.is_empty()
     }

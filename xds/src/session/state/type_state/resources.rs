@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::{Ids, ResourceId, TypeState};
 use crate::session::state::owed::{Gate, Owed};
 
-/// The resources whose present version a reconnected client says it has, while it has not asked for
-/// the types that refer to them.
+/// The resources whose present version a reconnected client claims to have, while it has not
+/// subscribed to the types that refer to them.
 #[derive(Debug)]
 pub(super) struct Claimed {
     ids: Ids,
@@ -16,7 +16,7 @@ pub(super) struct Claimed {
 }
 
 impl Claimed {
-    /// Removes resources that are sent to the client: it need not rest on the claim any more.
+    /// Removes resources that are sent to the client: their claim does not matter any more.
     pub(super) fn forget(&mut self, sent: &[ResourceId]) {
         for id in sent {
             self.ids.remove(*id);
@@ -71,8 +71,8 @@ impl TypeState {
             self.last_good.insert(id, before);
         }
         self.not_found.remove(name);
-        // It was removed and came back before the client was told: the client still has the old
-        // one.
+        // It was removed and added again before the removal was sent: the client still has the old
+        // content.
         if self.removed.remove(name).is_some() {
             self.held.insert(id);
             if self.removed.is_empty() {
@@ -107,8 +107,8 @@ impl TypeState {
         self.held.extend(ids.iter().copied());
     }
 
-    /// Takes a resource that a reconnected client says it has: in another version than the present
-    /// one, or in one that cannot be relied on.
+    /// Takes a resource that a reconnected client claims to have: in another version than the
+    /// present one, or in one that cannot be relied on.
     pub(in crate::session) fn reconnect_outdated(
         &mut self,
         id: ResourceId,
@@ -119,7 +119,7 @@ impl TypeState {
         self.owed.insert(id, now, gate);
     }
 
-    /// Takes a resource that a reconnected client says it has in the present version.
+    /// Takes a resource that a reconnected client claims to have in the present version.
     pub(in crate::session) fn reconnect_current(&mut self, id: ResourceId) {
         self.held.insert(id);
         self.owed.remove(id);
@@ -131,7 +131,8 @@ impl TypeState {
         self.sent_first.extend(ids.iter().copied());
     }
 
-    /// Forgets which resources were sent before their dependents: the client asks for those now.
+    /// Forgets which resources were sent before the client subscribed to the type that it reloads
+    /// after this one.
     pub(in crate::session) fn clear_sent_first(&mut self) {
         self.sent_first.clear();
     }
@@ -141,7 +142,7 @@ impl TypeState {
         self.claimed = Some(Box::new(Claimed { ids, until }));
     }
 
-    /// Takes what a reconnected client says it has, because it is relied on now, or to add to it.
+    /// Takes out the claims of a reconnected client, to rely on them or to add to them.
     pub(in crate::session) fn take_claims(&mut self) -> Ids {
         self.claimed
             .take()
@@ -149,7 +150,8 @@ impl TypeState {
             .unwrap_or_default()
     }
 
-    /// Owes what a reconnected client says it has: the claim is not relied on any more.
+    /// Owes the resources that a reconnected client claims to have: the claims are not relied on
+    /// any more.
     pub(in crate::session) fn resend_claims(&mut self, now: Instant, gate: Gate) {
         for id in self.take_claims().iter() {
             if self.held.contains(id) && !self.held_back.contains(id) {

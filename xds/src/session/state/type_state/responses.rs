@@ -29,7 +29,7 @@ pub(in crate::session) struct InFlight {
     pub(in crate::session) lost: bool,
     /// Whether it was the last of several responses that belong together.
     was_last: bool,
-    /// The first sync of its content, kept until the answer comes so that other streams find it.
+    /// The initial sync of its content, kept until the answer comes so that other streams find it.
     _shared: Option<Arc<InitialSync>>,
 }
 
