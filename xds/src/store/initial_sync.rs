@@ -14,7 +14,7 @@ use crate::dialect::Dialect;
 use crate::store::id_set::Ids;
 use crate::store::{LayerId, ResourceId};
 
-/// An initial sync: all resources of one type that are visible through one list of layers, in chunks
+/// An initial sync: all resources of one type visible through one list of layers, in chunks
 /// of bounded size.
 #[derive(Debug)]
 pub(crate) struct InitialSync {
