@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::session::{AfterAll, Nack, error_hash};
+use crate::session::{LateAcceptance, Nack, error_hash};
 
 /// The most distinct rejections that are remembered; with more the memory starts anew, so that a
 /// flood stays bounded.
@@ -46,7 +46,7 @@ impl NackLog {
 
     /// Logs resources that were accepted after a rejection; a new rejection of them will be logged
     /// again.
-    pub(crate) fn accepted(&self, node: &str, type_url: &str, all: &[AfterAll]) {
+    pub(crate) fn accepted(&self, node: &str, type_url: &str, all: &[LateAcceptance]) {
         let seconds = |took: Duration| (took.as_secs_f64() * 10.0).round() / 10.0;
         for accepted in all {
             let Some(words) = accepted.named else {

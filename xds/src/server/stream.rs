@@ -382,7 +382,7 @@ impl<A: Admit> Stream<A> {
             Err(error) => return Err(refused(&error)),
         }
         self.requests.session_keeps(self.session.name_bytes())?;
-        let accepted = self.session.accepted_after_all();
+        let accepted = self.session.take_late_acceptances();
         let nacks = &self.shared.nacks;
         nacks.accepted(&self.node, request.type_url, &accepted);
         self.metrics.rejecting(|url| self.session.is_rejecting(url));

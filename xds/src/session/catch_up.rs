@@ -23,7 +23,7 @@ impl Session {
         match placed.filter(|layers| !Arc::ptr_eq(layers, &before)) {
             Some(layers) => {
                 self.layers = layers.clone();
-                self.look_anew(store, &before, cursor);
+                self.compare_all(store, &before, cursor);
             }
             None if cursor != store.seq() => {
                 let mut changed: Vec<Changed> = match store.records_after(cursor) {
@@ -33,7 +33,7 @@ impl Session {
                 changed.sort_unstable();
                 changed.dedup();
                 for (type_index, id) in changed {
-                    self.note(store, type_index, id, &before, cursor);
+                    self.compare(store, type_index, id, &before, cursor);
                 }
             }
             None => {}
@@ -59,7 +59,7 @@ impl Session {
     /// Handles a resource that may have changed. Only what the stream saw at its cursor, in these
     /// layers, and what it sees now matter, so that a change below an override, the end of an
     /// override with the lower value's bytes, or a move between layers are no change.
-    fn note(
+    fn compare(
         &mut self,
         store: &Store,
         type_index: usize,
@@ -78,19 +78,19 @@ impl Session {
         }
         self.states[type_index].follow_digest(id, &slot.name, before.ok(), now);
         match now {
-            Some(_) => self.gain(type_index, id, &slot.name),
+            Some(_) => self.resource_changed(type_index, id, &slot.name),
             None => {
                 let was = was.or_else(|| slot.removed(layers));
                 if let Some(was) = was {
                     self.lose_refs(type_index, was);
                 }
-                self.lose(type_index, id, &slot.name, was.cloned());
+                self.resource_removed(type_index, id, &slot.name, was.cloned());
             }
         }
     }
 
     /// Handles a new value of a resource: the client is owed it, if it is subscribed to.
-    fn gain(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>) {
+    fn resource_changed(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>) {
         if self.states[type_index].covers(id, name) {
             let (now, gate) = (self.now, self.gate(type_index));
             self.states[type_index].changed(id, name, now, gate);
@@ -99,7 +99,13 @@ impl Session {
 
     /// Handles the removal of a resource: the client is owed the removal, if it holds the resource
     /// or waits for it.
-    fn lose(&mut self, type_index: usize, id: ResourceId, name: &Arc<str>, was: Option<Arc<Body>>) {
+    fn resource_removed(
+        &mut self,
+        type_index: usize,
+        id: ResourceId,
+        name: &Arc<str>,
+        was: Option<Arc<Body>>,
+    ) {
         let form = self.removal_form(type_index);
         // Only a complete response lists the resource until its removal is sent.
         let last = was.filter(|_| self.is_complete(type_index));
@@ -111,11 +117,11 @@ impl Session {
 
     /// Compares all resources after the application moved this placement from the layers `before`
     /// to others: what resolves differently is owed or lost.
-    fn look_anew(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
+    fn compare_all(&mut self, store: &Store, before: &[LayerId], cursor: u64) {
         for type_index in 0..self.states.len() {
             if self.concerns(type_index) {
                 for id in store.ids(type_index) {
-                    self.note(store, type_index, id, before, cursor);
+                    self.compare(store, type_index, id, before, cursor);
                 }
             }
         }

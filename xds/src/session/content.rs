@@ -64,7 +64,7 @@ struct Gather {
 impl Gather {
     /// Appends the id of a resource, and notes whether `sent` differs from its present content
     /// `is`. They are equal where only the layer of the content changed.
-    fn note(&mut self, id: ResourceId, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
+    fn push_id(&mut self, id: ResourceId, of: &TypeState, sent: &Body, is: Option<&Arc<Body>>) {
         self.ids.push(id);
         let same = |is: &Arc<Body>| is.version == sent.version;
         if of.is_held_back(id) && !is.is_some_and(same) {
@@ -130,7 +130,7 @@ impl Session {
                 None => slot.resolve(&self.layers),
             };
             if let Some(body) = body {
-                gather.note(id, state, body, slot.resolve(&self.layers));
+                gather.push_id(id, state, body, slot.resolve(&self.layers));
                 gather.push(&slot.name, body, body.bytes(self.dialect));
             }
         }
@@ -162,10 +162,10 @@ impl Session {
         if instead || count < SHARE {
             return None;
         }
-        let place = self.placement;
+        let placement = self.placement;
         let shared = match count * 2 < store.len(index) {
-            true => store.known_initial_sync(place, index, self.dialect)?,
-            false => store.initial_sync(place, index, self.dialect, CHUNK)?,
+            true => store.known_initial_sync(placement, index, self.dialect)?,
+            false => store.initial_sync(placement, index, self.dialect, CHUNK)?,
         };
         let chunk = shared.within(&owed)?;
         Some(Content::shared(chunk, shared.clone()))
@@ -190,7 +190,7 @@ impl Session {
             if gather.size + bytes.len() > CHUNK && !gather.ids.is_empty() {
                 break;
             }
-            gather.note(id, state, body, slot.resolve(&self.layers));
+            gather.push_id(id, state, body, slot.resolve(&self.layers));
             gather.push(&slot.name, body, bytes);
         }
         state.take_owed(&without_value);

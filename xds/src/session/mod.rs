@@ -43,7 +43,7 @@ use crate::wire::request::{Malformed, Names, Request};
 use crate::wire::response::{Message, Nonce};
 use crate::xdstp;
 pub(crate) use error_text::{Nack, error_hash};
-pub(crate) use nack::AfterAll;
+pub(crate) use nack::LateAcceptance;
 use quarantine::QuarantineView;
 use state::pending_dependencies::PendingDependencies;
 pub(crate) use state::type_state::Status;
@@ -155,7 +155,7 @@ pub(crate) struct Session {
     /// The contents that are held back (xDS rule 82), as far as this stream knows them.
     quarantine_view: QuarantineView,
     /// Resources that the client accepted after it had rejected them, not reported yet.
-    after_all: Vec<AfterAll>,
+    late_acceptances: Vec<LateAcceptance>,
     /// The verified identity by which the client's ACKs and NACKs count for other proxies.
     voter: Option<Voter>,
     /// The last nonce: unique on the stream across all types, and different from those of any other
@@ -195,7 +195,7 @@ impl Session {
             interest: Interest::default(),
             awaited: PendingDependencies::default(),
             quarantine_view: QuarantineView::default(),
-            after_all: Vec::new(),
+            late_acceptances: Vec::new(),
             voter: None,
             nonce: Nonce { stream, number: 0 },
             identifier,

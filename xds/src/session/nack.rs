@@ -14,7 +14,7 @@ use crate::store::{ResourceId, Store};
 
 /// A resource that a client accepted after it had rejected it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AfterAll {
+pub(crate) struct LateAcceptance {
     pub(crate) name: Arc<str>,
     pub(crate) origin: Arc<str>,
     /// The time from the rejection to the acceptance.
@@ -143,7 +143,7 @@ impl Session {
                 continue;
             };
             if let Some(body) = slot.resolve(&self.layers) {
-                self.after_all.push(AfterAll {
+                self.late_acceptances.push(LateAcceptance {
                     name: slot.name.clone(),
                     origin: body.origin.clone(),
                     took: now.saturating_duration_since(of.since),
@@ -154,8 +154,8 @@ impl Session {
     }
 
     /// Takes the resources that were accepted after a rejection since the last call.
-    pub(crate) fn accepted_after_all(&mut self) -> Vec<AfterAll> {
-        std::mem::take(&mut self.after_all)
+    pub(crate) fn take_late_acceptances(&mut self) -> Vec<LateAcceptance> {
+        std::mem::take(&mut self.late_acceptances)
     }
 
     /// Whether the client has rejected a resource of this type that it has not accepted since.

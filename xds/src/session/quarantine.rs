@@ -42,7 +42,7 @@ impl Session {
     pub(super) fn read_quarantine(&mut self, store: &Store) {
         let generation = store.quarantine().generation();
         if generation != self.quarantine_view.generation {
-            self.look_at_quarantine(store, generation);
+            self.read_generation(store, generation);
         }
         if self.quarantine_view.held.is_empty() {
             return;
@@ -58,13 +58,13 @@ impl Session {
                 .filter(|id| self.states[index].owed().contains(*id));
             let owed: Vec<ResourceId> = owed.collect();
             for held in owed.iter().flat_map(|id| all.of(index, *id)) {
-                self.keep_back(store, held);
+                self.apply_quarantine(store, held);
             }
         }
     }
 
     /// Keeps a held back content from this client, if that is what it would be sent.
-    fn keep_back(&mut self, store: &Store, held: &QuarantinedContent) {
+    fn apply_quarantine(&mut self, store: &Store, held: &QuarantinedContent) {
         let (index, id) = (held.type_index, held.id);
         let says_absent = self.says_absent();
         let state = &mut self.states[index];
@@ -89,7 +89,7 @@ impl Session {
 
     /// Reads a new generation of the quarantine, and remembers which of its new contents this
     /// client was sent before.
-    fn look_at_quarantine(&mut self, store: &Store, generation: u64) {
+    fn read_generation(&mut self, store: &Store, generation: u64) {
         let held = store.quarantine().held();
         let is_held = |(index, id, version): &Content| held.find(*index, *id, *version).is_some();
         let QuarantineView {
@@ -122,7 +122,7 @@ impl Session {
             uncounted,
             kept,
         };
-        self.send_after_all(store, over);
+        self.release_contents(store, over);
     }
 
     /// Reports which contents that several proxies rejected this client accepted, as soon as it has
@@ -159,7 +159,7 @@ impl Session {
 
     /// Owes contents that are held back no longer. One that changed and changed back in the
     /// meantime looks to this stream as if it had never changed.
-    fn send_after_all(&mut self, store: &Store, over: BTreeSet<Content>) {
+    fn release_contents(&mut self, store: &Store, over: BTreeSet<Content>) {
         for (index, id, version) in over {
             let Some(slot) = store.try_slot(index, id) else {
                 continue;

@@ -1,8 +1,8 @@
 //! Scenarios over real connections, in the four variants of the protocol: state of the world or
 //! delta, on an aggregated stream or on the services of single types.
 //!
-//! `harness` has the 18 scenarios of ii/xds-test-harness under their numbers; `beyond_harness` and `streams`
-//! have what that plans or leaves out.
+//! `harness` has the 18 scenarios of ii/xds-test-harness under their numbers; `beyond_harness` and
+//! `streams` have what that plans or leaves out.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 

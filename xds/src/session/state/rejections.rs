@@ -112,7 +112,7 @@ impl Rejections {
     }
 
     /// Notes a rejection. Returns whether it repeats an earlier one.
-    pub(super) fn note(
+    pub(super) fn add(
         &mut self,
         id: ResourceId,
         named: Option<u64>,

@@ -122,7 +122,7 @@ impl Subscription {
     }
 
     /// Keeps the name of a subscribed resource that was removed (xDS rules 25, 49).
-    pub(super) fn lose(&mut self, id: ResourceId, name: &Arc<str>) {
+    pub(super) fn remove_id(&mut self, id: ResourceId, name: &Arc<str>) {
         if self.named.remove(id) {
             self.missing.insert(name.clone());
         }

@@ -103,7 +103,7 @@ fn a_listener_that_could_not_be_bound_is_sent_again_with_growing_waits_until_it_
         took += client.wait_until_due();
         assert_eq!(client.take().names(), again);
         assert!(!client.rejects());
-        let after_all = client.session.accepted_after_all();
+        let after_all = client.session.take_late_acceptances();
         let after_all: Vec<_> = after_all.iter().map(|of| (&*of.name, of.took)).collect();
         assert_eq!(after_all, [("l", took)]);
         assert_eq!(client.due(), None);
@@ -139,7 +139,7 @@ fn another_acknowledgement_leaves_a_rejection_standing_rule_79() {
             assert_eq!(client.take().resources.len(), 1);
             assert!(client.rejects());
         }
-        assert!(client.session.accepted_after_all().is_empty());
+        assert!(client.session.take_late_acceptances().is_empty());
     }
 }
 
@@ -224,7 +224,7 @@ fn of_a_rejection_that_was_cut_what_it_does_not_name_is_sent_again_too() {
         }
         assert_eq!(client.take().resources.len(), 100);
         assert!(!client.rejects());
-        assert_eq!(client.session.accepted_after_all().len(), 100);
+        assert_eq!(client.session.take_late_acceptances().len(), 100);
         assert_eq!(client.due(), None);
     }
 }

@@ -73,7 +73,7 @@ impl TypeState {
         for sent in &mut self.in_flight {
             sent.lost |= sent.ids.contains(&id);
         }
-        self.subscription.lose(id, name);
+        self.subscription.remove_id(id, name);
         let was_held = self.held.remove(id);
         let is_missing = || self.subscription.is_missing(name);
         match form {

@@ -22,7 +22,7 @@ impl TypeState {
         passes: bool,
         now: Instant,
     ) -> bool {
-        self.rejections.note(id, named, passes, now)
+        self.rejections.add(id, named, passes, now)
     }
 
     /// Notes whether the newest answer rejects a response without resources.
