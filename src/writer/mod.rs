@@ -2,8 +2,8 @@
 //!
 //! A change passes here on its way from a source to the xDS server: an update is applied whole; its
 //! translation is committed at once after quiet, else together with its neighbours inside the
-//! window that `seaway_xds::CommitWindow` gives. A proxy with a new view is a change too: its view is
-//! activated, translated and committed before the proxy is admitted.
+//! `seaway_xds::CommitWindow`. A proxy with a new view is a change too: its view is activated,
+//! translated and committed before the proxy is admitted.
 
 mod placements;
 mod problem_log;

@@ -21,7 +21,10 @@ fn start() -> Running {
     let (leases, lease_receiver) = mpsc::channel(8);
     let (releases, release_receiver) = mpsc::unbounded_channel();
     let (publisher, _) = seaway_xds::channel(Types::envoy());
-    let (health, window) = (Health::default(), CommitWindow::new(Duration::from_millis(10)));
+    let (health, window) = (
+        Health::default(),
+        CommitWindow::new(Duration::from_millis(10)),
+    );
     let writer = Writer::new(
         Options::default(),
         publisher,

@@ -40,7 +40,8 @@ reasons! {
         Shutdown => "shutdown",
         /// The connection has had no stream for long, or has never had one.
         Idle => "idle",
-        /// The only stream of the connection was refused: the next attempt may find another replica.
+        /// The only stream of the connection was refused: the next attempt may find another
+        /// replica.
         Refused => "refused",
         /// The peer does not take the bytes that wait for it.
         Stalled => "stalled",

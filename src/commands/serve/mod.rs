@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use seaway_translator::Options;
-use seaway_xds::{AdsServer, Limits, CommitWindow, ServerConfig, Types};
+use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};

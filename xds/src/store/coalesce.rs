@@ -21,8 +21,8 @@ pub struct CommitWindow {
 }
 
 impl CommitWindow {
-    /// A window whose window is never longer than `max` (`--coalesce`); zero commits every change at
-    /// once.
+    /// A window that is never longer than `max` (`--coalesce`); with zero every change is committed
+    /// at once.
     pub fn new(max: Duration) -> CommitWindow {
         CommitWindow {
             max,

@@ -55,6 +55,8 @@
 //!   (any) ── unsubscribe, drop_unsubscribed, drop_empties ──▶ (none)
 //! ```
 //!
+//! Where `removed` leads also depends on the [`RemovalForm`]; without a form it leads to (none).
+//!
 //! A name is in one of `not_found` and `removed` at most, and in neither while a resource of that
 //! name is owed. A name that leaves the subscription while the client may still read it in a
 //! response in flight is `unsettled` until the client has answered all responses.

@@ -270,8 +270,9 @@ impl TypeState {
         self.removed.take_before(cutoff, room)
     }
 
-    /// Takes the names removed before `cutoff` that fit into `room` bytes, for a response with empty
-    /// values. What is left for want of room goes next; the others have a second of their own.
+    /// Takes the names removed before `cutoff` that fit into `room` bytes, for a response with
+    /// empty values. What is left for want of room is sent next; the others wait for a second of
+    /// their own.
     pub(in crate::session) fn take_empties(
         &mut self,
         cutoff: Option<Instant>,
