@@ -10,7 +10,7 @@ use seaway_bench_servers::world;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, CommitWindow, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, CommitWindow, LayerId, Metrics, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;

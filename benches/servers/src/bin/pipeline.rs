@@ -11,7 +11,7 @@ use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core;
 use seaway_translator::{Change, Layer, Object, Problem, Role, Translator, View, read};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, CommitWindow, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, CommitWindow, LayerId, Metrics, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
