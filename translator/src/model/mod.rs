@@ -4,7 +4,11 @@
 //! [`read`](crate::read) makes them at the edge; behind it nothing has to be checked again.
 //! Problems found on the way travel inside.
 
+mod gateway;
+mod hostname;
+mod ingress;
 mod node;
+mod rule;
 mod sensitive;
 mod service;
 mod slice;
@@ -16,7 +20,18 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use gateway::{
+    AllowedNamespaces, CertificateRef, Gateway, GatewayAddress, GatewayClass, GatewayListener,
+    GrantFrom, GrantTo, HttpRoute, LabelOperator, LabelRequirement, LabelSelector,
+    ListenerProtocol, Namespace, ParentRef, ReferenceGrant, RouteKind,
+};
+pub use hostname::Hostname;
+pub use ingress::{Ingress, IngressClass, IngressTls};
 pub use node::Node;
+pub use rule::{
+    Backend, BackendPort, Cors, Filters, HeaderChanges, Match, Mirror, NamedMatch, PathChange,
+    PathMatch, Redirect, Rewrite, Rule, Target, TextMatch, Timeouts,
+};
 pub use sensitive::Sensitive;
 pub use service::{
     AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Kind, LONGEST_UDP_IDLE, Policy,

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod external_name;
 pub(crate) mod frontends;
 pub(crate) mod health;
+pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod listeners;
 pub(crate) mod problems;

@@ -1,0 +1,60 @@
+//! [`Ingress`] and [`IngressClass`]: HTTP routes by host and path, and who serves them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hostname, Rule};
+use crate::Problem;
+
+/// An IngressClass: which controller serves the Ingresses of the class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngressClass {
+    /// The name.
+    pub name: Arc<str>,
+    /// Seconds since 1970 of `creationTimestamp`; `i64::MAX` without one.
+    pub created: i64,
+    /// `spec.controller`.
+    pub controller: Arc<str>,
+    /// Whether Ingresses that name no class are of this one.
+    pub is_default: bool,
+    /// The problems found while the object was read.
+    pub problems: Box<[Problem]>,
+}
+
+/// An Ingress: HTTP routes by host and path, and where all else goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingress {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+    /// Seconds since 1970 of `creationTimestamp`; `i64::MAX` without one (Service rule 18).
+    pub created: i64,
+    /// The name of the IngressClass: `spec.ingressClassName`, else the annotation
+    /// `kubernetes.io/ingress.class` (Service rule 132).
+    pub class: Option<Arc<str>>,
+    /// The rules of each host; those of no host under [`Hostname::Any`]. A host without rules goes
+    /// to the default backend (Service rule 140).
+    pub hosts: Box<[(Hostname, Box<[Rule]>)]>,
+    /// Where requests go that no rule is for: a rule for every path.
+    pub default_backend: Option<Box<Rule>>,
+    /// The certificates, each with the hosts that it is for.
+    pub tls: Box<[IngressTls]>,
+    /// The problems found while the object was read.
+    pub problems: Box<[Problem]>,
+}
+
+/// A certificate of an Ingress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngressTls {
+    /// The field of the object, for problems.
+    pub field: Arc<str>,
+    /// The hosts; none for whatever no other certificate is for.
+    pub hosts: Box<[Hostname]>,
+    /// The name of the Secret, in the namespace of the Ingress.
+    pub secret: Option<Arc<str>>,
+}
