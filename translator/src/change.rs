@@ -4,12 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use seaway_proto::Resource;
 
+use crate::kinds::ModelObject;
 use crate::model::{EndpointSlice, Node, Service, ServiceKey};
-use crate::{Layer, ObjectKind};
+use crate::{Layer, Object, ObjectKind, Problem};
 
 /// The kind, namespace and name of an object. Displays as problems name it: `Service default/web`,
 /// `Node n1`.
@@ -82,34 +81,33 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// A parsed and validated object, as [`read`](crate::read) makes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Object {
-    /// A Service.
-    Service(Arc<Service>),
-    /// An EndpointSlice.
-    EndpointSlice(Arc<EndpointSlice>),
-    /// A Node.
-    Node(Arc<Node>),
-}
-
-impl Object {
-    /// The kind, namespace and name of the object.
-    pub fn id(&self) -> ObjectId {
-        match self {
-            Object::Service(service) => ObjectId::of_service(&service.key),
-            Object::EndpointSlice(slice) => ObjectId::of_slice(&slice.namespace, &slice.name),
-            Object::Node(node) => ObjectId::of_node(&node.name),
-        }
+impl ModelObject for Service {
+    fn id(&self) -> ObjectId {
+        ObjectId::of_service(&self.key)
     }
 
-    /// The problems found while the object was read.
-    pub fn problems(&self) -> &[crate::Problem] {
-        match self {
-            Object::Service(service) => &service.problems,
-            Object::EndpointSlice(slice) => &slice.problems,
-            Object::Node(node) => &node.problems,
-        }
+    fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl ModelObject for EndpointSlice {
+    fn id(&self) -> ObjectId {
+        ObjectId::of_slice(&self.namespace, &self.name)
+    }
+
+    fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl ModelObject for Node {
+    fn id(&self) -> ObjectId {
+        ObjectId::of_node(&self.name)
+    }
+
+    fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 }
 

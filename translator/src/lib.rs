@@ -31,9 +31,9 @@ pub mod model;
 pub mod names;
 pub mod read;
 
-pub use change::{Change, Object, ObjectId, Origin, Replace};
+pub use change::{Change, ObjectId, Origin, Replace};
 pub use ipnet::IpNet;
-pub use kinds::{ObjectKind, ReadWith};
+pub use kinds::{KindInfo, Object, ObjectKind, ReadWith, version_path};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };

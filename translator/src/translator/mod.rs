@@ -7,7 +7,8 @@ mod problem_store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::index::{Index, ServiceSet, SliceKey, Zones};
+use crate::index::{Index, ServiceSet, Zones};
+use crate::kinds::Apply;
 use crate::model::{EndpointSlice, Kind, Node, Service, ServiceKey};
 use crate::place::active_views::{self, ActiveViews};
 use crate::place::choose::Place;
@@ -18,8 +19,7 @@ use crate::policy::{capture, node_ports};
 use crate::units::Units;
 use crate::units::dirty::Dirty;
 use crate::{
-    Change, Explanation, Layer, Object, ObjectId, ObjectKind, Options, Problem, Reason, Subject,
-    View,
+    Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Subject, View,
 };
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
@@ -54,31 +54,7 @@ impl Translator {
 
     /// Updates the index and marks what the change dirtied; nothing is translated yet.
     pub fn apply(&mut self, change: Change) {
-        match change {
-            Change::Apply(Object::Service(service)) => {
-                let key = service.key.clone();
-                self.set_service(&key, Some(service));
-            }
-            Change::Apply(Object::EndpointSlice(slice)) => {
-                let key = (slice.namespace.clone(), slice.name.clone());
-                self.set_slice(key, Some(slice));
-            }
-            Change::Apply(Object::Node(node)) => {
-                let name = node.name.clone();
-                self.set_node(&name, Some(node));
-            }
-            Change::Delete(id) => match id.kind {
-                ObjectKind::Service => {
-                    let key = ServiceKey {
-                        namespace: id.namespace,
-                        name: id.name,
-                    };
-                    self.set_service(&key, None);
-                }
-                ObjectKind::EndpointSlice => self.set_slice((id.namespace, id.name), None),
-                ObjectKind::Node => self.set_node(&id.name, None),
-            },
-        }
+        change.apply_to(self);
     }
 
     /// A proxy with this view connected: marks dirty exactly the Services whose resources differ
@@ -158,21 +134,6 @@ impl Translator {
         Some(explain::explain(&context, service, &plan, place))
     }
 
-    fn set_service(&mut self, key: &ServiceKey, service: Option<Arc<Service>>) {
-        self.index
-            .set_service(key, service, &self.options, &mut self.dirty.services);
-    }
-
-    fn set_slice(&mut self, key: SliceKey, slice: Option<Arc<EndpointSlice>>) {
-        let problems = slice
-            .as_ref()
-            .map_or_else(Vec::new, |slice| self.slice_problems(slice));
-        let subject = Subject::Object(ObjectId::of_slice(&key.0, &key.1));
-        self.problems.set(subject, problems);
-        let zones = self.index.set_slice(key, slice, &mut self.dirty.endpoints);
-        self.move_claimants(zones);
-    }
-
     /// The problems of a slice: those found while reading it, the addresses that the options
     /// refuse, and those that were addresses of Services at the last flush.
     fn slice_problems(&self, slice: &EndpointSlice) -> Vec<Problem> {
@@ -188,25 +149,6 @@ impl Translator {
         let services = self.index.refusals(slice);
         let problems = slice.problems.iter().cloned().chain(refused);
         problems.chain(services).collect()
-    }
-
-    fn set_node(&mut self, name: &Arc<str>, node: Option<Arc<Node>>) {
-        let change = self.index.set_node(name, node, &mut self.dirty.services);
-        self.note_node(Some(name));
-        if change.zone {
-            // The proxies on it look through other layers now; only what differs there is
-            // translated.
-            for view in self.views.on_node(name) {
-                self.activate(&view);
-            }
-        }
-        self.move_claimants(change.zones);
-        if change.leaving && self.views.has_node_role(name) {
-            self.dirty.healthz = true;
-        }
-        if change.addresses && self.views.has_node_role(name) {
-            self.mark_listeners(name);
-        }
     }
 
     /// Moves the views that claim these zones to their new layers, after the zones came to be known
@@ -292,5 +234,46 @@ impl Translator {
             any = true;
         }
         any
+    }
+}
+
+impl Apply for Translator {
+    fn apply_service(&mut self, id: ObjectId, service: Option<Arc<Service>>) {
+        let key = ServiceKey {
+            namespace: id.namespace,
+            name: id.name,
+        };
+        self.index
+            .set_service(&key, service, &self.options, &mut self.dirty.services);
+    }
+
+    fn apply_endpoint_slice(&mut self, id: ObjectId, slice: Option<Arc<EndpointSlice>>) {
+        let problems = slice
+            .as_ref()
+            .map_or_else(Vec::new, |slice| self.slice_problems(slice));
+        let key = (id.namespace.clone(), id.name.clone());
+        self.problems.set(Subject::Object(id), problems);
+        let zones = self.index.set_slice(key, slice, &mut self.dirty.endpoints);
+        self.move_claimants(zones);
+    }
+
+    fn apply_node(&mut self, id: ObjectId, node: Option<Arc<Node>>) {
+        let name = &id.name;
+        let change = self.index.set_node(name, node, &mut self.dirty.services);
+        self.note_node(Some(name));
+        if change.zone {
+            // The proxies on it look through other layers now; only what differs there is
+            // translated.
+            for view in self.views.on_node(name) {
+                self.activate(&view);
+            }
+        }
+        self.move_claimants(change.zones);
+        if change.leaving && self.views.has_node_role(name) {
+            self.dirty.healthz = true;
+        }
+        if change.addresses && self.views.has_node_role(name) {
+            self.mark_listeners(name);
+        }
     }
 }
