@@ -305,7 +305,8 @@ mod tests {
     #[test]
     fn the_versions_of_a_kind_are_of_one_group_and_a_required_kind_has_one() {
         for info in ObjectKind::TABLE {
-            let group = |version: &&str| version.rsplit_once('/').map_or("", |(group, _)| group);
+            let group =
+                |version: &'static str| version.split_once('/').map_or("", |(group, _)| group);
             assert!(
                 info.api_versions.iter().all(|v| group(v) == info.group()),
                 "{info:?}"

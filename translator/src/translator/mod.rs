@@ -18,9 +18,7 @@ use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
 use crate::units::Units;
 use crate::units::dirty::Dirty;
-use crate::{
-    Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Subject, View,
-};
+use crate::{Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Subject, View};
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
 
