@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::query::Call;
 
+/// What discovery documents are called where a resource is named.
+pub(super) const DISCOVERY: &str = "discovery";
 /// How many requests are kept.
 const KEPT: usize = 4096;
 
@@ -17,7 +19,7 @@ pub struct Activity {
 
 impl Activity {
     /// How many requests of this verb, as in RBAC rules, there were for a resource (its plural).
-    /// Those that were refused count.
+    /// Those that were refused count. Discovery documents are `get` of `discovery`.
     pub fn requests(&self, verb: &str, resource: &str) -> u64 {
         let hits = self.requests.iter();
         hits.filter(|((v, r), _)| *v == verb && *r == resource)
@@ -45,6 +47,10 @@ impl Activity {
             .requests
             .entry((call.verb, call.kind.resource))
             .or_default() += 1;
+    }
+
+    pub(super) fn count_discovery(&mut self) {
+        *self.requests.entry(("get", DISCOVERY)).or_default() += 1;
     }
 
     pub(super) fn opened(&mut self, resource: &'static str) {

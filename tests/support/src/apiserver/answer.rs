@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::activity::Seen;
 use super::body::Content;
+use super::discovery;
 use super::faults::{Fault, endless, not_json, spoiled};
 use super::list::page;
 use super::query::{self, Call};
@@ -63,6 +64,9 @@ async fn serve(
     let (head, body) = request.into_parts();
     let Some(call) = query::call(&head.method, &head.uri) else {
         authenticate(shared, &head.headers)?;
+        if let Some(document) = discovery::document(shared, &head)? {
+            return Ok(document);
+        }
         shared.authorize_path(&head.method, head.uri.path())?;
         return Err(Refusal::of_code(404));
     };
@@ -73,6 +77,9 @@ async fn serve(
         .send_modify(|activity| activity.count(&call));
     authenticate(shared, &head.headers)?;
     shared.authorize(&call)?;
+    if !shared.is_installed(call.kind) {
+        return Ok(discovery::nothing());
+    }
     let taken = shared.take_faults(&call);
     hang(shared, &call, &taken).await;
     for fault in shared.faults_of(&call, &taken) {
@@ -228,7 +235,7 @@ fn deliver(bytes: Bytes, faults: &[Fault]) -> Content {
     content
 }
 
-fn respond(code: u16, content: Content) -> Response<Content> {
+pub(super) fn respond(code: u16, content: Content) -> Response<Content> {
     let mut response = Response::new(content);
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or_default();
     let json = HeaderValue::from_static("application/json");

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::activity::DISCOVERY;
 use super::grants::Grants;
 use super::object::Object;
 use super::query::Call;
@@ -208,7 +209,8 @@ impl Fault {
         }
     }
 
-    /// Only for requests of this resource (its plural, `endpointslices`).
+    /// Only for requests of this resource (its plural, `endpointslices`), or of `discovery`
+    /// documents, for which there is [`Fault::Answer`] alone.
     pub fn on(self, resource: &'static str) -> Rule {
         Rule::from(self).on(resource)
     }
@@ -300,6 +302,31 @@ impl Faults {
             ));
         }
         Ok(())
+    }
+
+    /// What RBAC and the faults say of a discovery document. Whoever is authenticated may read all
+    /// of them, whatever else is granted, unless they are forbidden by name.
+    pub(super) fn refuse_discovery(&mut self, path: &str) -> Result<(), Refusal> {
+        let mut forbidden = self.forbidden.iter();
+        if forbidden.any(|(_, resource)| resource == DISCOVERY) {
+            let text = format!("forbidden: User \"test\" cannot get path {path:?}");
+            return Err(Refusal::new(403, "Forbidden", text));
+        }
+        let mut refused = Ok(());
+        for rule in &mut self.rules {
+            let concerned = rule.verb.is_none_or(|verb| verb == "get")
+                && rule.resource.is_none_or(|resource| resource == DISCOVERY);
+            if let Fault::Answer { code, .. } = rule.fault
+                && concerned
+            {
+                refused = Err(Refusal::of_code(code));
+                if let Some(times) = &mut rule.times {
+                    *times = times.saturating_sub(1);
+                }
+            }
+        }
+        self.rules.retain(|rule| rule.times != Some(0));
+        refused
     }
 
     /// Takes the faults with a number of times that this request uses up.

@@ -17,6 +17,8 @@ pub(super) struct Kind {
     /// Whether it is stored; else a POST is answered by what the test gives
     /// ([`super::ApiServer::review`]).
     pub(super) stored: bool,
+    /// Whether it is served from the start; else [`super::ApiServer::install`] brings it.
+    pub(super) installed: bool,
     /// What `fieldSelector` may name beside `metadata.name` and `metadata.namespace`.
     fields: &'static [&'static str],
 }
@@ -29,7 +31,27 @@ const KINDS: &[Kind] = &[
     core("configmaps", "ConfigMap", &[]),
     core("pods", "Pod", &["spec.nodeName", "status.phase"]),
     other("discovery.k8s.io", "endpointslices", "EndpointSlice", &[]),
+    Kind {
+        version: "v1beta1",
+        installed: false,
+        ..other("discovery.k8s.io", "endpointslices", "EndpointSlice", &[])
+    },
     other("networking.k8s.io", "ingresses", "Ingress", &[]),
+    Kind {
+        namespaced: false,
+        ..other("networking.k8s.io", "ingressclasses", "IngressClass", &[])
+    },
+    Kind {
+        namespaced: false,
+        ..gateway_api("gatewayclasses", "GatewayClass")
+    },
+    gateway_api("gateways", "Gateway"),
+    gateway_api("httproutes", "HTTPRoute"),
+    gateway_api("referencegrants", "ReferenceGrant"),
+    Kind {
+        version: "v1beta1",
+        ..gateway_api("referencegrants", "ReferenceGrant")
+    },
     other("coordination.k8s.io", "leases", "Lease", &[]),
     other(
         "events.k8s.io",
@@ -60,6 +82,7 @@ const fn core(resource: &'static str, kind: &'static str, fields: &'static [&'st
         namespaced: true,
         generations: false,
         stored: true,
+        installed: true,
         fields,
     }
 }
@@ -90,6 +113,14 @@ const fn other(
     }
 }
 
+/// A namespaced kind of the Gateway API, which is served where its definition is installed.
+const fn gateway_api(resource: &'static str, kind: &'static str) -> Kind {
+    Kind {
+        installed: false,
+        ..other("gateway.networking.k8s.io", resource, kind, &[])
+    }
+}
+
 /// A kind that is asked about and never stored.
 const fn review(group: &'static str, resource: &'static str, kind: &'static str) -> Kind {
     Kind {
@@ -112,13 +143,15 @@ impl Kind {
     }
 
     /// The kind that a test names by its plural, as `services`, or with its group where several
-    /// have it, as `core/events`.
+    /// have it, as `core/events`, or with its whole `apiVersion`, as
+    /// `discovery.k8s.io/v1beta1/endpointslices`.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
-        match name.split_once('/') {
+        match name.rsplit_once('/') {
             None => Self::all().find(|kind| kind.resource == name),
-            Some((group, resource)) => {
-                let group = if group == "core" { "" } else { group };
-                Self::all().find(|kind| (kind.group, kind.resource) == (group, resource))
+            Some((of, resource)) => {
+                let group = if of == "core" { "" } else { of };
+                let mut all = Self::all().filter(|kind| kind.resource == resource);
+                all.find(|kind| kind.group == group || kind.api_version() == of)
             }
         }
     }

@@ -42,6 +42,7 @@
 mod activity;
 mod answer;
 mod body;
+mod discovery;
 mod faults;
 mod grants;
 mod issuer;
@@ -64,7 +65,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc as wait};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch as channel};
 
@@ -171,6 +172,10 @@ impl ApiServer {
         let (api_version, name) = (text(&object["apiVersion"]), text(&object["kind"]));
         let kind = Kind::of(&api_version, &name)
             .with_context(|| format!("{api_version} {name} is not served: add it to KINDS"))?;
+        ensure!(
+            self.shared.is_installed(kind),
+            "{api_version} {name} is not installed"
+        );
         let metadata = &object["metadata"];
         let key = key(
             kind,
@@ -314,13 +319,15 @@ impl ApiServer {
     }
 
     /// RBAC with these rules: what they do not grant is refused, paths where nothing is among it.
+    /// Discovery is open to everybody, as `system:discovery` makes it.
     /// Watches that are open stay.
     pub fn authorize(&self, grants: &Grants) {
         let grants = Some(grants.clone());
         self.shared.faults(|faults| faults.grants = grants);
     }
 
-    /// RBAC without a verb for a resource (its plural); `*` is all. Watches that are open stay.
+    /// RBAC without a verb for a resource (its plural, or `discovery`); `*` is all. Watches that are
+    /// open stay.
     pub fn forbid(&self, verb: &str, resource: &str) {
         self.shared.faults(|faults| faults.forbid(verb, resource));
     }

@@ -1,6 +1,6 @@
 //! What the test's side and the connections share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,6 +97,8 @@ pub(super) struct Shared {
     /// For connections to come; without, they are plain.
     pub(super) tls: watch::Sender<Option<TlsAcceptor>>,
     store: Mutex<Store>,
+    /// The kinds that are served now.
+    installed: Mutex<BTreeSet<&'static Kind>>,
     settings: Mutex<Settings>,
     faults: Mutex<Faults>,
     book: Mutex<Book>,
@@ -123,6 +125,7 @@ impl Shared {
         Self {
             tls: watch::Sender::default(),
             store: Mutex::new(Store::new(settings.history)),
+            installed: Mutex::new(Kind::all().filter(|kind| kind.installed).collect()),
             settings: Mutex::new(settings),
             faults: Mutex::default(),
             book: Mutex::default(),
@@ -142,6 +145,23 @@ impl Shared {
         let result = change(&mut lock(&self.store));
         self.ring();
         result
+    }
+
+    /// Whether a kind is served now.
+    pub(super) fn is_installed(&self, kind: &'static Kind) -> bool {
+        lock(&self.installed).contains(kind)
+    }
+
+    pub(super) fn install(&self, kind: &'static Kind) {
+        lock(&self.installed).insert(kind);
+    }
+
+    /// Ends serving a kind: its objects are gone, and its watches end.
+    pub(super) fn uninstall(&self, kind: &'static Kind) {
+        lock(&self.installed).remove(kind);
+        self.write(|store| store.forget(kind));
+        self.bell
+            .send_modify(|bell| *bell.ended.entry(kind.resource).or_default() += 1);
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -184,6 +204,16 @@ impl Shared {
             self.forbid(format!("{} {}", call.verb, call.kind));
         }
         authorized
+    }
+
+    /// The refusal of a discovery document that a fault or [`super::ApiServer::forbid`] asks for.
+    pub(super) fn refuse_discovery(&self, path: &str) -> Result<(), Refusal> {
+        self.activity.send_modify(Activity::count_discovery);
+        let refused = lock(&self.faults).refuse_discovery(path);
+        if refused.as_ref().is_err_and(|refusal| refusal.code == 403) {
+            self.forbid(format!("GET {path}"));
+        }
+        refused
     }
 
     /// Of a path where nothing is. Rules of resources grant none.

@@ -112,6 +112,13 @@ impl Store {
         Some(gone)
     }
 
+    /// Forgets the objects of a kind, as if none had ever been: nothing is told of them.
+    pub(super) fn forget(&mut self, kind: &'static Kind) {
+        self.revision += 1;
+        self.objects.remove(kind);
+        self.log.retain(|change| change.kind != kind);
+    }
+
     /// A change of something that nobody here can see.
     pub(super) fn advance(&mut self, revisions: u64) {
         self.revision += revisions;

@@ -50,7 +50,8 @@ async fn what_the_rules_do_not_grant_is_forbidden_and_written_down() -> Result<(
         ("GET", namespaced, 403),
         ("DELETE", namespaced, 403),
         ("GET", "/api/v1/secrets", 403),
-        ("GET", "/apis", 403),
+        ("GET", "/apis", 200),
+        ("GET", "/metrics", 403),
         ("GET", one.as_str(), 403),
     ];
     for (method, path, status) in cases {
@@ -66,7 +67,7 @@ async fn what_the_rules_do_not_grant_is_forbidden_and_written_down() -> Result<(
         .collect();
     let expected = [
         "GET /api/v1/services/a",
-        "GET /apis",
+        "GET /metrics",
         "delete services",
         "get services",
         "list endpointslices.discovery.k8s.io",

@@ -2,6 +2,7 @@
 //! kube-rs.
 
 mod client;
+mod discovery;
 mod faults;
 mod grants;
 mod kube_rs;
