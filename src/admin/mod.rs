@@ -78,6 +78,7 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let stale = admin.health.stale().map(|stale| format!("stale: {stale}"));
     let mut lines = vec![line.to_owned()];
     lines.extend(stale.into_iter().chain(admin.watches.degraded()));
+    lines.extend(admin.watches.absent());
     lines.extend(outside::overdue());
     (status, lines.join("\n") + "\n")
 }

@@ -23,6 +23,8 @@ pub(crate) struct Watches(Arc<Mutex<Vec<Arc<Watch>>>>);
 #[derive(Debug)]
 pub(crate) struct Watch {
     name: String,
+    /// Whether a cluster may do without the kind that is watched.
+    optional: bool,
     errors: Counter,
     state: Mutex<State>,
 }
@@ -35,6 +37,8 @@ struct State {
     unheard: bool,
     failing: Option<Failing>,
     synced: bool,
+    /// The API server does not serve the kind, so there is nothing to watch.
+    absent: bool,
 }
 
 /// A failure of a watch that goes on.
@@ -64,20 +68,36 @@ pub(crate) enum How {
 
 impl Watches {
     /// Adds the status of a watch that begins. `errors` counts its failures.
-    pub(crate) fn add(&self, name: String, errors: Counter) -> Arc<Watch> {
+    pub(crate) fn add(&self, name: String, optional: bool, errors: Counter) -> Arc<Watch> {
         let state = State {
             heard: Instant::now(),
             unheard: false,
             failing: None,
             synced: false,
+            absent: false,
         };
         let watch = Arc::new(Watch {
             name,
+            optional,
             errors,
             state: Mutex::new(state),
         });
         lock(&self.0).push(watch.clone());
         watch
+    }
+
+    /// A line for each watch whose kind the API server does not serve. That is no failure.
+    pub(crate) fn absent(&self) -> Vec<String> {
+        let watches = lock(&self.0);
+        let absent = watches.iter().filter(|watch| watch.is_absent());
+        absent
+            .map(|watch| {
+                format!(
+                    "watch of {}: absent: the API server does not serve it",
+                    watch.name
+                )
+            })
+            .collect()
     }
 
     /// A line for each watch that fails or has not listed yet.
@@ -118,6 +138,34 @@ impl Watch {
                 watch = self.name,
                 seconds,
                 "the watch works again"
+            );
+        }
+    }
+
+    /// Notes that the API server does not serve the kind.
+    pub(crate) fn absent(&self) {
+        let mut state = lock(&self.state);
+        self.works(&mut state);
+        state.synced = false;
+        if !std::mem::replace(&mut state.absent, true) {
+            tracing::info!(
+                source = "kube",
+                watch = self.name,
+                "the API server does not serve this kind; it is watched as soon as it does"
+            );
+        }
+    }
+
+    /// Notes that the API server serves the kind, which may have been absent.
+    pub(crate) fn served(&self) {
+        let mut state = lock(&self.state);
+        self.works(&mut state);
+        if std::mem::take(&mut state.absent) {
+            state.heard = Instant::now();
+            tracing::info!(
+                source = "kube",
+                watch = self.name,
+                "the API server serves this kind now; it is watched"
             );
         }
     }
@@ -166,12 +214,18 @@ impl Watch {
             let seconds = now.saturating_duration_since(*since).as_secs();
             return Some(format!("watch of {name}: failing for {seconds} s: {why}"));
         }
-        let waiting = !state.synced;
+        let waiting = !state.synced && !state.absent;
         waiting.then(|| format!("watch of {name}: the list has not been read completely yet"))
     }
 
-    fn age(&self) -> Duration {
-        lock(&self.state).heard.elapsed()
+    /// How long ago something was received; `None` where there is nothing to receive.
+    fn age(&self) -> Option<Duration> {
+        let state = lock(&self.state);
+        (!state.absent).then(|| state.heard.elapsed())
+    }
+
+    fn is_absent(&self) -> bool {
+        lock(&self.state).absent
     }
 
     fn is_failing(&self) -> bool {
@@ -182,28 +236,40 @@ impl Watch {
 impl Collector for Watches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let watches = lock(&self.0);
-        /// The value of a gauge for one watch.
-        type Value = fn(&Watch) -> f64;
-        let gauges: [(&str, &str, Value); 2] = [
+        /// The value of a gauge for one watch; `None` if the watch has none.
+        type Value = fn(&Watch) -> Option<f64>;
+        let gauges: [(&str, &str, Value); 3] = [
             (
                 "watch_age_seconds",
                 "Time since the API server last sent an object or a bookmark on a watch",
-                |watch| watch.age().as_secs_f64(),
+                |watch| watch.age().map(|age| age.as_secs_f64()),
             ),
             ("watch_failing", "1 while a watch fails", |watch| {
-                f64::from(u8::from(watch.is_failing()))
+                Some(f64::from(u8::from(watch.is_failing())))
             }),
+            (
+                "watch_absent",
+                "1 while the API server does not serve the optional kind of a watch",
+                |watch| {
+                    let absent = f64::from(u8::from(watch.is_absent()));
+                    watch.optional.then_some(absent)
+                },
+            ),
         ];
         for (name, help, value) in gauges {
-            if watches.is_empty() {
+            let values = watches.iter().map(|watch| (watch, value(watch)));
+            let values: Vec<_> = values
+                .filter_map(|(watch, value)| Some((watch, value?)))
+                .collect();
+            if values.is_empty() {
                 continue;
             }
             let kind = prometheus_client::metrics::MetricType::Gauge;
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-            for watch in watches.iter() {
+            for (watch, value) in values {
                 let label = [("watch", watch.name.as_str())];
                 let metric = family.encode_family(&label)?;
-                ConstGauge::new(value(watch)).encode(metric)?;
+                ConstGauge::new(value).encode(metric)?;
             }
         }
         Ok(())
@@ -217,16 +283,48 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]
     fn what_a_server_says_is_shown_in_brief() {
         let watches = Watches::default();
-        let watch = watches.add("nodes".to_owned(), Counter::default());
+        let watch = watches.add("nodes".to_owned(), false, Counter::default());
         watch.failed(&"<p>\n".repeat(1 << 20), How::Away);
         let lines = watches.degraded();
         assert_eq!(lines.len(), 1);
         let line = lines.first().unwrap();
         assert!(line.len() < 1200 && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_is_absent_and_does_not_fail() {
+        let (watches, mut registry) = (Watches::default(), Registry::default());
+        registry.register_collector(Box::new(watches.clone()));
+        let shown = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            text
+        };
+        watches.add("nodes".to_owned(), false, Counter::default());
+        assert!(!shown().contains("watch_absent"), "{}", shown());
+        let routes = watches.add("httproutes".to_owned(), true, Counter::default());
+        routes.failed(&"500", How::Away);
+        routes.absent();
+        let waiting = ["watch of nodes: the list has not been read completely yet"];
+        assert_eq!(watches.degraded(), waiting);
+        let absent = "watch of httproutes: absent: the API server does not serve it";
+        assert_eq!(watches.absent(), [absent]);
+        for line in [
+            "watch_absent{watch=\"httproutes\"} 1.0",
+            "watch_failing{watch=\"httproutes\"} 0.0",
+        ] {
+            assert!(shown().contains(line), "{}", shown());
+        }
+        assert!(!shown().contains("watch_age_seconds{watch=\"httproutes\"}"));
+        routes.served();
+        assert_eq!((watches.absent().len(), watches.degraded().len()), (0, 2));
+        assert!(shown().contains("watch_absent{watch=\"httproutes\"} 0.0"));
     }
 }

@@ -1,7 +1,8 @@
 //! The Kubernetes source: lists and watches Services, EndpointSlices and Nodes. It is the first
 //! step on the way of a change, and the only place that talks to an API server.
 //!
-//! [`watch`] sends requests and reads responses, one task for each resource; [`cursor`] keeps how
+//! [`watch`] sends requests and reads responses, one task for each kind and namespace, or for each
+//! [`optional`] kind, which [`discovery`] has to find first; [`cursor`] keeps how
 //! far a watch has got and decides what to ask, [`wire`] and [`resource`] decode what [`answer`]
 //! accepts as a response, and [`backoff`] says how long to wait after a failure. [`cluster_state`]
 //! puts together what the watches report and knows what changed. Lack of input never shrinks what
@@ -14,7 +15,9 @@ mod client;
 mod cluster_state;
 mod context;
 mod cursor;
+mod discovery;
 mod events;
+mod optional;
 mod rate;
 mod resource;
 mod tokens;
@@ -25,22 +28,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use seaway_translator::{KindInfo, ObjectKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::watch_status::Watches;
 use crate::process::clock::{now, sleep_until};
+use crate::process::supervise::Supervisor;
 use crate::source::Update;
 use crate::source::checkpoint::{Entry, Kept};
 use cluster_state::{ClusterState, Scope};
 use cursor::News;
 use events::Events;
+use optional::OptionalKind;
 use watch::{Message, Watch};
 
 pub(crate) use client::{Client, Server, server};
 pub(crate) use context::SourceContext;
 pub(crate) use events::EventMetrics;
-pub(crate) use resource::Resource;
+pub(crate) use optional::Pace;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
 
 /// How many reports of watches may wait to be taken in.
@@ -57,6 +63,10 @@ pub(crate) struct Wanted {
     pub(crate) service_selector: Option<String>,
     /// How long a watch may be silent before it is closed and asked for anew.
     pub(crate) silence: Duration,
+    /// The kinds to watch.
+    pub(crate) kinds: &'static [KindInfo],
+    /// How often optional kinds that are absent are looked for.
+    pub(crate) pace: Pace,
 }
 
 /// The Kubernetes source: takes in what its watches report and sends updates to the writer.
@@ -64,7 +74,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Kube {
     client: Client,
     scopes: Vec<Scope>,
-    /// The watches that have not delivered their first list yet.
+    /// The watches that have not delivered their first list yet, and may have one to deliver.
     unsynced: BTreeSet<usize>,
     news: mpsc::Receiver<Message>,
     updates: mpsc::Sender<Update>,
@@ -86,21 +96,6 @@ impl Kube {
     ) -> Kube {
         let (sender, news) = mpsc::channel(QUEUE);
         let scopes = scopes(wanted);
-        for (number, scope) in scopes.iter().enumerate() {
-            let selector = wanted.service_selector.clone();
-            let watch = Watch {
-                number,
-                scope: scope.clone(),
-                client: client.clone(),
-                selector: selector.filter(|_| scope.resource == Resource::Services),
-                silence: wanted.silence,
-                health: around.watches.add(scope.name(), around.errors.clone()),
-                news: sender.clone(),
-            };
-            let part = format!("the watch of {}", scope.name());
-            let task = watch.run(fastrand::Rng::new());
-            around.supervisor.spawn(part, task);
-        }
         let mut kept = around.memory.map(|memory| Kept::new("kube", memory));
         let mut state = ClusterState::default();
         let seeds = kept
@@ -111,6 +106,24 @@ impl Kube {
         let seeds = seeds.map(|entry| entry.object);
         // What nobody watches any more would stay for ever.
         state.seed(seeds.filter(|object| scopes.iter().any(|scope| scope.covers(&object.id()))));
+        for info in wanted.kinds {
+            let of_kind = scopes.iter().cloned().enumerate();
+            let of_kind = of_kind.filter(|(_, scope)| scope.kind == info.kind);
+            let watches = of_kind.map(|(number, scope)| Watch {
+                number,
+                client: client.clone(),
+                selector: wanted.selector(info.kind),
+                silence: wanted.silence,
+                health: around
+                    .watches
+                    .add(scope.name(), info.optional, around.errors.clone()),
+                news: sender.clone(),
+                scope,
+            });
+            let watches = watches.collect();
+            let known = state.knows(info.kind);
+            spawn(&around.supervisor, info, wanted.pace, known, watches);
+        }
         Kube {
             client: client.clone(),
             unsynced: (0..scopes.len()).collect(),
@@ -155,12 +168,26 @@ impl Kube {
         true
     }
 
-    fn hear(&mut self, (number, news): Message) {
-        if matches!(news, News::Reset { .. }) {
-            self.unsynced.remove(&number);
-        }
-        if let Some(scope) = self.scopes.get(number) {
-            self.state.hear(scope, news);
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::News(number, news) => {
+                if matches!(news, News::Reset { .. }) {
+                    self.unsynced.remove(&number);
+                }
+                if let Some(scope) = self.scopes.get(number) {
+                    self.state.hear(scope, news);
+                }
+            }
+            Message::Forbidden(number) => {
+                self.unsynced.remove(&number);
+            }
+            Message::Absent(kind) => {
+                let scopes = &self.scopes;
+                let is_of_kind =
+                    |number: &usize| scopes.get(*number).is_some_and(|s| s.kind == kind);
+                self.unsynced.retain(|number| !is_of_kind(number));
+                self.state.leave(kind);
+            }
         }
     }
 
@@ -205,30 +232,51 @@ fn entries(state: &ClusterState) -> Vec<Entry> {
     state.objects().filter_map(entry).collect()
 }
 
-/// The scope of each watch: one for each resource and namespace, and one for Nodes, which have no
+/// Spawns the watches of a kind: each as a task, or all as one if the kind is optional.
+fn spawn(supervisor: &Supervisor, info: &KindInfo, pace: Pace, known: bool, watches: Vec<Watch>) {
+    if !info.optional {
+        for watch in watches {
+            let part = format!("the watch of {}", watch.scope.name());
+            supervisor.spawn(part, watch.run(fastrand::Rng::new()));
+        }
+        return;
+    }
+    let Some(first) = watches.first() else {
+        return;
+    };
+    let kind = OptionalKind {
+        info: *info,
+        client: first.client.clone(),
+        news: first.news.clone(),
+        watches,
+        known,
+        pace,
+    };
+    let part = format!("the watch of {}", info.plural);
+    supervisor.spawn(part, kind.run(fastrand::Rng::new()));
+}
+
+impl Wanted {
+    /// The label selector for a kind.
+    fn selector(&self, kind: ObjectKind) -> Option<String> {
+        let selector = self.service_selector.clone();
+        selector.filter(|_| kind == ObjectKind::Service)
+    }
+}
+
+/// The scope of each watch: one for each kind and namespace, and one for a kind that is in no
 /// namespace.
 fn scopes(wanted: &Wanted) -> Vec<Scope> {
-    let namespaces: Vec<Option<Arc<str>>> = if wanted.namespaces.is_empty() {
-        vec![None]
-    } else {
-        wanted.namespaces.iter().cloned().map(Some).collect()
+    let of = |info: &KindInfo| -> Vec<Scope> {
+        let kind = info.kind;
+        let scope = |namespace| Scope { kind, namespace };
+        if !info.namespaced || wanted.namespaces.is_empty() {
+            return vec![scope(None)];
+        }
+        let namespaces = wanted.namespaces.iter().cloned().map(Some);
+        namespaces.map(scope).collect()
     };
-    let of = |resource| {
-        let namespaces = namespaces.iter().cloned();
-        namespaces.map(move |namespace| Scope {
-            resource,
-            namespace,
-        })
-    };
-    let nodes = Scope {
-        resource: Resource::Nodes,
-        namespace: None,
-    };
-    let services = of(Resource::Services);
-    services
-        .chain(of(Resource::EndpointSlices))
-        .chain([nodes])
-        .collect()
+    wanted.kinds.iter().flat_map(of).collect()
 }
 
 #[cfg(test)]

@@ -11,15 +11,11 @@ use serde_json::value::RawValue;
 
 use super::wire::{Failure, Kind, begins_with, quote};
 
-/// A resource of the API server that is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Resource {
-    /// `v1 services`.
-    Services,
-    /// `discovery.k8s.io/v1 endpointslices`.
-    EndpointSlices,
-    /// `v1 nodes`.
-    Nodes,
+/// A kind of objects in one of its versions: what requests to an API server name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Resource {
+    kind: ObjectKind,
+    api_version: &'static str,
 }
 
 /// An object as the API server sent it, decoded.
@@ -41,33 +37,29 @@ fn unidentified(why: &str) -> Failure {
 }
 
 impl Resource {
-    /// The kind of its objects.
-    pub(crate) const fn kind(self) -> ObjectKind {
-        match self {
-            Resource::Services => ObjectKind::Service,
-            Resource::EndpointSlices => ObjectKind::EndpointSlice,
-            Resource::Nodes => ObjectKind::Node,
-        }
+    /// The kind in the version that is preferred.
+    pub(super) const fn of(kind: ObjectKind) -> Resource {
+        Resource::in_version(kind, kind.api_version())
     }
 
-    /// The plural name, as in paths, RBAC rules and metrics.
-    pub(crate) const fn name(self) -> &'static str {
-        self.kind().plural()
+    /// The kind in one of its versions.
+    pub(super) const fn in_version(kind: ObjectKind, api_version: &'static str) -> Resource {
+        Resource { kind, api_version }
     }
 
     /// The `kind` of its objects.
     pub(super) const fn kind_name(self) -> &'static str {
-        self.kind().as_str()
+        self.kind.as_str()
     }
 
     /// The `apiVersion` of its objects.
     pub(super) const fn api_version(self) -> &'static str {
-        self.kind().api_version()
+        self.api_version
     }
 
     /// The path of the collection, of one namespace or of all.
     pub(super) fn path(self, namespace: Option<&str>) -> String {
-        self.kind().path(namespace)
+        self.kind.info().path(self.api_version, namespace)
     }
 
     /// Decodes an object.
@@ -75,7 +67,7 @@ impl Resource {
     /// # Errors
     /// It cannot be identified, or is of another kind.
     pub(super) fn read(self, raw: &RawValue) -> Result<Item, Failure> {
-        self.kind().read_with(Raw {
+        self.kind.read_with(Raw {
             resource: self,
             raw,
         })
@@ -152,12 +144,12 @@ impl Resource {
     fn id(self, meta: &Metadata) -> Result<ObjectId, Failure> {
         let name = meta.name.as_deref().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| unidentified("metadata.name is missing"))?;
-        let namespace: Arc<str> = match self.kind().is_namespaced() {
+        let namespace: Arc<str> = match self.kind.is_namespaced() {
             false => "".into(),
             true => meta.namespace.as_deref().unwrap_or("default").into(),
         };
         Ok(ObjectId {
-            kind: self.kind(),
+            kind: self.kind,
             namespace,
             name: name.into(),
         })
@@ -214,7 +206,7 @@ mod tests {
 
     fn read(text: &str) -> Item {
         let raw = RawValue::from_string(text.to_owned()).unwrap();
-        Resource::Services.read(&raw).unwrap()
+        Resource::of(ObjectKind::Service).read(&raw).unwrap()
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::api::{ListParams, Request, VersionMatch, WatchParams};
+use seaway_translator::ObjectKind;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -13,6 +14,8 @@ use super::backoff::Backoff;
 use super::client::{Client, within};
 use super::cluster_state::Scope;
 use super::cursor::{Ask, Cursor, News};
+use super::optional::{Doubt, Refusals};
+use super::resource::Resource;
 use super::wire::{Failure, Page, quote};
 use crate::admin::watch_status::{self, How};
 
@@ -33,10 +36,19 @@ const LIST_PAUSE: Duration = Duration::from_secs(10);
 /// A watch that ends sooner than this, without a line, counts as failed.
 const TOO_SHORT: Duration = Duration::from_secs(1);
 
-/// A report of a watch, with the number of the watch.
-pub(super) type Message = (usize, News);
+/// A report to the source.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// What the watch of this number received.
+    News(usize, News),
+    /// The watch of this number lacks a permission, and its kind is optional: there is no waiting
+    /// for it.
+    Forbidden(usize),
+    /// The API server does not serve this kind.
+    Absent(ObjectKind),
+}
 
-/// One list-and-watch of a resource, which reports to the source.
+/// One list-and-watch of a kind, which reports to the source.
 pub(super) struct Watch {
     pub number: usize,
     pub scope: Scope,
@@ -63,20 +75,36 @@ impl<E: Into<Failure>> From<E> for Stop {
 }
 
 impl Watch {
-    /// Lists and watches until the receiver of reports is dropped.
+    /// Lists and watches a kind that is not optional, until the receiver of reports is dropped.
     pub(super) async fn run(self, random: fastrand::Rng) {
-        let mut cursor = Cursor::new(self.scope.resource);
+        self.follow(Resource::of(self.scope.kind), None, random)
+            .await;
+    }
+
+    /// Lists and watches until the receiver of reports is dropped. Where the kind is optional,
+    /// `doubt` is told of answers that say there is no such kind.
+    pub(super) async fn follow(
+        &self,
+        resource: Resource,
+        doubt: Option<&Doubt>,
+        random: fastrand::Rng,
+    ) {
+        let mut cursor = Cursor::new(resource);
         let mut backoff = Backoff::new(random);
+        let mut refusals = Refusals::default();
         loop {
             match self.step(&mut cursor).await {
-                Ok(()) => {}
+                Ok(()) => refusals.end(),
                 Err(Stop::Unheard) => return,
                 Err(Stop::Failed(failure)) => {
-                    let failure = failure.at(&self.client.place(&self.path()));
+                    let failure = failure.at(&self.client.place(&self.path(resource)));
                     if cursor.failed(&failure) {
                         self.unconfirmed(&failure);
                     }
-                    self.health.failed(&failure, how(&failure));
+                    match doubt {
+                        Some(doubt) => self.doubt(doubt, &failure, &mut refusals).await,
+                        None => self.health.failed(&failure, how(&failure)),
+                    }
                     let wait = backoff.after(&failure, Instant::now().into_std());
                     tokio::time::sleep(wait).await;
                 }
@@ -84,30 +112,59 @@ impl Watch {
         }
     }
 
+    /// Takes in a failure of a watch whose kind is optional.
+    async fn doubt(&self, doubt: &Doubt, failure: &Failure, refusals: &mut Refusals) {
+        if failure.is_not_found() {
+            doubt.raise();
+        }
+        let info = self.scope.kind.info();
+        let (plural, group) = (info.plural, info.group());
+        let permission = format!("list and watch of {plural} in the API group {group:?}");
+        self.failed(failure, &permission);
+        if refusals.persist(failure, Instant::now(), doubt.patience) {
+            self.forbidden().await;
+        }
+    }
+
+    /// Notes a failure of a watch whose kind is optional, and that needs this permission.
+    pub(super) fn failed(&self, failure: &Failure, permission: &str) {
+        if failure.is_forbidden() {
+            let why = format!("{failure}; missing permission: {permission}");
+            self.health.failed(&why, how(failure));
+        } else {
+            self.health.failed(failure, how(failure));
+        }
+    }
+
+    /// Reports that a permission is missing. If nobody hears it, nothing waits for it either.
+    pub(super) async fn forbidden(&self) {
+        let _ = self.news.send(Message::Forbidden(self.number)).await;
+    }
+
     /// Sends one request and takes in its answer up to its end.
     async fn step(&self, cursor: &mut Cursor) -> Result<(), Stop> {
-        let request = Request::new(self.path());
+        let request = Request::new(self.path(cursor.resource()));
         match cursor.ask() {
             Ask::List { token } => {
                 let token = token.map(str::to_owned);
                 let news = self.page(&request, token, cursor).await?;
                 self.tell(news).await
             }
-            Ask::StreamList => self.follow(&request, None, cursor).await,
+            Ask::StreamList => self.stream(&request, None, cursor).await,
             Ask::Check { version } => {
                 let version = version.to_owned();
-                let reached = self.check(&request, version).await?;
+                let reached = self.check(&request, version, cursor.resource()).await?;
                 Ok(cursor.checked(&reached)?)
             }
             Ask::Watch { version } => {
                 let version = version.to_owned();
-                self.follow(&request, Some(version), cursor).await
+                self.stream(&request, Some(version), cursor).await
             }
         }
     }
 
-    fn path(&self) -> String {
-        self.scope.resource.path(self.scope.namespace.as_deref())
+    fn path(&self, resource: Resource) -> String {
+        resource.path(self.scope.namespace.as_deref())
     }
 
     async fn page(
@@ -124,7 +181,7 @@ impl Watch {
         };
         let request = request.list(&params)?;
         let text = within(self.silence, self.client.whole(request, MAX_PAGE)).await?;
-        let page = Page::parse(&text, self.scope.resource)?;
+        let page = Page::parse(&text, cursor.resource())?;
         let news = cursor.page(&page)?;
         self.health.heard();
         Ok(news)
@@ -135,7 +192,12 @@ impl Watch {
     ///
     /// # Errors
     /// It has not reached it, or there is no answer.
-    async fn check(&self, request: &Request, version: String) -> Result<String, Failure> {
+    async fn check(
+        &self,
+        request: &Request,
+        version: String,
+        resource: Resource,
+    ) -> Result<String, Failure> {
         let params = ListParams {
             limit: Some(1),
             resource_version: Some(version),
@@ -144,7 +206,7 @@ impl Watch {
         };
         let asked = self.client.whole(request.list(&params)?, MAX_OBJECT);
         let text = within(LIST_PAUSE.min(self.silence), asked).await?;
-        Ok(Page::parse(&text, self.scope.resource)?.version)
+        Ok(Page::parse(&text, resource)?.version)
     }
 
     /// Logs that the server lets watches begin but does not tell its resourceVersion.
@@ -159,7 +221,7 @@ impl Watch {
     }
 
     /// Reads the lines of a watch or a streaming list until it ends or fails.
-    async fn follow(
+    async fn stream(
         &self,
         request: &Request,
         version: Option<String>,
@@ -198,7 +260,7 @@ impl Watch {
         if matches!(news, News::Reset { .. }) {
             self.health.synced();
         }
-        let told = self.news.send((self.number, news)).await;
+        let told = self.news.send(Message::News(self.number, news)).await;
         told.map_err(|_| Stop::Unheard)
     }
 

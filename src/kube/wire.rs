@@ -66,6 +66,16 @@ impl Failure {
         )
     }
 
+    /// Whether there is nothing at the path that was asked for (404).
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Failure::Refused { code: 404, .. })
+    }
+
+    /// Whether a permission is missing (403).
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Failure::Refused { code: 403, .. })
+    }
+
     /// The failure with the URL that it came from, where that matters.
     pub(super) fn at(self, place: &str) -> Failure {
         match self {

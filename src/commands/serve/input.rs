@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use prometheus_client::registry::Registry;
+use seaway_translator::ObjectKind;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::health::Health;
 use crate::args::{ServerArgs, SourceArgs};
-use crate::kube::{self, EventMetrics, Kube, SourceContext, TokenMetrics, Tokens, Wanted};
+use crate::kube::{self, EventMetrics, Kube, Pace, SourceContext, TokenMetrics, Tokens, Wanted};
 use crate::process::exit::Failure;
 use crate::process::outside;
 use crate::process::supervise::Supervisor;
@@ -55,6 +56,8 @@ impl Input {
             namespaces: namespaces.collect(),
             service_selector: args.service_selector.clone(),
             silence: args.watch_silence,
+            kinds: ObjectKind::TABLE,
+            pace: Pace::default(),
         };
         Ok(Input::Kube(Box::new(server), wanted))
     }

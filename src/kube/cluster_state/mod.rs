@@ -8,16 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use seaway_translator::{Change, Object, ObjectId, Problem, Reason, Subject};
+use seaway_translator::{Change, Object, ObjectId, ObjectKind, Problem, Reason, Subject};
 
 use super::cursor::News;
-use super::resource::{Item, Resource};
+use super::resource::Item;
 use crate::source::Update;
 
-/// What one watch covers: a resource, in one namespace or in all.
+/// What one watch covers: a kind of objects, in one namespace or in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope {
-    pub resource: Resource,
+    pub kind: ObjectKind,
     /// The namespace; `None` is all namespaces.
     pub namespace: Option<Arc<str>>,
 }
@@ -26,14 +26,14 @@ impl Scope {
     /// The scope's name in logs and metrics: `services`, `services in shop`.
     pub(super) fn name(&self) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{} in {namespace}", self.resource.name()),
-            None => self.resource.name().to_owned(),
+            Some(namespace) => format!("{} in {namespace}", self.kind.plural()),
+            None => self.kind.plural().to_owned(),
         }
     }
 
     /// Whether the object belongs to the scope.
     pub(super) fn covers(&self, id: &ObjectId) -> bool {
-        id.kind == self.resource.kind()
+        id.kind == self.kind
             && self
                 .namespace
                 .as_ref()
@@ -77,6 +77,21 @@ impl ClusterState {
             News::Delete(id) => self.remove(&id),
             News::Reset { items, complete } => self.reset(scope, items, complete),
         }
+    }
+
+    /// Takes in that the API server does not serve this kind: there are no objects of it.
+    pub(super) fn leave(&mut self, kind: ObjectKind) {
+        let gone = self.known.keys().chain(self.bad.keys());
+        let gone: BTreeSet<_> = gone.filter(|id| id.kind == kind).cloned().collect();
+        gone.iter().for_each(|id| self.remove(id));
+        let before = self.incomplete.len();
+        self.incomplete.retain(|scope, _| scope.kind != kind);
+        self.problems_changed |= self.incomplete.len() != before;
+    }
+
+    /// Whether objects of this kind are known.
+    pub(super) fn knows(&self, kind: ObjectKind) -> bool {
+        self.known.keys().any(|id| id.kind == kind)
     }
 
     /// What changed since the last call, as an update for the writer; `None` if nothing did.

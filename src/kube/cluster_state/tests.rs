@@ -4,10 +4,11 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::kube::resource::Resource;
 
-fn scope(resource: Resource) -> Scope {
+fn scope(kind: ObjectKind) -> Scope {
     Scope {
-        resource,
+        kind,
         namespace: None,
     }
 }
@@ -19,18 +20,19 @@ fn service(name: &str, port: Value) -> Value {
     })
 }
 
-fn item(resource: Resource, object: &Value) -> Item {
+fn item(kind: ObjectKind, object: &Value) -> Item {
+    let resource = Resource::of(kind);
     resource.read(&to_raw_value(object).unwrap()).unwrap()
 }
 
 fn apply(object: &Value) -> News {
-    News::Apply(Box::new(item(Resource::Services, object)))
+    News::Apply(Box::new(item(ObjectKind::Service, object)))
 }
 
 fn reset(objects: &[Value], complete: bool) -> News {
     let items = objects
         .iter()
-        .map(|object| item(Resource::Services, object))
+        .map(|object| item(ObjectKind::Service, object))
         .collect();
     News::Reset { items, complete }
 }
@@ -54,7 +56,7 @@ fn changes(state: &mut ClusterState) -> Vec<String> {
 
 #[test]
 fn a_list_read_anew_tells_only_what_differs() {
-    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let (mut state, services) = (ClusterState::default(), scope(ObjectKind::Service));
     let all = [
         service("a", json!(80)),
         service("b", json!(80)),
@@ -77,32 +79,32 @@ fn a_list_read_anew_tells_only_what_differs() {
 fn a_list_of_one_resource_or_namespace_says_nothing_of_others() {
     let mut state = ClusterState::default();
     let node = json!({"metadata": {"name": "n1", "resourceVersion": "1"}});
-    let nodes = vec![item(Resource::Nodes, &node)];
+    let nodes = vec![item(ObjectKind::Node, &node)];
     state.hear(
-        &scope(Resource::Nodes),
+        &scope(ObjectKind::Node),
         News::Reset {
             items: nodes,
             complete: true,
         },
     );
     state.hear(
-        &scope(Resource::Services),
+        &scope(ObjectKind::Service),
         reset(&[service("a", json!(80))], true),
     );
     changes(&mut state);
     let elsewhere = Scope {
         namespace: Some("elsewhere".into()),
-        ..scope(Resource::Services)
+        ..scope(ObjectKind::Service)
     };
     state.hear(&elsewhere, reset(&[], true));
     assert!(state.take().is_none());
-    state.hear(&scope(Resource::Services), reset(&[], true));
+    state.hear(&scope(ObjectKind::Service), reset(&[], true));
     assert_eq!(changes(&mut state), ["-a"]);
 }
 
 #[test]
 fn fields_that_mean_nothing_change_nothing() {
-    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let (mut state, services) = (ClusterState::default(), scope(ObjectKind::Service));
     let mut object = service("a", json!(80));
     state.hear(&services, apply(&object));
     changes(&mut state);
@@ -118,7 +120,7 @@ fn fields_that_mean_nothing_change_nothing() {
 
 #[test]
 fn an_object_that_turns_bad_keeps_its_last_good_version_until_it_is_gone() {
-    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let (mut state, services) = (ClusterState::default(), scope(ObjectKind::Service));
     state.hear(&services, apply(&service("a", json!(80))));
     assert_eq!(told(&mut state), (vec!["+a".to_owned()], None));
     state.hear(&services, apply(&service("a", json!("eighty"))));
@@ -135,7 +137,7 @@ fn an_object_that_turns_bad_keeps_its_last_good_version_until_it_is_gone() {
 
 #[test]
 fn nothing_is_removed_on_the_word_of_an_incomplete_list() {
-    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
+    let (mut state, services) = (ClusterState::default(), scope(ObjectKind::Service));
     state.hear(
         &services,
         reset(&[service("a", json!(80)), service("b", json!(80))], true),
@@ -149,8 +151,8 @@ fn nothing_is_removed_on_the_word_of_an_incomplete_list() {
 
 #[test]
 fn a_seeded_world_is_corrected_by_what_differs() {
-    let (mut state, services) = (ClusterState::default(), scope(Resource::Services));
-    let seed = ["a", "b"].map(|name| item(Resource::Services, &service(name, json!(80))));
+    let (mut state, services) = (ClusterState::default(), scope(ObjectKind::Service));
+    let seed = ["a", "b"].map(|name| item(ObjectKind::Service, &service(name, json!(80))));
     state.seed(seed.into_iter().filter_map(|item| item.content.ok()));
     assert_eq!(changes(&mut state), ["+a", "+b"]);
     state.hear(
@@ -158,4 +160,21 @@ fn a_seeded_world_is_corrected_by_what_differs() {
         reset(&[service("b", json!(80)), service("c", json!(80))], true),
     );
     assert_eq!(changes(&mut state), ["-a", "+c"]);
+}
+
+#[test]
+fn a_kind_that_leaves_takes_its_objects_and_problems_and_nothing_else() {
+    let (mut state, services) = (ClusterState::default(), scope(ObjectKind::Service));
+    let bad = service("bad", json!("http"));
+    state.hear(&services, reset(&[service("a", json!(80)), bad], false));
+    let node = json!({"metadata": {"name": "n", "resourceVersion": "1"}});
+    let items = vec![item(ObjectKind::Node, &node)];
+    let complete = true;
+    state.hear(&scope(ObjectKind::Node), News::Reset { items, complete });
+    assert_eq!(told(&mut state), (vec!["+a".into(), "+n".into()], Some(2)));
+    state.leave(ObjectKind::EndpointSlice);
+    assert_eq!(told(&mut state), (Vec::new(), None));
+    state.leave(ObjectKind::Service);
+    assert_eq!(told(&mut state), (vec!["-a".into()], Some(0)));
+    assert!(state.knows(ObjectKind::Node) && !state.knows(ObjectKind::Service));
 }

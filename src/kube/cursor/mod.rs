@@ -108,6 +108,11 @@ impl Cursor {
         }
     }
 
+    /// What is listed and watched.
+    pub(super) fn resource(&self) -> Resource {
+        self.resource
+    }
+
     /// What to ask next.
     pub(super) fn ask(&self) -> Ask<'_> {
         match &self.state {

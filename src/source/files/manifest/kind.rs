@@ -31,15 +31,18 @@ impl Kind {
             _ => {}
         }
         let named = ObjectKind::of_name;
-        if let Some(read) = named(kind).filter(|read| read.api_version() == api_version) {
+        if let Some(read) = named(kind).filter(|read| read.is_read_in(api_version)) {
             return Kind::Read(read);
         }
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         match group {
             "kustomize.config.k8s.io" => return Kind::Kustomization,
-            // Groups of Kubernetes itself, as they are and as they are thought to be. Others have
+            // Groups of kinds that are read, as they are and as they are thought to be. Others have
             // Services, too.
-            "" | "core" | "discovery.k8s.io" | "discovery" => {}
+            "core" => {}
+            _ if ObjectKind::ALL
+                .iter()
+                .any(|kind| is_close(group, kind.group())) => {}
             _ => return Kind::Other,
         }
         if let Some(read) = named(kind) {
@@ -52,4 +55,9 @@ impl Kind {
         let mut all = ObjectKind::ALL.iter().copied();
         all.find(close).map_or(Kind::Other, Kind::Misspelt)
     }
+}
+
+/// Whether this is the API group, or its name without the domain: `discovery`.
+fn is_close(said: &str, group: &str) -> bool {
+    said == group || group.split_once('.').is_some_and(|(name, _)| said == name)
 }

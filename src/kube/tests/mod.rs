@@ -18,6 +18,8 @@ use crate::admin::health::Health;
 use crate::process::supervise::{Ended, supervisor};
 use crate::source::checkpoint::{self, Memory};
 
+mod optional;
+
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -57,11 +59,17 @@ fn wanted(namespaces: &[&str]) -> Wanted {
         namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
         service_selector: None,
         silence: LIMIT,
+        kinds: ObjectKind::TABLE,
+        pace: Pace::default(),
     }
 }
 
 /// Starts the source on the server as `seaway serve --checkpoint` does.
 async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result<Running> {
+    start_with(server, folder, wanted(namespaces)).await
+}
+
+async fn start_with(server: &ApiServer, folder: &Path, wanted: Wanted) -> Result<Running> {
     let client = client(server, folder).await?;
     let metrics = checkpoint::Metrics::default();
     let (found, keeper) = checkpoint::open(&folder.join("kept"), "kube:test", &metrics)?;
@@ -78,7 +86,6 @@ async fn start(server: &ApiServer, folder: &Path, namespaces: &[&str]) -> Result
         watches: watches.clone(),
         ..surroundings(sender).0
     };
-    let wanted = wanted(namespaces);
     let events = EventMetrics::register(&mut Registry::default());
     let kube = Kube::start(&client, &wanted, around, events);
     let stop = CancellationToken::new();
