@@ -41,7 +41,10 @@ pub(super) fn document(
 ) -> Result<Option<Response<Content>>, Refusal> {
     let path = head.uri.path();
     let segments: Vec<_> = path.trim_matches('/').split('/').collect();
-    let is_document = matches!(segments.as_slice(), ["api" | "apis", rest @ ..] if rest.len() <= 2);
+    let is_document = matches!(
+        segments.as_slice(),
+        ["api" | "apis"] | ["api", _] | ["apis", _, _]
+    );
     if head.method != Method::GET || !is_document {
         return Ok(None);
     }

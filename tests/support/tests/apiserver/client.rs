@@ -48,7 +48,7 @@ pub(crate) fn request(
         .body(Full::from(body.to_owned()))?)
 }
 
-/// Status and object of an answer.
+/// Status and object of an answer; of one that is plain text, the text.
 pub(crate) async fn ask(
     server: &ApiServer,
     method: &str,
@@ -62,7 +62,11 @@ pub(crate) async fn ask(
     };
     let response = send(server, request(method, path, media, body)?).await?;
     let status = response.status().as_u16();
+    let is_text = response.headers()["content-type"] != "application/json";
     let body = soon(response.into_body().collect()).await??.to_bytes();
+    if is_text {
+        return Ok((status, String::from_utf8(body.into())?.into()));
+    }
     Ok((status, serde_json::from_slice(&body).context("not JSON")?))
 }
 

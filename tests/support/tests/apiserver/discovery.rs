@@ -24,7 +24,10 @@ async fn a_kind_that_is_installed_is_served_until_it_is_uninstalled() -> Result<
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "a"},
     });
     same(ask(&server, "GET", GATEWAYS, "").await?.0, 404)?;
-    same(ask(&server, "GET", &routes, "").await?.0, 404)?;
+    same(
+        ask(&server, "GET", &routes, "").await?,
+        (404, "404 page not found\n".into()),
+    )?;
     assert!(server.apply(route.clone()).is_err());
     server.install("httproutes")?;
     server.apply(route)?;
