@@ -82,29 +82,8 @@ async fn serve(
     }
     let taken = shared.take_faults(&call);
     hang(shared, &call, &taken).await;
-    for fault in shared.faults_of(&call, &taken) {
-        match fault {
-            Fault::Answer { code, retry_after } => {
-                return Err(Refusal {
-                    retry_after,
-                    ..Refusal::of_code(code)
-                });
-            }
-            Fault::NotJson => return Ok(respond(200, Content::Whole(not_json()))),
-            Fault::Instead {
-                code,
-                headers,
-                body,
-            } => {
-                let mut response = respond(code, Content::Whole(body));
-                for (name, value) in headers {
-                    let value = HeaderValue::from_static(value);
-                    response.headers_mut().insert(name, value);
-                }
-                return Ok(response);
-            }
-            _ => {}
-        }
+    if let Some(instead) = instead(shared, &call, &taken)? {
+        return Ok(instead);
     }
     let (code, bytes) = match call.verb {
         "create" if !call.kind.stored => review(shared, head.uri.path(), body).await?,
@@ -123,6 +102,39 @@ async fn serve(
         code,
         deliver(bytes, &shared.faults_of(&call, &taken)),
     ))
+}
+
+/// What faults answer instead of what was asked for.
+fn instead(
+    shared: &Shared,
+    call: &Call,
+    taken: &[Fault],
+) -> Result<Option<Response<Content>>, Refusal> {
+    for fault in shared.faults_of(call, taken) {
+        match fault {
+            Fault::Answer { code, retry_after } => {
+                return Err(Refusal {
+                    retry_after,
+                    ..Refusal::of_code(code)
+                });
+            }
+            Fault::NotJson => return Ok(Some(respond(200, Content::Whole(not_json())))),
+            Fault::Instead {
+                code,
+                headers,
+                body,
+            } => {
+                let mut response = respond(code, Content::Whole(body));
+                for (name, value) in headers {
+                    let value = HeaderValue::from_static(value);
+                    response.headers_mut().insert(name, value);
+                }
+                return Ok(Some(response));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Waits while requests of this kind are not to be answered.
