@@ -190,7 +190,7 @@ impl Watch {
                 source = "kube",
                 watch = self.name,
                 why,
-                "the watch fails; what was last seen stays"
+                "the watch fails; the objects it received last are kept"
             );
             if said.len() == SAID {
                 said.remove(0);
@@ -215,7 +215,7 @@ impl Watch {
             return Some(format!("watch of {name}: failing for {seconds} s: {why}"));
         }
         let waiting = !state.synced && !state.absent;
-        waiting.then(|| format!("watch of {name}: the list has not been read completely yet"))
+        waiting.then(|| format!("watch of {name}: its first list is not complete yet"))
     }
 
     /// How long ago something was received; `None` where there is nothing to receive.
@@ -312,7 +312,7 @@ mod tests {
         let routes = watches.add("httproutes".to_owned(), true, Counter::default());
         routes.failed(&"500", How::Away);
         routes.absent();
-        let waiting = ["watch of nodes: the list has not been read completely yet"];
+        let waiting = ["watch of nodes: its first list is not complete yet"];
         assert_eq!(watches.degraded(), waiting);
         let absent = "watch of httproutes: absent: the API server does not serve it";
         assert_eq!(watches.absent(), [absent]);

@@ -26,7 +26,7 @@ pub(crate) struct BootstrapArgs {
         default_value = "127.0.0.1:18000"
     )]
     pub(crate) xds: HostPort,
-    /// Ask for the state of the world instead of differences
+    /// Use state-of-the-world xDS instead of delta xDS
     #[arg(long, env = "SEAWAY_SOTW")]
     pub(crate) sotw: bool,
     /// Serve Envoy's admin interface on this port of 127.0.0.1
@@ -56,7 +56,7 @@ pub(crate) struct BootstrapArgs {
     /// certificates and tokens, instead of printing it
     #[arg(long, env = "SEAWAY_OUT", value_name = "DIR", value_parser = path)]
     pub(crate) out: Option<String>,
-    /// Whom the proxy trusts, and how it proves who it is.
+    /// Whom the proxy trusts, and how it proves its identity.
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
 }

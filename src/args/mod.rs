@@ -32,17 +32,17 @@ pub(crate) struct Cli {
 /// What the binary can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Watch Services and stream what they mean to every Envoy that asks
+    /// Watch Services and serve them to Envoys and gRPC clients over xDS
     Serve(Box<ServeArgs>),
     /// Print the bootstrap of an Envoy (YAML) or a gRPC client (JSON) that connects to a control
     /// plane
     Bootstrap(Box<BootstrapArgs>),
-    /// Print what an Envoy would be sent
+    /// Print the resources that a proxy would be sent
     Translate(Box<TranslateArgs>),
-    /// Say whether a `serve` on this host is ready, as its /readyz does, or an Envoy (exit code 0
+    /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),
-    /// Wait for SIGTERM, then let an Envoy beside this process end without breaking connections
+    /// Wait for SIGTERM, then drain the Envoy beside this process
     Drain(DrainArgs),
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct SourceArgs {
         conflicts_with = "files"
     )]
     pub(crate) service_selector: Option<String>,
-    /// Ask anew for a watch that has been silent for so long; API servers send a bookmark every
+    /// Restart a watch that has received nothing for this long; API servers send a bookmark every
     /// minute
     #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = seconds)]
     pub(crate) watch_silence: Duration,
@@ -113,16 +113,16 @@ pub(crate) struct ServerArgs {
         default_value = "127.0.0.1:18001"
     )]
     pub(crate) admin_listen: SocketAddr,
-    /// The longest time changes are collected before they are published together
+    /// The longest time that changes are merged before they are published
     #[arg(long, env = "SEAWAY_COALESCE", value_name = "TIME", default_value = "10ms", value_parser = duration)]
     pub(crate) coalesce: Duration,
-    /// Keep the last good world in this folder, for a start while the source is away or broken
+    /// Save the last good state in this folder, to start from when the source is unavailable
     #[arg(long, env = "SEAWAY_CHECKPOINT", value_name = "DIR")]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// How long a source may be away at the start before the checkpoint is served
+    /// How long to wait for the source at startup before the checkpoint is served
     #[arg(long, env = "SEAWAY_CHECKPOINT_GRACE", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) checkpoint_grace: Duration,
-    /// The longest time connections may take to end after SIGTERM
+    /// How long connections may take to close after SIGTERM
     #[arg(long, env = "SEAWAY_DRAIN", value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) drain: Duration,
 }
@@ -158,7 +158,7 @@ pub(crate) struct TranslateArgs {
 /// `seaway ready`.
 #[derive(Debug, Args)]
 pub(crate) struct ReadyArgs {
-    /// What `serve` was given
+    /// The --admin-listen address of `serve`
     #[arg(
         long,
         env = "SEAWAY_ADMIN_LISTEN",
@@ -166,8 +166,8 @@ pub(crate) struct ReadyArgs {
         default_value = "127.0.0.1:18001"
     )]
     pub(crate) admin_listen: SocketAddr,
-    /// Ask the Envoy with this admin socket instead: whether it is live and takes connections on
-    /// all of its listeners
+    /// Check the Envoy with this admin socket instead: whether it is live and accepts connections
+    /// on all of its listeners
     #[arg(long, env = "SEAWAY_ENVOY", value_name = "SOCKET")]
     pub(crate) envoy: Option<PathBuf>,
 }
@@ -178,18 +178,17 @@ pub(crate) struct DrainArgs {
     /// Envoy's admin socket
     #[arg(long, env = "SEAWAY_ENVOY", value_name = "SOCKET")]
     pub(crate) envoy: PathBuf,
-    /// How often to look what Envoy refused because there was as much as there may be, and say so
-    /// in the log (0s: never)
+    /// How often to read how many connections Envoy refused because of its limits, and log it (0s:
+    /// never)
     #[arg(long, env = "SEAWAY_LOOK", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) look: Duration,
-    /// Where to serve what was refused as metrics (/metrics); nowhere, if this is not given
+    /// Serve these numbers as metrics (/metrics) on this address
     #[arg(long, env = "SEAWAY_METRICS_LISTEN", value_name = "ADDR")]
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// How long Envoy goes on taking connections after SIGTERM, for one that takes its place only
-    /// then
+    /// How long Envoy keeps accepting connections after SIGTERM, until its replacement is ready
     #[arg(long, env = "SEAWAY_HOLD", value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) hold: Duration,
-    /// How long its open connections may go on after that
+    /// How long its open connections may last after that
     #[arg(long, env = "SEAWAY_DRAIN_TIME", value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) drain_time: Duration,
 }
@@ -200,10 +199,10 @@ pub(crate) struct PlaceArgs {
     /// The Node the proxy runs on
     #[arg(long, env = "SEAWAY_NODE_NAME", value_name = "N", value_parser = word)]
     pub(crate) node_name: Option<String>,
-    /// The proxy's zone, when its Node's labels do not tell
+    /// The proxy's zone, when its Node has no label for it
     #[arg(long, env = "SEAWAY_ZONE", value_name = "Z", value_parser = word)]
     pub(crate) zone: Option<String>,
-    /// The proxy's region, when its Node's labels do not tell
+    /// The proxy's region, when its Node has no label for it
     #[arg(long, env = "SEAWAY_REGION", value_name = "R", value_parser = word)]
     pub(crate) region: Option<String>,
 }
@@ -278,8 +277,8 @@ pub(crate) struct ShapeArgs {
         value_name = "bind|redirect|namespace|namespace-redirect"
     )]
     capture: Option<Capture>,
-    /// How many bound listeners an Envoy of role node has files for; a problem warns above 80 % of
-    /// it (0: never)
+    /// How many bound listeners an Envoy of role node can open; above 80 % of it a problem warns
+    /// (0: never)
     #[arg(
         long,
         env = "SEAWAY_MAX_BOUND_LISTENERS",
@@ -287,8 +286,8 @@ pub(crate) struct ShapeArgs {
         default_value_t = 50_000
     )]
     max_bound_listeners: usize,
-    /// How many UDP flows a Service port may have at a time on one proxy, each of which takes a
-    /// file of Envoy (docs/scale.md)
+    /// How many UDP flows a Service port may have at a time on one proxy; each takes a file
+    /// descriptor of Envoy (docs/scale.md)
     #[arg(
         long,
         env = "SEAWAY_MAX_UDP_FLOWS",
@@ -296,8 +295,8 @@ pub(crate) struct ShapeArgs {
         default_value = "65536"
     )]
     max_udp_flows: NonZeroU32,
-    /// Let endpoints see clients where Envoy can take over their address (role node; the node needs
-    /// setup.sh up --keep-source)
+    /// Keep the client's source address towards endpoints where Envoy can (role node; the node
+    /// needs setup.sh up --keep-source)
     #[arg(long, env = "SEAWAY_KEEP_SOURCE")]
     keep_source: bool,
     /// The controller name of the IngressClasses to serve

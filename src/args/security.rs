@@ -38,7 +38,7 @@ pub(crate) struct SecurityArgs {
         requires = "allow_proxy"
     )]
     pub(crate) client_ca: Option<PathBuf>,
-    /// Take tokens of Kubernetes service accounts for this audience
+    /// Accept tokens of Kubernetes service accounts for this audience
     #[arg(
         long,
         env = "SEAWAY_TOKEN_AUDIENCE",
@@ -53,10 +53,10 @@ pub(crate) struct SecurityArgs {
     /// uri:URI; {node} in a NAME or URI stands for the node that its holder is bound to
     #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) allow_proxy: Vec<Rule>,
-    /// Serve proxies on other than loopback addresses although nobody asks who they are
+    /// Allow an --xds-listen address that is not loopback without authentication
     #[arg(long, env = "SEAWAY_INSECURE")]
     pub(crate) insecure: bool,
-    /// How many connections may be open, whoever has them (0: as many as there are files)
+    /// How many connections may be open in all (0: as many as the limit of open files allows)
     #[arg(
         long,
         env = "SEAWAY_MAX_CONNECTIONS",

@@ -34,7 +34,7 @@ const REFUSED: &str = "/stats?usedonly&type=Counters&filter=_cx_over(flow%7Cload
 pub(crate) fn not_ready(socket: &Path) -> anyhow::Result<Option<String>> {
     let (status, said) = ask(socket, "GET", "/ready")?;
     if status != 200 {
-        return Ok(Some(format!("Envoy says {}", brief(said.trim()))));
+        return Ok(Some(format!("Envoy answers {}", brief(said.trim()))));
     }
     Ok(missing_listeners(&stats(socket, LISTENERS)?))
 }
@@ -51,7 +51,7 @@ fn missing_listeners(stats: &str) -> Option<String> {
     }
     let (warming, active) = (number("listeners_warming"), number("listeners_active"));
     if warming > 0 {
-        return Some(format!("{warming} listeners are not in place yet"));
+        return Some(format!("{warming} listeners are still warming"));
     }
     // One that cannot be bound is no reason to wait for, and has every response rejected that
     // brings it. None but those is: then another Envoy serves what this one cannot.
@@ -80,13 +80,21 @@ pub(crate) fn refused(socket: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
 /// would swallow what the kernel still gives them.
 pub(crate) fn stop_accepting(socket: &Path) -> anyhow::Result<()> {
     let (status, said) = ask(socket, "POST", "/drain_listeners?inboundonly")?;
-    ensure!(status == 200, "Envoy says {status} {}", brief(said.trim()));
+    ensure!(
+        status == 200,
+        "Envoy answers {status} {}",
+        brief(said.trim())
+    );
     Ok(())
 }
 
 fn stats(socket: &Path, path: &str) -> anyhow::Result<String> {
     let (status, text) = ask(socket, "GET", path)?;
-    ensure!(status == 200, "Envoy says {status} {}", brief(text.trim()));
+    ensure!(
+        status == 200,
+        "Envoy answers {status} {}",
+        brief(text.trim())
+    );
     Ok(text)
 }
 
@@ -100,9 +108,9 @@ fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<(u16, String)>
         connect(socket).with_context(|| format!("no Envoy at {}", socket.display()))?;
     let head = "Host: envoy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     stream.write_all(format!("{method} {path} HTTP/1.1\r\n{head}").as_bytes())?;
-    let answer = whole(stream, PATIENCE, LONGEST).context("no answer within two seconds")?;
-    let answer = String::from_utf8(answer).context("what answers is not Envoy")?;
-    read(&answer).context("what answers is not Envoy")
+    let answer = whole(stream, PATIENCE, LONGEST).context("no response within two seconds")?;
+    let answer = String::from_utf8(answer).context("the response is not from Envoy")?;
+    read(&answer).context("the response is not from Envoy")
 }
 
 /// Connects to the socket, and does not wait longer than [`PATIENCE`] for that either.
@@ -192,7 +200,7 @@ mod tests {
         let more = of("000000000000000a+", 0);
         assert_eq!(more.as_deref(), Some("more listeners are on their way"));
         let warming = of("000000000000000a", 3);
-        assert_eq!(warming.as_deref(), Some("3 listeners are not in place yet"));
+        assert_eq!(warming.as_deref(), Some("3 listeners are still warming"));
         let rejected = |success: u32, active: u32| {
             missing_listeners(&format!(
                 "listener_manager.lds.update_rejected: 3\nlistener_manager.lds.update_success: {success}\n\

@@ -62,7 +62,7 @@ fn ask(address: SocketAddr) -> anyhow::Result<String> {
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n")?;
     let answer = envoy_admin::whole(stream.into(), PATIENCE, LONGEST)?;
-    String::from_utf8(answer).context("what answers is not Seaway")
+    String::from_utf8(answer).context("the response is not from Seaway")
 }
 
 /// Whether the status is 200, and the body of the response.

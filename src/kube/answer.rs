@@ -10,7 +10,8 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::core::Status;
 
-use super::wire::{Failure, quote, quote_bytes};
+use super::wire::Failure;
+use crate::process::outside::{quote, quote_bytes};
 
 /// How much of an error response is read, in bytes. A `Status` is shorter, and of an HTML page no
 /// more is needed.
@@ -28,14 +29,18 @@ pub(super) async fn accept(response: Response<Body>) -> Result<Body, Failure> {
     }
     let encoding = text(&head.headers, CONTENT_ENCODING);
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        let what = format!("a body in {}, which nobody asked for", quote(encoding));
+        let what = format!(
+            "a response with Content-Encoding {}, which was not requested",
+            quote(encoding)
+        );
         return Err(Failure::Foreign(what));
     }
     let media = text(&head.headers, CONTENT_TYPE);
     if !media.is_empty() && !media.to_ascii_lowercase().contains("json") {
         let media = quote(media);
         let begins = quote_bytes(&beginning(body, MAX_ERROR).await);
-        let what = format!("{media} instead of JSON; it begins with {begins:?}");
+        let what =
+            format!("a response of type {media} instead of JSON, which begins with {begins:?}");
         return Err(Failure::Foreign(what));
     }
     Ok(body)
@@ -53,7 +58,7 @@ pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Vec<u8>, Failu
         };
         if all.len() + data.len() > limit {
             let what = format!(
-                "more than {limit} bytes; they begin with {:?}",
+                "a response of more than {limit} bytes, which begins with {:?}",
                 quote_bytes(&all)
             );
             return Err(Failure::Foreign(what));
@@ -87,11 +92,11 @@ fn refusal(head: &Parts, text: &[u8]) -> Failure {
         }),
         Err(_) if head.status.is_redirection() => {
             let target = quote(self::text(&head.headers, LOCATION));
-            return Failure::Foreign(format!("{} to {target:?}", head.status));
+            return Failure::Foreign(format!("a redirect ({}) to {target:?}", head.status));
         }
         Err(_) if matches!(code, 502..=504) => {
             let page = quote_bytes(text);
-            return Failure::Foreign(format!("{} that is no Status: {page}", head.status));
+            return Failure::Foreign(format!("{} without a Status object: {page}", head.status));
         }
         Err(_) => Failure::Refused {
             code,

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 
 use super::client::{Client, within};
 use super::resource::Resource;
-use super::wire::{Failure, quote, quote_bytes};
+use super::wire::Failure;
+use crate::process::outside::{quote, quote_bytes};
 
 /// The largest discovery document, in bytes.
 const MAX_DOCUMENT: usize = 16 << 20;

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::wire::{Failure, Kind, begins_with, quote};
+use super::wire::{Failure, Kind, begins_with};
+use crate::process::outside::quote;
 
 /// A kind of objects in one of its versions: what requests to an API server name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

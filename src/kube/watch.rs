@@ -16,8 +16,9 @@ use super::cluster_state::Scope;
 use super::cursor::{Ask, Cursor, News};
 use super::optional::{Doubt, Refusals};
 use super::resource::Resource;
-use super::wire::{Failure, Page, quote};
+use super::wire::{Failure, Page};
 use crate::admin::watch_status::{self, How};
+use crate::process::outside::quote;
 
 /// The page size of lists. Small pages keep memory small: of 250 slices with a hundred endpoints
 /// each it takes 8 MB.
@@ -216,7 +217,7 @@ impl Watch {
             source = "kube",
             watch,
             %failure,
-            "the server does not say how far it is; if it was restored from a backup, restart Seaway"
+            "the API server does not tell its resourceVersion; if it was restored from a backup, restart Seaway"
         );
     }
 

@@ -15,15 +15,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::resource::Resource;
+use crate::process::outside::{quote, quote_bytes};
 
 /// The annotation of a bookmark that ends the initial events of a streaming list (KEP-3157).
 const INITIAL_END: &str = "k8s.io/initial-events-end";
 
 /// The cause by which a server refuses a resourceVersion that it has not reached.
 const AHEAD: &str = "ResourceVersionTooLarge";
-
-/// How much of foreign text is quoted in messages, in bytes.
-const MAX_QUOTE: usize = 400;
 
 /// Why a request, a list or a watch failed. No message is longer than a few lines, whatever came.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +38,14 @@ pub(super) enum Failure {
         after: Option<Duration>,
     },
     /// Nothing came for too long.
-    #[error("silent for {} s", .0.as_secs_f32())]
+    #[error("nothing received for {} s", .0.as_secs_f32())]
     Silent(Duration),
     /// The answer cannot be decoded.
-    #[error("unreadable answer: {0}")]
+    #[error("the response cannot be decoded: {0}")]
     Garbled(String),
     /// The answer can be decoded, but is something else than what was asked for, or not from an API
     /// server.
-    #[error("not what was asked for: {0}")]
+    #[error("unexpected response: {0}")]
     Foreign(String),
     /// The server is at an earlier resourceVersion than before: it was restored from a backup.
     #[error("{0}")]
@@ -85,22 +83,6 @@ impl Failure {
             other => other,
         }
     }
-}
-
-/// The beginning of foreign text, as one line without control characters.
-pub(super) fn quote(text: &str) -> String {
-    let mut end = text.len().min(MAX_QUOTE);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    text[..end].chars().map(shown).collect()
-}
-
-/// The beginning of bytes that may not be text, as one line; see [`quote`].
-pub(super) fn quote_bytes(bytes: &[u8]) -> String {
-    let beginning = &bytes[..bytes.len().min(MAX_QUOTE)];
-    quote(&String::from_utf8_lossy(beginning))
 }
 
 impl From<Status> for Failure {
@@ -168,7 +150,7 @@ impl fmt::Display for Kind<'_> {
         match (&self.kind, &self.api_version) {
             (Some(kind), Some(version)) => write!(f, "{} of {}", quote(kind), quote(version)),
             (Some(kind), None) => write!(f, "{} without an apiVersion", quote(kind)),
-            (None, _) => f.write_str("something without a kind"),
+            (None, _) => f.write_str("an object without a kind"),
         }
     }
 }
@@ -326,7 +308,7 @@ impl Line<'_> {
                 Ok(Line::Failed(status.into()))
             }
             other => Err(Failure::Garbled(format!(
-                "an event of type {:?}",
+                "a watch event of type {:?}",
                 quote(other)
             ))),
         }

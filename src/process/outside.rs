@@ -17,8 +17,10 @@ use rustix::fs::OFlags;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take later before `/readyz` says so.
 const SLOW: Duration = Duration::from_secs(10);
-/// The length to which foreign text is cut, in bytes.
+/// The length to which a line with text from outside is cut, in bytes.
 const BRIEF: usize = 1024;
+/// The length to which a quotation inside such a line is cut, in bytes.
+const QUOTE: usize = 400;
 /// The largest file with a certificate, a key, a token or a bundle of authorities, in bytes:
 /// Kubernetes stores no larger ones.
 pub(crate) const MAX_CREDENTIAL: u64 = 1 << 20;
@@ -161,16 +163,34 @@ fn lock() -> MutexGuard<'static, Vec<Disk>> {
 
 /// Foreign text fit for logs and `/readyz`: one line of bounded length.
 pub(crate) fn brief(text: &str) -> String {
-    let mut end = text.len().min(BRIEF);
+    shorten(text, BRIEF, text.len())
+}
+
+/// The beginning of foreign text that is a part of a message: one line, shorter than [`brief`]'s,
+/// so that a message may have several.
+pub(crate) fn quote(text: &str) -> String {
+    shorten(text, QUOTE, text.len())
+}
+
+/// The beginning of bytes that may not be text, as [`quote`] has it.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+    let beginning = bytes.get(..=QUOTE).unwrap_or(bytes);
+    shorten(&String::from_utf8_lossy(beginning), QUOTE, bytes.len())
+}
+
+/// The first bytes of a text, at most `max`, without control characters. If there are more, `all`
+/// says how many bytes there are.
+fn shorten(text: &str, max: usize, all: usize) -> String {
+    let mut end = text.len().min(max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let mut brief: String = text[..end].chars().map(shown).collect();
+    let mut short: String = text[..end].chars().map(shown).collect();
     if end < text.len() {
-        let _ = write!(brief, "… ({} bytes)", text.len());
+        let _ = write!(short, "… ({all} bytes)");
     }
-    brief
+    short
 }
 
 #[cfg(test)]
@@ -245,6 +265,10 @@ mod tests {
         assert!(shown.len() < BRIEF + 30);
         let uneven = format!("a{long}");
         assert!(brief(&uneven).starts_with("aä"));
+        let quoted = quote(&long);
+        assert!(quoted.ends_with("… (8388608 bytes)") && quoted.len() < QUOTE + 30);
+        assert_eq!(quote_bytes(b"a\xff\n"), "a\u{fffd} ");
+        assert!(quote_bytes(&[0xff; 5000]).ends_with("… (5000 bytes)"));
     }
 
     /// The code of this package, without its tests.

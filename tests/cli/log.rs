@@ -182,7 +182,7 @@ fn lines_that_wait_are_written_before_the_end() {
     let folder = broken(300);
     let mut serving = Serving::start(folder.path(), &[]);
     serving.signal(Signal::TERM);
-    serving.line("ending");
+    serving.line("shutting down");
     serving.line("all connections have ended");
     assert_eq!(ended(&mut serving.child).code(), Some(0));
 }

@@ -160,12 +160,12 @@ fn requests_to_the_admin_port_that_do_not_end_keep_nobody_out() {
 }
 
 #[test]
-fn a_client_that_stays_is_cut_off_when_the_drain_is_over() {
+fn a_client_that_stays_is_closed_when_the_drain_time_has_passed() {
     let folder = folder(&[("a.yaml", WEB)]);
     let mut serving = Serving::start(folder.path(), &["--drain", "300ms"]);
     let _held = hold(&serving.xds);
     serving.signal(Signal::TERM);
-    serving.line("ending");
+    serving.line("shutting down");
     assert_eq!(serving.child.wait().unwrap().code(), Some(0));
 }
 
@@ -175,7 +175,7 @@ fn while_draining_the_process_is_not_ready_and_a_second_signal_aborts() {
     let mut serving = Serving::start(folder.path(), &["--drain", "1m"]);
     let _held = hold(&serving.xds);
     serving.signal(Signal::TERM);
-    serving.line("ending");
+    serving.line("shutting down");
     let answer = serving.get("/readyz");
     assert!(
         answer.starts_with("HTTP/1.1 503") && answer.contains("draining"),

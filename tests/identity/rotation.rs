@@ -225,7 +225,7 @@ fn certificates_and_tokens_change_under_load_and_no_stream_is_dropped_rule_217()
         })?;
         let log = world.seaway()?.log();
         ensure!(
-            log.contains("--tls-cert and --tls-key do not go together"),
+            log.contains("--tls-cert and --tls-key do not match"),
             "{log}"
         );
         Ok(())

@@ -70,7 +70,7 @@ fn certificates_are_replaced_without_a_restart() -> Result<()> {
         eventually("the log to say so", || {
             let line = world
                 .seaway()?
-                .log_line("cannot be used; the last one stays")?;
+                .log_line("cannot be used; the previous one stays")?;
             ensure!(line.contains("kube"), "{line}");
             Ok(())
         })?;

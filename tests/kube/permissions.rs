@@ -164,7 +164,9 @@ fn without_lists_a_server_that_was_away_is_gone_on_with_and_the_log_says_what_th
         server.kill()?;
         server.listen()?;
         eventually("the log to say so", || {
-            let line = world.seaway()?.log_line("does not say how far it is")?;
+            let line = world
+                .seaway()?
+                .log_line("does not tell its resourceVersion")?;
             ensure!(
                 line.contains("services") && line.contains("cannot list resource"),
                 "{line}"

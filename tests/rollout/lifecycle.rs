@@ -18,7 +18,7 @@ fn an_old_envoy_with_nothing_open_ends_before_its_time() -> Result<()> {
         let mut new = node.surge()?;
         new.await_ready()?;
         old.delete()?;
-        old.await_drain("nothing is open any more")?;
+        old.await_drain("all connections are closed")?;
         old.ended().map(drop)
     })
 }

@@ -25,7 +25,7 @@ fn a_rollout_fails_no_connection_and_cuts_none_before_its_time(setup: &Setup<'_>
             kept.push((node.kept()?, None));
             new.await_ready()?;
             old.delete()?;
-            old.await_drain("takes no more connections")?;
+            old.await_drain("accepts no more connections")?;
             let stopped = Instant::now();
             let ended = old.ended()?;
             ensure!(ended.duration_since(stopped) + Duration::from_millis(500) > TIME);
@@ -56,7 +56,7 @@ fn kill_9_of_a_draining_envoy_fails_no_connection(setup: &Setup<'_>) -> Result<(
         let mut new = node.surge()?;
         new.await_ready()?;
         old.delete()?;
-        old.await_drain("takes no more connections")?;
+        old.await_drain("accepts no more connections")?;
         // What it had taken by then takes a moment, and that moment is what is waited for.
         std::thread::sleep(Duration::from_millis(500));
         old.kill()?;
@@ -104,7 +104,7 @@ fn seaway_and_envoy_replaced_at_once_fail_no_connection(setup: &Setup<'_>) -> Re
         node.cluster.world.restart_seaway()?;
         new.await_ready()?;
         old.delete()?;
-        old.await_drain("takes no more connections")?;
+        old.await_drain("accepts no more connections")?;
         let _ended = old.ended()?;
         node.none_failed(load)
     })

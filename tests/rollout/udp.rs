@@ -78,7 +78,7 @@ fn late_answers_of_an_old_udp_flow_arrive_during_the_drain() -> Result<()> {
         let mut new = node.surge()?;
         new.await_ready()?;
         old.delete()?;
-        old.await_drain("takes no more connections")?;
+        old.await_drain("accepts no more connections")?;
         server.send_to(b"!", from)?;
         client.recv(&mut [0; 9]).context("the answer")?;
         Ok(())

@@ -21,7 +21,8 @@ impl Certificate {
     /// # Errors
     /// It is not a certificate.
     pub(crate) fn read(der: &[u8]) -> anyhow::Result<Certificate> {
-        let (_, certificate) = X509Certificate::from_der(der).context("it is no certificate")?;
+        let (_, certificate) =
+            X509Certificate::from_der(der).context("it is not an X.509 certificate")?;
         let names = certificate
             .subject_alternative_name()
             .context("its subject alternative names cannot be read")?;

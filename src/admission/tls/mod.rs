@@ -130,7 +130,7 @@ impl Follower {
             Err(error) => {
                 tracing::error!(
                     error,
-                    "new certificates of the xDS port cannot be used; the last ones stay"
+                    "new certificates of the xDS port cannot be used; the previous ones stay in use"
                 );
                 self.metrics.count("error");
             }
@@ -178,7 +178,7 @@ impl Files {
         };
         let mut config = builder
             .with_single_cert(chain, key)
-            .context("--tls-cert and --tls-key do not go together")?;
+            .context("--tls-cert and --tls-key do not match")?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         // A session that is resumed would rest on a certificate that nobody has verified since.
         config.send_tls13_tickets = 0;
@@ -213,7 +213,7 @@ fn certificates(flag: &str, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'st
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let all = all.map_err(|error| anyhow::anyhow!("{flag}: {error}"))?;
     if all.is_empty() {
-        bail!("{flag}: no certificate in PEM in it");
+        bail!("{flag}: it contains no PEM certificate");
     }
     Ok(all)
 }

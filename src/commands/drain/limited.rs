@@ -38,13 +38,13 @@ const FLOWS: &str = "FlowsLimited";
 static KINDS: [Kind; 4] = [
     Kind {
         ending: ".downstream_global_cx_overflow",
-        what: "connections, of which it has as many as its files are for",
+        what: "connections beyond the limit that follows from its open files",
         limit: "connections",
         reason: CONNECTIONS,
     },
     Kind {
         ending: ".downstream_cx_overflow",
-        what: "connections, of which a listener has as many as it may",
+        what: "connections beyond the limit of a listener",
         limit: "listener_connections",
         reason: CONNECTIONS,
     },
@@ -56,7 +56,7 @@ static KINDS: [Kind; 4] = [
     },
     Kind {
         ending: ".upstream_cx_overflow",
-        what: "UDP flows or connections to a Service that has as many as it may (--max-udp-flows)",
+        what: "UDP flows or connections beyond the limit of a Service (--max-udp-flows)",
         limit: "flows",
         reason: FLOWS,
     },

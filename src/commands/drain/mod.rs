@@ -49,7 +49,10 @@ pub(crate) fn run(args: &DrainArgs) -> Result<ExitCode, Failure> {
             never = limited::watch(&args.envoy, args.look, &metrics) => match never {},
             never = serve_metrics(args.metrics_listen, registry) => match never {},
         };
-        tracing::info!(signal, "ending: Envoy goes on for a while");
+        tracing::info!(
+            signal,
+            "shutting down: Envoy accepts connections until the hold time has passed"
+        );
         tokio::select! {
             () = drain(args) => Ok(ExitCode::SUCCESS),
             _ = signals.next() => Err(Failure::Aborted),
@@ -73,7 +76,7 @@ async fn serve_metrics(address: Option<SocketAddr>, registry: Arc<Registry>) -> 
         if let Err(error) = served.await
             && !said
         {
-            tracing::warn!(%address, %error, "no metrics yet: the address is tried again every second");
+            tracing::warn!(%address, %error, "metrics cannot be served yet; trying again every second");
             said = true;
         }
         sleep(PAUSE).await;
@@ -84,19 +87,19 @@ async fn drain(args: &DrainArgs) {
     sleep(args.hold).await;
     if let Err(error) = stop_accepting(&args.envoy) {
         // It is gone, or never came. Nothing is left to wait for.
-        tracing::warn!(error = format!("{error:#}"), "Envoy is not drained");
+        tracing::warn!(error = format!("{error:#}"), "Envoy cannot be drained");
         return;
     }
     let began = Instant::now();
-    tracing::info!("Envoy takes no more connections");
+    tracing::info!("Envoy accepts no more connections");
     while began.elapsed() < args.drain_time {
         if began.elapsed() >= UP_TO_DATE && is_idle(&args.envoy) {
-            tracing::info!("nothing is open any more");
+            tracing::info!("all connections are closed");
             return;
         }
         sleep(PAUSE.min(args.drain_time.saturating_sub(began.elapsed()))).await;
     }
-    tracing::info!("the time for open connections is over");
+    tracing::info!("the drain time has passed");
 }
 
 /// Whether Envoy has no open connections. An Envoy that does not answer counts as idle.

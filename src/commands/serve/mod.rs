@@ -101,12 +101,12 @@ async fn serve(
     tracing::info!(
         signal = name,
         drain = ?args.server.drain,
-        "ending: connections are asked to go"
+        "shutting down: proxies are sent GOAWAY"
     );
     shutdown.cancel();
     tokio::select! {
         _ = &mut parts.xds => tracing::info!("all connections have ended"),
-        () = tokio::time::sleep(args.server.drain) => tracing::warn!("the drain is over; connections are cut"),
+        () = tokio::time::sleep(args.server.drain) => tracing::warn!("the drain time has passed; the remaining connections are closed"),
         _ = signals.next() => return Err(Failure::Aborted),
     }
     // What the checkpoint lacks is written before the end.

@@ -24,7 +24,7 @@ pub(crate) fn share_out() -> usize {
     let limit = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => raised.current,
         Err(error) => {
-            tracing::warn!(%error, limit.current, "the limit of open files, and so of proxies, stays as it is");
+            tracing::warn!(%error, limit.current, "the limit of open files, which limits connections, cannot be raised");
             limit.current
         }
     };
@@ -39,7 +39,7 @@ fn for_proxies(limit: Option<u64>) -> usize {
     if room < LEAST {
         tracing::warn!(
             limit,
-            "with so few open files Seaway's own work may lack some; allow it {} or more",
+            "the limit of open files is too low for Seaway and its connections; set it to {} or more",
             OWN + admin::CONNECTIONS + LEAST
         );
     }

@@ -18,7 +18,8 @@ use kube::client::{AuthError, Body};
 use tokio::time::timeout;
 
 use super::answer;
-use super::wire::{Failure, quote, quote_bytes};
+use super::wire::Failure;
+use crate::process::outside::{quote, quote_bytes};
 use access::Access;
 pub(super) use access::Source;
 
@@ -100,7 +101,7 @@ impl Client {
             })))
         });
         let opened = timeout(PATIENCE, opened).await;
-        opened.map_err(|_| anyhow!("it cannot be read: nothing came within a minute"))??
+        opened.map_err(|_| anyhow!("it could not be read within a minute"))??
     }
 
     /// A client around `inner` that never reads a configuration.
@@ -220,7 +221,7 @@ impl Shared {
                 follower.trouble = None;
                 tracing::info!(
                     source = "kube",
-                    "new connections to the API server use what has changed of their configuration"
+                    "the client configuration of the API server has changed; new connections use it"
                 );
             }
             Err(error) => follower.say(&error),
@@ -241,7 +242,7 @@ impl Follower {
         }
         let url = access.config.cluster_url.to_string();
         if url != address {
-            bail!("it leads to {url} now: to watch another cluster, restart Seaway");
+            bail!("the server is {url} now; to watch another cluster, restart Seaway");
         }
         self.build(access).map(Some)
     }
@@ -271,7 +272,7 @@ impl Follower {
             tracing::error!(
                 source = "kube",
                 error,
-                "the configuration of the API server's clients has changed and cannot be used; the last one stays"
+                "the changed client configuration of the API server cannot be used; the previous one stays in use"
             );
         }
         self.trouble = Some(error);

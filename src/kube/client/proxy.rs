@@ -67,7 +67,7 @@ fn read(text: &str) -> anyhow::Result<Uri> {
     };
     // The text may have a password in it.
     let Ok(uri) = whole.parse::<Uri>() else {
-        bail!("it is no URL");
+        bail!("it is not a URL");
     };
     let secret = uri
         .authority()
@@ -81,7 +81,7 @@ fn read(text: &str) -> anyhow::Result<Uri> {
         Some("socks5") => Ok(uri),
         Some("socks5h") => Ok(whole.replacen("socks5h", "socks5", 1).parse()?),
         Some(other) => bail!("{other}:// is not supported: use http://, https:// or socks5://"),
-        None => bail!("it is no URL"),
+        None => bail!("it is not a URL"),
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
                 "socks5://me:secret@10.0.0.1:1080",
                 "password of a SOCKS proxy",
             ),
-            ("http://me:secret@10.0.0.1 :1", "no URL"),
+            ("http://me:secret@10.0.0.1 :1", "not a URL"),
         ] {
             let server = "https://api.example.com".parse().unwrap();
             let error = choose(Some(own), &server, &Environment::default()).unwrap_err();

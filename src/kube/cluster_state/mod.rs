@@ -166,7 +166,7 @@ impl ClusterState {
             return;
         }
         let object = Subject::Watch(scope.name().into());
-        let message = "the list holds objects without a name; nothing is removed on its word";
+        let message = "objects of the list cannot be identified, so it removes no objects";
         let problem = Problem::error(object, "", Reason::Unreadable, message);
         self.problems_changed |= self.incomplete.insert(scope.clone(), problem).is_none();
     }

@@ -10,7 +10,7 @@ const MAX_OBJECTS: usize = 1_000_000;
 pub(super) const MAX_PAGES: usize = 10_000;
 /// How many bytes a list may have, most of which are not kept.
 const MAX_LIST: usize = 8 << 30;
-/// For how many passed-over objects of a list the log says why.
+/// For how many skipped objects of a list the log says why.
 const MAX_SAID: usize = 10;
 
 /// The objects of a list that have been read so far.
@@ -36,7 +36,7 @@ impl Found {
             Err(error) => {
                 self.unidentified += 1;
                 if self.unidentified <= MAX_SAID {
-                    tracing::warn!(source = "kube", %error, "passed over in a list; nothing is removed on the word of this list");
+                    tracing::warn!(source = "kube", %error, "an object of the list is skipped; this list removes no objects");
                 }
                 self.unreadable = Some(error);
             }
@@ -65,7 +65,7 @@ impl Found {
             return Ok(());
         }
         Err(Failure::Endless(format!(
-            "a list without an end: {objects} objects in {} bytes and {} pages so far",
+            "the list does not end: {objects} objects in {} bytes and {} pages so far",
             self.bytes, self.pages
         )))
     }
@@ -73,7 +73,11 @@ impl Found {
     pub(super) fn reset(self) -> News {
         if self.unidentified > MAX_SAID {
             let more = self.unidentified - MAX_SAID;
-            tracing::warn!(source = "kube", more, "passed over in a list");
+            tracing::warn!(
+                source = "kube",
+                more,
+                "more objects of the list are skipped"
+            );
         }
         News::Reset {
             complete: self.is_complete(),

@@ -176,7 +176,7 @@ impl Cursor {
             return Ok(Some(self.listed(version, found)));
         };
         if asked.is_some_and(|asked| asked == token) {
-            let what = "a list without an end: the same page is said to follow itself";
+            let what = "the list does not end: a page has its own continue token again";
             return Err(Failure::Endless(what.to_owned()));
         }
         self.state = State::Pages {

@@ -75,7 +75,7 @@ pub(crate) enum Refusal {
     #[error("the API server cannot be asked about the token: {0}")]
     Unavailable(String),
     /// Too many tokens are waiting for a review.
-    #[error("too many tokens are to be reviewed at once")]
+    #[error("too many tokens are waiting for a review")]
     Busy,
 }
 

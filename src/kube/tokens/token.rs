@@ -37,9 +37,9 @@ pub(super) struct Token {
 /// The reason why a token is refused without a TokenReview.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Flaw {
-    #[error("it has {0} bytes; at most {MAX_TOKEN} are taken")]
+    #[error("it has {0} bytes; at most {MAX_TOKEN} are accepted")]
     Long(usize),
-    #[error("it is no JSON Web Token of three parts")]
+    #[error("it is not a JSON Web Token of three parts")]
     NotJwt,
     #[error("its claims cannot be read")]
     Claims,

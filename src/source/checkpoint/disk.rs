@@ -48,7 +48,7 @@ pub(super) fn prepare(dir: &Path) -> io::Result<()> {
 fn clear_away(path: &Path) {
     let abandoned = outside::open(path, u64::MAX).is_ok_and(|(file, _)| file.try_lock().is_ok());
     if abandoned && let Err(error) = fs::remove_file(path) {
-        tracing::warn!(file = %path.display(), %error, "a half-written checkpoint stays behind");
+        tracing::warn!(file = %path.display(), %error, "a partly written checkpoint cannot be removed");
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn open(
             metrics.count(refused.reason());
             let file = dir.join(disk::NAME);
             let (file, reason) = (file.display(), refused.reason());
-            tracing::error!(%file, reason, error = %refused, "the checkpoint is refused; going on without it");
+            tracing::error!(%file, reason, error = %refused, "the checkpoint is refused; starting without it");
             None
         }
     };

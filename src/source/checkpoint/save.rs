@@ -161,7 +161,7 @@ impl Writer {
                 self.metrics.count("write");
                 let (dir, error) = (self.dir.display(), error.to_string());
                 if self.failing.as_ref() != Some(&error) {
-                    tracing::error!(%dir, error, "the checkpoint cannot be written; the one before stays");
+                    tracing::error!(%dir, error, "the checkpoint cannot be written; the previous one is kept");
                 }
                 self.failing = Some(error);
                 false

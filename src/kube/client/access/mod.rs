@@ -19,8 +19,8 @@ use secrecy::SecretString;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::proxy::{self, Environment};
-use crate::kube::wire::quote;
 use crate::process::outside;
+use crate::process::outside::quote;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -139,7 +139,7 @@ impl Files {
         let token = text.as_deref().map(str::trim).unwrap_or_default();
         let visible = |c: char| c.is_ascii_graphic() || c == ' ';
         if token.is_empty() || !token.chars().all(visible) {
-            bail!("token {shown}: there is no token in it");
+            bail!("token {shown}: it holds no valid token");
         }
         Ok(token.into())
     }
@@ -160,7 +160,7 @@ fn authorities(what: &str, pem: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
         .collect::<Result<_, _>>()
         .map_err(|error| anyhow!("{what}: {error}"))?;
     if all.is_empty() {
-        bail!("{what}: no certificate in PEM in it");
+        bail!("{what}: it contains no PEM certificate");
     }
     Ok(all)
 }

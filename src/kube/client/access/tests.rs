@@ -79,8 +79,8 @@ fn a_token_is_read_without_the_space_around_it_and_goes_before_the_one_beside_it
     let config = kubeconfig(here(), json!({"tokenFile": "token"}));
     for (content, why) in [
         (None, "No such file"),
-        (Some("\n"), "no token"),
-        (Some("a\nb"), "no token"),
+        (Some("\n"), "no valid token"),
+        (Some("a\nb"), "no valid token"),
     ] {
         if let Some(content) = content {
             fs::write(&file, content).unwrap();
@@ -138,7 +138,7 @@ fn what_cannot_be_used_is_named_without_what_is_secret() {
         ),
         (
             cluster(json!({"server": "https://a", "certificate-authority-data": "c2VjcmV0"})),
-            "no certificate",
+            "no PEM certificate",
         ),
         (
             user(json!({"client-key-data": "secret!"})),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::found::MAX_PAGES;
 use super::*;
 
-mod away;
+mod outages;
 
 const SERVICES: Resource = Resource::of(ObjectKind::Service);
 

@@ -233,7 +233,7 @@ impl FolderState {
             return Vec::new();
         };
         let warning = |loser: &Arc<str>| {
-            let message = format!("{winner} and {loser} both describe it; {winner} counts");
+            let message = format!("{winner} and {loser} both define it; {winner} is used");
             Problem::warning(id, "", Reason::DuplicateObject, message)
         };
         claims.map(warning).collect()

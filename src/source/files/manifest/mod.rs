@@ -250,7 +250,7 @@ impl Reader<'_> {
         if let Some(id) = &id
             && !self.ids.insert(id.clone())
         {
-            let message = format!("{id} is in this file already; the first one counts");
+            let message = format!("{id} is in this file more than once; the first one is used");
             return self.problem(Severity::Warning, Reason::DuplicateObject, message);
         }
         if id.is_none()

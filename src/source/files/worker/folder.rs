@@ -31,13 +31,13 @@ impl Follow {
         }
     }
 
-    /// Notes that the folder cannot be read; its last state stays. Unless the error is this
+    /// Notes that the folder cannot be read; its last state is kept. Unless the error is this
     /// machine's own, the folder counts as another one when it is back.
     fn lose(&mut self, error: &io::Error, now: Instant) {
         self.errors.inc();
         if !self.away && self.watched.is_some() {
             let folder = self.root.display();
-            tracing::error!(source = "files", %folder, %error, "the folder cannot be read; its last state stays");
+            tracing::error!(source = "files", %folder, %error, "the folder cannot be read; its last state is kept");
         }
         self.away = true;
         self.next_scan = now + RETRY;
@@ -45,7 +45,7 @@ impl Follow {
             self.watched = None;
             self.refill = Some(now);
         }
-        let failed = BTreeMap::from([(String::new(), format!("{error}; the last state stays"))]);
+        let failed = BTreeMap::from([(String::new(), format!("{error}; the last state is kept"))]);
         self.state.set_folders(&failed);
     }
 
@@ -63,7 +63,7 @@ impl Follow {
             .is_some_and(|(watched, _)| *watched != identity);
         if replaced || (self.watched.is_none() && self.told) {
             if !self.away {
-                tracing::info!(source = "files", folder = %self.root.display(), "the folder is a new one");
+                tracing::info!(source = "files", folder = %self.root.display(), "the folder was replaced; watching the new one");
             }
             self.refill = Some(now);
         }
@@ -72,7 +72,7 @@ impl Follow {
             Err(error) => {
                 self.errors.inc();
                 if !self.away && (replaced || self.watched.is_none()) {
-                    tracing::warn!(source = "files", %error, "the folder cannot be watched; looking at it by time");
+                    tracing::warn!(source = "files", %error, "the folder cannot be watched; polling it instead");
                 }
                 self.next_scan = now + RETRY;
                 None
@@ -92,7 +92,7 @@ impl Follow {
             Ok(true) => self.debounce.scan(now),
             Err(error) => {
                 self.errors.inc();
-                tracing::warn!(source = "files", %error, "a linked folder cannot be watched; looking at it by time");
+                tracing::warn!(source = "files", %error, "a linked folder cannot be watched; polling it instead");
             }
         }
     }

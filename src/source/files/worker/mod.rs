@@ -197,7 +197,7 @@ impl Follow {
                 tracing::warn!(
                     source = "files",
                     error,
-                    "notifications about the folder fail; looking at it by time"
+                    "notifications about the folder fail; polling it instead"
                 );
                 self.debounce.scan(now);
             }
@@ -222,7 +222,7 @@ impl Follow {
         let mut failed = found.failed.clone();
         let empty = found.files.is_empty() && self.state.files().next().is_some();
         if empty && self.refill.is_some() {
-            let reason = "the folder is empty; the last state stays until it has a file";
+            let reason = "the folder is empty; its last state is kept until it has a file";
             failed.insert(String::new(), reason.to_owned());
         } else if let Some(kept) = &mut self.kept {
             kept.confirm(now);

@@ -319,15 +319,14 @@ impl ApiServer {
     }
 
     /// RBAC with these rules: what they do not grant is refused, paths where nothing is among it.
-    /// Discovery is open to everybody, as `system:discovery` makes it.
-    /// Watches that are open stay.
+    /// Discovery is open to everybody, as `system:discovery` makes it. Watches that are open stay.
     pub fn authorize(&self, grants: &Grants) {
         let grants = Some(grants.clone());
         self.shared.faults(|faults| faults.grants = grants);
     }
 
-    /// RBAC without a verb for a resource (its plural, or `discovery`); `*` is all. Watches that are
-    /// open stay.
+    /// RBAC without a verb for a resource (its plural, or `discovery`); `*` is all. Watches that
+    /// are open stay.
     pub fn forbid(&self, verb: &str, resource: &str) {
         self.shared.faults(|faults| faults.forbid(verb, resource));
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::super::review::Identity;
 use super::*;
 
-mod crowds;
-mod laws;
+mod load;
+mod properties;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

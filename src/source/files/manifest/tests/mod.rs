@@ -3,7 +3,7 @@
 
 use super::*;
 
-mod dress;
+mod encodings;
 mod published;
 
 /// A Service whose YAML has these ports and more metadata.

@@ -1,6 +1,6 @@
 //! The whole source over real folders, changed the way people and tools change them.
 
-mod kept;
+mod checkpoint;
 
 use std::fs;
 use std::os::unix::fs::symlink;
