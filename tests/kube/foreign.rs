@@ -267,7 +267,7 @@ fn a_list_without_an_end_is_given_up() -> Result<()> {
         server.configure(|settings| settings.streaming_lists = false);
         let endless = Fault::Endless { distinct: false };
         let rule = endless.verb("list").on("endpointslices");
-        nothing_is_lost(world, server, proxy, rule, "same page")?;
+        nothing_is_lost(world, server, proxy, rule, "its own continue token")?;
         only_this_change(server, proxy, proxy.mark(), AFTER)
     })
 }

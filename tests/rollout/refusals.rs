@@ -34,7 +34,9 @@ fn a_drain_says_what_its_envoy_refuses() -> Result<()> {
             .client()?
             .run(move || (0..200).map(|_| TcpStream::connect(web)).collect())?;
         pod.await_drain("\"of\":\"10.96.0.10_80\"")?;
-        pod.await_drain("Envoy refuses connections, of which it has as many as its files are for")?;
+        pod.await_drain(
+            "Envoy refuses connections beyond the limit that follows from its open files",
+        )?;
         drop(held);
         pod.await_drain("Envoy no longer refuses connections")?;
         await_metrics(
@@ -71,7 +73,7 @@ fn what_is_limited_is_a_problem_for_as_long_as_it_is() -> Result<()> {
         old.await_ready()?;
         await_metrics(node, &[LIMITED_NOT])?;
         let mut new = start("new")?;
-        new.await_drain("the address is tried again")?;
+        new.await_drain("trying again every second")?;
         new.await_ready()?;
         old.delete()?;
         old.ended()?;
