@@ -136,22 +136,10 @@ fn replace(
     endpoints[0].terminating = true;
     save(cluster, endpoints)?;
     let old = endpoints[0].pod.clone();
-    let ip = cluster.host(&old)?.v4.to_string() + ":";
-    for node in ["n1", "n2"] {
-        let what = format!("{node} to offer {old} to nobody new");
-        eventually(what, || {
-            let clusters = cluster.envoy(node)?.admin("/clusters")?;
-            ensure!(!clusters.contains(&ip), "it does");
-            Ok(())
-        })?;
-    }
+    cluster.await_offered_to_nobody(&old)?;
     // It goes on serving, and asks whoever is connected to go elsewhere.
     cluster.pod(&old)?.backend()?.leave();
-    eventually(format!("the last connection to {old} to end"), || {
-        let open = cluster.pod(&old)?.backend()?.open();
-        ensure!(open == 0, "{open} are open");
-        Ok(())
-    })?;
+    cluster.await_disconnected(&old)?;
     *left = Some((old.clone(), cluster.pod(&old)?.backend()?.requests()));
     endpoints.remove(0);
     save(cluster, endpoints)

@@ -34,7 +34,6 @@ pub(crate) const SAW_VERSION: &str = "saw-version";
 #[derive(Debug, Default)]
 struct State {
     requests: AtomicU64,
-    open: AtomicU64,
     leaving: AtomicBool,
 }
 
@@ -104,11 +103,6 @@ impl Backend {
     pub fn leave(&self) {
         self.state.leaving.store(true, Ordering::Relaxed);
     }
-
-    /// Connections that are open.
-    pub fn open(&self) -> u64 {
-        self.state.open.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for Backend {
@@ -126,7 +120,6 @@ async fn accept(listener: TcpListener, name: Bytes, state: Arc<State>) {
     loop {
         if let Ok((stream, client)) = listener.accept().await {
             let client = client.ip().to_canonical();
-            state.open.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(serve(stream, client, name.clone(), state.clone()));
         }
     }
@@ -136,7 +129,6 @@ async fn accept(listener: TcpListener, name: Bytes, state: Arc<State>) {
 /// PROXY header names, if there is one.
 async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<State>) {
     let Ok(named) = proxied::client(&mut stream).await else {
-        state.open.fetch_sub(1, Ordering::Relaxed);
         return;
     };
     let client = named.unwrap_or(client);
@@ -157,7 +149,6 @@ async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<St
     let _ = auto::Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
-    state.open.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// The backend's name, and in headers what it saw.

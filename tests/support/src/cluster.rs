@@ -156,6 +156,7 @@ pub struct Cluster<'w> {
     outside: Namespace,
     nodes: BTreeMap<String, Node>,
     redirect: bool,
+    marks: u16,
     /// The world with Seaway and the nodes' Envoys.
     pub world: &'w mut World,
 }
@@ -201,6 +202,7 @@ impl<'w> Cluster<'w> {
             outside,
             nodes: BTreeMap::new(),
             redirect: setup.redirect,
+            marks: 0,
             world,
         };
         for (number, zone) in (1..).zip(zones) {
@@ -313,6 +315,20 @@ impl<'w> Cluster<'w> {
             Machine::Proxied(envoy) => Ok(envoy),
             Machine::Bare(_) => bail!("{node} has no Envoy of the world"),
         }
+    }
+
+    /// The Envoys of all nodes that have one of the world.
+    pub(crate) fn envoys(&self) -> impl Iterator<Item = &Arc<Envoy>> {
+        self.nodes.values().filter_map(|node| match &node.machine {
+            Machine::Proxied(envoy) => Some(envoy),
+            Machine::Bare(_) => None,
+        })
+    }
+
+    /// A port from 1, another one each time.
+    pub(crate) fn next_mark(&mut self) -> u16 {
+        self.marks += 1;
+        self.marks
     }
 
     /// Makes a pod on a node in which nothing listens.

@@ -49,6 +49,8 @@ mod envoy;
 mod fixtures;
 #[cfg(feature = "worlds")]
 mod kube_api;
+#[cfg(feature = "worlds")]
+mod leaving;
 mod load;
 mod manifests;
 mod namespace;
