@@ -7,11 +7,14 @@ pub mod envoy {
 
     pub use pb::config::bootstrap::v3 as bootstrap;
     pub use pb::config::cluster::v3 as cluster;
+    pub use pb::config::common::mutation_rules::v3 as mutation_rules;
     pub use pb::config::core::v3 as core;
     pub use pb::config::endpoint::v3 as endpoint;
     pub use pb::config::listener::v3 as listener;
     pub use pb::config::route::v3 as route;
     pub use pb::extensions::filters::common::set_filter_state::v3 as filter_state_value;
+    pub use pb::extensions::filters::http::cors::v3 as cors;
+    pub use pb::extensions::filters::http::lua::v3 as lua;
     pub use pb::extensions::filters::http::router::v3 as router;
     pub use pb::extensions::filters::listener::original_src::v3 as original_src;
     pub use pb::extensions::filters::network::http_connection_manager::v3 as http_connection_manager;
@@ -19,12 +22,14 @@ pub mod envoy {
     pub use pb::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;
     pub use pb::extensions::filters::udp::udp_proxy::v3 as udp_proxy;
     pub use pb::extensions::formatter::cel::v3 as cel_formatter;
+    pub use pb::extensions::http::early_header_mutation::header_mutation::v3 as early_header_mutation;
     pub use pb::extensions::matching::common_inputs::network::v3 as network_inputs;
     pub use pb::extensions::matching::input_matchers::ip::v3 as ip_matcher;
     pub use pb::extensions::transport_sockets::proxy_protocol::v3 as upstream_proxy_protocol;
     pub use pb::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use pb::extensions::transport_sockets::tls::v3 as tls;
     pub use pb::extensions::upstreams::http::v3 as upstream_http;
+    pub use pb::r#type::matcher::v3 as text_matcher;
     pub use pb::r#type::v3 as types;
 }
 

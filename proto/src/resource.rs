@@ -25,6 +25,12 @@ impl TypeUrl {
     /// `envoy.config.route.v3.RouteConfiguration`, served by RDS.
     pub const ROUTE: TypeUrl =
         TypeUrl("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
+    /// `envoy.config.route.v3.ScopedRouteConfiguration`, served by SRDS.
+    pub const SCOPED_ROUTE: TypeUrl =
+        TypeUrl("type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration");
+    /// `envoy.config.core.v3.TypedExtensionConfig`, served by ECDS.
+    pub const EXTENSION: TypeUrl =
+        TypeUrl("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig");
     /// `envoy.extensions.transport_sockets.tls.v3.Secret`, served by SDS.
     pub const SECRET: TypeUrl =
         TypeUrl("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret");

@@ -6,6 +6,7 @@ mod client_ip;
 pub(crate) mod cluster;
 mod filter_state;
 pub(crate) mod health;
+pub(crate) mod http;
 pub(crate) mod listener;
 pub(crate) mod route;
 mod udp;

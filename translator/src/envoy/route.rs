@@ -100,12 +100,7 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
         // How long a request may take is between its client and its server; Envoy's default is 15
         // s.
         timeout: Some(seconds(0)),
-        retry_policy: Some(RetryPolicy {
-            // Nothing has reached a server then.
-            retry_on: "connect-failure".to_owned(),
-            num_retries: Some(number(CONNECT_ATTEMPTS - 1)),
-            ..Default::default()
-        }),
+        retry_policy: Some(connect_again()),
         ..Default::default()
     };
     let route = Route {
@@ -124,9 +119,19 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
     }
 }
 
+/// The retry policy of every route: a request is sent again where no connection came about, since
+/// nothing has reached a server then.
+pub(super) fn connect_again() -> RetryPolicy {
+    RetryPolicy {
+        retry_on: "connect-failure".to_owned(),
+        num_retries: Some(number(CONNECT_ATTEMPTS - 1)),
+        ..Default::default()
+    }
+}
+
 /// The hash policy of a route with session affinity: the client's address, for good, since nothing
 /// in a route knows of a period.
-fn source_address() -> HashPolicy {
+pub(super) fn source_address() -> HashPolicy {
     HashPolicy {
         policy_specifier: Some(PolicySpecifier::ConnectionProperties(
             ConnectionProperties { source_ip: true },

@@ -1,0 +1,206 @@
+//! The listener of a table of hosts. Its bytes depend on the table and the options alone: hosts
+//! come and go without it (Gateway rules 107, 108).
+
+use std::net::{IpAddr, SocketAddr};
+
+use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
+use seaway_proto::envoy::core::{
+    ExtensionConfigSource, Http2ProtocolOptions, HttpProtocolOptions, TypedExtensionConfig,
+    address, socket_address::Protocol,
+};
+use seaway_proto::envoy::cors::Cors;
+use seaway_proto::envoy::early_header_mutation::HeaderMutation;
+use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
+    CodecType, PathWithEscapedSlashesAction, RouteSpecifier, UpgradeConfig,
+};
+use seaway_proto::envoy::http_connection_manager::scoped_routes::scope_key_builder::fragment_builder::{
+    HeaderValueExtractor, Type, header_value_extractor::ExtractType,
+};
+use seaway_proto::envoy::http_connection_manager::scoped_routes::scope_key_builder::FragmentBuilder;
+use seaway_proto::envoy::http_connection_manager::scoped_routes::{
+    ConfigSpecifier, ScopeKeyBuilder,
+};
+use seaway_proto::envoy::http_connection_manager::{
+    HttpConnectionManager, HttpFilter, ScopedRds, ScopedRoutes, http_filter::ConfigType,
+};
+use seaway_proto::envoy::listener::{FilterChain, Listener};
+use seaway_proto::envoy::lua::Lua;
+use seaway_proto::envoy::mutation_rules::header_mutation::Action;
+use seaway_proto::envoy::mutation_rules::HeaderMutation as Mutation;
+use seaway_proto::envoy::router::Router;
+use seaway_proto::google::protobuf::{Any, BoolValue};
+use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
+
+use prost::Name as _;
+
+use super::header_changes::option;
+use super::route_action::STREAM_IDLE;
+use super::{CORS_FILTER, HOST_HEADER, TABLE_HEADER, lookup};
+use crate::envoy::listener::network_filter;
+use crate::envoy::{DRAINED, ads, listening, number, seconds};
+use crate::plan::ListenOn;
+use crate::plan::host::Table;
+
+/// The most kilobytes that the headers of a request may have.
+const HEADERS_KB: u32 = 60;
+/// The most headers that a request may have.
+const HEADERS: u32 = 100;
+/// In so many seconds a client has to have sent all headers of a request.
+const HEADERS_SECONDS: i64 = 30;
+/// For so many seconds a connection may be without requests.
+const IDLE_SECONDS: i64 = 60 * 60;
+/// The most requests at a time on one connection of HTTP/2.
+const STREAMS: u32 = 128;
+/// What an endpoint has sent and a client has not read, in bytes, of one request and of one
+/// connection of HTTP/2, before the endpoint has to wait.
+const WINDOWS: (u32, u32) = (64 * 1024, 1024 * 1024);
+/// The same of any connection.
+const BUFFER: u32 = 32 * 1024;
+
+/// The plain HTTP listener of a table, on this address. The wildcard address of IPv6 takes
+/// connections of both families.
+pub(crate) fn listener(table: &Table, address: IpAddr) -> Resource {
+    let address = ListenOn::of_the_node(SocketAddr::new(address, table.port));
+    let manager = network_filter(
+        "envoy.filters.network.http_connection_manager",
+        any(&manager(table)),
+    );
+    let message = Listener {
+        name: format!("http/{}", table.port),
+        address: Some(both_families(&address)),
+        traffic_direction: DRAINED,
+        per_connection_buffer_limit_bytes: Some(number(BUFFER)),
+        filter_chains: vec![FilterChain {
+            filters: vec![manager],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let lookup = ResourceRef {
+        type_url: TypeUrl::EXTENSION,
+        name: lookup::name(table).into(),
+    };
+    Resource::new(
+        TypeUrl::LISTENER,
+        message.name.clone(),
+        &message,
+        vec![lookup],
+    )
+}
+
+/// The address, which takes IPv4 connections, too, if it is the wildcard address of IPv6: Envoy
+/// shows them with their IPv4 addresses.
+fn both_families(address: &ListenOn) -> seaway_proto::envoy::core::Address {
+    let mut message = listening(address, Protocol::Tcp);
+    let ip = address.address.ip();
+    if let Some(address::Address::SocketAddress(socket)) = &mut message.address {
+        socket.ipv4_compat = ip.is_ipv6() && ip.is_unspecified();
+    }
+    message
+}
+
+/// The HTTP connection manager of a table: how requests are read, and how the routes of their hosts
+/// are found (Gateway rules 67, 80, 113).
+pub(crate) fn manager(table: &Table) -> HttpConnectionManager {
+    HttpConnectionManager {
+        codec_type: CodecType::Auto as i32,
+        stat_prefix: format!("http/{}", table.port),
+        route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
+        early_header_mutation_extensions: vec![scope_headers(table)],
+        http_filters: http_filters(table),
+        use_remote_address: Some(BoolValue { value: true }),
+        normalize_path: Some(BoolValue { value: true }),
+        path_with_escaped_slashes_action: PathWithEscapedSlashesAction::KeepUnchanged as i32,
+        // A name with a final dot is the same name.
+        strip_trailing_host_dot: true,
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..Default::default()
+        }],
+        // How long a request may take is said by its route.
+        request_timeout: Some(seconds(0)),
+        stream_idle_timeout: Some(seconds((STREAM_IDLE / 1000).into())),
+        request_headers_timeout: Some(seconds(HEADERS_SECONDS)),
+        max_request_headers_kb: Some(number(HEADERS_KB)),
+        common_http_protocol_options: Some(HttpProtocolOptions {
+            idle_timeout: Some(seconds(IDLE_SECONDS)),
+            max_headers_count: Some(number(HEADERS)),
+            ..Default::default()
+        }),
+        http2_protocol_options: Some(Http2ProtocolOptions {
+            max_concurrent_streams: Some(number(STREAMS)),
+            initial_stream_window_size: Some(number(WINDOWS.0)),
+            initial_connection_window_size: Some(number(WINDOWS.1)),
+            // WebSockets over HTTP/2 begin with CONNECT.
+            allow_connect: true,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// The scopes of all tables, among which a request's is found by the texts of two headers.
+fn scoped_routes() -> ScopedRoutes {
+    // Without a separator the whole header is the fragment.
+    let header = |name: &str| FragmentBuilder {
+        r#type: Some(Type::HeaderValueExtractor(HeaderValueExtractor {
+            name: name.to_owned(),
+            extract_type: Some(ExtractType::Index(0)),
+            ..Default::default()
+        })),
+    };
+    ScopedRoutes {
+        name: "hosts".to_owned(),
+        scope_key_builder: Some(ScopeKeyBuilder {
+            fragments: vec![header(TABLE_HEADER), header(HOST_HEADER)],
+        }),
+        rds_config_source: Some(ads()),
+        config_specifier: Some(ConfigSpecifier::ScopedRds(ScopedRds {
+            scoped_rds_config_source: Some(ads()),
+            ..Default::default()
+        })),
+    }
+}
+
+/// Sets the headers by which the scope is found, before it is searched, whatever the client has
+/// sent under their names.
+fn scope_headers(table: &Table) -> TypedExtensionConfig {
+    let set = |name: &str, value: String| {
+        let mut header = option(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd);
+        // An empty host takes the client's own header away, too.
+        header.keep_empty_value = true;
+        Mutation {
+            action: Some(Action::Append(header)),
+        }
+    };
+    let mutations = vec![
+        set(TABLE_HEADER, table.port.to_string()),
+        set(HOST_HEADER, "%REQ(:authority)%".to_owned()),
+    ];
+    TypedExtensionConfig {
+        name: "envoy.http.early_header_mutation.header_mutation".to_owned(),
+        typed_config: Some(any(&HeaderMutation { mutations })),
+    }
+}
+
+/// The filters: the lookup, which is a resource of its own, CORS and the router.
+fn http_filters(table: &Table) -> Vec<HttpFilter> {
+    let lookup = ExtensionConfigSource {
+        config_source: Some(ads()),
+        // Exact names are served without it.
+        default_config: Some(any(&lookup::filter(None))),
+        type_urls: vec![Lua::type_url()],
+        ..Default::default()
+    };
+    let filter = |name: String, config: ConfigType| HttpFilter {
+        name,
+        config_type: Some(config),
+        ..Default::default()
+    };
+    let known = |name: &str, config: Any| filter(name.to_owned(), ConfigType::TypedConfig(config));
+    vec![
+        filter(lookup::name(table), ConfigType::ConfigDiscovery(lookup)),
+        known(CORS_FILTER, any(&Cors::default())),
+        known("envoy.filters.http.router", any(&Router::default())),
+    ]
+}

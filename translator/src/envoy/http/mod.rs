@@ -1,0 +1,59 @@
+//! HTTP of the ingress proxies: a listener per [`Table`](crate::plan::host::Table), a scope per
+//! host, and the filter that finds the scope where the name asked for is not the scope's own.
+//!
+//! Every host is a resource of its own, so a change of one costs that one. Envoy finds the scope of
+//! a request by the exact text of two headers that the listener sets: the table and the host. A
+//! name in lower case and without a port is found so at once; for all others the filter of
+//! [`lookup`] sets the header again.
+
+mod cors;
+mod header_changes;
+pub(crate) mod listener;
+pub(crate) mod lookup;
+mod path_change;
+mod route_action;
+mod route_match;
+pub(crate) mod scope;
+
+#[cfg(test)]
+mod tests;
+
+use seaway_proto::envoy::text_matcher::string_matcher::MatchPattern;
+use seaway_proto::envoy::text_matcher::{RegexMatcher, StringMatcher};
+
+/// The request header that names the table of a request: the port of the listener.
+const TABLE_HEADER: &str = "x-seaway-table";
+/// The request header that names the host whose routes a request is for.
+const HOST_HEADER: &str = "x-seaway-host";
+/// The name of the CORS filter, which does nothing on routes without a policy (Gateway rule 74).
+const CORS_FILTER: &str = "envoy.filters.http.cors";
+
+/// A regular expression that has to match a whole text.
+fn regex(pattern: &str) -> RegexMatcher {
+    RegexMatcher {
+        // Envoy rejects the empty one.
+        regex: if pattern.is_empty() { "^$" } else { pattern }.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// A text as the regular expression that matches it alone.
+fn quoted(text: &str) -> String {
+    let special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    let mut quoted = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if special(c) {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
+}
+
+/// A matcher of texts.
+fn text(pattern: MatchPattern) -> StringMatcher {
+    StringMatcher {
+        match_pattern: Some(pattern),
+        ..Default::default()
+    }
+}

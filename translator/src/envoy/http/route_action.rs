@@ -1,0 +1,229 @@
+//! What becomes of a request, as the action of Envoy's `Route` (Gateway rules 69 to 83).
+
+use std::num::NonZeroU32;
+
+use seaway_proto::envoy::core::RuntimeFractionalPercent;
+use seaway_proto::envoy::route::redirect_action::{
+    PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
+};
+use seaway_proto::envoy::route::route::Action as RouteKind;
+use seaway_proto::envoy::route::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, RequestMirrorPolicy,
+};
+use seaway_proto::envoy::route::weighted_cluster::ClusterWeight;
+use seaway_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpecifier as ShareHost;
+use seaway_proto::envoy::route::{
+    DirectResponseAction, RedirectAction, RouteAction, WeightedCluster,
+};
+use seaway_proto::envoy::types::FractionalPercent;
+use seaway_proto::envoy::types::fractional_percent::DenominatorType;
+use seaway_proto::google::protobuf::Duration;
+
+use super::header_changes::{added, removed};
+use super::path_change::{self, Edit};
+use crate::envoy::route::{connect_again, source_address};
+use crate::envoy::{milliseconds, number, seconds};
+use crate::model::{HeaderChanges, Redirect, Rewrite, Timeouts};
+use crate::plan::host::{Action, RoutePlan, Share, Table};
+
+/// The cluster of the shares that the proxy answers itself: there is none of this name, and no
+/// Service can have it.
+const NO_CLUSTER: &str = "seaway:invalid";
+/// For so many milliseconds a stream may be silent (`stream_idle_timeout` of the listener).
+pub(super) const STREAM_IDLE: u32 = 300_000;
+
+/// The action of a route.
+pub(super) fn action(table: &Table, route: &RoutePlan) -> RouteKind {
+    match &route.action {
+        Action::Answer(status) => answer(*status),
+        Action::Redirect(redirect) => RouteKind::Redirect(redirection(table, route, redirect)),
+        Action::Forward(shares) => RouteKind::Route(forward(route, shares)),
+    }
+}
+
+/// The proxy answers with this status.
+pub(super) fn answer(status: u16) -> RouteKind {
+    RouteKind::DirectResponse(DirectResponseAction {
+        status: status.into(),
+        ..Default::default()
+    })
+}
+
+/// A redirect (Gateway rule 69).
+fn redirection(table: &Table, route: &RoutePlan, redirect: &Redirect) -> RedirectAction {
+    let change = redirect.path.as_ref();
+    let edit = change.and_then(|change| path_change::edit(change, &route.matches.path));
+    let scheme = redirect.scheme.as_deref();
+    RedirectAction {
+        scheme_rewrite_specifier: scheme
+            .map(|scheme| SchemeRewriteSpecifier::SchemeRedirect(scheme.to_owned())),
+        host_redirect: redirect.hostname.as_deref().unwrap_or_default().to_owned(),
+        port_redirect: redirected_port(table, redirect),
+        path_rewrite_specifier: edit.map(|edit| match edit {
+            Edit::Whole(path) => PathRewriteSpecifier::PathRedirect(path),
+            Edit::Prefix(new) => PathRewriteSpecifier::PrefixRewrite(new),
+            Edit::Regex(rewrite) => PathRewriteSpecifier::RegexRewrite(rewrite),
+        }),
+        response_code: status(redirect.status) as i32,
+        ..Default::default()
+    }
+}
+
+/// The port that a redirect names; 0 for none, since Envoy would also print the one that the scheme
+/// implies.
+fn redirected_port(table: &Table, redirect: &Redirect) -> u32 {
+    let implied = |scheme: &str| if scheme == "https" { 443 } else { 80 };
+    let own = if table.tls { "https" } else { "http" };
+    let default = implied(redirect.scheme.as_deref().unwrap_or(own));
+    let port = match (redirect.port, &redirect.scheme) {
+        (Some(port), _) => port.get(),
+        (None, Some(_)) => default,
+        (None, None) => table.external_port,
+    };
+    if port == default { 0 } else { port.into() }
+}
+
+fn status(status: u16) -> RedirectResponseCode {
+    match status {
+        301 => RedirectResponseCode::MovedPermanently,
+        303 => RedirectResponseCode::SeeOther,
+        307 => RedirectResponseCode::TemporaryRedirect,
+        308 => RedirectResponseCode::PermanentRedirect,
+        _ => RedirectResponseCode::Found,
+    }
+}
+
+/// Requests go to the clusters of these shares.
+fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
+    let filters = &route.rule.filters;
+    let rewrite = filters.rewrite.as_ref();
+    let (clusters, own_host) = clusters(shares, rewrite);
+    let host = own_host.or(rewrite.and_then(|rewrite| rewrite.hostname.as_deref()));
+    let sticky = |share: &Share| share.to.as_ref().is_ok_and(|upstream| upstream.sticky);
+    let invalid = shares.iter().find_map(|share| share.to.as_ref().err());
+    let mut action = RouteAction {
+        cluster_not_found_response_code: invalid.map_or(0, |status| not_found(*status) as i32),
+        cluster_specifier: Some(clusters),
+        host_rewrite_specifier: host
+            .map(|host| HostRewriteSpecifier::HostRewriteLiteral(host.to_owned())),
+        // Backends that need the name asked for find it there.
+        append_x_forwarded_host: host.is_some()
+            || shares
+                .iter()
+                .any(|share| share_host(share, rewrite).is_some()),
+        request_mirror_policies: route.mirrors.iter().map(mirror).collect(),
+        hash_policy: shares
+            .iter()
+            .any(sticky)
+            .then(source_address)
+            .into_iter()
+            .collect(),
+        ..Default::default()
+    };
+    limit(&mut action, route.rule.timeouts);
+    let change = rewrite.and_then(|rewrite| rewrite.path.as_ref());
+    match change.and_then(|change| path_change::edit(change, &route.matches.path)) {
+        Some(Edit::Whole(path)) => action.regex_rewrite = Some(path_change::whole(&path)),
+        Some(Edit::Regex(rewrite)) => action.regex_rewrite = Some(rewrite),
+        Some(Edit::Prefix(new)) => action.prefix_rewrite = new,
+        None => {}
+    }
+    action
+}
+
+/// The clusters of a route (Gateway rule 82). A single one without changes of its own needs no
+/// weights; its host name is the route's then.
+fn clusters<'a>(
+    shares: &'a [Share],
+    rewrite: Option<&Rewrite>,
+) -> (ClusterSpecifier, Option<&'a str>) {
+    if let [share] = shares
+        && let Ok(upstream) = &share.to
+        && share.backend.request_headers == HeaderChanges::default()
+        && share.backend.response_headers == HeaderChanges::default()
+    {
+        let cluster = ClusterSpecifier::Cluster(upstream.cluster.to_string());
+        return (cluster, share_host(share, rewrite));
+    }
+    let weighted = WeightedCluster {
+        clusters: shares
+            .iter()
+            .map(|share| weighted(share, rewrite))
+            .collect(),
+        ..Default::default()
+    };
+    (ClusterSpecifier::WeightedClusters(weighted), None)
+}
+
+fn weighted(share: &Share, rewrite: Option<&Rewrite>) -> ClusterWeight {
+    let backend = share.backend;
+    ClusterWeight {
+        name: match &share.to {
+            Ok(upstream) => upstream.cluster.to_string(),
+            Err(_) => NO_CLUSTER.to_owned(),
+        },
+        weight: Some(number(share.weight)),
+        request_headers_to_add: added(&backend.request_headers),
+        request_headers_to_remove: removed(&backend.request_headers),
+        response_headers_to_add: added(&backend.response_headers),
+        response_headers_to_remove: removed(&backend.response_headers),
+        host_rewrite_specifier: share_host(share, rewrite)
+            .map(|host| ShareHost::HostRewriteLiteral(host.to_owned())),
+        ..Default::default()
+    }
+}
+
+/// The host name that this share alone puts in place of the one asked for: what its backend says,
+/// else that of an ExternalName, unless the rule names another.
+fn share_host<'a>(share: &'a Share, rewrite: Option<&Rewrite>) -> Option<&'a str> {
+    let rule = rewrite.and_then(|rewrite| rewrite.hostname.as_ref());
+    let external = share.to.as_ref().ok().and_then(|to| to.hostname.as_deref());
+    let own = share.backend.hostname.as_deref();
+    own.or(external.filter(|_| rule.is_none()))
+}
+
+/// What Envoy answers for a cluster that there is not. A route has one such status.
+fn not_found(status: u16) -> ClusterNotFoundResponseCode {
+    match status {
+        503 => ClusterNotFoundResponseCode::ServiceUnavailable,
+        404 => ClusterNotFoundResponseCode::NotFound,
+        _ => ClusterNotFoundResponseCode::InternalServerError,
+    }
+}
+
+/// Puts the limits of time on a route (Gateway rule 76). What is not limited may take as long as it
+/// likes, where Envoy's own default is 15 s.
+fn limit(action: &mut RouteAction, timeouts: Timeouts) {
+    action.timeout = Some(duration(timeouts.request.unwrap_or(0)));
+    // A request that may take long may be silent for as long.
+    action.idle_timeout = match timeouts.request {
+        Some(time) if time == 0 || time > STREAM_IDLE => Some(duration(time)),
+        _ => None,
+    };
+    let mut retries = connect_again();
+    let single = timeouts.backend_request.and_then(NonZeroU32::new);
+    retries.per_try_timeout = single.map(milliseconds);
+    action.retry_policy = Some(retries);
+}
+
+fn duration(time: u32) -> Duration {
+    NonZeroU32::new(time).map_or(seconds(0), milliseconds)
+}
+
+/// A cluster that gets copies of requests (Gateway rule 73).
+fn mirror((cluster, per_million): &(std::sync::Arc<str>, u32)) -> RequestMirrorPolicy {
+    let share = FractionalPercent {
+        numerator: *per_million,
+        denominator: DenominatorType::Million as i32,
+    };
+    RequestMirrorPolicy {
+        cluster: cluster.to_string(),
+        runtime_fraction: (*per_million < 1_000_000).then(|| RuntimeFractionalPercent {
+            default_value: Some(share),
+            ..Default::default()
+        }),
+        // A copy asks for the same host.
+        disable_shadow_host_suffix_append: true,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,132 @@
+//! A host as a scope: its virtual host in a route configuration of its own, found by the table and
+//! the name.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use seaway_proto::envoy::core::Metadata;
+use seaway_proto::envoy::route::scoped_route_configuration::Key;
+use seaway_proto::envoy::route::scoped_route_configuration::key::{Fragment, fragment};
+use seaway_proto::envoy::route::{
+    FilterConfig, Route, RouteConfiguration, ScopedRouteConfiguration, VirtualHost,
+};
+use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
+use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
+
+use super::header_changes::{added, removed};
+use super::route_action::{action, answer};
+use super::route_match::{everything, matcher};
+use super::{CORS_FILTER, HOST_HEADER, TABLE_HEADER, cors, lookup};
+use crate::model::Hostname;
+use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
+
+/// The resource of a host.
+pub(crate) fn scope(table: &Table, host: &HostPlan) -> Resource {
+    let name = name(table, host.host);
+    let text = |text: String| Fragment {
+        r#type: Some(fragment::Type::StringKey(text)),
+    };
+    let message = ScopedRouteConfiguration {
+        name: name.clone(),
+        key: Some(Key {
+            fragments: vec![text(table.port.to_string()), text(host.host.to_string())],
+        }),
+        route_configuration: Some(RouteConfiguration {
+            name: name.clone(),
+            virtual_hosts: vec![virtual_host(table, host)],
+            // What a backend says of headers goes before what the rule says (Gateway rule 68).
+            most_specific_header_mutations_wins: true,
+            ignore_port_in_host_matching: true,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    Resource::new(TypeUrl::SCOPED_ROUTE, name, &message, clusters(host))
+}
+
+/// The name of a host's resource: `80/shop.example.com`, `80/*.example.com`, `80/*`.
+pub(crate) fn name(table: &Table, host: &Hostname) -> String {
+    format!("{}/{host}", table.port)
+}
+
+fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
+    let name = host.host.to_string();
+    let exact = matches!(host.host, Hostname::Exact(_));
+    let mark = exact.then(|| mark(table));
+    let routes = host.routes.iter().map(|plan| route(table, host.host, plan));
+    // A request for this host is not for a wildcard, whatever its path (Gateway rule 52).
+    let rest = Route {
+        r#match: Some(everything()),
+        action: Some(answer(404)),
+        ..Default::default()
+    };
+    let marked = |route| Route {
+        metadata: mark.clone(),
+        ..route
+    };
+    let disabled = any(&FilterConfig {
+        disabled: true,
+        ..Default::default()
+    });
+    VirtualHost {
+        domains: vec![name.clone()],
+        name,
+        routes: routes.chain([rest]).map(marked).collect(),
+        request_headers_to_remove: [TABLE_HEADER, HOST_HEADER].map(str::to_owned).into(),
+        // Where the host is found by its own name, nothing has to be looked up.
+        typed_per_filter_config: exact
+            .then(|| (lookup::name(table), disabled))
+            .into_iter()
+            .collect(),
+        ..Default::default()
+    }
+}
+
+/// The metadata by which the lookup filter knows the routes of a host of exactly the name asked
+/// for.
+fn mark(table: &Table) -> Metadata {
+    let value = Value {
+        kind: Some(Kind::BoolValue(true)),
+    };
+    let fields = HashMap::from([(lookup::MARK.to_owned(), value)]);
+    Metadata {
+        filter_metadata: HashMap::from([(lookup::name(table), Struct { fields })]),
+        ..Default::default()
+    }
+}
+
+fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
+    let filters = &plan.rule.filters;
+    let forwards = matches!(plan.action, Action::Forward(_));
+    let cors = filters.cors.as_ref().filter(|_| forwards);
+    Route {
+        r#match: Some(matcher(host, plan)),
+        action: Some(action(table, plan)),
+        request_headers_to_add: added(&filters.request_headers),
+        request_headers_to_remove: removed(&filters.request_headers),
+        response_headers_to_add: added(&filters.response_headers),
+        response_headers_to_remove: removed(&filters.response_headers),
+        typed_per_filter_config: cors
+            .map(|cors| (CORS_FILTER.to_owned(), cors::policy(cors)))
+            .into_iter()
+            .collect(),
+        ..Default::default()
+    }
+}
+
+/// References to the clusters to which requests and their copies are sent.
+fn clusters(host: &HostPlan) -> Vec<ResourceRef> {
+    let mut clusters: BTreeSet<&Arc<str>> = BTreeSet::new();
+    for route in &host.routes {
+        if let Action::Forward(shares) = &route.action {
+            let upstreams = shares.iter().filter_map(|share| share.to.as_ref().ok());
+            clusters.extend(upstreams.map(|upstream| &upstream.cluster));
+            clusters.extend(route.mirrors.iter().map(|(cluster, _)| cluster));
+        }
+    }
+    let refer = |cluster: &Arc<str>| ResourceRef {
+        type_url: TypeUrl::CLUSTER,
+        name: cluster.clone(),
+    };
+    clusters.into_iter().map(refer).collect()
+}
