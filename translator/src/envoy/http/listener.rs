@@ -11,7 +11,7 @@ use seaway_proto::envoy::core::{
 use seaway_proto::envoy::cors::Cors;
 use seaway_proto::envoy::early_header_mutation::HeaderMutation;
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
-    CodecType, PathWithEscapedSlashesAction, RouteSpecifier, UpgradeConfig,
+    CodecType, PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
 };
 use seaway_proto::envoy::http_connection_manager::scoped_routes::scope_key_builder::fragment_builder::{
     HeaderValueExtractor, Type, header_value_extractor::ExtractType,
@@ -117,6 +117,8 @@ pub(crate) fn manager(table: &Table) -> HttpConnectionManager {
             upgrade_type: "websocket".to_owned(),
             ..Default::default()
         }],
+        // A rule may set the name of the server, and otherwise that of the backend stays.
+        server_header_transformation: ServerHeaderTransformation::AppendIfAbsent as i32,
         // How long a request may take is said by its route.
         request_timeout: Some(seconds(0)),
         stream_idle_timeout: Some(seconds((STREAM_IDLE / 1000).into())),

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use seaway_proto::envoy::core::RuntimeFractionalPercent;
+use seaway_proto::envoy::core::header_value_option::HeaderAppendAction::AppendIfExistsOrAdd;
 use seaway_proto::envoy::route::redirect_action::{
     PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
 };
@@ -19,11 +20,11 @@ use seaway_proto::envoy::types::FractionalPercent;
 use seaway_proto::envoy::types::fractional_percent::DenominatorType;
 use seaway_proto::google::protobuf::Duration;
 
-use super::header_changes::{added, removed};
+use super::header_changes::{added, followed, option, removed};
 use super::path_change::{self, Edit};
 use crate::envoy::route::{connect_again, source_address};
 use crate::envoy::{milliseconds, number, seconds};
-use crate::model::{HeaderChanges, Redirect, Rewrite, Timeouts};
+use crate::model::{HeaderChanges, Hostname, Redirect, Rewrite, Timeouts};
 use crate::plan::host::{Action, RoutePlan, Share, Table};
 
 /// The cluster of the shares that the proxy answers itself: there is none of this name, and no
@@ -32,11 +33,18 @@ const NO_CLUSTER: &str = "seaway:invalid";
 /// For so many milliseconds a stream may be silent (`stream_idle_timeout` of the listener).
 pub(super) const STREAM_IDLE: u32 = 300_000;
 
-/// The action of a route.
-pub(super) fn action(table: &Table, route: &RoutePlan) -> RouteKind {
+/// The action of a route of this host.
+pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> RouteKind {
     match &route.action {
         Action::Answer(status) => answer(*status),
-        Action::Redirect(redirect) => RouteKind::Redirect(redirection(table, route, redirect)),
+        Action::Redirect(redirect) => {
+            let mut message = redirection(table, route, redirect);
+            if let (None, Hostname::Exact(host)) = (&redirect.hostname, host) {
+                // Else Envoy would keep the port that the client has written behind it.
+                message.host_redirect = host.to_string();
+            }
+            RouteKind::Redirect(message)
+        }
         Action::Forward(shares) => RouteKind::Route(forward(route, shares)),
     }
 }
@@ -97,20 +105,18 @@ fn status(status: u16) -> RedirectResponseCode {
 fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
     let filters = &route.rule.filters;
     let rewrite = filters.rewrite.as_ref();
-    let (clusters, own_host) = clusters(shares, rewrite);
-    let host = own_host.or(rewrite.and_then(|rewrite| rewrite.hostname.as_deref()));
+    let hosts: Vec<Option<&str>> = shares.iter().map(|share| host(share, rewrite)).collect();
+    let same = hosts.windows(2).all(|pair| pair[0] == pair[1]);
+    let common = hosts.first().copied().flatten().filter(|_| same);
     let sticky = |share: &Share| share.to.as_ref().is_ok_and(|upstream| upstream.sticky);
     let invalid = shares.iter().find_map(|share| share.to.as_ref().err());
     let mut action = RouteAction {
         cluster_not_found_response_code: invalid.map_or(0, |status| not_found(*status) as i32),
-        cluster_specifier: Some(clusters),
-        host_rewrite_specifier: host
+        cluster_specifier: Some(clusters(route, shares, common.is_none())),
+        host_rewrite_specifier: common
             .map(|host| HostRewriteSpecifier::HostRewriteLiteral(host.to_owned())),
         // Backends that need the name asked for find it there.
-        append_x_forwarded_host: host.is_some()
-            || shares
-                .iter()
-                .any(|share| share_host(share, rewrite).is_some()),
+        append_x_forwarded_host: common.is_some(),
         request_mirror_policies: route.mirrors.iter().map(mirror).collect(),
         hash_policy: shares
             .iter()
@@ -131,55 +137,87 @@ fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
     action
 }
 
-/// The clusters of a route (Gateway rule 82). A single one without changes of its own needs no
-/// weights; its host name is the route's then.
-fn clusters<'a>(
-    shares: &'a [Share],
-    rewrite: Option<&Rewrite>,
-) -> (ClusterSpecifier, Option<&'a str>) {
+/// The changes of headers that hold for all requests of a route. Those of a single backend are
+/// among them. Where one of several backends has its own, there are none: Envoy makes a route's
+/// changes after those of a share, so each share then has them all.
+pub(super) fn common_changes(route: &RoutePlan) -> (HeaderChanges, HeaderChanges) {
+    let filters = &route.rule.filters;
+    match &route.action {
+        Action::Forward(shares) if shares.iter().any(has_changes) => match shares.as_slice() {
+            [share] => share_changes(route, share),
+            _ => Default::default(),
+        },
+        _ => (
+            filters.request_headers.clone(),
+            filters.response_headers.clone(),
+        ),
+    }
+}
+
+fn has_changes(share: &Share) -> bool {
+    let none = HeaderChanges::default();
+    share.backend.request_headers != none || share.backend.response_headers != none
+}
+
+/// All changes of headers of a share: the rule's and then its own.
+fn share_changes(route: &RoutePlan, share: &Share) -> (HeaderChanges, HeaderChanges) {
+    let (filters, backend) = (&route.rule.filters, share.backend);
+    (
+        followed(&filters.request_headers, &backend.request_headers),
+        followed(&filters.response_headers, &backend.response_headers),
+    )
+}
+
+/// The clusters of a route (Gateway rule 82); `hosts`: each with the host name that its requests
+/// ask for.
+fn clusters(route: &RoutePlan, shares: &[Share], hosts: bool) -> ClusterSpecifier {
     if let [share] = shares
         && let Ok(upstream) = &share.to
-        && share.backend.request_headers == HeaderChanges::default()
-        && share.backend.response_headers == HeaderChanges::default()
     {
-        let cluster = ClusterSpecifier::Cluster(upstream.cluster.to_string());
-        return (cluster, share_host(share, rewrite));
+        return ClusterSpecifier::Cluster(upstream.cluster.to_string());
     }
-    let weighted = WeightedCluster {
-        clusters: shares
-            .iter()
-            .map(|share| weighted(share, rewrite))
-            .collect(),
+    let own = shares.iter().any(has_changes);
+    let weighted = shares.iter().map(|share| {
+        let mut weight = ClusterWeight {
+            name: match &share.to {
+                Ok(upstream) => upstream.cluster.to_string(),
+                Err(_) => NO_CLUSTER.to_owned(),
+            },
+            weight: Some(number(share.weight)),
+            ..Default::default()
+        };
+        if own {
+            let (request, response) = share_changes(route, share);
+            weight.request_headers_to_add = added(&request);
+            weight.request_headers_to_remove = removed(&request);
+            weight.response_headers_to_add = added(&response);
+            weight.response_headers_to_remove = removed(&response);
+        }
+        let host = host(share, route.rule.filters.rewrite.as_ref());
+        if let Some(host) = host.filter(|_| hosts && share.to.is_ok()) {
+            let literal = ShareHost::HostRewriteLiteral(host.to_owned());
+            weight.host_rewrite_specifier = Some(literal);
+            // Envoy itself notes the name asked for only where a route replaces it.
+            let asked = "%REQ(:authority)%".to_owned();
+            let note = option("x-forwarded-host", asked, AppendIfExistsOrAdd);
+            weight.request_headers_to_add.push(note);
+        }
+        weight
+    });
+    ClusterSpecifier::WeightedClusters(WeightedCluster {
+        clusters: weighted.collect(),
         ..Default::default()
-    };
-    (ClusterSpecifier::WeightedClusters(weighted), None)
+    })
 }
 
-fn weighted(share: &Share, rewrite: Option<&Rewrite>) -> ClusterWeight {
-    let backend = share.backend;
-    ClusterWeight {
-        name: match &share.to {
-            Ok(upstream) => upstream.cluster.to_string(),
-            Err(_) => NO_CLUSTER.to_owned(),
-        },
-        weight: Some(number(share.weight)),
-        request_headers_to_add: added(&backend.request_headers),
-        request_headers_to_remove: removed(&backend.request_headers),
-        response_headers_to_add: added(&backend.response_headers),
-        response_headers_to_remove: removed(&backend.response_headers),
-        host_rewrite_specifier: share_host(share, rewrite)
-            .map(|host| ShareHost::HostRewriteLiteral(host.to_owned())),
-        ..Default::default()
-    }
-}
-
-/// The host name that this share alone puts in place of the one asked for: what its backend says,
-/// else that of an ExternalName, unless the rule names another.
-fn share_host<'a>(share: &'a Share, rewrite: Option<&Rewrite>) -> Option<&'a str> {
-    let rule = rewrite.and_then(|rewrite| rewrite.hostname.as_ref());
-    let external = share.to.as_ref().ok().and_then(|to| to.hostname.as_deref());
+/// The host name that a share puts in place of the one asked for: what its backend says, else what
+/// the rule says, else that of an ExternalName.
+fn host<'a>(share: &'a Share, rewrite: Option<&'a Rewrite>) -> Option<&'a str> {
     let own = share.backend.hostname.as_deref();
-    own.or(external.filter(|_| rule.is_none()))
+    let rule = rewrite.and_then(|rewrite| rewrite.hostname.as_deref());
+    let external = share.to.as_ref().ok();
+    let external = external.and_then(|upstream| upstream.hostname.as_deref());
+    own.or(rule).or(external)
 }
 
 /// What Envoy answers for a cluster that there is not. A route has one such status.

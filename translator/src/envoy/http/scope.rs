@@ -10,11 +10,11 @@ use seaway_proto::envoy::route::scoped_route_configuration::key::{Fragment, frag
 use seaway_proto::envoy::route::{
     FilterConfig, Route, RouteConfiguration, ScopedRouteConfiguration, VirtualHost,
 };
-use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
+use seaway_proto::google::protobuf::{BoolValue, Struct, Value, value::Kind};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::header_changes::{added, removed};
-use super::route_action::{action, answer};
+use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher};
 use super::{CORS_FILTER, HOST_HEADER, TABLE_HEADER, cors, lookup};
 use crate::model::Hostname;
@@ -34,9 +34,12 @@ pub(crate) fn scope(table: &Table, host: &HostPlan) -> Resource {
         route_configuration: Some(RouteConfiguration {
             name: name.clone(),
             virtual_hosts: vec![virtual_host(table, host)],
-            // What a backend says of headers goes before what the rule says (Gateway rule 68).
+            // What a route says of headers goes before what is said here of all.
             most_specific_header_mutations_wins: true,
             ignore_port_in_host_matching: true,
+            // Inside of a scope Envoy would refuse routes whose clusters it does not have, as
+            // invalid shares do on purpose, and with them all others of the response.
+            validate_clusters: Some(BoolValue { value: false }),
             ..Default::default()
         }),
         ..Default::default()
@@ -96,16 +99,16 @@ fn mark(table: &Table) -> Metadata {
 }
 
 fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
-    let filters = &plan.rule.filters;
+    let (request, response) = common_changes(plan);
     let forwards = matches!(plan.action, Action::Forward(_));
-    let cors = filters.cors.as_ref().filter(|_| forwards);
+    let cors = plan.rule.filters.cors.as_ref().filter(|_| forwards);
     Route {
         r#match: Some(matcher(host, plan)),
-        action: Some(action(table, plan)),
-        request_headers_to_add: added(&filters.request_headers),
-        request_headers_to_remove: removed(&filters.request_headers),
-        response_headers_to_add: added(&filters.response_headers),
-        response_headers_to_remove: removed(&filters.response_headers),
+        action: Some(action(table, host, plan)),
+        request_headers_to_add: added(&request),
+        request_headers_to_remove: removed(&request),
+        response_headers_to_add: added(&response),
+        response_headers_to_remove: removed(&response),
         typed_per_filter_config: cors
             .map(|cors| (CORS_FILTER.to_owned(), cors::policy(cors)))
             .into_iter()

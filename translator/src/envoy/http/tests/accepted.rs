@@ -12,7 +12,6 @@ use seaway_proto::envoy::http_connection_manager::http_connection_manager::Route
 use seaway_proto::envoy::http_connection_manager::http_filter::ConfigType;
 use seaway_proto::envoy::listener::{FilterChain, Listener};
 use seaway_proto::envoy::route::{RouteConfiguration, ScopedRouteConfiguration};
-use seaway_proto::google::protobuf::BoolValue;
 use seaway_proto::{any, encode};
 
 use super::arbitrary::worlds;
@@ -70,8 +69,6 @@ fn bootstrap() -> Bootstrap {
     let mut manager = listener::manager(&table());
     manager.route_specifier = Some(RouteSpecifier::RouteConfig(RouteConfiguration {
         virtual_hosts,
-        // As it is where routes come by xDS.
-        validate_clusters: Some(BoolValue { value: false }),
         ..template.unwrap()
     }));
     let lookup = lookup::lookup(&table(), &wildcards, true);

@@ -87,7 +87,11 @@ fn a_redirect_names_a_port_only_where_the_scheme_does_not_imply_it() {
         };
         let redirect = redirect(scheme, port, 302);
         let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
-        let kind = action(&table, &plan(&rule, &all, Action::Redirect(&redirect)));
+        let kind = action(
+            &table,
+            &Hostname::Any,
+            &plan(&rule, &all, Action::Redirect(&redirect)),
+        );
         let RouteKind::Redirect(found) = kind else {
             panic!("a redirect");
         };
@@ -120,7 +124,11 @@ fn redirects_keep_their_status() {
     for (status, expected) in cases {
         let redirect = redirect(None, None, status);
         let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
-        let kind = action(&table(), &plan(&rule, &all, Action::Redirect(&redirect)));
+        let kind = action(
+            &table(),
+            &Hostname::Any,
+            &plan(&rule, &all, Action::Redirect(&redirect)),
+        );
         let RouteKind::Redirect(found) = kind else {
             panic!("a redirect");
         };
@@ -138,6 +146,7 @@ fn limits(request: Option<u32>, backend_request: Option<u32>) -> [Option<String>
     let (web, all) = (backend("web"), matching(PathMatch::Prefix("".into())));
     let kind = action(
         &table(),
+        &Hostname::Any,
         &plan(&rule, &all, Action::Forward(vec![share(&web, 1)])),
     );
     let RouteKind::Route(found) = kind else {
@@ -177,7 +186,11 @@ fn a_rule_goes_before_the_name_of_an_external_service_and_its_backend_before_bot
             ..upstream(&web)
         });
         let all = matching(PathMatch::Prefix("".into()));
-        let kind = action(&table(), &plan(&rule, &all, Action::Forward(vec![share])));
+        let kind = action(
+            &table(),
+            &Hostname::Any,
+            &plan(&rule, &all, Action::Forward(vec![share])),
+        );
         format!("{kind:?}")
     };
     let host = |found: &str, expected: &str| {
@@ -251,4 +264,50 @@ fn the_order_of_wildcards_does_not_matter() {
     turned.reverse();
     let one = lookup::lookup(&table(), &names, true);
     assert_eq!(one, lookup::lookup(&table(), &turned, true));
+}
+
+#[test]
+fn a_redirect_of_a_known_host_names_it_without_the_port_asked_for() {
+    let redirect = redirect(Some("https"), None, 302);
+    let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
+    let named = |name: &str| {
+        let plan = plan(&rule, &all, Action::Redirect(&redirect));
+        match action(&table(), &host(name), &plan) {
+            RouteKind::Redirect(found) => found.host_redirect,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(named("shop.example.com"), "shop.example.com");
+    assert_eq!(named("*.example.com"), "");
+    assert_eq!(named("*"), "");
+}
+
+#[test]
+fn what_a_backend_sets_or_removes_is_out_of_reach_of_its_rule() {
+    let rule = HeaderChanges {
+        set: pairs([("a", "rule"), ("b", "rule"), ("c", "rule")]),
+        add: pairs([("d", "rule"), ("e", "rule")]),
+        remove: ["f", "g"].map(Arc::from).into(),
+    };
+    let backend = HeaderChanges {
+        set: pairs([("a", "backend"), ("d", "backend"), ("f", "backend")]),
+        add: pairs([("c", "backend"), ("e", "backend"), ("g", "backend")]),
+        remove: [Arc::from("b")].into(),
+    };
+    let expected = HeaderChanges {
+        set: pairs([
+            ("c", "rule"),
+            ("a", "backend"),
+            ("d", "backend"),
+            ("f", "backend"),
+        ]),
+        add: pairs([
+            ("e", "rule"),
+            ("c", "backend"),
+            ("e", "backend"),
+            ("g", "backend"),
+        ]),
+        remove: ["g", "b"].map(Arc::from).into(),
+    };
+    assert_eq!(header_changes::followed(&rule, &backend), expected);
 }
