@@ -23,8 +23,8 @@ pub(super) fn removed(changes: &HeaderChanges) -> Vec<String> {
     changes.remove.iter().map(ToString::to_string).collect()
 }
 
-/// The changes of a rule followed by those of a backend, as one: what the backend sets or removes is
-/// nothing that the rule can change any more (Gateway rule 68). Envoy removes first, then sets,
+/// The changes of a rule followed by those of a backend, as one: what the backend sets or removes
+/// is nothing that the rule can change any more (Gateway rule 68). Envoy removes first, then sets,
 /// then adds.
 pub(super) fn followed(rule: &HeaderChanges, backend: &HeaderChanges) -> HeaderChanges {
     let decided = |name: &Arc<str>| {
