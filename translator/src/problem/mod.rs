@@ -55,6 +55,16 @@ reasons! {
     InvalidPort,
     /// Any other field with a value that its kind does not allow.
     InvalidValue,
+    /// A host name that is not a DNS name, or is an address, or has a `*` where none may be.
+    InvalidHostname,
+    /// A path that no request can have, or that Envoy would not take.
+    InvalidPath,
+    /// A regular expression that Envoy cannot compile, or that is too large.
+    InvalidRegex,
+    /// A header that is not one, or that nobody may change.
+    InvalidHeader,
+    /// More items or bytes than are kept of one object.
+    TooLarge,
     /// A second port of the same number or name and protocol.
     DuplicatePort,
     /// A protocol that is not served (yet).
@@ -63,6 +73,12 @@ reasons! {
     UnsupportedAppProtocol,
     /// A field whose meaning is not enforced (yet).
     UnsupportedField,
+    /// A backend that is not a Service.
+    UnsupportedBackend,
+    /// A filter that is not supported, or not together with another one of its rule.
+    UnsupportedFilter,
+    /// An annotation in Seaway's name that means nothing on the object that has it.
+    UnknownAnnotation,
     /// An address type that has no meaning for Services.
     UnsupportedAddressType,
     /// Another Service has the same address, port and protocol and the better claim.

@@ -8,8 +8,10 @@ use serde::de::{
     Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 
+use super::tree::Value;
+
 /// The prefix of Seaway's own annotations.
-const OURS: &str = "seaway.dev/";
+pub(super) const OURS: &str = "seaway.dev/";
 /// The labels and annotations of Kubernetes that are used.
 const USED: &[&str] = &[
     "endpoints.kubernetes.io/last-change-trigger-time",
@@ -127,6 +129,16 @@ pub(super) fn text_or_nothing<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<String>, D::Error> {
     Ok(Option::<Text>::deserialize(from)?.and_then(|text| text.0))
+}
+
+/// Decodes a whole number on which nothing depends: any other value is as good as none.
+pub(super) fn number_or_nothing<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<i64>, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Number(number) => Some(number),
+        _ => None,
+    })
 }
 
 /// Decodes labels or annotations. Those that are not used may have any value, and are kept where it

@@ -9,19 +9,27 @@
 mod annotations;
 mod api;
 mod decode;
+mod field;
+mod http;
+mod identity;
+mod ingress;
 mod node;
 mod ports;
 mod report;
 mod service;
 mod slice;
+mod tree;
 mod validate;
 mod value;
 
 use std::sync::Arc;
 
-pub use api::{Described, EndpointSlice, Metadata, Node, Service};
+pub use api::{
+    Described, EndpointSlice, Gateway, GatewayClass, HttpRoute, Ingress, IngressClass, Metadata,
+    Namespace, Node, ReferenceGrant, Service,
+};
 
-use crate::{Object, Problem};
+use crate::{Object, Problem, model};
 
 /// Reads a Service from its API object. Without a namespace it is in `default`.
 ///
@@ -45,6 +53,22 @@ pub fn endpoint_slice(slice: &EndpointSlice) -> Result<Object, Problem> {
 /// When its name is not an RFC 1123 subdomain.
 pub fn node(node: &Node) -> Result<Object, Problem> {
     node::read(node).map(|node| Object::Node(Arc::new(node)))
+}
+
+/// Reads an Ingress from its API object. Without a namespace it is in `default`.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain or its namespace not a label.
+pub fn ingress(ingress: &Ingress) -> Result<model::Ingress, Problem> {
+    ingress::read(ingress)
+}
+
+/// Reads an IngressClass from its API object.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain.
+pub fn ingress_class(class: &IngressClass) -> Result<model::IngressClass, Problem> {
+    ingress::class::read(class)
 }
 
 /// Takes back an object that was read by this or an earlier process and kept in between, for

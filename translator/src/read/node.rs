@@ -15,7 +15,7 @@ const LEAVING: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// Reads a Node, with the problems found on the way.
 pub(super) fn read(node: &k8s::Node) -> Result<Node, Problem> {
-    let name = report::name(ObjectKind::Node, "", node.metadata.name.as_deref())?;
+    let name = report::name(ObjectKind::Node.as_str(), "", node.metadata.name.as_deref())?;
     let name: Arc<str> = name.into();
     let mut report = Report::new(ObjectId::of_node(&name));
     let label = |key| {

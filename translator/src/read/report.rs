@@ -1,20 +1,28 @@
 //! [`Report`]: collects the problems found while one object is read.
 
+use super::identity;
 use crate::names::{is_label, is_subdomain};
-use crate::{ObjectId, ObjectKind, Problem, Reason};
+use crate::{ObjectKind, Problem, Reason, Subject};
+
+/// How many problems of one object are kept. An object may have thousands of bad parts, and every
+/// problem is logged, shown, and written as an Event.
+const MOST: usize = 200;
 
 /// The problems found so far in one object.
 pub(super) struct Report {
-    object: ObjectId,
+    object: Subject,
     problems: Vec<Problem>,
+    /// How many more there were than are kept.
+    left_out: usize,
 }
 
 impl Report {
     /// A report without problems for this object.
-    pub(super) fn new(object: ObjectId) -> Report {
+    pub(super) fn new(object: impl Into<Subject>) -> Report {
         Report {
-            object,
+            object: object.into(),
             problems: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -25,8 +33,10 @@ impl Report {
         reason: Reason,
         message: impl Into<String>,
     ) {
-        let problem = Problem::error(&self.object, field, reason, message);
-        self.problems.push(problem);
+        if self.has_room() {
+            let problem = Problem::error(self.object.clone(), field, reason, message);
+            self.problems.push(problem);
+        }
     }
 
     /// Adds a problem with something that is served all the same.
@@ -36,11 +46,26 @@ impl Report {
         reason: Reason,
         message: impl Into<String>,
     ) {
-        let problem = Problem::warning(&self.object, field, reason, message);
-        self.problems.push(problem);
+        if self.has_room() {
+            let problem = Problem::warning(self.object.clone(), field, reason, message);
+            self.problems.push(problem);
+        }
     }
 
+    /// Whether one more problem is kept; one that is not is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.problems.len() < MOST;
+        self.left_out += usize::from(!room);
+        room
+    }
+
+    /// The problems in their order.
     pub(super) fn finish(mut self) -> Box<[Problem]> {
+        if self.left_out > 0 {
+            let message = format!("{} more problems are not listed", self.left_out);
+            let problem = Problem::error(self.object, "", Reason::TooLarge, message);
+            self.problems.push(problem);
+        }
         self.problems.sort();
         self.problems.dedup();
         self.problems.into()
@@ -48,7 +73,7 @@ impl Report {
 }
 
 /// Checks the namespace of a namespaced object; unset means `default`, as for `kubectl`.
-pub(super) fn namespace(kind: ObjectKind, namespace: Option<&str>) -> Result<&str, Problem> {
+pub(super) fn namespace<'a>(kind: &str, namespace: Option<&'a str>) -> Result<&'a str, Problem> {
     let namespace = namespace.filter(|n| !n.is_empty()).unwrap_or("default");
     if is_label(namespace) {
         return Ok(namespace);
@@ -63,14 +88,14 @@ pub(super) fn namespace(kind: ObjectKind, namespace: Option<&str>) -> Result<&st
     ))
 }
 
-/// Checks an object's name: a label for a Service, a subdomain for all else.
+/// Checks an object's name: a label for a Service and a Namespace, a subdomain for all else.
 pub(super) fn name<'a>(
-    kind: ObjectKind,
+    kind: &str,
     namespace: &str,
     name: Option<&'a str>,
 ) -> Result<&'a str, Problem> {
     let name = name.unwrap_or_default();
-    let (valid, what) = if kind == ObjectKind::Service {
+    let (valid, what) = if [ObjectKind::Service.as_str(), "Namespace"].contains(&kind) {
         (is_label(name), "label")
     } else {
         (is_subdomain(name), "subdomain")
@@ -79,13 +104,8 @@ pub(super) fn name<'a>(
         return Ok(name);
     }
     let message = format!("{name:?} is not an RFC 1123 {what}");
-    let object = ObjectId {
-        kind,
-        namespace: namespace.into(),
-        name: name.into(),
-    };
     Err(Problem::error(
-        object,
+        identity::subject(kind, namespace, name),
         "metadata.name",
         Reason::InvalidName,
         message,

@@ -22,8 +22,12 @@ const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 /// Reads a Service, with the problems found on the way.
 pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let meta = &service.metadata;
-    let namespace = report::namespace(ObjectKind::Service, meta.namespace.as_deref())?;
-    let name = report::name(ObjectKind::Service, namespace, meta.name.as_deref())?;
+    let namespace = report::namespace(ObjectKind::Service.as_str(), meta.namespace.as_deref())?;
+    let name = report::name(
+        ObjectKind::Service.as_str(),
+        namespace,
+        meta.name.as_deref(),
+    )?;
     let key = ServiceKey {
         namespace: namespace.into(),
         name: name.into(),

@@ -22,7 +22,7 @@ const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// Reads an EndpointSlice, with the problems found on the way.
 pub(super) fn read(slice: &k8s::EndpointSlice) -> Result<EndpointSlice, Problem> {
     let meta = &slice.metadata;
-    let kind = ObjectKind::EndpointSlice;
+    let kind = ObjectKind::EndpointSlice.as_str();
     let namespace: Arc<str> = report::namespace(kind, meta.namespace.as_deref())?.into();
     let name: Arc<str> = report::name(kind, &namespace, meta.name.as_deref())?.into();
     let mut report = Report::new(ObjectId::of_slice(&namespace, &name));

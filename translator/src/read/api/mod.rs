@@ -3,11 +3,16 @@
 //!
 //! Fields are called as in the API, and `null` means unset, as everywhere in Kubernetes.
 
+mod specs;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::decode::{self, Text};
+pub use specs::{
+    Gateway, GatewayClass, HttpRoute, Ingress, IngressClass, Namespace, ReferenceGrant,
+};
 
 /// The `metadata` of an object: its identity, and the other fields of it that are used.
 #[derive(Debug, Default, Deserialize)]
@@ -28,6 +33,8 @@ pub struct Metadata {
     #[serde(deserialize_with = "decode::used_texts")]
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) creation_timestamp: Option<Text>,
+    #[serde(deserialize_with = "decode::number_or_nothing")]
+    pub(super) generation: Option<i64>,
     #[serde(deserialize_with = "decode::is_there")]
     pub(super) deletion_timestamp: bool,
 }
@@ -79,6 +86,7 @@ macro_rules! described {
         })*
     };
 }
+use described;
 described!(Service, EndpointSlice, Node);
 
 /// A Service (`v1`).
