@@ -179,7 +179,8 @@ pub struct HttpRoute {
     pub created: i64,
     /// `spec.parentRefs`.
     pub parents: Box<[ParentRef]>,
-    /// `spec.hostnames`; [`Hostname::Any`] without any.
+    /// `spec.hostnames`; [`Hostname::Any`] without any. Empty when none of them can be used: then
+    /// the route is for no host.
     pub hostnames: Box<[Hostname]>,
     /// The rules that can be served or answered.
     pub rules: Box<[Rule]>,
@@ -187,6 +188,8 @@ pub struct HttpRoute {
     pub declared_rules: usize,
     /// What is wrong with the rules that are left out or broken, in words; empty: nothing.
     pub dropped: Arc<str>,
+    /// Whether a rule has a redirect beside a rewrite (Gateway rule 94).
+    pub incompatible_filters: bool,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
 }

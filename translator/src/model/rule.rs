@@ -134,7 +134,8 @@ pub struct Rewrite {
 pub enum PathChange {
     /// This path in place of the whole.
     Full(Arc<str>),
-    /// This in place of the prefix that matched; all matches of the rule are prefixes then.
+    /// This in place of the prefix that matched; all matches of the rule are prefixes then. Without
+    /// a slash at its end; empty for `/`.
     Prefix(Arc<str>),
 }
 
@@ -191,7 +192,9 @@ pub struct Backend {
 pub enum Target {
     /// A port of a Service.
     Service(ServiceKey, BackendPort),
-    /// Something that is not served, in words for the problem: `a resource`, `kind Foo`.
+    /// Something that is not served, in words: `a resource`, `kind Foo`. Its problem is among those
+    /// of the object already. The proxy answers requests for it: with 503 in an Ingress (Service
+    /// rule 142), with 500 in a route of Gateway API (Gateway rule 82).
     Unsupported(Arc<str>),
 }
 

@@ -10,12 +10,14 @@ mod annotations;
 mod api;
 mod decode;
 mod field;
+mod gateway;
 mod http;
 mod identity;
 mod ingress;
 mod node;
 mod ports;
 mod report;
+mod route;
 mod service;
 mod slice;
 mod tree;
@@ -71,6 +73,46 @@ pub fn ingress_class(class: &IngressClass) -> Result<model::IngressClass, Proble
     ingress::class::read(class)
 }
 
+/// Reads an HTTPRoute from its API object. Without a namespace it is in `default`.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain or its namespace not a label.
+pub fn http_route(route: &HttpRoute) -> Result<model::HttpRoute, Problem> {
+    route::read(route)
+}
+
+/// Reads a GatewayClass from its API object.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain.
+pub fn gateway_class(class: &GatewayClass) -> Result<model::GatewayClass, Problem> {
+    gateway::class::read(class)
+}
+
+/// Reads a Gateway from its API object. Without a namespace it is in `default`.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain or its namespace not a label.
+pub fn gateway(gateway: &Gateway) -> Result<model::Gateway, Problem> {
+    gateway::read(gateway)
+}
+
+/// Reads a ReferenceGrant from its API object. Without a namespace it is in `default`.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain or its namespace not a label.
+pub fn reference_grant(grant: &ReferenceGrant) -> Result<model::ReferenceGrant, Problem> {
+    gateway::grant::read(grant)
+}
+
+/// Reads the labels of a Namespace from its API object.
+///
+/// # Errors
+/// When its name is not an RFC 1123 label.
+pub fn namespace(namespace: &Namespace) -> Result<model::Namespace, Problem> {
+    gateway::namespace::read(namespace)
+}
+
 /// Takes back an object that was read by this or an earlier process and kept in between, for
 /// example in a checkpoint. The model's types derive serde's traits for that; what they cannot say
 /// about themselves is checked here.
@@ -81,3 +123,6 @@ pub fn ingress_class(class: &IngressClass) -> Result<model::IngressClass, Proble
 pub fn validate(object: Object) -> Result<Object, Problem> {
     validate::validate(object)
 }
+
+#[cfg(test)]
+mod tests;

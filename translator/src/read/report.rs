@@ -2,7 +2,7 @@
 
 use super::identity;
 use crate::names::{is_label, is_subdomain};
-use crate::{ObjectKind, Problem, Reason, Subject};
+use crate::{ObjectKind, Problem, Reason, Severity, Subject};
 
 /// How many problems of one object are kept. An object may have thousands of bad parts, and every
 /// problem is logged, shown, and written as an Event.
@@ -50,6 +50,17 @@ impl Report {
             let problem = Problem::warning(self.object.clone(), field, reason, message);
             self.problems.push(problem);
         }
+    }
+
+    /// How many problems there are, for [`Report::first_since`].
+    pub(super) fn mark(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// The first error after there were so many problems.
+    pub(super) fn first_since(&self, mark: usize) -> Option<&Problem> {
+        let mut later = self.problems.iter().skip(mark);
+        later.find(|problem| problem.severity == Severity::Error)
     }
 
     /// Whether one more problem is kept; one that is not is counted.

@@ -6,6 +6,9 @@ use std::num::NonZeroU16;
 use ipnet::IpNet;
 
 use super::api as k8s;
+use super::field::{Field, Wrong};
+use super::report::Report;
+use crate::Reason;
 use crate::model::Protocol;
 
 /// Reads an IP address as Kubernetes always did: leading zeros are decimal, and an IPv4 address in
@@ -61,6 +64,21 @@ pub(super) fn milliseconds(text: &str) -> Option<u32> {
 /// Reads a port number.
 pub(super) fn port(number: i32) -> Option<NonZeroU16> {
     u16::try_from(number).ok().and_then(NonZeroU16::new)
+}
+
+/// Reads a port number of a field.
+pub(super) fn port_field(
+    field: &Field<'_>,
+    report: &mut Report,
+) -> Result<Option<NonZeroU16>, Wrong> {
+    let Some(number) = field.number(report)? else {
+        return Ok(None);
+    };
+    let read = i32::try_from(number).ok().and_then(port);
+    read.map(Some).ok_or_else(|| {
+        let message = format!("{number} is not a port number");
+        field.error(Reason::InvalidPort, message, report)
+    })
 }
 
 /// Reads a protocol; unset means TCP.

@@ -2,5 +2,7 @@
 //! ([`path`]), regular expressions ([`regex`]) and headers ([`header`]). Nothing gets past these
 //! checks that Envoy would refuse: it refuses a whole route table for one value (Gateway rule 96).
 
+pub(super) mod header;
 pub(super) mod hostname;
 pub(super) mod path;
+pub(super) mod regex;

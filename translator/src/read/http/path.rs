@@ -25,6 +25,33 @@ pub(in super::super) fn fault(path: &str, longest: usize) -> Option<String> {
     bad.then(|| format!("{path:?} has a space or a control character in it"))
 }
 
+/// What is wrong with a path that Gateway API lets be matched, if anything: it consists of the
+/// characters that a URI may have there.
+pub(in super::super) fn uri_fault(path: &str, longest: usize) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-/._~!$&'()*+,;=:@%".contains(&b);
+    let mut after_percent = path.split('%').skip(1);
+    let escaped = after_percent.all(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    fault(path, longest).or_else(|| {
+        let bad = !escaped || !path.bytes().all(allowed);
+        bad.then(|| format!("{path:?} has a character that a URI has not, or a bad escape"))
+    })
+}
+
+/// What is wrong with a path that takes the place of another, if anything.
+pub(in super::super) fn replacement_fault(path: &str, longest: usize) -> Option<String> {
+    if path.len() > longest {
+        return Some(format!("it has {} bytes, more than {longest}", path.len()));
+    }
+    if !path.starts_with('/') {
+        return Some(format!("{path:?} does not begin with \"/\""));
+    }
+    let bad = path.bytes().any(|b| b <= b' ' || b"?#\x7f".contains(&b));
+    bad.then(|| format!("{path:?} has a character that no path has"))
+}
+
 /// The match for a path and those below it.
 pub(in super::super) fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(path.trim_end_matches('/').into())
@@ -57,6 +84,35 @@ mod tests {
             assert!(fault(bad, 100).is_some(), "{bad}");
         }
         assert!(fault("/12345", 5).is_some_and(|why| why == "it has 6 bytes, more than 5"));
+    }
+
+    #[test]
+    fn routes_have_paths_of_uris() {
+        for good in ["/", "/a%20b", "/a:b@c", "/%E2%82%ac"] {
+            assert_eq!(uri_fault(good, 100), None);
+        }
+        for bad in ["/ä", "/a|b", "/%", "/%2", "/a%zz", "/%2f", "/a\\b", "/{id}"] {
+            assert!(uri_fault(bad, 100).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_is_a_path() {
+        for good in ["/", "/a//b", "/a\\1", "/a%"] {
+            assert_eq!(replacement_fault(good, 100), None);
+        }
+        for bad in [
+            "",
+            "a",
+            "/a?b",
+            "/a#b",
+            "/a b",
+            "/\n",
+            "/\0",
+            "/12345678901",
+        ] {
+            assert!(replacement_fault(bad, 11).is_some(), "{bad}");
+        }
     }
 
     #[test]

@@ -56,15 +56,13 @@ fn target(field: &Field<'_>, namespace: &str, report: &mut Report) -> Result<Tar
 fn port(field: &Field<'_>, report: &mut Report) -> Result<BackendPort, Wrong> {
     field.has_fields(report)?;
     let (number, name) = (field.get("number"), field.get("name"));
-    let numbered = number.number(report)?.filter(|number| *number != 0);
+    let numbered = match number.number(report)? {
+        // As a client of Kubernetes writes a number that is not set.
+        Some(0) => None,
+        _ => value::port_field(&number, report)?,
+    };
     match (numbered, name.filled(report)?) {
-        (Some(given), None) => {
-            let port = i32::try_from(given).ok().and_then(value::port);
-            port.map(BackendPort::Number).ok_or_else(|| {
-                let message = format!("{given} is not a port number");
-                number.error(Reason::InvalidPort, message, report)
-            })
-        }
+        (Some(port), None) => Ok(BackendPort::Number(port)),
         (None, Some(text)) if is_label(text) => Ok(BackendPort::Name(text.into())),
         (None, Some(text)) => {
             let message = format!("{text:?} is not the name of a port");

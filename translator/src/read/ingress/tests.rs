@@ -4,18 +4,13 @@ use seaway_proto::json;
 use serde_json::json;
 
 use crate::model::{BackendPort, Ingress, IngressClass, PathMatch, Rule, Target};
-use crate::{Problem, Reason, Severity, read};
+use crate::read::tests::{problems, rows};
+use crate::{Reason, Severity, read};
 
 fn ingress(spec: &str) -> Ingress {
     let text = format!("metadata: {{namespace: i, name: web}}\nspec:\n{spec}");
     let value = json::from_yaml(&text).unwrap();
     read::ingress(&serde_json::from_value(value).unwrap()).unwrap()
-}
-
-fn problems(problems: &[Problem]) -> Vec<(&str, Reason)> {
-    let all = problems.iter();
-    all.map(|problem| (problem.field.as_str(), problem.reason))
-        .collect()
 }
 
 /// A rule in short: `=/a -> web:80`, `/a* -> web:http`, `* -> !a resource`.
@@ -90,46 +85,29 @@ fn rules_of_one_host_are_one_after_another() {
     assert_eq!(&*ingress.hosts[0].1[1].field, "spec.rules[3].http.paths[0]");
 }
 
+/// Paths that are left out.
+const BAD_PATHS: &str = "
+path: /a?b, pathType: Prefix => path => InvalidPath
+path: '/a#b', pathType: Prefix => path => InvalidPath
+path: /a//b, pathType: Exact => path => InvalidPath
+path: /a/./b, pathType: Exact => path => InvalidPath
+path: /a/.., pathType: Exact => path => InvalidPath
+path: /a%2Fb, pathType: Exact => path => InvalidPath
+path: a, pathType: ImplementationSpecific => path => InvalidPath
+pathType: Exact => path => InvalidPath
+pathType: Prefix => path => InvalidPath
+path: 5, pathType: Exact => path => InvalidValue
+path: /a, pathType: Regex => pathType => InvalidValue
+path: /a, pathType: [Exact] => pathType => InvalidValue
+";
+
 #[test]
 fn a_path_that_cannot_be_served_is_left_out_alone() {
     let to = "backend: {service: {name: web, port: {number: 80}}}";
-    for (path, field, reason) in [
-        ("path: /a?b, pathType: Prefix", "path", Reason::InvalidPath),
-        (
-            "path: '/a#b', pathType: Prefix",
-            "path",
-            Reason::InvalidPath,
-        ),
-        ("path: /a//b, pathType: Exact", "path", Reason::InvalidPath),
-        ("path: /a/./b, pathType: Exact", "path", Reason::InvalidPath),
-        ("path: /a/.., pathType: Exact", "path", Reason::InvalidPath),
-        ("path: /a%2Fb, pathType: Exact", "path", Reason::InvalidPath),
-        (
-            "path: a, pathType: ImplementationSpecific",
-            "path",
-            Reason::InvalidPath,
-        ),
-        ("pathType: Exact", "path", Reason::InvalidPath),
-        ("pathType: Prefix", "path", Reason::InvalidPath),
-        ("path: 5, pathType: Exact", "path", Reason::InvalidValue),
-        (
-            "path: /a, pathType: Regex",
-            "pathType",
-            Reason::InvalidValue,
-        ),
-        (
-            "path: /a, pathType: [Exact]",
-            "pathType",
-            Reason::InvalidValue,
-        ),
-    ] {
+    for (path, field, reason) in rows(BAD_PATHS) {
         let ingress = with_path(&format!("{{{path}, {to}}}"));
         let field = format!("spec.rules[0].http.paths[0].{field}");
-        assert_eq!(
-            problems(&ingress.problems),
-            [(field.as_str(), reason)],
-            "{path}"
-        );
+        assert_eq!(problems(&ingress.problems), [(&*field, reason)], "{path}");
         assert_hosts(&ingress, &[("a.com", &["/rest* -> i/web:80"])]);
     }
     let ingress = with_path("7");
@@ -149,77 +127,38 @@ fn a_path_that_cannot_be_served_is_left_out_alone() {
     );
 }
 
+/// Backends that are none.
+const BAD_BACKENDS: &str = "
+{resource: {kind: StorageBucket, name: b}} => .resource => UnsupportedBackend
+{service: {name: web, port: {number: 80, name: http}}} => .service.port => InvalidPort
+{service: {name: web, port: {number: 65536}}} => .service.port.number => InvalidPort
+{service: {name: web, port: {number: '80'}}} => .service.port.number => InvalidValue
+{service: {name: web, port: {name: A}}} => .service.port.name => InvalidPort
+{service: {name: web}} => .service.port => InvalidPort
+{service: {name: a/b, port: {number: 80}}} => .service.name => InvalidName
+{service: {port: {number: 80}}} => .service.name => InvalidValue
+{service: {name: web}, resource: {}} => => InvalidValue
+{} => => InvalidValue
+web => => InvalidValue
+";
+
 #[test]
 fn a_backend_that_is_none_keeps_its_path() {
-    for (backend, field, reason, what) in [
-        (
-            "{resource: {kind: StorageBucket, name: b}}",
-            ".resource",
-            Reason::UnsupportedBackend,
-            "a resource",
-        ),
-        (
-            "{service: {name: web, port: {number: 80, name: http}}}",
-            ".service.port",
-            Reason::InvalidPort,
-            "an invalid backend",
-        ),
-        (
-            "{service: {name: web, port: {number: 65536}}}",
-            ".service.port.number",
-            Reason::InvalidPort,
-            "an invalid backend",
-        ),
-        (
-            "{service: {name: web, port: {number: '80'}}}",
-            ".service.port.number",
-            Reason::InvalidValue,
-            "an invalid backend",
-        ),
-        (
-            "{service: {name: web, port: {name: A}}}",
-            ".service.port.name",
-            Reason::InvalidPort,
-            "an invalid backend",
-        ),
-        (
-            "{service: {name: web}}",
-            ".service.port",
-            Reason::InvalidPort,
-            "an invalid backend",
-        ),
-        (
-            "{service: {name: a/b, port: {number: 80}}}",
-            ".service.name",
-            Reason::InvalidName,
-            "an invalid backend",
-        ),
-        (
-            "{service: {port: {number: 80}}}",
-            ".service.name",
-            Reason::InvalidValue,
-            "an invalid backend",
-        ),
-        (
-            "{service: {name: web}, resource: {}}",
-            "",
-            Reason::InvalidValue,
-            "an invalid backend",
-        ),
-        ("{}", "", Reason::InvalidValue, "an invalid backend"),
-        ("web", "", Reason::InvalidValue, "an invalid backend"),
-    ] {
+    for (backend, field, reason) in rows(BAD_BACKENDS) {
         let ingress = with_path(&format!(
             "{{path: /x, pathType: Exact, backend: {backend}}}"
         ));
         let field = format!("spec.rules[0].http.paths[0].backend{field}");
         assert_eq!(
             problems(&ingress.problems),
-            [(field.as_str(), reason)],
+            [(&*field, reason)],
             "{backend}"
         );
-        let answered = format!("=/x -> !{what}");
-        assert_hosts(&ingress, &[("a.com", &[&answered, "/rest* -> i/web:80"])]);
+        let what = match reason {
+            Reason::UnsupportedBackend => "=/x -> !a resource",
+            _ => "=/x -> !an invalid backend",
+        };
+        assert_hosts(&ingress, &[("a.com", &[what, "/rest* -> i/web:80"])]);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Validates model objects that come back from storage: they have to be such as reading could have
 //! made.
 
+mod gateway;
+mod rules;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -40,9 +43,21 @@ pub(super) fn validate(object: Object) -> Result<Object, Problem> {
 }
 
 /// The checks of one object, with the violations found so far.
-struct Check(Report);
+pub(super) struct Check(Report);
 
 impl Check {
+    /// The checks of the object of this report.
+    #[cfg(test)]
+    pub(super) fn new(report: Report) -> Check {
+        Check(report)
+    }
+
+    /// The violations.
+    #[cfg(test)]
+    pub(super) fn finish(self) -> Vec<Problem> {
+        self.0.finish().into_vec()
+    }
+
     fn service(&mut self, service: &Service) {
         let key = &service.key;
         self.demand("key", is_label(&key.namespace) && is_label(&key.name));
