@@ -27,6 +27,8 @@ pub(super) fn read(spec: &Field<'_>, namespace: &str, report: &mut Report) -> Ve
     let mut listeners: Vec<GatewayListener> = Vec::new();
     let mut names = BTreeSet::new();
     let (gateway_tls, list) = (spec.get("tls"), spec.get("listeners"));
+    // What cannot be read may ask for certificates of clients, too.
+    let is_wrong = gateway_tls.has_fields(report).is_err();
     let frontend = gateway_tls.get("frontend");
     let backend = gateway_tls.get("backend");
     if backend.is_set() {
@@ -45,7 +47,8 @@ pub(super) fn read(spec: &Field<'_>, namespace: &str, report: &mut Report) -> Ve
             continue;
         }
         let mut listener = read_one(&item, (name, port), namespace, report);
-        if frontend.is_set() && listener.protocol == ListenerProtocol::Https {
+        let asks = is_wrong || frontend.is_set();
+        if asks && listener.protocol == ListenerProtocol::Https {
             let before = report.mark();
             tls::no_validation(&frontend, report);
             listener.invalid = listener.invalid.or_else(|| Some(why(before, report)));

@@ -35,6 +35,8 @@ pub(super) fn read(gateway: &k8s::Gateway) -> Result<Gateway, Problem> {
     let _ = spec.has_fields(&mut report);
     let class = short(&spec.get("gatewayClassName"), &mut report);
     let infrastructure = spec.get("infrastructure");
+    // One of a wrong type is reported, and asks for nothing.
+    let _ = infrastructure.has_fields(&mut report);
     let parameters = infrastructure.get("parametersRef");
     if parameters.is_set() {
         let message = "Seaway reads no parameters, so the Gateway is not served";

@@ -332,6 +332,22 @@ fn nobody_is_served_without_the_certificates_that_clients_should_have() {
 }
 
 #[test]
+fn a_field_of_a_wrong_type_is_named() {
+    let gateway = gateway_of(json!({
+        "gatewayClassName": "gc", "infrastructure": 5, "tls": 5,
+        "listeners": [
+            {"name": "b", "port": 443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "c"}]}},
+        ],
+    }));
+    assert!(gateway.listeners[0].invalid.is_some());
+    let fields: Vec<_> = gateway.problems.iter().map(|p| p.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        ["spec.infrastructure", "spec.tls", "spec.tls.frontend"]
+    );
+}
+
+#[test]
 fn a_grant_allows_what_can_be_read_of_it() {
     let value = json!({"apiVersion": "gateway.networking.k8s.io/v1beta1", "metadata": {"namespace": "j", "name": "g"}, "spec": {
         "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "i"}, {"kind": "HTTPRoute", "namespace": "i"}, {"group": "", "kind": "", "namespace": "i"}, 5],

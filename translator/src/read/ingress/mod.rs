@@ -1,8 +1,9 @@
 //! Reads an Ingress from its API object (Service rules 132 to 145).
 //!
 //! What an Ingress may ask for is bounded: [`HOSTS`] hosts and [`PATHS`] paths, [`HOSTLESS_PATHS`]
-//! of them without a host, since every host of the proxy gets those too, and [`CERTIFICATES`]
-//! entries of `tls`. What is beyond a bound is left out, with the problem `TooLarge`.
+//! of them without a host, with [`HOSTLESS_BYTES`] together, since every host of the proxy gets
+//! those too, and [`CERTIFICATES`] entries of `tls`. What is beyond a bound is left out, with the
+//! problem `TooLarge`.
 
 mod backend;
 pub(super) mod class;
@@ -27,6 +28,8 @@ const HOSTS: usize = 2_000;
 const PATHS: usize = 5_000;
 /// How many paths without a host an Ingress may have.
 const HOSTLESS_PATHS: usize = 100;
+/// How many bytes the paths without a host may have together.
+const HOSTLESS_BYTES: usize = 16 << 10;
 /// How many bytes a path may have.
 pub(super) const LONGEST_PATH: usize = 4_096;
 /// How many entries of `spec.tls` an Ingress may have.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::field::{Field, Wrong};
 use super::super::http::{hostname, path};
 use super::super::report::Report;
-use super::{HOSTLESS_PATHS, HOSTS, LONGEST_PATH, PATHS, backend};
+use super::{HOSTLESS_BYTES, HOSTLESS_PATHS, HOSTS, LONGEST_PATH, PATHS, backend};
 use crate::Reason;
 use crate::model::{Filters, Hostname, Match, PathMatch, Rule, Timeouts};
 
@@ -18,6 +18,8 @@ struct Hosts {
     positions: HashMap<Hostname, usize>,
     /// How many rules there are.
     count: usize,
+    /// How many bytes the paths without a host have.
+    hostless: usize,
 }
 
 /// Reads `spec.rules`.
@@ -61,6 +63,9 @@ impl Hosts {
                 return Err(item.error(Reason::TooLarge, message, report));
             }
             if let Ok(rule) = read_path(&item, namespace, report) {
+                if self.rules[at].0 == Hostname::Any {
+                    self.hostless += length(&rule);
+                }
                 self.rules[at].1.push(rule);
                 self.count += 1;
             }
@@ -90,8 +95,18 @@ impl Hosts {
 
     fn is_full(&self, at: usize) -> bool {
         let (host, rules) = &self.rules[at];
-        self.count >= PATHS || *host == Hostname::Any && rules.len() >= HOSTLESS_PATHS
+        let is_hostless = *host == Hostname::Any;
+        let much = rules.len() >= HOSTLESS_PATHS || self.hostless >= HOSTLESS_BYTES;
+        self.count >= PATHS || is_hostless && much
     }
+}
+
+/// How many bytes the path of a rule has.
+fn length(rule: &Rule) -> usize {
+    let paths = rule.matches.iter().map(|one| match &one.path {
+        PathMatch::Exact(path) | PathMatch::Prefix(path) | PathMatch::Regex(path) => path.len(),
+    });
+    paths.sum()
 }
 
 /// Reads an item of `paths`, as a rule of its own.

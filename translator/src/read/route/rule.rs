@@ -93,7 +93,8 @@ impl<'a> Reader<'a> {
             backends: backends.all,
             timeouts: timeouts?,
         };
-        let bytes = action.bytes().saturating_mul(matches.len());
+        let matched: usize = matches.iter().map(match_bytes).sum();
+        let bytes = action.bytes().saturating_mul(matches.len()) + matched;
         match self.bytes.checked_sub(bytes) {
             Some(rest) => self.bytes = rest,
             None => {
@@ -151,6 +152,20 @@ impl Action {
             + filters.mirrors.len() * 4 * ITEM
             + 16 * ITEM
     }
+}
+
+/// About how many bytes a match has.
+fn match_bytes(one: &Match) -> usize {
+    let path = match &one.path {
+        PathMatch::Exact(path) | PathMatch::Prefix(path) | PathMatch::Regex(path) => path.len(),
+    };
+    let named = one.headers.iter().chain(&one.query).map(|named| {
+        let value = match &named.value {
+            TextMatch::Exact(text) | TextMatch::Regex(text) => text.len(),
+        };
+        named.name.len() + value + ITEM
+    });
+    path + named.sum::<usize>()
 }
 
 fn changed(changes: &HeaderChanges) -> usize {
