@@ -8,7 +8,7 @@ use serde::de::{
     Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 
-use super::tree::Value;
+use super::field::Value;
 
 /// The prefix of Seaway's own annotations.
 pub(super) const OURS: &str = "seaway.dev/";

@@ -12,7 +12,6 @@ mod decode;
 mod field;
 mod gateway;
 mod http;
-mod identity;
 mod ingress;
 mod node;
 mod ports;
@@ -20,7 +19,6 @@ mod report;
 mod route;
 mod service;
 mod slice;
-mod tree;
 mod validate;
 mod value;
 

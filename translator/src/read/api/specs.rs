@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::super::decode;
-use super::super::tree::Value;
+use super::super::field::Value;
 use super::{Described, Metadata, is_other};
 
 /// Declares API types that have a `spec`.

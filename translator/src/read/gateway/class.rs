@@ -2,7 +2,7 @@
 
 use super::super::api as k8s;
 use super::super::field::Field;
-use super::super::identity::Identity;
+use super::super::report::Identity;
 use super::short;
 use crate::model::GatewayClass;
 use crate::{Problem, Reason};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::api as k8s;
 use super::super::field::{Field, Wrong};
-use super::super::identity::Identity;
+use super::super::report::Identity;
 use super::super::report::Report;
 use super::super::route::parent::{is_kind, part};
 use crate::model::{GrantFrom, GrantTo, ReferenceGrant};

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::api as k8s;
 use super::field::{Field, Wrong};
-use super::identity::Identity;
+use super::report::Identity;
 use super::report::Report;
 use crate::model::{Gateway, GatewayAddress};
 use crate::{Problem, Reason};

@@ -1,7 +1,7 @@
 //! Reads the labels of a Namespace from its API object.
 
 use super::super::api as k8s;
-use super::super::identity::Identity;
+use super::super::report::Identity;
 use super::selector::{is_key, is_value};
 use crate::model::Namespace;
 use crate::{Problem, Reason};

@@ -16,7 +16,7 @@ use super::api as k8s;
 use super::decode::OURS;
 use super::field::{Field, Wrong};
 use super::http::path;
-use super::identity::Identity;
+use super::report::Identity;
 use super::report::Report;
 use super::value;
 use crate::model::Ingress;

@@ -23,7 +23,7 @@ mod timeouts;
 use super::api as k8s;
 use super::field::Field;
 use super::http::hostname;
-use super::identity::Identity;
+use super::report::Identity;
 use super::report::Report;
 use crate::model::{Hostname, HttpRoute, Rule};
 use crate::{Problem, Reason};

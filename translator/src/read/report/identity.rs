@@ -4,36 +4,42 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::api::Metadata;
-use super::report::{self, Report};
+use super::super::api::Metadata;
+use super::Report;
 use crate::{Problem, Reason, Subject};
 
 /// The identity of an object, and when it was made.
-pub(super) struct Identity {
+pub(in super::super) struct Identity {
     /// The namespace; empty for an object that is in none.
-    pub(super) namespace: Arc<str>,
+    pub(in super::super) namespace: Arc<str>,
     /// The name.
-    pub(super) name: Arc<str>,
+    pub(in super::super) name: Arc<str>,
     /// Seconds since 1970 of `creationTimestamp`; without one the object ranks as the youngest.
-    pub(super) created: i64,
+    pub(in super::super) created: i64,
     /// `metadata.generation`; 0 without one.
-    pub(super) generation: i64,
+    pub(in super::super) generation: i64,
 }
 
 impl Identity {
     /// The identity of an object that is in a namespace.
-    pub(super) fn namespaced(kind: &str, meta: &Metadata) -> Result<(Identity, Report), Problem> {
-        let namespace = report::namespace(kind, meta.namespace.as_deref())?;
+    pub(in super::super) fn namespaced(
+        kind: &str,
+        meta: &Metadata,
+    ) -> Result<(Identity, Report), Problem> {
+        let namespace = super::namespace(kind, meta.namespace.as_deref())?;
         Identity::new(kind, namespace, meta)
     }
 
     /// The identity of an object that is in no namespace.
-    pub(super) fn clusterwide(kind: &str, meta: &Metadata) -> Result<(Identity, Report), Problem> {
+    pub(in super::super) fn clusterwide(
+        kind: &str,
+        meta: &Metadata,
+    ) -> Result<(Identity, Report), Problem> {
         Identity::new(kind, "", meta)
     }
 
     fn new(kind: &str, namespace: &str, meta: &Metadata) -> Result<(Identity, Report), Problem> {
-        let name = report::name(kind, namespace, meta.name.as_deref())?;
+        let name = super::name(kind, namespace, meta.name.as_deref())?;
         let mut report = Report::new(subject(kind, namespace, name));
         let identity = Identity {
             namespace: namespace.into(),

@@ -1,5 +1,5 @@
 //! [`Value`]: a part of an object as it is written, of whatever types. The objects of which a part
-//! may be wrong while the rest counts are decoded as these, and read by [`Field`](super::field).
+//! may be wrong while the rest counts are decoded as these, and read by [`Field`](super::Field).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ const DEPTH: u8 = 24;
 
 /// A value of any type. `null` is unset, as everywhere in Kubernetes.
 #[derive(Debug, Default)]
-pub(super) enum Value {
+pub(in super::super) enum Value {
     /// Nothing.
     #[default]
     Unset,

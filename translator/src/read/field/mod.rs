@@ -1,11 +1,13 @@
 //! [`Field`]: a place in an object, with the value that is there. What is read of it has the type
 //! that is asked for, or is [`Wrong`], and then the problem is reported already.
 
+mod tree;
+
 use std::fmt;
 
 use super::report::Report;
-use super::tree::Value;
 use crate::Reason;
+pub(super) use tree::Value;
 
 /// The value of a field cannot be used, and the report says why. Whoever asked decides how much is
 /// left out for it.

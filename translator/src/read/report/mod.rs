@@ -1,8 +1,10 @@
 //! [`Report`]: collects the problems found while one object is read.
 
-use super::identity;
+mod identity;
+
 use crate::names::{is_label, is_subdomain};
 use crate::{ObjectKind, Problem, Reason, Severity, Subject};
+pub(super) use identity::Identity;
 
 /// How many problems of one object are kept. An object may have thousands of bad parts, and every
 /// problem is logged, shown, and written as an Event.
