@@ -4,7 +4,7 @@ mod bootstrap;
 mod security;
 mod values;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -310,11 +310,20 @@ pub(crate) struct ShapeArgs {
     /// Serve Ingresses without a class too
     #[arg(long, env = "SEAWAY_INGRESS_WITHOUT_CLASS")]
     ingress_without_class: bool,
+    /// The address of the ingress listeners; `::` is for IPv4 too
+    #[arg(
+        long,
+        env = "SEAWAY_INGRESS_LISTEN",
+        value_name = "IP",
+        default_value = "::"
+    )]
+    ingress_listen: IpAddr,
     /// The port of the ingress HTTP listener
     #[arg(
         long,
         env = "SEAWAY_HTTP_PORT",
         value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..),
         default_value_t = 80
     )]
     http_port: u16,
@@ -323,6 +332,7 @@ pub(crate) struct ShapeArgs {
         long,
         env = "SEAWAY_HTTPS_PORT",
         value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..),
         default_value_t = 443
     )]
     https_port: u16,
@@ -364,6 +374,7 @@ impl ShapeArgs {
             keep_source: self.keep_source,
             mesh_listen: self.mesh_listen,
             healthz_listen: self.healthz_listen.0,
+            ingress_listen: self.ingress_listen,
             http_port: self.http_port,
             https_port: self.https_port,
             ingress_controller: self.ingress_controller.clone(),

@@ -36,7 +36,7 @@ use crate::admin::watch_status::Watches;
 use crate::process::clock::{now, sleep_until};
 use crate::process::supervise::Supervisor;
 use crate::source::Update;
-use crate::source::checkpoint::{Entry, Kept};
+use crate::source::checkpoint::{Entry, SourceCheckpoint};
 use cluster_state::{ClusterState, Scope};
 use cursor::News;
 use events::Events;
@@ -82,7 +82,7 @@ pub(crate) struct Kube {
     watches: Watches,
     state: ClusterState,
     /// The checkpoint, if there is one.
-    kept: Option<Kept>,
+    kept: Option<SourceCheckpoint>,
     told: bool,
 }
 
@@ -96,11 +96,13 @@ impl Kube {
     ) -> Kube {
         let (sender, news) = mpsc::channel(QUEUE);
         let scopes = scopes(wanted);
-        let mut kept = around.memory.map(|memory| Kept::new("kube", memory));
+        let mut kept = around
+            .memory
+            .map(|memory| SourceCheckpoint::new("kube", memory));
         let mut state = ClusterState::default();
         let seeds = kept
             .as_mut()
-            .and_then(Kept::take_loaded)
+            .and_then(SourceCheckpoint::take_loaded)
             .into_iter()
             .flatten();
         let seeds = seeds.map(|entry| entry.object);
@@ -153,7 +155,7 @@ impl Kube {
     /// Waits for one thing to do and does it. `false`: the source is to end.
     async fn step(&mut self, batch: &mut Vec<Message>, stop: &CancellationToken) -> bool {
         let due = self.events.due(now());
-        let kept = self.kept.as_ref().and_then(Kept::next);
+        let kept = self.kept.as_ref().and_then(SourceCheckpoint::next);
         tokio::select! {
             () = stop.cancelled() => return false,
             count = self.news.recv_many(batch, BATCH) => {

@@ -117,22 +117,23 @@ struct Disk {
     since: Instant,
 }
 
-/// A registered wait for a disk, which ends when this is dropped.
+/// A mark that a thread is in a call to a disk, until this is dropped: the log tells of disks that
+/// take long.
 #[derive(Debug)]
-pub(crate) struct Waiting(u64);
+pub(crate) struct DiskWait(u64);
 
 /// Registers a wait for the disk of `path`.
-pub(crate) fn waiting_for(path: &Path) -> Waiting {
+pub(crate) fn waiting_for(path: &Path) -> DiskWait {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     lock().push(Disk {
         number,
         path: path.to_owned(),
         since: Instant::now(),
     });
-    Waiting(number)
+    DiskWait(number)
 }
 
-impl Drop for Waiting {
+impl Drop for DiskWait {
     fn drop(&mut self) {
         lock().retain(|disk| disk.number != self.0);
     }

@@ -18,7 +18,8 @@ const LINGER: Duration = Duration::from_secs(30);
 /// A placement that is new or has other layers, or is retired (`None`).
 pub(super) type Change = (PlacementId, Option<Vec<LayerId>>);
 
-/// The placements in use, with the leases that streams hold on them.
+/// The places of proxies (role, node and zone) for which resources are made, each with the number
+/// of streams that need it.
 #[derive(Debug, Default)]
 pub(super) struct Placements {
     held: BTreeMap<View, Held>,
@@ -329,7 +330,8 @@ mod tests {
         placements.expire(now + LINGER * 2, &mut translator);
         placements.forget_unseen();
         let left: Vec<&Layer> = placements.layers.known.keys().collect();
-        assert_eq!(left, [&Layer::All, &Layer::Role(Role::Node)]);
+        let shared = [&Layer::All, &Layer::Inside, &Layer::Role(Role::Node)];
+        assert_eq!(left, shared);
         assert!(placements.held.is_empty() && placements.expiries.is_empty());
     }
     /// What lies in a layer is handed over once: as long as it was not taken away, the layer has to

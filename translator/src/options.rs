@@ -4,7 +4,7 @@
 //! Parsed at the command line (the enums implement `FromStr` for it), then passed to
 //! [`Translator::new`](crate::Translator::new) once; nothing here changes while a process runs.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -57,6 +57,9 @@ pub struct Options {
     /// The address and port on which a proxy of role `node` answers `/healthz` and `/livez`;
     /// `None`: it does not.
     pub healthz_listen: Option<SocketAddr>,
+    /// The address of an ingress proxy's listeners. The wildcard address of IPv6 takes connections
+    /// of both families.
+    pub ingress_listen: IpAddr,
     /// The port of an ingress proxy's HTTP listener.
     pub http_port: u16,
     /// The port of an ingress proxy's HTTPS listener.
@@ -93,6 +96,7 @@ impl Default for Options {
             keep_source: false,
             mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
             healthz_listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256)),
+            ingress_listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             http_port: 80,
             https_port: 443,
             ingress_controller: "seaway.dev/ingress-controller".to_owned(),

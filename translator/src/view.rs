@@ -95,12 +95,15 @@ impl View {
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `captured` < `role` < `zone` < `node` < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
     /// a zone sees them.
     All,
+    /// Every proxy but those of role `ingress`: clusters that both `node` and `mesh` use. An
+    /// ingress proxy has only clusters that a rule sends requests to (Gateway rule 113).
+    Inside,
     /// The proxies of roles `node` and `mesh` where a capture is asked for: the TCP listeners that
     /// both have.
     Captured,
@@ -136,7 +139,8 @@ impl Layer {
     pub(crate) fn is_of_a_node(&self) -> bool {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
-            Layer::All | Layer::Captured | Layer::Role(_) | Layer::Zone(_) => false,
+            Layer::All | Layer::Inside | Layer::Captured => false,
+            Layer::Role(_) | Layer::Zone(_) => false,
         }
     }
 }
@@ -145,6 +149,7 @@ impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Layer::All => f.write_str("all"),
+            Layer::Inside => f.write_str("inside"),
             Layer::Captured => f.write_str("captured"),
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),

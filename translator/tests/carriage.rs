@@ -15,7 +15,7 @@ fn t088_affinity_comes_and_goes_with_the_cluster_the_listeners_and_the_routes_al
     let with = |extra: &str| service("web", "10.96.0.1", extra);
     world.apply([with(""), slice("web-1", "web", A)]);
     let switched = [
-        "all Cluster d/web/80",
+        "inside Cluster d/web/80",
         "role:mesh RouteConfiguration http/15001",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];

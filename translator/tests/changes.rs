@@ -56,8 +56,8 @@ fn t004_the_label_takes_the_frontends_away_and_its_removal_brings_them_back() {
          spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}}",
     );
     let all = [
-        "all Cluster d/web/80",
         "all ClusterLoadAssignment d/web/80",
+        "inside Cluster d/web/80",
         "role:mesh RouteConfiguration http/15001",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];

@@ -225,10 +225,10 @@ fn a_renumbered_port_is_that_port_alone() {
     assert_eq!(
         world.apply([two_ports("http, port: 81", "admin, port: 90")]),
         [
-            "all Cluster d/two/80",
-            "all Cluster d/two/81",
             "all ClusterLoadAssignment d/two/80",
             "all ClusterLoadAssignment d/two/81",
+            "inside Cluster d/two/80",
+            "inside Cluster d/two/81",
             "role:mesh RouteConfiguration http/15001",
             "role:node Listener d/two/80@clusterip:10.96.0.5:80",
             "role:node Listener d/two/81@clusterip:10.96.0.5:81",
@@ -282,8 +282,8 @@ fn an_internal_policy_is_the_listener_of_the_cluster_ip() {
     assert_eq!(
         world.apply([service("web", "10.96.0.1", &local)]),
         [
-            "all Cluster d/web/80",
-            "all Cluster d/web/80~local",
+            "inside Cluster d/web/80",
+            "inside Cluster d/web/80~local",
             "role:mesh RouteConfiguration http/15001",
             "role:node Cluster d/web/80",
             "role:node Cluster d/web/80~local",
@@ -353,9 +353,9 @@ fn a_service_that_comes_is_one_listener_for_nodes_and_mesh_proxies() {
     assert_eq!(
         world.apply([service("new", "10.96.0.9", "")]),
         [
-            "all Cluster d/new/80",
             "all ClusterLoadAssignment d/new/80",
             "captured Listener d/new/80@clusterip:10.96.0.9:80",
+            "inside Cluster d/new/80",
             "role:mesh RouteConfiguration http/15001",
         ]
     );

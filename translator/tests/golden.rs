@@ -19,9 +19,11 @@ use seaway_translator::{Options, Role, Snapshot, View, translate_once};
 use serde_json::Value;
 use support::manifests;
 
-const GROUPS: [(&str, TypeUrl); 4] = [
+const GROUPS: [(&str, TypeUrl); 6] = [
     ("listeners", TypeUrl::LISTENER),
+    ("extensions", TypeUrl::EXTENSION),
     ("routes", TypeUrl::ROUTE),
+    ("scoped_routes", TypeUrl::SCOPED_ROUTE),
     ("clusters", TypeUrl::CLUSTER),
     ("endpoints", TypeUrl::ENDPOINT),
 ];
@@ -126,31 +128,37 @@ fn parse(arguments: &str) -> (Options, View) {
     let mut view = View::of(Role::Node);
     let mut words = arguments.split_whitespace();
     while let Some(flag) = words.next() {
-        if flag == "--keep-source" {
-            options.keep_source = true;
-            continue;
-        }
-        let Some(value) = words.next() else {
-            panic!("{arguments}: {flag} without a value")
-        };
         match flag {
-            "--role" => view.role = value.parse().unwrap(),
-            "--node-name" => view.node = Some(value.into()),
-            "--zone" => view.zone = Some(value.into()),
-            "--region" => view.region = Some(value.into()),
-            "--nodeport-addresses" => options.nodeport_addresses = value.parse().unwrap(),
-            "--pod-cidr" => options.pod_cidrs.push(value.parse().unwrap()),
-            "--service-cidr" => options.service_cidrs.push(value.parse().unwrap()),
-            "--vip-cidr" => options.vip_cidrs.push(value.parse().unwrap()),
-            "--external-name" => options.external_name = value.parse().unwrap(),
-            "--external-ips" => options.external_ips = value.parse().unwrap(),
-            "--allow-endpoint-cidr" => options.allow_endpoint_cidrs.push(value.parse().unwrap()),
-            "--service-proxy-name" => options.service_proxy_name = Some(value.to_owned()),
-            "--healthz-listen" => options.healthz_listen = Some(value.parse().unwrap()),
-            "--capture" => options.capture = Some(value.parse().unwrap()),
-            "--cluster-domain" => options.cluster_domain = value.to_owned(),
-            other => panic!("{other}: unknown flag"),
+            "--keep-source" => options.keep_source = true,
+            "--ingress-without-class" => options.ingress_without_class = true,
+            _ => {
+                let Some(value) = words.next() else {
+                    panic!("{arguments}: {flag} without a value")
+                };
+                set(&mut options, &mut view, flag, value);
+            }
         }
     }
     (options, view)
+}
+
+fn set(options: &mut Options, view: &mut View, flag: &str, value: &str) {
+    match flag {
+        "--role" => view.role = value.parse().unwrap(),
+        "--node-name" => view.node = Some(value.into()),
+        "--zone" => view.zone = Some(value.into()),
+        "--region" => view.region = Some(value.into()),
+        "--nodeport-addresses" => options.nodeport_addresses = value.parse().unwrap(),
+        "--pod-cidr" => options.pod_cidrs.push(value.parse().unwrap()),
+        "--service-cidr" => options.service_cidrs.push(value.parse().unwrap()),
+        "--vip-cidr" => options.vip_cidrs.push(value.parse().unwrap()),
+        "--external-name" => options.external_name = value.parse().unwrap(),
+        "--external-ips" => options.external_ips = value.parse().unwrap(),
+        "--allow-endpoint-cidr" => options.allow_endpoint_cidrs.push(value.parse().unwrap()),
+        "--service-proxy-name" => options.service_proxy_name = Some(value.to_owned()),
+        "--healthz-listen" => options.healthz_listen = Some(value.parse().unwrap()),
+        "--capture" => options.capture = Some(value.parse().unwrap()),
+        "--cluster-domain" => options.cluster_domain = value.to_owned(),
+        other => panic!("{other}: unknown flag"),
+    }
 }

@@ -73,7 +73,14 @@ fn t067_a_node_label_moves_its_proxies_to_other_layers() {
         .collect();
     assert_eq!(
         place,
-        ["node-role:n1", "node:n1@zb", "zone:zb", "role:node", "all"]
+        [
+            "node-role:n1",
+            "node:n1@zb",
+            "zone:zb",
+            "role:node",
+            "inside",
+            "all"
+        ]
     );
     assert_eq!(
         world.apply([node("n1", "", "")]),

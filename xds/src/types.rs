@@ -83,7 +83,7 @@ impl Types {
     }
 
     /// The types of Envoy in the order that it needs (xDS rule 84): clusters, assignments, secrets,
-    /// listeners, routes.
+    /// listeners, routes. What finds the scope of a host by its wildcard comes after the scopes.
     pub fn envoy() -> Types {
         let spec = |url, complete, reloads, gated, removal_rank| TypeSpec {
             url,
@@ -103,6 +103,8 @@ impl Types {
             spec(TypeUrl::SECRET, false, None, false, 3),
             spec(TypeUrl::LISTENER, true, None, true, 0),
             spec(TypeUrl::ROUTE, false, None, true, 1),
+            spec(TypeUrl::SCOPED_ROUTE, true, None, true, 1),
+            spec(TypeUrl::EXTENSION, false, None, true, 1),
         ])
     }
 

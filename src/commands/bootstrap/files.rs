@@ -7,8 +7,8 @@ use rustix::process::{Resource, getrlimit};
 /// Files that are reserved for logs, threads, the control plane, and clusters that resolve names.
 const RESERVE: u64 = 1_000;
 
-/// The share of an Envoy's open files that connections have. All shares add up to less than all
-/// files.
+/// How an Envoy's limit of open files is divided: the connections of clients that it may have, so
+/// that files are left for UDP flows, listeners and Envoy itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shares {
     /// How many connections of clients there may be: each takes two files.

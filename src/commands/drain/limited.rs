@@ -156,7 +156,8 @@ struct LimitLabel {
     limit: &'static str,
 }
 
-/// The metrics of what Envoy refused. Names and labels are API.
+/// The metrics of connections and flows that an Envoy refused because a limit was reached. Their
+/// names and labels are API.
 #[derive(Debug, Default)]
 pub(crate) struct LimitMetrics {
     refused: Family<LimitLabel, Counter>,

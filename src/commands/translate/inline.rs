@@ -11,14 +11,16 @@ use super::output::Printed;
 pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
     let endpoints = by_name(printed.endpoints, "cluster_name");
     let routes = by_name(printed.routes, "name");
+    let scopes = by_name(printed.scoped_routes, "name");
     let mut clusters = printed.clusters;
     for cluster in clusters.iter_mut().filter_map(Value::as_object_mut) {
         inline_endpoints(cluster, &endpoints);
     }
     let mut listeners = printed.listeners;
-    listeners
-        .iter_mut()
-        .for_each(|listener| inline_routes(listener, &routes));
+    for listener in &mut listeners {
+        inline_routes(listener, &routes);
+        inline_scopes(listener, &scopes);
+    }
     let bootstrap = json!({
         "node": { "id": "seaway-static", "cluster": "seaway-static" },
         "static_resources": { "listeners": listeners, "clusters": clusters },
@@ -75,6 +77,50 @@ fn inline_routes(value: &mut Value, routes: &BTreeMap<String, Value>) {
     }
 }
 
+/// Replaces the scopes of a listener by one route configuration with the virtual hosts of all of
+/// them. Envoy then finds a host by itself, whatever its spelling: the filter that looks again, and
+/// the headers that a scope is found by, are left out.
+fn inline_scopes(value: &mut Value, scopes: &BTreeMap<String, Value>) {
+    let fields = match value {
+        Value::Array(items) => {
+            return items
+                .iter_mut()
+                .for_each(|item| inline_scopes(item, scopes));
+        }
+        Value::Object(fields) => fields,
+        _ => return,
+    };
+    if fields.remove("scoped_routes").is_some() {
+        let table = fields.get("stat_prefix").and_then(Value::as_str);
+        let table = table.unwrap_or_default().to_owned();
+        let port = table.rsplit('/').next().unwrap_or_default();
+        let of_table = scopes.range(format!("{port}/")..);
+        let of_table = of_table.take_while(|(name, _)| name.starts_with(&format!("{port}/")));
+        let mut hosts = Vec::new();
+        for (_, scope) in of_table {
+            let all = scope["route_configuration"]["virtual_hosts"].as_array();
+            hosts.extend(all.into_iter().flatten().cloned());
+        }
+        for host in hosts.iter_mut().filter_map(Value::as_object_mut) {
+            host.remove("typed_per_filter_config");
+        }
+        let configuration = json!({
+            "name": table,
+            "virtual_hosts": hosts,
+            "ignore_port_in_host_matching": true,
+            "most_specific_header_mutations_wins": true,
+        });
+        fields.insert("route_config".to_owned(), configuration);
+        fields.remove("early_header_mutation_extensions");
+        if let Some(filters) = fields.get_mut("http_filters").and_then(Value::as_array_mut) {
+            filters.retain(|filter| filter.get("config_discovery").is_none());
+        }
+    }
+    fields
+        .values_mut()
+        .for_each(|field| inline_scopes(field, scopes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +132,8 @@ mod tests {
                 json!({ "name": "l", "filter": { "rds": { "route_config_name": "r" } } }),
             ],
             routes: vec![json!({ "name": "r", "virtual_hosts": [] })],
+            scoped_routes: Vec::new(),
+            extensions: Vec::new(),
             clusters: vec![
                 json!({ "name": "a", "type": "EDS", "eds_cluster_config": { "eds_config": {} } }),
                 json!({ "name": "b", "type": "EDS", "eds_cluster_config": { "service_name": "x" } }),
@@ -104,5 +152,31 @@ mod tests {
             ],
         });
         assert_eq!(found["static_resources"], expected);
+    }
+    #[test]
+    fn the_scopes_of_a_listener_become_one_table() {
+        let scope = |name: &str| {
+            let host = json!({ "name": name, "typed_per_filter_config": {} });
+            json!({ "name": name, "route_configuration": { "virtual_hosts": [host] } })
+        };
+        let scopes = ["80/a", "80/b", "8080/c", "79/d"].map(|name| (name.to_owned(), scope(name)));
+        let mut listener = json!({
+            "stat_prefix": "http/80",
+            "scoped_routes": { "name": "hosts" },
+            "early_header_mutation_extensions": [{}],
+            "http_filters": [{ "name": "hosts/80", "config_discovery": {} }, { "name": "router" }],
+        });
+        inline_scopes(&mut listener, &scopes.into());
+        let expected = json!({
+            "stat_prefix": "http/80",
+            "route_config": {
+                "name": "http/80",
+                "virtual_hosts": [{ "name": "80/a" }, { "name": "80/b" }],
+                "ignore_port_in_host_matching": true,
+                "most_specific_header_mutations_wins": true,
+            },
+            "http_filters": [{ "name": "router" }],
+        });
+        assert_eq!(listener, expected);
     }
 }

@@ -12,6 +12,12 @@ use serde_json::Value;
 pub(super) struct Printed {
     pub(super) listeners: Vec<Value>,
     pub(super) routes: Vec<Value>,
+    /// The routes of ingress proxies, one for each host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) scoped_routes: Vec<Value>,
+    /// The HTTP filters that ingress proxies get by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) extensions: Vec<Value>,
     pub(super) clusters: Vec<Value>,
     pub(super) endpoints: Vec<Value>,
     pub(super) problems: Vec<Problem>,
@@ -29,6 +35,8 @@ impl Printed {
         Ok(Printed {
             listeners: of(TypeUrl::LISTENER)?,
             routes: of(TypeUrl::ROUTE)?,
+            scoped_routes: of(TypeUrl::SCOPED_ROUTE)?,
+            extensions: of(TypeUrl::EXTENSION)?,
             clusters: of(TypeUrl::CLUSTER)?,
             endpoints: of(TypeUrl::ENDPOINT)?,
             problems: translated.problems.clone(),

@@ -26,7 +26,7 @@ use prometheus_client::registry::Registry;
 use seaway_translator::Object;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use restore::Kept;
+pub(crate) use restore::SourceCheckpoint;
 pub(crate) use save::Keeper;
 
 use crate::admin::health::{Health, moment};

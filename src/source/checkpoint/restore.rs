@@ -6,10 +6,10 @@ use std::time::{Instant, SystemTime};
 use super::{Entry, Keeper, Loaded, Memory};
 use crate::admin::health::{Health, Stale};
 
-/// A source's checkpoint while it runs: decides whether the loaded world stands in for the input,
-/// and saves the input's world.
+/// The checkpoint of a running source: decides whether the objects that it loaded stand in for
+/// those of the input, and hands the input's objects to the [`Keeper`] to be saved.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct SourceCheckpoint {
     /// As logs and metrics call the source.
     source: &'static str,
     keeper: Keeper,
@@ -30,10 +30,10 @@ enum Standing {
     Stale,
 }
 
-impl Kept {
+impl SourceCheckpoint {
     /// Takes over a source's [`Memory`]. The loaded world may be published once the grace is over
     /// without the input having been read.
-    pub(crate) fn new(source: &'static str, memory: Memory) -> Kept {
+    pub(crate) fn new(source: &'static str, memory: Memory) -> SourceCheckpoint {
         let from = Instant::now() + memory.grace;
         let (loaded, standing) = match memory.found {
             Some(Loaded { entries, written }) => {
@@ -41,7 +41,7 @@ impl Kept {
             }
             None => (None, Standing::Input),
         };
-        Kept {
+        SourceCheckpoint {
             source,
             keeper: memory.keeper,
             health: memory.health,

@@ -98,6 +98,7 @@ pub(crate) fn dns(cluster: &DnsCluster) -> Resource {
         name,
         protocol,
         host,
+        layer: _,
     } = cluster;
     let resource_name: Arc<str> = name.to_string().into();
     let endpoint = Endpoint {

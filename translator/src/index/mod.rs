@@ -13,13 +13,14 @@ mod node_addresses;
 mod node_zones;
 mod pod_ranges;
 mod refs;
+pub(crate) mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::Options;
-use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey};
+use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey, ServicePort};
 use crate::policy::{
     claims, external_name, frontends, namespace, node_ports, source_routing, system_ports,
 };
@@ -31,7 +32,8 @@ use node_addresses::NodeAddresses;
 use node_zones::NodeZones;
 pub(crate) use node_zones::Zones;
 use pod_ranges::PodRanges;
-use refs::{Refs, Which, each_name};
+use refs::{NameKind, Refs, each_name};
+use routing::{Routing, RoutingChanges};
 
 /// A set of Services that have to be translated again.
 pub(crate) type ServiceSet = BTreeSet<ServiceKey>;
@@ -65,6 +67,7 @@ pub(crate) struct Index {
     pod_ranges: PodRanges,
     /// The endpoints that are addresses of Services.
     chains: Chains,
+    routing: Routing,
 }
 
 /// The parts of a Node that a change touched, apart from the Services already marked.
@@ -120,6 +123,16 @@ impl Index {
         &self.claims
     }
 
+    /// The routing of ingress proxies.
+    pub(crate) fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// The routing of ingress proxies, to change it.
+    pub(crate) fn routing_mut(&mut self) -> &mut Routing {
+        &mut self.routing
+    }
+
     /// Adds, replaces or (`None`) removes a Service.
     pub(crate) fn set_service(
         &mut self,
@@ -127,6 +140,7 @@ impl Index {
         new: Option<Arc<Service>>,
         options: &Options,
         dirty: &mut ServiceSet,
+        changes: &mut RoutingChanges,
     ) {
         let new = new.filter(|service| is_ours(service, options));
         let old = self.services.get(key).cloned();
@@ -151,14 +165,21 @@ impl Index {
                 );
             }
         }
+        // What is sent to an alias is sent to its target.
+        dirty.extend(self.targets(key, options));
         let alias_of = |service: &Option<Arc<Service>>| {
             service
                 .as_ref()
                 .and_then(|service| external_name::alias_of(service, options))
         };
         self.aliases.replace(key, alias_of(&old), alias_of(&new));
-        self.aliases.of(key, dirty);
-        dirty.insert(key.clone());
+        let mut aliases = ServiceSet::from([key.clone()]);
+        self.aliases.of(key, &mut aliases);
+        for alias in &aliases {
+            self.routing.service_changed(alias, changes);
+        }
+        // Not `append`, which walks all of what is dirty.
+        dirty.extend(aliases);
         let is = |test: fn(&Service, &Options) -> bool| {
             new.as_ref().is_some_and(|service| test(service, options))
         };
@@ -169,6 +190,42 @@ impl Index {
             Some(service) => self.services.insert(key.clone(), service),
             None => self.services.remove(key),
         };
+        dirty.extend(self.targets(key, options));
+    }
+
+    /// The Services of which a Service is an alias, directly and behind other aliases.
+    pub(crate) fn targets(&self, alias: &ServiceKey, options: &Options) -> ServiceSet {
+        let mut targets = ServiceSet::new();
+        let mut next = self.service(alias);
+        while let Some(service) = next
+            && let Some(target) = external_name::alias_of(service, options)
+            && targets.insert(target.clone())
+        {
+            next = self.service(&target);
+        }
+        targets
+    }
+
+    /// Whether ingress proxies send requests to this port of a Service, be it by its own name or by
+    /// that of an alias.
+    pub(crate) fn is_routed_to(&self, service: &Service, port: &ServicePort) -> bool {
+        let number = port.number;
+        if self.routing.uses(&service.key, number.get(), &port.name) {
+            return true;
+        }
+        let mut aliases = ServiceSet::new();
+        self.aliases.of(&service.key, &mut aliases);
+        aliases.iter().any(|key| {
+            let named = |alias: &Service| {
+                let ports = alias.ports.iter().filter(|port| port.number == number);
+                ports
+                    .map(|port| port.name.clone())
+                    .next()
+                    .unwrap_or_default()
+            };
+            let alias = self.service(key);
+            alias.is_some_and(|alias| self.routing.uses(key, number.get(), &named(alias)))
+        })
     }
 
     /// Adds, replaces or (`None`) removes an EndpointSlice. A slice whose label changed moves from
@@ -190,7 +247,7 @@ impl Index {
             && let Some(service) = &slice.service
         {
             each_name(slice, |which, name| {
-                if self.refs(which).add(name, service) && which == Which::Zone {
+                if self.refs(which).add(name, service) && which == NameKind::Zone {
                     zones.insert(name.clone());
                 }
             });
@@ -202,7 +259,7 @@ impl Index {
             && let Some(service) = &slice.service
         {
             each_name(slice, |which, name| {
-                if self.refs(which).remove(name, service) && which == Which::Zone {
+                if self.refs(which).remove(name, service) && which == NameKind::Zone {
                     zones.insert(name.clone());
                 }
             });
@@ -351,10 +408,10 @@ impl Index {
         }
     }
 
-    fn refs(&mut self, which: Which) -> &mut Refs {
+    fn refs(&mut self, which: NameKind) -> &mut Refs {
         match which {
-            Which::Node => &mut self.by_node,
-            Which::Zone => &mut self.by_zone,
+            NameKind::Node => &mut self.by_node,
+            NameKind::Zone => &mut self.by_zone,
         }
     }
 }

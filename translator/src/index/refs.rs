@@ -55,9 +55,9 @@ impl Refs {
     }
 }
 
-/// The kind of a name that a slice contains: a node's or a zone's.
+/// Whether a name in an EndpointSlice is that of a node or of a zone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum NameKind {
     /// The name of a Node.
     Node,
     /// The name of a zone.
@@ -65,7 +65,7 @@ pub(super) enum Which {
 }
 
 /// Calls `with` once for every node and zone that a slice names.
-pub(super) fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<str>)) {
+pub(super) fn each_name(slice: &EndpointSlice, mut with: impl FnMut(NameKind, &Arc<str>)) {
     let mut nodes = BTreeSet::new();
     let mut zones = BTreeSet::new();
     for endpoint in &slice.endpoints {
@@ -73,9 +73,9 @@ pub(super) fn each_name(slice: &EndpointSlice, mut with: impl FnMut(Which, &Arc<
         zones.extend(endpoint.zone.iter().chain(&endpoint.zone_hints));
     }
     for name in nodes {
-        with(Which::Node, name);
+        with(NameKind::Node, name);
     }
     for name in zones {
-        with(Which::Zone, name);
+        with(NameKind::Zone, name);
     }
 }

@@ -1,4 +1,4 @@
-//! The objects of Gateway API: [`GatewayClass`], [`Gateway`], [`HttpRoute`] and [`ReferenceGrant`].
+//! The objects of Gateway API: [`GatewayClass`], [`Gateway`], [`HTTPRoute`] and [`ReferenceGrant`].
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ pub enum ListenerProtocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RouteKind {
     /// `HTTPRoute`.
-    HttpRoute,
+    HTTPRoute,
 }
 
 /// The namespaces from which routes may attach (Gateway rule 43).
@@ -168,7 +168,7 @@ pub struct CertificateRef {
 /// An HTTPRoute: rules for the requests that reach its parents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HttpRoute {
+pub struct HTTPRoute {
     /// The namespace.
     pub namespace: Arc<str>,
     /// The name.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use gateway::{
     AllowedNamespaces, CertificateRef, Gateway, GatewayAddress, GatewayClass, GatewayListener,
-    GrantFrom, GrantTo, HttpRoute, LabelOperator, LabelRequirement, LabelSelector,
+    GrantFrom, GrantTo, HTTPRoute, LabelOperator, LabelRequirement, LabelSelector,
     ListenerProtocol, Namespace, ParentRef, ReferenceGrant, RouteKind,
 };
 pub use hostname::Hostname;

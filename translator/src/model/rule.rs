@@ -29,7 +29,7 @@ pub struct Rule {
 }
 
 /// What a request looks like; everything here has to be true of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
     /// The path.

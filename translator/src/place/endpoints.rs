@@ -28,12 +28,12 @@ pub(crate) struct PortEndpoints<'a> {
     /// The endpoints that can be chosen, sorted by address, each address once.
     pub candidates: Vec<Candidate<'a>>,
     /// The endpoints that are never chosen, whatever their condition; hardly ever any.
-    pub left_out: Vec<(Candidate<'a>, LeftOut)>,
+    pub left_out: Vec<(Candidate<'a>, EndpointExclusion)>,
 }
 
-/// The reason why an endpoint is never chosen, whatever its condition.
+/// The reason why an endpoint is in no assignment, whatever its conditions say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LeftOut {
+pub(crate) enum EndpointExclusion {
     /// The endpoint's address is of a class that endpoints may not have.
     Refused(RefusedAddress),
     /// The endpoint's address is one of a Service or of the mesh listener, and a connection to it
@@ -104,7 +104,7 @@ pub(crate) fn of_port<'a>(
     found.dedup_by(|(later, _), (first, _)| {
         let same = later.address == first.address;
         if same {
-            left_out.push((*later, LeftOut::Shadowed));
+            left_out.push((*later, EndpointExclusion::Shadowed));
         }
         same
     });
@@ -122,9 +122,9 @@ fn why_not(
     endpoint: &Endpoint,
     index: &Index,
     options: &Options,
-) -> Option<LeftOut> {
+) -> Option<EndpointExclusion> {
     if let Some(why) = refused(endpoint.ip, options) {
-        return Some(LeftOut::Refused(why));
+        return Some(EndpointExclusion::Refused(why));
     }
     let address = Address {
         ip: endpoint.ip,
@@ -132,7 +132,7 @@ fn why_not(
         protocol: port.protocol,
     };
     let is_service = index.is_refused(slice, &address);
-    is_service.then_some(LeftOut::IsService)
+    is_service.then_some(EndpointExclusion::IsService)
 }
 
 /// The region of an endpoint's Node; the slice has the zone only (Service rule 56).

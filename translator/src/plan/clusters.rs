@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use super::Context;
-use crate::model::{AppProtocol, Family, Policy, Protocol, ProxyProtocol, Service, ServicePort};
+use super::host::Upstream;
+use crate::model::{
+    AppProtocol, BackendPort, Family, Policy, Protocol, ProxyProtocol, Service, ServicePort,
+};
 use crate::names::{ClusterName, PortKey};
 use crate::place::choose::{Priorities, Set, choose, choose_for_flows};
 use crate::place::endpoints::Candidate;
@@ -20,14 +23,17 @@ pub(crate) struct ClusterUse {
     pub port: usize,
     node: bool,
     mesh: bool,
+    ingress: bool,
 }
 
 impl ClusterUse {
     fn layer(self) -> Layer {
-        match (self.node, self.mesh) {
-            (true, false) => Layer::Role(Role::Node),
-            (false, true) => Layer::Role(Role::Mesh),
-            _ => Layer::All,
+        match (self.node, self.mesh, self.ingress) {
+            (true, false, false) => Layer::Role(Role::Node),
+            (false, true, false) => Layer::Role(Role::Mesh),
+            (false, false, true) => Layer::Role(Role::Ingress),
+            (_, _, false) => Layer::Inside,
+            (_, _, true) => Layer::All,
         }
     }
 }
@@ -123,7 +129,7 @@ pub(super) fn choice(port: &ServicePort) -> Choice {
 pub(crate) fn wanted(
     service: &Service,
     frontends: &[Frontend],
-    options: &Options,
+    context: &Context<'_>,
 ) -> BTreeMap<ClusterName, ClusterUse> {
     let mut clusters: BTreeMap<ClusterName, ClusterUse> = BTreeMap::new();
     let ports = service.ports.iter().enumerate();
@@ -131,6 +137,11 @@ pub(crate) fn wanted(
         let users = clusters.entry(mesh_cluster(service, port)).or_default();
         users.port = position;
         users.mesh = true;
+        if context.index.is_routed_to(service, port) {
+            let users = clusters.entry(ingress_cluster(service, port)).or_default();
+            users.port = position;
+            users.ingress = true;
+        }
     }
     for frontend in frontends {
         let port = &service.ports[frontend.port];
@@ -139,7 +150,7 @@ pub(crate) fn wanted(
             let users = clusters.entry(name).or_default();
             users.port = frontend.port;
             users.node = true;
-            users.mesh |= capture::layer(port.protocol, options) == Layer::Captured;
+            users.mesh |= capture::layer(port.protocol, context.options) == Layer::Captured;
         }
     }
     clusters
@@ -153,6 +164,29 @@ pub(crate) fn mesh_cluster(service: &Service, port: &ServicePort) -> ClusterName
         service.internal_policy,
         service.primary_family,
     )
+}
+
+/// The TCP port of a Service that a backend names.
+pub(crate) fn find<'a>(service: &'a Service, port: &BackendPort) -> Option<&'a ServicePort> {
+    let mut ports = service.ports.iter().filter(|port| is_stream(port));
+    ports.find(|of_service| match port {
+        BackendPort::Number(number) => of_service.number == *number,
+        BackendPort::Name(name) => of_service.name == *name,
+    })
+}
+
+/// The cluster that ingress proxies send requests for a Service port to. A traffic policy is about
+/// the addresses of the Service, which they do not use (Service rule 147, Gateway rule 89).
+pub(crate) fn upstream(service: &Service, port: &ServicePort) -> Upstream {
+    Upstream {
+        cluster: ingress_cluster(service, port).to_string().into(),
+        sticky: service.affinity.is_some(),
+        hostname: None,
+    }
+}
+
+fn ingress_cluster(service: &Service, port: &ServicePort) -> ClusterName {
+    cluster_name(service, port, Policy::Cluster, service.primary_family)
 }
 
 /// The key of a Service port.

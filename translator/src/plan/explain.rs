@@ -12,7 +12,7 @@ use super::service::ServicePlan;
 use crate::model::{Endpoint, EndpointSlice, Family, Protocol, Service, ServiceKey};
 use crate::names::{ClusterName, FrontendKind};
 use crate::place::choose::{Place, decider};
-use crate::place::endpoints::{LeftOut, is_used};
+use crate::place::endpoints::{EndpointExclusion, is_used};
 use crate::policy::frontends::{self, Refusal};
 
 pub use crate::place::choose::Decider;
@@ -143,7 +143,7 @@ impl EndpointVerdict {
 /// The facts about one endpoint, gathered over all ports of its Service.
 #[derive(Default)]
 struct AtPorts {
-    left_out: Option<LeftOut>,
+    left_out: Option<EndpointExclusion>,
     uses: Vec<EndpointUse>,
 }
 
@@ -244,11 +244,11 @@ fn best(uses: &[EndpointUse]) -> Option<EndpointVerdict> {
     uses.iter().map(verdict).min()
 }
 
-fn of_left_out(why: LeftOut) -> EndpointVerdict {
+fn of_left_out(why: EndpointExclusion) -> EndpointVerdict {
     match why {
-        LeftOut::Refused(what) => EndpointVerdict::Refused(what),
-        LeftOut::IsService => EndpointVerdict::IsService,
-        LeftOut::Shadowed => EndpointVerdict::Shadowed,
+        EndpointExclusion::Refused(what) => EndpointVerdict::Refused(what),
+        EndpointExclusion::IsService => EndpointVerdict::IsService,
+        EndpointExclusion::Shadowed => EndpointVerdict::Shadowed,
     }
 }
 

@@ -2,17 +2,21 @@
 //! hosts that route to the clusters of the Service of which it is an alias. It has no frontends and
 //! no slices (Service rules 1, 55, 121).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::Context;
-use super::clusters::{mesh_cluster, port_key};
+use super::clusters::{self, find, mesh_cluster, port_key};
+use super::host::Upstream;
 use super::hosts::Host;
-use crate::model::{AppProtocol, Family, Kind, Protocol, Service, ServiceKey, ServicePort};
+use crate::model::{
+    AppProtocol, BackendPort, Family, Kind, Protocol, Service, ServiceKey, ServicePort,
+};
 use crate::names::{ClusterName, PortKey};
 use crate::policy::external_name::{Refusal, Step, step};
 use crate::policy::frontends::is_stream;
+use crate::{ExternalNamePolicy, Layer, Role};
 
 /// The port that an ExternalName Service without ports gets.
 const HTTP: NonZeroU16 = NonZeroU16::MIN.saturating_add(79);
@@ -50,6 +54,7 @@ pub(crate) struct DnsCluster {
     pub protocol: AppProtocol,
     /// The DNS name that Envoy resolves.
     pub host: Arc<str>,
+    pub layer: Layer,
 }
 
 /// Plans a Service of type ExternalName.
@@ -60,8 +65,44 @@ pub(crate) fn plan(context: &Context<'_>, service: &Service) -> ExternalNamePlan
             refusal: Some(refusal),
             ..ExternalNamePlan::default()
         },
-        Some(Ok(ExternalTarget::Dns(name))) => outside(service, &name),
+        Some(Ok(ExternalTarget::Dns(name))) => outside(context, service, &name),
         Some(Ok(ExternalTarget::Service(target))) => inside(service, &target),
+    }
+}
+
+/// The cluster that requests of ingress proxies to a port of an ExternalName Service go to
+/// (Service rules 122 and 125).
+///
+/// # Errors
+/// The reason why it leads nowhere; `None` if there is no such port.
+pub(crate) fn upstream(
+    context: &Context<'_>,
+    service: &Service,
+    port: &BackendPort,
+) -> Result<Upstream, Option<Refusal>> {
+    if let Kind::ExternalName(Some(name)) = &service.kind
+        && context.options.external_name == ExternalNamePolicy::Mesh
+    {
+        return Err(Some(Refusal::NotAllowed(name.clone())));
+    }
+    let target = follow(context, service);
+    let target = target.ok_or_else(|| Refusal::Unusable(service.key.clone()))??;
+    let number = match (port, find(service, port)) {
+        (_, Some(port)) => port.number,
+        // One without ports has whichever it is asked for.
+        (BackendPort::Number(number), None) if service.ports.is_empty() => *number,
+        _ => return Err(None),
+    };
+    match target {
+        ExternalTarget::Dns(host) => Ok(Upstream {
+            cluster: dns_cluster(&service.key, number).to_string().into(),
+            sticky: false,
+            hostname: Some(host),
+        }),
+        ExternalTarget::Service(target) => {
+            let port = find(&target, &BackendPort::Number(number)).ok_or(None)?;
+            Ok(clusters::upstream(&target, port))
+        }
     }
 }
 
@@ -98,38 +139,68 @@ fn follow(context: &Context<'_>, service: &Service) -> Option<Result<ExternalTar
 
 /// The plan for a DNS name outside of the Kubernetes cluster: requests go to the port that was
 /// asked for, with this name as their host.
-fn outside(service: &Service, host: &Arc<str>) -> ExternalNamePlan {
-    let ports = service.ports.iter().filter(|port| is_stream(port));
-    let ports = ports.map(|port| (port_key(service, port), port.app_protocol));
-    let mut ports: Vec<(PortKey, AppProtocol)> = ports.collect();
-    if service.ports.is_empty() {
-        let port = PortKey {
-            service: service.key.clone(),
-            number: HTTP,
-            protocol: Protocol::Tcp,
-        };
-        ports.push((port, AppProtocol::Http1));
-    }
+fn outside(context: &Context<'_>, service: &Service, host: &Arc<str>) -> ExternalNamePlan {
     let mut plan = ExternalNamePlan::default();
-    for (port, protocol) in ports {
-        let name = ClusterName {
-            port: port.clone(),
-            local: false,
-            family: Family::V4,
-        };
-        plan.hosts.push(Host {
-            port,
-            cluster: name.to_string().into(),
-            sticky: false,
-            rewrite: Some(host.clone()),
-        });
-        plan.clusters.push(DnsCluster {
-            name,
-            protocol,
-            host: host.clone(),
-        });
+    for (number, protocol, for_mesh) in ports(context, service) {
+        let name = dns_cluster(&service.key, number);
+        let routing = context.index.routing();
+        let port_name = find(service, &BackendPort::Number(number)).map_or("", |port| &port.name);
+        let for_ingress = context.options.external_name != ExternalNamePolicy::Mesh
+            && routing.uses(&service.key, number.get(), port_name);
+        if for_mesh {
+            plan.hosts.push(Host {
+                port: name.port.clone(),
+                cluster: name.to_string().into(),
+                sticky: false,
+                rewrite: Some(host.clone()),
+            });
+        }
+        if for_mesh || for_ingress {
+            plan.clusters.push(DnsCluster {
+                name,
+                protocol,
+                host: host.clone(),
+                layer: match (for_mesh, for_ingress) {
+                    (true, true) => Layer::All,
+                    (true, false) => Layer::Role(Role::Mesh),
+                    (false, _) => Layer::Role(Role::Ingress),
+                },
+            });
+        }
     }
     plan
+}
+
+/// The TCP ports of an ExternalName Service with their protocols, and whether mesh proxies have
+/// them. One without ports has port 80, and at an ingress proxy whichever it is asked for.
+fn ports(
+    context: &Context<'_>,
+    service: &Service,
+) -> impl Iterator<Item = (NonZeroU16, AppProtocol, bool)> {
+    let declared = service.ports.iter().filter(|port| is_stream(port));
+    let declared = declared.map(|port| (port.number, port.app_protocol, true));
+    let mut ports: BTreeMap<NonZeroU16, (AppProtocol, bool)> = BTreeMap::new();
+    if service.ports.is_empty() {
+        let asked = context.index.routing().numbers_used(&service.key);
+        ports.extend(asked.map(|number| (number, (AppProtocol::Http1, false))));
+        ports.insert(HTTP, (AppProtocol::Http1, true));
+    }
+    let undeclared = ports.into_iter();
+    let undeclared = undeclared.map(|(number, (protocol, mesh))| (number, protocol, mesh));
+    declared.chain(undeclared)
+}
+
+/// The cluster that resolves the name of an ExternalName Service, for one of its ports.
+fn dns_cluster(service: &ServiceKey, number: NonZeroU16) -> ClusterName {
+    ClusterName {
+        port: PortKey {
+            service: service.clone(),
+            number,
+            protocol: Protocol::Tcp,
+        },
+        local: false,
+        family: Family::V4,
+    }
 }
 
 /// The plan for an alias: its virtual hosts route to the target's clusters, by port number. An

@@ -34,7 +34,7 @@ impl<'a> ServicePlan<'a> {
     /// Plans the Service.
     pub(crate) fn new(context: &Context<'a>, service: &Service) -> ServicePlan<'a> {
         let frontends = of_service(service, context.options);
-        let wanted = clusters::wanted(service, &frontends, context.options);
+        let wanted = clusters::wanted(service, &frontends, context);
         let endpoints = join(context, service, &wanted);
         let clusters = wanted.into_iter().map(|(name, users)| {
             let candidates = candidates(&endpoints, users.port, name.family);
@@ -68,7 +68,7 @@ pub(crate) fn health_check_on<'a>(
         return HealthCheckPlan::default();
     }
     let frontends = of_service(service, context.options);
-    let wanted = clusters::wanted(service, &frontends, context.options);
+    let wanted = clusters::wanted(service, &frontends, context);
     let endpoints = join(context, service, &wanted);
     let all = endpoints.values().flat_map(|of_port| &of_port.candidates);
     health::plan(context, service, all, Some(nodes))

@@ -118,6 +118,34 @@ reasons! {
     /// A Service in a folder of manifests in which no EndpointSlice names it: it has no endpoints,
     /// and nobody will make some.
     NoEndpointSlice,
+    /// A backend that names a Service, or a port of one, that does not exist.
+    BackendNotFound,
+    /// A rule that takes no request, since an older object has an equal one.
+    DuplicateMatch,
+    /// A host name that an older object of another kind has.
+    HostConflict,
+    /// An object of a kind that is not supported here, such as a backend that is no Service.
+    InvalidKind,
+    /// A reference to an object of another namespace that no ReferenceGrant allows.
+    RefNotPermitted,
+    /// A rule, filter or match that cannot be served.
+    UnsupportedValue,
+    /// A Gateway or GatewayClass with parameters, of which none are supported.
+    InvalidParameters,
+    /// A listener at a port that its addresses do not have.
+    PortUnavailable,
+    /// Two listeners with the same port and host name.
+    HostnameConflict,
+    /// Two listeners with the same port and different protocols.
+    ProtocolConflict,
+    /// A route whose parent has no listener of the name and port that it asks for.
+    NoMatchingParent,
+    /// A route of a kind or namespace that no listener of its parent allows.
+    NotAllowedByListeners,
+    /// A route that has no host name in common with the listeners of its parent.
+    NoMatchingListenerHostname,
+    /// A host name of a route that a listener with a narrower host name has.
+    ShadowedHostname,
     /// An object that two files, or two documents of one file, describe.
     DuplicateObject,
 }

@@ -25,11 +25,11 @@ mod value;
 use std::sync::Arc;
 
 pub use api::{
-    Described, EndpointSlice, Gateway, GatewayClass, HttpRoute, Ingress, IngressClass, Metadata,
+    Described, EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Metadata,
     Namespace, Node, ReferenceGrant, Service,
 };
 
-use crate::{Object, Problem, model};
+use crate::{Object, Problem};
 
 /// Reads a Service from its API object. Without a namespace it is in `default`.
 ///
@@ -59,56 +59,56 @@ pub fn node(node: &Node) -> Result<Object, Problem> {
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain or its namespace not a label.
-pub fn ingress(ingress: &Ingress) -> Result<model::Ingress, Problem> {
-    ingress::read(ingress)
+pub fn ingress(ingress: &Ingress) -> Result<Object, Problem> {
+    ingress::read(ingress).map(|ingress| Object::Ingress(Arc::new(ingress)))
 }
 
 /// Reads an IngressClass from its API object.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain.
-pub fn ingress_class(class: &IngressClass) -> Result<model::IngressClass, Problem> {
-    ingress::class::read(class)
+pub fn ingress_class(class: &IngressClass) -> Result<Object, Problem> {
+    ingress::class::read(class).map(|class| Object::IngressClass(Arc::new(class)))
 }
 
 /// Reads an HTTPRoute from its API object. Without a namespace it is in `default`.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain or its namespace not a label.
-pub fn http_route(route: &HttpRoute) -> Result<model::HttpRoute, Problem> {
-    route::read(route)
+pub fn http_route(route: &HTTPRoute) -> Result<Object, Problem> {
+    route::read(route).map(|route| Object::HTTPRoute(Arc::new(route)))
 }
 
 /// Reads a GatewayClass from its API object.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain.
-pub fn gateway_class(class: &GatewayClass) -> Result<model::GatewayClass, Problem> {
-    gateway::class::read(class)
+pub fn gateway_class(class: &GatewayClass) -> Result<Object, Problem> {
+    gateway::class::read(class).map(|class| Object::GatewayClass(Arc::new(class)))
 }
 
 /// Reads a Gateway from its API object. Without a namespace it is in `default`.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain or its namespace not a label.
-pub fn gateway(gateway: &Gateway) -> Result<model::Gateway, Problem> {
-    gateway::read(gateway)
+pub fn gateway(gateway: &Gateway) -> Result<Object, Problem> {
+    gateway::read(gateway).map(|gateway| Object::Gateway(Arc::new(gateway)))
 }
 
 /// Reads a ReferenceGrant from its API object. Without a namespace it is in `default`.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 subdomain or its namespace not a label.
-pub fn reference_grant(grant: &ReferenceGrant) -> Result<model::ReferenceGrant, Problem> {
-    gateway::grant::read(grant)
+pub fn reference_grant(grant: &ReferenceGrant) -> Result<Object, Problem> {
+    gateway::grant::read(grant).map(|grant| Object::ReferenceGrant(Arc::new(grant)))
 }
 
 /// Reads the labels of a Namespace from its API object.
 ///
 /// # Errors
 /// When its name is not an RFC 1123 label.
-pub fn namespace(namespace: &Namespace) -> Result<model::Namespace, Problem> {
-    gateway::namespace::read(namespace)
+pub fn namespace(namespace: &Namespace) -> Result<Object, Problem> {
+    gateway::namespace::read(namespace).map(|namespace| Object::Namespace(Arc::new(namespace)))
 }
 
 /// Takes back an object that was read by this or an earlier process and kept in between, for

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::report::Report;
 use super::validate::Check;
-use crate::{Problem, Reason, read};
+use crate::{Problem, Reason};
 
 /// What problems say in short.
 pub(super) fn problems(problems: &[Problem]) -> Vec<(&str, Reason)> {
@@ -86,14 +86,15 @@ fn faults(object: &Value) -> Vec<Problem> {
         model.iter().for_each(|model| check(&mut faults, model));
         faults.finish()
     }
+    use crate::read::{gateway, ingress, route};
     match object["kind"].as_str().unwrap_or_default() {
-        "Ingress" => read(object, read::ingress, Check::ingress),
-        "IngressClass" => read(object, read::ingress_class, Check::ingress_class),
-        "GatewayClass" => read(object, read::gateway_class, Check::gateway_class),
-        "Gateway" => read(object, read::gateway, Check::gateway),
-        "HTTPRoute" => read(object, read::http_route, Check::http_route),
-        "ReferenceGrant" => read(object, read::reference_grant, Check::reference_grant),
-        _ => read(object, read::namespace, Check::namespace),
+        "Ingress" => read(object, ingress::read, Check::ingress),
+        "IngressClass" => read(object, ingress::class::read, Check::ingress_class),
+        "GatewayClass" => read(object, gateway::class::read, Check::gateway_class),
+        "Gateway" => read(object, gateway::read, Check::gateway),
+        "HTTPRoute" => read(object, route::read, Check::http_route),
+        "ReferenceGrant" => read(object, gateway::grant::read, Check::reference_grant),
+        _ => read(object, gateway::namespace::read, Check::namespace),
     }
 }
 

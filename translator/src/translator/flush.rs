@@ -15,6 +15,10 @@ impl Translator {
                 self.problems.set(subject, problems);
             }
         }
+        for service in &self.dirty.routing.services {
+            let targets = self.index.targets(service, &self.options);
+            self.dirty.services.extend(targets);
+        }
         let dirty = self.dirty.take();
         let context = Context {
             options: &self.options,

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use crate::index::{Index, ServiceSet, Zones};
 use crate::kinds::Apply;
-use crate::model::{EndpointSlice, Kind, Node, Service, ServiceKey};
+use crate::model::{
+    EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Kind, Namespace, Node,
+    ReferenceGrant, Service, ServiceKey,
+};
 use crate::place::active_views::{self, ActiveViews};
 use crate::place::choose::Place;
 use crate::plan::service::ServicePlan;
@@ -18,7 +21,7 @@ use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
 use crate::units::Units;
 use crate::units::dirty::Dirty;
-use crate::{Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Subject, View};
+use crate::{Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Role, Subject, View};
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
 
@@ -89,6 +92,9 @@ impl Translator {
         layers.push(Layer::Role(view.role));
         if capture::is_captured(view.role, &self.options) {
             layers.push(Layer::Captured);
+        }
+        if view.role != Role::Ingress {
+            layers.push(Layer::Inside);
         }
         layers.push(Layer::All);
         layers
@@ -216,7 +222,7 @@ impl Translator {
                         touched |= self.mark_listeners(node);
                     }
                 }
-                Layer::All | Layer::Captured | Layer::Role(_) => {}
+                Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) => {}
             }
         }
         touched |= !marked.is_empty();
@@ -241,8 +247,13 @@ impl Apply for Translator {
             namespace: id.namespace,
             name: id.name,
         };
-        self.index
-            .set_service(&key, service, &self.options, &mut self.dirty.services);
+        self.index.set_service(
+            &key,
+            service,
+            &self.options,
+            &mut self.dirty.services,
+            &mut self.dirty.routing,
+        );
     }
 
     fn apply_endpoint_slice(&mut self, id: ObjectId, slice: Option<Arc<EndpointSlice>>) {
@@ -253,6 +264,49 @@ impl Apply for Translator {
         self.problems.set(Subject::Object(id), problems);
         let zones = self.index.set_slice(key, slice, &mut self.dirty.endpoints);
         self.move_claimants(zones);
+    }
+
+    fn apply_ingress_class(&mut self, id: ObjectId, class: Option<Arc<IngressClass>>) {
+        let problems = class.as_ref().map_or(&[][..], |class| &class.problems);
+        self.problems.set(Subject::from(&id), problems.to_vec());
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_ingress_class(&id.name, class, &self.options, changes);
+    }
+
+    fn apply_ingress(&mut self, id: ObjectId, ingress: Option<Arc<Ingress>>) {
+        let key = (id.namespace, id.name);
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_ingress(key, ingress, &self.options, changes);
+    }
+
+    fn apply_gateway_class(&mut self, id: ObjectId, class: Option<Arc<GatewayClass>>) {
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_gateway_class(&id.name, class, &self.options, changes);
+    }
+
+    fn apply_gateway(&mut self, id: ObjectId, gateway: Option<Arc<Gateway>>) {
+        let key = (id.namespace, id.name);
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_gateway(key, gateway, &self.options, changes);
+    }
+
+    fn apply_http_route(&mut self, id: ObjectId, route: Option<Arc<HTTPRoute>>) {
+        let key = (id.namespace, id.name);
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_http_route(key, route, &self.options, changes);
+    }
+
+    fn apply_reference_grant(&mut self, id: ObjectId, grant: Option<Arc<ReferenceGrant>>) {
+        let problems = grant.as_ref().map_or(&[][..], |grant| &grant.problems);
+        self.problems.set(Subject::from(&id), problems.to_vec());
+        let key = (id.namespace, id.name);
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_reference_grant(key, grant, changes);
+    }
+
+    fn apply_namespace(&mut self, id: ObjectId, namespace: Option<Arc<Namespace>>) {
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_namespace(&id.name, namespace, &self.options, changes);
     }
 
     fn apply_node(&mut self, id: ObjectId, node: Option<Arc<Node>>) {

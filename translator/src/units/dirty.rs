@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::service::Extent;
+use crate::ObjectId;
 use crate::index::ServiceSet;
-use crate::model::ServiceKey;
+use crate::index::routing::RoutingChanges;
+use crate::model::{Hostname, ServiceKey};
+use crate::plan::host::Table;
 
-/// A unit of translation: a Service, or resources that are made from several objects.
+/// What is translated again as a whole when an object changes: a Service, or resources that are
+/// made of several objects, such as the routes of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// A Service, how much of it may have changed, and the nodes that came, went or changed.
@@ -16,6 +20,12 @@ pub(crate) enum Unit {
     Redirect,
     /// The route table of mesh proxies and their HTTP listener.
     Mesh,
+    /// The HTTP listener of ingress proxies at a port.
+    IngressPort(Table),
+    /// The routes of ingress proxies for a host.
+    IngressHost(Table, Hostname),
+    /// The problems of an object with rules for ingress proxies.
+    RouteObject(ObjectId),
     /// The number of listeners that a proxy has to bind.
     Sockets,
     /// The health of the proxy itself: `/healthz` and `/livez`.
@@ -34,6 +44,8 @@ pub(crate) struct Dirty {
     /// Whether the proxy's health has to be translated again: a Node with a proxy of role `node`
     /// came, went, or is about to go.
     pub healthz: bool,
+    /// What ingress proxies have of the objects that changed.
+    pub routing: RoutingChanges,
 }
 
 impl Dirty {
@@ -59,12 +71,14 @@ impl Dirty {
             endpoints,
             mut nodes,
             healthz,
+            routing,
         } = std::mem::take(self);
         let mut all: BTreeMap<ServiceKey, Extent> = endpoints
             .into_iter()
             .map(|key| (key, Extent::Endpoints))
             .collect();
-        all.extend(services.into_iter().map(|key| (key, Extent::Whole)));
+        let services = services.into_iter().chain(routing.services);
+        all.extend(services.map(|key| (key, Extent::Whole)));
         let mut units = Vec::with_capacity(all.len() + nodes.len() + 4);
         for (key, extent) in all {
             let nodes = nodes.remove(&key).unwrap_or_default();
@@ -73,6 +87,10 @@ impl Dirty {
         let on_nodes = nodes.into_iter();
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
         units.extend([Unit::Redirect, Unit::Mesh, Unit::Sockets]);
+        units.extend(routing.tables.into_iter().map(Unit::IngressPort));
+        let hosts = routing.hosts.into_iter();
+        units.extend(hosts.map(|(table, host)| Unit::IngressHost(table, host)));
+        units.extend(routing.objects.into_iter().map(Unit::RouteObject));
         units.extend(healthz.then_some(Unit::Healthz));
         units
     }

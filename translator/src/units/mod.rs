@@ -3,6 +3,7 @@
 
 pub(crate) mod dirty;
 pub(crate) mod healthz;
+pub(crate) mod ingress;
 pub(crate) mod mesh;
 mod parts;
 pub(crate) mod redirect;
@@ -47,6 +48,9 @@ impl Units {
             Unit::Service(key, extent, nodes) => self.service(&key, extent, &nodes, context),
             Unit::Redirect => self.redirect.translate(context),
             Unit::Mesh => self.mesh.translate(context),
+            Unit::IngressPort(table) => ingress::port(&table, context),
+            Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
+            Unit::RouteObject(object) => ingress::object(&object, context),
             Unit::Sockets => self.sockets.translate(context),
             Unit::Healthz => healthz::translate(context),
         }

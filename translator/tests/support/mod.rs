@@ -40,6 +40,13 @@ pub fn object(value: Value) -> Result<Option<Object>, Problem> {
         "Service" => read::service(&typed(value)).map(Some),
         "EndpointSlice" => read::endpoint_slice(&typed(value)).map(Some),
         "Node" => read::node(&typed(value)).map(Some),
+        "IngressClass" => read::ingress_class(&typed(value)).map(Some),
+        "Ingress" => read::ingress(&typed(value)).map(Some),
+        "GatewayClass" => read::gateway_class(&typed(value)).map(Some),
+        "Gateway" => read::gateway(&typed(value)).map(Some),
+        "HTTPRoute" => read::http_route(&typed(value)).map(Some),
+        "ReferenceGrant" => read::reference_grant(&typed(value)).map(Some),
+        "Namespace" => read::namespace(&typed(value)).map(Some),
         _ => Ok(None),
     }
 }

@@ -8,6 +8,7 @@ use seaway_translator::model::{
 };
 use seaway_translator::{Object, Problem, Reason};
 
+use super::routes;
 use crate::source::checkpoint::Entry;
 
 pub(super) fn sample() -> Vec<Entry> {
@@ -43,7 +44,7 @@ pub(super) fn sample() -> Vec<Entry> {
         proxy_protocol: Some(ProxyProtocol::V1),
         ..bare.clone()
     };
-    vec![
+    let mut entries = vec![
         of("a.yaml", Object::Service(Arc::new(service()))),
         of("a.yaml", Object::EndpointSlice(Arc::new(slice()))),
         of(
@@ -56,7 +57,13 @@ pub(super) fn sample() -> Vec<Entry> {
             file: None,
             object: Object::Node(Arc::new(node())),
         },
-    ]
+    ];
+    entries.extend(
+        routes::objects()
+            .into_iter()
+            .map(|object| of("routes.yaml", object)),
+    );
+    entries
 }
 
 fn key(name: &str) -> ServiceKey {

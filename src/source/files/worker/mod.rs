@@ -20,7 +20,7 @@ use super::hints::{Listener, Next, ROOM, Teller, hints};
 use super::scan::{self, Fingerprint, Identity, Scan};
 use super::watch::{self, Hint};
 use crate::source::Update;
-use crate::source::checkpoint::{Kept, Memory};
+use crate::source::checkpoint::{Memory, SourceCheckpoint};
 
 /// How often the folder is walked through whether or not there was a hint.
 const RESCAN: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ pub(crate) struct Follow {
     next_scan: Instant,
     told: bool,
     /// The checkpoint, if there is one.
-    kept: Option<Kept>,
+    kept: Option<SourceCheckpoint>,
 }
 
 impl std::fmt::Debug for Follow {
@@ -85,8 +85,8 @@ impl Follow {
         let stop = Stop(teller.clone());
         let now = Instant::now();
         let mut state = FolderState::default();
-        let mut kept = memory.map(|memory| Kept::new("files", memory));
-        let loaded = kept.as_mut().and_then(Kept::take_loaded);
+        let mut kept = memory.map(|memory| SourceCheckpoint::new("files", memory));
+        let loaded = kept.as_mut().and_then(SourceCheckpoint::take_loaded);
         // Whether this is the folder of then nobody knows: it is one that comes back.
         let refill = loaded.is_some().then_some(now);
         state.seed(loaded.unwrap_or_default());
@@ -127,7 +127,7 @@ impl Follow {
             if !self.tell() {
                 return;
             }
-            let kept = self.kept.as_ref().and_then(Kept::next);
+            let kept = self.kept.as_ref().and_then(SourceCheckpoint::next);
             let moments = [self.debounce.next(), kept].into_iter().flatten();
             let due = moments.fold(self.next_scan, Instant::min);
             let mut wait = due.saturating_duration_since(Instant::now());

@@ -18,8 +18,11 @@ pub(crate) mod scope;
 #[cfg(test)]
 mod tests;
 
+use seaway_proto::envoy::text_matcher::regex_matcher::{EngineType, GoogleRe2};
 use seaway_proto::envoy::text_matcher::string_matcher::MatchPattern;
 use seaway_proto::envoy::text_matcher::{RegexMatcher, StringMatcher};
+
+use super::number;
 
 /// The request header that names the table of a request: the port of the listener.
 const TABLE_HEADER: &str = "x-seaway-table";
@@ -28,12 +31,23 @@ const HOST_HEADER: &str = "x-seaway-host";
 /// The name of the CORS filter, which does nothing on routes without a policy (Gateway rule 74).
 const CORS_FILTER: &str = "envoy.filters.http.cors";
 
+/// The most instructions of a compiled regular expression. Envoy's own limit is 100, above which it
+/// rejects the whole resource; what was read has far less than this.
+const REGEX_PROGRAM: u32 = 65_536;
+
 /// A regular expression that has to match a whole text.
+#[allow(
+    deprecated,
+    reason = "the limit of Envoy's runtime is another's to set, and a long host name exceeds it"
+)]
 fn regex(pattern: &str) -> RegexMatcher {
+    let program = GoogleRe2 {
+        max_program_size: Some(number(REGEX_PROGRAM)),
+    };
     RegexMatcher {
+        engine_type: Some(EngineType::GoogleRe2(program)),
         // Envoy rejects the empty one.
         regex: if pattern.is_empty() { "^$" } else { pattern }.to_owned(),
-        ..Default::default()
     }
 }
 

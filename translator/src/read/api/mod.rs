@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::decode::{self, Text};
 pub use specs::{
-    Gateway, GatewayClass, HttpRoute, Ingress, IngressClass, Namespace, ReferenceGrant,
+    Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Namespace, ReferenceGrant,
 };
 
 /// The `metadata` of an object: its identity, and the other fields of it that are used.

@@ -38,7 +38,7 @@ specs! {
     /// A Gateway (`gateway.networking.k8s.io/v1`).
     Gateway,
     /// An HTTPRoute (`gateway.networking.k8s.io/v1`).
-    HttpRoute,
+    HTTPRoute,
     /// A ReferenceGrant (`gateway.networking.k8s.io/v1` or `v1beta1`).
     ReferenceGrant,
     /// A Namespace (`v1`).

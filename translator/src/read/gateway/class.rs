@@ -17,7 +17,7 @@ pub(in super::super) fn read(class: &k8s::GatewayClass) -> Result<GatewayClass, 
     let parameters = spec.get("parametersRef");
     if parameters.is_set() {
         let message = "Seaway reads no parameters, so the class is not served";
-        report.error(&parameters, Reason::UnsupportedField, message);
+        report.error(&parameters, Reason::InvalidParameters, message);
     }
     Ok(GatewayClass {
         name: identity.name,

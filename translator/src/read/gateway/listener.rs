@@ -169,7 +169,7 @@ fn kinds(
     report: &mut Report,
 ) -> (Vec<RouteKind>, bool) {
     let of_protocol: &[RouteKind] = match protocol {
-        ListenerProtocol::Http | ListenerProtocol::Https => &[RouteKind::HttpRoute],
+        ListenerProtocol::Http | ListenerProtocol::Https => &[RouteKind::HTTPRoute],
         _ => &[],
     };
     let Ok(items) = list.first_items(KINDS, report) else {
@@ -202,5 +202,5 @@ fn kind(item: &Field<'_>, report: &mut Report) -> Result<Option<RouteKind>, Wron
     item.has_fields(report)?;
     let group = item.get("group").text(report)?.unwrap_or(ParentRef::GROUP) == ParentRef::GROUP;
     let kind = item.get("kind").required(report)? == "HTTPRoute";
-    Ok((group && kind).then_some(RouteKind::HttpRoute))
+    Ok((group && kind).then_some(RouteKind::HTTPRoute))
 }

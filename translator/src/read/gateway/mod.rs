@@ -40,7 +40,7 @@ pub(super) fn read(gateway: &k8s::Gateway) -> Result<Gateway, Problem> {
     let parameters = infrastructure.get("parametersRef");
     if parameters.is_set() {
         let message = "Seaway reads no parameters, so the Gateway is not served";
-        report.error(&parameters, Reason::UnsupportedField, message);
+        report.error(&parameters, Reason::InvalidParameters, message);
     }
     for name in ["labels", "annotations"] {
         let field = infrastructure.get(name);

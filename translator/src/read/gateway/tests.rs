@@ -12,7 +12,7 @@ use crate::{Problem, Reason, read};
 
 fn gateway_of(spec: Value) -> Gateway {
     let value = json!({"metadata": {"namespace": "i", "name": "g", "generation": 3}, "spec": spec});
-    read::gateway(&serde_json::from_value(value).unwrap()).unwrap()
+    read::gateway::read(&serde_json::from_value(value).unwrap()).unwrap()
 }
 
 /// A Gateway with one listener, of which this is written beside name and port.
@@ -27,7 +27,7 @@ fn listener(rest: &str) -> (GatewayListener, Vec<Problem>) {
 fn a_class_is_of_its_controller() {
     let class = |spec: Value| {
         let value = json!({"metadata": {"name": "gc", "generation": 2}, "spec": spec});
-        read::gateway_class(&serde_json::from_value(value).unwrap()).unwrap()
+        read::gateway::class::read(&serde_json::from_value(value).unwrap()).unwrap()
     };
     let good = class(json!({"controllerName": "seaway.dev/gateway-controller"}));
     assert_eq!(
@@ -42,7 +42,10 @@ fn a_class_is_of_its_controller() {
     let with = class(json!({"controllerName": "a/b", "parametersRef": {}}));
     assert_eq!(
         (with.has_parameters, problems(&with.problems)),
-        (true, vec![("spec.parametersRef", Reason::UnsupportedField)])
+        (
+            true,
+            vec![("spec.parametersRef", Reason::InvalidParameters)]
+        )
     );
     for wrong in [
         json!({}),
@@ -66,7 +69,7 @@ fn a_listener_has_the_defaults_of_the_api() {
         (listener.protocol, &listener.kinds[..], listener.namespaces),
         (
             ListenerProtocol::Http,
-            &[RouteKind::HttpRoute][..],
+            &[RouteKind::HTTPRoute][..],
             AllowedNamespaces::Same
         )
     );
@@ -298,7 +301,7 @@ fn a_gateway_says_where_it_is_and_what_it_needs() {
             ("spec.infrastructure.labels", Reason::UnsupportedField),
             (
                 "spec.infrastructure.parametersRef",
-                Reason::UnsupportedField
+                Reason::InvalidParameters
             ),
         ]
     );
@@ -353,7 +356,7 @@ fn a_grant_allows_what_can_be_read_of_it() {
         "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "i"}, {"kind": "HTTPRoute", "namespace": "i"}, {"group": "", "kind": "", "namespace": "i"}, 5],
         "to": [{"group": "", "kind": "Service"}, {"group": "", "kind": "Secret", "name": "s"}, {"group": "", "kind": "Secret", "name": 5}, {"group": "", "kind": "Secret", "name": ""}],
     }});
-    let grant = read::reference_grant(&serde_json::from_value(value).unwrap()).unwrap();
+    let grant = read::gateway::grant::read(&serde_json::from_value(value).unwrap()).unwrap();
     assert_eq!((grant.from.len(), grant.to.len()), (1, 2));
     assert_eq!(
         (&grant.to[0].name, grant.to[1].name.as_deref()),
@@ -371,7 +374,7 @@ fn a_grant_allows_what_can_be_read_of_it() {
         ]
     );
     let empty = json!({"metadata": {"name": "g"}, "spec": {}});
-    let empty = read::reference_grant(&serde_json::from_value(empty).unwrap()).unwrap();
+    let empty = read::gateway::grant::read(&serde_json::from_value(empty).unwrap()).unwrap();
     assert_eq!(
         problems(&empty.problems),
         [
@@ -385,11 +388,13 @@ fn a_grant_allows_what_can_be_read_of_it() {
 fn a_namespace_has_labels() {
     let value =
         json!({"metadata": {"name": "i", "labels": {"a.io/b": "c", "x": "", "y": "-", "": "z"}}});
-    let namespace = read::namespace(&serde_json::from_value(value).unwrap()).unwrap();
+    let namespace =
+        read::gateway::namespace::read(&serde_json::from_value(value).unwrap()).unwrap();
     let labels: Vec<_> = namespace.labels.iter().map(|(k, v)| (&**k, &**v)).collect();
     assert_eq!(labels, [("a.io/b", "c"), ("x", "")]);
     assert_eq!(namespace.problems.len(), 2);
-    let dotted =
-        read::namespace(&serde_json::from_value(json!({"metadata": {"name": "a.b"}})).unwrap());
+    let dotted = read::gateway::namespace::read(
+        &serde_json::from_value(json!({"metadata": {"name": "a.b"}})).unwrap(),
+    );
     assert_eq!(dotted.unwrap_err().reason, Reason::InvalidName);
 }

@@ -1,5 +1,5 @@
 //! Checks regular expressions: Envoy compiles them with RE2, byte by byte, and refuses a whole
-//! route table for one that RE2 does not take (Gateway rules 66 and 130).
+//! route table for one that RE2 does not take (Gateway rules 66 and 96).
 //!
 //! `regex-syntax` parses them, whose language is close to RE2's. What only one of the two knows is
 //! refused, and so is what the two read differently. The compiled size is bounded by [`SIZE`],

@@ -10,7 +10,7 @@ use crate::{Reason, Severity, read};
 fn ingress(spec: &str) -> Ingress {
     let text = format!("metadata: {{namespace: i, name: web}}\nspec:\n{spec}");
     let value = json::from_yaml(&text).unwrap();
-    read::ingress(&serde_json::from_value(value).unwrap()).unwrap()
+    read::ingress::read(&serde_json::from_value(value).unwrap()).unwrap()
 }
 
 /// A rule in short: `=/a -> web:80`, `/a* -> web:http`, `* -> !a resource`.
@@ -212,7 +212,7 @@ fn the_field_names_the_class_before_the_annotation() {
             "metadata": {"name": "a", "annotations": {"kubernetes.io/ingress.class": annotation}},
             "spec": {"ingressClassName": field, "rules": [{"host": "a.com"}]},
         });
-        let read = read::ingress(&serde_json::from_value(value).unwrap()).unwrap();
+        let read = read::ingress::read(&serde_json::from_value(value).unwrap()).unwrap();
         (
             read.class.as_deref().map(str::to_owned),
             read.problems.len(),
@@ -281,7 +281,7 @@ fn what_is_beyond_a_bound_is_left_out() {
     let path = |i: usize| json!({"path": format!("/{i}"), "pathType": "Prefix", "backend": to});
     let read = |rules: Vec<serde_json::Value>| {
         let value = json!({"metadata": {"name": "a"}, "spec": {"rules": rules}});
-        read::ingress(&serde_json::from_value(value).unwrap()).unwrap()
+        read::ingress::read(&serde_json::from_value(value).unwrap()).unwrap()
     };
     let paths: Vec<_> = (0..10_000).map(path).collect();
     let ingress = read(vec![json!({"host": "a.com", "http": {"paths": paths}})]);
@@ -316,7 +316,7 @@ fn annotations_in_our_name_mean_nothing_here() {
         "metadata": {"name": "a", "annotations": {"seaway.dev/connect-timeout": "3s", "x": "y"}},
         "spec": {"rules": [{"host": "a.com"}]},
     });
-    let ingress = read::ingress(&serde_json::from_value(value).unwrap()).unwrap();
+    let ingress = read::ingress::read(&serde_json::from_value(value).unwrap()).unwrap();
     let field = "metadata.annotations[seaway.dev/connect-timeout]";
     assert_eq!(
         problems(&ingress.problems),
@@ -329,7 +329,7 @@ fn class(spec: &str, annotation: &str) -> IngressClass {
         "metadata: {{name: c, annotations: {{ingressclass.kubernetes.io/is-default-class: '{annotation}'}}}}\nspec: {spec}"
     );
     let value = json::from_yaml(&text).unwrap();
-    read::ingress_class(&serde_json::from_value(value).unwrap()).unwrap()
+    read::ingress::class::read(&serde_json::from_value(value).unwrap()).unwrap()
 }
 
 #[test]
@@ -358,6 +358,6 @@ fn a_class_is_of_its_controller() {
         assert_eq!(problems(&class.problems), [(field, reason)], "{spec}");
     }
     let value = json!({"metadata": {"name": "A"}, "spec": {}});
-    let wrong = read::ingress_class(&serde_json::from_value(value).unwrap());
+    let wrong = read::ingress::class::read(&serde_json::from_value(value).unwrap());
     assert_eq!(wrong.unwrap_err().object.to_string(), "IngressClass A");
 }

@@ -25,7 +25,7 @@ use super::field::Field;
 use super::http::hostname;
 use super::report::Identity;
 use super::report::Report;
-use crate::model::{Hostname, HttpRoute, Rule};
+use crate::model::{HTTPRoute, Hostname, Rule};
 use crate::{Problem, Reason};
 
 /// How many parents a route may have.
@@ -40,7 +40,7 @@ const EXPANDED: usize = 16 << 20;
 const DROPPED: usize = 1_024;
 
 /// Reads an HTTPRoute, with the problems found on the way.
-pub(super) fn read(route: &k8s::HttpRoute) -> Result<HttpRoute, Problem> {
+pub(super) fn read(route: &k8s::HTTPRoute) -> Result<HTTPRoute, Problem> {
     let (identity, mut report) = Identity::namespaced("HTTPRoute", &route.metadata)?;
     let spec = Field::top("spec", &route.spec);
     // A `spec` of a wrong type is reported, and asks for nothing.
@@ -53,7 +53,7 @@ pub(super) fn read(route: &k8s::HttpRoute) -> Result<HttpRoute, Problem> {
         hostnames.len(),
         &mut report,
     );
-    Ok(HttpRoute {
+    Ok(HTTPRoute {
         namespace: identity.namespace,
         name: identity.name,
         generation: identity.generation,

@@ -10,13 +10,6 @@ use crate::model::{
 };
 use crate::names::{is_label, is_subdomain};
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "no such object is stored before its kind is in the table"
-    )
-)]
 impl Check {
     pub(in super::super) fn gateway_class(&mut self, class: &GatewayClass) {
         self.demand("name", is_subdomain(&class.name));

@@ -18,24 +18,24 @@ use crate::names::{is_dns_name, is_label, is_subdomain};
 use crate::{Object, Problem, Reason};
 
 /// Checks an object that comes back from storage; see [`crate::read::validate()`].
-pub(super) fn validate(object: Object) -> Result<Object, Problem> {
+pub(super) fn validate(mut object: Object) -> Result<Object, Problem> {
     let mut check = Check(Report::new(object.id()));
-    let object = match object {
-        Object::Service(service) => {
-            check.service(&service);
-            Object::Service(service)
-        }
-        Object::EndpointSlice(mut slice) => {
-            check.slice(&slice);
+    match &mut object {
+        Object::Service(service) => check.service(service),
+        Object::EndpointSlice(slice) => {
+            check.slice(slice);
             // It was just made, so nothing is copied.
-            share_names(Arc::make_mut(&mut slice));
-            Object::EndpointSlice(slice)
+            share_names(Arc::make_mut(slice));
         }
-        Object::Node(node) => {
-            check.node(&node);
-            Object::Node(node)
-        }
-    };
+        Object::Node(node) => check.node(node),
+        Object::IngressClass(class) => check.ingress_class(class),
+        Object::Ingress(ingress) => check.ingress(ingress),
+        Object::GatewayClass(class) => check.gateway_class(class),
+        Object::Gateway(gateway) => check.gateway(gateway),
+        Object::HTTPRoute(route) => check.http_route(route),
+        Object::ReferenceGrant(grant) => check.reference_grant(grant),
+        Object::Namespace(namespace) => check.namespace(namespace),
+    }
     match check.0.finish().into_iter().next() {
         Some(problem) => Err(problem),
         None => Ok(object),

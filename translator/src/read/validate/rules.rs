@@ -9,18 +9,11 @@ use super::super::route::rule::patterns;
 use super::super::route::{cors, parent};
 use super::{Check, unique};
 use crate::model::{
-    Backend, BackendPort, Cors, Filters, HeaderChanges, Hostname, HttpRoute, Ingress, IngressClass,
+    Backend, BackendPort, Cors, Filters, HTTPRoute, HeaderChanges, Hostname, Ingress, IngressClass,
     Match, NamedMatch, ParentRef, PathChange, Rule, Target, TextMatch,
 };
 use crate::names::{is_label, is_subdomain};
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "no such object is stored before its kind is in the table"
-    )
-)]
 impl Check {
     pub(in super::super) fn ingress(&mut self, ingress: &Ingress) {
         let named = is_label(&ingress.namespace) && is_subdomain(&ingress.name);
@@ -45,7 +38,7 @@ impl Check {
         self.demand("name", is_subdomain(&class.name));
     }
 
-    pub(in super::super) fn http_route(&mut self, route: &HttpRoute) {
+    pub(in super::super) fn http_route(&mut self, route: &HTTPRoute) {
         let named = is_label(&route.namespace) && is_subdomain(&route.name);
         self.demand("name", named);
         let hostnames = route.hostnames.iter();

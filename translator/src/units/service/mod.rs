@@ -114,9 +114,10 @@ impl ServiceUnit {
 
     fn external_name(&mut self, context: &Context<'_>, service: &Service) -> Made {
         let plan = external_name::plan(context, service);
-        let mesh = |resource| (Layer::Role(Role::Mesh), resource);
+        let clusters = plan.clusters.iter();
+        let clusters = clusters.map(|plan| (plan.layer.clone(), cluster::dns(plan)));
         Made {
-            resources: Some(plan.clusters.iter().map(cluster::dns).map(mesh).collect()),
+            resources: Some(clusters.collect()),
             problems: problems::of_external_name(service, &plan),
             share: Share {
                 hosts: Some(Hosts::new(plan.hosts, context.options)),

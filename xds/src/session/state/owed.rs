@@ -36,7 +36,8 @@ struct Slice {
     ids: Ids,
 }
 
-/// Whether a resource that becomes owed now has to wait for other types.
+/// Whether a resource that the client is newly owed may be sent at once, or only after it has
+/// acknowledged other types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Gate {
     /// The resource may be sent at once.

@@ -107,7 +107,8 @@ impl Suspect<'_> {
 /// The key of a content: the index of the type, the name and the version.
 type Content = (usize, Arc<str>, Version);
 
-/// The contents that are held back, and the votes of proxies that decide about them.
+/// The resource versions that are held back because proxies rejected them, and for each the ACKs
+/// and NACKs by which it is held back or let go.
 #[derive(Debug)]
 pub(crate) struct Quarantine {
     /// The number of distinct principals whose rejections hold a content back; 0: none is held

@@ -39,7 +39,7 @@ kind: ValidatingWebhookConfiguration
 metadata: {name: edge}
 webhooks: [{clientConfig: {service: {name: edge, namespace: edge, port: 443}}}]
 ",
-        &["Service edge/edge"],
+        &["Namespace edge", "Service edge/edge"],
     );
 }
 

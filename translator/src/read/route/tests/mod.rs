@@ -7,13 +7,13 @@ mod matches;
 use seaway_proto::json;
 use serde_json::{Value, json};
 
-use crate::model::{Hostname, HttpRoute, PathMatch, Rule, Timeouts};
+use crate::model::{HTTPRoute, Hostname, PathMatch, Rule, Timeouts};
 use crate::read::tests::problems;
 use crate::{Reason, read};
 
-fn route_of(spec: Value) -> HttpRoute {
+fn route_of(spec: Value) -> HTTPRoute {
     let value = json!({"metadata": {"namespace": "i", "name": "r", "generation": 7}, "spec": spec});
-    read::http_route(&serde_json::from_value(value).unwrap()).unwrap()
+    read::route::read(&serde_json::from_value(value).unwrap()).unwrap()
 }
 
 fn yaml(text: &str) -> Value {
@@ -21,7 +21,7 @@ fn yaml(text: &str) -> Value {
 }
 
 /// A route with one rule.
-fn rule(rule: &str) -> HttpRoute {
+fn rule(rule: &str) -> HTTPRoute {
     route_of(json!({"rules": [yaml(rule)]}))
 }
 

@@ -1,23 +1,18 @@
 //! [`HostPlan`]: what becomes of the requests for one host at one port of the ingress proxies, in
 //! the order in which rules are tried.
 
+mod backends;
+mod rules;
+
 use std::sync::Arc;
 
+use super::Context;
+use crate::Problem;
+use crate::index::routing::ListenerId;
 use crate::model::{Backend, Hostname, Match, Redirect, Rule};
 
-/// A port on which the proxies of one fleet serve HTTP. Its hosts have nothing in common with those
-/// of another port (Gateway rule 11).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Table {
-    /// The fleet.
-    pub fleet: Arc<str>,
-    /// The port on which the proxies listen.
-    pub port: u16,
-    /// The port that clients connect to, for redirects (Gateway rule 69).
-    pub external_port: u16,
-    /// Whether clients speak TLS.
-    pub tls: bool,
-}
+pub(crate) use crate::policy::table::Table;
+pub(crate) use backends::resolve;
 
 /// The routes of one host.
 #[derive(Debug)]
@@ -78,4 +73,29 @@ pub(crate) struct Upstream {
     pub sticky: bool,
     /// The host name that an ExternalName puts in place of the one asked for (Service rule 123).
     pub hostname: Option<Arc<str>>,
+}
+
+impl<'a> HostPlan<'a> {
+    /// Plans the routes of a host name, and says what is wrong with rules for it. `None`: nothing
+    /// is known of it alone, so that its requests are for a wildcard that covers it, or for nobody.
+    pub(crate) fn new(
+        context: &Context<'a>,
+        table: &Table,
+        host: &'a Hostname,
+    ) -> Option<(HostPlan<'a>, Vec<Problem>)> {
+        let hosts = context.index.routing().hosts(table)?;
+        let (claimed, listener) = hosts.owner(host)?;
+        let groups = match listener {
+            ListenerId::Ingresses => rules::of_ingresses(context, hosts, &claimed, host)?,
+            ListenerId::Gateway { .. } => {
+                rules::of_gateway(context, hosts, (&claimed, listener), host)?
+            }
+        };
+        let (mut left, mut problems) = (rules::INHERITED, Vec::new());
+        let mut routes = Vec::new();
+        for group in groups {
+            routes.extend(group.routes(context, host, (&mut left, &mut problems)));
+        }
+        Some((HostPlan { host, routes }, problems))
+    }
 }

@@ -1,0 +1,163 @@
+//! [`Hosts`]: the host names of one port, who serves each, and whose rules are for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::ObjectId;
+use crate::model::Hostname;
+use crate::policy::route_order::Age;
+
+/// What serves a host name: all Ingresses together, or one listener of a Gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ListenerId {
+    /// The Ingresses that have a rule for the host.
+    Ingresses,
+    /// A listener of a Gateway.
+    Gateway {
+        /// The Gateway's namespace.
+        namespace: Arc<str>,
+        /// The Gateway's name.
+        name: Arc<str>,
+        /// The listener's name.
+        listener: Arc<str>,
+    },
+}
+
+/// What one object adds to a host name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    /// The object, by age: the first of those that claim a host has it.
+    pub age: Age,
+    /// The listener that it claims the host for, or whose requests its rules are for.
+    pub listener: ListenerId,
+}
+
+/// The host names of one port.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    /// Who claims a host name, the one that has it first (Gateway rules 27 and 114).
+    claims: BTreeMap<Hostname, BTreeSet<Entry>>,
+    /// The objects with rules for a host name.
+    rules: BTreeMap<Hostname, BTreeSet<Entry>>,
+    /// The Ingresses with a default backend, the oldest of which serves (Service rule 141).
+    default_backends: BTreeSet<Age>,
+}
+
+/// The sets of entries that [`Hosts`] keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// A claim of a host name.
+    Claim,
+    /// Rules for a host name.
+    Rules,
+}
+
+impl Hosts {
+    /// The narrowest host name that covers this one and is claimed, and the listener that has it:
+    /// its rules alone are for requests for this host (Gateway rule 52).
+    pub(crate) fn owner(&self, host: &Hostname) -> Option<(Hostname, &ListenerId)> {
+        host.covering().find_map(|covering| {
+            let claims = self.claims.get(&covering)?;
+            let first = claims.first()?;
+            Some((covering, &first.listener))
+        })
+    }
+
+    /// The claim that has this very host name, if there is one.
+    pub(crate) fn holder(&self, host: &Hostname) -> Option<&Entry> {
+        self.claims.get(host).and_then(BTreeSet::first)
+    }
+
+    /// The objects with rules for this very host name and this listener, the oldest first.
+    pub(crate) fn rules<'a>(
+        &'a self,
+        host: &Hostname,
+        listener: &'a ListenerId,
+    ) -> impl Iterator<Item = &'a Age> {
+        let entries = self.rules.get(host).into_iter().flatten();
+        let of_listener = entries.filter(move |entry| entry.listener == *listener);
+        of_listener.map(|entry| &entry.age)
+    }
+
+    /// The Ingress whose default backend serves.
+    pub(crate) fn default_backend(&self) -> Option<&Age> {
+        self.default_backends.first()
+    }
+
+    /// Whether something claims a host name: else nothing is served at the port.
+    pub(crate) fn is_claimed(&self) -> bool {
+        !self.claims.is_empty()
+    }
+
+    /// Whether there is nothing here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.claims.is_empty() && self.rules.is_empty() && self.default_backends.is_empty()
+    }
+
+    /// The wildcards that somebody claims or has rules for.
+    pub(crate) fn wildcards(&self) -> BTreeSet<&Hostname> {
+        let all = self.claims.keys().chain(self.rules.keys());
+        all.filter(|host| matches!(host, Hostname::Wildcard(_)))
+            .collect()
+    }
+
+    /// The host names that this one covers, itself included, whether anything is known of it or
+    /// not.
+    pub(super) fn covered_by(&self, host: &Hostname) -> BTreeSet<Hostname> {
+        let covered = |set: &BTreeMap<Hostname, BTreeSet<Entry>>| {
+            let following = set.range(host..).map(|(other, _)| other);
+            let covered = following.take_while(|other| host.covers(other));
+            covered.cloned().collect::<BTreeSet<_>>()
+        };
+        let mut all = covered(&self.claims);
+        all.append(&mut covered(&self.rules));
+        all.insert(host.clone());
+        all
+    }
+
+    /// The objects to which it matters who claims a host name: those that claim it too, and those
+    /// with rules for a host under it.
+    pub(super) fn contenders(&self, host: &Hostname) -> BTreeSet<ObjectId> {
+        let claims = self.claims.get(host).into_iter().flatten();
+        let covered = self.rules.range(host..);
+        let covered = covered.take_while(|(other, _)| host.covers(other));
+        let entries = claims.chain(covered.flat_map(|(_, entries)| entries));
+        let mut objects: BTreeSet<ObjectId> = entries.map(|entry| entry.age.object()).collect();
+        if *host == Hostname::Any {
+            objects.extend(self.default_backends.iter().map(Age::object));
+        }
+        objects
+    }
+
+    pub(super) fn add(&mut self, part: Part, host: &Hostname, entry: Entry) {
+        self.part(part)
+            .entry(host.clone())
+            .or_default()
+            .insert(entry);
+    }
+
+    pub(super) fn remove(&mut self, part: Part, host: &Hostname, entry: &Entry) {
+        let part = self.part(part);
+        if let Some(entries) = part.get_mut(host) {
+            entries.remove(entry);
+            if entries.is_empty() {
+                part.remove(host);
+            }
+        }
+    }
+
+    pub(super) fn add_default_backend(&mut self, age: Age) {
+        self.default_backends.insert(age);
+    }
+
+    pub(super) fn remove_default_backend(&mut self, age: &Age) {
+        self.default_backends.remove(age);
+    }
+
+    fn part(&mut self, part: Part) -> &mut BTreeMap<Hostname, BTreeSet<Entry>> {
+        match part {
+            Part::Claim => &mut self.claims,
+            Part::Rules => &mut self.rules,
+        }
+    }
+}

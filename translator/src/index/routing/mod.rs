@@ -1,0 +1,267 @@
+//! The routing of ingress proxies: which objects have rules for which host of which port, and which
+//! Services they send requests to.
+//!
+//! A change of an object marks the hosts it names. One that names a wildcard, or every host, marks
+//! those that it covers too, since its rules come after their own there (Gateway rule 54).
+
+mod gateways;
+mod hosts;
+mod share;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use crate::model::{BackendPort, Hostname, Ingress, IngressClass, ServiceKey};
+use crate::policy::table::Table;
+use crate::{ObjectId, ObjectKind, Options};
+
+pub(crate) use gateways::CONTROLLER as GATEWAY_CONTROLLER;
+use gateways::Gateways;
+pub(crate) use hosts::{Hosts, ListenerId};
+use share::Share;
+
+/// The namespace and the name of an object.
+type Key = (Arc<str>, Arc<str>);
+
+/// All objects that route requests, joined by host.
+#[derive(Debug, Default)]
+pub(crate) struct Routing {
+    ingress_classes: BTreeMap<Arc<str>, Arc<IngressClass>>,
+    ingresses: BTreeMap<Key, Arc<Ingress>>,
+    /// The Ingresses that name a class, by its name.
+    of_class: BTreeMap<Arc<str>, BTreeSet<Key>>,
+    gateways: Gateways,
+    /// What each object that is served adds.
+    shares: BTreeMap<ObjectId, Share>,
+    tables: BTreeMap<Table, Hosts>,
+    /// The objects that name a Service as a backend, and which of its ports.
+    users: BTreeMap<ServiceKey, BTreeMap<ObjectId, BTreeSet<BackendPort>>>,
+}
+
+/// What changes of routing have marked to be translated again.
+#[derive(Debug, Default)]
+pub(crate) struct RoutingChanges {
+    /// The hosts whose routes may have changed.
+    pub hosts: BTreeSet<(Table, Hostname)>,
+    /// The ports that may have come or gone, or where a wildcard did.
+    pub tables: BTreeSet<Table>,
+    /// The objects whose problems may have changed.
+    pub objects: BTreeSet<ObjectId>,
+    /// The Services of which other ports may be used.
+    pub services: BTreeSet<ServiceKey>,
+}
+
+impl Routing {
+    /// The host names of a port; `None` if nothing is served there.
+    pub(crate) fn hosts(&self, table: &Table) -> Option<&Hosts> {
+        self.tables.get(table)
+    }
+
+    /// An Ingress, served or not.
+    pub(crate) fn ingress(&self, id: &ObjectId) -> Option<&Arc<Ingress>> {
+        self.ingresses.get(&(id.namespace.clone(), id.name.clone()))
+    }
+
+    /// Whether the object is of a class that is served.
+    pub(crate) fn is_served(&self, id: &ObjectId) -> bool {
+        self.shares.contains_key(id)
+    }
+
+    /// Whether a port of this number and name is one that requests are sent to.
+    pub(crate) fn uses(&self, service: &ServiceKey, number: u16, name: &str) -> bool {
+        self.ports_used(service).any(|port| match port {
+            BackendPort::Number(wanted) => wanted.get() == number,
+            BackendPort::Name(wanted) => **wanted == *name,
+        })
+    }
+
+    /// The numbers of the ports that requests are sent to.
+    pub(crate) fn numbers_used(&self, service: &ServiceKey) -> impl Iterator<Item = NonZeroU16> {
+        self.ports_used(service).filter_map(|port| match port {
+            BackendPort::Number(number) => Some(*number),
+            BackendPort::Name(_) => None,
+        })
+    }
+
+    fn ports_used(&self, service: &ServiceKey) -> impl Iterator<Item = &BackendPort> {
+        let users = self.users.get(service).into_iter().flatten();
+        let sending = users.filter(|(user, _)| {
+            let share = self.shares.get(user);
+            share.is_some_and(|share| share.sends)
+        });
+        sending.flat_map(|(_, ports)| ports)
+    }
+
+    /// Marks what sends requests to a Service that came, went or has other ports.
+    pub(crate) fn service_changed(&self, service: &ServiceKey, changes: &mut RoutingChanges) {
+        let users = self.users.get(service).into_iter().flat_map(BTreeMap::keys);
+        for user in users {
+            changes.objects.insert(user.clone());
+            if let Some(share) = self.shares.get(user) {
+                self.mark(share, changes);
+            }
+        }
+    }
+
+    /// The Services of a namespace that objects of others send requests to.
+    fn services_used_from_elsewhere(&self, namespace: &Arc<str>) -> Vec<ServiceKey> {
+        let first = ServiceKey {
+            namespace: namespace.clone(),
+            name: "".into(),
+        };
+        let services = self.users.range(first..);
+        let services = services.take_while(|(key, _)| key.namespace == *namespace);
+        let from_elsewhere =
+            services.filter(|(_, users)| users.keys().any(|user| user.namespace != *namespace));
+        from_elsewhere.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Adds, replaces or (`None`) removes an IngressClass.
+    pub(crate) fn set_ingress_class(
+        &mut self,
+        name: &Arc<str>,
+        new: Option<Arc<IngressClass>>,
+        options: &Options,
+        changes: &mut RoutingChanges,
+    ) {
+        let old = match new {
+            Some(class) => self.ingress_classes.insert(name.clone(), class),
+            None => self.ingress_classes.remove(name),
+        };
+        let controller = |class: Option<&Arc<IngressClass>>| class.map(|c| c.controller.clone());
+        if controller(old.as_ref()) == controller(self.ingress_classes.get(name)) {
+            return;
+        }
+        for key in self.of_class.get(name).cloned().unwrap_or_default() {
+            self.share_again(&key, options, changes);
+        }
+    }
+
+    /// Adds, replaces or (`None`) removes an Ingress.
+    pub(crate) fn set_ingress(
+        &mut self,
+        key: Key,
+        new: Option<Arc<Ingress>>,
+        options: &Options,
+        changes: &mut RoutingChanges,
+    ) {
+        let old = self.ingresses.get(&key).cloned();
+        if old == new {
+            return;
+        }
+        if let Some(class) = old.as_ref().and_then(|old| old.class.as_ref())
+            && let Some(keys) = self.of_class.get_mut(class)
+        {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.of_class.remove(class);
+            }
+        }
+        if let Some(class) = new.as_ref().and_then(|new| new.class.as_ref()) {
+            let keys = self.of_class.entry(class.clone()).or_default();
+            keys.insert(key.clone());
+        }
+        match new {
+            Some(ingress) => self.ingresses.insert(key.clone(), ingress),
+            None => self.ingresses.remove(&key),
+        };
+        self.share_again(&key, options, changes);
+    }
+
+    /// Works out anew what an Ingress adds.
+    fn share_again(&mut self, key: &Key, options: &Options, changes: &mut RoutingChanges) {
+        let id = ObjectId::new(ObjectKind::Ingress, &key.0, &key.1);
+        let ingress = self.ingresses.get(key);
+        let served = ingress.filter(|ingress| self.is_ours(ingress, options));
+        let share = served.map(|ingress| Share::of_ingress(ingress, options));
+        self.replace(id, share, changes);
+    }
+
+    /// Whether an Ingress is of a class of this controller (Service rule 132, Gateway rule 9).
+    fn is_ours(&self, ingress: &Ingress, options: &Options) -> bool {
+        let Some(name) = &ingress.class else {
+            return options.ingress_without_class;
+        };
+        let class = self.ingress_classes.get(name);
+        class.is_some_and(|class| *class.controller == *options.ingress_controller)
+    }
+
+    /// Puts what an object adds now in place of what it added before.
+    fn replace(&mut self, id: ObjectId, new: Option<Share>, changes: &mut RoutingChanges) {
+        let claimed = self.claimed();
+        let old = self.shares.remove(&id);
+        if let Some(old) = &old {
+            self.mark(old, changes);
+            old.withdraw(&mut self.tables);
+        }
+        if let Some(new) = &new {
+            new.add_to(&mut self.tables);
+            self.mark(new, changes);
+        }
+        let came_or_went = &claimed ^ &self.claimed();
+        changes.tables.extend(came_or_went);
+        for (table, host) in Share::changed_claims(old.as_ref(), new.as_ref()) {
+            if let Some(hosts) = self.tables.get(table) {
+                changes.objects.extend(hosts.contenders(host));
+            }
+        }
+        let sends = |share: Option<&Share>| share.is_some_and(|share| share.sends);
+        let sends_otherwise = sends(old.as_ref()) != sends(new.as_ref());
+        let (old_ports, new_ports) = (ports(old.as_ref()), ports(new.as_ref()));
+        for service in old_ports.keys().chain(new_ports.keys()) {
+            let (old, new) = (old_ports.get(service), new_ports.get(service));
+            if old != new || sends_otherwise {
+                self.name_ports(service, &id, new);
+                changes.services.insert(service.clone());
+            }
+        }
+        changes.objects.insert(id.clone());
+        if let Some(new) = new {
+            self.shares.insert(id, new);
+        }
+    }
+
+    fn name_ports(
+        &mut self,
+        service: &ServiceKey,
+        by: &ObjectId,
+        ports: Option<&BTreeSet<BackendPort>>,
+    ) {
+        let users = self.users.entry(service.clone()).or_default();
+        match ports {
+            Some(ports) => users.insert(by.clone(), ports.clone()),
+            None => users.remove(by),
+        };
+        if users.is_empty() {
+            self.users.remove(service);
+        }
+    }
+
+    /// The ports where something is served.
+    fn claimed(&self) -> BTreeSet<Table> {
+        let claimed = self.tables.iter().filter(|(_, hosts)| hosts.is_claimed());
+        claimed.map(|(table, _)| table.clone()).collect()
+    }
+
+    /// Marks all that the presence of this share may change.
+    fn mark(&self, share: &Share, changes: &mut RoutingChanges) {
+        for (table, host) in share.hosts() {
+            let covered = match self.tables.get(table) {
+                Some(hosts) => hosts.covered_by(host),
+                None => BTreeSet::from([host.clone()]),
+            };
+            let covered = covered.into_iter().map(|host| (table.clone(), host));
+            changes.hosts.extend(covered);
+            // Only what is no single host is known to the lookup of the port.
+            if !matches!(host, Hostname::Exact(_)) {
+                changes.tables.insert(table.clone());
+            }
+        }
+    }
+}
+
+/// The ports of Services that an object names.
+fn ports(share: Option<&Share>) -> BTreeMap<ServiceKey, BTreeSet<BackendPort>> {
+    share.map(|share| share.ports.clone()).unwrap_or_default()
+}

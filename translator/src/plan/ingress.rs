@@ -1,0 +1,69 @@
+//! What is wrong with an Ingress that is served: backends that lead nowhere, hosts that somebody
+//! else has.
+
+use super::Context;
+use super::host::{Table, resolve};
+use crate::index::routing::{Hosts, ListenerId};
+use crate::model::{Hostname, Ingress};
+use crate::{ObjectId, Problem, Reason};
+
+/// All problems of an Ingress. One that is not served has none: it is another controller's.
+pub(crate) fn problems(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
+    let routing = context.index.routing();
+    let ingress = routing.ingress(id).filter(|_| routing.is_served(id));
+    let Some(ingress) = ingress else {
+        return Vec::new();
+    };
+    let mut problems = ingress.problems.to_vec();
+    problems.extend(of_backends(context, id, ingress));
+    if let Some(hosts) = routing.hosts(&Table::http(context.options)) {
+        problems.extend(of_hosts(id, ingress, hosts));
+    }
+    problems
+}
+
+/// A problem for each backend that is not served.
+fn of_backends(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<Problem> {
+    let rules = ingress.hosts.iter().flat_map(|(_, rules)| rules);
+    let rules = rules.chain(ingress.default_backend.as_deref());
+    let backends = rules.flat_map(|rule| &rule.backends);
+    let refused = backends.filter_map(|backend| {
+        // A backend that is no Service was reported when it was read.
+        let refused = resolve(context, id, &backend.target).err()?;
+        let refused = Some(refused).filter(|refused| !refused.is_read_already())?;
+        let message = format!("{refused}; its requests are answered with 503");
+        Some(Problem::error(
+            id,
+            &*backend.field,
+            refused.reason(),
+            message,
+        ))
+    });
+    refused.collect()
+}
+
+/// A problem for each host that a listener of an older Gateway has (Gateway rule 114), and one for
+/// a default backend that an older one hides (Service rule 141).
+fn of_hosts(id: &ObjectId, ingress: &Ingress, hosts: &Hosts) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let named = ingress.hosts.iter().map(|(host, _)| host);
+    for host in named.chain(ingress.default_backend.as_ref().map(|_| &Hostname::Any)) {
+        let holder = hosts.holder(host);
+        if let Some(holder) = holder.filter(|h| h.listener != ListenerId::Ingresses) {
+            let message = format!("{} is older and has {host}", holder.age.object());
+            problems.push(Problem::error(
+                id,
+                "spec.rules",
+                Reason::HostConflict,
+                message,
+            ));
+        }
+    }
+    let older = hosts.default_backend().map(|age| age.object());
+    if let Some(older) = older.filter(|older| older != id && ingress.default_backend.is_some()) {
+        let message = format!("the default backend of {older} serves, which is older");
+        let reason = Reason::DuplicateMatch;
+        problems.push(Problem::error(id, "spec.defaultBackend", reason, message));
+    }
+    problems
+}

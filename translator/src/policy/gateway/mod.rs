@@ -1,0 +1,249 @@
+//! What becomes of each listener of a Gateway, and of each parent that a route names, as far as it
+//! follows from those objects alone.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use super::table::Table;
+use crate::model::{
+    AllowedNamespaces, Gateway, GatewayListener, HTTPRoute, Hostname, LabelOperator, LabelSelector,
+    ListenerProtocol, ParentRef, RouteKind,
+};
+use crate::{Options, Reason};
+
+/// Why a listener of a Gateway is not served (Gateway rules 14, 19, 21 and 25).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ListenerRefusal {
+    /// Its protocol is not supported.
+    Protocol,
+    /// A field of it is not valid; the text is for people.
+    Invalid(Arc<str>),
+    /// The Service that its address is of has no such port.
+    Port(NonZeroU16),
+    /// Another listener of the Gateway has its port and host name.
+    HostnameConflict,
+    /// Another listener of the Gateway has its port with another protocol.
+    ProtocolConflict,
+}
+
+impl ListenerRefusal {
+    /// The [`Reason`] of the problem, which is that of the condition `Accepted`.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            ListenerRefusal::Protocol => Reason::UnsupportedProtocol,
+            ListenerRefusal::Invalid(_) => Reason::UnsupportedValue,
+            ListenerRefusal::Port(_) => Reason::PortUnavailable,
+            ListenerRefusal::HostnameConflict => Reason::HostnameConflict,
+            ListenerRefusal::ProtocolConflict => Reason::ProtocolConflict,
+        }
+    }
+}
+
+impl fmt::Display for ListenerRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenerRefusal::Protocol => f.write_str("only the protocol HTTP is served"),
+            ListenerRefusal::Invalid(why) => f.write_str(why),
+            ListenerRefusal::Port(port) => {
+                write!(
+                    f,
+                    "the addresses of this Gateway have no port {port}, only 80"
+                )
+            }
+            ListenerRefusal::HostnameConflict => {
+                f.write_str("another listener of this Gateway has the same port and host name")
+            }
+            ListenerRefusal::ProtocolConflict => f.write_str(
+                "another listener of this Gateway has the same port and another protocol",
+            ),
+        }
+    }
+}
+
+/// The table that each listener of a Gateway is served at, in the order of the listeners, or why it
+/// is not. Each is judged alone first, and only those that are good take part in conflicts, which
+/// all parties lose (Gateway rules 23 and 25).
+pub(crate) fn listeners(
+    gateway: &Gateway,
+    options: &Options,
+) -> Vec<Result<Table, ListenerRefusal>> {
+    let mut at_port: BTreeMap<NonZeroU16, Vec<&GatewayListener>> = BTreeMap::new();
+    let alone: Vec<_> = gateway.listeners.iter().map(alone).collect();
+    for (listener, refused) in gateway.listeners.iter().zip(&alone) {
+        if refused.is_none() {
+            at_port.entry(listener.port).or_default().push(listener);
+        }
+    }
+    let judged = gateway.listeners.iter().zip(alone);
+    let judge = |(listener, refused): (&GatewayListener, Option<ListenerRefusal>)| {
+        let rivals = at_port.get(&listener.port).map_or(&[][..], |rivals| rivals);
+        match refused.or_else(|| conflict(listener, rivals)) {
+            Some(refused) => Err(refused),
+            None => table(listener, options),
+        }
+    };
+    judged.map(judge).collect()
+}
+
+/// What is wrong with a listener by itself.
+fn alone(listener: &GatewayListener) -> Option<ListenerRefusal> {
+    match (&listener.protocol, &listener.invalid) {
+        (ListenerProtocol::Other(_), _) => Some(ListenerRefusal::Protocol),
+        (_, Some(why)) => Some(ListenerRefusal::Invalid(why.clone())),
+        _ => None,
+    }
+}
+
+/// The classes of protocols of which a port has one; UDP ports are apart from all (Gateway rule
+/// 24).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Http,
+    Sni,
+    Tcp,
+    Udp,
+}
+
+impl Class {
+    fn of(listener: &GatewayListener) -> Class {
+        match listener.protocol {
+            ListenerProtocol::Http => Class::Http,
+            ListenerProtocol::Https | ListenerProtocol::Tls => Class::Sni,
+            ListenerProtocol::Udp => Class::Udp,
+            ListenerProtocol::Tcp | ListenerProtocol::Other(_) => Class::Tcp,
+        }
+    }
+}
+
+/// The conflict of a listener with another of its Gateway at its port.
+fn conflict(listener: &GatewayListener, rivals: &[&GatewayListener]) -> Option<ListenerRefusal> {
+    let class = Class::of(listener);
+    let others = rivals.iter().filter(|other| other.index != listener.index);
+    let mut found = None;
+    for other in others {
+        match (class, Class::of(other)) {
+            (Class::Udp, Class::Udp) | (Class::Tcp, Class::Tcp) => {
+                found = Some(ListenerRefusal::HostnameConflict);
+            }
+            (Class::Udp, _) | (_, Class::Udp) => {}
+            (own, class) if own != class => return Some(ListenerRefusal::ProtocolConflict),
+            _ if other.hostname == listener.hostname => {
+                found = Some(ListenerRefusal::HostnameConflict);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The table that a listener is served at, if its addresses have its port.
+fn table(listener: &GatewayListener, options: &Options) -> Result<Table, ListenerRefusal> {
+    let table = Table::http(options);
+    match listener.protocol {
+        ListenerProtocol::Http if listener.port.get() == table.external_port => Ok(table),
+        ListenerProtocol::Http => Err(ListenerRefusal::Port(listener.port)),
+        _ => Err(ListenerRefusal::Protocol),
+    }
+}
+
+/// Why no listener of a parent takes a route (Gateway rules 42 to 44).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAttached {
+    /// The parent has no listener of the name and port asked for.
+    NoMatchingParent,
+    /// None of them allows routes of this kind or namespace.
+    NotAllowedByListeners,
+    /// None of them has a host name in common with the route.
+    NoMatchingListenerHostname,
+}
+
+impl NotAttached {
+    /// The [`Reason`] of the problem, which is that of the condition `Accepted`.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            NotAttached::NoMatchingParent => Reason::NoMatchingParent,
+            NotAttached::NotAllowedByListeners => Reason::NotAllowedByListeners,
+            NotAttached::NoMatchingListenerHostname => Reason::NoMatchingListenerHostname,
+        }
+    }
+}
+
+/// The listeners that take a route, each with the host names that it takes it for.
+pub(crate) type Taken<'a> = Vec<(&'a GatewayListener, Vec<&'a Hostname>)>;
+
+/// The listeners that take a route by one of its parents, each with the host names that it takes
+/// it for. Whether a listener is served does not matter (Gateway rule 45).
+///
+/// # Errors
+/// When there is none; the first test that all of them failed says why.
+pub(crate) fn attach<'a>(
+    route: &'a HTTPRoute,
+    parent: &ParentRef,
+    gateway: &'a Gateway,
+    labels: impl Fn(&str) -> Option<&'a BTreeMap<Arc<str>, Arc<str>>>,
+) -> Result<Taken<'a>, NotAttached> {
+    let named = |listener: &&GatewayListener| {
+        parent
+            .section
+            .as_ref()
+            .is_none_or(|name| *name == listener.name)
+            && parent.port.is_none_or(|port| port == listener.port)
+    };
+    let named: Vec<_> = gateway.listeners.iter().filter(named).collect();
+    if named.is_empty() {
+        return Err(NotAttached::NoMatchingParent);
+    }
+    let allows = |listener: &&&GatewayListener| {
+        listener.kinds.contains(&RouteKind::HTTPRoute)
+            && allows_namespace(listener, &route.namespace, &gateway.namespace, &labels)
+    };
+    let allowed: Vec<_> = named.iter().filter(allows).copied().collect();
+    if allowed.is_empty() {
+        return Err(NotAttached::NotAllowedByListeners);
+    }
+    let taken = allowed.into_iter().filter_map(|listener| {
+        let common = |host: &'a Hostname| listener.hostname.intersection(host);
+        let hosts: Vec<&Hostname> = route.hostnames.iter().filter_map(common).collect();
+        (!hosts.is_empty()).then_some((listener, hosts))
+    });
+    let taken: Vec<_> = taken.collect();
+    match taken.is_empty() {
+        true => Err(NotAttached::NoMatchingListenerHostname),
+        false => Ok(taken),
+    }
+}
+
+/// Whether a listener takes routes of a namespace (Gateway rule 43).
+fn allows_namespace<'a>(
+    listener: &GatewayListener,
+    of_route: &str,
+    of_gateway: &str,
+    labels: impl Fn(&str) -> Option<&'a BTreeMap<Arc<str>, Arc<str>>>,
+) -> bool {
+    match &listener.namespaces {
+        AllowedNamespaces::All => true,
+        AllowedNamespaces::Same => of_route == of_gateway,
+        // A Namespace that is not known has no label, and may have any: nothing selects it.
+        AllowedNamespaces::Selector(selector) => {
+            labels(of_route).is_some_and(|labels| selects(selector, labels))
+        }
+    }
+}
+
+fn selects(selector: &LabelSelector, labels: &BTreeMap<Arc<str>, Arc<str>>) -> bool {
+    selector.requirements.iter().all(|requirement| {
+        let value = labels.get(&requirement.key);
+        let is_in = value.is_some_and(|value| requirement.values.contains(value));
+        match requirement.operator {
+            LabelOperator::In => is_in,
+            LabelOperator::NotIn => !is_in,
+            LabelOperator::Exists => value.is_some(),
+            LabelOperator::DoesNotExist => value.is_none(),
+        }
+    })
+}

@@ -1,0 +1,72 @@
+//! The units of ingress proxies: the listener of a port, the routes of each host, and the problems
+//! of each object with rules. They keep nothing: what they are made of is in the index.
+
+use std::collections::BTreeSet;
+
+use super::Output;
+use crate::envoy::http::{listener, lookup, scope};
+use crate::model::Hostname;
+use crate::plan::host::{HostPlan, Table};
+use crate::plan::{Context, gateway, ingress};
+use crate::{Layer, ObjectId, ObjectKind, Origin, Replace, Role, Subject};
+
+/// The listener of a port, and what finds the wildcard that a host is under. Nothing is bound where
+/// nothing is claimed.
+pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
+    let hosts = context.index.routing().hosts(table);
+    let resources = match hosts.filter(|hosts| hosts.is_claimed()) {
+        None => Vec::new(),
+        Some(hosts) => {
+            let wildcards: Vec<Hostname> = hosts.wildcards().into_iter().cloned().collect();
+            let any = hosts.owner(&Hostname::Any).is_some();
+            vec![
+                listener::listener(table, context.options.ingress_listen),
+                lookup::lookup(table, &wildcards, any),
+            ]
+        }
+    };
+    let layer = Layer::Role(Role::Ingress);
+    let resources = resources
+        .into_iter()
+        .map(|resource| (layer.clone(), resource));
+    Output {
+        resources: vec![Replace {
+            origin: Origin::IngressPort(table.port),
+            resources: resources.collect(),
+        }],
+        problems: None,
+    }
+}
+
+/// The routes of a host, and the matches for it that never take a request.
+pub(crate) fn host(table: &Table, host: &Hostname, context: &Context<'_>) -> Output {
+    let (resources, problems) = match HostPlan::new(context, table, host) {
+        None => (Vec::new(), Vec::new()),
+        Some((plan, problems)) => {
+            let layer = Layer::Role(Role::Ingress);
+            (vec![(layer, scope::scope(table, &plan))], problems)
+        }
+    };
+    let origin = Origin::IngressHost(table.port, host.clone());
+    let subject = Subject::Other(format!("Host {}/{host}", table.port).into());
+    Output {
+        resources: vec![Replace { origin, resources }],
+        problems: Some((subject, problems)),
+    }
+}
+
+/// The problems of an object with rules: those found while it was read, and, if it is served, those
+/// of what it refers to.
+pub(crate) fn object(id: &ObjectId, context: &Context<'_>) -> Output {
+    let problems: BTreeSet<_> = match id.kind {
+        ObjectKind::Ingress => ingress::problems(context, id).into_iter().collect(),
+        ObjectKind::GatewayClass => gateway::of_class(context, id).into_iter().collect(),
+        ObjectKind::Gateway => gateway::of_gateway(context, id).into_iter().collect(),
+        ObjectKind::HTTPRoute => gateway::of_http_route(context, id).into_iter().collect(),
+        _ => BTreeSet::new(),
+    };
+    Output {
+        resources: Vec::new(),
+        problems: Some((Subject::from(id), problems.into_iter().collect())),
+    }
+}

@@ -1,0 +1,264 @@
+//! What a change of an Ingress, a Gateway or a route costs, and that no order of changes matters.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod support;
+
+use proptest::prelude::*;
+use seaway_proto::{TypeUrl, json};
+use seaway_translator::{Change, ExternalNamePolicy, Object, Options, Reason, Role};
+use support::{World, one, service, slice, view};
+
+fn class() -> Object {
+    one(
+        "{kind: IngressClass, metadata: {name: seaway}, spec: {controller: seaway.dev/ingress-controller}}",
+    )
+}
+
+fn gateway_class() -> Object {
+    one(
+        "{kind: GatewayClass, metadata: {name: gc}, spec: {controllerName: seaway.dev/gateway-controller}}",
+    )
+}
+
+fn gateway(name: &str, created: &str, listeners: &str) -> Object {
+    one(&format!(
+        "{{kind: Gateway, metadata: {{namespace: d, name: {name}, creationTimestamp: \"{created}\"}}, \
+         spec: {{gatewayClassName: gc, listeners: {listeners}}}}}"
+    ))
+}
+
+/// A route of namespace `d` by Gateway `g` to one Service.
+fn route(name: &str, hosts: &str, path: &str, service: &str) -> Object {
+    one(&format!(
+        "{{kind: HTTPRoute, metadata: {{namespace: d, name: {name}}}, spec: {{parentRefs: [{{name: g}}], \
+         hostnames: {hosts}, rules: [{{matches: [{{path: {{value: {path}}}}}], \
+         backendRefs: [{{name: {service}, port: 80}}]}}]}}}}"
+    ))
+}
+
+fn ingress(name: &str, host: &str, path: &str, service: &str) -> Object {
+    let host = if host.is_empty() {
+        String::new()
+    } else {
+        format!("host: \"{host}\", ")
+    };
+    one(&format!(
+        "{{kind: Ingress, metadata: {{namespace: d, name: {name}}}, spec: {{ingressClassName: seaway, \
+         rules: [{{{host}http: {{paths: [{{path: {path}, pathType: Prefix, \
+         backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}]}}}}]}}}}"
+    ))
+}
+
+/// Gateway rule 112, GW108, GW110, GW112: a change touches the hosts it names and nothing else.
+#[test]
+fn a_change_touches_the_hosts_it_names() {
+    let mut world = World::new(Options::default());
+    let listener = "[{name: h, protocol: HTTP, port: 80}]";
+    let fixed = [
+        gateway_class(),
+        gateway("g", "2026-01-01T00:00:00Z", listener),
+        class(),
+    ];
+    world.apply(fixed);
+    world.apply([
+        service("web", "10.96.0.1", ""),
+        slice("web-1", "web", "[{addresses: [10.0.0.1]}]"),
+    ]);
+    world.apply((0..50).map(|n| route(&format!("r{n}"), &format!("[h{n}.org]"), "/", "web")));
+
+    let scope = |host: &str| format!("role:ingress ScopedRouteConfiguration 80/{host}");
+    assert_eq!(
+        world.apply([route("new", "[new.org]", "/", "web")]),
+        [scope("new.org")]
+    );
+    assert_eq!(
+        world.apply([route("new", "[new.org]", "/a", "web")]),
+        [scope("new.org")]
+    );
+    assert_eq!(
+        world.apply([route("new", "[newer.org]", "/a", "web")]),
+        [scope("new.org"), scope("newer.org")]
+    );
+    assert_eq!(
+        world.delete(&route("new", "[newer.org]", "/a", "web")),
+        [scope("newer.org")]
+    );
+    assert_eq!(
+        world.apply([slice("web-1", "web", "[{addresses: [10.0.0.2]}]")]),
+        ["all ClusterLoadAssignment d/web/80"]
+    );
+    let label = |value: &str| {
+        one(&format!(
+            "{{kind: Namespace, metadata: {{name: d, labels: {{a: {value}}}}}}}"
+        ))
+    };
+    assert_eq!(world.apply([label("b")]), [""; 0]);
+    assert_eq!(world.apply([label("c")]), [""; 0]);
+
+    // A wildcard changes what finds it, and the hosts under it whose own rules come first.
+    assert_eq!(
+        world.apply([
+            route("wide", "[\"*.h1.org\"]", "/w", "web"),
+            route("under", "[a.h1.org]", "/u", "web")
+        ]),
+        [
+            scope("*.h1.org"),
+            scope("a.h1.org"),
+            "role:ingress TypedExtensionConfig hosts/80".to_owned()
+        ]
+    );
+    assert_eq!(
+        world.apply([route("wide", "[\"*.h1.org\"]", "/v", "web")]),
+        [scope("*.h1.org"), scope("a.h1.org")]
+    );
+}
+
+/// Gateway rule 113: ingress proxies have the clusters that a rule names, and no others.
+#[test]
+fn a_cluster_is_there_while_a_rule_names_it() {
+    let mut world = World::new(Options::default());
+    let seen = view(Role::Ingress, "", "");
+    world.apply([
+        class(),
+        service("web", "10.96.0.1", ""),
+        service("other", "10.96.0.2", ""),
+    ]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), [""; 0]);
+    let rule = ingress("i", "a.org", "/", "web");
+    world.apply([rule.clone()]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), ["d/web/80"]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["http/80"]);
+    world.apply([ingress("i", "a.org", "/", "other")]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), ["d/other/80"]);
+    world.delete(&rule);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), [""; 0]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &seen), [""; 0]);
+    // Those of a node have both, whatever ingress proxies use.
+    let node = view(Role::Node, "n1", "");
+    assert_eq!(
+        world.names(TypeUrl::CLUSTER, &node),
+        ["d/other/80", "d/web/80"]
+    );
+}
+
+/// Service rule 125: behind an alias is the Service that it leads to, whichever comes first.
+#[test]
+fn an_alias_leads_to_the_cluster_of_its_target() {
+    let alias = |target: &str| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: alias}}, spec: {{type: ExternalName, \
+             externalName: {target}.d.svc.cluster.local, ports: [{{name: http, port: 80}}]}}}}"
+        ))
+    };
+    let mut world = World::new(Options {
+        external_name: ExternalNamePolicy::All,
+        ..Options::default()
+    });
+    let seen = view(Role::Ingress, "", "");
+    let (web, other) = (
+        service("web", "10.96.0.1", ""),
+        service("other", "10.96.0.2", ""),
+    );
+    world.apply([class(), web, other, alias("web")]);
+    let rule = ingress("i", "a.org", "/", "alias");
+    world.apply([rule.clone()]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), ["d/web/80"]);
+    world.apply([alias("other")]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), ["d/other/80"]);
+    world.delete(&rule);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &seen), [""; 0]);
+}
+
+/// Rules without a host are repeated for every host, and tenants may make as many of both as they
+/// like.
+#[test]
+fn a_host_inherits_a_bounded_number_of_matches() {
+    let mut world = World::new(Options::default());
+    world.apply([class(), ingress("own", "a.org", "/", "web")]);
+    world.apply((0..300).map(|n| ingress(&format!("i{n:03}"), "", &format!("/p{n}"), "web")));
+    let seen = world
+        .published
+        .seen(&world.translator.place(&view(Role::Ingress, "", "")));
+    let routes = |host: &str| {
+        let scope = &seen[&(TypeUrl::SCOPED_ROUTE, format!("80/{host}").into())];
+        let value = json::to_value(TypeUrl::SCOPED_ROUTE.as_str(), &scope.value).unwrap();
+        let host = &value["route_configuration"]["virtual_hosts"][0];
+        host["routes"].as_array().unwrap().len()
+    };
+    // Its own, those of the oldest, and the 404 behind all.
+    assert_eq!((routes("a.org"), routes("*")), (1 + 200 + 1, 300 + 1));
+    let problems = world.translator.problems();
+    let named: Vec<String> = problems
+        .iter()
+        .filter(|problem| problem.reason == Reason::TooLarge)
+        .map(|problem| problem.object.to_string())
+        .collect();
+    assert_eq!(named.len(), 1, "{problems:?}");
+}
+
+fn an_object() -> impl Strategy<Value = Object> {
+    let host =
+        || prop::sample::select(&["a.org", "b.a.org", "c.b.a.org", "*.a.org", "*.b.a.org", ""][..]);
+    let name = || prop::sample::select(&["r1", "r2", "r3"][..]);
+    let path = || prop::sample::select(&["/", "/p", "/p/q"][..]);
+    let backend = || prop::sample::select(&["web", "other", "absent"][..]);
+    let hosts = || {
+        host().prop_map(|host| {
+            if host.is_empty() {
+                "[]".to_owned()
+            } else {
+                format!("[\"{host}\"]")
+            }
+        })
+    };
+    let listeners = prop::collection::vec(host(), 1..3).prop_map(|hosts| {
+        let each = hosts.iter().enumerate().map(|(n, host)| {
+            format!("{{name: l{n}, protocol: HTTP, port: 80, hostname: \"{host}\"}}")
+        });
+        format!("[{}]", each.collect::<Vec<_>>().join(", "))
+    });
+    let when = prop::sample::select(&["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"][..]);
+    prop_oneof![
+        1 => Just(class()),
+        1 => Just(gateway_class()),
+        1 => Just(one("{kind: IngressClass, metadata: {name: seaway}, spec: {controller: other.io/x}}")),
+        2 => (prop::sample::select(&["g", "h"][..]), when, listeners).prop_map(|(name, when, listeners)| gateway(name, when, &listeners)),
+        6 => (name(), hosts(), path(), backend()).prop_map(|(name, hosts, path, backend)| route(name, &hosts, path, backend)),
+        6 => (name(), host(), path(), backend()).prop_map(|(name, host, path, backend)| ingress(name, host, path, backend)),
+        2 => (prop::sample::select(&["web", "other"][..]), prop::sample::select(&["", ", type: ExternalName, externalName: x.org", ", type: ExternalName, externalName: other.d.svc.cluster.local", ", sessionAffinity: ClientIP"][..]))
+            .prop_map(|(name, extra)| service(name, if name == "web" { "10.96.0.1" } else { "10.96.0.2" }, extra)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever came and went, what stands is what a translator makes that was told of nothing else
+    /// (invariant 6).
+    #[test]
+    fn the_way_to_a_world_does_not_matter(
+        steps in prop::collection::vec((an_object(), prop::bool::weighted(0.8), any::<bool>()), 1..40),
+    ) {
+        let options = Options { external_name: ExternalNamePolicy::All, ..Options::default() };
+        let mut world = World::new(options.clone());
+        let mut left = std::collections::BTreeMap::new();
+        for (object, applied, flushed) in steps {
+            if applied {
+                left.insert(object.id(), object.clone());
+                world.translator.apply(Change::Apply(object));
+            } else {
+                left.remove(&object.id());
+                world.translator.apply(Change::Delete(object.id()));
+            }
+            if flushed {
+                world.flush();
+            }
+        }
+        world.flush();
+        let mut fresh = World::new(options);
+        fresh.apply(left.values().rev().cloned());
+        prop_assert_eq!(&world.published, &fresh.published);
+        prop_assert_eq!(world.translator.problems(), fresh.translator.problems());
+    }
+}
