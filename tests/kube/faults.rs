@@ -80,6 +80,8 @@ fn answers_that_nobody_can_read_are_asked_for_again() -> Result<()> {
             // that must not go wrong for ever.
             storm(server, fault.verb("watch"), 2)?;
             server.heal();
+            // A watch works when it has brought something.
+            touch(server)?;
             await_watches(world, server)?;
         }
         Ok(())

@@ -71,8 +71,36 @@ fn touch(server: &ApiServer) -> Result<()> {
         server.edit("services", "default", &name(number), touch)?;
         server.edit("endpointslices", "default", &slice_name(number), touch)?;
     }
-    server.edit("nodes", "", "n1", touch)
+    server.edit("nodes", "", "n1", touch)?;
+    server.edit("namespaces", "", "default", touch)?;
+    server.edit("ingressclasses", "", "other", touch)?;
+    server.edit("ingresses", "default", "other", touch)
 }
+
+/// The kinds that Seaway watches of a server without CRDs. It can do without the last three.
+const WATCHED: [&str; 6] = [
+    "services",
+    "endpointslices",
+    "nodes",
+    "namespaces",
+    "ingressclasses",
+    "ingresses",
+];
+
+/// An object of each kind that Seaway can do without, and of another controller.
+const OTHERS: &str = "\
+{apiVersion: v1, kind: Namespace, metadata: {name: default}}
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: other}
+spec: {controller: example.com/other}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: other, namespace: default}
+spec: {ingressClassName: other, defaultBackend: {service: {name: web-0, port: {number: 80}}}}
+";
 
 /// The endpoints that [`populate`] gives every Service.
 const TWO: [&str; 2] = ["10.244.1.10", "10.244.1.11"];
@@ -82,6 +110,7 @@ const OTHER: [&str; 1] = ["10.244.1.12"];
 /// A cluster of two nodes and so many Services.
 fn populate(server: &ApiServer, services: usize) -> Result<()> {
     server.apply_yaml(&join([node("n1", "a"), node("n2", "b")]))?;
+    server.apply_yaml(OTHERS)?;
     for number in 0..services {
         server.apply_yaml(&service(number).document())?;
         server.apply_yaml(&slice(number, &TWO).document())?;
@@ -121,7 +150,7 @@ fn requests(server: &ApiServer, verb: &str, resource: &str) -> u64 {
 fn await_watches(world: &World, server: &ApiServer) -> Result<()> {
     within(Duration::from_secs(20), "all watches to work", || {
         let activity = server.activity();
-        for resource in ["services", "endpointslices", "nodes"] {
+        for resource in WATCHED {
             let open = activity.borrow().watches(resource);
             ensure!(open == 1, "{open} watches of {resource} are open");
         }

@@ -4,14 +4,34 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{ApiServer, Grant, Grants, World, eventually};
+use seaway_testing::{ApiServer, Grant, Grants, World, eventually, within};
 use tonic::Code;
 
 use crate::discovery::Proxy;
 use crate::events::{await_written, sctp};
-use crate::{SERVICES, await_requests, await_watches, only_this_change, populate, requests, touch};
+use crate::{
+    SERVICES, WATCHED, await_requests, await_watches, only_this_change, populate, requests, touch,
+};
 
-const WATCHED: [&str; 3] = ["services", "endpointslices", "nodes"];
+/// The kinds without which nobody is served.
+const REQUIRED: [&str; 3] = ["services", "endpointslices", "nodes"];
+/// The kinds of Gateway API, each with its version where a server may have several.
+const CRDS: [&str; 4] = [
+    "gatewayclasses",
+    "gateways",
+    "httproutes",
+    "gateway.networking.k8s.io/v1/referencegrants",
+];
+
+/// A server with some Services and the CRDs of Gateway API.
+fn server(world: &World) -> Result<ApiServer> {
+    let server = world.api_server()?;
+    populate(&server, SERVICES)?;
+    for resource in CRDS {
+        server.install(resource)?;
+    }
+    Ok(server)
+}
 
 /// What the manifests grant, tokens aside: those are for `tests/identity`.
 fn granted() -> Result<Grants> {
@@ -27,8 +47,7 @@ fn is_asked_for(server: &ApiServer, grant: &Grant) -> bool {
 #[test]
 fn every_permission_is_needed_and_no_other_is_asked_for() -> Result<()> {
     World::run(|world| {
-        let (server, grants) = (world.api_server()?, granted()?);
-        populate(&server, SERVICES)?;
+        let (server, grants) = (server(world)?, granted()?);
         server.authorize(&grants);
         // Lists as streams, then page by page.
         world.start_seaway_on(&server, &["--namespace", "default"])?;
@@ -70,10 +89,10 @@ fn every_permission_is_needed_and_no_other_is_asked_for() -> Result<()> {
 #[test]
 fn each_permission_that_is_missing_is_named() -> Result<()> {
     let grants = granted()?;
-    for grant in grants.iter() {
+    let required = |grant: &&Grant| grant.verb == "create" || REQUIRED.contains(&&*grant.resource);
+    for grant in grants.iter().filter(required) {
         World::run(|world| {
-            let server = world.api_server()?;
-            populate(&server, SERVICES)?;
+            let server = server(world)?;
             server.authorize(&grants.without(grant));
             // A server without lists as streams needs `list`, any other hardly ever.
             server.configure(|settings| settings.streaming_lists = grant.verb != "list");
@@ -124,6 +143,53 @@ fn without_objects(
         Ok(())
     })?;
     Proxy::complete(world, 0, "node", SERVICES).map(drop)
+}
+
+/// The kinds that a cluster may do without: everybody is served all else, `/readyz` and the log say
+/// what is missing; when it is granted, that is watched too.
+#[test]
+fn a_permission_for_what_a_cluster_may_do_without_keeps_nobody_waiting() -> Result<()> {
+    for verb in ["list", "watch"] {
+        World::run(|world| without_others(world, verb))
+            .with_context(|| format!("without {verb}"))?;
+    }
+    Ok(())
+}
+
+fn without_others(world: &mut World, verb: &str) -> Result<()> {
+    let (server, all) = (server(world)?, granted()?);
+    let of_verb = all.iter().filter(|grant| grant.verb == verb);
+    let others: Vec<&Grant> = of_verb
+        .filter(|grant| !REQUIRED.contains(&&*grant.resource))
+        .collect();
+    ensure!(others.len() == 7, "{others:?}");
+    let fewer = others
+        .iter()
+        .fold(all.clone(), |grants, grant| grants.without(grant));
+    server.authorize(&fewer);
+    server.configure(|settings| settings.streaming_lists = verb != "list");
+    world.start_seaway_on(&server, &[])?;
+    eventually("/readyz to name them", || {
+        let ready = world.readyz()?;
+        let named = |grant: &&Grant| {
+            let watch = format!("watch of {}: failing", grant.resource);
+            ready.body.contains(&watch) && ready.body.contains(&missing(grant))
+        };
+        ensure!(ready.status == 200 && others.iter().all(named), "{ready:?}");
+        Ok(())
+    })?;
+    let log = world.seaway()?.log();
+    for grant in &others {
+        let named = format!("missing permission: list and watch of {}", grant.resource);
+        ensure!(log.contains(&named), "{log}");
+    }
+    Proxy::complete(world, 0, "node", SERVICES)?;
+    server.authorize(&all);
+    within(Duration::from_secs(40), "the watch to work", || {
+        let failing = world.metric("seaway_watch_failing", "")?;
+        ensure!(failing == 0.0, "{failing} fail");
+        Ok(())
+    })
 }
 
 /// Everything but Events works, and the log says that they do not.
@@ -202,7 +268,7 @@ fn a_permission_that_is_taken_away_later_is_named_and_what_was_seen_stays() -> R
             Ok(())
         })?;
         let failing = world.metric("seaway_watch_failing", "")?;
-        ensure!(failing == 3.0, "{failing} watches fail");
+        ensure!(failing == WATCHED.len() as f64, "{failing} watches fail");
         let proxy = Proxy::complete(world, 0, "node", SERVICES)?;
         let mark = proxy.mark();
         server.authorize(&all);

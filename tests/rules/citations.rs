@@ -1,5 +1,5 @@
 //! Where the repository cites a rule by its number: "xDS rules 41-44, 46", `..._rule_136`,
-//! "T025 to T027", rows of tables.
+//! "T025 to T027", "GW012", rows of tables.
 
 use std::fmt;
 use std::fs;
@@ -15,18 +15,23 @@ pub(crate) enum Page {
     Xds,
     /// `docs/rules/service.md`
     Service,
+    /// `docs/rules/gateway.md`
+    Gateway,
     /// The invariants in `ARCHITECTURE.md`.
     Invariants,
 }
 
-/// What an entry is called: a number, and the letter of cases (`T056`) and scenarios (`S14`).
-/// Ordered as the pages are.
+/// What an entry is called: a number, behind the letters of cases (`T056`, `GW012`) and scenarios
+/// (`S14`). Ordered as the pages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Id {
-    /// In upper case.
-    pub(crate) letter: Option<char>,
+    /// One of [`LETTERS`]; those of a rule are none.
+    pub(crate) letters: &'static str,
     pub(crate) number: u32,
 }
+
+/// What the names of cases and scenarios begin with.
+pub(crate) const LETTERS: [&str; 3] = ["T", "S", "GW"];
 
 /// A number that somebody cites.
 pub(crate) struct Citation {
@@ -40,19 +45,22 @@ pub(crate) struct Citation {
 impl fmt::Display for Citation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (path, number) = (&self.path, self.id.number);
-        match (self.id.letter, self.page) {
-            (Some('S'), _) => write!(f, "{path}: scenario S{number:02}"),
-            (Some(_), _) => write!(f, "{path}: case T{number:03}"),
-            (None, Some(Page::Xds)) => write!(f, "{path}: xDS rule {number}"),
-            (None, Some(Page::Service)) => write!(f, "{path}: Service rule {number}"),
-            (None, Some(Page::Invariants)) => write!(f, "{path}: invariant {number}"),
-            (None, None) => write!(f, "{path}: rule {number}, of which page?"),
+        match (self.id.letters, self.page) {
+            ("", Some(Page::Xds)) => write!(f, "{path}: xDS rule {number}"),
+            ("", Some(Page::Service)) => write!(f, "{path}: Service rule {number}"),
+            ("", Some(Page::Gateway)) => write!(f, "{path}: Gateway rule {number}"),
+            ("", Some(Page::Invariants)) => write!(f, "{path}: invariant {number}"),
+            ("", None) => write!(f, "{path}: rule {number}, of which page?"),
+            ("S", _) => write!(f, "{path}: scenario S{number:02}"),
+            (letters, _) => write!(f, "{path}: case {letters}{number:03}"),
         }
     }
 }
 
 /// Whose rules are meant where nobody says it.
-const USUAL: [(&str, Page); 9] = [
+const USUAL: [(&str, Page); 11] = [
+    ("docs/gateway.md", Page::Gateway),
+    ("docs/rules/gateway.md", Page::Gateway),
     ("docs/rules/service.md", Page::Service),
     ("docs/rules/xds.md", Page::Xds),
     ("docs/threat-model.md", Page::Xds),
@@ -105,15 +113,15 @@ pub(crate) fn citations(path: &str, text: &str) -> Vec<Citation> {
     let usual = USUAL.iter().find(|(place, _)| path.starts_with(place));
     let usual = usual.map(|(_, page)| *page);
     let mut found = Vec::new();
-    let mut cite = |page, letter: Option<char>, numbers: Vec<u32>| {
+    let mut cite = |page, letters: &'static str, numbers: Vec<u32>| {
         found.extend(numbers.into_iter().map(|number| Citation {
             path: path.to_owned(),
             page,
-            id: Id { letter, number },
+            id: Id { letters, number },
         }));
     };
     for row in rows(path, text) {
-        cite(usual, None, list(row, None));
+        cite(usual, "", list(row, ""));
     }
     let flowing = flowing(text);
     let mut named_last = None;
@@ -122,21 +130,20 @@ pub(crate) fn citations(path: &str, text: &str) -> Vec<Citation> {
             named_last = Some((at, page));
         }
         let near = named_last.filter(|(then, _)| at - then < NEAR);
-        cite(near.map(|(_, page)| page).or(usual), None, numbers);
+        cite(near.map(|(_, page)| page).or(usual), "", numbers);
     }
     for (_, numbers) in after(&flowing, "invariant") {
-        cite(Some(Page::Invariants), None, numbers);
+        cite(Some(Page::Invariants), "", numbers);
     }
     for at in words(&flowing, "t") {
-        cite(
-            Some(Page::Service),
-            Some('T'),
-            list(&flowing[at..], Some('t')),
-        );
+        cite(Some(Page::Service), "T", list(&flowing[at..], "t"));
+    }
+    for at in words(&flowing, "gw") {
+        cite(Some(Page::Gateway), "GW", list(&flowing[at..], "gw"));
     }
     // Elsewhere a name may begin like this and mean something else.
     for at in words(&flowing, "s").filter(|_| path.starts_with("xds/")) {
-        cite(Some(Page::Xds), Some('S'), list(&flowing[at..], Some('s')));
+        cite(Some(Page::Xds), "S", list(&flowing[at..], "s"));
     }
     found
 }
@@ -163,7 +170,7 @@ fn after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = (usize, Vec<u
     words(text, word).filter_map(move |at| {
         let rest = &text[at + word.len()..];
         let rest = rest.strip_prefix('s').unwrap_or(rest);
-        Some((at, list(rest.strip_prefix([' ', '_'])?, None)))
+        Some((at, list(rest.strip_prefix([' ', '_'])?, "")))
     })
 }
 
@@ -175,6 +182,7 @@ fn named(before: &str) -> Option<Page> {
     match word {
         "xds" => Some(Page::Xds),
         "service" => Some(Page::Service),
+        "gateway" => Some(Page::Gateway),
         _ => None,
     }
 }
@@ -190,9 +198,10 @@ fn rows<'a>(path: &str, text: &'a str) -> impl Iterator<Item = &'a str> {
     lines.filter_map(|line| line.strip_prefix("| "))
 }
 
-/// The numbers that a text begins with: `41-44, 46`, `58 to 60 and 62`, `84_87`.
-fn list(text: &str, letter: Option<char>) -> Vec<u32> {
-    let Some((mut last, mut rest)) = number(text, letter) else {
+/// The numbers that a text begins with: `41-44, 46`, `58 to 60 and 62`, `84_87`, each behind these
+/// letters, in lower case.
+fn list(text: &str, letters: &str) -> Vec<u32> {
+    let Some((mut last, mut rest)) = number(text, letters) else {
         return Vec::new();
     };
     let mut numbers = vec![last];
@@ -200,7 +209,7 @@ fn list(text: &str, letter: Option<char>) -> Vec<u32> {
         let mut after = separators
             .iter()
             .filter_map(|by| str::strip_prefix(rest, by));
-        after.find_map(|rest| number(rest, letter))
+        after.find_map(|rest| number(rest, letters))
     };
     loop {
         if let Some((end, after)) = next(rest, &RANGES) {
@@ -216,18 +225,17 @@ fn list(text: &str, letter: Option<char>) -> Vec<u32> {
 }
 
 /// The number that a text begins with, and what follows. Cases have three digits, scenarios two and
-/// the rest of a name.
-fn number(text: &str, letter: Option<char>) -> Option<(u32, &str)> {
-    let digits = match letter {
-        Some(letter) => text.strip_prefix(letter)?,
-        None => text,
-    };
+/// the rest of a name. No rule has the number 0: that is a place in a list.
+fn number<'a>(text: &'a str, letters: &str) -> Option<(u32, &'a str)> {
+    let digits = text.strip_prefix(letters)?;
     let count = digits.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = digits.split_at(count);
-    let whole = match letter {
-        Some('t') => count == 3 && !rest.starts_with(char::is_alphanumeric),
-        Some(_) => count == 2 && rest.starts_with(['_', '…']),
-        None => !rest.starts_with(char::is_alphanumeric),
+    let ends = !rest.starts_with(char::is_alphanumeric);
+    let whole = match letters {
+        "" => ends,
+        "s" => count == 2 && rest.starts_with(['_', '…']),
+        _ => count == 3 && ends,
     };
-    Some((digits.parse().ok().filter(|_| whole)?, rest))
+    let number: u32 = digits.parse().ok()?;
+    (whole && number > 0).then_some((number, rest))
 }

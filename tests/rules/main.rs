@@ -92,7 +92,7 @@ impl Tables {
                 "golden" => repository()
                     .join(format!("translator/testdata/{name}.yaml"))
                     .is_file(),
-                "node" | "e2e" => contained(&self.own),
+                "node" | "e2e" | "ingress" => contained(&self.own),
                 _ => contained(&self.translator),
             };
             ensure!(exists, "{kind}:{name} does not exist: {cell}");
@@ -126,6 +126,22 @@ fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
         .copied()
         .collect();
     ensure!(missing.is_empty(), "without a test: {missing:?}");
+    Ok(())
+}
+
+#[test]
+fn every_case_of_ingress_proxies_has_a_test_that_exists() -> Result<()> {
+    let tables = Tables::read(false)?;
+    let rows = tables.rows.iter().map(|row| cells(row));
+    let mut count = 0;
+    for row in rows.filter(|row| {
+        row.get(3)
+            .is_some_and(|tests| tests.starts_with("ingress:"))
+    }) {
+        count += 1;
+        tables.check(row[3])?;
+    }
+    ensure!(count >= 30, "only {count} rows");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use seaway_testing::repository;
 
-use crate::citations::{self, Id, Page};
+use crate::citations::{self, Id, LETTERS, Page};
 
 /// What the entries of a page are called, in its order.
 fn entries(page: &str) -> Result<Vec<Id>> {
@@ -25,10 +25,11 @@ fn entry(line: &str) -> Option<Id> {
     if anchor != name.to_ascii_lowercase() || text.trim().is_empty() {
         return None;
     }
-    let letter = name.chars().next().filter(char::is_ascii_uppercase);
     let number = name.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let letters = &name[..name.len() - number.len()];
+    let mut known = LETTERS.into_iter().chain([""]);
     Some(Id {
-        letter,
+        letters: known.find(|known| *known == letters)?,
         number: number.parse().ok()?,
     })
 }
@@ -43,7 +44,7 @@ fn invariants() -> Result<BTreeSet<Id>> {
     let numbers = section.lines().filter_map(|line| line.split_once(". "));
     let numbers = numbers.filter_map(|(number, _)| number.parse().ok());
     let id = |number| Id {
-        letter: None,
+        letters: "",
         number,
     };
     Ok(numbers.map(id).collect())
@@ -51,7 +52,7 @@ fn invariants() -> Result<BTreeSet<Id>> {
 
 #[test]
 fn every_entry_has_a_number_of_its_own_in_ascending_order() -> Result<()> {
-    for (page, least) in [("xds.md", 240), ("service.md", 280)] {
+    for (page, least) in [("xds.md", 240), ("service.md", 280), ("gateway.md", 230)] {
         let entries = entries(page)?;
         ensure!(entries.len() >= least, "{page}: {} entries", entries.len());
         for pair in entries.windows(2) {
@@ -70,23 +71,26 @@ fn every_entry_has_a_number_of_its_own_in_ascending_order() -> Result<()> {
 fn every_number_that_is_cited_has_its_text() -> Result<()> {
     let xds: BTreeSet<Id> = entries("xds.md")?.into_iter().collect();
     let service: BTreeSet<Id> = entries("service.md")?.into_iter().collect();
+    let gateway: BTreeSet<Id> = entries("gateway.md")?.into_iter().collect();
     let invariants = invariants()?;
     let citations = citations::all()?;
     // With far fewer than there are, the rest would not be found any more.
-    for (page, letter, least) in [
-        (Page::Xds, None, 700),
-        (Page::Xds, Some('S'), 30),
-        (Page::Service, None, 400),
-        (Page::Service, Some('T'), 700),
-        (Page::Invariants, None, 10),
+    for (page, letters, least) in [
+        (Page::Xds, "", 700),
+        (Page::Xds, "S", 30),
+        (Page::Service, "", 400),
+        (Page::Service, "T", 700),
+        (Page::Gateway, "", 140),
+        (Page::Gateway, "GW", 270),
+        (Page::Invariants, "", 10),
     ] {
         let of_kind = |citation: &&citations::Citation| {
-            (citation.page, citation.id.letter) == (Some(page), letter)
+            (citation.page, citation.id.letters) == (Some(page), letters)
         };
         let count = citations.iter().filter(of_kind).count();
         ensure!(
             count >= least,
-            "{page:?} {letter:?}: only {count} citations"
+            "{page:?} {letters:?}: only {count} citations"
         );
     }
     let mut wrong = Vec::new();
@@ -94,6 +98,7 @@ fn every_number_that_is_cited_has_its_text() -> Result<()> {
         let has_text = match citation.page {
             Some(Page::Xds) => xds.contains(&citation.id),
             Some(Page::Service) => service.contains(&citation.id),
+            Some(Page::Gateway) => gateway.contains(&citation.id),
             Some(Page::Invariants) => invariants.contains(&citation.id),
             None => false,
         };
@@ -105,19 +110,27 @@ fn every_number_that_is_cited_has_its_text() -> Result<()> {
     Ok(())
 }
 
-/// What is cited: `x1` is xDS rule 1, `s1` Service rule 1, `?1` one of which nobody says whose it
-/// is, `i1` an invariant, `T001` a case, `S01` a scenario.
+/// What is cited: `x1` is xDS rule 1, `s1` Service rule 1, `g1` Gateway rule 1, `?1` one of which
+/// nobody says whose it is, `i1` an invariant, `T001` and `GW001` are cases, `S01` is a scenario.
 fn cited(path: &str, text: &str) -> String {
-    let name = |citation: &citations::Citation| match (citation.id.letter, citation.page) {
-        (Some('S'), _) => format!("S{:02}", citation.id.number),
-        (Some(_), _) => format!("T{:03}", citation.id.number),
-        (None, Some(Page::Xds)) => format!("x{}", citation.id.number),
-        (None, Some(Page::Service)) => format!("s{}", citation.id.number),
-        (None, Some(Page::Invariants)) => format!("i{}", citation.id.number),
-        (None, None) => format!("?{}", citation.id.number),
+    let name = |citation: &citations::Citation| match (citation.id.letters, citation.page) {
+        ("", Some(Page::Xds)) => format!("x{}", citation.id.number),
+        ("", Some(Page::Service)) => format!("s{}", citation.id.number),
+        ("", Some(Page::Gateway)) => format!("g{}", citation.id.number),
+        ("", Some(Page::Invariants)) => format!("i{}", citation.id.number),
+        ("", None) => format!("?{}", citation.id.number),
+        ("S", _) => format!("S{:02}", citation.id.number),
+        (letters, _) => format!("{letters}{:03}", citation.id.number),
     };
     let found = citations::citations(path, text);
     found.iter().map(name).collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn check(cases: &[(&str, &str, &str)]) {
+    for (path, text, expected) in cases {
+        assert_eq!(cited(path, text), *expected, "{path}: {text}");
+    }
 }
 
 #[test]
@@ -143,7 +156,11 @@ fn citations_are_found_in_every_form() {
         ("src/a.rs", "/// xDS rule 7, for Envoy (rule 8)", "x7 x8"),
         ("src/a.rs", "/// Of nobody: rule 8", "?8"),
         ("src/a.rs", "// (invariants 2 and 3)", "i2 i3"),
-        ("src/a.rs", "// a rule 2nd to none; misrule 3; rules, 4", ""),
+        (
+            "src/a.rs",
+            "// a rule 2nd to none; misrule 3; rules, 4; rule 0",
+            "",
+        ),
         (
             "xds/a.rs",
             "fn s14_of_a_service_rules_51_64() {",
@@ -175,7 +192,28 @@ fn citations_are_found_in_every_form() {
             "x4 x6 x7 x8 S09",
         ),
     ];
-    for (path, text, expected) in cases {
-        assert_eq!(cited(path, text), expected, "{path}: {text}");
-    }
+    check(&cases);
+}
+
+#[test]
+fn rules_of_gateways_and_of_services_are_told_apart() {
+    check(&[
+        (
+            "translator/a.rs",
+            "/// Gateway rules 19 to 21 and 30, Service rule 9",
+            "g19 g20 g21 g30 s9",
+        ),
+        (
+            "translator/a.rs",
+            "/// (Service rules 58, 60; Gateway\n/// rules 67, 80)",
+            "s58 s60 g67 g80",
+        ),
+        ("docs/gateway.md", "rule 5, and Service rule 6", "g5 s6"),
+        ("translator/a.rs", "/// A rule 5 of a gateway", "s5"),
+        (
+            "tests/a.rs",
+            "/// GW040 to GW042, GW108\nfn gw013_gw014_both() // gw1 GW0011 egw012",
+            "GW040 GW041 GW042 GW108 GW042 GW108 GW108 GW013 GW014 GW014",
+        ),
+    ]);
 }

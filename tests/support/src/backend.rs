@@ -1,16 +1,17 @@
-//! Backends: HTTP servers on pod addresses that answer with their own name, over HTTP/1.1 and over
-//! HTTP/2 without TLS (h2c).
+//! Backends: HTTP servers on pod addresses that answer with their own name, or with the whole
+//! request, over HTTP/1.1 and over HTTP/2 without TLS (h2c).
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -20,6 +21,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::Namespace;
+use crate::echo::{self, AnswerBody};
 use crate::namespace::Inside;
 use crate::proxied;
 
@@ -35,6 +37,10 @@ pub(crate) const SAW_VERSION: &str = "saw-version";
 struct State {
     requests: AtomicU64,
     leaving: AtomicBool,
+    /// Whether it answers with the whole request.
+    echoes: bool,
+    /// How often each host was asked for, if it echoes.
+    by_host: Mutex<BTreeMap<String, u64>>,
 }
 
 /// A running backend. Dropping it closes its listener and all of its connections.
@@ -50,9 +56,28 @@ pub struct Backend {
 impl Backend {
     /// Listens on `address` in `namespace`; returns when connections are accepted.
     pub fn start(namespace: &Namespace, name: &str, address: SocketAddr) -> Result<Self> {
+        Self::start_as(namespace, name, address, State::default())
+    }
+
+    /// [`Backend::start`] for one that answers with the request as it got it: see
+    /// [`Echoed`](crate::Echoed).
+    pub fn echoing(namespace: &Namespace, name: &str, address: SocketAddr) -> Result<Self> {
+        let echoes = State {
+            echoes: true,
+            ..State::default()
+        };
+        Self::start_as(namespace, name, address, echoes)
+    }
+
+    fn start_as(
+        namespace: &Namespace,
+        name: &str,
+        address: SocketAddr,
+        state: State,
+    ) -> Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ready, listening) = std::sync::mpsc::channel();
-        let state = Arc::new(State::default());
+        let state = Arc::new(state);
         let (answer, shared) = (Bytes::from(name.to_owned()), state.clone());
         let thread = namespace.thread(name, move || {
             let server = runtime::Builder::new_current_thread().enable_all().build();
@@ -98,6 +123,13 @@ impl Backend {
         self.state.requests.load(Ordering::Relaxed)
     }
 
+    /// Requests for a host so far, of one that echoes.
+    pub fn requests_for(&self, host: &str) -> u64 {
+        let by_host = self.state.by_host.lock();
+        let by_host = by_host.unwrap_or_else(PoisonError::into_inner);
+        by_host.get(host).copied().unwrap_or_default()
+    }
+
     /// From now on every answer asks the client to close the connection, as a server does that has
     /// been told to end.
     pub fn leave(&self) {
@@ -135,35 +167,44 @@ async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<St
     let shared = state.clone();
     let service = service_fn(move |request| {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        let mut response = respond(&request, name.clone());
-        if let Ok(client) = client.to_string().parse() {
-            response.headers_mut().insert(SAW_CLIENT, client);
+        let (name, shared) = (name.clone(), shared.clone());
+        async move {
+            let mut response = match shared.echoes {
+                true => shared.echo(request, &name).await,
+                false => respond(&request, name),
+            };
+            if let Ok(client) = client.to_string().parse() {
+                response.headers_mut().insert(SAW_CLIENT, client);
+            }
+            if shared.leaving.load(Ordering::Relaxed) {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
         }
-        if shared.leaving.load(Ordering::Relaxed) {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-        }
-        async move { Ok::<_, Infallible>(response) }
     });
     // An error here is a client that went away: the client's side counts it.
     let _ = auto::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .await;
 }
 
+impl State {
+    async fn echo(&self, request: Request<Incoming>, name: &Bytes) -> Response<AnswerBody> {
+        let host = echo::host(&request);
+        {
+            let by_host = self.by_host.lock();
+            let mut by_host = by_host.unwrap_or_else(PoisonError::into_inner);
+            *by_host.entry(host).or_default() += 1;
+        }
+        echo::answer(request, &String::from_utf8_lossy(name)).await
+    }
+}
+
 /// The backend's name, and in headers what it saw.
-fn respond(request: &Request<Incoming>, name: Bytes) -> Response<Full<Bytes>> {
-    let authority = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str().to_owned());
-    let header = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .map(str::to_owned);
-    let mut response = Response::new(Full::new(name));
-    if let Ok(host) = header.or(authority).unwrap_or_default().parse() {
+fn respond(request: &Request<Incoming>, name: Bytes) -> Response<AnswerBody> {
+    let mut response = Response::new(Either::Left(Full::new(name)));
+    if let Ok(host) = echo::host(request).parse() {
         response.headers_mut().insert(SAW_HOST, host);
     }
     if let Ok(version) = format!("{:?}", request.version()).parse() {

@@ -97,6 +97,13 @@ impl SliceManifest {
         self
     }
 
+    /// Puts the slice into another namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.0["metadata"]["namespace"] = namespace.into();
+        self
+    }
+
     /// Sets a label.
     #[must_use]
     pub fn label(mut self, key: &str, value: &str) -> Self {

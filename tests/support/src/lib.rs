@@ -44,7 +44,9 @@ mod cluster;
 mod datagram;
 #[cfg(feature = "worlds")]
 mod dns;
+mod echo;
 mod envoy;
+mod exchange;
 #[cfg(feature = "worlds")]
 mod fixtures;
 #[cfg(feature = "worlds")]
@@ -68,6 +70,8 @@ mod recorder;
 mod relay;
 #[cfg(feature = "worlds")]
 mod replicas;
+#[cfg(feature = "worlds")]
+mod routes;
 #[cfg(feature = "worlds")]
 mod scene;
 mod seaway;
@@ -95,7 +99,9 @@ pub use cluster::{Cluster, Pod, Setup, endpoint};
 pub use datagram::{Echo, Flow};
 #[cfg(feature = "worlds")]
 pub use dns::Dns;
+pub use echo::Echoed;
 pub use envoy::{Envoy, EnvoyOptions, bootstrap};
+pub use exchange::{Ask, Connection, Reply};
 #[cfg(feature = "worlds")]
 pub use fixtures::{ServiceManifest, SliceManifest, join, node};
 #[cfg(feature = "worlds")]
@@ -112,6 +118,8 @@ pub use real_cluster::RealCluster;
 pub use recorder::{Recorder, Stream};
 #[cfg(feature = "worlds")]
 pub use relay::{ASSIGNMENTS, Relay, Side};
+#[cfg(feature = "worlds")]
+pub use routes::{GatewayManifest, IngressManifest, RouteManifest};
 #[cfg(feature = "worlds")]
 pub use scene::{Place, Scene, say};
 pub use seaway::{Seaway, envoy_binary, repository, run, seaway_binary};

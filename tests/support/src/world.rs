@@ -176,6 +176,11 @@ impl World {
         Backend::start(self.fabric(), name, address)
     }
 
+    /// [`World::backend_at`], for one that answers with the request as it got it.
+    pub fn echo_at(&self, name: &str, address: &str) -> Result<Backend> {
+        Backend::echoing(self.fabric(), name, address.parse()?)
+    }
+
     /// Whether this machine has IPv6; tests of it ask first.
     pub fn has_ipv6() -> bool {
         has_ipv6()

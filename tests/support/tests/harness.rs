@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use seaway_testing::{Client, EnvoyOptions, Outcome, Record, World};
+use seaway_testing::{Ask, Client, Connection, EnvoyOptions, Outcome, Record, World};
 
 /// An Envoy that forwards a cluster IP to one backend, without a control plane.
 const STATIC: &str = r#"
@@ -106,6 +106,42 @@ fn both_families_reach_backends_from_a_node() -> Result<()> {
             let outcome = Client::new(backend.address()).get(&node)?;
             ensure!(outcome.backend() == Some(pod), "{outcome}");
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_echoing_backend_tells_the_whole_request_and_does_what_it_asks_for() -> Result<()> {
+    World::run(|world| {
+        let backend = world.echo_at("echo", "10.244.1.10:8080")?;
+        for http2 in [false, true] {
+            let mut connection = Connection::open(world.fabric(), backend.address(), http2)?;
+            let ask = Ask::get("a.test", "/path?q=1").method("PUT");
+            let ask = ask.header("x", "1").header("x", "2");
+            let ask = ask
+                .header("echo-answer", "y=3")
+                .header("echo-status", "418");
+            let reply = connection.ask(&ask)?;
+            ensure!(
+                reply.status == 418 && reply.backend().is_none(),
+                "{reply:?}"
+            );
+            ensure!(reply.header("y").as_deref() == Some("3"), "{reply:?}");
+            let echoed = reply.echoed()?;
+            ensure!(echoed.header("x").as_deref() == Some("1,2"), "{echoed:?}");
+            let line = (&*echoed.method, &*echoed.host, &*echoed.path);
+            ensure!(line == ("PUT", "a.test", "/path?q=1"), "{echoed:?}");
+            let version = if http2 { "HTTP/2.0" } else { "HTTP/1.1" };
+            ensure!(echoed.version == version, "{echoed:?}");
+
+            let slow = Ask::get("a.test", "/").header("echo-delay", "60000");
+            let hasty = slow.patience(Duration::from_millis(50));
+            ensure!(connection.ask(&hasty).is_err());
+        }
+        ensure!(backend.requests_for("a.test") == 4 && backend.requests_for("b.test") == 0);
+        let mut connection = Connection::open(world.fabric(), backend.address(), false)?;
+        let reply = connection.ask(&Ask::get("a.test", "/").header("echo-drip", "1"))?;
+        ensure!(reply.backend().as_deref() == Some("echo"), "{reply:?}");
         Ok(())
     })
 }

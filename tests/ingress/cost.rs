@@ -1,0 +1,206 @@
+//! What a change publishes, counted in resources that Seaway sends.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use seaway_testing::{RouteManifest, eventually, join};
+
+use crate::case::{Case, get};
+use crate::edge::{Edge, service, slice, with_gateway};
+
+/// The last parts of the names of the types that are counted.
+const TYPES: [&str; 6] = [
+    "Listener",
+    "RouteConfiguration",
+    "ScopedRouteConfiguration",
+    "TypedExtensionConfig",
+    "Cluster",
+    "ClusterLoadAssignment",
+];
+
+/// How many resources of each type Seaway has sent.
+fn sent(edge: &Edge<'_>) -> Result<BTreeMap<&'static str, i64>> {
+    let of = |kind: &'static str| {
+        // "….Cluster", and not "….ClusterLoadAssignment".
+        let label = format!(".{kind}\"");
+        #[expect(clippy::cast_possible_truncation, reason = "a count of resources")]
+        let count = edge.sent(&label)? as i64;
+        Ok((kind, count))
+    };
+    TYPES.into_iter().map(of).collect()
+}
+
+/// What was sent since then, types without any left out.
+fn sent_since(
+    edge: &Edge<'_>,
+    before: &BTreeMap<&'static str, i64>,
+) -> Result<BTreeMap<&'static str, i64>> {
+    let mut since = sent(edge)?;
+    for (kind, count) in before {
+        *since.entry(kind).or_default() -= count;
+    }
+    since.retain(|_, count| *count != 0);
+    Ok(since)
+}
+
+/// `count` routes, each of `hosts` hosts, all of them to `s1`.
+fn routes(count: usize, hosts: usize) -> String {
+    let route = |number: usize| {
+        let route = RouteManifest::new(&format!("route-{number}"));
+        let hosts = (0..hosts).map(|host| format!("h{host}.r{number}.many.test"));
+        let route = hosts.fold(route, |route, host| route.host(&host));
+        route.prefix("/", "s1").document()
+    };
+    join((0..count).map(route))
+}
+
+#[test]
+fn gw108_one_more_host_of_five_thousand_is_one_resource() -> Result<()> {
+    let many = Case::new("many").with(routes(625, 8)).rows([
+        get("h0.r0.many.test/").to("s1"),
+        get("h7.r624.many.test/").to("s1"),
+        get("h7.r625.many.test/").status(404),
+    ]);
+    Edge::run(&[], &with_gateway(vec![many]), |edge| {
+        let before = sent(edge)?;
+        let route = RouteManifest::new("one-more").host("more.many.test");
+        edge.save("more.yaml", &route.prefix("/", "s1").document())?;
+        edge.settle(&get("more.many.test/").to("s1"))?;
+        let since = sent_since(edge, &before)?;
+        let one = [
+            BTreeMap::from([("ScopedRouteConfiguration", 1)]),
+            BTreeMap::from([("RouteConfiguration", 1)]),
+        ];
+        ensure!(one.contains(&since), "{since:?}");
+        let changes = edge.envoy.changes()?;
+        ensure!(changes["listener_modified"] == 0, "{changes:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn gw110_an_endpoint_of_a_hundred_routes_is_one_assignment() -> Result<()> {
+    let cases = with_gateway(vec![
+        Case::new("slice").with(service("moves", &["10.244.1.1"])),
+        Case::new("routes").with(routes(100, 1).replace("name: s1", "name: moves")),
+        Case::new("probe").rows([get("h0.r99.many.test/").to("s1")]),
+    ]);
+    Edge::run(&[], &cases, |edge| {
+        let before = sent(edge)?;
+        edge.save("slice.yaml", &service("moves", &["10.244.1.2"]))?;
+        edge.settle(&get("h0.r99.many.test/").to("s2"))?;
+        let since = sent_since(edge, &before)?;
+        ensure!(
+            since == BTreeMap::from([("ClusterLoadAssignment", 1)]),
+            "{since:?}"
+        );
+        Ok(())
+    })
+}
+
+/// GW112. What nobody refers to is known to be ignored when a later change has come through.
+#[test]
+fn gw112_unrelated_objects_translate_and_publish_nothing() -> Result<()> {
+    let unrelated = |version: u8| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: unrelated, namespace: default}}\n\
+             data: {{a: Zm9vCg=={version}}}\n---\n\
+             apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: unrelated, namespace: default}}\n\
+             data: {{a: '{version}'}}\n---\n\
+             apiVersion: v1\nkind: Namespace\nmetadata: {{name: other, labels: {{v: '{version}'}}}}\n"
+        )
+    };
+    let cases = with_gateway(vec![
+        Case::new("moves").with(service("moves", &["10.244.1.1"])),
+        Case::new("routes").with(routes(3, 1).replace("name: s1", "name: moves")),
+        Case::new("probe").rows([get("h0.r0.many.test/").to("s1")]),
+    ]);
+    Edge::run(&[], &cases, |edge| {
+        let translations = |edge: &Edge<'_>| edge.world.metric("seaway_translations_total", "");
+        let start = translations(edge)?;
+        edge.save("moves.yaml", &service("moves", &["10.244.1.2"]))?;
+        edge.settle(&get("h0.r0.many.test/").to("s2"))?;
+        let of_a_slice = translations(edge)? - start;
+
+        let (before, start) = (sent(edge)?, translations(edge)?);
+        edge.save("unrelated.yaml", &unrelated(1))?;
+        edge.save("unrelated.yaml", &unrelated(2))?;
+        edge.save("moves.yaml", &service("moves", &["10.244.1.3"]))?;
+        edge.settle(&get("h0.r0.many.test/").to("s3"))?;
+        let since = sent_since(edge, &before)?;
+        ensure!(
+            since == BTreeMap::from([("ClusterLoadAssignment", 1)]),
+            "{since:?}"
+        );
+        let more = translations(edge)? - start;
+        ensure!(more <= of_a_slice, "{more} translations, not {of_a_slice}");
+        Ok(())
+    })
+}
+
+/// GW140. The manifests come in another order and from other files, to a Seaway that has seen
+/// none of them before: what it makes of them is the same to the byte.
+#[test]
+fn gw140_the_order_of_objects_changes_nothing() -> Result<()> {
+    let route = |name: &str, created: u8, backend: &str| {
+        let route = RouteManifest::new(name).created(created);
+        let route = route.host("a.test").host("*.b.test");
+        let own = format!("/{name}");
+        route.prefix("/", backend).prefix(&own, backend).document()
+    };
+    let documents = [
+        route("one", 1, "s1"),
+        route("two", 1, "s2"),
+        route("three", 2, "s3"),
+        service("none", &[]),
+        slice("s1", &["10.244.1.1"]).replace("s1-1", "s1-2"),
+    ];
+    let forward = Case::new("a").with(join(documents.clone())).rows([
+        get("a.test/").to("s1"),
+        get("x.b.test/two").to("s2"),
+        get("x.b.test/three").to("s3"),
+    ]);
+    let forward = forward.problem("DuplicateMatch", "HTTPRoute default/two");
+    let forward = forward.problem("DuplicateMatch", "HTTPRoute default/three");
+    Edge::run(&[], &with_gateway(vec![forward]), |edge| {
+        let before = edge.translate()?;
+        let changes = edge.envoy.changes()?;
+        edge.world.seaway()?.kill()?;
+        edge.delete("a.yaml")?;
+        for (number, document) in documents.iter().rev().enumerate() {
+            edge.save(&format!("shuffled-{number}.yaml"), document)?;
+        }
+        let ground = edge.world.manifests().read("ground.yaml")?;
+        let mut ground: Vec<_> = ground.split("\n---\n").map(str::to_owned).collect();
+        ground.reverse();
+        edge.save("ground.yaml", &join(ground))?;
+        ensure!(edge.translate()? == before, "other resources");
+
+        edge.world.restart_seaway()?;
+        eventually("the proxy to come back", || {
+            let streams = edge.world.metric("seaway_xds_streams", "")?;
+            ensure!(streams > 0.0, "no stream");
+            Ok(())
+        })?;
+        // A change that is one shows that all else has been compared.
+        edge.save(
+            "slice.yaml",
+            &slice("none", &["10.244.1.3"]).replace("none-1", "none-2"),
+        )?;
+        let new = RouteManifest::new("new").host("new.test");
+        edge.save("new.yaml", &new.prefix("/", "none").document())?;
+        edge.settle(&get("new.test/").to("s3"))?;
+        let sent = sent(edge)?;
+        ensure!(sent["Listener"] == 0, "{sent:?}");
+        ensure!(
+            sent["ScopedRouteConfiguration"] + sent["RouteConfiguration"] <= 1,
+            "{sent:?}"
+        );
+        let after = edge.envoy.changes()?;
+        ensure!(
+            after["listener_modified"] == changes["listener_modified"],
+            "{after:?}"
+        );
+        Ok(())
+    })
+}

@@ -1,0 +1,26 @@
+//! Ingresses and HTTPRoutes of Gateway API, served by a real Envoy of role `ingress`: manifests at
+//! one end, requests and echoes of backends at the other.
+//!
+//! Most cases are rows of tables that share a world ([`case::Case`], [`edge::play`]): each has host
+//! names of its own, and a row that fails says of which case it is. `tests/README.md` lists them.
+
+mod attachment;
+mod backends;
+mod case;
+mod changes;
+mod claims;
+mod clients;
+mod cors;
+mod cost;
+mod edge;
+mod external_names;
+mod filters;
+mod hosts;
+mod ingresses;
+mod invalid;
+mod load;
+mod order;
+mod redirects;
+mod rewrites;
+mod shares;
+mod timeouts;
