@@ -30,6 +30,18 @@ PERMISSIONS = {
     ("", "nodes", "watch"),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("discovery.k8s.io", "endpointslices", "watch"),
+    # What ingress proxies serve; no Secrets.
+    ("", "namespaces", "list"),
+    ("", "namespaces", "watch"),
+    *(
+        (group, resource, verb)
+        for group, resources in [
+            ("networking.k8s.io", ["ingresses", "ingressclasses"]),
+            ("gateway.networking.k8s.io", ["gatewayclasses", "gateways", "httproutes", "referencegrants"]),
+        ]
+        for resource in resources
+        for verb in ["list", "watch"]
+    ),
     ("events.k8s.io", "events", "create"),
     ("authentication.k8s.io", "tokenreviews", "create"),
 }

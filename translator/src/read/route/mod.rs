@@ -5,7 +5,7 @@
 //! kept as broken, and answers its requests with 500 (Gateway rules 94 and 95).
 //!
 //! The lists have the bounds of the CRD: [`PARENTS`], [`HOSTNAMES`], [`RULES`], and in
-//! [`matches`](self::matches), [`backend`] and [`filters`] those of their own. Every match of a
+//! [`mod@matches`], [`backend`] and [`filters`] those of their own. Every match of a
 //! rule becomes a route with all that the rule has, once for each host name; together they may have
 //! [`EXPANDED`] bytes. What is beyond a bound is left out, with the problem `TooLarge`.
 
