@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::api as k8s;
 use ipnet::IpNet;
-use jiff::Timestamp;
 
 use super::report::{self, Report};
 use super::{annotations, ports, value};
@@ -40,7 +39,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     without_cluster_ip(service, spec, &mut report);
     Ok(Service {
         key,
-        created: created(meta, &mut report),
+        created: report::created(meta, "of Services that claim one address", &mut report),
         kind: kind(spec, &cluster_ips, &mut report),
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
@@ -68,23 +67,6 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         ports: ports.into(),
         problems: report.finish(),
     })
-}
-
-/// The creation time in seconds since 1970; without one the Service ranks as the youngest.
-fn created(meta: &k8s::Metadata, report: &mut Report) -> i64 {
-    let Some(text) = &meta.creation_timestamp else {
-        return i64::MAX;
-    };
-    let time = text.0.as_deref().and_then(|text| text.parse().ok());
-    time.map_or_else(
-        || {
-            let message =
-                "it is not a time; of Services that claim one address those with a time are first";
-            report.warning("metadata.creationTimestamp", Reason::InvalidValue, message);
-            i64::MAX
-        },
-        Timestamp::as_second,
-    )
 }
 
 fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) -> Kind {

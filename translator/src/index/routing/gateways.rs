@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::share::Share;
-use super::{Key, Routing, RoutingChanges};
+use super::{Key, Routing, RoutingChanges, put, refile};
 use crate::model::{
     AllowedNamespaces, Gateway, GatewayClass, HTTPRoute, Namespace, ParentRef, ReferenceGrant,
 };
@@ -265,45 +265,10 @@ impl Routing {
         let id = ObjectId::new(ObjectKind::HTTPRoute, &key.0, &key.1);
         let route = self.gateways.routes.get(key);
         let share = route.and_then(|route| Share::of_http_route(self, route, options));
-        // How many routes a listener has is a thing of the Gateway's status.
-        let gateways = route.into_iter().flat_map(|route| {
-            let parents = route.parents.iter();
-            parents.filter_map(|parent| gateway_of(route, parent))
-        });
-        let gateways = gateways.map(|(ns, name)| ObjectId::new(ObjectKind::Gateway, &ns, &name));
-        changes.objects.extend(gateways);
         self.replace(id, share, changes);
     }
 }
 
 fn is_class_ours(class: &GatewayClass) -> bool {
     &*class.controller == CONTROLLER && !class.has_parameters
-}
-
-/// Puts a value in place of what a key has, or (`None`) removes that. Returns the old one.
-fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, new: Option<V>) -> Option<V> {
-    match new {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    }
-}
-
-/// Moves a key from where it was filed to where it belongs now.
-fn refile<K: Ord>(
-    files: &mut BTreeMap<K, BTreeSet<Key>>,
-    key: &Key,
-    old: &BTreeSet<K>,
-    new: BTreeSet<K>,
-) {
-    for name in old.difference(&new) {
-        if let Some(keys) = files.get_mut(name) {
-            keys.remove(key);
-            if keys.is_empty() {
-                files.remove(name);
-            }
-        }
-    }
-    for name in new {
-        files.entry(name).or_default().insert(key.clone());
-    }
 }

@@ -125,10 +125,7 @@ impl Routing {
         options: &Options,
         changes: &mut RoutingChanges,
     ) {
-        let old = match new {
-            Some(class) => self.ingress_classes.insert(name.clone(), class),
-            None => self.ingress_classes.remove(name),
-        };
+        let old = put(&mut self.ingress_classes, name.clone(), new);
         let controller = |class: Option<&Arc<IngressClass>>| class.map(|c| c.controller.clone());
         if controller(old.as_ref()) == controller(self.ingress_classes.get(name)) {
             return;
@@ -146,27 +143,14 @@ impl Routing {
         options: &Options,
         changes: &mut RoutingChanges,
     ) {
-        let old = self.ingresses.get(&key).cloned();
-        if old == new {
-            return;
+        let class = |ingress: &Arc<Ingress>| ingress.class.iter().cloned().collect();
+        let new_class = new.as_ref().map(class).unwrap_or_default();
+        let old = put(&mut self.ingresses, key.clone(), new);
+        let old_class = old.as_ref().map(class).unwrap_or_default();
+        refile(&mut self.of_class, &key, &old_class, new_class);
+        if old.as_ref() != self.ingresses.get(&key) {
+            self.share_again(&key, options, changes);
         }
-        if let Some(class) = old.as_ref().and_then(|old| old.class.as_ref())
-            && let Some(keys) = self.of_class.get_mut(class)
-        {
-            keys.remove(&key);
-            if keys.is_empty() {
-                self.of_class.remove(class);
-            }
-        }
-        if let Some(class) = new.as_ref().and_then(|new| new.class.as_ref()) {
-            let keys = self.of_class.entry(class.clone()).or_default();
-            keys.insert(key.clone());
-        }
-        match new {
-            Some(ingress) => self.ingresses.insert(key.clone(), ingress),
-            None => self.ingresses.remove(&key),
-        };
-        self.share_again(&key, options, changes);
     }
 
     /// Works out anew what an Ingress adds.
@@ -264,4 +248,32 @@ impl Routing {
 /// The ports of Services that an object names.
 fn ports(share: Option<&Share>) -> BTreeMap<ServiceKey, BTreeSet<BackendPort>> {
     share.map(|share| share.ports.clone()).unwrap_or_default()
+}
+
+/// Puts a value in place of what a key has, or (`None`) removes that. Returns the old one.
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, new: Option<V>) -> Option<V> {
+    match new {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    }
+}
+
+/// Moves a key from where it was filed to where it belongs now.
+fn refile<K: Ord>(
+    files: &mut BTreeMap<K, BTreeSet<Key>>,
+    key: &Key,
+    old: &BTreeSet<K>,
+    new: BTreeSet<K>,
+) {
+    for name in old.difference(&new) {
+        if let Some(keys) = files.get_mut(name) {
+            keys.remove(key);
+            if keys.is_empty() {
+                files.remove(name);
+            }
+        }
+    }
+    for name in new {
+        files.entry(name).or_default().insert(key.clone());
+    }
 }

@@ -44,7 +44,7 @@ impl Identity {
         let identity = Identity {
             namespace: namespace.into(),
             name: name.into(),
-            created: created(meta, &mut report),
+            created: created(meta, "of objects that ask for the same", &mut report),
             generation: meta.generation.unwrap_or_default(),
         };
         Ok((identity, report))
@@ -59,15 +59,16 @@ pub(super) fn subject(kind: &str, namespace: &str, name: &str) -> Subject {
     }
 }
 
-fn created(meta: &Metadata, report: &mut Report) -> i64 {
+/// The creation time in seconds since 1970; without one the object ranks as the youngest of its
+/// `rivals`.
+pub(in crate::read) fn created(meta: &Metadata, rivals: &str, report: &mut Report) -> i64 {
     let Some(text) = &meta.creation_timestamp else {
         return i64::MAX;
     };
     let time = text.0.as_deref().and_then(|text| text.parse().ok());
     time.map_or_else(
         || {
-            let message =
-                "it is not a time; of objects that ask for the same those with a time are first";
+            let message = format!("it is not a time; {rivals} those with a time are first");
             report.warning("metadata.creationTimestamp", Reason::InvalidValue, message);
             i64::MAX
         },

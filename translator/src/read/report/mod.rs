@@ -4,7 +4,7 @@ mod identity;
 
 use crate::names::{is_label, is_subdomain};
 use crate::{ObjectKind, Problem, Reason, Severity, Subject};
-pub(super) use identity::Identity;
+pub(super) use identity::{Identity, created};
 
 /// How many problems of one object are kept. An object may have thousands of bad parts, and every
 /// problem is logged, shown, and written as an Event.
