@@ -27,6 +27,7 @@ const ROOTS: &[&str] = &[
     "envoy/extensions/filters/http/lua/v3/lua.proto",
     "envoy/extensions/filters/http/router/v3/router.proto",
     "envoy/extensions/filters/listener/original_src/v3/original_src.proto",
+    "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto",
     "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
     "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
     "envoy/extensions/filters/network/set_filter_state/v3/set_filter_state.proto",

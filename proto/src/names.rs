@@ -17,6 +17,7 @@ pub mod envoy {
     pub use pb::extensions::filters::http::lua::v3 as lua;
     pub use pb::extensions::filters::http::router::v3 as router;
     pub use pb::extensions::filters::listener::original_src::v3 as original_src;
+    pub use pb::extensions::filters::listener::tls_inspector::v3 as tls_inspector;
     pub use pb::extensions::filters::network::http_connection_manager::v3 as http_connection_manager;
     pub use pb::extensions::filters::network::set_filter_state::v3 as set_filter_state;
     pub use pb::extensions::filters::network::tcp_proxy::v3 as tcp_proxy;

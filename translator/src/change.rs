@@ -9,7 +9,7 @@ use seaway_proto::Resource;
 use crate::kinds::ModelObject;
 use crate::model::{
     EndpointSlice, Gateway, GatewayClass, HTTPRoute, Hostname, Ingress, IngressClass, Namespace,
-    Node, ReferenceGrant, Service, ServiceKey,
+    Node, ReferenceGrant, Secret, Service, ServiceKey,
 };
 use crate::{Layer, Object, ObjectKind, Problem};
 
@@ -129,8 +129,29 @@ macro_rules! model_objects {
 }
 
 model_objects! {
-    namespaced: EndpointSlice, Gateway, HTTPRoute, Ingress, ReferenceGrant;
+    namespaced: EndpointSlice, Gateway, HTTPRoute, Ingress, ReferenceGrant, Secret;
     cluster: GatewayClass, IngressClass, Namespace, Node;
+}
+
+impl Object {
+    /// The Secrets that the object names as certificates, whether it may use them or not. No other
+    /// Secret matters (Gateway rule 38).
+    #[must_use]
+    pub fn secrets(&self) -> Vec<ObjectId> {
+        let secret = |namespace, name| ObjectId::new(ObjectKind::Secret, namespace, name);
+        match self {
+            Object::Ingress(ingress) => {
+                let names = ingress.tls.iter().filter_map(|tls| tls.secret.as_ref());
+                names.map(|name| secret(&ingress.namespace, name)).collect()
+            }
+            Object::Gateway(gateway) => {
+                let all = gateway.listeners.iter().flat_map(|l| &l.certificates);
+                let secrets = all.filter(|certificate| certificate.is_secret);
+                secrets.map(|c| secret(&c.namespace, &c.name)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// A change of one object: it appeared, changed or is gone.
@@ -158,6 +179,8 @@ pub enum Origin {
     IngressPort(u16),
     /// The routes of ingress proxies for a host, at a port.
     IngressHost(u16, Hostname),
+    /// A Secret with a certificate that ingress proxies serve, by namespace and name.
+    Secret(Arc<str>, Arc<str>),
     /// The health of the proxy itself: `/healthz` and `/livez`.
     Healthz,
 }
@@ -173,6 +196,9 @@ impl fmt::Display for Origin {
             Origin::Mesh => f.write_str("mesh"),
             Origin::IngressPort(port) => write!(f, "ingress {port}"),
             Origin::IngressHost(port, host) => write!(f, "ingress {port}/{host}"),
+            Origin::Secret(namespace, name) => {
+                write!(f, "{} {namespace}/{name}", ObjectKind::Secret)
+            }
             Origin::Healthz => f.write_str("healthz"),
         }
     }

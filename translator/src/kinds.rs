@@ -241,6 +241,17 @@ kinds! {
         read: read::namespace,
         apply: apply_namespace,
     }
+    /// `v1 Secret`, with a certificate.
+    Secret {
+        plural: "secrets",
+        api_versions: ["v1"],
+        namespaced: true,
+        optional: true,
+        secret: true,
+        model: model::Secret,
+        read: read::secret,
+        apply: apply_secret,
+    }
 }
 
 /// What every object of the model can say of itself.

@@ -30,6 +30,7 @@ mod view;
 pub mod model;
 pub mod names;
 pub mod read;
+pub mod status;
 
 pub use change::{Change, ObjectId, Origin, Replace};
 pub use ipnet::IpNet;

@@ -19,8 +19,9 @@ use seaway_translator::{Options, Role, Snapshot, View, translate_once};
 use serde_json::Value;
 use support::manifests;
 
-const GROUPS: [(&str, TypeUrl); 6] = [
+const GROUPS: [(&str, TypeUrl); 7] = [
     ("listeners", TypeUrl::LISTENER),
+    ("secrets", TypeUrl::SECRET),
     ("extensions", TypeUrl::EXTENSION),
     ("routes", TypeUrl::ROUTE),
     ("scoped_routes", TypeUrl::SCOPED_ROUTE),

@@ -114,6 +114,85 @@ fn a_change_touches_the_hosts_it_names() {
     );
 }
 
+/// A Secret of namespace `d` with the certificate and key of this name in `testdata/certificates`.
+fn secret(name: &str, chain: &str, key: &str) -> Object {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/certificates");
+    let content = |file: String| std::fs::read_to_string(folder.join(file)).unwrap();
+    let manifest = serde_json::json!({
+        "kind": "Secret",
+        "metadata": {"namespace": "d", "name": name},
+        "type": "kubernetes.io/tls",
+        "stringData": {
+            "tls.crt": content(format!("{chain}.crt")),
+            "tls.key": content(format!("{key}.key")),
+        },
+    });
+    one(&manifest.to_string())
+}
+
+/// An Ingress with a certificate for its host.
+fn secured(name: &str, host: &str, secret: &str) -> Object {
+    one(&format!(
+        "{{kind: Ingress, metadata: {{namespace: d, name: {name}}}, spec: {{ingressClassName: seaway, \
+         tls: [{{hosts: [\"{host}\"], secretName: {secret}}}], \
+         rules: [{{host: \"{host}\", http: {{paths: [{{path: /, pathType: Prefix, \
+         backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]}}}}"
+    ))
+}
+
+/// Gateway rules 37 and 38, GW052 to GW054: a certificate is a resource of its own, which is there
+/// while something uses it.
+#[test]
+fn a_certificate_is_replaced_without_its_listener() {
+    let mut world = World::new(Options::default());
+    world.apply([class(), service("web", "10.96.0.1", "")]);
+    let (first, second) = (secret("s", "ec", "ec"), secret("s", "p384", "p384"));
+    assert_eq!(world.apply([first.clone()]), [""; 0]);
+    let of = |names: &[&str]| -> Vec<String> {
+        let name = |name: &&str| format!("role:ingress {name}");
+        names.iter().map(name).collect()
+    };
+    let mut expected = vec![
+        "all Cluster d/web/80".to_owned(),
+        "inside Cluster d/web/80".to_owned(),
+    ];
+    expected.extend(of(&[
+        "Listener http/80",
+        "Listener tls/443",
+        "ScopedRouteConfiguration 443/a.org",
+        "ScopedRouteConfiguration 80/a.org",
+        "Secret d/s",
+        "TypedExtensionConfig hosts/443",
+        "TypedExtensionConfig hosts/80",
+    ]));
+    assert_eq!(world.apply([secured("i", "a.org", "s")]), expected);
+    assert_eq!(world.apply([second]), of(&["Secret d/s"]));
+    // What cannot be served takes the secret away, and the chain closes connections.
+    let taken = of(&["Listener tls/443", "Secret d/s"]);
+    assert_eq!(world.apply([secret("s", "ec", "p384")]), taken);
+    assert_eq!(world.apply([first.clone()]), taken);
+    assert_eq!(world.delete(&first), taken);
+    assert_eq!(world.apply([first]), taken);
+    // A host more: its scopes, and the chain that has its certificate.
+    assert_eq!(
+        world.apply([secured("j", "b.org", "s")]),
+        of(&[
+            "Listener tls/443",
+            "ScopedRouteConfiguration 443/b.org",
+            "ScopedRouteConfiguration 80/b.org",
+        ])
+    );
+    let seen = view(Role::Ingress, "", "");
+    assert_eq!(world.names(TypeUrl::SECRET, &seen), ["d/s"]);
+    for role in [Role::Node, Role::Mesh, Role::Grpc] {
+        assert_eq!(world.names(TypeUrl::SECRET, &view(role, "", "")), [""; 0]);
+    }
+    world.delete(&secured("j", "b.org", "s"));
+    world.delete(&secured("i", "a.org", "s"));
+    assert_eq!(world.names(TypeUrl::SECRET, &seen), [""; 0]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &seen), [""; 0]);
+}
+
 /// Gateway rule 113: ingress proxies have the clusters that a rule names, and no others.
 #[test]
 fn a_cluster_is_there_while_a_rule_names_it() {
@@ -212,9 +291,16 @@ fn an_object() -> impl Strategy<Value = Object> {
             }
         })
     };
-    let listeners = prop::collection::vec(host(), 1..3).prop_map(|hosts| {
+    let listeners = prop::collection::vec(host(), 1..4).prop_map(|hosts| {
         let each = hosts.iter().enumerate().map(|(n, host)| {
-            format!("{{name: l{n}, protocol: HTTP, port: 80, hostname: \"{host}\"}}")
+            let tls =
+                "protocol: HTTPS, port: 443, tls: {certificateRefs: [{name: s1}, {name: s2}]}";
+            let protocol = if n == 0 {
+                "protocol: HTTP, port: 80"
+            } else {
+                tls
+            };
+            format!("{{name: l{n}, {protocol}, hostname: \"{host}\"}}")
         });
         format!("[{}]", each.collect::<Vec<_>>().join(", "))
     });
@@ -226,6 +312,8 @@ fn an_object() -> impl Strategy<Value = Object> {
         2 => (prop::sample::select(&["g", "h"][..]), when, listeners).prop_map(|(name, when, listeners)| gateway(name, when, &listeners)),
         6 => (name(), hosts(), path(), backend()).prop_map(|(name, hosts, path, backend)| route(name, &hosts, path, backend)),
         6 => (name(), host(), path(), backend()).prop_map(|(name, host, path, backend)| ingress(name, host, path, backend)),
+        4 => (name(), prop::sample::select(&["a.org", "b.a.org", "*.a.org"][..]), prop::sample::select(&["s1", "s2"][..])).prop_map(|(name, host, of)| secured(name, host, of)),
+        4 => (prop::sample::select(&["s1", "s2"][..]), prop::sample::select(&["ec", "p384", "rsa"][..]), prop::bool::weighted(0.8)).prop_map(|(name, pair, fits)| secret(name, pair, if fits { pair } else { "ec" })),
         2 => (prop::sample::select(&["web", "other"][..]), prop::sample::select(&["", ", type: ExternalName, externalName: x.org", ", type: ExternalName, externalName: other.d.svc.cluster.local", ", sessionAffinity: ClientIP"][..]))
             .prop_map(|(name, extra)| service(name, if name == "web" { "10.96.0.1" } else { "10.96.0.2" }, extra)),
     ]

@@ -9,6 +9,7 @@ mod hostname;
 mod ingress;
 mod node;
 mod rule;
+mod secret;
 mod sensitive;
 mod service;
 mod slice;
@@ -32,6 +33,7 @@ pub use rule::{
     Backend, BackendPort, Cors, Filters, HeaderChanges, Match, Mirror, NamedMatch, PathChange,
     PathMatch, Redirect, Rewrite, Rule, Target, TextMatch, Timeouts,
 };
+pub use secret::{Certificate, KeyAlgorithm, Secret};
 pub use sensitive::Sensitive;
 pub use service::{
     AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Kind, LONGEST_UDP_IDLE, Policy,

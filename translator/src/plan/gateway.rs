@@ -1,10 +1,10 @@
 //! What is wrong with the objects of Gateway API that are served: listeners that are refused or
 //! that somebody else has, routes that no listener takes, backends that lead nowhere.
 
-use super::Context;
 use super::host::{Table, resolve};
+use super::{Context, certificates};
 use crate::index::routing::{Hosts, ListenerId};
-use crate::model::{Gateway, HTTPRoute, Hostname};
+use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname};
 use crate::policy::gateway::listeners;
 use crate::{ObjectId, Problem, Reason};
 
@@ -40,10 +40,38 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
                 .map(|message| (Reason::HostnameConflict, message)),
         };
         if let Some((reason, message)) = refused {
-            problems.push(Problem::error(id, field, reason, message));
+            problems.push(Problem::error(id, &*field, reason, message));
         }
+        problems.extend(of_certificates(context, id, listener, &field));
     }
     problems
+}
+
+/// A problem for each certificate of a listener that is not served, or that is of another type.
+fn of_certificates(
+    context: &Context<'_>,
+    id: &ObjectId,
+    listener: &GatewayListener,
+    field: &str,
+) -> Vec<Problem> {
+    // One that is no Secret was reported when it was read.
+    let named = listener.certificates.iter().enumerate();
+    let named = named.filter(|(_, certificate)| certificate.is_secret);
+    let (positions, keys): (Vec<usize>, Vec<_>) = named
+        .map(|(at, certificate)| {
+            (
+                at,
+                (certificate.namespace.clone(), certificate.name.clone()),
+            )
+        })
+        .unzip();
+    let judged = certificates::served(context, id, &keys);
+    let problem = |(at, verdict)| {
+        let field = format!("{field}.tls.certificateRefs[{at}]");
+        certificates::problem(context, id, field, verdict)
+    };
+    let judged = positions.into_iter().zip(judged);
+    judged.filter_map(problem).collect()
 }
 
 /// Says who has the host name of a listener, if it is an older object (Gateway rules 27 and 114).

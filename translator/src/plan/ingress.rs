@@ -1,10 +1,10 @@
 //! What is wrong with an Ingress that is served: backends that lead nowhere, hosts that somebody
 //! else has.
 
-use super::Context;
 use super::host::{Table, resolve};
+use super::{Context, certificates};
 use crate::index::routing::{Hosts, ListenerId};
-use crate::model::{Hostname, Ingress};
+use crate::model::{Hostname, Ingress, IngressTls};
 use crate::{ObjectId, Problem, Reason};
 
 /// All problems of an Ingress. One that is not served has none: it is another controller's.
@@ -16,8 +16,12 @@ pub(crate) fn problems(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
     };
     let mut problems = ingress.problems.to_vec();
     problems.extend(of_backends(context, id, ingress));
+    problems.extend(of_certificates(context, id, ingress));
     if let Some(hosts) = routing.hosts(&Table::http(context.options)) {
         problems.extend(of_hosts(id, ingress, hosts));
+    }
+    if let Some(hosts) = routing.hosts(&Table::https(context.options)) {
+        problems.extend(of_tls_hosts(id, ingress, hosts));
     }
     problems
 }
@@ -40,6 +44,17 @@ fn of_backends(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<P
         ))
     });
     refused.collect()
+}
+
+/// A problem for each certificate that is not served, or that is of another type.
+fn of_certificates(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<Problem> {
+    let problem = |tls: &IngressTls| {
+        let key = (ingress.namespace.clone(), tls.secret.clone()?);
+        let verdict = certificates::certificate(context, id, &key).map(|_| &key);
+        let field = format!("{}.secretName", tls.field);
+        certificates::problem(context, id, field, verdict)
+    };
+    ingress.tls.iter().filter_map(problem).collect()
 }
 
 /// A problem for each host that a listener of an older Gateway has (Gateway rule 114), and one for
@@ -66,4 +81,24 @@ fn of_hosts(id: &ObjectId, ingress: &Ingress, hosts: &Hosts) -> Vec<Problem> {
         problems.push(Problem::error(id, "spec.defaultBackend", reason, message));
     }
     problems
+}
+
+/// A problem for each host of a certificate that something else serves over TLS: a listener of an
+/// older Gateway (Gateway rule 114), or an older Ingress with another certificate (Service rule
+/// 143).
+fn of_tls_hosts(id: &ObjectId, ingress: &Ingress, hosts: &Hosts) -> Vec<Problem> {
+    let problem = |tls: &IngressTls| {
+        let secret = (ingress.namespace.clone(), tls.secret.clone()?);
+        let any = tls.hosts.is_empty().then_some(&Hostname::Any);
+        let mut named = tls.hosts.iter().chain(any);
+        let taken = named.find_map(|host| {
+            let holder = hosts.holder(host)?;
+            (!holder.certificates.contains(&secret)).then(|| (host, holder.age.object()))
+        });
+        let (host, holder) = taken?;
+        let message = format!("{holder} has {host}, with another certificate");
+        let field = format!("{}.hosts", tls.field);
+        Some(Problem::error(id, field, Reason::HostConflict, message))
+    };
+    ingress.tls.iter().filter_map(problem).collect()
 }

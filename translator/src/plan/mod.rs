@@ -5,6 +5,7 @@
 //! A plan holds no message and hardly a text. `envoy/` makes messages of it, `problems` reports the
 //! errors in it, and an [`Explanation`](crate::Explanation) shows it to people.
 
+pub(crate) mod certificates;
 pub(crate) mod clusters;
 pub(crate) mod explain;
 pub(crate) mod external_name;

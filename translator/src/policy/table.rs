@@ -31,4 +31,14 @@ impl Table {
             tls: false,
         }
     }
+
+    /// The table of HTTP over TLS at the addresses that all Ingresses share.
+    pub(crate) fn https(options: &Options) -> Table {
+        Table {
+            fleet: DEFAULT_FLEET.into(),
+            port: options.https_port,
+            external_port: 443,
+            tls: true,
+        }
+    }
 }

@@ -128,6 +128,8 @@ reasons! {
     InvalidKind,
     /// A reference to an object of another namespace that no ReferenceGrant allows.
     RefNotPermitted,
+    /// A reference to a certificate that cannot be served.
+    InvalidCertificateRef,
     /// A rule, filter or match that cannot be served.
     UnsupportedValue,
     /// A Gateway or GatewayClass with parameters, of which none are supported.

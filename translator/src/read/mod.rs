@@ -17,6 +17,7 @@ mod node;
 mod ports;
 mod report;
 mod route;
+mod secret;
 mod service;
 mod slice;
 mod validate;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 pub use api::{
     Described, EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Metadata,
-    Namespace, Node, ReferenceGrant, Service,
+    Namespace, Node, ReferenceGrant, Secret, Service,
 };
 
 use crate::{Object, Problem};
@@ -109,6 +110,14 @@ pub fn reference_grant(grant: &ReferenceGrant) -> Result<Object, Problem> {
 /// When its name is not an RFC 1123 label.
 pub fn namespace(namespace: &Namespace) -> Result<Object, Problem> {
     gateway::namespace::read(namespace).map(|namespace| Object::Namespace(Arc::new(namespace)))
+}
+
+/// Reads the certificate of a Secret from its API object. Without a namespace it is in `default`.
+///
+/// # Errors
+/// When its name is not an RFC 1123 subdomain or its namespace not a label.
+pub fn secret(secret: &Secret) -> Result<Object, Problem> {
+    secret::read(secret).map(|secret| Object::Secret(Arc::new(secret)))
 }
 
 /// Takes back an object that was read by this or an earlier process and kept in between, for

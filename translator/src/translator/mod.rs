@@ -11,7 +11,7 @@ use crate::index::{Index, ServiceSet, Zones};
 use crate::kinds::Apply;
 use crate::model::{
     EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Kind, Namespace, Node,
-    ReferenceGrant, Service, ServiceKey,
+    ReferenceGrant, Secret, Service, ServiceKey,
 };
 use crate::place::active_views::{self, ActiveViews};
 use crate::place::choose::Place;
@@ -307,6 +307,12 @@ impl Apply for Translator {
     fn apply_namespace(&mut self, id: ObjectId, namespace: Option<Arc<Namespace>>) {
         let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
         routing.set_namespace(&id.name, namespace, &self.options, changes);
+    }
+
+    fn apply_secret(&mut self, id: ObjectId, secret: Option<Arc<Secret>>) {
+        let key = (id.namespace, id.name);
+        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
+        routing.set_secret(&key, secret, changes);
     }
 
     fn apply_node(&mut self, id: ObjectId, node: Option<Arc<Node>>) {

@@ -24,6 +24,8 @@ pub(crate) enum Unit {
     IngressPort(Table),
     /// The routes of ingress proxies for a host.
     IngressHost(Table, Hostname),
+    /// A certificate of ingress proxies, by the namespace and name of its Secret.
+    Secret((Arc<str>, Arc<str>)),
     /// The problems of an object with rules for ingress proxies.
     RouteObject(ObjectId),
     /// The number of listeners that a proxy has to bind.
@@ -87,6 +89,7 @@ impl Dirty {
         let on_nodes = nodes.into_iter();
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
         units.extend([Unit::Redirect, Unit::Mesh, Unit::Sockets]);
+        units.extend(routing.secrets.into_iter().map(Unit::Secret));
         units.extend(routing.tables.into_iter().map(Unit::IngressPort));
         let hosts = routing.hosts.into_iter();
         units.extend(hosts.map(|(table, host)| Unit::IngressHost(table, host)));

@@ -2,12 +2,13 @@
 //! of each object with rules. They keep nothing: what they are made of is in the index.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Output;
-use crate::envoy::http::{listener, lookup, scope};
+use crate::envoy::http::{listener, lookup, scope, tls};
 use crate::model::Hostname;
 use crate::plan::host::{HostPlan, Table};
-use crate::plan::{Context, gateway, ingress};
+use crate::plan::{Context, certificates, gateway, ingress};
 use crate::{Layer, ObjectId, ObjectKind, Origin, Replace, Role, Subject};
 
 /// The listener of a port, and what finds the wildcard that a host is under. Nothing is bound where
@@ -19,8 +20,12 @@ pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
         Some(hosts) => {
             let wildcards: Vec<Hostname> = hosts.wildcards().into_iter().cloned().collect();
             let any = hosts.owner(&Hostname::Any).is_some();
+            let chains = match table.tls {
+                true => certificates::chains(context, table),
+                false => Vec::new(),
+            };
             vec![
-                listener::listener(table, context.options.ingress_listen),
+                listener::listener(table, context.options.ingress_listen, &chains),
                 lookup::lookup(table, &wildcards, any),
             ]
         }
@@ -52,6 +57,26 @@ pub(crate) fn host(table: &Table, host: &Hostname, context: &Context<'_>) -> Out
     Output {
         resources: vec![Replace { origin, resources }],
         problems: Some((subject, problems)),
+    }
+}
+
+/// The certificate of a Secret, if something that is served uses it.
+pub(crate) fn secret((namespace, name): &(Arc<str>, Arc<str>), context: &Context<'_>) -> Output {
+    let key = (namespace.clone(), name.clone());
+    let secret = context.index.routing().secret(&key);
+    let certificate = secret.and_then(|secret| secret.certificate.as_ref().ok());
+    let used = certificate.filter(|_| certificates::is_used(context, &key));
+    let resource = used.map(|used| tls::certificate((namespace, name), used));
+    let layer = Layer::Role(Role::Ingress);
+    Output {
+        resources: vec![Replace {
+            origin: Origin::Secret(namespace.clone(), name.clone()),
+            resources: resource
+                .map(|resource| (layer, resource))
+                .into_iter()
+                .collect(),
+        }],
+        problems: None,
     }
 }
 

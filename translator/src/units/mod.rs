@@ -50,6 +50,7 @@ impl Units {
             Unit::Mesh => self.mesh.translate(context),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
+            Unit::Secret(key) => ingress::secret(&key, context),
             Unit::RouteObject(object) => ingress::object(&object, context),
             Unit::Sockets => self.sockets.translate(context),
             Unit::Healthz => healthz::translate(context),

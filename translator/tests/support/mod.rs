@@ -47,6 +47,7 @@ pub fn object(value: Value) -> Result<Option<Object>, Problem> {
         "HTTPRoute" => read::http_route(&typed(value)).map(Some),
         "ReferenceGrant" => read::reference_grant(&typed(value)).map(Some),
         "Namespace" => read::namespace(&typed(value)).map(Some),
+        "Secret" => read::secret(&typed(value)).map(Some),
         _ => Ok(None),
     }
 }

@@ -1,6 +1,7 @@
 //! The listener of a table of hosts. Its bytes depend on the table and the options alone: hosts
 //! come and go without it (Gateway rules 107, 108).
 
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
@@ -35,10 +36,11 @@ use prost::Name as _;
 
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
-use super::{CORS_FILTER, HOST_HEADER, TABLE_HEADER, lookup};
+use super::{CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, lookup, tls};
 use crate::envoy::listener::network_filter;
 use crate::envoy::{DRAINED, ads, listening, number, seconds};
 use crate::plan::ListenOn;
+use crate::plan::certificates::{ChainPlan, ListenerId};
 use crate::plan::host::Table;
 
 /// The most kilobytes that the headers of a request may have.
@@ -57,35 +59,50 @@ const WINDOWS: (u32, u32) = (64 * 1024, 1024 * 1024);
 /// The same of any connection.
 const BUFFER: u32 = 32 * 1024;
 
-/// The plain HTTP listener of a table, on this address. The wildcard address of IPv6 takes
-/// connections of both families.
-pub(crate) fn listener(table: &Table, address: IpAddr) -> Resource {
+/// The listener of a table, on this address, with these filter chains if clients speak TLS. The
+/// wildcard address of IPv6 takes connections of both families.
+pub(crate) fn listener(table: &Table, address: IpAddr, chains: &[ChainPlan<'_>]) -> Resource {
     let address = ListenOn::of_the_node(SocketAddr::new(address, table.port));
-    let manager = network_filter(
-        "envoy.filters.network.http_connection_manager",
-        any(&manager(table)),
-    );
-    let message = Listener {
-        name: format!("http/{}", table.port),
-        address: Some(both_families(&address)),
-        traffic_direction: DRAINED,
-        per_connection_buffer_limit_bytes: Some(number(BUFFER)),
-        filter_chains: vec![FilterChain {
-            filters: vec![manager],
-            ..Default::default()
-        }],
-        ..Default::default()
+    let manager = |listener: Option<&ListenerId>| {
+        network_filter(
+            "envoy.filters.network.http_connection_manager",
+            any(&manager(table, listener)),
+        )
     };
     let lookup = ResourceRef {
         type_url: TypeUrl::EXTENSION,
         name: lookup::name(table).into(),
     };
-    Resource::new(
-        TypeUrl::LISTENER,
-        message.name.clone(),
-        &message,
-        vec![lookup],
-    )
+    let refs = iter::once(lookup).chain(tls::references(chains));
+    let filter_chains = match table.tls {
+        false => vec![FilterChain {
+            filters: vec![manager(None)],
+            ..Default::default()
+        }],
+        true => {
+            let chain = |plan: &ChainPlan<'_>| tls::chain(plan, || manager(Some(plan.listener)));
+            chains.iter().map(chain).collect()
+        }
+    };
+    let message = Listener {
+        name: format!("{}/{}", scheme(table), table.port),
+        address: Some(both_families(&address)),
+        traffic_direction: DRAINED,
+        per_connection_buffer_limit_bytes: Some(number(BUFFER)),
+        listener_filters: table.tls.then(tls::inspector).into_iter().collect(),
+        filter_chains,
+        ..Default::default()
+    };
+    let name = message.name.clone();
+    Resource::new(TypeUrl::LISTENER, name, &message, refs.collect())
+}
+
+/// What the names of listeners and statistics begin with (Gateway rule 107).
+fn scheme(table: &Table) -> &'static str {
+    match table.tls {
+        true => "tls",
+        false => "http",
+    }
 }
 
 /// The address, which takes IPv4 connections, too, if it is the wildcard address of IPv6: Envoy
@@ -100,13 +117,14 @@ fn both_families(address: &ListenOn) -> seaway_proto::envoy::core::Address {
 }
 
 /// The HTTP connection manager of a table: how requests are read, and how the routes of their hosts
-/// are found (Gateway rules 67, 80, 113).
-pub(crate) fn manager(table: &Table) -> HttpConnectionManager {
+/// are found (Gateway rules 67, 80, 113). `listener` is the one whose certificate the client was
+/// shown.
+pub(crate) fn manager(table: &Table, listener: Option<&ListenerId>) -> HttpConnectionManager {
     HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
-        stat_prefix: format!("http/{}", table.port),
+        stat_prefix: format!("{}/{}", scheme(table), table.port),
         route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
-        early_header_mutation_extensions: vec![scope_headers(table)],
+        early_header_mutation_extensions: vec![early_headers(table, listener)],
         http_filters: http_filters(table),
         use_remote_address: Some(BoolValue { value: true }),
         normalize_path: Some(BoolValue { value: true }),
@@ -164,9 +182,9 @@ fn scoped_routes() -> ScopedRoutes {
     }
 }
 
-/// Sets the headers by which the scope is found, before it is searched, whatever the client has
-/// sent under their names.
-fn scope_headers(table: &Table) -> TypedExtensionConfig {
+/// Sets the headers by which the scope is found, before it is searched, and the one that names the
+/// listener, whatever the client has sent under their names.
+fn early_headers(table: &Table, listener: Option<&ListenerId>) -> TypedExtensionConfig {
     let set = |name: &str, value: String| {
         let mut header = option(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd);
         // An empty host takes the client's own header away, too.
@@ -175,10 +193,11 @@ fn scope_headers(table: &Table) -> TypedExtensionConfig {
             action: Some(Action::Append(header)),
         }
     };
-    let mutations = vec![
+    let mut mutations = vec![
         set(TABLE_HEADER, table.port.to_string()),
         set(HOST_HEADER, "%REQ(:authority)%".to_owned()),
     ];
+    mutations.extend(listener.map(|listener| set(LISTENER_HEADER, listener.to_string())));
     TypedExtensionConfig {
         name: "envoy.http.early_header_mutation.header_mutation".to_owned(),
         typed_config: Some(any(&HeaderMutation { mutations })),

@@ -14,6 +14,7 @@ mod path_change;
 mod route_action;
 mod route_match;
 pub(crate) mod scope;
+pub(crate) mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,11 @@ use super::number;
 const TABLE_HEADER: &str = "x-seaway-table";
 /// The request header that names the host whose routes a request is for.
 const HOST_HEADER: &str = "x-seaway-host";
+/// The request header that names the listener whose certificate a client was shown (Gateway rule
+/// 64).
+const LISTENER_HEADER: &str = "x-seaway-listener";
+/// The headers that no endpoint sees.
+const OWN_HEADERS: [&str; 3] = [TABLE_HEADER, HOST_HEADER, LISTENER_HEADER];
 /// The name of the CORS filter, which does nothing on routes without a policy (Gateway rule 74).
 const CORS_FILTER: &str = "envoy.filters.http.cors";
 

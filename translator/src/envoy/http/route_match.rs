@@ -7,7 +7,7 @@ use seaway_proto::envoy::route::{HeaderMatcher, QueryParameterMatcher, RouteMatc
 use seaway_proto::envoy::text_matcher::StringMatcher;
 use seaway_proto::envoy::text_matcher::string_matcher::MatchPattern;
 
-use super::{quoted, regex, text};
+use super::{LISTENER_HEADER, quoted, regex, text};
 use crate::model::{Hostname, Match, NamedMatch, PathMatch, TextMatch};
 use crate::plan::host::RoutePlan;
 
@@ -39,6 +39,19 @@ pub(super) fn everything() -> RouteMatch {
     RouteMatch {
         path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
         ..Default::default()
+    }
+}
+
+/// The match of all requests on connections that another listener took (Gateway rule 64).
+pub(super) fn of_other_listeners(listener: &str) -> RouteMatch {
+    let named = header(LISTENER_HEADER, MatchPattern::Exact(listener.to_owned()));
+    let others = HeaderMatcher {
+        invert_match: true,
+        ..named
+    };
+    RouteMatch {
+        headers: vec![others],
+        ..everything()
     }
 }
 

@@ -15,8 +15,8 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::header_changes::{added, removed};
 use super::route_action::{action, answer, common_changes};
-use super::route_match::{everything, matcher};
-use super::{CORS_FILTER, HOST_HEADER, TABLE_HEADER, cors, lookup};
+use super::route_match::{everything, matcher, of_other_listeners};
+use super::{CORS_FILTER, OWN_HEADERS, cors, lookup};
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 
@@ -63,6 +63,12 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         action: Some(answer(404)),
         ..Default::default()
     };
+    let misdirected = host.listener.map(|listener| Route {
+        r#match: Some(of_other_listeners(&listener.to_string())),
+        action: Some(answer(421)),
+        ..Default::default()
+    });
+    let misdirected = misdirected.into_iter();
     let marked = |route| Route {
         metadata: mark.clone(),
         ..route
@@ -74,8 +80,12 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
     VirtualHost {
         domains: vec![name.clone()],
         name,
-        routes: routes.chain([rest]).map(marked).collect(),
-        request_headers_to_remove: [TABLE_HEADER, HOST_HEADER].map(str::to_owned).into(),
+        routes: misdirected
+            .chain(routes)
+            .chain([rest])
+            .map(marked)
+            .collect(),
+        request_headers_to_remove: OWN_HEADERS.map(str::to_owned).into(),
         // Where the host is found by its own name, nothing has to be looked up.
         typed_per_filter_config: exact
             .then(|| (lookup::name(table), disabled))

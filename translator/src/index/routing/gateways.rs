@@ -209,6 +209,7 @@ impl Routing {
         for service in self.services_used_from_elsewhere(&key.0) {
             self.service_changed(&service, changes);
         }
+        self.secret_grants_changed(&key.0, changes);
     }
 
     /// Adds, replaces or (`None`) removes a Namespace: routes of it may be selected by other

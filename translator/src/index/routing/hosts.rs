@@ -1,6 +1,7 @@
 //! [`Hosts`]: the host names of one port, who serves each, and whose rules are for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::ObjectId;
@@ -23,6 +24,19 @@ pub(crate) enum ListenerId {
     },
 }
 
+impl fmt::Display for ListenerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenerId::Ingresses => f.write_str("ingresses"),
+            ListenerId::Gateway {
+                namespace,
+                name,
+                listener,
+            } => write!(f, "{namespace}/{name}/{listener}"),
+        }
+    }
+}
+
 /// What one object adds to a host name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
@@ -30,7 +44,12 @@ pub(crate) struct Entry {
     pub age: Age,
     /// The listener that it claims the host for, or whose requests its rules are for.
     pub listener: ListenerId,
+    /// The certificates that a claim of a host comes with; none without TLS.
+    pub certificates: Certificates,
 }
+
+/// The Secrets of certificates, by namespace and name, the preferred one first.
+pub(crate) type Certificates = Arc<[super::Key]>;
 
 /// The host names of one port.
 #[derive(Debug, Default)]
@@ -66,6 +85,12 @@ impl Hosts {
     /// The claim that has this very host name, if there is one.
     pub(crate) fn holder(&self, host: &Hostname) -> Option<&Entry> {
         self.claims.get(host).and_then(BTreeSet::first)
+    }
+
+    /// The host names that are claimed, each with the claim that has it.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (&Hostname, &Entry)> {
+        let claims = self.claims.iter();
+        claims.filter_map(|(host, entries)| Some((host, entries.first()?)))
     }
 
     /// The objects with rules for this very host name and this listener, the oldest first.

@@ -4,6 +4,7 @@
 //! A change of an object marks the hosts it names. One that names a wildcard, or every host, marks
 //! those that it covers too, since its rules come after their own there (Gateway rule 54).
 
+mod certificates;
 mod gateways;
 mod hosts;
 mod share;
@@ -16,13 +17,14 @@ use crate::model::{BackendPort, Hostname, Ingress, IngressClass, ServiceKey};
 use crate::policy::table::Table;
 use crate::{ObjectId, ObjectKind, Options};
 
+use certificates::Secrets;
 pub(crate) use gateways::CONTROLLER as GATEWAY_CONTROLLER;
 use gateways::Gateways;
-pub(crate) use hosts::{Hosts, ListenerId};
+pub(crate) use hosts::{Entry, Hosts, ListenerId};
 use share::Share;
 
 /// The namespace and the name of an object.
-type Key = (Arc<str>, Arc<str>);
+pub(crate) type Key = (Arc<str>, Arc<str>);
 
 /// All objects that route requests, joined by host.
 #[derive(Debug, Default)]
@@ -32,6 +34,7 @@ pub(crate) struct Routing {
     /// The Ingresses that name a class, by its name.
     of_class: BTreeMap<Arc<str>, BTreeSet<Key>>,
     gateways: Gateways,
+    secrets: Secrets,
     /// What each object that is served adds.
     shares: BTreeMap<ObjectId, Share>,
     tables: BTreeMap<Table, Hosts>,
@@ -50,6 +53,8 @@ pub(crate) struct RoutingChanges {
     pub objects: BTreeSet<ObjectId>,
     /// The Services of which other ports may be used.
     pub services: BTreeSet<ServiceKey>,
+    /// The Secrets that changed, or that other objects use now.
+    pub secrets: BTreeSet<Key>,
 }
 
 impl Routing {
@@ -200,6 +205,7 @@ impl Routing {
                 changes.services.insert(service.clone());
             }
         }
+        self.name_secrets(&id, old.as_ref(), new.as_ref(), changes);
         changes.objects.insert(id.clone());
         if let Some(new) = new {
             self.shares.insert(id, new);
@@ -242,6 +248,10 @@ impl Routing {
                 changes.tables.insert(table.clone());
             }
         }
+        // Every name has a certificate there.
+        changes
+            .tables
+            .extend(share.tls_tables().into_iter().cloned());
     }
 }
 

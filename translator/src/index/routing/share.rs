@@ -1,9 +1,10 @@
 //! [`Share`]: what one object adds to the routing of ingress proxies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::Routing;
-use super::hosts::{Entry, Hosts, ListenerId, Part};
+use super::hosts::{Certificates, Entry, Hosts, ListenerId, Part};
+use super::{Key, Routing};
 use crate::model::{
     BackendPort, Gateway, GatewayListener, HTTPRoute, Hostname, Ingress, Rule, ServiceKey, Target,
 };
@@ -16,43 +17,95 @@ use crate::{ObjectId, ObjectKind, Options};
 #[derive(Debug)]
 pub(crate) struct Share {
     age: Age,
-    /// The entries, by port and host name.
-    entries: BTreeSet<(Table, Hostname, Part, ListenerId)>,
+    additions: BTreeSet<Addition>,
     /// The ports where its default backend may serve.
     default_backend_of: BTreeSet<Table>,
     /// Whether it is for any host: else nothing is sent to the Services that it names.
     pub(super) sends: bool,
     /// The ports of Services that it names.
     pub(super) ports: BTreeMap<ServiceKey, BTreeSet<BackendPort>>,
+    /// The Secrets that it names as certificates.
+    pub(super) secrets: BTreeSet<Key>,
+}
+
+/// What one object adds to a host name of a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Addition {
+    table: Table,
+    host: Hostname,
+    part: Part,
+    listener: ListenerId,
+    /// The certificates that a claim of a host name comes with.
+    certificates: Certificates,
 }
 
 impl Share {
     fn new(created: i64, object: &ObjectId) -> Share {
         Share {
             age: Age::new(created, object),
-            entries: BTreeSet::new(),
+            additions: BTreeSet::new(),
             default_backend_of: BTreeSet::new(),
             sends: true,
             ports: BTreeMap::new(),
+            secrets: BTreeSet::new(),
         }
     }
 
     /// What an Ingress adds: each of its hosts is a listener of its own, at the addresses that all
-    /// Ingresses share (Gateway rule 114).
+    /// Ingresses share; those of its certificates also over TLS (Gateway rule 114).
     pub(super) fn of_ingress(ingress: &Ingress, options: &Options) -> Share {
         let id = ObjectId::new(ObjectKind::Ingress, &ingress.namespace, &ingress.name);
         let mut share = Share::new(ingress.created, &id);
-        let table = Table::http(options);
-        for (host, rules) in &ingress.hosts {
-            share.claim_with_rules(&table, host);
-            rules.iter().for_each(|rule| share.name_ports(rule));
+        let (http, https) = (Table::http(options), Table::https(options));
+        let hosts = ingress.hosts.iter().map(|(host, _)| host);
+        let any = ingress.default_backend.as_ref().map(|_| &Hostname::Any);
+        for host in hosts.chain(any) {
+            share.add(&http, host, Part::Claim, Certificates::default());
+            share.add(&http, host, Part::Rules, Certificates::default());
+            // Whether they are served over TLS is said by the claims of all Ingresses.
+            share.add(&https, host, Part::Rules, Certificates::default());
         }
-        if let Some(rule) = &ingress.default_backend {
-            share.claim_with_rules(&table, &Hostname::Any);
-            share.default_backend_of.insert(table);
-            share.name_ports(rule);
+        for tls in &ingress.tls {
+            let Some(secret) = &tls.secret else {
+                continue;
+            };
+            let secret = (ingress.namespace.clone(), secret.clone());
+            share.secrets.insert(secret.clone());
+            let any = tls.hosts.is_empty().then_some(&Hostname::Any);
+            let named = tls.hosts.iter().chain(any);
+            // A host with rules that a wider name here covers is one with rules of its own.
+            let covered = ingress.hosts.iter().map(|(host, _)| host);
+            let covered = covered.filter(|host| named.clone().any(|name| name.covers(host)));
+            for host in named.clone().chain(covered) {
+                let is_claimed = share.additions.iter().any(|addition| {
+                    addition.table == https
+                        && addition.host == *host
+                        && addition.part == Part::Claim
+                });
+                if !is_claimed {
+                    let certificates = Arc::from([secret.clone()]);
+                    share.add(&https, host, Part::Claim, certificates);
+                }
+            }
         }
+        if ingress.default_backend.is_some() {
+            share.default_backend_of.extend([http, https]);
+        }
+        let rules = ingress.hosts.iter().flat_map(|(_, rules)| rules);
+        let rules = rules.chain(ingress.default_backend.as_deref());
+        rules.for_each(|rule| share.name_ports(rule));
         share
+    }
+
+    /// Adds something of Ingresses.
+    fn add(&mut self, table: &Table, host: &Hostname, part: Part, certificates: Certificates) {
+        self.additions.insert(Addition {
+            table: table.clone(),
+            host: host.clone(),
+            part,
+            listener: ListenerId::Ingresses,
+            certificates,
+        });
     }
 
     /// What a Gateway adds: the host names of those of its listeners that are served.
@@ -64,15 +117,21 @@ impl Share {
         }
         let tables = gateway::listeners(gateway, options);
         for (listener, table) in gateway.listeners.iter().zip(tables) {
-            if let Ok(table) = table {
-                let entry = (
-                    table,
-                    listener.hostname.clone(),
-                    Part::Claim,
-                    id_of(gateway, listener),
-                );
-                share.entries.insert(entry);
-            }
+            let secrets = listener.certificates.iter().filter(|c| c.is_secret);
+            let secrets = secrets.map(|c| (c.namespace.clone(), c.name.clone()));
+            let certificates: Certificates = secrets.collect();
+            // What is wrong with them is said of a listener that is refused, too.
+            share.secrets.extend(certificates.iter().cloned());
+            let Ok(table) = table else {
+                continue;
+            };
+            share.additions.insert(Addition {
+                table,
+                host: listener.hostname.clone(),
+                part: Part::Claim,
+                listener: id_of(gateway, listener),
+                certificates,
+            });
         }
         share
     }
@@ -103,13 +162,17 @@ impl Share {
                     continue;
                 };
                 for host in hosts {
-                    let listener = id_of(gateway, listener);
-                    let entry = (table.clone(), host.clone(), Part::Rules, listener);
-                    share.entries.insert(entry);
+                    share.additions.insert(Addition {
+                        table: table.clone(),
+                        host: host.clone(),
+                        part: Part::Rules,
+                        listener: id_of(gateway, listener),
+                        certificates: Certificates::default(),
+                    });
                 }
             }
         }
-        share.sends = !share.entries.is_empty();
+        share.sends = !share.additions.is_empty();
         route.rules.iter().for_each(|rule| share.name_ports(rule));
         is_served.then_some(share)
     }
@@ -122,29 +185,49 @@ impl Share {
     ) -> BTreeSet<(&'s Table, &'s Hostname)> {
         let claims = |share: Option<&'s Share>| {
             let shares = share.into_iter();
-            let all =
-                shares.flat_map(|share| share.entries.iter().map(|entry| (&share.age, entry)));
-            let claims = all.filter(|(_, (_, _, part, _))| *part == Part::Claim);
+            let all = shares.flat_map(|share| {
+                share
+                    .additions
+                    .iter()
+                    .map(|addition| (&share.age, addition))
+            });
+            let claims = all.filter(|(_, addition)| addition.part == Part::Claim);
             claims.collect::<BTreeSet<_>>()
         };
         let (old, new) = (claims(old), claims(new));
         let changed = old.symmetric_difference(&new);
         changed
-            .map(|(_, (table, host, ..))| (table, host))
+            .map(|(_, addition)| (&addition.table, &addition.host))
             .collect()
     }
 
     /// All host names with something in them, by port.
-    pub(super) fn hosts(&self) -> impl Iterator<Item = (&Table, &Hostname)> {
-        self.entries.iter().map(|(table, host, _, _)| (table, host))
+    pub(super) fn hosts(&self) -> BTreeSet<(&Table, &Hostname)> {
+        let additions = self.additions.iter();
+        additions
+            .map(|addition| (&addition.table, &addition.host))
+            .collect()
+    }
+
+    /// The ports with TLS at which it claims host names.
+    pub(super) fn tls_tables(&self) -> BTreeSet<&Table> {
+        let additions = self.additions.iter();
+        let claims = additions.filter(|addition| addition.part == Part::Claim);
+        let tables = claims.map(|addition| &addition.table);
+        tables.filter(|table| table.tls).collect()
+    }
+
+    /// Whether it claims a host name with this Secret.
+    pub(super) fn claims_with(&self, secret: &Key) -> bool {
+        let mut additions = self.additions.iter();
+        additions.any(|addition| addition.certificates.contains(secret))
     }
 
     /// Adds it all.
     pub(super) fn add_to(&self, tables: &mut BTreeMap<Table, Hosts>) {
-        for (table, host, part, listener) in &self.entries {
-            let entry = self.entry(listener);
-            let hosts = tables.entry(table.clone()).or_default();
-            hosts.add(*part, host, entry);
+        for addition in &self.additions {
+            let hosts = tables.entry(addition.table.clone()).or_default();
+            hosts.add(addition.part, &addition.host, self.entry(addition));
         }
         for table in &self.default_backend_of {
             let hosts = tables.entry(table.clone()).or_default();
@@ -154,10 +237,9 @@ impl Share {
 
     /// Removes it all.
     pub(super) fn withdraw(&self, tables: &mut BTreeMap<Table, Hosts>) {
-        for (table, host, part, listener) in &self.entries {
-            let entry = self.entry(listener);
-            if let Some(hosts) = tables.get_mut(table) {
-                hosts.remove(*part, host, &entry);
+        for addition in &self.additions {
+            if let Some(hosts) = tables.get_mut(&addition.table) {
+                hosts.remove(addition.part, &addition.host, &self.entry(addition));
             }
         }
         for table in &self.default_backend_of {
@@ -168,17 +250,11 @@ impl Share {
         tables.retain(|_, hosts| !hosts.is_empty());
     }
 
-    fn entry(&self, listener: &ListenerId) -> Entry {
+    fn entry(&self, addition: &Addition) -> Entry {
         Entry {
             age: self.age.clone(),
-            listener: listener.clone(),
-        }
-    }
-
-    fn claim_with_rules(&mut self, table: &Table, host: &Hostname) {
-        for part in [Part::Claim, Part::Rules] {
-            let entry = (table.clone(), host.clone(), part, ListenerId::Ingresses);
-            self.entries.insert(entry);
+            listener: addition.listener.clone(),
+            certificates: addition.certificates.clone(),
         }
     }
 

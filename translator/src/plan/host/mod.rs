@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Context;
 use crate::Problem;
-use crate::index::routing::ListenerId;
+pub(crate) use crate::index::routing::ListenerId;
 use crate::model::{Backend, Hostname, Match, Redirect, Rule};
 
 pub(crate) use crate::policy::table::Table;
@@ -22,6 +22,10 @@ pub(crate) struct HostPlan<'a> {
     /// The routes in the order in which they are tried. What none of them takes is answered with
     /// 404 (Gateway rule 83).
     pub routes: Vec<RoutePlan<'a>>,
+    /// The listener of a Gateway whose certificate a client has to have been shown; requests on
+    /// other connections are answered with 421 (Gateway rule 63). An Ingress asks for none (Gateway
+    /// rule 65).
+    pub listener: Option<&'a ListenerId>,
 }
 
 /// One match of a rule, and what becomes of the requests that it takes.
@@ -96,6 +100,12 @@ impl<'a> HostPlan<'a> {
         for group in groups {
             routes.extend(group.routes(context, host, (&mut left, &mut problems)));
         }
-        Some((HostPlan { host, routes }, problems))
+        let is_checked = table.tls && *listener != ListenerId::Ingresses;
+        let plan = HostPlan {
+            host,
+            routes,
+            listener: is_checked.then_some(listener),
+        };
+        Some((plan, problems))
     }
 }

@@ -47,12 +47,14 @@ impl ListenerRefusal {
 impl fmt::Display for ListenerRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ListenerRefusal::Protocol => f.write_str("only the protocol HTTP is served"),
+            ListenerRefusal::Protocol => {
+                f.write_str("only the protocols HTTP and HTTPS are served")
+            }
             ListenerRefusal::Invalid(why) => f.write_str(why),
             ListenerRefusal::Port(port) => {
                 write!(
                     f,
-                    "the addresses of this Gateway have no port {port}, only 80"
+                    "the addresses of this Gateway have no port {port}, only 80 for HTTP and 443 for HTTPS"
                 )
             }
             ListenerRefusal::HostnameConflict => {
@@ -143,11 +145,14 @@ fn conflict(listener: &GatewayListener, rivals: &[&GatewayListener]) -> Option<L
 
 /// The table that a listener is served at, if its addresses have its port.
 fn table(listener: &GatewayListener, options: &Options) -> Result<Table, ListenerRefusal> {
-    let table = Table::http(options);
-    match listener.protocol {
-        ListenerProtocol::Http if listener.port.get() == table.external_port => Ok(table),
-        ListenerProtocol::Http => Err(ListenerRefusal::Port(listener.port)),
-        _ => Err(ListenerRefusal::Protocol),
+    let table = match listener.protocol {
+        ListenerProtocol::Http => Table::http(options),
+        ListenerProtocol::Https => Table::https(options),
+        _ => return Err(ListenerRefusal::Protocol),
+    };
+    match listener.port.get() == table.external_port {
+        true => Ok(table),
+        false => Err(ListenerRefusal::Port(listener.port)),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Fields are called as in the API, and `null` means unset, as everywhere in Kubernetes.
 
+mod secret;
 mod specs;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::decode::{self, Text};
+pub(super) use secret::Content;
+pub use secret::Secret;
 pub use specs::{
     Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Namespace, ReferenceGrant,
 };

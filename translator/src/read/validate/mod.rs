@@ -35,6 +35,7 @@ pub(super) fn validate(mut object: Object) -> Result<Object, Problem> {
         Object::HTTPRoute(route) => check.http_route(route),
         Object::ReferenceGrant(grant) => check.reference_grant(grant),
         Object::Namespace(namespace) => check.namespace(namespace),
+        Object::Secret(_) => check.demand("kind", false),
     }
     match check.0.finish().into_iter().next() {
         Some(problem) => Err(problem),

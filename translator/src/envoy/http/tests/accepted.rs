@@ -66,7 +66,7 @@ fn bootstrap() -> Bootstrap {
         template = Some(config);
         wildcards.push(world.host);
     }
-    let mut manager = listener::manager(&table());
+    let mut manager = listener::manager(&table(), None);
     manager.route_specifier = Some(RouteSpecifier::RouteConfig(RouteConfiguration {
         virtual_hosts,
         ..template.unwrap()
@@ -78,8 +78,9 @@ fn bootstrap() -> Bootstrap {
         "envoy.filters.network.http_connection_manager",
         any(&manager),
     );
-    let listener =
-        Listener::decode(listener::listener(&table(), std::net::Ipv4Addr::LOCALHOST.into()).value);
+    let listener = Listener::decode(
+        listener::listener(&table(), std::net::Ipv4Addr::LOCALHOST.into(), &[]).value,
+    );
     let listener = Listener {
         filter_chains: vec![FilterChain {
             filters: vec![filter],

@@ -41,6 +41,7 @@ impl World {
         HostPlan {
             host: &self.host,
             routes: routes.collect(),
+            listener: None,
         }
     }
 }

@@ -96,7 +96,17 @@ fn an_exact_host_with_everything() {
         plan(&plain, &all, Action::Forward(vec![share(&two, 1)])),
     ];
     let host = &host("shop.example.com");
-    check("exact", &scope::scope(&table(), &HostPlan { host, routes }));
+    check(
+        "exact",
+        &scope::scope(
+            &table(),
+            &HostPlan {
+                host,
+                routes,
+                listener: None,
+            },
+        ),
+    );
 }
 
 #[test]
@@ -109,7 +119,14 @@ fn a_wildcard_host_of_an_ingress() {
     let host = &host("*.example.com");
     check(
         "wildcard",
-        &scope::scope(&table(), &HostPlan { host, routes }),
+        &scope::scope(
+            &table(),
+            &HostPlan {
+                host,
+                routes,
+                listener: None,
+            },
+        ),
     );
 }
 
@@ -141,21 +158,38 @@ fn redirects_of_any_host() {
     let host = &Hostname::Any;
     check(
         "redirects",
-        &scope::scope(&table(), &HostPlan { host, routes }),
+        &scope::scope(
+            &table(),
+            &HostPlan {
+                host,
+                routes,
+                listener: None,
+            },
+        ),
     );
 }
 
 #[test]
 fn a_host_without_routes_answers_404() {
     let (host, routes) = (&host("a.b"), Vec::new());
-    check("empty", &scope::scope(&table(), &HostPlan { host, routes }));
+    check(
+        "empty",
+        &scope::scope(
+            &table(),
+            &HostPlan {
+                host,
+                routes,
+                listener: None,
+            },
+        ),
+    );
 }
 
 #[test]
 fn a_listener_and_its_lookup() {
     check(
         "listener",
-        &listener::listener(&table(), std::net::Ipv6Addr::UNSPECIFIED.into()),
+        &listener::listener(&table(), std::net::Ipv6Addr::UNSPECIFIED.into(), &[]),
     );
     let names = [
         "*.foo.example.com",
@@ -169,7 +203,7 @@ fn a_listener_and_its_lookup() {
 
 #[test]
 fn a_listener_on_ipv4_is_of_ipv4_alone() {
-    let of = |ip: std::net::IpAddr| print(&listener::listener(&table(), ip));
+    let of = |ip: std::net::IpAddr| print(&listener::listener(&table(), ip, &[]));
     assert!(of(std::net::Ipv6Addr::UNSPECIFIED.into()).contains("ipv4_compat"));
     assert!(!of(std::net::Ipv6Addr::LOCALHOST.into()).contains("ipv4_compat"));
     assert!(!of(std::net::Ipv4Addr::UNSPECIFIED.into()).contains("ipv4_compat"));

@@ -1,0 +1,132 @@
+//! TLS of the ingress proxies: the filter chains of a listener, and a certificate as a secret, which
+//! comes and is replaced without the listener (Gateway rules 37, 60, 61).
+
+use std::sync::Arc;
+
+use seaway_proto::envoy::core::{DataSource, TransportSocket, data_source, transport_socket};
+use seaway_proto::envoy::listener::{
+    Filter, FilterChain, FilterChainMatch, ListenerFilter, listener_filter,
+};
+use seaway_proto::envoy::tls::tls_parameters::TlsProtocol;
+use seaway_proto::envoy::tls::{
+    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, TlsParameters,
+    secret,
+};
+use seaway_proto::envoy::tls_inspector::TlsInspector;
+use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
+
+use crate::envoy::{ads, seconds};
+use crate::model::{Certificate, Hostname};
+use crate::plan::certificates::ChainPlan;
+
+/// In so many seconds a client has to have finished its handshake.
+const HANDSHAKE_SECONDS: i64 = 10;
+
+/// The resource of a certificate.
+pub(crate) fn certificate((namespace, name): (&str, &str), certificate: &Certificate) -> Resource {
+    let inline = |text: &str| DataSource {
+        specifier: Some(data_source::Specifier::InlineString(text.to_owned())),
+        ..Default::default()
+    };
+    let message = Secret {
+        name: secret_name(namespace, name),
+        r#type: Some(secret::Type::TlsCertificate(TlsCertificate {
+            certificate_chain: Some(inline(&certificate.chain)),
+            private_key: Some(inline(certificate.key.expose())),
+            ..Default::default()
+        })),
+    };
+    Resource::new(TypeUrl::SECRET, message.name.clone(), &message, Vec::new())
+}
+
+/// The name of a certificate's resource: `shop/web-tls`.
+fn secret_name(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
+/// The filter that reads the name which a client asks for.
+pub(super) fn inspector() -> ListenerFilter {
+    ListenerFilter {
+        name: "envoy.filters.listener.tls_inspector".to_owned(),
+        config_type: Some(listener_filter::ConfigType::TypedConfig(any(
+            &TlsInspector::default(),
+        ))),
+        ..Default::default()
+    }
+}
+
+/// References to the certificates of these chains.
+pub(super) fn references(chains: &[ChainPlan<'_>]) -> Vec<ResourceRef> {
+    let mut names: Vec<Arc<str>> = chains
+        .iter()
+        .flat_map(|chain| &chain.secrets)
+        .map(|(namespace, name)| secret_name(namespace, name).into())
+        .collect();
+    names.sort();
+    names.dedup();
+    let refer = |name| ResourceRef {
+        type_url: TypeUrl::SECRET,
+        name,
+    };
+    names.into_iter().map(refer).collect()
+}
+
+/// A filter chain that ends in this filter. Without a certificate Envoy closes the connection: that
+/// is what it does with a chain that has no filters.
+pub(super) fn chain(plan: &ChainPlan<'_>, manager: impl FnOnce() -> Filter) -> FilterChain {
+    let server_names = plan.names.iter().filter_map(|name| match name {
+        Hostname::Any => None,
+        named => Some(named.to_string()),
+    });
+    let is_served = !plan.secrets.is_empty();
+    FilterChain {
+        name: chain_name(plan),
+        filter_chain_match: Some(FilterChainMatch {
+            server_names: server_names.collect(),
+            ..Default::default()
+        }),
+        filters: is_served.then(manager).into_iter().collect(),
+        transport_socket: is_served.then(|| transport_socket(plan)),
+        transport_socket_connect_timeout: is_served.then(|| seconds(HANDSHAKE_SECONDS)),
+        ..Default::default()
+    }
+}
+
+/// The name of a chain, which no other has.
+fn chain_name(plan: &ChainPlan<'_>) -> String {
+    let mut name = plan.listener.to_string();
+    for (namespace, secret) in &plan.secrets {
+        name = format!("{name} {}", secret_name(namespace, secret));
+    }
+    match plan.names.contains(&Hostname::Any) {
+        true => format!("{name} *"),
+        false => name,
+    }
+}
+
+fn transport_socket(plan: &ChainPlan<'_>) -> TransportSocket {
+    let certificates = plan
+        .secrets
+        .iter()
+        .map(|(namespace, name)| SdsSecretConfig {
+            name: secret_name(namespace, name),
+            sds_config: Some(ads()),
+        });
+    let context = DownstreamTlsContext {
+        common_tls_context: Some(CommonTlsContext {
+            tls_params: Some(TlsParameters {
+                tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
+                tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
+                ..Default::default()
+            }),
+            alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).into(),
+            tls_certificate_sds_secret_configs: certificates.collect(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    TransportSocket {
+        name: "envoy.transport_sockets.tls".to_owned(),
+        config_type: Some(transport_socket::ConfigType::TypedConfig(any(&context))),
+    }
+}

@@ -1,0 +1,172 @@
+//! The filter chains of a port with TLS: which names are served with which certificates, and why
+//! the others are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::Context;
+use super::host::Table;
+pub(crate) use crate::index::routing::ListenerId;
+use crate::index::routing::{Entry, Key};
+use crate::model::{Certificate, Hostname, KeyAlgorithm};
+use crate::{ObjectId, ObjectKind, Problem, Reason};
+
+/// Why a certificate is not served (Gateway rules 32, 35 and 36).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CertificateRefusal {
+    /// It is in another namespace, which has no grant for it.
+    NotPermitted(Key),
+    /// There is no such Secret, or none that may be read.
+    NoSecret(Key),
+    /// The Secret has no certificate that could be served.
+    Unusable(Key, Arc<str>),
+    /// Another certificate of the listener, which comes before it, has a key of the same kind.
+    SameAlgorithm(Key, Key),
+}
+
+impl CertificateRefusal {
+    /// The [`Reason`] of the problem, which is that of the condition `ResolvedRefs`.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            CertificateRefusal::NotPermitted(_) => Reason::RefNotPermitted,
+            _ => Reason::InvalidCertificateRef,
+        }
+    }
+}
+
+impl fmt::Display for CertificateRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateRefusal::NotPermitted((namespace, name)) => write!(
+                f,
+                "no ReferenceGrant in namespace {namespace} allows Secret {namespace}/{name}"
+            ),
+            CertificateRefusal::NoSecret((namespace, name)) => {
+                write!(f, "there is no Secret {namespace}/{name} that may be read")
+            }
+            CertificateRefusal::Unusable((namespace, name), why) => {
+                write!(f, "Secret {namespace}/{name} cannot be served: {why}")
+            }
+            CertificateRefusal::SameAlgorithm((namespace, name), (other, first)) => write!(
+                f,
+                "Secret {namespace}/{name} has the same kind of key as {other}/{first}, which is \
+                 served; the names are served partially"
+            ),
+        }
+    }
+}
+
+/// The certificate of a Secret that an object names.
+///
+/// # Errors
+/// When it is not served.
+pub(crate) fn certificate<'a>(
+    context: &Context<'a>,
+    by: &ObjectId,
+    key: &Key,
+) -> Result<&'a Certificate, CertificateRefusal> {
+    let routing = context.index.routing();
+    // Whether what is forbidden exists is nobody's business.
+    if !routing.is_granted(by, "", ObjectKind::Secret.as_str(), key) {
+        return Err(CertificateRefusal::NotPermitted(key.clone()));
+    }
+    let secret = routing.secret(key);
+    let secret = secret.ok_or_else(|| CertificateRefusal::NoSecret(key.clone()))?;
+    let certificate = secret.certificate.as_ref();
+    certificate.map_err(|why| CertificateRefusal::Unusable(key.clone(), why.clone()))
+}
+
+/// Which of the certificates that an object names for one listener are served, in their order: of
+/// two with the same kind of key Envoy could not choose by that (Gateway rule 36).
+pub(crate) fn served<'k>(
+    context: &Context<'_>,
+    by: &ObjectId,
+    keys: impl IntoIterator<Item = &'k Key>,
+) -> Vec<Result<&'k Key, CertificateRefusal>> {
+    let mut first: BTreeMap<KeyAlgorithm, &Key> = BTreeMap::new();
+    let mut judge = |key: &'k Key| {
+        let certificate = certificate(context, by, key)?;
+        match first.get(&certificate.algorithm) {
+            Some(other) if **other == *key => Ok(key),
+            Some(other) => Err(CertificateRefusal::SameAlgorithm(
+                key.clone(),
+                (*other).clone(),
+            )),
+            None => {
+                first.insert(certificate.algorithm, key);
+                Ok(key)
+            }
+        }
+    };
+    keys.into_iter().map(&mut judge).collect()
+}
+
+/// The problem with a certificate that an object names in this field, if there is one.
+pub(crate) fn problem(
+    context: &Context<'_>,
+    by: &ObjectId,
+    field: String,
+    verdict: Result<&Key, CertificateRefusal>,
+) -> Option<Problem> {
+    match verdict {
+        Err(refusal) => {
+            let message = refusal.to_string();
+            Some(Problem::error(by, field, refusal.reason(), message))
+        }
+        Ok(key) => {
+            let secret = context.index.routing().secret(key)?;
+            let message = "the Secret is not of the type kubernetes.io/tls";
+            let reason = Reason::InvalidCertificateRef;
+            (!secret.is_tls).then(|| Problem::warning(by, field, reason, message))
+        }
+    }
+}
+
+/// Whether a host name is claimed with a Secret, by an object that may use it.
+pub(crate) fn is_used(context: &Context<'_>, key: &Key) -> bool {
+    let routing = context.index.routing();
+    let mut users = routing.secret_users(key);
+    users.any(|user| routing.claims_with(user, key) && certificate(context, user, key).is_ok())
+}
+
+/// A filter chain: names that are served with the same certificates by the same listener.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChainPlan<'a> {
+    /// Whose requests they are.
+    pub listener: &'a ListenerId,
+    /// The Secrets of the certificates. Without one the connections are closed, so that nobody is
+    /// shown the certificate of a wider name (Gateway rule 36, Service rule 143).
+    pub secrets: Vec<&'a Key>,
+    /// The names, or [`Hostname::Any`] alone for those that no other chain has.
+    pub names: BTreeSet<&'a Hostname>,
+}
+
+/// The filter chains of a port with TLS, in an order that depends on nothing else.
+pub(crate) fn chains<'a>(context: &Context<'a>, table: &Table) -> Vec<ChainPlan<'a>> {
+    let mut chains: BTreeMap<(&ListenerId, Vec<&Key>, bool), BTreeSet<&Hostname>> = BTreeMap::new();
+    let hosts = context.index.routing().hosts(table);
+    for (host, claim) in hosts.into_iter().flat_map(|hosts| hosts.held()) {
+        let secrets = secrets_of(context, claim);
+        // A chain for all names has no others: they would lose to wider ones.
+        let is_any = *host == Hostname::Any;
+        let names = chains.entry((&claim.listener, secrets, is_any));
+        names.or_default().insert(host);
+    }
+    let chains = chains.into_iter();
+    let chain = |((listener, secrets, _), names)| ChainPlan {
+        listener,
+        secrets,
+        names,
+    };
+    chains.map(chain).collect()
+}
+
+/// The Secrets with which a claim of a host name is served.
+fn secrets_of<'a>(context: &Context<'a>, claim: &'a Entry) -> Vec<&'a Key> {
+    let by = claim.age.object();
+    let served = served(context, &by, &*claim.certificates);
+    let mut secrets: Vec<&Key> = served.into_iter().filter_map(Result::ok).collect();
+    secrets.dedup();
+    secrets
+}
