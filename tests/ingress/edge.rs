@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
     Ask, Backend, Connection, Envoy, EnvoyOptions, GatewayManifest, Reply, ServiceManifest,
-    SliceManifest, World, eventually, join, seaway_binary,
+    SliceManifest, Tls, World, eventually, join, seaway_binary,
 };
 use serde_json::Value;
 
@@ -25,6 +25,11 @@ pub(crate) const ENDPOINTS: [(&str, &str); 3] = [
 /// Where clients reach the Envoy.
 pub(crate) fn port_80() -> SocketAddr {
     (World::node_address(1), 80).into()
+}
+
+/// Where clients reach the Envoy with TLS.
+pub(crate) fn port_443() -> SocketAddr {
+    (World::node_address(1), 443).into()
 }
 
 /// A Service with port 8080 and a slice with these endpoints.
@@ -144,6 +149,11 @@ impl Edge<'_> {
     /// One request over a new connection.
     pub(crate) fn ask(&self, ask: &Ask, http2: bool) -> Result<Reply> {
         self.connect(http2)?.ask(ask)
+    }
+
+    /// A new connection to the Envoy with TLS.
+    pub(crate) fn secured(&self, tls: &Tls) -> Result<Connection> {
+        Connection::secured(self.world.fabric(), port_443(), tls)
     }
 
     /// A request once, held against what is wanted of it.

@@ -7,6 +7,7 @@
 mod attachment;
 mod backends;
 mod case;
+mod certificates;
 mod changes;
 mod claims;
 mod clients;
@@ -19,8 +20,10 @@ mod hosts;
 mod ingresses;
 mod invalid;
 mod load;
+mod misdirected;
 mod order;
 mod redirects;
 mod rewrites;
+mod rotation;
 mod shares;
 mod timeouts;

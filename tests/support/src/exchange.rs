@@ -12,8 +12,10 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::HOST;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
+use tokio::time::timeout;
 
 use crate::Namespace;
 use crate::echo::{self, Echoed};
@@ -125,6 +127,7 @@ enum Sender {
 pub struct Connection {
     sender: Sender,
     runtime: Runtime,
+    certificate: Vec<u8>,
 }
 
 impl fmt::Debug for Connection {
@@ -136,29 +139,69 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Connects from inside `namespace`, to speak HTTP/2 if `http2` says so.
     pub fn open(namespace: &Namespace, target: SocketAddr, http2: bool) -> Result<Self> {
-        let stream = namespace.run(move || StdStream::connect_timeout(&target, DEADLINE))??;
-        stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let stream = connect(namespace, target)?;
+        let runtime = runtime()?;
         let sender = runtime.block_on(async {
-            let stream = TokioIo::new(TcpStream::from_std(stream)?);
-            if http2 {
-                let (sender, driver) = http2::handshake(TokioExecutor::new(), stream).await?;
-                tokio::spawn(driver);
-                return anyhow::Ok(Sender::Http2(sender));
-            }
-            let (sender, driver) = http1::handshake(stream).await?;
-            tokio::spawn(driver);
-            Ok(Sender::Http1(sender))
+            let stream = TcpStream::from_std(stream)?;
+            timeout(DEADLINE, handshake(stream, http2)).await?
         })?;
-        Ok(Self { sender, runtime })
+        Ok(Self {
+            sender,
+            runtime,
+            certificate: Vec::new(),
+        })
+    }
+
+    /// Connects with TLS from inside `namespace`, and speaks the version of HTTP that is agreed on.
+    #[cfg(feature = "worlds")]
+    pub fn secured(
+        namespace: &Namespace,
+        target: SocketAddr,
+        tls: &crate::secured::Tls,
+    ) -> Result<Self> {
+        Self::over(connect(namespace, target)?, tls)
+    }
+
+    /// [`Connection::secured`] from the namespace of this thread.
+    #[cfg(feature = "worlds")]
+    pub fn secured_here(target: SocketAddr, tls: &crate::secured::Tls) -> Result<Self> {
+        Self::over(tcp(target)?, tls)
+    }
+
+    #[cfg(feature = "worlds")]
+    fn over(stream: StdStream, tls: &crate::secured::Tls) -> Result<Self> {
+        let runtime = runtime()?;
+        let opened = async {
+            let stream = tls.connect(TcpStream::from_std(stream)?).await?;
+            let (_, session) = stream.get_ref();
+            let shown = session.peer_certificates().and_then(<[_]>::first);
+            let certificate = shown.map(|shown| shown.to_vec()).unwrap_or_default();
+            let http2 = session.alpn_protocol() == Some(b"h2");
+            anyhow::Ok((handshake(stream, http2).await?, certificate))
+        };
+        let (sender, certificate) = runtime.block_on(async { timeout(DEADLINE, opened).await? })?;
+        Ok(Self {
+            sender,
+            runtime,
+            certificate,
+        })
+    }
+
+    /// The certificate that the other side has shown; empty without TLS.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Whether HTTP/2 is spoken.
+    pub fn is_http2(&self) -> bool {
+        matches!(self.sender, Sender::Http2(_))
     }
 
     /// One request, and its answer to the end.
     pub fn ask(&mut self, ask: &Ask) -> Result<Reply> {
-        let Self { sender, runtime } = self;
+        let Self {
+            sender, runtime, ..
+        } = self;
         let exchange = async {
             let response = match sender {
                 Sender::Http1(sender) => {
@@ -174,11 +217,45 @@ impl Connection {
             };
             read(response?).await
         };
-        let answered =
-            runtime.block_on(async { tokio::time::timeout(ask.patience, exchange).await });
+        let answered = runtime.block_on(async { timeout(ask.patience, exchange).await });
         let answered = answered.with_context(|| format!("{ask}: no answer"))?;
         answered.with_context(|| format!("{ask}: no whole answer"))
     }
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+/// A TCP connection from inside `namespace`.
+fn connect(namespace: &Namespace, target: SocketAddr) -> Result<StdStream> {
+    namespace.run(move || tcp(target))?
+}
+
+/// A TCP connection from the namespace of this thread.
+fn tcp(target: SocketAddr) -> Result<StdStream> {
+    let stream = StdStream::connect_timeout(&target, DEADLINE)?;
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Begins HTTP over a connection.
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    http2: bool,
+) -> Result<Sender> {
+    let stream = TokioIo::new(stream);
+    if http2 {
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), stream).await?;
+        tokio::spawn(driver);
+        return Ok(Sender::Http2(sender));
+    }
+    let (sender, driver) = http1::handshake(stream).await?;
+    tokio::spawn(driver);
+    Ok(Sender::Http1(sender))
 }
 
 async fn read(response: Response<Incoming>) -> Result<Reply> {

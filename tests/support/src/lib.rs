@@ -75,6 +75,8 @@ mod routes;
 #[cfg(feature = "worlds")]
 mod scene;
 mod seaway;
+#[cfg(feature = "worlds")]
+mod secured;
 #[cfg(feature = "stack")]
 mod stack;
 #[cfg(feature = "worlds")]
@@ -119,10 +121,12 @@ pub use recorder::{Recorder, Stream};
 #[cfg(feature = "worlds")]
 pub use relay::{ASSIGNMENTS, Relay, Side};
 #[cfg(feature = "worlds")]
-pub use routes::{GatewayManifest, IngressManifest, RouteManifest};
+pub use routes::{GatewayManifest, IngressManifest, RouteManifest, secret};
 #[cfg(feature = "worlds")]
 pub use scene::{Place, Scene, say};
 pub use seaway::{Seaway, envoy_binary, repository, run, seaway_binary};
+#[cfg(feature = "worlds")]
+pub use secured::Tls;
 #[cfg(feature = "stack")]
 pub use stack::{Builder, Stack};
 #[cfg(feature = "worlds")]

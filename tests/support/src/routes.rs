@@ -187,6 +187,19 @@ impl GatewayManifest {
         self.only(&format!("name: {name}, port: 80, protocol: HTTP{host}"))
     }
 
+    /// Adds an HTTPS listener of port 443 for a host name, `""` for all, with the certificates of
+    /// these Secrets of the namespace.
+    #[must_use]
+    pub fn secured(self, name: &str, host: &str, secrets: &[&str]) -> Self {
+        let refs = secrets.iter().map(|secret| format!("{{name: {secret}}}"));
+        let refs = refs.collect::<Vec<_>>().join(", ");
+        self.only(&format!(
+            "name: {name}, port: 443, protocol: HTTPS, hostname: {}, \
+             tls: {{certificateRefs: [{refs}]}}",
+            quoted(host)
+        ))
+    }
+
     /// Adds a listener with these fields alone.
     #[must_use]
     pub fn only(mut self, fields: &str) -> Self {
@@ -213,6 +226,20 @@ impl GatewayManifest {
     }
 }
 
+/// A Secret of the namespace `default` with this certificate chain and key, both in PEM.
+pub fn secret(name: &str, chain: &str, key: &str) -> String {
+    let indented = |text: &str| -> String {
+        let lines = text.lines().map(|line| format!("    {line}\n"));
+        lines.collect()
+    };
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: default}}\n\
+         type: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
+        indented(chain),
+        indented(key)
+    )
+}
+
 /// An Ingress being built.
 #[derive(Clone, Debug)]
 pub struct IngressManifest {
@@ -221,6 +248,7 @@ pub struct IngressManifest {
     /// The fields of each rule, and its paths.
     rules: Vec<(String, Vec<String>)>,
     default_backend: Option<String>,
+    tls: Vec<String>,
 }
 
 /// Port 8080 of a Service, as an Ingress names it.
@@ -236,6 +264,7 @@ impl IngressManifest {
             class: Some("ours".to_owned()),
             rules: Vec::new(),
             default_backend: None,
+            tls: Vec::new(),
         }
     }
 
@@ -283,6 +312,18 @@ impl IngressManifest {
         self
     }
 
+    /// Serves these hosts, all without any, with the certificate of a Secret of the namespace.
+    #[must_use]
+    pub fn secured(mut self, hosts: &[&str], secret: &str) -> Self {
+        let hosts: Vec<String> = hosts.iter().map(|host| quoted(host)).collect();
+        let hosts = match hosts.is_empty() {
+            true => String::new(),
+            false => format!("hosts: [{}], ", hosts.join(", ")),
+        };
+        self.tls.push(format!("{{{hosts}secretName: {secret}}}"));
+        self
+    }
+
     /// Sends what no rule is for to port 8080 of a Service of the namespace.
     #[must_use]
     pub fn default_backend(mut self, backend: &str) -> Self {
@@ -298,6 +339,9 @@ impl IngressManifest {
         }
         if let Some(backend) = &self.default_backend {
             text += &format!("  defaultBackend: {backend}\n");
+        }
+        if !self.tls.is_empty() {
+            text += &format!("  tls: [{}]\n", self.tls.join(", "));
         }
         if !self.rules.is_empty() {
             text += "  rules:\n";
