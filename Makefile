@@ -1,6 +1,7 @@
 # The one entry to everything: `make help`. CI calls nothing else.
 
 ENVOY_VERSION := 1.40.0
+OLDEST_VERSION := 1.36.4
 FETCHED := .tools/envoy-$(ENVOY_VERSION)/envoy
 # Absolute, because tests run in the folders of their packages.
 ENVOY ?= $(CURDIR)/$(FETCHED)
@@ -10,7 +11,7 @@ TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"targ
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-docker bench bench-servers bench-node bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +24,10 @@ demo: preflight-network envoy ## watch a folder of manifests become traffic in t
 test: preflight-network envoy ## all tests, real Envoys included, in a private network; ARGS="--test cluster_ip" for some
 	@cargo test --workspace --no-run --quiet
 	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
+
+test-oldest: preflight-network ## the tests of ingress proxies, with the oldest Envoy that is supported
+	@tests/support/fetch-envoy.sh $(OLDEST_VERSION) .tools/envoy-$(OLDEST_VERSION)/envoy
+	@ENVOY=$(CURDIR)/.tools/envoy-$(OLDEST_VERSION)/envoy $(MAKE) --no-print-directory test ARGS="--test ingress"
 
 test-docker: preflight envoy ## the images and deploy/docker on a Docker engine; DOCKERD=start starts one
 	@tests/docker/run.sh $(ARGS)
@@ -85,7 +90,7 @@ sbom: preflight ## target/seaway.cdx.json, what the binary is made of (CycloneDX
 	@cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target all
 	@mkdir -p target && mv seaway_bin.cdx.json target/seaway.cdx.json && rm tests/support/*_bin.cdx.json && echo target/seaway.cdx.json
 
-ci: fmt-check lint test doc deploy-check ## what CI runs
+ci: fmt-check lint test test-oldest doc deploy-check ## what CI runs
 
 accept: preflight ## take what the golden tests produce now as right; review the diff
 	@INSTA_UPDATE=always cargo test --package seaway-translator

@@ -175,6 +175,8 @@ pub enum Origin {
     Redirect,
     /// The route table of mesh proxies, and their HTTP listener.
     Mesh,
+    /// The listener by which ingress proxies ask for hosts.
+    IngressHosts,
     /// The HTTP listener of ingress proxies at a port.
     IngressPort(u16),
     /// The routes of ingress proxies for a host, at a port.
@@ -194,6 +196,7 @@ impl fmt::Display for Origin {
             }
             Origin::Redirect => f.write_str("redirect"),
             Origin::Mesh => f.write_str("mesh"),
+            Origin::IngressHosts => f.write_str("ingress hosts"),
             Origin::IngressPort(port) => write!(f, "ingress {port}"),
             Origin::IngressHost(port, host) => write!(f, "ingress {port}/{host}"),
             Origin::Secret(namespace, name) => {

@@ -14,12 +14,16 @@ fn world() -> World {
 }
 
 #[test]
-fn the_first_flush_has_the_mesh_even_when_empty() {
+fn the_first_flush_has_what_needs_no_object() {
     let mut world = world();
     let table = "role:mesh RouteConfiguration http/15001";
     assert_eq!(
         world.flush(),
-        ["role:mesh Listener http@127.0.0.1:15001", table]
+        [
+            "role:ingress Listener hosts",
+            "role:mesh Listener http@127.0.0.1:15001",
+            table
+        ]
     );
     assert_eq!(world.flush(), [""; 0]);
 }

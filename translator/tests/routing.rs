@@ -190,7 +190,7 @@ fn a_certificate_is_replaced_without_its_listener() {
     world.delete(&secured("j", "b.org", "s"));
     world.delete(&secured("i", "a.org", "s"));
     assert_eq!(world.names(TypeUrl::SECRET, &seen), [""; 0]);
-    assert_eq!(world.names(TypeUrl::LISTENER, &seen), [""; 0]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts"]);
 }
 
 /// Gateway rule 113: ingress proxies have the clusters that a rule names, and no others.
@@ -207,12 +207,12 @@ fn a_cluster_is_there_while_a_rule_names_it() {
     let rule = ingress("i", "a.org", "/", "web");
     world.apply([rule.clone()]);
     assert_eq!(world.names(TypeUrl::CLUSTER, &seen), ["d/web/80"]);
-    assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["http/80"]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts", "http/80"]);
     world.apply([ingress("i", "a.org", "/", "other")]);
     assert_eq!(world.names(TypeUrl::CLUSTER, &seen), ["d/other/80"]);
     world.delete(&rule);
     assert_eq!(world.names(TypeUrl::CLUSTER, &seen), [""; 0]);
-    assert_eq!(world.names(TypeUrl::LISTENER, &seen), [""; 0]);
+    assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts"]);
     // Those of a node have both, whatever ingress proxies use.
     let node = view(Role::Node, "n1", "");
     assert_eq!(

@@ -14,7 +14,6 @@ mod gateway;
 mod http;
 mod ingress;
 mod node;
-mod ports;
 mod report;
 mod route;
 mod secret;

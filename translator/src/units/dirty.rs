@@ -20,6 +20,8 @@ pub(crate) enum Unit {
     Redirect,
     /// The route table of mesh proxies and their HTTP listener.
     Mesh,
+    /// The listener by which ingress proxies ask for hosts.
+    IngressHosts,
     /// The HTTP listener of ingress proxies at a port.
     IngressPort(Table),
     /// The routes of ingress proxies for a host.
@@ -46,15 +48,19 @@ pub(crate) struct Dirty {
     /// Whether the proxy's health has to be translated again: a Node with a proxy of role `node`
     /// came, went, or is about to go.
     pub healthz: bool,
+    /// Whether this is the first translation, in which that is made which never changes.
+    first: bool,
     /// What ingress proxies have of the objects that changed.
     pub routing: RoutingChanges,
 }
 
 impl Dirty {
-    /// The state before the first flush, in which only the proxy's health has to be translated.
+    /// The state before the first flush, in which only that has to be translated which needs no
+    /// object.
     pub(crate) fn at_first() -> Dirty {
         Dirty {
             healthz: true,
+            first: true,
             ..Dirty::default()
         }
     }
@@ -73,6 +79,7 @@ impl Dirty {
             endpoints,
             mut nodes,
             healthz,
+            first,
             routing,
         } = std::mem::take(self);
         let mut all: BTreeMap<ServiceKey, Extent> = endpoints
@@ -89,6 +96,7 @@ impl Dirty {
         let on_nodes = nodes.into_iter();
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
         units.extend([Unit::Redirect, Unit::Mesh, Unit::Sockets]);
+        units.extend(first.then_some(Unit::IngressHosts));
         units.extend(routing.secrets.into_iter().map(Unit::Secret));
         units.extend(routing.tables.into_iter().map(Unit::IngressPort));
         let hosts = routing.hosts.into_iter();

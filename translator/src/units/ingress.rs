@@ -43,6 +43,18 @@ pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
     }
 }
 
+/// The listener by which ingress proxies ask for hosts, whether there are any or not.
+pub(crate) fn subscriber() -> Output {
+    let layer = Layer::Role(Role::Ingress);
+    Output {
+        resources: vec![Replace {
+            origin: Origin::IngressHosts,
+            resources: vec![(layer, listener::subscriber())],
+        }],
+        problems: None,
+    }
+}
+
 /// The routes of a host, and the matches for it that never take a request.
 pub(crate) fn host(table: &Table, host: &Hostname, context: &Context<'_>) -> Output {
     let (resources, problems) = match HostPlan::new(context, table, host) {

@@ -48,6 +48,7 @@ impl Units {
             Unit::Service(key, extent, nodes) => self.service(&key, extent, &nodes, context),
             Unit::Redirect => self.redirect.translate(context),
             Unit::Mesh => self.mesh.translate(context),
+            Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
             Unit::Secret(key) => ingress::secret(&key, context),

@@ -2,7 +2,7 @@
 //! come and go without it (Gateway rules 107, 108).
 
 use std::iter;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::core::{
@@ -29,7 +29,7 @@ use seaway_proto::envoy::lua::Lua;
 use seaway_proto::envoy::mutation_rules::header_mutation::Action;
 use seaway_proto::envoy::mutation_rules::HeaderMutation as Mutation;
 use seaway_proto::envoy::router::Router;
-use seaway_proto::google::protobuf::{Any, BoolValue};
+use seaway_proto::google::protobuf::BoolValue;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use prost::Name as _;
@@ -43,6 +43,8 @@ use crate::plan::ListenOn;
 use crate::plan::certificates::{ChainPlan, ListenerId};
 use crate::plan::host::Table;
 
+/// The name of the listener that takes no connections.
+const SUBSCRIBER: &str = "hosts";
 /// The most kilobytes that the headers of a request may have.
 const HEADERS_KB: u32 = 60;
 /// The most headers that a request may have.
@@ -95,6 +97,34 @@ pub(crate) fn listener(table: &Table, address: IpAddr, chains: &[ChainPlan<'_>])
     };
     let name = message.name.clone();
     Resource::new(TypeUrl::LISTENER, name, &message, refs.collect())
+}
+
+/// A listener that takes no connections, by which an Envoy asks for scopes from its start. One
+/// before 1.38 asks for none if the first listener that needs them comes later (envoy#43392).
+pub(crate) fn subscriber() -> Resource {
+    let manager = HttpConnectionManager {
+        stat_prefix: SUBSCRIBER.to_owned(),
+        route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
+        http_filters: vec![router()],
+        ..Default::default()
+    };
+    let manager = network_filter(
+        "envoy.filters.network.http_connection_manager",
+        any(&manager),
+    );
+    // No other listener has this address, at which nothing listens.
+    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1);
+    let message = Listener {
+        name: SUBSCRIBER.to_owned(),
+        address: Some(listening(&ListenOn::of_the_node(address), Protocol::Tcp)),
+        bind_to_port: Some(BoolValue { value: false }),
+        filter_chains: vec![FilterChain {
+            filters: vec![manager],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    Resource::new(TypeUrl::LISTENER, SUBSCRIBER, &message, Vec::new())
 }
 
 /// What the names of listeners and statistics begin with (Gateway rule 107).
@@ -213,15 +243,22 @@ fn http_filters(table: &Table) -> Vec<HttpFilter> {
         type_urls: vec![Lua::type_url()],
         ..Default::default()
     };
-    let filter = |name: String, config: ConfigType| HttpFilter {
-        name,
+    vec![
+        http_filter(lookup::name(table), ConfigType::ConfigDiscovery(lookup)),
+        http_filter(CORS_FILTER, ConfigType::TypedConfig(any(&Cors::default()))),
+        router(),
+    ]
+}
+
+fn router() -> HttpFilter {
+    let config = any(&Router::default());
+    http_filter("envoy.filters.http.router", ConfigType::TypedConfig(config))
+}
+
+fn http_filter(name: impl Into<String>, config: ConfigType) -> HttpFilter {
+    HttpFilter {
+        name: name.into(),
         config_type: Some(config),
         ..Default::default()
-    };
-    let known = |name: &str, config: Any| filter(name.to_owned(), ConfigType::TypedConfig(config));
-    vec![
-        filter(lookup::name(table), ConfigType::ConfigDiscovery(lookup)),
-        known(CORS_FILTER, any(&Cors::default())),
-        known("envoy.filters.http.router", any(&Router::default())),
-    ]
+    }
 }

@@ -1,4 +1,4 @@
-//! TLS of the ingress proxies: the filter chains of a listener, and a certificate as a secret, which
+//! TLS of ingress proxies: the filter chains of a listener, and a certificate as a secret, which
 //! comes and is replaced without the listener (Gateway rules 37, 60, 61).
 
 use std::sync::Arc;

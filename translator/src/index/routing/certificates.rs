@@ -46,7 +46,9 @@ impl Routing {
         if old.as_ref() == new {
             return;
         }
-        changes.secrets.insert(key.clone());
+        if self.secrets.users.contains_key(key) {
+            changes.secrets.insert(key.clone());
+        }
         let seen = |secret: Option<&Arc<Secret>>| secret.map(|secret| how_it_is_seen(secret));
         if seen(old.as_ref()) != seen(new) {
             self.secret_changed(key, changes);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
-use super::api as k8s;
+use super::super::api as k8s;
 
-use super::report::Report;
-use super::value;
+use super::super::report::Report;
+use super::super::value;
 use crate::Reason;
 use crate::model::{AppProtocol, Protocol, ServicePort};
 

@@ -1,5 +1,7 @@
 //! Reads a Service from its API object.
 
+mod ports;
+
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use super::api as k8s;
 use ipnet::IpNet;
 
 use super::report::{self, Report};
-use super::{annotations, ports, value};
+use super::{annotations, value};
 use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
 use crate::names::is_dns_name;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
