@@ -30,11 +30,11 @@ mod view;
 pub mod model;
 pub mod names;
 pub mod read;
-pub mod status;
 
 pub use change::{Change, ObjectId, Origin, Replace};
 pub use ipnet::IpNet;
 pub use kinds::{KindInfo, Object, ObjectKind, ReadWith, version_path};
+pub use model::status;
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };

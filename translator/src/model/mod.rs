@@ -13,6 +13,7 @@ mod secret;
 mod sensitive;
 mod service;
 mod slice;
+pub mod status;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

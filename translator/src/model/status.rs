@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::model::ParentRef;
+use super::ParentRef;
 
 /// What the status of an object should say. Without one, nothing of this controller's is to stand
 /// in it.
