@@ -11,7 +11,7 @@ TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"targ
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-routes bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,12 +40,19 @@ bench: preflight ## the benchmarks, the memory of a server that holds a large wo
 bench-servers: preflight ## our server beside others; W="w1 w4" for some workloads, ARGS="--rounds 5 --seconds 10"
 	@cd benches/servers && cargo build --release --quiet && cargo run --release --quiet --bin runner -- $(W) $(ARGS)
 
+# The routes that are added, and the seconds for which one is changed.
+ROUTES ?= 3000
+SOAK ?= 60
 # The rounds of each load, and how long each takes.
 ROUNDS ?= 3
 SECONDS ?= 1
 bench-node: preflight-network envoy ## what a node's Services cost beside no proxy (docs/beside-kube-proxy.md); ROUNDS=5, SECONDS=2, KUBE_PROXY=FILE
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins
 	@KUBE_PROXY=$(KUBE_PROXY) $(PRIVATE) "$(TARGET)/release/seaway-bench-node" $(ROUNDS) $(SECONDS)
+
+bench-routes: preflight-network envoy ## how soon a route of Gateway API serves, and a soak; ROUTES=3000, SOAK=1800 (seconds)
+	@cargo build --release --quiet --package seaway --package seaway-testing --bins
+	@$(PRIVATE) "$(TARGET)/release/seaway-bench-routes" $(ROUTES) $(SOAK)
 
 bench-hostile: preflight-network ## hostile clients beside a healthy one: its updates, Seaway's memory; ARGS="names idle", TIME=600 (seconds each), AFTER=60
 	@cargo build --release --quiet --package seaway
