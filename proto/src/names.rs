@@ -5,6 +5,7 @@
 pub mod envoy {
     use envoy_types::pb::envoy as pb;
 
+    pub use pb::config::accesslog::v3 as access_log;
     pub use pb::config::bootstrap::v3 as bootstrap;
     pub use pb::config::cluster::v3 as cluster;
     pub use pb::config::common::mutation_rules::v3 as mutation_rules;
@@ -12,6 +13,7 @@ pub mod envoy {
     pub use pb::config::endpoint::v3 as endpoint;
     pub use pb::config::listener::v3 as listener;
     pub use pb::config::route::v3 as route;
+    pub use pb::extensions::access_loggers::stream::v3 as stream_access_log;
     pub use pb::extensions::filters::common::set_filter_state::v3 as filter_state_value;
     pub use pb::extensions::filters::http::cors::v3 as cors;
     pub use pb::extensions::filters::http::lua::v3 as lua;

@@ -44,12 +44,12 @@ pub(crate) struct BootstrapArgs {
         value_name = "bind|redirect|namespace|namespace-redirect"
     )]
     pub(crate) capture: Option<Capture>,
-    /// How many files Envoy may have open, from which its limits follow (role node; as many as this
-    /// process may, unless given)
+    /// How many files Envoy may have open, from which its limits follow (roles node and ingress; as
+    /// many as this process may, unless given)
     #[arg(long, env = "SEAWAY_MAX_FILES", value_name = "N", value_parser = clap::value_parser!(u64).range(2_000..))]
     pub(crate) max_files: Option<u64>,
-    /// How many of them are for the sockets of listeners, one per bound listener and worker (an
-    /// eighth, unless given)
+    /// How many of them are for the sockets of listeners, one per bound listener and worker (role
+    /// node; an eighth, unless given)
     #[arg(long, env = "SEAWAY_LISTENER_FILES", value_name = "N")]
     pub(crate) listener_files: Option<u64>,
     /// Write the bootstrap into this folder, with the files that let Envoy take up replaced

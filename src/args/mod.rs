@@ -310,6 +310,18 @@ pub(crate) struct ShapeArgs {
     /// Serve Ingresses without a class too
     #[arg(long, env = "SEAWAY_INGRESS_WITHOUT_CLASS")]
     ingress_without_class: bool,
+    /// Have ingress proxies write a line of JSON for each request to their standard output
+    #[arg(long, env = "SEAWAY_ACCESS_LOG")]
+    access_log: bool,
+    /// How many proxies before the ingress proxies say in x-forwarded-for whom a request is from
+    #[arg(
+        long,
+        env = "SEAWAY_TRUSTED_HOPS",
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(..=16),
+        default_value_t = 0
+    )]
+    trusted_hops: u32,
     /// The address of the ingress listeners; `::` is for IPv4 too
     #[arg(
         long,
@@ -379,6 +391,8 @@ impl ShapeArgs {
             https_port: self.https_port,
             ingress_controller: self.ingress_controller.clone(),
             ingress_without_class: self.ingress_without_class,
+            access_log: self.access_log,
+            trusted_hops: self.trusted_hops,
         }
     }
 }

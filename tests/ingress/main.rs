@@ -20,6 +20,7 @@ mod hosts;
 mod ingresses;
 mod invalid;
 mod load;
+mod logs;
 mod misdirected;
 mod order;
 mod redirects;

@@ -68,6 +68,11 @@ pub struct Options {
     pub ingress_controller: String,
     /// Whether Ingresses that name no class are served.
     pub ingress_without_class: bool,
+    /// Whether ingress proxies log each request.
+    pub access_log: bool,
+    /// How many proxies before the ingress proxies may say in `x-forwarded-for` whom a request is
+    /// from.
+    pub trusted_hops: u32,
 }
 
 impl Options {
@@ -101,6 +106,8 @@ impl Default for Options {
             https_port: 443,
             ingress_controller: "seaway.dev/ingress-controller".to_owned(),
             ingress_without_class: false,
+            access_log: false,
+            trusted_hops: 0,
         }
     }
 }

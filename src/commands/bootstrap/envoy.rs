@@ -26,9 +26,7 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     yaml += &dynamic(args.sotw);
     yaml += &control_plane(&args.xds, proof, args.out.as_deref());
     yaml += &economy(role);
-    if role == Role::Node {
-        yaml += &connections(args);
-    }
+    yaml += &connections(args, role);
     yaml += &admin(args);
     yaml
 }
@@ -131,10 +129,14 @@ fn preparation(capture: Capture) -> String {
 }
 
 /// The limit of connections. An Envoy that is out of files aborts, and with it every Service of the
-/// node: beyond its share a connection is closed at once.
-fn connections(args: &BootstrapArgs) -> String {
+/// node, or every host: beyond its share a connection is closed at once.
+fn connections(args: &BootstrapArgs, role: Role) -> String {
     let files = args.max_files.unwrap_or_else(files::own_limit);
-    let Shares { connections } = Shares::of(files, args.listener_files);
+    let Shares { connections } = match role {
+        Role::Node => Shares::of(files, args.listener_files),
+        Role::Ingress => Shares::of_ingress(files),
+        Role::Mesh | Role::Grpc => return String::new(),
+    };
     format!(
         "\
 # For {files} open files (docs/scale.md).

@@ -1,4 +1,4 @@
-//! How the open files of an Envoy of role `node` are shared out. The shares are equal to those in
+//! How the open files of an Envoy are shared out. The shares of role `node` are equal to those in
 //! `deploy/node/setup.sh`, which limits what Envoy does not: flows of UDP, and the connections of a
 //! single client.
 
@@ -24,6 +24,14 @@ impl Shares {
         Shares {
             // Few, where files are few, but some: and Envoy takes no 0 for an answer.
             connections: (rest / 8).max(files / 32).max(1),
+        }
+    }
+
+    /// The shares of an Envoy of role `ingress`, which has few listeners and no flows of UDP: each
+    /// connection of a client may have one to an endpoint.
+    pub(super) fn of_ingress(files: u64) -> Shares {
+        Shares {
+            connections: (files.saturating_sub(RESERVE) / 2).max(files / 32).max(1),
         }
     }
 }
@@ -66,5 +74,8 @@ mod tests {
             }
         );
         assert_eq!(Shares::of(10, None), Shares { connections: 1 });
+        for (files, connections) in [(1_048_576, 523_788), (2_000, 500), (10, 1)] {
+            assert_eq!(Shares::of_ingress(files), Shares { connections });
+        }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
                 false => Vec::new(),
             };
             vec![
-                listener::listener(table, context.options.ingress_listen, &chains),
+                listener::listener(table, context.options, &chains),
                 lookup::lookup(table, &wildcards, any),
             ]
         }

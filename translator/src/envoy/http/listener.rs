@@ -2,7 +2,7 @@
 //! come and go without it (Gateway rules 107, 108).
 
 use std::iter;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::core::{
@@ -36,7 +36,8 @@ use prost::Name as _;
 
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
-use super::{CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, lookup, tls};
+use super::{CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, lookup, tls};
+use crate::Options;
 use crate::envoy::listener::network_filter;
 use crate::envoy::{DRAINED, ads, listening, number, seconds};
 use crate::plan::ListenOn;
@@ -61,14 +62,15 @@ const WINDOWS: (u32, u32) = (64 * 1024, 1024 * 1024);
 /// The same of any connection.
 const BUFFER: u32 = 32 * 1024;
 
-/// The listener of a table, on this address, with these filter chains if clients speak TLS. The
-/// wildcard address of IPv6 takes connections of both families.
-pub(crate) fn listener(table: &Table, address: IpAddr, chains: &[ChainPlan<'_>]) -> Resource {
-    let address = ListenOn::of_the_node(SocketAddr::new(address, table.port));
+/// The listener of a table, with these filter chains if clients speak TLS. The wildcard address of
+/// IPv6 takes connections of both families.
+pub(crate) fn listener(table: &Table, options: &Options, chains: &[ChainPlan<'_>]) -> Resource {
+    let address = SocketAddr::new(options.ingress_listen, table.port);
+    let address = ListenOn::of_the_node(address);
     let manager = |listener: Option<&ListenerId>| {
         network_filter(
             "envoy.filters.network.http_connection_manager",
-            any(&manager(table, listener)),
+            any(&manager(table, options, listener)),
         )
     };
     let lookup = ResourceRef {
@@ -149,14 +151,24 @@ fn both_families(address: &ListenOn) -> seaway_proto::envoy::core::Address {
 /// The HTTP connection manager of a table: how requests are read, and how the routes of their hosts
 /// are found (Gateway rules 67, 80, 113). `listener` is the one whose certificate the client was
 /// shown.
-pub(crate) fn manager(table: &Table, listener: Option<&ListenerId>) -> HttpConnectionManager {
+pub(crate) fn manager(
+    table: &Table,
+    options: &Options,
+    listener: Option<&ListenerId>,
+) -> HttpConnectionManager {
     HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: format!("{}/{}", scheme(table), table.port),
         route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
         early_header_mutation_extensions: vec![early_headers(table, listener)],
         http_filters: http_filters(table),
+        access_log: options
+            .access_log
+            .then(access_log::to_stdout)
+            .into_iter()
+            .collect(),
         use_remote_address: Some(BoolValue { value: true }),
+        xff_num_trusted_hops: options.trusted_hops,
         normalize_path: Some(BoolValue { value: true }),
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::KeepUnchanged as i32,
         // A name with a final dot is the same name.

@@ -6,6 +6,7 @@
 //! name in lower case and without a port is found so at once; for all others the filter of
 //! [`lookup`] sets the header again.
 
+mod access_log;
 mod cors;
 mod header_changes;
 pub(crate) mod listener;

@@ -66,7 +66,7 @@ fn bootstrap() -> Bootstrap {
         template = Some(config);
         wildcards.push(world.host);
     }
-    let mut manager = listener::manager(&table(), None);
+    let mut manager = listener::manager(&table(), &crate::Options::default(), None);
     manager.route_specifier = Some(RouteSpecifier::RouteConfig(RouteConfiguration {
         virtual_hosts,
         ..template.unwrap()
@@ -79,7 +79,7 @@ fn bootstrap() -> Bootstrap {
         any(&manager),
     );
     let listener = Listener::decode(
-        listener::listener(&table(), std::net::Ipv4Addr::LOCALHOST.into(), &[]).value,
+        listener::listener(&table(), &on(std::net::Ipv4Addr::LOCALHOST.into()), &[]).value,
     );
     let listener = Listener {
         filter_chains: vec![FilterChain {

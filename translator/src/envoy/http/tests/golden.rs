@@ -189,7 +189,7 @@ fn a_host_without_routes_answers_404() {
 fn a_listener_and_its_lookup() {
     check(
         "listener",
-        &listener::listener(&table(), std::net::Ipv6Addr::UNSPECIFIED.into(), &[]),
+        &listener::listener(&table(), &on(std::net::Ipv6Addr::UNSPECIFIED.into()), &[]),
     );
     let names = [
         "*.foo.example.com",
@@ -203,7 +203,7 @@ fn a_listener_and_its_lookup() {
 
 #[test]
 fn a_listener_on_ipv4_is_of_ipv4_alone() {
-    let of = |ip: std::net::IpAddr| print(&listener::listener(&table(), ip, &[]));
+    let of = |ip: std::net::IpAddr| print(&listener::listener(&table(), &on(ip), &[]));
     assert!(of(std::net::Ipv6Addr::UNSPECIFIED.into()).contains("ipv4_compat"));
     assert!(!of(std::net::Ipv6Addr::LOCALHOST.into()).contains("ipv4_compat"));
     assert!(!of(std::net::Ipv4Addr::UNSPECIFIED.into()).contains("ipv4_compat"));

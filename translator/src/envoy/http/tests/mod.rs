@@ -16,6 +16,14 @@ use crate::model::{
 };
 use crate::plan::host::{Action, RoutePlan, Share, Table, Upstream};
 
+/// The options for listeners on this address.
+fn on(ingress_listen: std::net::IpAddr) -> crate::Options {
+    crate::Options {
+        ingress_listen,
+        ..crate::Options::default()
+    }
+}
+
 fn table() -> Table {
     Table {
         fleet: "ingress".into(),
