@@ -33,6 +33,9 @@ pub struct TypeSpec {
     /// Whether a client that reconnects is sent resources even if it claims to have them (xDS rule
     /// 53): true of secrets, which Envoys were seen to say they had and not to use.
     pub resends: bool,
+    /// Whether a client that finds a bad resource in a response takes none of it: then the others
+    /// are sent again (true of scoped routes, xDS rules 69, 80).
+    pub atomic: bool,
     /// The rank of the type among removals, which go out in ascending order of it, after all
     /// additions: first what refers, then what is referred to.
     pub removal_rank: u8,
@@ -93,6 +96,7 @@ impl Types {
             gated,
             exclusive: url == TypeUrl::LISTENER,
             resends: url == TypeUrl::SECRET,
+            atomic: url == TypeUrl::SCOPED_ROUTE,
             removal_rank,
             empty: (url == TypeUrl::ENDPOINT).then_some(empty_assignment),
             passes: Some(of_envoys_machine),

@@ -159,7 +159,7 @@ impl Session {
         let owed = state.owed().ready();
         let count = owed.len();
         let instead = state.held_back_ids().any(|id| owed.contains(id));
-        if instead || count < SHARE {
+        if instead || count < SHARE || !state.all_go_together() {
             return None;
         }
         let placement = self.placement;
@@ -187,11 +187,15 @@ impl Session {
                 continue;
             };
             let bytes = body.bytes(self.dialect);
-            if gather.size + bytes.len() > CHUNK && !gather.ids.is_empty() {
+            let alone = state.goes_alone(id);
+            if (alone || gather.size + bytes.len() > CHUNK) && !gather.ids.is_empty() {
                 break;
             }
             gather.push_id(id, state, body, slot.resolve(&self.layers));
             gather.push(&slot.name, body, bytes);
+            if alone {
+                break;
+            }
         }
         state.take_owed(&without_value);
         gather.finish()

@@ -65,6 +65,9 @@ impl Session {
             rejected.repeated = state.reject(rejected.id, Some(hash), passes, now);
             self.hold_back(index, rejected, &words, store);
         }
+        if self.types.spec(index).atomic && self.resend(index, answered, &named, store) {
+            return nack;
+        }
         // Clients cut error texts, and so does this server: a cut text may not name all rejected
         // resources. A text that names no present resource is about a removed one.
         if (!named.is_empty() || answered.lost) && !is_cut(text) {
@@ -81,6 +84,34 @@ impl Session {
         }
         self.states[index].reject_nothing(answered.ids.is_empty());
         nack
+    }
+
+    /// Owes again what was in a response of which the client took nothing, but for the resources
+    /// that the error names: one by one if it names none. Returns whether there was anything: of a
+    /// single resource it is clear that it was rejected.
+    fn resend(
+        &mut self,
+        index: usize,
+        answered: &InFlight,
+        named: &[ResourceId],
+        store: &Store,
+    ) -> bool {
+        let (now, gate) = (self.now, self.gate(index));
+        let brought = answered.ids.iter().copied();
+        let brought = brought.filter(|id| answered.brings(*id) && !named.contains(id));
+        let others: Vec<ResourceId> = brought
+            .filter(|id| !self.is_superseded(index, *id, store))
+            .collect();
+        // Where every response has all there is, nothing goes alone.
+        let alone = named.is_empty();
+        if others.is_empty() || alone && (answered.ids.len() == 1 || self.is_complete(index)) {
+            return false;
+        }
+        let state = &mut self.states[index];
+        others
+            .iter()
+            .for_each(|id| state.resend(*id, alone, now, gate));
+        true
     }
 
     /// Keeps a rejected resource at what the client had before, until it changes or its rejection

@@ -1,6 +1,7 @@
 //! Sessions driven by scripts: requests and commits in, responses checked, no socket and no clock.
 
 mod acknowledgements;
+mod atomic;
 mod converge;
 mod delta;
 mod empty_assignments;

@@ -25,6 +25,7 @@
 //!   (any) ── removed ──▶ a name that does not exist: see below
 //! ```
 //!
+//! `resend` owes what was in a response that the client refused as a whole.
 //! `reconnect_current`, `has_already` and `may_be_read` make a resource current that the client has
 //! from an earlier stream or subscription. `unsubscribe` of a name that a wildcard still covers
 //! owes the resource once more. The states by the sets that stand for them:
@@ -101,6 +102,9 @@ pub(in crate::session) struct TypeState {
     held: Ids,
     /// What the client has to be sent: changed, newly subscribed to, or to be reloaded.
     owed: Owed,
+    /// Owed resources that go in a response of their own: a response with one of them was refused,
+    /// nobody knows for which.
+    alone: Ids,
     /// Names to be answered as not existing (delta, xDS rule 48); `true`: the client may have them.
     not_found: NameMap<bool>,
     /// Removed resources whose removal is still to be sent.

@@ -67,6 +67,7 @@ impl TypeState {
         form: RemovalForm,
     ) {
         let was_owed = self.owed.remove(id);
+        self.alone.remove(id);
         let was_held_back = self.held_back.remove(id).is_some();
         self.last_good.remove(id);
         self.rejections.forget(id);

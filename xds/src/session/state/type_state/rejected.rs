@@ -30,6 +30,21 @@ impl TypeState {
         self.rejections.set_of_nothing(of_nothing);
     }
 
+    /// Owes a resource again that was in a response which the client refused for another one: in a
+    /// response of its own if `alone` says so.
+    pub(in crate::session) fn resend(
+        &mut self,
+        id: ResourceId,
+        alone: bool,
+        now: Instant,
+        gate: Gate,
+    ) {
+        self.owed.insert(id, now, gate);
+        if alone {
+            self.alone.insert(id);
+        }
+    }
+
     /// Holds the present content of a rejected resource back from the client, which keeps the
     /// content `before`; or what it accepted last, if it rejected that as well. Returns what it
     /// keeps.

@@ -163,6 +163,11 @@ impl TypeState {
     /// Takes owed resources out that were put into a response, or that have no content to send.
     pub(in crate::session) fn take_owed(&mut self, ids: &[ResourceId]) {
         self.owed.sent(ids);
+        if !self.alone.is_empty() {
+            for id in ids {
+                self.alone.remove(*id);
+            }
+        }
     }
 
     /// Ends the waiting of owed resources ([`Owed::release`]).
@@ -176,6 +181,7 @@ impl TypeState {
             self.unsettle(name);
         }
         self.owed.remove(id);
+        self.alone.remove(id);
         self.held_back.remove(id);
         self.last_good.remove(id);
         self.rejections.forget(id);
@@ -187,6 +193,16 @@ impl TypeState {
     /// What the client has to be sent, and what of it waits.
     pub(in crate::session) fn owed(&self) -> &Owed {
         &self.owed
+    }
+
+    /// Whether an owed resource goes in a response of its own.
+    pub(in crate::session) fn goes_alone(&self, id: ResourceId) -> bool {
+        self.alone.contains(id)
+    }
+
+    /// Whether no owed resource goes in a response of its own.
+    pub(in crate::session) fn all_go_together(&self) -> bool {
+        self.alone.is_empty()
     }
 
     pub(in crate::session) fn is_held(&self, id: ResourceId) -> bool {

@@ -24,10 +24,11 @@ impl TypeState {
         let subscription = &self.subscription;
         let covered = |id| subscription.is_wildcard() || subscription.is_named(id);
         let exists = |id| store.try_slot(type_index, id).is_some();
-        let sets: [(&str, Vec<ResourceId>); 6] = [
+        let sets: [(&str, Vec<ResourceId>); 7] = [
             ("named", subscription.named().collect()),
             ("held", self.held.iter().collect()),
             ("owed", self.owed.iter().collect()),
+            ("alone", self.alone.iter().collect()),
             ("held back", self.held_back.ids().collect()),
             ("last good", self.last_good.ids().collect()),
             ("rejected", self.rejections.ids().collect()),
