@@ -253,6 +253,14 @@ fn what_no_reading_gives_does_not_come_back() {
         ("/Service/key/name", json!("Bad")),
         ("/Service/cluster_ips", json!(["10.0.0.1", "10.0.0.2"])),
         ("/Service/cluster_ips", json!(["::ffff:10.0.0.1"])),
+        (
+            "/Service/exposure",
+            json!({"LoadBalancer": [{"Hostname": "a b"}]}),
+        ),
+        (
+            "/Service/exposure",
+            json!({"LoadBalancer": vec![json!({"Ip": "10.0.0.1"}); 17]}),
+        ),
         ("/Service/kind", json!("Headless")),
         ("/Service/kind", json!({"ExternalName": "1.2.3.4/"})),
         ("/Service/ports/0/number", json!(0)),

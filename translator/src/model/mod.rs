@@ -37,8 +37,8 @@ pub use rule::{
 pub use secret::{Certificate, KeyAlgorithm, Secret};
 pub use sensitive::Sensitive;
 pub use service::{
-    AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Kind, LONGEST_UDP_IDLE, Policy,
-    ProxyProtocol, Service, ServicePort, SourceRanges,
+    AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Exposure, Kind, LB_ADDRESSES,
+    LONGEST_UDP_IDLE, Policy, ProxyProtocol, Service, ServicePort, SourceRanges,
 };
 pub use slice::{Condition, Endpoint, EndpointSlice, SlicePort};
 

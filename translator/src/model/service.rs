@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::status::StatusAddress;
 use super::{Family, Protocol, ServiceKey};
 use crate::Problem;
 
@@ -36,6 +37,8 @@ pub struct Service {
     /// The load-balancer ingress IPs of `status.loadBalancer.ingress` that a node may answer on
     /// (Service rule 8), each with its index.
     pub lb_ips: Box<[(usize, IpAddr)]>,
+    /// Where clients outside of the cluster reach the Service.
+    pub exposure: Exposure,
     /// `spec.internalTrafficPolicy`.
     pub internal_policy: Policy,
     /// `spec.externalTrafficPolicy`.
@@ -78,6 +81,22 @@ pub enum Kind {
     /// when that is not a DNS name.
     ExternalName(Option<Arc<str>>),
 }
+
+/// Where clients outside of the cluster reach a Service, for the status of what is served behind it
+/// (Gateway rule 102).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exposure {
+    /// Nowhere, but at its external IPs.
+    ClusterIp,
+    /// At node ports.
+    NodePort,
+    /// At a load balancer: all addresses of `status.loadBalancer.ingress`, at most
+    /// [`LB_ADDRESSES`]; none until it has some.
+    LoadBalancer(Box<[StatusAddress]>),
+}
+
+/// How many addresses of a load balancer are kept: a Gateway's status may have no more.
+pub const LB_ADDRESSES: usize = 16;
 
 /// One port of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

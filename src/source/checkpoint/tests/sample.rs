@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use seaway_translator::model::{
-    AppProtocol, Condition, Endpoint, EndpointSlice, Family, Kind, Node, Policy, Protocol,
-    ProxyProtocol, Service, ServiceKey, ServicePort, SlicePort, SourceRanges,
+    AppProtocol, Condition, Endpoint, EndpointSlice, Exposure, Family, Kind, Node, Policy,
+    Protocol, ProxyProtocol, Service, ServiceKey, ServicePort, SlicePort, SourceRanges,
 };
+use seaway_translator::status::StatusAddress;
 use seaway_translator::{Object, Problem, Reason};
 
 use super::routes;
@@ -26,6 +27,7 @@ pub(super) fn sample() -> Vec<Entry> {
         ports: Box::default(),
         external_ips: Box::default(),
         lb_ips: Box::default(),
+        exposure: Exposure::ClusterIp,
         internal_policy: Policy::Cluster,
         external_policy: Policy::Cluster,
         local_fallback: false,
@@ -41,6 +43,7 @@ pub(super) fn sample() -> Vec<Entry> {
     let alias = |name: &str, target: Option<&str>| Service {
         key: key(name),
         kind: Kind::ExternalName(target.map(Arc::from)),
+        exposure: Exposure::NodePort,
         proxy_protocol: Some(ProxyProtocol::V1),
         ..bare.clone()
     };
@@ -71,6 +74,12 @@ fn key(name: &str) -> ServiceKey {
         namespace: "default".into(),
         name: name.into(),
     }
+}
+
+fn exposure() -> Exposure {
+    let ip = StatusAddress::Ip("2001:db8::1".parse().unwrap());
+    let name = StatusAddress::Hostname("lb.example.com".into());
+    Exposure::LoadBalancer([ip, name].into())
 }
 
 fn service() -> Service {
@@ -114,6 +123,7 @@ fn service() -> Service {
         .into(),
         external_ips: [(1, "192.0.2.1".parse().unwrap())].into(),
         lb_ips: [(0, "2001:db8::1".parse().unwrap())].into(),
+        exposure: exposure(),
         internal_policy: Policy::Local,
         external_policy: Policy::Local,
         local_fallback: true,

@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{AppProtocol, Kind, Protocol, ServiceKey, ServicePort, SourceRanges};
+use crate::model::{AppProtocol, Exposure, Kind, Protocol, ServiceKey, ServicePort, SourceRanges};
 
 const KINDS: [FrontendKind; 4] = [
     FrontendKind::LoadBalancer,
@@ -39,6 +39,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         .into(),
         external_ips: Box::default(),
         lb_ips: [(0, VIP)].into(),
+        exposure: Exposure::ClusterIp,
         internal_policy: Policy::Cluster,
         external_policy: policy,
         health_check_port: None,

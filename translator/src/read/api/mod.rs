@@ -182,6 +182,8 @@ pub(super) struct LoadBalancerStatus {
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct LoadBalancerIngress {
     pub(super) ip: Option<String>,
+    #[serde(deserialize_with = "decode::text_or_nothing")]
+    pub(super) hostname: Option<String>,
     pub(super) ip_mode: Option<String>,
 }
 

@@ -11,8 +11,11 @@ use ipnet::IpNet;
 
 use super::report::{self, Report};
 use super::{annotations, value};
-use crate::model::{Family, Kind, Policy, Service, ServiceKey, SourceRanges};
-use crate::names::is_dns_name;
+use crate::model::{
+    Exposure, Family, Kind, LB_ADDRESSES, Policy, Service, ServiceKey, SourceRanges,
+};
+use crate::names::{is_dns_name, is_subdomain};
+use crate::status::StatusAddress;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 /// The label that takes a Service from the default proxy.
@@ -48,6 +51,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         cluster_ips: cluster_ips.into(),
         external_ips: external_ips(spec, &mut report).into(),
         lb_ips: lb_ips(service, &mut report).into(),
+        exposure: exposure(service, &mut report),
         internal_policy: policy(
             "internalTrafficPolicy",
             spec.internal_traffic_policy.as_deref(),
@@ -261,6 +265,38 @@ fn lb_ips(service: &k8s::Service, report: &mut Report) -> Vec<(usize, IpAddr)> {
             Some((i, claimed_ip(text, &field, report)?))
         })
         .collect()
+}
+
+/// Where clients outside of the cluster reach the Service. An address that no node may answer on
+/// counts, too. One that is none was reported with [`lb_ips`].
+fn exposure(service: &k8s::Service, report: &mut Report) -> Exposure {
+    let spec = service.spec.as_ref();
+    match spec.and_then(|spec| spec.type_.as_deref()) {
+        Some("NodePort") => return Exposure::NodePort,
+        Some("LoadBalancer") => {}
+        _ => return Exposure::ClusterIp,
+    }
+    let status = service.status.as_ref();
+    let balancer = status.and_then(|status| status.load_balancer.as_ref());
+    let entries = balancer.and_then(|balancer| balancer.ingress.as_ref());
+    let mut addresses = Vec::new();
+    for (i, entry) in entries.into_iter().flatten().take(LB_ADDRESSES).enumerate() {
+        let ip = entry.ip.as_deref().and_then(value::ip);
+        let hostname = entry.hostname.as_deref().filter(|name| !name.is_empty());
+        match (ip, hostname) {
+            (Some(ip), _) => addresses.push(StatusAddress::Ip(ip)),
+            (None, Some(name)) if is_subdomain(name) => {
+                addresses.push(StatusAddress::Hostname(name.into()));
+            }
+            (None, Some(name)) => {
+                let message = format!("{name:?} is not a DNS name");
+                let field = format!("status.loadBalancer.ingress[{i}].hostname");
+                report.warning(field, Reason::InvalidHostname, message);
+            }
+            (None, None) => {}
+        }
+    }
+    Exposure::LoadBalancer(addresses.into())
 }
 
 fn policy(field: &str, text: Option<&str>, report: &mut Report) -> Policy {

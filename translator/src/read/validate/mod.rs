@@ -13,8 +13,11 @@ use ipnet::IpNet;
 
 use super::annotations;
 use super::report::Report;
-use crate::model::{EndpointSlice, Family, Kind, Node, Service, SourceRanges};
+use crate::model::{
+    EndpointSlice, Exposure, Family, Kind, LB_ADDRESSES, Node, Service, SourceRanges,
+};
 use crate::names::{is_dns_name, is_label, is_subdomain};
+use crate::status::StatusAddress;
 use crate::{Object, Problem, Reason};
 
 /// Checks an object that comes back from storage; see [`crate::read::validate()`].
@@ -68,6 +71,14 @@ impl Check {
             service.external_ips.iter().map(|(_, ip)| ip),
         );
         self.addresses("lb_ips", service.lb_ips.iter().map(|(_, ip)| ip));
+        if let Exposure::LoadBalancer(addresses) = &service.exposure {
+            let is_name = |address: &StatusAddress| match address {
+                StatusAddress::Ip(_) => true,
+                StatusAddress::Hostname(name) => is_subdomain(name),
+            };
+            let few = addresses.len() <= LB_ADDRESSES;
+            self.demand("exposure", few && addresses.iter().all(is_name));
+        }
         let of_families = service.cluster_ips.iter().map(|ip| Family::of(*ip));
         self.demand("cluster_ips", unique(of_families));
         self.demand(
