@@ -6,49 +6,9 @@ mod support;
 
 use proptest::prelude::*;
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{Change, ExternalNamePolicy, Object, Options, Reason, Role};
+use seaway_translator::{Change, ExternalNamePolicy, Options, Reason, Role};
+use support::routing::{an_object, class, gateway, gateway_class, ingress, route, secret, secured};
 use support::{World, one, service, slice, view};
-
-fn class() -> Object {
-    one(
-        "{kind: IngressClass, metadata: {name: seaway}, spec: {controller: seaway.dev/ingress-controller}}",
-    )
-}
-
-fn gateway_class() -> Object {
-    one(
-        "{kind: GatewayClass, metadata: {name: gc}, spec: {controllerName: seaway.dev/gateway-controller}}",
-    )
-}
-
-fn gateway(name: &str, created: &str, listeners: &str) -> Object {
-    one(&format!(
-        "{{kind: Gateway, metadata: {{namespace: d, name: {name}, creationTimestamp: \"{created}\"}}, \
-         spec: {{gatewayClassName: gc, listeners: {listeners}}}}}"
-    ))
-}
-
-/// A route of namespace `d` by Gateway `g` to one Service.
-fn route(name: &str, hosts: &str, path: &str, service: &str) -> Object {
-    one(&format!(
-        "{{kind: HTTPRoute, metadata: {{namespace: d, name: {name}}}, spec: {{parentRefs: [{{name: g}}], \
-         hostnames: {hosts}, rules: [{{matches: [{{path: {{value: {path}}}}}], \
-         backendRefs: [{{name: {service}, port: 80}}]}}]}}}}"
-    ))
-}
-
-fn ingress(name: &str, host: &str, path: &str, service: &str) -> Object {
-    let host = if host.is_empty() {
-        String::new()
-    } else {
-        format!("host: \"{host}\", ")
-    };
-    one(&format!(
-        "{{kind: Ingress, metadata: {{namespace: d, name: {name}}}, spec: {{ingressClassName: seaway, \
-         rules: [{{{host}http: {{paths: [{{path: {path}, pathType: Prefix, \
-         backend: {{service: {{name: {service}, port: {{number: 80}}}}}}}}]}}}}]}}}}"
-    ))
-}
 
 /// Gateway rule 112, GW108, GW110, GW112: a change touches the hosts it names and nothing else.
 #[test]
@@ -112,32 +72,6 @@ fn a_change_touches_the_hosts_it_names() {
         world.apply([route("wide", "[\"*.h1.org\"]", "/v", "web")]),
         [scope("*.h1.org"), scope("a.h1.org")]
     );
-}
-
-/// A Secret of namespace `d` with the certificate and key of this name in `testdata/certificates`.
-fn secret(name: &str, chain: &str, key: &str) -> Object {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/certificates");
-    let content = |file: String| std::fs::read_to_string(folder.join(file)).unwrap();
-    let manifest = serde_json::json!({
-        "kind": "Secret",
-        "metadata": {"namespace": "d", "name": name},
-        "type": "kubernetes.io/tls",
-        "stringData": {
-            "tls.crt": content(format!("{chain}.crt")),
-            "tls.key": content(format!("{key}.key")),
-        },
-    });
-    one(&manifest.to_string())
-}
-
-/// An Ingress with a certificate for its host.
-fn secured(name: &str, host: &str, secret: &str) -> Object {
-    one(&format!(
-        "{{kind: Ingress, metadata: {{namespace: d, name: {name}}}, spec: {{ingressClassName: seaway, \
-         tls: [{{hosts: [\"{host}\"], secretName: {secret}}}], \
-         rules: [{{host: \"{host}\", http: {{paths: [{{path: /, pathType: Prefix, \
-         backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]}}}}"
-    ))
 }
 
 /// Gateway rules 37 and 38, GW052 to GW054: a certificate is a resource of its own, which is there
@@ -274,49 +208,6 @@ fn a_host_inherits_a_bounded_number_of_matches() {
         .map(|problem| problem.object.to_string())
         .collect();
     assert_eq!(named.len(), 1, "{problems:?}");
-}
-
-fn an_object() -> impl Strategy<Value = Object> {
-    let host =
-        || prop::sample::select(&["a.org", "b.a.org", "c.b.a.org", "*.a.org", "*.b.a.org", ""][..]);
-    let name = || prop::sample::select(&["r1", "r2", "r3"][..]);
-    let path = || prop::sample::select(&["/", "/p", "/p/q"][..]);
-    let backend = || prop::sample::select(&["web", "other", "absent"][..]);
-    let hosts = || {
-        host().prop_map(|host| {
-            if host.is_empty() {
-                "[]".to_owned()
-            } else {
-                format!("[\"{host}\"]")
-            }
-        })
-    };
-    let listeners = prop::collection::vec(host(), 1..4).prop_map(|hosts| {
-        let each = hosts.iter().enumerate().map(|(n, host)| {
-            let tls =
-                "protocol: HTTPS, port: 443, tls: {certificateRefs: [{name: s1}, {name: s2}]}";
-            let protocol = if n == 0 {
-                "protocol: HTTP, port: 80"
-            } else {
-                tls
-            };
-            format!("{{name: l{n}, {protocol}, hostname: \"{host}\"}}")
-        });
-        format!("[{}]", each.collect::<Vec<_>>().join(", "))
-    });
-    let when = prop::sample::select(&["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"][..]);
-    prop_oneof![
-        1 => Just(class()),
-        1 => Just(gateway_class()),
-        1 => Just(one("{kind: IngressClass, metadata: {name: seaway}, spec: {controller: other.io/x}}")),
-        2 => (prop::sample::select(&["g", "h"][..]), when, listeners).prop_map(|(name, when, listeners)| gateway(name, when, &listeners)),
-        6 => (name(), hosts(), path(), backend()).prop_map(|(name, hosts, path, backend)| route(name, &hosts, path, backend)),
-        6 => (name(), host(), path(), backend()).prop_map(|(name, host, path, backend)| ingress(name, host, path, backend)),
-        4 => (name(), prop::sample::select(&["a.org", "b.a.org", "*.a.org"][..]), prop::sample::select(&["s1", "s2"][..])).prop_map(|(name, host, of)| secured(name, host, of)),
-        4 => (prop::sample::select(&["s1", "s2"][..]), prop::sample::select(&["ec", "p384", "rsa"][..]), prop::bool::weighted(0.8)).prop_map(|(name, pair, fits)| secret(name, pair, if fits { pair } else { "ec" })),
-        2 => (prop::sample::select(&["web", "other"][..]), prop::sample::select(&["", ", type: ExternalName, externalName: x.org", ", type: ExternalName, externalName: other.d.svc.cluster.local", ", sessionAffinity: ClientIP"][..]))
-            .prop_map(|(name, extra)| service(name, if name == "web" { "10.96.0.1" } else { "10.96.0.2" }, extra)),
-    ]
 }
 
 proptest! {

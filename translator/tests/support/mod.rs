@@ -6,6 +6,8 @@
 )]
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends")]
 
+pub mod routing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
