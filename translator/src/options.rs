@@ -11,6 +11,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use thiserror::Error;
 
+use crate::model::ServiceKey;
+
 /// The options of the translation. `Default` is what the command line defaults to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -73,6 +75,9 @@ pub struct Options {
     /// How many proxies before the ingress proxies may say in `x-forwarded-for` whom a request is
     /// from.
     pub trusted_hops: u32,
+    /// The Service by which clients reach the ingress proxies: its addresses are those in the
+    /// status of Gateways and Ingresses.
+    pub ingress_service: Option<ServiceKey>,
 }
 
 impl Options {
@@ -108,6 +113,7 @@ impl Default for Options {
             ingress_without_class: false,
             access_log: false,
             trusted_hops: 0,
+            ingress_service: None,
         }
     }
 }

@@ -104,6 +104,11 @@ impl Index {
         self.nodes.get(name)
     }
 
+    /// All Nodes, in the order of their names.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
     /// Whether the Service has listeners that may name a node's own addresses.
     pub(crate) fn has_node_listeners(&self, key: &ServiceKey) -> bool {
         self.per_node.contains(key)

@@ -10,11 +10,13 @@ use super::host::Table;
 pub(crate) use crate::index::routing::ListenerId;
 use crate::index::routing::{Entry, Key};
 use crate::model::{Certificate, Hostname, KeyAlgorithm};
-use crate::{ObjectId, ObjectKind, Problem, Reason};
+use crate::{ObjectId, ObjectKind, Problem, Reason, read};
 
 /// Why a certificate is not served (Gateway rules 32, 35 and 36).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CertificateRefusal {
+    /// It is no Secret.
+    Unsupported,
     /// It is in another namespace, which has no grant for it.
     NotPermitted(Key),
     /// There is no such Secret, or none that may be read.
@@ -26,6 +28,11 @@ pub(crate) enum CertificateRefusal {
 }
 
 impl CertificateRefusal {
+    /// Whether the problem is one of the object alone, found while it was read.
+    pub(crate) fn is_read_already(&self) -> bool {
+        matches!(self, CertificateRefusal::Unsupported)
+    }
+
     /// The [`Reason`] of the problem, which is that of the condition `ResolvedRefs`.
     pub(crate) fn reason(&self) -> Reason {
         match self {
@@ -38,6 +45,7 @@ impl CertificateRefusal {
 impl fmt::Display for CertificateRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CertificateRefusal::Unsupported => f.write_str(read::NOT_A_SECRET),
             CertificateRefusal::NotPermitted((namespace, name)) => write!(
                 f,
                 "no ReferenceGrant in namespace {namespace} allows Secret {namespace}/{name}"
@@ -107,9 +115,10 @@ pub(crate) fn problem(
     context: &Context<'_>,
     by: &ObjectId,
     field: String,
-    verdict: Result<&Key, CertificateRefusal>,
+    verdict: &Result<Key, CertificateRefusal>,
 ) -> Option<Problem> {
     match verdict {
+        Err(refusal) if refusal.is_read_already() => None,
         Err(refusal) => {
             let message = refusal.to_string();
             Some(Problem::error(by, field, refusal.reason(), message))

@@ -1,19 +1,84 @@
-//! What is wrong with the objects of Gateway API that are served: listeners that are refused or
-//! that somebody else has, routes that no listener takes, backends that lead nowhere.
+//! What becomes of the objects of Gateway API that are served, and what of that is wrong: listeners
+//! that are refused or that somebody else has, routes that no listener takes, backends that lead
+//! nowhere. Problems and status say it alike.
 
-use super::host::{Table, resolve};
-use super::{Context, certificates};
-use crate::index::routing::{Hosts, ListenerId};
+use std::sync::Arc;
+
+use super::Context;
+use super::certificates::{self, CertificateRefusal};
+use super::host::{Refused, Table, resolve};
+use crate::index::routing::{Hosts, Key, ListenerId};
 use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname};
-use crate::policy::gateway::listeners;
+use crate::policy::gateway::{
+    ListenerRefusal, NotAttached, gateway_refusal, is_class_ours, listeners,
+};
 use crate::{ObjectId, Problem, Reason};
 
 /// All problems of a GatewayClass of this controller.
 pub(crate) fn of_class(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
     let class = context.index.routing().gateway_class(&id.name);
-    let ours =
-        class.filter(|class| &*class.controller == crate::index::routing::GATEWAY_CONTROLLER);
+    let ours = class.filter(|class| is_class_ours(class));
     ours.map_or_else(Vec::new, |class| class.problems.to_vec())
+}
+
+/// What becomes of a listener of a Gateway.
+#[derive(Debug)]
+pub(crate) struct ListenerVerdict<'a> {
+    /// The listener.
+    pub listener: &'a GatewayListener,
+    /// Why it is not served, with words for people.
+    pub refused: Option<(Reason, String)>,
+    /// The Secret of each of its certificates, or why it is not served.
+    pub certificates: Vec<Result<Key, CertificateRefusal>>,
+}
+
+/// What becomes of each listener of a Gateway, in their order, as far as the Gateway is not refused
+/// as a whole.
+pub(crate) fn verdicts<'a>(
+    context: &Context<'_>,
+    id: &ObjectId,
+    gateway: &'a Gateway,
+) -> Vec<ListenerVerdict<'a>> {
+    let is_refused = gateway_refusal(gateway).is_some();
+    let tables = listeners(gateway, context.options);
+    let judged = gateway.listeners.iter().zip(tables);
+    let verdict = |(listener, table): (&'a GatewayListener, Result<Table, ListenerRefusal>)| {
+        let refused = match table {
+            Err(refusal) => Some((refusal.reason(), refusal.to_string())),
+            // It claims no host name.
+            Ok(_) if is_refused => None,
+            Ok(table) => taken(context, gateway, &table, &listener.hostname)
+                .map(|message| (Reason::HostnameConflict, message)),
+        };
+        ListenerVerdict {
+            listener,
+            refused,
+            certificates: certificates_of(context, id, listener),
+        }
+    };
+    judged.map(verdict).collect()
+}
+
+/// The Secret of each certificate of a listener, or why it is not served.
+fn certificates_of(
+    context: &Context<'_>,
+    id: &ObjectId,
+    listener: &GatewayListener,
+) -> Vec<Result<Key, CertificateRefusal>> {
+    let named = listener.certificates.iter();
+    let keys = named.map(|one| {
+        one.is_secret
+            .then(|| (one.namespace.clone(), one.name.clone()))
+    });
+    let keys: Vec<Option<Key>> = keys.collect();
+    let mut served = certificates::served(context, id, keys.iter().flatten()).into_iter();
+    let mut verdict = |key: &Option<Key>| match key {
+        None => Err(CertificateRefusal::Unsupported),
+        Some(key) => served
+            .next()
+            .map_or_else(|| Ok(key.clone()), |one| one.cloned()),
+    };
+    keys.iter().map(&mut verdict).collect()
 }
 
 /// All problems of a Gateway that is served.
@@ -24,54 +89,27 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
         return Vec::new();
     };
     let mut problems = gateway.problems.to_vec();
-    if gateway.has_parameters {
-        // Nothing of it is served, which is among its problems.
+    if let Some(refusal) = gateway_refusal(gateway) {
+        // Nothing of it is served.
+        if !refusal.is_read_already() {
+            let (field, message) = (refusal.field(), refusal.to_string());
+            problems.push(Problem::error(id, field, refusal.reason(), message));
+        }
         return problems;
     }
-    let judged = gateway
-        .listeners
-        .iter()
-        .zip(listeners(gateway, context.options));
-    for (listener, table) in judged {
-        let field = format!("spec.listeners[{}]", listener.index);
-        let refused = match table {
-            Err(refusal) => Some((refusal.reason(), refusal.to_string())),
-            Ok(table) => taken(context, gateway, &table, &listener.hostname)
-                .map(|message| (Reason::HostnameConflict, message)),
-        };
-        if let Some((reason, message)) = refused {
+    for verdict in verdicts(context, id, gateway) {
+        let field = format!("spec.listeners[{}]", verdict.listener.index);
+        if let Some((reason, message)) = verdict.refused {
             problems.push(Problem::error(id, &*field, reason, message));
         }
-        problems.extend(of_certificates(context, id, listener, &field));
+        // A problem for each certificate that is not served, or that is of another type.
+        let certificates = verdict.certificates.iter().enumerate();
+        problems.extend(certificates.filter_map(|(at, verdict)| {
+            let field = format!("{field}.tls.certificateRefs[{at}]");
+            certificates::problem(context, id, field, verdict)
+        }));
     }
     problems
-}
-
-/// A problem for each certificate of a listener that is not served, or that is of another type.
-fn of_certificates(
-    context: &Context<'_>,
-    id: &ObjectId,
-    listener: &GatewayListener,
-    field: &str,
-) -> Vec<Problem> {
-    // One that is no Secret was reported when it was read.
-    let named = listener.certificates.iter().enumerate();
-    let named = named.filter(|(_, certificate)| certificate.is_secret);
-    let (positions, keys): (Vec<usize>, Vec<_>) = named
-        .map(|(at, certificate)| {
-            (
-                at,
-                (certificate.namespace.clone(), certificate.name.clone()),
-            )
-        })
-        .unzip();
-    let judged = certificates::served(context, id, &keys);
-    let problem = |(at, verdict)| {
-        let field = format!("{field}.tls.certificateRefs[{at}]");
-        certificates::problem(context, id, field, verdict)
-    };
-    let judged = positions.into_iter().zip(judged);
-    judged.filter_map(problem).collect()
 }
 
 /// Says who has the host name of a listener, if it is an older object (Gateway rules 27 and 114).
@@ -118,10 +156,7 @@ fn of_parents(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<Pr
         let taken = match routing.attach(route, parent, gateway) {
             Ok(taken) => taken,
             Err(why) => {
-                let message = format!(
-                    "no listener of Gateway {}/{} takes it",
-                    gateway.namespace, gateway.name
-                );
+                let message = not_attached(gateway, why);
                 problems.push(Problem::error(id, field, why.reason(), message));
                 continue;
             }
@@ -147,6 +182,12 @@ fn of_parents(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<Pr
     problems
 }
 
+/// Says that a Gateway does not take a route.
+pub(crate) fn not_attached(gateway: &Gateway, why: NotAttached) -> String {
+    let of = format!("Gateway {}/{}", gateway.namespace, gateway.name);
+    format!("no listener of {of} takes it: {why}")
+}
+
 /// Says which narrower host name of another listener keeps requests for a host from a route
 /// (Gateway rule 53).
 fn shadowed(hosts: &Hosts, listener: &Hostname, host: &Hostname) -> Option<String> {
@@ -158,26 +199,30 @@ fn shadowed(hosts: &Hosts, listener: &Hostname, host: &Hostname) -> Option<Strin
 
 /// A problem for each backend and mirror that is not served.
 fn of_backends(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for rule in &route.rules {
-        let backends = rule
-            .backends
-            .iter()
-            .map(|b| (&b.field, &b.target, "answered with 500"));
-        let mirrors = rule
-            .filters
-            .mirrors
-            .iter()
-            .map(|m| (&m.field, &m.target, "not copied"));
-        for (field, target, what) in backends.chain(mirrors) {
-            // A backend that is no Service was reported when it was read.
-            if let Err(refused) = resolve(context, id, target)
-                && !refused.is_read_already()
-            {
-                let message = format!("{refused}; its requests are {what}");
-                problems.push(Problem::error(id, &**field, refused.reason(), message));
-            }
-        }
-    }
-    problems
+    // A backend that is no Service was reported when it was read.
+    let refused = refused_backends(context, id, route);
+    let refused = refused.filter(|(_, refused, _)| !refused.is_read_already());
+    let problem = |(field, refused, message): (&Arc<str>, Refused, String)| {
+        Problem::error(id, &**field, refused.reason(), message)
+    };
+    refused.map(problem).collect()
+}
+
+/// The backends and mirrors of a route that are not served, with words for people.
+pub(crate) fn refused_backends<'a>(
+    context: &Context<'_>,
+    id: &ObjectId,
+    route: &'a HTTPRoute,
+) -> impl Iterator<Item = (&'a Arc<str>, Refused, String)> {
+    let all = route.rules.iter().flat_map(|rule| {
+        let backends = rule.backends.iter();
+        let backends = backends.map(|b| (&b.field, &b.target, "answered with 500"));
+        let mirrors = rule.filters.mirrors.iter();
+        backends.chain(mirrors.map(|m| (&m.field, &m.target, "not copied")))
+    });
+    all.filter_map(|(field, target, what)| {
+        let refused = resolve(context, id, target).err()?;
+        let message = format!("{refused}; its requests are {what}");
+        Some((field, refused, message))
+    })
 }

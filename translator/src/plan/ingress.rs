@@ -50,9 +50,9 @@ fn of_backends(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<P
 fn of_certificates(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<Problem> {
     let problem = |tls: &IngressTls| {
         let key = (ingress.namespace.clone(), tls.secret.clone()?);
-        let verdict = certificates::certificate(context, id, &key).map(|_| &key);
+        let verdict = certificates::certificate(context, id, &key).map(|_| key.clone());
         let field = format!("{}.secretName", tls.field);
-        certificates::problem(context, id, field, verdict)
+        certificates::problem(context, id, field, &verdict)
     };
     ingress.tls.iter().filter_map(problem).collect()
 }

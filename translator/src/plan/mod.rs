@@ -18,6 +18,7 @@ pub(crate) mod ingress;
 pub(crate) mod listeners;
 pub(crate) mod problems;
 pub(crate) mod service;
+pub(crate) mod status;
 
 use crate::Options;
 use crate::index::Index;

@@ -134,6 +134,8 @@ reasons! {
     UnsupportedValue,
     /// A Gateway or GatewayClass with parameters, of which none are supported.
     InvalidParameters,
+    /// A Gateway that asks for an address of a type that is not supported.
+    UnsupportedAddress,
     /// A listener at a port that its addresses do not have.
     PortUnavailable,
     /// Two listeners with the same port and host name.
@@ -211,7 +213,7 @@ const SHOWN: (usize, usize) = (700, 300);
 
 /// Shortens a text for a message: an object may repeat itself in its problems with all of a
 /// megabyte, and they are logged and shown.
-fn shortened(text: String) -> String {
+pub(crate) fn shortened(text: String) -> String {
     let (mut head, mut tail) = (SHOWN.0, text.len().saturating_sub(SHOWN.1));
     if tail <= head {
         return text;

@@ -29,6 +29,8 @@ pub use api::{
     Namespace, Node, ReferenceGrant, Secret, Service,
 };
 
+pub(crate) use gateway::{CLASS_HAS_NO_PARAMETERS, NO_PARAMETERS, NOT_A_SECRET};
+
 use crate::{Object, Problem};
 
 /// Reads a Service from its API object. Without a namespace it is in `default`.

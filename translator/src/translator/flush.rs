@@ -19,6 +19,7 @@ impl Translator {
             let targets = self.index.targets(service, &self.options);
             self.dirty.services.extend(targets);
         }
+        self.note_statuses();
         let dirty = self.dirty.take();
         let context = Context {
             options: &self.options,

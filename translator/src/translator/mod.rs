@@ -3,6 +3,7 @@
 mod flush;
 mod once;
 mod problem_store;
+mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::model::{
 };
 use crate::place::active_views::{self, ActiveViews};
 use crate::place::choose::Place;
+use crate::plan::explain;
 use crate::plan::service::ServicePlan;
-use crate::plan::{Context, explain};
 use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
 use crate::units::Units;
@@ -24,6 +25,7 @@ use crate::units::dirty::Dirty;
 use crate::{Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Role, Subject, View};
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
+use status::StatusChanges;
 
 /// Translates Services, EndpointSlices and Nodes into Envoy resources, incrementally.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct Translator {
     units: Units,
     problems: ProblemStore,
     dirty: Dirty,
+    statuses: StatusChanges,
 }
 
 impl Translator {
@@ -50,6 +53,7 @@ impl Translator {
             units: Units::default(),
             problems: ProblemStore::default(),
             dirty: Dirty::at_first(),
+            statuses: StatusChanges::default(),
         }
     }
 
@@ -121,11 +125,7 @@ impl Translator {
     /// published.
     pub fn explain(&self, key: &ServiceKey, view: &View) -> Option<Explanation> {
         let service = self.index.service(key)?;
-        let context = Context {
-            options: &self.options,
-            index: &self.index,
-            views: &self.views,
-        };
+        let context = self.context();
         if matches!(service.kind, Kind::ExternalName(_)) {
             return Some(explain::explain_external_name(&context, service));
         }
@@ -254,6 +254,7 @@ impl Apply for Translator {
             &mut self.dirty.services,
             &mut self.dirty.routing,
         );
+        self.note_addresses_of(&key);
     }
 
     fn apply_endpoint_slice(&mut self, id: ObjectId, slice: Option<Arc<EndpointSlice>>) {
@@ -262,6 +263,14 @@ impl Apply for Translator {
             .map_or_else(Vec::new, |slice| self.slice_problems(slice));
         let key = (id.namespace.clone(), id.name.clone());
         self.problems.set(Subject::Object(id), problems);
+        let old = self
+            .index
+            .slice(&key)
+            .and_then(|slice| slice.service.clone());
+        let new = slice.as_ref().and_then(|slice| slice.service.clone());
+        for service in old.iter().chain(&new) {
+            self.note_addresses_of(service);
+        }
         let zones = self.index.set_slice(key, slice, &mut self.dirty.endpoints);
         self.move_claimants(zones);
     }
@@ -319,6 +328,7 @@ impl Apply for Translator {
         let name = &id.name;
         let change = self.index.set_node(name, node, &mut self.dirty.services);
         self.note_node(Some(name));
+        self.note_addresses_of_nodes();
         if change.zone {
             // The proxies on it look through other layers now; only what differs there is
             // translated.

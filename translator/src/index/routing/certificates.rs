@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::share::Share;
 use super::{Key, Routing, RoutingChanges, put};
-use crate::ObjectId;
 use crate::model::Secret;
+use crate::{ObjectId, ObjectKind};
 
 /// All Secrets that are known, and who names them.
 #[derive(Debug, Default)]
@@ -52,13 +52,17 @@ impl Routing {
         let seen = |secret: Option<&Arc<Secret>>| secret.map(|secret| how_it_is_seen(secret));
         if seen(old.as_ref()) != seen(new) {
             self.secret_changed(key, changes);
+        } else if names(old.as_ref()) != names(new) {
+            for user in self.secret_users(key) {
+                changes.mark_for(user, ObjectKind::Gateway);
+            }
         }
     }
 
     /// Marks whatever names a Secret.
     fn secret_changed(&self, key: &Key, changes: &mut RoutingChanges) {
         for user in self.secret_users(key) {
-            changes.objects.insert(user.clone());
+            changes.mark_for(user, ObjectKind::Gateway);
             if let Some(share) = self.shares.get(user) {
                 let tables = share.tls_tables();
                 changes.tables.extend(tables.into_iter().cloned());
@@ -106,6 +110,12 @@ impl Routing {
             }
         }
     }
+}
+
+/// The names of the certificate of a Secret, which may overlap with those of others.
+fn names(secret: Option<&Arc<Secret>>) -> Option<&[Arc<str>]> {
+    let certificate = secret?.certificate.as_ref().ok()?;
+    Some(&certificate.names)
 }
 
 /// What those who name a Secret see of it, which is all but its content.

@@ -27,9 +27,6 @@ pub(super) struct Gateways {
     namespaces: BTreeMap<Arc<str>, Arc<Namespace>>,
 }
 
-/// The controller name of the GatewayClasses that are served (Gateway rule 6).
-pub(crate) const CONTROLLER: &str = "seaway.dev/gateway-controller";
-
 /// The Gateway that a route names as its parent, if that is what it names.
 pub(crate) fn gateway_of(route: &HTTPRoute, parent: &ParentRef) -> Option<Key> {
     let namespace = parent.namespace.as_ref().unwrap_or(&route.namespace);
@@ -65,10 +62,30 @@ impl Routing {
         self.is_gateway_ours(gateway).then_some(gateway)
     }
 
-    /// Whether a Gateway is of a class of this controller (Gateway rule 7).
+    /// Whether a Gateway is of a class of this controller that is served (Gateway rule 7).
     pub(crate) fn is_gateway_ours(&self, gateway: &Gateway) -> bool {
         let class = self.gateways.classes.get(&gateway.class);
-        class.is_some_and(|class| is_class_ours(class))
+        class.is_some_and(|class| is_class_served(class))
+    }
+
+    /// All objects of Gateway API that may have a status of this controller's.
+    pub(super) fn of_gateway_api(&self) -> impl Iterator<Item = ObjectId> {
+        let id = |kind, key: &Key| ObjectId::new(kind, &key.0, &key.1);
+        let Gateways {
+            classes,
+            gateways,
+            routes,
+            ..
+        } = &self.gateways;
+        let none: Arc<str> = "".into();
+        let class = move |name| ObjectId::new(ObjectKind::GatewayClass, &none, name);
+        let gateways = gateways.keys();
+        let routes = routes.keys();
+        let classes = classes.keys().map(class);
+        let gateways = gateways.map(move |key| id(ObjectKind::Gateway, key));
+        classes
+            .chain(gateways)
+            .chain(routes.map(move |key| id(ObjectKind::HTTPRoute, key)))
     }
 
     /// The listeners that take a route by one of its parents: the names of the listeners, each with
@@ -125,11 +142,10 @@ impl Routing {
         changes: &mut RoutingChanges,
     ) {
         let ours =
-            |class: Option<&Arc<GatewayClass>>| class.is_some_and(|class| is_class_ours(class));
+            |class: Option<&Arc<GatewayClass>>| class.is_some_and(|class| is_class_served(class));
         let old = put(&mut self.gateways.classes, name.clone(), new);
-        changes
-            .objects
-            .insert(ObjectId::new(ObjectKind::GatewayClass, &"".into(), name));
+        let id = ObjectId::new(ObjectKind::GatewayClass, &"".into(), name);
+        changes.mark_for(&id, id.kind);
         if ours(old.as_ref()) != ours(self.gateways.classes.get(name)) {
             for key in self
                 .gateways
@@ -270,6 +286,7 @@ impl Routing {
     }
 }
 
-fn is_class_ours(class: &GatewayClass) -> bool {
-    &*class.controller == CONTROLLER && !class.has_parameters
+/// Whether the Gateways of a class are served.
+fn is_class_served(class: &GatewayClass) -> bool {
+    gateway::is_class_ours(class) && gateway::class_refusal(class).is_none()
 }

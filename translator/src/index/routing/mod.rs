@@ -18,10 +18,9 @@ use crate::policy::table::Table;
 use crate::{ObjectId, ObjectKind, Options};
 
 use certificates::Secrets;
-pub(crate) use gateways::CONTROLLER as GATEWAY_CONTROLLER;
 use gateways::Gateways;
 pub(crate) use hosts::{Entry, Hosts, ListenerId};
-use share::Share;
+use share::{Attached, Share};
 
 /// The namespace and the name of an object.
 pub(crate) type Key = (Arc<str>, Arc<str>);
@@ -40,6 +39,8 @@ pub(crate) struct Routing {
     tables: BTreeMap<Table, Hosts>,
     /// The objects that name a Service as a backend, and which of its ports.
     users: BTreeMap<ServiceKey, BTreeMap<ObjectId, BTreeSet<BackendPort>>>,
+    /// How many routes are attached to a listener.
+    attached: BTreeMap<Attached, usize>,
 }
 
 /// What changes of routing have marked to be translated again.
@@ -51,10 +52,22 @@ pub(crate) struct RoutingChanges {
     pub tables: BTreeSet<Table>,
     /// The objects whose problems may have changed.
     pub objects: BTreeSet<ObjectId>,
+    /// The objects whose status may have changed.
+    pub statuses: BTreeSet<ObjectId>,
     /// The Services of which other ports may be used.
     pub services: BTreeSet<ServiceKey>,
     /// The Secrets that changed, or that other objects use now.
     pub secrets: BTreeSet<Key>,
+}
+
+impl RoutingChanges {
+    /// Marks an object for something that it refers to, which is in the status of such a kind.
+    fn mark_for(&mut self, user: &ObjectId, kind: ObjectKind) {
+        self.objects.insert(user.clone());
+        if user.kind == kind {
+            self.statuses.insert(user.clone());
+        }
+    }
 }
 
 impl Routing {
@@ -71,6 +84,28 @@ impl Routing {
     /// Whether the object is of a class that is served.
     pub(crate) fn is_served(&self, id: &ObjectId) -> bool {
         self.shares.contains_key(id)
+    }
+
+    /// How many routes are attached to a listener of a Gateway.
+    pub(crate) fn attached(&self, gateway: &Key, listener: &Arc<str>) -> usize {
+        let listener = (gateway.clone(), listener.clone());
+        self.attached.get(&listener).copied().unwrap_or_default()
+    }
+
+    /// All objects that may have a status of this controller's, be it only an old one.
+    pub(crate) fn with_status(&self) -> impl Iterator<Item = ObjectId> {
+        let ingress = |key: &Key| ObjectId::new(ObjectKind::Ingress, &key.0, &key.1);
+        self.ingresses
+            .keys()
+            .map(ingress)
+            .chain(self.of_gateway_api())
+    }
+
+    /// The objects with the addresses of the proxies in their status: the Gateways and Ingresses
+    /// that are served.
+    pub(crate) fn with_addresses(&self) -> impl Iterator<Item = &ObjectId> {
+        let served = self.shares.keys();
+        served.filter(|id| matches!(id.kind, ObjectKind::Gateway | ObjectKind::Ingress))
     }
 
     /// Whether a port of this number and name is one that requests are sent to.
@@ -102,7 +137,7 @@ impl Routing {
     pub(crate) fn service_changed(&self, service: &ServiceKey, changes: &mut RoutingChanges) {
         let users = self.users.get(service).into_iter().flat_map(BTreeMap::keys);
         for user in users {
-            changes.objects.insert(user.clone());
+            changes.mark_for(user, ObjectKind::HTTPRoute);
             if let Some(share) = self.shares.get(user) {
                 self.mark(share, changes);
             }
@@ -192,7 +227,9 @@ impl Routing {
         changes.tables.extend(came_or_went);
         for (table, host) in Share::changed_claims(old.as_ref(), new.as_ref()) {
             if let Some(hosts) = self.tables.get(table) {
-                changes.objects.extend(hosts.contenders(host));
+                for contender in hosts.contenders(host) {
+                    changes.mark_for(&contender, ObjectKind::Gateway);
+                }
             }
         }
         let sends = |share: Option<&Share>| share.is_some_and(|share| share.sends);
@@ -206,7 +243,8 @@ impl Routing {
             }
         }
         self.name_secrets(&id, old.as_ref(), new.as_ref(), changes);
-        changes.objects.insert(id.clone());
+        self.count_attached(old.as_ref(), new.as_ref(), changes);
+        changes.mark_for(&id, id.kind);
         if let Some(new) = new {
             self.shares.insert(id, new);
         }
@@ -226,6 +264,33 @@ impl Routing {
         if users.is_empty() {
             self.users.remove(service);
         }
+    }
+
+    /// Counts to which listeners a route is attached now.
+    fn count_attached(
+        &mut self,
+        old: Option<&Share>,
+        new: Option<&Share>,
+        changes: &mut RoutingChanges,
+    ) {
+        let none = BTreeSet::new();
+        let old = old.map_or(&none, |share| &share.attached);
+        let new = new.map_or(&none, |share| &share.attached);
+        for listener in new.difference(old) {
+            *self.attached.entry(listener.clone()).or_default() += 1;
+        }
+        for listener in old.difference(new) {
+            if let Some(count) = self.attached.get_mut(listener) {
+                *count -= 1;
+                if *count == 0 {
+                    self.attached.remove(listener);
+                }
+            }
+        }
+        let gateways = old.symmetric_difference(new);
+        let gateways = gateways
+            .map(|((namespace, name), _)| ObjectId::new(ObjectKind::Gateway, namespace, name));
+        changes.statuses.extend(gateways);
     }
 
     /// The ports where something is served.

@@ -8,7 +8,7 @@ use super::{Key, Routing};
 use crate::model::{
     BackendPort, Gateway, GatewayListener, HTTPRoute, Hostname, Ingress, Rule, ServiceKey, Target,
 };
-use crate::policy::gateway;
+use crate::policy::gateway::{self, InvalidRules};
 use crate::policy::route_order::Age;
 use crate::policy::table::Table;
 use crate::{ObjectId, ObjectKind, Options};
@@ -26,7 +26,12 @@ pub(crate) struct Share {
     pub(super) ports: BTreeMap<ServiceKey, BTreeSet<BackendPort>>,
     /// The Secrets that it names as certificates.
     pub(super) secrets: BTreeSet<Key>,
+    /// The listeners of Gateways that it counts for, served or not (Gateway rule 46).
+    pub(super) attached: BTreeSet<Attached>,
 }
+
+/// A Gateway, and the name of a listener of it.
+pub(super) type Attached = (Key, Arc<str>);
 
 /// What one object adds to a host name of a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +53,7 @@ impl Share {
             sends: true,
             ports: BTreeMap::new(),
             secrets: BTreeSet::new(),
+            attached: BTreeSet::new(),
         }
     }
 
@@ -112,9 +118,7 @@ impl Share {
     pub(super) fn of_gateway(gateway: &Gateway, options: &Options) -> Share {
         let id = ObjectId::new(ObjectKind::Gateway, &gateway.namespace, &gateway.name);
         let mut share = Share::new(gateway.created, &id);
-        if gateway.has_parameters {
-            return share;
-        }
+        let is_refused = gateway::gateway_refusal(gateway).is_some();
         let tables = gateway::listeners(gateway, options);
         for (listener, table) in gateway.listeners.iter().zip(tables) {
             let secrets = listener.certificates.iter().filter(|c| c.is_secret);
@@ -122,7 +126,7 @@ impl Share {
             let certificates: Certificates = secrets.collect();
             // What is wrong with them is said of a listener that is refused, too.
             share.secrets.extend(certificates.iter().cloned());
-            let Ok(table) = table else {
+            let Some(table) = table.ok().filter(|_| !is_refused) else {
                 continue;
             };
             share.additions.insert(Addition {
@@ -151,14 +155,17 @@ impl Share {
                 continue;
             };
             is_served = true;
+            let is_refused = gateway::gateway_refusal(gateway).is_some();
             let tables = gateway::listeners(gateway, options);
             for (listener, hosts) in routing.attach(route, parent, gateway).unwrap_or_default() {
+                let of = (gateway.namespace.clone(), gateway.name.clone());
+                share.attached.insert((of, listener.name.clone()));
                 let position = gateway
                     .listeners
                     .iter()
                     .position(|one| one.name == listener.name);
                 let table = position.and_then(|position| tables.get(position));
-                let Some(Ok(table)) = table.filter(|_| !gateway.has_parameters) else {
+                let Some(Ok(table)) = table.filter(|_| !is_refused) else {
                     continue;
                 };
                 for host in hosts {
@@ -173,6 +180,10 @@ impl Share {
             }
         }
         share.sends = !share.additions.is_empty();
+        if let Some(InvalidRules::All(_)) = gateway::invalid_rules(route) {
+            // A route that is not accepted is attached nowhere.
+            share.attached.clear();
+        }
         route.rules.iter().for_each(|rule| share.name_ports(rule));
         is_served.then_some(share)
     }

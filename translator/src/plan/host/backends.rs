@@ -38,6 +38,18 @@ impl Refused {
             Refused::ExternalName(_, refusal) => refusal.reason(),
         }
     }
+
+    /// The reason of the condition `ResolvedRefs` (Gateway rule 49).
+    pub(crate) fn condition(&self) -> &'static str {
+        let reason = match self {
+            Refused::Unsupported => Reason::InvalidKind,
+            Refused::NotPermitted(_) => Reason::RefNotPermitted,
+            Refused::NoService(_) | Refused::NoPort(..) | Refused::ExternalName(..) => {
+                Reason::BackendNotFound
+            }
+        };
+        reason.as_str()
+    }
 }
 
 impl fmt::Display for Refused {

@@ -12,7 +12,7 @@ pub(crate) use crate::index::routing::ListenerId;
 use crate::model::{Backend, Hostname, Match, Redirect, Rule};
 
 pub(crate) use crate::policy::table::Table;
-pub(crate) use backends::resolve;
+pub(crate) use backends::{Refused, resolve};
 
 /// The routes of one host.
 #[derive(Debug)]

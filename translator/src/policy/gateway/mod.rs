@@ -3,16 +3,22 @@
 
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+pub(crate) use whole::{
+    HOSTNAME, IP_ADDRESS, InvalidRules, class_refusal, gateway_refusal, invalid_rules,
+    is_class_ours,
+};
+
 use super::table::Table;
 use crate::model::{
     AllowedNamespaces, Gateway, GatewayListener, HTTPRoute, Hostname, LabelOperator, LabelSelector,
-    ListenerProtocol, ParentRef, RouteKind,
+    ListenerProtocol, ParentRef, RouteKind, ServiceKey,
 };
 use crate::{Options, Reason};
 
@@ -23,8 +29,8 @@ pub(crate) enum ListenerRefusal {
     Protocol,
     /// A field of it is not valid; the text is for people.
     Invalid(Arc<str>),
-    /// The Service that its address is of has no such port.
-    Port(NonZeroU16),
+    /// The Service that its address is of has no such port; the Service is known by an option.
+    Port(NonZeroU16, Option<ServiceKey>),
     /// Another listener of the Gateway has its port and host name.
     HostnameConflict,
     /// Another listener of the Gateway has its port with another protocol.
@@ -37,7 +43,7 @@ impl ListenerRefusal {
         match self {
             ListenerRefusal::Protocol => Reason::UnsupportedProtocol,
             ListenerRefusal::Invalid(_) => Reason::UnsupportedValue,
-            ListenerRefusal::Port(_) => Reason::PortUnavailable,
+            ListenerRefusal::Port(..) => Reason::PortUnavailable,
             ListenerRefusal::HostnameConflict => Reason::HostnameConflict,
             ListenerRefusal::ProtocolConflict => Reason::ProtocolConflict,
         }
@@ -51,10 +57,14 @@ impl fmt::Display for ListenerRefusal {
                 f.write_str("only the protocols HTTP and HTTPS are served")
             }
             ListenerRefusal::Invalid(why) => f.write_str(why),
-            ListenerRefusal::Port(port) => {
+            ListenerRefusal::Port(port, service) => {
+                f.write_str("the addresses of this Gateway")?;
+                if let Some(service) = service {
+                    write!(f, ", which are those of Service {service},")?;
+                }
                 write!(
                     f,
-                    "the addresses of this Gateway have no port {port}, only 80 for HTTP and 443 for HTTPS"
+                    " have no port {port}, only 80 for HTTP and 443 for HTTPS"
                 )
             }
             ListenerRefusal::HostnameConflict => {
@@ -152,7 +162,10 @@ fn table(listener: &GatewayListener, options: &Options) -> Result<Table, Listene
     };
     match listener.port.get() == table.external_port {
         true => Ok(table),
-        false => Err(ListenerRefusal::Port(listener.port)),
+        false => {
+            let service = options.ingress_service.clone();
+            Err(ListenerRefusal::Port(listener.port, service))
+        }
     }
 }
 
@@ -175,6 +188,18 @@ impl NotAttached {
             NotAttached::NotAllowedByListeners => Reason::NotAllowedByListeners,
             NotAttached::NoMatchingListenerHostname => Reason::NoMatchingListenerHostname,
         }
+    }
+}
+
+impl fmt::Display for NotAttached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NotAttached::NoMatchingParent => "none has the name and port that it asks for",
+            NotAttached::NotAllowedByListeners => {
+                "allowedRoutes of none allows its kind and namespace"
+            }
+            NotAttached::NoMatchingListenerHostname => "none has a host name in common with it",
+        })
     }
 }
 

@@ -7,6 +7,9 @@ use super::short;
 use crate::model::GatewayClass;
 use crate::{Problem, Reason};
 
+/// What is said of a GatewayClass with parameters.
+pub(crate) const NO_PARAMETERS: &str = "Seaway reads no parameters, so the class is not served";
+
 /// Reads a GatewayClass, with the problems found on the way. One without a usable controller is
 /// nobody's.
 pub(in super::super) fn read(class: &k8s::GatewayClass) -> Result<GatewayClass, Problem> {
@@ -16,8 +19,7 @@ pub(in super::super) fn read(class: &k8s::GatewayClass) -> Result<GatewayClass, 
     let _ = spec.has_fields(&mut report);
     let parameters = spec.get("parametersRef");
     if parameters.is_set() {
-        let message = "Seaway reads no parameters, so the class is not served";
-        report.error(&parameters, Reason::InvalidParameters, message);
+        report.error(&parameters, Reason::InvalidParameters, NO_PARAMETERS);
     }
     Ok(GatewayClass {
         name: identity.name,

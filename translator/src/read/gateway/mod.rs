@@ -15,6 +15,9 @@ mod tls;
 
 use std::sync::Arc;
 
+pub(crate) use class::NO_PARAMETERS as CLASS_HAS_NO_PARAMETERS;
+pub(crate) use tls::NOT_A_SECRET;
+
 use super::api as k8s;
 use super::field::{Field, Wrong};
 use super::report::Identity;
@@ -26,6 +29,9 @@ use crate::{Problem, Reason};
 const ADDRESSES: usize = 16;
 /// How many bytes the name of a class, an address or the like may have.
 const LONGEST: usize = 253;
+
+/// What is said of a Gateway with parameters.
+pub(crate) const NO_PARAMETERS: &str = "Seaway reads no parameters, so the Gateway is not served";
 
 /// Reads a Gateway, with the problems found on the way. One without a usable class is nobody's.
 pub(super) fn read(gateway: &k8s::Gateway) -> Result<Gateway, Problem> {
@@ -39,8 +45,7 @@ pub(super) fn read(gateway: &k8s::Gateway) -> Result<Gateway, Problem> {
     let _ = infrastructure.has_fields(&mut report);
     let parameters = infrastructure.get("parametersRef");
     if parameters.is_set() {
-        let message = "Seaway reads no parameters, so the Gateway is not served";
-        report.error(&parameters, Reason::InvalidParameters, message);
+        report.error(&parameters, Reason::InvalidParameters, NO_PARAMETERS);
     }
     for name in ["labels", "annotations"] {
         let field = infrastructure.get(name);

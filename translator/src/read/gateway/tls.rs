@@ -8,6 +8,9 @@ use crate::Reason;
 use crate::model::{CertificateRef, ListenerProtocol};
 use crate::names::{is_label, is_subdomain};
 
+/// What is said of a certificate that is something else.
+pub(crate) const NOT_A_SECRET: &str = "a certificate has to be a Secret";
+
 /// How many certificates a listener may have.
 const CERTIFICATES: usize = 64;
 
@@ -94,8 +97,7 @@ fn read_certificate(
     let kind = part(&item.get("kind"), is_kind, report)?;
     let is_secret = group.is_empty() && kind.is_none_or(|kind| *kind == *"Secret");
     if !is_secret {
-        let message = "a certificate has to be a Secret";
-        report.error(item, Reason::InvalidValue, message);
+        report.error(item, Reason::InvalidValue, NOT_A_SECRET);
     }
     let name = item.get("name");
     let (text, other) = (short(&name, report)?, item.get("namespace"));

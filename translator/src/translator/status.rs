@@ -1,0 +1,90 @@
+//! What the status of objects should say, and of which objects it may have become something else.
+
+use std::collections::BTreeSet;
+
+use super::Translator;
+use crate::ObjectId;
+use crate::index::routing::RoutingChanges;
+use crate::model::ServiceKey;
+use crate::plan::{Context, status};
+use crate::status::{Status, StatusAddress};
+
+/// The objects whose status may have changed, and the addresses that are in many of them.
+#[derive(Debug, Default)]
+pub(super) struct StatusChanges {
+    /// The objects; `None` while nobody asks for them, so that they do not pile up.
+    changed: Option<BTreeSet<ObjectId>>,
+    /// The addresses of the ingress proxies as of the last flush, if their Service is known.
+    exposed: Option<Vec<StatusAddress>>,
+    /// Whether those may have changed.
+    stale: bool,
+}
+
+impl StatusChanges {
+    /// Takes over the objects that changes of routing have marked.
+    fn note(&mut self, routing: &mut RoutingChanges) {
+        if let Some(changed) = &mut self.changed {
+            changed.append(&mut routing.statuses);
+        }
+    }
+}
+
+impl Translator {
+    /// Notes from now on of which objects the status may have changed, or no more. At first those
+    /// are all that may have one.
+    pub fn track_status(&mut self, is_on: bool) {
+        let all = || self.index.routing().with_status().collect();
+        self.statuses.changed = is_on.then(all);
+    }
+
+    /// What the status of this object should say, as of the last flush if nothing was applied
+    /// since. `None`: nothing of this controller's is to stand in it, since it is not known, of
+    /// another class or of another kind.
+    pub fn status(&self, id: &ObjectId) -> Option<Status> {
+        status::of(&self.context(), self.statuses.exposed.as_deref(), id)
+    }
+
+    /// The objects whose status may have changed since the last call, as of the last flush, those
+    /// included that are gone or of another class now. None unless [`Translator::track_status`]
+    /// asked for them.
+    pub fn take_status_changes(&mut self) -> BTreeSet<ObjectId> {
+        self.statuses
+            .changed
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Notes that a Service may have other addresses, if it is the one that exposes the ingress
+    /// proxies.
+    pub(super) fn note_addresses_of(&mut self, service: &ServiceKey) {
+        self.statuses.stale |= self.options.ingress_service.as_ref() == Some(service);
+    }
+
+    /// Notes that Nodes may have other addresses, which may be those of the ingress proxies.
+    pub(super) fn note_addresses_of_nodes(&mut self) {
+        self.statuses.stale |= self.options.ingress_service.is_some();
+    }
+
+    /// Notes what has been marked since the last flush.
+    pub(super) fn note_statuses(&mut self) {
+        if std::mem::take(&mut self.statuses.stale) {
+            let exposed = status::addresses::exposed(&self.context());
+            if exposed != self.statuses.exposed {
+                self.statuses.exposed = exposed;
+                let concerned = self.index.routing().with_addresses().cloned();
+                self.dirty.routing.statuses.extend(concerned);
+            }
+        }
+        self.statuses.note(&mut self.dirty.routing);
+    }
+
+    /// What decisions are made from.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            options: &self.options,
+            index: &self.index,
+            views: &self.views,
+        }
+    }
+}
