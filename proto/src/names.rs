@@ -12,11 +12,13 @@ pub mod envoy {
     pub use pb::config::core::v3 as core;
     pub use pb::config::endpoint::v3 as endpoint;
     pub use pb::config::listener::v3 as listener;
+    pub use pb::config::rbac::v3 as rbac;
     pub use pb::config::route::v3 as route;
     pub use pb::extensions::access_loggers::stream::v3 as stream_access_log;
     pub use pb::extensions::filters::common::set_filter_state::v3 as filter_state_value;
     pub use pb::extensions::filters::http::cors::v3 as cors;
     pub use pb::extensions::filters::http::lua::v3 as lua;
+    pub use pb::extensions::filters::http::rbac::v3 as http_rbac;
     pub use pb::extensions::filters::http::router::v3 as router;
     pub use pb::extensions::filters::listener::original_src::v3 as original_src;
     pub use pb::extensions::filters::listener::tls_inspector::v3 as tls_inspector;

@@ -4,6 +4,7 @@
 //! Most cases are rows of tables that share a world ([`case::Case`], [`edge::play`]): each has host
 //! names of its own, and a row that fails says of which case it is. `tests/README.md` lists them.
 
+mod annotations;
 mod attachment;
 mod backends;
 mod case;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::{Hostname, Rule};
@@ -43,8 +44,22 @@ pub struct Ingress {
     pub default_backend: Option<Box<Rule>>,
     /// The certificates, each with the hosts that it is for.
     pub tls: Box<[IngressTls]>,
+    /// What its annotations ask for.
+    pub settings: IngressSettings,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
+}
+
+/// What the annotations of an Ingress ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngressSettings {
+    /// Whether requests over plain HTTP are redirected to HTTPS.
+    pub redirect_to_https: bool,
+    /// The value of the header `strict-transport-security` of answers over TLS.
+    pub hsts: Option<Arc<str>>,
+    /// The ranges of the clients that are served, `None` for all. Without any range nobody is.
+    pub sources: Option<Box<[IpNet]>>,
 }
 
 /// A certificate of an Ingress.

@@ -28,7 +28,7 @@ pub use gateway::{
     ListenerProtocol, Namespace, ParentRef, ReferenceGrant, RouteKind,
 };
 pub use hostname::Hostname;
-pub use ingress::{Ingress, IngressClass, IngressTls};
+pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls};
 pub use node::Node;
 pub use rule::{
     Backend, BackendPort, Cors, Filters, HeaderChanges, Match, Mirror, NamedMatch, PathChange,

@@ -36,7 +36,9 @@ use prost::Name as _;
 
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
-use super::{CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, lookup, tls};
+use super::{
+    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, lookup, sources, tls,
+};
 use crate::Options;
 use crate::envoy::listener::network_filter;
 use crate::envoy::{DRAINED, ads, listening, number, seconds};
@@ -257,6 +259,7 @@ fn http_filters(table: &Table) -> Vec<HttpFilter> {
     };
     vec![
         http_filter(lookup::name(table), ConfigType::ConfigDiscovery(lookup)),
+        http_filter(sources::FILTER, ConfigType::TypedConfig(sources::filter())),
         http_filter(CORS_FILTER, ConfigType::TypedConfig(any(&Cors::default()))),
         router(),
     ]

@@ -15,6 +15,7 @@ mod path_change;
 mod route_action;
 mod route_match;
 pub(crate) mod scope;
+mod sources;
 pub(crate) mod tls;
 
 #[cfg(test)]

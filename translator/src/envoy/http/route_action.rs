@@ -45,6 +45,12 @@ pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> Route
             }
             RouteKind::Redirect(message)
         }
+        // As a method and a body have to be kept, it is neither 301 nor 302.
+        Action::ToHttps => RouteKind::Redirect(RedirectAction {
+            scheme_rewrite_specifier: Some(SchemeRewriteSpecifier::HttpsRedirect(true)),
+            response_code: RedirectResponseCode::PermanentRedirect as i32,
+            ..Default::default()
+        }),
         Action::Forward(shares) => RouteKind::Route(forward(route, shares)),
     }
 }

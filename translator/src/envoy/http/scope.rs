@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use seaway_proto::envoy::core::Metadata;
+use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::route::scoped_route_configuration::Key;
 use seaway_proto::envoy::route::scoped_route_configuration::key::{Fragment, fragment};
 use seaway_proto::envoy::route::{
@@ -13,10 +14,10 @@ use seaway_proto::envoy::route::{
 use seaway_proto::google::protobuf::{BoolValue, Struct, Value, value::Kind};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use super::header_changes::{added, removed};
+use super::header_changes::{added, option, removed};
 use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
-use super::{CORS_FILTER, OWN_HEADERS, cors, lookup};
+use super::{CORS_FILTER, OWN_HEADERS, cors, lookup, sources};
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 
@@ -112,17 +113,22 @@ fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
     let (request, response) = common_changes(plan);
     let forwards = matches!(plan.action, Action::Forward(_));
     let cors = plan.rule.filters.cors.as_ref().filter(|_| forwards);
+    let cors = cors.map(|cors| (CORS_FILTER.to_owned(), cors::policy(cors)));
+    let sources = plan
+        .sources
+        .map(|sources| (sources::FILTER.to_owned(), sources::policy(sources)));
+    let hsts = plan.hsts.map(|value| {
+        let overwrite = HeaderAppendAction::OverwriteIfExistsOrAdd;
+        option("strict-transport-security", value.to_string(), overwrite)
+    });
     Route {
         r#match: Some(matcher(host, plan)),
         action: Some(action(table, host, plan)),
         request_headers_to_add: added(&request),
         request_headers_to_remove: removed(&request),
-        response_headers_to_add: added(&response),
+        response_headers_to_add: added(&response).into_iter().chain(hsts).collect(),
         response_headers_to_remove: removed(&response),
-        typed_per_filter_config: cors
-            .map(|cors| (CORS_FILTER.to_owned(), cors::policy(cors)))
-            .into_iter()
-            .collect(),
+        typed_per_filter_config: cors.into_iter().chain(sources).collect(),
         ..Default::default()
     }
 }

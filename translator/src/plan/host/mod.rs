@@ -7,9 +7,9 @@ mod rules;
 use std::sync::Arc;
 
 use super::Context;
-use crate::Problem;
 pub(crate) use crate::index::routing::ListenerId;
 use crate::model::{Backend, Hostname, Match, Redirect, Rule};
+use crate::{IpNet, Problem};
 
 pub(crate) use crate::policy::table::Table;
 pub(crate) use backends::{Refused, resolve};
@@ -42,6 +42,10 @@ pub(crate) struct RoutePlan<'a> {
     pub action: Action<'a>,
     /// The clusters that get a copy of so many of a million requests.
     pub mirrors: Vec<(Arc<str>, u32)>,
+    /// The value of `strict-transport-security` in the answers.
+    pub hsts: Option<&'a Arc<str>>,
+    /// The ranges of the clients that are served, `None` for all.
+    pub sources: Option<&'a [IpNet]>,
 }
 
 /// What becomes of a request.
@@ -52,6 +56,8 @@ pub(crate) enum Action<'a> {
     Answer(u16),
     /// The proxy answers with a redirect.
     Redirect(&'a Redirect),
+    /// The proxy answers with a redirect to the same over HTTPS.
+    ToHttps,
     /// One of these gets it. There is at least one with a cluster, and a weight above 0.
     Forward(Vec<Share<'a>>),
 }
@@ -98,7 +104,7 @@ impl<'a> HostPlan<'a> {
         let (mut left, mut problems) = (rules::INHERITED, Vec::new());
         let mut routes = Vec::new();
         for group in groups {
-            routes.extend(group.routes(context, host, (&mut left, &mut problems)));
+            routes.extend(group.routes(context, (table, host), (&mut left, &mut problems)));
         }
         let is_checked = table.tls && *listener != ListenerId::Ingresses;
         let plan = HostPlan {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::backends::resolve;
-use super::{Action, Context, RoutePlan, Share, Upstream};
+use super::{Action, Context, RoutePlan, Share, Table, Upstream};
 use crate::index::routing::{Hosts, ListenerId};
-use crate::model::{Backend, Hostname, Match, Rule};
+use crate::model::{Backend, Hostname, IngressSettings, Match, Rule};
 use crate::policy::route_order::{Age, MatchRank};
 use crate::{ObjectKind, Problem, Reason};
 
@@ -17,7 +17,7 @@ pub(super) const INHERITED: usize = 200;
 
 /// The rules of one width of host name: they compete with one another, and with no others.
 pub(super) struct Group<'a> {
-    rules: Vec<(&'a Age, &'a [Rule])>,
+    rules: Vec<(&'a Age, &'a [Rule], Option<&'a IngressSettings>)>,
     one_label: bool,
     /// Whether the rules are for a wider host name, and repeated for this one.
     inherited: bool,
@@ -30,22 +30,22 @@ impl<'a> Group<'a> {
     pub(super) fn routes(
         &self,
         context: &Context<'a>,
-        host: &Hostname,
+        (table, host): (&Table, &Hostname),
         (left, problems): (&mut usize, &mut Vec<Problem>),
     ) -> Vec<RoutePlan<'a>> {
-        let mut ranked: Vec<(MatchRank<'a>, &'a Age, &'a Rule, &'a Match)> = Vec::new();
-        for (age, rules) in &self.rules {
+        let mut ranked: Vec<(MatchRank<'a>, _, &'a Age, &'a Rule, &'a Match)> = Vec::new();
+        for (age, rules, settings) in &self.rules {
             for (index, rule) in rules.iter().enumerate() {
                 for (position, matches) in rule.matches.iter().enumerate() {
                     let rank = MatchRank::new(matches, age, index, position);
-                    ranked.push((rank, age, rule, matches));
+                    ranked.push((rank, settings, age, rule, matches));
                 }
             }
         }
         ranked.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut first: HashMap<&Match, &Age> = HashMap::new();
         let mut routes = Vec::with_capacity(ranked.len());
-        for (_, age, rule, matches) in ranked {
+        for (_, settings, age, rule, matches) in ranked {
             let winner = *first.entry(matches).or_insert(age);
             if winner != age {
                 problems.push(duplicate(age, rule, winner, host));
@@ -60,8 +60,15 @@ impl<'a> Group<'a> {
                 rule,
                 matches,
                 one_label: self.one_label,
-                action: action(context, age, rule),
+                action: match settings {
+                    Some(settings) if settings.redirect_to_https && !table.tls => Action::ToHttps,
+                    _ => action(context, age, rule),
+                },
                 mirrors: mirrors(context, age, rule),
+                hsts: settings
+                    .filter(|_| table.tls)
+                    .and_then(|settings| settings.hsts.as_ref()),
+                sources: settings.and_then(|settings| settings.sources.as_deref()),
             });
         }
         routes
@@ -104,7 +111,10 @@ pub(super) fn of_ingresses<'a>(
             let ingress = context.index.routing().ingress(&age.object());
             let all = ingress.into_iter().flat_map(|ingress| &ingress.hosts);
             let of_host: Vec<_> = all.filter(|(named, _)| named == of).collect();
-            of_host.into_iter().map(move |(_, rules)| (age, &**rules))
+            let settings = ingress.map(|ingress| &ingress.settings);
+            of_host
+                .into_iter()
+                .map(move |(_, rules)| (age, &**rules, settings))
         });
         Group {
             rules: rules.collect(),
@@ -135,7 +145,7 @@ pub(super) fn of_gateway<'a>(
     let group = |of: &Hostname| {
         let rules = hosts.rules(of, listener).filter_map(|age| {
             let route = context.index.routing().http_route(&age.object())?;
-            Some((age, &*route.rules))
+            Some((age, &*route.rules, None))
         });
         Group {
             rules: rules.collect(),
@@ -154,7 +164,7 @@ fn default_backend<'a>(context: &Context<'a>, hosts: &'a Hosts) -> Option<Group<
     let ingress = context.index.routing().ingress(&age.object())?;
     let rule = ingress.default_backend.as_deref()?;
     Some(Group {
-        rules: vec![(age, std::slice::from_ref(rule))],
+        rules: vec![(age, std::slice::from_ref(rule), Some(&ingress.settings))],
         one_label: false,
         inherited: false,
     })

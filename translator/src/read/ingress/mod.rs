@@ -5,6 +5,7 @@
 //! those too, and [`CERTIFICATES`] entries of `tls`. What is beyond a bound is left out, with the
 //! problem `TooLarge`.
 
+pub(super) mod annotations;
 mod backend;
 pub(super) mod class;
 mod rules;
@@ -13,7 +14,6 @@ mod tls;
 use std::sync::Arc;
 
 use super::api as k8s;
-use super::decode::OURS;
 use super::field::{Field, Wrong};
 use super::http::path;
 use super::report::Identity;
@@ -46,10 +46,10 @@ pub(super) fn read(ingress: &k8s::Ingress) -> Result<Ingress, Problem> {
     let spec = Field::top("spec", &ingress.spec);
     let has_spec = spec.has_fields(&mut report);
     let (rules, default) = (spec.get("rules"), spec.get("defaultBackend"));
-    unknown_annotations(&ingress.metadata, &mut report);
+    let (settings, timeout) = annotations::read(&ingress.metadata, &mut report);
     let namespace = &identity.namespace;
-    let hosts = rules::read(&rules, namespace, &mut report);
-    let default_backend = default.is_set().then(|| {
+    let mut hosts = rules::read(&rules, namespace, &mut report);
+    let mut default_backend = default.is_set().then(|| {
         let all = path::prefix("/");
         Box::new(rules::rule(&default, all, &default, namespace, &mut report))
     });
@@ -59,7 +59,12 @@ pub(super) fn read(ingress: &k8s::Ingress) -> Result<Ingress, Problem> {
         let message = "it has neither rules nor a default backend";
         report.error(&spec, Reason::InvalidValue, message);
     }
+    let all = hosts.iter_mut().flat_map(|(_, rules)| rules);
+    for rule in all.chain(default_backend.as_deref_mut()) {
+        rule.timeouts.request = timeout;
+    }
     Ok(Ingress {
+        settings,
         class: class(&spec, &ingress.metadata, &mut report),
         hosts,
         default_backend,
@@ -91,19 +96,6 @@ fn class(spec: &Field<'_>, meta: &k8s::Metadata, report: &mut Report) -> Option<
         return Some("".into());
     }
     Some(name.into())
-}
-
-/// Reports annotations in Seaway's name: none means anything on an Ingress.
-fn unknown_annotations(meta: &k8s::Metadata, report: &mut Report) {
-    for name in meta
-        .annotations
-        .keys()
-        .filter(|name| name.starts_with(OURS))
-    {
-        let message = "Seaway has no such annotation of Ingresses; those of connections are on the Services behind them";
-        let field = format!("metadata.annotations[{name}]");
-        report.warning(field, Reason::UnknownAnnotation, message);
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::http::{header, hostname, path, regex};
 use super::super::ingress::LONGEST_PATH;
+use super::super::ingress::annotations::RANGES;
 use super::super::route::matches::{LONGEST, METHODS};
 use super::super::route::rule::patterns;
 use super::super::route::{cors, parent};
@@ -27,6 +28,8 @@ impl Check {
         for rule in rules.chain(ingress.default_backend.as_deref()) {
             self.rule(rule, LONGEST_PATH);
         }
+        let sources = ingress.settings.sources.as_deref().unwrap_or_default();
+        self.demand("settings.sources", sources.len() <= RANGES);
         for tls in &ingress.tls {
             self.demand("tls.hosts", tls.hosts.iter().all(hostname::is_valid));
             let secret = tls.secret.as_deref();

@@ -36,6 +36,8 @@ impl World {
                 one_label: made.one_label,
                 action: made.action(),
                 mirrors: made.mirrors.clone(),
+                hsts: None,
+                sources: None,
             })
         });
         HostPlan {

@@ -120,6 +120,8 @@ fn plan<'a>(rule: &'a Rule, matches: &'a Match, action: Action<'a>) -> RoutePlan
         one_label: false,
         action,
         mirrors: Vec::new(),
+        hsts: None,
+        sources: None,
     }
 }
 
