@@ -34,7 +34,8 @@ impl Routing {
     }
 
     /// Adds, replaces or (`None`) removes a Secret. What only replaces a certificate by another one
-    /// that can be served concerns nobody but the proxies that have it (Gateway rule 37).
+    /// that can be served concerns nobody but the proxies that have it (Gateway rule 37), and one
+    /// that nobody names, nobody (Gateway rule 38).
     pub(crate) fn set_secret(
         &mut self,
         key: &Key,
@@ -43,7 +44,7 @@ impl Routing {
     ) {
         let old = put(&mut self.secrets.known, key.clone(), new);
         let new = self.secrets.known.get(key);
-        if old.as_ref() == new {
+        if old.as_ref() == new || !self.secrets.users.contains_key(key) {
             return;
         }
         if self.secrets.users.contains_key(key) {
