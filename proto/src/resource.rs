@@ -97,7 +97,7 @@ pub struct ResourceRef {
 }
 
 /// An encoded xDS resource with its name, type and version. Cloning shares the bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Resource {
     /// The resource's type.
     pub type_url: TypeUrl,
@@ -109,6 +109,21 @@ pub struct Resource {
     pub value: Bytes,
     /// The resources on which this one depends.
     pub refs: Box<[ResourceRef]>,
+}
+
+/// Shows everything but the message of a secret.
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Resource");
+        shown.field("type_url", &self.type_url);
+        shown.field("name", &self.name);
+        shown.field("version", &self.version);
+        match self.type_url {
+            TypeUrl::SECRET => shown.field("value", &format_args!("…")),
+            _ => shown.field("value", &self.value),
+        };
+        shown.field("refs", &self.refs).finish()
+    }
 }
 
 impl Resource {
@@ -137,5 +152,25 @@ impl Resource {
             value,
             refs: refs.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_a_secret_is_not_shown() {
+        let shown = |type_url| {
+            let value = Bytes::from_static(b"the key");
+            let resource = Resource::from_bytes(type_url, "a/b", value, Vec::new());
+            format!("{resource:?} {resource:#?}")
+        };
+        let secret = shown(TypeUrl::SECRET);
+        assert!(
+            !secret.contains("the key") && secret.contains("a/b"),
+            "{secret}"
+        );
+        assert!(shown(TypeUrl::CLUSTER).contains("the key"));
     }
 }

@@ -1,5 +1,6 @@
 //! A published resource, encoded once in the form in which it goes on the wire.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,7 +21,6 @@ mod field {
 const RESOURCES: u32 = 2;
 
 /// A resource encoded once for all streams (xDS rule 76), with its version, references and origin.
-#[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) version: Version,
     pub(crate) refs: Box<[ResourceRef]>,
@@ -31,6 +31,16 @@ pub(crate) struct Body {
     /// The position of the wrapped `Any` in `delta`. It has field number 2 there, as in a
     /// state-of-the-world response, so the same bytes serve both.
     any: Range<usize>,
+}
+
+/// Shows what the resource is, without its bytes: they may be a private key.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("version", &self.version)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Body {
