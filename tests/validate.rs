@@ -150,6 +150,71 @@ fn envoy_accepts_every_bootstrap() -> Result<()> {
     })
 }
 
+/// An Ingress with a certificate, and a Service behind it.
+const TLS: &str = "
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: seaway}
+spec: {controller: seaway.dev/ingress-controller}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  ingressClassName: seaway
+  tls: [{hosts: [shop.example.com], secretName: shop}]
+  rules:
+  - host: shop.example.com
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop}
+spec: {clusterIP: 10.96.0.1, ports: [{port: 80}]}
+";
+
+#[test]
+fn envoy_accepts_a_static_configuration_that_was_given_its_certificate() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let leaf = Ca::new("seaway")?.server(&["shop.example.com"])?;
+    let manifests = folder.path().join("manifests");
+    fs::create_dir(&manifests)?;
+    fs::write(manifests.join("tls.yaml"), TLS)?;
+    let secret = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "shop"},
+        "stringData": {"tls.crt": leaf.pem(), "tls.key": leaf.key_pem()},
+    });
+    fs::write(manifests.join("secret.json"), secret.to_string())?;
+    let files = manifests.to_string_lossy();
+    let output = seaway(&[
+        "translate",
+        "--files",
+        &files,
+        "--role",
+        "ingress",
+        "-o",
+        "static",
+    ])?;
+    let text = String::from_utf8(output.stdout)?;
+    let mut config = seaway_proto::json::from_yaml(&text)?;
+    let secret = &mut config["static_resources"]["secrets"][0];
+    ensure!(secret["name"] == "default/shop", "{secret}");
+    let certificate = &mut secret["tls_certificate"];
+    for (field, content) in [
+        ("certificate_chain", leaf.pem()),
+        ("private_key", leaf.key_pem()),
+    ] {
+        ensure!(
+            certificate[field]["inline_string"] == "[redacted]",
+            "{certificate}"
+        );
+        certificate[field]["inline_string"] = content.into();
+    }
+    validate(config.to_string().as_bytes(), folder.path())
+}
+
 /// What a proxy can prove itself with, each alone and all together, printed and written.
 #[test]
 fn envoy_accepts_every_identity() -> Result<()> {

@@ -20,10 +20,15 @@ pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
     for listener in &mut listeners {
         inline_routes(listener, &routes);
         inline_scopes(listener, &scopes);
+        name_secrets(listener);
+    }
+    let mut resources = json!({ "listeners": listeners, "clusters": clusters });
+    if !printed.secrets.is_empty() {
+        resources["secrets"] = printed.secrets.into();
     }
     let bootstrap = json!({
         "node": { "id": "seaway-static", "cluster": "seaway-static" },
-        "static_resources": { "listeners": listeners, "clusters": clusters },
+        "static_resources": resources,
     });
     Ok(seaway_proto::json::to_yaml(&bootstrap)?)
 }
@@ -75,6 +80,22 @@ fn inline_routes(value: &mut Value, routes: &BTreeMap<String, Value>) {
         }
         _ => {}
     }
+}
+
+/// Has certificates found among the secrets of the configuration itself.
+fn name_secrets(value: &mut Value) {
+    let fields = match value {
+        Value::Array(items) => return items.iter_mut().for_each(name_secrets),
+        Value::Object(fields) => fields,
+        _ => return,
+    };
+    let named = fields.get_mut("tls_certificate_sds_secret_configs");
+    for secret in named.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(fields) = secret.as_object_mut() {
+            fields.remove("sds_config");
+        }
+    }
+    fields.values_mut().for_each(name_secrets);
 }
 
 /// Replaces the scopes of a listener by one route configuration with the virtual hosts of all of
@@ -140,6 +161,7 @@ mod tests {
                 json!({ "name": "c", "type": "STRICT_DNS" }),
             ],
             endpoints: vec![json!({ "cluster_name": "a", "endpoints": [] })],
+            secrets: Vec::new(),
             problems: Vec::new(),
         };
         let found = seaway_proto::json::from_yaml(&bootstrap(printed).unwrap()).unwrap();
@@ -153,6 +175,18 @@ mod tests {
         });
         assert_eq!(found["static_resources"], expected);
     }
+
+    #[test]
+    fn certificates_are_found_among_the_secrets_of_the_configuration() {
+        let mut listener = json!({ "chains": [{
+            "tls_certificate_sds_secret_configs": [{ "name": "a/b", "sds_config": { "ads": {} } }],
+        }] });
+        name_secrets(&mut listener);
+        let named = json!([{ "name": "a/b" }]);
+        let found = &listener["chains"][0]["tls_certificate_sds_secret_configs"];
+        assert_eq!(*found, named);
+    }
+
     #[test]
     fn the_scopes_of_a_listener_become_one_table() {
         let scope = |name: &str| {

@@ -2,10 +2,13 @@
 //! by name.
 
 use anyhow::Context;
-use seaway_proto::{Resource, TypeUrl, json};
+use seaway_proto::{Resource, TypeUrl};
 use seaway_translator::{Problem, Snapshot};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+/// What is printed in place of a certificate and its key, as Envoy prints it.
+const REDACTED: &str = "[redacted]";
 
 /// A translation as it is printed: resources by type, and the problems.
 #[derive(Debug, Serialize)]
@@ -20,6 +23,9 @@ pub(super) struct Printed {
     pub(super) extensions: Vec<Value>,
     pub(super) clusters: Vec<Value>,
     pub(super) endpoints: Vec<Value>,
+    /// The certificates of ingress proxies, with their content replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) secrets: Vec<Value>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -39,6 +45,7 @@ impl Printed {
             extensions: of(TypeUrl::EXTENSION)?,
             clusters: of(TypeUrl::CLUSTER)?,
             endpoints: of(TypeUrl::ENDPOINT)?,
+            secrets: secrets(translated),
             problems: translated.problems.clone(),
         })
     }
@@ -54,7 +61,21 @@ impl Printed {
     }
 }
 
+/// The secrets by name. Their content is for proxies alone, and so is not even decoded.
+fn secrets(translated: &Snapshot) -> Vec<Value> {
+    let all = translated.resources.values();
+    let secrets = all.filter(|resource| resource.type_url == TypeUrl::SECRET);
+    let redacted = |resource: &Resource| {
+        let content = json!({ "inline_string": REDACTED });
+        json!({
+            "name": *resource.name,
+            "tls_certificate": { "certificate_chain": content, "private_key": content },
+        })
+    };
+    secrets.map(redacted).collect()
+}
+
 fn open(resource: &Resource) -> anyhow::Result<Value> {
-    json::to_value(resource.type_url.as_str(), &resource.value)
+    seaway_proto::json::to_value(resource.type_url.as_str(), &resource.value)
         .with_context(|| format!("printing {}", resource.name))
 }

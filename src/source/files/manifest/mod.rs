@@ -121,7 +121,8 @@ impl Reader<'_> {
             Ok((value, remarks)) => {
                 for remark in remarks {
                     self.place = place(remark.line);
-                    self.problem(Severity::Warning, Reason::InvalidValue, remark.message);
+                    let message = unquoted(document.text, remark.message);
+                    self.problem(Severity::Warning, Reason::InvalidValue, message);
                 }
                 self.place = place(1);
                 self.value(value, 0);
@@ -129,7 +130,8 @@ impl Reader<'_> {
             Err(remark) => {
                 self.place = place(remark.line);
                 let template = is_template(document.text);
-                self.opaque(Severity::Error, &with_hint(remark.message, template));
+                let message = unquoted(document.text, remark.message);
+                self.opaque(Severity::Error, &with_hint(message, template));
             }
         }
     }
@@ -272,10 +274,12 @@ impl Reader<'_> {
             },
             Err(error) => {
                 let (path, place) = (self.path, &self.place);
-                let message = format!(
-                    "{} ({path}, {place})",
-                    in_quotes(&error.inner().to_string())
-                );
+                let why = match kind.is_secret() {
+                    // The error may repeat a value.
+                    true => "it cannot be read".to_owned(),
+                    false => in_quotes(&error.inner().to_string()),
+                };
+                let message = format!("{why} ({path}, {place})");
                 let field = error.path().to_string();
                 let object = self.name_of(id.as_ref());
                 Problem::error(object, field, Reason::InvalidValue, message)
@@ -369,6 +373,17 @@ fn with_hint(message: String, template: bool) -> String {
         );
     }
     message
+}
+
+/// A message about a text without what it quotes, if the text may be a Secret's.
+fn unquoted(text: &str, message: String) -> String {
+    let may_be_secret = text.contains(ObjectKind::Secret.as_str());
+    match may_be_secret && message.contains('"') {
+        true => {
+            "what is here is ambiguous or wrong, and not quoted, since a Secret is near".to_owned()
+        }
+        false => message,
+    }
 }
 
 /// Adds to an error about a number or a word in place of a text that quotes make it one.
