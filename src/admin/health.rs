@@ -20,6 +20,7 @@ pub(crate) struct Health(Arc<State>);
 struct State {
     synced: AtomicBool,
     draining: AtomicBool,
+    awaits_secrets: AtomicBool,
     stale: Mutex<Option<Stale>>,
     /// 1 while there is a [`Stale`].
     world_stale: Gauge,
@@ -84,6 +85,21 @@ impl Health {
 
     fn lock(&self) -> MutexGuard<'_, Option<Stale>> {
         self.0.stale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes whether objects name Secrets that have yet to be read.
+    pub(crate) fn set_awaits_secrets(&self, awaits: bool) {
+        self.0.awaits_secrets.store(awaits, Ordering::Release);
+    }
+
+    /// Whether proxies that show certificates are to be served; the error says why not.
+    pub(crate) fn has_secrets(&self) -> Result<(), &'static str> {
+        match self.0.awaits_secrets.load(Ordering::Acquire) {
+            true => {
+                Err("ingress proxies wait: the Secrets that objects name have not been read yet")
+            }
+            false => Ok(()),
+        }
     }
 
     /// Notes that the process is about to end.

@@ -39,6 +39,8 @@ struct State {
     synced: bool,
     /// The API server does not serve the kind, so there is nothing to watch.
     absent: bool,
+    /// There may be nothing to watch for yet, so nothing is asked of the server.
+    unneeded: bool,
 }
 
 /// A failure of a watch that goes on.
@@ -75,6 +77,7 @@ impl Watches {
             failing: None,
             synced: false,
             absent: false,
+            unneeded: false,
         };
         let watch = Arc::new(Watch {
             name,
@@ -170,6 +173,19 @@ impl Watch {
         }
     }
 
+    /// Notes that nothing is to be watched until [`Watch::needed`].
+    pub(crate) fn unneeded(&self) {
+        lock(&self.state).unneeded = true;
+    }
+
+    /// Notes that the watch begins.
+    pub(crate) fn needed(&self) {
+        let mut state = lock(&self.state);
+        if std::mem::take(&mut state.unneeded) {
+            state.heard = Instant::now();
+        }
+    }
+
     /// Notes that the first list is complete.
     pub(crate) fn synced(&self) {
         lock(&self.state).synced = true;
@@ -214,14 +230,14 @@ impl Watch {
             let seconds = now.saturating_duration_since(*since).as_secs();
             return Some(format!("watch of {name}: failing for {seconds} s: {why}"));
         }
-        let waiting = !state.synced && !state.absent;
+        let waiting = !state.synced && !state.absent && !state.unneeded;
         waiting.then(|| format!("watch of {name}: its first list is not complete yet"))
     }
 
     /// How long ago something was received; `None` where there is nothing to receive.
     fn age(&self) -> Option<Duration> {
         let state = lock(&self.state);
-        (!state.absent).then(|| state.heard.elapsed())
+        (!state.absent && !state.unneeded).then(|| state.heard.elapsed())
     }
 
     fn is_absent(&self) -> bool {
@@ -296,6 +312,18 @@ mod tests {
         assert_eq!(lines.len(), 1);
         let line = lines.first().unwrap();
         assert!(line.len() < 1200 && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn a_watch_that_nobody_needs_yet_is_not_waited_for() {
+        let watches = Watches::default();
+        let watch = watches.add("secrets".to_owned(), true, Counter::default());
+        watch.unneeded();
+        assert_eq!((watches.degraded().len(), watch.age()), (0, None));
+        watch.needed();
+        let waiting = ["watch of secrets: its first list is not complete yet"];
+        assert_eq!(watches.degraded(), waiting);
+        assert!(watch.age().is_some());
     }
 
     #[test]

@@ -57,6 +57,9 @@ impl Admit for ProxyAdmission {
         permissions
             .check(&view)
             .map_err(Status::permission_denied)?;
+        if view.role == Role::Ingress {
+            self.health.has_secrets().map_err(Status::unavailable)?;
+        }
         let forbidden = permissions.forbidden(view.role);
         let (placed, placement) = oneshot::channel();
         self.leases

@@ -1,9 +1,13 @@
 //! What the Kubernetes source is given when it starts.
 
+use std::sync::Arc;
+
 use prometheus_client::metrics::counter::Counter;
+use seaway_translator::KindInfo;
 use tokio::sync::{mpsc, watch};
 
-use crate::admin::watch_status::Watches;
+use super::cluster_state::Scope;
+use crate::admin::watch_status::{self, Watches};
 use crate::process::supervise::Supervisor;
 use crate::source::Update;
 use crate::source::checkpoint::Memory;
@@ -26,4 +30,16 @@ pub(crate) struct SourceContext {
     pub(crate) memory: Option<Memory>,
     /// Spawns the source's tasks.
     pub(crate) supervisor: Supervisor,
+}
+
+impl SourceContext {
+    /// Adds the status of a watch that begins. Secrets are not asked for before they are needed.
+    pub(super) fn health(&self, info: &KindInfo, scope: &Scope) -> Arc<watch_status::Watch> {
+        let errors = self.errors.clone();
+        let health = self.watches.add(scope.name(), info.optional, errors);
+        if info.secret {
+            health.unneeded();
+        }
+        health
+    }
 }

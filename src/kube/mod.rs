@@ -1,11 +1,13 @@
-//! The Kubernetes source: lists and watches Services, EndpointSlices and Nodes. It is the first
-//! step on the way of a change, and the only place that talks to an API server.
+//! The Kubernetes source: lists and watches Services, EndpointSlices, Nodes and what has rules for
+//! hosts. It is the first step on the way of a change, and the only place that talks to an API
+//! server.
 //!
 //! [`watch`] sends requests and reads responses, one task for each kind and namespace, or for each
 //! [`optional`] kind, which [`discovery`] has to find first; [`cursor`] keeps how
 //! far a watch has got and decides what to ask, [`wire`] and [`resource`] decode what [`answer`]
 //! accepts as a response, and [`backoff`] says how long to wait after a failure. [`cluster_state`]
-//! puts together what the watches report and knows what changed. Lack of input never shrinks what
+//! puts together what the watches report and knows what changed; of Secrets it
+//! wants those alone that other objects name. Lack of input never shrinks what
 //! was said before (invariant 2). In the other direction [`events`] writes problems as Events.
 //! Beside that, [`tokens`] has proxies' tokens reviewed.
 
@@ -37,7 +39,7 @@ use crate::process::clock::{now, sleep_until};
 use crate::process::supervise::Supervisor;
 use crate::source::Update;
 use crate::source::checkpoint::{Entry, SourceCheckpoint};
-use cluster_state::{ClusterState, Scope};
+use cluster_state::{ClusterState, Scope, Wants, is_naming};
 use cursor::News;
 use events::Events;
 use optional::OptionalKind;
@@ -84,6 +86,10 @@ pub(crate) struct Kube {
     /// The checkpoint, if there is one.
     kept: Option<SourceCheckpoint>,
     told: bool,
+    /// The kinds that name Secrets have told their first lists, or have none to tell.
+    settled: bool,
+    /// The last update said that Secrets have yet to be read.
+    awaits_secrets: bool,
 }
 
 impl Kube {
@@ -91,15 +97,19 @@ impl Kube {
     pub(crate) fn start(
         client: &Client,
         wanted: &Wanted,
-        around: SourceContext,
+        mut around: SourceContext,
         events: EventMetrics,
     ) -> Kube {
         let (sender, news) = mpsc::channel(QUEUE);
         let scopes = scopes(wanted);
         let mut kept = around
             .memory
+            .take()
             .map(|memory| SourceCheckpoint::new("kube", memory));
-        let mut state = ClusterState::default();
+        let wants = Wants::default();
+        let mut state = ClusterState::new(wants.clone());
+        let secret_scopes = scopes.iter().filter(|scope| scope.kind.is_secret());
+        secret_scopes.for_each(|scope| wants.add(scope));
         let seeds = kept
             .as_mut()
             .and_then(SourceCheckpoint::take_loaded)
@@ -115,10 +125,9 @@ impl Kube {
                 number,
                 client: client.clone(),
                 selector: wanted.selector(info.kind),
+                wants: info.secret.then(|| wants.clone()),
                 silence: wanted.silence,
-                health: around
-                    .watches
-                    .add(scope.name(), info.optional, around.errors.clone()),
+                health: around.health(info, &scope),
                 news: sender.clone(),
                 scope,
             });
@@ -126,7 +135,7 @@ impl Kube {
             let known = state.knows(info.kind);
             spawn(&around.supervisor, info, wanted.pace, known, watches);
         }
-        Kube {
+        let mut kube = Kube {
             client: client.clone(),
             unsynced: (0..scopes.len()).collect(),
             scopes,
@@ -137,7 +146,11 @@ impl Kube {
             state,
             kept,
             told: false,
-        }
+            settled: false,
+            awaits_secrets: false,
+        };
+        kube.settle();
+        kube
     }
 
     /// Sends the writer what changes, until its receiver is dropped or `stop` is cancelled.
@@ -156,15 +169,18 @@ impl Kube {
     async fn step(&mut self, batch: &mut Vec<Message>, stop: &CancellationToken) -> bool {
         let due = self.events.due(now());
         let kept = self.kept.as_ref().and_then(SourceCheckpoint::next);
+        let held = self.state.due().filter(|_| self.told);
         tokio::select! {
             () = stop.cancelled() => return false,
             count = self.news.recv_many(batch, BATCH) => {
                 batch.drain(..).for_each(|message| self.hear(message));
+                self.settle();
                 return count > 0 && self.tell().await;
             }
             () = self.events.changed() => self.events.settle(),
             () = sleep_until(due) => self.events.write(now(), |id| self.state.uid(id)),
             () = sleep_until(kept) => return self.tell().await,
+            () = sleep_until(held) => return self.tell().await,
             () = sleep_until(Some(self.client.due())) => self.client.look(),
         }
         true
@@ -180,6 +196,7 @@ impl Kube {
                     self.state.hear(scope, news);
                 }
             }
+            Message::Nowhere(id) => self.state.is_nowhere(&id),
             Message::Forbidden(number) => {
                 self.unsynced.remove(&number);
             }
@@ -193,17 +210,49 @@ impl Kube {
         }
     }
 
+    /// Lets the watches of Secrets begin once the kinds that name some have told their first lists,
+    /// or have none to tell. A list taken before would lack what is named later, and certificates
+    /// that proxies have would be missing. Where nobody names a Secret, nothing waits for any.
+    fn settle(&mut self) {
+        let (scopes, state) = (&self.scopes, &mut self.state);
+        let scope = |number: &usize| scopes.get(*number);
+        let mut unsynced = self.unsynced.iter().filter_map(scope);
+        if self.settled || unsynced.any(|scope| is_naming(scope.kind)) {
+            return;
+        }
+        self.settled = true;
+        state.settle();
+        let is_needed = |scope: &Scope| !scope.kind.is_secret() || state.names_any_in(scope);
+        self.unsynced
+            .retain(|number| scope(number).is_some_and(is_needed));
+    }
+
+    /// Whether objects name Secrets that have yet to be read.
+    fn awaits_secrets(&self) -> bool {
+        let unsynced = self.unsynced.iter();
+        let mut scopes = unsynced.filter_map(|number| self.scopes.get(*number));
+        scopes.any(|scope| scope.kind.is_secret() && self.state.names_any_in(scope))
+    }
+
     /// Sends the writer an update once all watches have listed, and saves a due checkpoint.
     /// `false`: the receiver is dropped.
     async fn tell(&mut self) -> bool {
         if !self.may_tell() {
             return !self.updates.is_closed();
         }
-        let update = Update::or_first(self.state.take(), self.told);
+        let awaits_secrets = self.awaits_secrets();
+        let told = self.told && awaits_secrets == self.awaits_secrets;
+        let update = Update::or_first(self.state.take(now()), told);
         let news = update.is_some();
-        self.told = true;
+        (self.told, self.awaits_secrets) = (true, awaits_secrets);
         let heard = match update {
-            Some(update) => self.updates.send(update).await.is_ok(),
+            Some(update) => {
+                let update = Update {
+                    awaits_secrets,
+                    ..update
+                };
+                self.updates.send(update).await.is_ok()
+            }
             None => !self.updates.is_closed(),
         };
         if let Some(kept) = &mut self.kept {

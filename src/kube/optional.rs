@@ -8,7 +8,9 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use seaway_translator::KindInfo;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
@@ -112,6 +114,7 @@ impl OptionalKind {
 
     async fn follow(&mut self, random: &mut fastrand::Rng) {
         loop {
+            self.needed().await;
             let resource = self.find(random).await;
             self.known = true;
             for watch in &self.watches {
@@ -130,6 +133,13 @@ impl OptionalKind {
                 () = self.left(resource, &doubt) => {}
             }
         }
+    }
+
+    /// Waits until one of the watches has something to watch for.
+    async fn needed(&self) {
+        let watches = self.watches.iter();
+        let mut needed: FuturesUnordered<_> = watches.map(Watch::needed).collect();
+        needed.next().await;
     }
 
     /// Waits until discovery no longer says that the kind is served in this version.

@@ -12,6 +12,14 @@ use serde_json::value::RawValue;
 use super::wire::{Failure, Kind, begins_with};
 use crate::process::outside::quote;
 
+/// Types of Secrets that have no certificate, and of which clusters have many.
+const NO_CERTIFICATES: [&str; 4] = [
+    "helm.sh/release.v1",
+    "kubernetes.io/service-account-token",
+    "kubernetes.io/dockerconfigjson",
+    "bootstrap.kubernetes.io/token",
+];
+
 /// A kind of objects in one of its versions: what requests to an API server name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resource {
@@ -63,6 +71,26 @@ impl Resource {
         self.kind.info().path(self.api_version, namespace)
     }
 
+    /// Whether what is decoded may have content that nothing may show.
+    pub(super) const fn is_secret(self) -> bool {
+        self.kind.is_secret()
+    }
+
+    /// The field selector of lists and watches: without what is never a certificate.
+    pub(super) fn fields(self) -> Option<String> {
+        let types = NO_CERTIFICATES.map(|name| format!("type!={name}"));
+        (self.kind == ObjectKind::Secret).then(|| types.join(","))
+    }
+
+    /// How many objects a page of a list has at most. Small pages keep memory small: of 250 slices
+    /// with a hundred endpoints each it takes 8 MB, and a Secret may have a megabyte.
+    pub(super) const fn page(self) -> u32 {
+        match self.is_secret() {
+            true => 50,
+            false => 250,
+        }
+    }
+
     /// Decodes an object.
     ///
     /// # Errors
@@ -107,6 +135,11 @@ impl Resource {
         let id = self.id(&meta)?;
         let mut text = serde_json::Deserializer::from_str(text);
         let (field, message) = match serde_path_to_error::deserialize::<_, K>(&mut text) {
+            // The error may repeat a value.
+            Err(error) if self.is_secret() => (
+                quote(&error.path().to_string()),
+                "it cannot be read".to_owned(),
+            ),
             Ok(_) => (String::new(), "it cannot be read".to_owned()),
             Err(error) => (
                 quote(&error.path().to_string()),

@@ -74,6 +74,16 @@ impl Failure {
         matches!(self, Failure::Refused { code: 403, .. })
     }
 
+    /// The failure without what it quotes of an answer, which may have a private key.
+    pub(super) fn unquoted(self) -> Failure {
+        const HIDDEN: &str = "it is not quoted, since it may have secrets";
+        match self {
+            Failure::Garbled(_) => Failure::Garbled(HIDDEN.to_owned()),
+            Failure::Foreign(_) => Failure::Foreign(HIDDEN.to_owned()),
+            other => other,
+        }
+    }
+
     /// The failure with the URL that it came from, where that matters.
     pub(super) fn at(self, place: &str) -> Failure {
         match self {

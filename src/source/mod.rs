@@ -16,11 +16,14 @@ pub(crate) struct Update {
     pub(crate) problems: Option<Vec<Problem>>,
     /// Whether the source has sent the whole world at least once (invariant 1).
     pub(crate) synced: bool,
+    /// Whether objects name Secrets that have yet to be read: a checkpoint has none. Without them
+    /// proxies would lose the certificates that they have, so ingress proxies wait (invariant 2).
+    pub(crate) awaits_secrets: bool,
 }
 
 impl Update {
-    /// The update to send: `news`, or an empty, synced one if there is none and nothing was sent
-    /// before.
+    /// The update to send: `news`, or an empty, synced one if there is none and the writer has not
+    /// been `told` all that is known beside it.
     pub(crate) fn or_first(news: Option<Update>, told: bool) -> Option<Update> {
         match news {
             None if !told => Some(Update {

@@ -56,6 +56,8 @@ pub(crate) struct Writer {
     problem_log: ProblemLog,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
+    /// The source has yet to read Secrets that objects name.
+    awaits_secrets: bool,
     health: Health,
     metrics: Metrics,
     started: Instant,
@@ -79,6 +81,7 @@ impl Writer {
             problem_log: ProblemLog::new(metrics.clone(), problems),
             metrics,
             syncing: false,
+            awaits_secrets: false,
             health,
             started: now(),
         }
@@ -139,6 +142,11 @@ impl Writer {
         self.placements.follow(&mut self.translator);
         if let Some(problems) = update.problems {
             self.problem_log.set_source(problems);
+        }
+        self.awaits_secrets = update.awaits_secrets;
+        if update.awaits_secrets {
+            // Before anything of it is published: what ends the wait comes after a commit.
+            self.health.set_awaits_secrets(true);
         }
         self.syncing |= update.synced && !self.health.is_synced();
         let now = now();
@@ -211,6 +219,7 @@ impl Writer {
             micros,
             "commit"
         );
+        self.health.set_awaits_secrets(self.awaits_secrets);
         if std::mem::take(&mut self.syncing) {
             self.health.set_synced();
             let took = now.saturating_duration_since(self.started);

@@ -163,3 +163,20 @@ fn problems_are_counted_by_reason() {
         "3 came and went"
     );
 }
+
+/// What ends the wait is a commit that has the certificates, not the news of them.
+#[tokio::test(start_paused = true)]
+async fn secrets_are_awaited_from_the_update_that_lacks_them_to_the_commit_that_has_them() {
+    let running = start();
+    for (awaits_secrets, synced) in [(true, true), (true, true), (false, true)] {
+        let update = Update {
+            synced,
+            awaits_secrets,
+            ..Update::default()
+        };
+        running.updates.send(update).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(running.health.ready(), Ok(()));
+        assert_eq!(running.health.has_secrets().is_err(), awaits_secrets);
+    }
+}

@@ -30,7 +30,7 @@ PERMISSIONS = {
     ("", "nodes", "watch"),
     ("discovery.k8s.io", "endpointslices", "list"),
     ("discovery.k8s.io", "endpointslices", "watch"),
-    # What ingress proxies serve; no Secrets.
+    # What ingress proxies serve.
     ("", "namespaces", "list"),
     ("", "namespaces", "watch"),
     *(
@@ -45,6 +45,8 @@ PERMISSIONS = {
     ("events.k8s.io", "events", "create"),
     ("authentication.k8s.io", "tokenreviews", "create"),
 }
+# What it may do beside that where ingress proxies serve certificates.
+CERTIFICATES = {("", "secrets", "list"), ("", "secrets", "watch")}
 
 
 def pods(objects):
@@ -159,12 +161,14 @@ def of_mounts(pod, container):
 def of_permissions(objects):
     """Seaway may do what is listed above and nobody anything else, and the documentation says the same."""
     text = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text()
-    documented = yaml.safe_load(re.search(r"```yaml\n(rules:.*?)```", text, re.DOTALL)[1])
-    roles = {"docs/kubernetes.md": documented["rules"]}
+    documented = [yaml.safe_load(rules)["rules"] for rules in re.findall(r"```yaml\n(rules:.*?)```", text, re.DOTALL)]
+    roles = [("docs/kubernetes.md", rules, all) for rules, all in zip(documented, [PERMISSIONS, CERTIFICATES], strict=True)]
     for object in objects:
         if object["kind"] in {"Role", "ClusterRole"}:
-            roles[f"{object['kind']} {object['metadata']['name']}"] = object["rules"]
-    for where, rules in roles.items():
+            name = object["metadata"]["name"]
+            all = CERTIFICATES if name == "seaway-certificates" else PERMISSIONS
+            roles.append((f"{object['kind']} {name}", object["rules"], all))
+    for where, rules, all in roles:
         has = {
             (group, resource, verb)
             for rule in rules
@@ -172,6 +176,6 @@ def of_permissions(objects):
             for resource in rule["resources"]
             for verb in rule["verbs"]
         }
-        for group, resource, verb in sorted(has ^ PERMISSIONS):
+        for group, resource, verb in sorted(has ^ all):
             more = "has" if (group, resource, verb) in has else "lacks"
             yield f"{where} {more} {verb} of {resource} in group {group!r}"

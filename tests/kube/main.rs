@@ -25,6 +25,8 @@ mod quiet;
 mod relist;
 mod replicas;
 mod restart;
+mod secrets;
+mod secrets_hidden;
 mod silence;
 mod start;
 mod traffic;

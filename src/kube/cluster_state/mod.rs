@@ -3,16 +3,21 @@
 //!
 //! An object that cannot be read keeps its last good version, and a problem says so (invariants 2
 //! and 3). Reports that change nothing end here: a heartbeat of a Node, a status that is not used,
-//! a list read anew.
+//! a list read anew. Of Secrets only those are kept that other objects name ([`names`]).
+
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use seaway_translator::{Change, Object, ObjectId, ObjectKind, Problem, Reason, Subject};
 
 use super::cursor::News;
 use super::resource::Item;
 use crate::source::Update;
+use names::Names;
+pub(super) use names::{Wants, is_naming};
 
 /// What one watch covers: a kind of objects, in one namespace or in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,15 @@ impl Scope {
                 .as_ref()
                 .is_none_or(|namespace| *namespace == id.namespace)
     }
+
+    /// The lowest id that the scope may cover.
+    fn first(&self) -> ObjectId {
+        ObjectId {
+            kind: self.kind,
+            namespace: self.namespace.clone().unwrap_or_default(),
+            name: "".into(),
+        }
+    }
 }
 
 /// What is known of one object of the cluster.
@@ -60,9 +74,21 @@ pub(super) struct ClusterState {
     /// The watches whose last list held objects that could not be identified.
     incomplete: BTreeMap<Scope, Problem>,
     problems_changed: bool,
+    /// Who names which Secret.
+    names: Names,
+    /// An update has been taken.
+    taken: bool,
 }
 
 impl ClusterState {
+    /// A state without objects, which says in `wants` which Secrets it needs.
+    pub(super) fn new(wants: Wants) -> ClusterState {
+        ClusterState {
+            names: Names::new(wants),
+            ..ClusterState::default()
+        }
+    }
+
     /// Takes in the objects of a checkpoint, to be confirmed or corrected by the watches.
     pub(super) fn seed(&mut self, objects: impl IntoIterator<Item = Object>) {
         for object in objects {
@@ -94,17 +120,64 @@ impl ClusterState {
         self.known.keys().any(|id| id.kind == kind)
     }
 
-    /// What changed since the last call, as an update for the writer; `None` if nothing did.
-    pub(super) fn take(&mut self) -> Option<Update> {
+    /// Takes in that the kinds that name Secrets have told their first lists, or have none to tell.
+    pub(super) fn settle(&mut self) {
+        self.names.settle();
+    }
+
+    /// Takes in that there is no Secret of this name.
+    pub(super) fn is_nowhere(&mut self, id: &ObjectId) {
+        self.names.answered(id);
+    }
+
+    /// Whether an object names a Secret of the scope.
+    pub(super) fn names_any_in(&self, scope: &Scope) -> bool {
+        self.names.any_in(scope)
+    }
+
+    /// What changed since the last call, as an update for the writer; `None` if nothing did. What
+    /// waits for a Secret is not part of it.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Update> {
         let problems_changed = std::mem::take(&mut self.problems_changed);
-        if self.changed.is_empty() && !problems_changed {
+        let held = match std::mem::replace(&mut self.taken, true) {
+            true => self.hold(now),
+            // The first world is whole.
+            false => BTreeMap::new(),
+        };
+        let changes = std::mem::replace(&mut self.changed, held);
+        if changes.is_empty() && !problems_changed {
             return None;
         }
         Some(Update {
-            changes: std::mem::take(&mut self.changed).into_values().collect(),
+            changes: changes.into_values().collect(),
             problems: problems_changed.then(|| self.problems()),
             synced: true,
+            ..Update::default()
         })
+    }
+
+    /// When there is something to take although nothing more is heard.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let is_held = !self.changed.is_empty();
+        self.names.due().filter(|_| is_held)
+    }
+
+    /// Takes those changes out that wait for a Secret, and with them the ends of Secrets: what
+    /// waits may have named them before.
+    fn hold(&mut self, now: Instant) -> BTreeMap<ObjectId, Change> {
+        let waiting = self.names.waiting(now);
+        let waits = |change: &Change| match change {
+            Change::Apply(object) => object.secrets().iter().any(|id| waiting.contains(id)),
+            Change::Delete(_) => false,
+        };
+        if waiting.is_empty() || !self.changed.values().any(waits) {
+            return BTreeMap::new();
+        }
+        let is_end = |change: &Change| matches!(change, Change::Delete(id) if id.kind.is_secret());
+        let all = std::mem::take(&mut self.changed).into_iter();
+        let (held, rest) = all.partition(|(_, change)| waits(change) || is_end(change));
+        self.changed = rest;
+        held
     }
 
     /// The last good version of every object.
@@ -120,13 +193,20 @@ impl ClusterState {
     }
 
     fn set(&mut self, id: ObjectId, uid: Box<str>, content: Result<Object, Problem>) {
+        if id.kind.is_secret() {
+            if !self.names.is_named(&id) {
+                return;
+            }
+            self.names.answered(&id);
+        }
         let known = self.known.entry(id.clone()).or_default();
         known.uid = uid;
         match content {
             Ok(object) => {
                 self.problems_changed |= self.bad.remove(&id).is_some();
                 if known.object.as_ref() != Some(&object) {
-                    known.object = Some(object.clone());
+                    let before = known.object.replace(object.clone());
+                    self.rename(before.as_ref(), Some(&object));
                     self.changed.insert(id, Change::Apply(object));
                 }
             }
@@ -139,9 +219,16 @@ impl ClusterState {
 
     fn remove(&mut self, id: &ObjectId) {
         self.problems_changed |= self.bad.remove(id).is_some();
-        let known = self.known.remove(id);
-        if known.is_some_and(|known| known.object.is_some()) {
+        if let Some(object) = self.known.remove(id).and_then(|known| known.object) {
             self.changed.insert(id.clone(), Change::Delete(id.clone()));
+            self.rename(Some(&object), None);
+        }
+    }
+
+    /// Takes in which Secrets an object names now. Those that nobody names any more are forgotten.
+    fn rename(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        for id in self.names.replace(before, after) {
+            self.remove(&id);
         }
     }
 
@@ -157,6 +244,7 @@ impl ClusterState {
             self.set(item.id, item.uid, item.content);
         }
         gone.iter().for_each(|id| self.remove(id));
+        self.names.listed(scope);
         self.note_incomplete(scope, complete);
     }
 

@@ -39,7 +39,7 @@ fn reset(objects: &[Value], complete: bool) -> News {
 
 /// What was told, in short: `+a` and `-a`, and how many problems stand if that changed.
 fn told(state: &mut ClusterState) -> (Vec<String>, Option<usize>) {
-    let Some(update) = state.take() else {
+    let Some(update) = state.take(Instant::now()) else {
         return (Vec::new(), None);
     };
     let short = |change: &Change| match change {
@@ -65,7 +65,7 @@ fn a_list_read_anew_tells_only_what_differs() {
     state.hear(&services, reset(&all, true));
     assert_eq!(changes(&mut state), ["+a", "+b", "+c"]);
     state.hear(&services, reset(&all, true));
-    assert!(state.take().is_none());
+    assert!(state.take(Instant::now()).is_none());
     let other = [
         service("a", json!(80)),
         service("b", json!(81)),
@@ -97,7 +97,7 @@ fn a_list_of_one_resource_or_namespace_says_nothing_of_others() {
         ..scope(ObjectKind::Service)
     };
     state.hear(&elsewhere, reset(&[], true));
-    assert!(state.take().is_none());
+    assert!(state.take(Instant::now()).is_none());
     state.hear(&scope(ObjectKind::Service), reset(&[], true));
     assert_eq!(changes(&mut state), ["-a"]);
 }
@@ -115,7 +115,7 @@ fn fields_that_mean_nothing_change_nothing() {
         json!([{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]);
     object["status"] = json!({"conditions": [{"type": "Ready", "status": "True", "reason": "r", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
     state.hear(&services, apply(&object));
-    assert!(state.take().is_none());
+    assert!(state.take(Instant::now()).is_none());
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn an_object_that_turns_bad_keeps_its_last_good_version_until_it_is_gone() {
     assert_eq!(told(&mut state), (vec![], Some(1)));
     // Also when it is listed.
     state.hear(&services, reset(&[service("a", json!("eighty"))], true));
-    assert!(state.take().is_none());
+    assert!(state.take(Instant::now()).is_none());
     state.hear(&services, apply(&service("a", json!(81))));
     assert_eq!(told(&mut state), (vec!["+a".to_owned()], Some(0)));
     state.hear(&services, apply(&service("a", json!("eighty"))));
@@ -177,4 +177,72 @@ fn a_kind_that_leaves_takes_its_objects_and_problems_and_nothing_else() {
     state.leave(ObjectKind::Service);
     assert_eq!(told(&mut state), (vec!["-a".into()], Some(0)));
     assert!(state.knows(ObjectKind::Node) && !state.knows(ObjectKind::Service));
+}
+
+/// A change waits for the Secrets that it is the first to name, and for a second at most.
+#[test]
+fn a_change_waits_for_a_secret_for_a_while_and_takes_the_ends_of_others_along() {
+    let wants = Wants::default();
+    let (ingresses, secrets) = (scope(ObjectKind::Ingress), scope(ObjectKind::Secret));
+    wants.add(&secrets);
+    let mut state = ClusterState::new(wants.clone());
+    let ingress = |secret: &str| {
+        let object = json!({
+            "metadata": {"namespace": "d", "name": "i", "resourceVersion": "1"},
+            "spec": {"tls": [{"secretName": secret}]},
+        });
+        News::Apply(Box::new(item(ObjectKind::Ingress, &object)))
+    };
+    let secret = |name: &str| {
+        let object = json!({"metadata": {"namespace": "d", "name": name, "resourceVersion": "1"}});
+        item(ObjectKind::Secret, &object)
+    };
+    state.hear(&ingresses, ingress("a"));
+    let (items, complete) = (vec![secret("a"), secret("b")], true);
+    state.settle();
+    wants.list(&secrets);
+    state.hear(&secrets, News::Reset { items, complete });
+    assert_eq!(
+        changes(&mut state),
+        ["+i", "+a"],
+        "nobody names the other one"
+    );
+    state.hear(&ingresses, ingress("b"));
+    state.hear(&scope(ObjectKind::Service), apply(&service("s", json!(80))));
+    assert_eq!(changes(&mut state), ["+s"]);
+    let due = state.due().unwrap();
+    state.hear(&secrets, News::Apply(Box::new(secret("b"))));
+    assert_eq!(changes(&mut state), ["+i", "-a", "+b"]);
+    state.hear(&ingresses, ingress("c"));
+    assert!(state.take(due).is_none());
+    let late = state.due().unwrap() + names::PATIENCE;
+    let update = state.take(late).unwrap();
+    assert_eq!((update.changes.len(), state.due()), (2, None));
+}
+
+/// What is told in place of a checkpoint has no Secrets yet: nobody loses a certificate by it.
+#[test]
+fn a_change_that_names_a_secret_waits_until_secrets_can_be_asked_for() {
+    let wants = Wants::default();
+    wants.add(&scope(ObjectKind::Secret));
+    let mut state = ClusterState::new(wants);
+    let ingress = |host: &str| {
+        let object = json!({
+            "metadata": {"namespace": "d", "name": "i", "resourceVersion": "1"},
+            "spec": {"tls": [{"secretName": "a"}], "rules": [{"host": host}]},
+        });
+        item(ObjectKind::Ingress, &object)
+    };
+    state.seed(ingress("a.example.com").content.ok());
+    assert_eq!(changes(&mut state), ["+i"], "the first world is whole");
+    state.hear(
+        &scope(ObjectKind::Ingress),
+        News::Apply(Box::new(ingress("b.example.com"))),
+    );
+    assert!(state.take(Instant::now() + names::PATIENCE * 60).is_none());
+    assert_eq!(state.due(), None);
+    state.settle();
+    assert!(state.take(Instant::now()).is_none());
+    let late = state.due().unwrap();
+    assert!(state.take(late).is_some());
 }

@@ -10,9 +10,12 @@
 //! unreadable again, a new list says what it should have said.
 
 mod found;
+mod kept;
 
 use seaway_translator::ObjectId;
+use serde_json::value::RawValue;
 
+use super::cluster_state::Wants;
 use super::resource::{Item, Resource};
 use super::wire::{self, Failure, Line, Page};
 use found::Found;
@@ -49,6 +52,8 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Cursor {
     resource: Resource,
+    /// Which objects are kept; `None` is all.
+    wants: Option<Wants>,
     /// Lists are asked for as streams.
     streams: bool,
     /// The next list is asked for in pages even so.
@@ -96,9 +101,12 @@ enum State {
 }
 
 impl Cursor {
-    pub(super) fn new(resource: Resource) -> Cursor {
+    /// A cursor at the start. With `wants` it passes over all objects but the wanted ones, and
+    /// decodes no more of them than their names (Gateway rule 38).
+    pub(super) fn new(resource: Resource, wants: Option<Wants>) -> Cursor {
         Cursor {
             resource,
+            wants,
             streams: true,
             pages_once: false,
             again: false,
@@ -169,7 +177,9 @@ impl Cursor {
             _ => (Found::default(), page.version.clone(), None),
         };
         for raw in &page.items {
-            found.add(self.resource.read(raw))?;
+            if let Some(item) = self.read(raw).transpose() {
+                found.add(item)?;
+            }
         }
         found.grow(1, page.size)?;
         let Some(token) = page.token.clone() else {
@@ -195,9 +205,11 @@ impl Cursor {
         if let State::Stream { found } = &mut self.state {
             found.grow(0, line.len())?;
         }
+        let is_secret = self.resource.is_secret();
         let read = match Line::parse(line, self.resource) {
             Ok(Line::Failed(failure)) => return Err(failure),
             Ok(line) => self.take(line),
+            Err(failure) if is_secret => Err(failure.unquoted()),
             Err(failure) => Err(failure),
         };
         match read {
@@ -207,6 +219,11 @@ impl Cursor {
             }
             Err(failure) => self.unreadable(failure),
         }
+    }
+
+    /// Lists next, although the watch could go on.
+    pub(super) fn start_over(&mut self) {
+        self.state = State::Start;
     }
 
     /// Notes that the watch has ended, as all do.
@@ -273,10 +290,21 @@ impl Cursor {
         self.state = State::Start;
     }
 
+    /// Decodes an object; `None` if it is not kept.
+    ///
+    /// # Errors
+    /// It cannot be identified, or is of another kind.
+    pub(super) fn read(&self, raw: &RawValue) -> Result<Option<Item>, Failure> {
+        kept::read(self.resource, self.wants.as_ref(), raw)
+    }
+
     fn take(&mut self, line: Line<'_>) -> Result<Option<News>, Failure> {
+        let (resource, wants) = (self.resource, self.wants.as_ref());
         match (&mut self.state, line) {
             (State::Stream { found }, Line::Applied(raw)) => {
-                found.add(self.resource.read(raw))?;
+                if let Some(item) = kept::read(resource, wants, raw).transpose() {
+                    found.add(item)?;
+                }
                 Ok(None)
             }
             (
@@ -290,12 +318,16 @@ impl Cursor {
                 Ok(Some(self.listed(version, found)))
             }
             (State::At { version }, Line::Applied(raw)) => {
-                let item = self.resource.read(raw)?;
+                let Some(item) = kept::read(resource, wants, raw)? else {
+                    let (_, at) = resource.identify(raw)?;
+                    advance(version, at, "an object")?;
+                    return Ok(None);
+                };
                 advance(version, item.version.clone(), "an object")?;
                 Ok(Some(News::Apply(Box::new(item))))
             }
             (State::At { version }, Line::Deleted(raw)) => {
-                let (id, at) = self.resource.identify(raw)?;
+                let (id, at) = resource.identify(raw)?;
                 // Some servers say of what is gone which version it had, and not which one is
                 // reached.
                 match advance(version, at, "an object") {

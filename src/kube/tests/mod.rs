@@ -19,6 +19,7 @@ use crate::process::supervise::{Ended, supervisor};
 use crate::source::checkpoint::{self, Memory};
 
 mod optional;
+mod secrets;
 
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -102,6 +103,11 @@ async fn start_with(server: &ApiServer, folder: &Path, wanted: Wanted) -> Result
 impl Running {
     /// The next update, in short: `+a` and `-a`.
     async fn next(&mut self) -> Result<Vec<String>> {
+        self.next_update().await.map(|(changes, _)| changes)
+    }
+
+    /// The next update, in short, and whether Secrets have yet to be read.
+    async fn next_update(&mut self) -> Result<(Vec<String>, bool)> {
         let update = timeout(LIMIT, self.updates.recv()).await?;
         let update = update.context("the source has ended")?;
         ensure!(update.synced, "{update:?}");
@@ -110,7 +116,8 @@ impl Running {
             Change::Apply(other) => format!("+{}", other.id()),
             Change::Delete(id) => format!("-{}/{}", id.namespace, id.name),
         };
-        Ok(update.changes.iter().map(short).collect())
+        let changes = update.changes.iter().map(short).collect();
+        Ok((changes, update.awaits_secrets))
     }
 
     /// Waits until no watch fails and all are synced.

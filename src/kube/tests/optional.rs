@@ -60,7 +60,7 @@ const GONE: [&str; 2] = ["-back/one", "-shop/two"];
 
 impl Running {
     /// Waits until the state of the watches holds this text.
-    async fn shows(&self, text: &str) -> Result<()> {
+    pub(super) async fn shows(&self, text: &str) -> Result<()> {
         let shown = async {
             loop {
                 let lines = [self.watches.degraded(), self.watches.absent()].concat();
@@ -75,7 +75,7 @@ impl Running {
     }
 
     /// Makes a Service and sees that nothing else is told.
-    async fn tells_only(&mut self, server: &ApiServer, name: &str) -> Result<()> {
+    pub(super) async fn tells_only(&mut self, server: &ApiServer, name: &str) -> Result<()> {
         server.apply(service("shop", name))?;
         let told = self.next().await?;
         ensure!(told == [format!("+shop/{name}")], "{told:?}");

@@ -50,7 +50,8 @@ impl World {
         };
         let log = self.folder().join(file);
         let replica = u16::try_from(number)?;
-        let seaway = Seaway::start(self.fabric(), source, replica, arguments, &log)?;
+        let log = (&*log, self.log_filter.as_deref());
+        let seaway = Seaway::start(self.fabric(), source, replica, arguments, log)?;
         self.seaways.push(seaway);
         Ok(number)
     }

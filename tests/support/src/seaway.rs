@@ -91,10 +91,11 @@ impl Seaway {
         source: Source<'_>,
         replica: u16,
         arguments: &[&str],
-        log: &Path,
+        (log, filter): (&Path, Option<&str>),
     ) -> Result<Self> {
         let own = |first: SocketAddr| SocketAddr::new(first.ip(), first.port() + 10 * replica);
-        let program = Command::new(seaway_binary()?);
+        let mut program = Command::new(seaway_binary()?);
+        program.envs(filter.map(|filter| ("SEAWAY_LOG", filter)));
         let listen = (own(XDS), own(ADMIN));
         Self::launch(namespace, program, source, listen, arguments, log)
     }

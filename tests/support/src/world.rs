@@ -40,6 +40,8 @@ pub struct World {
     manifests: Folder,
     folder: TempDir,
     nodes: u8,
+    /// The filter of the log of Seaways to come.
+    pub(crate) log_filter: Option<String>,
 }
 
 impl World {
@@ -81,7 +83,13 @@ impl World {
             manifests,
             folder,
             nodes: 0,
+            log_filter: None,
         })
+    }
+
+    /// What a Seaway that is started from now on logs: `trace`.
+    pub fn log_at(&mut self, filter: &str) {
+        self.log_filter = Some(filter.to_owned());
     }
 
     /// The folder that Seaway watches.

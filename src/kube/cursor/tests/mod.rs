@@ -7,6 +7,7 @@ use super::found::MAX_PAGES;
 use super::*;
 
 mod outages;
+mod wanted;
 
 const SERVICES: Resource = Resource::of(ObjectKind::Service);
 
@@ -69,7 +70,7 @@ fn page(cursor: &mut Cursor, text: &[u8]) -> Option<News> {
 
 /// A cursor that has listed one Service, at version 5.
 fn listed() -> Cursor {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     cursor.opened();
     cursor.line(&event("ADDED", &service("a", 3))).unwrap();
     assert_eq!(names(cursor.line(&bookmark(5, true)).unwrap()), ["a"]);
@@ -78,7 +79,7 @@ fn listed() -> Cursor {
 
 #[test]
 fn a_streaming_list_is_one_reset_and_goes_on_as_a_watch() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     assert_eq!(cursor.ask(), Ask::StreamList);
     cursor.opened();
     for (name, version) in [("a", 3), ("b", 2)] {
@@ -101,7 +102,7 @@ fn a_streaming_list_is_one_reset_and_goes_on_as_a_watch() {
 
 #[test]
 fn a_server_without_streaming_lists_is_asked_for_pages_from_then_on() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     cursor.failed(&refused(422));
     assert_eq!(cursor.ask(), Ask::List { token: None });
     assert_eq!(
@@ -132,7 +133,7 @@ fn a_server_without_streaming_lists_is_asked_for_pages_from_then_on() {
 
 #[test]
 fn an_expired_token_begins_the_list_anew() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     cursor.failed(&refused(400));
     page(&mut cursor, &list(&[service("a", 1)], 9, "more"));
     cursor.failed(&refused(410));
@@ -143,7 +144,7 @@ fn an_expired_token_begins_the_list_anew() {
 
 #[test]
 fn a_streaming_list_that_never_ends_is_read_in_pages_once() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     cursor.opened();
     cursor.line(&event("ADDED", &service("a", 3))).unwrap();
     cursor.failed(&Failure::Silent(std::time::Duration::from_secs(10)));
@@ -156,7 +157,7 @@ fn a_streaming_list_that_never_ends_is_read_in_pages_once() {
 
 #[test]
 fn a_streaming_list_that_is_cut_is_begun_anew() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     cursor.opened();
     cursor.line(&event("ADDED", &service("gone", 3))).unwrap();
     cursor.failed(&Failure::Unreachable("cut".into()));
@@ -213,7 +214,7 @@ fn a_line_that_cannot_be_read_is_asked_for_again_and_then_listed() {
 
 #[test]
 fn a_list_with_an_object_without_a_name_is_not_all_there_is() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     cursor.opened();
     cursor.line(&event("ADDED", &service("a", 3))).unwrap();
     cursor
@@ -250,7 +251,7 @@ fn an_object_of_the_wrong_shape_keeps_its_name_and_says_which_field() {
 fn a_list_that_was_not_complete_is_asked_for_again_after_the_watch_that_follows_it() {
     let incomplete = list(&[json!("garbage")], 5, "");
     for interrupted in [true, false] {
-        let mut cursor = Cursor::new(SERVICES);
+        let mut cursor = Cursor::new(SERVICES, None);
         page(&mut cursor, &incomplete);
         assert_eq!(cursor.ask(), Ask::Watch { version: "5" });
         if interrupted {
@@ -298,7 +299,7 @@ fn an_event_of_another_kind_is_none() {
 #[test]
 fn a_list_without_an_end_is_given_up() {
     let ends = |next: &dyn Fn(usize) -> String| {
-        let mut cursor = Cursor::new(SERVICES);
+        let mut cursor = Cursor::new(SERVICES, None);
         cursor.failed(&refused(422));
         (0..=2 * MAX_PAGES).find_map(|number| {
             let text = list(&[], 5, &next(number));
@@ -315,7 +316,7 @@ fn a_list_without_an_end_is_given_up() {
 
 #[test]
 fn what_happened_between_two_pages_is_watched_from_the_first() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     page(&mut cursor, &list(&[service("a", 1)], 9, "more"));
     names(page(&mut cursor, &list(&[service("b", 2)], 12, "")));
     assert_eq!(cursor.ask(), Ask::Watch { version: "9" });
@@ -324,7 +325,7 @@ fn what_happened_between_two_pages_is_watched_from_the_first() {
 #[test]
 fn a_stream_that_begins_with_something_else_is_none() {
     for line in [&b"<html>Welcome to the hotel</html>\n"[..], b"{}\n"] {
-        let mut cursor = Cursor::new(SERVICES);
+        let mut cursor = Cursor::new(SERVICES, None);
         cursor.opened();
         let failure = cursor.line(line).unwrap_err();
         assert!(matches!(failure, Failure::Garbled(_)), "{failure}");
@@ -373,7 +374,7 @@ fn items_of_a_list_need_not_say_what_they_are_but_are_not_something_else() {
         let text = String::from_utf8(list(&[], 9, "")).unwrap();
         let text = text.replace("[]", &format!("[{item}]"));
         let page = Page::parse(text.as_bytes(), SERVICES).unwrap();
-        Cursor::new(SERVICES).page(&page)
+        Cursor::new(SERVICES, None).page(&page)
     };
     for item in [silent, service("a", 1)] {
         assert_eq!(names(read(&item.to_string()).unwrap()), ["a"]);

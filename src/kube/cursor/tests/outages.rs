@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     page(&mut cursor, &list(&[service("a", 5)], 10, ""));
     let away = Failure::Unreachable("refused".into());
     cursor.failed(&away);
@@ -32,7 +32,7 @@ fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {
 
 /// A cursor at version 10 that has just lost its server.
 fn away() -> Cursor {
-    let mut cursor = Cursor::new(SERVICES);
+    let mut cursor = Cursor::new(SERVICES, None);
     page(&mut cursor, &list(&[service("a", 5)], 10, ""));
     cursor.failed(&Failure::Unreachable("refused".into()));
     cursor

@@ -79,6 +79,13 @@ impl FolderState {
         self.files.iter().flat_map(of).collect()
     }
 
+    /// Whether an object names a Secret that no file has.
+    pub(super) fn lacks_secrets(&self) -> bool {
+        let objects = self.files.values().flat_map(|file| file.objects.values());
+        let mut secrets = objects.flat_map(Object::secrets);
+        secrets.any(|id| !self.claims.contains_key(&id))
+    }
+
     /// Takes in the bytes of a file. Returns how many of its parts could not be understood; 0 if
     /// the bytes are known.
     pub(super) fn put(&mut self, path: &str, bytes: &[u8]) -> usize {
@@ -189,6 +196,7 @@ impl FolderState {
             changes,
             problems: problems_changed.then(|| self.problems()),
             synced: true,
+            ..Update::default()
         })
     }
 

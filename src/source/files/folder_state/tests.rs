@@ -36,7 +36,7 @@ fn other_kinds_are_none_of_our_business() {
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}",
         "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}",
         "apiVersion: v1\nkind: ConfigMap\ndata: {a: 1}",
-        "apiVersion: v1\nkind: SecretList\nitems: 7",
+        "apiVersion: v1\nkind: ConfigMapList\nitems: 7",
     ] {
         check(&[other], &["nothing"]);
     }

@@ -60,6 +60,8 @@ pub(crate) struct Follow {
     away: bool,
     next_scan: Instant,
     told: bool,
+    /// The last update said that Secrets have yet to be read.
+    awaits_secrets: bool,
     /// The checkpoint, if there is one.
     kept: Option<SourceCheckpoint>,
 }
@@ -104,6 +106,7 @@ impl Follow {
             away: false,
             next_scan: now,
             told: false,
+            awaits_secrets: false,
             kept,
         };
         (follow, stop)
@@ -150,17 +153,32 @@ impl Follow {
         if !self.told && !self.may_tell(now) {
             return !self.updates.is_closed();
         }
-        let update = Update::or_first(self.state.take(), self.told);
+        let awaits_secrets = self.lacks_secrets();
+        let told = self.told && awaits_secrets == self.awaits_secrets;
+        let update = Update::or_first(self.state.take(), told);
         let news = update.is_some();
-        self.told = true;
+        (self.told, self.awaits_secrets) = (true, awaits_secrets);
         let heard = match update {
-            Some(update) => self.updates.blocking_send(update).is_ok(),
+            Some(update) => {
+                let update = Update {
+                    awaits_secrets,
+                    ..update
+                };
+                self.updates.blocking_send(update).is_ok()
+            }
             None => !self.updates.is_closed(),
         };
         if let Some(kept) = &mut self.kept {
             kept.told(|| self.state.entries(), news, now);
         }
         heard
+    }
+
+    /// Whether Secrets may be missing because the checkpoint has none, and not all files that had
+    /// some have been read.
+    fn lacks_secrets(&self) -> bool {
+        let is_partial = self.kept.is_some() && self.refill.is_some();
+        is_partial && self.state.lacks_secrets()
     }
 
     /// Whether a first update may be sent: a folder that was never seen is no world, not even an

@@ -78,11 +78,16 @@ impl Grants {
         Ok(Self(grants))
     }
 
-    /// What the manifests of the repository grant Seaway.
+    /// What the manifests of the repository grant Seaway, where it serves ingress proxies.
     pub fn of_seaway() -> Result<Self> {
-        let path = repository().join("deploy/base/rbac.yaml");
-        let text = fs::read_to_string(&path);
-        Self::read(&text.with_context(|| path.display().to_string())?)
+        let mut all = Self::default();
+        for file in ["base/rbac.yaml", "components/ingress/rbac.yaml"] {
+            let path = repository().join("deploy").join(file);
+            let text = fs::read_to_string(&path);
+            let grants = Self::read(&text.with_context(|| path.display().to_string())?)?;
+            all.0.extend(grants.0);
+        }
+        Ok(all)
     }
 
     /// Each of them.

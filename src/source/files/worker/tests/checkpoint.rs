@@ -180,3 +180,41 @@ fn without_a_checkpoint_a_broken_file_gives_nothing() {
     let expected = ["+Service default/b", "!File a.yaml document 1, line 1"];
     assert_eq!(said(Some(following.next())), expected);
 }
+
+/// A checkpoint has no Secrets: until the folder has been read, those that are named are awaited.
+#[test]
+fn secrets_are_awaited_until_the_folder_has_been_read() {
+    let ingress = r#"{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i"},
+        "spec": {"ingressClassName": "seaway", "tls": [{"secretName": "s"}]}}"#;
+    let secret = r#"{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {}}"#;
+    let mut following = Following::new(&[("i.json", ingress), ("s.json", secret)]);
+    following.restart(|_| {}, NEVER);
+    let all = ["+Ingress default/i", "+Secret default/s"];
+    let first = following.next();
+    assert!(!first.awaits_secrets, "they are there");
+    assert_eq!(said(Some(first)), all);
+    following.restart(|_| {}, NEVER);
+    assert_eq!(following.kept(), ["i.json: Ingress default/i"]);
+    following.restart(|root| fs::remove_dir_all(root).unwrap(), Duration::ZERO);
+    let first = following.next();
+    assert!(first.awaits_secrets);
+    assert_eq!(said(Some(first)), ["+Ingress default/i", "!Folder ."]);
+    // File by file.
+    fs::create_dir(following.path("")).unwrap();
+    following.write(
+        "i.json",
+        &ingress.replace("{\"name\": \"i\"}", "{\"name\": \"j\"}"),
+    );
+    let update = following.next();
+    assert!(update.awaits_secrets, "{update:?}");
+    following.write("s.json", secret);
+    loop {
+        let update = following.next();
+        let awaits = update.awaits_secrets;
+        let is_there = said(Some(update)).contains(&all[1].to_owned());
+        assert_eq!(awaits, !is_there);
+        if is_there {
+            break;
+        }
+    }
+}

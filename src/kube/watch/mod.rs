@@ -1,18 +1,20 @@
 //! The task that runs one list-and-watch: sends the requests that its [`Cursor`] wants, hands it
-//! the answers, and waits after failures.
+//! the answers, and waits after failures. What a watch is past is fetched by its name ([`fetch`]).
+
+mod fetch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::api::{ListParams, Request, VersionMatch, WatchParams};
-use seaway_translator::ObjectKind;
+use seaway_translator::{ObjectId, ObjectKind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::client::{Client, within};
-use super::cluster_state::Scope;
+use super::cluster_state::{Scope, Wants};
 use super::cursor::{Ask, Cursor, News};
 use super::optional::{Doubt, Refusals};
 use super::resource::Resource;
@@ -20,12 +22,10 @@ use super::wire::{Failure, Page};
 use crate::admin::watch_status::{self, How};
 use crate::process::outside::quote;
 
-/// The page size of lists. Small pages keep memory small: of 250 slices with a hundred endpoints
-/// each it takes 8 MB.
-const PAGE: u32 = 250;
 /// The longest line of a watch, in bytes. No object is nearly as large: etcd takes 1.5 MiB.
 const MAX_LINE: u64 = 16 << 20;
-/// The largest page, in bytes: [`PAGE`] objects, of which none is nearly as large as a line.
+/// The largest page, in bytes: [`Resource::page`] objects, of which none is nearly as large as a
+/// line.
 const MAX_PAGE: usize = 512 << 20;
 /// The largest answer with one object and the list around it, in bytes.
 const MAX_OBJECT: usize = 16 << 20;
@@ -42,6 +42,8 @@ const TOO_SHORT: Duration = Duration::from_secs(1);
 pub(super) enum Message {
     /// What the watch of this number received.
     News(usize, News),
+    /// There is no object of this name.
+    Nowhere(ObjectId),
     /// The watch of this number lacks a permission, and its kind is optional: there is no waiting
     /// for it.
     Forbidden(usize),
@@ -58,6 +60,8 @@ pub(super) struct Watch {
     pub selector: Option<String>,
     /// How long a watch may be silent before it is closed and asked for anew.
     pub silence: Duration,
+    /// Which objects are kept and fetched by name; `None` is all that there are.
+    pub wants: Option<Wants>,
     pub health: Arc<watch_status::Watch>,
     pub news: mpsc::Sender<Message>,
 }
@@ -65,6 +69,8 @@ pub(super) struct Watch {
 /// Why one list or watch request ended, and so what the watch does next.
 enum Stop {
     Failed(Failure),
+    /// There is more to fetch than a list costs.
+    Anew,
     /// The receiver of reports is dropped.
     Unheard,
 }
@@ -90,14 +96,20 @@ impl Watch {
         doubt: Option<&Doubt>,
         random: fastrand::Rng,
     ) {
-        let mut cursor = Cursor::new(resource);
+        self.needed().await;
+        let mut cursor = Cursor::new(resource, self.wants.clone());
         let mut backoff = Backoff::new(random);
         let mut refusals = Refusals::default();
         loop {
             match self.step(&mut cursor).await {
                 Ok(()) => refusals.end(),
+                Err(Stop::Anew) => cursor.start_over(),
                 Err(Stop::Unheard) => return,
                 Err(Stop::Failed(failure)) => {
+                    let failure = match resource.is_secret() {
+                        true => failure.unquoted(),
+                        false => failure,
+                    };
                     let failure = failure.at(&self.client.place(&self.path(resource)));
                     if cursor.failed(&failure) {
                         self.unconfirmed(&failure);
@@ -174,9 +186,13 @@ impl Watch {
         token: Option<String>,
         cursor: &mut Cursor,
     ) -> Result<Option<News>, Failure> {
+        if token.is_none() {
+            self.begin_list();
+        }
         let params = ListParams {
             label_selector: self.selector.clone(),
-            limit: Some(PAGE),
+            field_selector: cursor.resource().fields(),
+            limit: Some(cursor.resource().page()),
             continue_token: token,
             ..ListParams::default()
         };
@@ -201,6 +217,7 @@ impl Watch {
     ) -> Result<String, Failure> {
         let params = ListParams {
             limit: Some(1),
+            field_selector: resource.fields(),
             resource_version: Some(version),
             version_match: Some(VersionMatch::NotOlderThan),
             ..ListParams::default()
@@ -228,7 +245,10 @@ impl Watch {
         version: Option<String>,
         cursor: &mut Cursor,
     ) -> Result<(), Stop> {
-        let params = self.watch_params(version.is_none());
+        if version.is_none() {
+            self.begin_list();
+        }
+        let params = self.watch_params(cursor.resource(), version.is_none());
         let request = request.watch(&params, &version.unwrap_or_default())?;
         let opened = Instant::now();
         let body = within(self.silence, self.client.stream(request)).await?;
@@ -240,11 +260,7 @@ impl Watch {
         let mut body = std::pin::pin!(body);
         let (mut line, mut lines) = (Vec::new(), 0_u64);
         loop {
-            let pause = match cursor.ask() {
-                Ask::StreamList => LIST_PAUSE.min(self.silence),
-                _ => self.silence,
-            };
-            if !within(pause, read_line(&mut body, &mut line)).await? {
+            if !self.next_line(cursor, &mut body, &mut line).await? {
                 return ended(cursor, lines, opened.elapsed());
             }
             lines += 1;
@@ -265,13 +281,13 @@ impl Watch {
         told.map_err(|_| Stop::Unheard)
     }
 
-    fn watch_params(&self, list: bool) -> WatchParams {
+    fn watch_params(&self, resource: Resource, list: bool) -> WatchParams {
         WatchParams {
             label_selector: self.selector.clone(),
+            field_selector: resource.fields(),
             timeout: u32::try_from(KEEP.as_secs()).ok(),
             bookmarks: true,
             send_initial_events: list,
-            ..WatchParams::default()
         }
     }
 }
