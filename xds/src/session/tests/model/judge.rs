@@ -334,7 +334,10 @@ impl Judge {
     fn complete(&mut self, t: usize, got: &Got, now: Instant) -> bool {
         let of = &mut self.types[t];
         let mut values = got.resources.values();
-        let again = values.any(|value| of.passing.is_due(&value[..1], value, now));
+        let mut again = values.any(|value| of.passing.is_due(&value[..1], value, now));
+        let condemned = &self.condemned;
+        let kept = |value: &String| instead(condemned, TYPES[t], Some(value)).is_some();
+        again |= of.passing.retry_kept(now, kept);
         let removal = !of.additions && !of.empty && !again;
         assert!(
             !removal || of.removals,

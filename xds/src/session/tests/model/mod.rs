@@ -378,3 +378,30 @@ fn a_listener_that_comes_back_may_come_after_another_that_waited_longer() {
     ];
     run(steps, Dialect::Sotw, ClientKind::Other);
 }
+
+/// Found by the property above: what is tried again has been condemned by others meanwhile, so the
+/// client is sent what it has.
+#[test]
+fn a_retry_of_what_others_rejected_too_is_what_the_client_has() {
+    let steps = vec![
+        Step::Set(0, 0, 0, 0),
+        Step::Set(0, 2, 1, 1),
+        Step::Place(false),
+        Step::Ask(2, 3),
+        Step::Settle,
+        Step::Set(2, 2, 0, 0),
+        Step::Set(2, 2, 1, 0),
+        Step::Commit,
+        Step::Send,
+        Step::Ask(2, 1),
+        Step::Read(Answer::Nack),
+        Step::Hear,
+        Step::Hear,
+        Step::Send,
+        Step::Read(Answer::Clash),
+        Step::Hear,
+        Step::Condemn(2, 1),
+        Step::Set(0, 0, 0, 0),
+    ];
+    run(steps, Dialect::Sotw, ClientKind::Grpc);
+}

@@ -63,6 +63,19 @@ impl Passing {
         self.by_name.get(name).is_some_and(|of| of.0 == value)
     }
 
+    /// Notes as sent again what may have passed by now and is kept from the client for another
+    /// reason: it is sent what it has instead. Returns whether there was any.
+    pub(super) fn retry_kept(&mut self, now: Instant, kept: impl Fn(&String) -> bool) -> bool {
+        let mut any = false;
+        for (value, since) in self.by_name.values_mut() {
+            let due = since.is_some_and(|since| now >= since + A_WHILE);
+            if due && kept(value) {
+                (*since, any) = (None, true);
+            }
+        }
+        any
+    }
+
     /// Whether this content may have passed by now.
     pub(super) fn is_due(&self, name: &str, value: &str, now: Instant) -> bool {
         let of = self.by_name.get(name).filter(|of| of.0 == value);
