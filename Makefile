@@ -17,7 +17,7 @@ PRIVATE := tests/support/in-namespaces.sh
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: preflight-network envoy ## watch a folder of manifests become traffic in three Envoys; KEEP=1 leaves it running
+demo: preflight-network envoy ## watch a folder of manifests become traffic in four Envoys; KEEP=1 leaves it running
 	@cargo build --quiet --package seaway --package seaway-testing --bins
 	@KEEP=$(KEEP) $(PRIVATE) "$(TARGET)/debug/seaway-demo"
 

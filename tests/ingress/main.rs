@@ -14,6 +14,7 @@ mod claims;
 mod clients;
 mod cors;
 mod cost;
+mod demo;
 mod edge;
 mod external_names;
 mod filters;

@@ -10,7 +10,7 @@ use seaway_testing::{Place, Scene, World, say, steps};
 /// A step: its title and what it does.
 type Step = (&'static str, fn(&mut Scene<'_>) -> Result<()>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 14] = [
     (
         "A cluster IP spreads its connections over all endpoints, on both nodes",
         steps::spread,
@@ -42,6 +42,14 @@ const STEPS: [Step; 12] = [
         steps::external_alias,
     ),
     ("The ExternalName gets a new target", steps::retarget),
+    (
+        "An ingress Envoy serves a Gateway, over HTTP and HTTPS",
+        steps::ingress,
+    ),
+    (
+        "A route's weight goes from one Service to another while requests run",
+        steps::shift_weights,
+    ),
     (
         "A broken manifest is saved, and nothing is lost",
         steps::broken_manifest,
