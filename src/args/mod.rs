@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use seaway_translator::model::ServiceKey;
 use seaway_translator::{
     Capture, ExternalIps, ExternalNamePolicy, IpNet, NodePortAddresses, Options, Role, View,
 };
 
-use values::{HealthzListen, domain, duration, seconds, word};
+use values::{HealthzListen, domain, duration, label, on_off, seconds, service, word};
 
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use security::SecurityArgs;
@@ -92,6 +93,14 @@ pub(crate) struct SourceArgs {
     /// minute
     #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = seconds)]
     pub(crate) watch_silence: Duration,
+    /// Write the status of Ingresses and of the objects of Gateway API; one replica does (with a
+    /// cluster)
+    #[arg(long, env = "SEAWAY_STATUS", value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = on_off, conflicts_with = "files")]
+    pub(crate) status: bool,
+    /// The namespace of the Lease that says which replica writes status, instead of the pod's or
+    /// the kubeconfig's (with a cluster)
+    #[arg(long, env = "SEAWAY_LEASE_NAMESPACE", value_name = "NS", value_parser = label, conflicts_with = "files")]
+    pub(crate) lease_namespace: Option<String>,
 }
 
 /// Listening addresses and timing of the server.
@@ -322,6 +331,10 @@ pub(crate) struct ShapeArgs {
         default_value_t = 0
     )]
     trusted_hops: u32,
+    /// The Service before the ingress proxies, whose addresses Ingresses and Gateways show in their
+    /// status
+    #[arg(long, env = "SEAWAY_INGRESS_SERVICE", value_name = "NAMESPACE/NAME", value_parser = service)]
+    ingress_service: Option<ServiceKey>,
     /// The address of the ingress listeners; `::` is for IPv4 too
     #[arg(
         long,

@@ -79,11 +79,26 @@ fn unusable_lines_are_refused() {
         "seaway bootstrap --node-id a --xds localhost",
         "seaway bootstrap --node-id a --capture tproxy",
         "seaway serve --pod-cidr 10.0.0.0",
+        "seaway serve --files . --status on",
+        "seaway serve --status maybe",
+        "seaway serve --lease-namespace a.b",
+        "seaway serve --ingress-service edge",
+        "seaway serve --ingress-service infra/",
         "seaway serve --unknown",
     ] {
         let error = parse(line).unwrap_err();
         assert!(!matches!(error.kind(), ErrorKind::DisplayHelp), "{line}");
     }
+}
+
+#[test]
+fn status_is_written_unless_the_flag_says_otherwise() {
+    let args = serve("seaway serve --kube");
+    assert!(args.source.status && args.shape.ingress_service.is_none());
+    let args = serve("seaway serve --status off --ingress-service infra/edge --lease-namespace x");
+    let service = args.shape.ingress_service.unwrap().to_string();
+    assert_eq!((args.source.status, &*service), (false, "infra/edge"));
+    assert_eq!(args.source.lease_namespace.as_deref(), Some("x"));
 }
 
 #[test]

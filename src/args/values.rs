@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use seaway_translator::model::ServiceKey;
+use seaway_translator::names::is_subdomain;
+
 /// The address of a control plane: `seaway.example:18000`, `127.0.0.1:18000`, `[::1]:18000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostPort {
@@ -103,6 +106,39 @@ pub(super) fn word(text: &str) -> Result<String, String> {
         text if text.chars().any(char::is_control) => Err("it has control characters".to_owned()),
         text => Ok(text.to_owned()),
     }
+}
+
+/// `on` or `off`.
+pub(super) fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}
+
+/// Whether this is a DNS label, as the names of namespaces and Services are.
+fn is_label(text: &str) -> bool {
+    text.len() <= 63 && !text.contains('.') && is_subdomain(text)
+}
+
+/// The name of a namespace.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    match is_label(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected the name of a namespace".to_owned()),
+    }
+}
+
+/// A Service: `NAMESPACE/NAME`.
+pub(super) fn service(text: &str) -> Result<ServiceKey, String> {
+    let parts = text.split_once('/');
+    let parts = parts.filter(|(namespace, name)| is_label(namespace) && is_label(name));
+    let (namespace, name) = parts.ok_or_else(|| "expected NAMESPACE/NAME".to_owned())?;
+    Ok(ServiceKey {
+        namespace: namespace.into(),
+        name: name.into(),
+    })
 }
 
 /// A path that means the same wherever it is read: absolute, from the folder this runs in.

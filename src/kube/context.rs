@@ -7,6 +7,7 @@ use seaway_translator::KindInfo;
 use tokio::sync::{mpsc, watch};
 
 use super::cluster_state::Scope;
+use super::status::StatusContext;
 use crate::admin::watch_status::{self, Watches};
 use crate::process::supervise::Supervisor;
 use crate::source::Update;
@@ -26,6 +27,8 @@ pub(crate) struct SourceContext {
     pub(crate) errors: Counter,
     /// The name of this replica, as Events have it.
     pub(crate) instance: String,
+    /// What is needed to write status, if this source is to write it.
+    pub(crate) status: Option<StatusContext>,
     /// The checkpoint, if there is one.
     pub(crate) memory: Option<Memory>,
     /// Spawns the source's tasks.

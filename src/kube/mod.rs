@@ -8,7 +8,8 @@
 //! accepts as a response, and [`backoff`] says how long to wait after a failure. [`cluster_state`]
 //! puts together what the watches report and knows what changed; of Secrets it
 //! wants those alone that other objects name. Lack of input never shrinks what
-//! was said before (invariant 2). In the other direction [`events`] writes problems as Events.
+//! was said before (invariant 2). In the other direction [`events`] writes problems as Events, and
+//! [`status`], in one of the replicas ([`lease`]), what the status of objects should say.
 //! Beside that, [`tokens`] has proxies' tokens reviewed.
 
 mod answer;
@@ -19,9 +20,11 @@ mod context;
 mod cursor;
 mod discovery;
 mod events;
+mod lease;
 mod optional;
 mod rate;
 mod resource;
+mod status;
 mod tokens;
 mod watch;
 mod wire;
@@ -43,12 +46,14 @@ use cluster_state::{ClusterState, Scope, Wants, is_naming};
 use cursor::News;
 use events::Events;
 use optional::OptionalKind;
+use status::StatusTasks;
 use watch::{Message, Watch};
 
 pub(crate) use client::{Client, Server, server};
 pub(crate) use context::SourceContext;
 pub(crate) use events::EventMetrics;
 pub(crate) use optional::Pace;
+pub(crate) use status::{StatusContext, StatusMetrics};
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
 
 /// How many reports of watches may wait to be taken in.
@@ -81,6 +86,7 @@ pub(crate) struct Kube {
     news: mpsc::Receiver<Message>,
     updates: mpsc::Sender<Update>,
     events: Events,
+    status: Option<StatusTasks>,
     watches: Watches,
     state: ClusterState,
     /// The checkpoint, if there is one.
@@ -135,6 +141,9 @@ impl Kube {
             let known = state.knows(info.kind);
             spawn(&around.supervisor, info, wanted.pace, known, watches);
         }
+        let status = around
+            .status
+            .map(|context| StatusTasks::start(client, context, &around.instance));
         let mut kube = Kube {
             client: client.clone(),
             unsynced: (0..scopes.len()).collect(),
@@ -142,6 +151,7 @@ impl Kube {
             news,
             updates: around.updates,
             events: Events::start(client.clone(), around.problems, around.instance, events),
+            status,
             watches: around.watches,
             state,
             kept,
@@ -157,6 +167,9 @@ impl Kube {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut batch = Vec::with_capacity(BATCH);
         while self.step(&mut batch, &stop).await {}
+        if let Some(status) = self.status.take() {
+            status.finish().await;
+        }
         if let Some(kept) = self.kept.take() {
             let state = self.state;
             let finish = move || kept.finish(|| entries(&state));
@@ -240,6 +253,10 @@ impl Kube {
         if !self.may_tell() {
             return !self.updates.is_closed();
         }
+        let created = self.state.take_created();
+        if let Some(status) = &self.status {
+            status.created(created);
+        }
         let awaits_secrets = self.awaits_secrets();
         let told = self.told && awaits_secrets == self.awaits_secrets;
         let update = Update::or_first(self.state.take(now()), told);
@@ -255,6 +272,9 @@ impl Kube {
             }
             None => !self.updates.is_closed(),
         };
+        if let Some(status) = self.status.as_ref().filter(|_| self.unsynced.is_empty()) {
+            status.synced();
+        }
         if let Some(kept) = &mut self.kept {
             kept.told(|| entries(&self.state), news, now());
         }

@@ -69,6 +69,11 @@ impl Failure {
         matches!(self, Failure::Refused { code: 404, .. })
     }
 
+    /// Whether somebody else was faster: the object is at another resourceVersion, or exists (409).
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Refused { code: 409, .. })
+    }
+
     /// Whether a permission is missing (403).
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(self, Failure::Refused { code: 403, .. })

@@ -7,6 +7,7 @@
 
 mod placements;
 mod problem_log;
+mod status_news;
 
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ use crate::source::Update;
 use placements::Placements;
 use problem_log::ProblemLog;
 pub(crate) use problem_log::{Changes, News};
+pub(crate) use status_news::{StatusChanges, StatusNews, StatusSender};
 
 /// How many leases, or releases, are taken in at once: proxies that connect at the same time share
 /// one commit.
@@ -54,6 +56,9 @@ pub(crate) struct Writer {
     window: CommitWindow,
     placements: Placements,
     problem_log: ProblemLog,
+    /// Tells what status should say, once it is published.
+    #[expect(dead_code, reason = "the translator does not say yet what status is")]
+    statuses: StatusSender,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
     /// The source has yet to read Secrets that objects name.
@@ -72,6 +77,7 @@ impl Writer {
         health: Health,
         metrics: Metrics,
         problems: watch::Sender<News>,
+        statuses: StatusSender,
     ) -> Writer {
         Writer {
             translator: Translator::new(options),
@@ -79,6 +85,7 @@ impl Writer {
             window,
             placements: Placements::default(),
             problem_log: ProblemLog::new(metrics.clone(), problems),
+            statuses,
             metrics,
             syncing: false,
             awaits_secrets: false,

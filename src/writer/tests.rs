@@ -32,6 +32,7 @@ fn start() -> Running {
         health.clone(),
         Metrics::default(),
         watch::Sender::default(),
+        StatusSender::channel().0,
     );
     let inbox = Inbox {
         updates: update_receiver,

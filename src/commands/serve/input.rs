@@ -4,17 +4,22 @@ use std::path::{Path, PathBuf};
 
 use prometheus_client::registry::Registry;
 use seaway_translator::ObjectKind;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::health::Health;
 use crate::args::{ServerArgs, SourceArgs};
-use crate::kube::{self, EventMetrics, Kube, Pace, SourceContext, TokenMetrics, Tokens, Wanted};
+use crate::kube::{
+    self, EventMetrics, Kube, Pace, SourceContext, StatusContext, StatusMetrics, TokenMetrics,
+    Tokens, Wanted,
+};
 use crate::process::exit::Failure;
 use crate::process::outside;
 use crate::process::supervise::Supervisor;
 use crate::source::checkpoint::{self, Memory};
 use crate::source::files::{self, Follow};
+use crate::writer::StatusNews;
 
 /// The source of objects that the flags ask for.
 pub(crate) enum Input {
@@ -145,6 +150,33 @@ impl Input {
                 ))
             }
         }
+    }
+
+    /// What is needed to write status to the cluster, if it is to be written. A folder has none.
+    pub(crate) fn status(
+        &self,
+        args: &SourceArgs,
+        news: watch::Receiver<StatusNews>,
+        registry: &mut Registry,
+    ) -> Option<StatusContext> {
+        let Input::Kube(server, _) = self else {
+            return None;
+        };
+        if !args.status {
+            return None;
+        }
+        let namespace = args.lease_namespace.as_deref();
+        let Some(namespace) = namespace.or(server.client.namespace()) else {
+            tracing::warn!(
+                "no status is written: Seaway's own namespace is not known; set --lease-namespace, or --status off"
+            );
+            return None;
+        };
+        Some(StatusContext {
+            news,
+            namespace: namespace.to_owned(),
+            metrics: StatusMetrics::register(registry),
+        })
     }
 
     /// Starts the source; returns its task, and what ends it.

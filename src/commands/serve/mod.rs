@@ -30,7 +30,7 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, Writer};
+use crate::writer::{Inbox, News, StatusSender, Writer};
 use input::{Input, Stop};
 use security::{Configs, Secured};
 
@@ -117,6 +117,7 @@ async fn serve(
 
 fn start(
     ServeArgs {
+        source: source_args,
         server: args,
         security,
         ..
@@ -144,6 +145,7 @@ fn start(
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
     let (problems, changes) = watch::channel(News::default());
+    let (statuses, status_news) = StatusSender::channel();
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
     let around = SourceContext {
@@ -152,6 +154,7 @@ fn start(
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
+        status: input.status(source_args, status_news, &mut registry),
         memory,
         supervisor,
     };
@@ -163,6 +166,7 @@ fn start(
         health.clone(),
         metrics,
         problems,
+        statuses,
     );
     let admission = ProxyAdmission {
         health: health.clone(),

@@ -41,6 +41,8 @@ pub(crate) struct Client(Arc<Shared>);
 /// The state that clones of a [`Client`] share.
 struct Shared {
     address: String,
+    /// The namespace that Seaway is in, if it can be known.
+    namespace: Option<String>,
     /// The client with the configuration that was read last.
     current: RwLock<kube::Client>,
     looked: Mutex<Instant>,
@@ -83,6 +85,7 @@ impl Client {
         let opened = tokio::task::spawn_blocking(move || {
             let access = source.load(None)?;
             let address = access.config.cluster_url.to_string();
+            let namespace = access.namespace.clone();
             let mut follower = Follower {
                 source,
                 context: access.context.clone(),
@@ -93,6 +96,7 @@ impl Client {
             let current = follower.build(access)?;
             anyhow::Ok(Client(Arc::new(Shared {
                 address,
+                namespace,
                 current: RwLock::new(current),
                 looked: Mutex::new(Instant::now()),
                 every,
@@ -109,6 +113,7 @@ impl Client {
     pub(super) fn of(inner: kube::Client) -> Client {
         Client(Arc::new(Shared {
             address: String::new(),
+            namespace: None,
             current: RwLock::new(inner),
             looked: Mutex::new(Instant::now()),
             every: Duration::from_secs(3600),
@@ -121,6 +126,11 @@ impl Client {
                 trouble: None,
             }),
         }))
+    }
+
+    /// The namespace of the pod that Seaway runs in, or of the kubeconfig's context.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.0.namespace.as_deref()
     }
 
     /// The URL of a path, for messages.

@@ -15,6 +15,7 @@ use seaway_translator::{Change, Object, ObjectId, ObjectKind, Problem, Reason, S
 
 use super::cursor::News;
 use super::resource::Item;
+use super::status::has_status;
 use crate::source::Update;
 use names::Names;
 pub(super) use names::{Wants, is_naming};
@@ -69,6 +70,8 @@ struct Known {
 pub(super) struct ClusterState {
     known: BTreeMap<ObjectId, Known>,
     changed: BTreeMap<ObjectId, Change>,
+    /// The objects with a status of ours that have another `uid` than before.
+    created: BTreeSet<ObjectId>,
     /// The objects whose current version cannot be used, each with the reason.
     bad: BTreeMap<ObjectId, Problem>,
     /// The watches whose last list held objects that could not be identified.
@@ -180,6 +183,11 @@ impl ClusterState {
         held
     }
 
+    /// The objects that may have a status and were created, or created anew, since the last call.
+    pub(super) fn take_created(&mut self) -> BTreeSet<ObjectId> {
+        std::mem::take(&mut self.created)
+    }
+
     /// The last good version of every object.
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
         let objects = self.known.values().map(|known| known.object.as_ref());
@@ -200,6 +208,9 @@ impl ClusterState {
             self.names.answered(&id);
         }
         let known = self.known.entry(id.clone()).or_default();
+        if known.uid != uid && has_status(id.kind) {
+            self.created.insert(id.clone());
+        }
         known.uid = uid;
         match content {
             Ok(object) => {

@@ -49,6 +49,7 @@ fn surroundings(updates: mpsc::Sender<Update>) -> (SourceContext, Ended) {
         watches: Watches::default(),
         errors: Default::default(),
         instance: "test".to_owned(),
+        status: None,
         memory: None,
         supervisor,
     };

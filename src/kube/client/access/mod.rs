@@ -44,6 +44,8 @@ pub(super) struct Access {
     pub digest: u128,
     /// The kubeconfig's context that is used.
     pub context: Option<String>,
+    /// The namespace of the pod, or of the context.
+    pub namespace: Option<String>,
 }
 
 impl Source {
@@ -82,18 +84,22 @@ impl Source {
     /// Something cannot be read or used. The message names it and contains no secret.
     pub(super) fn load(&self, context: Option<&str>) -> anyhow::Result<Access> {
         let mut files = Files::default();
-        let (config, context) = match self {
-            Source::Pod { folder, server } => (pod(folder, server, &mut files)?, None),
+        let (config, context, namespace) = match self {
+            Source::Pod { folder, server } => {
+                let namespace = own_namespace(folder);
+                (pod(folder, server, &mut files)?, None, namespace)
+            }
             Source::Kubeconfig { files: named } => {
                 let merged = merge(named, &mut files)?;
-                let (config, context) = choose(merged, context, &mut files)?;
-                (config, Some(context))
+                let chosen = choose(merged, context, &mut files)?;
+                (chosen.config, Some(chosen.context), chosen.namespace)
             }
         };
         Ok(Access {
             config,
             digest: files.0.digest128(),
             context,
+            namespace,
         })
     }
 }
@@ -177,6 +183,14 @@ fn pod(folder: &Path, url: &str, files: &mut Files) -> anyhow::Result<Config> {
     Ok(config)
 }
 
+/// The namespace of a pod. Only the Lease of those that write status is in it, so one that cannot
+/// be read is no error here.
+fn own_namespace(folder: &Path) -> Option<String> {
+    let (_, text) = outside::read(&folder.join("namespace"), MAX_FILE).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// All kubeconfigs as one. Those that do not exist are left out, as kubectl does.
 fn merge(named: &[PathBuf], files: &mut Files) -> anyhow::Result<Kubeconfig> {
     let mut merged: Option<Kubeconfig> = None;
@@ -205,12 +219,20 @@ fn merge(named: &[PathBuf], files: &mut Files) -> anyhow::Result<Kubeconfig> {
     })
 }
 
-/// The client configuration of a kubeconfig's context, and the name of that context.
+/// What a kubeconfig says in one of its contexts.
+struct Chosen {
+    config: Config,
+    /// The name of the context.
+    context: String,
+    namespace: Option<String>,
+}
+
+/// The client configuration of a kubeconfig's context.
 fn choose(
     kubeconfig: Kubeconfig,
     context: Option<&str>,
     files: &mut Files,
-) -> anyhow::Result<(Config, String)> {
+) -> anyhow::Result<Chosen> {
     let current = context.or(kubeconfig.current_context.as_deref());
     let current = current.filter(|name| !name.is_empty());
     let name = current
@@ -234,7 +256,13 @@ fn choose(
         .with_context(|| format!("cluster {:?} of the kubeconfig", context.cluster))?;
     config.auth_info = user_info(found, &cluster, files)
         .with_context(|| format!("user {user:?} of the kubeconfig"))?;
-    Ok((config, name))
+    // As kubectl has it where none is named.
+    let namespace = context.namespace.filter(|name| !name.is_empty());
+    Ok(Chosen {
+        config,
+        context: name,
+        namespace: Some(namespace.unwrap_or_else(|| "default".to_owned())),
+    })
 }
 
 fn cluster_config(cluster: &Cluster, files: &mut Files) -> anyhow::Result<Config> {

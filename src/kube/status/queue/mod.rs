@@ -1,0 +1,353 @@
+//! Decides whose status is written next, and when: plain state without I/O.
+//!
+//! Every replica knows what every status should say; only the leader's queue has something to do.
+//! An object whose status was written a moment ago waits, longer with each time in a row, so that a
+//! Gateway to which a thousand routes attach is written a few times. One that cannot be written
+//! waits by itself; the whole queue waits only while the API server is away or asks for it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seaway_translator::status::Status;
+use seaway_translator::{ObjectId, ObjectKind};
+
+use super::merge::{Wanted, concerns};
+use crate::kube::backoff::Backoff;
+use crate::kube::rate::Rate;
+use crate::kube::wire::Failure;
+use crate::writer::StatusChanges;
+
+/// How long an object waits after its status was written, at first and at most.
+const WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// After this long without a write the next one is the first in a row.
+const CALM: Duration = Duration::from_secs(3);
+/// How long an object waits whose status cannot be written, at first and at most.
+const FAILED: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
+/// How long nothing of a kind is written in a namespace where a permission is missing.
+const CLOSED: Duration = Duration::from_secs(30);
+/// How many objects may be written at once after a while without any; after that one for each
+/// [`EACH`].
+const BURST: u32 = 100;
+const EACH: Duration = Duration::from_millis(10);
+/// How many objects are written at the same time.
+pub(super) const MOST: usize = 8;
+/// How long a replica that is not the leader remembers an object that is to have no status of ours:
+/// until a leader that died has surely been followed by another.
+const LINGER: Duration = Duration::from_secs(120);
+
+/// One status to write.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub id: ObjectId,
+    status: Option<Status>,
+    before: Option<Status>,
+}
+
+impl Job {
+    /// What the object's status should say.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            status: self.status.as_ref(),
+            before: self.before.as_ref(),
+        }
+    }
+}
+
+/// What became of a [`Job`].
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// The status was written.
+    Written,
+    /// The object said already what it should.
+    Unchanged,
+    /// There is no such object.
+    Gone,
+    /// Others wrote the object each time between reading and writing it.
+    Conflict,
+    /// A request failed.
+    Failed(Failure),
+}
+
+/// An object that has, or is to lose, a status of ours.
+#[derive(Debug, Default)]
+struct Entry {
+    status: Option<Status>,
+    /// The last status that there was before `None`.
+    before: Option<Status>,
+    turn: Turn,
+    /// When its last turn began, and how many there were in a row.
+    last: Option<Instant>,
+    row: u32,
+    /// How many failures there were in a row.
+    failures: u32,
+}
+
+/// Where an object is in the queue.
+#[derive(Clone, Copy, Debug, Default)]
+enum Turn {
+    /// It is not in it.
+    #[default]
+    Rest,
+    Due(Instant),
+    /// It is being written; `again`: what it should say has changed since.
+    Busy {
+        again: bool,
+    },
+}
+
+/// All objects with what their status should say, and those of them that are due.
+#[derive(Debug)]
+pub(super) struct Queue {
+    entries: BTreeMap<ObjectId, Entry>,
+    due: BTreeSet<(Instant, ObjectId)>,
+    /// Objects that are to have no status of ours, by when they are forgotten.
+    ending: VecDeque<(Instant, ObjectId)>,
+    /// Until when nothing is tried where a permission is missing.
+    closed: BTreeMap<(ObjectKind, Arc<str>), Instant>,
+    /// Until when nothing is tried at all.
+    pause: Option<Instant>,
+    backoff: Backoff,
+    random: fastrand::Rng,
+    rate: Rate,
+    busy: usize,
+    leads: bool,
+}
+
+impl Queue {
+    /// An empty queue of a replica that is not the leader.
+    pub(super) fn new(mut random: fastrand::Rng) -> Queue {
+        Queue {
+            entries: BTreeMap::new(),
+            due: BTreeSet::new(),
+            ending: VecDeque::new(),
+            closed: BTreeMap::new(),
+            pause: None,
+            backoff: Backoff::new(random.fork()),
+            random,
+            rate: Rate::new(BURST, EACH),
+            busy: 0,
+            leads: false,
+        }
+    }
+
+    /// Whether there is nothing that a leader would have to do, ever.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many objects are due or being written.
+    pub(super) fn len(&self) -> usize {
+        self.due.len() + self.busy
+    }
+
+    /// Takes in what status should say.
+    pub(super) fn hear(&mut self, changes: StatusChanges, now: Instant) {
+        for (id, status) in changes {
+            let entry = self.entries.entry(id.clone()).or_default();
+            if let Some(before) = std::mem::replace(&mut entry.status, status) {
+                entry.before = Some(before);
+            }
+            let wanted = Wanted {
+                status: entry.status.as_ref(),
+                before: entry.before.as_ref(),
+            };
+            if entry.status.is_none() {
+                self.ending.push_back((now + LINGER, id.clone()));
+            }
+            if !concerns(id.kind, wanted) && !matches!(entry.turn, Turn::Busy { .. }) {
+                self.forget(&id);
+                continue;
+            }
+            self.schedule(&id, now);
+        }
+        self.expire(now);
+    }
+
+    /// Has objects looked at again that were created anew.
+    pub(super) fn again(&mut self, ids: impl IntoIterator<Item = ObjectId>, now: Instant) {
+        ids.into_iter().for_each(|id| self.schedule(&id, now));
+    }
+
+    /// Takes in whether this replica is the leader now. A new one looks at every object once.
+    pub(super) fn lead(&mut self, leads: bool, now: Instant) {
+        if std::mem::replace(&mut self.leads, leads) == leads {
+            return;
+        }
+        self.closed.clear();
+        self.pause = None;
+        self.due.clear();
+        for (id, entry) in &mut self.entries {
+            match &mut entry.turn {
+                Turn::Busy { again } => *again = leads,
+                turn if leads => {
+                    *turn = Turn::Due(now);
+                    self.due.insert((now, id.clone()));
+                }
+                turn => *turn = Turn::Rest,
+            }
+        }
+    }
+
+    /// When [`Queue::take`] has something to give.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        let (due, _) = self.due.first()?;
+        let free = self.leads && self.busy < MOST;
+        let at = self.pause.map_or(*due, |pause| pause.max(*due));
+        free.then(|| self.rate.allowed(at.max(now)))
+    }
+
+    /// The next status to write, if it is time.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Job> {
+        while self.next(now).is_some_and(|at| at <= now) {
+            let (at, id) = self.due.pop_first()?;
+            if at > now {
+                self.due.insert((at, id));
+                return None;
+            }
+            let closed = self.closed.get(&(id.kind, id.namespace.clone()));
+            let closed = closed.copied().filter(|until| *until > now);
+            let Some(entry) = self.entries.get_mut(&id) else {
+                continue;
+            };
+            if let Some(until) = closed {
+                entry.turn = Turn::Due(until);
+                self.due.insert((until, id));
+                continue;
+            }
+            let near = |last: Instant| now.saturating_duration_since(last) < CALM;
+            entry.row = match entry.last.is_some_and(near) {
+                true => entry.row.saturating_add(1),
+                false => 0,
+            };
+            entry.last = Some(now);
+            entry.turn = Turn::Busy { again: false };
+            let (status, before) = (entry.status.clone(), entry.before.clone());
+            self.rate.take(now);
+            self.busy += 1;
+            return Some(Job { id, status, before });
+        }
+        None
+    }
+
+    /// Takes in what became of a job.
+    pub(super) fn done(&mut self, id: &ObjectId, outcome: &Outcome, now: Instant) {
+        self.busy = self.busy.saturating_sub(1);
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        let again = matches!(entry.turn, Turn::Busy { again: true });
+        entry.turn = Turn::Rest;
+        let failed = matches!(outcome, Outcome::Conflict | Outcome::Failed(_));
+        entry.failures = match failed {
+            true => entry.failures.saturating_add(1),
+            false => 0,
+        };
+        if failed {
+            let wait = wait(FAILED, entry.failures - 1).mul_f64(0.5 + self.random.f64() / 2.0);
+            let at = match outcome {
+                Outcome::Failed(failure) => self.refused(id, failure, wait, now),
+                _ => now + wait,
+            };
+            self.put(id, at);
+        } else if again {
+            self.schedule(id, now);
+        } else if self.entries.get(id).is_some_and(|e| e.status.is_none()) {
+            self.forget(id);
+        }
+    }
+
+    /// Takes in a failure; returns when its object may be tried again.
+    fn refused(
+        &mut self,
+        id: &ObjectId,
+        failure: &Failure,
+        wait: Duration,
+        now: Instant,
+    ) -> Instant {
+        if failure.is_forbidden() {
+            let until = now + CLOSED;
+            self.closed.retain(|_, until| *until > now);
+            self.closed.insert((id.kind, id.namespace.clone()), until);
+            return until;
+        }
+        // What concerns all: nobody is there, or whoever is asks for time.
+        let general = match failure {
+            Failure::Unreachable(_) | Failure::Garbled(_) | Failure::Foreign(_) => true,
+            Failure::Refused { code, after, .. } => *code == 429 || after.is_some(),
+            _ => false,
+        };
+        if general {
+            let until = now + self.backoff.after(failure, now);
+            self.pause = self.pause.max(Some(until));
+            return until;
+        }
+        now + wait
+    }
+
+    /// Puts an object into the queue: at once, or a while after its last turn.
+    fn schedule(&mut self, id: &ObjectId, now: Instant) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        if let Turn::Busy { again } = &mut entry.turn {
+            *again = true;
+            return;
+        }
+        let spaced = entry.last.map(|last| last + wait(WAIT, entry.row));
+        let at = spaced.map_or(now, |spaced| spaced.max(now));
+        self.put(id, at);
+    }
+
+    /// Puts an object into the queue at a moment, if it is not there earlier.
+    fn put(&mut self, id: &ObjectId, at: Instant) {
+        let Some(entry) = self.entries.get_mut(id).filter(|_| self.leads) else {
+            return;
+        };
+        if let Turn::Due(before) = entry.turn {
+            if before <= at {
+                return;
+            }
+            self.due.remove(&(before, id.clone()));
+        }
+        entry.turn = Turn::Due(at);
+        self.due.insert((at, id.clone()));
+    }
+
+    fn forget(&mut self, id: &ObjectId) {
+        if let Some(Entry {
+            turn: Turn::Due(at),
+            ..
+        }) = self.entries.remove(id)
+        {
+            self.due.remove(&(at, id.clone()));
+        }
+    }
+
+    /// Forgets objects that were to lose their status long ago. A leader keeps those that it could
+    /// not write yet.
+    fn expire(&mut self, now: Instant) {
+        while self.ending.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, id)) = self.ending.pop_front()
+        {
+            match self.entries.get(&id) {
+                Some(Entry {
+                    status: Some(_), ..
+                })
+                | None => {}
+                Some(Entry {
+                    turn: Turn::Rest, ..
+                }) => self.forget(&id),
+                Some(_) => self.ending.push_back((now + LINGER, id)),
+            }
+        }
+    }
+}
+
+/// A time that doubles with each in a row.
+fn wait((first, longest): (Duration, Duration), before: u32) -> Duration {
+    first.saturating_mul(1 << before.min(16)).min(longest)
+}
+
+#[cfg(test)]
+mod tests;

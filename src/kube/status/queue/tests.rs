@@ -1,0 +1,283 @@
+use super::*;
+use seaway_translator::status::StatusAddress;
+
+fn id(kind: ObjectKind, name: &str) -> ObjectId {
+    ObjectId::new(kind, &"default".into(), &name.into())
+}
+
+fn route(name: &str) -> ObjectId {
+    id(ObjectKind::HTTPRoute, name)
+}
+
+fn gateway() -> ObjectId {
+    id(ObjectKind::Gateway, "edge")
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn queue() -> Queue {
+    Queue::new(fastrand::Rng::with_seed(7))
+}
+
+/// A queue of a leader.
+fn leading(now: Instant) -> Queue {
+    let mut queue = queue();
+    queue.lead(true, now);
+    queue
+}
+
+fn hear(queue: &mut Queue, id: &ObjectId, now: Instant) {
+    let status = Some(Status::Route(Vec::new()));
+    queue.hear(StatusChanges::from([(id.clone(), status)]), now);
+}
+
+fn gone(queue: &mut Queue, id: &ObjectId, now: Instant) {
+    queue.hear(StatusChanges::from([(id.clone(), None)]), now);
+}
+
+/// Does everything that is due up to a moment; returns what and when.
+fn run(
+    queue: &mut Queue,
+    begin: Instant,
+    end: Instant,
+    outcome: impl Fn(&ObjectId) -> Outcome,
+) -> Vec<(Duration, ObjectId)> {
+    let (mut now, mut all) = (begin, Vec::new());
+    while let Some(next) = queue.next(now).filter(|next| *next <= end) {
+        now = now.max(next);
+        if let Some(job) = queue.take(now) {
+            queue.done(&job.id, &outcome(&job.id), now);
+            all.push((now - begin, job.id));
+        }
+    }
+    all
+}
+
+fn refused(code: u16, after: Option<u64>) -> Outcome {
+    Outcome::Failed(Failure::Refused {
+        code,
+        message: String::new(),
+        after: after.map(Duration::from_secs),
+    })
+}
+
+#[test]
+fn a_replica_that_is_not_the_leader_writes_nothing_and_a_new_leader_looks_at_all() {
+    let (mut queue, now) = (queue(), Instant::now());
+    for name in ["a", "b"] {
+        hear(&mut queue, &route(name), now);
+    }
+    assert_eq!(
+        (queue.next(now), queue.len(), queue.is_empty()),
+        (None, 0, false)
+    );
+    assert!(queue.take(now).is_none());
+    for _ in 0..2 {
+        queue.lead(true, now);
+        let done = run(&mut queue, now, now, |_| Outcome::Written);
+        assert_eq!(done.len(), 2);
+        queue.lead(false, now);
+    }
+    // It stops in the middle.
+    queue.lead(true, now);
+    let job = queue.take(now).unwrap();
+    queue.lead(false, now);
+    assert!(queue.take(now).is_none());
+    queue.done(&job.id, &refused(500, None), now);
+    assert_eq!((queue.next(now), queue.len()), (None, 0));
+    // It goes on before the last one is done.
+    queue.lead(true, now);
+    let job = queue.take(now).unwrap();
+    queue.lead(false, now);
+    queue.lead(true, now);
+    queue.done(&job.id, &Outcome::Written, now);
+    assert_eq!(queue.len(), 2);
+}
+
+#[test]
+fn a_gateway_to_which_a_thousand_routes_attach_within_a_second_is_written_a_few_times() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    let mut writes = Vec::new();
+    for number in 0..1000 {
+        let at = now + millis(number);
+        hear(&mut queue, &gateway(), at);
+        writes.extend(run(&mut queue, at, at + millis(1), |_| Outcome::Written));
+    }
+    let last = now + millis(999);
+    let late = run(&mut queue, last, last + millis(1000), |_| Outcome::Written);
+    let count = writes.len() + late.len();
+    assert!((2..=20).contains(&count), "{count} writes");
+    // The last change is never lost.
+    assert_eq!(late.len(), 1, "{late:?}");
+    assert_eq!(queue.len(), 0);
+}
+
+#[test]
+fn an_object_is_written_at_once_after_a_while_without() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    let mut waits = Vec::new();
+    for at in [0, 1, 2, 3, 10_000, 10_001].map(|at| now + millis(at)) {
+        hear(&mut queue, &gateway(), at);
+        let done = run(&mut queue, at, at + Duration::from_secs(1), |_| {
+            Outcome::Written
+        });
+        waits.extend(done.into_iter().map(|(wait, _)| wait.as_millis()));
+    }
+    assert_eq!(waits, [0, 49, 148, 347, 0, 49]);
+}
+
+#[test]
+fn a_hot_object_does_not_keep_others_waiting() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    for round in 0..50 {
+        let at = now + millis(20 * round);
+        hear(&mut queue, &gateway(), at);
+        let cold = route(&format!("r{round}"));
+        hear(&mut queue, &cold, at);
+        let done = run(&mut queue, at, at + millis(10), |_| Outcome::Written);
+        assert!(done.iter().any(|(_, id)| *id == cold), "{done:?}");
+    }
+}
+
+#[test]
+fn what_changes_while_it_is_written_is_written_again() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    hear(&mut queue, &gateway(), now);
+    let job = queue.take(now).unwrap();
+    hear(&mut queue, &gateway(), now);
+    assert!(queue.take(now + millis(60)).is_none());
+    queue.done(&job.id, &Outcome::Written, now + millis(60));
+    assert!(queue.take(now + millis(60)).is_some());
+}
+
+#[test]
+fn writes_are_limited_in_rate_and_in_number() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    for number in 0..1000 {
+        hear(&mut queue, &route(&format!("r{number}")), now);
+    }
+    let running: Vec<_> = std::iter::from_fn(|| queue.take(now)).collect();
+    assert_eq!(running.len(), MOST);
+    assert_eq!(queue.next(now), None);
+    for job in running {
+        queue.done(&job.id, &Outcome::Unchanged, now);
+    }
+    let second = now + Duration::from_secs(1);
+    let done = run(&mut queue, now, second, |_| Outcome::Unchanged);
+    assert!((180..=200).contains(&done.len()), "{}", done.len());
+}
+
+#[test]
+fn an_object_that_cannot_be_written_waits_longer_each_time_and_alone() {
+    let now = Instant::now();
+    for outcome in [refused(422, None), refused(500, None), Outcome::Conflict] {
+        let mut queue = leading(now);
+        let (bad, good) = (route("bad"), route("good"));
+        hear(&mut queue, &bad, now);
+        let of = |id: &ObjectId| match *id.name == *"bad" {
+            true => outcome.clone(),
+            false => Outcome::Written,
+        };
+        let minute = now + Duration::from_secs(60);
+        let tries = run(&mut queue, now, minute, of);
+        assert!((6..=12).contains(&tries.len()), "{tries:?}");
+        hear(&mut queue, &good, minute);
+        let done = run(&mut queue, minute, minute, of);
+        assert!(done.iter().any(|(_, id)| *id == good), "{done:?}");
+        // A new status is tried at once.
+        let late = minute + Duration::from_secs(5);
+        hear(&mut queue, &bad, late);
+        let done = run(&mut queue, late, late, |_| Outcome::Written);
+        assert_eq!(done.len(), 1, "{done:?}");
+        assert_eq!(queue.len(), 0);
+    }
+}
+
+#[test]
+fn while_the_api_server_is_away_or_asks_for_time_nothing_is_tried() {
+    let now = Instant::now();
+    for (outcome, least) in [
+        (Outcome::Failed(Failure::Unreachable("refused".into())), 25),
+        (refused(429, None), 125),
+        (refused(503, Some(3)), 3000),
+    ] {
+        let mut queue = leading(now);
+        for name in ["a", "b"] {
+            hear(&mut queue, &route(name), now);
+        }
+        let job = queue.take(now).unwrap();
+        queue.done(&job.id, &outcome, now);
+        let next = queue.next(now).unwrap();
+        assert!(next >= now + millis(least), "{outcome:?}: {:?}", next - now);
+        assert!(queue.take(next - millis(1)).is_none());
+        assert_eq!(run(&mut queue, next, next, |_| Outcome::Written).len(), 2);
+    }
+}
+
+#[test]
+fn where_a_permission_is_missing_a_few_are_tried_now_and_then_and_all_others_go_on() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    for number in 0..500 {
+        hear(&mut queue, &route(&format!("r{number}")), now);
+    }
+    let of = |id: &ObjectId| match id.kind {
+        ObjectKind::HTTPRoute => refused(403, None),
+        _ => Outcome::Written,
+    };
+    let late = now + Duration::from_secs(100);
+    let tries = run(&mut queue, now, late, of);
+    assert!((3..=6).contains(&tries.len()), "{}", tries.len());
+    hear(&mut queue, &gateway(), late);
+    assert!(!run(&mut queue, late, late, of).is_empty());
+    // It is granted.
+    let end = late + Duration::from_secs(60);
+    let done = run(&mut queue, late, end, |_| Outcome::Written);
+    assert_eq!((done.len(), queue.len()), (500, 0));
+}
+
+#[test]
+fn what_is_gone_is_forgotten_once_it_is_written_or_after_a_while() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    let lonely = id(ObjectKind::Ingress, "lonely");
+    // Nothing was ever ours.
+    for id in [&lonely, &gateway()] {
+        gone(&mut queue, id, now);
+    }
+    assert!(queue.is_empty());
+    let addresses = Some(Status::Ingress(vec![StatusAddress::Hostname("a".into())]));
+    queue.hear(StatusChanges::from([(lonely.clone(), addresses)]), now);
+    gone(&mut queue, &lonely, now);
+    assert!(queue.take(now).unwrap().wanted().before.is_some());
+    queue.done(&lonely, &Outcome::Unchanged, now);
+    assert!(queue.is_empty());
+    gone(&mut queue, &route("a"), now);
+    run(&mut queue, now, now, |_| Outcome::Gone);
+    assert!(queue.is_empty());
+    // Of another leader's the outcome is not seen.
+    queue.lead(false, now);
+    gone(&mut queue, &route("a"), now);
+    assert!(!queue.is_empty());
+    hear(&mut queue, &gateway(), now + LINGER);
+    gone(&mut queue, &gateway(), now + LINGER);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn an_object_that_is_created_anew_is_looked_at_again() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    hear(&mut queue, &route("a"), now);
+    run(&mut queue, now, now, |_| Outcome::Gone);
+    let late = now + Duration::from_secs(5);
+    queue.again([route("a"), route("unknown")], late);
+    assert_eq!(run(&mut queue, late, late, |_| Outcome::Written).len(), 1);
+}
