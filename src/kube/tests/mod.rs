@@ -20,6 +20,7 @@ use crate::source::checkpoint::{self, Memory};
 
 mod optional;
 mod secrets;
+mod status;
 
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -38,6 +39,18 @@ pub(super) async fn client(server: &ApiServer, folder: &Path) -> Result<Client> 
     server.kubeconfig(&kubeconfig)?;
     let files = vec![kubeconfig];
     Client::open(Source::Kubeconfig { files }).await
+}
+
+/// Waits until `look` succeeds.
+pub(super) async fn until(what: &str, look: impl Fn() -> Result<()>) -> Result<()> {
+    let end = now() + LIMIT;
+    loop {
+        match look() {
+            Ok(()) => return Ok(()),
+            Err(why) if now() > end => return Err(why.context(format!("waited for {what}"))),
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
 }
 
 /// What surrounds a source that tells this channel.

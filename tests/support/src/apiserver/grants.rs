@@ -10,6 +10,9 @@ use serde_json::Value;
 use super::query::Call;
 use crate::repository;
 
+/// The fields of a rule that are known here.
+const FIELDS: [&str; 4] = ["apiGroups", "resources", "resourceNames", "verbs"];
+
 /// One thing that is granted. Each part may be `*`, but not the namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
@@ -21,6 +24,8 @@ pub struct Grant {
     pub resource: String,
     /// `list`, `watch`, `create`.
     pub verb: String,
+    /// The only object for which it is granted (`resourceNames`).
+    pub name: Option<String>,
 }
 
 impl Grant {
@@ -31,6 +36,7 @@ impl Grant {
             None => call.kind.resource.to_owned(),
         };
         (self.namespace.is_none() || self.namespace == call.namespace)
+            && (self.name.is_none() || self.name == call.name)
             && is(&self.group, call.kind.group)
             && is(&self.resource, &resource)
             && is(&self.verb, call.verb)
@@ -111,7 +117,7 @@ fn expand(namespace: Option<&str>, rule: &Value, grants: &mut BTreeSet<Grant>) -
     let fields = rule.as_object().context("a rule is not an object")?;
     if let Some(field) = fields
         .keys()
-        .find(|field| !["apiGroups", "resources", "verbs"].contains(&field.as_str()))
+        .find(|field| !FIELDS.contains(&field.as_str()))
     {
         bail!("{field} of a rule is not known here");
     }
@@ -119,15 +125,20 @@ fn expand(namespace: Option<&str>, rule: &Value, grants: &mut BTreeSet<Grant>) -
         let all = serde_json::from_value(rule[field].clone());
         all.with_context(|| format!("{field} of a rule"))
     };
+    let mut names = vec![None];
+    if !rule["resourceNames"].is_null() {
+        names = all("resourceNames")?.into_iter().map(Some).collect();
+    }
     for group in all("apiGroups")? {
         for resource in all("resources")? {
             for verb in all("verbs")? {
-                grants.insert(Grant {
+                grants.extend(names.iter().map(|name| Grant {
                     namespace: namespace.map(str::to_owned),
                     group: group.clone(),
                     resource: resource.clone(),
-                    verb,
-                });
+                    verb: verb.clone(),
+                    name: name.clone(),
+                }));
             }
         }
     }

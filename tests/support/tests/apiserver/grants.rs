@@ -6,6 +6,7 @@ use seaway_testing::Grants;
 use crate::client::{SERVICES, SLICES, ask};
 use crate::{same, server};
 
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/shop/leases";
 const RULES: &str = r#"
 apiVersion: v1
 kind: ServiceAccount
@@ -24,6 +25,7 @@ kind: Role
 metadata: {name: one, namespace: shop}
 rules:
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: ["*"]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [mine], verbs: [get]}
 "#;
 
 #[tokio::test]
@@ -36,6 +38,7 @@ async fn what_the_rules_do_not_grant_is_forbidden_and_written_down() -> Result<(
         "watch nodes",
         "list services",
         "watch services",
+        "get leases.coordination.k8s.io",
         "* endpointslices.discovery.k8s.io",
     ];
     same(shown, expected.map(str::to_owned).to_vec())?;
@@ -53,6 +56,8 @@ async fn what_the_rules_do_not_grant_is_forbidden_and_written_down() -> Result<(
         ("GET", "/apis", 200),
         ("GET", "/metrics", 403),
         ("GET", one.as_str(), 403),
+        ("GET", &format!("{LEASES}/mine"), 404),
+        ("GET", &format!("{LEASES}/other"), 403),
     ];
     for (method, path, status) in cases {
         let is = ask(&server, method, path, "").await?.0;
@@ -69,6 +74,7 @@ async fn what_the_rules_do_not_grant_is_forbidden_and_written_down() -> Result<(
         "GET /api/v1/services/a",
         "GET /metrics",
         "delete services",
+        "get leases.coordination.k8s.io",
         "get services",
         "list endpointslices.discovery.k8s.io",
         "list secrets",
@@ -83,11 +89,11 @@ async fn what_the_rules_do_not_grant_is_forbidden_and_written_down() -> Result<(
 
 #[test]
 fn a_rule_that_is_not_understood_is_not_passed_over() {
-    let named = RULES.replace(
+    let paths = RULES.replace(
         "resources: [services",
-        "resourceNames: [a]\n  resources: [services",
+        "nonResourceURLs: [a]\n  resources: [services",
     );
-    assert!(Grants::read(&named).is_err());
+    assert!(Grants::read(&paths).is_err());
     let unbound = RULES.replace(", namespace: shop", "");
     assert!(Grants::read(&unbound).is_err());
 }
