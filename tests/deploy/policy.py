@@ -47,6 +47,24 @@ PERMISSIONS = {
 }
 # What it may do beside that where ingress proxies serve certificates.
 CERTIFICATES = {("", "secrets", "list"), ("", "secrets", "watch")}
+# What it may do beyond that where ingress is deployed: write status, if it holds the Lease.
+STATUS_PERMISSIONS = {
+    (group, f"{resource}/status", verb)
+    for group, resources in [
+        ("networking.k8s.io", ["ingresses"]),
+        ("gateway.networking.k8s.io", ["gatewayclasses", "gateways", "httproutes"]),
+    ]
+    for resource in resources
+    for verb in ["get", "patch"]
+}
+LEASE_PERMISSIONS = {("coordination.k8s.io", "leases", verb) for verb in ["create", "get", "update"]}
+# By the role that has them.
+ROLES = {
+    "ClusterRole seaway": PERMISSIONS,
+    "ClusterRole seaway-certificates": CERTIFICATES,
+    "ClusterRole seaway-status": STATUS_PERMISSIONS,
+    "Role seaway-status": LEASE_PERMISSIONS,
+}
 
 
 def pods(objects):
@@ -162,12 +180,12 @@ def of_permissions(objects):
     """Seaway may do what is listed above and nobody anything else, and the documentation says the same."""
     text = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text()
     documented = [yaml.safe_load(rules)["rules"] for rules in re.findall(r"```yaml\n(rules:.*?)```", text, re.DOTALL)]
-    roles = [("docs/kubernetes.md", rules, all) for rules, all in zip(documented, [PERMISSIONS, CERTIFICATES], strict=True)]
+    wanted = [PERMISSIONS, CERTIFICATES, STATUS_PERMISSIONS | LEASE_PERMISSIONS]
+    roles = [("docs/kubernetes.md", rules, all) for rules, all in zip(documented, wanted, strict=True)]
     for object in objects:
         if object["kind"] in {"Role", "ClusterRole"}:
-            name = object["metadata"]["name"]
-            all = CERTIFICATES if name == "seaway-certificates" else PERMISSIONS
-            roles.append((f"{object['kind']} {name}", object["rules"], all))
+            where = f"{object['kind']} {object['metadata']['name']}"
+            roles.append((where, object["rules"], ROLES.get(where, set())))
     for where, rules, all in roles:
         has = {
             (group, resource, verb)
