@@ -48,6 +48,15 @@ pub(crate) struct Inbox {
     pub(crate) releases: mpsc::UnboundedReceiver<View>,
 }
 
+/// The channels that the writer sends to, beside the publisher.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// Problems that appear or end.
+    pub(crate) problems: watch::Sender<News>,
+    /// What the status of objects should say.
+    pub(crate) statuses: StatusSender,
+}
+
 /// The task that translates updates, commits them to the publisher and places proxies.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -76,16 +85,15 @@ impl Writer {
         window: CommitWindow,
         health: Health,
         metrics: Metrics,
-        problems: watch::Sender<News>,
-        statuses: StatusSender,
+        outbox: Outbox,
     ) -> Writer {
         Writer {
             translator: Translator::new(options),
             publisher,
             window,
             placements: Placements::default(),
-            problem_log: ProblemLog::new(metrics.clone(), problems),
-            statuses,
+            problem_log: ProblemLog::new(metrics.clone(), outbox.problems),
+            statuses: outbox.statuses,
             metrics,
             syncing: false,
             awaits_secrets: false,

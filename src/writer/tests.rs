@@ -31,8 +31,10 @@ fn start() -> Running {
         window,
         health.clone(),
         Metrics::default(),
-        watch::Sender::default(),
-        StatusSender::channel().0,
+        Outbox {
+            problems: watch::Sender::default(),
+            statuses: StatusSender::channel().0,
+        },
     );
     let inbox = Inbox {
         updates: update_receiver,

@@ -30,7 +30,7 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, StatusSender, Writer};
+use crate::writer::{Inbox, News, Outbox, StatusSender, Writer};
 use input::{Input, Stop};
 use security::{Configs, Secured};
 
@@ -117,7 +117,7 @@ async fn serve(
 
 fn start(
     ServeArgs {
-        source: source_args,
+        source: asked,
         server: args,
         security,
         ..
@@ -131,9 +131,7 @@ fn start(
     let memory = input.remember(args, &mut registry, health)?;
     let (supervisor, others) = supervisor();
     let secured = Secured::start(security, &input, &mut registry, &supervisor)?;
-    let xds_listener = listen("--xds-listen", args.xds_listen)?;
-    let admin_listener = listen("--admin-listen", args.admin_listen)?;
-    log_start(&xds_listener, &admin_listener);
+    let (xds_listener, admin_listener) = listeners(args)?;
 
     let metrics = Metrics::register(&mut registry);
     health.register(&mut registry);
@@ -154,7 +152,7 @@ fn start(
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(source_args, status_news, &mut registry),
+        status: input.status(asked, status_news, &mut registry),
         memory,
         supervisor,
     };
@@ -165,8 +163,7 @@ fn start(
         CommitWindow::new(args.coalesce),
         health.clone(),
         metrics,
-        problems,
-        statuses,
+        Outbox { problems, statuses },
     );
     let admission = ProxyAdmission {
         health: health.clone(),
@@ -215,6 +212,14 @@ fn config(
         tls,
         limits,
     }
+}
+
+/// Listens on the xDS port and the admin port, and says so.
+fn listeners(args: &ServerArgs) -> Result<(TcpListener, TcpListener), Failure> {
+    let xds = listen("--xds-listen", args.xds_listen)?;
+    let admin = listen("--admin-listen", args.admin_listen)?;
+    log_start(&xds, &admin);
+    Ok((xds, admin))
 }
 
 fn log_start(xds: &TcpListener, admin: &TcpListener) {

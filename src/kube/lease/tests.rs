@@ -46,11 +46,19 @@ impl Running {
     }
 
     async fn leading(&self) -> Result<()> {
-        until("it to lead", || Ok(ensure!(self.leads()))).await
+        until("it to lead", || {
+            ensure!(self.leads());
+            Ok(())
+        })
+        .await
     }
 
     async fn not_leading(&self) -> Result<()> {
-        until("it to stop", || Ok(ensure!(!self.leads()))).await
+        until("it to stop", || {
+            ensure!(!self.leads());
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -66,7 +74,8 @@ fn requests(server: &ApiServer, verb: &str) -> u64 {
 async fn looked(server: &ApiServer, times: u64) -> Result<()> {
     let before = requests(server, "get");
     until("it to look", || {
-        Ok(ensure!(requests(server, "get") >= before + times))
+        ensure!(requests(server, "get") >= before + times);
+        Ok(())
     })
     .await
 }

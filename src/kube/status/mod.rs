@@ -210,7 +210,7 @@ impl Task {
 
     /// Begins what is due.
     fn work(&mut self, now: Instant) {
-        if self.synced && !self.queue.is_empty() {
+        if self.synced && self.queue.needs_leader() {
             self.seat.stand();
         }
         let leads = self.seat.until(now).is_some();

@@ -32,8 +32,9 @@ const BURST: u32 = 100;
 const EACH: Duration = Duration::from_millis(10);
 /// How many objects are written at the same time.
 pub(super) const MOST: usize = 8;
-/// How long a replica that is not the leader remembers an object that is to have no status of ours:
-/// until a leader that died has surely been followed by another.
+/// How long an object is remembered that is to have no status of ours. Until then a replica that is
+/// not the leader may have followed one that died, and the leader does not look at it again, however
+/// often it changes.
 const LINGER: Duration = Duration::from_secs(120);
 
 /// One status to write.
@@ -111,6 +112,8 @@ pub(super) struct Queue {
     random: fastrand::Rng,
     rate: Rate,
     busy: usize,
+    /// There was a status of ours at some time.
+    needed: bool,
     leads: bool,
 }
 
@@ -127,13 +130,14 @@ impl Queue {
             random,
             rate: Rate::new(BURST, EACH),
             busy: 0,
+            needed: false,
             leads: false,
         }
     }
 
-    /// Whether there is nothing that a leader would have to do, ever.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Whether there is, or was, a status for a leader to write.
+    pub(super) fn needs_leader(&self) -> bool {
+        self.needed
     }
 
     /// How many objects are due or being written.
@@ -141,9 +145,14 @@ impl Queue {
         self.due.len() + self.busy
     }
 
-    /// Takes in what status should say.
+    /// Takes in what status should say. What it should say already is no change.
     pub(super) fn hear(&mut self, changes: StatusChanges, now: Instant) {
         for (id, status) in changes {
+            let known = self.entries.get(&id);
+            if known.is_some_and(|known| known.status == status) {
+                continue;
+            }
+            self.needed |= status.is_some();
             let entry = self.entries.entry(id.clone()).or_default();
             if let Some(before) = std::mem::replace(&mut entry.status, status) {
                 entry.before = Some(before);
@@ -152,12 +161,12 @@ impl Queue {
                 status: entry.status.as_ref(),
                 before: entry.before.as_ref(),
             };
-            if entry.status.is_none() {
-                self.ending.push_back((now + LINGER, id.clone()));
-            }
             if !concerns(id.kind, wanted) && !matches!(entry.turn, Turn::Busy { .. }) {
                 self.forget(&id);
                 continue;
+            }
+            if entry.status.is_none() {
+                self.ending.push_back((now + LINGER, id.clone()));
             }
             self.schedule(&id, now);
         }
@@ -252,8 +261,12 @@ impl Queue {
             self.put(id, at);
         } else if again {
             self.schedule(id, now);
-        } else if self.entries.get(id).is_some_and(|e| e.status.is_none()) {
-            self.forget(id);
+        } else if entry.status.is_none() {
+            // What stands there from now on is not ours.
+            entry.before = None;
+            if matches!(outcome, Outcome::Gone) {
+                self.forget(id);
+            }
         }
     }
 

@@ -33,6 +33,13 @@ fn hear(queue: &mut Queue, id: &ObjectId, now: Instant) {
     queue.hear(StatusChanges::from([(id.clone(), status)]), now);
 }
 
+/// Tells a status that is another one than the last.
+fn change(queue: &mut Queue, id: &ObjectId, now: Instant) {
+    let name = StatusAddress::Hostname(format!("{}", fastrand::u128(..)).into());
+    let status = Some(Status::Ingress(vec![name]));
+    queue.hear(StatusChanges::from([(id.clone(), status)]), now);
+}
+
 fn gone(queue: &mut Queue, id: &ObjectId, now: Instant) {
     queue.hear(StatusChanges::from([(id.clone(), None)]), now);
 }
@@ -67,12 +74,9 @@ fn refused(code: u16, after: Option<u64>) -> Outcome {
 fn a_replica_that_is_not_the_leader_writes_nothing_and_a_new_leader_looks_at_all() {
     let (mut queue, now) = (queue(), Instant::now());
     for name in ["a", "b"] {
-        hear(&mut queue, &route(name), now);
+        change(&mut queue, &route(name), now);
     }
-    assert_eq!(
-        (queue.next(now), queue.len(), queue.is_empty()),
-        (None, 0, false)
-    );
+    assert_eq!((queue.next(now), queue.len()), (None, 0));
     assert!(queue.take(now).is_none());
     for _ in 0..2 {
         queue.lead(true, now);
@@ -103,7 +107,7 @@ fn a_gateway_to_which_a_thousand_routes_attach_within_a_second_is_written_a_few_
     let mut writes = Vec::new();
     for number in 0..1000 {
         let at = now + millis(number);
-        hear(&mut queue, &gateway(), at);
+        change(&mut queue, &gateway(), at);
         writes.extend(run(&mut queue, at, at + millis(1), |_| Outcome::Written));
     }
     let last = now + millis(999);
@@ -121,7 +125,7 @@ fn an_object_is_written_at_once_after_a_while_without() {
     let mut queue = leading(now);
     let mut waits = Vec::new();
     for at in [0, 1, 2, 3, 10_000, 10_001].map(|at| now + millis(at)) {
-        hear(&mut queue, &gateway(), at);
+        change(&mut queue, &gateway(), at);
         let done = run(&mut queue, at, at + Duration::from_secs(1), |_| {
             Outcome::Written
         });
@@ -136,9 +140,9 @@ fn a_hot_object_does_not_keep_others_waiting() {
     let mut queue = leading(now);
     for round in 0..50 {
         let at = now + millis(20 * round);
-        hear(&mut queue, &gateway(), at);
+        change(&mut queue, &gateway(), at);
         let cold = route(&format!("r{round}"));
-        hear(&mut queue, &cold, at);
+        change(&mut queue, &cold, at);
         let done = run(&mut queue, at, at + millis(10), |_| Outcome::Written);
         assert!(done.iter().any(|(_, id)| *id == cold), "{done:?}");
     }
@@ -148,9 +152,9 @@ fn a_hot_object_does_not_keep_others_waiting() {
 fn what_changes_while_it_is_written_is_written_again() {
     let now = Instant::now();
     let mut queue = leading(now);
-    hear(&mut queue, &gateway(), now);
+    change(&mut queue, &gateway(), now);
     let job = queue.take(now).unwrap();
-    hear(&mut queue, &gateway(), now);
+    change(&mut queue, &gateway(), now);
     assert!(queue.take(now + millis(60)).is_none());
     queue.done(&job.id, &Outcome::Written, now + millis(60));
     assert!(queue.take(now + millis(60)).is_some());
@@ -161,7 +165,7 @@ fn writes_are_limited_in_rate_and_in_number() {
     let now = Instant::now();
     let mut queue = leading(now);
     for number in 0..1000 {
-        hear(&mut queue, &route(&format!("r{number}")), now);
+        change(&mut queue, &route(&format!("r{number}")), now);
     }
     let running: Vec<_> = std::iter::from_fn(|| queue.take(now)).collect();
     assert_eq!(running.len(), MOST);
@@ -180,7 +184,7 @@ fn an_object_that_cannot_be_written_waits_longer_each_time_and_alone() {
     for outcome in [refused(422, None), refused(500, None), Outcome::Conflict] {
         let mut queue = leading(now);
         let (bad, good) = (route("bad"), route("good"));
-        hear(&mut queue, &bad, now);
+        change(&mut queue, &bad, now);
         let of = |id: &ObjectId| match *id.name == *"bad" {
             true => outcome.clone(),
             false => Outcome::Written,
@@ -188,12 +192,12 @@ fn an_object_that_cannot_be_written_waits_longer_each_time_and_alone() {
         let minute = now + Duration::from_secs(60);
         let tries = run(&mut queue, now, minute, of);
         assert!((6..=12).contains(&tries.len()), "{tries:?}");
-        hear(&mut queue, &good, minute);
+        change(&mut queue, &good, minute);
         let done = run(&mut queue, minute, minute, of);
         assert!(done.iter().any(|(_, id)| *id == good), "{done:?}");
         // A new status is tried at once.
         let late = minute + Duration::from_secs(5);
-        hear(&mut queue, &bad, late);
+        change(&mut queue, &bad, late);
         let done = run(&mut queue, late, late, |_| Outcome::Written);
         assert_eq!(done.len(), 1, "{done:?}");
         assert_eq!(queue.len(), 0);
@@ -210,7 +214,7 @@ fn while_the_api_server_is_away_or_asks_for_time_nothing_is_tried() {
     ] {
         let mut queue = leading(now);
         for name in ["a", "b"] {
-            hear(&mut queue, &route(name), now);
+            change(&mut queue, &route(name), now);
         }
         let job = queue.take(now).unwrap();
         queue.done(&job.id, &outcome, now);
@@ -226,7 +230,7 @@ fn where_a_permission_is_missing_a_few_are_tried_now_and_then_and_all_others_go_
     let now = Instant::now();
     let mut queue = leading(now);
     for number in 0..500 {
-        hear(&mut queue, &route(&format!("r{number}")), now);
+        change(&mut queue, &route(&format!("r{number}")), now);
     }
     let of = |id: &ObjectId| match id.kind {
         ObjectKind::HTTPRoute => refused(403, None),
@@ -235,7 +239,7 @@ fn where_a_permission_is_missing_a_few_are_tried_now_and_then_and_all_others_go_
     let late = now + Duration::from_secs(100);
     let tries = run(&mut queue, now, late, of);
     assert!((3..=6).contains(&tries.len()), "{}", tries.len());
-    hear(&mut queue, &gateway(), late);
+    change(&mut queue, &gateway(), late);
     assert!(!run(&mut queue, late, late, of).is_empty());
     // It is granted.
     let end = late + Duration::from_secs(60);
@@ -244,7 +248,7 @@ fn where_a_permission_is_missing_a_few_are_tried_now_and_then_and_all_others_go_
 }
 
 #[test]
-fn what_is_gone_is_forgotten_once_it_is_written_or_after_a_while() {
+fn what_is_gone_is_forgotten_once_that_is_known_or_after_a_while() {
     let now = Instant::now();
     let mut queue = leading(now);
     let lonely = id(ObjectKind::Ingress, "lonely");
@@ -252,30 +256,57 @@ fn what_is_gone_is_forgotten_once_it_is_written_or_after_a_while() {
     for id in [&lonely, &gateway()] {
         gone(&mut queue, id, now);
     }
-    assert!(queue.is_empty());
+    assert!(queue.entries.is_empty() && !queue.needs_leader());
     let addresses = Some(Status::Ingress(vec![StatusAddress::Hostname("a".into())]));
     queue.hear(StatusChanges::from([(lonely.clone(), addresses)]), now);
     gone(&mut queue, &lonely, now);
     assert!(queue.take(now).unwrap().wanted().before.is_some());
-    queue.done(&lonely, &Outcome::Unchanged, now);
-    assert!(queue.is_empty());
-    gone(&mut queue, &route("a"), now);
-    run(&mut queue, now, now, |_| Outcome::Gone);
-    assert!(queue.is_empty());
+    queue.done(&lonely, &Outcome::Gone, now);
+    assert!(queue.entries.is_empty() && queue.needs_leader());
     // Of another leader's the outcome is not seen.
-    queue.lead(false, now);
-    gone(&mut queue, &route("a"), now);
-    assert!(!queue.is_empty());
-    hear(&mut queue, &gateway(), now + LINGER);
-    gone(&mut queue, &gateway(), now + LINGER);
-    assert!(queue.is_empty());
+    for leads in [false, true] {
+        queue.lead(leads, now);
+        gone(&mut queue, &route("a"), now);
+        run(&mut queue, now, now, |_| Outcome::Unchanged);
+        assert!(!queue.entries.is_empty());
+        change(&mut queue, &gateway(), now + LINGER);
+        gone(&mut queue, &gateway(), now + LINGER);
+        assert!(queue.entries.is_empty());
+    }
+}
+
+/// As routes of other controllers do.
+#[test]
+fn an_object_without_a_status_of_ours_is_looked_at_once_in_a_while_however_often_it_changes() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    let mut looks = 0;
+    for second in 0..300 {
+        let at = now + Duration::from_secs(second);
+        gone(&mut queue, &route("foreign"), at);
+        looks += run(&mut queue, at, at, |_| Outcome::Unchanged).len();
+    }
+    assert_eq!(looks, 3);
+    assert!(!queue.needs_leader());
+}
+
+#[test]
+fn what_an_object_should_say_already_is_no_change() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    for second in 0..10 {
+        let at = now + Duration::from_secs(second);
+        hear(&mut queue, &route("a"), at);
+        let done = run(&mut queue, at, at, |_| Outcome::Written);
+        assert_eq!(done.len(), usize::from(second == 0));
+    }
 }
 
 #[test]
 fn an_object_that_is_created_anew_is_looked_at_again() {
     let now = Instant::now();
     let mut queue = leading(now);
-    hear(&mut queue, &route("a"), now);
+    change(&mut queue, &route("a"), now);
     run(&mut queue, now, now, |_| Outcome::Gone);
     let late = now + Duration::from_secs(5);
     queue.again([route("a"), route("unknown")], late);

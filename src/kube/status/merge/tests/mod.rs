@@ -109,7 +109,10 @@ fn the_time_of_a_transition_changes_with_the_status_alone() {
 #[test]
 fn an_observed_generation_is_never_lowered_unless_there_is_no_such_generation() {
     let newer = standing("Accepted", "False", 5, BEFORE);
-    let merged = conditions(&[newer.clone()], vec![condition("Accepted", true, 4)]);
+    let merged = conditions(
+        std::slice::from_ref(&newer),
+        vec![condition("Accepted", true, 4)],
+    );
     assert_eq!(merged, [newer]);
     // The object was restored from a backup.
     let lost = standing("Accepted", "False", 6, BEFORE);
