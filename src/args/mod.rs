@@ -406,7 +406,7 @@ impl ShapeArgs {
             ingress_without_class: self.ingress_without_class,
             access_log: self.access_log,
             trusted_hops: self.trusted_hops,
-            ingress_service: None,
+            ingress_service: self.ingress_service.clone(),
         }
     }
 }

@@ -66,7 +66,6 @@ pub(crate) struct Writer {
     placements: Placements,
     problem_log: ProblemLog,
     /// Tells what status should say, once it is published.
-    #[expect(dead_code, reason = "the translator does not say yet what status is")]
     statuses: StatusSender,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
@@ -87,8 +86,10 @@ impl Writer {
         metrics: Metrics,
         outbox: Outbox,
     ) -> Writer {
+        let mut translator = Translator::new(options);
+        translator.track_status(outbox.statuses.is_heard());
         Writer {
-            translator: Translator::new(options),
+            translator,
             publisher,
             window,
             placements: Placements::default(),
@@ -202,6 +203,16 @@ impl Writer {
         }
     }
 
+    /// Tells what status should say: what has just been published (Gateway rule 98).
+    fn tell_statuses(&mut self) {
+        let changed = self.translator.take_status_changes().into_iter();
+        let statuses = changed.map(|id| {
+            let status = self.translator.status(&id);
+            (id, status)
+        });
+        self.statuses.tell(statuses.collect());
+    }
+
     /// Publishes everything that is outstanding as one commit.
     fn commit(&mut self, now: Instant) {
         let begin = Instant::now();
@@ -225,6 +236,7 @@ impl Writer {
         let committed = self.publisher.commit(commit);
         self.placements.forget_unseen();
         self.window.committed(now);
+        self.tell_statuses();
         let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             seq = committed.seq,

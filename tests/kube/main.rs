@@ -29,6 +29,7 @@ mod secrets;
 mod secrets_hidden;
 mod silence;
 mod start;
+mod status;
 mod traffic;
 
 use discovery::Proxy;

@@ -121,7 +121,8 @@ fn without_a_service_that_is_named_there_is_no_address() {
         edge("[{ip: 192.0.2.1}]"),
     ]);
     assert_eq!(line(&world), "A=T P=F/AddressNotAssigned R=T at []");
-    assert_eq!(world.status(ObjectKind::Ingress, "d", "i"), "at []");
+    // What others wrote there stays.
+    assert_eq!(world.status(ObjectKind::Ingress, "d", "i"), "nothing");
 }
 
 /// GW010, GW011.

@@ -2,51 +2,19 @@
 
 use seaway_translator::model::ParentRef;
 use seaway_translator::status::{
-    Condition, GatewayStatus, ListenerStatus, ParentStatus, StatusAddress,
+    Condition, GATEWAY_CONTROLLER, GatewayStatus, ListenerStatus, ParentStatus, SUPPORTED_FEATURES,
+    StatusAddress,
 };
 use serde_json::{Value, json};
 
 use super::{Around, conditions};
 
-/// The controller name of our GatewayClasses and of our entries in the status of routes.
-pub(super) const CONTROLLER: &str = "seaway.dev/gateway-controller";
 /// The most entries that `status.parents` may have.
 const MAX_PARENTS: usize = 32;
 
-/// `status.supportedFeatures`: what `docs/gateway.md` says, by the names of the conformance suite.
-pub(super) const FEATURES: [&str; 27] = [
-    "Gateway",
-    "GatewayHTTPListenerIsolation",
-    "HTTPRoute",
-    "HTTPRoute303RedirectStatusCode",
-    "HTTPRoute307RedirectStatusCode",
-    "HTTPRoute308RedirectStatusCode",
-    "HTTPRouteBackendProtocolH2C",
-    "HTTPRouteBackendProtocolWebSocket",
-    "HTTPRouteBackendRequestHeaderModification",
-    "HTTPRouteBackendTimeout",
-    "HTTPRouteCORS",
-    "HTTPRouteDestinationPortMatching",
-    "HTTPRouteHostRewrite",
-    "HTTPRouteMethodMatching",
-    "HTTPRouteNamedRouteRule",
-    "HTTPRouteParentRefPort",
-    "HTTPRoutePathRedirect",
-    "HTTPRoutePathRewrite",
-    "HTTPRoutePortRedirect",
-    "HTTPRouteQueryParamMatching",
-    "HTTPRouteRequestMirror",
-    "HTTPRouteRequestMultipleMirrors",
-    "HTTPRouteRequestPercentageMirror",
-    "HTTPRouteRequestTimeout",
-    "HTTPRouteResponseHeaderModification",
-    "HTTPRouteSchemeRedirect",
-    "ReferenceGrant",
-];
-
 /// The status of a GatewayClass: conditions and features.
 pub(super) fn class(current: &Value, wanted: &[Condition], around: &Around<'_>) -> Value {
-    let features = FEATURES.iter().map(|name| json!({"name": name}));
+    let features = SUPPORTED_FEATURES.iter().map(|name| json!({"name": name}));
     json!({
         "conditions": conditions::merged(&current["conditions"], wanted, around),
         "supportedFeatures": features.collect::<Vec<_>>(),
@@ -96,7 +64,7 @@ pub(super) fn route(
 ) -> Value {
     let current = current["parents"].as_array();
     let current = current.map(Vec::as_slice).unwrap_or_default();
-    let is_ours = |entry: &Value| entry["controllerName"] == CONTROLLER;
+    let is_ours = |entry: &Value| entry["controllerName"] == GATEWAY_CONTROLLER;
     let mut wanted: Vec<(&Value, &[Condition])> = wanted
         .iter()
         .filter_map(|wanted| Some((named(refs, &wanted.parent)?, &*wanted.conditions)))
@@ -119,7 +87,7 @@ pub(super) fn route(
         }
     }
     for (parent, conditions) in wanted {
-        let entry = json!({"controllerName": CONTROLLER});
+        let entry = json!({"controllerName": GATEWAY_CONTROLLER});
         parents.push(updated(entry, parent, conditions, around));
     }
     json!({ "parents": parents })

@@ -1,4 +1,5 @@
-//! The status of an Ingress: the addresses at which it is served (Service rule 146).
+//! The status of an Ingress: the addresses at which it is served (Service rule 146). Without
+//! the option that says which these are there is none, so that what others wrote stays.
 
 use super::Context;
 use crate::ObjectId;
@@ -10,5 +11,7 @@ pub(super) fn of(
     id: &ObjectId,
 ) -> Option<Status> {
     let is_served = context.index.routing().is_served(id);
-    is_served.then(|| Status::Ingress(exposed.unwrap_or_default().to_vec()))
+    let is_said = context.options.ingress_service.is_some();
+    let status = || Status::Ingress(exposed.unwrap_or_default().to_vec());
+    (is_served && is_said).then(status)
 }

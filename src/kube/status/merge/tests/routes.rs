@@ -1,6 +1,7 @@
 //! The entries of a route's status (Gateway rule 100).
 
 use super::*;
+use seaway_translator::status::GATEWAY_CONTROLLER;
 
 const OTHER: &str = "example.com/other";
 
@@ -50,13 +51,13 @@ fn our_entries_are_at_their_places_or_at_the_end_and_those_of_others_stay() {
         &[a.clone(), b.clone()],
         &[
             foreign.clone(),
-            entry(&b, gateway::CONTROLLER, BEFORE),
+            entry(&b, GATEWAY_CONTROLLER, BEFORE),
             foreign.clone(),
         ],
     );
     let merged = parents(&object, vec![parent("a"), parent("b")]);
-    let ours = entry(&b, gateway::CONTROLLER, BEFORE);
-    let new = entry(&a, gateway::CONTROLLER, NOW);
+    let ours = entry(&b, GATEWAY_CONTROLLER, BEFORE);
+    let new = entry(&a, GATEWAY_CONTROLLER, NOW);
     assert_eq!(merged, [foreign.clone(), ours, foreign, new]);
 }
 
@@ -72,8 +73,8 @@ fn the_reference_is_that_of_the_route_to_the_letter() {
     let object = route(&[other.clone(), bare.clone()], &[]);
     let merged = parents(&object, vec![parent("a"), wanted]);
     let expected = [
-        entry(&bare, gateway::CONTROLLER, NOW),
-        entry(&other, gateway::CONTROLLER, NOW),
+        entry(&bare, GATEWAY_CONTROLLER, NOW),
+        entry(&other, GATEWAY_CONTROLLER, NOW),
     ];
     assert_eq!(merged, expected);
 }
@@ -81,7 +82,7 @@ fn the_reference_is_that_of_the_route_to_the_letter() {
 #[test]
 fn our_entries_for_parents_that_are_gone_or_not_ours_are_removed_and_no_others() {
     let (a, b) = (json!({"name": "a"}), json!({"name": "b"}));
-    let ours = [&a, &b].map(|parent| entry(parent, gateway::CONTROLLER, BEFORE));
+    let ours = [&a, &b].map(|parent| entry(parent, GATEWAY_CONTROLLER, BEFORE));
     let foreign = entry(&a, OTHER, BEFORE);
     let all = [ours[0].clone(), foreign.clone(), ours[1].clone()];
     // Not ours any more, though the route still has it.
@@ -105,7 +106,7 @@ fn our_entries_for_parents_that_are_gone_or_not_ours_are_removed_and_no_others()
 #[test]
 fn a_doubled_entry_of_ours_is_one_again() {
     let a = json!({"name": "a"});
-    let ours = entry(&a, gateway::CONTROLLER, BEFORE);
+    let ours = entry(&a, GATEWAY_CONTROLLER, BEFORE);
     let object = route(&[a], &[ours.clone(), ours.clone()]);
     assert_eq!(parents(&object, vec![parent("a")]), [ours]);
 }
