@@ -32,9 +32,9 @@ const BURST: u32 = 100;
 const EACH: Duration = Duration::from_millis(10);
 /// How many objects are written at the same time.
 pub(super) const MOST: usize = 8;
-/// How long an object is remembered that is to have no status of ours. Until then a replica that is
-/// not the leader may have followed one that died, and the leader does not look at it again, however
-/// often it changes.
+/// How long an object is remembered that is to have no status of ours. Until then another replica
+/// has surely followed a leader that died, and the leader does not look at it again, however often
+/// it changes.
 const LINGER: Duration = Duration::from_secs(120);
 
 /// One status to write.
