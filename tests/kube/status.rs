@@ -180,7 +180,7 @@ fn what_is_granted_is_enough_and_what_is_missing_is_named() -> Result<()> {
             );
             Ok(())
         })?;
-        let component = read("deploy/components/ingress/rbac.yaml")?;
+        let component = read("deploy/components/ingress/status-rbac.yaml")?;
         server.authorize(&Grants::read(&format!("{base}---\n{component}"))?);
         eventually("the status to be written", || shown(&server, "192.0.2.1"))?;
         let activity = server.activity();

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use seaway_testing::{ApiServer, Fault, GatewayManifest, Grants, repository};
+use seaway_testing::{ApiServer, Fault, GatewayManifest};
 use seaway_translator::model::ParentRef;
 use seaway_translator::status::{Condition, GatewayStatus, ParentStatus, Status, StatusAddress};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use crate::kube::tests::{client, until};
 use crate::writer::{StatusChanges, StatusSender};
 
 mod faults;
+mod permissions;
 
 /// Short ones, so that another replica follows soon.
 const TIMES: Times = Times {
@@ -357,68 +358,5 @@ async fn a_gateway_to_which_a_thousand_routes_attach_is_written_a_few_times() ->
     .await?;
     let patches = requests(&server, "patch", "gateways");
     ensure!((3..=20).contains(&patches), "{patches} writes");
-    Ok(())
-}
-
-/// All that is asked is granted where ingress is deployed, and all of that is needed.
-#[tokio::test]
-async fn the_manifests_grant_what_is_asked_for_and_nothing_else() -> Result<()> {
-    let server = ApiServer::start()?;
-    let path = repository().join("deploy/components/ingress/status-rbac.yaml");
-    let grants = Grants::read(&std::fs::read_to_string(path)?)?;
-    server.authorize(&grants);
-    server.install("httproutes")?;
-    server.install("gatewayclasses")?;
-    let (edge, status) = gateway(&server)?;
-    let (shop, object) = ingress("shop");
-    server.apply(object)?;
-    for (kind, name) in [("HTTPRoute", "shop"), ("GatewayClass", "seaway")] {
-        server.apply(json!({
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": kind,
-            "metadata": {"name": name, "namespace": "default"},
-            "spec": {"parentRefs": [{"name": "edge"}]},
-        }))?;
-    }
-    let parent = ParentRef {
-        group: None,
-        kind: None,
-        namespace: None,
-        name: "edge".into(),
-        section: None,
-        port: None,
-    };
-    let parents = vec![ParentStatus {
-        parent,
-        conditions: accepted(1),
-    }];
-    let class = ObjectId::new(ObjectKind::GatewayClass, &"".into(), &"seaway".into());
-    let replica = Replica::new(&server).await?;
-    replica.tell(&edge, Some(status));
-    replica.tell(&shop, shown("192.0.2.1")?);
-    replica.tell(
-        &id(ObjectKind::HTTPRoute, "shop"),
-        Some(Status::Route(parents)),
-    );
-    replica.tell(&class, Some(Status::GatewayClass(accepted(1))));
-    replica.counted("written", 4).await?;
-    // It is renewed.
-    until("the Lease to be renewed", || {
-        ensure!(requests(&server, "update", "leases") > 1);
-        Ok(())
-    })
-    .await?;
-    replica.tasks.finish().await;
-    let activity = server.activity();
-    let activity = activity.borrow();
-    ensure!(
-        activity.forbidden().is_empty(),
-        "{:?}",
-        activity.forbidden()
-    );
-    for grant in grants.iter() {
-        let resource = grant.resource.trim_end_matches("/status");
-        let asked = activity.requests(&grant.verb, resource);
-        ensure!(asked > 0, "granted for nothing: {grant}");
-    }
     Ok(())
 }
