@@ -73,7 +73,8 @@ fn wanted(namespaces: &[&str]) -> Wanted {
     Wanted {
         namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
         service_selector: None,
-        silence: LIMIT,
+        // The stand-in sends no bookmarks of itself, and tests may wait long for their turn.
+        silence: 15 * LIMIT,
         kinds: ObjectKind::TABLE,
         pace: Pace::default(),
     }
@@ -141,7 +142,11 @@ impl Running {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        Ok(timeout(LIMIT, well).await?)
+        let well = timeout(LIMIT, well).await;
+        well.with_context(|| {
+            let (watches, stale) = (self.watches.degraded(), self.health.stale());
+            format!("not well: {watches:?}, {stale:?}")
+        })
     }
 
     async fn end(self) -> Result<()> {
