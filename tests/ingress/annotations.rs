@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use seaway_testing::certs::Ca;
 use seaway_testing::{Ask, IngressManifest, Tls, eventually, join};
 
-use crate::case::{Case, get};
+use crate::case::{Case, Row, get};
 use crate::certificates::{asked, certificate};
 use crate::edge::Edge;
 
@@ -13,6 +13,31 @@ fn ingress(name: &str) -> IngressManifest {
     let host = format!("{name}.test");
     let ingress = IngressManifest::new(name).host(&host);
     ingress.path("Prefix", "/", "s1")
+}
+
+/// What becomes of requests over plain HTTP.
+fn rows() -> Vec<Row> {
+    let moved = "https://https.test/a?b=c";
+    vec![
+        get("https.test/a?b=c")
+            .status(308)
+            .answer("location", moved),
+        get("https.test/").method("POST").status(308),
+        get("https.test:80/a?b=c")
+            .status(308)
+            .answer("location", moved),
+        get("https.test:8080/a?b=c")
+            .status(308)
+            .answer("location", moved),
+        get("plain.test/")
+            .to("s1")
+            .answer_without("strict-transport-security"),
+        get("open.test/").to("s1"),
+        get("closed.test/").status(403),
+        get("wrong.test/").status(403),
+        get("slow.test/").to("s1"),
+        get("slow.test/").with("echo-delay", "1000").status(504),
+    ]
 }
 
 #[test]
@@ -29,34 +54,18 @@ fn each_annotation_is_kept() -> Result<()> {
         let annotation = "seaway.dev/allowed-source-ranges";
         ingress(name).annotation(annotation, ranges).document()
     };
-    let moved = "https://https.test/a?b=c";
+    let documents = [
+        https.document(),
+        slow.document(),
+        ingress("plain").document(),
+        ranges("open", "172.16.0.0/12,2001:db8::/32"),
+        ranges("closed", "192.0.2.0/24"),
+        ranges("wrong", "anybody"),
+        secret,
+    ];
     let case = Case::new("annotations")
-        .with(join([
-            https.document(),
-            slow.document(),
-            ingress("plain").document(),
-            ranges("open", "172.16.0.0/12,2001:db8::/32"),
-            ranges("closed", "192.0.2.0/24"),
-            ranges("wrong", "anybody"),
-            secret,
-        ]))
-        .rows([
-            get("https.test/a?b=c")
-                .status(308)
-                .answer("location", moved),
-            get("https.test/").method("POST").status(308),
-            get("https.test:80/a?b=c")
-                .status(308)
-                .answer("location", moved),
-            get("plain.test/")
-                .to("s1")
-                .answer_without("strict-transport-security"),
-            get("open.test/").to("s1"),
-            get("closed.test/").status(403),
-            get("wrong.test/").status(403),
-            get("slow.test/").to("s1"),
-            get("slow.test/").with("echo-delay", "1000").status(504),
-        ])
+        .with(join(documents))
+        .rows(rows())
         .problem("InvalidValue", "Ingress default/wrong");
     Edge::run(&[], &[case], |edge| {
         let tls = Tls::new(&ca, "https.test")?;

@@ -11,6 +11,13 @@ use seaway_testing::{
 use crate::case::{Case, get};
 use crate::edge::{Edge, port_443};
 
+/// A fixed certificate or key of the translator's tests.
+macro_rules! pem {
+    ($name:literal) => {
+        include_str!(concat!("../../translator/testdata/certificates/", $name))
+    };
+}
+
 /// A Secret with a certificate for these names.
 pub(crate) fn certificate(ca: &Ca, name: &str, names: &[&str]) -> Result<(String, Leaf)> {
     let leaf = ca.server(names)?;
@@ -147,6 +154,66 @@ fn a_certificate_without_hosts_is_for_the_rest() -> Result<()> {
     })
 }
 
+/// A name of a certificate that only wider rules are for is served by those, and nobody's wildcard
+/// loses requests to who has nothing but a certificate for a name under it.
+#[test]
+fn a_name_of_a_certificate_is_served_by_wider_rules() -> Result<()> {
+    let ca = Ca::new("wider")?;
+    let names = ["q.v.test", "q.u.test", "*.w.test", "q.w.test"];
+    let mut documents = Vec::new();
+    for (number, name) in names.iter().enumerate() {
+        documents.push(certificate(&ca, &format!("c{number}"), &[name])?.0);
+    }
+    let wild = IngressManifest::new("v").secured(&["q.v.test"], "c0");
+    let wild = wild.host("*.v.test").path("Prefix", "/", "s1");
+    let hostless = IngressManifest::new("u").secured(&["q.u.test"], "c1");
+    let hostless = hostless.host("").path("Prefix", "/", "s2");
+    let owner = IngressManifest::new("w").secured(&["*.w.test"], "c2");
+    let owner = owner.host("*.w.test").path("Prefix", "/", "s3");
+    let stranger = IngressManifest::new("x")
+        .created(9)
+        .secured(&["q.w.test"], "c3");
+    let stranger = stranger.host("x.test").path("Prefix", "/", "s1");
+    documents.extend([wild, hostless, owner, stranger].map(|ingress| ingress.document()));
+    let case = Case::new("wider").with(join(documents));
+    Edge::run(&[], &[case], |edge| {
+        served(edge, &ca, "q.v.test", "s1")?;
+        served(edge, &ca, "q.u.test", "s2")?;
+        served(edge, &ca, "q.w.test", "s3")?;
+        served(edge, &ca, "r.w.test", "s3")
+    })
+}
+
+/// Envoy takes none of a response of secrets that has a bad one: what it would refuse never gets
+/// there (Gateway rule 35).
+#[test]
+fn a_certificate_that_envoy_refuses_takes_no_other_down() -> Result<()> {
+    let ca = Ca::new("refused")?;
+    let (good, _) = certificate(&ca, "zzz", &["good.test"])?;
+    let mut documents = vec![good];
+    let host = |name: &str, host: &str| {
+        let ingress = IngressManifest::new(name).secured(&[host], name);
+        ingress.host(host).path("Prefix", "/", "s1").document()
+    };
+    documents.push(host("zzz", "good.test"));
+    let mut case = Case::new("refused");
+    for (name, chain, key) in [
+        ("staple", pem!("staple.crt"), pem!("staple.key")),
+        ("usage", pem!("usage.crt"), pem!("usage.key")),
+        ("trailing", pem!("trailing.crt"), pem!("ec.key")),
+        ("wrong-d", pem!("rsa.crt"), pem!("wrong-d.pkcs1")),
+        ("wrong-dp", pem!("rsa.crt"), pem!("wrong-dp.pkcs1")),
+    ] {
+        documents.push(secret(name, chain, key));
+        documents.push(host(name, &format!("{name}.test")));
+        case = case.problem("InvalidCertificateRef", &format!("Ingress default/{name}"));
+    }
+    Edge::run(&[], &[case.with(join(documents))], |edge| {
+        served(edge, &ca, "good.test", "s1")?;
+        closed(edge, &ca, "staple.test")
+    })
+}
+
 /// Gateway rules 32, 34 and 36, GW051 and GW054: a certificate of another namespace needs a grant,
 /// and goes with it.
 #[test]
@@ -195,11 +262,7 @@ fn gw054_a_certificate_of_another_namespace_needs_a_grant() -> Result<()> {
 fn gw051_two_kinds_of_keys_serve_one_name() -> Result<()> {
     let ca = Ca::new("kinds")?;
     let (ecdsa, leaf) = certificate(&ca, "ecdsa", &["shop.example.com"])?;
-    let rsa = secret(
-        "rsa",
-        include_str!("../../translator/testdata/certificates/rsa.crt"),
-        include_str!("../../translator/testdata/certificates/rsa.key"),
-    );
+    let rsa = secret("rsa", pem!("rsa.crt"), pem!("rsa.key"));
     let gateway = GatewayManifest::new("g").secured("h", "shop.example.com", &["rsa", "ecdsa"]);
     let route = RouteManifest::new("r").prefix("/", "s1");
     let case = Case::new("GW051").with(join([gateway.document(), route.document(), ecdsa, rsa]));

@@ -34,7 +34,7 @@ pub struct TypeSpec {
     /// 53): true of secrets, which Envoys were seen to say they had and not to use.
     pub resends: bool,
     /// Whether a client that finds a bad resource in a response takes none of it: then the others
-    /// are sent again (true of scoped routes, xDS rules 69, 80).
+    /// are sent again (true of scoped routes and secrets, xDS rules 69, 80).
     pub atomic: bool,
     /// The rank of the type among removals, which go out in ascending order of it, after all
     /// additions: first what refers, then what is referred to.
@@ -96,7 +96,7 @@ impl Types {
             gated,
             exclusive: url == TypeUrl::LISTENER,
             resends: url == TypeUrl::SECRET,
-            atomic: url == TypeUrl::SCOPED_ROUTE,
+            atomic: [TypeUrl::SCOPED_ROUTE, TypeUrl::SECRET].contains(&url),
             removal_rank,
             empty: (url == TypeUrl::ENDPOINT).then_some(empty_assignment),
             passes: Some(of_envoys_machine),

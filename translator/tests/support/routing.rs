@@ -69,9 +69,14 @@ pub fn secret(name: &str, chain: &str, key: &str) -> Object {
 
 /// An Ingress with a certificate for its host.
 pub fn secured(name: &str, host: &str, secret: &str) -> Object {
+    certified(name, host, host, secret)
+}
+
+/// An Ingress with a rule for a host, and a certificate for another.
+fn certified(name: &str, host: &str, of: &str, secret: &str) -> Object {
     one(&format!(
         "{{kind: Ingress, metadata: {{namespace: d, name: {name}}}, spec: {{ingressClassName: seaway, \
-         tls: [{{hosts: [\"{host}\"], secretName: {secret}}}], \
+         tls: [{{hosts: [\"{of}\"], secretName: {secret}}}], \
          rules: [{{host: \"{host}\", http: {{paths: [{{path: /, pathType: Prefix, \
          backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}]}}}}"
     ))
@@ -81,6 +86,7 @@ pub fn secured(name: &str, host: &str, secret: &str) -> Object {
 pub fn an_object() -> impl Strategy<Value = Object> {
     let host =
         || prop::sample::select(&["a.org", "b.a.org", "c.b.a.org", "*.a.org", "*.b.a.org", ""][..]);
+    let secured_host = || prop::sample::select(&["a.org", "b.a.org", "c.b.a.org", "*.a.org"][..]);
     let name = || prop::sample::select(&["r1", "r2", "r3"][..]);
     let path = || prop::sample::select(&["/", "/p", "/p/q"][..]);
     let backend = || prop::sample::select(&["web", "other", "absent"][..]);
@@ -114,7 +120,7 @@ pub fn an_object() -> impl Strategy<Value = Object> {
         2 => (prop::sample::select(&["g", "h"][..]), when, listeners).prop_map(|(name, when, listeners)| gateway(name, when, &listeners)),
         6 => (name(), hosts(), path(), backend()).prop_map(|(name, hosts, path, backend)| route(name, &hosts, path, backend)),
         6 => (name(), host(), path(), backend()).prop_map(|(name, host, path, backend)| ingress(name, host, path, backend)),
-        4 => (name(), prop::sample::select(&["a.org", "b.a.org", "*.a.org"][..]), prop::sample::select(&["s1", "s2"][..])).prop_map(|(name, host, of)| secured(name, host, of)),
+        4 => (name(), secured_host(), secured_host(), prop::sample::select(&["s1", "s2"][..])).prop_map(|(name, host, of, secret)| certified(name, host, of, secret)),
         4 => (prop::sample::select(&["s1", "s2"][..]), prop::sample::select(&["ec", "p384", "rsa"][..]), prop::bool::weighted(0.8)).prop_map(|(name, pair, fits)| secret(name, pair, if fits { pair } else { "ec" })),
         2 => (prop::sample::select(&["web", "other"][..]), prop::sample::select(&["", ", type: ExternalName, externalName: x.org", ", type: ExternalName, externalName: other.d.svc.cluster.local", ", sessionAffinity: ClientIP"][..]))
             .prop_map(|(name, extra)| service(name, if name == "web" { "10.96.0.1" } else { "10.96.0.2" }, extra)),

@@ -48,6 +48,11 @@ pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> Route
         // As a method and a body have to be kept, it is neither 301 nor 302.
         Action::ToHttps => RouteKind::Redirect(RedirectAction {
             scheme_rewrite_specifier: Some(SchemeRewriteSpecifier::HttpsRedirect(true)),
+            // Else Envoy would keep the port that the client has written behind it.
+            host_redirect: match host {
+                Hostname::Exact(host) => host.to_string(),
+                Hostname::Wildcard(_) | Hostname::Any => String::new(),
+            },
             response_code: RedirectResponseCode::PermanentRedirect as i32,
             ..Default::default()
         }),

@@ -37,9 +37,12 @@ impl fmt::Display for ListenerId {
     }
 }
 
-/// What one object adds to a host name.
+/// What one object adds to a host name. In the order in which they come first, those with a
+/// certificate before those without, and then by age.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
+    /// Whether it comes without a certificate, as every one does where clients speak no TLS.
+    pub bare: bool,
     /// The object, by age: the first of those that claim a host has it.
     pub age: Age,
     /// The listener that it claims the host for, or whose requests its rules are for.
@@ -76,10 +79,18 @@ impl Hosts {
     /// its rules alone are for requests for this host (Gateway rule 52).
     pub(crate) fn owner(&self, host: &Hostname) -> Option<(Hostname, &ListenerId)> {
         host.covering().find_map(|covering| {
-            let claims = self.claims.get(&covering)?;
-            let first = claims.first()?;
+            let mut claims = self.claims.get(&covering)?.iter();
+            let first = claims.find(|claim| self.takes_requests(&covering, claim))?;
             Some((covering, &first.listener))
         })
+    }
+
+    /// Whether a claim is of requests, and not of the certificate for a name alone: that of an
+    /// Ingress is, if any Ingress has rules for the name.
+    fn takes_requests(&self, host: &Hostname, claim: &Entry) -> bool {
+        let mut rules = self.rules.get(host).into_iter().flatten();
+        claim.listener != ListenerId::Ingresses
+            || rules.any(|entry| entry.listener == ListenerId::Ingresses)
     }
 
     /// The claim that has this very host name, if there is one.
@@ -87,10 +98,12 @@ impl Hosts {
         self.claims.get(host).and_then(BTreeSet::first)
     }
 
-    /// The host names that are claimed, each with the claim that has it.
+    /// The host names for which certificates are claimed, each with the claim that has it. A
+    /// listener of a Gateway claims some even if none of its references can be one.
     pub(crate) fn held(&self) -> impl Iterator<Item = (&Hostname, &Entry)> {
         let claims = self.claims.iter();
-        claims.filter_map(|(host, entries)| Some((host, entries.first()?)))
+        let held = claims.filter_map(|(host, entries)| Some((host, entries.first()?)));
+        held.filter(|(_, claim)| !claim.bare || claim.listener != ListenerId::Ingresses)
     }
 
     /// The objects with rules for this very host name and this listener, the oldest first.
@@ -121,7 +134,12 @@ impl Hosts {
 
     /// The wildcards that somebody claims or has rules for.
     pub(crate) fn wildcards(&self) -> BTreeSet<&Hostname> {
-        let all = self.claims.keys().chain(self.rules.keys());
+        let claims = self.claims.iter();
+        let claims = claims.filter(|(host, entries)| {
+            let mut entries = entries.iter();
+            entries.any(|claim| self.takes_requests(host, claim))
+        });
+        let all = claims.map(|(host, _)| host).chain(self.rules.keys());
         all.filter(|host| matches!(host, Hostname::Wildcard(_)))
             .collect()
     }

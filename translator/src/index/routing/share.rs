@@ -78,21 +78,8 @@ impl Share {
             let secret = (ingress.namespace.clone(), secret.clone());
             share.secrets.insert(secret.clone());
             let any = tls.hosts.is_empty().then_some(&Hostname::Any);
-            let named = tls.hosts.iter().chain(any);
-            // A host with rules that a wider name here covers is one with rules of its own.
-            let covered = ingress.hosts.iter().map(|(host, _)| host);
-            let covered = covered.filter(|host| named.clone().any(|name| name.covers(host)));
-            for host in named.clone().chain(covered) {
-                let is_claimed = share.additions.iter().any(|addition| {
-                    addition.table == https
-                        && addition.host == *host
-                        && addition.part == Part::Claim
-                });
-                if !is_claimed {
-                    let certificates = Arc::from([secret.clone()]);
-                    share.add(&https, host, Part::Claim, certificates);
-                }
-            }
+            let names: Vec<&Hostname> = tls.hosts.iter().chain(any).collect();
+            share.claim_over_tls(&https, &names, ingress, &Arc::from([secret]));
         }
         if ingress.default_backend.is_some() {
             share.default_backend_of.extend([http, https]);
@@ -101,6 +88,49 @@ impl Share {
         let rules = rules.chain(ingress.default_backend.as_deref());
         rules.for_each(|rule| share.name_ports(rule));
         share
+    }
+
+    /// Claims the names of a certificate, and the hosts with rules that they are for: those that a
+    /// name covers with the certificate, those that cover a name without one of their own.
+    fn claim_over_tls(
+        &mut self,
+        https: &Table,
+        names: &[&Hostname],
+        ingress: &Ingress,
+        certificates: &Certificates,
+    ) {
+        let hosts = ingress.hosts.iter().map(|(host, _)| host);
+        let any = ingress.default_backend.as_ref().map(|_| &Hostname::Any);
+        let hosts: BTreeSet<&Hostname> = hosts.chain(any).collect();
+        for host in &hosts {
+            if names.iter().any(|name| name.covers(host)) {
+                self.claim(https, host, certificates);
+            } else if names.iter().any(|name| host.covers(name)) {
+                self.claim(https, host, &Certificates::default());
+            }
+        }
+        for name in names {
+            self.claim(https, name, certificates);
+        }
+    }
+
+    /// Claims a name for Ingresses, unless it does already with a certificate.
+    fn claim(&mut self, table: &Table, host: &Hostname, certificates: &Certificates) {
+        let is_claimed = self.additions.iter().any(|addition| {
+            addition.table == *table
+                && addition.host == *host
+                && addition.part == Part::Claim
+                && !addition.certificates.is_empty()
+        });
+        if !is_claimed {
+            self.additions.insert(Addition {
+                table: table.clone(),
+                host: host.clone(),
+                part: Part::Claim,
+                listener: ListenerId::Ingresses,
+                certificates: certificates.clone(),
+            });
+        }
     }
 
     /// Adds something of Ingresses.
@@ -263,6 +293,7 @@ impl Share {
 
     fn entry(&self, addition: &Addition) -> Entry {
         Entry {
+            bare: addition.certificates.is_empty(),
             age: self.age.clone(),
             listener: addition.listener.clone(),
             certificates: addition.certificates.clone(),

@@ -53,16 +53,24 @@ fn flag(meta: &k8s::Metadata, name: &str, report: &mut Report) -> bool {
 /// A value that a browser would not take is left out.
 fn hsts(meta: &k8s::Metadata, report: &mut Report) -> Option<Arc<str>> {
     let text = value::annotation(meta, HSTS)?;
-    let mut parts = text.split(';').map(str::trim);
-    let age = parts.next().and_then(|part| part.strip_prefix("max-age="));
-    let is_age = age.is_some_and(|age| age.len() <= 10 && age.parse::<u64>().is_ok());
-    if is_age && parts.all(|part| ["includeSubDomains", "preload"].contains(&part)) {
-        return Some(text.into());
+    let parts: Vec<&str> = text.split(';').map(|part| part.trim_matches(' ')).collect();
+    if let [age, flags @ ..] = parts.as_slice()
+        && is_max_age(age)
+        && flags
+            .iter()
+            .all(|flag| ["includeSubDomains", "preload"].contains(flag))
+    {
+        return Some(parts.join("; ").into());
     }
     let message =
         format!("{text:?} is not \"max-age=SECONDS; includeSubDomains; preload\" or less");
     report.error(field(HSTS), Reason::InvalidValue, message);
     None
+}
+
+fn is_max_age(part: &str) -> bool {
+    let age = part.strip_prefix("max-age=").unwrap_or_default();
+    (1..=10).contains(&age.len()) && age.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn timeout(meta: &k8s::Metadata, report: &mut Report) -> Option<u32> {

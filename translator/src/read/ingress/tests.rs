@@ -330,7 +330,7 @@ fn annotated(annotations: &serde_json::Value) -> Ingress {
 fn annotations_are_settings() {
     let all = annotated(&json!({
         "seaway.dev/redirect-to-https": "true",
-        "seaway.dev/hsts": "max-age=31536000; includeSubDomains",
+        "seaway.dev/hsts": " max-age=31536000;includeSubDomains",
         "seaway.dev/timeout": "30s",
         "seaway.dev/allowed-source-ranges": "192.0.2.0/24, 2001:db8::/32",
         "x": "y",
@@ -362,6 +362,11 @@ fn an_annotation_that_cannot_be_read_is_said() {
         ("hsts", "31536000"),
         ("hsts", "max-age=1; %REQ(x)%"),
         ("hsts", "max-age=99999999999"),
+        ("hsts", "max-age=5\n"),
+        ("hsts", "max-age=5;\npreload"),
+        ("hsts", "max-age=+5"),
+        ("hsts", "max-age=5;\u{a0}preload"),
+        ("hsts", "max-age="),
         ("timeout", "soon"),
         ("allowed-source-ranges", ""),
         ("allowed-source-ranges", "0.0.0.0/33"),

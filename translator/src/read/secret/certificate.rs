@@ -8,10 +8,13 @@ use base64::prelude::BASE64_STANDARD;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::ParsedCertificate;
+use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::super::api::Content;
+use super::rsa;
 use crate::model::{Certificate, KeyAlgorithm, Sensitive};
 
 /// How many certificates a chain may have.
@@ -22,6 +25,8 @@ const BYTES: usize = 128 * 1024;
 const RSA_BITS: usize = 2048;
 /// How many DNS names of a certificate are kept.
 const NAMES: usize = 256;
+/// The extension by which a certificate asks for features of TLS (RFC 7633).
+const OID_TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 /// The length of a line of PEM.
 const LINE: usize = 64;
 
@@ -38,11 +43,17 @@ pub(super) fn read(chain: &Content<'_>, key: &Content<'_>) -> Result<Certificate
     let Some(leaf) = chain.first() else {
         return Err("tls.crt has no certificate".to_owned());
     };
-    let (_, leaf) = X509Certificate::from_der(leaf)
-        .map_err(|_| "the first certificate of tls.crt cannot be read".to_owned())?;
+    let unreadable = || "the first certificate of tls.crt cannot be read".to_owned();
+    // Two readers see more than one.
+    ParsedCertificate::try_from(leaf).map_err(|_| unreadable())?;
+    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| unreadable())?;
     let algorithm = algorithm(&leaf)?;
+    may_serve(&leaf, algorithm)?;
     if !fits(&leaf, &key)? {
         return Err("tls.key is not the key of the first certificate of tls.crt".to_owned());
+    }
+    if algorithm == KeyAlgorithm::Rsa && !rsa::is_consistent(&key) {
+        return Err("the numbers of the RSA key in tls.key do not belong together".to_owned());
     }
     Ok(Certificate {
         algorithm,
@@ -77,7 +88,9 @@ fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if all.len() > CHAIN {
         return Err(format!("tls.crt has more than {CHAIN} certificates"));
     }
-    let is_readable = |der: &CertificateDer<'_>| X509Certificate::from_der(der).is_ok();
+    let is_readable = |der: &CertificateDer<'_>| {
+        X509Certificate::from_der(der).is_ok_and(|(rest, _)| rest.is_empty())
+    };
     match all.iter().position(|der| !is_readable(der)) {
         Some(at) => Err(format!("certificate {} of tls.crt cannot be read", at + 1)),
         None => Ok(all),
@@ -103,6 +116,24 @@ fn algorithm(leaf: &X509Certificate<'_>) -> Result<KeyAlgorithm, String> {
         Ok(PublicKey::RSA(_)) => Ok(KeyAlgorithm::Rsa),
         Ok(PublicKey::EC(_)) => Ok(KeyAlgorithm::Ecdsa),
         _ => Err("its key is neither RSA nor ECDSA, and Envoy serves with no other".to_owned()),
+    }
+}
+
+/// Whether Envoy serves with a certificate, whatever its key.
+fn may_serve(leaf: &X509Certificate<'_>, algorithm: KeyAlgorithm) -> Result<(), String> {
+    let extensions = leaf.extensions();
+    if extensions.iter().any(|one| one.oid == OID_TLS_FEATURE) {
+        return Err(
+            "it asks for an answer of OCSP beside it (must-staple), and there is none".into(),
+        );
+    }
+    let usage = leaf
+        .key_usage()
+        .map_err(|_| "its key usage cannot be read".to_owned())?;
+    let signs = usage.is_none_or(|usage| usage.value.digital_signature());
+    match algorithm == KeyAlgorithm::Ecdsa && !signs {
+        true => Err("its key usage does not allow signatures, which ECDSA needs".to_owned()),
+        false => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads the certificate and the private key of a Secret.
 
 mod certificate;
+mod rsa;
 
 use super::api as k8s;
 use super::report::Identity;

@@ -76,6 +76,7 @@ fn what_envoy_would_refuse_is_refused_in_words() {
     let large = "-".repeat(200_000);
     let unfit = "tls.key cannot be used: it has to be RSA of 2048 to 4096 bits, or ECDSA with \
                  P-256 or P-384";
+    let unrelated = "the numbers of the RSA key in tls.key do not belong together";
     for (chain, key, why) in [
         (
             ec,
@@ -103,6 +104,23 @@ fn what_envoy_would_refuse_is_refused_in_words() {
             pem!("ed.key"),
             "its key is neither RSA nor ECDSA, and Envoy serves with no other",
         ),
+        (
+            pem!("staple.crt"),
+            pem!("staple.key"),
+            "it asks for an answer of OCSP beside it (must-staple), and there is none",
+        ),
+        (
+            pem!("usage.crt"),
+            pem!("usage.key"),
+            "its key usage does not allow signatures, which ECDSA needs",
+        ),
+        (
+            pem!("trailing.crt"),
+            key,
+            "certificate 1 of tls.crt cannot be read",
+        ),
+        (pem!("rsa.crt"), pem!("wrong-d.pkcs1"), unrelated),
+        (pem!("rsa.crt"), pem!("wrong-dp.pkcs1"), unrelated),
         (&large, key, "tls.crt has more than 131072 bytes"),
         (ec, &large, "tls.key has more than 131072 bytes"),
     ] {
