@@ -5,12 +5,16 @@
 //! Gateway to which a thousand routes attach is written a few times. One that cannot be written
 //! waits by itself; the whole queue waits only while the API server is away or asks for it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod due;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seaway_translator::status::Status;
 use seaway_translator::{ObjectId, ObjectKind};
+
+use due::Due;
 
 use super::merge::{Wanted, concerns};
 use crate::kube::backoff::Backoff;
@@ -101,7 +105,7 @@ enum Turn {
 #[derive(Debug)]
 pub(super) struct Queue {
     entries: BTreeMap<ObjectId, Entry>,
-    due: BTreeSet<(Instant, ObjectId)>,
+    due: Due,
     /// Objects that are to have no status of ours, by when they are forgotten.
     ending: VecDeque<(Instant, ObjectId)>,
     /// Until when nothing is tried where a permission is missing.
@@ -122,7 +126,7 @@ impl Queue {
     pub(super) fn new(mut random: fastrand::Rng) -> Queue {
         Queue {
             entries: BTreeMap::new(),
-            due: BTreeSet::new(),
+            due: Due::default(),
             ending: VecDeque::new(),
             closed: BTreeMap::new(),
             pause: None,
@@ -191,7 +195,7 @@ impl Queue {
                 Turn::Busy { again } => *again = leads,
                 turn if leads => {
                     *turn = Turn::Due(now);
-                    self.due.insert((now, id.clone()));
+                    self.due.insert(now, id.clone());
                 }
                 turn => *turn = Turn::Rest,
             }
@@ -200,20 +204,16 @@ impl Queue {
 
     /// When [`Queue::take`] has something to give.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        let (due, _) = self.due.first()?;
+        let due = self.due.first()?;
         let free = self.leads && self.busy < MOST;
-        let at = self.pause.map_or(*due, |pause| pause.max(*due));
+        let at = self.pause.map_or(due, |pause| pause.max(due));
         free.then(|| self.rate.allowed(at.max(now)))
     }
 
     /// The next status to write, if it is time.
     pub(super) fn take(&mut self, now: Instant) -> Option<Job> {
         while self.next(now).is_some_and(|at| at <= now) {
-            let (at, id) = self.due.pop_first()?;
-            if at > now {
-                self.due.insert((at, id));
-                return None;
-            }
+            let id = self.due.pop(now)?;
             let closed = self.closed.get(&(id.kind, id.namespace.clone()));
             let closed = closed.copied().filter(|until| *until > now);
             let Some(entry) = self.entries.get_mut(&id) else {
@@ -221,7 +221,7 @@ impl Queue {
             };
             if let Some(until) = closed {
                 entry.turn = Turn::Due(until);
-                self.due.insert((until, id));
+                self.due.insert(until, id);
                 continue;
             }
             let near = |last: Instant| now.saturating_duration_since(last) < CALM;
@@ -321,10 +321,10 @@ impl Queue {
             if before <= at {
                 return;
             }
-            self.due.remove(&(before, id.clone()));
+            self.due.remove(before, id);
         }
         entry.turn = Turn::Due(at);
-        self.due.insert((at, id.clone()));
+        self.due.insert(at, id.clone());
     }
 
     fn forget(&mut self, id: &ObjectId) {
@@ -333,7 +333,7 @@ impl Queue {
             ..
         }) = self.entries.remove(id)
         {
-            self.due.remove(&(at, id.clone()));
+            self.due.remove(at, id);
         }
     }
 

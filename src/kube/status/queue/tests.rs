@@ -119,6 +119,42 @@ fn a_gateway_to_which_a_thousand_routes_attach_within_a_second_is_written_a_few_
     assert_eq!(queue.len(), 0);
 }
 
+/// The routes themselves take ten seconds, at a hundred a second.
+#[test]
+fn a_gateway_does_not_wait_for_the_routes_that_attach_to_it() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    for number in 0..1000 {
+        change(&mut queue, &route(&number.to_string()), now);
+        change(&mut queue, &gateway(), now);
+    }
+    let done = run(&mut queue, now, now + millis(500), |_| Outcome::Written);
+    assert_eq!(done.first().map(|(_, id)| id), Some(&gateway()));
+    change(&mut queue, &gateway(), now + millis(500));
+    let done = run(&mut queue, now + millis(500), now + millis(1500), |_| {
+        Outcome::Written
+    });
+    let at = done.iter().find(|(_, id)| *id == gateway());
+    assert!(at.is_some_and(|(at, _)| *at <= millis(20)), "{at:?}");
+}
+
+#[test]
+fn routes_have_their_turns_whatever_gateways_do() {
+    let now = Instant::now();
+    let mut queue = leading(now);
+    for number in 0..1000 {
+        change(
+            &mut queue,
+            &id(ObjectKind::Gateway, &number.to_string()),
+            now,
+        );
+    }
+    change(&mut queue, &route("a"), now);
+    let done = run(&mut queue, now, now, |_| Outcome::Written);
+    let at = done.iter().position(|(_, id)| *id == route("a"));
+    assert_eq!(at, Some(3));
+}
+
 #[test]
 fn an_object_is_written_at_once_after_a_while_without() {
     let now = Instant::now();

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "the measurements are its output")]
 
+mod attach;
 mod probe;
 mod soak;
 mod stage;
@@ -19,6 +20,7 @@ fn main() -> Result<()> {
     let (routes, seconds) = parse(&arguments).context("usage: seaway-bench-routes ROUTES SOAK")?;
     if routes > 0 {
         probe::run(routes)?;
+        attach::run()?;
     }
     if !seconds.is_zero() {
         soak::run(seconds)?;
