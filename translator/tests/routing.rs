@@ -127,6 +127,56 @@ fn a_certificate_is_replaced_without_its_listener() {
     assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts"]);
 }
 
+/// Service rule 145: the narrowest name of a certificate counts, in whatever order they stand.
+#[test]
+fn a_host_has_the_certificate_of_the_narrowest_name() {
+    let mut world = World::new(Options::default());
+    let tls = |hosts: &str, secret: &str| format!("{{hosts: [{hosts}], secretName: {secret}}}");
+    let rule = |host: &str| {
+        format!(
+            "{{host: \"{host}\", http: {{paths: [{{path: /, pathType: Prefix, \
+             backend: {{service: {{name: web, port: {{number: 80}}}}}}}}]}}}}"
+        )
+    };
+    let rules: Vec<String> = ["x.a.org", "y.a.org", "*.b.org"].map(rule).into();
+    let tls = [tls("\"*.a.org\"", "s1"), tls("x.a.org, q.b.org", "s2")];
+    let ingress = one(&format!(
+        "{{kind: Ingress, metadata: {{namespace: d, name: i}}, spec: {{ingressClassName: seaway, \
+         tls: [{}], rules: [{}]}}}}",
+        tls.join(", "),
+        rules.join(", ")
+    ));
+    world.apply([
+        class(),
+        secret("s1", "ec", "ec"),
+        secret("s2", "p384", "p384"),
+    ]);
+    world.apply([ingress]);
+    let seen = world
+        .published
+        .seen(&world.translator.place(&view(Role::Ingress, "", "")));
+    let listener = &seen[&(TypeUrl::LISTENER, "tls/443".into())];
+    let value = json::to_value(TypeUrl::LISTENER.as_str(), &listener.value).unwrap();
+    let chains = value["filter_chains"].as_array().unwrap().iter();
+    let chains: Vec<_> = chains
+        .map(|chain| {
+            let names = &chain["filter_chain_match"]["server_names"];
+            (chain["name"].as_str().unwrap(), names.to_string())
+        })
+        .collect();
+    let expected = [
+        ("ingresses d/s1", "[\"*.a.org\",\"y.a.org\"]".to_owned()),
+        ("ingresses d/s2", "[\"x.a.org\",\"q.b.org\"]".to_owned()),
+    ];
+    assert_eq!(chains, expected);
+    let scopes = world.names(TypeUrl::SCOPED_ROUTE, &view(Role::Ingress, "", ""));
+    let over_tls: Vec<_> = scopes
+        .iter()
+        .filter(|name| name.starts_with("443/"))
+        .collect();
+    assert_eq!(over_tls, ["443/*.b.org", "443/x.a.org", "443/y.a.org"]);
+}
+
 /// Gateway rule 113: ingress proxies have the clusters that a rule names, and no others.
 #[test]
 fn a_cluster_is_there_while_a_rule_names_it() {

@@ -63,24 +63,22 @@ impl Share {
         let id = ObjectId::new(ObjectKind::Ingress, &ingress.namespace, &ingress.name);
         let mut share = Share::new(ingress.created, &id);
         let (http, https) = (Table::http(options), Table::https(options));
+        let none = Certificates::default();
         let hosts = ingress.hosts.iter().map(|(host, _)| host);
         let any = ingress.default_backend.as_ref().map(|_| &Hostname::Any);
-        for host in hosts.chain(any) {
-            share.add(&http, host, Part::Claim, Certificates::default());
-            share.add(&http, host, Part::Rules, Certificates::default());
+        let hosts: BTreeSet<&Hostname> = hosts.chain(any).collect();
+        for host in &hosts {
+            share.add(&http, host, Part::Claim, &none);
+            share.add(&http, host, Part::Rules, &none);
             // Whether they are served over TLS is said by the claims of all Ingresses.
-            share.add(&https, host, Part::Rules, Certificates::default());
+            share.add(&https, host, Part::Rules, &none);
         }
-        for tls in &ingress.tls {
-            let Some(secret) = &tls.secret else {
-                continue;
-            };
-            let secret = (ingress.namespace.clone(), secret.clone());
-            share.secrets.insert(secret.clone());
-            let any = tls.hosts.is_empty().then_some(&Hostname::Any);
-            let names: Vec<&Hostname> = tls.hosts.iter().chain(any).collect();
-            share.claim_over_tls(&https, &names, ingress, &Arc::from([secret]));
+        for (host, certificates) in claims_over_tls(ingress, &hosts) {
+            share.add(&https, &host, Part::Claim, &certificates);
         }
+        let secrets = ingress.tls.iter().filter_map(|tls| tls.secret.as_ref());
+        let secrets = secrets.map(|secret| (ingress.namespace.clone(), secret.clone()));
+        share.secrets.extend(secrets);
         if ingress.default_backend.is_some() {
             share.default_backend_of.extend([http, https]);
         }
@@ -90,57 +88,14 @@ impl Share {
         share
     }
 
-    /// Claims the names of a certificate, and the hosts with rules that they are for: those that a
-    /// name covers with the certificate, those that cover a name without one of their own.
-    fn claim_over_tls(
-        &mut self,
-        https: &Table,
-        names: &[&Hostname],
-        ingress: &Ingress,
-        certificates: &Certificates,
-    ) {
-        let hosts = ingress.hosts.iter().map(|(host, _)| host);
-        let any = ingress.default_backend.as_ref().map(|_| &Hostname::Any);
-        let hosts: BTreeSet<&Hostname> = hosts.chain(any).collect();
-        for host in &hosts {
-            if names.iter().any(|name| name.covers(host)) {
-                self.claim(https, host, certificates);
-            } else if names.iter().any(|name| host.covers(name)) {
-                self.claim(https, host, &Certificates::default());
-            }
-        }
-        for name in names {
-            self.claim(https, name, certificates);
-        }
-    }
-
-    /// Claims a name for Ingresses, unless it does already with a certificate.
-    fn claim(&mut self, table: &Table, host: &Hostname, certificates: &Certificates) {
-        let is_claimed = self.additions.iter().any(|addition| {
-            addition.table == *table
-                && addition.host == *host
-                && addition.part == Part::Claim
-                && !addition.certificates.is_empty()
-        });
-        if !is_claimed {
-            self.additions.insert(Addition {
-                table: table.clone(),
-                host: host.clone(),
-                part: Part::Claim,
-                listener: ListenerId::Ingresses,
-                certificates: certificates.clone(),
-            });
-        }
-    }
-
     /// Adds something of Ingresses.
-    fn add(&mut self, table: &Table, host: &Hostname, part: Part, certificates: Certificates) {
+    fn add(&mut self, table: &Table, host: &Hostname, part: Part, certificates: &Certificates) {
         self.additions.insert(Addition {
             table: table.clone(),
             host: host.clone(),
             part,
             listener: ListenerId::Ingresses,
-            certificates,
+            certificates: certificates.clone(),
         });
     }
 
@@ -310,6 +265,37 @@ impl Share {
             }
         }
     }
+}
+
+/// The names that an Ingress claims over TLS, each with its certificate: those of its certificates,
+/// and its hosts that one of them covers, the narrowest counting. Hosts that cover a name, and for
+/// which there is no certificate, are claimed without one.
+fn claims_over_tls(
+    ingress: &Ingress,
+    hosts: &BTreeSet<&Hostname>,
+) -> BTreeMap<Hostname, Certificates> {
+    let mut named: BTreeMap<Hostname, Certificates> = BTreeMap::new();
+    for tls in &ingress.tls {
+        let Some(secret) = &tls.secret else {
+            continue;
+        };
+        let secret: Certificates = Arc::from([(ingress.namespace.clone(), secret.clone())]);
+        let any = tls.hosts.is_empty().then_some(&Hostname::Any);
+        for name in tls.hosts.iter().chain(any) {
+            named.entry(name.clone()).or_insert_with(|| secret.clone());
+        }
+    }
+    let mut claims = named.clone();
+    for host in hosts {
+        let certificate = host.covering().find_map(|name| named.get(&name).cloned());
+        claims.extend(certificate.map(|certificate| ((*host).clone(), certificate)));
+    }
+    for host in named.keys().flat_map(Hostname::covering) {
+        if hosts.contains(&host) {
+            claims.entry(host).or_default();
+        }
+    }
+    claims
 }
 
 fn id_of(gateway: &Gateway, listener: &GatewayListener) -> ListenerId {

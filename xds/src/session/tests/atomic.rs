@@ -5,6 +5,14 @@ use super::*;
 
 const S: TypeUrl = TypeUrl::SCOPED_ROUTE;
 
+/// Publishes scoped routes of these names at once.
+fn put_all(world: &mut World, names: &[&str]) {
+    for name in names {
+        world.set(ALL, S, name, "1");
+    }
+    world.commit();
+}
+
 /// A client that has asked for all scoped routes, and has had an empty answer.
 fn client(world: &mut World) -> Client {
     let mut client = world.client(Dialect::Delta, PLAIN);
@@ -33,10 +41,7 @@ fn refuse(client: &mut Client, got: &Got, text: &str) {
 fn what_the_error_names_is_held_back_and_the_others_are_sent_again() {
     let mut world = World::new();
     let mut client = client(&mut world);
-    for name in ["a", "b", "c", "d"] {
-        world.set(ALL, S, name, "1");
-    }
-    world.commit();
+    put_all(&mut world, &["a", "b", "c", "d"]);
     let got = sent(&mut client);
     assert_eq!(got.names(), ["a", "b", "c", "d"]);
     refuse(&mut client, &got, "scope b: bad regex");
@@ -59,10 +64,7 @@ fn what_the_error_names_is_held_back_and_the_others_are_sent_again() {
 fn where_the_error_names_nothing_each_goes_alone() {
     let mut world = World::new();
     let mut client = client(&mut world);
-    for name in ["a", "b", "c"] {
-        world.set(ALL, S, name, "1");
-    }
-    world.commit();
+    put_all(&mut world, &["a", "b", "c"]);
     let got = sent(&mut client);
     refuse(&mut client, &got, "something is wrong");
     // What changes meanwhile goes alone, too, as long as it is owed; all else does not.
@@ -93,10 +95,7 @@ fn where_the_error_names_nothing_each_goes_alone() {
 fn one_that_is_gone_or_changed_meanwhile_is_not_sent_as_it_was() {
     let mut world = World::new();
     let mut client = client(&mut world);
-    for name in ["a", "b", "c"] {
-        world.set(ALL, S, name, "1");
-    }
-    world.commit();
+    put_all(&mut world, &["a", "b", "c"]);
     let got = sent(&mut client);
     world.unset(ALL, S, "a").set(ALL, S, "b", "2").commit();
     refuse(&mut client, &got, "something is wrong");
