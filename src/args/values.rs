@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use seaway_translator::model::ServiceKey;
-use seaway_translator::names::is_subdomain;
+use seaway_translator::names::is_label;
 
 /// The address of a control plane: `seaway.example:18000`, `127.0.0.1:18000`, `[::1]:18000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,11 +115,6 @@ pub(super) fn on_off(text: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("expected on or off".to_owned()),
     }
-}
-
-/// Whether this is a DNS label, as the names of namespaces and Services are.
-fn is_label(text: &str) -> bool {
-    text.len() <= 63 && !text.contains('.') && is_subdomain(text)
 }
 
 /// The name of a namespace.

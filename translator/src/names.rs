@@ -15,7 +15,8 @@ use crate::model::{Family, Protocol, ServiceKey};
 
 /// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at
 /// either end. It may begin with a digit (Service rule 14).
-pub(crate) fn is_label(text: &str) -> bool {
+#[must_use]
+pub fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_label_of_any_length(text)
 }
 

@@ -226,6 +226,8 @@ impl Routing {
         let came_or_went = &claimed ^ &self.claimed();
         changes.tables.extend(came_or_went);
         for (table, host) in Share::changed_claims(old.as_ref(), new.as_ref()) {
+            // Every name that is claimed has a certificate there.
+            changes.tables.extend(table.tls.then(|| table.clone()));
             if let Some(hosts) = self.tables.get(table) {
                 for contender in hosts.contenders(host) {
                     changes.mark_for(&contender, ObjectKind::Gateway);
@@ -313,10 +315,6 @@ impl Routing {
                 changes.tables.insert(table.clone());
             }
         }
-        // Every name has a certificate there.
-        changes
-            .tables
-            .extend(share.tls_tables().into_iter().cloned());
     }
 }
 
