@@ -48,6 +48,16 @@ impl Load {
         })
     }
 
+    /// Waits for requests that begin after this.
+    fn goes_on(&self) -> Result<()> {
+        let wanted = self.count.load(Ordering::Relaxed) + 2;
+        eventually("the load to go on", || {
+            let count = self.count.load(Ordering::Relaxed);
+            ensure!(count >= wanted, "{count} of {wanted}");
+            Ok(())
+        })
+    }
+
     fn stop(self) -> Result<usize> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join()??;
@@ -81,6 +91,7 @@ fn gw052_a_rotation_is_noticed_by_nobody() -> Result<()> {
                 ensure!(connection.certificate() == leaf.der(), "it is the old one");
                 Ok(())
             })?;
+            loads.iter().try_for_each(Load::goes_on)?;
         }
         for load in loads {
             let count = load.stop()?;
