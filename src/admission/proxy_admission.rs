@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use seaway_proto::envoy::core;
 use seaway_proto::google::protobuf::{Struct, value::Kind};
-use seaway_translator::{Role, View};
+use seaway_translator::{Fleet, Role, View};
 use seaway_xds::{Admission, Admit, Authenticated, Caller, PlacementId};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
@@ -152,6 +152,12 @@ fn view(node: &core::Node) -> Result<View, String> {
             locality.map_or("", |locality| &locality.region),
         )?,
         namespace: name("metadata.seaway.namespace", claim("namespace"))?,
+        fleet: match claim("fleet") {
+            "" => Fleet::default(),
+            text => text
+                .parse()
+                .map_err(|error| format!("node metadata.seaway.fleet: {error}"))?,
+        },
     })
 }
 
@@ -245,6 +251,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_fleet_is_the_default_one_unless_the_metadata_name_another() {
+        let of = |fleet: serde_json::Value| {
+            let claims = json!({ "seaway": { "role": "ingress", "fleet": fleet } });
+            view(&decode(&json!({ "metadata": claims })))
+        };
+        assert_eq!(of(json!("")).unwrap().fleet, Fleet::default());
+        assert_eq!(of(json!("blue")).unwrap().fleet.as_str(), "blue");
+        assert!(
+            of(json!("a b"))
+                .unwrap_err()
+                .starts_with("node metadata.seaway.fleet: ")
+        );
+    }
+
     #[tokio::test]
     async fn a_stream_that_ends_just_when_it_is_placed_gives_its_lease_back() {
         let (lease_sender, mut leases) = mpsc::channel(1);
@@ -294,6 +315,7 @@ mod tests {
             name: "somebody".into(),
             grants: vec![Grant {
                 role: Role::Mesh,
+                fleet: Fleet::default(),
                 node: None,
             }],
             account: Some(account.clone()),

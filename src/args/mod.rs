@@ -12,10 +12,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use seaway_translator::model::ServiceKey;
 use seaway_translator::{
-    Capture, ExternalIps, ExternalNamePolicy, IpNet, NodePortAddresses, Options, Role, View,
+    Capture, ExternalIps, ExternalNamePolicy, Fleet, IpNet, NodePortAddresses, Options, Role, View,
 };
 
-use values::{HealthzListen, domain, duration, label, on_off, seconds, service, word};
+use values::{HealthzListen, domain, duration, ingress_service, label, on_off, seconds, word};
 
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use security::SecurityArgs;
@@ -214,6 +214,9 @@ pub(crate) struct PlaceArgs {
     /// The proxy's region, when its Node has no label for it
     #[arg(long, env = "SEAWAY_REGION", value_name = "R", value_parser = word)]
     pub(crate) region: Option<String>,
+    /// The fleet of a proxy of role ingress (default, unless given)
+    #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
+    pub(crate) fleet: Option<Fleet>,
 }
 
 impl PlaceArgs {
@@ -224,6 +227,7 @@ impl PlaceArgs {
             node: name(&self.node_name),
             zone: name(&self.zone),
             region: name(&self.region),
+            fleet: self.fleet.clone().unwrap_or_default(),
             ..View::of(role)
         }
     }
@@ -331,10 +335,10 @@ pub(crate) struct ShapeArgs {
         default_value_t = 0
     )]
     trusted_hops: u32,
-    /// The Service before the ingress proxies, whose addresses Ingresses and Gateways show in their
-    /// status
-    #[arg(long, env = "SEAWAY_INGRESS_SERVICE", value_name = "NAMESPACE/NAME", value_parser = service)]
-    ingress_service: Option<ServiceKey>,
+    /// The Service before the ingress proxies of a fleet (without a name: of the default one),
+    /// whose addresses Ingresses and Gateways show in their status (repeatable)
+    #[arg(long, env = "SEAWAY_INGRESS_SERVICE", value_name = "[FLEET=]NAMESPACE/NAME", value_parser = ingress_service, value_delimiter = ',', action = ArgAction::Append)]
+    ingress_service: Vec<(Fleet, ServiceKey)>,
     /// The address of the ingress listeners; `::` is for IPv4 too
     #[arg(
         long,
@@ -406,7 +410,8 @@ impl ShapeArgs {
             ingress_without_class: self.ingress_without_class,
             access_log: self.access_log,
             trusted_hops: self.trusted_hops,
-            ingress_service: self.ingress_service.clone(),
+            ingress_services: self.ingress_service.iter().cloned().collect(),
+            gateway_services: false,
         }
     }
 }

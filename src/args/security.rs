@@ -49,9 +49,10 @@ pub(crate) struct SecurityArgs {
         conflicts_with = "files"
     )]
     pub(crate) token_audience: Option<String>,
-    /// Who may be a proxy of a role (repeatable): serviceaccount:NAMESPACE/NAME, dns:NAME or
-    /// uri:URI; {node} in a NAME or URI stands for the node that its holder is bound to
-    #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
+    /// Who may be a proxy of a role (repeatable), or of a fleet (ingress/FLEET):
+    /// serviceaccount:NAMESPACE/NAME, dns:NAME or uri:URI; {node} in a NAME or URI stands for the
+    /// node that its holder is bound to
+    #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE[/FLEET]=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) allow_proxy: Vec<Rule>,
     /// Allow an --xds-listen address that is not loopback without authentication
     #[arg(long, env = "SEAWAY_INSECURE")]

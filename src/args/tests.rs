@@ -84,6 +84,8 @@ fn unusable_lines_are_refused() {
         "seaway serve --lease-namespace a.b",
         "seaway serve --ingress-service edge",
         "seaway serve --ingress-service infra/",
+        "seaway serve --ingress-service Blue=infra/edge",
+        "seaway translate --files . --role ingress --fleet Blue",
         "seaway serve --unknown",
     ] {
         let error = parse(line).unwrap_err();
@@ -94,10 +96,11 @@ fn unusable_lines_are_refused() {
 #[test]
 fn status_is_written_unless_the_flag_says_otherwise() {
     let args = serve("seaway serve --kube");
-    assert!(args.source.status && args.shape.ingress_service.is_none());
+    assert!(args.source.status && args.shape.ingress_service.is_empty());
     let args = serve("seaway serve --status off --ingress-service infra/edge --lease-namespace x");
-    let service = args.shape.ingress_service.unwrap().to_string();
-    assert_eq!((args.source.status, &*service), (false, "infra/edge"));
+    let (fleet, service) = &args.shape.ingress_service[0];
+    let found = (args.source.status, fleet.as_str(), service.to_string());
+    assert_eq!(found, (false, "default", "infra/edge".to_owned()));
     assert_eq!(args.source.lease_namespace.as_deref(), Some("x"));
 }
 

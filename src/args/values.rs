@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use seaway_translator::Fleet;
 use seaway_translator::model::ServiceKey;
 use seaway_translator::names::is_label;
 
@@ -126,7 +127,7 @@ pub(super) fn label(text: &str) -> Result<String, String> {
 }
 
 /// A Service: `NAMESPACE/NAME`.
-pub(super) fn service(text: &str) -> Result<ServiceKey, String> {
+fn service(text: &str) -> Result<ServiceKey, String> {
     let parts = text.split_once('/');
     let parts = parts.filter(|(namespace, name)| is_label(namespace) && is_label(name));
     let (namespace, name) = parts.ok_or_else(|| "expected NAMESPACE/NAME".to_owned())?;
@@ -134,6 +135,17 @@ pub(super) fn service(text: &str) -> Result<ServiceKey, String> {
         namespace: namespace.into(),
         name: name.into(),
     })
+}
+
+/// The Service before the proxies of a fleet: `NAMESPACE/NAME` or `FLEET=NAMESPACE/NAME`.
+pub(super) fn ingress_service(text: &str) -> Result<(Fleet, ServiceKey), String> {
+    match text.split_once('=') {
+        None => Ok((Fleet::default(), service(text)?)),
+        Some((fleet, name)) => {
+            let fleet = fleet.parse().map_err(|error| format!("{error}"))?;
+            Ok((fleet, service(name)?))
+        }
+    }
 }
 
 /// A path that means the same wherever it is read: absolute, from the folder this runs in.

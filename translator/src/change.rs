@@ -8,8 +8,8 @@ use seaway_proto::Resource;
 
 use crate::kinds::ModelObject;
 use crate::model::{
-    EndpointSlice, Gateway, GatewayClass, HTTPRoute, Hostname, Ingress, IngressClass, Namespace,
-    Node, ReferenceGrant, Secret, Service, ServiceKey,
+    EndpointSlice, Fleet, Gateway, GatewayClass, HTTPRoute, Hostname, Ingress, IngressClass,
+    Namespace, Node, ReferenceGrant, Secret, Service, ServiceKey,
 };
 use crate::{Layer, Object, ObjectKind, Problem};
 
@@ -164,7 +164,7 @@ pub enum Change {
 }
 
 /// The unit from which resources are made, and by which they are replaced. Displays as `Service
-/// default/web`, `Service default/web node:n1@za`, `mesh`, `ingress 80/shop.example.com`.
+/// default/web`, `Service default/web node:n1@za`, `mesh`, `ingress default 80/shop.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
     /// A Service, for its resources outside of the layers of single nodes.
@@ -177,10 +177,10 @@ pub enum Origin {
     Mesh,
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
-    /// The HTTP listener of ingress proxies at a port.
-    IngressPort(u16),
-    /// The routes of ingress proxies for a host, at a port.
-    IngressHost(u16, Hostname),
+    /// The HTTP listener of the ingress proxies of a fleet at a port.
+    IngressPort(Fleet, u16),
+    /// The routes of the ingress proxies of a fleet for a host, at a port.
+    IngressHost(Fleet, u16, Hostname),
     /// A Secret with a certificate that ingress proxies serve, by namespace and name.
     Secret(Arc<str>, Arc<str>),
     /// The health of the proxy itself: `/healthz` and `/livez`.
@@ -197,8 +197,10 @@ impl fmt::Display for Origin {
             Origin::Redirect => f.write_str("redirect"),
             Origin::Mesh => f.write_str("mesh"),
             Origin::IngressHosts => f.write_str("ingress hosts"),
-            Origin::IngressPort(port) => write!(f, "ingress {port}"),
-            Origin::IngressHost(port, host) => write!(f, "ingress {port}/{host}"),
+            Origin::IngressPort(fleet, port) => write!(f, "ingress {fleet} {port}"),
+            Origin::IngressHost(fleet, port, host) => {
+                write!(f, "ingress {fleet} {port}/{host}")
+            }
             Origin::Secret(namespace, name) => {
                 write!(f, "{} {namespace}/{name}", ObjectKind::Secret)
             }

@@ -34,7 +34,7 @@ pub mod read;
 pub use change::{Change, ObjectId, Origin, Replace};
 pub use ipnet::IpNet;
 pub use kinds::{KindInfo, Object, ObjectKind, ReadWith, version_path};
-pub use model::status;
+pub use model::{Fleet, status};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };

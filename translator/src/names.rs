@@ -13,6 +13,9 @@ use thiserror::Error;
 
 use crate::model::{Family, Protocol, ServiceKey};
 
+/// The annotation of a Service that is made for one Gateway: `<namespace>/<name>`.
+pub const GATEWAY_ANNOTATION: &str = "seaway.dev/gateway";
+
 /// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at
 /// either end. It may begin with a digit (Service rule 14).
 #[must_use]

@@ -4,6 +4,7 @@
 //! Parsed at the command line (the enums implement `FromStr` for it), then passed to
 //! [`Translator::new`](crate::Translator::new) once; nothing here changes while a process runs.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -11,7 +12,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::model::ServiceKey;
+use crate::model::{Fleet, ServiceKey};
 
 /// The options of the translation. `Default` is what the command line defaults to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +76,21 @@ pub struct Options {
     /// How many proxies before the ingress proxies may say in `x-forwarded-for` whom a request is
     /// from.
     pub trusted_hops: u32,
-    /// The Service by which clients reach the ingress proxies: its addresses are those in the
-    /// status of Gateways and Ingresses.
-    pub ingress_service: Option<ServiceKey>,
+    /// The Service by which clients reach the ingress proxies of a fleet: its addresses are those
+    /// in the status of Gateways and Ingresses. Other Services of its namespace with its selector
+    /// are before the same proxies (Gateway rules 11 and 12).
+    pub ingress_services: BTreeMap<Fleet, ServiceKey>,
+    /// Whether each Gateway that asks for no address gets a Service of its own (Gateway rule 13).
+    pub gateway_services: bool,
 }
 
 impl Options {
+    /// Whether a Gateway of a fleet gets a Service of its own. Without a Service that all share it
+    /// is not known which pods the proxies are.
+    pub(crate) fn makes_services(&self, fleet: &Fleet) -> bool {
+        self.gateway_services && self.ingress_services.contains_key(fleet)
+    }
+
     /// Whether listeners are bound in a network namespace of their own.
     pub(crate) fn in_namespace(&self) -> bool {
         self.capture.is_some_and(Capture::in_namespace)
@@ -113,7 +123,8 @@ impl Default for Options {
             ingress_without_class: false,
             access_log: false,
             trusted_hops: 0,
-            ingress_service: None,
+            ingress_services: BTreeMap::new(),
+            gateway_services: false,
         }
     }
 }

@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::Fleet;
+
 /// The role of a proxy, which decides the resources that it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -67,10 +69,12 @@ pub struct View {
     pub region: Option<Arc<str>>,
     /// The namespace in which the proxy runs.
     pub namespace: Option<Arc<str>>,
+    /// The fleet of an ingress proxy.
+    pub fleet: Fleet,
 }
 
 impl View {
-    /// A view of this role without a node, zone, region or namespace.
+    /// A view of this role without a node, zone, region or namespace, of the default fleet.
     pub fn of(role: Role) -> View {
         View {
             role,
@@ -78,24 +82,30 @@ impl View {
             zone: None,
             region: None,
             namespace: None,
+            fleet: Fleet::default(),
         }
     }
 
-    /// The part of the view that decides a proxy's layers: its role, its node and its zone. Two
-    /// views that have these in common see the same.
+    /// The part of the view that decides a proxy's layers: its role, its node and its zone,
+    /// and the fleet of an ingress proxy. Two views that have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
+        let fleet = match self.role {
+            Role::Ingress => self.fleet.clone(),
+            Role::Node | Role::Mesh | Role::Grpc => Fleet::default(),
+        };
         View {
             node: named(&self.node),
             zone: named(&self.zone),
+            fleet,
             ..View::of(self.role)
         }
     }
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `zone` < `node` < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `fleet` < `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -109,6 +119,9 @@ pub enum Layer {
     Captured,
     /// Every proxy of a role: listeners, routes, clusters that only this role uses.
     Role(Role),
+    /// The ingress proxies of a fleet: listeners, routes and certificates. Those of another fleet
+    /// never see them.
+    Fleet(Fleet),
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
     Zone(Arc<str>),
     /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change
@@ -140,7 +153,7 @@ impl Layer {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
             Layer::All | Layer::Inside | Layer::Captured => false,
-            Layer::Role(_) | Layer::Zone(_) => false,
+            Layer::Role(_) | Layer::Fleet(_) | Layer::Zone(_) => false,
         }
     }
 }
@@ -152,6 +165,7 @@ impl fmt::Display for Layer {
             Layer::Inside => f.write_str("inside"),
             Layer::Captured => f.write_str("captured"),
             Layer::Role(role) => write!(f, "role:{role}"),
+            Layer::Fleet(fleet) => write!(f, "fleet:{fleet}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),
             Layer::Node {

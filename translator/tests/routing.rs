@@ -27,7 +27,7 @@ fn a_change_touches_the_hosts_it_names() {
     ]);
     world.apply((0..50).map(|n| route(&format!("r{n}"), &format!("[h{n}.org]"), "/", "web")));
 
-    let scope = |host: &str| format!("role:ingress ScopedRouteConfiguration 80/{host}");
+    let scope = |host: &str| format!("fleet:default ScopedRouteConfiguration 80/{host}");
     assert_eq!(
         world.apply([route("new", "[new.org]", "/", "web")]),
         [scope("new.org")]
@@ -65,7 +65,7 @@ fn a_change_touches_the_hosts_it_names() {
         [
             scope("*.h1.org"),
             scope("a.h1.org"),
-            "role:ingress TypedExtensionConfig hosts/80".to_owned()
+            "fleet:default TypedExtensionConfig hosts/80".to_owned()
         ]
     );
     assert_eq!(
@@ -83,13 +83,10 @@ fn a_certificate_is_replaced_without_its_listener() {
     let (first, second) = (secret("s", "ec", "ec"), secret("s", "p384", "p384"));
     assert_eq!(world.apply([first.clone()]), [""; 0]);
     let of = |names: &[&str]| -> Vec<String> {
-        let name = |name: &&str| format!("role:ingress {name}");
+        let name = |name: &&str| format!("fleet:default {name}");
         names.iter().map(name).collect()
     };
-    let mut expected = vec![
-        "all Cluster d/web/80".to_owned(),
-        "inside Cluster d/web/80".to_owned(),
-    ];
+    let mut expected = vec!["all Cluster d/web/80".to_owned()];
     expected.extend(of(&[
         "Listener http/80",
         "Listener tls/443",
@@ -99,6 +96,7 @@ fn a_certificate_is_replaced_without_its_listener() {
         "TypedExtensionConfig hosts/443",
         "TypedExtensionConfig hosts/80",
     ]));
+    expected.push("inside Cluster d/web/80".to_owned());
     assert_eq!(world.apply([secured("i", "a.org", "s")]), expected);
     assert_eq!(world.apply([second]), of(&["Secret d/s"]));
     // What cannot be served takes the secret away, and the chain closes connections.

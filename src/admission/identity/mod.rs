@@ -37,7 +37,7 @@ pub(crate) enum Permissions {
 }
 
 impl Permissions {
-    /// Checks the role and the node that a proxy claims.
+    /// Checks the role, the fleet and the node that a proxy claims.
     ///
     /// # Errors
     /// It may not claim them, for this reason.
@@ -46,10 +46,16 @@ impl Permissions {
             return Ok(());
         };
         let role = view.role;
-        let mut of_role = grants.iter().filter(|grant| grant.role == role).peekable();
+        let of_role = grants.iter().filter(|grant| grant.role == role);
+        let in_fleet = |grant: &&Grant| role != Role::Ingress || grant.fleet == view.fleet;
+        let mut of_role = of_role.filter(in_fleet).peekable();
         if of_role.peek().is_none() {
+            let fleet = match role == Role::Ingress && !view.fleet.is_default() {
+                true => format!(", fleet {}", view.fleet),
+                false => String::new(),
+            };
             return Err(format!(
-                "{name} may not be a proxy of role {role}: no --allow-proxy says so"
+                "{name} may not be a proxy of role {role}{fleet}: no --allow-proxy says so"
             ));
         }
         let Some(node) = &view.node else {

@@ -4,16 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use seaway_translator::Role;
 use seaway_translator::names::is_subdomain;
+use seaway_translator::{Fleet, Role};
 
 /// The placeholder in a pattern that stands for the name of a node.
 const NODE: &str = "{node}";
 
-/// A rule of `--allow-proxy`, `ROLE=IDENTITY`: proxies that prove this identity may have this role.
+/// A rule of `--allow-proxy`, `ROLE=IDENTITY` or `ingress/FLEET=IDENTITY`: proxies that prove this
+/// identity may have this role, in this fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     role: Role,
+    fleet: Fleet,
     who: Who,
 }
 
@@ -50,10 +52,13 @@ pub(super) enum Proven<'a> {
     Uri(&'a str),
 }
 
-/// What a rule grants an identity: a role, and the one node it may claim if it is limited to one.
+/// What a rule grants an identity: a role, in one fleet, and the one node it may claim if it is
+/// limited to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) role: Role,
+    /// The fleet; the default one for roles that have none.
+    pub(crate) fleet: Fleet,
     /// The one node that it may claim to be on; with `None` it may claim none.
     pub(crate) node: Option<Arc<str>>,
 }
@@ -79,6 +84,7 @@ impl Rule {
         };
         Some(Grant {
             role: self.role,
+            fleet: self.fleet.clone(),
             node,
         })
     }
@@ -122,7 +128,7 @@ impl FromStr for Rule {
         let (role, who) = text
             .split_once('=')
             .ok_or("expected ROLE=IDENTITY, such as node=serviceaccount:seaway/seaway-node")?;
-        let role = role.parse().map_err(|error| format!("{error}"))?;
+        let (role, fleet) = role_and_fleet(role)?;
         let (kind, name) = who.split_once(':').unwrap_or((who, ""));
         let who = match kind {
             "serviceaccount" => {
@@ -144,7 +150,24 @@ impl FromStr for Rule {
                 );
             }
         };
-        Ok(Rule { role, who })
+        Ok(Rule { role, fleet, who })
+    }
+}
+
+/// Reads `ROLE` or `ingress/FLEET`. Without a name it is the default fleet, and no other.
+fn role_and_fleet(text: &str) -> Result<(Role, Fleet), String> {
+    let (role, fleet) = text.split_once('/').unzip();
+    let role: Role = role
+        .unwrap_or(text)
+        .parse()
+        .map_err(|error| format!("{error}"))?;
+    match fleet {
+        None => Ok((role, Fleet::default())),
+        Some(_) if role != Role::Ingress => Err(format!("role {role} has no fleets")),
+        Some(fleet) => {
+            let fleet = fleet.parse().map_err(|error| format!("{error}"))?;
+            Ok((role, fleet))
+        }
     }
 }
 
@@ -170,7 +193,11 @@ mod tests {
 
     fn grant(role: Role, node: Option<&str>) -> Option<Grant> {
         let node = node.map(Into::into);
-        Some(Grant { role, node })
+        Some(Grant {
+            role,
+            fleet: Fleet::default(),
+            node,
+        })
     }
 
     #[test]

@@ -73,6 +73,40 @@ fn each_of_several_names_counts() {
 }
 
 #[test]
+fn an_identity_is_of_the_fleets_that_rules_name() {
+    let rules = ["ingress=dns:a", "ingress/blue=dns:b", "node=dns:b"];
+    let of = |name| permissions(&rules, &[Proven::Dns(name)]);
+    let in_fleet = |fleet: &str| View {
+        fleet: fleet.parse().unwrap(),
+        ..View::of(Role::Ingress)
+    };
+    assert_eq!(of("a").check(&in_fleet("default")), Ok(()));
+    assert_eq!(of("b").check(&in_fleet("blue")), Ok(()));
+    assert_eq!(
+        of("a").check(&in_fleet("blue")).unwrap_err(),
+        "somebody may not be a proxy of role ingress, fleet blue: no --allow-proxy says so"
+    );
+    assert_eq!(
+        of("b").check(&in_fleet("default")).unwrap_err(),
+        "somebody may not be a proxy of role ingress: no --allow-proxy says so"
+    );
+    // Other roles have none, whatever they say.
+    let node = View {
+        fleet: "blue".parse().unwrap(),
+        ..View::of(Role::Node)
+    };
+    assert_eq!(of("b").check(&node), Ok(()));
+    for bad in [
+        "node/blue=dns:a",
+        "ingress/=dns:a",
+        "ingress/Blue=dns:a",
+        "ingress/a/b=dns:a",
+    ] {
+        assert!(bad.parse::<Rule>().is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn secrets_are_for_the_edge_alone() {
     let somebody = permissions(&["ingress=dns:a"], &[Proven::Dns("a")]);
     for role in [Role::Node, Role::Mesh, Role::Grpc] {

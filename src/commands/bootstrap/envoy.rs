@@ -158,6 +158,9 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
     if let Some(name) = &args.place.node_name {
         text += &format!("      node_name: {}\n", quoted(name));
     }
+    if let Some(fleet) = args.place.fleet.as_ref().filter(|_| role == Role::Ingress) {
+        text += &format!("      fleet: {}\n", quoted(fleet.as_str()));
+    }
     let locality = [("region", &args.place.region), ("zone", &args.place.zone)];
     if locality.iter().any(|(_, value)| value.is_some()) {
         text += "  locality:\n";

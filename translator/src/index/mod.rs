@@ -152,6 +152,8 @@ impl Index {
         if old == new {
             return;
         }
+        self.routing
+            .set_front(key, new.as_deref(), options, changes);
         let claims = |service: &Option<Arc<Service>>| match service {
             None => Vec::new(),
             Some(service) => claims::of_service(service, options),

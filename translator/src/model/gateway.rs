@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hostname, Rule};
+use super::{Fleet, Hostname, Rule};
 use crate::Problem;
 
 /// A GatewayClass: which controller serves the Gateways of the class.
@@ -38,6 +38,8 @@ pub struct Gateway {
     pub created: i64,
     /// `spec.gatewayClassName`.
     pub class: Arc<str>,
+    /// The fleet that serves it; `None` if the label names none that could be.
+    pub fleet: Option<Fleet>,
     /// Whether `spec.infrastructure.parametersRef` is set, which is not supported (Gateway rule 8).
     pub has_parameters: bool,
     /// `spec.addresses`.

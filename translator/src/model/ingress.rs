@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Hostname, Rule};
+use super::{Fleet, Hostname, Rule};
 use crate::Problem;
 
 /// An IngressClass: which controller serves the Ingresses of the class.
@@ -20,6 +20,9 @@ pub struct IngressClass {
     pub controller: Arc<str>,
     /// Whether Ingresses that name no class are of this one.
     pub is_default: bool,
+    /// The fleet that serves the Ingresses of the class; `None` if the label names none that could
+    /// be.
+    pub fleet: Option<Fleet>,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
 }

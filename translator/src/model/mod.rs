@@ -4,6 +4,7 @@
 //! [`read`](crate::read) makes them at the edge; behind it nothing has to be checked again.
 //! Problems found on the way travel inside.
 
+mod fleet;
 mod gateway;
 mod hostname;
 mod ingress;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use fleet::{FLEET_LABEL, Fleet};
 pub use gateway::{
     AllowedNamespaces, CertificateRef, Gateway, GatewayAddress, GatewayClass, GatewayListener,
     GrantFrom, GrantTo, HTTPRoute, LabelOperator, LabelRequirement, LabelSelector,

@@ -30,6 +30,11 @@ pub struct Service {
     /// The IP family in which clients that know only the name are served: the first of
     /// `ipFamilies`, else that of the cluster IP, else IPv4.
     pub primary_family: Family,
+    /// `spec.selector`, sorted: `app=web,tier=front`; empty without one.
+    pub selector: Arc<str>,
+    /// The namespace and name of the Gateway that the Service is made for (annotation
+    /// `seaway.dev/gateway`).
+    pub of_gateway: Option<(Arc<str>, Arc<str>)>,
     /// The Service's ports; number and name are unique per protocol.
     pub ports: Box<[ServicePort]>,
     /// The addresses of `spec.externalIPs`, each with its index.
@@ -110,6 +115,8 @@ pub struct ServicePort {
     pub number: NonZeroU16,
     /// The transport protocol of the port.
     pub protocol: Protocol,
+    /// `targetPort`, the port's own number if unset; `None` for one that is a name.
+    pub target: Option<NonZeroU16>,
     /// The node port, if the port has one.
     pub node_port: Option<NonZeroU16>,
     /// The protocol in which HTTP requests are sent to the endpoints of the port.

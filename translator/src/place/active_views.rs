@@ -129,7 +129,8 @@ impl ActiveViews {
                 let zones = self.nodes.entry(node.clone()).or_default();
                 zones.entry(zone.clone()).or_default()
             }
-            Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) => return false,
+            Layer::All | Layer::Inside | Layer::Captured => return false,
+            Layer::Role(_) | Layer::Fleet(_) => return false,
         };
         *count += 1;
         *count == 1
@@ -150,7 +151,8 @@ impl ActiveViews {
                 }
                 last
             }
-            Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) => false,
+            Layer::All | Layer::Inside | Layer::Captured => false,
+            Layer::Role(_) | Layer::Fleet(_) => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::host::Table;
 pub(crate) use crate::index::routing::ListenerId;
 use crate::index::routing::{Entry, Key};
 use crate::model::{Certificate, Hostname, KeyAlgorithm};
-use crate::{ObjectId, ObjectKind, Problem, Reason, read};
+use crate::{Fleet, ObjectId, ObjectKind, Problem, Reason, read};
 
 /// Why a certificate is not served (Gateway rules 32, 35 and 36).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,11 +132,14 @@ pub(crate) fn problem(
     }
 }
 
-/// Whether a host name is claimed with a Secret, by an object that may use it.
-pub(crate) fn is_used(context: &Context<'_>, key: &Key) -> bool {
+/// The fleets for which a host name is claimed with a Secret, by an object that may use it. No
+/// other fleet is sent the certificate.
+pub(crate) fn fleets_with<'a>(context: &Context<'a>, key: &Key) -> BTreeSet<&'a Fleet> {
     let routing = context.index.routing();
-    let mut users = routing.secret_users(key);
-    users.any(|user| routing.claims_with(user, key) && certificate(context, user, key).is_ok())
+    let users = routing.secret_users(key);
+    let claims = users.filter_map(|user| Some((user, routing.claims_with(user, key)?)));
+    let granted = claims.filter(|(user, _)| certificate(context, user, key).is_ok());
+    granted.map(|(_, fleet)| fleet).collect()
 }
 
 /// A filter chain: names that are served with the same certificates by the same listener.

@@ -9,9 +9,7 @@ use super::certificates::{self, CertificateRefusal};
 use super::host::{Refused, Table, resolve};
 use crate::index::routing::{Hosts, Key, ListenerId};
 use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname};
-use crate::policy::gateway::{
-    ListenerRefusal, NotAttached, gateway_refusal, is_class_ours, listeners,
-};
+use crate::policy::gateway::{ListenerRefusal, NotAttached, gateway_refusal, is_class_ours};
 use crate::{ObjectId, Problem, Reason};
 
 /// All problems of a GatewayClass of this controller.
@@ -40,15 +38,19 @@ pub(crate) fn verdicts<'a>(
     gateway: &'a Gateway,
 ) -> Vec<ListenerVerdict<'a>> {
     let is_refused = gateway_refusal(gateway).is_some();
-    let tables = listeners(gateway, context.options);
+    let tables = context.index.routing().tables_of(gateway, context.options);
     let judged = gateway.listeners.iter().zip(tables);
     let verdict = |(listener, table): (&'a GatewayListener, Result<Table, ListenerRefusal>)| {
         let refused = match table {
             Err(refusal) => Some((refusal.reason(), refusal.to_string())),
             // It claims no host name.
             Ok(_) if is_refused => None,
-            Ok(table) => taken(context, gateway, &table, &listener.hostname)
-                .map(|message| (Reason::HostnameConflict, message)),
+            Ok(table) => port_taken(context, &table, listener)
+                .map(|message| (Reason::ProtocolConflict, message))
+                .or_else(|| {
+                    let message = taken(context, gateway, &table, listener)?;
+                    Some((Reason::HostnameConflict, message))
+                }),
         };
         ListenerVerdict {
             listener,
@@ -112,22 +114,31 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
     problems
 }
 
+/// Says who has the port of a listener for another protocol, if it is an older object (Gateway
+/// rules 24 and 27).
+fn port_taken(context: &Context<'_>, table: &Table, listener: &GatewayListener) -> Option<String> {
+    let older = context.index.routing().port_taken(table)?.object();
+    let port = listener.port;
+    Some(format!(
+        "{older} is older and has the proxies' port behind {port} for another protocol"
+    ))
+}
+
 /// Says who has the host name of a listener, if it is an older object (Gateway rules 27 and 114).
 fn taken(
     context: &Context<'_>,
     gateway: &Gateway,
     table: &Table,
-    host: &Hostname,
+    listener: &GatewayListener,
 ) -> Option<String> {
+    let host = &listener.hostname;
     let holder = context.index.routing().hosts(table)?.holder(host)?;
     let object = holder.age.object();
     let is_own = object.namespace == gateway.namespace && object.name == gateway.name;
     let is_own = is_own && holder.listener != ListenerId::Ingresses;
     (!is_own).then(|| {
-        format!(
-            "{object} is older and has {host} at port {}",
-            table.external_port
-        )
+        let port = listener.port;
+        format!("{object} is older and has {host} at port {port}")
     })
 }
 
@@ -161,7 +172,7 @@ fn of_parents(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<Pr
                 continue;
             }
         };
-        let tables = listeners(gateway, context.options);
+        let tables = routing.tables_of(gateway, context.options);
         for (listener, hosts) in taken {
             let served = gateway.listeners.iter().zip(&tables);
             let mut served = served.filter(|(one, _)| one.name == listener.name);

@@ -17,10 +17,11 @@ pub(crate) fn problems(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
     let mut problems = ingress.problems.to_vec();
     problems.extend(of_backends(context, id, ingress));
     problems.extend(of_certificates(context, id, ingress));
-    if let Some(hosts) = routing.hosts(&Table::http(context.options)) {
+    let fleet = routing.fleet_of(id).cloned().unwrap_or_default();
+    if let Some(hosts) = routing.hosts(&Table::http(&fleet, context.options)) {
         problems.extend(of_hosts(id, ingress, hosts));
     }
-    if let Some(hosts) = routing.hosts(&Table::https(context.options)) {
+    if let Some(hosts) = routing.hosts(&Table::https(&fleet, context.options)) {
         problems.extend(of_tls_hosts(id, ingress, hosts));
     }
     problems

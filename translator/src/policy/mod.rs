@@ -1,6 +1,7 @@
 //! Policies: pure functions that decide from one object and the options alone.
 
 pub(crate) mod affinity;
+pub(crate) mod binding;
 pub(crate) mod capture;
 pub(crate) mod claims;
 pub(crate) mod client_ip;

@@ -10,6 +10,7 @@ mod annotations;
 mod api;
 mod decode;
 mod field;
+mod fleet;
 mod gateway;
 mod http;
 mod ingress;
@@ -29,6 +30,7 @@ pub use api::{
     Namespace, Node, ReferenceGrant, Secret, Service,
 };
 
+pub(crate) use fleet::field as fleet_field;
 pub(crate) use gateway::{CLASS_HAS_NO_PARAMETERS, NO_PARAMETERS, NOT_A_SECRET};
 
 use crate::{Object, Problem};

@@ -93,6 +93,9 @@ impl Translator {
     pub fn place(&self, view: &View) -> Vec<Layer> {
         let zone = self.zone(view);
         let mut layers = active_views::own_layers(view, zone.as_ref());
+        if view.role == Role::Ingress {
+            layers.push(Layer::Fleet(view.fleet.clone()));
+        }
         layers.push(Layer::Role(view.role));
         if capture::is_captured(view.role, &self.options) {
             layers.push(Layer::Captured);
@@ -222,7 +225,8 @@ impl Translator {
                         touched |= self.mark_listeners(node);
                     }
                 }
-                Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) => {}
+                Layer::All | Layer::Inside | Layer::Captured => {}
+                Layer::Role(_) | Layer::Fleet(_) => {}
             }
         }
         touched |= !marked.is_empty();

@@ -6,18 +6,19 @@ use super::Translator;
 use crate::ObjectId;
 use crate::index::routing::RoutingChanges;
 use crate::model::ServiceKey;
+use crate::plan::status::addresses::{self, Exposed};
 use crate::plan::{Context, status};
-use crate::status::{Status, StatusAddress};
+use crate::status::Status;
 
 /// The objects whose status may have changed, and the addresses that are in many of them.
 #[derive(Debug, Default)]
 pub(super) struct StatusChanges {
     /// The objects; `None` while nobody asks for them, so that they do not pile up.
     changed: Option<BTreeSet<ObjectId>>,
-    /// The addresses of the ingress proxies as of the last flush, if their Service is known.
-    exposed: Option<Vec<StatusAddress>>,
-    /// Whether those may have changed.
-    stale: bool,
+    /// The addresses of the ingress proxies as of the last flush.
+    exposed: Exposed,
+    /// The Services of which those may have changed.
+    stale: BTreeSet<ServiceKey>,
 }
 
 impl StatusChanges {
@@ -41,7 +42,7 @@ impl Translator {
     /// since. `None`: nothing of this controller's is to stand in it, since it is not known, of
     /// another class or of another kind.
     pub fn status(&self, id: &ObjectId) -> Option<Status> {
-        status::of(&self.context(), self.statuses.exposed.as_deref(), id)
+        status::of(&self.context(), &self.statuses.exposed, id)
     }
 
     /// The objects whose status may have changed since the last call, as of the last flush, those
@@ -55,25 +56,37 @@ impl Translator {
             .unwrap_or_default()
     }
 
-    /// Notes that a Service may have other addresses, if it is the one that exposes the ingress
-    /// proxies.
+    /// Notes that a Service may have other addresses, if it is one by which ingress proxies are
+    /// reached.
     pub(super) fn note_addresses_of(&mut self, service: &ServiceKey) {
-        self.statuses.stale |= self.options.ingress_service.as_ref() == Some(service);
+        if self.index.routing().is_front_in_use(service) {
+            self.statuses.stale.insert(service.clone());
+        }
     }
 
     /// Notes that Nodes may have other addresses, which may be those of the ingress proxies.
     pub(super) fn note_addresses_of_nodes(&mut self) {
-        self.statuses.stale |= self.options.ingress_service.is_some();
+        let fronts = self.index.routing().fronts_in_use().cloned();
+        self.statuses.stale.extend(fronts);
     }
 
     /// Notes what has been marked since the last flush.
     pub(super) fn note_statuses(&mut self) {
-        if std::mem::take(&mut self.statuses.stale) {
-            let exposed = status::addresses::exposed(&self.context());
-            if exposed != self.statuses.exposed {
-                self.statuses.exposed = exposed;
-                let concerned = self.index.routing().with_addresses().cloned();
+        let mut stale = std::mem::take(&mut self.statuses.stale);
+        stale.append(&mut self.dirty.routing.addresses);
+        for service in stale {
+            let routing = self.index.routing();
+            let in_use = routing.is_front_in_use(&service);
+            let context = self.context();
+            let addresses = in_use.then(|| addresses::exposed(&context, &service));
+            let addresses = addresses.flatten();
+            if addresses.as_ref() != self.statuses.exposed.get(&service) {
+                let concerned = routing.reached_by(&service).cloned();
                 self.dirty.routing.statuses.extend(concerned);
+                match addresses {
+                    Some(addresses) => self.statuses.exposed.insert(service, addresses),
+                    None => self.statuses.exposed.remove(&service),
+                };
             }
         }
         self.statuses.note(&mut self.dirty.routing);

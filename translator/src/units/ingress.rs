@@ -14,6 +14,7 @@ use crate::{Layer, ObjectId, ObjectKind, Origin, Replace, Role, Subject};
 /// The listener of a port, and what finds the wildcard that a host is under. Nothing is bound where
 /// nothing is claimed.
 pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
+    let table = &context.index.routing().served_at(table);
     let hosts = context.index.routing().hosts(table);
     let resources = match hosts.filter(|hosts| hosts.is_claimed()) {
         None => Vec::new(),
@@ -30,13 +31,13 @@ pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
             ]
         }
     };
-    let layer = Layer::Role(Role::Ingress);
+    let layer = Layer::Fleet(table.fleet.clone());
     let resources = resources
         .into_iter()
         .map(|resource| (layer.clone(), resource));
     Output {
         resources: vec![Replace {
-            origin: Origin::IngressPort(table.port),
+            origin: Origin::IngressPort(table.fleet.clone(), table.port),
             resources: resources.collect(),
         }],
         problems: None,
@@ -57,36 +58,40 @@ pub(crate) fn subscriber() -> Output {
 
 /// The routes of a host, and the matches for it that never take a request.
 pub(crate) fn host(table: &Table, host: &Hostname, context: &Context<'_>) -> Output {
+    let table = &context.index.routing().served_at(table);
     let (resources, problems) = match HostPlan::new(context, table, host) {
         None => (Vec::new(), Vec::new()),
         Some((plan, problems)) => {
-            let layer = Layer::Role(Role::Ingress);
+            let layer = Layer::Fleet(table.fleet.clone());
             (vec![(layer, scope::scope(table, &plan))], problems)
         }
     };
-    let origin = Origin::IngressHost(table.port, host.clone());
-    let subject = Subject::Other(format!("Host {}/{host}", table.port).into());
+    let origin = Origin::IngressHost(table.fleet.clone(), table.port, host.clone());
+    let fleet = match table.fleet.is_default() {
+        true => String::new(),
+        false => format!("{}/", table.fleet),
+    };
+    let subject = Subject::Other(format!("Host {fleet}{}/{host}", table.port).into());
     Output {
         resources: vec![Replace { origin, resources }],
         problems: Some((subject, problems)),
     }
 }
 
-/// The certificate of a Secret, if something that is served uses it.
+/// The certificate of a Secret, for each fleet that serves something with it.
 pub(crate) fn secret((namespace, name): &(Arc<str>, Arc<str>), context: &Context<'_>) -> Output {
     let key = (namespace.clone(), name.clone());
     let secret = context.index.routing().secret(&key);
     let certificate = secret.and_then(|secret| secret.certificate.as_ref().ok());
-    let used = certificate.filter(|_| certificates::is_used(context, &key));
-    let resource = used.map(|used| tls::certificate((namespace, name), used));
-    let layer = Layer::Role(Role::Ingress);
+    let resource = certificate.map(|used| tls::certificate((namespace, name), used));
+    let fleets = certificates::fleets_with(context, &key);
+    let layers = fleets.into_iter().cloned().map(Layer::Fleet);
     Output {
         resources: vec![Replace {
             origin: Origin::Secret(namespace.clone(), name.clone()),
-            resources: resource
-                .map(|resource| (layer, resource))
-                .into_iter()
-                .collect(),
+            resources: resource.map_or_else(Vec::new, |resource| {
+                layers.map(|layer| (layer, resource.clone())).collect()
+            }),
         }],
         problems: None,
     }

@@ -165,10 +165,10 @@ fn a_new_certificate_may_be_good_for_the_host_of_another_listener() {
         world.gateway()
     );
     let published = world.apply([certificate_for("a", &["a.org"])]);
-    assert_eq!(published, ["role:ingress Secret d/a"]);
+    assert_eq!(published, ["fleet:default Secret d/a"]);
     assert!(world.translator.take_status_changes().is_empty());
     let published = world.apply([certificate_for("a", &["a.org", "*.org"])]);
-    assert_eq!(published, ["role:ingress Secret d/a"]);
+    assert_eq!(published, ["fleet:default Secret d/a"]);
     let changed = world.translator.take_status_changes();
     assert_eq!(changed.len(), 1, "{changed:?}");
     let overlapping = world

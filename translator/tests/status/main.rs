@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod addresses;
+mod bindings;
 mod certificates;
 mod changes;
 mod gateways;
@@ -15,17 +16,22 @@ use std::fmt::Write;
 
 use seaway_translator::model::ServiceKey;
 use seaway_translator::status::{Condition, Status, StatusAddress};
-use seaway_translator::{ObjectId, ObjectKind, Options};
+use seaway_translator::{Fleet, ObjectId, ObjectKind, Options};
 use support::{World, manifests, one};
 
 /// Options that name the Service with the addresses.
 fn options() -> Options {
     Options {
-        ingress_service: Some(ServiceKey {
-            namespace: "d".into(),
-            name: "edge".into(),
-        }),
+        ingress_services: [(Fleet::default(), edge_key())].into(),
         ..Options::default()
+    }
+}
+
+/// The name of the Service with the addresses.
+fn edge_key() -> ServiceKey {
+    ServiceKey {
+        namespace: "d".into(),
+        name: "edge".into(),
     }
 }
 

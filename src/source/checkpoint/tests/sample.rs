@@ -22,6 +22,8 @@ pub(super) fn sample() -> Vec<Entry> {
         created: i64::MAX,
         kind: Kind::Headless,
         proxy_name: Some("".into()),
+        selector: "".into(),
+        of_gateway: None,
         cluster_ips: Box::default(),
         primary_family: Family::V6,
         ports: Box::default(),
@@ -82,12 +84,14 @@ fn exposure() -> Exposure {
     Exposure::LoadBalancer([ip, name].into())
 }
 
-fn service() -> Service {
+/// Ports of every protocol.
+fn ports() -> Box<[ServicePort]> {
     let port = |index: u16, name: &str, protocol| ServicePort {
         index: index.into(),
         name: name.into(),
         number: (80 + index).try_into().unwrap(),
         protocol,
+        target: (8_000 + index).try_into().ok(),
         node_port: (30_000 + index).try_into().ok(),
         app_protocol: AppProtocol::Http1,
     };
@@ -96,6 +100,16 @@ fn service() -> Service {
         app_protocol: AppProtocol::H2c,
         ..port(3, "h2c", Protocol::Tcp)
     };
+    [
+        port(0, "", Protocol::Tcp),
+        port(1, "dns", Protocol::Udp),
+        port(2, "x", Protocol::Sctp),
+        h2c,
+    ]
+    .into()
+}
+
+fn service() -> Service {
     let problem = |make: fn(String, String, Reason, String) -> Problem, field: &str| {
         let object = "Service default/web".to_owned();
         make(
@@ -110,17 +124,13 @@ fn service() -> Service {
         created: 1_700_000_000,
         kind: Kind::ClusterIp,
         proxy_name: None,
+        selector: "app=web".into(),
+        of_gateway: Some(("edge".into(), "g".into())),
         cluster_ips: ["10.96.0.1", "fd00::1"]
             .map(|ip| ip.parse().unwrap())
             .into(),
         primary_family: Family::V4,
-        ports: [
-            port(0, "", Protocol::Tcp),
-            port(1, "dns", Protocol::Udp),
-            port(2, "x", Protocol::Sctp),
-            h2c,
-        ]
-        .into(),
+        ports: ports(),
         external_ips: [(1, "192.0.2.1".parse().unwrap())].into(),
         lb_ips: [(0, "2001:db8::1".parse().unwrap())].into(),
         exposure: exposure(),

@@ -284,7 +284,7 @@ fn a_service_that_only_a_cluster_would_give_endpoints_is_said() {
         "service.yaml",
         service.replace("selector: {app: web}, ", "").as_bytes(),
     );
-    assert_eq!(said(state.take()), [] as [&str; 0]);
+    assert_eq!(said(state.take()), ["+Service default/web"]);
     let external = service.replace(
         "clusterIP: 10.0.0.1",
         "type: ExternalName, externalName: a.example",

@@ -37,8 +37,8 @@ pub(super) const STREAM_IDLE: u32 = 300_000;
 pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> RouteKind {
     match &route.action {
         Action::Answer(status) => answer(*status),
-        Action::Redirect(redirect) => {
-            let mut message = redirection(table, route, redirect);
+        Action::Redirect(redirect, port) => {
+            let mut message = redirection((table, *port), route, redirect);
             if let (None, Hostname::Exact(host)) = (&redirect.hostname, host) {
                 // Else Envoy would keep the port that the client has written behind it.
                 message.host_redirect = host.to_string();
@@ -69,7 +69,7 @@ pub(super) fn answer(status: u16) -> RouteKind {
 }
 
 /// A redirect (Gateway rule 69).
-fn redirection(table: &Table, route: &RoutePlan, redirect: &Redirect) -> RedirectAction {
+fn redirection(at: (&Table, u16), route: &RoutePlan, redirect: &Redirect) -> RedirectAction {
     let change = redirect.path.as_ref();
     let edit = change.and_then(|change| path_change::edit(change, &route.matches.path));
     let scheme = redirect.scheme.as_deref();
@@ -77,7 +77,7 @@ fn redirection(table: &Table, route: &RoutePlan, redirect: &Redirect) -> Redirec
         scheme_rewrite_specifier: scheme
             .map(|scheme| SchemeRewriteSpecifier::SchemeRedirect(scheme.to_owned())),
         host_redirect: redirect.hostname.as_deref().unwrap_or_default().to_owned(),
-        port_redirect: redirected_port(table, redirect),
+        port_redirect: redirected_port(at, redirect),
         path_rewrite_specifier: edit.map(|edit| match edit {
             Edit::Whole(path) => PathRewriteSpecifier::PathRedirect(path),
             Edit::Prefix(new) => PathRewriteSpecifier::PrefixRewrite(new),
@@ -90,14 +90,14 @@ fn redirection(table: &Table, route: &RoutePlan, redirect: &Redirect) -> Redirec
 
 /// The port that a redirect names; 0 for none, since Envoy would also print the one that the scheme
 /// implies.
-fn redirected_port(table: &Table, redirect: &Redirect) -> u32 {
+fn redirected_port((table, external_port): (&Table, u16), redirect: &Redirect) -> u32 {
     let implied = |scheme: &str| if scheme == "https" { 443 } else { 80 };
     let own = if table.tls { "https" } else { "http" };
     let default = implied(redirect.scheme.as_deref().unwrap_or(own));
     let port = match (redirect.port, &redirect.scheme) {
         (Some(port), _) => port.get(),
         (None, Some(_)) => default,
-        (None, None) => table.external_port,
+        (None, None) => external_port,
     };
     if port == default { 0 } else { port.into() }
 }

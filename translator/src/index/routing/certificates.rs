@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::share::Share;
 use super::{Key, Routing, RoutingChanges, put};
 use crate::model::Secret;
-use crate::{ObjectId, ObjectKind};
+use crate::{Fleet, ObjectId, ObjectKind};
 
 /// All Secrets that are known, and who names them.
 #[derive(Debug, Default)]
@@ -27,10 +27,10 @@ impl Routing {
         self.secrets.users.get(key).into_iter().flatten()
     }
 
-    /// Whether an object claims a host name with a Secret.
-    pub(crate) fn claims_with(&self, object: &ObjectId, secret: &Key) -> bool {
-        let share = self.shares.get(object);
-        share.is_some_and(|share| share.claims_with(secret))
+    /// The fleet for which an object claims a host name with a Secret.
+    pub(crate) fn claims_with(&self, object: &ObjectId, secret: &Key) -> Option<&Fleet> {
+        let share = self.shares.get(object)?;
+        share.fleet.as_ref().filter(|_| share.claims_with(secret))
     }
 
     /// Adds, replaces or (`None`) removes a Secret. What only replaces a certificate by another one

@@ -43,6 +43,11 @@ impl Routing {
             .get(&(id.namespace.clone(), id.name.clone()))
     }
 
+    /// A Gateway, by its namespace and name.
+    pub(super) fn gateway_of_key(&self, key: &Key) -> Option<&Arc<Gateway>> {
+        self.gateways.gateways.get(key)
+    }
+
     /// An HTTPRoute, attached or not.
     pub(crate) fn http_route(&self, id: &ObjectId) -> Option<&Arc<HTTPRoute>> {
         self.gateways
@@ -261,10 +266,21 @@ impl Routing {
 
     /// Works out anew what a Gateway and its routes add.
     fn share_gateway(&mut self, key: &Key, options: &Options, changes: &mut RoutingChanges) {
+        self.bind(key, options);
+        self.share_bound_gateway(key, options, changes);
+    }
+
+    /// Does so where it is known what the Gateway is reached by.
+    pub(super) fn share_bound_gateway(
+        &mut self,
+        key: &Key,
+        options: &Options,
+        changes: &mut RoutingChanges,
+    ) {
         let id = ObjectId::new(ObjectKind::Gateway, &key.0, &key.1);
         let gateway = self.gateways.gateways.get(key);
         let served = gateway.filter(|gateway| self.is_gateway_ours(gateway));
-        let share = served.map(|gateway| Share::of_gateway(gateway, options));
+        let share = served.map(|gateway| Share::of_gateway(self, gateway, options));
         self.replace(id, share, changes);
         for route in self
             .gateways

@@ -172,6 +172,17 @@ impl Hosts {
         objects
     }
 
+    /// All host names.
+    pub(super) fn names(&self) -> BTreeSet<&Hostname> {
+        self.claims.keys().chain(self.rules.keys()).collect()
+    }
+
+    /// All objects that claim a host name or have rules for one.
+    pub(super) fn objects(&self) -> BTreeSet<ObjectId> {
+        let entries = self.claims.values().chain(self.rules.values()).flatten();
+        entries.map(|entry| entry.age.object()).collect()
+    }
+
     pub(super) fn add(&mut self, part: Part, host: &Hostname, entry: Entry) {
         self.part(part)
             .entry(host.clone())

@@ -4,9 +4,11 @@
 //! A change of an object marks the hosts it names. One that names a wildcard, or every host, marks
 //! those that it covers too, since its rules come after their own there (Gateway rule 54).
 
+mod bindings;
 mod certificates;
 mod gateways;
 mod hosts;
+mod ports;
 mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +17,13 @@ use std::sync::Arc;
 
 use crate::model::{BackendPort, Hostname, Ingress, IngressClass, ServiceKey};
 use crate::policy::table::Table;
-use crate::{ObjectId, ObjectKind, Options};
+use crate::{Fleet, ObjectId, ObjectKind, Options};
 
+use bindings::Bindings;
 use certificates::Secrets;
 use gateways::Gateways;
 pub(crate) use hosts::{Entry, Hosts, ListenerId};
+use ports::Ports;
 use share::{Attached, Share};
 
 /// The namespace and the name of an object.
@@ -34,6 +38,8 @@ pub(crate) struct Routing {
     of_class: BTreeMap<Arc<str>, BTreeSet<Key>>,
     gateways: Gateways,
     secrets: Secrets,
+    bindings: Bindings,
+    ports: Ports,
     /// What each object that is served adds.
     shares: BTreeMap<ObjectId, Share>,
     tables: BTreeMap<Table, Hosts>,
@@ -56,6 +62,8 @@ pub(crate) struct RoutingChanges {
     pub statuses: BTreeSet<ObjectId>,
     /// The Services of which other ports may be used.
     pub services: BTreeSet<ServiceKey>,
+    /// The Services by which objects are reached now, or no more.
+    pub addresses: BTreeSet<ServiceKey>,
     /// The Secrets that changed, or that other objects use now.
     pub secrets: BTreeSet<Key>,
 }
@@ -73,7 +81,13 @@ impl RoutingChanges {
 impl Routing {
     /// The host names of a port; `None` if nothing is served there.
     pub(crate) fn hosts(&self, table: &Table) -> Option<&Hosts> {
-        self.tables.get(table)
+        let hosts = self.tables.get(table)?;
+        self.port_taken(table).is_none().then_some(hosts)
+    }
+
+    /// The fleet that serves an object, if it is served.
+    pub(crate) fn fleet_of(&self, id: &ObjectId) -> Option<&Fleet> {
+        self.shares.get(id)?.fleet.as_ref()
     }
 
     /// An Ingress, served or not.
@@ -99,13 +113,6 @@ impl Routing {
             .keys()
             .map(ingress)
             .chain(self.of_gateway_api())
-    }
-
-    /// The objects with the addresses of the proxies in their status: the Gateways and Ingresses
-    /// that are served.
-    pub(crate) fn with_addresses(&self) -> impl Iterator<Item = &ObjectId> {
-        let served = self.shares.keys();
-        served.filter(|id| matches!(id.kind, ObjectKind::Gateway | ObjectKind::Ingress))
     }
 
     /// Whether a port of this number and name is one that requests are sent to.
@@ -166,8 +173,10 @@ impl Routing {
         changes: &mut RoutingChanges,
     ) {
         let old = put(&mut self.ingress_classes, name.clone(), new);
-        let controller = |class: Option<&Arc<IngressClass>>| class.map(|c| c.controller.clone());
-        if controller(old.as_ref()) == controller(self.ingress_classes.get(name)) {
+        let serves = |class: Option<&Arc<IngressClass>>| {
+            class.map(|class| (class.controller.clone(), class.fleet.clone()))
+        };
+        if serves(old.as_ref()) == serves(self.ingress_classes.get(name)) {
             return;
         }
         for key in self.of_class.get(name).cloned().unwrap_or_default() {
@@ -197,18 +206,21 @@ impl Routing {
     fn share_again(&mut self, key: &Key, options: &Options, changes: &mut RoutingChanges) {
         let id = ObjectId::new(ObjectKind::Ingress, &key.0, &key.1);
         let ingress = self.ingresses.get(key);
-        let served = ingress.filter(|ingress| self.is_ours(ingress, options));
-        let share = served.map(|ingress| Share::of_ingress(ingress, options));
+        let fleet = ingress.and_then(|ingress| self.fleet_for(ingress, options));
+        let served = ingress.zip(fleet);
+        let share = served.map(|(ingress, fleet)| Share::of_ingress(ingress, &fleet, options));
         self.replace(id, share, changes);
     }
 
-    /// Whether an Ingress is of a class of this controller (Service rule 132, Gateway rule 9).
-    fn is_ours(&self, ingress: &Ingress, options: &Options) -> bool {
+    /// The fleet that serves an Ingress. `None`: it is of no class of this controller's (Service
+    /// rule 132, Gateway rule 9), or of one that names no fleet.
+    fn fleet_for(&self, ingress: &Ingress, options: &Options) -> Option<Fleet> {
         let Some(name) = &ingress.class else {
-            return options.ingress_without_class;
+            return options.ingress_without_class.then(Fleet::default);
         };
         let class = self.ingress_classes.get(name);
-        class.is_some_and(|class| *class.controller == *options.ingress_controller)
+        let ours = class.filter(|class| *class.controller == *options.ingress_controller);
+        ours?.fleet.clone()
     }
 
     /// Puts what an object adds now in place of what it added before.
@@ -223,6 +235,7 @@ impl Routing {
             new.add_to(&mut self.tables);
             self.mark(new, changes);
         }
+        self.claim_ports(old.as_ref(), new.as_ref(), changes);
         let came_or_went = &claimed ^ &self.claimed();
         changes.tables.extend(came_or_went);
         for (table, host) in Share::changed_claims(old.as_ref(), new.as_ref()) {
@@ -244,6 +257,7 @@ impl Routing {
                 changes.services.insert(service.clone());
             }
         }
+        self.note_service(&id, old.as_ref(), new.as_ref(), changes);
         self.name_secrets(&id, old.as_ref(), new.as_ref(), changes);
         self.count_attached(old.as_ref(), new.as_ref(), changes);
         changes.mark_for(&id, id.kind);
@@ -332,9 +346,9 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, new: Option<V>) -> Option<V>
 }
 
 /// Moves a key from where it was filed to where it belongs now.
-fn refile<K: Ord>(
-    files: &mut BTreeMap<K, BTreeSet<Key>>,
-    key: &Key,
+fn refile<K: Ord, V: Ord + Clone>(
+    files: &mut BTreeMap<K, BTreeSet<V>>,
+    key: &V,
     old: &BTreeSet<K>,
     new: BTreeSet<K>,
 ) {

@@ -10,13 +10,19 @@ use crate::model::{
 };
 use crate::policy::gateway::{self, InvalidRules};
 use crate::policy::route_order::Age;
-use crate::policy::table::Table;
-use crate::{ObjectId, ObjectKind, Options};
+use crate::policy::table::{HTTP, HTTPS, Table};
+use crate::{Fleet, ObjectId, ObjectKind, Options};
 
 /// What one object adds: claims of host names, rules for them, and the use of Services.
 #[derive(Debug)]
 pub(crate) struct Share {
-    age: Age,
+    pub(super) age: Age,
+    /// The fleet that serves it; `None` for what several may.
+    pub(super) fleet: Option<Fleet>,
+    /// The Service whose addresses are those of the object.
+    pub(super) service: Option<ServiceKey>,
+    /// The tables at which it claims host names, each with the port that clients connect to.
+    pub(super) claimed: BTreeSet<(Table, u16)>,
     additions: BTreeSet<Addition>,
     /// The ports where its default backend may serve.
     default_backend_of: BTreeSet<Table>,
@@ -48,6 +54,9 @@ impl Share {
     fn new(created: i64, object: &ObjectId) -> Share {
         Share {
             age: Age::new(created, object),
+            fleet: None,
+            service: None,
+            claimed: BTreeSet::new(),
             additions: BTreeSet::new(),
             default_backend_of: BTreeSet::new(),
             sends: true,
@@ -59,21 +68,25 @@ impl Share {
 
     /// What an Ingress adds: each of its hosts is a listener of its own, at the addresses that all
     /// Ingresses share; those of its certificates also over TLS (Gateway rule 114).
-    pub(super) fn of_ingress(ingress: &Ingress, options: &Options) -> Share {
+    pub(super) fn of_ingress(ingress: &Ingress, fleet: &Fleet, options: &Options) -> Share {
         let id = ObjectId::new(ObjectKind::Ingress, &ingress.namespace, &ingress.name);
         let mut share = Share::new(ingress.created, &id);
-        let (http, https) = (Table::http(options), Table::https(options));
+        let (http, https) = (Table::http(fleet, options), Table::https(fleet, options));
+        share.fleet = Some(fleet.clone());
+        share.service = options.ingress_services.get(fleet).cloned();
         let none = Certificates::default();
         let hosts = ingress.hosts.iter().map(|(host, _)| host);
         let any = ingress.default_backend.as_ref().map(|_| &Hostname::Any);
         let hosts: BTreeSet<&Hostname> = hosts.chain(any).collect();
         for host in &hosts {
+            share.claimed.insert((http.clone(), HTTP));
             share.add(&http, host, Part::Claim, &none);
             share.add(&http, host, Part::Rules, &none);
             // Whether they are served over TLS is said by the claims of all Ingresses.
             share.add(&https, host, Part::Rules, &none);
         }
         for (host, certificates) in claims_over_tls(ingress, &hosts) {
+            share.claimed.insert((https.clone(), HTTPS));
             share.add(&https, &host, Part::Claim, &certificates);
         }
         let secrets = ingress.tls.iter().filter_map(|tls| tls.secret.as_ref());
@@ -100,11 +113,14 @@ impl Share {
     }
 
     /// What a Gateway adds: the host names of those of its listeners that are served.
-    pub(super) fn of_gateway(gateway: &Gateway, options: &Options) -> Share {
+    pub(super) fn of_gateway(routing: &Routing, gateway: &Gateway, options: &Options) -> Share {
         let id = ObjectId::new(ObjectKind::Gateway, &gateway.namespace, &gateway.name);
         let mut share = Share::new(gateway.created, &id);
         let is_refused = gateway::gateway_refusal(gateway).is_some();
-        let tables = gateway::listeners(gateway, options);
+        let binding = routing.binding(gateway);
+        share.fleet = binding.map(|binding| binding.fleet.clone());
+        share.service = binding.and_then(|binding| binding.service.clone());
+        let tables = routing.tables_of(gateway, options);
         for (listener, table) in gateway.listeners.iter().zip(tables) {
             let secrets = listener.certificates.iter().filter(|c| c.is_secret);
             let secrets = secrets.map(|c| (c.namespace.clone(), c.name.clone()));
@@ -114,6 +130,7 @@ impl Share {
             let Some(table) = table.ok().filter(|_| !is_refused) else {
                 continue;
             };
+            share.claimed.insert((table.clone(), listener.port.get()));
             share.additions.insert(Addition {
                 table,
                 host: listener.hostname.clone(),
@@ -141,7 +158,7 @@ impl Share {
             };
             is_served = true;
             let is_refused = gateway::gateway_refusal(gateway).is_some();
-            let tables = gateway::listeners(gateway, options);
+            let tables = routing.tables_of(gateway, options);
             for (listener, hosts) in routing.attach(route, parent, gateway).unwrap_or_default() {
                 let of = (gateway.namespace.clone(), gateway.name.clone());
                 share.attached.insert((of, listener.name.clone()));

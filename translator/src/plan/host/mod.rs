@@ -54,8 +54,8 @@ pub(crate) enum Action<'a> {
     /// The proxy answers with this status: 500 where nothing valid is behind the rule (Gateway
     /// rules 75, 82, 83, 95).
     Answer(u16),
-    /// The proxy answers with a redirect.
-    Redirect(&'a Redirect),
+    /// The proxy answers with a redirect; the port is the one that clients connect to.
+    Redirect(&'a Redirect, u16),
     /// The proxy answers with a redirect to the same over HTTPS.
     ToHttps,
     /// One of these gets it. There is at least one with a cluster, and a weight above 0.

@@ -62,7 +62,7 @@ impl<'a> Group<'a> {
                 one_label: self.one_label,
                 action: match settings {
                     Some(settings) if settings.redirect_to_https && !table.tls => Action::ToHttps,
-                    _ => action(context, age, rule),
+                    _ => action(context, (age, rule), table),
                 },
                 mirrors: mirrors(context, age, rule),
                 hsts: settings
@@ -171,7 +171,7 @@ fn default_backend<'a>(context: &Context<'a>, hosts: &'a Hosts) -> Option<Group<
 }
 
 /// What becomes of the requests of a rule.
-fn action<'a>(context: &Context<'a>, age: &Age, rule: &'a Rule) -> Action<'a> {
+fn action<'a>(context: &Context<'a>, (age, rule): (&Age, &'a Rule), table: &Table) -> Action<'a> {
     // What is not served is answered as each API asks (Service rule 142, Gateway rule 82).
     let object = age.object();
     let missing = match object.kind {
@@ -182,7 +182,8 @@ fn action<'a>(context: &Context<'a>, age: &Age, rule: &'a Rule) -> Action<'a> {
         return Action::Answer(500);
     }
     if let Some(redirect) = &rule.filters.redirect {
-        return Action::Redirect(redirect);
+        let port = context.index.routing().external_port(table);
+        return Action::Redirect(redirect, port);
     }
     let share = |backend: &'a Backend| Share {
         backend,

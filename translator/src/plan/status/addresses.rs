@@ -1,7 +1,7 @@
 //! The addresses at which the ingress proxies are reached, for the status of what they serve
 //! (Gateway rules 12 and 102).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,13 +9,17 @@ use super::Context;
 use crate::model::{
     Condition, Exposure, Gateway, GatewayAddress, LB_ADDRESSES, Policy, Service, ServiceKey,
 };
+use crate::policy::binding::{Binding, names};
 use crate::policy::gateway::{HOSTNAME, IP_ADDRESS};
 use crate::status::StatusAddress;
 
-/// The addresses of the Service that exposes the ingress proxies, at most [`LB_ADDRESSES`]; `None`
-/// if there is no such Service.
-pub(crate) fn exposed(context: &Context<'_>) -> Option<Vec<StatusAddress>> {
-    let key = context.options.ingress_service.as_ref()?;
+/// The addresses of the Services by which ingress proxies are reached, as far as there are such
+/// Services.
+pub(crate) type Exposed = BTreeMap<ServiceKey, Vec<StatusAddress>>;
+
+/// The addresses of a Service by which ingress proxies are reached, at most [`LB_ADDRESSES`];
+/// `None` if there is no such Service.
+pub(crate) fn exposed(context: &Context<'_>, key: &ServiceKey) -> Option<Vec<StatusAddress>> {
     let service = context.index.service(key)?;
     let external = service.external_ips.iter().map(|(_, ip)| *ip);
     let ips: Vec<IpAddr> = match &service.exposure {
@@ -68,14 +72,16 @@ pub(super) enum Wanted {
     NotAssigned(String),
 }
 
-/// The addresses that a Gateway has: all, or those that it asks for.
+/// The addresses that a Gateway has: all of those of its Service, or those that it asks for.
 pub(super) fn wanted(
     context: &Context<'_>,
-    exposed: Option<&[StatusAddress]>,
+    exposed: &Exposed,
     gateway: &Gateway,
+    binding: &Binding,
 ) -> Wanted {
-    let service = context.options.ingress_service.as_ref();
-    let exposed = match (service, exposed) {
+    let service = binding.service.as_ref();
+    let found = service.and_then(|key| exposed.get(key));
+    let exposed = match (service, found) {
         (Some(_), Some(exposed)) if !exposed.is_empty() => exposed,
         (Some(key), Some(_)) => {
             return Wanted::NotAssigned(format!("Service {key} has no address yet"));
@@ -84,16 +90,22 @@ pub(super) fn wanted(
             let message = format!("there is no Service {key}, which --ingress-service names");
             return Wanted::NotAssigned(message);
         }
+        (None, _) if binding.is_pending => {
+            return Wanted::NotAssigned("the Service for this Gateway is being made".to_owned());
+        }
         (None, _) => {
-            let message = "it is not known at which addresses the proxies are reached: \
-                           --ingress-service names the Service";
-            return Wanted::NotAssigned(message.to_owned());
+            let fleet = &binding.fleet;
+            return Wanted::NotAssigned(format!(
+                "it is not known at which addresses the proxies of fleet {fleet} are reached: \
+                 --ingress-service names the Service"
+            ));
         }
     };
     if gateway.addresses.is_empty() {
         return Wanted::Usable(exposed.to_vec());
     }
-    let names = service.map(|key| names(context, key)).unwrap_or_default();
+    let names = service.map(|key| names(key, context.options));
+    let names = names.unwrap_or_default();
     let mut usable = BTreeSet::new();
     let mut refused = None;
     for (index, address) in gateway.addresses.iter().enumerate() {
@@ -139,16 +151,4 @@ fn is_wanted(address: &StatusAddress, wanted: &GatewayAddress) -> bool {
             *wanted.kind == *HOSTNAME && (wanted.value.is_empty() || *wanted.value == **name)
         }
     }
-}
-
-/// The DNS names of a Service, by which a Gateway may ask for its addresses.
-fn names(context: &Context<'_>, key: &ServiceKey) -> [String; 3] {
-    let ServiceKey { namespace, name } = key;
-    let short = format!("{name}.{namespace}");
-    let domain = &context.options.cluster_domain;
-    [
-        format!("{short}.svc.{domain}"),
-        format!("{short}.svc"),
-        short,
-    ]
 }

@@ -1,29 +1,25 @@
 //! The status of a Gateway (Gateway rules 8, 12, 41 and 101).
 
-use super::addresses::{Wanted, wanted};
+use super::addresses::{Exposed, Wanted, wanted};
 use super::{ACCEPTED, Conditions, Context, INVALID, PROGRAMMED, RESOLVED_REFS};
 use super::{listener, overlap};
 use crate::ObjectId;
 use crate::model::Gateway;
 use crate::plan::gateway::{ListenerVerdict, verdicts};
 use crate::policy::gateway::gateway_refusal;
-use crate::status::{GatewayStatus, ListenerStatus, Status, StatusAddress};
+use crate::status::{GatewayStatus, ListenerStatus, Status};
 
 /// The reason of the condition `Accepted` of a Gateway some or all listeners of which are refused.
 const LISTENERS_NOT_VALID: &str = "ListenersNotValid";
 
-pub(super) fn of(
-    context: &Context<'_>,
-    exposed: Option<&[StatusAddress]>,
-    id: &ObjectId,
-) -> Option<Status> {
+pub(super) fn of(context: &Context<'_>, exposed: &Exposed, id: &ObjectId) -> Option<Status> {
     let routing = context.index.routing();
     let gateway = routing.gateway(id).filter(|_| routing.is_served(id))?;
     let verdicts = verdicts(context, id, gateway);
     let mut conditions = Conditions::new(gateway.generation);
     let is_accepted = add_accepted(&mut conditions, gateway, &verdicts);
     let is_refused = gateway_refusal(gateway).is_some();
-    let wanted = wanted(context, exposed, gateway);
+    let wanted = wanted(context, exposed, gateway, routing.binding(gateway)?);
     let reason = match &wanted {
         _ if !is_accepted => Some((INVALID, "the Gateway is not accepted".to_owned())),
         _ if !verdicts

@@ -2,16 +2,13 @@
 //! the option that says which these are there is none, so that what others wrote stays.
 
 use super::Context;
+use super::addresses::Exposed;
 use crate::ObjectId;
-use crate::status::{Status, StatusAddress};
+use crate::status::Status;
 
-pub(super) fn of(
-    context: &Context<'_>,
-    exposed: Option<&[StatusAddress]>,
-    id: &ObjectId,
-) -> Option<Status> {
-    let is_served = context.index.routing().is_served(id);
-    let is_said = context.options.ingress_service.is_some();
-    let status = || Status::Ingress(exposed.unwrap_or_default().to_vec());
-    (is_served && is_said).then(status)
+pub(super) fn of(context: &Context<'_>, exposed: &Exposed, id: &ObjectId) -> Option<Status> {
+    let fleet = context.index.routing().fleet_of(id)?;
+    let service = context.options.ingress_services.get(fleet)?;
+    let addresses = exposed.get(service).cloned();
+    Some(Status::Ingress(addresses.unwrap_or_default()))
 }

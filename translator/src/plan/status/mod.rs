@@ -11,17 +11,13 @@ mod route;
 
 use super::Context;
 use crate::problem::shortened;
-use crate::status::{Condition, Status, StatusAddress};
+use crate::status::{Condition, Status};
 use crate::{ObjectId, ObjectKind};
+use addresses::Exposed;
 
-/// What the status of an object should say; `exposed` are the addresses of the ingress proxies, if
-/// the Service is known that exposes them.
+/// What the status of an object should say; `exposed` are the addresses of the ingress proxies.
 /// `None`: it is none of this controller's (Gateway rules 6, 7, 9 and 10).
-pub(crate) fn of(
-    context: &Context<'_>,
-    exposed: Option<&[StatusAddress]>,
-    id: &ObjectId,
-) -> Option<Status> {
+pub(crate) fn of(context: &Context<'_>, exposed: &Exposed, id: &ObjectId) -> Option<Status> {
     match id.kind {
         ObjectKind::GatewayClass => class::of(context, id),
         ObjectKind::Gateway => gateway::of(context, exposed, id),

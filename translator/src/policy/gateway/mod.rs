@@ -15,6 +15,7 @@ pub(crate) use whole::{
     is_class_ours,
 };
 
+use super::binding::Binding;
 use super::table::Table;
 use crate::model::{
     AllowedNamespaces, Gateway, GatewayListener, HTTPRoute, Hostname, LabelOperator, LabelSelector,
@@ -29,8 +30,15 @@ pub(crate) enum ListenerRefusal {
     Protocol,
     /// A field of it is not valid; the text is for people.
     Invalid(Arc<str>),
-    /// The Service that its address is of has no such port; the Service is known by an option.
-    Port(NonZeroU16, Option<ServiceKey>),
+    /// The Service that its addresses are of has no such port, but these; the Service may not be
+    /// known.
+    Port(NonZeroU16, Option<ServiceKey>, Box<[u16]>),
+    /// That port of the Service leads to a port of the proxies that is given as a name.
+    NamedTarget(NonZeroU16, Option<ServiceKey>),
+    /// That port leads to one at which the proxies speak another protocol.
+    OtherProtocol(NonZeroU16, &'static str),
+    /// The Service that is to be made for the Gateway is not there yet, or lacks its port.
+    Pending,
     /// Another listener of the Gateway has its port and host name.
     HostnameConflict,
     /// Another listener of the Gateway has its port with another protocol.
@@ -43,7 +51,10 @@ impl ListenerRefusal {
         match self {
             ListenerRefusal::Protocol => Reason::UnsupportedProtocol,
             ListenerRefusal::Invalid(_) => Reason::UnsupportedValue,
-            ListenerRefusal::Port(..) => Reason::PortUnavailable,
+            ListenerRefusal::Port(..)
+            | ListenerRefusal::NamedTarget(..)
+            | ListenerRefusal::OtherProtocol(..)
+            | ListenerRefusal::Pending => Reason::PortUnavailable,
             ListenerRefusal::HostnameConflict => Reason::HostnameConflict,
             ListenerRefusal::ProtocolConflict => Reason::ProtocolConflict,
         }
@@ -57,15 +68,28 @@ impl fmt::Display for ListenerRefusal {
                 f.write_str("only the protocols HTTP and HTTPS are served")
             }
             ListenerRefusal::Invalid(why) => f.write_str(why),
-            ListenerRefusal::Port(port, service) => {
+            ListenerRefusal::Port(port, service, known) => {
                 f.write_str("the addresses of this Gateway")?;
                 if let Some(service) = service {
                     write!(f, ", which are those of Service {service},")?;
                 }
+                let known: Vec<String> = known.iter().map(u16::to_string).collect();
+                write!(f, " have no port {port}, only {}", known.join(", "))
+            }
+            ListenerRefusal::NamedTarget(port, service) => {
+                let service = service.as_ref().map(ToString::to_string);
+                let service = service.unwrap_or_default();
                 write!(
                     f,
-                    " have no port {port}, only 80 for HTTP and 443 for HTTPS"
+                    "the targetPort of port {port} of Service {service} is a name; it has to be the \
+                     number of a port at which the proxies listen for it"
                 )
+            }
+            ListenerRefusal::OtherProtocol(port, spoken) => {
+                write!(f, "behind port {port} the proxies speak {spoken}")
+            }
+            ListenerRefusal::Pending => {
+                f.write_str("the Service for this Gateway is being made, or lacks this port yet")
             }
             ListenerRefusal::HostnameConflict => {
                 f.write_str("another listener of this Gateway has the same port and host name")
@@ -82,6 +106,7 @@ impl fmt::Display for ListenerRefusal {
 /// all parties lose (Gateway rules 23 and 25).
 pub(crate) fn listeners(
     gateway: &Gateway,
+    binding: &Binding,
     options: &Options,
 ) -> Vec<Result<Table, ListenerRefusal>> {
     let mut at_port: BTreeMap<NonZeroU16, Vec<&GatewayListener>> = BTreeMap::new();
@@ -96,7 +121,7 @@ pub(crate) fn listeners(
         let rivals = at_port.get(&listener.port).map_or(&[][..], |rivals| rivals);
         match refused.or_else(|| conflict(listener, rivals)) {
             Some(refused) => Err(refused),
-            None => table(listener, options),
+            None => binding.table(listener, options),
         }
     };
     judged.map(judge).collect()
@@ -151,22 +176,6 @@ fn conflict(listener: &GatewayListener, rivals: &[&GatewayListener]) -> Option<L
         }
     }
     found
-}
-
-/// The table that a listener is served at, if its addresses have its port.
-fn table(listener: &GatewayListener, options: &Options) -> Result<Table, ListenerRefusal> {
-    let table = match listener.protocol {
-        ListenerProtocol::Http => Table::http(options),
-        ListenerProtocol::Https => Table::https(options),
-        _ => return Err(ListenerRefusal::Protocol),
-    };
-    match listener.port.get() == table.external_port {
-        true => Ok(table),
-        false => {
-            let service = options.ingress_service.clone();
-            Err(ListenerRefusal::Port(listener.port, service))
-        }
-    }
 }
 
 /// Why no listener of a parent takes a route (Gateway rules 42 to 44).

@@ -40,6 +40,7 @@ fn gateway(listeners: &[&str]) -> Gateway {
         generation: 1,
         created: 0,
         class: "gc".into(),
+        fleet: Some(crate::Fleet::default()),
         has_parameters: false,
         addresses: Box::default(),
         listeners: listeners.iter().enumerate().map(listener).collect(),
@@ -49,7 +50,9 @@ fn gateway(listeners: &[&str]) -> Gateway {
 
 #[track_caller]
 fn check(given: &[&str], expected: &[&str]) {
-    let judged = listeners(&gateway(given), &Options::default());
+    let options = Options::default();
+    let binding = Binding::shared(&crate::Fleet::default(), &options, None);
+    let judged = listeners(&gateway(given), &binding, &options);
     let words: Vec<&str> = judged
         .iter()
         .map(|verdict| {

@@ -22,6 +22,8 @@ pub(crate) fn class_refusal(class: &GatewayClass) -> Option<(Reason, &'static st
 pub(crate) enum GatewayRefusal {
     /// It has parameters.
     Parameters,
+    /// It names no fleet that could be.
+    Fleet,
     /// The address at this position is of a type that is not supported.
     Address(usize, Arc<str>),
 }
@@ -30,7 +32,7 @@ impl GatewayRefusal {
     /// Whether the problem was found while the Gateway was read.
     pub(crate) fn is_read_already(&self) -> bool {
         match self {
-            GatewayRefusal::Parameters => true,
+            GatewayRefusal::Parameters | GatewayRefusal::Fleet => true,
             // The type of one that could not be read.
             GatewayRefusal::Address(_, kind) => kind.is_empty(),
         }
@@ -39,7 +41,7 @@ impl GatewayRefusal {
     /// The [`Reason`] of the problem, which is that of the condition `Accepted`.
     pub(crate) fn reason(&self) -> Reason {
         match self {
-            GatewayRefusal::Parameters => Reason::InvalidParameters,
+            GatewayRefusal::Parameters | GatewayRefusal::Fleet => Reason::InvalidParameters,
             GatewayRefusal::Address(..) => Reason::UnsupportedAddress,
         }
     }
@@ -48,6 +50,7 @@ impl GatewayRefusal {
     pub(crate) fn field(&self) -> String {
         match self {
             GatewayRefusal::Parameters => "spec.infrastructure.parametersRef".to_owned(),
+            GatewayRefusal::Fleet => read::fleet_field(),
             GatewayRefusal::Address(index, _) => format!("spec.addresses[{index}]"),
         }
     }
@@ -57,6 +60,7 @@ impl fmt::Display for GatewayRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GatewayRefusal::Parameters => f.write_str(read::NO_PARAMETERS),
+            GatewayRefusal::Fleet => f.write_str("it names no fleet that could be"),
             GatewayRefusal::Address(_, kind) => write!(
                 f,
                 "an address of type {kind:?} is not supported, only IPAddress and Hostname; the \
@@ -75,6 +79,9 @@ pub(crate) const HOSTNAME: &str = "Hostname";
 pub(crate) fn gateway_refusal(gateway: &Gateway) -> Option<GatewayRefusal> {
     if gateway.has_parameters {
         return Some(GatewayRefusal::Parameters);
+    }
+    if gateway.fleet.is_none() {
+        return Some(GatewayRefusal::Fleet);
     }
     let addresses = gateway.addresses.iter().enumerate();
     let mut unknown = addresses.filter(|(_, one)| ![IP_ADDRESS, HOSTNAME].contains(&&*one.kind));

@@ -26,6 +26,8 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         created: 0,
         kind: Kind::ClusterIp,
         proxy_name: None,
+        selector: "".into(),
+        of_gateway: None,
         cluster_ips: [IpAddr::from([10, 96, 0, 1])].into(),
         primary_family: Family::V4,
         ports: [ServicePort {
@@ -33,6 +35,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
             name: "http".into(),
             number: NonZeroU16::MIN,
             protocol: Protocol::Tcp,
+            target: None,
             node_port: None,
             app_protocol: AppProtocol::Http1,
         }]

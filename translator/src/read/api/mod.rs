@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::decode::{self, Text};
+use super::field::Value;
 pub(super) use secret::Content;
 pub use secret::Secret;
 pub use specs::{
@@ -129,6 +130,7 @@ pub(super) struct ServiceSpec {
     pub(super) health_check_node_port: Option<i32>,
     #[serde(deserialize_with = "decode::list")]
     pub(super) ports: Option<Vec<ServicePort>>,
+    pub(super) selector: Value,
     pub(super) session_affinity: Option<String>,
     pub(super) session_affinity_config: Option<SessionAffinityConfig>,
 }
@@ -141,6 +143,7 @@ pub(super) struct ServicePort {
     #[serde(deserialize_with = "decode::number")]
     pub(super) port: i32,
     pub(super) protocol: Option<String>,
+    pub(super) target_port: Value,
     #[serde(deserialize_with = "decode::integer")]
     pub(super) node_port: Option<i32>,
     pub(super) app_protocol: Option<String>,

@@ -20,6 +20,7 @@ pub(crate) use tls::NOT_A_SECRET;
 
 use super::api as k8s;
 use super::field::{Field, Wrong};
+use super::fleet;
 use super::report::Identity;
 use super::report::Report;
 use crate::model::{Gateway, GatewayAddress};
@@ -58,6 +59,7 @@ pub(super) fn read(gateway: &k8s::Gateway) -> Result<Gateway, Problem> {
         generation: identity.generation,
         created: identity.created,
         class: class.unwrap_or_default(),
+        fleet: fleet::read(&gateway.metadata, &mut report),
         has_parameters: parameters.is_set(),
         addresses: addresses(&spec.get("addresses"), &mut report).into(),
         listeners: listener::read(&spec, &identity.namespace, &mut report).into(),

@@ -2,6 +2,7 @@
 
 use super::super::api as k8s;
 use super::super::field::Field;
+use super::super::fleet;
 use super::super::report::Identity;
 use super::super::value;
 use crate::model::IngressClass;
@@ -35,6 +36,7 @@ pub(in super::super) fn read(class: &k8s::IngressClass) -> Result<IngressClass, 
         name: identity.name,
         created: identity.created,
         controller: controller.into(),
+        fleet: fleet::read(&class.metadata, &mut report),
         is_default: value::annotation(&class.metadata, DEFAULT) == Some("true"),
         problems: report.finish(),
     })

@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::api as k8s;
+use super::field::Value;
 use ipnet::IpNet;
 
 use super::report::{self, Report};
@@ -14,7 +15,7 @@ use super::{annotations, value};
 use crate::model::{
     Exposure, Family, Kind, LB_ADDRESSES, Policy, Service, ServiceKey, SourceRanges,
 };
-use crate::names::{is_dns_name, is_subdomain};
+use crate::names::{GATEWAY_ANNOTATION, is_dns_name, is_label, is_subdomain};
 use crate::status::StatusAddress;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
@@ -48,6 +49,8 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         kind: kind(spec, &cluster_ips, &mut report),
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
+        selector: selector(spec),
+        of_gateway: of_gateway(meta, &mut report),
         cluster_ips: cluster_ips.into(),
         external_ips: external_ips(spec, &mut report).into(),
         lb_ips: lb_ips(service, &mut report).into(),
@@ -73,6 +76,31 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         ports: ports.into(),
         problems: report.finish(),
     })
+}
+
+/// The selector as one text, by which Services before the same pods are known.
+fn selector(spec: &k8s::ServiceSpec) -> Arc<str> {
+    let Value::Fields(labels) = &spec.selector else {
+        return "".into();
+    };
+    let pairs = labels.iter().filter_map(|(key, value)| match value {
+        Value::Text(text) => Some(format!("{key}={text}")),
+        _ => None,
+    });
+    pairs.collect::<Vec<_>>().join(",").into()
+}
+
+/// The Gateway that the Service is made for.
+fn of_gateway(meta: &k8s::Metadata, report: &mut Report) -> Option<(Arc<str>, Arc<str>)> {
+    let text = value::annotation(meta, GATEWAY_ANNOTATION)?;
+    let parts = text.split_once('/');
+    let named = parts.filter(|(namespace, name)| is_label(namespace) && is_subdomain(name));
+    if named.is_none() {
+        let message = format!("{text:?} is not the namespace and the name of a Gateway");
+        let field = format!("metadata.annotations[{GATEWAY_ANNOTATION}]");
+        report.warning(field, Reason::InvalidValue, message);
+    }
+    named.map(|(namespace, name)| (namespace.into(), name.into()))
 }
 
 fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) -> Kind {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
 use super::super::api as k8s;
+use super::super::field::Value;
 
 use super::super::report::Report;
 use super::super::value;
@@ -59,9 +60,20 @@ fn read_port(i: usize, port: &k8s::ServicePort, report: &mut Report) -> Option<S
         name: port.name.as_deref().unwrap_or_default().into(),
         number,
         protocol,
+        target: target(number, &port.target_port),
         node_port: node_port(i, port.node_port, report),
         app_protocol: app_protocol(i, port.app_protocol.as_deref(), report),
     })
+}
+
+/// The port of the endpoints, if it is given as a number. One that is no port is nobody's business
+/// here: endpoints have ports of their own in their slices.
+fn target(own: NonZeroU16, target: &Value) -> Option<NonZeroU16> {
+    match target {
+        Value::Unset => Some(own),
+        Value::Number(number) => i32::try_from(*number).ok().and_then(value::port),
+        _ => None,
+    }
 }
 
 fn node_port(i: usize, number: Option<i32>, report: &mut Report) -> Option<NonZeroU16> {

@@ -51,7 +51,7 @@ impl World {
 impl Made {
     fn action(&self) -> Action<'_> {
         if let Some(redirect) = &self.rule.filters.redirect {
-            return Action::Redirect(redirect);
+            return Action::Redirect(redirect, 80);
         }
         let shares = self.rule.backends.iter().zip(&self.upstreams);
         let shares = shares.map(|(backend, (to, weight))| Share {

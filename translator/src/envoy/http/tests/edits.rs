@@ -80,17 +80,13 @@ fn a_redirect_names_a_port_only_where_the_scheme_does_not_imply_it() {
         (443, true, None, Some(80), 80),
     ];
     for (external_port, tls, scheme, port, expected) in cases {
-        let table = Table {
-            external_port,
-            tls,
-            ..table()
-        };
+        let table = Table { tls, ..table() };
         let redirect = redirect(scheme, port, 302);
         let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
         let kind = action(
             &table,
             &Hostname::Any,
-            &plan(&rule, &all, Action::Redirect(&redirect)),
+            &plan(&rule, &all, Action::Redirect(&redirect, external_port)),
         );
         let RouteKind::Redirect(found) = kind else {
             panic!("a redirect");
@@ -127,7 +123,7 @@ fn redirects_keep_their_status() {
         let kind = action(
             &table(),
             &Hostname::Any,
-            &plan(&rule, &all, Action::Redirect(&redirect)),
+            &plan(&rule, &all, Action::Redirect(&redirect, 80)),
         );
         let RouteKind::Redirect(found) = kind else {
             panic!("a redirect");
@@ -271,7 +267,7 @@ fn a_redirect_of_a_known_host_names_it_without_the_port_asked_for() {
     let redirect = redirect(Some("https"), None, 302);
     let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
     let named = |name: &str| {
-        let plan = plan(&rule, &all, Action::Redirect(&redirect));
+        let plan = plan(&rule, &all, Action::Redirect(&redirect, 80));
         match action(&table(), &host(name), &plan) {
             RouteKind::Redirect(found) => found.host_redirect,
             other => panic!("{other:?}"),

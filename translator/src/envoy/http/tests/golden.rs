@@ -152,8 +152,8 @@ fn redirects_of_any_host() {
         matching(PathMatch::Prefix("/a.b".into())),
     );
     let routes = vec![
-        plan(&rule, &one, Action::Redirect(&redirect)),
-        plan(&rule, &two, Action::Redirect(&below)),
+        plan(&rule, &one, Action::Redirect(&redirect, 80)),
+        plan(&rule, &two, Action::Redirect(&below, 80)),
     ];
     let host = &Hostname::Any;
     check(

@@ -26,9 +26,8 @@ fn on(ingress_listen: std::net::IpAddr) -> crate::Options {
 
 fn table() -> Table {
     Table {
-        fleet: "ingress".into(),
+        fleet: crate::Fleet::default(),
         port: 8080,
-        external_port: 80,
         tls: false,
     }
 }
