@@ -143,6 +143,11 @@ fn certificates(path: impl Fn(&str) -> PathBuf) -> Vec<String> {
 
 /// What a proxy says of itself.
 fn claims(role: &str, name: &str) -> Node {
+    claiming(role, &[("node_name", name)])
+}
+
+/// A proxy of a role that says more of itself.
+fn claiming(role: &str, more: &[(&str, &str)]) -> Node {
     let text = |text: &str| Value {
         kind: Some(Kind::StringValue(text.to_owned())),
     };
@@ -152,12 +157,13 @@ fn claims(role: &str, name: &str) -> Node {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     };
-    let seaway = object(vec![("role", text(role)), ("node_name", text(name))]);
+    let more = more.iter().map(|(name, value)| (*name, text(value)));
+    let seaway = object([("role", text(role))].into_iter().chain(more).collect());
     let seaway = Value {
         kind: Some(Kind::StructValue(seaway)),
     };
     Node {
-        id: format!("{role}-{name}"),
+        id: format!("{role}-1"),
         user_agent_name: "envoy".to_owned(),
         metadata: Some(object(vec![("seaway", seaway)])),
         ..Node::default()

@@ -257,6 +257,47 @@ fn a_refusal_says_why_in_the_log_and_never_shows_the_token() -> Result<()> {
     })
 }
 
+/// An identity is of the fleets that rules name: another fleet's listeners, routes and certificates
+/// are refused to it, by whatever method it asks.
+#[test]
+fn a_proxy_of_one_fleet_may_not_be_of_another() -> Result<()> {
+    let rules = ["--allow-proxy", "ingress/blue=dns:blue.seaway"];
+    Secured::run(&rules, |world, secured| {
+        let address = world.seaway()?.address();
+        let leaf = |name: &str| -> Result<Shows> {
+            let leaf = secured.certificate(name)?;
+            Ok(secured.nobody().certificate(&leaf))
+        };
+        let all = [
+            ("n1.ingress.seaway", "", Code::Ok),
+            ("n1.ingress.seaway", "default", Code::Ok),
+            ("n1.ingress.seaway", "blue", Code::PermissionDenied),
+            ("blue.seaway", "blue", Code::Ok),
+            ("blue.seaway", "", Code::PermissionDenied),
+            ("blue.seaway", "green", Code::PermissionDenied),
+            ("blue.seaway", "Blue", Code::InvalidArgument),
+        ];
+        let mut rows = Vec::new();
+        for (name, fleet, expected) in all {
+            rows.push((leaf(name)?, name, fleet, expected));
+        }
+        visit(world, move || async move {
+            for (shows, name, fleet, expected) in rows {
+                let node = claiming("ingress", &[("fleet", fleet)]);
+                // There are secrets alone to be had here.
+                let asked = METHODS.iter();
+                let asked =
+                    asked.filter(|(_, url)| expected != Code::Ok || *url == TypeUrl::SECRET);
+                for (path, url) in asked {
+                    let found = ask(address, &shows, method(path, *url), &node).await?;
+                    ensure!(found == expected, "{name} in {fleet:?}, {path}: {found:?}");
+                }
+            }
+            Ok(())
+        })
+    })
+}
+
 #[test]
 fn whose_stream_asked_for_a_forbidden_type_is_in_the_log() -> Result<()> {
     Secured::run(&[], |world, secured| {

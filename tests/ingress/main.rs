@@ -18,6 +18,7 @@ mod demo;
 mod edge;
 mod external_names;
 mod filters;
+mod fleets;
 mod hosts;
 mod ingresses;
 mod invalid;
