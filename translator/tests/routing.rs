@@ -266,8 +266,9 @@ proptest! {
     #[test]
     fn the_way_to_a_world_does_not_matter(
         steps in prop::collection::vec((an_object(), prop::bool::weighted(0.8), any::<bool>()), 1..40),
+        gateway_services in prop::bool::weighted(0.3),
     ) {
-        let options = Options { external_name: ExternalNamePolicy::All, ..Options::default() };
+        let options = support::routing::options(gateway_services);
         let mut world = World::new(options.clone());
         let mut left = std::collections::BTreeMap::new();
         for (object, applied, flushed) in steps {

@@ -172,6 +172,10 @@ fn of_parents(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<Pr
                 continue;
             }
         };
+        if gateway_refusal(gateway).is_some() {
+            // It has no host that somebody else could have instead.
+            continue;
+        }
         let tables = routing.tables_of(gateway, context.options);
         for (listener, hosts) in taken {
             let served = gateway.listeners.iter().zip(&tables);

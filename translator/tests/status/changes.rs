@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use seaway_translator::status::Status;
-use seaway_translator::{Change, ExternalNamePolicy, ObjectId, Options};
+use seaway_translator::{Change, ObjectId};
 
-use super::{World, edge, gateway, options, route, world};
+use super::{World, edge, gateway, route, world};
 use crate::support::routing::{an_object_with_status, class, gateway_class, ingress, secret};
 use crate::support::{one, service, slice};
 
@@ -75,8 +75,9 @@ proptest! {
     #[test]
     fn no_change_of_a_status_is_missed(
         steps in prop::collection::vec((an_object_with_status(), prop::bool::weighted(0.85), prop::bool::weighted(0.7)), 1..50),
+        gateway_services in prop::bool::weighted(0.3),
     ) {
-        let options = Options { external_name: ExternalNamePolicy::All, ..options() };
+        let options = crate::support::routing::options(gateway_services);
         let mut world = World::new(options.clone());
         world.translator.track_status(true);
         world.apply([class(), gateway_class()]);

@@ -1,7 +1,8 @@
 //! Objects that route requests, and worlds of them at random.
 
 use proptest::prelude::*;
-use seaway_translator::Object;
+use seaway_translator::model::ServiceKey;
+use seaway_translator::{ExternalNamePolicy, Object, Options};
 
 use super::{one, service};
 
@@ -114,6 +115,9 @@ pub fn an_object() -> impl Strategy<Value = Object> {
     });
     let when = prop::sample::select(&["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"][..]);
     prop_oneof![
+        2 => a_front(),
+        2 => a_gateway_somewhere(),
+        1 => Just(one("{kind: IngressClass, metadata: {name: seaway, labels: {seaway.dev/fleet: blue}}, spec: {controller: seaway.dev/ingress-controller}}")),
         1 => Just(class()),
         1 => Just(gateway_class()),
         1 => Just(one("{kind: IngressClass, metadata: {name: seaway}, spec: {controller: other.io/x}}")),
@@ -125,6 +129,80 @@ pub fn an_object() -> impl Strategy<Value = Object> {
         2 => (prop::sample::select(&["web", "other"][..]), prop::sample::select(&["", ", type: ExternalName, externalName: x.org", ", type: ExternalName, externalName: other.d.svc.cluster.local", ", sessionAffinity: ClientIP"][..]))
             .prop_map(|(name, extra)| service(name, if name == "web" { "10.96.0.1" } else { "10.96.0.2" }, extra)),
     ]
+}
+
+/// A Service that may be before the proxies of the default fleet (`d/edge`) or of fleet `blue`
+/// (`d/blue-edge`), as [`options`] have it.
+fn a_front() -> impl Strategy<Value = Object> {
+    let name = pick(&["edge", "blue-edge", "one", "two"]);
+    let selector = pick(&["app: edge", "app: edge", "app: other"]);
+    let target = pick(&["8085", "8085", "9000", "80", "443", "http"]);
+    let ports = (
+        pick(&["80", "443", "8080"]),
+        target,
+        pick(&["81", "8443"]),
+        pick(&["8085", "9001"]),
+    );
+    let made = pick(&["", "", "seaway.dev/gateway: d/g", "seaway.dev/gateway: d/h"]);
+    (name, selector, ports, made).prop_map(|(name, selector, ports, made)| {
+        let (port, target, other, behind) = ports;
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: {name}, annotations: {{{made}}}}}, \
+             spec: {{clusterIP: None, selector: {{{selector}}}, externalIPs: [192.0.2.1], ports: \
+             [{{name: a, port: {port}, targetPort: {target}}}, {{name: b, port: {other}, \
+             targetPort: {behind}}}]}}}}"
+        ))
+    })
+}
+
+/// A Gateway of some fleet, by some Service, at some port.
+fn a_gateway_somewhere() -> impl Strategy<Value = Object> {
+    let label = pick(&[
+        "",
+        "labels: {seaway.dev/fleet: blue}",
+        "labels: {seaway.dev/fleet: A}",
+    ]);
+    let addresses = pick(&[
+        "",
+        "addresses: [{type: Hostname, value: one.d.svc}], ",
+        "addresses: [{value: 192.0.2.1}], ",
+        "addresses: [{value: 192.0.2.9}, {type: Hostname, value: two.d.svc}], ",
+    ]);
+    let protocol = pick(&[
+        "protocol: HTTP",
+        "protocol: HTTPS, tls: {certificateRefs: [{name: s1}]}",
+    ]);
+    let port = pick(&["80", "81", "443", "8080", "8443"]);
+    let host = pick(&["", "a.org", "*.a.org"]);
+    let name = (pick(&["g", "h"]), pick(&["01", "02", "03"]));
+    (name, label, addresses, protocol, port, host).prop_map(
+        |((name, month), label, addresses, protocol, port, host)| {
+            one(&format!(
+                "{{kind: Gateway, metadata: {{namespace: d, name: {name}, creationTimestamp: \
+                 \"2026-{month}-01T00:00:00Z\", {label}}}, spec: {{gatewayClassName: gc, \
+                 {addresses}listeners: [{{name: l0, {protocol}, port: {port}, hostname: \
+                 \"{host}\"}}]}}}}"
+            ))
+        },
+    )
+}
+
+/// Options with two fleets, and a Service for each Gateway if that is asked for.
+pub fn options(gateway_services: bool) -> Options {
+    let key = |name: &str| ServiceKey {
+        namespace: "d".into(),
+        name: name.into(),
+    };
+    let fleets = [("default", key("edge")), ("blue", key("blue-edge"))];
+    Options {
+        external_name: ExternalNamePolicy::All,
+        ingress_services: fleets
+            .into_iter()
+            .filter_map(|(fleet, key)| Some((fleet.parse().ok()?, key)))
+            .collect(),
+        gateway_services,
+        ..Options::default()
+    }
 }
 
 /// Manifests of one kind at random.
