@@ -7,6 +7,7 @@
 
 mod placements;
 mod problem_log;
+mod rejections;
 mod status_news;
 
 use std::time::Instant;
@@ -22,6 +23,7 @@ use crate::source::Update;
 use placements::Placements;
 use problem_log::ProblemLog;
 pub(crate) use problem_log::{Changes, News};
+pub(crate) use rejections::Rejections;
 pub(crate) use status_news::{StatusChanges, StatusNews, StatusSender};
 
 /// How many leases, or releases, are taken in at once: proxies that connect at the same time share
@@ -46,6 +48,8 @@ pub(crate) struct Inbox {
     pub(crate) leases: mpsc::Receiver<Lease>,
     /// Views of proxies whose streams have ended.
     pub(crate) releases: mpsc::UnboundedReceiver<View>,
+    /// What proxies reject.
+    pub(crate) rejections: Rejections,
 }
 
 /// The channels that the writer sends to, beside the publisher.
@@ -120,6 +124,7 @@ impl Writer {
                     let now = now();
                     releases.drain(..).for_each(|view| self.placements.release(&view, now));
                 }
+                () = inbox.rejections.changed() => self.follow_rejections(&inbox.rejections),
                 () = sleep_until(self.wake()) => {}
             }
             self.work(now());
@@ -189,6 +194,17 @@ impl Writer {
                 // The stream ended while it waited.
                 self.placements.release(&lease.view, now());
             }
+        }
+    }
+
+    /// Has objects say what proxies reject of them. What is served does not change with it.
+    fn follow_rejections(&mut self, rejections: &Rejections) {
+        let rejected = rejections.all();
+        let words = rejected.iter().map(|one| (&*one.origin, &*one.error));
+        if self.translator.set_rejections(words) {
+            let now = now();
+            self.window.due(now);
+            self.problem_log.touch(now);
         }
     }
 

@@ -20,7 +20,7 @@ fn start() -> Running {
     let (updates, update_receiver) = mpsc::channel(8);
     let (leases, lease_receiver) = mpsc::channel(8);
     let (releases, release_receiver) = mpsc::unbounded_channel();
-    let (publisher, _) = seaway_xds::channel(Types::envoy());
+    let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
     let (health, window) = (
         Health::default(),
         CommitWindow::new(Duration::from_millis(10)),
@@ -40,6 +40,7 @@ fn start() -> Running {
         updates: update_receiver,
         leases: lease_receiver,
         releases: release_receiver,
+        rejections: Rejections::of(&snapshots),
     };
     Running {
         updates,

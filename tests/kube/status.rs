@@ -1,11 +1,12 @@
 //! The status of what ingress proxies serve: one replica writes it, whichever dies.
 
+use std::net::{Ipv6Addr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    ApiServer, GatewayManifest, Grants, IngressManifest, RouteManifest, World, eventually,
-    repository, within,
+    ApiServer, EnvoyOptions, GatewayManifest, Grants, IngressManifest, RouteManifest, World,
+    eventually, repository, within,
 };
 use serde_json::{Value, json};
 
@@ -190,5 +191,55 @@ fn what_is_granted_is_enough_and_what_is_missing_is_named() -> Result<()> {
         let others: Vec<&String> = forbidden.iter().filter(|what| !watches(what)).collect();
         ensure!(others == ["get leases.coordination.k8s.io"], "{others:?}");
         Ok(())
+    })
+}
+
+/// Gateway rule 106: the words of an Envoy that cannot bind the port stand in the status and in an
+/// Event, for as long as it cannot.
+#[test]
+fn what_an_envoy_rejects_is_in_the_status_until_it_takes_it() -> Result<()> {
+    World::run(|world| {
+        let server = server(world)?;
+        server.delete("gateways", "default", "g")?;
+        server.delete("ingresses", "default", "i")?;
+        world.start_seaway_on(&server, &EXPOSED)?;
+        let options = EnvoyOptions {
+            bootstrap: ["--role", "ingress"].map(str::to_owned).to_vec(),
+            ..EnvoyOptions::default()
+        };
+        let envoy = world.start_envoy("edge", &options)?;
+        world.excuse(&envoy);
+        let taken = envoy
+            .namespace()
+            .run(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, 80)))??;
+        let gateway = GatewayManifest::new("g").listener("http", "");
+        server.apply_yaml(&gateway.document())?;
+        let programmed = || -> Result<Value> {
+            let gateway = status(&server, "gateways", "default", "g")?;
+            let conditions = &gateway["listeners"][0]["conditions"];
+            let mut all = conditions.as_array().into_iter().flatten();
+            let found = all.find(|condition| condition["type"] == "Programmed");
+            found.cloned().with_context(|| gateway.to_string())
+        };
+        eventually("the rejection in the status", || {
+            let condition = programmed()?;
+            let words = condition["message"].as_str().unwrap_or_default();
+            let is_told = words.starts_with("a proxy rejects it: ") && words.contains("in use");
+            ensure!(condition["reason"] == "Invalid" && is_told, "{condition}");
+            let problems = world.metric("seaway_problems", "RejectedByProxy")?;
+            ensure!(problems == 1.0, "{problems} problems");
+            Ok(())
+        })?;
+        drop(taken);
+        within(
+            Duration::from_secs(60),
+            "the listener to be programmed",
+            || {
+                let condition = programmed()?;
+                ensure!(condition["status"] == "True", "{condition}");
+                ensure!(world.metric("seaway_problems", "RejectedByProxy")? == 0.0);
+                Ok(())
+            },
+        )
     })
 }

@@ -187,6 +187,34 @@ pub enum Origin {
     Healthz,
 }
 
+impl Origin {
+    /// The origin that displays like this, if it is one of objects. What a Service has on one node
+    /// counts as the Service's.
+    pub(crate) fn read(text: &str) -> Option<Origin> {
+        let (kind, rest) = text.split_once(' ')?;
+        let names = |text: &str| {
+            let (namespace, name) = text.split_once('/')?;
+            Some((Arc::from(namespace), Arc::from(name)))
+        };
+        if kind == ObjectKind::Service.as_str() {
+            let (namespace, name) = names(rest.split(' ').next()?)?;
+            return Some(Origin::Service(ServiceKey { namespace, name }));
+        }
+        if kind == ObjectKind::Secret.as_str() {
+            let (namespace, name) = names(rest)?;
+            return Some(Origin::Secret(namespace, name));
+        }
+        let (fleet, at) = rest.split_once(' ').filter(|_| kind == "ingress")?;
+        let fleet = fleet.parse().ok()?;
+        Some(match at.split_once('/') {
+            None => Origin::IngressPort(fleet, at.parse().ok()?),
+            Some((port, host)) => {
+                Origin::IngressHost(fleet, port.parse().ok()?, Hostname::read(host))
+            }
+        })
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -45,5 +45,6 @@ pub use store::coalesce::CommitWindow;
 pub use store::missing::MissingName;
 pub use store::publish::{Commit, Committed, Publisher, Replace, Snapshots, channel};
 pub use store::quarantine::{QuarantineReason, Quarantined};
+pub use store::rejected::RejectedResource;
 pub use store::{LayerId, PlacementId};
 pub use types::{TypeSpec, Types};

@@ -30,7 +30,7 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, Outbox, StatusSender, Writer};
+use crate::writer::{Inbox, News, Outbox, Rejections, StatusSender, Writer};
 use input::{Input, Stop};
 use security::{Configs, Secured};
 
@@ -132,14 +132,13 @@ fn start(
     let (supervisor, others) = supervisor();
     let secured = Secured::start(security, &input, &mut registry, &supervisor)?;
     let (xds_listener, admin_listener) = listeners(args)?;
-
     let metrics = Metrics::register(&mut registry);
     health.register(&mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
     let (update_sender, updates) = mpsc::channel(QUEUE);
     let (lease_sender, leases) = mpsc::channel(QUEUE);
-    let (releases, release_receiver) = mpsc::unbounded_channel();
+    let (releases, released) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
     let (problems, changes) = watch::channel(News::default());
@@ -172,20 +171,17 @@ fn start(
         releases,
     };
     let config = config(args, security.hold_back, secured.tls, secured.limits, room);
-    let ads = AdsServer::new(snapshots, admission, config, xds_metrics);
+    let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
+    let admin = admin::serve(admin_listener, health.clone(), watches, registry);
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(Inbox {
             updates,
             leases,
-            releases: release_receiver,
+            releases: released,
+            rejections: Rejections::of(&snapshots),
         })),
-        admin: tokio::spawn(admin::serve(
-            admin_listener,
-            health.clone(),
-            watches,
-            registry,
-        )),
+        admin: tokio::spawn(admin),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
         others,
         stop,

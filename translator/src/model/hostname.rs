@@ -19,6 +19,15 @@ pub enum Hostname {
 }
 
 impl Hostname {
+    /// The host names that display like this.
+    pub(crate) fn read(text: &str) -> Hostname {
+        match (text, text.strip_prefix("*.")) {
+            ("*", _) => Hostname::Any,
+            (_, Some(suffix)) => Hostname::Wildcard(suffix.into()),
+            (name, None) => Hostname::Exact(name.into()),
+        }
+    }
+
     /// Whether every name of the other set is in this one.
     #[must_use]
     pub fn covers(&self, other: &Hostname) -> bool {

@@ -24,6 +24,8 @@ pub(crate) fn of_class(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
 pub(crate) struct ListenerVerdict<'a> {
     /// The listener.
     pub listener: &'a GatewayListener,
+    /// Where it is served, if it is.
+    pub table: Option<Table>,
     /// Why it is not served, with words for people.
     pub refused: Option<(Reason, String)>,
     /// The Secret of each of its certificates, or why it is not served.
@@ -41,6 +43,7 @@ pub(crate) fn verdicts<'a>(
     let tables = context.index.routing().tables_of(gateway, context.options);
     let judged = gateway.listeners.iter().zip(tables);
     let verdict = |(listener, table): (&'a GatewayListener, Result<Table, ListenerRefusal>)| {
+        let served = table.clone().ok();
         let refused = match table {
             Err(refusal) => Some((refusal.reason(), refusal.to_string())),
             // It claims no host name.
@@ -54,6 +57,7 @@ pub(crate) fn verdicts<'a>(
         };
         ListenerVerdict {
             listener,
+            table: served.filter(|_| refused.is_none() && !is_refused),
             refused,
             certificates: certificates_of(context, id, listener),
         }

@@ -17,12 +17,14 @@ pub(crate) mod hosts;
 pub(crate) mod ingress;
 pub(crate) mod listeners;
 pub(crate) mod problems;
+pub(crate) mod rejections;
 pub(crate) mod service;
 pub(crate) mod status;
 
 use crate::Options;
 use crate::index::Index;
 use crate::place::active_views::ActiveViews;
+use rejections::Rejections;
 
 // The words of the policies in which a listener is planned.
 pub(crate) use crate::policy::affinity::Affinity;
@@ -30,10 +32,12 @@ pub(crate) use crate::policy::client_ip::ClientIp;
 pub(crate) use crate::policy::namespace::ListenOn;
 pub(crate) use crate::policy::source_routing::Source;
 
-/// All inputs of a decision: the options, the index of the objects, and the views in use.
+/// All inputs of a decision: the options, the index of the objects, the views in use, and what
+/// proxies reject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub options: &'a Options,
     pub index: &'a Index,
     pub views: &'a ActiveViews,
+    pub rejections: &'a Rejections,
 }

@@ -111,6 +111,8 @@ reasons! {
     /// So many bound listeners that an Envoy of role `node` may soon have no files left for them,
     /// and then aborts.
     TooManyListeners,
+    /// What was made of an object is rejected by a proxy, which keeps what it had before.
+    RejectedByProxy,
     /// A document or file that cannot be read.
     Unreadable,
     /// An object of a kind or version that is not read, where one that is read was meant.

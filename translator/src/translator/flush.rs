@@ -25,6 +25,7 @@ impl Translator {
             options: &self.options,
             index: &self.index,
             views: &self.views,
+            rejections: &self.rejections,
         };
         let mut replaced = Vec::with_capacity(dirty.len());
         for unit in dirty {

@@ -3,6 +3,7 @@
 mod flush;
 mod once;
 mod problem_store;
+mod rejections;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::model::{
 use crate::place::active_views::{self, ActiveViews};
 use crate::place::choose::Place;
 use crate::plan::explain;
+use crate::plan::rejections::Rejections;
 use crate::plan::service::ServicePlan;
 use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
@@ -37,6 +39,7 @@ pub struct Translator {
     problems: ProblemStore,
     dirty: Dirty,
     statuses: StatusChanges,
+    rejections: Rejections,
 }
 
 impl Translator {
@@ -54,6 +57,7 @@ impl Translator {
             problems: ProblemStore::default(),
             dirty: Dirty::at_first(),
             statuses: StatusChanges::default(),
+            rejections: Rejections::default(),
         }
     }
 

@@ -98,6 +98,7 @@ impl Translator {
             options: &self.options,
             index: &self.index,
             views: &self.views,
+            rejections: &self.rejections,
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn translate(context: &Context<'_>) -> Output {
         options,
         index,
         views,
+        ..
     } = *context;
     let Some(listen) = options.healthz_listen else {
         return Output::default();

@@ -8,6 +8,7 @@ mod bindings;
 mod certificates;
 mod changes;
 mod gateways;
+mod rejections;
 mod routes;
 #[path = "../support/mod.rs"]
 mod support;

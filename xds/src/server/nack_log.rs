@@ -1,11 +1,14 @@
 //! The log of rejections: each distinct NACK once (xDS rule 79), with the objects behind it, and a
-//! line when a rejected resource is accepted after all.
+//! line when a rejected resource is accepted after all; and the list of what is rejected now.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::session::{LateAcceptance, Nack, error_hash};
+use seaway_proto::TypeUrl;
+
+use crate::session::{LateAcceptance, Nack, Session, error_hash, of_resource};
+use crate::store::rejected::RejectedByStream;
 
 /// The most distinct rejections that are remembered; with more the memory starts anew, so that a
 /// flood stays bounded.
@@ -84,6 +87,29 @@ impl NackLog {
 
     fn seen(&self) -> MutexGuard<'_, HashSet<u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lists what a client rejects, in its own words.
+pub(crate) fn list(
+    listed: &mut RejectedByStream,
+    session: &Session,
+    type_url: Option<TypeUrl>,
+    nack: &Nack,
+) {
+    let Some(type_url) = type_url else {
+        return;
+    };
+    for one in nack.resources.iter().chain(&nack.sole) {
+        // What has changed meanwhile is rejected no more.
+        if !session.rejects(type_url, one.id) {
+            continue;
+        }
+        let words = match nack.sole {
+            Some(_) => nack.error.clone(),
+            None => of_resource(&nack.error, &one.name),
+        };
+        listed.add(one.id, (type_url, &one.name, &one.origin), &words);
     }
 }
 

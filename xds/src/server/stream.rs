@@ -24,11 +24,12 @@ use crate::guard::identity_limits::StreamPermit;
 use crate::guard::liveness::{Closing, Connection};
 use crate::metrics::StreamMetrics;
 use crate::server::requests::Requests;
-use crate::server::{Admission, Admit, Shared};
+use crate::server::{Admission, Admit, Shared, nack_log};
 use crate::session::{Next, Outcome, ProtocolError, Session};
 use crate::store::Store;
 use crate::store::interest::Interest;
 use crate::store::notify::StreamLayers;
+use crate::store::rejected::RejectedByStream;
 use crate::wire::parts::{LARGE, Parts};
 use crate::wire::request::{Request, node_id};
 use crate::wire::response::Message;
@@ -84,6 +85,8 @@ pub(crate) struct Stream<A> {
     /// The placement and layers that were registered with the notifier last.
     stream_layers: Option<StreamLayers>,
     metrics: StreamMetrics,
+    /// What its client rejects, for those who have to know.
+    rejected: RejectedByStream,
     /// The number of commits announced when the stream was polled last.
     seen: u64,
     rest: Rest,
@@ -144,6 +147,7 @@ impl<A: Admit> Stream<A> {
         tracing::debug!(node = node.id, ?dialect, "stream opened");
         Box::new(Stream {
             metrics: shared.metrics.stream(),
+            rejected: RejectedByStream::new(shared.snapshots.all_rejected().clone()),
             shared,
             dialect,
             node: node.id.into(),
@@ -210,7 +214,7 @@ impl<A: Admit> Stream<A> {
             ready!(self.poll_rest(cx));
             let next = self.with_store(|session, store| session.next(store, Instant::now()));
             self.requests.session_keeps(self.session.name_bytes())?;
-            self.metrics.rejecting(|url| self.session.is_rejecting(url));
+            self.note_rejections();
             if self.session.is_warming_reconnect() {
                 self.shared.metrics.warming_reconnect();
                 tracing::debug!(node = &*self.node, "reconnected while warming a cluster");
@@ -373,6 +377,8 @@ impl<A: Admit> Stream<A> {
             Ok(Outcome::Rejected(nack)) => {
                 self.metrics.nacked(request.type_url);
                 self.shared.nacks.log(&self.node, request.type_url, &nack);
+                let type_url = self.session.known_type(request.type_url);
+                nack_log::list(&mut self.rejected, &self.session, type_url, &nack);
             }
             Ok(Outcome::UnknownType) => {
                 self.shared.metrics.unknown_type();
@@ -385,7 +391,14 @@ impl<A: Admit> Stream<A> {
         let accepted = self.session.take_late_acceptances();
         let nacks = &self.shared.nacks;
         nacks.accepted(&self.node, request.type_url, &accepted);
-        self.metrics.rejecting(|url| self.session.is_rejecting(url));
+        self.note_rejections();
         Ok(())
+    }
+
+    /// Follows what the client no longer rejects.
+    fn note_rejections(&mut self) {
+        self.metrics.rejecting(|url| self.session.is_rejecting(url));
+        self.rejected
+            .retain(|type_url, id| self.session.rejects(type_url, id));
     }
 }

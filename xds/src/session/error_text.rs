@@ -15,6 +15,8 @@ const ERROR_LIMIT: usize = 4096;
 pub(crate) struct Nack {
     pub(crate) error: String,
     pub(crate) resources: Vec<Rejected>,
+    /// The only resource of the response, if the error names none: it is what was rejected.
+    pub(crate) sole: Option<Rejected>,
     /// Whether it repeats earlier rejections of all resources of the response that it does not
     /// name.
     pub(crate) repeated: bool,
@@ -43,18 +45,21 @@ impl Nack {
             Some((lines, _)) if is_cut(text) => lines,
             _ => &error,
         };
-        let named = answered.ids.iter().filter_map(|id| {
+        let brought = answered.ids.iter().filter_map(|id| {
             let slot = store.try_slot(type_index, *id)?;
             let body = slot.any_body()?;
-            mentions(said, &slot.name).then(|| Rejected {
+            Some(Rejected {
                 id: *id,
                 name: slot.name.clone(),
                 origin: body.origin.clone(),
                 repeated: false,
             })
         });
-        let resources = named.collect();
+        let mut brought = brought.peekable();
+        let sole = brought.peek().filter(|_| answered.ids.len() == 1).cloned();
+        let resources: Vec<_> = brought.filter(|one| mentions(said, &one.name)).collect();
         Nack {
+            sole: sole.filter(|_| resources.is_empty()),
             error,
             resources,
             repeated: false,
@@ -68,7 +73,7 @@ pub(crate) fn error_hash(text: &str) -> u64 {
 }
 
 /// The lines of an error text that name a resource: Envoy gives each resource a line.
-pub(super) fn of_resource(error: &str, name: &str) -> String {
+pub(crate) fn of_resource(error: &str, name: &str) -> String {
     let lines = error.lines().filter(|line| mentions(line, name));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -42,7 +42,7 @@ use crate::types::Types;
 use crate::wire::request::{Malformed, Names, Request};
 use crate::wire::response::{Message, Nonce};
 use crate::xdstp;
-pub(crate) use error_text::{Nack, error_hash};
+pub(crate) use error_text::{Nack, error_hash, of_resource};
 pub(crate) use nack::LateAcceptance;
 use quarantine::QuarantineView;
 use state::pending_dependencies::PendingDependencies;

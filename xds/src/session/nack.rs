@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use seaway_proto::TypeUrl;
+
 use super::error_text::{Nack, Rejected, error_hash, is_cut, of_resource};
 use super::schedule::earlier;
 use super::state::type_state::InFlight;
@@ -193,6 +195,18 @@ impl Session {
     pub(crate) fn is_rejecting(&self, type_url: &str) -> bool {
         let index = self.types.index(type_url);
         index.is_some_and(|index| !self.states[index].rejections().is_empty())
+    }
+
+    /// The type of this URL, if it is one that is served.
+    pub(crate) fn known_type(&self, type_url: &str) -> Option<TypeUrl> {
+        let index = self.types.index(type_url)?;
+        Some(self.types.spec(index).url)
+    }
+
+    /// Whether the client has rejected this resource, and has accepted no content of it since.
+    pub(crate) fn rejects(&self, type_url: TypeUrl, id: ResourceId) -> bool {
+        let index = self.types.index(type_url.as_str());
+        index.is_some_and(|index| self.states[index].rejections().has(id))
     }
 
     /// Owes again the resources of all types whose rejection may have passed by now. Returns when

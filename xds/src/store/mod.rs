@@ -17,6 +17,7 @@ pub(crate) mod notify;
 pub(crate) mod publish;
 pub(crate) mod quarantine;
 mod referrers;
+pub(crate) mod rejected;
 mod resources;
 pub(crate) mod slot;
 

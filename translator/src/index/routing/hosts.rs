@@ -178,9 +178,23 @@ impl Hosts {
     }
 
     /// All objects that claim a host name or have rules for one.
-    pub(super) fn objects(&self) -> BTreeSet<ObjectId> {
+    pub(crate) fn objects(&self) -> BTreeSet<ObjectId> {
         let entries = self.claims.values().chain(self.rules.values()).flatten();
         entries.map(|entry| entry.age.object()).collect()
+    }
+
+    /// The objects with rules for this very host name, or, if there are none, the one that has it.
+    pub(crate) fn objects_of(&self, host: &Hostname) -> BTreeSet<ObjectId> {
+        let rules = self.rules.get(host).into_iter().flatten();
+        let objects: BTreeSet<ObjectId> = rules.map(|entry| entry.age.object()).collect();
+        match objects.is_empty() {
+            true => self
+                .holder(host)
+                .map(|entry| entry.age.object())
+                .into_iter()
+                .collect(),
+            false => objects,
+        }
     }
 
     pub(super) fn add(&mut self, part: Part, host: &Hostname, entry: Entry) {

@@ -24,7 +24,7 @@ pub(super) fn of(context: &Context<'_>, exposed: &Exposed, id: &ObjectId) -> Opt
         _ if !is_accepted => Some((INVALID, "the Gateway is not accepted".to_owned())),
         _ if !verdicts
             .iter()
-            .any(|one| listener::is_programmed(one, is_refused)) =>
+            .any(|one| listener::is_programmed(context, one, is_refused)) =>
         {
             let message = "no listener can be served: see their conditions";
             Some((INVALID, message.to_owned()))

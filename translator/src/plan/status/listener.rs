@@ -1,5 +1,7 @@
 //! The status of a listener of a Gateway (Gateway rules 19 to 36 and 103).
 
+use std::sync::Arc;
+
 use super::{ACCEPTED, Conditions, Context, INVALID, PROGRAMMED, RESOLVED_REFS};
 use crate::Reason;
 use crate::model::{Gateway, GatewayListener, ListenerProtocol, RouteKind};
@@ -20,9 +22,11 @@ pub(super) fn of(
     let own = own.map(|(reason, why)| (reason.as_str(), why.clone()));
     conditions.judge(ACCEPTED, own.clone(), (ACCEPTED, "the listener is valid"));
     let resolved = (RESOLVED_REFS, "all references can be used");
-    conditions.judge(RESOLVED_REFS, unresolved(verdict, refused), resolved);
+    let unresolved = unresolved(context, verdict, refused);
+    conditions.judge(RESOLVED_REFS, unresolved, resolved);
     let programmed = (PROGRAMMED, "the proxies are told to serve the listener");
-    conditions.judge(PROGRAMMED, idle(verdict, refused), programmed);
+    let idle = idle(context, verdict, refused);
+    conditions.judge(PROGRAMMED, idle, programmed);
     // Written always, so that none stays when the conflict has ended (Gateway rule 28).
     match own.filter(|_| is_conflict(verdict)) {
         Some((reason, why)) => conditions.add("Conflicted", true, reason, why),
@@ -47,8 +51,12 @@ pub(super) fn of(
 }
 
 /// Whether the proxies serve a listener.
-pub(super) fn is_programmed(verdict: &ListenerVerdict<'_>, refused: bool) -> bool {
-    idle(verdict, refused).is_none()
+pub(super) fn is_programmed(
+    context: &Context<'_>,
+    verdict: &ListenerVerdict<'_>,
+    refused: bool,
+) -> bool {
+    idle(context, verdict, refused).is_none()
 }
 
 fn is_conflict(verdict: &ListenerVerdict<'_>) -> bool {
@@ -60,7 +68,11 @@ fn is_conflict(verdict: &ListenerVerdict<'_>) -> bool {
 }
 
 /// Why the proxies serve nothing of a listener.
-fn idle(verdict: &ListenerVerdict<'_>, refused: bool) -> Option<(&'static str, String)> {
+fn idle(
+    context: &Context<'_>,
+    verdict: &ListenerVerdict<'_>,
+    refused: bool,
+) -> Option<(&'static str, String)> {
     let listener = verdict.listener;
     if let Some((reason, why)) = &verdict.refused {
         let reason = match is_conflict(verdict) {
@@ -77,13 +89,29 @@ fn idle(verdict: &ListenerVerdict<'_>, refused: bool) -> Option<(&'static str, S
         let message = "no certificate can be served; its connections are closed";
         return Some((INVALID, message.to_owned()));
     }
-    let message = || "no route of a kind that it allows can attach".to_owned();
-    listener.kinds.is_empty().then(|| (INVALID, message()))
+    if listener.kinds.is_empty() {
+        let message = "no route of a kind that it allows can attach";
+        return Some((INVALID, message.to_owned()));
+    }
+    let words = rejected(context, verdict)?;
+    Some((INVALID, format!("a proxy rejects it: {words}")))
+}
+
+/// What a proxy says of the listener at which it is served, or of one of its certificates (Gateway
+/// rule 106).
+fn rejected<'a>(context: &Context<'a>, verdict: &ListenerVerdict<'_>) -> Option<&'a Arc<str>> {
+    let of_listener = context.rejections.of_table(verdict.table.as_ref()?);
+    let mut certificates = verdict.certificates.iter().flatten();
+    of_listener.or_else(|| certificates.find_map(|key| context.rejections.of_secret(key)))
 }
 
 /// What of that which a listener refers to cannot be used.
-fn unresolved(verdict: &ListenerVerdict<'_>, refused: bool) -> Option<(&'static str, String)> {
-    let is_served = is_programmed(verdict, refused);
+fn unresolved(
+    context: &Context<'_>,
+    verdict: &ListenerVerdict<'_>,
+    refused: bool,
+) -> Option<(&'static str, String)> {
+    let is_served = is_programmed(context, verdict, refused);
     let certificates = &verdict.certificates;
     let refused = certificates.iter().enumerate();
     let mut refused = refused.filter_map(|(at, one)| one.as_ref().err().map(|why| (at, why)));

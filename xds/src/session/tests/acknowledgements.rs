@@ -64,6 +64,7 @@ fn a_rejected_resource_is_not_sent_again_until_it_changes_rule_69() {
         repeated: false,
     };
     let nack = Nack {
+        sole: None,
         error: "bad: cannot bind '10.0.0.1:80'".into(),
         resources: vec![rejected],
         repeated: false,

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use seaway_proto::{Resource, ResourceRef};
+use tokio::sync::watch;
 
 use crate::store::Store;
 use crate::store::body::Body;
@@ -13,6 +14,7 @@ use crate::store::interest::{Concerns, Interest};
 use crate::store::missing::{Missing, MissingName};
 use crate::store::notify::CommitNotifier;
 use crate::store::quarantine::{Quarantine, Quarantined};
+use crate::store::rejected::{RejectedList, RejectedResource};
 use crate::store::slot::{HiddenBy, LayerValue};
 use crate::store::{LayerId, PlacementId, ResourceId};
 use crate::types::Types;
@@ -60,6 +62,7 @@ struct Shared {
     types: Types,
     cursors: Cursors,
     missing: Arc<Missing>,
+    rejected: Arc<RejectedList>,
     notifier: CommitNotifier,
 }
 
@@ -102,6 +105,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
     let shared = Arc::new(Shared {
         store: RwLock::new(store),
         missing: Arc::new(Missing::new(&types)),
+        rejected: Arc::default(),
         types,
         cursors: Cursors::default(),
         notifier,
@@ -317,6 +321,20 @@ impl Snapshots {
     /// (xDS rule 107), by type and name.
     pub fn missing(&self) -> Vec<MissingName> {
         self.shared.missing.reports()
+    }
+
+    /// The contents that clients reject now, up to 256, by type and name.
+    pub fn rejected(&self) -> Vec<RejectedResource> {
+        self.shared.rejected.reports()
+    }
+
+    /// Receives something whenever [`Snapshots::rejected`] may have become something else.
+    pub fn rejections(&self) -> watch::Receiver<()> {
+        self.shared.rejected.changes()
+    }
+
+    pub(crate) fn all_rejected(&self) -> &Arc<RejectedList> {
+        &self.shared.rejected
     }
 
     pub(crate) fn all_missing(&self) -> &Arc<Missing> {

@@ -1,0 +1,119 @@
+//! What proxies reject, as it is shown by the objects that it was made from (Gateway rule 106).
+
+use seaway_translator::ObjectKind;
+
+use super::{World, gateway, route, world};
+use crate::support::routing::{class, ingress, secret};
+
+const LISTENERS: &str = "listeners: [{name: h, protocol: HTTP, port: 80}, {name: s, protocol: \
+                         HTTPS, port: 443, tls: {certificateRefs: [{name: s}]}}]";
+const WEB: &str = "hostnames: [a.org], rules: [{backendRefs: [{name: web, port: 80}]}]";
+
+/// Problems as `<object> <reason> <message>`.
+fn problems(world: &World) -> Vec<String> {
+    let problems = world.translator.problems();
+    let shown = problems
+        .iter()
+        .map(|one| format!("{} {} {}", one.object, one.reason, one.message));
+    shown.collect()
+}
+
+fn reject(world: &mut World, all: &[(&str, &str)]) -> bool {
+    let changed = world.translator.set_rejections(all.iter().copied());
+    world.flush();
+    changed
+}
+
+fn served() -> World {
+    let mut world = world();
+    world.apply([
+        gateway(LISTENERS),
+        secret("s", "ec", "ec"),
+        route("{name: g}", WEB),
+        class(),
+    ]);
+    world.translator.track_status(true);
+    world.translator.take_status_changes();
+    world
+}
+
+fn changed(world: &mut World) -> Vec<String> {
+    let changed = world.translator.take_status_changes();
+    changed.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_listener_that_a_proxy_rejects_is_not_programmed() {
+    let mut world = served();
+    let good = world.gateway();
+    let words = "http/80: cannot bind '[::]:80':\n Address already in use\u{1b}[31m";
+    assert!(reject(&mut world, &[("ingress default 80", words)]));
+    assert_eq!(changed(&mut world), ["Gateway d/g"]);
+    let status = world.gateway();
+    assert!(status.contains("\nh: A=T R=T P=F/Invalid C=F"), "{status}");
+    assert!(status.contains("\ns: A=T R=T P=T C=F"), "{status}");
+    assert_eq!(
+        world.message("h", "Programmed"),
+        "a proxy rejects it: http/80: cannot bind '[::]:80': Address already in use[31m"
+    );
+    assert_eq!(
+        problems(&world),
+        [
+            "Gateway d/g RejectedByProxy a proxy rejects what it was sent, and keeps what it had: \
+             http/80: cannot bind '[::]:80': Address already in use[31m"
+        ]
+    );
+    assert!(!reject(&mut world, &[("ingress default 80", words)]));
+    assert!(reject(&mut world, &[]));
+    assert_eq!(changed(&mut world), ["Gateway d/g"]);
+    assert_eq!((world.gateway(), problems(&world)), (good, Vec::new()));
+}
+
+#[test]
+fn the_routes_of_a_host_that_a_proxy_rejects_say_so() {
+    let mut world = served();
+    world.apply([ingress("i", "b.org", "/", "web")]);
+    world.translator.take_status_changes();
+    let all = [
+        ("ingress default 80/a.org", "bad regex"),
+        ("ingress default 80/b.org", "bad path"),
+        ("ingress other 80/a.org", "of another fleet"),
+        ("mesh", "of no object"),
+        ("what is this", "?"),
+    ];
+    assert!(reject(&mut world, &all));
+    assert_eq!(changed(&mut world), ["Ingress d/i", "HTTPRoute d/r"]);
+    assert_eq!(world.route(), "g/: A=T R=T P=F/Invalid");
+    let lines = problems(&world);
+    let begins = [
+        "HTTPRoute d/r RejectedByProxy",
+        "Ingress d/i RejectedByProxy",
+    ];
+    for line in begins {
+        assert!(lines.iter().any(|one| one.starts_with(line)), "{lines:?}");
+    }
+    // The listener serves all other hosts.
+    assert!(world.gateway().contains("\nh: A=T R=T P=T C=F"));
+    reject(&mut world, &[]);
+    assert_eq!(world.route(), "g/: A=T R=T");
+    assert_eq!(problems(&world), [""; 0]);
+}
+
+#[test]
+fn a_certificate_or_a_service_that_a_proxy_rejects_is_named() {
+    let mut world = served();
+    let all = [
+        ("Secret d/s", "no start line"),
+        ("Service d/web node:n1@za", "cannot bind"),
+    ];
+    assert!(reject(&mut world, &all));
+    assert!(world.gateway().contains("\ns: A=T R=T P=F/Invalid C=F"));
+    let status = world.status(ObjectKind::Gateway, "d", "g");
+    assert!(status.contains("\nh: A=T R=T P=T"), "{status}");
+    let lines = problems(&world);
+    assert!(
+        lines[1].starts_with("Service d/web RejectedByProxy"),
+        "{lines:?}"
+    );
+    assert!(lines[1].ends_with(": cannot bind"), "{lines:?}");
+}
