@@ -11,7 +11,7 @@ TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"targ
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-routes bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +49,14 @@ SECONDS ?= 1
 bench-node: preflight-network envoy ## what a node's Services cost beside no proxy (docs/beside-kube-proxy.md); ROUNDS=5, SECONDS=2, KUBE_PROXY=FILE
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins
 	@KUBE_PROXY=$(KUBE_PROXY) $(PRIVATE) "$(TARGET)/release/seaway-bench-node" $(ROUNDS) $(SECONDS)
+
+# New flows of UDP a second, connections in all, and for how long: what one pod floods a node with. FILES: its share as if Envoy had so many.
+FLOWS ?= 15000
+CONNECTIONS ?= 50000
+bench-flood: SECONDS = 60
+bench-flood: preflight-network envoy ## what a pod that floods a node costs the requests of another (docs/scale.md); FLOWS=15000 CONNECTIONS=50000 SECONDS=60 FILES=1048576
+	@cargo build --release --quiet --package seaway --package seaway-testing --bins
+	@$(PRIVATE) "$(TARGET)/release/seaway-bench-flood" $(FLOWS) $(CONNECTIONS) $(SECONDS) $(FILES)
 
 bench-routes: preflight-network envoy ## how soon a route of Gateway API serves, and a soak; ROUTES=3000, SOAK=1800 (seconds)
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins

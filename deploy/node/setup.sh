@@ -467,8 +467,9 @@ shares() {
     flows=$((rest * 3 / 4)) connections=$((rest / 8))
     # A set for each family.
     if [ -n "$ranges4" ] && [ -n "$ranges6" ]; then flows=$((flows / 2)); fi
-    # Of these one client has half the connections. Of flows it has less than two thirds at a time at the port of DNS, where they are
-    # forgotten after three seconds (the kernel takes its time), and half elsewhere: an eighth at first, then so many a second.
+    # Of these one client has half the connections. Of flows it has less than three quarters at a time, even if it keeps all of them: an eighth
+    # at first, then so many a second, each for as long as it has been paid for and until it is forgotten (the kernel takes its time): one second
+    # and two and a half at the port of DNS, one minute and two elsewhere.
     client_connections=$((connections / 2)) burst=$((flows / 8))
     dns_rate=$((flows / 7)) rate=$((flows * 3 / 968))
     [ "$dns_rate" -lt 10000 ] || dns_rate=10000
@@ -476,7 +477,8 @@ shares() {
 }
 
 # The limits of one family: who may begin how many flows and connections to Services, and how many flows there are in all. Envoy forgets a
-# flow after two seconds at port 53 and 120 elsewhere at the latest, a moment before it is forgotten here.
+# flow after two seconds at port 53 and 120 elsewhere at the latest, a moment before it is forgotten here. A flow that goes on is paid for
+# again and again, as a new one is: otherwise a client that keeps its flows would have all there are some day.
 limit_rules() {
     family=$1
     family_names "$family"
@@ -485,6 +487,7 @@ limit_rules() {
     ask="$name saddr . udp sport . $name daddr . udp dport" answer="$name daddr . udp dport . $name saddr . udp sport"
     cat <<RULES
   set flows$family { type $type . inet_service . $type . inet_service; size $flows; flags dynamic,timeout; timeout 121s; gc-interval 500ms; }
+  set paid$family { type $type . inet_service . $type . inet_service; size $flows; flags dynamic,timeout; timeout 60s; gc-interval 500ms; }
   set dns_clients$family { type $type; size 65536; flags dynamic,timeout; timeout 2m; }
   set udp_clients$family { type $type; size 65536; flags dynamic,timeout; timeout 2m; }
   set tcp_clients$family { type $type; size 65536; flags dynamic; }
@@ -500,17 +503,22 @@ RULES
   chain count$family {
     tcp flags & (syn | ack) == syn add @tcp_clients$family { $name saddr ct count over $client_connections } counter name connections_of_one_client jump refuse_connection
     meta l4proto != udp return
-    $ask @flows$family udp dport 53 update @flows$family { $ask timeout 2500ms } return
-    $ask @flows$family update @flows$family { $ask } return
+    $ask @flows$family $ask @paid$family udp dport 53 update @flows$family { $ask timeout 2500ms } return
+    $ask @flows$family $ask @paid$family update @flows$family { $ask } return
     udp dport 53 update @dns_clients$family { $name saddr limit rate over $dns_rate/second burst $burst packets } counter name flows_of_one_client jump drop_flow
     udp dport != 53 update @udp_clients$family { $name saddr limit rate over $rate/second burst $burst packets } counter name flows_of_one_client jump drop_flow
-    udp dport 53 add @flows$family { $ask timeout 2500ms } return
-    add @flows$family { $ask } return
+    udp dport 53 update @flows$family { $ask timeout 2500ms } add @paid$family { $ask timeout 1s } return
+    update @flows$family { $ask } add @paid$family { $ask } return
     counter name flows_of_all jump drop_flow
   }
   chain answer$family {
-    $answer @flows$family udp sport 53 update @flows$family { $answer timeout 2500ms } return
-    $answer @flows$family update @flows$family { $answer }
+    $answer != @flows$family return
+    $answer @paid$family udp sport 53 update @flows$family { $answer timeout 2500ms } return
+    $answer @paid$family update @flows$family { $answer } return
+    udp sport 53 update @dns_clients$family { $name daddr limit rate over $dns_rate/second burst $burst packets } counter name flows_of_one_client drop
+    udp sport != 53 update @udp_clients$family { $name daddr limit rate over $rate/second burst $burst packets } counter name flows_of_one_client drop
+    udp sport 53 update @flows$family { $answer timeout 2500ms } add @paid$family { $answer timeout 1s } return
+    update @flows$family { $answer } add @paid$family { $answer }
   }
 RULES
 }

@@ -13,6 +13,7 @@ use seaway_testing::{
 
 crate::all_captures!(
     new_flows_without_end_leave_the_others_served,
+    flows_that_are_kept_leave_the_others_served,
     held_connections_leave_the_others_served,
     the_sum_of_all_clients_stays_within_envoys_files,
     a_circle_that_no_rule_forbids_comes_undone,
@@ -159,6 +160,40 @@ fn new_flows_without_end_leave_the_others_served(setup: &Setup<'_>) -> Result<()
         }
         Ok(())
     })
+}
+
+/// A pod that goes on with all flows it gets, and asks for more, never has all there are: another
+/// pod's new flows have their answers.
+fn flows_that_are_kept_leave_the_others_served(setup: &Setup<'_>) -> Result<()> {
+    run(setup, |cluster| {
+        let namespace = cluster.at("offender")?;
+        ask_meanwhile(cluster, || keep(namespace, target(0)))?;
+        let limited = counted(cluster, "flows_of_one_client")?;
+        ensure!(limited > 1_000, "{limited} were limited");
+        let full = counted(cluster, "flows_of_all")?;
+        ensure!(full == 0, "{full} found as many flows as there may be");
+        Ok(())
+    })
+}
+
+/// Sends from as many ports as Envoy has files for flows, and again before any of their flows is
+/// forgotten, for so long that the pod would have them all if what it has were free.
+fn keep(namespace: &Namespace, to: SocketAddr) -> Result<()> {
+    let kept = namespace.run(move || {
+        let any = (Ipv4Addr::UNSPECIFIED, 0);
+        let sockets = (0..FILES / 3).map(|_| UdpSocket::bind(any));
+        let sockets = sockets.collect::<std::io::Result<Vec<_>>>()?;
+        let end = Instant::now() + FLOOD * 3;
+        while Instant::now() < end {
+            for socket in &sockets {
+                // What is dropped is what the test is about.
+                let _ = socket.send_to(b"who?", to);
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        std::io::Result::Ok(())
+    })?;
+    Ok(kept?)
 }
 
 /// A pod that holds all connections it gets is refused more than its share, which is counted;

@@ -84,6 +84,8 @@ pub mod steps;
 #[cfg(feature = "worlds")]
 mod tls;
 #[cfg(feature = "worlds")]
+pub mod usage;
+#[cfg(feature = "worlds")]
 mod volume;
 mod wait;
 #[cfg(feature = "worlds")]

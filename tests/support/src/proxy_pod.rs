@@ -74,6 +74,11 @@ impl ProxyPod {
         })
     }
 
+    /// The process id of its Envoy.
+    pub fn envoy_id(&self) -> u32 {
+        self.envoy.id()
+    }
+
     /// What its readiness probe says.
     pub fn is_ready(&mut self) -> Result<()> {
         self.envoy.check_running()?;

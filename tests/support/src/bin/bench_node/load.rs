@@ -1,7 +1,6 @@
 //! The loads: blocking sockets in threads of the client pod's namespace, and what the whole
 //! machine's processors did meanwhile.
 
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use seaway_testing::Namespace;
+use seaway_testing::usage::machine_cpu;
 
 use crate::endpoint::{BULK, KEPT, ONCE, SIZE};
 
@@ -19,8 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const UDP_PATIENCE: Duration = Duration::from_millis(250);
 /// A thread that failed so often gives up: a connection that broke fails at once, again and again.
 const FAILURES: u64 = 100;
-/// Ticks of `/proc/stat` in a second, which is part of Linux's interface.
-const TICKS: f64 = 100.0;
 /// New connections a second of [`Load::Paced`], and the threads that make them.
 const PACE: (u32, u32) = (500, 8);
 const GIB: f64 = (1024 * 1024 * 1024) as f64;
@@ -224,31 +222,11 @@ fn together<W: Send>(workers: Vec<W>, work: impl Fn(W) -> Round + Sync) -> io::R
 
 /// Notes how long `work` takes and how busy the machine is meanwhile.
 fn timed(work: impl FnOnce() -> io::Result<Round>) -> io::Result<Round> {
-    let (busy, start) = (busy_ticks()?, Instant::now());
+    let (busy, start) = (machine_cpu()?, Instant::now());
     let mut round = work()?;
     round.elapsed = start.elapsed();
-    round.busy = (busy_ticks()? - busy) / TICKS;
+    round.busy = machine_cpu()? - busy;
     Ok(round)
-}
-
-/// What all processors did since the machine started, beyond idling and waiting for disks.
-fn busy_ticks() -> io::Result<f64> {
-    let text = fs::read_to_string("/proc/stat")?;
-    let numbers = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(1);
-    let numbers: Vec<f64> = numbers.flat_map(str::parse).collect();
-    match numbers[..] {
-        [user, nice, system, _idle, _iowait, irq, softirq, ..] => {
-            Ok(user + nice + system + irq + softirq)
-        }
-        _ => Err(io::Error::other(
-            "/proc/stat begins otherwise than expected",
-        )),
-    }
 }
 
 /// One question over a new connection, to the end of the stream: the name of who answered.

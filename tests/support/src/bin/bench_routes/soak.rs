@@ -1,11 +1,11 @@
 //! A route that is changed again and again: what that does to the memory of Seaway and of Envoy.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use seaway_testing::Ask;
+use seaway_testing::usage::Usage;
 
 use crate::stage::{Stage, host, route};
 
@@ -15,12 +15,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(20);
 /// What comes before this is not counted: caches fill.
 const WARM: Duration = Duration::from_secs(60);
-
-/// Megabytes and seconds of CPU that a process has.
-struct Usage {
-    resident: f64,
-    cpu: f64,
-}
 
 /// Changes a route for so long, and prints memory and CPU.
 pub(crate) fn run(length: Duration) -> Result<()> {
@@ -37,8 +31,8 @@ pub(crate) fn run(length: Duration) -> Result<()> {
             if Instant::now() >= next {
                 next += LOOK;
                 if begin.elapsed() >= WARM.min(length / 2) {
-                    of_seaway.push(usage(seaway)?);
-                    of_envoy.push(usage(envoy)?);
+                    of_seaway.push(Usage::of(seaway)?);
+                    of_envoy.push(Usage::of(envoy)?);
                 }
             }
         }
@@ -68,21 +62,4 @@ fn columns(seen: &[Usage], length: Duration) -> String {
         last.unwrap_or_default(),
         cpu * 100.0
     )
-}
-
-fn usage(process: u32) -> Result<Usage> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    let kilobytes: f64 = kilobytes.context("no VmRSS")?.parse()?;
-    let mut cpu = 0.0;
-    for task in fs::read_dir(format!("/proc/{process}/task"))? {
-        let times = fs::read_to_string(task?.path().join("schedstat"))?;
-        let running = times.split_whitespace().next().context("no schedstat")?;
-        cpu += running.parse::<f64>()? / 1e9;
-    }
-    Ok(Usage {
-        resident: kilobytes / 1024.0,
-        cpu,
-    })
 }

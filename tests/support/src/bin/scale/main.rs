@@ -14,6 +14,7 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use seaway_testing::usage::Usage;
 use seaway_testing::{Cluster, Envoy, EnvoyOptions, Setup, World, within};
 
 use case::Case;
@@ -70,7 +71,7 @@ fn measure(case: &Case, cluster: &mut Cluster<'_>, setup: &Setup<'_>) -> Result<
     report_envoy(&envoy)?;
     let (failed, asked) = ask_all(case, &envoy)?;
     println!("requests failed    {failed} of {asked}");
-    println!("  then resident    {} MB", usage::resident(&envoy)?);
+    println!("  then resident    {} MB", resident(&envoy)?);
     let (first, usual, worst) = add(case, cluster)?;
     println!(
         "added Service      {first:.0} ms the first, {usual:.0} ms the median, {worst:.0} ms the slowest of {ADDED}"
@@ -93,10 +94,15 @@ fn report_envoy(envoy: &Envoy) -> Result<()> {
         "listeners          {}",
         envoy.stat("listener_manager.total_listeners_active")?
     );
-    println!("resident memory    {} MB", usage::resident(envoy)?);
+    println!("resident memory    {} MB", resident(envoy)?);
     println!("allocated memory   {} MB", usage::allocated(envoy)?);
     println!("open files         {}", usage::open_files(envoy)?);
     Ok(())
+}
+
+/// Megabytes of memory that the process has.
+fn resident(envoy: &Envoy) -> Result<u64> {
+    Ok(Usage::of(envoy.id())?.resident as u64)
 }
 
 /// Asks every Service: how many requests failed, and how many there were.

@@ -25,14 +25,6 @@ pub(crate) fn cpu(envoy: &Envoy) -> Result<(f64, f64)> {
     Ok((main, workers))
 }
 
-/// Megabytes of memory that the process has.
-pub(crate) fn resident(envoy: &Envoy) -> Result<u64> {
-    let status = fs::read_to_string(process(envoy).join("status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next());
-    Ok(kilobytes.context("no VmRSS")?.parse::<u64>()? / 1024)
-}
-
 /// Megabytes of memory that Envoy's objects take.
 pub(crate) fn allocated(envoy: &Envoy) -> Result<u64> {
     let memory: Value = serde_json::from_str(&envoy.admin("/memory")?)?;
