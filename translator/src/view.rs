@@ -67,6 +67,9 @@ pub struct View {
     pub region: Option<Arc<str>>,
     /// The namespace in which the proxy runs.
     pub namespace: Option<Arc<str>>,
+    /// Whether a mesh proxy takes the routes of all Services as one table, instead of some for
+    /// each.
+    pub whole_table: bool,
 }
 
 impl View {
@@ -78,24 +81,27 @@ impl View {
             zone: None,
             region: None,
             namespace: None,
+            whole_table: false,
         }
     }
 
-    /// The part of the view that decides a proxy's layers: its role, its node and its zone. Two
-    /// views that have these in common see the same.
+    /// The part of the view that decides a proxy's layers: its role, its node, its zone, and in
+    /// which form it takes routes. Two views that have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
         View {
             node: named(&self.node),
             zone: named(&self.zone),
+            whole_table: self.whole_table,
             ..View::of(self.role)
         }
     }
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `zone` < `node` < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `zone` < `node` <
+/// `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -109,6 +115,9 @@ pub enum Layer {
     Captured,
     /// Every proxy of a role: listeners, routes, clusters that only this role uses.
     Role(Role),
+    /// The mesh proxies that take the routes of all Services as one table: that table, and the
+    /// listener that asks for it.
+    WholeTable,
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
     Zone(Arc<str>),
     /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change
@@ -140,7 +149,7 @@ impl Layer {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
             Layer::All | Layer::Inside | Layer::Captured => false,
-            Layer::Role(_) | Layer::Zone(_) => false,
+            Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
         }
     }
 }
@@ -152,6 +161,7 @@ impl fmt::Display for Layer {
             Layer::Inside => f.write_str("inside"),
             Layer::Captured => f.write_str("captured"),
             Layer::Role(role) => write!(f, "role:{role}"),
+            Layer::WholeTable => f.write_str("whole-table"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),
             Layer::Node {
