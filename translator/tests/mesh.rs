@@ -1,5 +1,7 @@
 //! What mesh proxies have of Services: scopes, or one table, and what a change of them costs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod support;
 
 use std::sync::Arc;
