@@ -1,5 +1,5 @@
-//! Mesh proxies of before: from one table to scopes while requests are under way, and who stays with
-//! the table.
+//! Mesh proxies of before: from one table to scopes while requests are under way, and who stays
+//! with the table.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

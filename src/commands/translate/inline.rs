@@ -129,11 +129,14 @@ fn inline_scopes(value: &mut Value, scopes: &BTreeMap<String, Value>) {
         .for_each(|field| inline_scopes(field, scopes));
 }
 
-/// The scopes of a listener as one route configuration. One for a port, as those of ingress proxies
-/// are, has the scopes of that port; that of mesh proxies has all there are.
+/// The scopes of a listener as one route configuration. That of mesh proxies has all there are; one
+/// for a port, as those of ingress proxies are, has the scopes of that port, and the one that takes
+/// no connections none.
 fn whole_table(table: &str, scopes: &BTreeMap<String, Value>) -> Value {
-    let port = table.split_once('/').map(|(_, port)| format!("{port}/"));
-    let is_of_table = |name: &str| port.as_ref().is_none_or(|port| name.starts_with(&**port));
+    let is_mesh = table == "mesh";
+    let port = table.rsplit('/').next().unwrap_or_default();
+    let is_of_port = |name: &str| name.split('/').next() == Some(port);
+    let is_of_table = |name: &str| is_mesh || is_of_port(name);
     let of_table = scopes.iter().filter(|(name, _)| is_of_table(name));
     let mut hosts = Vec::new();
     for (_, scope) in of_table {
@@ -144,7 +147,7 @@ fn whole_table(table: &str, scopes: &BTreeMap<String, Value>) -> Value {
         host.remove("typed_per_filter_config");
     }
     let mut configuration = json!({ "name": table, "virtual_hosts": hosts });
-    if port.is_some() {
+    if !is_mesh {
         configuration["ignore_port_in_host_matching"] = true.into();
         configuration["most_specific_header_mutations_wins"] = true.into();
     }
