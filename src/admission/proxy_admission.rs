@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use seaway_proto::envoy::core;
+use seaway_proto::envoy::core::node::UserAgentVersionType;
 use seaway_proto::google::protobuf::{Struct, value::Kind};
 use seaway_translator::{Fleet, Role, View};
 use seaway_xds::{Admission, Admit, Authenticated, Caller, PlacementId};
@@ -140,8 +141,10 @@ fn view(node: &core::Node) -> Result<View, String> {
             .unwrap_or_default()
     };
     let locality = node.locality.as_ref();
+    let role = role(node, claim("role"))?;
+    let whole_table = whole_table(node, claim("routes"))?;
     Ok(View {
-        role: role(node, claim("role"))?,
+        role,
         node: name("metadata.seaway.node_name", claim("node_name"))?,
         zone: name(
             "locality.zone",
@@ -158,6 +161,7 @@ fn view(node: &core::Node) -> Result<View, String> {
                 .parse()
                 .map_err(|error| format!("node metadata.seaway.fleet: {error}"))?,
         },
+        whole_table: whole_table && role == Role::Mesh,
     })
 }
 
@@ -178,6 +182,29 @@ fn role(node: &core::Node, claimed: &str) -> Result<Role, String> {
         ("seaway-ingress", Role::Ingress),
     ];
     Ok(prefixes.into_iter().find_map(of).unwrap_or(Role::Mesh))
+}
+
+/// Whether a mesh proxy takes the routes of all Services as one table. One that does not say it is
+/// known by its version: an Envoy before 1.38 asks for scopes only if its first configuration has
+/// them (envoy#43392), as that of `seaway bootstrap` does, which says so. One that began with a
+/// table would answer everything with 404.
+fn whole_table(node: &core::Node, claimed: &str) -> Result<bool, String> {
+    match claimed {
+        "scopes" => Ok(false),
+        "table" => Ok(true),
+        "" => Ok(version(node).is_some_and(|version| version < (1, 38))),
+        _ => Err("node metadata.seaway.routes is neither `scopes` nor `table`".to_owned()),
+    }
+}
+
+/// The version of an Envoy.
+fn version(node: &core::Node) -> Option<(u32, u32)> {
+    let build = match &node.user_agent_version_type {
+        Some(UserAgentVersionType::UserAgentBuildVersion(build)) => build,
+        _ => return None,
+    };
+    let version = build.version.as_ref()?;
+    (node.user_agent_name == "envoy").then_some((version.major_number, version.minor_number))
 }
 
 fn name(field: &str, text: &str) -> Result<Option<Arc<str>>, String> {
@@ -335,6 +362,26 @@ mod tests {
     fn the_place_is_the_locality() {
         let node = json!({ "locality": { "zone": "a", "region": "r" } });
         check(node, Role::Mesh, [None, Some("a"), Some("r")]);
+    }
+
+    #[test]
+    fn an_older_envoy_takes_scopes_only_if_it_says_so() {
+        let whole = |agent: &str, minor: u32, routes: &str| {
+            view(&decode(&json!({
+                "user_agent_name": agent,
+                "user_agent_build_version": { "version": { "major_number": 1, "minor_number": minor } },
+                "metadata": { "seaway": { "routes": routes } },
+            })))
+            .map(|view| view.whole_table)
+        };
+        assert_eq!(whole("envoy", 36, ""), Ok(true));
+        assert_eq!(whole("envoy", 36, "scopes"), Ok(false));
+        assert_eq!(whole("envoy", 38, ""), Ok(false));
+        assert_eq!(whole("envoy", 40, "table"), Ok(true));
+        assert_eq!(whole("another", 2, ""), Ok(false));
+        assert!(whole("envoy", 40, "vhds").is_err());
+        let of_a_node = json!({ "metadata": { "seaway": { "role": "node", "routes": "table" } } });
+        assert!(!view(&decode(&of_a_node)).unwrap().whole_table);
     }
 
     #[test]

@@ -8,41 +8,6 @@ use seaway_testing::{RouteManifest, eventually, join};
 use crate::case::{Case, get};
 use crate::edge::{Edge, service, slice, with_gateway};
 
-/// The last parts of the names of the types that are counted.
-const TYPES: [&str; 6] = [
-    "Listener",
-    "RouteConfiguration",
-    "ScopedRouteConfiguration",
-    "TypedExtensionConfig",
-    "Cluster",
-    "ClusterLoadAssignment",
-];
-
-/// How many resources of each type Seaway has sent.
-fn sent(edge: &Edge<'_>) -> Result<BTreeMap<&'static str, i64>> {
-    let of = |kind: &'static str| {
-        // "….Cluster", and not "….ClusterLoadAssignment".
-        let label = format!(".{kind}\"");
-        #[expect(clippy::cast_possible_truncation, reason = "a count of resources")]
-        let count = edge.sent(&label)? as i64;
-        Ok((kind, count))
-    };
-    TYPES.into_iter().map(of).collect()
-}
-
-/// What was sent since then, types without any left out.
-fn sent_since(
-    edge: &Edge<'_>,
-    before: &BTreeMap<&'static str, i64>,
-) -> Result<BTreeMap<&'static str, i64>> {
-    let mut since = sent(edge)?;
-    for (kind, count) in before {
-        *since.entry(kind).or_default() -= count;
-    }
-    since.retain(|_, count| *count != 0);
-    Ok(since)
-}
-
 /// `count` routes, each of `hosts` hosts, all of them to `s1`.
 fn routes(count: usize, hosts: usize) -> String {
     let route = |number: usize| {
@@ -62,11 +27,11 @@ fn gw108_one_more_host_of_five_thousand_is_one_resource() -> Result<()> {
         get("h7.r625.many.test/").status(404),
     ]);
     Edge::run(&[], &with_gateway(vec![many]), |edge| {
-        let before = sent(edge)?;
+        let before = edge.world.sent()?;
         let route = RouteManifest::new("one-more").host("more.many.test");
         edge.save("more.yaml", &route.prefix("/", "s1").document())?;
         edge.settle(&get("more.many.test/").to("s1"))?;
-        let since = sent_since(edge, &before)?;
+        let since = edge.world.sent_since(&before)?;
         let one = [
             BTreeMap::from([("ScopedRouteConfiguration", 1)]),
             BTreeMap::from([("RouteConfiguration", 1)]),
@@ -86,10 +51,10 @@ fn gw110_an_endpoint_of_a_hundred_routes_is_one_assignment() -> Result<()> {
         Case::new("probe").rows([get("h0.r99.many.test/").to("s1")]),
     ]);
     Edge::run(&[], &cases, |edge| {
-        let before = sent(edge)?;
+        let before = edge.world.sent()?;
         edge.save("slice.yaml", &service("moves", &["10.244.1.2"]))?;
         edge.settle(&get("h0.r99.many.test/").to("s2"))?;
-        let since = sent_since(edge, &before)?;
+        let since = edge.world.sent_since(&before)?;
         ensure!(
             since == BTreeMap::from([("ClusterLoadAssignment", 1)]),
             "{since:?}"
@@ -122,12 +87,12 @@ fn gw112_unrelated_objects_translate_and_publish_nothing() -> Result<()> {
         edge.settle(&get("h0.r0.many.test/").to("s2"))?;
         let of_a_slice = translations(edge)? - start;
 
-        let (before, start) = (sent(edge)?, translations(edge)?);
+        let (before, start) = (edge.world.sent()?, translations(edge)?);
         edge.save("unrelated.yaml", &unrelated(1))?;
         edge.save("unrelated.yaml", &unrelated(2))?;
         edge.save("moves.yaml", &service("moves", &["10.244.1.3"]))?;
         edge.settle(&get("h0.r0.many.test/").to("s3"))?;
-        let since = sent_since(edge, &before)?;
+        let since = edge.world.sent_since(&before)?;
         ensure!(
             since == BTreeMap::from([("ClusterLoadAssignment", 1)]),
             "{since:?}"
@@ -190,7 +155,7 @@ fn gw140_the_order_of_objects_changes_nothing() -> Result<()> {
         let new = RouteManifest::new("new").host("new.test");
         edge.save("new.yaml", &new.prefix("/", "none").document())?;
         edge.settle(&get("new.test/").to("s3"))?;
-        let sent = sent(edge)?;
+        let sent = edge.world.sent()?;
         ensure!(sent["Listener"] == 0, "{sent:?}");
         ensure!(
             sent["ScopedRouteConfiguration"] + sent["RouteConfiguration"] <= 1,

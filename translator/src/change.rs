@@ -173,8 +173,10 @@ pub enum Origin {
     ServiceOnNode(ServiceKey, Layer),
     /// The listeners that hand connections over to others where the capture is `redirect`.
     Redirect,
-    /// The route table of mesh proxies, and their HTTP listener.
+    /// The HTTP listener of mesh proxies.
     Mesh,
+    /// The routes of all Services as one table, and the listener that asks for it.
+    WholeTable,
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
     /// The HTTP listener of the ingress proxies of a fleet at a port.
@@ -224,6 +226,7 @@ impl fmt::Display for Origin {
             }
             Origin::Redirect => f.write_str("redirect"),
             Origin::Mesh => f.write_str("mesh"),
+            Origin::WholeTable => f.write_str("mesh whole-table"),
             Origin::IngressHosts => f.write_str("ingress hosts"),
             Origin::IngressPort(fleet, port) => write!(f, "ingress {fleet} {port}"),
             Origin::IngressHost(fleet, port, host) => {

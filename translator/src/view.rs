@@ -71,6 +71,9 @@ pub struct View {
     pub namespace: Option<Arc<str>>,
     /// The fleet of an ingress proxy.
     pub fleet: Fleet,
+    /// Whether a mesh proxy takes the routes of all Services as one table, instead of some for
+    /// each.
+    pub whole_table: bool,
 }
 
 impl View {
@@ -83,11 +86,13 @@ impl View {
             region: None,
             namespace: None,
             fleet: Fleet::default(),
+            whole_table: false,
         }
     }
 
-    /// The part of the view that decides a proxy's layers: its role, its node and its zone,
-    /// and the fleet of an ingress proxy. Two views that have these in common see the same.
+    /// The part of the view that decides a proxy's layers: its role, its node, its zone, the fleet
+    /// of an ingress proxy, and in which form a mesh proxy takes routes. Two views that have these
+    /// in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -99,13 +104,15 @@ impl View {
             node: named(&self.node),
             zone: named(&self.zone),
             fleet,
+            whole_table: self.whole_table,
             ..View::of(self.role)
         }
     }
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `fleet` < `zone` < `node` < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `fleet` < `zone` < `node`
+/// < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -122,6 +129,9 @@ pub enum Layer {
     /// The ingress proxies of a fleet: listeners, routes and certificates. Those of another fleet
     /// never see them.
     Fleet(Fleet),
+    /// The mesh proxies that take the routes of all Services as one table: that table, and the
+    /// listener that asks for it.
+    WholeTable,
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
     Zone(Arc<str>),
     /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change
@@ -153,7 +163,7 @@ impl Layer {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
             Layer::All | Layer::Inside | Layer::Captured => false,
-            Layer::Role(_) | Layer::Fleet(_) | Layer::Zone(_) => false,
+            Layer::Role(_) | Layer::WholeTable | Layer::Fleet(_) | Layer::Zone(_) => false,
         }
     }
 }
@@ -166,6 +176,7 @@ impl fmt::Display for Layer {
             Layer::Captured => f.write_str("captured"),
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Fleet(fleet) => write!(f, "fleet:{fleet}"),
+            Layer::WholeTable => f.write_str("whole-table"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),
             Layer::Node {

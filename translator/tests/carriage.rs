@@ -16,7 +16,8 @@ fn t088_affinity_comes_and_goes_with_the_cluster_the_listeners_and_the_routes_al
     world.apply([with(""), slice("web-1", "web", A)]);
     let switched = [
         "inside Cluster d/web/80",
-        "role:mesh RouteConfiguration http/15001",
+        "role:mesh ScopedRouteConfiguration d/web",
+        "role:mesh ScopedRouteConfiguration d/web:80",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];
     assert_eq!(world.apply([with(", sessionAffinity: ClientIP")]), switched);
@@ -26,6 +27,6 @@ fn t088_affinity_comes_and_goes_with_the_cluster_the_listeners_and_the_routes_al
     );
     let timeout =
         ", sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}";
-    assert_eq!(world.apply([with(timeout)]), switched[2..]);
+    assert_eq!(world.apply([with(timeout)]), switched[3..]);
     assert_eq!(world.apply([with("")]), switched);
 }

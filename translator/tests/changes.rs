@@ -16,13 +16,11 @@ fn world() -> World {
 #[test]
 fn the_first_flush_has_what_needs_no_object() {
     let mut world = world();
-    let table = "role:mesh RouteConfiguration http/15001";
     assert_eq!(
         world.flush(),
         [
             "role:ingress Listener hosts",
             "role:mesh Listener http@127.0.0.1:15001",
-            table
         ]
     );
     assert_eq!(world.flush(), [""; 0]);
@@ -62,7 +60,8 @@ fn t004_the_label_takes_the_frontends_away_and_its_removal_brings_them_back() {
     let all = [
         "all ClusterLoadAssignment d/web/80",
         "inside Cluster d/web/80",
-        "role:mesh RouteConfiguration http/15001",
+        "role:mesh ScopedRouteConfiguration d/web",
+        "role:mesh ScopedRouteConfiguration d/web:80",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];
     world.flush();

@@ -31,7 +31,8 @@ fn t104_and_rule_127_external_names_change() {
         changed,
         [
             "role:mesh Cluster d/web/80",
-            "role:mesh RouteConfiguration http/15001"
+            "role:mesh ScopedRouteConfiguration d/web",
+            "role:mesh ScopedRouteConfiguration d/web:80",
         ]
     );
     world.apply([service("web", "10.96.0.1", "")]);
@@ -55,15 +56,15 @@ fn aliases_follow_their_targets() {
             .copied()
     };
     assert_eq!(unresolved(&world), Some(2));
-    let table = "role:mesh RouteConfiguration http/15001".to_owned();
+    let scope = "role:mesh ScopedRouteConfiguration d/alias".to_owned();
     assert!(
         world
             .apply([service("web", "10.96.0.1", "")])
-            .contains(&table)
+            .contains(&scope)
     );
     assert_eq!(unresolved(&world), None);
     // The target's endpoints do not matter to its aliases, its policy does.
-    assert!(!world.apply([slice("web-1", "web", A)]).contains(&table));
+    assert!(!world.apply([slice("web-1", "web", A)]).contains(&scope));
     assert!(
         world
             .apply([service(
@@ -71,12 +72,12 @@ fn aliases_follow_their_targets() {
                 "10.96.0.1",
                 ", internalTrafficPolicy: Local"
             )])
-            .contains(&table)
+            .contains(&scope)
     );
     assert!(
         world
             .apply([external("web", "alias.d.svc.cluster.local")])
-            .contains(&table)
+            .contains(&scope)
     );
     assert_eq!(
         world

@@ -170,8 +170,11 @@ fn an_object() -> impl Strategy<Value = Value> {
 
 fn a_view() -> impl Strategy<Value = View> {
     let role = select(&[Role::Node, Role::Mesh][..]);
-    (role, word(&["", "n1", "n2"]), word(&["", "za", "zb"]))
-        .prop_map(|(role, node, zone)| view(role, node, zone))
+    let place = (word(&["", "n1", "n2"]), word(&["", "za", "zb"]));
+    (role, place, any::<bool>()).prop_map(|(role, (node, zone), whole_table)| View {
+        whole_table,
+        ..view(role, node, zone)
+    })
 }
 
 fn an_op() -> impl Strategy<Value = Op> {
@@ -290,6 +293,7 @@ fn led_to(listener: &Value) -> Vec<String> {
 fn check_sanity(published: &Published, world: &World, view: &View) {
     let seen = published.seen(&world.translator.place(view));
     let mut addresses = BTreeSet::new();
+    let mut scopes = BTreeSet::new();
     for ((type_url, name), resource) in &seen {
         for target in &resource.refs {
             assert!(
@@ -316,6 +320,9 @@ fn check_sanity(published: &Published, world: &World, view: &View) {
                         .flat_map(|host| host["domains"].as_array().unwrap())
                         .collect(),
                 );
+            }
+            TypeUrl::SCOPED_ROUTE => {
+                assert!(scopes.insert(value["key"].to_string()), "{name}");
             }
             TypeUrl::ENDPOINT => {
                 let groups = || value["endpoints"].as_array().into_iter().flatten();

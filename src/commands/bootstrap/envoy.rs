@@ -25,6 +25,9 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     yaml += &node(args, role);
     yaml += &dynamic(args.sotw);
     yaml += &control_plane(&args.xds, proof, args.out.as_deref());
+    if role == Role::Mesh && !args.sotw {
+        yaml += SUBSCRIBER;
+    }
     yaml += &economy(role);
     yaml += &connections(args, role);
     yaml += &admin(args);
@@ -161,6 +164,10 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
     if let Some(fleet) = args.place.fleet.as_ref().filter(|_| role == Role::Ingress) {
         text += &format!("      fleet: {}\n", quoted(fleet.as_str()));
     }
+    if role == Role::Mesh {
+        let routes = if args.sotw { "table" } else { "scopes" };
+        text += &format!("      routes: {routes}\n");
+    }
     let locality = [("region", &args.place.region), ("zone", &args.place.zone)];
     if locality.iter().any(|(_, value)| value.is_some()) {
         text += "  locality:\n";
@@ -204,6 +211,42 @@ dynamic_resources:
 "
     )
 }
+
+/// A listener that takes no connections, by which a mesh proxy asks for the routes of Services from
+/// its start. An Envoy before 1.38 asks for none if the first listener that needs them comes later
+/// (envoy#43392), and the control plane that it finds first may be an older one.
+const SUBSCRIBER: &str = "  listeners:
+  - name: hosts
+    address:
+      socket_address:
+        address: 127.0.0.1
+        port_value: 1
+    bind_to_port: false
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: hosts
+          scoped_routes:
+            name: hosts
+            scope_key_builder:
+              fragments:
+              - header_value_extractor:
+                  name: \":authority\"
+                  index: 0
+            rds_config_source:
+              resource_api_version: V3
+              ads: {}
+            scoped_rds:
+              scoped_rds_config_source:
+                resource_api_version: V3
+                ads: {}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              \"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+";
 
 /// The static cluster of the control plane. Its keepalive detects a control plane that vanished
 /// silently.

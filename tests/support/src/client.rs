@@ -96,7 +96,7 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug)]
 pub struct Client {
     target: SocketAddr,
-    host: String,
+    pub(crate) host: String,
     path: String,
     http2: bool,
 }

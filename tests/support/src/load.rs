@@ -149,7 +149,7 @@ async fn again(
             sender
         }
     };
-    let request = Request::get("/").header(HOST, "keep-alive");
+    let request = Request::get("/").header(HOST, &client.host);
     let response = sender
         .send_request(request.body(Empty::<Bytes>::new())?)
         .await?;

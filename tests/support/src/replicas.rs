@@ -1,10 +1,22 @@
 //! The Seaways of a world: one on a folder of manifests in most tests, one or several on a cluster
 //! in others.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 
 use crate::seaway::Source;
 use crate::{Answer, ApiServer, KubeApi, RealCluster, Seaway, World};
+
+/// The last parts of the names of the types that are counted.
+const COUNTED: [&str; 6] = [
+    "Listener",
+    "RouteConfiguration",
+    "ScopedRouteConfiguration",
+    "TypedExtensionConfig",
+    "Cluster",
+    "ClusterLoadAssignment",
+];
 
 impl World {
     /// Starts Seaway on the manifests, in place of the one before, and waits until it is ready.
@@ -81,6 +93,35 @@ impl World {
     /// The sum of one of Seaway's metrics.
     pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
         self.replica(0)?.metric(self.fabric(), name, label)
+    }
+
+    /// How many resources of each type Seaway has sent.
+    pub fn sent(&self) -> Result<BTreeMap<&'static str, u64>> {
+        let of = |kind: &'static str| {
+            // "….Cluster", and not "….ClusterLoadAssignment".
+            let label = format!(".{kind}\"");
+            let count = self.metric("seaway_xds_resources_total", &label)?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a count of resources"
+            )]
+            Ok((kind, count as u64))
+        };
+        COUNTED.into_iter().map(of).collect()
+    }
+
+    /// What was sent since then, types without any left out.
+    pub fn sent_since(
+        &self,
+        before: &BTreeMap<&'static str, u64>,
+    ) -> Result<BTreeMap<&'static str, u64>> {
+        let mut since = self.sent()?;
+        for (kind, count) in before {
+            *since.entry(kind).or_default() -= count;
+        }
+        since.retain(|_, count| *count != 0);
+        Ok(since)
     }
 
     /// The body that Seaway's admin port answers for `path`.

@@ -1,29 +1,18 @@
-//! Listeners: a TCP or UDP listener per frontend, the redirect listener, and the HTTP listener of
-//! mesh proxies.
+//! Listeners: a TCP or UDP listener per frontend, and the redirect listener.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use seaway_proto::envoy::core::socket_address::Protocol;
-use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
-    CodecType, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
-};
-use seaway_proto::envoy::http_connection_manager::{
-    HttpConnectionManager, HttpFilter, Rds, http_filter,
-};
 use seaway_proto::envoy::listener::filter_chain_match::ConnectionSourceType;
 use seaway_proto::envoy::listener::{Filter, FilterChain, FilterChainMatch, Listener, filter};
-use seaway_proto::envoy::router::Router;
 use seaway_proto::envoy::tcp_proxy::TcpProxy;
 use seaway_proto::envoy::tcp_proxy::tcp_proxy::ClusterSpecifier;
 use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::cluster::CONNECT_ATTEMPTS;
-use super::{
-    ads, affinity, cidr, client_ip, filter_state, listening, number, seconds, tcp_socket, udp,
-};
+use super::{affinity, cidr, client_ip, filter_state, listening, number, seconds, udp};
 use crate::names::ClusterName;
 use crate::plan::listeners::{ListenerPlan, Route, Transport};
 use crate::plan::{ListenOn, Source};
@@ -150,59 +139,6 @@ pub(crate) fn redirect(address: SocketAddr, listen_on: &ListenOn) -> Resource {
         message.name.clone(),
         &message,
         Vec::new(),
-    )
-}
-
-/// The listener of a mesh proxy: plain HTTP, routed by a route configuration of its own, so that a
-/// new Service never changes the listener (xDS rule 170).
-pub(crate) fn http(address: SocketAddr, route: &Arc<str>) -> Resource {
-    let manager = HttpConnectionManager {
-        codec_type: CodecType::Auto as i32,
-        stat_prefix: "mesh".to_owned(),
-        route_specifier: Some(RouteSpecifier::Rds(Rds {
-            config_source: Some(ads()),
-            route_config_name: route.to_string(),
-        })),
-        http_filters: vec![HttpFilter {
-            name: "envoy.filters.http.router".to_owned(),
-            config_type: Some(http_filter::ConfigType::TypedConfig(
-                any(&Router::default()),
-            )),
-            ..Default::default()
-        }],
-        upgrade_configs: vec![UpgradeConfig {
-            upgrade_type: "websocket".to_owned(),
-            ..Default::default()
-        }],
-        // A name with a final dot is the same name.
-        strip_trailing_host_dot: true,
-        // What a backend answers is its own: no idle limit on a stream (a watch may be silent for
-        // long), no foreign server name.
-        stream_idle_timeout: Some(seconds(0)),
-        server_header_transformation: ServerHeaderTransformation::PassThrough as i32,
-        ..Default::default()
-    };
-    let message = Listener {
-        name: format!("http@{address}"),
-        address: Some(tcp_socket(address)),
-        filter_chains: vec![FilterChain {
-            filters: vec![network_filter(
-                "envoy.filters.network.http_connection_manager",
-                any(&manager),
-            )],
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
-    let route = ResourceRef {
-        type_url: TypeUrl::ROUTE,
-        name: route.clone(),
-    };
-    Resource::new(
-        TypeUrl::LISTENER,
-        message.name.clone(),
-        &message,
-        vec![route],
     )
 }
 

@@ -1,11 +1,11 @@
-//! The mesh route table: one virtual host per Service port, kept encoded per Service.
+//! What mesh proxies find by the host names of a Service: its scopes, or for proxies that do not
+//! take those its part of one table.
 //!
-//! The table is one resource of many thousand virtual hosts, of which a change touches one.
-//! `virtual_hosts` is a repeated field, and the encodings of repeated fields concatenate: so each
-//! Service's part is encoded once and the table is put together from parts.
+//! Most of its names are in one scope, whose key is the Service and its namespace, the first two
+//! labels of each. Where a port comes right behind the namespace it is a part of the second label:
+//! so for every port there is a scope with that one name.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU16;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use seaway_proto::envoy::route::{
 use seaway_proto::{Resource, ResourceRef, TypeUrl, encode};
 
 use super::cluster::CONNECT_ATTEMPTS;
+use super::http::{mesh, scoped};
 use super::{number, seconds};
 use crate::Options;
 use crate::model::ServiceKey;
@@ -31,7 +32,8 @@ use crate::names::PortKey;
 use crate::plan::hosts::Host;
 
 /// The virtual hosts of one Service, encoded as fields of a RouteConfiguration, with the clusters
-/// to which they route.
+/// to which they route. `virtual_hosts` is a repeated field, and the encodings of repeated fields
+/// concatenate: so a table of many thousand is put together from parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hosts {
     bytes: Bytes,
@@ -39,24 +41,21 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Encodes virtual hosts in the order of their ports, so that the order in a manifest means
-    /// nothing. A name without a port stands for port 80 if the Service has it, else for its only
-    /// port.
-    pub(crate) fn new(mut hosts: Vec<Host>, options: &Options) -> Hosts {
-        hosts.sort_by(|a, b| a.port.cmp(&b.port));
-        let default = hosts.iter().find(|host| host.port.number.get() == 80);
-        let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
-        let default = default.map(|host| host.port.number);
+    /// Encodes virtual hosts.
+    pub(crate) fn new(hosts: Vec<Host>, options: &Options) -> Hosts {
+        let hosts = named(hosts, options);
+        let clusters = hosts.iter().map(|(host, _)| host.cluster.clone());
+        let clusters = clusters.collect();
+        let virtual_hosts = hosts.into_iter();
         let part = RouteConfiguration {
-            virtual_hosts: hosts
-                .iter()
-                .map(|host| virtual_host(host, default, options))
+            virtual_hosts: virtual_hosts
+                .map(|(host, domains)| virtual_host(&host, domains))
                 .collect(),
             ..Default::default()
         };
         Hosts {
             bytes: encode(&part).into(),
-            clusters: hosts.iter().map(|host| host.cluster.clone()).collect(),
+            clusters,
         }
     }
 
@@ -75,21 +74,73 @@ pub(crate) fn table(name: &Arc<str>, parts: &BTreeMap<ServiceKey, Hosts>) -> Res
     let length: usize = parts.values().map(|part| part.bytes.len()).sum();
     let mut bytes = Vec::with_capacity(length + head.encoded_len());
     bytes.extend_from_slice(&encode(&head));
-    let mut clusters: Vec<&Arc<str>> = Vec::new();
     for part in parts.values() {
         bytes.extend_from_slice(&part.bytes);
-        clusters.extend(&part.clusters);
     }
-    clusters.sort();
-    clusters.dedup();
-    let refs = clusters.into_iter().map(|cluster| ResourceRef {
-        type_url: TypeUrl::CLUSTER,
-        name: cluster.clone(),
-    });
-    Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs.collect())
+    let clusters = parts.values().flat_map(|part| &part.clusters);
+    let refs = references(clusters);
+    Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs)
 }
 
-fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> VirtualHost {
+/// The scopes of a Service with these hosts.
+pub(crate) fn scopes(hosts: Vec<Host>, options: &Options) -> Vec<Resource> {
+    let Some(ServiceKey { namespace, name }) = hosts.first().map(|host| host.port.service.clone())
+    else {
+        return Vec::new();
+    };
+    let (mut rest, mut shorts) = (Vec::new(), Vec::new());
+    for (host, mut domains) in named(hosts, options) {
+        rest.push((
+            virtual_host(&host, domains.split_off(1)),
+            host.cluster.clone(),
+        ));
+        let suffix = format!(":{}", host.port.number);
+        shorts.push((suffix, virtual_host(&host, domains), host.cluster));
+    }
+    let scope = |suffix: &str, hosts: Vec<VirtualHost>, clusters: &[Arc<str>]| {
+        let routes = RouteConfiguration {
+            name: format!("{namespace}/{name}{suffix}"),
+            virtual_hosts: hosts,
+            // Nothing is left to be looked up.
+            typed_per_filter_config: HashMap::from([(mesh::LOOKUP.to_owned(), scoped::disabled())]),
+            ..Default::default()
+        };
+        let key = [name.to_string(), format!("{namespace}{suffix}")];
+        scoped::resource(key, routes, references(clusters))
+    };
+    let (hosts, clusters): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
+    let mut scopes = vec![scope("", hosts, &clusters)];
+    let shorts = shorts.into_iter();
+    scopes.extend(shorts.map(|(suffix, host, cluster)| scope(&suffix, vec![host], &[cluster])));
+    scopes
+}
+
+/// References to clusters.
+fn references<'a>(clusters: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<ResourceRef> {
+    let clusters: BTreeSet<&Arc<str>> = clusters.into_iter().collect();
+    let refer = |cluster: &Arc<str>| ResourceRef {
+        type_url: TypeUrl::CLUSTER,
+        name: cluster.clone(),
+    };
+    clusters.into_iter().map(refer).collect()
+}
+
+/// The hosts in the order of their ports, so that the order in a manifest means nothing, each with
+/// its names. A name without a port stands for port 80 if the Service has it, else for its only
+/// port.
+fn named(mut hosts: Vec<Host>, options: &Options) -> Vec<(Host, Vec<String>)> {
+    hosts.sort_by(|a, b| a.port.cmp(&b.port));
+    let default = hosts.iter().find(|host| host.port.number.get() == 80);
+    let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
+    let default = default.map(|host| host.port.number);
+    let name = |host: Host| {
+        let domains = domains(&host.port, default == Some(host.port.number), options);
+        (host, domains)
+    };
+    hosts.into_iter().map(name).collect()
+}
+
+fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(host.cluster.to_string())),
         host_rewrite_specifier: host
@@ -113,7 +164,7 @@ fn virtual_host(host: &Host, default: Option<NonZeroU16>, options: &Options) -> 
     };
     VirtualHost {
         name: host.port.to_string(),
-        domains: domains(&host.port, default == Some(host.port.number), options),
+        domains,
         routes: vec![route],
         ..Default::default()
     }
@@ -140,8 +191,8 @@ pub(super) fn source_address() -> HashPolicy {
     }
 }
 
-/// All host names of a Service port (Service rule 149). Namespaces and Services have no dots, so no
-/// two Services share one.
+/// All host names of a Service port (Service rule 149), that of `<service>.<namespace>:<port>`
+/// first. Namespaces and Services have no dots, so no two Services share one.
 fn domains(port: &PortKey, bare: bool, options: &Options) -> Vec<String> {
     let ServiceKey { namespace, name } = &port.service;
     let names = [

@@ -87,6 +87,11 @@ impl Index {
         self.services.get(key)
     }
 
+    /// All Services that are served, in the order of their names.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&ServiceKey, &Arc<Service>)> {
+        self.services.iter()
+    }
+
     /// The slices of a Service, in the order of their names.
     pub(crate) fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &Arc<EndpointSlice>> {
         self.by_service

@@ -1,4 +1,5 @@
-//! The views in use by proxies, and the zones and nodes for which layers therefore exist.
+//! The views in use by proxies, and the layers, of zones and nodes most of all, that therefore
+//! exist.
 //!
 //! Several views may share a node or a zone, so layers are counted. Those that appear or vanish are
 //! returned, so that the Services with resources in them are translated again.
@@ -21,9 +22,11 @@ pub(crate) struct ActiveViews {
     zones: BTreeMap<Arc<str>, usize>,
     nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
     node_roles: BTreeMap<Arc<str>, usize>,
+    whole_tables: usize,
 }
 
-/// The layers of a view that depend on its node and zone.
+/// The layers of a view that exist while there are such views: those of its node and zone, and of
+/// the form in which it takes routes.
 pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
     let mut layers = Vec::new();
     if let Some(node) = name(&view.node) {
@@ -36,6 +39,9 @@ pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
         });
     }
     layers.extend(zone.cloned().map(Layer::Zone));
+    if view.role == Role::Mesh && view.whole_table {
+        layers.push(Layer::WholeTable);
+    }
     layers
 }
 
@@ -120,6 +126,11 @@ impl ActiveViews {
         self.node_roles.contains_key(node)
     }
 
+    /// Whether a view in use takes the routes of all Services as one table.
+    pub(crate) fn takes_whole_table(&self) -> bool {
+        self.whole_tables > 0
+    }
+
     /// Counts one more view that sees the layer; true if it is the first.
     fn count(&mut self, layer: &Layer) -> bool {
         let count = match layer {
@@ -129,6 +140,7 @@ impl ActiveViews {
                 let zones = self.nodes.entry(node.clone()).or_default();
                 zones.entry(zone.clone()).or_default()
             }
+            Layer::WholeTable => &mut self.whole_tables,
             Layer::All | Layer::Inside | Layer::Captured => return false,
             Layer::Role(_) | Layer::Fleet(_) => return false,
         };
@@ -150,6 +162,10 @@ impl ActiveViews {
                     self.nodes.remove(node);
                 }
                 last
+            }
+            Layer::WholeTable => {
+                self.whole_tables -= 1;
+                self.whole_tables == 0
             }
             Layer::All | Layer::Inside | Layer::Captured => false,
             Layer::Role(_) | Layer::Fleet(_) => false,

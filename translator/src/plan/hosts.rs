@@ -1,9 +1,10 @@
-//! The virtual hosts of a Service in the mesh's HTTP route table, and the cluster behind each.
+//! The virtual hosts of a Service at mesh proxies, and the cluster behind each.
 
 use std::sync::Arc;
 
 use super::clusters::{mesh_cluster, port_key};
-use crate::model::Service;
+use super::{Context, external_name};
+use crate::model::{Kind, Service};
 use crate::names::PortKey;
 use crate::policy::frontends::is_stream;
 
@@ -18,6 +19,14 @@ pub(crate) struct Host {
     pub sticky: bool,
     /// The host name that replaces the one asked for, if any (Service rule 123).
     pub rewrite: Option<Arc<str>>,
+}
+
+/// The virtual hosts of any Service.
+pub(crate) fn of_any(context: &Context<'_>, service: &Service) -> Vec<Host> {
+    match service.kind {
+        Kind::ExternalName(_) => external_name::plan(context, service).hosts,
+        _ => of_service(service),
+    }
 }
 
 /// The virtual hosts of a Service that has its own clusters, one per TCP port.

@@ -229,6 +229,8 @@ impl Translator {
                         touched |= self.mark_listeners(node);
                     }
                 }
+                // Every flush looks whether somebody takes it.
+                Layer::WholeTable => touched = true,
                 Layer::All | Layer::Inside | Layer::Captured => {}
                 Layer::Role(_) | Layer::Fleet(_) => {}
             }

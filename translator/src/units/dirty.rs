@@ -18,8 +18,10 @@ pub(crate) enum Unit {
     Service(ServiceKey, Extent, BTreeSet<Arc<str>>),
     /// The listener behind `capture: redirect`.
     Redirect,
-    /// The route table of mesh proxies and their HTTP listener.
+    /// The HTTP listener of mesh proxies.
     Mesh,
+    /// The routes of all Services as one table, for the mesh proxies that take it.
+    WholeTable,
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
     /// The HTTP listener of ingress proxies at a port.
@@ -95,8 +97,10 @@ impl Dirty {
         }
         let on_nodes = nodes.into_iter();
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
-        units.extend([Unit::Redirect, Unit::Mesh, Unit::Sockets]);
-        units.extend(first.then_some(Unit::IngressHosts));
+        units.extend([Unit::Redirect, Unit::WholeTable, Unit::Sockets]);
+        if first {
+            units.extend([Unit::Mesh, Unit::IngressHosts]);
+        }
         units.extend(routing.secrets.into_iter().map(Unit::Secret));
         units.extend(routing.tables.into_iter().map(Unit::IngressPort));
         let hosts = routing.hosts.into_iter();

@@ -1,77 +1,116 @@
-//! The shared resources of mesh proxies: one HTTP listener and its route table, put together from
-//! the virtual hosts of all Services.
+//! What all mesh proxies share: their HTTP listener, which never changes and finds the scopes that
+//! every Service has of its own; and, for those that do not take scopes, the routes of all Services
+//! as one table.
 //!
-//! The table is put together anew, once in a commit, when a Service comes or goes: it is one
-//! resource, whose version is a hash of all of its bytes and which is sent whole to every mesh
-//! proxy. For 10,000 Services (2.6 MB) that takes 0.8 ms, a copy more beside one for each proxy.
+//! The table exists while such a proxy does. It is put together anew, once in a commit, when a
+//! Service comes, goes or changes its ports: it is one resource, whose version is a hash of all of
+//! its bytes and which is sent whole to every proxy that takes it. For 10,000 Services (2.6 MB)
+//! that takes 0.8 ms, a copy more beside one for each proxy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Output;
-use crate::envoy::listener;
+use crate::envoy::http::mesh::{self, Routes};
 use crate::envoy::route::{self, Hosts};
 use crate::model::ServiceKey;
-use crate::plan::Context;
+use crate::plan::{Context, hosts};
 use crate::{Layer, Origin, Problem, Reason, Replace, Role, Subject};
 
 /// The size of the route table above which it is a problem to send it for every new Service.
 const LARGE_BYTES: usize = 3 << 20;
 
-/// The virtual hosts of all Services, from which the mesh route table is made.
-#[derive(Debug)]
-pub(crate) struct Mesh {
-    parts: BTreeMap<ServiceKey, Hosts>,
-    /// Whether the table has to be made again; true at first, so that even an empty one exists.
+/// The listener of those that take scopes.
+pub(crate) fn listener(context: &Context<'_>) -> Output {
+    let listener = mesh::listener(context.options.mesh_listen, &Routes::Scopes);
+    Output {
+        resources: vec![Replace {
+            origin: Origin::Mesh,
+            resources: vec![(Layer::Role(Role::Mesh), listener)],
+        }],
+        problems: None,
+    }
+}
+
+/// The virtual hosts of all Services, of which the table is made.
+#[derive(Debug, Default)]
+pub(crate) struct WholeTable {
+    /// `None` while nobody takes the table.
+    parts: Option<BTreeMap<ServiceKey, Hosts>>,
+    /// Whether the table has to be made again.
     changed: bool,
 }
 
-impl Default for Mesh {
-    fn default() -> Mesh {
-        Mesh {
-            parts: BTreeMap::new(),
-            changed: true,
-        }
-    }
-}
-
-impl Mesh {
-    /// Replaces the virtual hosts of one Service.
-    pub(crate) fn set(&mut self, service: &ServiceKey, hosts: Hosts) {
+impl WholeTable {
+    /// Looks at the virtual hosts of one Service again.
+    pub(crate) fn renew(&mut self, key: &ServiceKey, context: &Context<'_>) {
+        let Some(parts) = &mut self.parts else {
+            return;
+        };
+        let service = context.index.service(key);
+        let hosts = service.map_or_else(Vec::new, |service| hosts::of_any(context, service));
+        let hosts = Hosts::new(hosts, context.options);
         if hosts.is_empty() {
-            self.changed |= self.parts.remove(service).is_some();
-        } else if self.parts.get(service) != Some(&hosts) {
+            self.changed |= parts.remove(key).is_some();
+        } else if parts.get(key) != Some(&hosts) {
             self.changed = true;
-            self.parts.insert(service.clone(), hosts);
+            parts.insert(key.clone(), hosts);
         }
     }
 
-    /// The listener and the route table, if the table changed, and the problems with it.
+    /// The listener and the route table, if that changed or somebody is the first to take it, and
+    /// the problems with it.
     pub(crate) fn translate(&mut self, context: &Context<'_>) -> Output {
-        if !std::mem::take(&mut self.changed) {
-            return Output::default();
-        }
         let address = context.options.mesh_listen;
         let name: Arc<str> = format!("http/{}", address.port()).into();
         let subject = Subject::RouteTable(name.clone());
-        let table = route::table(&name, &self.parts);
+        if !context.views.takes_whole_table() {
+            return match self.parts.take() {
+                None => Output::default(),
+                Some(_) => output(Vec::new(), subject, Vec::new()),
+            };
+        }
+        if self.parts.is_none() {
+            let all = context.index.services();
+            let hosts = all.map(|(key, service)| {
+                let hosts = hosts::of_any(context, service);
+                (key.clone(), Hosts::new(hosts, context.options))
+            });
+            self.parts = Some(hosts.filter(|(_, hosts)| !hosts.is_empty()).collect());
+            self.changed = true;
+        }
+        let Some(parts) = self.parts.as_ref().filter(|_| self.changed) else {
+            return Output::default();
+        };
+        let table = route::table(&name, parts);
+        self.changed = false;
         let size = table.value.len();
         let mut problems = Vec::new();
         if size > LARGE_BYTES {
-            let message =
-                format!("{size} bytes, sent to every mesh proxy whenever a Service comes or goes");
+            let message = format!(
+                "{size} bytes, sent to every mesh proxy that takes no scopes whenever a Service comes or goes"
+            );
             let reason = Reason::RouteTableLarge;
             problems.push(Problem::warning(subject.clone(), "", reason, message));
         }
-        let listener = listener::http(address, &name);
-        let layer = Layer::Role(Role::Mesh);
-        let replace = Replace {
-            origin: Origin::Mesh,
-            resources: vec![(layer.clone(), listener), (layer, table)],
-        };
-        Output {
-            resources: vec![replace],
-            problems: Some((subject, problems)),
-        }
+        let listener = mesh::listener(address, &Routes::Table(&name));
+        output(vec![listener, table], subject, problems)
+    }
+}
+
+fn output(
+    resources: Vec<seaway_proto::Resource>,
+    subject: Subject,
+    problems: Vec<Problem>,
+) -> Output {
+    let resources = resources.into_iter();
+    Output {
+        resources: vec![Replace {
+            origin: Origin::WholeTable,
+            resources: resources
+                .map(|resource| (Layer::WholeTable, resource))
+                .collect(),
+        }],
+        problems: Some((subject, problems)),
     }
 }

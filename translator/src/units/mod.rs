@@ -17,7 +17,7 @@ use crate::model::ServiceKey;
 use crate::plan::Context;
 use crate::{Problem, Replace, Subject};
 use dirty::Unit;
-use mesh::Mesh;
+use mesh::WholeTable;
 use redirect::Redirect;
 use service::{Extent, ServiceUnit};
 use sockets::Sockets;
@@ -37,7 +37,7 @@ pub(crate) struct Units {
     /// The state of those Services of which anything is to be kept.
     services: BTreeMap<ServiceKey, ServiceUnit>,
     redirect: Redirect,
-    mesh: Mesh,
+    whole_table: WholeTable,
     sockets: Sockets,
 }
 
@@ -47,7 +47,8 @@ impl Units {
         match unit {
             Unit::Service(key, extent, nodes) => self.service(&key, extent, &nodes, context),
             Unit::Redirect => self.redirect.translate(context),
-            Unit::Mesh => self.mesh.translate(context),
+            Unit::Mesh => mesh::listener(context),
+            Unit::WholeTable => self.whole_table.translate(context),
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
@@ -66,11 +67,11 @@ impl Units {
         context: &Context<'_>,
     ) -> Output {
         let mut unit = self.services.remove(key).unwrap_or_default();
-        let (output, share) = unit.translate(key, extent, nodes, context);
-        if let Some(hosts) = share.hosts {
-            self.mesh.set(key, hosts);
+        let (output, sockets) = unit.translate(key, extent, nodes, context);
+        if extent == Extent::Whole {
+            self.whole_table.renew(key, context);
         }
-        self.sockets.set(key, share.sockets);
+        self.sockets.set(key, sockets);
         if !unit.is_empty() {
             self.services.insert(key.clone(), unit);
         }

@@ -12,22 +12,16 @@ use seaway_proto::envoy::core::{
 use seaway_proto::envoy::cors::Cors;
 use seaway_proto::envoy::early_header_mutation::HeaderMutation;
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
-    CodecType, PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
-};
-use seaway_proto::envoy::http_connection_manager::scoped_routes::scope_key_builder::fragment_builder::{
-    HeaderValueExtractor, Type, header_value_extractor::ExtractType,
-};
-use seaway_proto::envoy::http_connection_manager::scoped_routes::scope_key_builder::FragmentBuilder;
-use seaway_proto::envoy::http_connection_manager::scoped_routes::{
-    ConfigSpecifier, ScopeKeyBuilder,
+    CodecType, PathWithEscapedSlashesAction, RouteSpecifier, ServerHeaderTransformation,
+    UpgradeConfig,
 };
 use seaway_proto::envoy::http_connection_manager::{
-    HttpConnectionManager, HttpFilter, ScopedRds, ScopedRoutes, http_filter::ConfigType,
+    HttpConnectionManager, HttpFilter, ScopedRoutes, http_filter::ConfigType,
 };
 use seaway_proto::envoy::listener::{FilterChain, Listener};
 use seaway_proto::envoy::lua::Lua;
-use seaway_proto::envoy::mutation_rules::header_mutation::Action;
 use seaway_proto::envoy::mutation_rules::HeaderMutation as Mutation;
+use seaway_proto::envoy::mutation_rules::header_mutation::Action;
 use seaway_proto::envoy::router::Router;
 use seaway_proto::google::protobuf::BoolValue;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
@@ -37,7 +31,8 @@ use prost::Name as _;
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
 use super::{
-    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, lookup, sources, tls,
+    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, lookup, scoped, sources,
+    tls,
 };
 use crate::Options;
 use crate::envoy::listener::network_filter;
@@ -205,25 +200,8 @@ pub(crate) fn manager(
 
 /// The scopes of all tables, among which a request's is found by the texts of two headers.
 fn scoped_routes() -> ScopedRoutes {
-    // Without a separator the whole header is the fragment.
-    let header = |name: &str| FragmentBuilder {
-        r#type: Some(Type::HeaderValueExtractor(HeaderValueExtractor {
-            name: name.to_owned(),
-            extract_type: Some(ExtractType::Index(0)),
-            ..Default::default()
-        })),
-    };
-    ScopedRoutes {
-        name: "hosts".to_owned(),
-        scope_key_builder: Some(ScopeKeyBuilder {
-            fragments: vec![header(TABLE_HEADER), header(HOST_HEADER)],
-        }),
-        rds_config_source: Some(ads()),
-        config_specifier: Some(ConfigSpecifier::ScopedRds(ScopedRds {
-            scoped_rds_config_source: Some(ads()),
-            ..Default::default()
-        })),
-    }
+    let whole = |name: &str| scoped::header(name, "", 0);
+    scoped::routes([whole(TABLE_HEADER), whole(HOST_HEADER)])
 }
 
 /// Sets the headers by which the scope is found, before it is searched, and the one that names the
@@ -265,12 +243,12 @@ fn http_filters(table: &Table) -> Vec<HttpFilter> {
     ]
 }
 
-fn router() -> HttpFilter {
+pub(super) fn router() -> HttpFilter {
     let config = any(&Router::default());
     http_filter("envoy.filters.http.router", ConfigType::TypedConfig(config))
 }
 
-fn http_filter(name: impl Into<String>, config: ConfigType) -> HttpFilter {
+pub(super) fn http_filter(name: impl Into<String>, config: ConfigType) -> HttpFilter {
     HttpFilter {
         name: name.into(),
         config_type: Some(config),

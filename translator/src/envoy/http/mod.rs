@@ -1,5 +1,6 @@
 //! HTTP of the ingress proxies: a listener per [`Table`](crate::plan::host::Table), a scope per
 //! host, and the filter that finds the scope where the name asked for is not the scope's own.
+//! Beside it the listener of [mesh proxies](mesh), which finds the names of Services likewise.
 //!
 //! Every host is a resource of its own, so a change of one costs that one. Envoy finds the scope of
 //! a request by the exact text of two headers that the listener sets: the table and the host. A
@@ -11,10 +12,12 @@ mod cors;
 mod header_changes;
 pub(crate) mod listener;
 pub(crate) mod lookup;
+pub(crate) mod mesh;
 mod path_change;
 mod route_action;
 mod route_match;
 pub(crate) mod scope;
+pub(crate) mod scoped;
 mod sources;
 pub(crate) mod tls;
 

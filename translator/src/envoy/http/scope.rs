@@ -6,46 +6,29 @@ use std::sync::Arc;
 
 use seaway_proto::envoy::core::Metadata;
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
-use seaway_proto::envoy::route::scoped_route_configuration::Key;
-use seaway_proto::envoy::route::scoped_route_configuration::key::{Fragment, fragment};
-use seaway_proto::envoy::route::{
-    FilterConfig, Route, RouteConfiguration, ScopedRouteConfiguration, VirtualHost,
-};
-use seaway_proto::google::protobuf::{BoolValue, Struct, Value, value::Kind};
-use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
+use seaway_proto::envoy::route::{Route, RouteConfiguration, VirtualHost};
+use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
+use seaway_proto::{Resource, ResourceRef, TypeUrl};
 
 use super::header_changes::{added, option, removed};
 use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
-use super::{CORS_FILTER, OWN_HEADERS, cors, lookup, sources};
+use super::{CORS_FILTER, OWN_HEADERS, cors, lookup, scoped, sources};
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 
 /// The resource of a host.
 pub(crate) fn scope(table: &Table, host: &HostPlan) -> Resource {
-    let name = name(table, host.host);
-    let text = |text: String| Fragment {
-        r#type: Some(fragment::Type::StringKey(text)),
-    };
-    let message = ScopedRouteConfiguration {
-        name: name.clone(),
-        key: Some(Key {
-            fragments: vec![text(table.port.to_string()), text(host.host.to_string())],
-        }),
-        route_configuration: Some(RouteConfiguration {
-            name: name.clone(),
-            virtual_hosts: vec![virtual_host(table, host)],
-            // What a route says of headers goes before what is said here of all.
-            most_specific_header_mutations_wins: true,
-            ignore_port_in_host_matching: true,
-            // Inside of a scope Envoy would refuse routes whose clusters it does not have, as
-            // invalid shares do on purpose, and with them all others of the response.
-            validate_clusters: Some(BoolValue { value: false }),
-            ..Default::default()
-        }),
+    let routes = RouteConfiguration {
+        name: name(table, host.host),
+        virtual_hosts: vec![virtual_host(table, host)],
+        // What a route says of headers goes before what is said here of all.
+        most_specific_header_mutations_wins: true,
+        ignore_port_in_host_matching: true,
         ..Default::default()
     };
-    Resource::new(TypeUrl::SCOPED_ROUTE, name, &message, clusters(host))
+    let key = [table.port.to_string(), host.host.to_string()];
+    scoped::resource(key, routes, clusters(host))
 }
 
 /// The name of a host's resource: `80/shop.example.com`, `80/*.example.com`, `80/*`.
@@ -74,10 +57,6 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         metadata: mark.clone(),
         ..route
     };
-    let disabled = any(&FilterConfig {
-        disabled: true,
-        ..Default::default()
-    });
     VirtualHost {
         domains: vec![name.clone()],
         name,
@@ -89,7 +68,7 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         request_headers_to_remove: OWN_HEADERS.map(str::to_owned).into(),
         // Where the host is found by its own name, nothing has to be looked up.
         typed_per_filter_config: exact
-            .then(|| (lookup::name(table), disabled))
+            .then(|| (lookup::name(table), scoped::disabled()))
             .into_iter()
             .collect(),
         ..Default::default()

@@ -1,5 +1,4 @@
-//! The unit of one Service: its clusters, assignments, listeners and virtual hosts, and its
-//! problems.
+//! The unit of one Service: its clusters, assignments, listeners and scopes, and its problems.
 //!
 //! A Service is always translated whole, but for what it has on single nodes. What comes out equal
 //! to what was there costs nothing further: resources are compared by version where they are
@@ -15,12 +14,12 @@ use seaway_proto::Resource;
 
 use super::Output;
 use super::parts::{Changed, Handed, Parts};
-use crate::envoy::route::Hosts;
-use crate::envoy::{assignment, cluster, health};
+use crate::envoy::{assignment, cluster, health, route};
 use crate::model::{Kind, Service, ServiceKey};
 use crate::place::endpoints::Candidate;
 use crate::plan::clusters::ClusterPlan;
 use crate::plan::health::HealthCheckPlan;
+use crate::plan::hosts::Host;
 use crate::plan::listeners::Planner;
 use crate::plan::service::{ServicePlan, health_check_on};
 use crate::plan::{Context, external_name, problems};
@@ -47,15 +46,6 @@ pub(crate) struct ServiceUnit {
     handed: Handed,
 }
 
-/// The contribution of a Service to other units: virtual hosts and the number of listeners.
-#[derive(Debug, Default)]
-pub(crate) struct Share {
-    /// The virtual hosts for the route table; `None` if they are those of the last time.
-    pub hosts: Option<Hosts>,
-    /// How many listeners a proxy of role `node` has to bind for it.
-    pub sockets: usize,
-}
-
 /// The result of translating a Service once, or only its resources on some nodes.
 #[derive(Debug, Default)]
 struct Made {
@@ -64,7 +54,8 @@ struct Made {
     on_nodes: Changed,
     /// The problems found by the translation; those found while reading are in the Service.
     problems: Vec<Problem>,
-    share: Share,
+    /// How many listeners a proxy of role `node` has to bind for it.
+    sockets: usize,
 }
 
 impl ServiceUnit {
@@ -80,7 +71,7 @@ impl ServiceUnit {
         extent: Extent,
         nodes: &BTreeSet<Arc<str>>,
         context: &Context<'_>,
-    ) -> (Output, Share) {
+    ) -> (Output, usize) {
         let service = context.index.service(key).map(|service| &**service);
         let known = self.listeners.take().filter(|_| extent != Extent::Whole);
         let made = match (service, known) {
@@ -104,10 +95,6 @@ impl ServiceUnit {
         Made {
             resources: Some(Vec::new()),
             on_nodes: Parts::default().settle(&mut self.handed, |_| true),
-            share: Share {
-                hosts: Some(Hosts::default()),
-                sockets: 0,
-            },
             ..Made::default()
         }
     }
@@ -116,13 +103,12 @@ impl ServiceUnit {
         let plan = external_name::plan(context, service);
         let clusters = plan.clusters.iter();
         let clusters = clusters.map(|plan| (plan.layer.clone(), cluster::dns(plan)));
+        let mut resources: Vec<_> = clusters.collect();
+        let problems = problems::of_external_name(service, &plan);
+        add_scopes(plan.hosts, context, &mut resources);
         Made {
-            resources: Some(clusters.collect()),
-            problems: problems::of_external_name(service, &plan),
-            share: Share {
-                hosts: Some(Hosts::new(plan.hosts, context.options)),
-                sockets: 0,
-            },
+            resources: Some(resources),
+            problems,
             ..self.nothing()
         }
     }
@@ -147,6 +133,7 @@ impl ServiceUnit {
             None => Listeners::new(planner, frontends),
         };
         let (mut resources, mut parts) = (Vec::new(), Parts::default());
+        add_scopes(std::mem::take(&mut plan.hosts), context, &mut resources);
         for cluster in &plan.clusters {
             add_cluster(
                 cluster,
@@ -163,10 +150,7 @@ impl ServiceUnit {
             resources: Some(resources),
             on_nodes,
             problems: problems_of(context, service, &listeners, &plan.health_check),
-            share: Share {
-                sockets: listeners.sockets() + plan.health_check.bound,
-                hosts: Some(Hosts::new(plan.hosts, context.options)),
-            },
+            sockets: listeners.sockets() + plan.health_check.bound,
         };
         self.listeners = Some(listeners);
         made
@@ -194,10 +178,7 @@ impl ServiceUnit {
             resources: None,
             on_nodes,
             problems: problems_of(context, service, &listeners, &check),
-            share: Share {
-                hosts: None,
-                sockets: listeners.sockets() + check.bound,
-            },
+            sockets: listeners.sockets() + check.bound,
         };
         self.listeners = Some(listeners);
         made
@@ -216,9 +197,9 @@ fn problems_of(
     found
 }
 
-/// The output of a Service: its own resources, those that changed on nodes, its problems, and its
-/// contribution to other units.
-fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, Share) {
+/// The output of a Service: its own resources, those that changed on nodes, its problems, and how
+/// many listeners a proxy of role `node` has to bind for it.
+fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, usize) {
     let whole = made.resources.map(|resources| Replace {
         origin: Origin::Service(key.clone()),
         resources,
@@ -238,7 +219,13 @@ fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, S
         resources: whole.into_iter().chain(on_nodes).collect(),
         problems: Some((Subject::from(key), problems)),
     };
-    (output, made.share)
+    (output, made.sockets)
+}
+
+/// Adds what mesh proxies find by the names of a Service.
+fn add_scopes(hosts: Vec<Host>, context: &Context<'_>, resources: &mut Vec<(Layer, Resource)>) {
+    let scopes = route::scopes(hosts, context.options).into_iter();
+    resources.extend(scopes.map(|scope| (Layer::Role(Role::Mesh), scope)));
 }
 
 /// Adds a cluster and its assignments to the resources, and the assignments of nodes to the parts.
