@@ -159,6 +159,7 @@ fn a_class_has_the_features_that_are_served() {
     let features = status["supportedFeatures"].as_array().unwrap();
     assert_eq!(features.len(), SUPPORTED_FEATURES.len());
     assert_eq!(features[0], json!({"name": "Gateway"}));
+    assert!(SUPPORTED_FEATURES.is_sorted());
 }
 
 fn listener(name: &str, attached_routes: i32) -> ListenerStatus {
