@@ -10,13 +10,15 @@ use seaway_testing::{Ask, RouteManifest};
 use crate::case::{Case, get};
 use crate::edge::{Edge, play, port_80, with_gateway};
 
+/// A route of a host to a backend.
+fn route(host: &str, backend: &str) -> String {
+    let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
+    route.host(host).prefix("/", backend).document()
+}
+
 /// What the proxy and the control plane say to one another in headers is theirs alone.
 #[test]
 fn forged_headers_of_seaway_lead_nobody_astray() -> Result<()> {
-    let route = |host: &str, backend: &str| {
-        let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
-        route.host(host).prefix("/", backend).document()
-    };
     let names = [
         "x-seaway-listener",
         "x-seaway-host",
@@ -51,10 +53,6 @@ fn forged_headers_of_seaway_lead_nobody_astray() -> Result<()> {
 /// Many hosts over one connection of each version.
 #[test]
 fn one_connection_asks_for_many_hosts() -> Result<()> {
-    let route = |host: &str, backend: &str| {
-        let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
-        route.host(host).prefix("/", backend).document()
-    };
     let case = Case::new("many")
         .with(route("a.many.test", "s1"))
         .with(route("b.many.test", "s2"))
@@ -116,10 +114,6 @@ fn requests_come_through_as_they_are() -> Result<()> {
 /// comma, and a wildcard would cover what comes of it.
 #[test]
 fn two_host_headers_are_refused() -> Result<()> {
-    let route = |host: &str, backend: &str| {
-        let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
-        route.host(host).prefix("/", backend).document()
-    };
     let case = Case::new("twice")
         .with(route("a.twice.test", "s1"))
         .with(route("b.twice.test", "s2"))

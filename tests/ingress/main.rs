@@ -26,6 +26,7 @@ mod load;
 mod logs;
 mod misdirected;
 mod order;
+mod overload;
 mod redirects;
 mod retries;
 mod rewrites;
