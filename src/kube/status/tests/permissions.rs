@@ -2,6 +2,7 @@
 
 use seaway_testing::{Grants, repository};
 
+use super::definitions::definition;
 use super::*;
 
 /// All that is asked is granted where ingress is deployed, and all of that is needed.
@@ -22,6 +23,14 @@ async fn the_manifests_grant_what_is_asked_for_and_nothing_else() -> Result<()> 
             "metadata": {"name": name, "namespace": "default"},
             "spec": {"parentRefs": [{"name": "edge"}]},
         }))?;
+    }
+    for kind in [
+        "gatewayclasses",
+        "gateways",
+        "httproutes",
+        "referencegrants",
+    ] {
+        definition(&server, kind, Some("v1.6.1"))?;
     }
     let parent = ParentRef {
         group: None,
