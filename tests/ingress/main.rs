@@ -27,6 +27,7 @@ mod logs;
 mod misdirected;
 mod order;
 mod overload;
+mod reconnect;
 mod redirects;
 mod retries;
 mod rewrites;
