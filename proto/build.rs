@@ -24,6 +24,7 @@ const ROOTS: &[&str] = &[
     "envoy/config/route/v3/route.proto",
     "envoy/config/route/v3/scoped_route.proto",
     "envoy/extensions/access_loggers/stream/v3/stream.proto",
+    "envoy/extensions/filters/http/buffer/v3/buffer.proto",
     "envoy/extensions/filters/http/cors/v3/cors.proto",
     "envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto",
     "envoy/extensions/filters/http/lua/v3/lua.proto",

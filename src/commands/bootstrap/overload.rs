@@ -34,8 +34,7 @@ overload_manager:
 /// an Envoy in another container, so without the flag there is what the machine has.
 fn heap(args: &BootstrapArgs) -> Option<u64> {
     let machine = rustix::system::sysinfo();
-    let all = u64::try_from(machine.totalram).ok();
-    let all = all.and_then(|all| all.checked_mul(machine.mem_unit.into()));
+    let all = machine.totalram.checked_mul(machine.mem_unit.into());
     let memory = args.max_memory.or(all)?;
     Some(memory - memory / 10).filter(|heap| *heap > 0)
 }

@@ -95,10 +95,12 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
             .map(marked)
             .collect(),
         request_headers_to_remove: OWN_HEADERS.map(str::to_owned).into(),
-        // Where the host is found by its own name, nothing has to be looked up.
+        // Where the host is found by its own name, nothing has to be looked up. No body is held
+        // but where a route says so.
         typed_per_filter_config: exact
             .then(|| (lookup::name(table), disabled))
             .into_iter()
+            .chain([(body::FILTER.to_owned(), body::none())])
             .chain(rate::policy(host).map(|policy| (rate::FILTER.to_owned(), policy)))
             .collect(),
         ..Default::default()
