@@ -12,7 +12,7 @@ use crate::edge::{Edge, port_80, with_gateway};
 
 /// How many clients there are, each with so many bytes of a header that does not end: together more
 /// than the Envoy of this test may have.
-const CLIENTS: usize = 600;
+const CLIENTS: usize = 1_200;
 const HEADER: usize = 50_000;
 
 /// Clients that begin a request and never end it. Envoy gives them half a minute.
@@ -39,7 +39,7 @@ fn an_envoy_that_is_almost_out_of_memory_answers_503_until_it_is_not() -> Result
     let case = Case::new("small")
         .with(route.prefix("/", "s1").document())
         .rows([get("small.test/").to("s1")]);
-    let limit = ["--max-memory", "24Mi"];
+    let limit = ["--max-memory", "64Mi"];
     Edge::run_as(&limit, &[], &with_gateway(vec![case]), |edge| {
         let clients = slow_clients(edge)?;
         edge.settle(&get("small.test/").status(503))?;
