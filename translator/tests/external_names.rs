@@ -129,6 +129,6 @@ fn t100_the_number_of_a_backend_is_the_port_of_a_name() {
     let cluster = json::to_value(TypeUrl::CLUSTER.as_str(), &cluster.value).unwrap();
     let address = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
         ["socket_address"];
-    assert_eq!(address["address"], "www.example.com");
+    assert_eq!(address["address"], "www.example.com.");
     assert_eq!(address["port_value"], 8443);
 }

@@ -4,8 +4,9 @@
 //!
 //! The writer says what has been published. Every replica keeps that in its [`queue`], and the one
 //! that holds a Lease ([`lease`](super::lease)) writes: [`mod@request`] reads an object, [`merge`]
-//! says what differs; [`definitions`] what a GatewayClass says of the version of Gateway API. Nobody asks for the Lease before the source has listed everything, so that no
-//! part of a world is ever shown, nor while there is no object with a status.
+//! says what differs; [`definitions`] what a GatewayClass says of the version of Gateway API.
+//! Nobody asks for the Lease before the source has listed everything, so that no part of a world is
+//! ever shown, nor while there is no object with a status.
 
 mod definitions;
 mod merge;
