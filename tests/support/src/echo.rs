@@ -5,8 +5,8 @@
 //! - `echo-delay: 1000`: milliseconds before the answer begins;
 //! - `echo-drip: 3`: the body takes so many seconds more, with some of it every second;
 //! - `echo-abort: yes`: the connection is closed instead;
-//! - `echo-times: 2`: the status, the delay and the end of the connection are for so many requests of this host and path, the
-//!   first ones;
+//! - `echo-times: 2`: the status, the delay and the end of the connection are for so many requests
+//!   of this host and path, the first ones;
 //! - `echo-read: yes`: the body of the request is read before the answer begins, and counted;
 //! - `echo-answer: name=value`: a header of the answer, as often as it is given.
 
