@@ -1,4 +1,5 @@
-//! An Envoy that comes back to a Seaway that was away, and one that asks for the state of the world.
+//! An Envoy that comes back to a Seaway that was away, and one that asks for the state of the
+//! world.
 
 use std::time::Duration;
 
