@@ -15,8 +15,11 @@ pub mod envoy {
     pub use pb::config::rbac::v3 as rbac;
     pub use pb::config::route::v3 as route;
     pub use pb::extensions::access_loggers::stream::v3 as stream_access_log;
+    pub use pb::extensions::common::ratelimit::v3 as rate_limit;
     pub use pb::extensions::filters::common::set_filter_state::v3 as filter_state_value;
+    pub use pb::extensions::filters::http::buffer::v3 as buffer;
     pub use pb::extensions::filters::http::cors::v3 as cors;
+    pub use pb::extensions::filters::http::local_ratelimit::v3 as local_rate_limit;
     pub use pb::extensions::filters::http::lua::v3 as lua;
     pub use pb::extensions::filters::http::rbac::v3 as http_rbac;
     pub use pb::extensions::filters::http::router::v3 as router;

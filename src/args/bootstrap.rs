@@ -3,7 +3,7 @@
 use clap::Args;
 use seaway_translator::Capture;
 
-use super::values::{HostPort, ServerName, path, word};
+use super::values::{HostPort, ServerName, memory, path, word};
 use super::{PlaceArgs, ProxyRole};
 
 /// `seaway bootstrap`.
@@ -48,6 +48,11 @@ pub(crate) struct BootstrapArgs {
     /// many as this process may, unless given)
     #[arg(long, env = "SEAWAY_MAX_FILES", value_name = "N", value_parser = clap::value_parser!(u64).range(2_000..))]
     pub(crate) max_files: Option<u64>,
+    /// How much memory Envoy may have, as `1Gi`, `512Mi` or a number of bytes (role ingress; as
+    /// much as the machine has, unless given). Near its end Envoy answers 503 instead of being
+    /// killed
+    #[arg(long, env = "SEAWAY_MAX_MEMORY", value_name = "BYTES", value_parser = memory)]
+    pub(crate) max_memory: Option<u64>,
     /// How many of them are for the sockets of listeners, one per bound listener and worker (role
     /// node; an eighth, unless given)
     #[arg(long, env = "SEAWAY_LISTENER_FILES", value_name = "N")]

@@ -109,6 +109,26 @@ pub(super) fn word(text: &str) -> Result<String, String> {
     }
 }
 
+/// The least memory that an Envoy starts with.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// A number of bytes, as Kubernetes writes them.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("", 0)];
+    let read = units.into_iter().find_map(|(unit, shift)| {
+        let digits = text.strip_suffix(unit)?;
+        // `parse` alone would take a sign.
+        let number = digits.bytes().all(|b| b.is_ascii_digit());
+        let number: u64 = number.then(|| digits.parse().ok())??;
+        number.checked_mul(1 << shift)
+    });
+    let read = read.ok_or("expected a number of bytes, such as 512Mi or 1Gi")?;
+    match read >= LEAST_MEMORY {
+        true => Ok(read),
+        false => Err("an Envoy needs at least 16Mi".to_owned()),
+    }
+}
+
 /// `on` or `off`.
 pub(super) fn on_off(text: &str) -> Result<bool, String> {
     match text {

@@ -56,7 +56,7 @@ STATUS_PERMISSIONS = {
     ]
     for resource in resources
     for verb in ["get", "patch"]
-}
+} | {("apiextensions.k8s.io", "customresourcedefinitions", "get")}
 LEASE_PERMISSIONS = {("coordination.k8s.io", "leases", verb) for verb in ["create", "get", "update"]}
 # By the role that has them.
 ROLES = {

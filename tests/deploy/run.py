@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEAWAY = ROOT / os.environ.get("SEAWAY", "target/debug/seaway")
 # What the downward API would say.
 FIELDS = {"metadata.name": "pod-1", "spec.nodeName": "node-1", "status.hostIPs": "192.0.2.1", "status.hostIP": "127.0.0.1"}
+LIMITS = {"limits.memory": "1073741824"}
 # Where a pod finds its account, in the private /run of in-namespaces.sh.
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What the kubelet adds to every pod: the API server's Service. Variables of the pod come before it.
@@ -62,7 +63,11 @@ class Pod:
             [settings] = [each for each in self.objects if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name]
             variables.update(settings["data"])
         for variable in container.get("env", []):
-            variables[variable["name"]] = variable.get("value") or FIELDS[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+            source = variable.get("valueFrom", {})
+            if "resourceFieldRef" in source:
+                variables[variable["name"]] = LIMITS[source["resourceFieldRef"]["resource"]]
+            else:
+                variables[variable["name"]] = variable.get("value") or FIELDS[source["fieldRef"]["fieldPath"]]
         return variables
 
     def arguments(self, container):

@@ -57,6 +57,8 @@ enum Want {
     Version(String),
     /// A header that the backend got, or did not get.
     Saw(String, Option<String>),
+    /// The backend has read so many bytes of the body.
+    Body(u64),
     /// A header of the answer, or none.
     Answer(String, Option<String>),
 }
@@ -98,6 +100,23 @@ impl Row {
     /// With a header.
     pub(crate) fn with(self, name: &str, value: &str) -> Self {
         self.asking(|ask| ask.header(name, value))
+    }
+
+    /// With a body whose length is said before it, and which the backend reads.
+    pub(crate) fn body(self, length: usize) -> Self {
+        self.asking(|ask| ask.method("POST").body(length))
+            .with("echo-read", "yes")
+    }
+
+    /// The same with nothing said before it.
+    pub(crate) fn streamed(self, length: usize) -> Self {
+        self.asking(|ask| ask.method("POST").streamed_body(length))
+            .with("echo-read", "yes")
+    }
+
+    /// So many bytes of the body came to the backend.
+    pub(crate) fn read(self, length: u64) -> Self {
+        self.want(Want::Body(length))
     }
 
     /// Over HTTP/2.
@@ -174,6 +193,7 @@ impl Want {
             Self::Path(path) => echoed.is_some_and(|echoed| echoed.path == *path),
             Self::Host(host) => echoed.is_some_and(|echoed| echoed.host == *host),
             Self::Version(version) => echoed.is_some_and(|echoed| echoed.version == *version),
+            Self::Body(length) => echoed.is_some_and(|echoed| echoed.body == *length),
             Self::Saw(name, value) => echoed.is_some_and(|echoed| echoed.header(name) == *value),
             Self::Answer(name, value) => reply.header(name) == *value,
         }

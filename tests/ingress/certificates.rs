@@ -32,7 +32,7 @@ pub(crate) fn asked(edge: &Edge<'_>, tls: &Tls, host: &str) -> Result<String> {
 }
 
 /// Waits until this is what becomes of a request over TLS for the name of the certificate.
-fn served(edge: &Edge<'_>, ca: &Ca, name: &str, wanted: &str) -> Result<()> {
+pub(crate) fn served(edge: &Edge<'_>, ca: &Ca, name: &str, wanted: &str) -> Result<()> {
     let tls = [Tls::new(ca, name)?, Tls::new(ca, name)?.http2()];
     eventually(format!("{wanted} from {name}"), || {
         for tls in &tls {

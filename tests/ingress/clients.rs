@@ -1,18 +1,24 @@
 //! Clients of all sorts: versions of HTTP, headers that they forge.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use seaway_testing::{Ask, RouteManifest};
 
 use crate::case::{Case, get};
-use crate::edge::{Edge, play, with_gateway};
+use crate::edge::{Edge, play, port_80, with_gateway};
+
+/// A route of a host to a backend.
+fn route(host: &str, backend: &str) -> String {
+    let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
+    route.host(host).prefix("/", backend).document()
+}
 
 /// What the proxy and the control plane say to one another in headers is theirs alone.
 #[test]
 fn forged_headers_of_seaway_lead_nobody_astray() -> Result<()> {
-    let route = |host: &str, backend: &str| {
-        let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
-        route.host(host).prefix("/", backend).document()
-    };
     let names = [
         "x-seaway-listener",
         "x-seaway-host",
@@ -47,10 +53,6 @@ fn forged_headers_of_seaway_lead_nobody_astray() -> Result<()> {
 /// Many hosts over one connection of each version.
 #[test]
 fn one_connection_asks_for_many_hosts() -> Result<()> {
-    let route = |host: &str, backend: &str| {
-        let route = RouteManifest::new(&host.replace(['.', '*'], "x"));
-        route.host(host).prefix("/", backend).document()
-    };
     let case = Case::new("many")
         .with(route("a.many.test", "s1"))
         .with(route("b.many.test", "s2"))
@@ -106,4 +108,42 @@ fn requests_come_through_as_they_are() -> Result<()> {
             asking("/").with("x-empty", "").saw("x-empty", ""),
         ]);
     play(vec![case])
+}
+
+/// Of two Host headers neither is believed, equal or not (RFC 9112, 3.2): Envoy joins them with a
+/// comma, and a wildcard would cover what comes of it.
+#[test]
+fn two_host_headers_are_refused() -> Result<()> {
+    let case = Case::new("twice")
+        .with(route("a.twice.test", "s1"))
+        .with(route("b.twice.test", "s2"))
+        .with(route("*.twice.test", "s3"))
+        .rows([get("a.twice.test/").to("s1")]);
+    Edge::run(&[], &with_gateway(vec![case]), |edge| {
+        for (one, other) in [
+            ("a.twice.test", "b.twice.test"),
+            ("a.twice.test", "a.twice.test"),
+            ("b.twice.test", "nobody.example"),
+        ] {
+            let answer = raw(
+                edge,
+                &format!("GET / HTTP/1.1\r\nhost: {one}\r\nhost: {other}\r\n\r\n"),
+            )?;
+            let status = answer.get(9..12).unwrap_or_default();
+            ensure!(status == "400", "{one} and {other}: {answer}");
+        }
+        Ok(())
+    })
+}
+
+/// The beginning of the answer to bytes.
+fn raw(edge: &Edge<'_>, request: &str) -> Result<String> {
+    let target = port_80();
+    let fabric = edge.world.fabric();
+    let mut stream = fabric.run(move || TcpStream::connect(target))??;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = [0; 1024];
+    let count = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
 }

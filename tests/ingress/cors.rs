@@ -1,7 +1,7 @@
 //! What scripts of other origins may do.
 
 use anyhow::Result;
-use seaway_testing::RouteManifest;
+use seaway_testing::{IngressManifest, RouteManifest};
 
 use crate::case::{Case, Row, get};
 use crate::edge::play;
@@ -12,6 +12,7 @@ fn scripts_of_allowed_origins_are_answered() -> Result<()> {
         gw080_an_allowed_origin_may_do_what_it_asks_for(),
         gw081_another_origin_may_not(),
         listed_methods_and_headers(),
+        annotations_of_an_ingress(),
     ])
 }
 
@@ -82,4 +83,55 @@ fn listed_methods_and_headers() -> Case {
             .to("s1")
             .answer("access-control-expose-headers", "x-3"),
     ])
+}
+
+fn annotations_of_an_ingress() -> Case {
+    let name = |key: &str| format!("seaway.dev/cors-{key}");
+    let ingress = |host: &str| {
+        let ingress = IngressManifest::new(&host.replace('.', "-")).host(host);
+        ingress.path("Prefix", "/", "s1")
+    };
+    let some = ingress("some.cors.test")
+        .annotation(&name("allow-origins"), "https://a.test, https://*.b.test")
+        .annotation(&name("allow-methods"), "GET, PUT")
+        .annotation(&name("allow-headers"), "x-1,x-2")
+        .annotation(&name("expose-headers"), "x-3")
+        .annotation(&name("allow-credentials"), "true")
+        .annotation(&name("max-age"), "77");
+    let any = ingress("any.cors.test").annotation(&name("allow-origins"), "*");
+    let any = any.annotation("seaway.dev/rate-limit", "1/m");
+    let allowed = |origin: &str| {
+        preflight("some.cors.test", origin)
+            .status(200)
+            .answer("access-control-allow-origin", origin)
+            .answer("access-control-allow-methods", "GET, PUT")
+            .answer("access-control-allow-headers", "x-1, x-2")
+            .answer("access-control-allow-credentials", "true")
+            .answer("access-control-max-age", "77")
+    };
+    Case::new("annotated")
+        .with(some.document())
+        .with(any.document())
+        .rows([
+            get("some.cors.test/")
+                .with("origin", "https://a.test")
+                .to("s1")
+                .answer("access-control-expose-headers", "x-3"),
+            allowed("https://a.test"),
+            allowed("https://c.b.test"),
+            preflight("some.cors.test", "https://b.test")
+                .answer_without("access-control-allow-origin"),
+        ])
+        // Preflight requests are not counted, and a script may read that it asked too often.
+        .rows((0..5).map(|_| {
+            preflight("any.cors.test", "https://anybody.test")
+                .status(200)
+                .answer("access-control-allow-origin", "https://anybody.test")
+                .answer("access-control-allow-methods", "PUT")
+        }))
+        .rows((0..2).map(|_| {
+            get("any.cors.test/")
+                .with("origin", "https://anybody.test")
+                .answer("access-control-allow-origin", "https://anybody.test")
+        }))
 }

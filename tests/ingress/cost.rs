@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use seaway_testing::{RouteManifest, eventually, join};
+use seaway_testing::certs::Ca;
+use seaway_testing::{GatewayManifest, IngressManifest, RouteManifest, Tls, eventually, join};
 
 use crate::case::{Case, get};
+use crate::certificates::{certificate, served};
 use crate::edge::{Edge, service, slice, with_gateway};
 
 /// `count` routes, each of `hosts` hosts, all of them to `s1`.
@@ -64,6 +66,73 @@ fn gw110_an_endpoint_of_a_hundred_routes_is_one_assignment() -> Result<()> {
 }
 
 /// GW112. What nobody refers to is known to be ignored when a later change has come through.
+/// An Ingress with a host and a certificate of its own, to `s1`.
+fn secured(ca: &Ca, name: &str) -> Result<String> {
+    let host = format!("{name}.tls.test");
+    let (secret, _) = certificate(ca, name, &[&host])?;
+    let ingress = IngressManifest::new(name).secured(&[&host], name);
+    let ingress = ingress.host(&host).path("Prefix", "/", "s1");
+    Ok(join([ingress.document(), secret]))
+}
+
+/// With certificates of their own 200 hosts stand for 5,000, whose certificates would take minutes.
+#[test]
+fn gw109_one_more_host_with_tls_is_a_certificate_a_listener_and_its_routes() -> Result<()> {
+    let ca = Ca::new("many")?;
+    let all = (0..200).map(|number| secured(&ca, &format!("h{number}")));
+    let many = Case::new("many").with(join(all.collect::<Result<Vec<_>>>()?));
+    let many = many.rows([get("h199.tls.test/").to("s1")]);
+    Edge::run(&[], &[many], |edge| {
+        served(edge, &ca, "h0.tls.test", "s1")?;
+        let before = edge.world.sent()?;
+        edge.save("more.yaml", &secured(&ca, "more")?)?;
+        served(edge, &ca, "more.tls.test", "s1")?;
+        let since = edge.world.sent_since(&before)?;
+        // Its routes are at both ports.
+        let wanted = [
+            ("Listener", 1),
+            ("ScopedRouteConfiguration", 2),
+            ("Secret", 1),
+        ];
+        ensure!(since == BTreeMap::from(wanted), "{since:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn gw111_a_secret_of_three_listeners_is_sent_once() -> Result<()> {
+    let ca = Ca::new("shared")?;
+    let names = ["a.shared.test", "b.shared.test", "c.shared.test"];
+    let (secret, _) = certificate(&ca, "shared", &names)?;
+    let (next, leaf) = certificate(&ca, "shared", &names)?;
+    let gateway = names
+        .iter()
+        .fold(GatewayManifest::new("g"), |gateway, name| {
+            gateway.secured(&name[..1], name, &["shared"])
+        });
+    let route = RouteManifest::new("r").prefix("/", "s1");
+    let case = Case::new("objects").with(join([gateway.document(), route.document()]));
+    let secret = Case::new("secret").with(secret);
+    Edge::run(&[], &[case, secret], |edge| {
+        let served = |name: &str| -> Result<bool> {
+            let tls = Tls::new(&ca, name)?;
+            Ok(edge.secured(&tls)?.certificate() == leaf.der())
+        };
+        eventually("the first certificate", || served(names[2]).map(drop))?;
+        let before = edge.world.sent()?;
+        edge.save("secret.yaml", &next)?;
+        for name in names {
+            eventually("the next certificate", || {
+                ensure!(served(name)?, "{name}");
+                Ok(())
+            })?;
+        }
+        let since = edge.world.sent_since(&before)?;
+        ensure!(since == BTreeMap::from([("Secret", 1)]), "{since:?}");
+        Ok(())
+    })
+}
+
 #[test]
 fn gw112_unrelated_objects_translate_and_publish_nothing() -> Result<()> {
     let unrelated = |version: u8| {

@@ -101,6 +101,16 @@ impl Edge<'_> {
         cases: &[Case],
         then: impl FnOnce(&mut Edge<'_>) -> Result<()>,
     ) -> Result<()> {
+        Edge::run_as(&[], arguments, cases, then)
+    }
+
+    /// [`Edge::run`] with more flags of `seaway bootstrap`.
+    pub(crate) fn run_as(
+        bootstrap: &[&str],
+        arguments: &[&str],
+        cases: &[Case],
+        then: impl FnOnce(&mut Edge<'_>) -> Result<()>,
+    ) -> Result<()> {
         World::run(|world| {
             let mut ground = vec![CLASSES.to_owned()];
             ground.extend(ENDPOINTS.map(|(name, ip)| service(name, &[ip])));
@@ -115,8 +125,9 @@ impl Edge<'_> {
             let echoes = echoes.map(|(name, ip)| world.echo_at(name, &format!("{ip}:8080")));
             let backends = echoes.collect::<Result<_>>()?;
             world.start_seaway(arguments)?;
+            let bootstrap = ["--role", "ingress"].iter().chain(bootstrap).copied();
             let options = EnvoyOptions {
-                bootstrap: ["--role", "ingress"].map(str::to_owned).to_vec(),
+                bootstrap: bootstrap.map(str::to_owned).collect(),
                 drain_seconds: Some(2),
                 ..EnvoyOptions::default()
             };

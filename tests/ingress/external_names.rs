@@ -40,6 +40,16 @@ fn t101_names_of_the_proxys_own_machine_are_refused() -> Case {
         .problem("*", "Ingress default/t101")
 }
 
+fn t102_a_service_of_another_namespace_is_refused() -> Case {
+    let ingress = of("t102").path("Prefix", "/far", "far");
+    Case::new("T102")
+        .with(external("far", "x.other.svc.cluster.local"))
+        .with(ingress.document())
+        .rows([get("t102.test/").to("s1"), get("t102.test/far").status(503)])
+        .problem("*", "Service default/far")
+        .problem("*", "Ingress default/t102")
+}
+
 fn t103_names_that_go_round_are_refused() -> Case {
     let target = |name: &str| format!("{name}.default.svc.cluster.local");
     let ingress = of("t103").path("Prefix", "/round", "round-a");
@@ -60,6 +70,7 @@ fn t103_names_that_go_round_are_refused() -> Case {
 fn external_names_that_are_allowed_are_served_and_others_refused() -> Result<()> {
     let cases = [
         t101_names_of_the_proxys_own_machine_are_refused(),
+        t102_a_service_of_another_namespace_is_refused(),
         t103_names_that_go_round_are_refused(),
     ];
     Edge::run(&["--external-name", "all"], &cases, |_| Ok(()))

@@ -224,6 +224,8 @@ fn letters_and_ports_of_hosts() -> Case {
         .rows([
             get("LETTERS.Test/").to("s1").host("LETTERS.Test"),
             get("letters.test:80/").to("s1").host("letters.test:80"),
+            get("letters.test:/").to("s1").host("letters.test:"),
+            get("a.letters.test:/").to("s2"),
             get("A.lETTERS.test:8080/").to("s2"),
             get("A.Letters.test/").http2().to("s2"),
             get("a.b.letters.test/").to("s2"),

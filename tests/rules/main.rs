@@ -6,6 +6,7 @@ mod texts;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -59,6 +60,8 @@ fn numbers(cell: &str) -> Result<Vec<u32>> {
 struct Tables {
     own: String,
     translator: String,
+    kube: String,
+    xds: String,
     rows: Vec<String>,
 }
 
@@ -75,6 +78,8 @@ impl Tables {
         Ok(Self {
             own: sources(&root.join("tests"))?,
             translator: sources(&root.join("translator"))?,
+            kube: sources(&root.join("src/kube"))?,
+            xds: sources(&root.join("xds"))?,
             rows: rows.map(str::to_owned).collect(),
         })
     }
@@ -93,6 +98,8 @@ impl Tables {
                     .join(format!("translator/testdata/{name}.yaml"))
                     .is_file(),
                 "node" | "e2e" | "ingress" => contained(&self.own),
+                "kube" => contained(&self.own) || contained(&self.kube),
+                "session" => contained(&self.xds),
                 _ => contained(&self.translator),
             };
             ensure!(exists, "{kind}:{name} does not exist: {cell}");
@@ -129,19 +136,51 @@ fn every_rule_has_a_test_and_every_test_that_is_named_exists() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn every_case_of_ingress_proxies_has_a_test_that_exists() -> Result<()> {
-    let tables = Tables::read(false)?;
-    let rows = tables.rows.iter().map(|row| cells(row));
-    let mut count = 0;
-    for row in rows.filter(|row| {
-        row.get(3)
-            .is_some_and(|tests| tests.starts_with("ingress:"))
-    }) {
-        count += 1;
-        tables.check(row[3])?;
+/// The cases that ingress proxies have to keep, those of kinds that only other proxies have left
+/// out.
+const CASES: [(&str, RangeInclusive<u32>); 4] = [
+    ("T", 98..=124),
+    ("GW", 1..=115),
+    ("GW", 126..=130),
+    ("GW", 139..=140),
+];
+
+/// `T098, GW013 to GW015` as cases.
+fn cases(cell: &str) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for part in cell.split(',').map(str::trim) {
+        let (first, last) = part.split_once(" to ").unwrap_or((part, part));
+        let letters = first.trim_end_matches(|c: char| c.is_ascii_digit());
+        let number = |case: &str| -> Result<u32> {
+            let digits = case.strip_prefix(letters).context("other letters")?;
+            Ok(digits.parse()?)
+        };
+        let numbers = number(first)?..=number(last)?;
+        all.extend(numbers.map(|number| format!("{letters}{number:03}")));
     }
-    ensure!(count >= 30, "only {count} rows");
+    Ok(all)
+}
+
+#[test]
+fn every_case_of_ingress_proxies_has_a_test_that_exists_or_is_for_later() -> Result<()> {
+    let tables = Tables::read(false)?;
+    let mut listed = BTreeSet::new();
+    for row in &tables.rows {
+        if let [_, which, _, tests, ..] = cells(row)[..]
+            && (which == "none" || which.starts_with("T") || which.starts_with("GW"))
+        {
+            if which != "none" {
+                listed.extend(cases(which).with_context(|| row.clone())?);
+            }
+            if !tests.starts_with("later") && !tests.starts_with("nobody") {
+                tables.check(tests)?;
+            }
+        }
+    }
+    let all = CASES.into_iter();
+    let all = all.flat_map(|(letters, numbers)| numbers.map(move |n| format!("{letters}{n:03}")));
+    let missing: Vec<String> = all.filter(|case| !listed.contains(case)).collect();
+    ensure!(missing.is_empty(), "not listed: {missing:?}");
     Ok(())
 }
 

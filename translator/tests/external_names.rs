@@ -2,8 +2,8 @@
 
 mod support;
 
-use seaway_proto::TypeUrl;
-use seaway_translator::{Options, Reason, Role};
+use seaway_proto::{TypeUrl, json};
+use seaway_translator::{ExternalNamePolicy, Options, Reason, Role};
 use support::{World, one, service, slice, view};
 
 const A: &str = "[{addresses: [10.1.0.1], nodeName: n1, zone: za}]";
@@ -100,4 +100,36 @@ fn at_most_eight_aliases_in_a_row() {
         .map(|problem| problem.object.to_string())
         .collect();
     assert_eq!(loops, ["Service d/s9"], "eight are followed, nine are not");
+}
+
+/// A Service without ports has whichever an Ingress asks for.
+#[test]
+fn t100_the_number_of_a_backend_is_the_port_of_a_name() {
+    let mut world = World::new(Options {
+        external_name: ExternalNamePolicy::All,
+        ..Options::default()
+    });
+    let ingress = view(Role::Ingress, "", "");
+    world.apply([
+        one(
+            "{kind: Service, metadata: {namespace: d, name: bare}, spec: {type: ExternalName, \
+             externalName: www.example.com}}",
+        ),
+        one(
+            "{kind: IngressClass, metadata: {name: c}, spec: {controller: \
+             seaway.dev/ingress-controller}}",
+        ),
+        one(
+            "{kind: Ingress, metadata: {namespace: d, name: i}, spec: {ingressClassName: c, \
+             defaultBackend: {service: {name: bare, port: {number: 8443}}}}}",
+        ),
+    ]);
+    assert_eq!(world.names(TypeUrl::CLUSTER, &ingress), ["d/bare/8443"]);
+    let seen = world.published.seen(&world.translator.place(&ingress));
+    let cluster = &seen[&(TypeUrl::CLUSTER, "d/bare/8443".into())];
+    let cluster = json::to_value(TypeUrl::CLUSTER.as_str(), &cluster.value).unwrap();
+    let address = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+        ["socket_address"];
+    assert_eq!(address["address"], "www.example.com.");
+    assert_eq!(address["port_value"], 8443);
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use seaway_translator::{Capture, Role};
 
 use super::economy::economy;
-use super::files::{self, Shares};
+use super::overload::overload;
 use super::proof::Proof;
 use super::quoted;
 use super::secrets::{self, indented};
@@ -29,7 +29,7 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
         yaml += SUBSCRIBER;
     }
     yaml += &economy(role);
-    yaml += &connections(args, role);
+    yaml += &overload(args, role);
     yaml += &admin(args);
     yaml
 }
@@ -127,28 +127,6 @@ fn preparation(capture: Capture) -> String {
 # address, so that no endpoint makes it connect to itself without end.
 {needs}#
 # Each of Envoy's workers opens a socket for every address that is bound: set --concurrency and the limit of open files (docs/scale.md).
-"
-    )
-}
-
-/// The limit of connections. An Envoy that is out of files aborts, and with it every Service of the
-/// node, or every host: beyond its share a connection is closed at once.
-fn connections(args: &BootstrapArgs, role: Role) -> String {
-    let files = args.max_files.unwrap_or_else(files::own_limit);
-    let Shares { connections } = match role {
-        Role::Node => Shares::of(files, args.listener_files),
-        Role::Ingress => Shares::of_ingress(files),
-        Role::Mesh | Role::Grpc => return String::new(),
-    };
-    format!(
-        "\
-# For {files} open files (docs/scale.md).
-overload_manager:
-  resource_monitors:
-  - name: envoy.resource_monitors.global_downstream_max_connections
-    typed_config:
-      \"@type\": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
-      max_active_downstream_connections: {connections}
 "
     )
 }

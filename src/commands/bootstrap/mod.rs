@@ -5,6 +5,7 @@ mod economy;
 mod envoy;
 mod files;
 mod grpc;
+mod overload;
 mod proof;
 mod secrets;
 

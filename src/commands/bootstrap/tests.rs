@@ -93,6 +93,17 @@ fn only_what_is_proven_is_written() {
 }
 
 #[test]
+fn an_ingress_proxy_has_limits_of_files_and_memory() {
+    let flags = "--node-id e --role ingress --max-files 20000 --max-memory 1Gi";
+    insta::assert_snapshot!("ingress", print(flags));
+    // Without the flag it is what the machine has.
+    let limits = |flags: &str| print(flags).contains("fixed_heap");
+    assert!(limits("--node-id e --role ingress"));
+    assert!(!limits("--node-id e --role node --max-memory 1Gi"));
+    assert!(!limits("--node-id e --role mesh"));
+}
+
+#[test]
 fn what_is_printed_is_a_bootstrap_whatever_the_names() {
     for flags in [
         "--node-id yes --zone 1e3 --xds [::1]:5",

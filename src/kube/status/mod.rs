@@ -4,9 +4,11 @@
 //!
 //! The writer says what has been published. Every replica keeps that in its [`queue`], and the one
 //! that holds a Lease ([`lease`](super::lease)) writes: [`mod@request`] reads an object, [`merge`]
-//! says what differs. Nobody asks for the Lease before the source has listed everything, so that no
-//! part of a world is ever shown, nor while there is no object with a status.
+//! says what differs; [`definitions`] what a GatewayClass says of the version of Gateway API.
+//! Nobody asks for the Lease before the source has listed everything, so that no part of a world is
+//! ever shown, nor while there is no object with a status.
 
+mod definitions;
 mod merge;
 mod metrics;
 mod queue;
@@ -105,6 +107,7 @@ impl StatusTasks {
             jobs: FuturesUnordered::new(),
             failing: None,
             missing: BTreeSet::new(),
+            look: now() + definitions::EVERY,
         };
         let tasks = vec![
             tokio::spawn(candidate.run(stop.clone())),
@@ -174,6 +177,8 @@ struct Task {
     failing: Option<Failure>,
     /// The kinds of which a missing permission was logged.
     missing: BTreeSet<ObjectKind>,
+    /// When the status of GatewayClasses is looked at again.
+    look: Instant,
 }
 
 impl Task {
@@ -198,6 +203,10 @@ impl Task {
             Some((id, outcome)) = self.jobs.next() => self.done(&id, &outcome),
             () = sleep_until(until) => {}
             () = sleep_until(next) => {}
+            () = sleep_until(Some(self.look)) => {
+                self.look = now() + definitions::EVERY;
+                self.queue.again_of(ObjectKind::GatewayClass, now());
+            }
         }
     }
 

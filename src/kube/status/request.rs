@@ -7,8 +7,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, Request};
 use serde_json::{Value, json};
 
-use super::merge;
 use super::queue::{Job, Outcome};
+use super::{definitions, merge};
 use crate::kube::client::{Client, within};
 use crate::kube::wire::{self, Failure};
 
@@ -50,7 +50,10 @@ async fn attempt(client: &Client, job: &Job) -> Result<bool, Failure> {
         object.map_err(|failure| failure.at(&client.place(&path)))
     };
     let object = ask(Request::new(path.as_str()).get_subresource(STATUS, &id.name)?).await?;
-    let status = merge::patch(&object, id.kind, job.wanted(), Timestamp::now());
+    let mut wanted = job.wanted();
+    let judged = definitions::judged(client, wanted.status, (LIMIT, MAX_ANSWER)).await?;
+    wanted.status = judged.as_ref();
+    let status = merge::patch(&object, id.kind, wanted, Timestamp::now());
     let Some(status) = status else {
         return Ok(false);
     };

@@ -2,7 +2,6 @@
 //! request, over HTTP/1.1 and over HTTP/2 without TLS (h2c).
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,6 +40,8 @@ struct State {
     echoes: bool,
     /// How often each host was asked for, if it echoes.
     by_host: Mutex<BTreeMap<String, u64>>,
+    /// The same of each host with its path.
+    by_path: Mutex<BTreeMap<String, u64>>,
 }
 
 /// A running backend. Dropping it closes its listener and all of its connections.
@@ -170,7 +171,7 @@ async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<St
         let (name, shared) = (name.clone(), shared.clone());
         async move {
             let mut response = match shared.echoes {
-                true => shared.echo(request, &name).await,
+                true => shared.echo(request, &name).await?,
                 false => respond(&request, name),
             };
             if let Ok(client) = client.to_string().parse() {
@@ -180,7 +181,7 @@ async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<St
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
-            Ok::<_, Infallible>(response)
+            anyhow::Ok(response)
         }
     });
     // An error here is a client that went away: the client's side counts it.
@@ -190,15 +191,21 @@ async fn serve(mut stream: TcpStream, client: IpAddr, name: Bytes, state: Arc<St
 }
 
 impl State {
-    async fn echo(&self, request: Request<Incoming>, name: &Bytes) -> Response<AnswerBody> {
+    async fn echo(&self, request: Request<Incoming>, name: &Bytes) -> Result<Response<AnswerBody>> {
         let host = echo::host(&request);
-        {
-            let by_host = self.by_host.lock();
-            let mut by_host = by_host.unwrap_or_else(PoisonError::into_inner);
-            *by_host.entry(host).or_default() += 1;
-        }
-        echo::answer(request, &String::from_utf8_lossy(name)).await
+        let path = format!("{host}{}", request.uri().path());
+        count(&self.by_host, host);
+        let number = count(&self.by_path, path);
+        echo::answer(request, &String::from_utf8_lossy(name), number).await
     }
+}
+
+/// Counts one more.
+fn count(all: &Mutex<BTreeMap<String, u64>>, key: String) -> u64 {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = all.entry(key).or_default();
+    *count += 1;
+    *count
 }
 
 /// The backend's name, and in headers what it saw.

@@ -4,6 +4,10 @@
 //! - `echo-status: 500`: the status of the answer;
 //! - `echo-delay: 1000`: milliseconds before the answer begins;
 //! - `echo-drip: 3`: the body takes so many seconds more, with some of it every second;
+//! - `echo-abort: yes`: the connection is closed instead;
+//! - `echo-times: 2`: the status, the delay and the end of the connection are for so many requests
+//!   of this host and path, the first ones;
+//! - `echo-read: yes`: the body of the request is read before the answer begins, and counted;
 //! - `echo-answer: name=value`: a header of the answer, as often as it is given.
 
 use std::pin::Pin;
@@ -12,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http_body_util::{Either, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, UPGRADE};
 use hyper::{Request, Response, StatusCode};
@@ -37,6 +41,8 @@ pub struct Echoed {
     pub host: String,
     /// The HTTP version: `HTTP/1.1`, `HTTP/2.0`.
     pub version: String,
+    /// How many bytes its body had, if it was told to read it.
+    pub body: u64,
     /// All headers in their order, names in lower case.
     pub headers: Vec<(String, String)>,
 }
@@ -58,6 +64,7 @@ impl Echoed {
             path: text("path")?,
             host: text("host")?,
             version: text("version")?,
+            body: value["body"].as_u64()?,
             headers: headers.collect::<Option<_>>()?,
         })
     }
@@ -79,24 +86,37 @@ pub(crate) fn host(request: &Request<Incoming>) -> String {
     host.unwrap_or_default().to_owned()
 }
 
-/// Does what the request asks for, and echoes it.
-pub(crate) async fn answer(request: Request<Incoming>, name: &str) -> Response<AnswerBody> {
+/// Does what the request asks for, and echoes it. It is request number `count` of its host and
+/// path.
+pub(crate) async fn answer(
+    mut request: Request<Incoming>,
+    name: &str,
+    count: u64,
+) -> Result<Response<AnswerBody>> {
+    let read = match request.headers().contains_key("echo-read") {
+        true => length(request.body_mut()).await,
+        false => 0,
+    };
     let header = |name: &str| request.headers().get(name)?.to_str().ok();
     if header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
-        return upgrade(request);
+        return Ok(upgrade(request));
     }
     let number = |name: &str| header(name).and_then(|value| value.parse::<u64>().ok());
-    if let Some(delay) = number("echo-delay") {
+    let told = number("echo-times").is_none_or(|times| count <= times);
+    if told && header("echo-abort").is_some() {
+        anyhow::bail!("the request asks for no answer");
+    }
+    if let Some(delay) = number("echo-delay").filter(|_| told) {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
-    let body = Bytes::from(described(&request, name).to_string());
+    let body = Bytes::from(described(&request, name, read).to_string());
     let body = match number("echo-drip") {
         Some(seconds) => Either::Right(Drip::new(seconds, body)),
         None => Either::Left(Full::new(body)),
     };
     let mut response = Response::new(body);
     let status = header("echo-status").and_then(|value| value.parse::<StatusCode>().ok());
-    *response.status_mut() = status.unwrap_or_default();
+    *response.status_mut() = status.filter(|_| told).unwrap_or_default();
     for pair in request.headers().get_all("echo-answer") {
         let pair = pair.to_str().ok().and_then(|pair| pair.split_once('='));
         let pair = pair.and_then(|(name, value)| {
@@ -107,10 +127,19 @@ pub(crate) async fn answer(request: Request<Incoming>, name: &str) -> Response<A
             response.headers_mut().append(name, value);
         }
     }
-    response
+    Ok(response)
 }
 
-fn described(request: &Request<Incoming>, name: &str) -> Value {
+/// How many bytes a body has; as many as came, if it has no end.
+async fn length(body: &mut Incoming) -> u64 {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        length += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    length
+}
+
+fn described(request: &Request<Incoming>, name: &str, body: u64) -> Value {
     let headers = request.headers().iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         json!([name.as_str(), value])
@@ -122,6 +151,7 @@ fn described(request: &Request<Incoming>, name: &str) -> Value {
         "path": path.map_or("", |path| path.as_str()),
         "host": host(request),
         "version": format!("{:?}", request.version()),
+        "body": body,
         "headers": headers.collect::<Vec<_>>(),
     })
 }

@@ -1,13 +1,16 @@
 //! Requests with everything that a test may want to say in them, over a connection that stays open.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::{http1, http2};
 use hyper::header::HOST;
 use hyper::{Request, Response};
@@ -30,6 +33,7 @@ pub struct Ask {
     host: String,
     path: String,
     headers: Vec<(String, String)>,
+    body: AskBody,
     patience: Duration,
 }
 
@@ -41,6 +45,7 @@ impl Ask {
             host: host.to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
+            body: AskBody::default(),
             patience: DEADLINE,
         }
     }
@@ -59,6 +64,20 @@ impl Ask {
         self
     }
 
+    /// With a body of so many bytes, whose length is said before it.
+    #[must_use]
+    pub fn body(mut self, length: usize) -> Self {
+        self.body = AskBody::new(length, true);
+        self
+    }
+
+    /// With a body of so many bytes, of which nothing is said before it.
+    #[must_use]
+    pub fn streamed_body(mut self, length: usize) -> Self {
+        self.body = AskBody::new(length, false);
+        self
+    }
+
     /// The answer may take so long, instead of 5 seconds.
     #[must_use]
     pub fn patience(mut self, limit: Duration) -> Self {
@@ -66,7 +85,7 @@ impl Ask {
         self
     }
 
-    fn request(&self, uri: String, host: Option<&str>) -> Result<Request<Empty<Bytes>>> {
+    fn request(&self, uri: String, host: Option<&str>) -> Result<Request<AskBody>> {
         let mut request = Request::builder().method(&*self.method).uri(uri);
         if let Some(host) = host {
             request = request.header(HOST, host);
@@ -74,7 +93,47 @@ impl Ask {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        Ok(request.body(Empty::new())?)
+        Ok(request.body(self.body.clone())?)
+    }
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, Default)]
+struct AskBody {
+    content: Full<Bytes>,
+    /// Whether nobody is told how long it is.
+    hidden: bool,
+}
+
+impl AskBody {
+    fn new(length: usize, said: bool) -> Self {
+        Self {
+            content: Full::new(vec![b'x'; length].into()),
+            hidden: !said,
+        }
+    }
+}
+
+impl Body for AskBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.content).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.hidden {
+            true => SizeHint::default(),
+            false => self.content.size_hint(),
+        }
     }
 }
 
@@ -118,8 +177,8 @@ impl Reply {
 }
 
 enum Sender {
-    Http1(http1::SendRequest<Empty<Bytes>>),
-    Http2(http2::SendRequest<Empty<Bytes>>),
+    Http1(http1::SendRequest<AskBody>),
+    Http2(http2::SendRequest<AskBody>),
 }
 
 /// A connection that stays open between requests, HTTP/1.1 or HTTP/2 from its first byte. It is

@@ -9,13 +9,14 @@ use crate::seaway::Source;
 use crate::{Answer, ApiServer, KubeApi, RealCluster, Seaway, World};
 
 /// The last parts of the names of the types that are counted.
-const COUNTED: [&str; 6] = [
+const COUNTED: [&str; 7] = [
     "Listener",
     "RouteConfiguration",
     "ScopedRouteConfiguration",
     "TypedExtensionConfig",
     "Cluster",
     "ClusterLoadAssignment",
+    "Secret",
 ];
 
 impl World {

@@ -1,11 +1,12 @@
 //! [`Ingress`] and [`IngressClass`]: HTTP routes by host and path, and who serves them.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Fleet, Hostname, Rule};
+use super::{Cors, Fleet, Hostname, Rule};
 use crate::Problem;
 
 /// An IngressClass: which controller serves the Ingresses of the class.
@@ -63,6 +64,22 @@ pub struct IngressSettings {
     pub hsts: Option<Arc<str>>,
     /// The ranges of the clients that are served, `None` for all. Without any range nobody is.
     pub sources: Option<Box<[IpNet]>>,
+    /// What scripts of other origins may do.
+    pub cors: Option<Cors>,
+    /// The most bytes that the body of a request may have.
+    pub max_body: Option<NonZeroU64>,
+    /// How many requests for each host one proxy takes.
+    pub rate: Option<RateLimit>,
+}
+
+/// So many requests in so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// The requests, also those that may come at once.
+    pub requests: NonZeroU32,
+    /// The time in seconds: 1 or 60.
+    pub seconds: NonZeroU32,
 }
 
 /// A certificate of an Ingress.

@@ -30,11 +30,11 @@ pub use gateway::{
     ListenerProtocol, Namespace, ParentRef, ReferenceGrant, RouteKind,
 };
 pub use hostname::Hostname;
-pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls};
+pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls, RateLimit};
 pub use node::Node;
 pub use rule::{
     Backend, BackendPort, Cors, Filters, HeaderChanges, Match, Mirror, NamedMatch, PathChange,
-    PathMatch, Redirect, Rewrite, Rule, Target, TextMatch, Timeouts,
+    PathMatch, Redirect, Retry, Rewrite, Rule, Target, TextMatch, Timeouts,
 };
 pub use secret::{Certificate, KeyAlgorithm, Secret};
 pub use sensitive::Sensitive;

@@ -1,7 +1,7 @@
 //! [`Rule`]: which requests are meant, and what becomes of them: the common language of Ingress
 //! paths and of routes of Gateway API.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub struct Rule {
     pub backends: Box<[Backend]>,
     /// How long a request may take.
     pub timeouts: Timeouts,
+    /// When a request is sent again; `None` where no connection came about alone.
+    pub retry: Option<Retry>,
     /// Whether part of the rule cannot be served: then its requests are answered with 500, so that
     /// no wider rule takes them (Gateway rule 95).
     pub broken: bool,
@@ -215,4 +217,17 @@ pub struct Timeouts {
     pub request: Option<u32>,
     /// For one try at a backend.
     pub backend_request: Option<u32>,
+}
+
+/// When a request is sent again (Gateway rule 77): where no connection came about, a stream was
+/// refused or reset, and where the answer has one of these codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// How often at most.
+    pub attempts: u32,
+    /// The status codes, from 400 to 599.
+    pub codes: Box<[u16]>,
+    /// The first pause between two tries, in milliseconds; later ones are longer, up to ten times.
+    pub pause: Option<NonZeroU32>,
 }

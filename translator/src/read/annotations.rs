@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use super::api as k8s;
 
 use super::report::Report;
+use super::service::LOCAL_FALLBACK;
 use super::value;
 use crate::Reason;
 use crate::model::{
@@ -20,6 +21,14 @@ const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
 const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
 /// The annotation with the idle timeout of UDP flows.
 const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
+/// The annotations of Services.
+pub(super) const OF_SERVICES: [&str; 5] = [
+    LOCAL_FALLBACK,
+    PROXY_PROTOCOL,
+    OUTLIER_DETECTION,
+    CONNECT_TIMEOUT,
+    UDP_IDLE_TIMEOUT,
+];
 /// The number of consecutive connect failures after which an endpoint is ejected by default.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 /// The bounds of a connect timeout, in milliseconds.

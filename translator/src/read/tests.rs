@@ -65,7 +65,7 @@ fn originals() -> Vec<Value> {
         json!({"kind": "HTTPRoute", "metadata": meta, "spec": {
         "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "j", "name": "g", "sectionName": "l", "port": 80}],
         "hostnames": ["a.com"], "rules": [
-            {"name": "n", "matches": matches, "filters": filters, "backendRefs": backends, "timeouts": {"request": "1m30s", "backendRequest": "1s"}, "retry": {}},
+            {"name": "n", "matches": matches, "filters": filters, "backendRefs": backends, "timeouts": {"request": "1m30s", "backendRequest": "1s"}, "retry": {"codes": [500], "attempts": 2, "backoff": "1s"}},
             {"matches": matches, "filters": redirect},
         ]}}),
         json!({"kind": "ReferenceGrant", "metadata": meta, "spec": {"from": [{"group": "g.io", "kind": "K", "namespace": "j"}], "to": [{"group": "", "kind": "Service", "name": "s"}]}}),

@@ -16,10 +16,13 @@ const OURS: [&str; 7] = [
     "ResolvedRefs",
     "SupportedVersion",
 ];
+/// The most conditions that there may be.
+const MOST: usize = 8;
 /// The longest `message` that a condition may have, in bytes.
 const MAX_MESSAGE: usize = 32_768;
 
-/// The list `conditions` as it should be: those of other types as they are and where they are.
+/// The list `conditions` as it should be: those of other types as they are and where they are, and
+/// of ours as many as there is room for: with one too many the API server would take none.
 pub(super) fn merged(current: &Value, wanted: &[Condition], around: &Around<'_>) -> Value {
     let current = current.as_array().map(Vec::as_slice).unwrap_or_default();
     let of = |kind: &str| wanted.iter().find(|wanted| wanted.kind == kind);
@@ -37,6 +40,7 @@ pub(super) fn merged(current: &Value, wanted: &[Condition], around: &Around<'_>)
             merged.push(updated(json!({"type": wanted.kind}), wanted, around));
         }
     }
+    merged.truncate(MOST);
     Value::Array(merged)
 }
 

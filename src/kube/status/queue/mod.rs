@@ -182,6 +182,14 @@ impl Queue {
         ids.into_iter().for_each(|id| self.schedule(&id, now));
     }
 
+    /// The status of all objects of a kind may have to be another.
+    pub(super) fn again_of(&mut self, kind: ObjectKind, now: Instant) {
+        let of_kind = self.entries.iter();
+        let of_kind = of_kind.filter(|(id, entry)| id.kind == kind && entry.status.is_some());
+        let ids: Vec<ObjectId> = of_kind.map(|(id, _)| id.clone()).collect();
+        self.again(ids, now);
+    }
+
     /// Takes in whether this replica is the leader now. A new one looks at every object once.
     pub(super) fn lead(&mut self, leads: bool, now: Instant) {
         if std::mem::replace(&mut self.leads, leads) == leads {

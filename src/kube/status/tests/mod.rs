@@ -12,6 +12,7 @@ use super::*;
 use crate::kube::tests::{client, until};
 use crate::writer::{StatusChanges, StatusSender};
 
+mod definitions;
 mod faults;
 mod permissions;
 

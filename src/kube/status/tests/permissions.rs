@@ -2,7 +2,30 @@
 
 use seaway_testing::{Grants, repository};
 
+use super::definitions::definition;
 use super::*;
+
+/// A route and a class, and the definitions of Gateway API.
+fn objects(server: &ApiServer) -> Result<()> {
+    server.install("httproutes")?;
+    server.install("gatewayclasses")?;
+    for (kind, name) in [("HTTPRoute", "shop"), ("GatewayClass", "seaway")] {
+        server.apply(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": kind,
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"parentRefs": [{"name": "edge"}]},
+        }))?;
+    }
+    for kind in [
+        "gatewayclasses",
+        "gateways",
+        "httproutes",
+        "referencegrants",
+    ] {
+        definition(server, kind, Some("v1.6.1"))?;
+    }
+    Ok(())
+}
 
 /// All that is asked is granted where ingress is deployed, and all of that is needed.
 #[tokio::test]
@@ -11,18 +34,10 @@ async fn the_manifests_grant_what_is_asked_for_and_nothing_else() -> Result<()> 
     let path = repository().join("deploy/components/ingress/status-rbac.yaml");
     let grants = Grants::read(&std::fs::read_to_string(path)?)?;
     server.authorize(&grants);
-    server.install("httproutes")?;
-    server.install("gatewayclasses")?;
     let (edge, status) = gateway(&server)?;
     let (shop, object) = ingress("shop");
     server.apply(object)?;
-    for (kind, name) in [("HTTPRoute", "shop"), ("GatewayClass", "seaway")] {
-        server.apply(json!({
-            "apiVersion": "gateway.networking.k8s.io/v1", "kind": kind,
-            "metadata": {"name": name, "namespace": "default"},
-            "spec": {"parentRefs": [{"name": "edge"}]},
-        }))?;
-    }
+    objects(&server)?;
     let parent = ParentRef {
         group: None,
         kind: None,

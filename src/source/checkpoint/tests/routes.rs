@@ -11,6 +11,12 @@ fn object<K: DeserializeOwned>(read: fn(&K) -> Result<Object, Problem>, manifest
 /// An object of each kind, with something in every field; what is left out is a problem of its own.
 pub(super) fn objects() -> Vec<Object> {
     let meta = json!({ "namespace": "d", "name": "x", "creationTimestamp": "2026-01-01T00:00:00Z", "generation": 3 });
+    let mut annotated = meta.clone();
+    annotated["annotations"] = json!({
+        "seaway.dev/redirect-to-https": "true", "seaway.dev/hsts": "max-age=5", "seaway.dev/timeout": "1s",
+        "seaway.dev/allowed-source-ranges": "192.0.2.0/24", "seaway.dev/max-body": "8m", "seaway.dev/rate-limit": "5/m",
+        "seaway.dev/retry": "attempts=2; codes=502; backoff=1s", "seaway.dev/cors-allow-origins": "*",
+    });
     let selector = json!({
         "matchLabels": { "a": "b" },
         "matchExpressions": [
@@ -27,7 +33,7 @@ pub(super) fn objects() -> Vec<Object> {
                 "spec": { "controller": "seaway.dev/ingress-controller", "parameters": {} },
             }),
         ),
-        object(read::ingress, ingress(&meta)),
+        object(read::ingress, ingress(&annotated)),
         object(
             read::gateway_class,
             json!({ "metadata": { "name": "gc", "generation": 1 }, "spec": { "controllerName": "a.io/b", "parametersRef": {} } }),
@@ -111,6 +117,7 @@ fn http_route(meta: &Value) -> Value {
                     { "kind": "Foo", "group": "a.io", "name": "foo", "weight": 1 },
                 ],
                 "timeouts": { "request": "10s", "backendRequest": "500ms" },
+                "retry": { "codes": [500], "attempts": 2, "backoff": "1s" },
             },
             {
                 "matches": [{ "path": { "type": "Exact", "value": "/b" } }, { "path": { "type": "RegularExpression", "value": "/c.*" } }],

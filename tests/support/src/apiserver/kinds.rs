@@ -52,6 +52,15 @@ const KINDS: &[Kind] = &[
         version: "v1beta1",
         ..gateway_api("referencegrants", "ReferenceGrant")
     },
+    Kind {
+        namespaced: false,
+        ..other(
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            "CustomResourceDefinition",
+            &[],
+        )
+    },
     other("coordination.k8s.io", "leases", "Lease", &[]),
     other(
         "events.k8s.io",

@@ -31,8 +31,8 @@ use prost::Name as _;
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
 use super::{
-    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, lookup, scoped, sources,
-    tls,
+    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, body, lookup, rate,
+    scoped, sources, tls,
 };
 use crate::Options;
 use crate::envoy::listener::network_filter;
@@ -226,7 +226,8 @@ fn early_headers(table: &Table, listener: Option<&ListenerId>) -> TypedExtension
     }
 }
 
-/// The filters: the lookup, which is a resource of its own, CORS and the router.
+/// The filters: the lookup, which is a resource of its own, who may ask, CORS (so that preflight
+/// requests are never too many), how many requests there may be and how large, and the router.
 fn http_filters(table: &Table) -> Vec<HttpFilter> {
     let lookup = ExtensionConfigSource {
         config_source: Some(ads()),
@@ -239,6 +240,8 @@ fn http_filters(table: &Table) -> Vec<HttpFilter> {
         http_filter(lookup::name(table), ConfigType::ConfigDiscovery(lookup)),
         http_filter(sources::FILTER, ConfigType::TypedConfig(sources::filter())),
         http_filter(CORS_FILTER, ConfigType::TypedConfig(any(&Cors::default()))),
+        http_filter(rate::FILTER, ConfigType::TypedConfig(rate::filter())),
+        http_filter(body::FILTER, ConfigType::TypedConfig(body::filter())),
         router(),
     ]
 }

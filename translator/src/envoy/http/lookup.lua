@@ -1,7 +1,11 @@
 function envoy_on_request(request)
   local headers = request:headers()
   local asked = headers:get(":authority") or ""
-  local host = string.gsub(string.lower(asked), ":%d+$", "")
+  if string.find(asked, ",", 1, true) then
+    request:respond({[":status"] = "400"}, "")
+    return
+  end
+  local host = string.gsub(string.lower(asked), ":%d*$", "")
   if host ~= asked then
     headers:replace("x-seaway-host", host)
     request:clearRouteCache()

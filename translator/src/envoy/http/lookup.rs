@@ -5,7 +5,9 @@
 //! a new wildcard changes no listener. Requests that are in the scope of an exact name before any
 //! filter runs never meet it: the virtual host disables it. A virtual host marks its routes, since
 //! the script has no other way to see whether the name in lower case and without a port has a
-//! scope; Envoy gives a script the metadata of one route only, so it can ask so once.
+//! scope; Envoy gives a script the metadata of one route only, so it can ask so once. Two Host
+//! headers come to it as one with a comma, and are refused, as RFC 9112 (3.2) has it: a wildcard
+//! could cover both.
 
 use std::fmt::Write as _;
 

@@ -8,12 +8,14 @@
 //! [`lookup`] sets the header again.
 
 mod access_log;
+mod body;
 mod cors;
 mod header_changes;
 pub(crate) mod listener;
 pub(crate) mod lookup;
 pub(crate) mod mesh;
 mod path_change;
+mod rate;
 mod route_action;
 mod route_match;
 pub(crate) mod scope;

@@ -7,6 +7,7 @@ use seaway_proto::envoy::core::header_value_option::HeaderAppendAction::AppendIf
 use seaway_proto::envoy::route::redirect_action::{
     PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier,
 };
+use seaway_proto::envoy::route::retry_policy::RetryBackOff;
 use seaway_proto::envoy::route::route::Action as RouteKind;
 use seaway_proto::envoy::route::route_action::{
     ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, RequestMirrorPolicy,
@@ -14,7 +15,7 @@ use seaway_proto::envoy::route::route_action::{
 use seaway_proto::envoy::route::weighted_cluster::ClusterWeight;
 use seaway_proto::envoy::route::weighted_cluster::cluster_weight::HostRewriteSpecifier as ShareHost;
 use seaway_proto::envoy::route::{
-    DirectResponseAction, RedirectAction, RouteAction, WeightedCluster,
+    DirectResponseAction, RedirectAction, RetryPolicy, RouteAction, WeightedCluster,
 };
 use seaway_proto::envoy::types::FractionalPercent;
 use seaway_proto::envoy::types::fractional_percent::DenominatorType;
@@ -22,9 +23,10 @@ use seaway_proto::google::protobuf::Duration;
 
 use super::header_changes::{added, followed, option, removed};
 use super::path_change::{self, Edit};
+use super::rate;
 use crate::envoy::route::{connect_again, source_address};
 use crate::envoy::{milliseconds, number, seconds};
-use crate::model::{HeaderChanges, Hostname, Redirect, Rewrite, Timeouts};
+use crate::model::{HeaderChanges, Hostname, Redirect, Retry, Rewrite, Timeouts};
 use crate::plan::host::{Action, RoutePlan, Share, Table};
 
 /// The cluster of the shares that the proxy answers itself: there is none of this name, and no
@@ -32,6 +34,9 @@ use crate::plan::host::{Action, RoutePlan, Share, Table};
 const NO_CLUSTER: &str = "seaway:invalid";
 /// For so many milliseconds a stream may be silent (`stream_idle_timeout` of the listener).
 pub(super) const STREAM_IDLE: u32 = 300_000;
+
+/// So many times the first pause between tries the longest may be.
+const LONGER: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 /// The action of a route of this host.
 pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> RouteKind {
@@ -121,6 +126,7 @@ fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
     let common = hosts.first().copied().flatten().filter(|_| same);
     let sticky = |share: &Share| share.to.as_ref().is_ok_and(|upstream| upstream.sticky);
     let invalid = shares.iter().find_map(|share| share.to.as_ref().err());
+    let shared = route.asked.rate.as_ref();
     let mut action = RouteAction {
         cluster_not_found_response_code: invalid.map_or(0, |status| not_found(*status) as i32),
         cluster_specifier: Some(clusters(route, shares, common.is_none())),
@@ -135,9 +141,13 @@ fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
             .then(source_address)
             .into_iter()
             .collect(),
+        rate_limits: shared
+            .map(|(name, _)| rate::of_route(name))
+            .into_iter()
+            .collect(),
         ..Default::default()
     };
-    limit(&mut action, route.rule.timeouts);
+    limit(&mut action, route.rule.timeouts, route.rule.retry.as_ref());
     let change = rewrite.and_then(|rewrite| rewrite.path.as_ref());
     match change.and_then(|change| path_change::edit(change, &route.matches.path)) {
         Some(Edit::Whole(path)) => action.regex_rewrite = Some(path_change::whole(&path)),
@@ -240,19 +250,39 @@ fn not_found(status: u16) -> ClusterNotFoundResponseCode {
     }
 }
 
-/// Puts the limits of time on a route (Gateway rule 76). What is not limited may take as long as it
+/// Puts the limits of time on a route, and says when a request is sent again (Gateway rules 76
+/// and 77). What is not limited may take as long as it
 /// likes, where Envoy's own default is 15 s.
-fn limit(action: &mut RouteAction, timeouts: Timeouts) {
+fn limit(action: &mut RouteAction, timeouts: Timeouts, retry: Option<&Retry>) {
     action.timeout = Some(duration(timeouts.request.unwrap_or(0)));
     // A request that may take long may be silent for as long.
     action.idle_timeout = match timeouts.request {
         Some(time) if time == 0 || time > STREAM_IDLE => Some(duration(time)),
         _ => None,
     };
-    let mut retries = connect_again();
+    let mut retries = retry.map_or_else(connect_again, again);
     let single = timeouts.backend_request.and_then(NonZeroU32::new);
     retries.per_try_timeout = single.map(milliseconds);
     action.retry_policy = Some(retries);
+}
+
+/// The retries that a rule asks for. No reason of Envoy's own stands for codes here: `5xx` and its
+/// like would repeat others than those that are named.
+fn again(retry: &Retry) -> RetryPolicy {
+    let reasons = ["connect-failure", "refused-stream", "reset"];
+    let codes = (!retry.codes.is_empty()).then_some("retriable-status-codes");
+    let reasons: Vec<&str> = reasons.into_iter().chain(codes).collect();
+    let pause = |pause: NonZeroU32| RetryBackOff {
+        base_interval: Some(milliseconds(pause)),
+        max_interval: Some(milliseconds(pause.saturating_mul(LONGER))),
+    };
+    RetryPolicy {
+        retry_on: reasons.join(","),
+        num_retries: Some(number(retry.attempts)),
+        retriable_status_codes: retry.codes.iter().map(|code| (*code).into()).collect(),
+        retry_back_off: retry.pause.map(pause),
+        ..Default::default()
+    }
 }
 
 fn duration(time: u32) -> Duration {

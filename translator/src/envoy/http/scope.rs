@@ -13,7 +13,7 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use super::header_changes::{added, option, removed};
 use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
-use super::{CORS_FILTER, OWN_HEADERS, cors, lookup, scoped, sources};
+use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, rate, scoped, sources};
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 
@@ -40,7 +40,10 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
     let name = host.host.to_string();
     let exact = matches!(host.host, Hostname::Exact(_));
     let mark = exact.then(|| mark(table));
-    let routes = host.routes.iter().map(|plan| route(table, host.host, plan));
+    let routes = host
+        .routes
+        .iter()
+        .flat_map(|plan| routes(table, host.host, plan));
     // A request for this host is not for a wildcard, whatever its path (Gateway rule 52).
     let rest = Route {
         r#match: Some(everything()),
@@ -53,9 +56,14 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         ..Default::default()
     });
     let misdirected = misdirected.into_iter();
-    let marked = |route| Route {
-        metadata: mark.clone(),
-        ..route
+    let marked = |mut route: Route| {
+        if let Some((name, fields)) = &mark {
+            let metadata = route.metadata.get_or_insert_with(Metadata::default);
+            metadata
+                .filter_metadata
+                .insert(name.clone(), fields.clone());
+        }
+        route
     };
     VirtualHost {
         domains: vec![name.clone()],
@@ -66,10 +74,13 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
             .map(marked)
             .collect(),
         request_headers_to_remove: OWN_HEADERS.map(str::to_owned).into(),
-        // Where the host is found by its own name, nothing has to be looked up.
+        // Where the host is found by its own name, nothing has to be looked up. No body is held
+        // but where a route says so.
         typed_per_filter_config: exact
             .then(|| (lookup::name(table), scoped::disabled()))
             .into_iter()
+            .chain([(body::FILTER.to_owned(), body::none())])
+            .chain(rate::policy(host).map(|policy| (rate::FILTER.to_owned(), policy)))
             .collect(),
         ..Default::default()
     }
@@ -77,26 +88,34 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
 
 /// The metadata by which the lookup filter knows the routes of a host of exactly the name asked
 /// for.
-fn mark(table: &Table) -> Metadata {
+fn mark(table: &Table) -> (String, Struct) {
     let value = Value {
         kind: Some(Kind::BoolValue(true)),
     };
     let fields = HashMap::from([(lookup::MARK.to_owned(), value)]);
-    Metadata {
-        filter_metadata: HashMap::from([(lookup::name(table), Struct { fields })]),
-        ..Default::default()
+    (lookup::name(table), Struct { fields })
+}
+
+/// The routes that one match of a rule becomes.
+fn routes(table: &Table, host: &Hostname, plan: &RoutePlan) -> Vec<Route> {
+    let whole = route(table, host, plan);
+    match plan.asked.max_body {
+        Some(max) if matches!(plan.action, Action::Forward(_)) => body::limited(&whole, max).into(),
+        _ => vec![whole],
     }
 }
 
 fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
     let (request, response) = common_changes(plan);
     let forwards = matches!(plan.action, Action::Forward(_));
-    let cors = plan.rule.filters.cors.as_ref().filter(|_| forwards);
+    let cors = plan.rule.filters.cors.as_ref().or(plan.asked.cors);
+    let cors = cors.filter(|_| forwards);
     let cors = cors.map(|cors| (CORS_FILTER.to_owned(), cors::policy(cors)));
     let sources = plan
+        .asked
         .sources
         .map(|sources| (sources::FILTER.to_owned(), sources::policy(sources)));
-    let hsts = plan.hsts.map(|value| {
+    let hsts = plan.asked.hsts.map(|value| {
         let overwrite = HeaderAppendAction::OverwriteIfExistsOrAdd;
         option("strict-transport-security", value.to_string(), overwrite)
     });

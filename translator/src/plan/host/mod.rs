@@ -4,11 +4,12 @@
 mod backends;
 mod rules;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::Context;
 pub(crate) use crate::index::routing::ListenerId;
-use crate::model::{Backend, Hostname, Match, Redirect, Rule};
+use crate::model::{Backend, Cors, Hostname, Match, RateLimit, Redirect, Rule};
 use crate::{IpNet, Problem};
 
 pub(crate) use crate::policy::table::Table;
@@ -42,10 +43,24 @@ pub(crate) struct RoutePlan<'a> {
     pub action: Action<'a>,
     /// The clusters that get a copy of so many of a million requests.
     pub mirrors: Vec<(Arc<str>, u32)>,
+    /// What the annotations of an Ingress ask for.
+    pub asked: Asked<'a>,
+}
+
+/// What the annotations of an Ingress ask for on one of its routes.
+#[derive(Debug, Default)]
+pub(crate) struct Asked<'a> {
     /// The value of `strict-transport-security` in the answers.
     pub hsts: Option<&'a Arc<str>>,
     /// The ranges of the clients that are served, `None` for all.
     pub sources: Option<&'a [IpNet]>,
+    /// What scripts of other origins may do.
+    pub cors: Option<&'a Cors>,
+    /// The most bytes of a request's body.
+    pub max_body: Option<NonZeroU64>,
+    /// How many requests for the host are taken, and with which routes that is shared: those of
+    /// the Ingress with this namespace and name.
+    pub rate: Option<(String, RateLimit)>,
 }
 
 /// What becomes of a request.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::backends::resolve;
-use super::{Action, Context, RoutePlan, Share, Table, Upstream};
+use super::{Action, Asked, Context, RoutePlan, Share, Table, Upstream};
 use crate::index::routing::{Hosts, ListenerId};
 use crate::model::{Backend, Hostname, IngressSettings, Match, Rule};
 use crate::policy::route_order::{Age, MatchRank};
@@ -65,13 +65,23 @@ impl<'a> Group<'a> {
                     _ => action(context, (age, rule), table),
                 },
                 mirrors: mirrors(context, age, rule),
-                hsts: settings
-                    .filter(|_| table.tls)
-                    .and_then(|settings| settings.hsts.as_ref()),
-                sources: settings.and_then(|settings| settings.sources.as_deref()),
+                asked: settings.map_or_else(Asked::default, |settings| asked(table, age, settings)),
             });
         }
         routes
+    }
+}
+
+/// What the annotations of an Ingress ask for at this table.
+fn asked<'a>(table: &Table, age: &Age, settings: &'a IngressSettings) -> Asked<'a> {
+    let object = age.object();
+    let shared = |rate| (format!("{}/{}", object.namespace, object.name), rate);
+    Asked {
+        hsts: settings.hsts.as_ref().filter(|_| table.tls),
+        sources: settings.sources.as_deref(),
+        cors: settings.cors.as_ref(),
+        max_body: settings.max_body,
+        rate: settings.rate.map(shared),
     }
 }
 

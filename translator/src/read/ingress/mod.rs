@@ -3,7 +3,7 @@
 //! What an Ingress may ask for is bounded: [`HOSTS`] hosts and [`PATHS`] paths, [`HOSTLESS_PATHS`]
 //! of them without a host, with [`HOSTLESS_BYTES`] together, since every host of the proxy gets
 //! those too, and [`CERTIFICATES`] entries of `tls`. What is beyond a bound is left out, with the
-//! problem `TooLarge`.
+//! problem `TooLarge`. A path with a limit of bodies is four routes of Envoy, and counts as four.
 
 pub(super) mod annotations;
 mod backend;
@@ -46,9 +46,9 @@ pub(super) fn read(ingress: &k8s::Ingress) -> Result<Ingress, Problem> {
     let spec = Field::top("spec", &ingress.spec);
     let has_spec = spec.has_fields(&mut report);
     let (rules, default) = (spec.get("rules"), spec.get("defaultBackend"));
-    let (settings, timeout) = annotations::read(&ingress.metadata, &mut report);
+    let asked = annotations::read(&ingress.metadata, &mut report);
     let namespace = &identity.namespace;
-    let mut hosts = rules::read(&rules, namespace, &mut report);
+    let mut hosts = rules::read(&rules, asked.weight(), namespace, &mut report);
     let mut default_backend = default.is_set().then(|| {
         let all = path::prefix("/");
         Box::new(rules::rule(&default, all, &default, namespace, &mut report))
@@ -61,10 +61,11 @@ pub(super) fn read(ingress: &k8s::Ingress) -> Result<Ingress, Problem> {
     }
     let all = hosts.iter_mut().flat_map(|(_, rules)| rules);
     for rule in all.chain(default_backend.as_deref_mut()) {
-        rule.timeouts.request = timeout;
+        rule.timeouts.request = asked.timeout;
+        rule.retry.clone_from(&asked.retry);
     }
     Ok(Ingress {
-        settings,
+        settings: asked.settings,
         class: class(&spec, &ingress.metadata, &mut report),
         hosts,
         default_backend,

@@ -20,15 +20,21 @@ struct Hosts {
     count: usize,
     /// How many bytes the paths without a host have.
     hostless: usize,
+    /// As how many routes each path counts.
+    weight: usize,
 }
 
-/// Reads `spec.rules`.
+/// Reads `spec.rules`, in which each path counts as `weight` routes.
 pub(super) fn read(
     rules: &Field<'_>,
+    weight: usize,
     namespace: &str,
     report: &mut Report,
 ) -> Box<[(Hostname, Box<[Rule]>)]> {
-    let mut hosts = Hosts::default();
+    let mut hosts = Hosts {
+        weight,
+        ..Hosts::default()
+    };
     let items = rules.items(report);
     for rule in items.into_iter().flatten() {
         // A rule that is wrong is reported, and left out alone.
@@ -67,7 +73,7 @@ impl Hosts {
                     self.hostless += length(&rule);
                 }
                 self.rules[at].1.push(rule);
-                self.count += 1;
+                self.count += self.weight;
             }
         }
         Ok(())
@@ -96,7 +102,7 @@ impl Hosts {
     fn is_full(&self, at: usize) -> bool {
         let (host, rules) = &self.rules[at];
         let is_hostless = *host == Hostname::Any;
-        let much = rules.len() >= HOSTLESS_PATHS || self.hostless >= HOSTLESS_BYTES;
+        let much = rules.len() * self.weight >= HOSTLESS_PATHS || self.hostless >= HOSTLESS_BYTES;
         self.count >= PATHS || is_hostless && much
     }
 }
@@ -135,6 +141,7 @@ pub(super) fn rule(
         filters: Filters::default(),
         backends: Box::new([backend::read(backend, namespace, report)]),
         timeouts: Timeouts::default(),
+        retry: None,
         broken: false,
     }
 }

@@ -3,7 +3,7 @@
 use seaway_proto::json;
 use serde_json::json;
 
-use crate::model::{BackendPort, Ingress, IngressClass, IngressSettings, PathMatch, Rule, Target};
+use crate::model::{BackendPort, Ingress, IngressClass, PathMatch, Rule, Target};
 use crate::read::tests::{problems, rows};
 use crate::{Reason, Severity, read};
 
@@ -307,93 +307,6 @@ fn what_is_beyond_a_bound_is_left_out() {
     assert_eq!(
         ingress.problems[0].message,
         "7800 more problems are not listed"
-    );
-}
-
-/// An Ingress with these annotations, a rule and a default backend.
-fn annotated(annotations: &serde_json::Value) -> Ingress {
-    let backend = json!({"service": {"name": "s", "port": {"number": 80}}});
-    let value = json!({
-        "metadata": {"name": "a", "annotations": annotations},
-        "spec": {
-            "defaultBackend": backend,
-            "rules": [{
-                "host": "a.com",
-                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
-            }],
-        },
-    });
-    read::ingress::read(&serde_json::from_value(value).unwrap()).unwrap()
-}
-
-#[test]
-fn annotations_are_settings() {
-    let all = annotated(&json!({
-        "seaway.dev/redirect-to-https": "true",
-        "seaway.dev/hsts": " max-age=31536000;includeSubDomains",
-        "seaway.dev/timeout": "30s",
-        "seaway.dev/allowed-source-ranges": "192.0.2.0/24, 2001:db8::/32",
-        "x": "y",
-    }));
-    assert_eq!(problems(&all.problems), []);
-    let ranges = ["192.0.2.0/24", "2001:db8::/32"].map(|range| range.parse().unwrap());
-    let settings = IngressSettings {
-        redirect_to_https: true,
-        hsts: Some("max-age=31536000; includeSubDomains".into()),
-        sources: Some(ranges.into()),
-    };
-    assert_eq!(all.settings, settings);
-    let rules = all.hosts.iter().flat_map(|(_, rules)| rules);
-    let timeouts: Vec<_> = rules
-        .chain(all.default_backend.as_deref())
-        .map(|rule| rule.timeouts.request)
-        .collect();
-    assert_eq!(timeouts, [Some(30_000); 2]);
-    let none = annotated(&json!({"seaway.dev/redirect-to-https": "false"}));
-    assert_eq!(none.settings, IngressSettings::default());
-    assert_eq!(problems(&none.problems), []);
-}
-
-/// What restricts fails closed; all else is as if it was not there.
-#[test]
-fn an_annotation_that_cannot_be_read_is_said() {
-    for (name, value) in [
-        ("redirect-to-https", "yes"),
-        ("hsts", "31536000"),
-        ("hsts", "max-age=1; %REQ(x)%"),
-        ("hsts", "max-age=99999999999"),
-        ("hsts", "max-age=5\n"),
-        ("hsts", "max-age=5;\npreload"),
-        ("hsts", "max-age=+5"),
-        ("hsts", "max-age=5;\u{a0}preload"),
-        ("hsts", "max-age="),
-        ("timeout", "soon"),
-        ("allowed-source-ranges", ""),
-        ("allowed-source-ranges", "0.0.0.0/33"),
-    ] {
-        let name = format!("seaway.dev/{name}");
-        let read = annotated(&json!({&name: value}));
-        let field = format!("metadata.annotations[{name}]");
-        assert_eq!(
-            problems(&read.problems),
-            [(&*field, Reason::InvalidValue)],
-            "{value}"
-        );
-        let sources = name.ends_with("ranges").then(|| [].into());
-        let settings = IngressSettings {
-            sources,
-            ..IngressSettings::default()
-        };
-        assert_eq!(read.settings, settings);
-    }
-    let many = vec!["192.0.2.1/32"; 201].join(",");
-    let read = annotated(&json!({"seaway.dev/allowed-source-ranges": many}));
-    assert_eq!(read.settings.sources.unwrap().len(), 200);
-    let unknown = annotated(&json!({"seaway.dev/connect-timeout": "3s"}));
-    let field = "metadata.annotations[seaway.dev/connect-timeout]";
-    assert_eq!(
-        problems(&unknown.problems),
-        [(field, Reason::UnknownAnnotation)]
     );
 }
 

@@ -10,11 +10,11 @@ use crate::Reason;
 use crate::model::Cors;
 
 /// How many items each of the lists may have.
-const ITEMS: usize = 64;
+pub(in super::super) const ITEMS: usize = 64;
 /// How many bytes an origin may have.
 const LONGEST_ORIGIN: usize = 253;
 /// For how many seconds the answer to a preflight request holds when nothing is said.
-const MAX_AGE: i64 = 5;
+pub(in super::super) const MAX_AGE: i64 = 5;
 
 /// Reads a CORS filter.
 pub(super) fn read(field: &Field<'_>, report: &mut Report) -> Result<Cors, Wrong> {

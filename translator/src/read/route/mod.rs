@@ -17,6 +17,7 @@ pub(super) mod matches;
 mod mirror;
 pub(super) mod parent;
 mod redirect;
+pub(super) mod retry;
 pub(super) mod rule;
 mod timeouts;
 

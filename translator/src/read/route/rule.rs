@@ -3,10 +3,10 @@
 use super::super::field::{Field, Wrong};
 use super::super::report::Report;
 use super::filters::Found;
-use super::{backend, filters, matches, timeouts};
+use super::{backend, filters, matches, retry, timeouts};
 use crate::Reason;
 use crate::model::{
-    Backend, Filters, HeaderChanges, Match, PathChange, PathMatch, Rule, TextMatch, Timeouts,
+    Backend, Filters, HeaderChanges, Match, PathChange, PathMatch, Retry, Rule, TextMatch, Timeouts,
 };
 
 /// What an item of a list costs beside its texts, in bytes.
@@ -28,6 +28,7 @@ struct Action {
     filters: Filters,
     backends: Vec<Backend>,
     timeouts: Timeouts,
+    retry: Option<Retry>,
 }
 
 impl<'a> Reader<'a> {
@@ -52,6 +53,7 @@ impl<'a> Reader<'a> {
             filters: Filters::default(),
             backends: Vec::new(),
             timeouts: Timeouts::default(),
+            retry: None,
         });
         Some(Rule {
             field: rule.to_string().into(),
@@ -59,6 +61,7 @@ impl<'a> Reader<'a> {
             filters: action.filters,
             backends: action.backends.into(),
             timeouts: action.timeouts,
+            retry: action.retry,
             broken,
         })
     }
@@ -69,17 +72,16 @@ impl<'a> Reader<'a> {
         matches: &[Match],
         report: &mut Report,
     ) -> Result<Action, Wrong> {
-        for name in ["retry", "sessionPersistence"] {
-            let field = rule.get(name);
-            if field.is_set() {
-                let message = "it is not supported yet; the rule is served without it";
-                report.warning(&field, Reason::UnsupportedField, message);
-            }
+        let sessions = rule.get("sessionPersistence");
+        if sessions.is_set() {
+            let message = "it is not supported yet; the rule is served without it";
+            report.warning(&sessions, Reason::UnsupportedField, message);
         }
         let (list, targets) = (rule.get("filters"), rule.get("backendRefs"));
         let found = filters::read(&list, self.namespace, report);
         let backends = backend::read(&targets, self.namespace, report);
         let timeouts = timeouts::read(&rule.get("timeouts"), report);
+        let retry = retry::read(&rule.get("retry"), report);
         let (mut found, backends) = (found?, backends?);
         let is_redirect = found.filters.redirect.is_some();
         found.lift(backends.lifted, &targets, report)?;
@@ -92,6 +94,7 @@ impl<'a> Reader<'a> {
             filters: found.filters,
             backends: backends.all,
             timeouts: timeouts?,
+            retry: retry?,
         };
         let matched: usize = matches.iter().map(match_bytes).sum();
         let bytes = action.bytes().saturating_mul(matches.len()) + matched;
@@ -150,6 +153,7 @@ impl Action {
             + cors.sum::<usize>()
             + backends.sum::<usize>()
             + filters.mirrors.len() * 4 * ITEM
+            + self.retry.as_ref().map_or(0, |retry| retry.codes.len() * 4)
             + 16 * ITEM
     }
 }
@@ -183,6 +187,7 @@ pub(super) fn for_everything(field: &str) -> Rule {
         filters: Filters::default(),
         backends: Box::default(),
         timeouts: Timeouts::default(),
+        retry: None,
         broken: false,
     }
 }

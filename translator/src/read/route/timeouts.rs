@@ -22,7 +22,8 @@ pub(super) fn read(field: &Field<'_>, report: &mut Report) -> Result<Timeouts, W
     Ok(timeouts)
 }
 
-fn duration(field: &Field<'_>, report: &mut Report) -> Result<Option<u32>, Wrong> {
+/// Reads a time in milliseconds; the longest is 49 days.
+pub(super) fn duration(field: &Field<'_>, report: &mut Report) -> Result<Option<u32>, Wrong> {
     let Some(text) = field.text(report)? else {
         return Ok(None);
     };

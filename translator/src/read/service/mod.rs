@@ -22,7 +22,7 @@ use crate::{ObjectId, ObjectKind, Problem, Reason};
 /// The label that takes a Service from the default proxy.
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 /// The annotation that lets a Local policy fall back to the zone and the cluster.
-const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
+pub(super) const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 
 /// Reads a Service, with the problems found on the way.
 pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::super::http::{header, hostname, path, regex};
 use super::super::ingress::LONGEST_PATH;
-use super::super::ingress::annotations::RANGES;
+use super::super::ingress::annotations::{RANGES, limits};
 use super::super::route::matches::{LONGEST, METHODS};
 use super::super::route::rule::patterns;
-use super::super::route::{cors, parent};
+use super::super::route::{cors, parent, retry};
 use super::{Check, unique};
 use crate::model::{
     Backend, BackendPort, Cors, Filters, HTTPRoute, HeaderChanges, Hostname, Ingress, IngressClass,
-    Match, NamedMatch, ParentRef, PathChange, Rule, Target, TextMatch,
+    Match, NamedMatch, ParentRef, PathChange, Retry, Rule, Target, TextMatch,
 };
 use crate::names::{is_label, is_subdomain};
 
@@ -30,6 +30,12 @@ impl Check {
         }
         let sources = ingress.settings.sources.as_deref().unwrap_or_default();
         self.demand("settings.sources", sources.len() <= RANGES);
+        let cors = ingress.settings.cors.as_ref();
+        self.demand("settings.cors", cors.is_none_or(is_cors));
+        let rate = ingress.settings.rate;
+        self.demand("settings.rate", rate.is_none_or(limits::is_rate));
+        let body = ingress.settings.max_body;
+        self.demand("settings.max_body", body.is_none_or(limits::is_body));
         for tls in &ingress.tls {
             self.demand("tls.hosts", tls.hosts.iter().all(hostname::is_valid));
             let secret = tls.secret.as_deref();
@@ -74,6 +80,7 @@ impl Check {
             .all(|one| matches!(one.path, crate::model::PathMatch::Prefix(_)));
         self.demand("rules.filters", !replaces_prefix || prefixes);
         self.demand("rules.backends", rule.backends.iter().all(is_backend));
+        self.demand("rules.retry", rule.retry.as_ref().is_none_or(is_retry));
         let nothing = rule.backends.is_empty() && rule.filters == Filters::default();
         self.demand("rules.broken", !rule.broken || nothing);
     }
@@ -183,6 +190,12 @@ fn is_cors(cors: &Cors) -> bool {
         && list(&cors.methods, &is_method)
         && list(&cors.headers, &is_header)
         && list(&cors.exposed, &is_header)
+}
+
+fn is_retry(retry: &Retry) -> bool {
+    retry.attempts <= retry::ATTEMPTS
+        && retry.codes.iter().all(|code| retry::CODES.contains(code))
+        && unique(retry.codes.iter())
 }
 
 fn is_backend(backend: &Backend) -> bool {

@@ -133,6 +133,20 @@ fn a_condition_of_ours_that_does_not_hold_any_more_is_removed() {
     assert_eq!(merged, [accepted]);
 }
 
+/// With one more the API server would refuse them all.
+#[test]
+fn there_are_eight_conditions_at_most_and_those_of_others_stay() {
+    let others: Vec<Value> = (0..6)
+        .map(|number| standing(&format!("example.com/{number}"), "True", 1, BEFORE))
+        .collect();
+    let ours = ["Accepted", "Programmed", "ResolvedRefs"];
+    let ours = ours.map(|kind| condition(kind, true, 1)).to_vec();
+    let merged = conditions(&others, ours);
+    assert_eq!(merged.len(), 8);
+    assert_eq!(merged[..6], others);
+    assert_eq!(merged[7]["type"], "Programmed");
+}
+
 #[test]
 fn a_message_is_cut_where_the_api_would_refuse_it() {
     let mut long = condition("Accepted", true, 5);
@@ -159,6 +173,7 @@ fn a_class_has_the_features_that_are_served() {
     let features = status["supportedFeatures"].as_array().unwrap();
     assert_eq!(features.len(), SUPPORTED_FEATURES.len());
     assert_eq!(features[0], json!({"name": "Gateway"}));
+    assert!(SUPPORTED_FEATURES.is_sorted());
 }
 
 fn listener(name: &str, attached_routes: i32) -> ListenerStatus {

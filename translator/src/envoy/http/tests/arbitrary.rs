@@ -4,7 +4,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Cors, PathChange, Redirect, Rewrite};
+use std::num::{NonZeroU32, NonZeroU64};
+
+use crate::model::{Cors, PathChange, RateLimit, Redirect, Retry, Rewrite};
 use crate::plan::host::HostPlan;
 
 /// A host and all that its plan refers to.
@@ -23,6 +25,8 @@ pub(super) struct Made {
     status: u16,
     upstreams: Vec<(Result<Upstream, u16>, u32)>,
     mirrors: Vec<(Arc<str>, u32)>,
+    max_body: Option<NonZeroU64>,
+    rate: Option<RateLimit>,
 }
 
 impl World {
@@ -36,8 +40,11 @@ impl World {
                 one_label: made.one_label,
                 action: made.action(),
                 mirrors: made.mirrors.clone(),
-                hsts: None,
-                sources: None,
+                asked: Asked {
+                    max_body: made.max_body,
+                    rate: made.rate.map(|rate| ("a/b".to_owned(), rate)),
+                    ..Asked::default()
+                },
             })
         });
         HostPlan {
@@ -94,8 +101,19 @@ fn made() -> impl Strategy<Value = Made> {
     let upstreams = prop::collection::vec((to, 1..=1_000_000_u32), 3);
     let mirrors = prop::collection::vec((Just(Arc::from("m/n/80")), 1..=1_000_000_u32), 0..3);
     let status = prop::sample::select(vec![404_u16, 500, 503]);
-    (rules(), any::<bool>(), status, upstreams, mirrors).prop_map(
-        |(rule, one_label, status, upstreams, mirrors)| Made {
+    let rate = (any::<NonZeroU32>(), prop::sample::select(vec![1, 60]));
+    let rate = rate.prop_map(|(requests, seconds)| RateLimit {
+        requests,
+        seconds: NonZeroU32::new(seconds).unwrap(),
+    });
+    let limits = (
+        option::weighted(0.3, any::<NonZeroU64>()),
+        option::weighted(0.3, rate),
+    );
+    (rules(), any::<bool>(), status, upstreams, mirrors, limits).prop_map(
+        |(rule, one_label, status, upstreams, mirrors, (max_body, rate))| Made {
+            max_body,
+            rate,
             rule,
             one_label,
             status,
@@ -117,17 +135,33 @@ fn rules() -> impl Strategy<Value = Rule> {
         ])
     };
     let timeouts = (time(), time());
-    (matches, filters(), backends, timeouts).prop_map(|(matches, filters, backends, timeouts)| {
-        Rule {
-            matches: matches.into(),
-            filters,
-            backends: backends.into(),
-            timeouts: Timeouts {
-                request: timeouts.0,
-                backend_request: timeouts.1,
-            },
-            ..rule()
-        }
+    let all = (
+        matches,
+        filters(),
+        backends,
+        timeouts,
+        option::weighted(0.3, retries()),
+    );
+    all.prop_map(|(matches, filters, backends, timeouts, retry)| Rule {
+        matches: matches.into(),
+        filters,
+        backends: backends.into(),
+        timeouts: Timeouts {
+            request: timeouts.0,
+            backend_request: timeouts.1,
+        },
+        retry,
+        ..rule()
+    })
+}
+
+fn retries() -> impl Strategy<Value = Retry> {
+    let codes = prop::collection::btree_set(400..=599_u16, 0..4);
+    let pause = option::of(any::<NonZeroU32>());
+    (0..=20_u32, codes, pause).prop_map(|(attempts, codes, pause)| Retry {
+        attempts,
+        codes: codes.into_iter().collect(),
+        pause,
     })
 }
 

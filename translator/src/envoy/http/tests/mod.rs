@@ -14,7 +14,7 @@ use crate::model::{
     Backend, BackendPort, Filters, HeaderChanges, Hostname, Match, NamedMatch, PathMatch, Rule,
     ServiceKey, Target, TextMatch, Timeouts,
 };
-use crate::plan::host::{Action, RoutePlan, Share, Table, Upstream};
+use crate::plan::host::{Action, Asked, RoutePlan, Share, Table, Upstream};
 
 /// The options for listeners on this address.
 fn on(ingress_listen: std::net::IpAddr) -> crate::Options {
@@ -47,6 +47,7 @@ fn rule() -> Rule {
         filters: Filters::default(),
         backends: [].into(),
         timeouts: Timeouts::default(),
+        retry: None,
         broken: false,
     }
 }
@@ -119,8 +120,7 @@ fn plan<'a>(rule: &'a Rule, matches: &'a Match, action: Action<'a>) -> RoutePlan
         one_label: false,
         action,
         mirrors: Vec::new(),
-        hsts: None,
-        sources: None,
+        asked: Asked::default(),
     }
 }
 

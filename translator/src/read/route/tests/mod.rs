@@ -3,6 +3,7 @@
 mod backends;
 mod filters;
 mod matches;
+mod retry;
 
 use seaway_proto::json;
 use serde_json::{Value, json};
@@ -153,15 +154,10 @@ fn timeouts_bound_the_request_and_each_try() {
 
 #[test]
 fn what_is_not_supported_yet_is_said() {
-    let route = rule(&format!(
-        "retry: {{attempts: 3}}\nsessionPersistence: {{}}\nname: x\n{BACKEND}"
-    ));
+    let route = rule(&format!("sessionPersistence: {{}}\nname: x\n{BACKEND}"));
     assert_eq!(
         problems(&route.problems),
-        [
-            ("spec.rules[0].retry", Reason::UnsupportedField),
-            ("spec.rules[0].sessionPersistence", Reason::UnsupportedField),
-        ]
+        [("spec.rules[0].sessionPersistence", Reason::UnsupportedField),]
     );
     assert!(!route.rules[0].broken);
 }

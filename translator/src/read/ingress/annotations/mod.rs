@@ -1,15 +1,19 @@
 //! Reads the annotations of an Ingress.
 
+mod cors;
+pub(in super::super) mod limits;
+
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::super::annotations::OF_SERVICES;
 use super::super::api as k8s;
 use super::super::decode::OURS;
 use super::super::report::Report;
 use super::super::value;
 use crate::Reason;
-use crate::model::IngressSettings;
+use crate::model::{IngressSettings, Retry};
 
 /// Whether requests over plain HTTP are redirected to HTTPS.
 const REDIRECT: &str = "seaway.dev/redirect-to-https";
@@ -22,15 +26,62 @@ const SOURCES: &str = "seaway.dev/allowed-source-ranges";
 /// How many ranges of clients an Ingress may name.
 pub(in super::super) const RANGES: usize = 200;
 
-/// Reads what the annotations ask for, with the timeout of requests in milliseconds.
-pub(super) fn read(meta: &k8s::Metadata, report: &mut Report) -> (IngressSettings, Option<u32>) {
+/// How many bytes a name that is like a known one may have.
+const LONGEST_NAME: usize = 64;
+
+/// The annotations of Ingresses.
+const KNOWN: [&str; 13] = [
+    REDIRECT,
+    HSTS,
+    TIMEOUT,
+    SOURCES,
+    limits::MAX_BODY,
+    limits::RATE,
+    limits::RETRY,
+    cors::ORIGINS,
+    cors::METHODS,
+    cors::HEADERS,
+    cors::EXPOSED,
+    cors::CREDENTIALS,
+    cors::MAX_AGE,
+];
+
+/// What the annotations ask for.
+pub(super) struct Asked {
+    pub(super) settings: IngressSettings,
+    /// How long a request may take, in milliseconds.
+    pub(super) timeout: Option<u32>,
+    /// When it is sent again.
+    pub(super) retry: Option<Retry>,
+}
+
+impl Asked {
+    /// As how many routes each path counts: one with a limit of bodies becomes four.
+    pub(super) fn weight(&self) -> usize {
+        if self.settings.max_body.is_some() {
+            4
+        } else {
+            1
+        }
+    }
+}
+
+/// Reads what the annotations ask for.
+pub(super) fn read(meta: &k8s::Metadata, report: &mut Report) -> Asked {
     unknown(meta, report);
     let settings = IngressSettings {
         redirect_to_https: flag(meta, REDIRECT, report),
         hsts: hsts(meta, report),
         sources: sources(meta, report),
+        cors: cors::read(meta, report),
+        max_body: limits::max_body(meta, report),
+        rate: limits::rate(meta, report),
     };
-    (settings, timeout(meta, report))
+    Asked {
+        settings,
+        timeout: timeout(meta, report),
+        retry: limits::retry(meta, report),
+    }
 }
 
 fn field(name: &str) -> String {
@@ -107,13 +158,47 @@ fn sources(meta: &k8s::Metadata, report: &mut Report) -> Option<Box<[IpNet]>> {
 
 /// Reports annotations in Seaway's name that mean nothing on an Ingress.
 fn unknown(meta: &k8s::Metadata, report: &mut Report) {
-    let known = [REDIRECT, HSTS, TIMEOUT, SOURCES];
     let ours = meta
         .annotations
         .keys()
         .filter(|name| name.starts_with(OURS));
-    for name in ours.filter(|name| !known.contains(&name.as_str())) {
-        let message = "Seaway has no such annotation of Ingresses; those of connections are on the Services behind them";
+    for name in ours.filter(|name| !KNOWN.contains(&name.as_str())) {
+        let message = match nearest(name) {
+            _ if OF_SERVICES.contains(&name.as_str()) => {
+                "it is one of Services: set it on those behind the Ingress".to_owned()
+            }
+            Some(near) => format!("Seaway has no such annotation of Ingresses; is it {near}?"),
+            None => "Seaway has no such annotation of Ingresses".to_owned(),
+        };
         report.warning(field(name), Reason::UnknownAnnotation, message);
     }
 }
+
+/// The annotation of Ingresses that is written most like this name, if one is at all.
+fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.strip_prefix(OURS)?;
+    // A name may be as long as all annotations together.
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    let far = |known: &&str| distance(name, known.strip_prefix(OURS).unwrap_or(known));
+    let known = KNOWN.into_iter().min_by_key(far)?;
+    (far(&known) * 2 <= name.len()).then_some(known)
+}
+
+/// How many bytes have to be put in, left out or replaced to make one text of another.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, byte) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (at, wanted) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(byte != wanted);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;
