@@ -21,6 +21,7 @@ mod foreign;
 mod kill;
 mod outage;
 mod permissions;
+mod printed;
 mod quiet;
 mod relist;
 mod replicas;

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::{SERVICES, populate};
 
 /// The Service before the ingress proxies.
-const EXPOSED: [&str; 2] = ["--ingress-service", "default/web-0"];
-const CLASSES: &str = "\
+pub(crate) const EXPOSED: [&str; 2] = ["--ingress-service", "default/web-0"];
+pub(crate) const CLASSES: &str = "\
 {apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: ours}, spec: {controller: seaway.dev/ingress-controller}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -43,7 +43,7 @@ fn server(world: &World) -> Result<ApiServer> {
 }
 
 /// Gives the Service before the proxies an address of a load balancer.
-fn expose(server: &ApiServer, address: &str) -> Result<()> {
+pub(crate) fn expose(server: &ApiServer, address: &str) -> Result<()> {
     server.edit("services", "default", "web-0", |service| {
         service["spec"]["type"] = json!("LoadBalancer");
         service["status"]["loadBalancer"]["ingress"] = json!([{"ip": address}]);
