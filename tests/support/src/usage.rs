@@ -45,8 +45,8 @@ pub fn own_cpu() -> Result<f64> {
 }
 
 /// Seconds that all processors together were busy since the machine started, beyond idling and
-/// waiting for disks. It is what a look now and then has seen: much work in short pieces may be more
-/// or less than that.
+/// waiting for disks. It is what a look now and then has seen: much work in short pieces may be
+/// more or less than that.
 pub fn machine_cpu() -> io::Result<f64> {
     let text = fs::read_to_string("/proc/stat")?;
     let first = text.lines().next().unwrap_or_default();

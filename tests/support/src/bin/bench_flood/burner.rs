@@ -13,8 +13,8 @@ const TURN: Duration = Duration::from_millis(1);
 /// From one look at how busy they are to the next.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Until then, works on one thread for each processor, so much that `used`, in seconds of CPU, grows
-/// as if so many processors were busy.
+/// Until then, works on one thread for each processor, so much that `used`, in seconds of CPU,
+/// grows as if so many processors were busy.
 pub(crate) fn run(busy: f64, end: Instant, used: impl Fn() -> Result<f64>) -> Result<()> {
     let processors = thread::available_parallelism()?.get();
     // In millionths of a turn.
