@@ -9,7 +9,8 @@
 //! puts together what the watches report and knows what changed; of Secrets it
 //! wants those alone that other objects name. Lack of input never shrinks what
 //! was said before (invariant 2). In the other direction [`events`] writes problems as Events, and
-//! [`status`], in one of the replicas ([`lease`]), what the status of objects should say.
+//! one of the replicas ([`lease`], [`writing`]) writes what the [`status`] of objects should say,
+//! and [`gateway_services`].
 //! Beside that, [`tokens`] has proxies' tokens reviewed.
 
 mod answer;
@@ -20,6 +21,7 @@ mod context;
 mod cursor;
 mod discovery;
 mod events;
+mod gateway_services;
 mod lease;
 mod optional;
 mod rate;
@@ -28,6 +30,7 @@ mod status;
 mod tokens;
 mod watch;
 mod wire;
+mod writing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,8 +56,9 @@ pub(crate) use client::{Client, Server, server};
 pub(crate) use context::SourceContext;
 pub(crate) use events::EventMetrics;
 pub(crate) use optional::Pace;
-pub(crate) use status::{StatusContext, StatusMetrics};
+pub(crate) use status::{ServicesContext, StatusContext};
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
+pub(crate) use writing::WriteMetrics;
 
 /// How many reports of watches may wait to be taken in.
 const QUEUE: usize = 256;

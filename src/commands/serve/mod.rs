@@ -30,7 +30,7 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, Outbox, StatusSender, Writer};
+use crate::writer::{Inbox, News, Outbox, ServiceSender, StatusSender, Writer};
 use input::{Input, Stop};
 use security::{Configs, Secured};
 
@@ -46,6 +46,8 @@ const QUEUE: usize = 1024;
 /// Serves until a signal asks the process to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
+    let checked = args.shape.check_gateway_services(Some(&args.source));
+    checked.map_err(Failure::unusable)?;
     let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
     let room = open_files::share_out();
@@ -144,6 +146,8 @@ fn start(
 
     let (problems, changes) = watch::channel(News::default());
     let (statuses, status_news) = StatusSender::channel();
+    let (services, service_news) = ServiceSender::channel();
+    let service_news = options.gateway_services.then_some(service_news);
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
     let around = SourceContext {
@@ -152,7 +156,7 @@ fn start(
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(asked, status_news, &mut registry),
+        status: input.status(asked, (status_news, service_news), &mut registry)?,
         memory,
         supervisor,
     };
@@ -163,7 +167,11 @@ fn start(
         CommitWindow::new(args.coalesce),
         health.clone(),
         metrics,
-        Outbox { problems, statuses },
+        Outbox {
+            problems,
+            statuses,
+            services,
+        },
     );
     let admission = ProxyAdmission {
         health: health.clone(),

@@ -1,37 +1,31 @@
 //! Writes what the status of objects should say to the API server, for whoever waits for a Gateway
-//! or looks at an Ingress (Gateway rules 98 to 106, Service rule 146). This is off the way of a
-//! change; failures have no consequence for what is served.
+//! or looks at an Ingress (Gateway rules 98 to 106, Service rule 146).
 //!
-//! The writer says what has been published. Every replica keeps that in its [`queue`], and the one
-//! that holds a Lease ([`lease`](super::lease)) writes: [`mod@request`] reads an object, [`merge`]
-//! says what differs. Nobody asks for the Lease before the source has listed everything, so that no
-//! part of a world is ever shown, nor while there is no object with a status.
+//! The writer says what has been published, and the leader of the replicas writes it
+//! ([`writing`](super::writing)): [`mod@request`] reads an object, [`merge`] says what differs.
+//! Beside that it writes the Services that are made for Gateways
+//! ([`gateway_services`](super::gateway_services)). Nobody asks for the Lease before the source has
+//! listed everything, so that no part of a world is ever shown.
 
 mod merge;
-mod metrics;
-mod queue;
 mod request;
 
-use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use futures::stream::FuturesUnordered;
-use futures::{FutureExt, StreamExt};
+use seaway_translator::model::ServiceWrite;
+use seaway_translator::status::Status;
 use seaway_translator::{ObjectId, ObjectKind};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::lease::{Place, Seat, Times, candidate};
-use super::wire::Failure;
-use crate::process::clock::{now, sleep_until};
-use crate::writer::StatusNews;
-pub(crate) use metrics::StatusMetrics;
-use queue::{Job, MOST, Outcome, Queue};
+use super::gateway_services::OfGateways;
+use super::lease::{Place, Times, candidate};
+use super::writing::{Created, Hears, Job, Outcome, Task, Wanted, Work, WriteMetrics};
+use crate::writer::{LeaderNews, StatusNews};
+pub(in crate::kube) use merge::concerns;
 
 /// The name of the Lease.
 const LEASE: &str = "seaway-status";
@@ -46,22 +40,25 @@ pub(crate) struct StatusContext {
     /// The namespace of the Lease.
     pub(crate) namespace: String,
     /// Counts what becomes of it.
-    pub(crate) metrics: StatusMetrics,
+    pub(crate) metrics: WriteMetrics,
+    /// What is needed to write Services of single Gateways, if they are made.
+    pub(crate) services: Option<ServicesContext>,
 }
 
-/// What the source tells the task.
-#[derive(Debug, Default)]
-struct Heard {
-    /// The source has listed everything once.
-    synced: bool,
-    /// Objects that were created, or created anew: their status may be empty.
-    created: BTreeSet<ObjectId>,
+/// What the writing of Services of single Gateways is given when the source starts.
+#[derive(Debug)]
+pub(crate) struct ServicesContext {
+    /// Receives what should become of them.
+    pub(crate) news: watch::Receiver<LeaderNews<ServiceWrite>>,
+    /// Counts what becomes of it.
+    pub(crate) metrics: WriteMetrics,
 }
 
 /// The source's end of the tasks that write status.
 #[derive(Debug)]
 pub(super) struct StatusTasks {
-    heard: watch::Sender<Arc<Mutex<Heard>>>,
+    synced: watch::Sender<bool>,
+    created: watch::Sender<Created>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -83,7 +80,12 @@ impl StatusTasks {
         StatusTasks::with(client, context, instance, Times::default())
     }
 
-    fn with(client: &Client, context: StatusContext, instance: &str, times: Times) -> StatusTasks {
+    pub(in crate::kube) fn with(
+        client: &Client,
+        context: StatusContext,
+        instance: &str,
+        times: Times,
+    ) -> StatusTasks {
         let place = Place {
             namespace: context.namespace,
             name: LEASE,
@@ -91,46 +93,47 @@ impl StatusTasks {
         // Several processes of one host, and one that was started again, are told apart.
         let identity = format!("{instance}_{:016x}", fastrand::u64(..));
         let (candidate, seat) = candidate(client.clone(), place, identity, times);
-        let (heard, hears) = watch::channel(Arc::default());
+        let (synced, is_synced) = watch::channel(false);
+        let (created, is_created) = watch::channel(Created::default());
         let stop = CancellationToken::new();
-        let task = Task {
-            client: client.clone(),
-            news: context.news,
-            heard: hears,
-            seat,
-            queue: Queue::new(fastrand::Rng::new()),
-            metrics: context.metrics,
-            synced: false,
-            leads: false,
-            jobs: FuturesUnordered::new(),
-            failing: None,
-            missing: BTreeSet::new(),
+        let hears = Hears {
+            synced: is_synced.clone(),
+            created: is_created,
         };
-        let tasks = vec![
-            tokio::spawn(candidate.run(stop.clone())),
-            tokio::spawn(ended(task, stop.clone())),
-        ];
-        StatusTasks { heard, stop, tasks }
+        let mut tasks = vec![tokio::spawn(candidate.run(stop.clone()))];
+        if let Some(ServicesContext { news, metrics }) = context.services {
+            let hears = Hears {
+                synced: is_synced,
+                // Of a Service that is created anew the writer hears.
+                created: watch::channel(Created::default()).1,
+            };
+            let task = Task::<OfGateways>::new(client.clone(), news, hears, seat.clone(), metrics);
+            tasks.push(tokio::spawn(task.run(stop.clone())));
+        }
+        let (news, metrics) = (context.news, context.metrics);
+        let task = Task::<OfObjects>::new(client.clone(), news, hears, seat, metrics);
+        tasks.push(tokio::spawn(task.run(stop.clone())));
+        StatusTasks {
+            synced,
+            created,
+            stop,
+            tasks,
+        }
     }
 
     /// Tells that the source has listed everything once.
     pub(super) fn synced(&self) {
-        self.tell(|heard| !std::mem::replace(&mut heard.synced, true));
+        self.synced
+            .send_if_modified(|synced| !std::mem::replace(synced, true));
     }
 
     /// Tells that objects were created, or created anew.
     pub(super) fn created(&self, ids: impl IntoIterator<Item = ObjectId>) {
-        self.tell(|heard| {
-            let before = heard.created.len();
-            heard.created.extend(ids);
-            heard.created.len() != before
-        });
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut Heard) -> bool) {
-        self.heard.send_if_modified(|heard| {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            change(&mut heard)
+        self.created.send_if_modified(|created| {
+            let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = created.len();
+            created.extend(ids);
+            created.len() != before
         });
     }
 
@@ -142,138 +145,26 @@ impl StatusTasks {
     }
 }
 
-/// Runs the task until `stop` is cancelled. One that panics gives the Lease to another replica.
-async fn ended(task: Task, stop: CancellationToken) {
-    let metrics = task.metrics.clone();
-    let running = AssertUnwindSafe(task.run()).catch_unwind();
-    if let Some(Err(_)) = stop.run_until_cancelled(running).await {
-        tracing::error!(
-            source = "kube",
-            "writing status panicked: this replica writes none any more"
-        );
-        stop.cancel();
-    }
-    metrics.show(false, 0);
-}
+/// Status as what the leader writes.
+struct OfObjects;
 
-/// A status that is being written.
-type Running = Pin<Box<dyn Future<Output = (ObjectId, Outcome)> + Send>>;
+impl Work for OfObjects {
+    type Target = Status;
 
-/// The task that writes status while this replica is the leader.
-struct Task {
-    client: Client,
-    news: watch::Receiver<StatusNews>,
-    heard: watch::Receiver<Arc<Mutex<Heard>>>,
-    seat: Seat,
-    queue: Queue,
-    metrics: StatusMetrics,
-    synced: bool,
-    leads: bool,
-    jobs: FuturesUnordered<Running>,
-    /// The failure that was logged last, until a write succeeds.
-    failing: Option<Failure>,
-    /// The kinds of which a missing permission was logged.
-    missing: BTreeSet<ObjectKind>,
-}
+    const WHAT: &'static str = "status";
 
-impl Task {
-    async fn run(mut self) {
-        loop {
-            self.step().await;
-            self.work(now());
-        }
+    fn concerns(kind: ObjectKind, wanted: Wanted<'_, Status>) -> bool {
+        concerns(kind, wanted)
     }
 
-    /// Waits for one thing to take in, and takes it in.
-    async fn step(&mut self) {
-        let until = self.seat.until(now());
-        let next = self.queue.next(now());
-        tokio::select! {
-            () = changed(&mut self.news) => {
-                let changes = self.news.borrow_and_update().take();
-                self.queue.hear(changes, now());
-            }
-            () = changed(&mut self.heard) => self.hear(now()),
-            () = self.seat.changed() => {}
-            Some((id, outcome)) = self.jobs.next() => self.done(&id, &outcome),
-            () = sleep_until(until) => {}
-            () = sleep_until(next) => {}
-        }
+    async fn write(client: &Client, job: &Job<Status>) -> Outcome {
+        request::write(client, job).await
     }
 
-    fn hear(&mut self, now: Instant) {
-        let heard = self.heard.borrow_and_update().clone();
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        self.synced |= heard.synced;
-        self.queue.again(std::mem::take(&mut heard.created), now);
+    fn permission(id: &ObjectId) -> String {
+        let (plural, group) = (id.kind.plural(), id.kind.info().group());
+        format!("get and patch of {plural}/status in the API group {group:?}")
     }
-
-    /// Begins what is due.
-    fn work(&mut self, now: Instant) {
-        if self.synced && self.queue.needs_leader() {
-            self.seat.stand();
-        }
-        let leads = self.seat.until(now).is_some();
-        if std::mem::replace(&mut self.leads, leads) != leads {
-            tracing::info!(source = "kube", leads, "the replica that writes status");
-        }
-        self.queue.lead(leads, now);
-        while self.jobs.len() < MOST
-            && let Some(job) = self.queue.take(now)
-        {
-            self.jobs.push(running(self.client.clone(), job));
-        }
-        self.metrics.show(leads, self.queue.len());
-    }
-
-    fn done(&mut self, id: &ObjectId, outcome: &Outcome) {
-        self.metrics.count(outcome);
-        self.queue.done(id, outcome, now());
-        match outcome {
-            Outcome::Failed(failure) if failure.is_forbidden() => self.forbidden(id.kind, failure),
-            Outcome::Failed(failure) => {
-                if self.failing.as_ref() != Some(failure) {
-                    tracing::warn!(source = "kube", object = %id, %failure, "a status cannot be written");
-                }
-                self.failing = Some(failure.clone());
-            }
-            Outcome::Written | Outcome::Unchanged => {
-                self.failing = None;
-                self.missing.remove(&id.kind);
-            }
-            Outcome::Gone | Outcome::Conflict => {}
-        }
-    }
-
-    /// Says once which permission is missing.
-    fn forbidden(&mut self, kind: ObjectKind, failure: &Failure) {
-        if self.missing.insert(kind) {
-            let (plural, group) = (kind.plural(), kind.info().group());
-            let why = format!(
-                "{failure}; missing permission: get and patch of {plural}/status in the API group {group:?}"
-            );
-            tracing::warn!(source = "kube", why, "no status is written to {plural}");
-        }
-    }
-}
-
-/// Waits until there is something new on a channel whose sender may have gone.
-async fn changed<T>(receiver: &mut watch::Receiver<T>) {
-    if receiver.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Writes one status; a panic is a failure of that object.
-fn running(client: Client, job: Job) -> Running {
-    Box::pin(async move {
-        let written = AssertUnwindSafe(request::write(&client, &job)).catch_unwind();
-        let outcome = written.await.unwrap_or_else(|_| {
-            // Of an answer that would be refused for this object alone.
-            Outcome::Failed(Failure::Endless("writing a status panicked".to_owned()))
-        });
-        (job.id, outcome)
-    })
 }
 
 #[cfg(test)]

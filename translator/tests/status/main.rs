@@ -9,6 +9,7 @@ mod certificates;
 mod changes;
 mod gateways;
 mod routes;
+mod services;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::kube::tests::{client, until};
-use crate::writer::{StatusChanges, StatusSender};
+use crate::process::clock::now;
+use crate::writer::{LeaderChanges, StatusSender};
 
 mod faults;
 mod permissions;
@@ -39,7 +40,8 @@ impl Replica {
         let context = StatusContext {
             news,
             namespace: "seaway".to_owned(),
-            metrics: StatusMetrics::register(&mut registry),
+            metrics: WriteMetrics::register(&mut registry, "status", "status"),
+            services: None,
         };
         let tasks = StatusTasks::with(&client, context, "seaway-1", TIMES);
         Ok(Replica {
@@ -57,7 +59,7 @@ impl Replica {
 
     fn tell(&self, id: &ObjectId, status: Option<Status>) {
         self.statuses
-            .tell(StatusChanges::from([(id.clone(), status)]));
+            .tell(LeaderChanges::from([(id.clone(), status)]));
     }
 
     fn metric(&self, line: &str) -> Result<u64> {
