@@ -29,6 +29,13 @@ pub(crate) enum Input {
     Kube(Box<kube::Server>, Wanted),
 }
 
+/// Receives what status should say, and which Services for single Gateways there should be, if they
+/// are made.
+pub(super) type Written = (
+    watch::Receiver<StatusNews>,
+    Option<watch::Receiver<ServiceNews>>,
+);
+
 /// Ends the source when dropped.
 #[derive(Debug)]
 #[expect(dead_code, reason = "dropping it is its use")]
@@ -160,10 +167,7 @@ impl Input {
     pub(crate) fn status(
         &self,
         args: &SourceArgs,
-        (news, services): (
-            watch::Receiver<StatusNews>,
-            Option<watch::Receiver<ServiceNews>>,
-        ),
+        (news, services): Written,
         registry: &mut Registry,
     ) -> Result<Option<StatusContext>, Failure> {
         let Input::Kube(server, _) = self else {

@@ -31,7 +31,7 @@ use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
 use crate::writer::{Inbox, News, Outbox, ServiceSender, StatusSender, Writer};
-use input::{Input, Stop};
+use input::{Input, Stop, Written};
 use security::{Configs, Secured};
 
 /// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
@@ -144,19 +144,16 @@ fn start(
     let (releases, release_receiver) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
-    let (problems, changes) = watch::channel(News::default());
-    let (statuses, status_news) = StatusSender::channel();
-    let (services, service_news) = ServiceSender::channel();
-    let service_news = options.gateway_services.then_some(service_news);
+    let (outbox, problems, written) = outbox(options.gateway_services);
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
     let around = SourceContext {
         updates: update_sender,
-        problems: changes,
+        problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(asked, (status_news, service_news), &mut registry)?,
+        status: input.status(asked, written, &mut registry)?,
         memory,
         supervisor,
     };
@@ -167,11 +164,7 @@ fn start(
         CommitWindow::new(args.coalesce),
         health.clone(),
         metrics,
-        Outbox {
-            problems,
-            statuses,
-            services,
-        },
+        outbox,
     );
     let admission = ProxyAdmission {
         health: health.clone(),
@@ -198,6 +191,21 @@ fn start(
         others,
         stop,
     })
+}
+
+/// The channels that the writer sends to, and their other ends: for problems, and for what the
+/// leader of the replicas writes.
+fn outbox(makes_services: bool) -> (Outbox, watch::Receiver<News>, Written) {
+    let (problems, changes) = watch::channel(News::default());
+    let (statuses, status_news) = StatusSender::channel();
+    let (services, service_news) = ServiceSender::channel();
+    let written = (status_news, makes_services.then_some(service_news));
+    let outbox = Outbox {
+        problems,
+        statuses,
+        services,
+    };
+    (outbox, changes, written)
 }
 
 fn config(

@@ -25,11 +25,25 @@ pub(super) async fn write(client: &Client, job: &Job<ServiceWrite>) -> Outcome {
             Some(ServiceWrite::Make(made)) => attempt_to_make(client, &key, made).await,
             Some(ServiceWrite::Remove(stray)) => attempt_to_remove(client, &key, stray).await,
         };
-        if let Some(outcome) = settled(attempt) {
+        if let Some(outcome) = settled(attempt.map_err(of_object)) {
             return outcome;
         }
     }
     Outcome::Conflict
+}
+
+/// A failure as that of one Service alone, if it is: a quota or a webhook refuses an object by the
+/// code by which a missing permission is refused, and others go on. Of a permission the API server
+/// says who "cannot" do what.
+fn of_object(failure: Failure) -> Failure {
+    match &failure {
+        Failure::Refused { message, .. }
+            if failure.is_forbidden() && !message.contains(" cannot ") =>
+        {
+            Failure::Endless(failure.to_string())
+        }
+        _ => failure,
+    }
 }
 
 /// The path of the objects of a kind in a namespace.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use seaway_testing::{ApiServer, GatewayManifest, Grants, repository};
+use seaway_testing::{ApiServer, Fault, GatewayManifest, Grants, repository};
 use seaway_translator::model::{GatewayService, ServiceKey, ServiceWrite, StrayService};
 use serde_json::{Value, json};
 
@@ -218,6 +218,20 @@ async fn a_service_goes_only_while_its_gateway_is_as_was_decided() -> Result<()>
     server.allow("get", "gateways");
     replica.counted("written", 3).await?;
     ensure!(service(&server, "gw")?.is_none());
+    Ok(())
+}
+
+/// As a quota does.
+#[tokio::test]
+async fn a_service_that_is_refused_for_itself_keeps_no_other_from_being_made() -> Result<()> {
+    let server = ApiServer::start()?;
+    let replica = Replica::new(&server).await?;
+    server.inject(Fault::answer(403).on("services").verb("create").times(1));
+    replica.tell("gw", make("g", 20_000, None)?);
+    replica.counted("failed", 1).await?;
+    replica.tell("other", make("h", 20_001, None)?);
+    replica.counted("written", 2).await?;
+    ensure!(service(&server, "gw")?.is_some());
     Ok(())
 }
 

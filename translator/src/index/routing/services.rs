@@ -4,9 +4,9 @@
 //! This is decided for all Gateways together, since they share the ports of the proxies: those that
 //! Services have are kept, then those that were given away before, and the rest comes after.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
-use std::sync::Arc;
 
 use super::{Key, Routing, RoutingChanges};
 use crate::model::{Gateway, GatewayService, ServiceKey, ServiceWrite, StrayService};
@@ -114,14 +114,12 @@ impl Routing {
         let mut kept = BTreeSet::new();
         for (key, gateway) in self.all_gateways() {
             match self.wish(key, gateway, options) {
-                Verdict::Wish(wish) => {
-                    let service = wish.service.clone();
-                    if wishes.contains_key(&service) {
-                        waits.insert(key.clone(), Waits::Taken(service));
-                    } else {
-                        wishes.insert(service, wish);
+                Verdict::Wish(wish) => match wishes.entry(wish.service.clone()) {
+                    Entry::Vacant(entry) => drop(entry.insert(wish)),
+                    Entry::Occupied(entry) => {
+                        waits.insert(key.clone(), Waits::Taken(entry.key().clone()));
                     }
-                }
+                },
                 Verdict::Waits(why) => {
                     waits.extend(why.map(|why| (key.clone(), why)));
                     kept.insert(key.clone());
@@ -131,8 +129,15 @@ impl Routing {
         }
         let mut plan = self.strays(&wishes, &kept);
         let mut pool = self.pool(&wishes, options);
-        let mut given = BTreeMap::new();
-        self.keep(&wishes, &mut pool, &mut given);
+        let mut given = Given::new();
+        keep(
+            &wishes,
+            |wish, port| wish.target(port),
+            &mut pool,
+            &mut given,
+        );
+        let before = |wish: &Wish<'_>, port| self.services.given(&wish.service, port);
+        keep(&wishes, before, &mut pool, &mut given);
         for wish in wishes.into_values() {
             let mut ports = given.remove(&wish.service).unwrap_or_default();
             for port in &wish.ports {
@@ -243,37 +248,37 @@ impl Routing {
         }
         pool
     }
+}
 
-    /// Keeps the ports that Services have, then those that were given away before. Of two that have
-    /// one the first by name keeps it.
-    fn keep(
-        &self,
-        wishes: &BTreeMap<ServiceKey, Wish<'_>>,
-        pool: &mut Pool,
-        given: &mut BTreeMap<ServiceKey, BTreeMap<NonZeroU16, NonZeroU16>>,
-    ) {
-        let had = |wish: &Wish<'_>, port: NonZeroU16| {
-            let there = wish.there?.ports.get(&port).copied();
-            there.flatten()
-        };
-        let before = |wish: &Wish<'_>, port| self.services.given(&wish.service, port);
-        let sources: [&dyn Fn(&Wish<'_>, NonZeroU16) -> Option<NonZeroU16>; 2] = [&had, &before];
-        for source in sources {
-            for (service, wish) in wishes {
-                let given = given.entry(service.clone()).or_default();
-                for port in &wish.ports {
-                    if let Some(target) = source(wish, *port).filter(|_| !given.contains_key(port))
-                        && pool.take(&service.namespace, target.get())
-                    {
-                        given.insert(*port, target);
-                    }
-                }
+/// The ports of Services, each with that of the proxies.
+type Given = BTreeMap<ServiceKey, BTreeMap<NonZeroU16, NonZeroU16>>;
+
+/// Keeps the ports of the proxies that Services had by this account, where that is possible. Of two
+/// that had one the first by name keeps it.
+fn keep(
+    wishes: &BTreeMap<ServiceKey, Wish<'_>>,
+    had: impl Fn(&Wish<'_>, NonZeroU16) -> Option<NonZeroU16>,
+    pool: &mut Pool,
+    given: &mut Given,
+) {
+    for (service, wish) in wishes {
+        let given = given.entry(service.clone()).or_default();
+        for port in &wish.ports {
+            if let Some(target) = had(wish, *port).filter(|_| !given.contains_key(port))
+                && pool.take(&service.namespace, target.get())
+            {
+                given.insert(*port, target);
             }
         }
     }
 }
 
 impl Wish<'_> {
+    /// Where a port of the Service leads as it is.
+    fn target(&self, port: NonZeroU16) -> Option<NonZeroU16> {
+        self.there?.ports.get(&port).copied().flatten()
+    }
+
     /// The Service with these ports.
     fn made(self, ports: BTreeMap<NonZeroU16, NonZeroU16>) -> GatewayService {
         let seen = self.there.map(|there| there.ports.clone());
@@ -282,7 +287,7 @@ impl Wish<'_> {
             selector: self.shared.selector.clone(),
             is_local: self.shared.is_local,
             ports,
-            seen: seen.unwrap_or_else(Arc::default),
+            seen: seen.unwrap_or_default(),
         }
     }
 }
