@@ -340,8 +340,8 @@ pub(crate) struct ShapeArgs {
     /// whose addresses Ingresses and Gateways show in their status (repeatable)
     #[arg(long, env = "SEAWAY_INGRESS_SERVICE", value_name = "[FLEET=]NAMESPACE/NAME", value_parser = ingress_service, value_delimiter = ',', action = ArgAction::Append)]
     ingress_service: Vec<(Fleet, ServiceKey)>,
-    /// Make a Service of type LoadBalancer for each Gateway that asks for no address, beside the one
-    /// of --ingress-service (with a cluster)
+    /// Make a Service of type LoadBalancer for each Gateway that asks for no address, beside
+    /// that of --ingress-service (with a cluster)
     #[arg(long, env = "SEAWAY_GATEWAY_SERVICES")]
     gateway_services: bool,
     /// The address of the ingress listeners; `::` is for IPv4 too

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use super::gateway::services::Waits;
 use super::gateway::{HOSTNAME, IP_ADDRESS, ListenerRefusal};
-use super::gateway_services::Waits;
 use super::table::{HTTP, HTTPS, Table};
 use crate::model::{
     Exposure, GatewayAddress, GatewayListener, ListenerProtocol, Policy, Protocol, Service,

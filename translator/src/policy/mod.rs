@@ -9,7 +9,6 @@ pub(crate) mod endpoint_addresses;
 pub(crate) mod external_name;
 pub(crate) mod frontends;
 pub(crate) mod gateway;
-pub(crate) mod gateway_services;
 pub(crate) mod namespace;
 pub(crate) mod node_ports;
 pub(crate) mod route_order;

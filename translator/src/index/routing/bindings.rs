@@ -8,8 +8,8 @@ use super::share::Share;
 use super::{Key, Routing, RoutingChanges, put, refile};
 use crate::model::{Gateway, Service, ServiceKey};
 use crate::policy::binding::{Binding, Front};
+use crate::policy::gateway::services::Waits;
 use crate::policy::gateway::{self, ListenerRefusal};
-use crate::policy::gateway_services::Waits;
 use crate::policy::table::Table;
 use crate::{Fleet, ObjectId, Options};
 

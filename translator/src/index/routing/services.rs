@@ -11,8 +11,8 @@ use std::num::NonZeroU16;
 use super::{Key, Routing, RoutingChanges};
 use crate::model::{Gateway, GatewayService, ServiceKey, ServiceWrite, StrayService};
 use crate::policy::binding::Front;
+use crate::policy::gateway::services::{self, Pool, Waits};
 use crate::policy::gateway::{gateway_refusal, is_class_ours};
-use crate::policy::gateway_services::{self, Pool, Waits};
 use crate::{Fleet, Options};
 
 /// What was decided.
@@ -193,14 +193,14 @@ impl Routing {
             Some((service, _)) => service.clone(),
             None => ServiceKey {
                 namespace: shared_key.namespace.clone(),
-                name: gateway_services::name(&key.0, &key.1),
+                name: services::name(&key.0, &key.1),
             },
         };
         let there = self.bindings.front(&service);
         if adopted.is_none() && there.is_some() {
             return Verdict::Waits(Some(Waits::Taken(service)));
         }
-        let ports = gateway_services::ports(gateway);
+        let ports = services::ports(gateway);
         if ports.is_empty() {
             return Verdict::Waits(None);
         }

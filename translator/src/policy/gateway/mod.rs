@@ -1,6 +1,7 @@
 //! What becomes of each listener of a Gateway, and of each parent that a route names, as far as it
 //! follows from those objects alone.
 
+pub(crate) mod services;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -16,13 +17,13 @@ pub(crate) use whole::{
 };
 
 use super::binding::Binding;
-use super::gateway_services::Waits;
 use super::table::Table;
 use crate::model::{
     AllowedNamespaces, Gateway, GatewayListener, HTTPRoute, Hostname, LabelOperator, LabelSelector,
     ListenerProtocol, ParentRef, RouteKind, ServiceKey,
 };
 use crate::{Options, Reason};
+use services::Waits;
 
 /// Why a listener of a Gateway is not served (Gateway rules 14, 19, 21 and 25).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,8 +63,8 @@ pub(in crate::kube) fn patching() -> PatchParams {
     }
 }
 
-/// What became of an attempt to read and write an object; `None`: somebody else wrote it in between,
-/// so that it is to be read again, [`READS`] times in all.
+/// What became of an attempt to read and write an object; `None`: somebody else wrote it in
+/// between, so that it is to be read again, [`READS`] times in all.
 pub(in crate::kube) fn settled(attempt: Result<Outcome, Failure>) -> Option<Outcome> {
     match attempt {
         Ok(outcome) => Some(outcome),

@@ -17,8 +17,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, within};
-use super::wire::{self, Failure};
+use crate::kube::client::{Client, within};
+use crate::kube::wire::{self, Failure};
 use crate::process::clock::now;
 pub(super) use election::Times;
 use election::{Election, KIND, Step};

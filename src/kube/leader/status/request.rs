@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::merge;
 use crate::kube::client::Client;
+use crate::kube::leader::writing::{Job, Outcome, Place, READS, ask, patching, settled, version};
 use crate::kube::wire::Failure;
-use crate::kube::writing::{Job, Outcome, Place, READS, ask, patching, settled, version};
 
 /// The subresource.
 const STATUS: &str = "status";

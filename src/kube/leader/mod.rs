@@ -1,31 +1,31 @@
-//! Writes what the status of objects should say to the API server, for whoever waits for a Gateway
-//! or looks at an Ingress (Gateway rules 98 to 106, Service rule 146).
+//! What one of the replicas alone writes to the API server: what the [`status`] of objects should
+//! say, and the [`services`] of single Gateways. It is the one that holds the [`lease`], and it
+//! writes object by object ([`writing`]). Nothing that serves waits for it.
 //!
-//! The writer says what has been published, and the leader of the replicas writes it
-//! ([`writing`](super::writing)): [`mod@request`] reads an object, [`merge`] says what differs.
-//! Beside that it writes the Services that are made for Gateways
-//! ([`gateway_services`](super::gateway_services)). Nobody asks for the Lease before the source has
-//! listed everything, so that no part of a world is ever shown.
+//! Nobody asks for the Lease before the source has listed everything, so that no part of a world is
+//! ever shown, nor while there is nothing to write.
 
-mod merge;
-mod request;
+mod lease;
+mod services;
+mod status;
+mod writing;
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use seaway_translator::model::ServiceWrite;
-use seaway_translator::status::Status;
-use seaway_translator::{ObjectId, ObjectKind};
+use seaway_translator::ObjectId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::gateway_services::OfGateways;
-use super::lease::{Place, Times, candidate};
-use super::writing::{Created, Hears, Job, Outcome, Task, Wanted, Work, WriteMetrics};
-use crate::writer::{LeaderNews, StatusNews};
-pub(in crate::kube) use merge::concerns;
+use crate::writer::{ServiceNews, StatusNews};
+use lease::{Place, Times, candidate};
+use services::OfGateways;
+use status::OfObjects;
+pub(super) use status::has_status;
+pub(crate) use writing::WriteMetrics;
+use writing::{Created, Hears, Task};
 
 /// The name of the Lease.
 const LEASE: &str = "seaway-status";
@@ -49,43 +49,27 @@ pub(crate) struct StatusContext {
 #[derive(Debug)]
 pub(crate) struct ServicesContext {
     /// Receives what should become of them.
-    pub(crate) news: watch::Receiver<LeaderNews<ServiceWrite>>,
+    pub(crate) news: watch::Receiver<ServiceNews>,
     /// Counts what becomes of it.
     pub(crate) metrics: WriteMetrics,
 }
 
-/// The source's end of the tasks that write status.
+/// The source's end of the tasks.
 #[derive(Debug)]
-pub(super) struct StatusTasks {
+pub(super) struct LeaderTasks {
     synced: watch::Sender<bool>,
     created: watch::Sender<Created>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Whether objects of this kind may have a status of ours.
-pub(super) fn has_status(kind: ObjectKind) -> bool {
-    matches!(
-        kind,
-        ObjectKind::GatewayClass
-            | ObjectKind::Gateway
-            | ObjectKind::HTTPRoute
-            | ObjectKind::Ingress
-    )
-}
-
-impl StatusTasks {
+impl LeaderTasks {
     /// Starts the tasks of the replica `instance`.
-    pub(super) fn start(client: &Client, context: StatusContext, instance: &str) -> StatusTasks {
-        StatusTasks::with(client, context, instance, Times::default())
+    pub(super) fn start(client: &Client, context: StatusContext, instance: &str) -> LeaderTasks {
+        LeaderTasks::with(client, context, instance, Times::default())
     }
 
-    pub(in crate::kube) fn with(
-        client: &Client,
-        context: StatusContext,
-        instance: &str,
-        times: Times,
-    ) -> StatusTasks {
+    fn with(client: &Client, context: StatusContext, instance: &str, times: Times) -> LeaderTasks {
         let place = Place {
             namespace: context.namespace,
             name: LEASE,
@@ -113,7 +97,7 @@ impl StatusTasks {
         let (news, metrics) = (context.news, context.metrics);
         let task = Task::<OfObjects>::new(client.clone(), news, hears, seat, metrics);
         tasks.push(tokio::spawn(task.run(stop.clone())));
-        StatusTasks {
+        LeaderTasks {
             synced,
             created,
             stop,
@@ -144,28 +128,3 @@ impl StatusTasks {
         let _ = tokio::time::timeout(LAST, ended).await;
     }
 }
-
-/// Status as what the leader writes.
-struct OfObjects;
-
-impl Work for OfObjects {
-    type Target = Status;
-
-    const WHAT: &'static str = "status";
-
-    fn concerns(kind: ObjectKind, wanted: Wanted<'_, Status>) -> bool {
-        concerns(kind, wanted)
-    }
-
-    async fn write(client: &Client, job: &Job<Status>) -> Outcome {
-        request::write(client, job).await
-    }
-
-    fn permission(id: &ObjectId) -> String {
-        let (plural, group) = (id.kind.plural(), id.kind.info().group());
-        format!("get and patch of {plural}/status in the API group {group:?}")
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::kube::status::concerns;
+use crate::kube::leader::status::concerns;
 use seaway_translator::status::{Status, StatusAddress};
 
 fn id(kind: ObjectKind, name: &str) -> ObjectId {

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::merge;
 use crate::kube::client::Client;
-use crate::kube::wire::Failure;
-use crate::kube::writing::{
+use crate::kube::leader::writing::{
     Job, MANAGER, Outcome, Place, READS, ask, patching, send, settled, version,
 };
+use crate::kube::wire::Failure;
 
 /// Writes the Service of a Gateway.
 pub(super) async fn write(client: &Client, job: &Job<ServiceWrite>) -> Outcome {

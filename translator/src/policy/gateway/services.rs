@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use seaway_proto::Version;
 
-use super::gateway;
 use crate::model::{Gateway, ServiceKey};
 
 /// The ports of the proxies that are given away.
@@ -75,7 +74,7 @@ pub(crate) fn name(namespace: &str, name: &str) -> Arc<str> {
 /// The ports of a Gateway's listeners, as far as those are good by themselves and speak a protocol
 /// that is served.
 pub(crate) fn ports(gateway: &Gateway) -> BTreeSet<NonZeroU16> {
-    gateway::good(gateway).map(|good| good.port).collect()
+    super::good(gateway).map(|good| good.port).collect()
 }
 
 /// The ports of the pool that are taken in each namespace.

@@ -11,8 +11,8 @@ mod request;
 use seaway_translator::model::ServiceWrite;
 use seaway_translator::{ObjectId, ObjectKind};
 
-use super::client::Client;
 use super::writing::{Job, Outcome, Wanted, Work};
+use crate::kube::client::Client;
 
 /// Services of single Gateways as what the leader writes.
 pub(super) struct OfGateways;

@@ -23,9 +23,9 @@ use seaway_translator::{ObjectId, ObjectKind};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Client;
 use super::lease::Seat;
-use super::wire::Failure;
+use crate::kube::client::Client;
+use crate::kube::wire::Failure;
 use crate::process::clock::{now, sleep_until};
 use crate::writer::LeaderNews;
 pub(crate) use metrics::WriteMetrics;

@@ -11,10 +11,10 @@ use seaway_translator::model::{GatewayService, ServiceKey, ServiceWrite, StraySe
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kube::lease::Times;
-use crate::kube::status::{ServicesContext, StatusContext, StatusTasks};
+use crate::kube::leader::lease::Times;
+use crate::kube::leader::writing::WriteMetrics;
+use crate::kube::leader::{LeaderTasks, ServicesContext, StatusContext};
 use crate::kube::tests::{client, until};
-use crate::kube::writing::WriteMetrics;
 use crate::writer::{LeaderChanges, ServiceSender, StatusSender};
 
 mod merge;
@@ -29,7 +29,7 @@ const TIMES: Times = Times {
 /// A replica that leads soon, with the channel by which its writer tells of Services.
 struct Replica {
     services: ServiceSender,
-    tasks: StatusTasks,
+    tasks: LeaderTasks,
     registry: Registry,
     _statuses: StatusSender,
 }
@@ -51,7 +51,7 @@ impl Replica {
             metrics: WriteMetrics::register(&mut registry, "status", "status"),
             services: Some(services_context),
         };
-        let tasks = StatusTasks::with(&client, context, "seaway-1", TIMES);
+        let tasks = LeaderTasks::with(&client, context, "seaway-1", TIMES);
         tasks.synced();
         Ok(Replica {
             services,

@@ -14,7 +14,7 @@ use seaway_translator::ObjectKind;
 use seaway_translator::status::{Status, StatusAddress};
 use serde_json::{Map, Value, json};
 
-use crate::kube::writing;
+use crate::kube::leader::writing;
 
 /// What a merge needs to know besides the status.
 struct Around<'a> {
