@@ -1,6 +1,7 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
 mod bootstrap;
+mod gateway_services;
 mod security;
 mod values;
 
@@ -339,6 +340,10 @@ pub(crate) struct ShapeArgs {
     /// whose addresses Ingresses and Gateways show in their status (repeatable)
     #[arg(long, env = "SEAWAY_INGRESS_SERVICE", value_name = "[FLEET=]NAMESPACE/NAME", value_parser = ingress_service, value_delimiter = ',', action = ArgAction::Append)]
     ingress_service: Vec<(Fleet, ServiceKey)>,
+    /// Make a Service of type LoadBalancer for each Gateway that asks for no address, beside
+    /// that of --ingress-service (with a cluster)
+    #[arg(long, env = "SEAWAY_GATEWAY_SERVICES")]
+    gateway_services: bool,
     /// The address of the ingress listeners; `::` is for IPv4 too
     #[arg(
         long,
@@ -411,7 +416,7 @@ impl ShapeArgs {
             access_log: self.access_log,
             trusted_hops: self.trusted_hops,
             ingress_services: self.ingress_service.iter().cloned().collect(),
-            gateway_services: false,
+            gateway_services: self.gateway_services,
         }
     }
 }

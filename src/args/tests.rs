@@ -139,3 +139,40 @@ fn times_have_units() {
         assert!(duration(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn services_for_gateways_need_a_cluster_where_they_are_seen() {
+    let check = |flags: &str| {
+        let args = serve(&format!("seaway serve --gateway-services {flags}"));
+        let checked = args.shape.check_gateway_services(Some(&args.source));
+        checked.err().unwrap_or_default()
+    };
+    let edge = "--kube --ingress-service d/edge";
+    assert_eq!(check(edge), "");
+    assert_eq!(check(&format!("{edge} --namespace a,d")), "");
+    for (flags, named) in [
+        ("--files . --ingress-service d/edge", "a folder"),
+        ("--kube", "needs --ingress-service"),
+        (&*format!("{edge} --status off"), "--status on"),
+        (
+            &format!("{edge} --service-selector a=b"),
+            "--service-selector",
+        ),
+        (&format!("{edge} --namespace a"), "namespace d"),
+        (&format!("{edge},blue=a/edge --namespace d"), "namespace a"),
+    ] {
+        let error = check(flags);
+        assert!(error.contains(named), "{flags}: {error}");
+    }
+    let line = "seaway translate --files . --gateway-services --ingress-service d/edge";
+    let Command::Translate(args) = parse(line).unwrap().command else {
+        panic!("{line}");
+    };
+    assert!(args.shape.check_gateway_services(None).is_err());
+    assert!(
+        serve(&format!("seaway serve --gateway-services {edge}"))
+            .shape
+            .options(false)
+            .gateway_services
+    );
+}

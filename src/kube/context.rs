@@ -7,7 +7,7 @@ use seaway_translator::KindInfo;
 use tokio::sync::{mpsc, watch};
 
 use super::cluster_state::Scope;
-use super::status::StatusContext;
+use super::leader::StatusContext;
 use crate::admin::watch_status::{self, Watches};
 use crate::process::supervise::Supervisor;
 use crate::source::Update;

@@ -9,7 +9,8 @@
 //! puts together what the watches report and knows what changed; of Secrets it
 //! wants those alone that other objects name. Lack of input never shrinks what
 //! was said before (invariant 2). In the other direction [`events`] writes problems as Events, and
-//! [`status`], in one of the replicas ([`lease`]), what the status of objects should say.
+//! one of the replicas is the [`leader`], which writes what the status of objects should say, and
+//! the Services of single Gateways.
 //! Beside that, [`tokens`] has proxies' tokens reviewed.
 
 mod answer;
@@ -20,11 +21,10 @@ mod context;
 mod cursor;
 mod discovery;
 mod events;
-mod lease;
+mod leader;
 mod optional;
 mod rate;
 mod resource;
-mod status;
 mod tokens;
 mod watch;
 mod wire;
@@ -45,15 +45,15 @@ use crate::source::checkpoint::{Entry, SourceCheckpoint};
 use cluster_state::{ClusterState, Scope, Wants, is_naming};
 use cursor::News;
 use events::Events;
+use leader::LeaderTasks;
 use optional::OptionalKind;
-use status::StatusTasks;
 use watch::{Message, Watch};
 
 pub(crate) use client::{Client, Server, server};
 pub(crate) use context::SourceContext;
 pub(crate) use events::EventMetrics;
+pub(crate) use leader::{ServicesContext, StatusContext, WriteMetrics};
 pub(crate) use optional::Pace;
-pub(crate) use status::{StatusContext, StatusMetrics};
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
 
 /// How many reports of watches may wait to be taken in.
@@ -86,7 +86,7 @@ pub(crate) struct Kube {
     news: mpsc::Receiver<Message>,
     updates: mpsc::Sender<Update>,
     events: Events,
-    status: Option<StatusTasks>,
+    status: Option<LeaderTasks>,
     watches: Watches,
     state: ClusterState,
     /// The checkpoint, if there is one.
@@ -143,7 +143,7 @@ impl Kube {
         }
         let status = around
             .status
-            .map(|context| StatusTasks::start(client, context, &around.instance));
+            .map(|context| LeaderTasks::start(client, context, &around.instance));
         let mut kube = Kube {
             client: client.clone(),
             unsynced: (0..scopes.len()).collect(),

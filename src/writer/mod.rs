@@ -5,14 +5,14 @@
 //! `seaway_xds::CommitWindow`. A proxy with a new view is a change too: its view is activated,
 //! translated and committed before the proxy is admitted.
 
+mod leader_news;
 mod placements;
 mod problem_log;
 mod rejections;
-mod status_news;
 
 use std::time::Instant;
 
-use seaway_translator::{Options, Translator, View};
+use seaway_translator::{ObjectId, Options, Translator, View};
 use seaway_xds::{Commit, CommitWindow, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,11 +20,13 @@ use crate::admin::health::Health;
 use crate::process::clock::{now, sleep_until};
 use crate::process::metrics::Metrics;
 use crate::source::Update;
+pub(crate) use leader_news::{
+    LeaderChanges, LeaderNews, ServiceNews, ServiceSender, StatusNews, StatusSender,
+};
 use placements::Placements;
 use problem_log::ProblemLog;
 pub(crate) use problem_log::{Changes, News};
 pub(crate) use rejections::Rejections;
-pub(crate) use status_news::{StatusChanges, StatusNews, StatusSender};
 
 /// How many leases, or releases, are taken in at once: proxies that connect at the same time share
 /// one commit.
@@ -59,6 +61,8 @@ pub(crate) struct Outbox {
     pub(crate) problems: watch::Sender<News>,
     /// What the status of objects should say.
     pub(crate) statuses: StatusSender,
+    /// What should become of the Services that are made for single Gateways.
+    pub(crate) services: ServiceSender,
 }
 
 /// The task that translates updates, commits them to the publisher and places proxies.
@@ -71,6 +75,8 @@ pub(crate) struct Writer {
     problem_log: ProblemLog,
     /// Tells what status should say, once it is published.
     statuses: StatusSender,
+    /// Tells which Services there should be, once that is what proxies are told.
+    services: ServiceSender,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
     /// The source has yet to read Secrets that objects name.
@@ -99,6 +105,7 @@ impl Writer {
             placements: Placements::default(),
             problem_log: ProblemLog::new(metrics.clone(), outbox.problems),
             statuses: outbox.statuses,
+            services: outbox.services,
             metrics,
             syncing: false,
             awaits_secrets: false,
@@ -219,14 +226,18 @@ impl Writer {
         }
     }
 
-    /// Tells what status should say: what has just been published (Gateway rule 98).
-    fn tell_statuses(&mut self) {
+    /// Tells what status should say, and which Services there should be: what has just been
+    /// published (Gateway rules 13 and 98).
+    fn tell_leader(&mut self) {
         let changed = self.translator.take_status_changes().into_iter();
         let statuses = changed.map(|id| {
             let status = self.translator.status(&id);
             (id, status)
         });
         self.statuses.tell(statuses.collect());
+        let services = self.translator.take_service_changes().into_iter();
+        let services = services.map(|(key, write)| (ObjectId::of_service(&key), write));
+        self.services.tell(services.collect());
     }
 
     /// Publishes everything that is outstanding as one commit.
@@ -252,7 +263,7 @@ impl Writer {
         let committed = self.publisher.commit(commit);
         self.placements.forget_unseen();
         self.window.committed(now);
-        self.tell_statuses();
+        self.tell_leader();
         let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             seq = committed.seq,

@@ -34,6 +34,7 @@ fn start() -> Running {
         Outbox {
             problems: watch::Sender::default(),
             statuses: StatusSender::channel().0,
+            services: ServiceSender::channel().0,
         },
     );
     let inbox = Inbox {

@@ -96,7 +96,8 @@ build_all() {
     combination node-bind overlays/node capture-bind
     combination node-bind-no-keep-source overlays/node capture-bind no-keep-source
     combination ingress-hpa overlays/ingress ingress-hpa
-    combination everything overlays/node capture-redirect ingress ingress-hpa monitoring cert-manager
+    combination gateway-services overlays/ingress gateway-services
+    combination everything overlays/node capture-redirect ingress ingress-hpa gateway-services monitoring cert-manager
     settings
 }
 

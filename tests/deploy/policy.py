@@ -58,12 +58,15 @@ STATUS_PERMISSIONS = {
     for verb in ["get", "patch"]
 } | {("apiextensions.k8s.io", "customresourcedefinitions", "get")}
 LEASE_PERMISSIONS = {("coordination.k8s.io", "leases", verb) for verb in ["create", "get", "update"]}
+# What it may do beyond that in its own namespace where it makes Services for single Gateways.
+SERVICE_PERMISSIONS = {("", "services", verb) for verb in ["get", "create", "patch", "delete"]}
 # By the role that has them.
 ROLES = {
     "ClusterRole seaway": PERMISSIONS,
     "ClusterRole seaway-certificates": CERTIFICATES,
     "ClusterRole seaway-status": STATUS_PERMISSIONS,
     "Role seaway-status": LEASE_PERMISSIONS,
+    "Role seaway-gateway-services": SERVICE_PERMISSIONS,
 }
 
 
@@ -180,7 +183,7 @@ def of_permissions(objects):
     """Seaway may do what is listed above and nobody anything else, and the documentation says the same."""
     text = (Path(__file__).parents[2] / "docs" / "kubernetes.md").read_text()
     documented = [yaml.safe_load(rules)["rules"] for rules in re.findall(r"```yaml\n(rules:.*?)```", text, re.DOTALL)]
-    wanted = [PERMISSIONS, CERTIFICATES, STATUS_PERMISSIONS | LEASE_PERMISSIONS]
+    wanted = [PERMISSIONS, CERTIFICATES, STATUS_PERMISSIONS | LEASE_PERMISSIONS, SERVICE_PERMISSIONS]
     roles = [("docs/kubernetes.md", rules, all) for rules, all in zip(documented, wanted, strict=True)]
     for object in objects:
         if object["kind"] in {"Role", "ClusterRole"}:

@@ -98,7 +98,9 @@ def of_selector(objects, object):
         selected, names = found(objects, namespace, spec["selector"]["matchLabels"]), set()
     elif object["kind"] == "NetworkPolicy":
         selected = found(objects, namespace, spec["podSelector"]["matchLabels"])
-        names = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
+        # Pods need not say which numbers they listen at.
+        named = [port["port"] for rule in spec["ingress"] for port in rule["ports"]]
+        names = {port for port in named if isinstance(port, str)}
     elif object["kind"] == "ServiceMonitor":
         yield from of_monitor(objects, object)
         return

@@ -18,6 +18,7 @@ mod discovery;
 mod events;
 mod faults;
 mod foreign;
+mod gateway_services;
 mod kill;
 mod outage;
 mod permissions;

@@ -15,6 +15,10 @@ use crate::model::{Family, Protocol, ServiceKey};
 
 /// The annotation of a Service that is made for one Gateway: `<namespace>/<name>`.
 pub const GATEWAY_ANNOTATION: &str = "seaway.dev/gateway";
+/// The label by which Services that Seaway makes are told from others, and its value.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// The value of [`MANAGED_BY_LABEL`].
+pub const MANAGED_BY: &str = "seaway";
 
 /// Whether this is an RFC 1123 label: at most 63 lower-case letters, digits and dashes, no dash at
 /// either end. It may begin with a digit (Service rule 14).

@@ -11,15 +11,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::admin::health::Health;
 use crate::args::{ServerArgs, SourceArgs};
 use crate::kube::{
-    self, EventMetrics, Kube, Pace, SourceContext, StatusContext, StatusMetrics, TokenMetrics,
-    Tokens, Wanted,
+    self, EventMetrics, Kube, Pace, ServicesContext, SourceContext, StatusContext, TokenMetrics,
+    Tokens, Wanted, WriteMetrics,
 };
 use crate::process::exit::Failure;
 use crate::process::outside;
 use crate::process::supervise::Supervisor;
 use crate::source::checkpoint::{self, Memory};
 use crate::source::files::{self, Follow};
-use crate::writer::StatusNews;
+use crate::writer::{ServiceNews, StatusNews};
 
 /// The source of objects that the flags ask for.
 pub(crate) enum Input {
@@ -28,6 +28,13 @@ pub(crate) enum Input {
     /// A cluster, and which of its objects are watched.
     Kube(Box<kube::Server>, Wanted),
 }
+
+/// Receives what status should say, and which Services for single Gateways there should be, if they
+/// are made.
+pub(super) type Written = (
+    watch::Receiver<StatusNews>,
+    Option<watch::Receiver<ServiceNews>>,
+);
 
 /// Ends the source when dropped.
 #[derive(Debug)]
@@ -152,31 +159,50 @@ impl Input {
         }
     }
 
-    /// What is needed to write status to the cluster, if it is to be written. A folder has none.
+    /// What is needed to write status to the cluster, and with `services` Services for single
+    /// Gateways, if that is to be written. A folder has none.
+    ///
+    /// # Errors
+    /// Services are to be made, and it is not known who makes them.
     pub(crate) fn status(
         &self,
         args: &SourceArgs,
-        news: watch::Receiver<StatusNews>,
+        (news, services): Written,
         registry: &mut Registry,
-    ) -> Option<StatusContext> {
+    ) -> Result<Option<StatusContext>, Failure> {
         let Input::Kube(server, _) = self else {
-            return None;
+            return Ok(None);
         };
         if !args.status {
-            return None;
+            return Ok(None);
         }
         let namespace = args.lease_namespace.as_deref();
         let Some(namespace) = namespace.or(server.client.namespace()) else {
+            if services.is_some() {
+                return Err(Failure::unusable(
+                    "--gateway-services: Seaway's own namespace is not known; set --lease-namespace",
+                ));
+            }
             tracing::warn!(
                 "no status is written: Seaway's own namespace is not known; set --lease-namespace, or --status off"
             );
-            return None;
+            return Ok(None);
         };
-        Some(StatusContext {
+        let metrics = WriteMetrics::register(registry, "status", "the status of objects");
+        let services = services.map(|news| ServicesContext {
+            news,
+            metrics: WriteMetrics::register(
+                registry,
+                "gateway_service",
+                "the Services of single Gateways",
+            ),
+        });
+        Ok(Some(StatusContext {
             news,
             namespace: namespace.to_owned(),
-            metrics: StatusMetrics::register(registry),
-        })
+            metrics,
+            services,
+        }))
     }
 
     /// Starts the source; returns its task, and what ends it.

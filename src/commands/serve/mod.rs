@@ -30,8 +30,8 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, Outbox, Rejections, StatusSender, Writer};
-use input::{Input, Stop};
+use crate::writer::{Inbox, News, Outbox, Rejections, ServiceSender, StatusSender, Writer};
+use input::{Input, Stop, Written};
 use security::{Configs, Secured};
 
 /// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
@@ -46,6 +46,8 @@ const QUEUE: usize = 1024;
 /// Serves until a signal asks the process to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
+    let checked = args.shape.check_gateway_services(Some(&args.source));
+    checked.map_err(Failure::unusable)?;
     let options = args.shape.options(args.source.files.is_some());
     log::init().map_err(Failure::Unusable)?;
     let room = open_files::share_out();
@@ -141,17 +143,16 @@ fn start(
     let (releases, released) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
-    let (problems, changes) = watch::channel(News::default());
-    let (statuses, status_news) = StatusSender::channel();
+    let (outbox, problems, written) = outbox(options.gateway_services);
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
     let around = SourceContext {
         updates: update_sender,
-        problems: changes,
+        problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(asked, status_news, &mut registry),
+        status: input.status(asked, written, &mut registry)?,
         memory,
         supervisor,
     };
@@ -162,7 +163,7 @@ fn start(
         CommitWindow::new(args.coalesce),
         health.clone(),
         metrics,
-        Outbox { problems, statuses },
+        outbox,
     );
     let admission = ProxyAdmission {
         health: health.clone(),
@@ -186,6 +187,21 @@ fn start(
         others,
         stop,
     })
+}
+
+/// The channels that the writer sends to, and their other ends: for problems, and for what the
+/// leader of the replicas writes.
+fn outbox(makes_services: bool) -> (Outbox, watch::Receiver<News>, Written) {
+    let (problems, changes) = watch::channel(News::default());
+    let (statuses, status_news) = StatusSender::channel();
+    let (services, service_news) = ServiceSender::channel();
+    let written = (status_news, makes_services.then_some(service_news));
+    let outbox = Outbox {
+        problems,
+        statuses,
+        services,
+    };
+    (outbox, changes, written)
 }
 
 fn config(

@@ -24,6 +24,8 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
             "--files {folder}: no readable *.yaml, *.yml or *.json file below"
         )));
     }
+    let checked = args.shape.check_gateway_services(None);
+    checked.map_err(Failure::unusable)?;
     let options = args.shape.options(true);
     let mut translated = translate_once(options, reading.objects, &args.place.view(role));
     translated.problems.extend(reading.problems);

@@ -14,8 +14,8 @@ use std::time::Instant;
 use seaway_translator::{Change, Object, ObjectId, ObjectKind, Problem, Reason, Subject};
 
 use super::cursor::News;
+use super::leader::has_status;
 use super::resource::Item;
-use super::status::has_status;
 use crate::source::Update;
 use names::Names;
 pub(super) use names::{Wants, is_naming};

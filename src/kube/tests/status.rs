@@ -8,7 +8,7 @@ use seaway_translator::status::{Status, StatusAddress};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::writer::{StatusChanges, StatusSender};
+use crate::writer::{LeaderChanges, StatusSender};
 
 const SHOP: &str =
     "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: shop, namespace: default}}";
@@ -35,7 +35,8 @@ async fn start_writing(
     let status = StatusContext {
         news,
         namespace: "seaway".to_owned(),
-        metrics: StatusMetrics::register(&mut Registry::default()),
+        metrics: WriteMetrics::register(&mut Registry::default(), "status", "status"),
+        services: None,
     };
     let around = SourceContext {
         status: Some(status),
@@ -57,7 +58,7 @@ async fn status_is_written_once_all_is_listed_and_to_what_is_created_anew() -> R
     let (statuses, stop, task) = start_writing(&server, updates).await?;
     let id = ObjectId::new(ObjectKind::Ingress, &"default".into(), &"shop".into());
     let status = Status::Ingress(vec![StatusAddress::Hostname("edge".into())]);
-    statuses.tell(StatusChanges::from([(id, Some(status))]));
+    statuses.tell(LeaderChanges::from([(id, Some(status))]));
     until("all else to be watched", || {
         ensure!(server.activity().borrow().watches("ingresses") == 1);
         Ok(())

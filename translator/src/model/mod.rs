@@ -6,6 +6,7 @@
 
 mod fleet;
 mod gateway;
+mod gateway_service;
 mod hostname;
 mod ingress;
 mod node;
@@ -29,6 +30,7 @@ pub use gateway::{
     GrantFrom, GrantTo, HTTPRoute, LabelOperator, LabelRequirement, LabelSelector,
     ListenerProtocol, Namespace, ParentRef, ReferenceGrant, RouteKind,
 };
+pub use gateway_service::{GatewayService, ServiceWrite, StrayService};
 pub use hostname::Hostname;
 pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls, RateLimit};
 pub use node::Node;

@@ -35,6 +35,8 @@ pub struct Service {
     /// The namespace and name of the Gateway that the Service is made for (annotation
     /// `seaway.dev/gateway`).
     pub of_gateway: Option<(Arc<str>, Arc<str>)>,
+    /// Whether Seaway made it (label `app.kubernetes.io/managed-by: seaway`).
+    pub managed: bool,
     /// The Service's ports; number and name are unique per protocol.
     pub ports: Box<[ServicePort]>,
     /// The addresses of `spec.externalIPs`, each with its index.

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use super::gateway::services::Waits;
 use super::gateway::{HOSTNAME, IP_ADDRESS, ListenerRefusal};
 use super::table::{HTTP, HTTPS, Table};
 use crate::model::{
-    Exposure, GatewayAddress, GatewayListener, ListenerProtocol, Protocol, Service, ServiceKey,
+    Exposure, GatewayAddress, GatewayListener, ListenerProtocol, Policy, Protocol, Service,
+    ServiceKey,
 };
 use crate::status::StatusAddress;
 use crate::{Fleet, Options};
@@ -24,6 +26,10 @@ pub(crate) struct Front {
     pub selector: Arc<str>,
     /// The Gateway that it is made for; no other one has it.
     pub of_gateway: Option<(Arc<str>, Arc<str>)>,
+    /// Whether Seaway made it.
+    pub managed: bool,
+    /// Whether it leads clients to proxies of their node alone.
+    pub is_local: bool,
     /// The ports that clients connect to, each with that of the proxies; `None` for one that is
     /// given as a name, of which nothing is known here.
     pub ports: Arc<BTreeMap<NonZeroU16, Option<NonZeroU16>>>,
@@ -50,6 +56,8 @@ impl Front {
         (!ports.is_empty()).then(|| Front {
             selector: service.selector.clone(),
             of_gateway: service.of_gateway.clone(),
+            managed: service.managed,
+            is_local: service.external_policy == Policy::Local,
             ports: Arc::new(ports),
             addresses: balancer.chain(external).chain(own).collect(),
         })
@@ -97,8 +105,8 @@ pub(crate) struct Binding {
     /// Whether it is the one that all of the fleet share, where the ports 80 and 443 are those that
     /// the options say.
     pub is_shared: bool,
-    /// Whether a Service is yet to be made for the Gateway.
-    pub is_pending: bool,
+    /// Why a Service of the Gateway's own is not there, or lacks a port, if one is made for it.
+    pub waits: Option<Waits>,
     /// The ports of the Service.
     pub ports: Arc<BTreeMap<NonZeroU16, Option<NonZeroU16>>>,
 }
@@ -110,29 +118,34 @@ impl Binding {
             fleet: fleet.clone(),
             service: options.ingress_services.get(fleet).cloned(),
             is_shared: true,
-            is_pending: false,
+            waits: None,
             ports: front.map(|front| front.ports.clone()).unwrap_or_default(),
         }
     }
 
     /// What a Gateway is reached by for which a Service is yet to be made.
-    pub(crate) fn pending(fleet: &Fleet) -> Binding {
+    pub(crate) fn pending(fleet: &Fleet, waits: Waits) -> Binding {
         Binding {
             fleet: fleet.clone(),
             service: None,
             is_shared: false,
-            is_pending: true,
+            waits: Some(waits),
             ports: Arc::default(),
         }
     }
 
-    /// What Gateways are reached by that have, or ask for, this Service.
-    pub(crate) fn by(fleet: &Fleet, service: &ServiceKey, front: &Front) -> Binding {
+    /// What Gateways are reached by that have, or ask for, this Service; `waits` says why it may
+    /// lack ports, if it is made for the Gateway.
+    pub(crate) fn by(
+        fleet: &Fleet,
+        (service, front): (&ServiceKey, &Front),
+        waits: Option<Waits>,
+    ) -> Binding {
         Binding {
             fleet: fleet.clone(),
             service: Some(service.clone()),
             is_shared: false,
-            is_pending: false,
+            waits,
             ports: front.ports.clone(),
         }
     }
@@ -171,8 +184,10 @@ impl Binding {
                     self.service.clone(),
                 ));
             }
-            None if self.is_pending => return Err(ListenerRefusal::Pending),
             None => {
+                if let Some(waits) = &self.waits {
+                    return Err(ListenerRefusal::Pending(waits.clone()));
+                }
                 let service = self.service.clone();
                 let known = self.known_ports();
                 return Err(ListenerRefusal::Port(listener.port, service, known));

@@ -7,6 +7,8 @@ use crate::{ObjectId, Replace, Subject};
 impl Translator {
     /// Translates all units that changes have marked, in a deterministic order.
     pub fn flush(&mut self) -> Vec<Replace> {
+        let routing = self.index.routing_mut();
+        routing.plan_services(&self.options, &mut self.dirty.routing);
         let settled = self.index.settle(&self.options, &mut self.dirty.endpoints);
         for key in settled {
             if let Some(slice) = self.index.slice(&key) {

@@ -1,11 +1,11 @@
 //! What the status of objects should say, and of which objects it may have become something else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Translator;
 use crate::ObjectId;
 use crate::index::routing::RoutingChanges;
-use crate::model::ServiceKey;
+use crate::model::{ServiceKey, ServiceWrite};
 use crate::plan::status::addresses::{self, Exposed};
 use crate::plan::{Context, status};
 use crate::status::Status;
@@ -54,6 +54,12 @@ impl Translator {
             .as_mut()
             .map(std::mem::take)
             .unwrap_or_default()
+    }
+
+    /// What is to become of the Services that are made for single Gateways, where that is something
+    /// else than at the last call, as of the last flush. `None`: nothing any more.
+    pub fn take_service_changes(&mut self) -> BTreeMap<ServiceKey, Option<ServiceWrite>> {
+        self.index.routing_mut().take_services()
     }
 
     /// Notes that a Service may have other addresses, if it is one by which ingress proxies are

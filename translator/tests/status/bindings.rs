@@ -9,7 +9,7 @@ use crate::support::routing::{class, gateway_class, ingress, route, secret, secu
 use crate::support::{one, service, slice};
 
 /// A Service before the proxies, with one address and these ports.
-fn front(name: &str, ip: &str, ports: &str, annotations: &str) -> Object {
+pub(super) fn front(name: &str, ip: &str, ports: &str, annotations: &str) -> Object {
     let tail = ip.strip_prefix("192.0").unwrap_or_default();
     one(&format!(
         "{{kind: Service, metadata: {{namespace: d, name: {name}, annotations: {{{annotations}}}}}, \
@@ -19,14 +19,14 @@ fn front(name: &str, ip: &str, ports: &str, annotations: &str) -> Object {
 }
 
 /// Gateway `d/<name>` of this age, with more fields of its `metadata` and its `spec`.
-fn gateway(name: &str, month: u8, meta: &str, spec: &str) -> Object {
+pub(super) fn gateway(name: &str, month: u8, meta: &str, spec: &str) -> Object {
     one(&format!(
         "{{kind: Gateway, metadata: {{namespace: d, name: {name}, creationTimestamp: \
          \"2026-0{month}-01T00:00:00Z\", {meta}}}, spec: {{gatewayClassName: gc, {spec}}}}}"
     ))
 }
 
-fn listening(protocol: &str, port: u16) -> String {
+pub(super) fn listening(protocol: &str, port: u16) -> String {
     format!("listeners: [{{name: h, protocol: {protocol}, port: {port}}}]")
 }
 
@@ -43,7 +43,7 @@ fn with_edge() -> World {
     world
 }
 
-fn of_gateway(world: &World, name: &str) -> String {
+pub(super) fn of_gateway(world: &World, name: &str) -> String {
     world.status(ObjectKind::Gateway, "d", name)
 }
 

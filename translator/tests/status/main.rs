@@ -10,6 +10,7 @@ mod changes;
 mod gateways;
 mod rejections;
 mod routes;
+mod services;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -24,6 +24,7 @@ pub(super) fn sample() -> Vec<Entry> {
         proxy_name: Some("".into()),
         selector: "".into(),
         of_gateway: None,
+        managed: false,
         cluster_ips: Box::default(),
         primary_family: Family::V6,
         ports: Box::default(),
@@ -126,6 +127,7 @@ fn service() -> Service {
         proxy_name: None,
         selector: "app=web".into(),
         of_gateway: Some(("edge".into(), "g".into())),
+        managed: true,
         cluster_ips: ["10.96.0.1", "fd00::1"]
             .map(|ip| ip.parse().unwrap())
             .into(),

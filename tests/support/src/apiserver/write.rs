@@ -19,8 +19,14 @@ pub(super) fn write(
 ) -> Result<(u16, Bytes), Refusal> {
     if call.verb == "delete" {
         let key = key(call, &Value::Null)?;
-        let gone = shared.write(|store| store.delete(call.kind, &key));
-        let gone = gone.ok_or_else(|| Refusal::not_found(call.kind, &key.1))?;
+        let options: Value = serde_json::from_slice(body).unwrap_or_default();
+        let gone = shared.write(|store| {
+            let old = store.get(call.kind, &key);
+            let old = old.ok_or_else(|| Refusal::not_found(call.kind, &key.1))?;
+            check_preconditions(old, &options["preconditions"])?;
+            let gone = store.delete(call.kind, &key);
+            gone.ok_or_else(|| Refusal::not_found(call.kind, &key.1))
+        })?;
         return Ok((200, gone.full()));
     }
     let given: Value = if media.contains("yaml") {
@@ -147,6 +153,16 @@ fn check_revision(old: &Object, given: &Value) -> Result<(), Refusal> {
             Err(Refusal::conflict(old.kind, &old.key))
         }
         _ => Ok(()),
+    }
+}
+
+/// A deletion that names a UID or a revision is of that object alone.
+fn check_preconditions(old: &Object, wanted: &Value) -> Result<(), Refusal> {
+    let metadata = &old.value()["metadata"];
+    let differs = |name: &str| !wanted[name].is_null() && wanted[name] != metadata[name];
+    match differs("uid") || differs("resourceVersion") {
+        true => Err(Refusal::conflict(old.kind, &old.key)),
+        false => Ok(()),
     }
 }
 

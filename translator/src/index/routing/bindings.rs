@@ -2,11 +2,13 @@
 //! (Gateway rules 11 to 15).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::share::Share;
 use super::{Key, Routing, RoutingChanges, put, refile};
 use crate::model::{Gateway, Service, ServiceKey};
 use crate::policy::binding::{Binding, Front};
+use crate::policy::gateway::services::Waits;
 use crate::policy::gateway::{self, ListenerRefusal};
 use crate::policy::table::Table;
 use crate::{Fleet, ObjectId, Options};
@@ -54,29 +56,48 @@ impl Bindings {
         shared.into_iter().chain(others)
     }
 
-    /// The Service that is made for a Gateway; the first by name, if there are several.
-    fn own(
-        &self,
-        gateway: &Key,
-        fleet: &Fleet,
-        options: &Options,
-    ) -> Option<(&ServiceKey, &Front)> {
-        let shared = options.ingress_services.get(fleet)?;
-        let mut own = self.of_gateway.get(gateway)?.iter();
-        let own = own.find(|key| key.namespace == shared.namespace)?;
-        self.fronts.get_key_value(own)
+    /// The Service that is made for a Gateway in this namespace; if there are several, one that was
+    /// made by hand, and the first by name.
+    pub(super) fn own(&self, gateway: &Key, namespace: &Arc<str>) -> Option<(&ServiceKey, &Front)> {
+        let own = self.of_gateway.get(gateway)?.iter();
+        let own = own.filter(|key| key.namespace == *namespace);
+        let own = own.filter_map(|key| self.fronts.get_key_value(key));
+        own.min_by_key(|(_, front)| front.managed)
+    }
+
+    /// A Service that may be one before the proxies of a fleet.
+    pub(super) fn front(&self, service: &ServiceKey) -> Option<&Front> {
+        self.fronts.get(service)
+    }
+
+    /// All Services that may be.
+    pub(super) fn fronts(&self) -> impl Iterator<Item = (&ServiceKey, &Front)> {
+        self.fronts.iter()
+    }
+
+    /// The Services that Seaway made for Gateways, each with its Gateway.
+    pub(super) fn made(&self) -> impl Iterator<Item = (&ServiceKey, &Key)> {
+        let made = self.fronts.iter().filter(|(_, front)| front.managed);
+        made.filter_map(|(key, front)| Some((key, front.of_gateway.as_ref()?)))
     }
 
     /// What a Gateway is reached by: the Service that it asks for, else its own, else the one that
     /// all of its fleet share.
-    fn find(&self, gateway: &Gateway, fleet: &Fleet, options: &Options) -> Binding {
+    /// `waits` says why a Service that is made for it is not there, or lacks a port.
+    fn find(&self, gateway: &Gateway, fleet: &Fleet, options: &Options, waits: Waits) -> Binding {
         let key = (gateway.namespace.clone(), gateway.name.clone());
         let front = self.shared(fleet, options).map(|(_, front)| front);
         let shared = || Binding::shared(fleet, options, front);
         if gateway.addresses.is_empty() {
-            return match self.own(&key, fleet, options) {
-                Some((service, front)) => Binding::by(fleet, service, front),
-                None if options.makes_services(fleet) => Binding::pending(fleet),
+            let is_made = options.makes_services(fleet);
+            let namespace = options.ingress_services.get(fleet);
+            let own = namespace.and_then(|of| self.own(&key, &of.namespace));
+            return match own {
+                Some(own) => {
+                    let is_ours = is_made && own.1.managed;
+                    Binding::by(fleet, own, is_ours.then_some(waits))
+                }
+                None if is_made => Binding::pending(fleet, waits),
                 None => shared(),
             };
         }
@@ -90,7 +111,7 @@ impl Bindings {
         });
         match meant {
             Some((service, _)) if options.ingress_services.get(fleet) == Some(service) => shared(),
-            Some((service, front)) => Binding::by(fleet, service, front),
+            Some(meant) => Binding::by(fleet, meant, None),
             None => shared(),
         }
     }
@@ -155,8 +176,10 @@ impl Routing {
         let binding = gateway.map(|gateway| {
             // One that names no fleet that could be is refused as a whole.
             let fleet = gateway.fleet.clone().unwrap_or_default();
-            self.bindings.find(gateway, &fleet, options)
+            let waits = self.services.waits(key);
+            self.bindings.find(gateway, &fleet, options, waits)
         });
+        self.services.touch();
         let old = put(&mut self.bindings.of, key.clone(), binding);
         old.as_ref() != self.bindings.of.get(key)
     }
@@ -180,6 +203,7 @@ impl Routing {
         if old.as_ref() == self.bindings.fronts.get(key) {
             return;
         }
+        self.services.touch();
         let old_owner = owner(old.as_ref());
         let (was, is) = (old_owner.as_slice(), new_owner.as_slice());
         let filed = |owner: &[Key]| owner.iter().cloned().collect();

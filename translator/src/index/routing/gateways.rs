@@ -48,6 +48,11 @@ impl Routing {
         self.gateways.gateways.get(key)
     }
 
+    /// All Gateways, of whichever class.
+    pub(super) fn all_gateways(&self) -> impl Iterator<Item = (&Key, &Arc<Gateway>)> {
+        self.gateways.gateways.iter()
+    }
+
     /// An HTTPRoute, attached or not.
     pub(crate) fn http_route(&self, id: &ObjectId) -> Option<&Arc<HTTPRoute>> {
         self.gateways

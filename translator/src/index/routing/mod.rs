@@ -9,6 +9,7 @@ mod certificates;
 mod gateways;
 mod hosts;
 mod ports;
+mod services;
 mod share;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use certificates::Secrets;
 use gateways::Gateways;
 pub(crate) use hosts::{Entry, Hosts, ListenerId};
 use ports::Ports;
+use services::Services;
 use share::{Attached, Share};
 
 /// The namespace and the name of an object.
@@ -40,6 +42,7 @@ pub(crate) struct Routing {
     secrets: Secrets,
     bindings: Bindings,
     ports: Ports,
+    services: Services,
     /// What each object that is served adds.
     shares: BTreeMap<ObjectId, Share>,
     tables: BTreeMap<Table, Hosts>,

@@ -90,10 +90,10 @@ pub(super) fn wanted(
             let message = format!("there is no Service {key}, which --ingress-service names");
             return Wanted::NotAssigned(message);
         }
-        (None, _) if binding.is_pending => {
-            return Wanted::NotAssigned("the Service for this Gateway is being made".to_owned());
-        }
         (None, _) => {
+            if let Some(waits) = &binding.waits {
+                return Wanted::NotAssigned(waits.to_string());
+            }
             let fleet = &binding.fleet;
             return Wanted::NotAssigned(format!(
                 "it is not known at which addresses the proxies of fleet {fleet} are reached: \

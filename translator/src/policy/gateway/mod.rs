@@ -1,6 +1,7 @@
 //! What becomes of each listener of a Gateway, and of each parent that a route names, as far as it
 //! follows from those objects alone.
 
+pub(crate) mod services;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -22,6 +23,7 @@ use crate::model::{
     ListenerProtocol, ParentRef, RouteKind, ServiceKey,
 };
 use crate::{Options, Reason};
+use services::Waits;
 
 /// Why a listener of a Gateway is not served (Gateway rules 14, 19, 21 and 25).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(crate) enum ListenerRefusal {
     /// That port leads to one at which the proxies speak another protocol.
     OtherProtocol(NonZeroU16, &'static str),
     /// The Service that is to be made for the Gateway is not there yet, or lacks its port.
-    Pending,
+    Pending(Waits),
     /// Another listener of the Gateway has its port and host name.
     HostnameConflict,
     /// Another listener of the Gateway has its port with another protocol.
@@ -54,7 +56,7 @@ impl ListenerRefusal {
             ListenerRefusal::Port(..)
             | ListenerRefusal::NamedTarget(..)
             | ListenerRefusal::OtherProtocol(..)
-            | ListenerRefusal::Pending => Reason::PortUnavailable,
+            | ListenerRefusal::Pending(_) => Reason::PortUnavailable,
             ListenerRefusal::HostnameConflict => Reason::HostnameConflict,
             ListenerRefusal::ProtocolConflict => Reason::ProtocolConflict,
         }
@@ -88,9 +90,7 @@ impl fmt::Display for ListenerRefusal {
             ListenerRefusal::OtherProtocol(port, spoken) => {
                 write!(f, "behind port {port} the proxies speak {spoken}")
             }
-            ListenerRefusal::Pending => {
-                f.write_str("the Service for this Gateway is being made, or lacks this port yet")
-            }
+            ListenerRefusal::Pending(why) => why.fmt(f),
             ListenerRefusal::HostnameConflict => {
                 f.write_str("another listener of this Gateway has the same port and host name")
             }
@@ -109,6 +109,27 @@ pub(crate) fn listeners(
     binding: &Binding,
     options: &Options,
 ) -> Vec<Result<Table, ListenerRefusal>> {
+    let judged = judged(gateway).into_iter();
+    let table = |(listener, refused): (&GatewayListener, Option<ListenerRefusal>)| match refused {
+        Some(refused) => Err(refused),
+        None => binding.table(listener, options),
+    };
+    judged.map(table).collect()
+}
+
+/// The listeners of a Gateway that are good, whatever it is reached by.
+pub(crate) fn good(gateway: &Gateway) -> impl Iterator<Item = &GatewayListener> {
+    let judged = judged(gateway).into_iter();
+    let good = judged.filter(|(_, refused)| refused.is_none());
+    let good = good.map(|(listener, _)| listener);
+    good.filter(|listener| {
+        let protocol = &listener.protocol;
+        matches!(protocol, ListenerProtocol::Http | ListenerProtocol::Https)
+    })
+}
+
+/// Each listener of a Gateway, with what is wrong with it alone or beside the others.
+fn judged(gateway: &Gateway) -> Vec<(&GatewayListener, Option<ListenerRefusal>)> {
     let mut at_port: BTreeMap<NonZeroU16, Vec<&GatewayListener>> = BTreeMap::new();
     let alone: Vec<_> = gateway.listeners.iter().map(alone).collect();
     for (listener, refused) in gateway.listeners.iter().zip(&alone) {
@@ -116,15 +137,12 @@ pub(crate) fn listeners(
             at_port.entry(listener.port).or_default().push(listener);
         }
     }
-    let judged = gateway.listeners.iter().zip(alone);
-    let judge = |(listener, refused): (&GatewayListener, Option<ListenerRefusal>)| {
+    let mut all: Vec<_> = gateway.listeners.iter().zip(alone).collect();
+    for (listener, refused) in &mut all {
         let rivals = at_port.get(&listener.port).map_or(&[][..], |rivals| rivals);
-        match refused.or_else(|| conflict(listener, rivals)) {
-            Some(refused) => Err(refused),
-            None => binding.table(listener, options),
-        }
-    };
-    judged.map(judge).collect()
+        *refused = refused.take().or_else(|| conflict(listener, rivals));
+    }
+    all
 }
 
 /// What is wrong with a listener by itself.

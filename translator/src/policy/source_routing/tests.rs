@@ -28,6 +28,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         proxy_name: None,
         selector: "".into(),
         of_gateway: None,
+        managed: false,
         cluster_ips: [IpAddr::from([10, 96, 0, 1])].into(),
         primary_family: Family::V4,
         ports: [ServicePort {

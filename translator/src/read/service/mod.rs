@@ -15,7 +15,9 @@ use super::{annotations, value};
 use crate::model::{
     Exposure, Family, Kind, LB_ADDRESSES, Policy, Service, ServiceKey, SourceRanges,
 };
-use crate::names::{GATEWAY_ANNOTATION, is_dns_name, is_label, is_subdomain};
+use crate::names::{
+    GATEWAY_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, is_dns_name, is_label, is_subdomain,
+};
 use crate::status::StatusAddress;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
@@ -51,6 +53,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         primary_family: primary_family(spec, &cluster_ips),
         selector: selector(spec),
         of_gateway: of_gateway(meta, &mut report),
+        managed: value::label(meta, MANAGED_BY_LABEL) == Some(MANAGED_BY),
         cluster_ips: cluster_ips.into(),
         external_ips: external_ips(spec, &mut report).into(),
         lb_ips: lb_ips(service, &mut report).into(),

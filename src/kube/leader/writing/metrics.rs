@@ -1,4 +1,4 @@
-//! The metrics of writing status. Names and labels are API.
+//! The metrics of what the leader writes. Names and labels are API.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 use super::queue::Outcome;
 
-/// The label `result` of `status_writes_total`.
+/// The label `result` of `…_writes_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
     result: &'static str,
@@ -26,22 +26,22 @@ const RESULTS: [&str; 6] = [
 
 /// What was written, who is the leader and what waits. Clones share their values.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StatusMetrics {
+pub(crate) struct WriteMetrics {
     writes: Family<ResultLabel, Counter>,
     leader: Gauge,
     queue: Gauge,
 }
 
-impl StatusMetrics {
-    /// Registers `status_writes_total{result}`, `status_leader` and `status_queue`.
-    pub(crate) fn register(registry: &mut Registry) -> StatusMetrics {
-        let metrics = StatusMetrics::default();
-        let help = "Objects whose status was to be written, by result";
-        registry.register("status_writes", help, metrics.writes.clone());
-        let help = "1 while this replica is the one that writes status";
-        registry.register("status_leader", help, metrics.leader.clone());
-        let help = "Objects whose status this replica has yet to write";
-        registry.register("status_queue", help, metrics.queue.clone());
+impl WriteMetrics {
+    /// Registers `<name>_writes_total{result}`, `<name>_leader` and `<name>_queue`.
+    pub(crate) fn register(registry: &mut Registry, name: &str, what: &str) -> WriteMetrics {
+        let metrics = WriteMetrics::default();
+        let help = format!("Objects to write, for {what}, by result");
+        registry.register(format!("{name}_writes"), help, metrics.writes.clone());
+        let help = format!("1 while this replica is the one that writes {what}");
+        registry.register(format!("{name}_leader"), help, metrics.leader.clone());
+        let help = format!("Objects that this replica has yet to write, for {what}");
+        registry.register(format!("{name}_queue"), help, metrics.queue.clone());
         for result in RESULTS {
             drop(metrics.writes.get_or_create(&ResultLabel { result }));
         }

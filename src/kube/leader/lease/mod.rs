@@ -1,5 +1,5 @@
 //! Elects one of several replicas by a Lease (`coordination.k8s.io/v1`), for what only one of them
-//! is to do: writing status. Serving never depends on it.
+//! is to do: writing status and Services. Serving never depends on it.
 //!
 //! [`election`] is the decision, as plain state; here are the requests. A [`Candidate`] is a task,
 //! and its [`Seat`] says whether this replica is the leader now. Nobody asks for the Lease before
@@ -17,8 +17,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, within};
-use super::wire::{self, Failure};
+use crate::kube::client::{Client, within};
+use crate::kube::wire::{self, Failure};
 use crate::process::clock::now;
 pub(super) use election::Times;
 use election::{Election, KIND, Step};
@@ -53,7 +53,7 @@ pub(super) struct Candidate {
 }
 
 /// Whether this replica is the leader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Seat {
     wanted: watch::Sender<bool>,
     until: watch::Receiver<Option<Instant>>,

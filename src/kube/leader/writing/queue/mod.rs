@@ -1,7 +1,7 @@
-//! Decides whose status is written next, and when: plain state without I/O.
+//! Decides which object is written next, and when: plain state without I/O.
 //!
-//! Every replica knows what every status should say; only the leader's queue has something to do.
-//! An object whose status was written a moment ago waits, longer with each time in a row, so that a
+//! Every replica knows what every object is to become; only the leader's queue has something to do.
+//! An object that was written a moment ago waits, longer with each time in a row, so that a
 //! Gateway to which a thousand routes attach is written a few times. One that cannot be written
 //! waits by itself; the whole queue waits only while the API server is away or asks for it.
 
@@ -11,22 +11,20 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seaway_translator::status::Status;
 use seaway_translator::{ObjectId, ObjectKind};
 
 use due::Due;
 
-use super::merge::{Wanted, concerns};
 use crate::kube::backoff::Backoff;
 use crate::kube::rate::Rate;
 use crate::kube::wire::Failure;
-use crate::writer::StatusChanges;
+use crate::writer::LeaderChanges;
 
-/// How long an object waits after its status was written, at first and at most.
+/// How long an object waits after it was written, at first and at most.
 const WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// After this long without a write the next one is the first in a row.
 const CALM: Duration = Duration::from_secs(3);
-/// How long an object waits whose status cannot be written, at first and at most.
+/// How long an object waits that cannot be written, at first and at most.
 const FAILED: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
 /// How long nothing of a kind is written in a namespace where a permission is missing.
 const CLOSED: Duration = Duration::from_secs(30);
@@ -36,24 +34,41 @@ const BURST: u32 = 100;
 const EACH: Duration = Duration::from_millis(10);
 /// How many objects are written at the same time.
 pub(super) const MOST: usize = 8;
-/// How long an object is remembered that is to have no status of ours. Until then another replica
+/// How long an object is remembered that is to have nothing of ours. Until then another replica
 /// has surely followed a leader that died, and the leader does not look at it again, however often
 /// it changes.
 const LINGER: Duration = Duration::from_secs(120);
 
-/// One status to write.
-#[derive(Clone, Debug)]
-pub(super) struct Job {
-    pub id: ObjectId,
-    status: Option<Status>,
-    before: Option<Status>,
+/// What an object is to become.
+#[derive(Debug)]
+pub(in crate::kube) struct Wanted<'a, T> {
+    /// What it should be like; `None`: nothing of ours.
+    pub target: Option<&'a T>,
+    /// What it should have been like before that.
+    pub before: Option<&'a T>,
 }
 
-impl Job {
-    /// What the object's status should say.
-    pub(super) fn wanted(&self) -> Wanted<'_> {
+impl<T> Clone for Wanted<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Wanted<'_, T> {}
+
+/// One object to write.
+#[derive(Clone, Debug)]
+pub(in crate::kube) struct Job<T> {
+    pub id: ObjectId,
+    target: Option<T>,
+    before: Option<T>,
+}
+
+impl<T> Job<T> {
+    /// What the object should be like.
+    pub(in crate::kube) fn wanted(&self) -> Wanted<'_, T> {
         Wanted {
-            status: self.status.as_ref(),
+            target: self.target.as_ref(),
             before: self.before.as_ref(),
         }
     }
@@ -61,25 +76,26 @@ impl Job {
 
 /// What became of a [`Job`].
 #[derive(Clone, Debug)]
-pub(super) enum Outcome {
-    /// The status was written.
+pub(in crate::kube) enum Outcome {
+    /// The object was written.
     Written,
-    /// The object said already what it should.
+    /// The object was already as it should be.
     Unchanged,
     /// There is no such object.
     Gone,
-    /// Others wrote the object each time between reading and writing it.
+    /// Others wrote the object each time between reading and writing it, or it is not what it was
+    /// when this was decided.
     Conflict,
     /// A request failed.
     Failed(Failure),
 }
 
-/// An object that has, or is to lose, a status of ours.
-#[derive(Debug, Default)]
-struct Entry {
-    status: Option<Status>,
-    /// The last status that there was before `None`.
-    before: Option<Status>,
+/// An object that has, or is to lose, something of ours.
+#[derive(Debug)]
+struct Entry<T> {
+    target: Option<T>,
+    /// The last target that there was before `None`.
+    before: Option<T>,
     turn: Turn,
     /// When its last turn began, and how many there were in a row.
     last: Option<Instant>,
@@ -88,11 +104,32 @@ struct Entry {
     failures: u32,
 }
 
+impl<T> Default for Entry<T> {
+    fn default() -> Self {
+        Entry {
+            target: None,
+            before: None,
+            turn: Turn::Rest,
+            last: None,
+            row: 0,
+            failures: 0,
+        }
+    }
+}
+
+impl<T> Entry<T> {
+    fn wanted(&self) -> Wanted<'_, T> {
+        Wanted {
+            target: self.target.as_ref(),
+            before: self.before.as_ref(),
+        }
+    }
+}
+
 /// Where an object is in the queue.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum Turn {
     /// It is not in it.
-    #[default]
     Rest,
     Due(Instant),
     /// It is being written; `again`: what it should say has changed since.
@@ -101,12 +138,13 @@ enum Turn {
     },
 }
 
-/// All objects with what their status should say, and those of them that are due.
+/// All objects with what they should be like, and those of them that are due.
 #[derive(Debug)]
-pub(super) struct Queue {
-    entries: BTreeMap<ObjectId, Entry>,
+pub(super) struct Queue<T> {
+    entries: BTreeMap<ObjectId, Entry<T>>,
+    concerns: fn(ObjectKind, Wanted<'_, T>) -> bool,
     due: Due,
-    /// Objects that are to have no status of ours, by when they are forgotten.
+    /// Objects that are to have nothing of ours, by when they are forgotten.
     ending: VecDeque<(Instant, ObjectId)>,
     /// Until when nothing is tried where a permission is missing.
     closed: BTreeMap<(ObjectKind, Arc<str>), Instant>,
@@ -116,16 +154,21 @@ pub(super) struct Queue {
     random: fastrand::Rng,
     rate: Rate,
     busy: usize,
-    /// There was a status of ours at some time.
+    /// There was something to write at some time.
     needed: bool,
     leads: bool,
 }
 
-impl Queue {
-    /// An empty queue of a replica that is not the leader.
-    pub(super) fn new(mut random: fastrand::Rng) -> Queue {
+impl<T: Clone + PartialEq> Queue<T> {
+    /// An empty queue of a replica that is not the leader. `concerns` says whether there may be
+    /// something to write for an object.
+    pub(super) fn new(
+        concerns: fn(ObjectKind, Wanted<'_, T>) -> bool,
+        mut random: fastrand::Rng,
+    ) -> Queue<T> {
         Queue {
             entries: BTreeMap::new(),
+            concerns,
             due: Due::default(),
             ending: VecDeque::new(),
             closed: BTreeMap::new(),
@@ -139,7 +182,7 @@ impl Queue {
         }
     }
 
-    /// Whether there is, or was, a status for a leader to write.
+    /// Whether there is, or was, something for a leader to write.
     pub(super) fn needs_leader(&self) -> bool {
         self.needed
     }
@@ -149,27 +192,24 @@ impl Queue {
         self.due.len() + self.busy
     }
 
-    /// Takes in what status should say. What it should say already is no change.
-    pub(super) fn hear(&mut self, changes: StatusChanges, now: Instant) {
-        for (id, status) in changes {
+    /// Takes in what objects should be like. What they should be like already is no change.
+    pub(super) fn hear(&mut self, changes: LeaderChanges<T>, now: Instant) {
+        for (id, target) in changes {
             let known = self.entries.get(&id);
-            if known.is_some_and(|known| known.status == status) {
+            if known.is_some_and(|known| known.target == target) {
                 continue;
             }
-            self.needed |= status.is_some();
+            self.needed |= target.is_some();
             let entry = self.entries.entry(id.clone()).or_default();
-            if let Some(before) = std::mem::replace(&mut entry.status, status) {
+            if let Some(before) = std::mem::replace(&mut entry.target, target) {
                 entry.before = Some(before);
             }
-            let wanted = Wanted {
-                status: entry.status.as_ref(),
-                before: entry.before.as_ref(),
-            };
-            if !concerns(id.kind, wanted) && !matches!(entry.turn, Turn::Busy { .. }) {
+            let concerns = self.concerns;
+            if !concerns(id.kind, entry.wanted()) && !matches!(entry.turn, Turn::Busy { .. }) {
                 self.forget(&id);
                 continue;
             }
-            if entry.status.is_none() {
+            if entry.target.is_none() {
                 self.ending.push_back((now + LINGER, id.clone()));
             }
             self.schedule(&id, now);
@@ -185,7 +225,7 @@ impl Queue {
     /// The status of all objects of a kind may have to be another.
     pub(super) fn again_of(&mut self, kind: ObjectKind, now: Instant) {
         let of_kind = self.entries.iter();
-        let of_kind = of_kind.filter(|(id, entry)| id.kind == kind && entry.status.is_some());
+        let of_kind = of_kind.filter(|(id, entry)| id.kind == kind && entry.target.is_some());
         let ids: Vec<ObjectId> = of_kind.map(|(id, _)| id.clone()).collect();
         self.again(ids, now);
     }
@@ -218,8 +258,8 @@ impl Queue {
         free.then(|| self.rate.allowed(at.max(now)))
     }
 
-    /// The next status to write, if it is time.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Job> {
+    /// The next object to write, if it is time.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Job<T>> {
         while self.next(now).is_some_and(|at| at <= now) {
             let id = self.due.pop(now)?;
             let closed = self.closed.get(&(id.kind, id.namespace.clone()));
@@ -239,10 +279,10 @@ impl Queue {
             };
             entry.last = Some(now);
             entry.turn = Turn::Busy { again: false };
-            let (status, before) = (entry.status.clone(), entry.before.clone());
+            let (target, before) = (entry.target.clone(), entry.before.clone());
             self.rate.take(now);
             self.busy += 1;
-            return Some(Job { id, status, before });
+            return Some(Job { id, target, before });
         }
         None
     }
@@ -269,7 +309,7 @@ impl Queue {
             self.put(id, at);
         } else if again {
             self.schedule(id, now);
-        } else if entry.status.is_none() {
+        } else if entry.target.is_none() {
             // What stands there from now on is not ours.
             entry.before = None;
             if matches!(outcome, Outcome::Gone) {
@@ -345,7 +385,7 @@ impl Queue {
         }
     }
 
-    /// Forgets objects that were to lose their status long ago. A leader keeps those that it could
+    /// Forgets objects that were to lose what is ours long ago. A leader keeps those that it could
     /// not write yet.
     fn expire(&mut self, now: Instant) {
         while self.ending.front().is_some_and(|(at, _)| *at <= now)
@@ -353,7 +393,7 @@ impl Queue {
         {
             match self.entries.get(&id) {
                 Some(Entry {
-                    status: Some(_), ..
+                    target: Some(_), ..
                 })
                 | None => {}
                 Some(Entry {

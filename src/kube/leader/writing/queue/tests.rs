@@ -1,5 +1,6 @@
 use super::*;
-use seaway_translator::status::StatusAddress;
+use crate::kube::leader::status::concerns;
+use seaway_translator::status::{Status, StatusAddress};
 
 fn id(kind: ObjectKind, name: &str) -> ObjectId {
     ObjectId::new(kind, &"default".into(), &name.into())
@@ -17,36 +18,36 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn queue() -> Queue {
-    Queue::new(fastrand::Rng::with_seed(7))
+fn queue() -> Queue<Status> {
+    Queue::new(concerns, fastrand::Rng::with_seed(7))
 }
 
 /// A queue of a leader.
-fn leading(now: Instant) -> Queue {
+fn leading(now: Instant) -> Queue<Status> {
     let mut queue = queue();
     queue.lead(true, now);
     queue
 }
 
-fn hear(queue: &mut Queue, id: &ObjectId, now: Instant) {
+fn hear(queue: &mut Queue<Status>, id: &ObjectId, now: Instant) {
     let status = Some(Status::Route(Vec::new()));
-    queue.hear(StatusChanges::from([(id.clone(), status)]), now);
+    queue.hear(LeaderChanges::from([(id.clone(), status)]), now);
 }
 
 /// Tells a status that is another one than the last.
-fn change(queue: &mut Queue, id: &ObjectId, now: Instant) {
+fn change(queue: &mut Queue<Status>, id: &ObjectId, now: Instant) {
     let name = StatusAddress::Hostname(format!("{}", fastrand::u128(..)).into());
     let status = Some(Status::Ingress(vec![name]));
-    queue.hear(StatusChanges::from([(id.clone(), status)]), now);
+    queue.hear(LeaderChanges::from([(id.clone(), status)]), now);
 }
 
-fn gone(queue: &mut Queue, id: &ObjectId, now: Instant) {
-    queue.hear(StatusChanges::from([(id.clone(), None)]), now);
+fn gone(queue: &mut Queue<Status>, id: &ObjectId, now: Instant) {
+    queue.hear(LeaderChanges::from([(id.clone(), None)]), now);
 }
 
 /// Does everything that is due up to a moment; returns what and when.
 fn run(
-    queue: &mut Queue,
+    queue: &mut Queue<Status>,
     begin: Instant,
     end: Instant,
     outcome: impl Fn(&ObjectId) -> Outcome,
@@ -294,7 +295,7 @@ fn what_is_gone_is_forgotten_once_that_is_known_or_after_a_while() {
     }
     assert!(queue.entries.is_empty() && !queue.needs_leader());
     let addresses = Some(Status::Ingress(vec![StatusAddress::Hostname("a".into())]));
-    queue.hear(StatusChanges::from([(lonely.clone(), addresses)]), now);
+    queue.hear(LeaderChanges::from([(lonely.clone(), addresses)]), now);
     gone(&mut queue, &lonely, now);
     assert!(queue.take(now).unwrap().wanted().before.is_some());
     queue.done(&lonely, &Outcome::Gone, now);

@@ -95,7 +95,7 @@ fn our_entries_for_parents_that_are_gone_or_not_ours_are_removed_and_no_others()
     assert_eq!(merged, [foreign.clone(), ours[1].clone()]);
     // Nothing of it is ours.
     let none = Wanted {
-        status: None,
+        target: None,
         before: None,
     };
     let status = settled(&object, ObjectKind::HTTPRoute, none);
@@ -131,7 +131,7 @@ fn there_are_32_entries_at_most_and_those_of_others_come_first() {
 fn a_route_without_status_of_anybody_is_left_alone() {
     let object = json!({"metadata": {"generation": 3}, "spec": {"parentRefs": [{"name": "a"}]}});
     let none = Wanted {
-        status: None,
+        target: None,
         before: None,
     };
     assert_eq!(merge(&object, ObjectKind::HTTPRoute, none), None);

@@ -1,5 +1,7 @@
 //! Replicas that write status to a stand-in for the API server.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -7,10 +9,15 @@ use seaway_testing::{ApiServer, Fault, GatewayManifest};
 use seaway_translator::model::ParentRef;
 use seaway_translator::status::{Condition, GatewayStatus, ParentStatus, Status, StatusAddress};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::*;
+use crate::kube::leader::lease::Times;
+use crate::kube::leader::writing::WriteMetrics;
+use crate::kube::leader::{LeaderTasks, StatusContext};
 use crate::kube::tests::{client, until};
-use crate::writer::{StatusChanges, StatusSender};
+use crate::process::clock::now;
+use crate::writer::{LeaderChanges, StatusSender};
 
 mod definitions;
 mod faults;
@@ -26,7 +33,7 @@ const TIMES: Times = Times {
 /// A replica, with the channel by which its writer tells what status should say.
 struct Replica {
     statuses: StatusSender,
-    tasks: StatusTasks,
+    tasks: LeaderTasks,
     registry: Registry,
 }
 
@@ -40,9 +47,10 @@ impl Replica {
         let context = StatusContext {
             news,
             namespace: "seaway".to_owned(),
-            metrics: StatusMetrics::register(&mut registry),
+            metrics: WriteMetrics::register(&mut registry, "status", "status"),
+            services: None,
         };
-        let tasks = StatusTasks::with(&client, context, "seaway-1", TIMES);
+        let tasks = LeaderTasks::with(&client, context, "seaway-1", TIMES);
         Ok(Replica {
             statuses,
             tasks,
@@ -58,7 +66,7 @@ impl Replica {
 
     fn tell(&self, id: &ObjectId, status: Option<Status>) {
         self.statuses
-            .tell(StatusChanges::from([(id.clone(), status)]));
+            .tell(LeaderChanges::from([(id.clone(), status)]));
     }
 
     fn metric(&self, line: &str) -> Result<u64> {

@@ -32,7 +32,7 @@ fn standing(kind: &str, status: &str, generation: i64, since: &str) -> Value {
 
 fn wanted(status: &Status) -> Wanted<'_> {
     Wanted {
-        status: Some(status),
+        target: Some(status),
         before: None,
     }
 }
@@ -248,7 +248,7 @@ fn a_gateway_that_is_not_ours_is_left_to_its_controller() {
     let object = json!({"status": {"conditions": [standing("Programmed", "True", 2, BEFORE)]}});
     let before = Status::GatewayClass(Vec::new());
     let none = Wanted {
-        status: None,
+        target: None,
         before: Some(&before),
     };
     for kind in [ObjectKind::Gateway, ObjectKind::GatewayClass] {
@@ -306,7 +306,7 @@ fn an_ingress_that_is_not_ours_any_more_loses_our_addresses_and_no_others() {
     ] {
         let object = json!({"status": {"loadBalancer": {"ingress": there}}});
         let none = Wanted {
-            status: None,
+            target: None,
             before,
         };
         assert_eq!(settled(&object, ObjectKind::Ingress, none), expected);

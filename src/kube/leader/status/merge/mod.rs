@@ -14,6 +14,8 @@ use seaway_translator::ObjectKind;
 use seaway_translator::status::{Status, StatusAddress};
 use serde_json::{Map, Value, json};
 
+use crate::kube::leader::writing;
+
 /// What a merge needs to know besides the status.
 struct Around<'a> {
     /// The time of a transition, as conditions have it.
@@ -23,21 +25,15 @@ struct Around<'a> {
 }
 
 /// Which status an object should have.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
-    /// What it should say; `None`: nothing of ours.
-    pub status: Option<&'a Status>,
-    /// What it should have said before that.
-    pub before: Option<&'a Status>,
-}
+pub(super) type Wanted<'a> = writing::Wanted<'a, Status>;
 
 /// Whether there may be something to write for an object of this kind: what nobody wants is taken
 /// away where it can be told from what others wrote.
-pub(super) fn concerns(kind: ObjectKind, wanted: Wanted<'_>) -> bool {
+pub(in crate::kube) fn concerns(kind: ObjectKind, wanted: Wanted<'_>) -> bool {
     match kind {
         ObjectKind::HTTPRoute => true,
-        ObjectKind::Ingress => wanted.status.or(wanted.before).is_some(),
-        _ => wanted.status.is_some(),
+        ObjectKind::Ingress => wanted.target.or(wanted.before).is_some(),
+        _ => wanted.target.is_some(),
     }
 }
 
@@ -57,7 +53,7 @@ pub(super) fn patch(
             .unwrap_or(i64::MAX),
     };
     let current = &object["status"];
-    let should = match (kind, wanted.status) {
+    let should = match (kind, wanted.target) {
         (_, Some(Status::GatewayClass(conditions))) => gateway::class(current, conditions, &around),
         (_, Some(Status::Gateway(status))) => gateway::gateway(current, status, &around),
         (_, Some(Status::Route(parents))) => {
