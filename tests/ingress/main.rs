@@ -24,6 +24,7 @@ mod invalid;
 mod load;
 mod logs;
 mod misdirected;
+mod on_demand;
 mod order;
 mod redirects;
 mod rewrites;

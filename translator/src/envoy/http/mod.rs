@@ -11,10 +11,12 @@ mod cors;
 mod header_changes;
 pub(crate) mod listener;
 pub(crate) mod lookup;
+pub(crate) mod on_demand;
 mod path_change;
 mod route_action;
 mod route_match;
 pub(crate) mod scope;
+mod server_names;
 mod sources;
 pub(crate) mod tls;
 

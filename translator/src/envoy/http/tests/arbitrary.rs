@@ -44,6 +44,7 @@ impl World {
             host: &self.host,
             routes: routes.collect(),
             listener: None,
+            is_own_name: false,
         }
     }
 }
