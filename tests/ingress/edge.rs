@@ -135,8 +135,8 @@ impl Edge<'_> {
         })
     }
 
-    /// The same in all ways in which Envoys come by certificates; one that is too old for one of them
-    /// has the other.
+    /// The same in all ways in which Envoys come by certificates; one that is too old for one of
+    /// them has the other.
     pub(crate) fn in_all_ways(
         cases: &[Case],
         mut then: impl FnMut(&mut Edge<'_>) -> Result<()>,

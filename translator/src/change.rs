@@ -181,7 +181,8 @@ pub enum Origin {
     IngressPort(Fleet, u16),
     /// The routes of the ingress proxies of a fleet for a host, at a port.
     IngressHost(Fleet, u16, Hostname),
-    /// The certificate of a host, for those ingress proxies of a fleet that ask for it by that name.
+    /// The certificate of a host, for those ingress proxies of a fleet that ask for it by that
+    /// name.
     IngressCertificate(Fleet, Hostname),
     /// A Secret with a certificate that ingress proxies serve, by namespace and name.
     Secret(Arc<str>, Arc<str>),

@@ -100,8 +100,9 @@ impl View {
         }
     }
 
-    /// The part of the view that decides a proxy's layers: its role, its node and its zone,
-    /// and of an ingress proxy the fleet and how it comes by certificates. Two views that have these in common see the same.
+    /// The part of the view that decides a proxy's layers: its role, its node and its zone, and of
+    /// an ingress proxy the fleet and how it comes by certificates. Two views that have these in
+    /// common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());

@@ -127,16 +127,21 @@ fn a_certificate_is_replaced_without_its_listener() {
     assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts"]);
 }
 
-/// The same where Envoys ask for certificates by names (Gateway rule 109, GW109): a host more is its
-/// certificate and what has Envoy ask for it, and the listener of the port stays.
+/// The view of an Envoy that asks for certificates by names.
+fn asking() -> View {
+    View {
+        certificates: CertificateDelivery::OnDemand,
+        ..View::of(Role::Ingress)
+    }
+}
+
+/// The same where Envoys ask for certificates by names (Gateway rule 109, GW109): a host more is
+/// its certificate and what has Envoy ask for it, and the listener of the port stays.
 #[test]
 fn a_host_more_is_no_change_of_the_listener_where_certificates_are_asked_for() {
     let mut world = World::new(Options::default());
     world.apply([class(), service("web", "10.96.0.1", "")]);
-    let asking = View {
-        certificates: CertificateDelivery::OnDemand,
-        ..View::of(Role::Ingress)
-    };
+    let asking = asking();
     assert!(!world.translator.activate(&asking), "there is nothing yet");
     world.apply([secret("s", "ec", "ec"), secured("i", "a.org", "s")]);
     let listeners = ["certificates/33", "hosts", "http/80", "tls/443"];
@@ -177,19 +182,28 @@ fn a_host_more_is_no_change_of_the_listener_where_certificates_are_asked_for() {
             "on-demand:default Secret b.org"
         ]
     );
-    // An Envoy that cannot ask has chains, for as long as it is there.
-    let plain = View::of(Role::Ingress);
+}
+
+/// An Envoy that cannot ask has chains, for as long as it is there; the other form goes with the
+/// last that can.
+#[test]
+fn a_form_of_certificates_is_there_while_a_proxy_needs_it() {
+    let mut world = World::new(Options::default());
+    world.apply([class(), service("web", "10.96.0.1", "")]);
+    world.apply([secret("s", "ec", "ec"), secured("i", "a.org", "s")]);
+    let (plain, asking) = (View::of(Role::Ingress), asking());
+    assert!(world.translator.activate(&asking));
+    world.flush();
     assert!(world.translator.activate(&plain));
     assert_eq!(world.flush(), ["fleet:default Listener tls/443"]);
     assert_eq!(world.names(TypeUrl::SECRET, &plain), ["d/s"]);
     world.translator.deactivate(&plain);
     assert_eq!(world.flush(), ["fleet:default Listener tls/443"]);
-    // With the last that asks goes all of it.
     world.translator.deactivate(&asking);
     let gone = world.flush();
     assert!(
         gone.iter()
-            .any(|name| name == "on-demand:default Secret b.org")
+            .any(|name| name == "on-demand:default Secret a.org")
     );
     assert_eq!(world.names(TypeUrl::SECRET, &asking), ["d/s"]);
     assert_eq!(
@@ -204,9 +218,8 @@ fn certificates_that_are_asked_for_are_those_of_the_fleet() {
     let mut world = World::new(Options::default());
     world.apply([class(), service("web", "10.96.0.1", "")]);
     let of = |fleet: &str| View {
-        certificates: CertificateDelivery::OnDemand,
         fleet: fleet.parse().unwrap(),
-        ..View::of(Role::Ingress)
+        ..asking()
     };
     for fleet in ["default", "blue"] {
         world.translator.activate(&of(fleet));

@@ -174,6 +174,7 @@ fn start(
     };
     let config = config(args, security.hold_back, secured.tls, secured.limits, room);
     let ads = AdsServer::new(snapshots, admission, config, xds_metrics);
+    let admin = admin::serve(admin_listener, health.clone(), watches, registry);
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(Inbox {
@@ -181,12 +182,7 @@ fn start(
             leases,
             releases: release_receiver,
         })),
-        admin: tokio::spawn(admin::serve(
-            admin_listener,
-            health.clone(),
-            watches,
-            registry,
-        )),
+        admin: tokio::spawn(admin),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
         others,
         stop,

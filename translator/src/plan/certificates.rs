@@ -159,8 +159,8 @@ pub(crate) struct ChainPlan<'a> {
 pub(crate) struct Served<'a> {
     /// The filter chains, in an order that depends on nothing else.
     pub chains: Vec<ChainPlan<'a>>,
-    /// What Envoy asks for by the name, for which one chain more is enough. `None`: there is no such
-    /// chain.
+    /// What Envoy asks for by the name, for which one chain more is enough. `None`: there is no
+    /// such chain.
     pub on_demand: Option<OnDemand<'a>>,
 }
 

@@ -67,10 +67,10 @@ impl Translator {
     }
 
     /// A proxy with this view connected: marks dirty exactly the Services whose resources differ
-    /// for its node and zone, and the certificates of its fleet if it is the first that comes by them
-    /// in its way. Views count once, however many proxies have them. Returns whether
-    /// there are any: then the proxy has all that is meant for it with the next flush, else with
-    /// the last one.
+    /// for its node and zone, and the certificates of its fleet if it is the first that comes by
+    /// them in its way. Views count once, however many proxies have them. Returns whether there are
+    /// any: then the proxy has all that is meant for it with the next flush, else with the last
+    /// one.
     pub fn activate(&mut self, view: &View) -> bool {
         let zone = self.zone(view);
         let deliveries = self.views.deliveries(&view.fleet);
@@ -246,8 +246,8 @@ impl Translator {
         touched
     }
 
-    /// Marks the certificates of the fleet of a view, if its proxies come by them in other ways than
-    /// before. Returns whether there are any.
+    /// Marks the certificates of the fleet of a view, if its proxies come by them in other ways
+    /// than before. Returns whether there are any.
     fn mark_certificates(&mut self, view: &View, before: Deliveries) -> bool {
         let table = Table::https(&view.fleet, &self.options);
         before != self.views.deliveries(&view.fleet)

@@ -65,8 +65,8 @@ const WINDOWS: (u32, u32) = (64 * 1024, 1024 * 1024);
 /// The same of any connection.
 const BUFFER: u32 = 32 * 1024;
 
-/// The listener of a table, with what serves its names if clients speak TLS. The wildcard address of
-/// IPv6 takes connections of both families.
+/// The listener of a table, with what serves its names if clients speak TLS. The wildcard address
+/// of IPv6 takes connections of both families.
 pub(crate) fn listener(table: &Table, options: &Options, served: &Served<'_>) -> Resource {
     let address = SocketAddr::new(options.ingress_listen, table.port);
     let address = ListenOn::of_the_node(address);
