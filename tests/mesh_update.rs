@@ -14,8 +14,8 @@ use seaway_testing::{
 };
 use seaway_translator::{Object, Options, Role, View, read, translate_once};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, PlacementId,
-    Replace, ServerConfig, Types, channel, serve,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, Dialect, LayerId, Metrics,
+    PlacementId, Replace, ServerConfig, Types, channel, serve,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -86,7 +86,7 @@ impl Admit for LetAllIn {
         Ok(Authenticated::anybody())
     }
 
-    async fn admit(&self, (): &(), _: &Node) -> Result<Admission, Status> {
+    async fn admit(&self, (): &(), _: &Node, _: Dialect) -> Result<Admission, Status> {
         Ok(Admission {
             placement: PlacementId(0),
             forbidden: &[],

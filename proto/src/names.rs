@@ -35,6 +35,8 @@ pub mod envoy {
     pub use pb::extensions::matching::input_matchers::ip::v3 as ip_matcher;
     pub use pb::extensions::transport_sockets::proxy_protocol::v3 as upstream_proxy_protocol;
     pub use pb::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
+    pub use pb::extensions::transport_sockets::tls::cert_mappers::sni::v3 as sni_mapper;
+    pub use pb::extensions::transport_sockets::tls::cert_selectors::on_demand_secret::v3 as on_demand_secret;
     pub use pb::extensions::transport_sockets::tls::v3 as tls;
     pub use pb::extensions::upstreams::http::v3 as upstream_http;
     pub use pb::r#type::matcher::v3 as text_matcher;

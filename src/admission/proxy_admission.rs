@@ -9,8 +9,8 @@ use std::sync::Arc;
 use seaway_proto::envoy::core;
 use seaway_proto::envoy::core::node::UserAgentVersionType;
 use seaway_proto::google::protobuf::{Struct, value::Kind};
-use seaway_translator::{Fleet, Role, View};
-use seaway_xds::{Admission, Admit, Authenticated, Caller, PlacementId};
+use seaway_translator::{CertificateDelivery, Fleet, Role, View};
+use seaway_xds::{Admission, Admit, Authenticated, Caller, Dialect, PlacementId};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
@@ -20,6 +20,10 @@ use crate::writer::Lease;
 
 /// The longest claim, in bytes. No name in Kubernetes is longer.
 const MAX_NAME: usize = 253;
+/// The first version of Envoy whose documentation has certificates on demand.
+const ON_DEMAND_SINCE: (u32, u32) = (1, 37);
+/// The extension that asks for them.
+const ON_DEMAND: &str = "envoy.tls.certificate_selectors.on_demand_secret";
 
 /// Admits proxies to the xDS server once the first sync is complete.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct ProxyAdmission {
     pub(crate) health: Health,
     /// Authenticates proxies; `None` if no proof is asked for.
     pub(crate) verifier: Option<Verifier>,
+    /// Whether proxies that can ask for certificates are to do so.
+    pub(crate) certificates_on_demand: bool,
     /// Sends the writer the leases of proxies that connect.
     pub(crate) leases: mpsc::Sender<Lease>,
     /// Sends the writer the views of proxies whose streams ended. Unbounded, since a drop cannot
@@ -52,9 +58,15 @@ impl Admit for ProxyAdmission {
         &self,
         permissions: &Permissions,
         node: &core::Node,
+        dialect: Dialect,
     ) -> Result<Admission, Status> {
         self.health.ready().map_err(Status::unavailable)?;
-        let view = view(node).map_err(Status::invalid_argument)?;
+        let mut view = view(node).map_err(Status::invalid_argument)?;
+        // State of the world cannot say that there is no certificate of a name: it would be asked
+        // for for ever.
+        if !self.certificates_on_demand || dialect == Dialect::Sotw {
+            view.certificates = CertificateDelivery::Chains;
+        }
         permissions
             .check(&view)
             .map_err(Status::permission_denied)?;
@@ -162,7 +174,25 @@ fn view(node: &core::Node) -> Result<View, String> {
                 .map_err(|error| format!("node metadata.seaway.fleet: {error}"))?,
         },
         whole_table: whole_table && role == Role::Mesh,
+        certificates: certificates(node),
     })
+}
+
+/// How a proxy can come by certificates: on demand if it is an Envoy of a version that has the
+/// means, and says that it was built with them.
+fn certificates(node: &core::Node) -> CertificateDelivery {
+    let version = match &node.user_agent_version_type {
+        Some(UserAgentVersionType::UserAgentBuildVersion(build)) => build.version.as_ref(),
+        _ => None,
+    };
+    let version = version.map(|version| (version.major_number, version.minor_number));
+    let is_able = node.user_agent_name == "envoy"
+        && version >= Some(ON_DEMAND_SINCE)
+        && node.extensions.iter().any(|one| one.name == ON_DEMAND);
+    match is_able {
+        true => CertificateDelivery::OnDemand,
+        false => CertificateDelivery::Chains,
+    }
 }
 
 /// The role of a proxy: a gRPC client is known by its user agent, an Envoy by its metadata, else by
@@ -293,6 +323,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn certificates_on_demand_are_for_envoys_that_have_them() {
+        let envoy = |name: &str, minor: u32, extension: &str| {
+            let version = json!({ "version": { "major_number": 1, "minor_number": minor } });
+            let node = json!({
+                "user_agent_name": name,
+                "user_agent_build_version": version,
+                "extensions": [{ "name": extension }],
+            });
+            certificates(&decode(&node)) == CertificateDelivery::OnDemand
+        };
+        assert!(envoy("envoy", 37, ON_DEMAND));
+        assert!(envoy("envoy", 40, ON_DEMAND));
+        assert!(!envoy("envoy", 36, ON_DEMAND));
+        assert!(!envoy("envoy", 40, "other"));
+        assert!(!envoy("other", 40, ON_DEMAND));
+        let unknown = json!({ "user_agent_name": "envoy", "user_agent_version": "1.40.0" });
+        assert_eq!(certificates(&decode(&unknown)), CertificateDelivery::Chains);
+    }
+
     #[tokio::test]
     async fn a_stream_that_ends_just_when_it_is_placed_gives_its_lease_back() {
         let (lease_sender, mut leases) = mpsc::channel(1);
@@ -302,11 +352,13 @@ mod tests {
         let admission = ProxyAdmission {
             health,
             verifier: None,
+            certificates_on_demand: false,
             leases: lease_sender,
             releases,
         };
         let node = decode(&json!({ "cluster": "seaway-node" }));
-        let mut admission = Box::pin(admission.admit(&Permissions::Anything, &node));
+        let mut admission =
+            Box::pin(admission.admit(&Permissions::Anything, &node, Dialect::Delta));
         let lease = tokio::select! {
             biased;
             _ = &mut admission => panic!("nobody placed it yet"),
@@ -327,6 +379,7 @@ mod tests {
         let admission = ProxyAdmission {
             health,
             verifier: None,
+            certificates_on_demand: false,
             leases,
             releases,
         };
@@ -348,10 +401,13 @@ mod tests {
             account: Some(account.clone()),
         };
         let node = decode(&json!({}));
-        let (admission, ()) = tokio::join!(admission.admit(&permissions, &node), async {
-            let lease = coming.recv().await.unwrap();
-            lease.placed.send(PlacementId(1)).unwrap();
-        });
+        let (admission, ()) = tokio::join!(
+            admission.admit(&permissions, &node, Dialect::Delta),
+            async {
+                let lease = coming.recv().await.unwrap();
+                lease.placed.send(PlacementId(1)).unwrap();
+            }
+        );
         drop(permissions);
         assert_eq!(Arc::strong_count(&account), 2);
         drop(admission);

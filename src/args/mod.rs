@@ -327,6 +327,10 @@ pub(crate) struct ShapeArgs {
     /// Have ingress proxies write a line of JSON for each request to their standard output
     #[arg(long, env = "SEAWAY_ACCESS_LOG")]
     access_log: bool,
+    /// Have Envoys from 1.37 on ask for the certificates of exact host names, instead of giving
+    /// each a filter chain: for thousands of them, and clients that are trusted (docs/ingress.md)
+    #[arg(long, env = "SEAWAY_CERTIFICATES_ON_DEMAND")]
+    pub(crate) certificates_on_demand: bool,
     /// How many proxies before the ingress proxies say in x-forwarded-for whom a request is from
     #[arg(
         long,

@@ -94,7 +94,7 @@ fn t120_a_bad_secret_harms_its_own_host_alone() -> Result<()> {
         ])
         .problem("InvalidCertificateRef", "Ingress default/missing")
         .problem("InvalidCertificateRef", "Ingress default/bad")];
-    Edge::run(&[], &cases, |edge| {
+    Edge::in_all_ways(&cases, |edge| {
         served(edge, &ca, "one.test", "s1")?;
         served(edge, &ca, "x.wide.test", "s2")?;
         served(edge, &ca, "a.wide.test", "s3")?;
@@ -144,7 +144,7 @@ fn a_certificate_without_hosts_is_for_the_rest() -> Result<()> {
         any,
         own,
     ]))];
-    Edge::run(&[], &cases, |edge| {
+    Edge::in_all_ways(&cases, |edge| {
         served(edge, &ca, "any.test", "s1")?;
         served(edge, &ca, "b.any.test", "s2")?;
         served(edge, &ca, "own.test", "s3")?;
@@ -176,7 +176,7 @@ fn a_name_of_a_certificate_is_served_by_wider_rules() -> Result<()> {
     let stranger = stranger.host("x.test").path("Prefix", "/", "s1");
     documents.extend([wild, hostless, owner, stranger].map(|ingress| ingress.document()));
     let case = Case::new("wider").with(join(documents));
-    Edge::run(&[], &[case], |edge| {
+    Edge::in_all_ways(&[case], |edge| {
         served(edge, &ca, "q.v.test", "s1")?;
         served(edge, &ca, "q.u.test", "s2")?;
         served(edge, &ca, "q.w.test", "s3")?;
@@ -208,7 +208,7 @@ fn a_certificate_that_envoy_refuses_takes_no_other_down() -> Result<()> {
         documents.push(host(name, &format!("{name}.test")));
         case = case.problem("InvalidCertificateRef", &format!("Ingress default/{name}"));
     }
-    Edge::run(&[], &[case.with(join(documents))], |edge| {
+    Edge::in_all_ways(&[case.with(join(documents))], |edge| {
         served(edge, &ca, "good.test", "s1")?;
         closed(edge, &ca, "staple.test")
     })
@@ -241,7 +241,7 @@ fn gw054_a_certificate_of_another_namespace_needs_a_grant() -> Result<()> {
              spec: {{from: [{from}], to: [{{group: '', kind: Secret, name: {name}}}]}}\n"
         )
     };
-    Edge::run(&[], &[case], |edge| {
+    Edge::in_all_ways(&[case], |edge| {
         served(edge, &ca, "near.test", "s1")?;
         for name in ["far", "other"] {
             closed(edge, &ca, "far.test")?;
@@ -266,7 +266,7 @@ fn gw051_two_kinds_of_keys_serve_one_name() -> Result<()> {
     let gateway = GatewayManifest::new("g").secured("h", "shop.example.com", &["rsa", "ecdsa"]);
     let route = RouteManifest::new("r").prefix("/", "s1");
     let case = Case::new("GW051").with(join([gateway.document(), route.document(), ecdsa, rsa]));
-    Edge::run(&[], &[case], |edge| {
+    Edge::in_all_ways(&[case], |edge| {
         served(edge, &ca, "shop.example.com", "s1")?;
         let connection = edge.secured(&Tls::new(&ca, "shop.example.com")?)?;
         ensure!(connection.certificate() == leaf.der());

@@ -22,6 +22,9 @@ pub(crate) const ENDPOINTS: [(&str, &str); 3] = [
     ("s3", "10.244.1.3"),
 ];
 
+/// The flag that has Envoys ask for certificates.
+pub(crate) const ON_DEMAND: &str = "--certificates-on-demand";
+
 /// Where clients reach the Envoy.
 pub(crate) fn port_80() -> SocketAddr {
     (World::node_address(1), 80).into()
@@ -141,6 +144,19 @@ impl Edge<'_> {
             edge.hold(cases)?;
             then(&mut edge)
         })
+    }
+
+    /// The same in all ways in which Envoys come by certificates; one that is too old for one of
+    /// them has the other.
+    pub(crate) fn in_all_ways(
+        cases: &[Case],
+        mut then: impl FnMut(&mut Edge<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for arguments in [&[][..], &[ON_DEMAND]] {
+            let done = Self::run(arguments, cases, &mut then);
+            done.with_context(|| format!("with {arguments:?}"))?;
+        }
+        Ok(())
     }
 
     /// Saves a manifest.

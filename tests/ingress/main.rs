@@ -26,6 +26,7 @@ mod limits;
 mod load;
 mod logs;
 mod misdirected;
+mod on_demand;
 mod order;
 mod overload;
 mod reconnect;

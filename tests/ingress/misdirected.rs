@@ -60,7 +60,7 @@ fn gw040_to_gw046_a_request_belongs_to_the_listener_that_was_shown() -> Result<(
         route("own", "s1").document(),
         all,
     ]));
-    Edge::run(&[], &[case], |edge| {
+    Edge::in_all_ways(&[case], |edge| {
         for http2 in [false, true] {
             for (sni, host, wanted) in TABLE {
                 let tls = Tls::new(&ca, sni)?;
@@ -98,7 +98,7 @@ fn gw047_without_a_listener_for_all_names() -> Result<()> {
     let gateway = GatewayManifest::new("g").secured("s", "s.org", &["own"]);
     let route = RouteManifest::new("r").prefix("/", "s1");
     let case = Case::new("GW047").with(join([gateway.document(), route.document(), own]));
-    Edge::run(&[], &[case], |edge| {
+    Edge::in_all_ways(&[case], |edge| {
         let tls = Tls::new(&ca, "s.org")?;
         eventually("s1", || {
             let found = asked(edge, &tls, "s.org")?;
@@ -127,7 +127,7 @@ fn gw048_hosts_of_one_listener_share_a_connection() -> Result<()> {
         route("b", "s2"),
         wide,
     ]));
-    Edge::run(&[], &[case], |edge| {
+    Edge::in_all_ways(&[case], |edge| {
         let tls = Tls::new(&ca, "a.w.org")?.http2();
         eventually("both", || {
             let mut connection = edge.secured(&tls)?;

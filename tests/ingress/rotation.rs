@@ -75,7 +75,7 @@ fn gw052_a_rotation_is_noticed_by_nobody() -> Result<()> {
     let (first, _) = certificate(&ca, "rotated", &[HOST])?;
     let case = Case::new("GW052").with(join([ingress]));
     let secret = Case::new("secret").with(first);
-    Edge::run(&[], &[case, secret], |edge| {
+    Edge::in_all_ways(&[case, secret], |edge| {
         let tls = Tls::new(&ca, HOST)?;
         eventually("the first certificate", || edge.secured(&tls).map(drop))?;
         let listeners = edge.sent("Listener")?;

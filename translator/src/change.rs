@@ -183,6 +183,9 @@ pub enum Origin {
     IngressPort(Fleet, u16),
     /// The routes of the ingress proxies of a fleet for a host, at a port.
     IngressHost(Fleet, u16, Hostname),
+    /// The certificate of a host, for those ingress proxies of a fleet that ask for it by that
+    /// name.
+    IngressCertificate(Fleet, Hostname),
     /// A Secret with a certificate that ingress proxies serve, by namespace and name.
     Secret(Arc<str>, Arc<str>),
     /// The health of the proxy itself: `/healthz` and `/livez`.
@@ -231,6 +234,9 @@ impl fmt::Display for Origin {
             Origin::IngressPort(fleet, port) => write!(f, "ingress {fleet} {port}"),
             Origin::IngressHost(fleet, port, host) => {
                 write!(f, "ingress {fleet} {port}/{host}")
+            }
+            Origin::IngressCertificate(fleet, host) => {
+                write!(f, "ingress {fleet} certificate {host}")
             }
             Origin::Secret(namespace, name) => {
                 write!(f, "{} {namespace}/{name}", ObjectKind::Secret)

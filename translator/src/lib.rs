@@ -44,4 +44,4 @@ pub use plan::explain::{
 };
 pub use problem::{Problem, Reason, Severity, Subject};
 pub use translator::{Snapshot, Translator, translate_once};
-pub use view::{Layer, Role, View};
+pub use view::{CertificateDelivery, Layer, Role, View};

@@ -55,6 +55,17 @@ impl FromStr for Role {
     }
 }
 
+/// How a proxy of role `ingress` comes by the certificates of exact host names (Gateway rules 108
+/// and 109).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CertificateDelivery {
+    /// Each certificate has a filter chain with the names that it is for.
+    #[default]
+    Chains,
+    /// One filter chain is for all, and Envoy asks for the certificate of a name by that name.
+    OnDemand,
+}
+
 /// The role of a proxy and its place in the cluster, as the proxy claims it. An empty name is no
 /// name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +85,8 @@ pub struct View {
     /// Whether a mesh proxy takes the routes of all Services as one table, instead of some for
     /// each.
     pub whole_table: bool,
+    /// What an ingress proxy can do with certificates.
+    pub certificates: CertificateDelivery,
 }
 
 impl View {
@@ -87,32 +100,34 @@ impl View {
             namespace: None,
             fleet: Fleet::default(),
             whole_table: false,
+            certificates: CertificateDelivery::default(),
         }
     }
 
-    /// The part of the view that decides a proxy's layers: its role, its node, its zone, the fleet
-    /// of an ingress proxy, and in which form a mesh proxy takes routes. Two views that have these
-    /// in common see the same.
+    /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
+    /// ingress proxy the fleet and how it comes by certificates, and in which form a mesh proxy
+    /// takes routes. Two views that have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
-        let fleet = match self.role {
-            Role::Ingress => self.fleet.clone(),
-            Role::Node | Role::Mesh | Role::Grpc => Fleet::default(),
+        let (fleet, certificates) = match self.role {
+            Role::Ingress => (self.fleet.clone(), self.certificates),
+            Role::Node | Role::Mesh | Role::Grpc => Default::default(),
         };
         View {
             node: named(&self.node),
             zone: named(&self.zone),
             fleet,
             whole_table: self.whole_table,
+            certificates,
             ..View::of(self.role)
         }
     }
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `fleet` < `zone` < `node`
-/// < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `fleet` < `on-demand` <
+/// `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -132,6 +147,9 @@ pub enum Layer {
     /// The mesh proxies that take the routes of all Services as one table: that table, and the
     /// listener that asks for it.
     WholeTable,
+    /// Those of them that ask for certificates by host names: their listener with TLS, and the
+    /// certificates under those names.
+    OnDemand(Fleet),
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
     Zone(Arc<str>),
     /// Every proxy on a node: assignments that a Local policy, node hints or a fallback change
@@ -163,7 +181,8 @@ impl Layer {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
             Layer::All | Layer::Inside | Layer::Captured => false,
-            Layer::Role(_) | Layer::WholeTable | Layer::Fleet(_) | Layer::Zone(_) => false,
+            Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
+            Layer::Fleet(_) | Layer::OnDemand(_) => false,
         }
     }
 }
@@ -177,6 +196,7 @@ impl fmt::Display for Layer {
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Fleet(fleet) => write!(f, "fleet:{fleet}"),
             Layer::WholeTable => f.write_str("whole-table"),
+            Layer::OnDemand(fleet) => write!(f, "on-demand:{fleet}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),
             Layer::Node {

@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{Options, Role, Snapshot, View, translate_once};
+use seaway_translator::{CertificateDelivery, Options, Role, Snapshot, View, translate_once};
 use serde_json::Value;
 use support::manifests;
 
@@ -132,6 +132,7 @@ fn parse(arguments: &str) -> (Options, View) {
         match flag {
             "--keep-source" => options.keep_source = true,
             "--ingress-without-class" => options.ingress_without_class = true,
+            "--certificates-on-demand" => view.certificates = CertificateDelivery::OnDemand,
             _ => {
                 let Some(value) = words.next() else {
                     panic!("{arguments}: {flag} without a value")

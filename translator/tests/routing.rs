@@ -6,7 +6,9 @@ mod support;
 
 use proptest::prelude::*;
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{Change, ExternalNamePolicy, Options, Reason, Role};
+use seaway_translator::{
+    CertificateDelivery, Change, ExternalNamePolicy, Options, Reason, Role, View,
+};
 use support::routing::{an_object, class, gateway, gateway_class, ingress, route, secret, secured};
 use support::{World, one, service, slice, view};
 
@@ -123,6 +125,111 @@ fn a_certificate_is_replaced_without_its_listener() {
     world.delete(&secured("i", "a.org", "s"));
     assert_eq!(world.names(TypeUrl::SECRET, &seen), [""; 0]);
     assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts"]);
+}
+
+/// The view of an Envoy that asks for certificates by names.
+fn asking() -> View {
+    View {
+        certificates: CertificateDelivery::OnDemand,
+        ..View::of(Role::Ingress)
+    }
+}
+
+/// The same where Envoys ask for certificates by names (Gateway rule 109, GW109): a host more is
+/// its certificate and what has Envoy ask for it, and the listener of the port stays.
+#[test]
+fn a_host_more_is_no_change_of_the_listener_where_certificates_are_asked_for() {
+    let mut world = World::new(Options::default());
+    world.apply([class(), service("web", "10.96.0.1", "")]);
+    let asking = asking();
+    assert!(!world.translator.activate(&asking), "there is nothing yet");
+    world.apply([secret("s", "ec", "ec"), secured("i", "a.org", "s")]);
+    let listeners = ["certificates/33", "hosts", "http/80", "tls/443"];
+    assert_eq!(world.names(TypeUrl::LISTENER, &asking), listeners);
+    assert_eq!(world.names(TypeUrl::SECRET, &asking), ["a.org", "d/s"]);
+    let scopes = [
+        "fleet:default ScopedRouteConfiguration 443/b.org",
+        "fleet:default ScopedRouteConfiguration 80/b.org",
+    ];
+    let own = [
+        "on-demand:default Listener certificates/40",
+        "on-demand:default Secret b.org",
+    ];
+    assert_eq!(
+        world.apply([secured("j", "b.org", "s")]),
+        [scopes, own].concat()
+    );
+    // A certificate that goes and comes back, and one that is replaced.
+    let first = secret("s", "ec", "ec");
+    let taken = world.delete(&first);
+    assert_eq!(
+        taken,
+        [
+            "fleet:default Secret d/s",
+            "on-demand:default Listener certificates/33",
+            "on-demand:default Listener certificates/40",
+            "on-demand:default Secret a.org",
+            "on-demand:default Secret b.org",
+        ]
+    );
+    assert_eq!(world.names(TypeUrl::SECRET, &asking), [""; 0]);
+    assert_eq!(world.apply([first]), taken);
+    assert_eq!(
+        world.apply([secret("s", "p384", "p384")]),
+        [
+            "fleet:default Secret d/s",
+            "on-demand:default Secret a.org",
+            "on-demand:default Secret b.org"
+        ]
+    );
+}
+
+/// An Envoy that cannot ask has chains, for as long as it is there; the other form goes with the
+/// last that can.
+#[test]
+fn a_form_of_certificates_is_there_while_a_proxy_needs_it() {
+    let mut world = World::new(Options::default());
+    world.apply([class(), service("web", "10.96.0.1", "")]);
+    world.apply([secret("s", "ec", "ec"), secured("i", "a.org", "s")]);
+    let (plain, asking) = (View::of(Role::Ingress), asking());
+    assert!(world.translator.activate(&asking));
+    world.flush();
+    assert!(world.translator.activate(&plain));
+    assert_eq!(world.flush(), ["fleet:default Listener tls/443"]);
+    assert_eq!(world.names(TypeUrl::SECRET, &plain), ["d/s"]);
+    world.translator.deactivate(&plain);
+    assert_eq!(world.flush(), ["fleet:default Listener tls/443"]);
+    world.translator.deactivate(&asking);
+    let gone = world.flush();
+    assert!(
+        gone.iter()
+            .any(|name| name == "on-demand:default Secret a.org")
+    );
+    assert_eq!(world.names(TypeUrl::SECRET, &asking), ["d/s"]);
+    assert_eq!(
+        world.names(TypeUrl::LISTENER, &asking),
+        ["hosts", "http/80", "tls/443"]
+    );
+}
+
+/// No fleet sees the certificates of another, also under the names of hosts.
+#[test]
+fn certificates_that_are_asked_for_are_those_of_the_fleet() {
+    let mut world = World::new(Options::default());
+    world.apply([class(), service("web", "10.96.0.1", "")]);
+    let of = |fleet: &str| View {
+        fleet: fleet.parse().unwrap(),
+        ..asking()
+    };
+    for fleet in ["default", "blue"] {
+        world.translator.activate(&of(fleet));
+    }
+    world.apply([secret("s", "ec", "ec"), secured("i", "a.org", "s")]);
+    assert_eq!(
+        world.names(TypeUrl::SECRET, &of("default")),
+        ["a.org", "d/s"]
+    );
+    assert_eq!(world.names(TypeUrl::SECRET, &of("blue")), [""; 0]);
 }
 
 /// Service rule 145: the narrowest name of a certificate counts, in whatever order they stand.

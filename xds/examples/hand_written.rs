@@ -3,8 +3,8 @@
 use seaway_proto::envoy::{cluster::Cluster, core::Node};
 use seaway_proto::{Resource, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, PlacementId,
-    Replace, ServerConfig, Types, channel, serve,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, Dialect, LayerId, Metrics,
+    PlacementId, Replace, ServerConfig, Types, channel, serve,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -21,7 +21,7 @@ impl Admit for LetAllIn {
         Ok(Authenticated::anybody())
     }
 
-    async fn admit(&self, (): &(), _: &Node) -> Result<Admission, Status> {
+    async fn admit(&self, (): &(), _: &Node, _: Dialect) -> Result<Admission, Status> {
         Ok(Admission {
             placement: EVERYBODY,
             forbidden: &[],

@@ -2,7 +2,7 @@
 
 /// The variant of the xDS protocol that a stream uses: delta or state of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// Incremental: `DeltaDiscoveryRequest`.
     Delta,
     /// State of the world: `DiscoveryRequest`.

@@ -36,6 +36,7 @@ mod types;
 mod wire;
 mod xdstp;
 
+pub use dialect::Dialect;
 pub use guard::identity::{Authenticated, Caller, Identity, Peer};
 pub use limits::Limits;
 pub use metrics::Metrics;

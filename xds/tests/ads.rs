@@ -16,8 +16,8 @@ use seaway_proto::envoy::cluster::Cluster;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, LayerId, Metrics, PlacementId,
-    Publisher, Replace, ServerConfig, Types, channel, serve,
+    Admission, Admit, AdsServer, Authenticated, Caller, Commit, Dialect, LayerId, Metrics,
+    PlacementId, Publisher, Replace, ServerConfig, Types, channel, serve,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -51,7 +51,7 @@ impl Admit for Door {
         Ok(Authenticated::anybody())
     }
 
-    async fn admit(&self, (): &(), _: &Node) -> Result<Admission, Status> {
+    async fn admit(&self, (): &(), _: &Node, _: Dialect) -> Result<Admission, Status> {
         if !self.ready.load(Ordering::SeqCst) {
             return Err(Status::unavailable("not synced"));
         }

@@ -122,7 +122,7 @@ fn start(
         source: asked,
         server: args,
         security,
-        ..
+        shape,
     }: &ServeArgs,
     options: Options,
     (input, room): (Input, usize),
@@ -166,6 +166,7 @@ fn start(
         outbox,
     );
     let admission = ProxyAdmission {
+        certificates_on_demand: shape.certificates_on_demand,
         health: health.clone(),
         verifier: secured.verifier,
         leases: lease_sender,

@@ -5,7 +5,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use seaway_translator::{Role, Severity, translate_once};
+use seaway_translator::{CertificateDelivery, Role, Severity, translate_once};
 
 use crate::args::{Output, ProxyRole, TranslateArgs};
 use crate::process::exit::{self, Failure};
@@ -27,7 +27,12 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     let checked = args.shape.check_gateway_services(None);
     checked.map_err(Failure::unusable)?;
     let options = args.shape.options(true);
-    let mut translated = translate_once(options, reading.objects, &args.place.view(role));
+    let mut view = args.place.view(role);
+    // Without a control plane there is nobody to ask.
+    if args.shape.certificates_on_demand && args.output != Output::Static {
+        view.certificates = CertificateDelivery::OnDemand;
+    }
+    let mut translated = translate_once(options, reading.objects, &view);
     translated.problems.extend(reading.problems);
     translated.problems.sort();
     let failed = translated

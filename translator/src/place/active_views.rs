@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{Layer, Role, View};
+use crate::{CertificateDelivery, Fleet, Layer, Role, View};
 
 /// The views in use, each with the zone in which its proxies are.
 #[derive(Debug, Default)]
@@ -23,6 +23,17 @@ pub(crate) struct ActiveViews {
     nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
     node_roles: BTreeMap<Arc<str>, usize>,
     whole_tables: usize,
+    /// The number of views of ingress proxies, by fleet and by how they come by certificates.
+    ingress: BTreeMap<(Fleet, CertificateDelivery), usize>,
+}
+
+/// The ways in which the proxies of a fleet come by certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deliveries {
+    /// In filter chains. True also where there is no proxy yet.
+    pub chains: bool,
+    /// On demand.
+    pub on_demand: bool,
 }
 
 /// The layers of a view that exist while there are such views: those of its node and zone, and of
@@ -70,6 +81,9 @@ impl ActiveViews {
         }
         file(&mut self.by_node, name(&view.node), view);
         file(&mut self.by_claim, name(&view.zone), view);
+        if view.role == Role::Ingress {
+            *self.ingress.entry(delivery(view)).or_default() += 1;
+        }
         self.views.insert(view.clone(), zone);
         changed
     }
@@ -82,6 +96,9 @@ impl ActiveViews {
         self.moved.remove(view);
         unfile(&mut self.by_node, name(&view.node), view);
         unfile(&mut self.by_claim, name(&view.zone), view);
+        if view.role == Role::Ingress {
+            decrement(&mut self.ingress, &delivery(view));
+        }
         let mut layers = own_layers(view, zone.as_ref());
         layers.retain(|layer| self.uncount(layer));
         layers
@@ -121,6 +138,16 @@ impl ActiveViews {
         self.node_roles.keys()
     }
 
+    /// In which ways the proxies of a fleet come by certificates.
+    pub(crate) fn deliveries(&self, fleet: &Fleet) -> Deliveries {
+        let has = |delivery| self.ingress.contains_key(&(fleet.clone(), delivery));
+        let on_demand = has(CertificateDelivery::OnDemand);
+        Deliveries {
+            chains: !on_demand || has(CertificateDelivery::Chains),
+            on_demand,
+        }
+    }
+
     /// Whether a proxy of role `node` is on this node.
     pub(crate) fn has_node_role(&self, node: &str) -> bool {
         self.node_roles.contains_key(node)
@@ -142,7 +169,7 @@ impl ActiveViews {
             }
             Layer::WholeTable => &mut self.whole_tables,
             Layer::All | Layer::Inside | Layer::Captured => return false,
-            Layer::Role(_) | Layer::Fleet(_) => return false,
+            Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => return false,
         };
         *count += 1;
         *count == 1
@@ -168,9 +195,13 @@ impl ActiveViews {
                 self.whole_tables == 0
             }
             Layer::All | Layer::Inside | Layer::Captured => false,
-            Layer::Role(_) | Layer::Fleet(_) => false,
+            Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => false,
         }
     }
+}
+
+fn delivery(view: &View) -> (Fleet, CertificateDelivery) {
+    (view.fleet.clone(), view.certificates)
 }
 
 /// Puts a view among those with a name, if it has one.

@@ -154,24 +154,127 @@ pub(crate) struct ChainPlan<'a> {
     pub names: BTreeSet<&'a Hostname>,
 }
 
-/// The filter chains of a port with TLS, in an order that depends on nothing else.
-pub(crate) fn chains<'a>(context: &Context<'a>, table: &Table) -> Vec<ChainPlan<'a>> {
-    let mut chains: BTreeMap<(&ListenerId, Vec<&Key>, bool), BTreeSet<&Hostname>> = BTreeMap::new();
-    let hosts = context.index.routing().hosts(table);
-    for (host, claim) in hosts.into_iter().flat_map(|hosts| hosts.held()) {
+/// How the names of a port are served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Served<'a> {
+    /// The filter chains, in an order that depends on nothing else.
+    pub chains: Vec<ChainPlan<'a>>,
+    /// What Envoy asks for by the name, for which one chain more is enough. `None`: there is no
+    /// such chain.
+    pub on_demand: Option<OnDemand<'a>>,
+}
+
+/// The exact names with certificates on demand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OnDemand<'a> {
+    /// All of them.
+    pub names: Vec<&'a Arc<str>>,
+    /// Those of them that a wider name covers, whose chain would have them.
+    pub covered: Vec<&'a Arc<str>>,
+    /// Whether there are others, or names that wait for their certificates.
+    pub has_others: bool,
+}
+
+/// The names of a port with TLS, each in a chain of its certificates.
+pub(crate) fn in_chains<'a>(context: &Context<'a>, table: &Table) -> Served<'a> {
+    let mut chains = Chains::default();
+    for (host, claim) in held(context, table) {
+        chains.add(host, claim, secrets_of(context, claim));
+    }
+    Served {
+        chains: chains.plans(),
+        on_demand: None,
+    }
+}
+
+/// The same with certificates on demand (Gateway rule 109). In chains of their own are wildcards,
+/// names with two certificates, between which the client decides, and those without a good one
+/// that would else be shown the certificate of a wider name.
+pub(crate) fn on_demand<'a>(context: &Context<'a>, table: &Table) -> Served<'a> {
+    let held: Vec<_> = held(context, table).collect();
+    let wide = held.iter().map(|(host, _)| *host);
+    let wide: BTreeSet<&Hostname> = wide
+        .filter(|host| !matches!(host, Hostname::Exact(_)))
+        .collect();
+    let mut chains = Chains::default();
+    let mut on_demand = OnDemand::default();
+    for (host, claim) in held {
         let secrets = secrets_of(context, claim);
+        let is_covered = is_covered(host, &wide);
+        match (host, secrets.len()) {
+            (Hostname::Exact(name), 1) => {
+                on_demand.names.push(name);
+                on_demand.covered.extend(is_covered.then_some(name));
+                on_demand.has_others |= !is_covered;
+            }
+            // It is closed because there is no secret of its name.
+            (Hostname::Exact(_), 0) if !is_covered => on_demand.has_others = true,
+            _ => chains.add(host, claim, secrets),
+        }
+    }
+    Served {
+        chains: chains.plans(),
+        on_demand: Some(on_demand),
+    }
+}
+
+/// Whether a wider name than the host itself is served.
+fn is_covered(host: &Hostname, wide: &BTreeSet<&Hostname>) -> bool {
+    !wide.is_empty() && host.covering().skip(1).any(|wider| wide.contains(&wider))
+}
+
+/// Whether certificates of a port may be asked for by host names: a name says nothing of the port,
+/// so at one of a fleet's, the one of all Ingresses and of the Gateways that share their address.
+pub(crate) fn has_certificates_on_demand(context: &Context<'_>, table: &Table) -> bool {
+    *table == Table::https(&table.fleet, context.options)
+}
+
+/// The certificate that is a secret under the name of a host, if it has exactly one.
+pub(crate) fn by_name<'a>(
+    context: &Context<'a>,
+    table: &Table,
+    host: &Hostname,
+) -> Option<&'a Certificate> {
+    let is_exact = matches!(host, Hostname::Exact(_));
+    if !is_exact || !has_certificates_on_demand(context, table) {
+        return None;
+    }
+    let claim = context.index.routing().hosts(table)?.holder(host)?;
+    match secrets_of(context, claim)[..] {
+        [key] => certificate(context, &claim.age.object(), key).ok(),
+        _ => None,
+    }
+}
+
+/// The host names of a port for which certificates are claimed, each with the claim that has it.
+fn held<'a>(
+    context: &Context<'a>,
+    table: &Table,
+) -> impl Iterator<Item = (&'a Hostname, &'a Entry)> {
+    let hosts = context.index.routing().hosts(table);
+    hosts.into_iter().flat_map(|hosts| hosts.held())
+}
+
+/// Filter chains that are being put together.
+#[derive(Default)]
+struct Chains<'a>(BTreeMap<(&'a ListenerId, Vec<&'a Key>, bool), BTreeSet<&'a Hostname>>);
+
+impl<'a> Chains<'a> {
+    fn add(&mut self, host: &'a Hostname, claim: &'a Entry, secrets: Vec<&'a Key>) {
         // A chain for all names has no others: they would lose to wider ones.
         let is_any = *host == Hostname::Any;
-        let names = chains.entry((&claim.listener, secrets, is_any));
+        let names = self.0.entry((&claim.listener, secrets, is_any));
         names.or_default().insert(host);
     }
-    let chains = chains.into_iter();
-    let chain = |((listener, secrets, _), names)| ChainPlan {
-        listener,
-        secrets,
-        names,
-    };
-    chains.map(chain).collect()
+
+    fn plans(self) -> Vec<ChainPlan<'a>> {
+        let chain = |((listener, secrets, _), names)| ChainPlan {
+            listener,
+            secrets,
+            names,
+        };
+        self.0.into_iter().map(chain).collect()
+    }
 }
 
 /// The Secrets with which a claim of a host name is served.

@@ -15,16 +15,20 @@ use crate::model::{
     EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Kind, Namespace, Node,
     ReferenceGrant, Secret, Service, ServiceKey,
 };
-use crate::place::active_views::{self, ActiveViews};
+use crate::place::active_views::{self, ActiveViews, Deliveries};
 use crate::place::choose::Place;
 use crate::plan::explain;
+use crate::plan::host::Table;
 use crate::plan::rejections::Rejections;
 use crate::plan::service::ServicePlan;
 use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
 use crate::units::Units;
 use crate::units::dirty::Dirty;
-use crate::{Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Role, Subject, View};
+use crate::{
+    CertificateDelivery, Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Role,
+    Subject, View,
+};
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
 use status::StatusChanges;
@@ -67,13 +71,16 @@ impl Translator {
     }
 
     /// A proxy with this view connected: marks dirty exactly the Services whose resources differ
-    /// for its node and zone. Views count once, however many proxies have them. Returns whether
-    /// there are any: then the proxy has all that is meant for it with the next flush, else with
-    /// the last one.
+    /// for its node and zone, and the certificates of its fleet if it is the first that comes by
+    /// them in its way. Views count once, however many proxies have them. Returns whether there are
+    /// any: then the proxy has all that is meant for it with the next flush, else with the last
+    /// one.
     pub fn activate(&mut self, view: &View) -> bool {
         let zone = self.zone(view);
+        let deliveries = self.views.deliveries(&view.fleet);
         let layers = self.views.put(view, zone);
-        let marked = self.mark(&layers);
+        let mut marked = self.mark(&layers);
+        marked |= self.mark_certificates(view, deliveries);
         self.note_node(active_views::name(&view.node));
         marked
     }
@@ -81,8 +88,10 @@ impl Translator {
     /// No proxy with this view is left: resources in layers that only this view saw are removed
     /// with the next flush.
     pub fn deactivate(&mut self, view: &View) {
+        let deliveries = self.views.deliveries(&view.fleet);
         let layers = self.views.remove(view);
         self.mark(&layers);
+        self.mark_certificates(view, deliveries);
         self.note_node(active_views::name(&view.node));
     }
 
@@ -98,6 +107,9 @@ impl Translator {
         let zone = self.zone(view);
         let mut layers = active_views::own_layers(view, zone.as_ref());
         if view.role == Role::Ingress {
+            if view.certificates == CertificateDelivery::OnDemand {
+                layers.push(Layer::OnDemand(view.fleet.clone()));
+            }
             layers.push(Layer::Fleet(view.fleet.clone()));
         }
         layers.push(Layer::Role(view.role));
@@ -232,12 +244,23 @@ impl Translator {
                 // Every flush looks whether somebody takes it.
                 Layer::WholeTable => touched = true,
                 Layer::All | Layer::Inside | Layer::Captured => {}
-                Layer::Role(_) | Layer::Fleet(_) => {}
+                Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => {}
             }
         }
         touched |= !marked.is_empty();
         self.dirty.endpoints.extend(marked);
         touched
+    }
+
+    /// Marks the certificates of the fleet of a view, if its proxies come by them in other ways
+    /// than before. Returns whether there are any.
+    fn mark_certificates(&mut self, view: &View, before: Deliveries) -> bool {
+        let table = Table::https(&view.fleet, &self.options);
+        before != self.views.deliveries(&view.fleet)
+            && self
+                .index
+                .routing()
+                .mark_certificates(&table, &mut self.dirty.routing)
     }
 
     /// Marks, on this node, all Services with listeners per node. Returns whether there are any.

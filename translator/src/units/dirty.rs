@@ -28,6 +28,8 @@ pub(crate) enum Unit {
     IngressPort(Table),
     /// The routes of ingress proxies for a host.
     IngressHost(Table, Hostname),
+    /// The certificate of a host, for ingress proxies that ask for it by that name.
+    IngressCertificate(Table, Hostname),
     /// A certificate of ingress proxies, by the namespace and name of its Secret.
     Secret((Arc<str>, Arc<str>)),
     /// The problems of an object with rules for ingress proxies.
@@ -102,6 +104,8 @@ impl Dirty {
             units.extend([Unit::Mesh, Unit::IngressHosts]);
         }
         units.extend(routing.secrets.into_iter().map(Unit::Secret));
+        let certificates = routing.certificates.into_iter();
+        units.extend(certificates.map(|(table, host)| Unit::IngressCertificate(table, host)));
         units.extend(routing.tables.into_iter().map(Unit::IngressPort));
         let hosts = routing.hosts.into_iter();
         units.extend(hosts.map(|(table, host)| Unit::IngressHost(table, host)));

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use seaway_proto::Resource;
+
 use super::Output;
-use crate::envoy::http::{listener, lookup, scope, tls};
+use crate::envoy::http::{listener, lookup, on_demand, scope, tls};
 use crate::model::Hostname;
+use crate::plan::certificates::{self, Served};
 use crate::plan::host::{HostPlan, Table};
-use crate::plan::{Context, certificates, gateway, ingress};
+use crate::plan::{Context, gateway, ingress};
 use crate::{Layer, ObjectId, ObjectKind, Origin, Replace, Role, Subject};
 
 /// The listener of a port, and what finds the wildcard that a host is under. Nothing is bound where
@@ -16,32 +19,67 @@ use crate::{Layer, ObjectId, ObjectKind, Origin, Replace, Role, Subject};
 pub(crate) fn port(table: &Table, context: &Context<'_>) -> Output {
     let table = &context.index.routing().served_at(table);
     let hosts = context.index.routing().hosts(table);
-    let resources = match hosts.filter(|hosts| hosts.is_claimed()) {
-        None => Vec::new(),
-        Some(hosts) => {
-            let wildcards: Vec<Hostname> = hosts.wildcards().into_iter().cloned().collect();
-            let any = hosts.owner(&Hostname::Any).is_some();
-            let chains = match table.tls {
-                true => certificates::chains(context, table),
-                false => Vec::new(),
-            };
-            vec![
-                listener::listener(table, context.options, &chains),
-                lookup::lookup(table, &wildcards, any),
-            ]
-        }
-    };
-    let layer = Layer::Fleet(table.fleet.clone());
-    let resources = resources
-        .into_iter()
-        .map(|resource| (layer.clone(), resource));
+    let mut resources = Vec::new();
+    if let Some(hosts) = hosts.filter(|hosts| hosts.is_claimed()) {
+        let wildcards: Vec<Hostname> = hosts.wildcards().into_iter().cloned().collect();
+        let any = hosts.owner(&Hostname::Any).is_some();
+        resources.push((fleet(table), lookup::lookup(table, &wildcards, any)));
+        resources.extend(listeners(table, context));
+    }
     Output {
         resources: vec![Replace {
             origin: Origin::IngressPort(table.fleet.clone(), table.port),
-            resources: resources.collect(),
+            resources,
         }],
         problems: None,
     }
+}
+
+/// The listeners of a port: one for each way in which proxies in use come by certificates, and
+/// those by which Envoy has certificates before it is asked for them.
+fn listeners(table: &Table, context: &Context<'_>) -> Vec<(Layer, Resource)> {
+    let options = context.options;
+    let listener = |served: Served<'_>| listener::listener(table, options, &served);
+    if !table.tls {
+        return vec![(fleet(table), listener(Served::default()))];
+    }
+    let deliveries = context.views.deliveries(&table.fleet);
+    let selects = certificates::has_certificates_on_demand(context, table);
+    let mut listeners = Vec::new();
+    if deliveries.chains || !selects {
+        listeners.push((
+            fleet(table),
+            listener(certificates::in_chains(context, table)),
+        ));
+    }
+    if deliveries.on_demand && selects {
+        let served = certificates::on_demand(context, table);
+        let layer = Layer::OnDemand(table.fleet.clone());
+        let names = served.on_demand.iter().flat_map(|served| &served.names);
+        let prefetching = on_demand::prefetching(names.copied());
+        listeners.extend(prefetching.into_iter().map(|one| (layer.clone(), one)));
+        listeners.push((layer, listener(served)));
+    }
+    listeners
+}
+
+/// The certificate of a host under its own name.
+pub(crate) fn certificate(table: &Table, host: &Hostname, context: &Context<'_>) -> Output {
+    let is_asked_for = context.views.deliveries(&table.fleet).on_demand;
+    let certificate = certificates::by_name(context, table, host).filter(|_| is_asked_for);
+    let layer = Layer::OnDemand(table.fleet.clone());
+    let resource = certificate.map(|used| (layer, tls::certificate(&host.to_string(), used)));
+    Output {
+        resources: vec![Replace {
+            origin: Origin::IngressCertificate(table.fleet.clone(), host.clone()),
+            resources: resource.into_iter().collect(),
+        }],
+        problems: None,
+    }
+}
+
+fn fleet(table: &Table) -> Layer {
+    Layer::Fleet(table.fleet.clone())
 }
 
 /// The listener by which ingress proxies ask for hosts, whether there are any or not.
@@ -61,17 +99,14 @@ pub(crate) fn host(table: &Table, host: &Hostname, context: &Context<'_>) -> Out
     let table = &context.index.routing().served_at(table);
     let (resources, problems) = match HostPlan::new(context, table, host) {
         None => (Vec::new(), Vec::new()),
-        Some((plan, problems)) => {
-            let layer = Layer::Fleet(table.fleet.clone());
-            (vec![(layer, scope::scope(table, &plan))], problems)
-        }
+        Some((plan, problems)) => (vec![(fleet(table), scope::scope(table, &plan))], problems),
     };
     let origin = Origin::IngressHost(table.fleet.clone(), table.port, host.clone());
-    let fleet = match table.fleet.is_default() {
+    let of = match table.fleet.is_default() {
         true => String::new(),
         false => format!("{}/", table.fleet),
     };
-    let subject = Subject::Other(format!("Host {fleet}{}/{host}", table.port).into());
+    let subject = Subject::Other(format!("Host {of}{}/{host}", table.port).into());
     Output {
         resources: vec![Replace { origin, resources }],
         problems: Some((subject, problems)),
@@ -83,7 +118,8 @@ pub(crate) fn secret((namespace, name): &(Arc<str>, Arc<str>), context: &Context
     let key = (namespace.clone(), name.clone());
     let secret = context.index.routing().secret(&key);
     let certificate = secret.and_then(|secret| secret.certificate.as_ref().ok());
-    let resource = certificate.map(|used| tls::certificate((namespace, name), used));
+    let resource =
+        certificate.map(|used| tls::certificate(&tls::secret_name(namespace, name), used));
     let fleets = certificates::fleets_with(context, &key);
     let layers = fleets.into_iter().cloned().map(Layer::Fleet);
     Output {

@@ -52,6 +52,7 @@ impl Units {
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
+            Unit::IngressCertificate(table, host) => ingress::certificate(&table, &host, context),
             Unit::Secret(key) => ingress::secret(&key, context),
             Unit::RouteObject(object) => ingress::object(&object, context),
             Unit::Sockets => self.sockets.translate(context),

@@ -26,6 +26,7 @@ use tokio_rustls::rustls;
 use tonic::Status;
 use tracing::field::display;
 
+use crate::dialect::Dialect;
 use crate::guard::admission::Gate;
 use crate::guard::identity::{Authenticated, Caller, Peer};
 use crate::guard::identity_limits::Identities;
@@ -53,13 +54,15 @@ pub trait Admit: Send + Sync + 'static {
         caller: Caller<'_>,
     ) -> impl Future<Output = Result<Authenticated<Self::Permissions>, Status>> + Send;
 
-    /// Admits a proxy by the node of its stream's first message, before any state is kept for the
-    /// stream. An error ends the stream with that status: PERMISSION_DENIED for a node that this
-    /// caller may not be, UNAVAILABLE as long as there is nothing complete to serve (xDS rule 139).
+    /// Admits a proxy by the node of its stream's first message, which is in this dialect, before
+    /// any state is kept for the stream. An error ends the stream with that status:
+    /// PERMISSION_DENIED for a node that this caller may not be, UNAVAILABLE as long as there is
+    /// nothing complete to serve (xDS rule 139).
     fn admit(
         &self,
         caller: &Self::Permissions,
         node: &Node,
+        dialect: Dialect,
     ) -> impl Future<Output = Result<Admission, Status>> + Send;
 }
 

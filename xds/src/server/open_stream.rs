@@ -81,7 +81,10 @@ impl<A: Admit> StreamOpening<A> {
             shared.metrics.refused_stream();
             connection.refused();
         })?;
-        let admission = shared.admit.admit(&entrant.permissions, &node).await;
+        let admission = shared
+            .admit
+            .admit(&entrant.permissions, &node, self.dialect)
+            .await;
         let admission = admission.inspect_err(|status| {
             if status.code() == Code::PermissionDenied {
                 shared.denied(&self.peer, entrant.name(), status);

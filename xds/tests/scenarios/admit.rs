@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
-use seaway_xds::{Admission, Admit, Authenticated, Caller, Identity, PlacementId};
+use seaway_xds::{Admission, Admit, Authenticated, Caller, Dialect, Identity, PlacementId};
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -60,7 +60,12 @@ impl Admit for Door {
         })
     }
 
-    async fn admit(&self, forbidden: &&'static [TypeUrl], _: &Node) -> Result<Admission, Status> {
+    async fn admit(
+        &self,
+        forbidden: &&'static [TypeUrl],
+        _: &Node,
+        _: Dialect,
+    ) -> Result<Admission, Status> {
         let mut door = self.open.clone();
         door.wait_for(|open| *open).await.unwrap();
         Ok(Admission {

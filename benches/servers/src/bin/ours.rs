@@ -10,7 +10,7 @@ use seaway_bench_servers::world;
 use seaway_proto::envoy::core::Node;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, CommitWindow, LayerId, Metrics, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Dialect, Commit, CommitWindow, LayerId, Metrics, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
@@ -149,7 +149,7 @@ impl Admit for Door {
         Ok(Authenticated::anybody())
     }
 
-    async fn admit(&self, (): &(), node: &Node) -> Result<Admission, Status> {
+    async fn admit(&self, (): &(), node: &Node, _: Dialect) -> Result<Admission, Status> {
         let digits = node.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {

@@ -11,7 +11,7 @@ use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core;
 use seaway_translator::{Change, Layer, Object, Problem, Role, Translator, View, read};
 use seaway_xds::{
-    Admission, Admit, AdsServer, Authenticated, Caller, Commit, CommitWindow, LayerId, Metrics, PlacementId, Publisher, Replace,
+    Admission, Admit, AdsServer, Authenticated, Caller, Dialect, Commit, CommitWindow, LayerId, Metrics, PlacementId, Publisher, Replace,
     ServerConfig, Types,
 };
 use tokio::time::Instant;
@@ -166,7 +166,7 @@ impl Admit for Door {
         Ok(Authenticated::anybody())
     }
 
-    async fn admit(&self, (): &(), node: &core::Node) -> Result<Admission, Status> {
+    async fn admit(&self, (): &(), node: &core::Node, _: Dialect) -> Result<Admission, Status> {
         let digits = node.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let number: u32 = digits.parse().unwrap_or_default();
         Ok(Admission {

@@ -31,14 +31,14 @@ use prost::Name as _;
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
 use super::{
-    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, body, lookup, rate,
-    scoped, sources, tls,
+    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, body, lookup, on_demand,
+    rate, scoped, server_names, sources, tls,
 };
 use crate::Options;
 use crate::envoy::listener::network_filter;
 use crate::envoy::{DRAINED, ads, listening, number, seconds};
 use crate::plan::ListenOn;
-use crate::plan::certificates::{ChainPlan, ListenerId};
+use crate::plan::certificates::{ChainPlan, Served};
 use crate::plan::host::Table;
 
 /// The name of the listener that takes no connections.
@@ -59,33 +59,35 @@ const WINDOWS: (u32, u32) = (64 * 1024, 1024 * 1024);
 /// The same of any connection.
 const BUFFER: u32 = 32 * 1024;
 
-/// The listener of a table, with these filter chains if clients speak TLS. The wildcard address of
-/// IPv6 takes connections of both families.
-pub(crate) fn listener(table: &Table, options: &Options, chains: &[ChainPlan<'_>]) -> Resource {
+/// The listener of a table, with what serves its names if clients speak TLS. The wildcard address
+/// of IPv6 takes connections of both families.
+pub(crate) fn listener(table: &Table, options: &Options, served: &Served<'_>) -> Resource {
     let address = SocketAddr::new(options.ingress_listen, table.port);
     let address = ListenOn::of_the_node(address);
-    let manager = |listener: Option<&ListenerId>| {
+    let manager = |shown: Option<String>| {
         network_filter(
             "envoy.filters.network.http_connection_manager",
-            any(&manager(table, options, listener)),
+            any(&manager(table, options, shown)),
         )
     };
     let lookup = ResourceRef {
         type_url: TypeUrl::EXTENSION,
         name: lookup::name(table).into(),
     };
-    let refs = iter::once(lookup).chain(tls::references(chains));
+    let refs = iter::once(lookup).chain(tls::references(&served.chains));
     let filter_chains = match table.tls {
         false => vec![FilterChain {
             filters: vec![manager(None)],
             ..Default::default()
         }],
         true => {
-            let chain = |plan: &ChainPlan<'_>| tls::chain(plan, || manager(Some(plan.listener)));
-            chains.iter().map(chain).collect()
+            let chain = |plan: &ChainPlan<'_>| {
+                tls::chain(plan, || manager(Some(plan.listener.to_string())))
+            };
+            served.chains.iter().map(chain).collect()
         }
     };
-    let message = Listener {
+    let mut message = Listener {
         name: format!("{}/{}", scheme(table), table.port),
         address: Some(both_families(&address)),
         traffic_direction: DRAINED,
@@ -94,6 +96,11 @@ pub(crate) fn listener(table: &Table, options: &Options, chains: &[ChainPlan<'_>
         filter_chains,
         ..Default::default()
     };
+    if let Some(names) = &served.on_demand {
+        let chain = on_demand::chain(manager(Some(on_demand::shown())));
+        message.filter_chains.push(chain);
+        server_names::lead(&mut message, &served.chains, names);
+    }
     let name = message.name.clone();
     Resource::new(TypeUrl::LISTENER, name, &message, refs.collect())
 }
@@ -146,18 +153,18 @@ fn both_families(address: &ListenOn) -> seaway_proto::envoy::core::Address {
 }
 
 /// The HTTP connection manager of a table: how requests are read, and how the routes of their hosts
-/// are found (Gateway rules 67, 80, 113). `listener` is the one whose certificate the client was
-/// shown.
+/// are found (Gateway rules 67, 80, 113). `shown` says by which listener's certificate the client
+/// has come.
 pub(crate) fn manager(
     table: &Table,
     options: &Options,
-    listener: Option<&ListenerId>,
+    shown: Option<String>,
 ) -> HttpConnectionManager {
     HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: format!("{}/{}", scheme(table), table.port),
         route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
-        early_header_mutation_extensions: vec![early_headers(table, listener)],
+        early_header_mutation_extensions: vec![early_headers(table, shown)],
         http_filters: http_filters(table),
         access_log: options
             .access_log
@@ -206,7 +213,7 @@ fn scoped_routes() -> ScopedRoutes {
 
 /// Sets the headers by which the scope is found, before it is searched, and the one that names the
 /// listener, whatever the client has sent under their names.
-fn early_headers(table: &Table, listener: Option<&ListenerId>) -> TypedExtensionConfig {
+fn early_headers(table: &Table, shown: Option<String>) -> TypedExtensionConfig {
     let set = |name: &str, value: String| {
         let mut header = option(name, value, HeaderAppendAction::OverwriteIfExistsOrAdd);
         // An empty host takes the client's own header away, too.
@@ -219,7 +226,7 @@ fn early_headers(table: &Table, listener: Option<&ListenerId>) -> TypedExtension
         set(TABLE_HEADER, table.port.to_string()),
         set(HOST_HEADER, "%REQ(:authority)%".to_owned()),
     ];
-    mutations.extend(listener.map(|listener| set(LISTENER_HEADER, listener.to_string())));
+    mutations.extend(shown.map(|shown| set(LISTENER_HEADER, shown)));
     TypedExtensionConfig {
         name: "envoy.http.early_header_mutation.header_mutation".to_owned(),
         typed_config: Some(any(&HeaderMutation { mutations })),

@@ -43,14 +43,13 @@ pub(super) fn everything() -> RouteMatch {
 }
 
 /// The match of all requests on connections that another listener took (Gateway rule 64).
-pub(super) fn of_other_listeners(listener: &str) -> RouteMatch {
-    let named = header(LISTENER_HEADER, MatchPattern::Exact(listener.to_owned()));
-    let others = HeaderMatcher {
+pub(super) fn of_other_listeners(names: impl Iterator<Item = String>) -> RouteMatch {
+    let other_than = |name| HeaderMatcher {
         invert_match: true,
-        ..named
+        ..header(LISTENER_HEADER, MatchPattern::Exact(name))
     };
     RouteMatch {
-        headers: vec![others],
+        headers: names.map(other_than).collect(),
         ..everything()
     }
 }

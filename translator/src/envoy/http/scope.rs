@@ -2,6 +2,7 @@
 //! the name.
 
 use std::collections::{BTreeSet, HashMap};
+use std::iter;
 use std::sync::Arc;
 
 use seaway_proto::envoy::core::Metadata;
@@ -13,7 +14,7 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use super::header_changes::{added, option, removed};
 use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
-use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, rate, scoped, sources};
+use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, on_demand, rate, scoped, sources};
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 
@@ -50,10 +51,15 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         action: Some(answer(404)),
         ..Default::default()
     };
-    let misdirected = host.listener.map(|listener| Route {
-        r#match: Some(of_other_listeners(&listener.to_string())),
-        action: Some(answer(421)),
-        ..Default::default()
+    let misdirected = host.listener.map(|listener| {
+        // A chain for certificates on demand says the name that the client asked for.
+        let asked = (exact && host.is_own_name).then(|| on_demand::shown_for(&name));
+        let shown = iter::once(listener.to_string()).chain(asked);
+        Route {
+            r#match: Some(of_other_listeners(shown)),
+            action: Some(answer(421)),
+            ..Default::default()
+        }
     });
     let misdirected = misdirected.into_iter();
     let marked = |mut route: Route| {

@@ -13,6 +13,7 @@ use seaway_proto::envoy::tls::{
     secret,
 };
 use seaway_proto::envoy::tls_inspector::TlsInspector;
+use seaway_proto::google::protobuf::Duration;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use crate::envoy::{ads, seconds};
@@ -22,25 +23,25 @@ use crate::plan::certificates::ChainPlan;
 /// In so many seconds a client has to have finished its handshake.
 const HANDSHAKE_SECONDS: i64 = 10;
 
-/// The resource of a certificate.
-pub(crate) fn certificate((namespace, name): (&str, &str), certificate: &Certificate) -> Resource {
+/// The resource of a certificate under this name.
+pub(crate) fn certificate(name: &str, certificate: &Certificate) -> Resource {
     let inline = |text: &str| DataSource {
         specifier: Some(data_source::Specifier::InlineString(text.to_owned())),
         ..Default::default()
     };
     let message = Secret {
-        name: secret_name(namespace, name),
+        name: name.to_owned(),
         r#type: Some(secret::Type::TlsCertificate(TlsCertificate {
             certificate_chain: Some(inline(&certificate.chain)),
             private_key: Some(inline(certificate.key.expose())),
             ..Default::default()
         })),
     };
-    Resource::new(TypeUrl::SECRET, message.name.clone(), &message, Vec::new())
+    Resource::new(TypeUrl::SECRET, name, &message, Vec::new())
 }
 
 /// The name of a certificate's resource: `shop/web-tls`.
-fn secret_name(namespace: &str, name: &str) -> String {
+pub(crate) fn secret_name(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
@@ -87,13 +88,13 @@ pub(super) fn chain(plan: &ChainPlan<'_>, manager: impl FnOnce() -> Filter) -> F
         }),
         filters: is_served.then(manager).into_iter().collect(),
         transport_socket: is_served.then(|| transport_socket(plan)),
-        transport_socket_connect_timeout: is_served.then(|| seconds(HANDSHAKE_SECONDS)),
+        transport_socket_connect_timeout: is_served.then(handshake_timeout),
         ..Default::default()
     }
 }
 
 /// The name of a chain, which no other has.
-fn chain_name(plan: &ChainPlan<'_>) -> String {
+pub(super) fn chain_name(plan: &ChainPlan<'_>) -> String {
     let mut name = plan.listener.to_string();
     for (namespace, secret) in &plan.secrets {
         name = format!("{name} {}", secret_name(namespace, secret));
@@ -104,6 +105,11 @@ fn chain_name(plan: &ChainPlan<'_>) -> String {
     }
 }
 
+/// How long a client may take for its handshake.
+pub(super) fn handshake_timeout() -> Duration {
+    seconds(HANDSHAKE_SECONDS)
+}
+
 fn transport_socket(plan: &ChainPlan<'_>) -> TransportSocket {
     let certificates = plan
         .secrets
@@ -112,21 +118,32 @@ fn transport_socket(plan: &ChainPlan<'_>) -> TransportSocket {
             name: secret_name(namespace, name),
             sds_config: Some(ads()),
         });
-    let context = DownstreamTlsContext {
+    socket(&DownstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
-            tls_params: Some(TlsParameters {
-                tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
-                tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
-                ..Default::default()
-            }),
-            alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).into(),
             tls_certificate_sds_secret_configs: certificates.collect(),
-            ..Default::default()
+            ..common()
         }),
         ..Default::default()
-    };
+    })
+}
+
+/// What all chains have in common: the versions of TLS, and the protocols over it (Gateway rule
+/// 60).
+pub(super) fn common() -> CommonTlsContext {
+    CommonTlsContext {
+        tls_params: Some(TlsParameters {
+            tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
+            tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
+            ..Default::default()
+        }),
+        alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).into(),
+        ..Default::default()
+    }
+}
+
+pub(super) fn socket(context: &DownstreamTlsContext) -> TransportSocket {
     TransportSocket {
         name: "envoy.transport_sockets.tls".to_owned(),
-        config_type: Some(transport_socket::ConfigType::TypedConfig(any(&context))),
+        config_type: Some(transport_socket::ConfigType::TypedConfig(any(context))),
     }
 }

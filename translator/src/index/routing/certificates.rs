@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::share::Share;
 use super::{Key, Routing, RoutingChanges, put};
 use crate::model::Secret;
+use crate::policy::table::Table;
 use crate::{Fleet, ObjectId, ObjectKind};
 
 /// All Secrets that are known, and who names them.
@@ -30,7 +31,8 @@ impl Routing {
     /// The fleet for which an object claims a host name with a Secret.
     pub(crate) fn claims_with(&self, object: &ObjectId, secret: &Key) -> Option<&Fleet> {
         let share = self.shares.get(object)?;
-        share.fleet.as_ref().filter(|_| share.claims_with(secret))
+        let mut claims = share.claims_with(secret);
+        share.fleet.as_ref().filter(|_| claims.next().is_some())
     }
 
     /// Adds, replaces or (`None`) removes a Secret. What only replaces a certificate by another one
@@ -47,9 +49,7 @@ impl Routing {
         if old.as_ref() == new || !self.secrets.users.contains_key(key) {
             return;
         }
-        if self.secrets.users.contains_key(key) {
-            changes.secrets.insert(key.clone());
-        }
+        self.mark_secret(key, changes);
         let seen = |secret: Option<&Arc<Secret>>| secret.map(|secret| how_it_is_seen(secret));
         if seen(old.as_ref()) != seen(new) {
             self.secret_changed(key, changes);
@@ -58,6 +58,29 @@ impl Routing {
                 changes.mark_for(user, ObjectKind::Gateway);
             }
         }
+    }
+
+    /// Marks the resource of a Secret, and the certificates of the host names claimed with it.
+    fn mark_secret(&self, key: &Key, changes: &mut RoutingChanges) {
+        changes.secrets.insert(key.clone());
+        let users = self.secret_users(key);
+        let shares = users.filter_map(|user| self.shares.get(user));
+        let claims = shares.flat_map(|share| share.claims_with(key));
+        let claims = claims.filter(|(table, _)| table.tls);
+        let claims = claims.map(|(table, host)| (table.clone(), host.clone()));
+        changes.certificates.extend(claims);
+    }
+
+    /// Marks the listener of a port with TLS and the certificates of all names there. Returns
+    /// whether anything is claimed there.
+    pub(crate) fn mark_certificates(&self, table: &Table, changes: &mut RoutingChanges) -> bool {
+        let Some(hosts) = self.tables.get(table).filter(|_| table.tls) else {
+            return false;
+        };
+        changes.tables.insert(table.clone());
+        let claimed = hosts.claimed().map(|host| (table.clone(), host.clone()));
+        changes.certificates.extend(claimed);
+        true
     }
 
     /// Marks whatever names a Secret.
@@ -106,7 +129,7 @@ impl Routing {
         let named = named.take_while(|((of, _), _)| of == namespace);
         for (key, users) in named {
             if users.iter().any(|user| user.namespace != *namespace) {
-                changes.secrets.insert(key.clone());
+                self.mark_secret(key, changes);
                 self.secret_changed(key, changes);
             }
         }

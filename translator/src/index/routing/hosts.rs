@@ -106,6 +106,11 @@ impl Hosts {
         held.filter(|(_, claim)| !claim.bare || claim.listener != ListenerId::Ingresses)
     }
 
+    /// The host names that somebody claims.
+    pub(super) fn claimed(&self) -> impl Iterator<Item = &Hostname> {
+        self.claims.keys()
+    }
+
     /// The objects with rules for this very host name and this listener, the oldest first.
     pub(crate) fn rules<'a>(
         &'a self,

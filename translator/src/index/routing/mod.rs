@@ -67,6 +67,8 @@ pub(crate) struct RoutingChanges {
     pub services: BTreeSet<ServiceKey>,
     /// The Services by which objects are reached now, or no more.
     pub addresses: BTreeSet<ServiceKey>,
+    /// The host names of which the certificate may have changed.
+    pub certificates: BTreeSet<(Table, Hostname)>,
     /// The Secrets that changed, or that other objects use now.
     pub secrets: BTreeSet<Key>,
 }
@@ -243,7 +245,10 @@ impl Routing {
         changes.tables.extend(came_or_went);
         for (table, host) in Share::changed_claims(old.as_ref(), new.as_ref()) {
             // Every name that is claimed has a certificate there.
-            changes.tables.extend(table.tls.then(|| table.clone()));
+            if table.tls {
+                changes.tables.insert(table.clone());
+                changes.certificates.insert((table.clone(), host.clone()));
+            }
             if let Some(hosts) = self.tables.get(table) {
                 for contender in hosts.contenders(host) {
                     changes.mark_for(&contender, ObjectKind::Gateway);

@@ -127,6 +127,7 @@ impl Routing {
         for host in hosts {
             changes.hosts.insert((table.clone(), host.clone()));
         }
+        self.mark_certificates(table, changes);
         let objects = self.tables.get(table).into_iter().flat_map(Hosts::objects);
         for object in objects {
             changes.mark_for(&object, ObjectKind::Gateway);

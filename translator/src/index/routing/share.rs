@@ -230,10 +230,11 @@ impl Share {
         tables.filter(|table| table.tls).collect()
     }
 
-    /// Whether it claims a host name with this Secret.
-    pub(super) fn claims_with(&self, secret: &Key) -> bool {
-        let mut additions = self.additions.iter();
-        additions.any(|addition| addition.certificates.contains(secret))
+    /// The host names, by port, that it claims with this Secret.
+    pub(super) fn claims_with(&self, secret: &Key) -> impl Iterator<Item = (&Table, &Hostname)> {
+        let additions = self.additions.iter();
+        let with = additions.filter(|addition| addition.certificates.contains(secret));
+        with.map(|addition| (&addition.table, &addition.host))
     }
 
     /// Adds it all.

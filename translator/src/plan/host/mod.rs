@@ -27,6 +27,8 @@ pub(crate) struct HostPlan<'a> {
     /// other connections are answered with 421 (Gateway rule 63). An Ingress asks for none (Gateway
     /// rule 65).
     pub listener: Option<&'a ListenerId>,
+    /// Whether that listener is for exactly this name.
+    pub is_own_name: bool,
 }
 
 /// One match of a rule, and what becomes of the requests that it takes.
@@ -126,6 +128,7 @@ impl<'a> HostPlan<'a> {
             host,
             routes,
             listener: is_checked.then_some(listener),
+            is_own_name: claimed == *host,
         };
         Some((plan, problems))
     }

@@ -17,6 +17,7 @@ use seaway_proto::{any, encode};
 use super::arbitrary::worlds;
 use super::*;
 use crate::envoy::http::{listener, lookup, scope};
+use crate::plan::certificates::Served;
 
 /// How many hosts are made.
 const HOSTS: usize = 300;
@@ -79,7 +80,12 @@ fn bootstrap() -> Bootstrap {
         any(&manager),
     );
     let listener = Listener::decode(
-        listener::listener(&table(), &on(std::net::Ipv4Addr::LOCALHOST.into()), &[]).value,
+        listener::listener(
+            &table(),
+            &on(std::net::Ipv4Addr::LOCALHOST.into()),
+            &Served::default(),
+        )
+        .value,
     );
     let listener = Listener {
         filter_chains: vec![FilterChain {

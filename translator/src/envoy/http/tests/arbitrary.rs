@@ -51,6 +51,7 @@ impl World {
             host: &self.host,
             routes: routes.collect(),
             listener: None,
+            is_own_name: false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::envoy::http::{listener, lookup, scope};
 use crate::model::{Cors, PathChange, Redirect, Rewrite};
+use crate::plan::certificates::Served;
 use crate::plan::host::HostPlan;
 
 fn check(name: &str, resource: &Resource) {
@@ -104,6 +105,7 @@ fn an_exact_host_with_everything() {
                 host,
                 routes,
                 listener: None,
+                is_own_name: false,
             },
         ),
     );
@@ -125,6 +127,7 @@ fn a_wildcard_host_of_an_ingress() {
                 host,
                 routes,
                 listener: None,
+                is_own_name: false,
             },
         ),
     );
@@ -164,6 +167,7 @@ fn redirects_of_any_host() {
                 host,
                 routes,
                 listener: None,
+                is_own_name: false,
             },
         ),
     );
@@ -180,6 +184,7 @@ fn a_host_without_routes_answers_404() {
                 host,
                 routes,
                 listener: None,
+                is_own_name: false,
             },
         ),
     );
@@ -189,7 +194,11 @@ fn a_host_without_routes_answers_404() {
 fn a_listener_and_its_lookup() {
     check(
         "listener",
-        &listener::listener(&table(), &on(std::net::Ipv6Addr::UNSPECIFIED.into()), &[]),
+        &listener::listener(
+            &table(),
+            &on(std::net::Ipv6Addr::UNSPECIFIED.into()),
+            &Served::default(),
+        ),
     );
     let names = [
         "*.foo.example.com",
@@ -203,7 +212,8 @@ fn a_listener_and_its_lookup() {
 
 #[test]
 fn a_listener_on_ipv4_is_of_ipv4_alone() {
-    let of = |ip: std::net::IpAddr| print(&listener::listener(&table(), &on(ip), &[]));
+    let of =
+        |ip: std::net::IpAddr| print(&listener::listener(&table(), &on(ip), &Served::default()));
     assert!(of(std::net::Ipv6Addr::UNSPECIFIED.into()).contains("ipv4_compat"));
     assert!(!of(std::net::Ipv6Addr::LOCALHOST.into()).contains("ipv4_compat"));
     assert!(!of(std::net::Ipv4Addr::UNSPECIFIED.into()).contains("ipv4_compat"));
