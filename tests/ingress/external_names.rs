@@ -1,7 +1,7 @@
 //! Services of type ExternalName behind Ingresses, where the operator allows them.
 
 use anyhow::Result;
-use seaway_testing::{IngressManifest, ServiceManifest};
+use seaway_testing::{IngressManifest, ServiceManifest, SliceManifest, join};
 
 use crate::case::{Case, get};
 use crate::edge::Edge;
@@ -74,6 +74,33 @@ fn external_names_that_are_allowed_are_served_and_others_refused() -> Result<()>
         t103_names_that_go_round_are_refused(),
     ];
     Edge::run(&["--external-name", "all"], &cases, |_| Ok(()))
+}
+
+/// T102: with a grant of its namespace, the Service has the requests, and no more without.
+#[test]
+fn t102_a_grant_allows_a_service_of_another_namespace() -> Result<()> {
+    let x = ServiceManifest::new("x").metadata("namespace", "other");
+    let slice = SliceManifest::new("x").namespace("other");
+    let slice = slice.port("http", 8080).endpoint("10.244.1.3");
+    let x = join([x.port("http", 8080).document(), slice.document()]);
+    let grant = "apiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\nmetadata: {name: \
+                 g, namespace: other}\nspec: {from: [{group: '', kind: Service, namespace: \
+                 default}], to: [{group: '', kind: Service}]}\n";
+    let ingress = of("t102").path("Prefix", "/far", "far");
+    let cases = [
+        Case::new("T102")
+            .with(x)
+            .with(external("far", "x.other.svc.cluster.local"))
+            .with(ingress.document())
+            .rows([get("t102.test/far").to("s3")]),
+        Case::new("grant").with(grant.to_owned()),
+    ];
+    Edge::run(&["--external-name", "all"], &cases, |edge| {
+        edge.delete("grant.yaml")?;
+        edge.settle(&get("t102.test/far").status(503))?;
+        edge.save("grant.yaml", grant)?;
+        edge.settle(&get("t102.test/far").to("s3"))
+    })
 }
 
 #[test]

@@ -133,3 +133,45 @@ fn t100_the_number_of_a_backend_is_the_port_of_a_name() {
     assert_eq!(address["address"], "www.example.com.");
     assert_eq!(address["port_value"], 8443);
 }
+
+/// T102, Service rule 125: a Service of another namespace, with a grant of that namespace.
+#[test]
+fn t102_a_grant_allows_an_alias_of_a_service_of_another_namespace() {
+    let mut world = World::new(Options {
+        external_name: ExternalNamePolicy::All,
+        ..Options::default()
+    });
+    let rule = support::routing::ingress("i", "a.org", "/", "second");
+    let x = one(
+        "{kind: Service, metadata: {namespace: other, name: x}, spec: {clusterIP: 10.96.0.9, \
+         ports: [{name: http, port: 80}]}}",
+    );
+    let grant = one(
+        "{kind: ReferenceGrant, metadata: {namespace: other, name: g}, spec: {from: [{group: \"\", \
+         kind: Service, namespace: d}], to: [{group: \"\", kind: Service, name: x}]}}",
+    );
+    world.apply([
+        support::routing::class(),
+        rule,
+        x,
+        external("first", "x.other.svc.cluster.local"),
+        external("second", "first.d.svc.cluster.local"),
+    ]);
+    let (mesh, ingress) = (view(Role::Mesh, "", ""), view(Role::Ingress, "", ""));
+    let check = |world: &World, granted: bool| {
+        let refused = world.translator.problem_counts();
+        let refused = refused.get(&Reason::ExternalNameRefused).copied();
+        assert_eq!(refused, (!granted).then_some(3));
+        let own: &[&str] = if granted { &["other/x/80"] } else { &[] };
+        assert_eq!(world.names(TypeUrl::CLUSTER, &ingress), own);
+        let scopes = world.names(TypeUrl::SCOPED_ROUTE, &mesh);
+        for name in ["d/first", "d/second"] {
+            assert_eq!(scopes.contains(&name.to_owned()), granted, "{scopes:?}");
+        }
+    };
+    check(&world, false);
+    world.apply([grant.clone()]);
+    check(&world, true);
+    world.delete(&grant);
+    check(&world, false);
+}

@@ -19,11 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::Options;
 use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey, ServicePort};
 use crate::policy::{
     claims, external_name, frontends, namespace, node_ports, source_routing, system_ports,
 };
+use crate::{ObjectId, ObjectKind, Options};
 
 use aliases::Aliases;
 use chains::Chains;
@@ -205,6 +205,34 @@ impl Index {
         dirty.extend(self.targets(key, options));
     }
 
+    /// Whether a Service may be an alias of another one: of its own namespace, or of one that
+    /// allows it (Service rule 125).
+    pub(crate) fn may_be_alias(&self, alias: &ServiceKey, of: &ServiceKey) -> bool {
+        let to = (of.namespace.clone(), of.name.clone());
+        let (from, kind) = (ObjectId::of_service(alias), ObjectKind::Service.as_str());
+        self.routing.is_granted(&from, "", kind, &to)
+    }
+
+    /// Marks the aliases that Services of a namespace have in others, after what the namespace
+    /// allows has changed.
+    pub(crate) fn grants_changed(
+        &self,
+        namespace: &Arc<str>,
+        options: &Options,
+        dirty: &mut ServiceSet,
+        changes: &mut RoutingChanges,
+    ) {
+        for alias in self.aliases.in_other_namespaces(namespace) {
+            dirty.extend(self.targets(&alias, options));
+            let mut all = ServiceSet::from([alias.clone()]);
+            self.aliases.of(&alias, &mut all);
+            for alias in &all {
+                self.routing.service_changed(alias, changes);
+            }
+            dirty.extend(all);
+        }
+    }
+
     /// The Services of which a Service is an alias, directly and behind other aliases.
     pub(crate) fn targets(&self, alias: &ServiceKey, options: &Options) -> ServiceSet {
         let mut targets = ServiceSet::new();
@@ -225,8 +253,8 @@ impl Index {
         if self.routing.uses(&service.key, number.get(), &port.name) {
             return true;
         }
-        let mut aliases = ServiceSet::new();
-        self.aliases.of(&service.key, &mut aliases);
+        let may_be = |alias: &ServiceKey, of: &ServiceKey| self.may_be_alias(alias, of);
+        let aliases = self.aliases.allowed(&service.key, may_be);
         aliases.iter().any(|key| {
             let named = |alias: &Service| {
                 let ports = alias.ports.iter().filter(|port| port.number == number);

@@ -111,13 +111,18 @@ pub(crate) fn upstream(
 fn follow(context: &Context<'_>, service: &Service) -> Option<Result<ExternalTarget, Refusal>> {
     let (index, options) = (context.index, context.options);
     let mut seen = BTreeSet::from([service.key.clone()]);
-    let mut next = step(service, options)?;
+    let (mut alias, mut next) = (service, step(service, options)?);
     loop {
         let key = match next {
             Ok(Step::Dns(name)) => return Some(Ok(ExternalTarget::Dns(name.clone()))),
             Ok(Step::Service(key)) => key,
             Err(refusal) => return Some(Err(refusal)),
         };
+        if let Kind::ExternalName(Some(name)) = &alias.kind
+            && !index.may_be_alias(&alias.key, &key)
+        {
+            return Some(Err(Refusal::OtherNamespace(name.clone())));
+        }
         if !seen.insert(key.clone()) {
             return Some(Err(Refusal::Loop(key)));
         }
@@ -133,7 +138,7 @@ fn follow(context: &Context<'_>, service: &Service) -> Option<Result<ExternalTar
         let Some(step) = step(target, options) else {
             return Some(Err(Refusal::Unusable(key)));
         };
-        next = step;
+        (alias, next) = (target, step);
     }
 }
 

@@ -24,7 +24,7 @@ const REFUSED: &[&str] = &[
 pub(crate) enum Step<'a> {
     /// A DNS name outside of the Kubernetes cluster.
     Dns(&'a Arc<str>),
-    /// A Service of the same namespace, whether it exists or not.
+    /// A Service, whether it exists or not; one of another namespace has to allow it.
     Service(ServiceKey),
 }
 
@@ -71,7 +71,10 @@ impl fmt::Display for Refusal {
             }
             Refusal::NotAllowed(name) => write!(f, "--external-name does not allow {name}"),
             Refusal::OtherNamespace(name) => {
-                write!(f, "{name} is a Service of another namespace")
+                write!(
+                    f,
+                    "{name} is a Service of another namespace, where no ReferenceGrant allows it"
+                )
             }
             Refusal::NoService(name) => {
                 write!(
@@ -122,9 +125,6 @@ pub(crate) fn step<'a>(
     let mut labels = rest.split('.');
     match (labels.next(), labels.next(), labels.next()) {
         (Some(target), Some(namespace), None) if is_label(target) => {
-            if namespace != &*service.key.namespace {
-                return Some(Err(Refusal::OtherNamespace(name.clone())));
-            }
             Some(Ok(Step::Service(ServiceKey {
                 namespace: namespace.into(),
                 name: target.into(),
