@@ -348,6 +348,16 @@ pub(crate) struct ShapeArgs {
     /// that of --ingress-service (with a cluster)
     #[arg(long, env = "SEAWAY_GATEWAY_SERVICES")]
     gateway_services: bool,
+    /// The authorities that proxies trust for the names of ExternalNames with `appProtocol: https`
+    /// (PEM, as Envoy sees the file)
+    #[arg(
+        long,
+        env = "SEAWAY_TRUSTED_CA",
+        value_name = "FILE",
+        default_value = "/etc/ssl/certs/ca-certificates.crt",
+        value_parser = word
+    )]
+    trusted_ca: String,
     /// The address of the ingress listeners; `::` is for IPv4 too
     #[arg(
         long,
@@ -419,6 +429,7 @@ impl ShapeArgs {
             ingress_without_class: self.ingress_without_class,
             access_log: self.access_log,
             trusted_hops: self.trusted_hops,
+            trusted_ca: self.trusted_ca.clone(),
             ingress_services: self.ingress_service.iter().cloned().collect(),
             gateway_services: self.gateway_services,
         }

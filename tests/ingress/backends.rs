@@ -86,8 +86,8 @@ fn speaking(name: &str, protocol: &str) -> String {
     join([service.document(), slice(name, &["10.244.1.1"])])
 }
 
-/// GW092. TLS to backends is not served yet, and inferred from no name (Gateway rule 84): those of
-/// `wss` and `https` are asked over plain HTTP.
+/// GW092. TLS is inferred from no name (Gateway rule 84): backends of `https` are asked over plain
+/// HTTP.
 #[test]
 fn gw092_backends_are_spoken_to_as_their_ports_say() -> Result<()> {
     let route = RouteManifest::new("gw092").host("gw092.test");
@@ -95,7 +95,6 @@ fn gw092_backends_are_spoken_to_as_their_ports_say() -> Result<()> {
         .prefix("/h2c", "h2c")
         .prefix("/ws", "ws")
         .prefix("/own", "own")
-        .prefix("/wss", "wss")
         .prefix("/https", "https")
         .prefix("/http", "plain")
         .prefix("/unset", "s1");
@@ -103,7 +102,6 @@ fn gw092_backends_are_spoken_to_as_their_ports_say() -> Result<()> {
         .with(speaking("h2c", "kubernetes.io/h2c"))
         .with(speaking("ws", "kubernetes.io/ws"))
         .with(speaking("own", "mycorp.com/x"))
-        .with(speaking("wss", "kubernetes.io/wss"))
         .with(speaking("https", "HTTPS"))
         .with(speaking("plain", "http"))
         .with(route.document());
@@ -116,7 +114,6 @@ fn gw092_backends_are_spoken_to_as_their_ports_say() -> Result<()> {
         of("/h2c", "HTTP/2.0").http2(),
         of("/ws", "HTTP/1.1"),
         of("/ws", "HTTP/1.1").http2(),
-        of("/wss", "HTTP/1.1"),
         of("/https", "HTTP/1.1"),
         of("/https", "HTTP/1.1").http2(),
         of("/own", "HTTP/1.1"),

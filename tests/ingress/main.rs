@@ -36,3 +36,4 @@ mod rewrites;
 mod rotation;
 mod shares;
 mod timeouts;
+mod tls_backends;

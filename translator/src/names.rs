@@ -102,13 +102,15 @@ impl FromStr for PortKey {
 }
 
 /// The name of a cluster and of its assignment: `<key>`, then `~local` for the set of a Local
-/// policy, then `~v6` for IPv6 endpoints.
+/// policy, then `~tls` where the endpoints are spoken to over TLS, then `~v6` for IPv6 endpoints.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClusterName {
     /// The Service port.
     pub port: PortKey,
     /// Whether the cluster is the one for a Local traffic policy.
     pub local: bool,
+    /// Whether the cluster is the one that speaks TLS to the endpoints.
+    pub tls: bool,
     /// The IP family of the cluster's endpoints.
     pub family: Family,
 }
@@ -129,9 +131,10 @@ impl ClusterName {
             Protocol::Sctp => "_sctp",
         };
         let local = if self.local { "_local" } else { "" };
+        let tls = if self.tls { "_tls" } else { "" };
         let family = if self.family == Family::V6 { "_v6" } else { "" };
         format!(
-            "{}_{}_{number}{protocol}{local}{family}",
+            "{}_{}_{number}{protocol}{local}{tls}{family}",
             service.namespace, service.name
         )
     }
@@ -140,8 +143,9 @@ impl ClusterName {
 impl fmt::Display for ClusterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let local = if self.local { "~local" } else { "" };
+        let tls = if self.tls { "~tls" } else { "" };
         let family = if self.family == Family::V6 { "~v6" } else { "" };
-        write!(f, "{}{local}{family}", self.port)
+        write!(f, "{}{local}{tls}{family}", self.port)
     }
 }
 
@@ -153,6 +157,10 @@ impl FromStr for ClusterName {
             Some(rest) => (rest, Family::V6),
             None => (text, Family::V4),
         };
+        let (rest, tls) = match rest.strip_suffix("~tls") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
         let (rest, local) = match rest.strip_suffix("~local") {
             Some(rest) => (rest, true),
             None => (rest, false),
@@ -160,6 +168,7 @@ impl FromStr for ClusterName {
         Ok(ClusterName {
             port: rest.parse()?,
             local,
+            tls,
             family,
         })
     }

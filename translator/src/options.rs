@@ -80,6 +80,9 @@ pub struct Options {
     /// in the status of Gateways and Ingresses. Other Services of its namespace with its selector
     /// are before the same proxies (Gateway rules 11 and 12).
     pub ingress_services: BTreeMap<Fleet, ServiceKey>,
+    /// The file with the authorities that proxies trust for DNS names outside of the cluster, as
+    /// they see it.
+    pub trusted_ca: String,
     /// Whether each Gateway that asks for no address gets a Service of its own (Gateway rule 13).
     pub gateway_services: bool,
 }
@@ -125,6 +128,7 @@ impl Default for Options {
             trusted_hops: 0,
             ingress_services: BTreeMap::new(),
             gateway_services: false,
+            trusted_ca: "/etc/ssl/certs/ca-certificates.crt".to_owned(),
         }
     }
 }

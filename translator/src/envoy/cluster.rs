@@ -31,7 +31,9 @@ use seaway_proto::envoy::upstream_proxy_protocol::ProxyProtocolUpstreamTransport
 use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
+use super::upstream_tls as tls;
 use super::{ads, milliseconds, number, seconds, tcp_address};
+use crate::Options;
 use crate::model::{AppProtocol, ProxyProtocol};
 use crate::names::ClusterName;
 use crate::plan::clusters::ClusterSettings;
@@ -68,7 +70,12 @@ pub(crate) fn eds(
             eds_config: Some(ads()),
             ..Default::default()
         }),
-        transport_socket: settings.proxy_protocol.map(proxy_protocol),
+        transport_socket: match (settings.proxy_protocol, name.tls) {
+            (None, false) => None,
+            (None, true) => Some(tls::unverified()),
+            (Some(version), false) => Some(proxy_protocol(version, plain())),
+            (Some(version), true) => Some(proxy_protocol(version, tls::unverified())),
+        },
         outlier_detection: settings.outlier_detection.map(outlier_detection),
         circuit_breakers: Some(limited(settings.max_flows)),
         ..common(name, settings.app_protocol, connect_timeout)
@@ -93,7 +100,7 @@ pub(crate) fn eds(
     deprecated,
     reason = "the DNS cluster extension that replaces respect_dns_ttl is younger than the oldest Envoy supported"
 )]
-pub(crate) fn dns(cluster: &DnsCluster) -> Resource {
+pub(crate) fn dns(cluster: &DnsCluster, options: &Options) -> Resource {
     let DnsCluster {
         name,
         protocol,
@@ -119,6 +126,8 @@ pub(crate) fn dns(cluster: &DnsCluster) -> Resource {
         // AUTO would prefer IPv6 and fail where only the name server speaks it.
         dns_lookup_family: DnsLookupFamily::V4Preferred as i32,
         respect_dns_ttl: true,
+        transport_socket: matches!(protocol, AppProtocol::Https | AppProtocol::Wss)
+            .then(|| tls::verified(host, options)),
         load_assignment: Some(ClusterLoadAssignment {
             cluster_name: resource_name.to_string(),
             endpoints: vec![endpoints],
@@ -184,9 +193,10 @@ fn unlimited() -> CircuitBreakers {
     }
 }
 
-/// The transport socket of plain connections that begin with a PROXY protocol header (Service rule
+/// The transport socket of connections that begin with a PROXY protocol header, and go on as the
+/// inner one has them (Service rule
 /// 115).
-fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
+fn proxy_protocol(version: ProxyProtocol, inner: TransportSocket) -> TransportSocket {
     let version = match version {
         ProxyProtocol::V1 => Version::V1,
         ProxyProtocol::V2 => Version::V2,
@@ -196,7 +206,7 @@ fn proxy_protocol(version: ProxyProtocol) -> TransportSocket {
             version: version as i32,
             ..Default::default()
         }),
-        transport_socket: Some(plain()),
+        transport_socket: Some(inner),
         ..Default::default()
     };
     transport_socket(
@@ -211,7 +221,7 @@ fn plain() -> TransportSocket {
     transport_socket("envoy.transport_sockets.raw_buffer", config)
 }
 
-fn transport_socket(name: &str, config: Any) -> TransportSocket {
+pub(super) fn transport_socket(name: &str, config: Any) -> TransportSocket {
     TransportSocket {
         name: name.to_owned(),
         config_type: Some(ConfigType::TypedConfig(config)),

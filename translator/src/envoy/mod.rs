@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod listener;
 pub(crate) mod route;
 mod udp;
+mod upstream_tls;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

@@ -132,6 +132,11 @@ pub enum AppProtocol {
     Http1,
     /// HTTP/2 with prior knowledge, in the clear.
     H2c,
+    /// HTTP/1.1 over TLS, for WebSocket (`kubernetes.io/wss`).
+    Wss,
+    /// HTTP/1.1 over TLS where the endpoints are those of a DNS name, of which certificates can be
+    /// checked; in the clear elsewhere (Gateway rule 84).
+    Https,
 }
 
 /// The timeout of `sessionAffinity: ClientIP` that an API server fills in, in seconds. Only shorter

@@ -158,12 +158,22 @@ pub(crate) fn wanted(
 
 /// The cluster to which mesh proxies route HTTP requests for a Service port.
 pub(crate) fn mesh_cluster(service: &Service, port: &ServicePort) -> ClusterName {
-    cluster_name(
-        service,
+    for_http(
         port,
-        service.internal_policy,
-        service.primary_family,
+        cluster_name(
+            service,
+            port,
+            service.internal_policy,
+            service.primary_family,
+        ),
     )
+}
+
+/// The cluster of HTTP requests to a port beside that of its connections: another one where the
+/// endpoints speak TLS, which connections bring with them.
+fn for_http(port: &ServicePort, name: ClusterName) -> ClusterName {
+    let tls = port.app_protocol == AppProtocol::Wss;
+    ClusterName { tls, ..name }
 }
 
 /// The TCP port of a Service that a backend names.
@@ -186,7 +196,8 @@ pub(crate) fn upstream(service: &Service, port: &ServicePort) -> Upstream {
 }
 
 fn ingress_cluster(service: &Service, port: &ServicePort) -> ClusterName {
-    cluster_name(service, port, Policy::Cluster, service.primary_family)
+    let name = cluster_name(service, port, Policy::Cluster, service.primary_family);
+    for_http(port, name)
 }
 
 /// The key of a Service port.
@@ -208,6 +219,7 @@ pub(crate) fn cluster_name(
     ClusterName {
         port: port_key(service, port),
         local: policy == Policy::Local,
+        tls: false,
         family,
     }
 }

@@ -204,6 +204,7 @@ fn dns_cluster(service: &ServiceKey, number: NonZeroU16) -> ClusterName {
             protocol: Protocol::Tcp,
         },
         local: false,
+        tls: false,
         family: Family::V4,
     }
 }

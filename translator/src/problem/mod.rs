@@ -71,6 +71,8 @@ reasons! {
     UnsupportedProtocol,
     /// An application protocol whose name is none, read as the one that is meant.
     UnsupportedAppProtocol,
+    /// Endpoints that are spoken to over TLS without a check of their certificates.
+    UnverifiedBackend,
     /// A field whose meaning is not enforced (yet).
     UnsupportedField,
     /// A backend that is not a Service.

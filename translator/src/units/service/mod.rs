@@ -102,7 +102,8 @@ impl ServiceUnit {
     fn external_name(&mut self, context: &Context<'_>, service: &Service) -> Made {
         let plan = external_name::plan(context, service);
         let clusters = plan.clusters.iter();
-        let clusters = clusters.map(|plan| (plan.layer.clone(), cluster::dns(plan)));
+        let clusters =
+            clusters.map(|plan| (plan.layer.clone(), cluster::dns(plan, context.options)));
         let mut resources: Vec<_> = clusters.collect();
         let problems = problems::of_external_name(service, &plan);
         add_scopes(plan.hosts, context, &mut resources);

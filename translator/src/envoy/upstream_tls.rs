@@ -1,0 +1,70 @@
+//! TLS towards endpoints.
+
+use seaway_proto::any;
+use seaway_proto::envoy::core::{DataSource, TransportSocket, data_source};
+use seaway_proto::envoy::text_matcher::{StringMatcher, string_matcher::MatchPattern};
+use seaway_proto::envoy::tls::common_tls_context::ValidationContextType;
+use seaway_proto::envoy::tls::subject_alt_name_matcher::SanType;
+use seaway_proto::envoy::tls::tls_parameters::TlsProtocol;
+use seaway_proto::envoy::tls::{
+    CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, TlsParameters,
+    UpstreamTlsContext,
+};
+
+use super::cluster::transport_socket;
+use crate::Options;
+
+/// TLS to pods, whose certificates nothing says how to check (Service rule 109): it keeps others
+/// from listening, not from answering.
+pub(super) fn unverified() -> TransportSocket {
+    socket(UpstreamTlsContext {
+        common_tls_context: Some(common()),
+        ..Default::default()
+    })
+}
+
+/// TLS to the addresses of a DNS name: their certificate has to be for that name, from an authority
+/// that the proxies trust (Service rule 123).
+pub(super) fn verified(host: &str, options: &Options) -> TransportSocket {
+    let name = StringMatcher {
+        match_pattern: Some(MatchPattern::Exact(host.to_owned())),
+        ..Default::default()
+    };
+    let validation = CertificateValidationContext {
+        trusted_ca: Some(DataSource {
+            specifier: Some(data_source::Specifier::Filename(options.trusted_ca.clone())),
+            ..Default::default()
+        }),
+        match_typed_subject_alt_names: vec![SubjectAltNameMatcher {
+            san_type: SanType::Dns as i32,
+            matcher: Some(name),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    socket(UpstreamTlsContext {
+        common_tls_context: Some(CommonTlsContext {
+            validation_context_type: Some(ValidationContextType::ValidationContext(validation)),
+            ..common()
+        }),
+        sni: host.to_owned(),
+        ..Default::default()
+    })
+}
+
+/// HTTP/1.1, and the newest TLS: of itself Envoy offers endpoints none newer than 1.2.
+fn common() -> CommonTlsContext {
+    CommonTlsContext {
+        tls_params: Some(TlsParameters {
+            tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
+            tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
+            ..Default::default()
+        }),
+        alpn_protocols: vec!["http/1.1".to_owned()],
+        ..Default::default()
+    }
+}
+
+fn socket(context: UpstreamTlsContext) -> TransportSocket {
+    transport_socket("envoy.transport_sockets.tls", any(&context))
+}
