@@ -21,11 +21,12 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
 /// What is asked for, in Envoy's order.
-const TYPES: [TypeUrl; 4] = [
+const TYPES: [TypeUrl; 5] = [
     TypeUrl::CLUSTER,
     TypeUrl::ENDPOINT,
     TypeUrl::LISTENER,
     TypeUrl::ROUTE,
+    TypeUrl::SCOPED_ROUTE,
 ];
 
 /// A secret that does not exist: asked for last.
@@ -122,12 +123,13 @@ impl Proxy {
         let proxy = Self::connect(world, replica, role)?;
         // A node has a listener for each, and two for what is asked of kube-proxy: its health and
         // its mode, each with its answer.
-        let (listeners, routes) = if role == "node" {
-            (services + 2, 2)
+        // A mesh proxy has the routes of each as scopes: for all of its ports, and for its only one.
+        let (listeners, routes, scopes) = if role == "node" {
+            (services + 2, 2, 0)
         } else {
-            (1, 1)
+            (1, 0, 2 * services)
         };
-        let wanted = [services, services, listeners, routes];
+        let wanted = [services, services, listeners, routes, scopes];
         within(Duration::from_secs(10), "everything there is", || {
             let held = TYPES.map(|url| proxy.count(url));
             ensure!(held == wanted, "{held:?} of {wanted:?}");

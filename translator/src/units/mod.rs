@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::model::ServiceKey;
 use crate::plan::Context;
-use crate::{Problem, Replace, Subject};
+use crate::{Fleet, Problem, Replace, Subject};
 use dirty::Unit;
 use mesh::WholeTable;
 use redirect::Redirect;
@@ -39,6 +39,9 @@ pub(crate) struct Units {
     redirect: Redirect,
     whole_table: WholeTable,
     sockets: Sockets,
+    /// The fleets with proxies that ask, or asked, for certificates by names: for no other is
+    /// anything made of that, nor to be taken back.
+    asking: BTreeSet<Fleet>,
 }
 
 impl Units {
@@ -52,7 +55,15 @@ impl Units {
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
-            Unit::IngressCertificate(table, host) => ingress::certificate(&table, &host, context),
+            Unit::IngressCertificate(table, host) => {
+                if context.views.deliveries(&table.fleet).on_demand {
+                    self.asking.insert(table.fleet.clone());
+                }
+                match self.asking.contains(&table.fleet) {
+                    true => ingress::certificate(&table, &host, context),
+                    false => Output::default(),
+                }
+            }
             Unit::Secret(key) => ingress::secret(&key, context),
             Unit::RouteObject(object) => ingress::object(&object, context),
             Unit::Sockets => self.sockets.translate(context),
