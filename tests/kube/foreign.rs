@@ -224,12 +224,13 @@ fn a_list_of_objects_that_are_none_is_a_handful_of_lines() -> Result<()> {
         server.fail_watches("services", 410);
         eventually("the list to be read", || {
             let log = world.seaway()?.log();
-            let skipped = log.matches("of the list").count();
+            // Beside them the problem is logged, sooner or later.
+            let skipped = log.matches("an object of the list is skipped").count();
             ensure!(
                 log.contains(&format!("\"more\":{}", SERVICES - 10)),
                 "{log}"
             );
-            ensure!(skipped == 11, "{skipped} lines");
+            ensure!(skipped == 10, "{skipped} lines");
             Ok(())
         })
     })
