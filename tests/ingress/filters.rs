@@ -15,6 +15,7 @@ fn headers_are_changed_as_filters_say() -> Result<()> {
         gw066_the_filter_of_a_backend_goes_before_that_of_the_rule(),
         gw096_a_percent_sign_is_one(),
         gw097_the_host_header_is_not_changed_by_a_filter(),
+        the_ends_of_messages_are_not_changed_by_a_filter(),
         gw104_a_filter_that_is_not_served_is_never_skipped(),
     ])
 }
@@ -101,6 +102,33 @@ fn gw097_the_host_header_is_not_changed_by_a_filter() -> Case {
             get("gw097.test/host").status(500),
         ])
         .problem("*", "HTTPRoute default/gw097")
+}
+
+/// Whoever may say where a message ends has a backend take the rest of one for the next request,
+/// which may be anybody's.
+fn the_ends_of_messages_are_not_changed_by_a_filter() -> Case {
+    let name = "framing.test";
+    let rule =
+        |path: &str, filter: &str| format!("matches: [{{path: {{value: {path}}}}}], {filter}");
+    let requests = request_headers("{set: [{name: Content-Length, value: '0'}]}");
+    let chunked = request_headers("{add: [{name: transfer-encoding, value: chunked}]}");
+    let answers = "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: \
+                   content-length, value: '5'}]}}]";
+    let of_backend = format!(
+        "matches: [{{path: {{value: /backend}}}}], backendRefs: [{{name: s1, port: 8080, {requests}}}]"
+    );
+    let route = RouteManifest::new("framing").host(name);
+    let route = route
+        .rule(&rule("/request", &requests), "s1")
+        .rule(&rule("/chunked", &chunked), "s1")
+        .rule(&rule("/answer", answers), "s1")
+        .only(&of_backend);
+    let refused = ["/request", "/chunked", "/answer", "/backend"];
+    Case::new("framing")
+        .with(route.prefix("/", "s2").document())
+        .rows([get(&format!("{name}/")).to("s2")])
+        .rows(refused.map(|path| get(&format!("{name}{path}")).status(500)))
+        .problem("InvalidHeader", "HTTPRoute default/framing")
 }
 
 fn gw104_a_filter_that_is_not_served_is_never_skipped() -> Case {

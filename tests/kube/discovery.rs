@@ -122,8 +122,8 @@ impl Proxy {
     ) -> Result<Self> {
         let proxy = Self::connect(world, replica, role)?;
         // A node has a listener for each, and two for what is asked of kube-proxy: its health and
-        // its mode, each with its answer.
-        // A mesh proxy has the routes of each as scopes: for all of its ports, and for its only one.
+        // its mode, each with its answer. A mesh proxy has the routes of each as scopes: for all of
+        // its ports, and for its only one.
         let (listeners, routes, scopes) = if role == "node" {
             (services + 2, 2, 0)
         } else {

@@ -8,7 +8,7 @@ use super::Context;
 use super::certificates::{self, CertificateRefusal};
 use super::host::{Refused, Table, resolve};
 use crate::index::routing::{Hosts, Key, ListenerId};
-use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname};
+use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname, ServiceKey};
 use crate::policy::gateway::{ListenerRefusal, NotAttached, gateway_refusal, is_class_ours};
 use crate::{ObjectId, Problem, Reason};
 
@@ -103,6 +103,7 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
         }
         return problems;
     }
+    problems.extend(of_addresses(context, id, gateway));
     for verdict in verdicts(context, id, gateway) {
         let field = format!("spec.listeners[{}]", verdict.listener.index);
         if let Some((reason, message)) = verdict.refused {
@@ -116,6 +117,28 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
         }));
     }
     problems
+}
+
+/// A problem for each address that the Gateway asks for and does not have: it is served all the
+/// same, at those of the Service that it has.
+fn of_addresses(context: &Context<'_>, id: &ObjectId, gateway: &Gateway) -> Vec<Problem> {
+    let binding = context.index.routing().binding(gateway);
+    let unusable = binding.into_iter().flat_map(|binding| {
+        let service = binding.service.iter();
+        let pairs =
+            service.flat_map(|service| binding.unusable.iter().map(move |at| (service, at)));
+        pairs.collect::<Vec<_>>()
+    });
+    let problem = |(service, at): (&ServiceKey, &usize)| {
+        let value = gateway.addresses.get(*at).map_or("", |one| &one.value);
+        let message = format!(
+            "{value:?} is no address of the proxies; the Gateway is served at those of Service \
+             {service}"
+        );
+        let field = format!("spec.addresses[{at}]");
+        Problem::warning(id, field, Reason::AddressNotUsable, message)
+    };
+    unusable.map(problem).collect()
 }
 
 /// Says who has the port of a listener for another protocol, if it is an older object (Gateway

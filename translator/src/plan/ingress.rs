@@ -94,10 +94,15 @@ fn of_tls_hosts(id: &ObjectId, ingress: &Ingress, hosts: &Hosts) -> Vec<Problem>
         let mut named = tls.hosts.iter().chain(any);
         let taken = named.find_map(|host| {
             let holder = hosts.holder(host)?;
-            (!holder.certificates.contains(&secret)).then(|| (host, holder.age.object()))
+            let is_ours = holder.listener == ListenerId::Ingresses;
+            let is_served = is_ours && holder.certificates.contains(&secret);
+            (!is_served).then(|| (host, is_ours, holder.age.object()))
         });
-        let (host, holder) = taken?;
-        let message = format!("{holder} has {host}, with another certificate");
+        let (host, is_ours, holder) = taken?;
+        let message = match is_ours {
+            true => format!("{holder} has {host}, with another certificate"),
+            false => format!("{holder} is older and has {host} over TLS"),
+        };
         let field = format!("{}.hosts", tls.field);
         Some(Problem::error(id, field, Reason::HostConflict, message))
     };

@@ -33,8 +33,10 @@ pub(crate) struct Front {
     /// The ports that clients connect to, each with that of the proxies; `None` for one that is
     /// given as a name, of which nothing is known here.
     pub ports: Arc<BTreeMap<NonZeroU16, Option<NonZeroU16>>>,
-    /// The IP addresses that are its own.
-    addresses: Vec<IpAddr>,
+    /// The addresses that are its own.
+    addresses: Vec<StatusAddress>,
+    /// Whether it is also reached at the addresses of nodes.
+    at_nodes: bool,
 }
 
 impl Front {
@@ -47,20 +49,34 @@ impl Front {
             Exposure::LoadBalancer(addresses) => &addresses[..],
             Exposure::ClusterIp | Exposure::NodePort => &[],
         };
-        let balancer = balancer.iter().filter_map(|address| match address {
-            StatusAddress::Ip(ip) => Some(*ip),
-            StatusAddress::Hostname(_) => None,
-        });
         let external = service.external_ips.iter().map(|(_, ip)| *ip);
-        let own = service.cluster_ips.iter().copied();
+        let own = external.chain(service.cluster_ips.iter().copied());
+        let own = own.map(StatusAddress::Ip);
         (!ports.is_empty()).then(|| Front {
             selector: service.selector.clone(),
             of_gateway: service.of_gateway.clone(),
             managed: service.managed,
             is_local: service.external_policy == Policy::Local,
             ports: Arc::new(ports),
-            addresses: balancer.chain(external).chain(own).collect(),
+            addresses: balancer.iter().cloned().chain(own).collect(),
+            at_nodes: matches!(service.exposure, Exposure::NodePort),
         })
+    }
+
+    /// The positions of those addresses that this Service is known not to have. An empty value is
+    /// any address of its type.
+    pub(crate) fn lacks(
+        &self,
+        key: &ServiceKey,
+        addresses: &[GatewayAddress],
+        options: &Options,
+    ) -> Box<[usize]> {
+        let lacking = addresses.iter().enumerate().filter(|(_, address)| {
+            let is_a_nodes = self.at_nodes && *address.kind == *IP_ADDRESS;
+            let may_be = address.value.is_empty() || is_a_nodes;
+            !may_be && !self.is_meant(key, address, options)
+        });
+        lacking.map(|(position, _)| position).collect()
     }
 
     /// Whether a Gateway that asks for this address asks for this Service.
@@ -71,12 +87,14 @@ impl Front {
         options: &Options,
     ) -> bool {
         match &*address.kind {
-            HOSTNAME => names(key, options)
-                .iter()
-                .any(|name| **name == *address.value),
+            HOSTNAME => {
+                let name = StatusAddress::Hostname(address.value.clone());
+                let mut names = names(key, options).into_iter();
+                names.any(|name| *name == *address.value) || self.addresses.contains(&name)
+            }
             IP_ADDRESS => {
                 let ip: Result<IpAddr, _> = address.value.parse();
-                ip.is_ok_and(|ip| self.addresses.contains(&ip))
+                ip.is_ok_and(|ip| self.addresses.contains(&StatusAddress::Ip(ip)))
             }
             _ => false,
         }
@@ -109,6 +127,9 @@ pub(crate) struct Binding {
     pub waits: Option<Waits>,
     /// The ports of the Service.
     pub ports: Arc<BTreeMap<NonZeroU16, Option<NonZeroU16>>>,
+    /// The positions of the addresses that the Gateway asks for and the Service is known not to
+    /// have.
+    pub unusable: Box<[usize]>,
 }
 
 impl Binding {
@@ -120,6 +141,7 @@ impl Binding {
             is_shared: true,
             waits: None,
             ports: front.map(|front| front.ports.clone()).unwrap_or_default(),
+            unusable: Box::default(),
         }
     }
 
@@ -131,6 +153,7 @@ impl Binding {
             is_shared: false,
             waits: Some(waits),
             ports: Arc::default(),
+            unusable: Box::default(),
         }
     }
 
@@ -147,6 +170,7 @@ impl Binding {
             is_shared: false,
             waits,
             ports: front.ports.clone(),
+            unusable: Box::default(),
         }
     }
 

@@ -140,6 +140,8 @@ reasons! {
     InvalidParameters,
     /// A Gateway that asks for an address of a type that is not supported.
     UnsupportedAddress,
+    /// An address that a Gateway asks for and no Service before its proxies has.
+    AddressNotUsable,
     /// A listener at a port that its addresses do not have.
     PortUnavailable,
     /// Two listeners with the same port and host name.

@@ -9,7 +9,7 @@ use crate::model::{FLEET_LABEL, Fleet};
 /// The fleet that an object names; the default one without a label. `None`, with a problem: the
 /// label names none that could be.
 pub(super) fn read(meta: &k8s::Metadata, report: &mut Report) -> Option<Fleet> {
-    let Some(text) = value::label(meta, FLEET_LABEL).filter(|text| !text.is_empty()) else {
+    let Some(text) = value::label(meta, FLEET_LABEL) else {
         return Some(Fleet::default());
     };
     let fleet = text.parse().ok();

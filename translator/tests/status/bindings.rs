@@ -4,7 +4,7 @@
 use seaway_proto::TypeUrl;
 use seaway_translator::{Object, ObjectKind, Options, Role, View};
 
-use super::{World, edge_key, options, world};
+use super::{World, edge, edge_key, options, world};
 use crate::support::routing::{class, gateway_class, ingress, route, secret, secured};
 use crate::support::{one, service, slice};
 
@@ -381,4 +381,48 @@ fn a_label_that_is_no_name_of_a_fleet_is_a_problem() {
     );
     assert!(of_gateway(&world, "g").starts_with("A=F/InvalidParameters P=F/Invalid"));
     assert_eq!(names(&world, "default", TypeUrl::LISTENER), ["hosts"]);
+}
+
+/// An address that no Service before the proxies has is said without a cluster, too, and is no
+/// problem any more once one has it.
+#[test]
+fn an_address_that_nobody_has_is_a_problem() {
+    let mut world = with_edge();
+    let wanted = "addresses: [{value: 192.0.2.77}, {value: 192.0.2.1}, {type: Hostname}], ";
+    let spec = format!("{wanted}{}", listening("HTTP", 80));
+    world.apply([gateway("g", 1, "", &spec)]);
+    let problems = world.translator.problems();
+    let shown = problems
+        .iter()
+        .map(|one| format!("{} {} {}", one.object, one.field, one.reason));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["Gateway d/g spec.addresses[0] AddressNotUsable"]
+    );
+    world.apply([edge("[{ip: 192.0.2.1}, {ip: 192.0.2.77}]")]);
+    assert_eq!(world.translator.problems(), []);
+}
+
+/// The Gateway of a tenant that is older has the host over TLS, whatever Secret it names: the
+/// Ingress says so.
+#[test]
+fn an_ingress_says_that_an_older_gateway_has_its_host_with_the_same_secret() {
+    let mut world = with_edge();
+    let listener = "listeners: [{name: h, protocol: HTTPS, port: 443, hostname: a.org, tls: \
+                    {certificateRefs: [{name: s}]}}]";
+    world.apply([
+        class(),
+        secret("s", "ec", "ec"),
+        gateway("g", 1, "", listener),
+        secured("i", "a.org", "s"),
+    ]);
+    let problems = world.translator.problems();
+    let of_ingress = problems
+        .iter()
+        .filter(|one| one.object.to_string() == "Ingress d/i");
+    let shown = of_ingress.map(|one| format!("{} {}", one.field, one.message));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["spec.tls[0].hosts Gateway d/g is older and has a.org over TLS"]
+    );
 }

@@ -109,10 +109,18 @@ impl Bindings {
                     && front.is_meant(service, address, options)
             })
         });
-        match meant {
+        let has = meant.or_else(|| self.shared(fleet, options));
+        let lacks = |(service, front): (&ServiceKey, &Front)| {
+            front.lacks(service, &gateway.addresses, options)
+        };
+        let binding = match meant {
             Some((service, _)) if options.ingress_services.get(fleet) == Some(service) => shared(),
             Some(meant) => Binding::by(fleet, meant, None),
             None => shared(),
+        };
+        Binding {
+            unusable: has.map(lacks).unwrap_or_default(),
+            ..binding
         }
     }
 }

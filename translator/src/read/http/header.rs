@@ -18,9 +18,26 @@ pub(in super::super) fn name_fault(name: &str) -> Option<String> {
     (!is_name).then(|| format!("{name:?} is not a name of a header"))
 }
 
+/// The headers that say where a message ends, and those of a connection. Whoever may set one could
+/// have a backend take the rest of a body for the next request, which may be anybody's: connections
+/// to backends are shared.
+const OF_CONNECTION: [&str; 10] = [
+    "connection",
+    "content-length",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "trailers",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// What is wrong with the name of a header that is to be changed, if anything.
 pub(in super::super) fn changed_name_fault(name: &str) -> Option<String> {
-    if name.eq_ignore_ascii_case("host") || name.starts_with(':') {
+    let is = |other: &&str| name.eq_ignore_ascii_case(other);
+    if is(&"host") || name.starts_with(':') || OF_CONNECTION.iter().any(is) {
         return Some(format!("{name:?} must not be changed as a header"));
     }
     name_fault(name)
@@ -58,7 +75,17 @@ mod tests {
         ] {
             assert!(name_fault(bad).is_some(), "{bad}");
         }
-        for bad in ["host", "HOST", ":path", ":authority", ""] {
+        let framing = [
+            "Content-Length",
+            "transfer-encoding",
+            "Connection",
+            "TE",
+            "upgrade",
+        ];
+        for bad in ["host", "HOST", ":path", ":authority", ""]
+            .into_iter()
+            .chain(framing)
+        {
             assert!(changed_name_fault(bad).is_some(), "{bad}");
         }
         assert_eq!(changed_name_fault("x-host"), None);

@@ -41,7 +41,8 @@ pub(in super::super::super) fn is_body(limit: NonZeroU64) -> bool {
     limit.get() <= LARGEST
 }
 
-/// Reads a number of bytes. `k`, `m` and `g` are what they are to nginx, powers of 1024.
+/// Reads a number of bytes. `k`, `m` and `g` are what they are to nginx, in either case: powers of
+/// 1024.
 fn bytes(text: &str) -> Option<u64> {
     let units = [
         ("Ki", 10),
@@ -50,6 +51,9 @@ fn bytes(text: &str) -> Option<u64> {
         ("k", 10),
         ("m", 20),
         ("g", 30),
+        ("K", 10),
+        ("M", 20),
+        ("G", 30),
         ("", 0),
     ];
     let found = units.into_iter().find_map(|(unit, shift)| {
@@ -163,7 +167,7 @@ mod tests {
             ("m", None),
             ("+1m", None),
             ("1.5m", None),
-            ("8M", None),
+            ("8MB", None),
             ("8 m", None),
             ("99999999999999999999", None),
             ("99999999999g", None),

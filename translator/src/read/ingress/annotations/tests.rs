@@ -97,7 +97,7 @@ fn an_annotation_that_cannot_be_read_is_said() {
         ("hsts", "max-age="),
         ("timeout", "soon"),
         ("max-body", "0"),
-        ("max-body", "8M"),
+        ("max-body", "8MB"),
         ("max-body", "1025g"),
         ("rate-limit", "100"),
         ("rate-limit", "0/s"),
