@@ -7,7 +7,8 @@ use std::sync::Arc;
 use seaway_proto::Resource;
 
 use super::Output;
-use crate::envoy::http::{listener, lookup, on_demand, scope, tls};
+use crate::envoy::http::tls::{self, on_demand};
+use crate::envoy::http::{listener, lookup, scope};
 use crate::model::Hostname;
 use crate::plan::certificates::{self, Served};
 use crate::plan::host::{HostPlan, Table};

@@ -30,9 +30,10 @@ use prost::Name as _;
 
 use super::header_changes::option;
 use super::route_action::STREAM_IDLE;
+use super::tls::{on_demand, server_names};
 use super::{
-    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, body, lookup, on_demand,
-    rate, scoped, server_names, sources, tls,
+    CORS_FILTER, HOST_HEADER, LISTENER_HEADER, TABLE_HEADER, access_log, body, lookup, rate,
+    scoped, sources, tls,
 };
 use crate::Options;
 use crate::envoy::listener::network_filter;

@@ -14,14 +14,12 @@ mod header_changes;
 pub(crate) mod listener;
 pub(crate) mod lookup;
 pub(crate) mod mesh;
-pub(crate) mod on_demand;
 mod path_change;
 mod rate;
 mod route_action;
 mod route_match;
 pub(crate) mod scope;
 pub(crate) mod scoped;
-mod server_names;
 mod sources;
 pub(crate) mod tls;
 

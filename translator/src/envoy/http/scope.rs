@@ -14,7 +14,8 @@ use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use super::header_changes::{added, option, removed};
 use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
-use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, on_demand, rate, scoped, sources};
+use super::tls::on_demand;
+use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, rate, scoped, sources};
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 

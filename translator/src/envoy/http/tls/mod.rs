@@ -1,6 +1,9 @@
 //! TLS of ingress proxies: the filter chains of a listener, and a certificate as a secret, which
 //! comes and is replaced without the listener (Gateway rules 37, 60, 61).
 
+pub(crate) mod on_demand;
+pub(super) mod server_names;
+
 use std::sync::Arc;
 
 use seaway_proto::envoy::core::{DataSource, TransportSocket, data_source, transport_socket};

@@ -20,7 +20,8 @@ use seaway_proto::xds::matcher::regex_matcher::{EngineType, GoogleRe2};
 use seaway_proto::xds::matcher::string_matcher::MatchPattern;
 use seaway_proto::xds::matcher::{Matcher, RegexMatcher, StringMatcher};
 
-use super::{on_demand, tls};
+use super::on_demand;
+use crate::envoy::http::tls;
 use crate::model::Hostname;
 use crate::plan::certificates::{ChainPlan, OnDemand};
 
@@ -30,7 +31,11 @@ const HOST_NAME: &str = r"[a-z0-9-]+(\.[a-z0-9-]+)*";
 /// Leads the connections of a listener to its chains: names with chains of their own to those, the
 /// narrowest wildcard first, then what can be a host name to the chain on demand. All others are
 /// closed, if there is no chain for all names.
-pub(super) fn lead(listener: &mut Listener, chains: &[ChainPlan<'_>], names: &OnDemand<'_>) {
+pub(in super::super) fn lead(
+    listener: &mut Listener,
+    chains: &[ChainPlan<'_>],
+    names: &OnDemand<'_>,
+) {
     for chain in &mut listener.filter_chains {
         chain.filter_chain_match = None;
     }

@@ -24,7 +24,7 @@ use seaway_proto::envoy::tls::{CommonTlsContext, DownstreamTlsContext};
 use seaway_proto::google::protobuf::BoolValue;
 use seaway_proto::{Resource, TypeUrl, any};
 
-use super::tls;
+use crate::envoy::http::tls;
 use crate::envoy::{ads, listening};
 use crate::plan::ListenOn;
 
@@ -40,17 +40,17 @@ const FIRST_PORT: u16 = 2;
 
 /// What the listener header of a request says of a name that a client asked for, which no name of a
 /// listener is.
-pub(super) fn shown_for(name: &str) -> String {
+pub(in super::super) fn shown_for(name: &str) -> String {
     format!("sni:{name}")
 }
 
 /// The same of the name that the client of a connection asked for.
-pub(super) fn shown() -> String {
+pub(in super::super) fn shown() -> String {
     shown_for("%REQUESTED_SERVER_NAME%")
 }
 
 /// The chain for all names that no other chain has.
-pub(super) fn chain(manager: Filter) -> FilterChain {
+pub(in super::super) fn chain(manager: Filter) -> FilterChain {
     FilterChain {
         filters: vec![manager],
         transport_socket_connect_timeout: Some(tls::handshake_timeout()),
