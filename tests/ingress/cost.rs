@@ -65,7 +65,6 @@ fn gw110_an_endpoint_of_a_hundred_routes_is_one_assignment() -> Result<()> {
     })
 }
 
-/// GW112. What nobody refers to is known to be ignored when a later change has come through.
 /// An Ingress with a host and a certificate of its own, to `s1`.
 fn secured(ca: &Ca, name: &str) -> Result<String> {
     let host = format!("{name}.tls.test");
@@ -133,6 +132,7 @@ fn gw111_a_secret_of_three_listeners_is_sent_once() -> Result<()> {
     })
 }
 
+/// GW112. What nobody refers to is known to be ignored when a later change has come through.
 #[test]
 fn gw112_unrelated_objects_translate_and_publish_nothing() -> Result<()> {
     let unrelated = |version: u8| {

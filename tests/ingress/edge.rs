@@ -270,9 +270,4 @@ impl Edge<'_> {
         // It ends with 1 when there are problems.
         serde_json::from_slice(&output.stdout).with_context(|| format!("{}: {told}", output.status))
     }
-
-    /// How many resources of a type Seaway has sent.
-    pub(crate) fn sent(&self, kind: &str) -> Result<f64> {
-        self.world.metric("seaway_xds_resources_total", kind)
-    }
 }

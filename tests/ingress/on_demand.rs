@@ -10,7 +10,7 @@ use seaway_testing::certs::Ca;
 use seaway_testing::{Ask, IngressManifest, Tls, eventually, join};
 
 use crate::case::Case;
-use crate::certificates::{asked, certificate};
+use crate::certificates::{asked, certificate, served};
 use crate::edge::{Edge, ON_DEMAND, port_443};
 
 /// A Secret, and an Ingress that serves a host with it.
@@ -21,15 +21,6 @@ fn host(ca: &Ca, name: &str, host: &str, backend: &str) -> Result<String> {
         ingress.document(),
         certificate(ca, name, &[host])?.0,
     ]))
-}
-
-fn served(edge: &Edge<'_>, ca: &Ca, name: &str, backend: &str) -> Result<()> {
-    let tls = Tls::new(ca, name)?;
-    eventually(format!("{backend} from {name}"), || {
-        let found = asked(edge, &tls, name)?;
-        ensure!(found == backend, "{found}");
-        Ok(())
-    })
 }
 
 /// A list with its length before it, in two bytes.

@@ -78,7 +78,7 @@ fn gw052_a_rotation_is_noticed_by_nobody() -> Result<()> {
     Edge::in_all_ways(&[case, secret], |edge| {
         let tls = Tls::new(&ca, HOST)?;
         eventually("the first certificate", || edge.secured(&tls).map(drop))?;
-        let listeners = edge.sent("Listener")?;
+        let listeners = edge.world.sent()?["Listener"];
         let loads = [
             Load::start(edge, tls.clone())?,
             Load::start(edge, tls.clone().http2())?,
@@ -97,7 +97,7 @@ fn gw052_a_rotation_is_noticed_by_nobody() -> Result<()> {
             let count = load.stop()?;
             ensure!(count > ROUNDS, "only {count} requests");
         }
-        ensure!(edge.sent("Listener")? <= listeners);
+        ensure!(edge.world.sent()?["Listener"] <= listeners);
         Ok(())
     })
 }

@@ -61,6 +61,20 @@ pub fn machine_cpu() -> io::Result<f64> {
     }
 }
 
+/// How many files and sockets a process has open.
+pub fn open_files(process: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
+}
+
+/// How many files a process may have open.
+pub fn file_limit(process: u32) -> Result<u64> {
+    let limits = fs::read_to_string(format!("/proc/{process}/limits"))?;
+    let mut lines = limits.lines();
+    let line = lines.find_map(|line| line.strip_prefix("Max open files"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.context("no limit of open files")?.parse()?)
+}
+
 /// A line of a `status` that is in kilobytes.
 fn megabytes(status: &str, name: &str) -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -194,8 +194,7 @@ fn unlimited() -> CircuitBreakers {
 }
 
 /// The transport socket of connections that begin with a PROXY protocol header, and go on as the
-/// inner one has them (Service rule
-/// 115).
+/// inner one has them (Service rule 115).
 fn proxy_protocol(version: ProxyProtocol, inner: TransportSocket) -> TransportSocket {
     let version = match version {
         ProxyProtocol::V1 => Version::V1,

@@ -17,10 +17,11 @@ use std::env;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use seaway_testing::usage::{file_limit, open_files};
 
 use offender::Load;
 use phase::{Course, run};
-use stage::{NOBODY, SERVICE, Stage, open_files};
+use stage::{NOBODY, SERVICE, Stage};
 
 const USAGE: &str = "usage: seaway-bench-flood FLOWS CONNECTIONS SECONDS [FILES]";
 /// Files that Envoy may have more than before when a flood is over.
@@ -29,7 +30,7 @@ const MARGIN: usize = 20;
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (load, length, files) = parse(&arguments).context(USAGE)?;
-    let own = report::file_limit(std::process::id())?;
+    let own = file_limit(std::process::id())?;
     ensure!(
         files.is_none() || u64::from(load.flows) * 2 < own,
         "{} flows a second take more than the {own} files of Envoy",

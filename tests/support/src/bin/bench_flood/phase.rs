@@ -5,12 +5,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use seaway_testing::usage::{Usage, machine_cpu};
+use seaway_testing::usage::{Usage, machine_cpu, open_files};
 
 use crate::burner;
 use crate::offender::{Flood, Load, Sent};
 use crate::probe::{self, Answers, Kind, Lane};
-use crate::stage::{DNS, Stage, WEB, open_files, service};
+use crate::stage::{DNS, Stage, WEB, service};
 
 /// From one look at Envoy's files to the next.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,8 +1,7 @@
 //! What is printed.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
+use seaway_testing::usage::file_limit;
 
 use crate::phase::Phase;
 use crate::stage::{COUNTERS, QUEUES, Stage};
@@ -48,15 +47,6 @@ pub(crate) fn envoy(
         println!("{line}");
     }
     Ok(())
-}
-
-/// How many files a process may have open.
-pub(crate) fn file_limit(process: u32) -> Result<u64> {
-    let limits = fs::read_to_string(format!("/proc/{process}/limits"))?;
-    let mut lines = limits.lines();
-    let line = lines.find_map(|line| line.strip_prefix("Max open files"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    Ok(number.context("no limit of open files")?.parse()?)
 }
 
 /// The tables of answers and of processors.

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::usage::Usage;
+use seaway_testing::usage::{Usage, open_files};
 use seaway_testing::{
     Client, Cluster, Namespace, Outcome, ProxyPod, ServiceManifest, Setup, SliceManifest, join,
     within,
@@ -198,9 +198,4 @@ pub(crate) fn service(kind: Kind) -> SocketAddr {
         Kind::Udp => (SERVICE, DNS).into(),
         Kind::Tcp => (SERVICE, WEB).into(),
     }
-}
-
-/// How many files a process has open.
-pub(crate) fn open_files(process: u32) -> Result<usize> {
-    Ok(std::fs::read_dir(format!("/proc/{process}/fd"))?.count())
 }

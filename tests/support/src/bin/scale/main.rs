@@ -14,7 +14,7 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::usage::Usage;
+use seaway_testing::usage::{Usage, open_files};
 use seaway_testing::{Cluster, Envoy, EnvoyOptions, Setup, World, within};
 
 use case::Case;
@@ -96,7 +96,7 @@ fn report_envoy(envoy: &Envoy) -> Result<()> {
     );
     println!("resident memory    {} MB", resident(envoy)?);
     println!("allocated memory   {} MB", usage::allocated(envoy)?);
-    println!("open files         {}", usage::open_files(envoy)?);
+    println!("open files         {}", open_files(envoy.id())?);
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! What an Envoy has used: read from the kernel, and memory in use from Envoy itself.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use seaway_testing::Envoy;
@@ -10,7 +9,7 @@ use serde_json::Value;
 /// Seconds of CPU that the main thread and the workers have used.
 pub(crate) fn cpu(envoy: &Envoy) -> Result<(f64, f64)> {
     let (mut main, mut workers) = (0.0, 0.0);
-    for task in fs::read_dir(process(envoy).join("task"))? {
+    for task in fs::read_dir(format!("/proc/{}/task", envoy.id()))? {
         let task = task?;
         let times = fs::read_to_string(task.path().join("schedstat"))?;
         let running = times.split_whitespace().next().context("no schedstat")?;
@@ -30,13 +29,4 @@ pub(crate) fn allocated(envoy: &Envoy) -> Result<u64> {
     let memory: Value = serde_json::from_str(&envoy.admin("/memory")?)?;
     let bytes = memory["allocated"].as_str().context("no `allocated`")?;
     Ok(bytes.parse::<u64>()? >> 20)
-}
-
-/// Files and sockets that the process has open.
-pub(crate) fn open_files(envoy: &Envoy) -> Result<usize> {
-    Ok(fs::read_dir(process(envoy).join("fd"))?.count())
-}
-
-fn process(envoy: &Envoy) -> std::path::PathBuf {
-    Path::new("/proc").join(envoy.id().to_string())
 }
