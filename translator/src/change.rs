@@ -211,6 +211,9 @@ impl Origin {
         }
         let (fleet, at) = rest.split_once(' ').filter(|_| kind == "ingress")?;
         let fleet = fleet.parse().ok()?;
+        if let Some(host) = at.strip_prefix("certificate ") {
+            return Some(Origin::IngressCertificate(fleet, Hostname::read(host)));
+        }
         Some(match at.split_once('/') {
             None => Origin::IngressPort(fleet, at.parse().ok()?),
             Some((port, host)) => {

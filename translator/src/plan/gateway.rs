@@ -22,6 +22,8 @@ pub(crate) fn of_class(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
 /// What becomes of a listener of a Gateway.
 #[derive(Debug)]
 pub(crate) struct ListenerVerdict<'a> {
+    /// The Gateway.
+    pub gateway: &'a Gateway,
     /// The listener.
     pub listener: &'a GatewayListener,
     /// Where it is served, if it is.
@@ -56,6 +58,7 @@ pub(crate) fn verdicts<'a>(
                 }),
         };
         ListenerVerdict {
+            gateway,
             listener,
             table: served.filter(|_| refused.is_none() && !is_refused),
             refused,

@@ -8,7 +8,7 @@ use super::Context;
 use super::host::Table;
 use crate::index::routing::Key;
 use crate::model::Hostname;
-use crate::{ObjectId, ObjectKind, Origin, Problem, Reason, Subject};
+use crate::{Fleet, ObjectId, ObjectKind, Origin, Problem, Reason, Subject};
 
 /// How many objects with rules for one host are named: whichever of them is to blame.
 const NAMED: usize = 10;
@@ -52,6 +52,20 @@ impl Rejections {
         self.0.get(&origin)
     }
 
+    /// The words about certificates that the proxies of a fleet ask for by hosts, each with its
+    /// host.
+    pub(crate) fn of_certificates<'a>(
+        &'a self,
+        of: &Fleet,
+    ) -> impl Iterator<Item = (&'a Hostname, &'a Arc<str>)> {
+        self.0
+            .iter()
+            .filter_map(move |(origin, words)| match origin {
+                Origin::IngressCertificate(fleet, host) if fleet == of => Some((host, words)),
+                _ => None,
+            })
+    }
+
     /// The origins that are rejected in only one of the two, or in other words.
     pub(crate) fn difference(&self, other: &Rejections) -> BTreeSet<Origin> {
         let all = self.0.keys().chain(other.0.keys());
@@ -91,6 +105,14 @@ pub(crate) fn objects(context: &Context<'_>, origin: &Origin) -> BTreeSet<Object
         Origin::Secret(namespace, name) => {
             let key = (namespace.clone(), name.clone());
             routing.secret_users(&key).cloned().collect()
+        }
+        Origin::IngressCertificate(fleet, host) => {
+            let hosts = routing.hosts(&Table::https(fleet, context.options));
+            let holder = hosts.and_then(|hosts| hosts.holder(host));
+            holder
+                .map(|holder| holder.age.object())
+                .into_iter()
+                .collect()
         }
         Origin::IngressHost(fleet, port, host) => {
             let table = routing.served_at(&table(fleet, port, false));

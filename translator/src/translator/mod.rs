@@ -344,10 +344,11 @@ impl Apply for Translator {
         let key = (id.namespace, id.name);
         let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
         let namespace = key.0.clone();
-        routing.set_reference_grant(key, grant, changes);
-        let (services, changes) = (&mut self.dirty.services, &mut self.dirty.routing);
-        self.index
-            .grants_changed(&namespace, &self.options, services, changes);
+        if routing.set_reference_grant(key, grant, changes) {
+            let (services, changes) = (&mut self.dirty.services, &mut self.dirty.routing);
+            self.index
+                .grants_changed(&namespace, &self.options, services, changes);
+        }
     }
 
     fn apply_namespace(&mut self, id: ObjectId, namespace: Option<Arc<Namespace>>) {

@@ -3,7 +3,8 @@
 use seaway_translator::ObjectKind;
 
 use super::{World, gateway, route, world};
-use crate::support::routing::{class, ingress, secret};
+use crate::support::one;
+use crate::support::routing::{self, class, ingress, secret, secured};
 
 const LISTENERS: &str = "listeners: [{name: h, protocol: HTTP, port: 80}, {name: s, protocol: \
                          HTTPS, port: 443, tls: {certificateRefs: [{name: s}]}}]";
@@ -116,4 +117,84 @@ fn a_certificate_or_a_service_that_a_proxy_rejects_is_named() {
         "{lines:?}"
     );
     assert!(lines[1].ends_with(": cannot bind"), "{lines:?}");
+}
+
+/// The same where proxies ask for it by the name of a host (Gateway rule 109): it is the listener
+/// of that host that says so.
+#[test]
+fn a_certificate_that_is_asked_for_by_a_host_is_named_when_it_is_rejected() {
+    let mut world = served();
+    world.apply([
+        one(
+            "{kind: Service, metadata: {namespace: d, name: edge}, spec: {type: LoadBalancer, \
+             clusterIP: 10.96.0.9, ports: [{name: a, port: 443}, {name: b, port: 8443}]}, status: \
+             {loadBalancer: {ingress: [{ip: 192.0.2.1}]}}}",
+        ),
+        gateway(
+            "listeners: [{name: s, protocol: HTTPS, port: 443, hostname: a.org, tls: \
+             {certificateRefs: [{name: s}]}}, {name: other, protocol: HTTPS, port: 443, hostname: \
+             d.org, tls: {certificateRefs: [{name: s}]}}, {name: far, protocol: HTTPS, port: 8443, \
+             hostname: a.org, tls: {certificateRefs: [{name: s}]}}]",
+        ),
+        secured("i", "b.org", "t"),
+        secret("t", "ec", "ec"),
+    ]);
+    let good = world.gateway();
+    world.translator.take_status_changes();
+    let all = [
+        ("ingress default certificate a.org", "no start line"),
+        ("ingress default certificate b.org", "no key"),
+        ("ingress other certificate a.org", "of another fleet"),
+        ("ingress default certificate c.org", "of no object"),
+    ];
+    assert!(reject(&mut world, &all));
+    assert_eq!(changed(&mut world), ["Ingress d/i", "Gateway d/g"]);
+    for line in [
+        "s: A=T R=T P=F/Invalid",
+        "other: A=T R=T P=T",
+        "far: A=T R=T P=T",
+    ] {
+        let status = world.gateway();
+        assert!(status.contains(&format!("\n{line}")), "{status}");
+    }
+    assert_eq!(
+        world.message("s", "Programmed"),
+        "a proxy rejects it: no start line"
+    );
+    let lines = problems(&world);
+    for (object, words) in [("Gateway d/g", "no start line"), ("Ingress d/i", "no key")] {
+        let begins = format!("{object} RejectedByProxy");
+        let named = |one: &String| one.starts_with(&begins) && one.ends_with(words);
+        assert!(lines.iter().any(named), "{lines:?}");
+    }
+    reject(&mut world, &[]);
+    assert_eq!((world.gateway(), problems(&world)), (good, Vec::new()));
+}
+
+/// Of two listeners at one port only one protocol is served, and what proxies reject is that.
+#[test]
+fn what_is_rejected_is_not_said_of_a_route_to_a_listener_without_its_port() {
+    let mut world = served();
+    world.apply([
+        one(
+            "{kind: Service, metadata: {namespace: d, name: edge}, spec: {type: LoadBalancer, \
+             clusterIP: 10.96.0.9, ports: [{port: 8080}]}, status: {loadBalancer: {ingress: [{ip: \
+             192.0.2.1}]}}}",
+        ),
+        gateway("listeners: [{name: h, protocol: HTTP, port: 8080}]"),
+        routing::gateway(
+            "later",
+            "2026-02-02T00:00:00Z",
+            "[{name: s, protocol: HTTPS, port: 8080, tls: {certificateRefs: [{name: s}]}}]",
+        ),
+        one(
+            "{kind: HTTPRoute, metadata: {namespace: d, name: of-later}, spec: {parentRefs: \
+             [{name: later}], hostnames: [a.org], rules: [{backendRefs: [{name: web, port: 80}]}]}}",
+        ),
+    ]);
+    let of_later = |world: &World| world.status(ObjectKind::HTTPRoute, "d", "of-later");
+    let before = of_later(&world);
+    reject(&mut world, &[("ingress default 8080/a.org", "bad regex")]);
+    assert_eq!(world.route(), "g/: A=T R=T P=F/Invalid");
+    assert_eq!(of_later(&world), before);
 }

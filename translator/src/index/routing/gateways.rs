@@ -216,26 +216,27 @@ impl Routing {
     }
 
     /// Adds, replaces or (`None`) removes a ReferenceGrant. What refers to Services of its
-    /// namespace from another one is looked at again (Gateway rule 34).
+    /// namespace from another one is looked at again (Gateway rule 34). Returns whether the grants
+    /// of the namespace are others than before.
     pub(crate) fn set_reference_grant(
         &mut self,
         key: Key,
         new: Option<Arc<ReferenceGrant>>,
         changes: &mut RoutingChanges,
-    ) {
+    ) -> bool {
         let of_namespace = self.gateways.grants.entry(key.0.clone()).or_default();
         let old = put(of_namespace, key.1.clone(), new);
         let changed = old.as_ref() != of_namespace.get(&key.1);
         if of_namespace.is_empty() {
             self.gateways.grants.remove(&key.0);
         }
-        if !changed {
-            return;
+        if changed {
+            for service in self.services_used_from_elsewhere(&key.0) {
+                self.service_changed(&service, changes);
+            }
+            self.secret_grants_changed(&key.0, changes);
         }
-        for service in self.services_used_from_elsewhere(&key.0) {
-            self.service_changed(&service, changes);
-        }
-        self.secret_grants_changed(&key.0, changes);
+        changed
     }
 
     /// Adds, replaces or (`None`) removes a Namespace: routes of it may be selected by other

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::ObjectId;
-use crate::model::Hostname;
+use crate::model::{Gateway, GatewayListener, Hostname};
 use crate::policy::route_order::Age;
 
 /// What serves a host name: all Ingresses together, or one listener of a Gateway.
@@ -22,6 +22,17 @@ pub(crate) enum ListenerId {
         /// The listener's name.
         listener: Arc<str>,
     },
+}
+
+impl ListenerId {
+    /// The listener of a Gateway.
+    pub(crate) fn of(gateway: &Gateway, listener: &GatewayListener) -> ListenerId {
+        ListenerId::Gateway {
+            namespace: gateway.namespace.clone(),
+            name: gateway.name.clone(),
+            listener: listener.name.clone(),
+        }
+    }
 }
 
 impl fmt::Display for ListenerId {

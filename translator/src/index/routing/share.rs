@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::hosts::{Certificates, Entry, Hosts, ListenerId, Part};
 use super::{Key, Routing};
-use crate::model::{
-    BackendPort, Gateway, GatewayListener, HTTPRoute, Hostname, Ingress, Rule, ServiceKey, Target,
-};
+use crate::model::{BackendPort, Gateway, HTTPRoute, Hostname, Ingress, Rule, ServiceKey, Target};
 use crate::policy::gateway::{self, InvalidRules};
 use crate::policy::route_order::Age;
 use crate::policy::table::{HTTP, HTTPS, Table};
@@ -135,7 +133,7 @@ impl Share {
                 table,
                 host: listener.hostname.clone(),
                 part: Part::Claim,
-                listener: id_of(gateway, listener),
+                listener: ListenerId::of(gateway, listener),
                 certificates,
             });
         }
@@ -175,7 +173,7 @@ impl Share {
                         table: table.clone(),
                         host: host.clone(),
                         part: Part::Rules,
-                        listener: id_of(gateway, listener),
+                        listener: ListenerId::of(gateway, listener),
                         certificates: Certificates::default(),
                     });
                 }
@@ -314,12 +312,4 @@ fn claims_over_tls(
         }
     }
     claims
-}
-
-fn id_of(gateway: &Gateway, listener: &GatewayListener) -> ListenerId {
-    ListenerId::Gateway {
-        namespace: gateway.namespace.clone(),
-        name: gateway.name.clone(),
-        listener: listener.name.clone(),
-    }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{ACCEPTED, Conditions, Context, INVALID, PROGRAMMED, RESOLVED_REFS};
 use crate::Reason;
 use crate::model::{Gateway, GatewayListener, ListenerProtocol, RouteKind};
+use crate::plan::certificates;
 use crate::plan::gateway::ListenerVerdict;
+use crate::plan::host::ListenerId;
 use crate::status::ListenerStatus;
 
 /// The status of a listener; `overlap` is the reason of `OverlappingTLSConfig`, and `refused` says
@@ -97,12 +99,23 @@ fn idle(
     Some((INVALID, format!("a proxy rejects it: {words}")))
 }
 
-/// What a proxy says of the listener at which it is served, or of one of its certificates (Gateway
-/// rule 106).
+/// What a proxy says of the listener at which it is served, or of one of its certificates, which it
+/// may have asked for by a host (Gateway rules 106 and 109).
 fn rejected<'a>(context: &Context<'a>, verdict: &ListenerVerdict<'_>) -> Option<&'a Arc<str>> {
-    let of_listener = context.rejections.of_table(verdict.table.as_ref()?);
-    let mut certificates = verdict.certificates.iter().flatten();
-    of_listener.or_else(|| certificates.find_map(|key| context.rejections.of_secret(key)))
+    let (rejections, table) = (context.rejections, verdict.table.as_ref()?);
+    let of_secrets = || {
+        let mut secrets = verdict.certificates.iter().flatten();
+        secrets.find_map(|key| rejections.of_secret(key))
+    };
+    let of_hosts = || {
+        let is_asked = certificates::has_certificates_on_demand(context, table);
+        let hosts = context.index.routing().hosts(table).filter(|_| is_asked)?;
+        let own = ListenerId::of(verdict.gateway, verdict.listener);
+        let mut words = rejections.of_certificates(&table.fleet);
+        words.find_map(|(host, words)| (hosts.holder(host)?.listener == own).then_some(words))
+    };
+    let of_listener = rejections.of_table(table);
+    of_listener.or_else(of_secrets).or_else(of_hosts)
 }
 
 /// What of that which a listener refers to cannot be used.

@@ -66,6 +66,10 @@ fn rejected<'a>(
             .iter()
             .position(|one| one.name == listener.name)?;
         let table = tables.get(position)?.as_ref().ok()?;
+        // What is served at the port may be another table.
+        if routing.port_taken(table).is_some() {
+            return None;
+        }
         hosts
             .into_iter()
             .find_map(|host| context.rejections.of_host(table, host))
