@@ -12,8 +12,10 @@ pub(crate) mod route;
 mod udp;
 mod upstream_tls;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use seaway_proto::envoy::core::{
     Address, AggregatedConfigSource, ApiVersion, CidrRange, ConfigSource, DataSource,
@@ -23,7 +25,10 @@ use seaway_proto::envoy::core::{
     socket_address::{PortSpecifier, Protocol},
     substitution_format_string::Format,
 };
+use seaway_proto::envoy::tls::TlsParameters;
+use seaway_proto::envoy::tls::tls_parameters::TlsProtocol;
 use seaway_proto::google::protobuf::{Duration, UInt32Value};
+use seaway_proto::{ResourceRef, TypeUrl};
 
 use crate::IpNet;
 use crate::plan::ListenOn;
@@ -91,6 +96,26 @@ fn substituted(text: String) -> SubstitutionFormatString {
             specifier: Some(Specifier::InlineString(text)),
             ..Default::default()
         })),
+        ..Default::default()
+    }
+}
+
+/// References to clusters, each once.
+fn cluster_references<'a>(clusters: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<ResourceRef> {
+    let clusters: BTreeSet<&Arc<str>> = clusters.into_iter().collect();
+    let refer = |cluster: &Arc<str>| ResourceRef {
+        type_url: TypeUrl::CLUSTER,
+        name: cluster.clone(),
+    };
+    clusters.into_iter().map(refer).collect()
+}
+
+/// The versions of TLS that are spoken with clients and endpoints (Gateway rule 60): of itself
+/// Envoy offers endpoints none newer than 1.2.
+fn tls_versions() -> TlsParameters {
+    TlsParameters {
+        tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
+        tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
         ..Default::default()
     }
 }

@@ -5,7 +5,7 @@
 //! labels of each. Where a port comes right behind the namespace it is a part of the second label:
 //! so for every port there is a scope with that one name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,11 +21,11 @@ use seaway_proto::envoy::route::route_match::PathSpecifier;
 use seaway_proto::envoy::route::{
     RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
 };
-use seaway_proto::{Resource, ResourceRef, TypeUrl, encode};
+use seaway_proto::{Resource, TypeUrl, encode};
 
 use super::cluster::CONNECT_ATTEMPTS;
 use super::http::{mesh, scoped};
-use super::{number, seconds};
+use super::{cluster_references, number, seconds};
 use crate::Options;
 use crate::model::ServiceKey;
 use crate::names::PortKey;
@@ -78,7 +78,7 @@ pub(crate) fn table(name: &Arc<str>, parts: &BTreeMap<ServiceKey, Hosts>) -> Res
         bytes.extend_from_slice(&part.bytes);
     }
     let clusters = parts.values().flat_map(|part| &part.clusters);
-    let refs = references(clusters);
+    let refs = cluster_references(clusters);
     Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs)
 }
 
@@ -106,23 +106,13 @@ pub(crate) fn scopes(hosts: Vec<Host>, options: &Options) -> Vec<Resource> {
             ..Default::default()
         };
         let key = [name.to_string(), format!("{namespace}{suffix}")];
-        scoped::resource(key, routes, references(clusters))
+        scoped::resource(key, routes, cluster_references(clusters))
     };
     let (hosts, clusters): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
     let mut scopes = vec![scope("", hosts, &clusters)];
     let shorts = shorts.into_iter();
     scopes.extend(shorts.map(|(suffix, host, cluster)| scope(&suffix, vec![host], &[cluster])));
     scopes
-}
-
-/// References to clusters.
-fn references<'a>(clusters: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<ResourceRef> {
-    let clusters: BTreeSet<&Arc<str>> = clusters.into_iter().collect();
-    let refer = |cluster: &Arc<str>| ResourceRef {
-        type_url: TypeUrl::CLUSTER,
-        name: cluster.clone(),
-    };
-    clusters.into_iter().map(refer).collect()
 }
 
 /// The hosts in the order of their ports, so that the order in a manifest means nothing, each with

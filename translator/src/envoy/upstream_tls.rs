@@ -5,13 +5,12 @@ use seaway_proto::envoy::core::{DataSource, TransportSocket, data_source};
 use seaway_proto::envoy::text_matcher::{StringMatcher, string_matcher::MatchPattern};
 use seaway_proto::envoy::tls::common_tls_context::ValidationContextType;
 use seaway_proto::envoy::tls::subject_alt_name_matcher::SanType;
-use seaway_proto::envoy::tls::tls_parameters::TlsProtocol;
 use seaway_proto::envoy::tls::{
-    CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, TlsParameters,
-    UpstreamTlsContext,
+    CertificateValidationContext, CommonTlsContext, SubjectAltNameMatcher, UpstreamTlsContext,
 };
 
 use super::cluster::transport_socket;
+use super::tls_versions;
 use crate::Options;
 
 /// TLS to pods, whose certificates nothing says how to check (Service rule 109): it keeps others
@@ -52,14 +51,10 @@ pub(super) fn verified(host: &str, options: &Options) -> TransportSocket {
     })
 }
 
-/// HTTP/1.1, and the newest TLS: of itself Envoy offers endpoints none newer than 1.2.
+/// HTTP/1.1, and the newest TLS.
 fn common() -> CommonTlsContext {
     CommonTlsContext {
-        tls_params: Some(TlsParameters {
-            tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
-            tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
-            ..Default::default()
-        }),
+        tls_params: Some(tls_versions()),
         alpn_protocols: vec!["http/1.1".to_owned()],
         ..Default::default()
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -51,14 +52,17 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 
 /// Reads a time in whole seconds or milliseconds: `3s`, `500ms`.
 pub(super) fn milliseconds(text: &str) -> Option<u32> {
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 1),
+    let (digits, unit) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1),
         None => (text.strip_suffix('s')?, 1000),
     };
-    // `parse` alone would take a sign.
-    let digits = number.bytes().all(|b| b.is_ascii_digit());
-    let number: u32 = digits.then(|| number.parse().ok())??;
-    number.checked_mul(unit)
+    number::<u32>(digits)?.checked_mul(unit)
+}
+
+/// Reads a number without a sign, which `parse` alone would take.
+pub(super) fn number<T: FromStr>(digits: &str) -> Option<T> {
+    let all = digits.bytes().all(|byte| byte.is_ascii_digit());
+    all.then(|| digits.parse().ok())?
 }
 
 /// Reads a port number.

@@ -1,7 +1,7 @@
 //! A host as a scope: its virtual host in a route configuration of its own, found by the table and
 //! the name.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use seaway_proto::envoy::core::Metadata;
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::route::{Route, RouteConfiguration, VirtualHost};
 use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
-use seaway_proto::{Resource, ResourceRef, TypeUrl};
+use seaway_proto::{Resource, ResourceRef};
 
 use super::header_changes::{added, option, removed};
 use super::route_action::{action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
 use super::tls::on_demand;
 use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, rate, scoped, sources};
+use crate::envoy::cluster_references;
 use crate::model::Hostname;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Table};
 
@@ -63,14 +64,9 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         }
     });
     let misdirected = misdirected.into_iter();
-    let marked = |mut route: Route| {
-        if let Some((name, fields)) = &mark {
-            let metadata = route.metadata.get_or_insert_with(Metadata::default);
-            metadata
-                .filter_metadata
-                .insert(name.clone(), fields.clone());
-        }
-        route
+    let marked = |route| Route {
+        metadata: mark.clone(),
+        ..route
     };
     VirtualHost {
         domains: vec![name.clone()],
@@ -95,12 +91,15 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
 
 /// The metadata by which the lookup filter knows the routes of a host of exactly the name asked
 /// for.
-fn mark(table: &Table) -> (String, Struct) {
+fn mark(table: &Table) -> Metadata {
     let value = Value {
         kind: Some(Kind::BoolValue(true)),
     };
     let fields = HashMap::from([(lookup::MARK.to_owned(), value)]);
-    (lookup::name(table), Struct { fields })
+    Metadata {
+        filter_metadata: HashMap::from([(lookup::name(table), Struct { fields })]),
+        ..Default::default()
+    }
 }
 
 /// The routes that one match of a rule becomes.
@@ -140,7 +139,7 @@ fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
 
 /// References to the clusters to which requests and their copies are sent.
 fn clusters(host: &HostPlan) -> Vec<ResourceRef> {
-    let mut clusters: BTreeSet<&Arc<str>> = BTreeSet::new();
+    let mut clusters: Vec<&Arc<str>> = Vec::new();
     for route in &host.routes {
         if let Action::Forward(shares) = &route.action {
             let upstreams = shares.iter().filter_map(|share| share.to.as_ref().ok());
@@ -148,9 +147,5 @@ fn clusters(host: &HostPlan) -> Vec<ResourceRef> {
             clusters.extend(route.mirrors.iter().map(|(cluster, _)| cluster));
         }
     }
-    let refer = |cluster: &Arc<str>| ResourceRef {
-        type_url: TypeUrl::CLUSTER,
-        name: cluster.clone(),
-    };
-    clusters.into_iter().map(refer).collect()
+    cluster_references(clusters)
 }

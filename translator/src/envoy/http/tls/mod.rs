@@ -6,20 +6,18 @@ pub(super) mod server_names;
 
 use std::sync::Arc;
 
-use seaway_proto::envoy::core::{DataSource, TransportSocket, data_source, transport_socket};
+use seaway_proto::envoy::core::{DataSource, TransportSocket, data_source};
 use seaway_proto::envoy::listener::{
     Filter, FilterChain, FilterChainMatch, ListenerFilter, listener_filter,
 };
-use seaway_proto::envoy::tls::tls_parameters::TlsProtocol;
 use seaway_proto::envoy::tls::{
-    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, TlsParameters,
-    secret,
+    CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, Secret, TlsCertificate, secret,
 };
 use seaway_proto::envoy::tls_inspector::TlsInspector;
 use seaway_proto::google::protobuf::Duration;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use crate::envoy::{ads, seconds};
+use crate::envoy::{ads, cluster, seconds, tls_versions};
 use crate::model::{Certificate, Hostname};
 use crate::plan::certificates::ChainPlan;
 
@@ -134,19 +132,12 @@ fn transport_socket(plan: &ChainPlan<'_>) -> TransportSocket {
 /// 60).
 pub(super) fn common() -> CommonTlsContext {
     CommonTlsContext {
-        tls_params: Some(TlsParameters {
-            tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
-            tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
-            ..Default::default()
-        }),
+        tls_params: Some(tls_versions()),
         alpn_protocols: ["h2", "http/1.1"].map(str::to_owned).into(),
         ..Default::default()
     }
 }
 
 pub(super) fn socket(context: &DownstreamTlsContext) -> TransportSocket {
-    TransportSocket {
-        name: "envoy.transport_sockets.tls".to_owned(),
-        config_type: Some(transport_socket::ConfigType::TypedConfig(any(context))),
-    }
+    cluster::transport_socket("envoy.transport_sockets.tls", any(context))
 }

@@ -108,9 +108,7 @@ fn max_age(meta: &k8s::Metadata, report: &mut Report) -> u32 {
     let Some(text) = value::annotation(meta, MAX_AGE) else {
         return default;
     };
-    // `parse` alone would take a sign.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let age = digits.then(|| text.parse().ok()).flatten();
+    let age = value::number(text);
     age.filter(|age| *age > 0).unwrap_or_else(|| {
         let message = format!("{text:?} is not a number of seconds; it is read as {default}");
         report.error(field(MAX_AGE), Reason::InvalidValue, message);

@@ -61,13 +61,7 @@ fn bytes(text: &str) -> Option<u64> {
         Some((digits, shift))
     });
     let (digits, shift) = found?;
-    number(digits)?.checked_mul(1 << shift)
-}
-
-fn number(digits: &str) -> Option<u64> {
-    // `parse` alone would take a sign.
-    let all = digits.bytes().all(|byte| byte.is_ascii_digit());
-    all.then(|| digits.parse().ok())?
+    value::number::<u64>(digits)?.checked_mul(1 << shift)
 }
 
 /// The rate of requests; without one that can be read there is no limit.
@@ -79,7 +73,7 @@ pub(super) fn rate(meta: &k8s::Metadata, report: &mut Report) -> Option<RateLimi
             (requests, "m") => (requests, MINUTE),
             _ => return None,
         };
-        let requests = u32::try_from(number(requests)?).ok()?;
+        let requests = value::number(requests)?;
         Some(RateLimit {
             requests: NonZeroU32::new(requests)?,
             seconds,
@@ -122,8 +116,8 @@ fn read_retry(text: &str) -> Option<Retry> {
     let (mut attempts, mut codes, mut pause) = (None, None, None);
     for part in text.split(';') {
         match part.trim_matches(' ').split_once('=')? {
-            ("attempts", number_) if attempts.is_none() => {
-                let count = u32::try_from(number(number_)?).ok()?;
+            ("attempts", number) if attempts.is_none() => {
+                let count = value::number(number)?;
                 attempts = Some(count).filter(|count| (1..=retry::ATTEMPTS).contains(count));
                 attempts?;
             }
@@ -142,7 +136,7 @@ fn read_retry(text: &str) -> Option<Retry> {
 }
 
 fn read_codes(list: &str) -> Option<Box<[u16]>> {
-    let read = |text: &str| retry::code(i64::try_from(number(text.trim_matches(' '))?).ok()?);
+    let read = |text: &str| retry::code(value::number(text.trim_matches(' '))?);
     let codes: Option<Vec<u16>> = list.split(',').map(read).collect();
     let mut codes = codes?;
     codes.sort_unstable();
