@@ -85,6 +85,17 @@ impl RejectedList {
         true
     }
 
+    /// Takes in what one of the streams says of a resource that it lists already.
+    fn reword(&self, key: &Key, error: &str) {
+        let mut entries = self.entries();
+        let Some((words, _)) = entries.get_mut(key).filter(|(words, _)| **words != *error) else {
+            return;
+        };
+        *words = error.into();
+        drop(entries);
+        self.changed.send_replace(());
+    }
+
     /// Counts one stream less.
     fn remove(&self, key: &Key) {
         let mut entries = self.entries();
@@ -126,6 +137,10 @@ impl RejectedByStream {
         error: &str,
     ) {
         let key = (type_url, name.clone(), origin.clone());
+        let same = |(other, listed): &(ResourceId, Key)| *other == id && *listed == key;
+        if self.entries.iter().any(same) {
+            return self.list.reword(&key, error);
+        }
         self.retain(|of_type, other| (of_type, other) != (type_url, id));
         if self.entries.len() < LISTED_OF_STREAM && self.list.add(&key, error) {
             self.entries.push((id, key));
@@ -182,6 +197,29 @@ mod tests {
         drop(one);
         assert!(changes.has_changed().unwrap());
         assert_eq!(report(&list), [""; 0]);
+    }
+
+    /// Whoever follows the list never sees a rejection gone because it is repeated.
+    #[test]
+    fn what_is_rejected_again_keeps_its_place() {
+        let list = Arc::new(RejectedList::default());
+        let (name, origin): (Arc<str>, Arc<str>) = ("a".into(), "o".into());
+        let key = (TypeUrl::LISTENER, &name, &origin);
+        let mut stream = RejectedByStream::new(list.clone());
+        stream.add(ResourceId::from_index(1), key, "bad");
+        let changes = list.changes();
+        stream.add(ResourceId::from_index(1), key, "bad");
+        assert!(!changes.has_changed().unwrap(), "the words are the same");
+        stream.add(ResourceId::from_index(1), key, "worse");
+        assert!(changes.has_changed().unwrap());
+        assert_eq!(report(&list), ["a worse 1"]);
+        // The object behind the name is another now.
+        let origin: Arc<str> = "p".into();
+        stream.add(ResourceId::from_index(1), (key.0, &name, &origin), "worse");
+        assert_eq!(list.reports().len(), 1);
+        assert_eq!(list.reports()[0].origin, origin);
+        drop(stream);
+        assert_eq!(list.reports(), []);
     }
 
     #[test]
