@@ -181,13 +181,7 @@ fn view(node: &core::Node) -> Result<View, String> {
 /// How a proxy can come by certificates: on demand if it is an Envoy of a version that has the
 /// means, and says that it was built with them.
 fn certificates(node: &core::Node) -> CertificateDelivery {
-    let version = match &node.user_agent_version_type {
-        Some(UserAgentVersionType::UserAgentBuildVersion(build)) => build.version.as_ref(),
-        _ => None,
-    };
-    let version = version.map(|version| (version.major_number, version.minor_number));
-    let is_able = node.user_agent_name == "envoy"
-        && version >= Some(ON_DEMAND_SINCE)
+    let is_able = version(node) >= Some(ON_DEMAND_SINCE)
         && node.extensions.iter().any(|one| one.name == ON_DEMAND);
     match is_able {
         true => CertificateDelivery::OnDemand,

@@ -4,6 +4,7 @@
 //! server shows has it. Only these few are read, and only when the status of a GatewayClass is
 //! looked at; whoever may not read them says nothing of it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::{Request, header};
@@ -11,7 +12,8 @@ use seaway_translator::ObjectKind;
 use seaway_translator::status::{Condition, Status};
 use serde::Deserialize;
 
-use crate::kube::client::{Client, within};
+use crate::kube::client::Client;
+use crate::kube::leader::writing::send;
 use crate::kube::wire::Failure;
 use crate::process::outside::{quote, quote_bytes};
 
@@ -58,33 +60,28 @@ struct Metadata {
 ///
 /// # Errors
 /// The API server does not answer as one should.
-pub(super) async fn judged(
+pub(super) async fn judged<'a>(
     client: &Client,
-    status: Option<&Status>,
-    (limit, most): (Duration, usize),
-) -> Result<Option<Status>, Failure> {
+    status: Option<&'a Status>,
+) -> Result<Option<Cow<'a, Status>>, Failure> {
     let Some(Status::GatewayClass(conditions)) = status else {
-        return Ok(status.cloned());
+        return Ok(status.map(Cow::Borrowed));
     };
     let mut conditions = conditions.clone();
     let generation = conditions.first().map(|condition| condition.generation);
-    let versions = versions(client, limit, most).await?;
+    let versions = versions(client).await?;
     if let (Some(generation), [_, ..]) = (generation, versions.as_slice()) {
         conditions.push(condition(&versions, generation));
     }
-    Ok(Some(Status::GatewayClass(conditions)))
+    Ok(Some(Cow::Owned(Status::GatewayClass(conditions))))
 }
 
 /// The definitions that there are, each with its version; none if they may not be read.
-async fn versions(
-    client: &Client,
-    limit: Duration,
-    most: usize,
-) -> Result<Vec<(String, Option<String>)>, Failure> {
+async fn versions(client: &Client) -> Result<Vec<(String, Option<String>)>, Failure> {
     let mut versions = Vec::new();
     for kind in KINDS {
         let name = format!("{}.{}", kind.plural(), kind.info().group());
-        match within(limit, read(client, &name, most)).await {
+        match read(client, &name).await {
             Ok(version) => versions.push((name, version)),
             Err(failure) if failure.is_not_found() => {}
             Err(failure) if failure.is_forbidden() => return Ok(Vec::new()),
@@ -94,11 +91,11 @@ async fn versions(
     Ok(versions)
 }
 
-async fn read(client: &Client, name: &str, most: usize) -> Result<Option<String>, Failure> {
+async fn read(client: &Client, name: &str) -> Result<Option<String>, Failure> {
     let request = Request::get(format!("{PATH}/{name}")).header(header::ACCEPT, METADATA);
     let request = request.body(Vec::new());
     let request = request.map_err(|error| Failure::Unreachable(quote(&error.to_string())))?;
-    let text = client.whole(request, most).await?;
+    let text = send(client, request).await?;
     let found: Definition = serde_json::from_slice(&text).map_err(|error| {
         let (why, beginning) = (quote(&error.to_string()), quote_bytes(&text));
         Failure::Garbled(format!("{why}; it begins with {beginning:?}"))

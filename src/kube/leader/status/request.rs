@@ -8,9 +8,7 @@ use serde_json::json;
 
 use super::{definitions, merge};
 use crate::kube::client::Client;
-use crate::kube::leader::writing::{
-    Job, LIMIT, MAX_ANSWER, Outcome, Place, READS, ask, patching, settled, version,
-};
+use crate::kube::leader::writing::{Job, Outcome, Place, READS, ask, patching, settled, version};
 use crate::kube::wire::Failure;
 
 /// The subresource.
@@ -40,8 +38,8 @@ async fn attempt(client: &Client, job: &Job<Status>) -> Result<Outcome, Failure>
     let get = Request::new(path.as_str()).get_subresource(STATUS, &id.name)?;
     let object = ask(client, place, get).await?;
     let mut wanted = job.wanted();
-    let judged = definitions::judged(client, wanted.target, (LIMIT, MAX_ANSWER)).await?;
-    wanted.target = judged.as_ref();
+    let judged = definitions::judged(client, wanted.target).await?;
+    wanted.target = judged.as_deref();
     let status = merge::patch(&object, id.kind, wanted, Timestamp::now());
     let Some(status) = status else {
         return Ok(Outcome::Unchanged);

@@ -31,9 +31,7 @@ use crate::writer::LeaderNews;
 pub(crate) use metrics::WriteMetrics;
 pub(super) use queue::{Job, Outcome, Wanted};
 use queue::{MOST, Queue};
-pub(super) use request::{
-    LIMIT, MANAGER, MAX_ANSWER, Place, READS, ask, patching, send, settled, version,
-};
+pub(super) use request::{MANAGER, Place, READS, ask, patching, send, settled, version};
 
 /// What is written, and how.
 pub(super) trait Work: Send + 'static {

@@ -12,9 +12,9 @@ use crate::kube::wire::{self, Failure};
 
 /// How long the API server may take for a request. A leader stops five seconds before another
 /// begins, so what it has sent is decided by then.
-pub(in crate::kube) const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(5);
 /// The largest object, in bytes. Those of an API server have 1.5 MB at most.
-pub(in crate::kube) const MAX_ANSWER: usize = 4 << 20;
+const MAX_ANSWER: usize = 4 << 20;
 /// How often an object is read again that others write at the same time.
 pub(in crate::kube) const READS: usize = 4;
 /// Who writes, in `managedFields`.
