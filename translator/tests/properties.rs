@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::sample::select;
 use seaway_proto::{TypeUrl, json};
+use seaway_translator::model::ServiceKey;
 use seaway_translator::{Capture, Change, NodePortAddresses, Object, Options, Role, View};
 use serde_json::{Value, json};
 use support::{Published, World, object, view};
@@ -245,7 +246,10 @@ fn rest(ops: &[Op]) -> (Vec<Object>, BTreeSet<View>) {
 
 fn run(options: Options, ops: &[Op]) -> World {
     let mut world = World::with(options);
-    for op in ops {
+    for (at, op) in ops.iter().enumerate() {
+        if at == ops.len() / 2 {
+            world.translator.track_summaries(true);
+        }
         match op {
             Op::Apply(value) => world.translator.apply(Change::Apply(read(value))),
             Op::Delete(value) => world.translator.apply(Change::Delete(read(value).id())),
@@ -265,6 +269,7 @@ fn run(options: Options, ops: &[Op]) -> World {
 /// A fresh translator that is given a world at once; the views come first or last.
 fn fresh(options: Options, objects: &[Object], views: &BTreeSet<View>, views_first: bool) -> World {
     let mut world = World::with(options);
+    world.translator.track_summaries(true);
     if views_first {
         views.iter().for_each(|view| {
             world.translator.activate(view);
@@ -358,6 +363,10 @@ proptest! {
             prop_assert_eq!(&world.published, &fresh.published);
             prop_assert_eq!(world.translator.problems(), fresh.translator.problems());
             prop_assert_eq!(world.translator.problem_counts(), fresh.translator.problem_counts());
+            for id in objects.iter().map(Object::id) {
+                let service = ServiceKey { namespace: id.namespace, name: id.name };
+                prop_assert_eq!(world.translator.summary(&service), fresh.translator.summary(&service));
+            }
             for view in &views {
                 prop_assert_eq!(world.translator.place(view), fresh.translator.place(view));
             }

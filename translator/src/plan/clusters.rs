@@ -105,7 +105,7 @@ pub(crate) fn plan(
 }
 
 /// The set of endpoints, Cluster or Local, that a cluster of this name has.
-pub(super) fn set(service: &Service, name: &ClusterName) -> Set {
+pub(crate) fn set(service: &Service, name: &ClusterName) -> Set {
     if name.local {
         Set::Local {
             fallback: service.local_fallback,
@@ -116,7 +116,7 @@ pub(super) fn set(service: &Service, name: &ClusterName) -> Set {
 }
 
 /// The function that chooses endpoints for a port of this protocol.
-pub(super) fn choice(port: &ServicePort) -> Choice {
+pub(crate) fn choice(port: &ServicePort) -> Choice {
     match port.protocol {
         Protocol::Udp => choose_for_flows,
         Protocol::Tcp | Protocol::Sctp => choose,

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::Context;
-use super::clusters::{choice, set};
-use super::frontends::Verdict;
-use super::service::ServicePlan;
 use crate::model::{Endpoint, EndpointSlice, Family, Protocol, Service, ServiceKey};
 use crate::names::{ClusterName, FrontendKind};
 use crate::place::choose::{Place, decider};
 use crate::place::endpoints::{EndpointExclusion, is_used};
+use crate::plan::Context;
+use crate::plan::clusters::{choice, set};
+use crate::plan::frontends::Verdict;
+use crate::plan::service::ServicePlan;
 use crate::policy::frontends::{self, Refusal};
 
 pub use crate::place::choose::Decider;
