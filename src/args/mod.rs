@@ -1,5 +1,6 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
+mod ask;
 mod bootstrap;
 mod gateway_services;
 mod security;
@@ -18,6 +19,10 @@ use seaway_translator::{
 
 use values::{HealthzListen, domain, duration, ingress_service, label, on_off, seconds, word};
 
+pub(crate) use ask::{
+    AskArgs, ChangesArgs, Form, GetArgs, List, ProblemsArgs, ProxiesArgs, ResourcesArgs,
+    ServicesArgs, ShowArgs, StatusArgs,
+};
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
@@ -44,6 +49,10 @@ pub(crate) enum Command {
     /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),
+    /// Show whether all is as it should be: replicas, proxies, Services, changes (exit code 0 or 1)
+    Status(StatusArgs),
+    /// List proxies, Services, resources, problems, changes or watches
+    Get(GetArgs),
     /// Wait for SIGTERM, then drain the Envoy beside this process
     Drain(DrainArgs),
 }
