@@ -2,6 +2,7 @@
 
 mod ask;
 mod bootstrap;
+mod explain;
 mod gateway_services;
 mod security;
 mod values;
@@ -24,6 +25,7 @@ pub(crate) use ask::{
     ServicesArgs, ShowArgs, StatusArgs,
 };
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use explain::{ExplainArgs, ExplainOutput};
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     Bootstrap(Box<BootstrapArgs>),
     /// Print the resources that a proxy would be sent
     Translate(Box<TranslateArgs>),
+    /// Say what becomes of a connection or a request, and why (exit code 0 if it is served, else 1)
+    Explain(Box<ExplainArgs>),
     /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),
