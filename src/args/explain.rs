@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use seaway_translator::{Question, QuestionError, Role, Viewpoint};
 
 use super::values::{label, word};
-use super::{PlaceArgs, ProxyRole, ShapeArgs};
+use super::{AskArgs, PlaceArgs, ProxyRole, ShapeArgs};
 
 /// `seaway explain`.
 #[derive(Debug, Args)]
@@ -16,13 +16,17 @@ pub(crate) struct ExplainArgs {
     /// resource and the name of one
     #[arg(required = true, num_args = 1..=2, value_name = "WHAT", value_parser = word)]
     pub(crate) what: Vec<String>,
-    /// Read the manifests (*.yaml, *.yml, *.json) below this folder
+    /// Read the manifests (*.yaml, *.yml, *.json) below this folder, instead of asking a replica
     #[arg(long, env = "SEAWAY_FILES", value_name = "DIR")]
-    pub(crate) files: PathBuf,
+    pub(crate) files: Option<PathBuf>,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
     /// The namespace of what is named without one
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS", default_value = "default", value_parser = label)]
     pub(crate) namespace: String,
-    /// Where the connection comes from: node/NAME, zone/NAME or an IP address
+    /// Where the connection comes from: node/NAME, zone/NAME, an IP address, or proxy/ID as that
+    /// connected proxy sees it
     #[arg(long, env = "SEAWAY_FROM", value_name = "WHERE", value_parser = word)]
     pub(crate) from: Option<String>,
     /// Which kind of proxy takes it (node; for a URL mesh with http, ingress with https)
@@ -52,20 +56,22 @@ impl ExplainArgs {
         Question::read(&self.what.join(" "), &self.namespace)
     }
 
+    /// Whether the viewpoint is a connected proxy's, which only a replica knows.
+    pub(crate) fn is_from_proxy(&self) -> bool {
+        let from = self.from.as_deref();
+        from.is_some_and(|from| from.starts_with("proxy/"))
+    }
+
     /// Who asks it: the proxy, and where a connection to it comes from.
     ///
     /// # Errors
     ///
     /// `--from` is no place.
     pub(crate) fn viewpoint(&self, question: &Question) -> Result<Viewpoint, QuestionError> {
-        let role = match (self.role, question) {
-            (Some(role), _) => Role::from(role),
-            (None, Question::Request(request)) if request.tls => Role::Ingress,
-            (None, Question::Request(_)) => Role::Mesh,
-            (None, _) => Role::Node,
-        };
+        let role = self.role.map_or_else(|| question.usual_role(), Role::from);
         let viewpoint = Viewpoint::of(self.place.view(role));
         match &self.from {
+            Some(_) if self.files.is_none() && self.is_from_proxy() => Ok(viewpoint),
             Some(from) => viewpoint.from(from),
             None => Ok(viewpoint),
         }

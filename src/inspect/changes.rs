@@ -35,7 +35,8 @@ pub(super) fn page(
     Paging::of(query.limit, query.after.clone()).cut(all.collect())
 }
 
-fn row(change: &ChangeReport, tables: &Tables, now: Now) -> ChangeRow {
+/// The row of a change.
+pub(super) fn row(change: &ChangeReport, tables: &Tables, now: Now) -> ChangeRow {
     let cause = tables.cause(change.seq);
     let causes = cause.map_or(&[][..], |cause| &cause.causes);
     let causes = causes.iter().map(|cause| Cause {

@@ -18,7 +18,7 @@ use super::query::{
     ChangeQuery, Cut, ProblemQuery, ProxyQuery, ResourceQuery, ServiceQuery, WatchQuery,
 };
 use super::times::Now;
-use super::{Inspect, changes, openapi, problems, proxies, resources, services, status};
+use super::{Inspect, changes, explain, openapi, problems, proxies, resources, services, status};
 
 /// The paths below `/api/v1`, for a cluster with this DNS domain.
 pub(crate) fn router(inspect: Inspect, cluster_domain: &str) -> Router {
@@ -30,6 +30,7 @@ pub(crate) fn router(inspect: Inspect, cluster_domain: &str) -> Router {
         .route("/problems", get(problems))
         .route("/changes", get(changes))
         .route("/watches", get(watches))
+        .route("/explain", get(explain::explain))
         .route("/openapi.json", get(openapi))
         .fallback(|| async { error(StatusCode::NOT_FOUND, "there is no such path") })
         .with_state(inspect);
@@ -58,7 +59,7 @@ fn unreadable(rejection: &QueryRejection) -> Response {
 }
 
 /// Runs `answer` where it may take a while.
-async fn apart<T: Send + 'static>(
+pub(super) async fn apart<T: Send + 'static>(
     answer: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Response> {
     let broken = |_| error(StatusCode::INTERNAL_SERVER_ERROR, "the answer failed");

@@ -8,6 +8,7 @@
 pub(crate) mod api;
 pub(crate) mod board;
 mod changes;
+mod explain;
 mod guard;
 mod handlers;
 pub(crate) mod metrics;
@@ -26,6 +27,7 @@ use std::time::Instant;
 
 use seaway_xds::{Inspector, Snapshots};
 
+pub(crate) use explain::Pace;
 pub(crate) use handlers::router;
 
 use crate::admin::health::Health;
@@ -48,6 +50,8 @@ pub(crate) struct Inspect {
     pub(crate) watches: Watches,
     /// Asks the writer.
     pub(crate) asker: Asker,
+    /// When the writer may be asked.
+    pub(crate) pace: Pace,
     /// The name of this replica.
     pub(crate) replica: Arc<str>,
     /// When the process began.

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::handlers;
+use super::{explain, handlers};
 
 /// The description of all paths.
 #[derive(OpenApi)]
@@ -20,6 +20,7 @@ use super::handlers;
         handlers::problems,
         handlers::changes,
         handlers::watches,
+        explain::explain,
     )
 )]
 struct Description;

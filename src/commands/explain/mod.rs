@@ -1,10 +1,12 @@
 //! `seaway explain`: says what becomes of a connection or a request, and what decided that. The
 //! answer is the translator's, made of the plans that the resources of proxies are made of; here it
-//! is asked for and printed.
+//! is asked for, of manifests or of running replicas, and printed.
 
 mod columns;
+mod live;
 mod text;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use seaway_translator::{Answer, Change, Question, Served, Subject, Translator, Viewpoint};
@@ -23,7 +25,10 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::unusable(error.to_string()))?;
     let viewpoint = args.viewpoint(&question);
     let viewpoint = viewpoint.map_err(|error| Failure::unusable(error.to_string()))?;
-    let answer = from_files(args, &question, &viewpoint)?;
+    let answer = match &args.files {
+        Some(folder) => from_files(args, folder, &question, &viewpoint)?,
+        None => live::ask(args)?,
+    };
     let text = match args.output {
         ExplainOutput::Text => Ok(text::print(&answer, args.verbose)),
         ExplainOutput::Json => serde_json::to_string_pretty(&answer)
@@ -38,14 +43,16 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
 /// The answer of a world that is read from manifests.
 fn from_files(
     args: &ExplainArgs,
+    folder: &Path,
     question: &Question,
     viewpoint: &Viewpoint,
 ) -> Result<Answer, Failure> {
-    let folder = files::locate(&args.files).map_err(Failure::Unusable)?;
+    let given = folder;
+    let folder = files::locate(given).map_err(Failure::Unusable)?;
     files::check(&folder).map_err(Failure::Unusable)?;
     let reading = files::read_once(&folder).map_err(Failure::Unusable)?;
     if reading.readable == 0 {
-        let folder = args.files.display();
+        let folder = given.display();
         return Err(Failure::unusable(format!(
             "--files {folder}: no readable *.yaml, *.yml or *.json file below"
         )));

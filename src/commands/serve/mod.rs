@@ -25,7 +25,7 @@ use crate::admin::watch_status::Watches;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::args::{ServeArgs, ServerArgs};
 use crate::inspect::board::Board;
-use crate::inspect::{self, Inspect};
+use crate::inspect::{self, Inspect, Pace};
 use crate::kube::SourceContext;
 use crate::process::exit::Failure;
 use crate::process::log;
@@ -190,6 +190,7 @@ fn start(
         health: health.clone(),
         watches: watches.clone(),
         asker,
+        pace: Pace::default(),
         replica: instance().into(),
         started: std::time::Instant::now(),
         number: fastrand::u64(..),

@@ -4,9 +4,11 @@
 //! Times are of the replica's clock, in UTC; `now` is the time of the answer, so that nobody has to
 //! compare clocks of two machines. No content of a Secret is in any of it.
 
+mod explained;
 mod lists;
 mod status;
 
+pub(crate) use explained::{Explained, Have, LastChange};
 pub(crate) use lists::{
     Cause, ChangeRow, ChangedType, Held, Page, ProblemRow, ProxyRow, ProxyType, Rejected,
     ResourceRow, ServiceRow, WatchRow,

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::model::{Protocol, ServiceKey, ServicePort};
 use crate::names::{is_label, is_subdomain};
-use crate::{ObjectId, ObjectKind};
+use crate::{ObjectId, ObjectKind, Role};
 
 /// The longest question, in bytes: no name that is asked for is longer.
 const LONGEST: usize = 2048;
@@ -27,6 +27,19 @@ pub enum Question {
     Object(ObjectId),
     /// A resource of this name, of whatever type.
     Resource(Arc<str>),
+}
+
+impl Question {
+    /// The role of the proxy that is meant when nobody says which: requests are for those who serve
+    /// by name.
+    #[must_use]
+    pub fn usual_role(&self) -> Role {
+        match self {
+            Question::Request(request) if request.tls => Role::Ingress,
+            Question::Request(_) => Role::Mesh,
+            _ => Role::Node,
+        }
+    }
 }
 
 /// A port of a Service as people name it.
