@@ -255,12 +255,12 @@ impl Writer {
             });
         }
         let origins = replace.len();
-        self.metrics.translated(origins);
         let commit = Commit {
             replace,
             placements: self.placements.take_changed(),
         };
         let committed = self.publisher.commit(commit);
+        self.metrics.committed(origins, begin.elapsed());
         self.placements.forget_unseen();
         self.window.committed(now);
         self.tell_leader();
