@@ -92,6 +92,7 @@ impl Admit for ProxyAdmission {
         Ok(Admission {
             placement,
             forbidden,
+            about: Vec::new(),
             lease,
         })
     }

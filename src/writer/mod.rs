@@ -258,6 +258,7 @@ impl Writer {
         let commit = Commit {
             replace,
             placements: self.placements.take_changed(),
+            since: None,
         };
         let committed = self.publisher.commit(commit);
         self.metrics.committed(origins, begin.elapsed());

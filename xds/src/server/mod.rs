@@ -33,6 +33,7 @@ use crate::guard::identity_limits::Identities;
 use crate::guard::liveness::Watchdog;
 use crate::guard::log_limit::LogLimit;
 use crate::guard::memory::ClientMemory;
+use crate::inspect::{Inspector, OpenStreams};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::nack_log::NackLog;
@@ -72,6 +73,9 @@ pub struct Admission {
     pub placement: PlacementId,
     /// Types that the proxy may not ask for: a stream that does so ends with PERMISSION_DENIED.
     pub forbidden: &'static [TypeUrl],
+    /// What is shown of the proxy, beside what it says itself: names of facts, and their values
+    /// (`("zone", "a")`).
+    pub about: Vec<(&'static str, Arc<str>)>,
     /// A value that is dropped when the stream ends, however it ends.
     pub lease: Box<dyn Send + Sync>,
 }
@@ -82,6 +86,7 @@ impl std::fmt::Debug for Admission {
         debug
             .field("placement", &self.placement)
             .field("forbidden", &self.forbidden)
+            .field("about", &self.about)
             .finish_non_exhaustive()
     }
 }
@@ -151,6 +156,7 @@ pub(crate) struct Shared<A> {
     pub(crate) gate: Arc<Gate>,
     pub(crate) memory: Arc<ClientMemory>,
     pub(crate) watchdog: Watchdog,
+    pub(crate) open: Arc<OpenStreams>,
     streams: AtomicU64,
 }
 
@@ -199,6 +205,10 @@ impl<A: Admit> AdsServer<A> {
                 .iter()
                 .map(|spec| spec.url.as_str()),
         );
+        let types = snapshots.types();
+        snapshots.changes().configure(types, &metrics);
+        let open = Arc::new(OpenStreams::new(types.clone()));
+        metrics.unacknowledged(open.clone());
         let memory = ClientMemory::new(&config.limits, metrics.clone());
         AdsServer {
             shared: Arc::new(Shared {
@@ -217,9 +227,15 @@ impl<A: Admit> AdsServer<A> {
                 memory: Arc::new(memory),
                 watchdog: Watchdog::new(&config.limits),
                 limits: config.limits,
+                open,
                 streams: AtomicU64::new(random()),
             }),
         }
+    }
+
+    /// A reader of what this server's streams, its store and its newest commits are like.
+    pub fn inspector(&self) -> Inspector {
+        Inspector::new(self.shared.snapshots.clone(), self.shared.open.clone())
     }
 }
 
