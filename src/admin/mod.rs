@@ -3,6 +3,7 @@
 //! Every request is answered at once, so that no client needs much time or many connections. The
 //! oldest connections are closed for new ones when there are too many.
 
+pub(crate) mod freshness;
 pub(crate) mod health;
 pub(crate) mod watch_status;
 

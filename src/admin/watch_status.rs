@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::freshness::{Freshness, Outcome};
 use crate::process::outside;
 
 /// The status of all watches. Clones share it.
@@ -26,6 +27,7 @@ pub(crate) struct Watch {
     /// Whether a cluster may do without the kind that is watched.
     optional: bool,
     errors: Counter,
+    freshness: Freshness,
     state: Mutex<State>,
 }
 
@@ -83,6 +85,7 @@ impl Watches {
             name,
             optional,
             errors,
+            freshness: Freshness::default(),
             state: Mutex::new(state),
         });
         lock(&self.0).push(watch.clone());
@@ -103,18 +106,39 @@ impl Watches {
             .collect()
     }
 
-    /// A line for each watch that fails or has not listed yet.
+    /// A line for each watch that fails or has not listed yet, and for each that is stale.
     pub(crate) fn degraded(&self) -> Vec<String> {
         let now = Instant::now();
-        let lines = lock(&self.0);
-        lines
-            .iter()
-            .filter_map(|watch| watch.degraded(now))
-            .collect()
+        let watches = lock(&self.0);
+        let lines = watches.iter();
+        let lines = lines.flat_map(|watch| [watch.degraded(now), watch.stale(now)]);
+        lines.flatten().collect()
     }
 }
 
 impl Watch {
+    /// How far the watch has got.
+    pub(crate) fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// Notes whether the watch is stale. The log says when that begins and ends.
+    pub(crate) fn set_stale(&self, stale: bool) {
+        let watch = &self.name;
+        if !self.freshness.set_stale(stale) {
+            return;
+        }
+        match stale {
+            true => tracing::error!(
+                source = "kube",
+                watch,
+                versions = self.freshness.lag(),
+                "the watch is stale: the API server has changes that it does not tell on the watch; the kind is listed again and again"
+            ),
+            false => tracing::info!(source = "kube", watch, "the watch is no longer stale"),
+        }
+    }
+
     /// Notes that the server sent something, be it a bookmark.
     pub(crate) fn heard(&self) {
         let mut state = lock(&self.state);
@@ -149,6 +173,7 @@ impl Watch {
     pub(crate) fn absent(&self) {
         let mut state = lock(&self.state);
         self.works(&mut state);
+        self.freshness.forget();
         state.synced = false;
         if !std::mem::replace(&mut state.absent, true) {
             tracing::info!(
@@ -234,6 +259,15 @@ impl Watch {
         waiting.then(|| format!("watch of {name}: its first list is not complete yet"))
     }
 
+    fn stale(&self, now: Instant) -> Option<String> {
+        let (since, lag) = self.freshness.stale()?;
+        let seconds = now.saturating_duration_since(since).as_secs();
+        let name = &self.name;
+        Some(format!(
+            "watch of {name}: STALE for {seconds} s: {lag} versions behind the API server"
+        ))
+    }
+
     /// How long ago something was received; `None` where there is nothing to receive.
     fn age(&self) -> Option<Duration> {
         let state = lock(&self.state);
@@ -254,7 +288,7 @@ impl Collector for Watches {
         let watches = lock(&self.0);
         /// The value of a gauge for one watch; `None` if the watch has none.
         type Value = fn(&Watch) -> Option<f64>;
-        let gauges: [(&str, &str, Value); 3] = [
+        let gauges: [(&str, &str, Value); 5] = [
             (
                 "watch_age_seconds",
                 "Time since the API server last sent an object or a bookmark on a watch",
@@ -270,6 +304,16 @@ impl Collector for Watches {
                     let absent = f64::from(u8::from(watch.is_absent()));
                     watch.optional.then_some(absent)
                 },
+            ),
+            (
+                "watch_lag_versions",
+                "How many versions a watch was behind the API server by the last probe",
+                |watch| watch.freshness.lag().map(|lag| lag as f64),
+            ),
+            (
+                "watch_stale",
+                "1 while the API server does not tell a watch what it tells others",
+                |watch| Some(f64::from(u8::from(watch.freshness.stale().is_some()))),
             ),
         ];
         for (name, help, value) in gauges {
@@ -287,6 +331,18 @@ impl Collector for Watches {
                 let metric = family.encode_family(&label)?;
                 ConstGauge::new(value).encode(metric)?;
             }
+        }
+        if watches.is_empty() {
+            return Ok(());
+        }
+        let help = "Probes by which watches are held against the API server, by outcome";
+        let kind = prometheus_client::metrics::MetricType::Counter;
+        let mut family = encoder.encode_descriptor("freshness_probes", help, None, kind)?;
+        for outcome in Outcome::ALL {
+            let counts = watches.iter().map(|watch| watch.freshness.count(outcome));
+            let label = [("outcome", outcome.as_str())];
+            let metric = family.encode_family(&label)?;
+            ConstCounter::new(counts.sum::<u64>()).encode(metric)?;
         }
         Ok(())
     }

@@ -94,6 +94,10 @@ pub(crate) struct SourceArgs {
     /// minute
     #[arg(long, env = "SEAWAY_WATCH_SILENCE", value_name = "TIME", default_value = "90s", value_parser = seconds)]
     pub(crate) watch_silence: Duration,
+    /// How often each watch is held against the newest state of the API server; a watch that is not
+    /// told what others are is replaced by a new list. 0 is never
+    #[arg(long, env = "SEAWAY_FRESHNESS_PROBE", value_name = "TIME", default_value = "20s", value_parser = duration, conflicts_with = "files")]
+    pub(crate) freshness_probe: Duration,
     /// Write the status of Ingresses and of the objects of Gateway API; one replica does (with a
     /// cluster)
     #[arg(long, env = "SEAWAY_STATUS", value_name = "on|off", default_value = "on", action = ArgAction::Set, value_parser = on_off, conflicts_with = "files")]

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seaway_translator::{KindInfo, ObjectKind};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::watch_status::Watches;
@@ -55,6 +55,7 @@ pub(crate) use events::EventMetrics;
 pub(crate) use leader::{ServicesContext, StatusContext, WriteMetrics};
 pub(crate) use optional::Pace;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
+pub(crate) use watch::Probing;
 
 /// How many reports of watches may wait to be taken in.
 const QUEUE: usize = 256;
@@ -70,6 +71,8 @@ pub(crate) struct Wanted {
     pub(crate) service_selector: Option<String>,
     /// How long a watch may be silent before it is closed and asked for anew.
     pub(crate) silence: Duration,
+    /// How often each watch is held against what the API server says otherwise.
+    pub(crate) probing: Probing,
     /// The kinds to watch.
     pub(crate) kinds: &'static [KindInfo],
     /// How often optional kinds that are absent are looked for.
@@ -133,6 +136,8 @@ impl Kube {
                 selector: wanted.selector(info.kind),
                 wants: info.secret.then(|| wants.clone()),
                 silence: wanted.silence,
+                probing: wanted.probing,
+                anew: Notify::new(),
                 health: around.health(info, &scope),
                 news: sender.clone(),
                 scope,

@@ -11,8 +11,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::admin::health::Health;
 use crate::args::{ServerArgs, SourceArgs};
 use crate::kube::{
-    self, EventMetrics, Kube, Pace, ServicesContext, SourceContext, StatusContext, TokenMetrics,
-    Tokens, Wanted, WriteMetrics,
+    self, EventMetrics, Kube, Pace, Probing, ServicesContext, SourceContext, StatusContext,
+    TokenMetrics, Tokens, Wanted, WriteMetrics,
 };
 use crate::process::exit::Failure;
 use crate::process::outside;
@@ -68,6 +68,7 @@ impl Input {
             namespaces: namespaces.collect(),
             service_selector: args.service_selector.clone(),
             silence: args.watch_silence,
+            probing: Probing::every(args.freshness_probe),
             kinds: ObjectKind::TABLE,
             pace: Pace::default(),
         };

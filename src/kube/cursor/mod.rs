@@ -226,6 +226,20 @@ impl Cursor {
         self.state = State::Start;
     }
 
+    /// Lists next, in pages: the API server asks its storage for those, and not its cache.
+    pub(super) fn start_over_in_pages(&mut self) {
+        self.pages_once = true;
+        self.state = State::Start;
+    }
+
+    /// Up to which resourceVersion everything is known; `None` before a list is complete.
+    pub(super) fn reached(&self) -> Option<&str> {
+        match &self.state {
+            State::At { version } => Some(version),
+            _ => None,
+        }
+    }
+
     /// Notes that the watch has ended, as all do.
     pub(super) fn ended(&mut self) {
         if std::mem::take(&mut self.incomplete) {

@@ -18,6 +18,7 @@ use crate::admin::health::Health;
 use crate::process::supervise::{Ended, supervisor};
 use crate::source::checkpoint::{self, Memory};
 
+mod freshness;
 mod optional;
 mod secrets;
 mod status;
@@ -75,6 +76,7 @@ fn wanted(namespaces: &[&str]) -> Wanted {
         service_selector: None,
         // The stand-in sends no bookmarks of itself, and tests may wait long for their turn.
         silence: 15 * LIMIT,
+        probing: Probing::every(Duration::ZERO),
         kinds: ObjectKind::TABLE,
         pace: Pace::default(),
     }

@@ -40,6 +40,11 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = self.asked(cursor) => self.fetch(cursor).await?,
+                () = self.anew.notified() => {
+                    if matches!(cursor.ask(), Ask::Watch { .. }) {
+                        return Err(Stop::Behind);
+                    }
+                }
                 read = &mut reading => return Ok(read?),
             }
         }

@@ -1,7 +1,9 @@
 //! The task that runs one list-and-watch: sends the requests that its [`Cursor`] wants, hands it
 //! the answers, and waits after failures. What a watch is past is fetched by its name ([`fetch`]).
+//! Beside that, each watch is held against what the API server says otherwise ([`freshness`]).
 
 mod fetch;
+mod freshness;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::api::{ListParams, Request, VersionMatch, WatchParams};
 use seaway_translator::{ObjectId, ObjectKind};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
@@ -21,6 +23,8 @@ use super::resource::Resource;
 use super::wire::{Failure, Page};
 use crate::admin::watch_status::{self, How};
 use crate::process::outside::quote;
+
+pub(crate) use freshness::Probing;
 
 /// The longest line of a watch, in bytes. No object is nearly as large: etcd takes 1.5 MiB.
 const MAX_LINE: u64 = 16 << 20;
@@ -60,6 +64,10 @@ pub(super) struct Watch {
     pub selector: Option<String>,
     /// How long a watch may be silent before it is closed and asked for anew.
     pub silence: Duration,
+    /// How often the watch is held against the API server.
+    pub probing: Probing,
+    /// Has the watch list anew, since it is not told what others are.
+    pub anew: Notify,
     /// Which objects are kept and fetched by name; `None` is all that there are.
     pub wants: Option<Wants>,
     pub health: Arc<watch_status::Watch>,
@@ -71,6 +79,8 @@ enum Stop {
     Failed(Failure),
     /// There is more to fetch than a list costs.
     Anew,
+    /// The watch is not told what others are.
+    Behind,
     /// The receiver of reports is dropped.
     Unheard,
 }
@@ -97,6 +107,15 @@ impl Watch {
         random: fastrand::Rng,
     ) {
         self.needed().await;
+        let mut random = random;
+        let probes = self.probe(resource, random.fork());
+        tokio::select! {
+            () = self.read(resource, doubt, random) => {}
+            () = probes => {}
+        }
+    }
+
+    async fn read(&self, resource: Resource, doubt: Option<&Doubt>, random: fastrand::Rng) {
         let mut cursor = Cursor::new(resource, self.wants.clone());
         let mut backoff = Backoff::new(random);
         let mut refusals = Refusals::default();
@@ -104,6 +123,7 @@ impl Watch {
             match self.step(&mut cursor).await {
                 Ok(()) => refusals.end(),
                 Err(Stop::Anew) => cursor.start_over(),
+                Err(Stop::Behind) => cursor.start_over_in_pages(),
                 Err(Stop::Unheard) => return,
                 Err(Stop::Failed(failure)) => {
                     let failure = match resource.is_secret() {
@@ -188,6 +208,7 @@ impl Watch {
     ) -> Result<Option<News>, Failure> {
         if token.is_none() {
             self.begin_list();
+            self.health.freshness().lists();
         }
         let params = ListParams {
             label_selector: self.selector.clone(),
@@ -201,6 +222,7 @@ impl Watch {
         let page = Page::parse(&text, cursor.resource())?;
         let news = cursor.page(&page)?;
         self.health.heard();
+        self.note(cursor, news.as_ref());
         Ok(news)
     }
 
@@ -266,7 +288,21 @@ impl Watch {
             lines += 1;
             let news = cursor.line(&line)?;
             self.health.heard();
+            self.note(cursor, news.as_ref());
             self.tell(news).await?;
+        }
+    }
+
+    /// Notes how far the watch is.
+    fn note(&self, cursor: &Cursor, news: Option<&News>) {
+        let freshness = self.health.freshness();
+        match (cursor.reached(), news) {
+            (None, _) => freshness.lists(),
+            (Some(version), Some(News::Reset { items, .. })) => {
+                let versions = items.iter().map(|item| item.version.parse());
+                freshness.listed(version, versions.flatten().max().unwrap_or_default());
+            }
+            (Some(version), _) => freshness.streamed(version),
         }
     }
 

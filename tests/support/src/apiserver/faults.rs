@@ -31,6 +31,13 @@ pub enum Fault {
         /// Lines, bookmarks among them.
         after: usize,
     },
+    /// The watch cache of a resource stands still at a revision: watches are told of no later
+    /// change, their bookmarks have that revision, and lists as streams never begin. Lists read the
+    /// storage.
+    Stuck {
+        /// The revision, as [`super::ApiServer::revision`] has it.
+        at: u64,
+    },
     /// The connection breaks: of a watch after so many lines, of anything else in the middle of its
     /// body.
     Cut {

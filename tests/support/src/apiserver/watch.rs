@@ -149,6 +149,9 @@ impl Watch {
 
     async fn stream(&mut self, begin: Begin) -> Result<(), Over> {
         self.lines.gate().await?;
+        while begin.marked && self.stuck().is_some() {
+            self.lines.changed().await?;
+        }
         for object in self.ordered(begin.initial) {
             self.event("ADDED", &object).await?;
         }
@@ -206,11 +209,14 @@ impl Watch {
     /// Sends everything that has changed.
     async fn changes(&mut self) -> Result<(), Over> {
         let (kind, cursor, filter) = (self.kind, self.cursor, &self.filter);
+        let last = self.stuck().unwrap_or(u64::MAX);
         let (events, revision) = self.shared.read(|store| {
             let changes = store.since(kind, cursor);
-            let events: Result<Vec<_>, _> =
-                changes.map(|changes| changes.filter_map(|change| seen(change, filter)).collect());
-            (events, store.revision())
+            let events: Result<Vec<_>, _> = changes.map(|changes| {
+                let changes = changes.filter(|change| change.revision <= last);
+                changes.filter_map(|change| seen(change, filter)).collect()
+            });
+            (events, store.revision().min(last))
         });
         // A watch that is too slow for the history is ended, as by the real server.
         for (name, object) in events.map_err(|_| Over)? {
@@ -238,6 +244,10 @@ impl Watch {
 
     async fn bookmark(&mut self, initial_end: bool) -> Result<(), Over> {
         self.last_bookmark = Instant::now();
+        // The real server sends none that is older than where the watch began.
+        if self.stuck().is_some_and(|at| at < self.cursor) {
+            return Ok(());
+        }
         let mut metadata =
             json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         if initial_end {
@@ -247,6 +257,17 @@ impl Watch {
         let line =
             format!("{{\"type\":\"BOOKMARK\",\"object\":{head}\"metadata\":{metadata}}}}}\n");
         self.lines.send(Bytes::from(line)).await
+    }
+
+    /// Where the watch cache stands still, if it does.
+    fn stuck(&self) -> Option<u64> {
+        self.lines
+            .faults()
+            .into_iter()
+            .find_map(|fault| match fault {
+                Fault::Stuck { at } => Some(at),
+                _ => None,
+            })
     }
 
     fn next_bookmark(&self) -> Instant {
