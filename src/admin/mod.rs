@@ -21,7 +21,7 @@ use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -29,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
-use crate::process::outside;
+use crate::process::{outside, usage};
 
 /// How many connections may be open: probes, collectors of metrics, and people.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -155,11 +155,14 @@ async fn serve_connection(socket: TcpStream, router: Router) {
     }
 }
 
-/// All metrics, in the OpenMetrics text format.
+/// All metrics, and what the process uses, in the OpenMetrics text format.
 fn exposition(registry: &Registry) -> impl IntoResponse + use<> {
     let mut text = String::new();
+    let encoded = encode_registry(&mut text, registry)
+        .and_then(|()| encode_registry(&mut text, &usage::registry()))
+        .and_then(|()| encode_eof(&mut text));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match encode(&mut text, registry) {
+    match encoded {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text),
         Err(error) => {
             let text = format!("{error}\n");

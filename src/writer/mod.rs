@@ -274,13 +274,13 @@ impl Writer {
             });
         }
         let origins = replace.len();
-        self.metrics.translated(origins);
         let commit = Commit {
             replace,
             placements: self.placements.take_changed(),
             since: self.since.take(),
         };
         let committed = self.publisher.commit(commit);
+        self.metrics.committed(origins, begin.elapsed());
         self.placements.forget_unseen();
         self.window.committed(now);
         let services = self.translator.take_summary_changes();
