@@ -1,7 +1,8 @@
 //! The `seaway` binary: parses the command line and runs a subcommand.
 //!
 //! `serve` connects a source of Kubernetes objects ([`source::files`] or [`kube`]) with the
-//! [`writer`], the xDS server and the admin server; `translate` prints what a proxy would be sent;
+//! [`writer`], the xDS server and the admin server; `translate` prints what a proxy would be sent,
+//! `diff` what a change of the input means for clients;
 //! `bootstrap` prints the configuration with which a proxy starts; `ready` asks a `serve`, or an
 //! Envoy, whether it is ready; `drain` lets an Envoy end without breaking connections. The meaning
 //! of Services is in `seaway-translator`, the protocol in `seaway-xds`.
@@ -42,6 +43,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Bootstrap(args) => commands::bootstrap::run(&args),
         Command::Translate(args) => commands::translate::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::Ready(args) => commands::ready::run(&args),
         Command::Drain(args) => commands::drain::run(&args),
     }

@@ -1,6 +1,7 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
 mod bootstrap;
+mod diff;
 mod gateway_services;
 mod security;
 mod values;
@@ -19,6 +20,7 @@ use seaway_translator::{
 use values::{HealthzListen, domain, duration, ingress_service, label, on_off, seconds, word};
 
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     Bootstrap(Box<BootstrapArgs>),
     /// Print the resources that a proxy would be sent
     Translate(Box<TranslateArgs>),
+    /// Say what a change of manifests means for clients (exit code 0: nothing is sent, 1: something
+    /// is)
+    Diff(Box<DiffArgs>),
     /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),
