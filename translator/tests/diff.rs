@@ -198,7 +198,7 @@ fn a_change_is_told_of_the_proxies_that_it_concerns() {
     };
     let difference = compare(&local(on(&["n1", "n2", "n3"])), &local(on(&["n1"])), &views);
     let effect = &difference.changed[0].effects[0];
-    let expected = "! zone b: no local endpoint is left (10.1.0.2:8080, 10.1.0.3:8080 leave); new connections are closed";
+    let expected = "! on n2, n3: no local endpoint is left (10.1.0.2:8080, 10.1.0.3:8080 leave); new connections are closed";
     assert_eq!(effect.to_string(), expected);
     assert!(effect.is_harm());
 }

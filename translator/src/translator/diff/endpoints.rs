@@ -7,7 +7,7 @@ use super::Both;
 use super::changes::Change;
 use super::effect::{Effect, EndpointCount, Harm, What};
 use super::facts::{EndpointFact, endpoints};
-use super::places::places;
+use super::places::{places, places_of_nodes};
 use crate::model::{Family, Protocol};
 use crate::names::ClusterName;
 
@@ -136,7 +136,10 @@ pub(super) fn effects(both: Both<'_>, name: &ClusterName, change: &Change<'_>) -
             },
             port: Some(super::service::label(&name.port)),
             loses: shift.is_emptied(),
-            places: places(both.to, &views, &change.seen_by),
+            places: match name.local {
+                true => places_of_nodes(both.to, &views, &change.seen_by),
+                false => places(both.to, &views, &change.seen_by),
+            },
             what: shift.what(name, !views.iter().any(|view| both.to.is_of_node(*view))),
         },
         views,

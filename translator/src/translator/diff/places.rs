@@ -16,7 +16,21 @@ pub(super) fn places(world: &World, views: &[usize], having: &[usize]) -> Places
     zones(world, &concerned, having).unwrap_or_else(|| Places::Nodes(nodes(world, views)))
 }
 
-/// The zones, if the views are all of those in some zones that have more than one node.
+/// Of how many nodes each is named, where nodes and not zones decide.
+const FEW: usize = 4;
+
+/// The places of `views` among those that have the thing, where each node has its own: a few nodes
+/// are named, whatever their zones.
+pub(super) fn places_of_nodes(world: &World, views: &[usize], having: &[usize]) -> Places {
+    let places = places(world, views, having);
+    let nodes = nodes(world, views);
+    match places {
+        Places::Zones(_) if nodes.len() <= FEW => Places::Nodes(nodes),
+        places => places,
+    }
+}
+
+/// The zones, if the views are all of those in some zones.
 fn zones(world: &World, concerned: &BTreeSet<usize>, having: &[usize]) -> Option<Places> {
     let mut zones: BTreeMap<&Arc<str>, (usize, usize)> = BTreeMap::new();
     for view in having {
