@@ -2,6 +2,7 @@
 
 mod ask;
 mod bootstrap;
+mod diff;
 mod explain;
 mod gateway_services;
 mod security;
@@ -25,6 +26,7 @@ pub(crate) use ask::{
     ServicesArgs, ShowArgs, StatusArgs,
 };
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
 pub(crate) use explain::{ExplainArgs, ExplainOutput};
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
@@ -50,6 +52,9 @@ pub(crate) enum Command {
     Translate(Box<TranslateArgs>),
     /// Say what becomes of a connection or a request, and why (exit code 0 if it is served, else 1)
     Explain(Box<ExplainArgs>),
+    /// Say what a change of manifests means for clients (exit code 0: nothing is sent, 1: something
+    /// is)
+    Diff(Box<DiffArgs>),
     /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),

@@ -2,6 +2,7 @@
 //! and end.
 
 pub(crate) mod bootstrap;
+pub(crate) mod diff;
 pub(crate) mod drain;
 mod envoy_admin;
 pub(crate) mod explain;

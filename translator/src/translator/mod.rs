@@ -1,5 +1,6 @@
 //! [`Translator`]: takes changes of objects and views, and returns the resources that they replace.
 
+pub mod diff;
 mod explain;
 mod flush;
 mod once;
