@@ -237,7 +237,7 @@ fn addresses_are_refused_and_served_as_it_was_said() -> Result<()> {
 
         let unready = json!({"ready": false});
         let none = slice(&[1]).on_endpoint("conditions", unready);
-        let line = "- default/web:80  ! 10.96.0.11:80 will be refused: no endpoint is left; open connections end with the drain time";
+        let line = "- default/web:80  ! 10.96.0.11:80 will be refused: no endpoint anywhere can take a connection; open connections end with the drain time";
         stage.edit(&both(&moved, &none), &[line])?;
         stage.n2.await_refused(MOVED)?;
         let line = "+ default/web:80  served now: 10.96.0.11:80, 1 endpoint";

@@ -64,14 +64,15 @@ fn an_answer_says_how_many_proxies_have_it_and_since_which_change() -> Result<()
                 &[
                     "1 of 1 have this",
                     "last change",
-                    "EndpointSlice shop/web-1",
+                    "by Service shop/web",
                 ],
             )
         })?;
         server.apply_yaml(&service("web", 11, false))?;
         eventually("it is refused", || {
             let said = says(world, 1, &["explain", "shop/web", "--from", "proxy/n1"])?;
-            has(&said, &["node n1", "refused", "conditions.ready=false"])
+            has(&said, &["node n1", "refused", "conditions.ready=false"])?;
+            has(&said, &["by EndpointSlice shop/web-1, last ACK after"])
         })?;
         let output = seaway(world, &["explain", "shop/web", "--from", "proxy/n9"])?;
         ensure!(output.status.code() == Some(2));
@@ -102,7 +103,7 @@ fn questions_without_end_hold_no_change_up() -> Result<()> {
             }
             answered
         })?;
-        let backend = world.backend("web-2", "10.244.1.12:8080")?;
+        let backend = world.backend_at("web-2", "10.244.1.12:8080")?;
         let moved = service("web", 11, true).replace("10.244.1.11", "10.244.1.12");
         world.manifests().save("web.yaml", &moved)?;
         n1.await_backend("10.96.0.11:80", "web-2")?;
