@@ -1,4 +1,4 @@
-//! The admin server: `/livez`, `/readyz`, `/metrics`.
+//! The admin server: `/livez`, `/readyz`, `/metrics`, and what else is to be shown.
 //!
 //! Every request is answered at once, so that no client needs much time or many connections. The
 //! oldest connections are closed for new ones when there are too many.
@@ -9,14 +9,15 @@ pub(crate) mod watch_status;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -49,12 +50,34 @@ struct Admin {
     registry: Arc<Registry>,
 }
 
-/// Serves until the process ends.
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// From this machine, or this pod, over its loopback.
+    Loopback,
+    /// From elsewhere.
+    Elsewhere,
+}
+
+impl Caller {
+    fn of(socket: &TcpStream) -> Caller {
+        let is_loopback = |address: io::Result<SocketAddr>| {
+            address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        };
+        match is_loopback(socket.peer_addr()) && is_loopback(socket.local_addr()) {
+            true => Caller::Loopback,
+            false => Caller::Elsewhere,
+        }
+    }
+}
+
+/// Serves until the process ends: its own paths, and those of `more`.
 pub(crate) async fn serve(
     listener: TcpListener,
     health: Health,
     watches: Watches,
     registry: Registry,
+    more: Router,
 ) -> io::Result<()> {
     let admin = Admin {
         health,
@@ -65,7 +88,8 @@ pub(crate) async fn serve(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(admin);
+        .with_state(admin)
+        .merge(more);
     accept(listener, router).await
 }
 
@@ -118,6 +142,7 @@ async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
 }
 
 async fn serve_connection(socket: TcpStream, router: Router) {
+    let router = router.layer(Extension(Caller::of(&socket)));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

@@ -1,6 +1,8 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
+mod ask;
 mod bootstrap;
+mod explain;
 mod gateway_services;
 mod security;
 mod values;
@@ -18,7 +20,12 @@ use seaway_translator::{
 
 use values::{HealthzListen, domain, duration, ingress_service, label, on_off, seconds, word};
 
+pub(crate) use ask::{
+    AskArgs, ChangesArgs, Form, GetArgs, List, ProblemsArgs, ProxiesArgs, ResourcesArgs,
+    ServicesArgs, ShowArgs, StatusArgs,
+};
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use explain::{ExplainArgs, ExplainOutput};
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 
@@ -41,9 +48,15 @@ pub(crate) enum Command {
     Bootstrap(Box<BootstrapArgs>),
     /// Print the resources that a proxy would be sent
     Translate(Box<TranslateArgs>),
+    /// Say what becomes of a connection or a request, and why (exit code 0 if it is served, else 1)
+    Explain(Box<ExplainArgs>),
     /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),
+    /// Show whether all is as it should be: replicas, proxies, Services, changes (exit code 0 or 1)
+    Status(StatusArgs),
+    /// List proxies, Services, resources, problems, changes or watches
+    Get(GetArgs),
     /// Wait for SIGTERM, then drain the Envoy beside this process
     Drain(DrainArgs),
 }

@@ -138,6 +138,11 @@ impl Placements {
         std::mem::take(&mut self.changed)
     }
 
+    /// Takes the layers that have a number now (`Some`) or have none any more.
+    pub(super) fn take_numbered(&mut self) -> Vec<(LayerId, Option<Layer>)> {
+        std::mem::take(&mut self.layers.numbered)
+    }
+
     /// The number by which the xDS server knows a layer.
     pub(super) fn layer(&mut self, layer: Layer) -> LayerId {
         self.layers.id(layer)
@@ -154,6 +159,8 @@ struct Layers {
     /// The last number given. None is used twice: what the server remembers of a number is of one
     /// layer.
     last: u32,
+    /// The layers that got a number (`Some`), or lost it, since that was last told.
+    numbered: Vec<(LayerId, Option<Layer>)>,
 }
 
 impl Layers {
@@ -184,19 +191,23 @@ impl Layers {
 
     fn forget_unseen(&mut self) {
         for layer in std::mem::take(&mut self.unseen) {
-            if self.known.get(&layer).is_some_and(|(_, seen)| *seen == 0) {
-                self.known.remove(&layer);
+            if self.known.get(&layer).is_some_and(|(_, seen)| *seen == 0)
+                && let Some((id, _)) = self.known.remove(&layer)
+            {
+                self.numbered.push((id, None));
             }
         }
     }
 
     fn id(&mut self, layer: Layer) -> LayerId {
-        let last = &mut self.last;
-        let number = || {
-            *last = last.saturating_add(1);
-            (LayerId(*last), 0)
-        };
-        self.known.entry(layer).or_insert_with(number).0
+        if let Some((id, _)) = self.known.get(&layer) {
+            return *id;
+        }
+        self.last = self.last.saturating_add(1);
+        let id = LayerId(self.last);
+        self.numbered.push((id, Some(layer.clone())));
+        self.known.insert(layer, (id, 0));
+        id
     }
 }
 

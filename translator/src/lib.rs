@@ -38,11 +38,12 @@ pub use model::{Fleet, status};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };
-pub use plan::explain::decisions::{
-    Decider, EndpointDecision, EndpointUse, EndpointVerdict, Explanation, FrontendDecision,
-    FrontendVerdict, RefusedAddress,
+pub use plan::explain::answer::{
+    AddressFact, Answer, EndpointRow, Fact, PortFacts, Section, Taken,
 };
+pub use plan::explain::question::{PortRef, Question, QuestionError, Request};
 pub use plan::explain::summary::{Served, ServiceSummary, ServiceType, Unserved};
+pub use plan::explain::viewpoint::{Client, Viewpoint};
 pub use problem::{Problem, Reason, Severity, Subject};
 pub use translator::{Snapshot, Translator, translate_once};
 pub use view::{CertificateDelivery, Layer, Role, View};

@@ -46,11 +46,11 @@ pub use inspect::{
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use server::accept::{ServeError, serve};
-pub use server::{Admission, Admit, AdsServer, ServerConfig};
+pub use server::{Admission, Admit, AdsServer, Answers, OtherCaller, OtherCalls, ServerConfig};
 pub use session::{Mark, Rejecting, Standing, StreamState, TypeReport};
 pub use store::missing::MissingName;
 pub use store::publish::coalesce::CommitWindow;
-pub use store::publish::{Commit, Committed, Publisher, Replace, Snapshots, channel};
+pub use store::publish::{Commit, Committed, LayerDigest, Publisher, Replace, Snapshots, channel};
 pub use store::quarantine::{QuarantineReason, Quarantined};
 pub use store::rejected::RejectedResource;
 pub use store::{LayerId, PlacementId};

@@ -36,6 +36,8 @@ reasons! {
     enum CloseReason {
         /// The connection has reached the maximal age of connections.
         Age => "age",
+        /// Others serve better than this server: it sheds its connections.
+        Shed => "shed",
         /// The server shuts down.
         Shutdown => "shutdown",
         /// The connection has had no stream for long, or has never had one.

@@ -24,13 +24,18 @@ use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::args::{ServeArgs, ServerArgs};
+use crate::inspect::board::Board;
+use crate::inspect::{self, Inspect, Pace};
 use crate::kube::SourceContext;
 use crate::process::exit::Failure;
 use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, Outbox, Rejections, ServiceSender, StatusSender, Writer};
+use crate::writer::{
+    Asker, BoardNews, BoardSender, Inbox, News, Outbox, Rejections, ServiceSender, StatusSender,
+    Writer,
+};
 use input::{Input, Stop, Written};
 use security::{Configs, Secured};
 
@@ -138,21 +143,25 @@ fn start(
     health.register(&mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
+    let cluster_domain = options.cluster_domain.clone();
     let (update_sender, updates) = mpsc::channel(QUEUE);
     let (lease_sender, leases) = mpsc::channel(QUEUE);
     let (releases, released) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
-    let (outbox, problems, written) = outbox(options.gateway_services);
+    let (outbox, told) = outbox(options.gateway_services);
+    let board = Board::register(&mut registry);
+    supervisor.spawn("the inspection tables", board.clone().run(told.board));
+    let (asker, questions) = Asker::channel();
     let watches = Watches::default();
     registry.register_collector(Box::new(watches.clone()));
     let around = SourceContext {
         updates: update_sender,
-        problems,
+        problems: told.problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(asked, written, &mut registry)?,
+        status: input.status(asked, told.written, &mut registry)?,
         memory,
         supervisor,
     };
@@ -174,7 +183,23 @@ fn start(
     };
     let config = config(args, security.hold_back, secured.tls, secured.limits, room);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
-    let admin = admin::serve(admin_listener, health.clone(), watches, registry);
+    let inspect = Inspect {
+        board,
+        inspector: ads.inspector(),
+        snapshots: snapshots.clone(),
+        health: health.clone(),
+        watches: watches.clone(),
+        asker,
+        pace: Pace::default(),
+        replica: instance().into(),
+        started: std::time::Instant::now(),
+        number: fastrand::u64(..),
+    };
+    registry.register_collector(Box::new(inspect::metrics::Proxies(
+        inspect.inspector.clone(),
+    )));
+    let shown = inspect::router(inspect, &cluster_domain);
+    let admin = admin::serve(admin_listener, health.clone(), watches, registry, shown);
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(Inbox {
@@ -182,6 +207,7 @@ fn start(
             leases,
             releases: released,
             rejections: Rejections::of(&snapshots),
+            questions,
         })),
         admin: tokio::spawn(admin),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
@@ -190,19 +216,35 @@ fn start(
     })
 }
 
-/// The channels that the writer sends to, and their other ends: for problems, and for what the
-/// leader of the replicas writes.
-fn outbox(makes_services: bool) -> (Outbox, watch::Receiver<News>, Written) {
+/// What the writer tells.
+struct Told {
+    /// Of problems.
+    problems: watch::Receiver<News>,
+    /// For the inspection API.
+    board: watch::Receiver<BoardNews>,
+    /// For the leader of the replicas.
+    written: Written,
+}
+
+/// The channels that the writer sends to, and their other ends.
+fn outbox(makes_services: bool) -> (Outbox, Told) {
     let (problems, changes) = watch::channel(News::default());
+    let (board, board_news) = BoardSender::channel();
     let (statuses, status_news) = StatusSender::channel();
     let (services, service_news) = ServiceSender::channel();
     let written = (status_news, makes_services.then_some(service_news));
     let outbox = Outbox {
         problems,
+        board,
         statuses,
         services,
     };
-    (outbox, changes, written)
+    let told = Told {
+        problems: changes,
+        board: board_news,
+        written,
+    };
+    (outbox, told)
 }
 
 fn config(
@@ -224,6 +266,7 @@ fn config(
         rejections_to_hold_back: hold_back,
         tls,
         limits,
+        ..ServerConfig::default()
     }
 }
 

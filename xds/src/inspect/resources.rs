@@ -84,14 +84,30 @@ impl ResourceReport {
 type Place = (usize, ResourceId);
 
 impl Inspector {
+    /// The number of resources, each in each of its layers, that `which` chooses by type, name,
+    /// origin and layer.
+    pub fn count_resources(&self, which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool) -> usize {
+        let store = self.snapshots.read();
+        let of_type = |index: usize| {
+            let url = self.types().spec(index).url;
+            let slots = store.ids(index).map(|id| store.slot(index, id));
+            let chosen = slots.flat_map(|slot| {
+                let entries = slot.entries.iter();
+                entries.filter(|entry| is_chosen(url, slot, entry, &which))
+            });
+            chosen.count()
+        };
+        (0..self.types().len()).map(of_type).sum()
+    }
+
     /// The published resources in each of their layers, sorted by type (in the order in which types
     /// go out), name and layer: up to `limit` of those behind `after` that `which` chooses by type,
-    /// name and origin.
+    /// name, origin and layer.
     ///
     /// `which` is asked while nothing can be published, once for each resource in each layer.
     pub fn resources(
         &self,
-        which: impl Fn(TypeUrl, &str, &str) -> bool,
+        which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
     ) -> Vec<ResourceReport> {
@@ -106,7 +122,7 @@ impl Inspector {
 
     fn page(
         &self,
-        which: impl Fn(TypeUrl, &str, &str) -> bool,
+        which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
     ) -> Vec<(Place, ResourceReport)> {
@@ -119,9 +135,8 @@ impl Inspector {
             }
             let url = self.types().spec(index).url;
             let is_chosen = |slot: &Slot, entry: &Entry| {
-                let origin = entry.value.origin();
                 behind.is_none_or(|behind| (&*slot.name, entry.layer) > behind)
-                    && origin.is_some_and(|origin| which(url, &slot.name, origin))
+                    && is_chosen(url, slot, entry, &which)
             };
             let entries = store.ids(index).flat_map(|id| {
                 let slot = store.slot(index, id);
@@ -158,6 +173,17 @@ impl Inspector {
             held_back_from: 0,
         }
     }
+}
+
+/// Whether an entry has something, and that is chosen.
+fn is_chosen(
+    url: TypeUrl,
+    slot: &Slot,
+    entry: &Entry,
+    which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
+) -> bool {
+    let origin = entry.value.origin();
+    origin.is_some_and(|origin| which(url, &slot.name, origin, entry.layer))
 }
 
 /// Counts a stream for those resources of a page that it sees.

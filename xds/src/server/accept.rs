@@ -27,6 +27,7 @@ use crate::guard::log_limit::LogLimit;
 use crate::limits::Limits;
 use crate::reasons::CloseReason;
 use crate::server::connection_task::{ConnectionTask, Event, Streams};
+use crate::server::shedding::shed;
 use crate::server::socket::Socket;
 use crate::server::transport::Transport;
 use crate::server::{Admit, AdsServer};
@@ -363,6 +364,7 @@ async fn end_in_time<A: Admit>(shared: Arc<Connections<A>>, state: Arc<Connectio
         .map(|age| age.mul_f64(0.9 + 0.2 * chance));
     let why = tokio::select! {
         () = sleep(age) => CloseReason::Age,
+        () = shed(settings.shed.clone(), chance) => CloseReason::Shed,
         () = shared.shutdown.cancelled() => {
             let all = CLOSING_INTERVAL * shared.open.load(Ordering::Relaxed);
             let window = all.min(settings.closing_window);

@@ -6,9 +6,11 @@ mod call;
 mod connection_task;
 mod nack_log;
 mod open_stream;
+mod other_calls;
 mod requests;
 mod response_body;
 mod service;
+mod shedding;
 mod socket;
 mod stream;
 mod transport;
@@ -37,6 +39,7 @@ use crate::inspect::{Inspector, OpenStreams};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::nack_log::NackLog;
+pub use crate::server::other_calls::{Answers, OtherCaller, OtherCalls};
 use crate::store::PlacementId;
 use crate::store::publish::Snapshots;
 use crate::store::quarantine::DEFAULT_QUORUM;
@@ -117,6 +120,11 @@ pub struct ServerConfig {
     pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
     /// Limits on what clients may do and use.
     pub limits: Limits,
+    /// Answers the calls of services that are none of xDS; `None`: there are none.
+    pub other_calls: Option<Arc<dyn OtherCalls>>,
+    /// When this becomes true, all connections that are open are closed with GOAWAY, spread over
+    /// half a minute, and the server goes on. `None`: that never happens.
+    pub shed: Option<watch::Receiver<bool>>,
 }
 
 impl Default for ServerConfig {
@@ -128,6 +136,8 @@ impl Default for ServerConfig {
             rejections_to_hold_back: DEFAULT_QUORUM,
             tls: None,
             limits: Limits::default(),
+            other_calls: None,
+            shed: None,
         }
     }
 }
@@ -157,6 +167,8 @@ pub(crate) struct Shared<A> {
     pub(crate) memory: Arc<ClientMemory>,
     pub(crate) watchdog: Watchdog,
     pub(crate) open: Arc<OpenStreams>,
+    pub(crate) other_calls: Option<Arc<dyn OtherCalls>>,
+    pub(crate) shed: Option<watch::Receiver<bool>>,
     streams: AtomicU64,
 }
 
@@ -228,6 +240,8 @@ impl<A: Admit> AdsServer<A> {
                 watchdog: Watchdog::new(&config.limits),
                 limits: config.limits,
                 open,
+                other_calls: config.other_calls,
+                shed: config.shed,
                 streams: AtomicU64::new(random()),
             }),
         }

@@ -14,6 +14,7 @@ use crate::guard::identity::Peer;
 use crate::guard::liveness::Connection;
 use crate::server::call;
 use crate::server::open_stream::StreamOpening;
+use crate::server::other_calls::{OtherBody, OtherCaller};
 use crate::server::{Admit, AdsServer};
 
 /// The services: the name, the suffix of the method names, and the type of a single-type service.
@@ -94,9 +95,30 @@ impl<A: Admit> AdsServer<A> {
                 call::mark(response.headers_mut());
                 response
             }
-            // What is not known is unimplemented, not silent (xDS rules 4, 6).
-            None => Status::unimplemented("no such method").into_http(),
+            None => self.respond_otherwise(request, connection, peer),
         }
+    }
+
+    /// Answers a call of a service that is none of xDS.
+    fn respond_otherwise(
+        &self,
+        request: http::Request<Incoming>,
+        connection: &Arc<Connection>,
+        peer: &Arc<Peer>,
+    ) -> http::Response<Body> {
+        let (head, body) = request.into_parts();
+        let caller = OtherCaller::new(peer.clone(), head.headers);
+        let other_calls = self.shared.other_calls.as_ref();
+        let answers = other_calls.and_then(|calls| calls.answer(head.uri.path(), caller));
+        // What is not known is unimplemented, not silent (xDS rules 4, 6).
+        let Some(answers) = answers else {
+            return Status::unimplemented("no such method").into_http();
+        };
+        let open = self.shared.watchdog.stream(connection);
+        let body = OtherBody::new(answers, open, body);
+        let mut response = http::Response::new(Body::new(body));
+        call::mark(response.headers_mut());
+        response
     }
 }
 

@@ -5,7 +5,7 @@
 //! cursor without looking at anything else. An entry that was removed stays as a tombstone until
 //! every stream has passed it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub(crate) struct Store {
     /// Recently changed resources of types after which clients reload another, by time of change.
     recent: VecDeque<(Instant, usize, ResourceId)>,
     quarantine: Arc<Quarantine>,
+    /// What each layer has of each type: how many resources, and the sum of their digests.
+    digests: BTreeMap<(usize, LayerId), (u64, u64)>,
     /// The scope of the commit that is being made.
     concerns: Concerns,
 }
@@ -210,6 +212,13 @@ impl Store {
         &self.quarantine
     }
 
+    /// What each layer has of each type: how many resources, and a hash of their names and
+    /// versions, whatever their order.
+    pub(crate) fn digests(&self) -> impl Iterator<Item = (usize, LayerId, u64, u64)> {
+        let digests = self.digests.iter();
+        digests.map(|((type_index, layer), (count, sum))| (*type_index, *layer, *count, *sum))
+    }
+
     // What follows is the writer's alone.
 
     /// Begins a commit and returns its sequence number.
@@ -303,6 +312,13 @@ impl Store {
         }
         let (was, is) = (before.1.refs(), value.refs());
         self.referrers.replace((type_index, id), was, is);
+        let digest = |value: &LayerValue| value.body().map(|body| body.digest(&slot.name));
+        sum_up(
+            &mut self.digests,
+            (type_index, layer),
+            digest(&before.1),
+            digest(&value),
+        );
         let entry = Entry {
             layer,
             since: seq,
@@ -383,5 +399,27 @@ impl Store {
                 types.free.push(id);
             }
         }
+    }
+}
+
+/// Replaces a resource's digest in the sum of its layer.
+fn sum_up(
+    digests: &mut BTreeMap<(usize, LayerId), (u64, u64)>,
+    key: (usize, LayerId),
+    before: Option<u64>,
+    after: Option<u64>,
+) {
+    let (count, sum) = digests.entry(key).or_default();
+    if let Some(before) = before {
+        *count = count.saturating_sub(1);
+        *sum = sum.wrapping_sub(before);
+    }
+    if let Some(after) = after {
+        *count = count.saturating_add(1);
+        *sum = sum.wrapping_add(after);
+    }
+    // What has been of a place is not remembered for ever.
+    if *count == 0 {
+        digests.remove(&key);
     }
 }

@@ -58,15 +58,18 @@ pub enum ServiceType {
     Headless,
 }
 
-/// Whether a Service is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// Whether something is served.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Served {
-    /// Nothing of the Service is served.
+    /// Nothing of it is served.
+    #[default]
     No,
-    /// A part of what the Service asks for is served.
+    /// A part of what is asked for is served.
     Partly,
-    /// All that the Service asks for is served.
+    /// All that is asked for is served.
     Yes,
 }
 

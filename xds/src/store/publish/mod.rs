@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-use seaway_proto::{Resource, ResourceRef};
+use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use tokio::sync::watch;
 
 use crate::store::Store;
@@ -324,7 +324,34 @@ impl Drop for Publisher {
     }
 }
 
+/// What a layer has of a type: equal if two servers have the same resources there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerDigest {
+    /// The layer.
+    pub layer: LayerId,
+    /// The type.
+    pub type_url: TypeUrl,
+    /// How many resources there are.
+    pub count: u64,
+    /// A hash of their names and versions, whatever their order.
+    pub hash: u64,
+}
+
 impl Snapshots {
+    /// What each of these layers has of each type, and nothing of those that have none, with the
+    /// sequence number of the commit that made it so.
+    pub fn digests(&self, layers: impl Fn(LayerId) -> bool) -> (u64, Vec<LayerDigest>) {
+        let store = self.read();
+        let digest = |(type_index, layer, count, hash)| LayerDigest {
+            layer,
+            type_url: self.shared.types.spec(type_index).url,
+            count,
+            hash,
+        };
+        let digests = store.digests().filter(|(_, layer, ..)| layers(*layer));
+        (store.seq(), digests.map(digest).collect())
+    }
+
     /// The quarantined contents: held back from proxies that were not sent them yet (xDS rules 82,
     /// 127), sorted by type and name.
     pub fn quarantined(&self) -> Vec<Quarantined> {

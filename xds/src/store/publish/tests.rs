@@ -226,3 +226,47 @@ fn placements_with_the_same_layers_share_their_first_syncs() {
     });
     assert_eq!(fleet.snapshots.read().remembered(), (0, 0));
 }
+
+#[test]
+fn digests_tell_contents_apart_and_not_the_order_they_came_in() {
+    let resource = |name: &'static str, value: &'static str| {
+        let value = value.as_bytes().to_vec();
+        Resource::from_bytes(TypeUrl::ENDPOINT, name, value.into(), vec![])
+    };
+    let replace = |origin: &str, resources: &[(u32, &'static str, &'static str)]| Replace {
+        origin: origin.into(),
+        resources: (resources.iter())
+            .map(|(layer, name, value)| (LayerId(*layer), resource(name, value)))
+            .collect(),
+        hidden: Vec::new(),
+    };
+    let publish = |replaces: Vec<Replace>| {
+        let (mut publisher, snapshots) = channel(Types::envoy());
+        for replace in replaces {
+            publisher.commit(Commit {
+                replace: vec![replace],
+                ..Commit::default()
+            });
+        }
+        snapshots.digests(|layer| layer != LayerId(9)).1
+    };
+    let one = publish(vec![
+        replace("a", &[(1, "a", "x"), (9, "a", "z")]),
+        replace("b", &[(1, "b", "y"), (2, "b", "y")]),
+    ]);
+    assert_eq!(one.len(), 2);
+    assert_eq!((one[0].layer, one[0].count), (LayerId(1), 2));
+    let other = publish(vec![
+        replace("b", &[(1, "b", "old"), (2, "b", "y"), (2, "c", "y")]),
+        replace("a", &[(1, "a", "x"), (3, "a", "x")]),
+        replace("b", &[(1, "b", "y"), (2, "b", "y")]),
+        replace("a", &[(1, "a", "x")]),
+    ]);
+    assert_eq!(one, other);
+    let differs = publish(vec![
+        replace("a", &[(1, "a", "x")]),
+        replace("b", &[(1, "b", "z"), (2, "b", "y")]),
+    ]);
+    assert_ne!(one[0].hash, differs[0].hash);
+    assert_eq!(one[1], differs[1]);
+}
