@@ -27,16 +27,11 @@ const COLLECTED: &str = "up";
 
 /// Metrics that the board and the alerts know before Seaway has them, with their labels. One that
 /// it has must leave this list.
-const NOT_YET: [(&str, &[&str]); 9] = [
-    ("seaway_change_to_ack_seconds_bucket", &["type", "le"]),
-    ("seaway_change_to_sent_seconds_bucket", &["type", "le"]),
+const NOT_YET: [(&str, &[&str]); 4] = [
     ("seaway_peer_disagreement", &["type"]),
     ("seaway_peers", &["state"]),
     ("seaway_proxies", &["role", "state"]),
     ("seaway_services", &["state"]),
-    ("seaway_watch_lag_versions", &["watch"]),
-    ("seaway_watch_stale", &["watch"]),
-    ("seaway_xds_oldest_unacked_seconds", &["type"]),
 ];
 
 /// The labels of a metric; `None` if there is no such metric.

@@ -1,6 +1,7 @@
 //! A Seaway that has every metric: of a cluster, with TLS, tokens, a checkpoint and whatever else
 //! has some of its own, with a proxy of each role; and the `seaway drain` of a node.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -48,7 +49,7 @@ spec: {tls: [{secretName: none}], defaultBackend: {service: {name: nobody, port:
 ";
 
 /// Flags of `serve` for more metrics.
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 13] = [
     "--token-audience=seaway",
     "--allow-proxy=node=dns:{node}.node.seaway",
     "--allow-proxy=mesh=dns:mesh.seaway",
@@ -60,6 +61,7 @@ const FLAGS: [&str; 12] = [
     "--https-port=8443",
     "--capture=bind",
     "--checkpoint-grace=1s",
+    "--freshness-probe=500ms",
     "--coalesce=10ms",
 ];
 
@@ -116,9 +118,7 @@ impl Everything<'_> {
             everything.proxy("n1", "node", "n1.node.seaway")?;
             everything.proxy("mesh", "mesh", "mesh.seaway")?;
             everything.proxy("edge", "ingress", "ingress.seaway")?;
-            // Told within a second or so of the first stream.
-            let expiry = "seaway_xds_identity_expiry_timestamp_seconds";
-            everything.await_at_least(expiry, "certificate", 1.0)?;
+            everything.await_what_comes_later()?;
             test(&mut everything)
         })
     }
@@ -185,6 +185,22 @@ impl Everything<'_> {
         let mut all = self.serve()?;
         all.merge(Exposition::read(&drain)?);
         Ok(all)
+    }
+
+    /// Waits for what is said some time after the start: when the first proof of a proxy ends, and
+    /// what the first probe of each watch has found.
+    fn await_what_comes_later(&self) -> Result<()> {
+        within(PATIENCE, "all metrics", || {
+            let all = self.serve()?;
+            let count = |metric| all.of(metric).map_or(0, BTreeSet::len);
+            let watches = count("seaway_watch_age_seconds");
+            let (probed, proofs) = (
+                count("seaway_watch_lag_versions"),
+                count("seaway_xds_identity_expiry_timestamp_seconds"),
+            );
+            ensure!(probed == watches && proofs > 0, "{:?}", all.counts());
+            Ok(())
+        })
     }
 
     /// Waits until a metric has at least this value.

@@ -42,10 +42,29 @@ struct QuarantineLabel {
     reason: &'static str,
 }
 
-/// The upper bounds of the buckets of delays, in seconds.
-const DELAYS: [f64; 14] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
-];
+/// The upper bounds of the buckets of delays, in seconds. Each bucket is a series, of each type for
+/// histograms by type.
+const DELAYS: [f64; 9] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
+
+/// A histogram of delays.
+#[derive(Clone, Debug)]
+struct DelaysOfAll(Histogram);
+
+impl Default for DelaysOfAll {
+    fn default() -> DelaysOfAll {
+        DelaysOfAll(Histogram::new(DELAYS))
+    }
+}
+
+impl EncodeMetric for DelaysOfAll {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
 
 /// Histograms of delays, by resource type.
 #[derive(Clone, Debug)]
@@ -173,7 +192,7 @@ metrics! {
     failed_handshakes: Counter, "xds_failed_handshakes", "TLS handshakes that failed";
     identity_expiry: Family<KindLabel, Gauge>, "xds_identity_expiry_timestamp_seconds",
         "When the first of the credentials of open streams expires, in Unix time; 0 without any";
-    to_sent: DelaysByType, "change_to_sent_seconds",
+    to_sent: DelaysOfAll, "change_to_sent_seconds",
         "Time from the event behind a change until the last proxy that it concerns was sent it";
     to_ack: DelaysByType, "change_to_ack_seconds",
         "Time from the event behind a change until the last proxy that it concerns has answered it";
@@ -211,10 +230,9 @@ impl Metrics {
 
     /// The histograms of the delays of a type.
     pub(crate) fn delays(&self, url: &str) -> Delays {
-        let of = |all: &DelaysByType| all.0.get_or_create(&label(url)).clone();
         Delays {
-            to_sent: of(&self.to_sent),
-            to_ack: of(&self.to_ack),
+            to_sent: self.to_sent.0.clone(),
+            to_ack: self.to_ack.0.get_or_create(&label(url)).clone(),
         }
     }
 
