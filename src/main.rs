@@ -11,6 +11,7 @@ mod admission;
 mod args;
 mod commands;
 mod kube;
+mod peers;
 mod process;
 mod source;
 mod writer;

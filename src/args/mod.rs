@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod gateway_services;
+mod peers;
 mod security;
 mod values;
 
@@ -19,6 +20,7 @@ use seaway_translator::{
 use values::{HealthzListen, domain, duration, ingress_service, label, on_off, seconds, word};
 
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 
@@ -60,6 +62,9 @@ pub(crate) struct ServeArgs {
     /// Who may ask.
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
+    /// Who the other replicas are.
+    #[command(flatten)]
+    pub(crate) peers: PeerArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,

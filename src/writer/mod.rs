@@ -10,10 +10,12 @@ mod placements;
 mod problem_log;
 mod rejections;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use seaway_translator::{ObjectId, Options, Translator, View};
-use seaway_xds::{Commit, CommitWindow, PlacementId, Publisher, Replace};
+use seaway_xds::{Commit, CommitWindow, LayerId, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::health::Health;
@@ -54,6 +56,13 @@ pub(crate) struct Inbox {
     pub(crate) rejections: Rejections,
 }
 
+/// What has been published last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Published {
+    /// The layers that do not belong to one place, with their names.
+    pub(crate) shared_layers: Arc<BTreeMap<LayerId, Arc<str>>>,
+}
+
 /// The channels that the writer sends to, beside the publisher.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -63,6 +72,8 @@ pub(crate) struct Outbox {
     pub(crate) statuses: StatusSender,
     /// What should become of the Services that are made for single Gateways.
     pub(crate) services: ServiceSender,
+    /// What has been published last, for peers.
+    pub(crate) published: watch::Sender<Published>,
 }
 
 /// The task that translates updates, commits them to the publisher and places proxies.
@@ -77,6 +88,7 @@ pub(crate) struct Writer {
     statuses: StatusSender,
     /// Tells which Services there should be, once that is what proxies are told.
     services: ServiceSender,
+    published: watch::Sender<Published>,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
     /// The source has yet to read Secrets that objects name.
@@ -106,6 +118,7 @@ impl Writer {
             problem_log: ProblemLog::new(metrics.clone(), outbox.problems),
             statuses: outbox.statuses,
             services: outbox.services,
+            published: outbox.published,
             metrics,
             syncing: false,
             awaits_secrets: false,
@@ -264,6 +277,10 @@ impl Writer {
         self.placements.forget_unseen();
         self.window.committed(now);
         self.tell_leader();
+        if self.published.receiver_count() > 0 {
+            let shared_layers = self.placements.shared_layers().clone();
+            self.published.send_replace(Published { shared_layers });
+        }
         let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             seq = committed.seq,

@@ -7,6 +7,7 @@
 //! proxies' choice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seaway_translator::{Layer, Translator, View};
@@ -138,6 +139,11 @@ impl Placements {
         std::mem::take(&mut self.changed)
     }
 
+    /// The layers that do not belong to one place, with their names.
+    pub(super) fn shared_layers(&self) -> &Arc<BTreeMap<LayerId, Arc<str>>> {
+        &self.layers.shared
+    }
+
     /// The number by which the xDS server knows a layer.
     pub(super) fn layer(&mut self, layer: Layer) -> LayerId {
         self.layers.id(layer)
@@ -151,6 +157,8 @@ struct Layers {
     /// Layers that may be seen by no placement. Their numbers stay until their resources have been
     /// removed: a placement that comes meanwhile finds them there.
     unseen: BTreeSet<Layer>,
+    /// The layers that do not belong to one place, with their names.
+    shared: Arc<BTreeMap<LayerId, Arc<str>>>,
     /// The last number given. None is used twice: what the server remembers of a number is of one
     /// layer.
     last: u32,
@@ -191,12 +199,17 @@ impl Layers {
     }
 
     fn id(&mut self, layer: Layer) -> LayerId {
-        let last = &mut self.last;
-        let number = || {
-            *last = last.saturating_add(1);
-            (LayerId(*last), 0)
-        };
-        self.known.entry(layer).or_insert_with(number).0
+        if let Some((id, _)) = self.known.get(&layer) {
+            return *id;
+        }
+        self.last = self.last.saturating_add(1);
+        let id = LayerId(self.last);
+        if !layer.is_of_a_place() {
+            let name = format!("{layer:?}").into();
+            Arc::make_mut(&mut self.shared).insert(id, name);
+        }
+        self.known.insert(layer, (id, 0));
+        id
     }
 }
 

@@ -35,6 +35,7 @@ fn start() -> Running {
             problems: watch::Sender::default(),
             statuses: StatusSender::channel().0,
             services: ServiceSender::channel().0,
+            published: watch::Sender::default(),
         },
     );
     let inbox = Inbox {

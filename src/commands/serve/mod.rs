@@ -3,16 +3,18 @@
 
 mod input;
 mod open_files;
+mod peers;
 mod security;
 
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use seaway_translator::Options;
+use seaway_translator::{Options, View};
 use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -22,16 +24,19 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
+use crate::admission::identity::Verifier;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::args::{ServeArgs, ServerArgs};
 use crate::kube::SourceContext;
+use crate::peers::Exchange;
 use crate::process::exit::Failure;
 use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, News, Outbox, Rejections, ServiceSender, StatusSender, Writer};
+use crate::writer::{Inbox, Lease, News, Outbox, Rejections, ServiceSender, StatusSender, Writer};
 use input::{Input, Stop, Written};
+use peers::Surroundings;
 use security::{Configs, Secured};
 
 /// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
@@ -46,6 +51,7 @@ const QUEUE: usize = 1024;
 /// Serves until a signal asks the process to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
+    peers::check(&args.peers, &args.security)?;
     let checked = args.shape.check_gateway_services(Some(&args.source));
     checked.map_err(Failure::unusable)?;
     let options = args.shape.options(args.source.files.is_some());
@@ -118,24 +124,20 @@ async fn serve(
 }
 
 fn start(
-    ServeArgs {
-        source: asked,
-        server: args,
-        security,
-        shape,
-    }: &ServeArgs,
+    all: &ServeArgs,
     options: Options,
     (input, room): (Input, usize),
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Parts, Failure> {
+    let (args, security) = (&all.server, &all.security);
     let mut registry = Registry::with_prefix("seaway");
     let memory = input.remember(args, &mut registry, health)?;
     let (supervisor, others) = supervisor();
     let secured = Secured::start(security, &input, &mut registry, &supervisor)?;
     let (xds_listener, admin_listener) = listeners(args)?;
     let metrics = Metrics::register(&mut registry);
-    health.register(&mut registry);
+    let watches = register(health, &mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
     let (update_sender, updates) = mpsc::channel(QUEUE);
@@ -144,15 +146,21 @@ fn start(
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
     let (outbox, problems, written) = outbox(options.gateway_services);
-    let watches = Watches::default();
-    registry.register_collector(Box::new(watches.clone()));
+    let surroundings = Surroundings {
+        verifier: secured.verifier.clone(),
+        health: health.clone(),
+        watches: watches.clone(),
+        snapshots: snapshots.clone(),
+        published: outbox.published.clone(),
+    };
+    let exchange = peers::start(all, &options, &mut registry, &supervisor, surroundings);
     let around = SourceContext {
         updates: update_sender,
         problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(asked, written, &mut registry)?,
+        status: input.status(&all.source, written, &mut registry)?,
         memory,
         supervisor,
     };
@@ -165,14 +173,8 @@ fn start(
         metrics,
         outbox,
     );
-    let admission = ProxyAdmission {
-        certificates_on_demand: shape.certificates_on_demand,
-        health: health.clone(),
-        verifier: secured.verifier,
-        leases: lease_sender,
-        releases,
-    };
-    let config = config(args, security.hold_back, secured.tls, secured.limits, room);
+    let admission = admission(all, health, secured.verifier, (lease_sender, releases));
+    let config = config(all, secured.tls, secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
     let admin = admin::serve(admin_listener, health.clone(), watches, registry);
     Ok(Parts {
@@ -190,6 +192,30 @@ fn start(
     })
 }
 
+/// What admits proxies, and asks the writer for their placements.
+fn admission(
+    args: &ServeArgs,
+    health: &Health,
+    verifier: Option<Arc<Verifier>>,
+    (leases, releases): (mpsc::Sender<Lease>, mpsc::UnboundedSender<View>),
+) -> ProxyAdmission {
+    ProxyAdmission {
+        certificates_on_demand: args.shape.certificates_on_demand,
+        health: health.clone(),
+        verifier,
+        leases,
+        releases,
+    }
+}
+
+/// Registers what is shown of health; returns what the watches show.
+fn register(health: &Health, registry: &mut Registry) -> Watches {
+    health.register(registry);
+    let watches = Watches::default();
+    registry.register_collector(Box::new(watches.clone()));
+    watches
+}
+
 /// The channels that the writer sends to, and their other ends: for problems, and for what the
 /// leader of the replicas writes.
 fn outbox(makes_services: bool) -> (Outbox, watch::Receiver<News>, Written) {
@@ -201,16 +227,17 @@ fn outbox(makes_services: bool) -> (Outbox, watch::Receiver<News>, Written) {
         problems,
         statuses,
         services,
+        published: watch::Sender::default(),
     };
     (outbox, changes, written)
 }
 
 fn config(
-    args: &ServerArgs,
-    hold_back: usize,
+    args: &ServeArgs,
     tls: Option<Configs>,
     limits: Limits,
     room: usize,
+    exchange: Option<Exchange>,
 ) -> ServerConfig {
     let connections = limits.connections.map_or(room, |most| most.min(room));
     let limits = Limits {
@@ -220,10 +247,12 @@ fn config(
     ServerConfig {
         identifier: identifier(),
         max_connection_age: Some(MAX_CONNECTION_AGE),
-        closing_window: args.drain / 2,
-        rejections_to_hold_back: hold_back,
+        closing_window: args.server.drain / 2,
+        rejections_to_hold_back: args.security.hold_back,
         tls,
         limits,
+        other_calls: exchange.as_ref().map(|exchange| exchange.calls.clone()),
+        shed: exchange.map(|exchange| exchange.shed),
     }
 }
 
