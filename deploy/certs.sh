@@ -99,6 +99,8 @@ stringData:
 $(indented "$dir/tls.crt")
   tls.key: |
 $(indented "$dir/tls.key")
+  ca.crt: |
+$(indented "$dir/ca.crt")
 ---
 YAML
 }

@@ -1,4 +1,5 @@
-//! Compiles the `.proto` files that travel inside the `envoy-types` package into descriptors.
+//! Compiles the `.proto` files that travel inside the `envoy-types` package, and those in `proto/`,
+//! into descriptors.
 //!
 //! Two artefacts land in `OUT_DIR`: `descriptors.bin` (the closure of the types Seaway prints, for
 //! JSON by reflection) and `map_plan.rs` (which fields of which messages are maps or lead to maps,
@@ -50,10 +51,12 @@ const ROOTS: &[&str] = &[
     "envoy/extensions/transport_sockets/tls/v3/tls.proto",
     "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
     "envoy/service/discovery/v3/ads.proto",
+    "seaway/v1/peers.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=proto");
     let protos = envoy_types_folder()?.join("proto");
     let mut includes = Vec::new();
     for entry in std::fs::read_dir(&protos)? {
@@ -62,6 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // data-plane-api's imports start at its own folder, as do those of its siblings; cel-spec keeps
     // its tree one level down.
     includes.push(protos.join("cel-spec/proto"));
+    // Those of Seaway's own.
+    includes.push(PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("proto"));
     includes.sort();
     let set = protox::Compiler::new(includes.iter().filter(|p| p.is_dir()))?
         .include_imports(true)

@@ -15,6 +15,7 @@ mod ask;
 mod commands;
 mod inspect;
 mod kube;
+mod peers;
 mod process;
 mod source;
 mod writer;

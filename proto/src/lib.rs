@@ -7,7 +7,8 @@
 //!   75),
 //! - [`Resource`] is such an encoding with its name, its version and what it refers to: what the
 //!   translator makes and the xDS server sends,
-//! - [`json`] prints any message as protobuf JSON or YAML and reads it back.
+//! - [`json`] prints any message as protobuf JSON or YAML and reads it back,
+//! - [`peers`] has the messages of Seaway's own, which replicas send each other.
 
 mod encode;
 mod map_order;
@@ -15,6 +16,7 @@ mod names;
 mod resource;
 
 pub mod json;
+pub mod peers;
 
 pub use encode::{any, encode};
 pub use envoy_types::pb::google;

@@ -7,6 +7,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::Notify;
+
 /// What one probe found out. Names are label values of `freshness_probes_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -69,31 +71,47 @@ pub(crate) enum Position {
     },
 }
 
+/// How far a watch has got, as peers are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Everything up to this resourceVersion is known.
+    pub(crate) version: u64,
+    /// The resourceVersion of the last change.
+    pub(crate) changed: u64,
+}
+
 /// How far one watch has got, and whether it is stale.
-#[derive(Debug)]
-pub(crate) struct Freshness(Mutex<State>);
+#[derive(Debug, Default)]
+pub(crate) struct Freshness {
+    state: Mutex<State>,
+    /// The watch is to list anew.
+    list: Notify,
+}
 
 /// What is known of one watch.
 #[derive(Debug)]
 struct State {
     position: Position,
+    /// How far it has got, also while it lists.
+    reached: Option<Reached>,
     /// How far it is behind by the last probe; `None` before one could tell.
     lag: Option<u64>,
-    /// When a probe last showed that it has everything.
-    proven: Option<Instant>,
+    /// The last probe had no answer.
+    unanswered: bool,
     stale: Option<Instant>,
     counts: [u64; Outcome::ALL.len()],
 }
 
-impl Default for Freshness {
-    fn default() -> Freshness {
-        Freshness(Mutex::new(State {
+impl Default for State {
+    fn default() -> State {
+        State {
             position: Position::Listing,
+            reached: None,
             lag: None,
-            proven: None,
+            unanswered: false,
             stale: None,
             counts: [0; Outcome::ALL.len()],
-        }))
+        }
     }
 }
 
@@ -105,28 +123,66 @@ impl Freshness {
 
     /// Notes that a list of this version is complete, whose newest object has the version `newest`.
     pub(crate) fn listed(&self, version: &str, newest: u64) {
-        self.lock().position = match version.parse() {
-            Ok(version) => Position::At {
-                version,
-                streamed: false,
-                newest,
-            },
-            Err(_) => Position::Incomparable,
+        let mut state = self.lock();
+        let Ok(version) = version.parse() else {
+            (state.position, state.reached) = (Position::Incomparable, None);
+            return;
         };
+        state.position = Position::At {
+            version,
+            streamed: false,
+            newest,
+        };
+        // What was deleted is not in the list. A server that was restored is at an earlier version.
+        let before = state.reached.map(|reached| reached.changed);
+        let before = before.filter(|before| *before <= version);
+        state.reached = Some(Reached {
+            version,
+            changed: before.unwrap_or_default().max(newest),
+        });
     }
 
-    /// Notes that the watch has got to this version.
-    pub(crate) fn streamed(&self, to: &str) {
+    /// Notes that the watch has got to this version, with a change of an object or without.
+    pub(crate) fn streamed(&self, to: &str, change: bool) {
         let mut state = self.lock();
-        state.position = match (to.parse(), state.position) {
-            (Ok(version), Position::At { newest, .. }) => Position::At {
+        let Ok(version) = to.parse() else {
+            (state.position, state.reached) = (Position::Incomparable, None);
+            return;
+        };
+        if let Position::At { newest, .. } = state.position {
+            state.position = Position::At {
                 version,
                 streamed: true,
                 newest,
-            },
-            (Ok(_), other) => other,
-            (Err(_), _) => Position::Incomparable,
-        };
+            };
+        }
+        if let Some(reached) = &mut state.reached {
+            reached.version = version;
+            if change {
+                reached.changed = version;
+            }
+        }
+    }
+
+    /// How far the watch has got, also while it lists anew; `None` before its first list, and where
+    /// versions are no numbers.
+    pub(super) fn reached(&self) -> Option<Reached> {
+        self.lock().reached
+    }
+
+    /// Whether the last probe had no answer, so that nothing is known.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.lock().unanswered
+    }
+
+    /// Has the watch list anew.
+    pub(crate) fn want_list(&self) {
+        self.list.notify_one();
+    }
+
+    /// Waits until the watch is to list anew.
+    pub(crate) async fn list_wanted(&self) {
+        self.list.notified().await;
     }
 
     /// Whether the watch is stale.
@@ -145,11 +201,9 @@ impl Freshness {
         if let Some(count) = state.counts.get_mut(outcome as usize) {
             *count = count.saturating_add(1);
         }
+        state.unanswered = outcome == Outcome::Failed;
         match (outcome, state.position, seen) {
-            (Outcome::Fresh | Outcome::Quiet, ..) => {
-                state.lag = Some(0);
-                state.proven = Some(Instant::now());
-            }
+            (Outcome::Fresh | Outcome::Quiet, ..) => state.lag = Some(0),
             (
                 Outcome::Slow | Outcome::Behind | Outcome::Unproven,
                 Position::At { version, .. },
@@ -174,7 +228,11 @@ impl Freshness {
     /// Notes that the kind is no longer served: there is nothing to be behind of.
     pub(super) fn forget(&self) {
         let mut state = self.lock();
-        (state.position, state.lag, state.stale) = (Position::Listing, None, None);
+        let counts = state.counts;
+        *state = State {
+            counts,
+            ..State::default()
+        };
     }
 
     /// How many versions the watch is behind; `None` where that cannot be known.
@@ -196,6 +254,6 @@ impl Freshness {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

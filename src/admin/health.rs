@@ -21,6 +21,10 @@ struct State {
     synced: AtomicBool,
     draining: AtomicBool,
     awaits_secrets: AtomicBool,
+    /// This replica is stale, and others that are not serve its proxies.
+    out: AtomicBool,
+    /// What peers say of this replica, and it of them.
+    among_peers: Mutex<Vec<String>>,
     stale: Mutex<Option<Stale>>,
     /// 1 while there is a [`Stale`].
     world_stale: Gauge,
@@ -102,6 +106,25 @@ impl Health {
         }
     }
 
+    /// Notes where this replica stands among its peers: whether it leaves its proxies to them, and
+    /// lines that say more.
+    pub(crate) fn set_among_peers(&self, out: bool, lines: Vec<String>) {
+        self.0.out.store(out, Ordering::Release);
+        let among_peers = &self.0.among_peers;
+        *among_peers.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+    }
+
+    /// Lines about this replica and its peers.
+    pub(crate) fn among_peers(&self) -> Vec<String> {
+        let lines = self.0.among_peers.lock();
+        lines.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the process is about to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
     /// Notes that the process is about to end.
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Release);
@@ -114,6 +137,9 @@ impl Health {
         }
         if !self.is_synced() {
             return Err("not synced: the source has not been read completely yet");
+        }
+        if self.0.out.load(Ordering::Acquire) {
+            return Err("out of service: this replica is STALE, and fresh ones serve");
         }
         Ok(())
     }

@@ -103,6 +103,7 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     let stale = admin.health.stale().map(|stale| format!("stale: {stale}"));
     let mut lines = vec![line.to_owned()];
     lines.extend(stale.into_iter().chain(admin.watches.degraded()));
+    lines.extend(admin.health.among_peers());
     let waiting = admin.health.has_secrets().err();
     lines.extend(waiting.map(str::to_owned));
     lines.extend(admin.watches.absent());

@@ -31,7 +31,7 @@ pub(crate) struct ProxyAdmission {
     /// Whether it is.
     pub(crate) health: Health,
     /// Authenticates proxies; `None` if no proof is asked for.
-    pub(crate) verifier: Option<Verifier>,
+    pub(crate) verifier: Option<Arc<Verifier>>,
     /// Whether proxies that can ask for certificates are to do so.
     pub(crate) certificates_on_demand: bool,
     /// Sends the writer the leases of proxies that connect.

@@ -5,6 +5,7 @@ mod bootstrap;
 mod diff;
 mod explain;
 mod gateway_services;
+mod peers;
 mod security;
 mod values;
 
@@ -28,6 +29,7 @@ pub(crate) use ask::{
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
 pub(crate) use explain::{ExplainArgs, ExplainOutput};
+pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 
@@ -78,6 +80,9 @@ pub(crate) struct ServeArgs {
     /// Who may ask.
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
+    /// Who the other replicas are.
+    #[command(flatten)]
+    pub(crate) peers: PeerArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seaway_translator::{KindInfo, ObjectKind};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::watch_status::Watches;
@@ -137,7 +137,6 @@ impl Kube {
                 wants: info.secret.then(|| wants.clone()),
                 silence: wanted.silence,
                 probing: wanted.probing,
-                anew: Notify::new(),
                 health: around.health(info, &scope),
                 news: sender.clone(),
                 scope,

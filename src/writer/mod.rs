@@ -12,10 +12,12 @@ mod problem_log;
 mod question;
 mod rejections;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use seaway_translator::{ObjectId, Options, Translator, View};
-use seaway_xds::{Commit, CommitWindow, PlacementId, Publisher, Replace};
+use seaway_xds::{Commit, CommitWindow, LayerId, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::health::Health;
@@ -60,6 +62,13 @@ pub(crate) struct Inbox {
     pub(crate) questions: mpsc::Receiver<Question>,
 }
 
+/// What has been published last.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Published {
+    /// The layers that do not belong to one place, with their names.
+    pub(crate) shared_layers: Arc<BTreeMap<LayerId, Arc<str>>>,
+}
+
 /// The channels that the writer sends to, beside the publisher.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -71,6 +80,8 @@ pub(crate) struct Outbox {
     pub(crate) statuses: StatusSender,
     /// What should become of the Services that are made for single Gateways.
     pub(crate) services: ServiceSender,
+    /// What has been published last, for peers.
+    pub(crate) published: watch::Sender<Published>,
 }
 
 /// The task that translates updates, commits them to the publisher and places proxies.
@@ -89,6 +100,7 @@ pub(crate) struct Writer {
     statuses: StatusSender,
     /// Tells which Services there should be, once that is what proxies are told.
     services: ServiceSender,
+    published: watch::Sender<Published>,
     /// The source is synced, and the commit that publishes its whole world is outstanding.
     syncing: bool,
     /// The source has yet to read Secrets that objects name.
@@ -121,6 +133,7 @@ impl Writer {
             since: None,
             statuses: outbox.statuses,
             services: outbox.services,
+            published: outbox.published,
             metrics,
             syncing: false,
             awaits_secrets: false,
@@ -287,6 +300,10 @@ impl Writer {
         let layers = self.placements.take_numbered();
         self.board.committed(committed.seq, services, layers);
         self.tell_leader();
+        if self.published.receiver_count() > 0 {
+            let shared_layers = self.placements.shared_layers().clone();
+            self.published.send_replace(Published { shared_layers });
+        }
         let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(
             seq = committed.seq,

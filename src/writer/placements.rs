@@ -7,6 +7,7 @@
 //! proxies' choice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seaway_translator::{Layer, Translator, View};
@@ -143,6 +144,11 @@ impl Placements {
         std::mem::take(&mut self.layers.numbered)
     }
 
+    /// The layers that do not belong to one place, with their names.
+    pub(super) fn shared_layers(&self) -> &Arc<BTreeMap<LayerId, Arc<str>>> {
+        &self.layers.shared
+    }
+
     /// The number by which the xDS server knows a layer.
     pub(super) fn layer(&mut self, layer: Layer) -> LayerId {
         self.layers.id(layer)
@@ -156,6 +162,8 @@ struct Layers {
     /// Layers that may be seen by no placement. Their numbers stay until their resources have been
     /// removed: a placement that comes meanwhile finds them there.
     unseen: BTreeSet<Layer>,
+    /// The layers that do not belong to one place, with their names.
+    shared: Arc<BTreeMap<LayerId, Arc<str>>>,
     /// The last number given. None is used twice: what the server remembers of a number is of one
     /// layer.
     last: u32,
@@ -206,6 +214,10 @@ impl Layers {
         self.last = self.last.saturating_add(1);
         let id = LayerId(self.last);
         self.numbered.push((id, Some(layer.clone())));
+        if !layer.is_of_a_place() {
+            let name = format!("{layer:?}").into();
+            Arc::make_mut(&mut self.shared).insert(id, name);
+        }
         self.known.insert(layer, (id, 0));
         id
     }

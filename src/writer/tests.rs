@@ -36,6 +36,7 @@ fn start() -> Running {
             board: BoardSender::channel().0,
             statuses: StatusSender::channel().0,
             services: ServiceSender::channel().0,
+            published: watch::Sender::default(),
         },
     );
     let inbox = Inbox {

@@ -44,7 +44,7 @@ class Pod:
         if volume.get("configMap", {}).get("name") == "seaway-ca":
             files = {"ca.crt": (certificates / "ca.crt").read_text()}
         elif volume.get("secret", {}).get("secretName") == "seaway-tls":
-            files = {name: (certificates / name).read_text() for name in ["tls.crt", "tls.key"]}
+            files = {name: (certificates / name).read_text() for name in ["tls.crt", "tls.key", "ca.crt"]}
         elif "projected" in volume:
             files = {source["serviceAccountToken"]["path"]: "a.b.c" for source in volume["projected"]["sources"]}
         else:

@@ -61,11 +61,7 @@ fn an_answer_says_how_many_proxies_have_it_and_since_which_change() -> Result<()
             let said = says(world, 0, &["explain", "shop/web", "--from", "node/n1"])?;
             has(
                 &said,
-                &[
-                    "1 of 1 have this",
-                    "last change",
-                    "by Service shop/web",
-                ],
+                &["1 of 1 have this", "last change", "by Service shop/web"],
             )
         })?;
         server.apply_yaml(&service("web", 11, false))?;

@@ -212,6 +212,14 @@ impl Proxy {
         })
     }
 
+    /// Waits until the server ends the stream after it has served it.
+    pub(crate) fn await_closed(&self, limit: Duration) -> Result<Status> {
+        within(limit, "the stream to end", || {
+            let state = lock(&self.state);
+            state.ended.clone().context("the stream goes on")
+        })
+    }
+
     /// Waits until the server ends the stream, and says how.
     pub(crate) fn await_end(&self) -> Result<Status> {
         within(Duration::from_secs(5), "the stream to end", || {

@@ -17,7 +17,7 @@ use seaway_translator::{Role, View};
 use crate::kube::Account;
 pub(crate) use certificate::Certificate;
 use rule::Proven;
-pub(crate) use rule::{Grant, Rule};
+pub(crate) use rule::{Grant, Rule, Who};
 pub(crate) use verifier::Verifier;
 
 /// The roles and nodes that an authenticated proxy may claim.

@@ -21,9 +21,14 @@ pub(crate) struct Rule {
 
 /// The identity that a rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Who {
+pub(crate) enum Who {
     /// A token of this service account.
-    ServiceAccount { namespace: String, name: String },
+    ServiceAccount {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// A certificate with a DNS name like this.
     Dns(Pattern),
     /// A certificate with a URI like this, as SPIFFE has them.
@@ -32,7 +37,7 @@ enum Who {
 
 /// A pattern for names in certificates: a fixed text, or a text around the name of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern {
+pub(crate) struct Pattern {
     before: String,
     after: Option<String>,
 }
@@ -66,7 +71,19 @@ pub(crate) struct Grant {
 impl Rule {
     /// What the rule grants for this proof, if it matches.
     pub(super) fn grant(&self, proven: Proven<'_>) -> Option<Grant> {
-        let node = match (&self.who, proven) {
+        let node = self.who.node_of(proven)?;
+        Some(Grant {
+            role: self.role,
+            fleet: self.fleet.clone(),
+            node,
+        })
+    }
+}
+
+impl Who {
+    /// `None` if the proof is of somebody else; else the node that it is bound to, if it is to one.
+    pub(super) fn node_of(&self, proven: Proven<'_>) -> Option<Option<Arc<str>>> {
+        Some(match (self, proven) {
             (
                 Who::ServiceAccount { namespace, name },
                 Proven::ServiceAccount {
@@ -81,11 +98,6 @@ impl Rule {
             }
             (Who::Uri(pattern), Proven::Uri(found)) => pattern.node_of(found)?,
             _ => return None,
-        };
-        Some(Grant {
-            role: self.role,
-            fleet: self.fleet.clone(),
-            node,
         })
     }
 }
@@ -129,8 +141,17 @@ impl FromStr for Rule {
             .split_once('=')
             .ok_or("expected ROLE=IDENTITY, such as node=serviceaccount:seaway/seaway-node")?;
         let (role, fleet) = role_and_fleet(role)?;
-        let (kind, name) = who.split_once(':').unwrap_or((who, ""));
-        let who = match kind {
+        let who = who.parse()?;
+        Ok(Rule { role, fleet, who })
+    }
+}
+
+impl FromStr for Who {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Who, String> {
+        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+        Ok(match kind {
             "serviceaccount" => {
                 let parts = name.split_once('/');
                 let (namespace, name) = parts
@@ -149,8 +170,7 @@ impl FromStr for Rule {
                         .to_owned(),
                 );
             }
-        };
-        Ok(Rule { role, fleet, who })
+        })
     }
 }
 

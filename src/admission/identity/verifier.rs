@@ -7,7 +7,7 @@ use seaway_xds::{Authenticated, Caller, Identity};
 use tonic::Status;
 
 use super::certificate::Certificate;
-use super::rule::{Proven, Rule};
+use super::rule::{Proven, Rule, Who};
 use super::{Permissions, granted};
 use crate::kube::{Account, Refusal, Tokens};
 
@@ -57,6 +57,33 @@ impl Verifier {
             },
             identity: Some(identity),
         })
+    }
+
+    /// Authenticates another replica, which has to be one of these.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a valid proof, PERMISSION_DENIED for somebody else, UNAVAILABLE or
+    /// RESOURCE_EXHAUSTED if it cannot be verified now.
+    pub(crate) async fn verify_peer(
+        &self,
+        caller: Caller<'_>,
+        peers: &[Who],
+    ) -> Result<(), Status> {
+        let certificate = certificate(caller)?;
+        let account = self.account(caller).await?;
+        let proven = proven(certificate.as_ref(), account.as_deref());
+        if proven.is_empty() {
+            return Err(Status::unauthenticated(self.missing()));
+        }
+        let is_peer = |proven: &Proven<'_>| peers.iter().any(|who| who.node_of(*proven).is_some());
+        if proven.iter().any(is_peer) {
+            return Ok(());
+        }
+        let shown: Vec<_> = proven.iter().map(ToString::to_string).collect();
+        Err(Status::permission_denied(format!(
+            "{} is no replica: no --allow-peer says so",
+            shown.join(", ")
+        )))
     }
 
     /// The error message for a stream without a proof.

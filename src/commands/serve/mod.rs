@@ -1,43 +1,48 @@
 //! `seaway serve`: starts and connects the parts of the control plane, and ends the process in
 //! order.
 
+mod channels;
 mod input;
 mod open_files;
+mod peers;
 mod security;
+mod shown;
 
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
-use seaway_translator::Options;
+use seaway_translator::{Options, View};
 use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
+use crate::admission::identity::Verifier;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::args::{ServeArgs, ServerArgs};
-use crate::inspect::board::Board;
-use crate::inspect::{self, Inspect, Pace};
+use crate::inspect::metrics::Proxies;
 use crate::kube::SourceContext;
+use crate::peers::Exchange;
 use crate::process::exit::Failure;
 use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{
-    Asker, BoardNews, BoardSender, Inbox, News, Outbox, Rejections, ServiceSender, StatusSender,
-    Writer,
-};
-use input::{Input, Stop, Written};
+use crate::writer::{Inbox, Lease, Rejections, Writer};
+use channels::outbox;
+use input::{Input, Stop};
+use peers::Surroundings;
 use security::{Configs, Secured};
+use shown::Shown;
 
 /// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
 const BACKLOG: i32 = 4096;
@@ -51,6 +56,7 @@ const QUEUE: usize = 1024;
 /// Serves until a signal asks the process to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     security::check(args.server.xds_listen, &args.security)?;
+    peers::check(&args.peers, &args.security)?;
     let checked = args.shape.check_gateway_services(Some(&args.source));
     checked.map_err(Failure::unusable)?;
     let options = args.shape.options(args.source.files.is_some());
@@ -123,24 +129,20 @@ async fn serve(
 }
 
 fn start(
-    ServeArgs {
-        source: asked,
-        server: args,
-        security,
-        shape,
-    }: &ServeArgs,
+    all: &ServeArgs,
     options: Options,
     (input, room): (Input, usize),
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Parts, Failure> {
+    let (args, security) = (&all.server, &all.security);
     let mut registry = Registry::with_prefix("seaway");
     let memory = input.remember(args, &mut registry, health)?;
     let (supervisor, others) = supervisor();
     let secured = Secured::start(security, &input, &mut registry, &supervisor)?;
     let (xds_listener, admin_listener) = listeners(args)?;
     let metrics = Metrics::register(&mut registry);
-    health.register(&mut registry);
+    let watches = register(health, &mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
     let cluster_domain = options.cluster_domain.clone();
@@ -150,18 +152,22 @@ fn start(
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
     let (outbox, told) = outbox(options.gateway_services);
-    let board = Board::register(&mut registry);
-    supervisor.spawn("the inspection tables", board.clone().run(told.board));
-    let (asker, questions) = Asker::channel();
-    let watches = Watches::default();
-    registry.register_collector(Box::new(watches.clone()));
+    let (shown, questions) = Shown::start(told.board, &mut registry, &supervisor);
+    let surroundings = Surroundings {
+        verifier: secured.verifier.clone(),
+        health: health.clone(),
+        watches: watches.clone(),
+        snapshots: snapshots.clone(),
+        published: outbox.published.clone(),
+    };
+    let exchange = peers::start(all, &options, &mut registry, &supervisor, surroundings);
     let around = SourceContext {
         updates: update_sender,
         problems: told.problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(asked, told.written, &mut registry)?,
+        status: input.status(&all.source, told.written, &mut registry)?,
         memory,
         supervisor,
     };
@@ -174,32 +180,12 @@ fn start(
         metrics,
         outbox,
     );
-    let admission = ProxyAdmission {
-        certificates_on_demand: shape.certificates_on_demand,
-        health: health.clone(),
-        verifier: secured.verifier,
-        leases: lease_sender,
-        releases,
-    };
-    let config = config(args, security.hold_back, secured.tls, secured.limits, room);
+    let admission = admission(all, health, secured.verifier, (lease_sender, releases));
+    let config = config(all, secured.tls, secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
-    let inspect = Inspect {
-        board,
-        inspector: ads.inspector(),
-        snapshots: snapshots.clone(),
-        health: health.clone(),
-        watches: watches.clone(),
-        asker,
-        pace: Pace::default(),
-        replica: instance().into(),
-        started: std::time::Instant::now(),
-        number: fastrand::u64(..),
-    };
-    registry.register_collector(Box::new(inspect::metrics::Proxies(
-        inspect.inspector.clone(),
-    )));
-    let shown = inspect::router(inspect, &cluster_domain);
-    let admin = admin::serve(admin_listener, health.clone(), watches, registry, shown);
+    let paths = shown.paths(&ads, &snapshots, (health, &watches), &cluster_domain);
+    registry.register_collector(Box::new(Proxies(ads.inspector())));
+    let admin = admin::serve(admin_listener, health.clone(), watches, registry, paths);
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(Inbox {
@@ -216,43 +202,36 @@ fn start(
     })
 }
 
-/// What the writer tells.
-struct Told {
-    /// Of problems.
-    problems: watch::Receiver<News>,
-    /// For the inspection API.
-    board: watch::Receiver<BoardNews>,
-    /// For the leader of the replicas.
-    written: Written,
+/// What admits proxies, and asks the writer for their placements.
+fn admission(
+    args: &ServeArgs,
+    health: &Health,
+    verifier: Option<Arc<Verifier>>,
+    (leases, releases): (mpsc::Sender<Lease>, mpsc::UnboundedSender<View>),
+) -> ProxyAdmission {
+    ProxyAdmission {
+        certificates_on_demand: args.shape.certificates_on_demand,
+        health: health.clone(),
+        verifier,
+        leases,
+        releases,
+    }
 }
 
-/// The channels that the writer sends to, and their other ends.
-fn outbox(makes_services: bool) -> (Outbox, Told) {
-    let (problems, changes) = watch::channel(News::default());
-    let (board, board_news) = BoardSender::channel();
-    let (statuses, status_news) = StatusSender::channel();
-    let (services, service_news) = ServiceSender::channel();
-    let written = (status_news, makes_services.then_some(service_news));
-    let outbox = Outbox {
-        problems,
-        board,
-        statuses,
-        services,
-    };
-    let told = Told {
-        problems: changes,
-        board: board_news,
-        written,
-    };
-    (outbox, told)
+/// Registers what is shown of health; returns what the watches show.
+fn register(health: &Health, registry: &mut Registry) -> Watches {
+    health.register(registry);
+    let watches = Watches::default();
+    registry.register_collector(Box::new(watches.clone()));
+    watches
 }
 
 fn config(
-    args: &ServerArgs,
-    hold_back: usize,
+    args: &ServeArgs,
     tls: Option<Configs>,
     limits: Limits,
     room: usize,
+    exchange: Option<Exchange>,
 ) -> ServerConfig {
     let connections = limits.connections.map_or(room, |most| most.min(room));
     let limits = Limits {
@@ -262,11 +241,12 @@ fn config(
     ServerConfig {
         identifier: identifier(),
         max_connection_age: Some(MAX_CONNECTION_AGE),
-        closing_window: args.drain / 2,
-        rejections_to_hold_back: hold_back,
+        closing_window: args.server.drain / 2,
+        rejections_to_hold_back: args.security.hold_back,
         tls,
         limits,
-        ..ServerConfig::default()
+        other_calls: exchange.as_ref().map(|exchange| exchange.calls.clone()),
+        shed: exchange.map(|exchange| exchange.shed),
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Secured {
     /// The TLS configuration; `None` is plaintext.
     pub(crate) tls: Option<Configs>,
     /// Authenticates proxies; `None` if no proof is asked for.
-    pub(crate) verifier: Option<Verifier>,
+    pub(crate) verifier: Option<Arc<Verifier>>,
     /// Limits of connections and streams.
     pub(crate) limits: Limits,
 }
@@ -68,9 +68,11 @@ impl Secured {
         let follower = args.files().map(|files| Follower::start(files, registry));
         let (follower, tls) = follower.transpose().map_err(Failure::Unusable)?.unzip();
         let audience = args.token_audience.as_deref();
-        let verifier = args.asks_for_proof().then(|| Verifier {
-            rules: args.allow_proxy.clone(),
-            tokens: audience.and_then(|audience| input.tokens(audience, registry, supervisor)),
+        let verifier = args.asks_for_proof().then(|| {
+            Arc::new(Verifier {
+                rules: args.allow_proxy.clone(),
+                tokens: audience.and_then(|audience| input.tokens(audience, registry, supervisor)),
+            })
         });
         if let Some(follower) = follower {
             supervisor.spawn("following the certificates", follower.run());

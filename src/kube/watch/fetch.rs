@@ -40,7 +40,7 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = self.asked(cursor) => self.fetch(cursor).await?,
-                () = self.anew.notified() => {
+                () = self.health.freshness().list_wanted() => {
                     if matches!(cursor.ask(), Ask::Watch { .. }) {
                         return Err(Stop::Behind);
                     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use kube::api::{ListParams, Request, VersionMatch, WatchParams};
 use seaway_translator::{ObjectId, ObjectKind};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
@@ -66,8 +66,6 @@ pub(super) struct Watch {
     pub silence: Duration,
     /// How often the watch is held against the API server.
     pub probing: Probing,
-    /// Has the watch list anew, since it is not told what others are.
-    pub anew: Notify,
     /// Which objects are kept and fetched by name; `None` is all that there are.
     pub wants: Option<Wants>,
     pub health: Arc<watch_status::Watch>,
@@ -302,7 +300,7 @@ impl Watch {
                 let versions = items.iter().map(|item| item.version.parse());
                 freshness.listed(version, versions.flatten().max().unwrap_or_default());
             }
-            (Some(version), _) => freshness.streamed(version),
+            (Some(version), news) => freshness.streamed(version, news.is_some()),
         }
     }
 

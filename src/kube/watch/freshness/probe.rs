@@ -87,7 +87,7 @@ impl Watch {
             proven = verdict.outcome == Outcome::Behind,
             "the API server has versions that the watch is not told of; the kind is listed anew"
         );
-        self.anew.notify_one();
+        self.health.freshness().want_list();
     }
 
     /// The watch itself says what is wrong with the server, if it notices.

@@ -13,7 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::freshness::{Freshness, Outcome};
+use super::freshness::{Freshness, Outcome, Reached};
 use crate::process::outside;
 
 /// The status of all watches. Clones share it.
@@ -122,6 +122,37 @@ impl Watches {
     /// The state of each watch.
     pub(crate) fn reports(&self) -> Vec<WatchReport> {
         lock(&self.0).iter().map(|watch| watch.report()).collect()
+    }
+
+    /// How far each watch has got of which that can be known, by name.
+    pub(crate) fn reached(&self) -> Vec<(String, Reached)> {
+        let watches = lock(&self.0);
+        let reached = |watch: &Arc<Watch>| {
+            let reached = watch.freshness.reached()?;
+            Some((watch.name.clone(), reached))
+        };
+        watches.iter().filter_map(reached).collect()
+    }
+
+    /// Whether a watch is stale.
+    pub(crate) fn is_stale(&self) -> bool {
+        let watches = lock(&self.0);
+        let mut stale = watches.iter().map(|watch| watch.freshness.stale());
+        stale.any(|stale| stale.is_some())
+    }
+
+    /// Whether the API server cannot be asked for one of the watches.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let watches = lock(&self.0);
+        let mut watches = watches.iter();
+        watches.any(|watch| watch.is_failing() || watch.freshness.is_doubtful())
+    }
+
+    /// Has the watch of this name list anew.
+    pub(crate) fn list_anew(&self, name: &str) {
+        let watches = lock(&self.0);
+        let named = watches.iter().filter(|watch| watch.name == name);
+        named.for_each(|watch| watch.freshness.want_list());
     }
 
     /// A line for each watch that fails or has not listed yet, and for each that is stale.
@@ -374,20 +405,25 @@ impl Collector for Watches {
                 ConstGauge::new(value).encode(metric)?;
             }
         }
-        if watches.is_empty() {
-            return Ok(());
-        }
-        let help = "Probes by which watches are held against the API server, by outcome";
-        let kind = prometheus_client::metrics::MetricType::Counter;
-        let mut family = encoder.encode_descriptor("freshness_probes", help, None, kind)?;
-        for outcome in Outcome::ALL {
-            let counts = watches.iter().map(|watch| watch.freshness.count(outcome));
-            let label = [("outcome", outcome.as_str())];
-            let metric = family.encode_family(&label)?;
-            ConstCounter::new(counts.sum::<u64>()).encode(metric)?;
-        }
-        Ok(())
+        encode_probes(&watches, &mut encoder)
     }
+}
+
+/// Encodes how many probes of all watches had which outcome.
+fn encode_probes(watches: &[Arc<Watch>], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    if watches.is_empty() {
+        return Ok(());
+    }
+    let help = "Probes by which watches are held against the API server, by outcome";
+    let kind = prometheus_client::metrics::MetricType::Counter;
+    let mut family = encoder.encode_descriptor("freshness_probes", help, None, kind)?;
+    for outcome in Outcome::ALL {
+        let counts = watches.iter().map(|watch| watch.freshness.count(outcome));
+        let label = [("outcome", outcome.as_str())];
+        let metric = family.encode_family(&label)?;
+        ConstCounter::new(counts.sum::<u64>()).encode(metric)?;
+    }
+    Ok(())
 }
 
 /// Locks a mutex, poisoned or not: nothing that holds it can panic half-way.
@@ -396,61 +432,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use prometheus_client::registry::Registry;
-
-    use super::*;
-
-    #[test]
-    fn what_a_server_says_is_shown_in_brief() {
-        let watches = Watches::default();
-        let watch = watches.add("nodes".to_owned(), false, Counter::default());
-        watch.failed(&"<p>\n".repeat(1 << 20), How::Away);
-        let lines = watches.degraded();
-        assert_eq!(lines.len(), 1);
-        let line = lines.first().unwrap();
-        assert!(line.len() < 1200 && !line.contains('\n'), "{line}");
-    }
-
-    #[test]
-    fn a_watch_that_nobody_needs_yet_is_not_waited_for() {
-        let watches = Watches::default();
-        let watch = watches.add("secrets".to_owned(), true, Counter::default());
-        watch.unneeded();
-        assert_eq!((watches.degraded().len(), watch.age()), (0, None));
-        watch.needed();
-        let waiting = ["watch of secrets: its first list is not complete yet"];
-        assert_eq!(watches.degraded(), waiting);
-        assert!(watch.age().is_some());
-    }
-
-    #[test]
-    fn a_kind_that_is_not_served_is_absent_and_does_not_fail() {
-        let (watches, mut registry) = (Watches::default(), Registry::default());
-        registry.register_collector(Box::new(watches.clone()));
-        let shown = || {
-            let mut text = String::new();
-            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-            text
-        };
-        watches.add("nodes".to_owned(), false, Counter::default());
-        assert!(!shown().contains("watch_absent"), "{}", shown());
-        let routes = watches.add("httproutes".to_owned(), true, Counter::default());
-        routes.failed(&"500", How::Away);
-        routes.absent();
-        let waiting = ["watch of nodes: its first list is not complete yet"];
-        assert_eq!(watches.degraded(), waiting);
-        let absent = "watch of httproutes: absent: the API server does not serve it";
-        assert_eq!(watches.absent(), [absent]);
-        for line in [
-            "watch_absent{watch=\"httproutes\"} 1.0",
-            "watch_failing{watch=\"httproutes\"} 0.0",
-        ] {
-            assert!(shown().contains(line), "{}", shown());
-        }
-        assert!(!shown().contains("watch_age_seconds{watch=\"httproutes\"}"));
-        routes.served();
-        assert_eq!((watches.absent().len(), watches.degraded().len()), (0, 2));
-        assert!(shown().contains("watch_absent{watch=\"httproutes\"} 0.0"));
-    }
-}
+mod tests;
