@@ -8,6 +8,8 @@ mod changes;
 mod contents;
 mod resources;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -13,6 +13,7 @@ mod client_limits;
 mod codec;
 mod harness;
 mod identity;
+mod inspect;
 mod methods;
 mod overload;
 mod overload_end;
