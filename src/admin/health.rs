@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use k8s_openapi::jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 /// The shared state of readiness: set by the writer, the sources and the signal handler; read by
 /// the admin server and by admission. Clones share it.
@@ -21,6 +22,8 @@ struct State {
     synced: AtomicBool,
     draining: AtomicBool,
     awaits_secrets: AtomicBool,
+    /// Whether proxies are to be served, for those who wait for that.
+    serving: watch::Sender<bool>,
     stale: Mutex<Option<Stale>>,
     /// 1 while there is a [`Stale`].
     world_stale: Gauge,
@@ -62,6 +65,7 @@ impl Health {
     /// Notes that the whole world has been published once.
     pub(crate) fn set_synced(&self) {
         self.0.synced.store(true, Ordering::Release);
+        self.0.serving.send_replace(self.ready().is_ok());
     }
 
     /// Whether the whole world has been published once.
@@ -105,6 +109,12 @@ impl Health {
     /// Notes that the process is about to end.
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Release);
+        self.0.serving.send_replace(false);
+    }
+
+    /// Whether proxies are to be served, from now on.
+    pub(crate) fn serving(&self) -> watch::Receiver<bool> {
+        self.0.serving.subscribe()
     }
 
     /// Whether proxies are to be served; the error says why not.

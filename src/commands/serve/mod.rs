@@ -172,7 +172,10 @@ fn start(
         leases: lease_sender,
         releases,
     };
-    let config = config(args, security.hold_back, secured.tls, secured.limits, room);
+    let config = ServerConfig {
+        ready: Some(health.serving()),
+        ..config(args, security.hold_back, secured.tls, secured.limits, room)
+    };
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
     let admin = admin::serve(admin_listener, health.clone(), watches, registry);
     Ok(Parts {
@@ -224,6 +227,7 @@ fn config(
         rejections_to_hold_back: hold_back,
         tls,
         limits,
+        ..ServerConfig::default()
     }
 }
 

@@ -227,7 +227,7 @@ fn contents_are_read_page_by_page_with_their_bytes() {
             .contents(1, |_, _| true, after, limit)
             .unwrap();
         let of = all.into_iter().map(|of| {
-            let value = String::from_utf8(of.value.to_vec()).unwrap();
+            let value = String::from_utf8(of.value.unwrap().to_vec()).unwrap();
             (of.name.to_string(), value, of.standing)
         });
         of.collect::<Vec<_>>()

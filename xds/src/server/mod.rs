@@ -3,12 +3,14 @@
 
 pub(crate) mod accept;
 mod call;
+mod callers;
 mod connection_task;
 mod nack_log;
 mod open_stream;
 mod requests;
 mod response_body;
 mod service;
+mod side;
 mod socket;
 mod stream;
 mod transport;
@@ -37,6 +39,8 @@ use crate::inspect::{Inspector, OpenStreams};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::nack_log::NackLog;
+use crate::server::side::client_status::Looks;
+use crate::server::side::health::Readiness;
 use crate::store::PlacementId;
 use crate::store::publish::Snapshots;
 use crate::store::quarantine::DEFAULT_QUORUM;
@@ -115,6 +119,11 @@ pub struct ServerConfig {
     /// A configuration that verifies certificates should resume no sessions: a resumed one would
     /// rest on what was verified before.
     pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
+    /// Whether the application is ready to serve, for `grpc.health.v1.Health` (xDS rule 206);
+    /// `None`: it always is. While the server shuts down, it is not.
+    pub ready: Option<watch::Receiver<bool>>,
+    /// Whether callers that are authenticated may ask which services there are (xDS rule 206).
+    pub reflection: bool,
     /// Limits on what clients may do and use.
     pub limits: Limits,
 }
@@ -127,6 +136,8 @@ impl Default for ServerConfig {
             closing_window: Duration::from_secs(3),
             rejections_to_hold_back: DEFAULT_QUORUM,
             tls: None,
+            ready: None,
+            reflection: true,
             limits: Limits::default(),
         }
     }
@@ -135,6 +146,9 @@ impl Default for ServerConfig {
 /// The gRPC discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS,
 /// LDS, RDS, SDS), each with its state-of-the-world and its incremental method (xDS rules 1, 2).
 /// The unary and REST variants are not implemented.
+///
+/// Beside them are `grpc.health.v1.Health`, which answers everybody who may connect,
+/// `envoy.service.status.v3.ClientStatusDiscoveryService`, and reflection.
 pub struct AdsServer<A> {
     pub(crate) shared: Arc<Shared<A>>,
 }
@@ -157,6 +171,9 @@ pub(crate) struct Shared<A> {
     pub(crate) memory: Arc<ClientMemory>,
     pub(crate) watchdog: Watchdog,
     pub(crate) open: Arc<OpenStreams>,
+    pub(crate) readiness: Readiness,
+    pub(crate) looks: Looks,
+    pub(crate) reflection: bool,
     streams: AtomicU64,
 }
 
@@ -228,6 +245,9 @@ impl<A: Admit> AdsServer<A> {
                 watchdog: Watchdog::new(&config.limits),
                 limits: config.limits,
                 open,
+                readiness: Readiness::new(config.ready),
+                looks: Looks::default(),
+                reflection: config.reflection,
                 streams: AtomicU64::new(random()),
             }),
         }

@@ -117,10 +117,16 @@ async fn a_rejection_is_shown_with_the_words_until_it_is_accepted() {
                 .contents(stream.facts.number, |_, _| true, None, 9);
             let contents = contents.unwrap();
             let (a, b) = (&contents[0], &contents[1]);
-            assert_eq!((a.standing, &*a.value), (Standing::Rejected, &b"a=2"[..]));
+            assert_eq!(
+                (a.standing, a.value.as_deref()),
+                (Standing::Rejected, Some(&b"a=2"[..]))
+            );
             assert_eq!(a.rejection.as_ref().unwrap().1, "a: no good");
             assert!(a.kept.is_some_and(|kept| kept != a.version));
-            assert_eq!((b.standing, &*b.value), (Standing::Held, &b"b=1"[..]));
+            assert_eq!(
+                (b.standing, b.value.as_deref()),
+                (Standing::Held, Some(&b"b=1"[..]))
+            );
             world.put(url, "a", "3");
             client.next(url).await;
             client.quiet().await;
@@ -133,7 +139,7 @@ async fn a_rejection_is_shown_with_the_words_until_it_is_accepted() {
 /// The delays are measured from the event behind a change to what the last client said: what a
 /// client sees of both lies around that.
 #[tokio::test]
-async fn the_last_answer_of_a_commit_is_that_of_the_slowest_and_so_is_the_metric() {
+async fn the_last_answer_of_a_commit_is_that_of_the_slowest_and_so_is_the_metric_rule_208() {
     each(&ALL, &[C, E, L, R], |mut world, mut fast, url| async move {
         let mut slow = world.client(Variant::SotwAds).await;
         world.put_all(url, &["a"]);
@@ -178,7 +184,7 @@ async fn the_last_answer_of_a_commit_is_that_of_the_slowest_and_so_is_the_metric
 }
 
 #[tokio::test]
-async fn delays_are_counted_once_for_each_commit_and_type_and_begin_with_all_labels() {
+async fn delays_are_counted_once_for_each_commit_and_type_and_begin_with_all_labels_rule_207() {
     let mut world = World::start().await;
     let count = |world: &World, url: TypeUrl| {
         let count = format!("change_to_ack_seconds_count{{type=\"{url}\"}}");

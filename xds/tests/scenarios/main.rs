@@ -21,6 +21,7 @@ mod overload_peers;
 mod raw;
 mod reports;
 mod rollout;
+mod side;
 mod streams;
 mod throttled;
 mod tls;
