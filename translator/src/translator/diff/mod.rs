@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 pub use changes::ResourceChange;
 pub use effect::{
-    Changed, Counts, Difference, Effect, EndpointCount, Harm, Places, Setting, Silence, What,
+    Changed, Counts, Difference, Effect, EndpointCount, Fate, Harm, Places, Setting, Silence, What,
 };
 pub use owner::{Owner, OwnerKind};
 pub use world::{Fingerprint, SeenBy, World};
