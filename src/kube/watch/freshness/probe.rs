@@ -98,7 +98,11 @@ impl Watch {
         };
         let watch = self.scope.name();
         tracing::debug!(source = "kube", watch, %failure, "a probe of the API server failed");
-        self.health.freshness().probed(Outcome::Failed, None);
+        let outcome = match failure.is_forbidden() {
+            true => Outcome::Forbidden,
+            false => Outcome::Failed,
+        };
+        self.health.freshness().probed(outcome, None);
     }
 
     /// The resourceVersion that the API server's storage is at.
