@@ -14,6 +14,7 @@ mod codec;
 mod harness;
 mod identity;
 mod methods;
+mod other_calls;
 mod overload;
 mod overload_end;
 mod overload_peers;

@@ -105,10 +105,10 @@ impl Watch {
         self.health.freshness().probed(outcome, None);
     }
 
-    /// The resourceVersion that the API server's storage is at.
+    /// The resourceVersion that the API server's storage is at. No label is asked for: the server
+    /// would look through the whole storage for an object that has it.
     async fn newest(&self, resource: Resource) -> Result<String, Failure> {
         let params = ListParams {
-            label_selector: self.selector.clone(),
             field_selector: resource.fields(),
             limit: Some(1),
             ..ListParams::default()
