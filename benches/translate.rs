@@ -134,6 +134,7 @@ impl Layers {
         Commit {
             replace: replace.collect(),
             placements: Vec::new(),
+            since: None,
         }
     }
 

@@ -1,15 +1,19 @@
 //! The `seaway` binary: parses the command line and runs a subcommand.
 //!
 //! `serve` connects a source of Kubernetes objects ([`source::files`] or [`kube`]) with the
-//! [`writer`], the xDS server and the admin server; `translate` prints what a proxy would be sent;
+//! [`writer`], the xDS server and the admin server; `translate` prints what a proxy would be sent,
+//! `explain` what becomes of a connection, `diff` what a change of the input means for clients;
 //! `bootstrap` prints the configuration with which a proxy starts; `ready` asks a `serve`, or an
-//! Envoy, whether it is ready; `drain` lets an Envoy end without breaking connections. The meaning
-//! of Services is in `seaway-translator`, the protocol in `seaway-xds`.
+//! Envoy, whether it is ready; `drain` lets an Envoy end without breaking connections; `status` and
+//! `get` ask running replicas what they serve. The meaning of Services is in `seaway-translator`,
+//! the protocol in `seaway-xds`.
 
 mod admin;
 mod admission;
 mod args;
+mod ask;
 mod commands;
+mod inspect;
 mod kube;
 mod peers;
 mod process;
@@ -43,7 +47,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(args) => commands::serve::run(&args),
         Command::Bootstrap(args) => commands::bootstrap::run(&args),
         Command::Translate(args) => commands::translate::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::Ready(args) => commands::ready::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Get(args) => commands::get::run(&args),
         Command::Drain(args) => commands::drain::run(&args),
     }
 }

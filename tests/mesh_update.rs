@@ -54,6 +54,7 @@ impl Older {
         let commit = Commit {
             replace: vec![all],
             placements: vec![(everybody, Some(vec![LayerId(0)]))],
+            since: None,
         };
         let stop = CancellationToken::new();
         let stopped = stop.clone();
@@ -90,6 +91,7 @@ impl Admit for LetAllIn {
         Ok(Admission {
             placement: PlacementId(0),
             forbidden: &[],
+            about: Vec::new(),
             lease: Box::new(()),
         })
     }

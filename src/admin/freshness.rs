@@ -189,6 +189,11 @@ impl Freshness {
         self.list.notified().await;
     }
 
+    /// Whether the watch is stale.
+    pub(super) fn is_stale(&self) -> bool {
+        self.lock().stale.is_some()
+    }
+
     /// Where the watch stands.
     pub(crate) fn position(&self) -> Position {
         self.lock().position

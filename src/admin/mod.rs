@@ -1,4 +1,4 @@
-//! The admin server: `/livez`, `/readyz`, `/metrics`.
+//! The admin server: `/livez`, `/readyz`, `/metrics`, and what else is to be shown.
 //!
 //! Every request is answered at once, so that no client needs much time or many connections. The
 //! oldest connections are closed for new ones when there are too many.
@@ -9,18 +9,19 @@ pub(crate) mod watch_status;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -28,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
-use crate::process::outside;
+use crate::process::{outside, usage};
 
 /// How many connections may be open: probes, collectors of metrics, and people.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -49,12 +50,34 @@ struct Admin {
     registry: Arc<Registry>,
 }
 
-/// Serves until the process ends.
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// From this machine, or this pod, over its loopback.
+    Loopback,
+    /// From elsewhere.
+    Elsewhere,
+}
+
+impl Caller {
+    fn of(socket: &TcpStream) -> Caller {
+        let is_loopback = |address: io::Result<SocketAddr>| {
+            address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
+        };
+        match is_loopback(socket.peer_addr()) && is_loopback(socket.local_addr()) {
+            true => Caller::Loopback,
+            false => Caller::Elsewhere,
+        }
+    }
+}
+
+/// Serves until the process ends: its own paths, and those of `more`.
 pub(crate) async fn serve(
     listener: TcpListener,
     health: Health,
     watches: Watches,
     registry: Registry,
+    more: Router,
 ) -> io::Result<()> {
     let admin = Admin {
         health,
@@ -65,7 +88,8 @@ pub(crate) async fn serve(
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(admin);
+        .with_state(admin)
+        .merge(more);
     accept(listener, router).await
 }
 
@@ -119,6 +143,7 @@ async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
 }
 
 async fn serve_connection(socket: TcpStream, router: Router) {
+    let router = router.layer(Extension(Caller::of(&socket)));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -131,11 +156,14 @@ async fn serve_connection(socket: TcpStream, router: Router) {
     }
 }
 
-/// All metrics, in the OpenMetrics text format.
+/// All metrics, and what the process uses, in the OpenMetrics text format.
 fn exposition(registry: &Registry) -> impl IntoResponse + use<> {
     let mut text = String::new();
+    let encoded = encode_registry(&mut text, registry)
+        .and_then(|()| encode_registry(&mut text, &usage::registry()))
+        .and_then(|()| encode_eof(&mut text));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match encode(&mut text, registry) {
+    match encoded {
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text),
         Err(error) => {
             let text = format!("{error}\n");

@@ -50,6 +50,8 @@ impl Admit for ProxyAdmission {
             None => Ok(Authenticated {
                 identity: None,
                 permissions: Permissions::Anything,
+                // Whoever is on this host may look at everything that is served here.
+                inspects: is_local(&caller),
             }),
         }
     }
@@ -74,6 +76,7 @@ impl Admit for ProxyAdmission {
             self.health.has_secrets().map_err(Status::unavailable)?;
         }
         let forbidden = permissions.forbidden(view.role);
+        let about = about(&view);
         let (placed, placement) = oneshot::channel();
         self.leases
             .send(Lease {
@@ -92,9 +95,33 @@ impl Admit for ProxyAdmission {
         Ok(Admission {
             placement,
             forbidden,
+            about,
             lease,
         })
     }
+}
+
+/// What is shown of a proxy: its role and its place, as it claims it.
+fn about(view: &View) -> Vec<(&'static str, Arc<str>)> {
+    let fleet = (view.role == Role::Ingress).then(|| Arc::from(view.fleet.to_string()));
+    let notes = [
+        ("role", Some(Arc::from(view.role.as_str()))),
+        ("node", view.node.clone()),
+        ("zone", view.zone.clone()),
+        ("region", view.region.clone()),
+        ("namespace", view.namespace.clone()),
+        ("fleet", fleet),
+    ];
+    let known = notes.into_iter();
+    known
+        .filter_map(|(name, note)| Some((name, note?)))
+        .collect()
+}
+
+/// Whether a caller is on this host.
+fn is_local(caller: &Caller<'_>) -> bool {
+    let address = caller.peer.address.map(|address| address.ip());
+    address.is_some_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The error when the writer is gone.

@@ -1,6 +1,9 @@
 //! The command line: every flag, its environment variable and its default. Names are API.
 
+mod ask;
 mod bootstrap;
+mod diff;
+mod explain;
 mod gateway_services;
 mod peers;
 mod security;
@@ -19,7 +22,13 @@ use seaway_translator::{
 
 use values::{HealthzListen, domain, duration, ingress_service, label, on_off, seconds, word};
 
+pub(crate) use ask::{
+    AskArgs, ChangesArgs, Form, GetArgs, List, ProblemsArgs, ProxiesArgs, ResourcesArgs,
+    ServicesArgs, ShowArgs, StatusArgs,
+};
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
+pub(crate) use explain::{ExplainArgs, ExplainOutput};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
@@ -43,9 +52,18 @@ pub(crate) enum Command {
     Bootstrap(Box<BootstrapArgs>),
     /// Print the resources that a proxy would be sent
     Translate(Box<TranslateArgs>),
+    /// Say what becomes of a connection or a request, and why (exit code 0 if it is served, else 1)
+    Explain(Box<ExplainArgs>),
+    /// Say what a change of manifests means for clients (exit code 0: nothing is sent, 1: something
+    /// is)
+    Diff(Box<DiffArgs>),
     /// Check whether the `serve` on this host, by its /readyz, or an Envoy is ready (exit code 0
     /// or 1)
     Ready(ReadyArgs),
+    /// Show whether all is as it should be: replicas, proxies, Services, changes (exit code 0 or 1)
+    Status(StatusArgs),
+    /// List proxies, Services, resources, problems, changes or watches
+    Get(GetArgs),
     /// Wait for SIGTERM, then drain the Envoy beside this process
     Drain(DrainArgs),
 }

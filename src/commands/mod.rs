@@ -2,8 +2,12 @@
 //! and end.
 
 pub(crate) mod bootstrap;
+pub(crate) mod diff;
 pub(crate) mod drain;
 mod envoy_admin;
+pub(crate) mod explain;
+pub(crate) mod get;
 pub(crate) mod ready;
 pub(crate) mod serve;
+pub(crate) mod status;
 pub(crate) mod translate;

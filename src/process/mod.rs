@@ -8,3 +8,4 @@ pub(crate) mod metrics;
 pub(crate) mod outside;
 pub(crate) mod signals;
 pub(crate) mod supervise;
+pub(crate) mod usage;

@@ -5,9 +5,11 @@
 //! `seaway_xds::CommitWindow`. A proxy with a new view is a change too: its view is activated,
 //! translated and committed before the proxy is admitted.
 
+mod board_news;
 mod leader_news;
 mod placements;
 mod problem_log;
+mod question;
 mod rejections;
 
 use std::collections::BTreeMap;
@@ -21,13 +23,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::admin::health::Health;
 use crate::process::clock::{now, sleep_until};
 use crate::process::metrics::Metrics;
-use crate::source::Update;
+use crate::source::{CAUSES, Cause, Update};
+pub(crate) use board_news::{BoardChanges, BoardNews, BoardSender, COMMITS, CommitCause};
 pub(crate) use leader_news::{
     LeaderChanges, LeaderNews, ServiceNews, ServiceSender, StatusNews, StatusSender,
 };
 use placements::Placements;
 use problem_log::ProblemLog;
 pub(crate) use problem_log::{Changes, News};
+pub(crate) use question::{Asker, Question};
 pub(crate) use rejections::Rejections;
 
 /// How many leases, or releases, are taken in at once: proxies that connect at the same time share
@@ -54,6 +58,8 @@ pub(crate) struct Inbox {
     pub(crate) releases: mpsc::UnboundedReceiver<View>,
     /// What proxies reject.
     pub(crate) rejections: Rejections,
+    /// What is asked about decisions.
+    pub(crate) questions: mpsc::Receiver<Question>,
 }
 
 /// What has been published last.
@@ -68,6 +74,8 @@ pub(crate) struct Published {
 pub(crate) struct Outbox {
     /// Problems that appear or end.
     pub(crate) problems: watch::Sender<News>,
+    /// What the inspection API shows.
+    pub(crate) board: BoardSender,
     /// What the status of objects should say.
     pub(crate) statuses: StatusSender,
     /// What should become of the Services that are made for single Gateways.
@@ -84,6 +92,10 @@ pub(crate) struct Writer {
     window: CommitWindow,
     placements: Placements,
     problem_log: ProblemLog,
+    /// Tells what is shown.
+    board: BoardSender,
+    /// When the oldest change that is not published yet was read.
+    since: Option<Instant>,
     /// Tells what status should say, once it is published.
     statuses: StatusSender,
     /// Tells which Services there should be, once that is what proxies are told.
@@ -110,12 +122,15 @@ impl Writer {
     ) -> Writer {
         let mut translator = Translator::new(options);
         translator.track_status(outbox.statuses.is_heard());
+        translator.track_summaries(outbox.board.is_heard());
         Writer {
             translator,
             publisher,
             window,
             placements: Placements::default(),
             problem_log: ProblemLog::new(metrics.clone(), outbox.problems),
+            board: outbox.board,
+            since: None,
             statuses: outbox.statuses,
             services: outbox.services,
             published: outbox.published,
@@ -144,6 +159,7 @@ impl Writer {
                     let now = now();
                     releases.drain(..).for_each(|view| self.placements.release(&view, now));
                 }
+                Some(question) = inbox.questions.recv() => question.answer(&self.translator),
                 () = inbox.rejections.changed() => self.follow_rejections(&inbox.rejections),
                 () = sleep_until(self.wake()) => {}
             }
@@ -171,12 +187,15 @@ impl Writer {
         }
         if self.problem_log.due().is_some_and(|at| at <= now) {
             let changes = self.translator.take_problem_changes();
-            self.problem_log.settle(changes);
+            let changes = self.problem_log.settle(changes);
+            self.board.problems(&changes);
         }
     }
 
     /// Applies an update of the source. It is published when the window says so.
     fn update(&mut self, update: Update) {
+        self.since = self.since.or(update.since);
+        self.board.because(causes(&update), update.changes.len());
         for change in update.changes {
             self.translator.apply(change);
         }
@@ -268,14 +287,18 @@ impl Writer {
             });
         }
         let origins = replace.len();
-        self.metrics.translated(origins);
         let commit = Commit {
             replace,
             placements: self.placements.take_changed(),
+            since: self.since.take(),
         };
         let committed = self.publisher.commit(commit);
+        self.metrics.committed(origins, begin.elapsed());
         self.placements.forget_unseen();
         self.window.committed(now);
+        let services = self.translator.take_summary_changes();
+        let layers = self.placements.take_numbered();
+        self.board.committed(committed.seq, services, layers);
         self.tell_leader();
         if self.published.receiver_count() > 0 {
             let shared_layers = self.placements.shared_layers().clone();
@@ -298,6 +321,20 @@ impl Writer {
             tracing::info!(resources = committed.set, millis, "synced; serving proxies");
         }
     }
+}
+
+/// The first objects that an update changes, as causes of a commit.
+fn causes(update: &Update) -> Vec<Cause> {
+    let of = |change| {
+        let cause = Cause::of(change);
+        let mut versions = update.versions.iter();
+        let version = versions.find(|(id, _)| *id == cause.object);
+        Cause {
+            version: version.map(|(_, version)| version.clone()),
+            ..cause
+        }
+    };
+    update.changes.iter().take(CAUSES).map(of).collect()
 }
 
 #[cfg(test)]

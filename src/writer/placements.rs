@@ -139,6 +139,11 @@ impl Placements {
         std::mem::take(&mut self.changed)
     }
 
+    /// Takes the layers that have a number now (`Some`) or have none any more.
+    pub(super) fn take_numbered(&mut self) -> Vec<(LayerId, Option<Layer>)> {
+        std::mem::take(&mut self.layers.numbered)
+    }
+
     /// The layers that do not belong to one place, with their names.
     pub(super) fn shared_layers(&self) -> &Arc<BTreeMap<LayerId, Arc<str>>> {
         &self.layers.shared
@@ -162,6 +167,8 @@ struct Layers {
     /// The last number given. None is used twice: what the server remembers of a number is of one
     /// layer.
     last: u32,
+    /// The layers that got a number (`Some`), or lost it, since that was last told.
+    numbered: Vec<(LayerId, Option<Layer>)>,
 }
 
 impl Layers {
@@ -192,8 +199,10 @@ impl Layers {
 
     fn forget_unseen(&mut self) {
         for layer in std::mem::take(&mut self.unseen) {
-            if self.known.get(&layer).is_some_and(|(_, seen)| *seen == 0) {
-                self.known.remove(&layer);
+            if self.known.get(&layer).is_some_and(|(_, seen)| *seen == 0)
+                && let Some((id, _)) = self.known.remove(&layer)
+            {
+                self.numbered.push((id, None));
             }
         }
     }
@@ -204,6 +213,7 @@ impl Layers {
         }
         self.last = self.last.saturating_add(1);
         let id = LayerId(self.last);
+        self.numbered.push((id, Some(layer.clone())));
         if !layer.is_of_a_place() {
             let name = format!("{layer:?}").into();
             Arc::make_mut(&mut self.shared).insert(id, name);

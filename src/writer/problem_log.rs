@@ -91,11 +91,12 @@ impl ProblemLog {
     }
 
     /// Logs and counts changes: `changes` of the translator's problems, and those of the source's.
-    pub(super) fn settle(&mut self, mut changes: Changes) {
+    /// Returns all of them.
+    pub(super) fn settle(&mut self, mut changes: Changes) -> Changes {
         self.due = None;
         changes.append(&mut self.changed_in_source);
         if changes.is_empty() {
-            return;
+            return changes;
         }
         let (mut new, mut over) = (0, 0);
         for (problem, stands) in &changes {
@@ -115,8 +116,9 @@ impl ProblemLog {
             tracing::warn!(more, "further problems appeared or were resolved");
         }
         if self.news.receiver_count() > 0 {
-            self.news.send_modify(|news| news.add(changes));
+            self.news.send_modify(|news| news.add(changes.clone()));
         }
+        changes
     }
 }
 

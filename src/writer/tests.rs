@@ -33,6 +33,7 @@ fn start() -> Running {
         Metrics::default(),
         Outbox {
             problems: watch::Sender::default(),
+            board: BoardSender::channel().0,
             statuses: StatusSender::channel().0,
             services: ServiceSender::channel().0,
             published: watch::Sender::default(),
@@ -43,6 +44,7 @@ fn start() -> Running {
         leases: lease_receiver,
         releases: release_receiver,
         rejections: Rejections::of(&snapshots),
+        questions: Asker::channel().1,
     };
     Running {
         updates,

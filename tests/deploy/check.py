@@ -108,23 +108,6 @@ def against_flags(objects):
     return found
 
 
-def against_metrics(objects):
-    """Metrics in alerts that Seaway does not have."""
-    sources = [*ROOT.glob("src/**/*.rs"), *ROOT.glob("xds/src/**/*.rs")]
-    strings = set(re.findall(r'"([a-z0-9_]+)"', "".join(path.read_text() for path in sources)))
-
-    def exists(metric):
-        return metric.removeprefix("seaway_").removesuffix("_total") in strings
-
-    for object in objects:
-        if object["kind"] != "PrometheusRule":
-            continue
-        for rule in (rule for group in object["spec"]["groups"] for rule in group["rules"]):
-            for metric in sorted(set(re.findall(r"\bseaway_\w+", rule["expr"]))):
-                if not exists(metric):
-                    yield f"{name(object)}: {rule['alert']}: Seaway has no metric {metric}"
-
-
 def files():
     """The manifests as they are, for a machine without kustomize; patches are parts of objects, and cannot be held against anything."""
     for folder in ["base", "components", "overlays", "examples"]:
@@ -151,7 +134,7 @@ def main(folder, packages=None):
                 report([f"{name(object)}: {error}" for error in against_schemas(object)], path.stem)
             seen[key] = object
         if path in built:
-            for check in [references.check, policy.check, against_flags, against_metrics]:
+            for check in [references.check, policy.check, against_flags]:
                 report(check(objects), path.stem)
     if built:
         report(policy.unused(), "policy")

@@ -127,6 +127,17 @@ certificates() {
     deploy/certs.sh ca --dir "$work/certs" --namespace shop >"$work/built/certs-ca.yaml"
 }
 
+# What Prometheus and Grafana make of deploy/components/monitoring. PROMTOOL= names another promtool.
+monitoring() {
+    local promtool=${PROMTOOL:-promtool}
+    if ! command -v "$promtool" >/dev/null; then
+        echo "skipped: alerts and expressions of the board: promtool (package prometheus) is not installed"
+        return
+    fi
+    mkdir "$work/monitoring"
+    "$tools/venv/bin/python" -B "$here/alerts.py" "$work/monitoring" "$(command -v "$promtool")"
+}
+
 # What the pods run, as the root of a private network.
 pods() {
     local python=(tests/support/in-namespaces.sh "$tools/venv/bin/python" -B)
@@ -152,6 +163,7 @@ else
 fi
 certificates
 "$tools/venv/bin/python" -B "$here/check.py" "$work/built" "${packages[@]}"
+monitoring
 [ ${#build[@]} -eq 0 ] || pods
 git ls-files --cached --others --exclude-standard | while read -r file; do
     if [ -f "$file" ] && head -n 1 "$file" | grep -qE '^#!.*[/ ](ba)?sh'; then echo "$file"; fi

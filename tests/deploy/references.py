@@ -1,5 +1,7 @@
 """Whether the objects of deploy/ that name each other exist, and whether selectors find what they are for."""
 
+import json
+
 from policy import containers, pods
 
 # Made before, by certs.sh or cert-manager, and by Kubernetes.
@@ -104,6 +106,9 @@ def of_selector(objects, object):
     elif object["kind"] == "ServiceMonitor":
         yield from of_monitor(objects, object)
         return
+    elif object["kind"] == "ConfigMap":
+        yield from of_board(object)
+        return
     elif object["kind"] == "HorizontalPodAutoscaler":
         target = spec["scaleTargetRef"]
         if not exists(objects, target["kind"], namespace, target["name"]):
@@ -135,3 +140,18 @@ def of_monitor(objects, monitor):
         for endpoint in spec["endpoints"]:
             if endpoint["port"] not in names:
                 yield f"Service {service['metadata']['name']} has no port {endpoint['port']}"
+
+
+def of_board(config):
+    """What Grafana loads is JSON, and no larger than `kubectl apply` keeps in an annotation."""
+    if "grafana_dashboard" not in config["metadata"].get("labels", {}):
+        return
+    for name, text in config["data"].items():
+        if not name.endswith(".json"):
+            yield f"{name} is not loaded by Grafana"
+        if len(text) > 200_000:
+            yield f"{name} is too large to be applied"
+        try:
+            json.loads(text)
+        except ValueError as error:
+            yield f"{name} is no JSON: {error}"

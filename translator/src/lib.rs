@@ -10,6 +10,8 @@
 //!    those of each [`Origin`] as one [`Replace`], spread over [`Layer`]s.
 //! 4. A proxy sees the layers that [`Translator::place`] lists for its [`View`].
 //!
+//! Beside that, [`diff`] compares two worlds by what proxies would be sent from them.
+//!
 //! A folder uses those after it in this list, and none before it: `translator`, `units`, `envoy`,
 //! `plan`, `place`, `index`, `policy`, `model`, with `read` beside `model`. What lies in no folder
 //! is for all of them.
@@ -38,10 +40,12 @@ pub use model::{Fleet, status};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };
-pub use plan::explain::{
-    Decider, EndpointDecision, EndpointUse, EndpointVerdict, Explanation, FrontendDecision,
-    FrontendVerdict, RefusedAddress,
+pub use plan::explain::answer::{
+    AddressFact, Answer, EndpointRow, Fact, PortFacts, Section, Taken,
 };
+pub use plan::explain::question::{PortRef, Question, QuestionError, Request};
+pub use plan::explain::summary::{Served, ServiceSummary, ServiceType, Unserved};
+pub use plan::explain::viewpoint::{Client, Viewpoint};
 pub use problem::{Problem, Reason, Severity, Subject};
-pub use translator::{Snapshot, Translator, translate_once};
+pub use translator::{Snapshot, Translator, diff, translate_once};
 pub use view::{CertificateDelivery, Layer, Role, View};

@@ -25,6 +25,7 @@ impl Admit for LetAllIn {
         Ok(Admission {
             placement: EVERYBODY,
             forbidden: &[],
+            about: Vec::new(),
             lease: Box::new(()),
         })
     }
@@ -47,6 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     publisher.commit(Commit {
         replace: vec![made],
         placements: vec![(EVERYBODY, Some(vec![COMMON]))],
+        since: None,
     });
     let config = ServerConfig::default();
     let server = AdsServer::new(snapshots, LetAllIn, config, Metrics::default());

@@ -8,3 +8,13 @@ pub enum Dialect {
     /// State of the world: `DiscoveryRequest`.
     Sotw,
 }
+
+impl Dialect {
+    /// The word for it: `delta` or `sotw`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Delta => "delta",
+            Dialect::Sotw => "sotw",
+        }
+    }
+}

@@ -26,6 +26,7 @@ mod dialect;
 pub mod fuzzing;
 mod guard;
 mod host_errors;
+mod inspect;
 mod limits;
 mod metrics;
 mod reasons;
@@ -38,12 +39,17 @@ mod xdstp;
 
 pub use dialect::Dialect;
 pub use guard::identity::{Authenticated, Caller, Identity, Peer};
+pub use inspect::{
+    ChangeReport, ContentReport, Inspector, ResourceKey, ResourceReport, StreamFacts, StreamReport,
+    TypeChangeReport,
+};
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use server::accept::{ServeError, serve};
 pub use server::{Admission, Admit, AdsServer, Answers, OtherCaller, OtherCalls, ServerConfig};
-pub use store::coalesce::CommitWindow;
+pub use session::{Mark, Rejecting, Standing, StreamState, TypeReport};
 pub use store::missing::MissingName;
+pub use store::publish::coalesce::CommitWindow;
 pub use store::publish::{Commit, Committed, LayerDigest, Publisher, Replace, Snapshots, channel};
 pub use store::quarantine::{QuarantineReason, Quarantined};
 pub use store::rejected::RejectedResource;

@@ -1,12 +1,16 @@
 //! The server's metrics. Names and labels are part of the public API.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
 use tonic::Status;
@@ -36,6 +40,94 @@ struct KindLabel {
 struct QuarantineLabel {
     r#type: &'static str,
     reason: &'static str,
+}
+
+/// The upper bounds of the buckets of delays, in seconds. Each bucket is a series, of each type for
+/// histograms by type.
+const DELAYS: [f64; 9] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
+
+/// A histogram of delays.
+#[derive(Clone, Debug)]
+struct DelaysOfAll(Histogram);
+
+impl Default for DelaysOfAll {
+    fn default() -> DelaysOfAll {
+        DelaysOfAll(Histogram::new(DELAYS))
+    }
+}
+
+impl EncodeMetric for DelaysOfAll {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+/// Histograms of delays, by resource type.
+#[derive(Clone, Debug)]
+struct DelaysByType(Family<TypeLabel, Histogram, fn() -> Histogram>);
+
+impl Default for DelaysByType {
+    fn default() -> DelaysByType {
+        DelaysByType(Family::new_with_constructor(|| Histogram::new(DELAYS)))
+    }
+}
+
+impl EncodeMetric for DelaysByType {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+/// The delays of commits of one type: until the last stream was sent them, and until the last
+/// client has answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Delays {
+    to_sent: Histogram,
+    to_ack: Histogram,
+}
+
+impl Delays {
+    pub(crate) fn to_sent(&self, delay: Duration) {
+        self.to_sent.observe(delay.as_secs_f64());
+    }
+
+    pub(crate) fn to_ack(&self, delay: Duration) {
+        self.to_ack.observe(delay.as_secs_f64());
+    }
+}
+
+/// Knows what open streams have not acknowledged.
+pub(crate) trait Unacknowledged: fmt::Debug + Send + Sync {
+    /// For each type, its URL and for how long any stream has been owing an acknowledgement of it;
+    /// zero if none does.
+    fn oldest(&self) -> Vec<(&'static str, Duration)>;
+}
+
+/// A gauge by resource type that is worked out when it is read.
+#[derive(Clone, Debug, Default)]
+struct OldestUnacknowledged(Arc<OnceLock<Arc<dyn Unacknowledged>>>);
+
+impl EncodeMetric for OldestUnacknowledged {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (url, oldest) in self.0.get().iter().flat_map(|streams| streams.oldest()) {
+            let label = label(url);
+            let encoder = encoder.encode_family(&label)?;
+            ConstGauge::new(oldest.as_secs_f64()).encode(encoder)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Gauge
+    }
 }
 
 /// Declares each metric once: its field, its type, its name without the suffix of counters, and its
@@ -100,6 +192,12 @@ metrics! {
     failed_handshakes: Counter, "xds_failed_handshakes", "TLS handshakes that failed";
     identity_expiry: Family<KindLabel, Gauge>, "xds_identity_expiry_timestamp_seconds",
         "When the first of the credentials of open streams expires, in Unix time; 0 without any";
+    to_sent: DelaysOfAll, "change_to_sent_seconds",
+        "Time from the event behind a change until the last proxy that it concerns was sent it";
+    to_ack: DelaysByType, "change_to_ack_seconds",
+        "Time from the event behind a change until the last proxy that it concerns has answered it";
+    oldest_unacked: OldestUnacknowledged, "xds_oldest_unacked_seconds",
+        "For how long the proxy that is furthest behind has not acknowledged something";
 }
 
 impl Metrics {
@@ -126,7 +224,22 @@ impl Metrics {
             for gauges in [&self.rejecting, &self.missing] {
                 drop(gauges.get_or_create(&label));
             }
+            drop(self.delays(url));
         }
+    }
+
+    /// The histograms of the delays of a type.
+    pub(crate) fn delays(&self, url: &str) -> Delays {
+        Delays {
+            to_sent: self.to_sent.0.clone(),
+            to_ack: self.to_ack.0.get_or_create(&label(url)).clone(),
+        }
+    }
+
+    /// Sets whose acknowledgements are outstanding. Of several servers with these metrics, the
+    /// first counts.
+    pub(crate) fn unacknowledged(&self, streams: Arc<dyn Unacknowledged>) {
+        let _ = self.oldest_unacked.0.set(streams);
     }
 
     /// Counts a stream that was refused for its identity, by the status with which it ends.

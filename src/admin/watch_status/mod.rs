@@ -59,6 +59,19 @@ struct Failing {
 /// How many logged reasons are remembered.
 const SAID: usize = 8;
 
+/// The state of a watch, for those who show it.
+#[derive(Clone, Debug)]
+pub(crate) struct WatchReport {
+    /// Its name.
+    pub(crate) watch: String,
+    /// The word for its state: `live`, `failing`, `absent`, `unneeded` or `listing`.
+    pub(crate) state: &'static str,
+    /// When something was last received; `None` where there is nothing to receive.
+    pub(crate) heard: Option<Instant>,
+    /// Why it is not live.
+    pub(crate) why: Option<String>,
+}
+
 /// The kind of a watch's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
@@ -104,6 +117,11 @@ impl Watches {
                 )
             })
             .collect()
+    }
+
+    /// The state of each watch.
+    pub(crate) fn reports(&self) -> Vec<WatchReport> {
+        lock(&self.0).iter().map(|watch| watch.report()).collect()
     }
 
     /// How far each watch has got of which that can be known, by name.
@@ -278,6 +296,30 @@ impl Watch {
             idle,
             said,
         });
+    }
+
+    fn report(&self) -> WatchReport {
+        let state = lock(&self.state);
+        let (word, why) = match &state.failing {
+            Some(failing) => ("failing", Some(failing.why.clone())),
+            None if state.absent => (
+                "absent",
+                Some("the API server does not serve it".to_owned()),
+            ),
+            None if state.unneeded => ("unneeded", None),
+            None if !state.synced => ("listing", None),
+            None if self.freshness.is_stale() => {
+                let why = "the API server has changes that it does not tell on the watch";
+                ("stale", Some(why.to_owned()))
+            }
+            None => ("live", None),
+        };
+        WatchReport {
+            watch: self.name.clone(),
+            state: word,
+            heard: (!state.absent && !state.unneeded).then_some(state.heard),
+            why,
+        }
     }
 
     fn degraded(&self, now: Instant) -> Option<String> {

@@ -1,10 +1,12 @@
 //! `seaway serve`: starts and connects the parts of the control plane, and ends the process in
 //! order.
 
+mod channels;
 mod input;
 mod open_files;
 mod peers;
 mod security;
+mod shown;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use crate::admin::watch_status::Watches;
 use crate::admission::identity::Verifier;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::args::{ServeArgs, ServerArgs};
+use crate::inspect::metrics::Proxies;
 use crate::kube::SourceContext;
 use crate::peers::Exchange;
 use crate::process::exit::Failure;
@@ -34,10 +37,12 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, Lease, News, Outbox, Rejections, ServiceSender, StatusSender, Writer};
-use input::{Input, Stop, Written};
+use crate::writer::{Inbox, Lease, Rejections, Writer};
+use channels::outbox;
+use input::{Input, Stop};
 use peers::Surroundings;
 use security::{Configs, Secured};
+use shown::Shown;
 
 /// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
 const BACKLOG: i32 = 4096;
@@ -140,12 +145,14 @@ fn start(
     let watches = register(health, &mut registry);
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
+    let cluster_domain = options.cluster_domain.clone();
     let (update_sender, updates) = mpsc::channel(QUEUE);
     let (lease_sender, leases) = mpsc::channel(QUEUE);
     let (releases, released) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
-    let (outbox, problems, written) = outbox(options.gateway_services);
+    let (outbox, told) = outbox(options.gateway_services);
+    let (shown, questions) = Shown::start(told.board, &mut registry, &supervisor);
     let surroundings = Surroundings {
         verifier: secured.verifier.clone(),
         health: health.clone(),
@@ -156,11 +163,11 @@ fn start(
     let exchange = peers::start(all, &options, &mut registry, &supervisor, surroundings);
     let around = SourceContext {
         updates: update_sender,
-        problems,
+        problems: told.problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
         instance: instance(),
-        status: input.status(&all.source, written, &mut registry)?,
+        status: input.status(&all.source, told.written, &mut registry)?,
         memory,
         supervisor,
     };
@@ -174,9 +181,12 @@ fn start(
         outbox,
     );
     let admission = admission(all, health, secured.verifier, (lease_sender, releases));
-    let config = config(all, secured.tls, secured.limits, room, exchange);
+    let ready = health.serving();
+    let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
-    let admin = admin::serve(admin_listener, health.clone(), watches, registry);
+    let paths = shown.paths(&ads, &snapshots, (health, &watches), &cluster_domain);
+    registry.register_collector(Box::new(Proxies(ads.inspector())));
+    let admin = admin::serve(admin_listener, health.clone(), watches, registry, paths);
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(Inbox {
@@ -184,6 +194,7 @@ fn start(
             leases,
             releases: released,
             rejections: Rejections::of(&snapshots),
+            questions,
         })),
         admin: tokio::spawn(admin),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
@@ -216,25 +227,9 @@ fn register(health: &Health, registry: &mut Registry) -> Watches {
     watches
 }
 
-/// The channels that the writer sends to, and their other ends: for problems, and for what the
-/// leader of the replicas writes.
-fn outbox(makes_services: bool) -> (Outbox, watch::Receiver<News>, Written) {
-    let (problems, changes) = watch::channel(News::default());
-    let (statuses, status_news) = StatusSender::channel();
-    let (services, service_news) = ServiceSender::channel();
-    let written = (status_news, makes_services.then_some(service_news));
-    let outbox = Outbox {
-        problems,
-        statuses,
-        services,
-        published: watch::Sender::default(),
-    };
-    (outbox, changes, written)
-}
-
 fn config(
     args: &ServeArgs,
-    tls: Option<Configs>,
+    (tls, ready): (Option<Configs>, watch::Receiver<bool>),
     limits: Limits,
     room: usize,
     exchange: Option<Exchange>,
@@ -253,6 +248,8 @@ fn config(
         limits,
         other_calls: exchange.as_ref().map(|exchange| exchange.calls.clone()),
         shed: exchange.map(|exchange| exchange.shed),
+        ready: Some(ready),
+        reflection: true,
     }
 }
 

@@ -16,7 +16,7 @@ use seaway_translator::{Change, Object, ObjectId, ObjectKind, Problem, Reason, S
 use super::cursor::News;
 use super::leader::has_status;
 use super::resource::Item;
-use crate::source::Update;
+use crate::source::{CAUSES, Update};
 use names::Names;
 pub(super) use names::{Wants, is_naming};
 
@@ -70,6 +70,8 @@ struct Known {
 pub(super) struct ClusterState {
     known: BTreeMap<ObjectId, Known>,
     changed: BTreeMap<ObjectId, Change>,
+    /// The `resourceVersion` of objects that changed, of as many as anybody asks about.
+    versions: BTreeMap<ObjectId, Box<str>>,
     /// The objects with a status of ours that have another `uid` than before.
     created: BTreeSet<ObjectId>,
     /// The objects whose current version cannot be used, each with the reason.
@@ -95,14 +97,19 @@ impl ClusterState {
     /// Takes in the objects of a checkpoint, to be confirmed or corrected by the watches.
     pub(super) fn seed(&mut self, objects: impl IntoIterator<Item = Object>) {
         for object in objects {
-            self.set(object.id(), Box::default(), Ok(object));
+            self.set(Item {
+                id: object.id(),
+                version: String::new(),
+                uid: Box::default(),
+                content: Ok(object),
+            });
         }
     }
 
     /// Takes in what a watch reports.
     pub(super) fn hear(&mut self, scope: &Scope, news: News) {
         match news {
-            News::Apply(item) => self.set(item.id, item.uid, item.content),
+            News::Apply(item) => self.set(*item),
             News::Delete(id) => self.remove(&id),
             News::Reset { items, complete } => self.reset(scope, items, complete),
         }
@@ -153,6 +160,8 @@ impl ClusterState {
         }
         Some(Update {
             changes: changes.into_values().collect(),
+            versions: std::mem::take(&mut self.versions).into_iter().collect(),
+            since: Some(now),
             problems: problems_changed.then(|| self.problems()),
             synced: true,
             ..Update::default()
@@ -200,7 +209,13 @@ impl ClusterState {
         (!uid.is_empty()).then_some(uid)
     }
 
-    fn set(&mut self, id: ObjectId, uid: Box<str>, content: Result<Object, Problem>) {
+    fn set(&mut self, item: Item) {
+        let Item {
+            id,
+            version,
+            uid,
+            content,
+        } = item;
         if id.kind.is_secret() {
             if !self.names.is_named(&id) {
                 return;
@@ -218,6 +233,9 @@ impl ClusterState {
                 if known.object.as_ref() != Some(&object) {
                     let before = known.object.replace(object.clone());
                     self.rename(before.as_ref(), Some(&object));
+                    if self.versions.len() < CAUSES && !version.is_empty() {
+                        self.versions.insert(id.clone(), version.into());
+                    }
                     self.changed.insert(id, Change::Apply(object));
                 }
             }
@@ -252,7 +270,7 @@ impl ClusterState {
         }
         for item in items {
             gone.remove(&item.id);
-            self.set(item.id, item.uid, item.content);
+            self.set(item);
         }
         gone.iter().for_each(|id| self.remove(id));
         self.names.listed(scope);

@@ -17,7 +17,7 @@ use super::format::{self, Found, MAX_BYTES, Refused};
 use crate::process::outside;
 
 /// The checkpoint file's name in the `--checkpoint` folder.
-pub(super) const NAME: &str = "checkpoint.jsonl";
+pub(crate) const NAME: &str = "checkpoint.jsonl";
 /// Temporary files have names that begin with this and end with [`SUFFIX`].
 const PREFIX: &str = ".checkpoint-";
 const SUFFIX: &str = ".tmp";
@@ -67,18 +67,26 @@ fn create(dir: &Path) -> io::Result<NamedTempFile> {
 ///
 /// There is one that cannot be used.
 pub(super) fn load(dir: &Path, source: &str) -> Result<Option<Found>, Refused> {
-    let (file, metadata) = match outside::open(&dir.join(NAME), u64::MAX) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    match read(&dir.join(NAME), Some(source)) {
+        Err(Refused::Read(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Reads a checkpoint file, of one source or of any.
+///
+/// # Errors
+///
+/// There is none, or it cannot be used.
+pub(super) fn read(file: &Path, source: Option<&str>) -> Result<Found, Refused> {
+    let (file, metadata) = outside::open(file, u64::MAX)?;
     let bytes = metadata.len();
     if bytes > MAX_BYTES {
         return Err(Refused::TooLarge(bytes));
     }
     // It may grow while it is read.
     let file = file.take(MAX_BYTES);
-    format::read(BufReader::with_capacity(BUFFER, file), source).map(Some)
+    format::read(BufReader::with_capacity(BUFFER, file), source)
 }
 
 /// Replaces the checkpoint; returns its size in bytes.

@@ -188,12 +188,12 @@ pub(super) struct Found {
     pub(super) bytes: u64,
 }
 
-/// Reads and verifies a checkpoint of `source`.
+/// Reads and verifies a checkpoint of `source`, or of any source.
 ///
 /// # Errors
 ///
 /// It cannot be read, or differs from what was written; no part of it may be used.
-pub(super) fn read(input: impl BufRead, source: &str) -> Result<Found, Refused> {
+pub(super) fn read(input: impl BufRead, source: Option<&str>) -> Result<Found, Refused> {
     let mut reader = Reader {
         input,
         buffer: Vec::new(),
@@ -225,7 +225,7 @@ struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    fn header(&mut self, source: &str) -> Result<Header, Refused> {
+    fn header(&mut self, source: Option<&str>) -> Result<Header, Refused> {
         self.next()?;
         let mark: Mark = self.decode()?;
         if mark.magic != MAGIC {
@@ -235,7 +235,7 @@ impl<R: BufRead> Reader<R> {
             return Err(Refused::Format(mark.format));
         }
         let header: Header = self.decode()?;
-        if header.source != source {
+        if let Some(source) = source.filter(|source| header.source != *source) {
             return Err(Refused::Source {
                 found: brief(&header.source),
                 expected: source.to_owned(),

@@ -12,6 +12,7 @@ mod format;
 mod restore;
 mod save;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use prometheus_client::registry::Registry;
 use seaway_translator::Object;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use disk::NAME;
 pub(crate) use restore::SourceCheckpoint;
 pub(crate) use save::Keeper;
 
@@ -109,7 +111,7 @@ pub(crate) fn open(
         Ok(found) => found,
         Err(refused) => {
             metrics.count(refused.reason());
-            let file = dir.join(disk::NAME);
+            let file = dir.join(NAME);
             let (file, reason) = (file.display(), refused.reason());
             tracing::error!(%file, reason, error = %refused, "the checkpoint is refused; starting without it");
             None
@@ -118,13 +120,31 @@ pub(crate) fn open(
     let body = found.as_ref().map(|found| found.body);
     if let Some(found) = &found {
         metrics.set_written(found.loaded.written, found.bytes);
-        let (file, written) = (dir.join(disk::NAME), moment(found.loaded.written));
+        let (file, written) = (dir.join(NAME), moment(found.loaded.written));
         let (file, objects) = (file.display(), found.loaded.entries.len());
         tracing::info!(%file, written, objects, "found a checkpoint");
     }
     let writer = save::Writer::new(dir, source, metrics.clone(), body);
     let keeper = Keeper::start(writer).context("starting the thread that writes checkpoints")?;
     Ok((found.map(|found| found.loaded), keeper))
+}
+
+/// The objects of a checkpoint file, whatever source it is of, for a command that looks at it. Of
+/// an object that several files describe, the first in path order counts.
+///
+/// # Errors
+///
+/// It cannot be read, or is no checkpoint of this version.
+pub(crate) fn look(file: &Path) -> anyhow::Result<Vec<Object>> {
+    let path = file.to_owned();
+    let read = outside::in_time(file, move || disk::read(&path, None));
+    let found = read.map_err(anyhow::Error::from).and_then(|r| Ok(r?));
+    let found = found.with_context(|| format!("the checkpoint {}", file.display()))?;
+    let mut entries = found.loaded.entries;
+    entries.sort_by(|a, b| a.file.cmp(&b.file));
+    let mut known = BTreeSet::new();
+    entries.retain(|entry| known.insert(entry.object.id()));
+    Ok(entries.into_iter().map(|entry| entry.object).collect())
 }
 
 /// Whether this write error may pass by itself: the disk or the quota is full.

@@ -20,10 +20,12 @@ mod watch;
 mod worker;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use seaway_translator::{Change, Object, Problem};
+use seaway_translator::diff::Fingerprint;
+use seaway_translator::{Change, Object, ObjectId, Problem};
 
 pub(crate) use worker::{Follow, Stop};
 
@@ -60,6 +62,8 @@ pub(crate) struct Reading {
     pub(crate) problems: Vec<Problem>,
     /// How many manifest files could be read.
     pub(crate) readable: usize,
+    /// The hash of each of them, by its path below the folder.
+    pub(crate) hashes: BTreeMap<String, u64>,
 }
 
 /// Reads a folder once.
@@ -72,10 +76,12 @@ pub(crate) fn read_once(folder: &Path) -> anyhow::Result<Reading> {
     let mut state = folder_state::FolderState::default();
     state.set_folders(&found.failed);
     let mut readable = 0;
+    let mut hashes = BTreeMap::new();
     for path in found.files.keys() {
         match scan::read(&folder.join(path)) {
             Ok((_, bytes)) => {
                 readable += 1;
+                hashes.insert(path.clone(), xxhash_rust::xxh3::xxh3_64(&bytes));
                 state.put(path, &bytes);
             }
             Err(error) => state.unreadable(path, error.to_string()),
@@ -91,5 +97,33 @@ pub(crate) fn read_once(folder: &Path) -> anyhow::Result<Reading> {
         objects,
         problems: update.problems.unwrap_or_default(),
         readable,
+        hashes,
     })
 }
+
+/// Hashes of the texts of the Services and EndpointSlices in these files of a folder. A file that
+/// cannot be read says nothing.
+pub(crate) fn texts<'a>(
+    folder: &Path,
+    files: impl IntoIterator<Item = &'a str>,
+) -> BTreeMap<ObjectId, Fingerprint> {
+    let mut texts = BTreeMap::new();
+    for path in files {
+        if let Ok((_, bytes)) = scan::read(&folder.join(path)) {
+            for (id, text) in manifest::texts(path, &bytes) {
+                texts.entry(id).or_insert(text);
+            }
+        }
+    }
+    texts
+}
+
+/// Whether Seaway would read a file of this path below a folder.
+pub(crate) fn is_manifest(path: &str) -> bool {
+    let mut parts = path.split('/');
+    let name = parts.next_back().unwrap_or_default();
+    scan::is_manifest(name) && !parts.any(|part| part.starts_with('.'))
+}
+
+/// The largest manifest file, in bytes.
+pub(crate) const MAX_BYTES: u64 = scan::MAX_BYTES;

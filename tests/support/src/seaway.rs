@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 
 use crate::namespace::FABRIC;
 use crate::wait::while_alive;
@@ -114,7 +115,9 @@ impl Seaway {
         let mut command = program;
         command.args(["serve", "--insecure"]);
         command.args(["--xds-listen", &xds.to_string()]);
-        command.args(["--admin-listen", &admin.to_string()]);
+        if !arguments.contains(&"--admin-listen") {
+            command.args(["--admin-listen", &admin.to_string()]);
+        }
         match source {
             Source::Files(folder) => command.arg("--files").arg(folder),
             Source::Cluster(kubeconfig) => command
@@ -166,6 +169,11 @@ impl Seaway {
     pub fn restart(&mut self, namespace: &Namespace) -> Result<()> {
         self.process = Process::start(namespace, "seaway", &self.command, &self.log)?;
         self.wait_ready(namespace)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
     }
 
     /// SIGTERM, and waits for the end.

@@ -28,8 +28,7 @@ use super::http::{mesh, scoped};
 use super::{cluster_references, number, seconds};
 use crate::Options;
 use crate::model::ServiceKey;
-use crate::names::PortKey;
-use crate::plan::hosts::Host;
+use crate::plan::hosts::{Host, named};
 
 /// The virtual hosts of one Service, encoded as fields of a RouteConfiguration, with the clusters
 /// to which they route. `virtual_hosts` is a repeated field, and the encodings of repeated fields
@@ -115,21 +114,6 @@ pub(crate) fn scopes(hosts: Vec<Host>, options: &Options) -> Vec<Resource> {
     scopes
 }
 
-/// The hosts in the order of their ports, so that the order in a manifest means nothing, each with
-/// its names. A name without a port stands for port 80 if the Service has it, else for its only
-/// port.
-fn named(mut hosts: Vec<Host>, options: &Options) -> Vec<(Host, Vec<String>)> {
-    hosts.sort_by(|a, b| a.port.cmp(&b.port));
-    let default = hosts.iter().find(|host| host.port.number.get() == 80);
-    let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
-    let default = default.map(|host| host.port.number);
-    let name = |host: Host| {
-        let domains = domains(&host.port, default == Some(host.port.number), options);
-        (host, domains)
-    };
-    hosts.into_iter().map(name).collect()
-}
-
 fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(host.cluster.to_string())),
@@ -179,23 +163,4 @@ pub(super) fn source_address() -> HashPolicy {
         )),
         ..Default::default()
     }
-}
-
-/// All host names of a Service port (Service rule 149), that of `<service>.<namespace>:<port>`
-/// first. Namespaces and Services have no dots, so no two Services share one.
-fn domains(port: &PortKey, bare: bool, options: &Options) -> Vec<String> {
-    let ServiceKey { namespace, name } = &port.service;
-    let names = [
-        format!("{name}.{namespace}"),
-        format!("{name}.{namespace}.svc"),
-        format!("{name}.{namespace}.svc.{}", options.cluster_domain),
-    ];
-    let mut domains = Vec::with_capacity(6);
-    for name in names {
-        domains.push(format!("{name}:{}", port.number));
-        if bare {
-            domains.push(name);
-        }
-    }
-    domains
 }

@@ -182,6 +182,19 @@ impl Index {
         slice.endpoints.iter().filter_map(problem).collect()
     }
 
+    /// The slices with an endpoint at this IP address.
+    pub(crate) fn slices_with(&self, ip: IpAddr) -> impl Iterator<Item = &EndpointSlice> {
+        let from = self.chains.by_ip.range((ip, SliceKey::default())..);
+        let same = from.take_while(move |(other, _)| *other == ip);
+        same.filter_map(|(_, key)| self.slices.get(key).map(|slice| &**slice))
+    }
+
+    /// The Services with an endpoint at this IP address.
+    pub(crate) fn services_with_endpoint(&self, ip: IpAddr) -> ServiceSet {
+        let slices = self.slices_with(ip);
+        slices.filter_map(|slice| slice.service.clone()).collect()
+    }
+
     /// Whether this frontend is on a Node's address where an endpoint of its own Service listens,
     /// as an ingress controller in the node's network does: then that endpoint answers, and no
     /// proxy takes its place.

@@ -105,6 +105,23 @@ impl Index {
         self.slices.get(key)
     }
 
+    /// The EndpointSlices in the namespace of a Service whose names begin as those of its own do,
+    /// whatever Service they belong to.
+    pub(crate) fn slices_named<'a>(
+        &'a self,
+        service: &'a ServiceKey,
+    ) -> impl Iterator<Item = &'a Arc<EndpointSlice>> {
+        let first = (service.namespace.clone(), service.name.clone());
+        let following = self.slices.range(first..);
+        let named = following.take_while(|((namespace, name), _)| {
+            *namespace == service.namespace && name.starts_with(&*service.name)
+        });
+        named.map(|(_, slice)| slice).filter(|slice| {
+            let rest = slice.name.strip_prefix(&*service.name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    }
+
     pub(crate) fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.get(name)
     }

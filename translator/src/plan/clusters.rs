@@ -96,7 +96,12 @@ pub(crate) fn plan(
 ) -> ClusterPlan {
     let port = &service.ports[users.port];
     ClusterPlan {
-        assignments: spread(candidates, set(service, &name), context.views, choice(port)),
+        assignments: spread(
+            candidates,
+            set(service, name.local),
+            context.views,
+            choice(port),
+        ),
         port: users.port,
         layer: users.layer(),
         settings: ClusterSettings::of(service, port, context.options),
@@ -104,9 +109,9 @@ pub(crate) fn plan(
     }
 }
 
-/// The set of endpoints, Cluster or Local, that a cluster of this name has.
-pub(super) fn set(service: &Service, name: &ClusterName) -> Set {
-    if name.local {
+/// The set of endpoints, Cluster or Local, that a cluster of the Service has.
+pub(crate) fn set(service: &Service, local: bool) -> Set {
+    if local {
         Set::Local {
             fallback: service.local_fallback,
         }
@@ -116,7 +121,7 @@ pub(super) fn set(service: &Service, name: &ClusterName) -> Set {
 }
 
 /// The function that chooses endpoints for a port of this protocol.
-pub(super) fn choice(port: &ServicePort) -> Choice {
+pub(crate) fn choice(port: &ServicePort) -> Choice {
     match port.protocol {
         Protocol::Udp => choose_for_flows,
         Protocol::Tcp | Protocol::Sctp => choose,

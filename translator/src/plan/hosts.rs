@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::clusters::{mesh_cluster, port_key};
 use super::{Context, external_name};
-use crate::model::{Kind, Service};
+use crate::Options;
+use crate::model::{Kind, Service, ServiceKey};
 use crate::names::PortKey;
 use crate::policy::frontends::is_stream;
 
@@ -39,4 +40,38 @@ pub(crate) fn of_service(service: &Service) -> Vec<Host> {
         rewrite: None,
     };
     ports.map(host).collect()
+}
+
+/// The hosts in the order of their ports, so that the order in a manifest means nothing, each with
+/// its names. A name without a port stands for port 80 if the Service has it, else for its only
+/// port.
+pub(crate) fn named(mut hosts: Vec<Host>, options: &Options) -> Vec<(Host, Vec<String>)> {
+    hosts.sort_by(|a, b| a.port.cmp(&b.port));
+    let default = hosts.iter().find(|host| host.port.number.get() == 80);
+    let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
+    let default = default.map(|host| host.port.number);
+    let name = |host: Host| {
+        let domains = domains(&host.port, default == Some(host.port.number), options);
+        (host, domains)
+    };
+    hosts.into_iter().map(name).collect()
+}
+
+/// All host names of a Service port (Service rule 149), that of `<service>.<namespace>:<port>`
+/// first. Namespaces and Services have no dots, so no two Services share one.
+fn domains(port: &PortKey, bare: bool, options: &Options) -> Vec<String> {
+    let ServiceKey { namespace, name } = &port.service;
+    let names = [
+        format!("{name}.{namespace}"),
+        format!("{name}.{namespace}.svc"),
+        format!("{name}.{namespace}.svc.{}", options.cluster_domain),
+    ];
+    let mut domains = Vec::with_capacity(6);
+    for name in names {
+        domains.push(format!("{name}:{}", port.number));
+        if bare {
+            domains.push(name);
+        }
+    }
+    domains
 }

@@ -40,4 +40,6 @@ pub(crate) struct Context<'a> {
     pub index: &'a Index,
     pub views: &'a ActiveViews,
     pub rejections: &'a Rejections,
+    /// Whether the Services that are translated are summed up, too.
+    pub summaries: bool,
 }

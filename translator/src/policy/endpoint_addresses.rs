@@ -17,7 +17,7 @@ const METADATA: [IpAddr; 4] = [
 
 /// The class of an address that an endpoint may not have. Displays as problems say it: "{ip} is …".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RefusedAddress {
+pub(crate) enum RefusedAddress {
     /// The address of a cloud's metadata service, where a machine finds its credentials.
     Metadata,
     /// The address of the network namespace of a node's listeners.

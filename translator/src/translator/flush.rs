@@ -28,6 +28,7 @@ impl Translator {
             index: &self.index,
             views: &self.views,
             rejections: &self.rejections,
+            summaries: self.summaries.are_asked_for(),
         };
         let mut replaced = Vec::with_capacity(dirty.len());
         for unit in dirty {
@@ -36,6 +37,9 @@ impl Translator {
             if let Some((subject, problems)) = output.problems {
                 self.problems.set(subject, problems);
             }
+        }
+        for (service, summary) in self.units.take_summed_up() {
+            self.summaries.set(service, summary);
         }
         replaced
     }

@@ -1,10 +1,14 @@
 //! [`Translator`]: takes changes of objects and views, and returns the resources that they replace.
 
+pub mod diff;
+mod explain;
 mod flush;
 mod once;
 mod problem_store;
 mod rejections;
+mod resource;
 mod status;
+mod summaries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,26 +16,23 @@ use std::sync::Arc;
 use crate::index::{Index, ServiceSet, Zones};
 use crate::kinds::Apply;
 use crate::model::{
-    EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Kind, Namespace, Node,
+    EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Namespace, Node,
     ReferenceGrant, Secret, Service, ServiceKey,
 };
 use crate::place::active_views::{self, ActiveViews, Deliveries};
-use crate::place::choose::Place;
-use crate::plan::explain;
 use crate::plan::host::Table;
 use crate::plan::rejections::Rejections;
-use crate::plan::service::ServicePlan;
 use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
 use crate::units::Units;
 use crate::units::dirty::Dirty;
 use crate::{
-    CertificateDelivery, Change, Explanation, Layer, ObjectId, Options, Problem, Reason, Role,
-    Subject, View,
+    CertificateDelivery, Change, Layer, ObjectId, Options, Problem, Reason, Role, Subject, View,
 };
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
 use status::StatusChanges;
+use summaries::Summaries;
 
 /// Translates Services, EndpointSlices and Nodes into Envoy resources, incrementally.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub struct Translator {
     problems: ProblemStore,
     dirty: Dirty,
     statuses: StatusChanges,
+    summaries: Summaries,
     rejections: Rejections,
 }
 
@@ -61,6 +63,7 @@ impl Translator {
             problems: ProblemStore::default(),
             dirty: Dirty::at_first(),
             statuses: StatusChanges::default(),
+            summaries: Summaries::default(),
             rejections: Rejections::default(),
         }
     }
@@ -137,24 +140,6 @@ impl Translator {
     /// The number of problems that stand, by reason. Cheap.
     pub fn problem_counts(&self) -> BTreeMap<Reason, usize> {
         self.problems.counts().clone()
-    }
-
-    /// The decisions on a Service as of now, as a proxy with this view has it: every frontend and
-    /// every endpoint with what decided. `None`: there is no such Service. Nothing is changed, nor
-    /// published.
-    pub fn explain(&self, key: &ServiceKey, view: &View) -> Option<Explanation> {
-        let service = self.index.service(key)?;
-        let context = self.context();
-        if matches!(service.kind, Kind::ExternalName(_)) {
-            return Some(explain::explain_external_name(&context, service));
-        }
-        let plan = ServicePlan::new(&context, service);
-        let zone = self.zone(view);
-        let place = Place {
-            node: active_views::name(&view.node).map(|name| &**name),
-            zone: zone.as_deref(),
-        };
-        Some(explain::explain(&context, service, &plan, place))
     }
 
     /// The problems of a slice: those found while reading it, the addresses that the options

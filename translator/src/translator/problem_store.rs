@@ -77,6 +77,13 @@ impl ProblemStore {
         std::mem::take(&mut self.changed)
     }
 
+    /// The problems of one subject.
+    pub(crate) fn of(&self, subject: &Subject) -> &[Problem] {
+        self.by_subject
+            .get(subject)
+            .map_or(&[], |problems| problems)
+    }
+
     /// All problems, sorted.
     pub(crate) fn all(&self) -> Vec<Problem> {
         self.standing.keys().cloned().collect()

@@ -6,8 +6,8 @@ use super::Translator;
 use crate::ObjectId;
 use crate::index::routing::RoutingChanges;
 use crate::model::{ServiceKey, ServiceWrite};
+use crate::plan::status;
 use crate::plan::status::addresses::{self, Exposed};
-use crate::plan::{Context, status};
 use crate::status::Status;
 
 /// The objects whose status may have changed, and the addresses that are in many of them.
@@ -96,15 +96,5 @@ impl Translator {
             }
         }
         self.statuses.note(&mut self.dirty.routing);
-    }
-
-    /// What decisions are made from.
-    pub(super) fn context(&self) -> Context<'_> {
-        Context {
-            options: &self.options,
-            index: &self.index,
-            views: &self.views,
-            rejections: &self.rejections,
-        }
     }
 }

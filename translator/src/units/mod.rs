@@ -7,6 +7,7 @@ pub(crate) mod ingress;
 pub(crate) mod mesh;
 mod parts;
 pub(crate) mod redirect;
+pub(crate) mod search;
 pub(crate) mod service;
 pub(crate) mod sockets;
 
@@ -15,11 +16,11 @@ use std::sync::Arc;
 
 use crate::model::ServiceKey;
 use crate::plan::Context;
-use crate::{Fleet, Problem, Replace, Subject};
+use crate::{Fleet, Problem, Replace, ServiceSummary, Subject};
 use dirty::Unit;
 use mesh::WholeTable;
 use redirect::Redirect;
-use service::{Extent, ServiceUnit};
+use service::{Extent, ServiceUnit, Translated};
 use sockets::Sockets;
 
 /// The result of translating one unit: the resources of the origins that changed, and its problems.
@@ -39,6 +40,9 @@ pub(crate) struct Units {
     redirect: Redirect,
     whole_table: WholeTable,
     sockets: Sockets,
+    /// The summaries of the Services that were translated since they were last taken; without one a
+    /// Service is gone. None unless summaries are asked for.
+    summed_up: Vec<(ServiceKey, Option<ServiceSummary>)>,
     /// The fleets with proxies that ask, or asked, for certificates by names: for no other is
     /// anything made of that, nor to be taken back.
     asking: BTreeSet<Fleet>,
@@ -71,6 +75,11 @@ impl Units {
         }
     }
 
+    /// The summaries of the Services that were translated since the last call.
+    pub(crate) fn take_summed_up(&mut self) -> Vec<(ServiceKey, Option<ServiceSummary>)> {
+        std::mem::take(&mut self.summed_up)
+    }
+
     fn service(
         &mut self,
         key: &ServiceKey,
@@ -79,7 +88,14 @@ impl Units {
         context: &Context<'_>,
     ) -> Output {
         let mut unit = self.services.remove(key).unwrap_or_default();
-        let (output, sockets) = unit.translate(key, extent, nodes, context);
+        let Translated {
+            output,
+            sockets,
+            summary,
+        } = unit.translate(key, extent, nodes, context);
+        if let Some(summary) = summary {
+            self.summed_up.push((key.clone(), summary));
+        }
         if extent == Extent::Whole {
             self.whole_table.renew(key, context);
         }

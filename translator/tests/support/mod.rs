@@ -6,6 +6,7 @@
 )]
 #![allow(clippy::expect_used, reason = "a test that cannot go on ends")]
 
+pub mod random;
 pub mod routing;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 
 pub(crate) mod accept;
 mod call;
+mod callers;
 mod connection_task;
 mod nack_log;
 mod open_stream;
@@ -11,6 +12,7 @@ mod requests;
 mod response_body;
 mod service;
 mod shedding;
+mod side;
 mod socket;
 mod stream;
 mod transport;
@@ -35,10 +37,13 @@ use crate::guard::identity_limits::Identities;
 use crate::guard::liveness::Watchdog;
 use crate::guard::log_limit::LogLimit;
 use crate::guard::memory::ClientMemory;
+use crate::inspect::{Inspector, OpenStreams};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::nack_log::NackLog;
 pub use crate::server::other_calls::{Answers, OtherCaller, OtherCalls};
+use crate::server::side::client_status::Looks;
+use crate::server::side::health::Readiness;
 use crate::store::PlacementId;
 use crate::store::publish::Snapshots;
 use crate::store::quarantine::DEFAULT_QUORUM;
@@ -75,6 +80,9 @@ pub struct Admission {
     pub placement: PlacementId,
     /// Types that the proxy may not ask for: a stream that does so ends with PERMISSION_DENIED.
     pub forbidden: &'static [TypeUrl],
+    /// What is shown of the proxy, beside what it says itself: names of facts, and their values
+    /// (`("zone", "a")`).
+    pub about: Vec<(&'static str, Arc<str>)>,
     /// A value that is dropped when the stream ends, however it ends.
     pub lease: Box<dyn Send + Sync>,
 }
@@ -85,6 +93,7 @@ impl std::fmt::Debug for Admission {
         debug
             .field("placement", &self.placement)
             .field("forbidden", &self.forbidden)
+            .field("about", &self.about)
             .finish_non_exhaustive()
     }
 }
@@ -113,6 +122,11 @@ pub struct ServerConfig {
     /// A configuration that verifies certificates should resume no sessions: a resumed one would
     /// rest on what was verified before.
     pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
+    /// Whether the application is ready to serve, for `grpc.health.v1.Health` (xDS rule 206);
+    /// `None`: it always is. While the server shuts down, it is not.
+    pub ready: Option<watch::Receiver<bool>>,
+    /// Whether callers that are authenticated may ask which services there are (xDS rule 206).
+    pub reflection: bool,
     /// Limits on what clients may do and use.
     pub limits: Limits,
     /// Answers the calls of services that are none of xDS; `None`: there are none.
@@ -130,6 +144,8 @@ impl Default for ServerConfig {
             closing_window: Duration::from_secs(3),
             rejections_to_hold_back: DEFAULT_QUORUM,
             tls: None,
+            ready: None,
+            reflection: true,
             limits: Limits::default(),
             other_calls: None,
             shed: None,
@@ -140,6 +156,9 @@ impl Default for ServerConfig {
 /// The gRPC discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS,
 /// LDS, RDS, SDS), each with its state-of-the-world and its incremental method (xDS rules 1, 2).
 /// The unary and REST variants are not implemented.
+///
+/// Beside them are `grpc.health.v1.Health`, which answers everybody who may connect,
+/// `envoy.service.status.v3.ClientStatusDiscoveryService`, and reflection.
 pub struct AdsServer<A> {
     pub(crate) shared: Arc<Shared<A>>,
 }
@@ -161,8 +180,12 @@ pub(crate) struct Shared<A> {
     pub(crate) gate: Arc<Gate>,
     pub(crate) memory: Arc<ClientMemory>,
     pub(crate) watchdog: Watchdog,
+    pub(crate) open: Arc<OpenStreams>,
     pub(crate) other_calls: Option<Arc<dyn OtherCalls>>,
     pub(crate) shed: Option<watch::Receiver<bool>>,
+    pub(crate) readiness: Readiness,
+    pub(crate) looks: Looks,
+    pub(crate) reflection: bool,
     streams: AtomicU64,
 }
 
@@ -211,6 +234,10 @@ impl<A: Admit> AdsServer<A> {
                 .iter()
                 .map(|spec| spec.url.as_str()),
         );
+        let types = snapshots.types();
+        snapshots.changes().configure(types, &metrics);
+        let open = Arc::new(OpenStreams::new(types.clone()));
+        metrics.unacknowledged(open.clone());
         let memory = ClientMemory::new(&config.limits, metrics.clone());
         AdsServer {
             shared: Arc::new(Shared {
@@ -229,11 +256,20 @@ impl<A: Admit> AdsServer<A> {
                 memory: Arc::new(memory),
                 watchdog: Watchdog::new(&config.limits),
                 limits: config.limits,
+                open,
                 other_calls: config.other_calls,
                 shed: config.shed,
+                readiness: Readiness::new(config.ready),
+                looks: Looks::default(),
+                reflection: config.reflection,
                 streams: AtomicU64::new(random()),
             }),
         }
+    }
+
+    /// A reader of what this server's streams, its store and its newest commits are like.
+    pub fn inspector(&self) -> Inspector {
+        Inspector::new(self.shared.snapshots.clone(), self.shared.open.clone())
     }
 }
 

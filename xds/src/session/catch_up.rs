@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Session;
+use super::state::type_states::bit;
 use crate::store::body::Body;
 use crate::store::{LayerId, Record, ResourceId, Store};
 
@@ -11,13 +12,14 @@ type Changed = (usize, ResourceId);
 
 impl Session {
     /// Reads the log up to the newest commit, or compares all resources if the placement has other
-    /// layers than before.
-    pub(super) fn catch_up(&mut self, store: &Store) {
+    /// layers than before. Returns whether there was anything to read.
+    pub(super) fn catch_up(&mut self, store: &Store) -> bool {
         let cursor = self.cursor.get();
         if self.placed && cursor == store.seq() {
-            return;
+            return false;
         }
         self.placed = true;
+        self.changed = 0;
         let placed = store.placement(self.placement);
         let before = self.layers.clone();
         match placed.filter(|layers| !Arc::ptr_eq(layers, &before)) {
@@ -39,6 +41,28 @@ impl Session {
             None => {}
         }
         self.cursor.advance(store.seq());
+        self.follow_commits(cursor);
+        true
+    }
+
+    /// Follows the commits that came since this was called last until the client has answered them,
+    /// those that changed anything for this stream. Those after `cursor` were read just now.
+    pub(super) fn follow_commits(&mut self, cursor: u64) {
+        for deliveries in self.inbox.take() {
+            let is_new = deliveries.seq() > cursor;
+            deliveries.split(|index, delivery| {
+                let state = self.states.at_mut(index);
+                // Of one that was read before it came here, only the response can tell.
+                let concerned = match is_new {
+                    true => self.changed & bit(index) != 0 && state.is_owing(),
+                    false => state.subscription().is_active(),
+                };
+                match concerned {
+                    true => state.follow(delivery),
+                    false => delivery.unconcerned(),
+                }
+            });
+        }
     }
 
     /// The resources that changed in this stream's layers, of the types that concern it.
@@ -76,6 +100,7 @@ impl Session {
         if before == Ok(version(now)) {
             return;
         }
+        self.changed |= bit(type_index);
         self.states[type_index].follow_digest(id, &slot.name, before.ok(), now);
         match now {
             Some(_) => self.resource_changed(type_index, id, &slot.name),

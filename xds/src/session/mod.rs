@@ -13,6 +13,7 @@ mod empty_assignments;
 mod error_text;
 mod nack;
 mod quarantine;
+mod report;
 mod requests;
 mod respond;
 mod resume;
@@ -33,6 +34,7 @@ use thiserror::Error;
 use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
 use crate::store::Store;
+use crate::store::changes::Inbox;
 use crate::store::cursors::Cursor;
 use crate::store::interest::Interest;
 use crate::store::missing::Missing;
@@ -45,8 +47,9 @@ use crate::xdstp;
 pub(crate) use error_text::{Nack, error_hash, of_resource};
 pub(crate) use nack::LateAcceptance;
 use quarantine::QuarantineView;
+pub use report::{Rejecting, Standing, StreamState, TypeReport};
 use state::pending_dependencies::PendingDependencies;
-pub(crate) use state::type_state::Status;
+pub use state::type_state::Mark;
 use state::type_state::TypeState;
 use state::type_states::TypeStates;
 use unknown_types::Unknown;
@@ -150,6 +153,10 @@ pub(crate) struct Session {
     first_in_parts: Option<usize>,
     /// What a commit must change to bring this stream anything.
     interest: Interest,
+    /// The commits that concern this stream and that it has not read.
+    inbox: Arc<Inbox>,
+    /// The types of which something changed with the commits that were read last, one bit each.
+    changed: u64,
     /// What additions of gated types wait for although the client has not subscribed to it yet.
     awaited: PendingDependencies,
     /// The contents that are held back (xDS rule 82), as far as this stream knows them.
@@ -193,6 +200,8 @@ impl Session {
             is_warming: false,
             first_in_parts: None,
             interest: Interest::default(),
+            inbox: Arc::default(),
+            changed: 0,
             awaited: PendingDependencies::default(),
             quarantine_view: QuarantineView::default(),
             late_acceptances: Vec::new(),
@@ -248,6 +257,7 @@ impl Session {
                 })
             })?,
         }
+        self.states.settle_deliveries();
         Ok(outcome.unwrap_or(Outcome::Plain))
     }
 
@@ -291,6 +301,11 @@ impl Session {
         self.interest
     }
 
+    /// Where the commits are put that concern this stream.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
     /// The placement of this stream, and its layers.
     pub(crate) fn stream_layers(&self) -> (PlacementId, &Arc<[LayerId]>) {
         (self.placement, &self.layers)
@@ -300,16 +315,5 @@ impl Session {
     /// [`Session::next`] reads them.
     pub(crate) fn is_pending(&mut self) -> bool {
         self.states.is_pending() || self.unknown.is_pending()
-    }
-
-    /// The last responses of each type that were sent, acknowledged and rejected, for status pages
-    /// and logs (xDS rule 78).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "read by the inspection API to come")
-    )]
-    pub(crate) fn status(&self) -> impl Iterator<Item = (&'static str, &Status)> {
-        let types = (0..self.states.len()).map(|index| self.types.spec(index).url.as_str());
-        types.zip(self.states.iter().map(TypeState::status))
     }
 }

@@ -17,11 +17,17 @@ impl Session {
     /// The next response, or the time to wait, by the newest state of the store.
     pub(crate) fn next(&mut self, store: &Store, now: Instant) -> Next {
         self.now = now;
-        self.catch_up(store);
+        if !self.catch_up(store) {
+            // What a request was read with comes here afterwards.
+            self.follow_commits(store.seq());
+        }
         let retry_at = self.retry_rejected();
         self.read_quarantine(store);
         match self.next_owed(store) {
-            Next::Wait(until) => Next::Wait(earlier(until, retry_at)),
+            Next::Wait(until) => {
+                self.states.settle_deliveries();
+                Next::Wait(earlier(until, retry_at))
+            }
             Next::Send(response) => Next::Send(response),
         }
     }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use prost::encoding::{
+    WireType, decode_varint, encode_key, encode_varint, encoded_len_varint, key_len,
+};
 use seaway_proto::{Resource, ResourceRef, Version};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -82,6 +84,17 @@ impl Body {
         }
     }
 
+    /// The encoded message of the resource itself, without its type.
+    pub(crate) fn value(&self) -> Bytes {
+        // The heads of the `Any` and of its two fields: the type URL and the value.
+        let mut left = self.delta.slice(self.any.clone());
+        skip_head(&mut left);
+        let url = skip_head(&mut left);
+        left.advance(url.min(left.len()));
+        skip_head(&mut left);
+        left
+    }
+
     /// What the resource adds to the version of a set of resources: a hash of its name and version.
     /// Sums do not depend on order.
     pub(crate) fn digest(&self, name: &str) -> u64 {
@@ -97,6 +110,12 @@ pub(crate) fn version_digest(name: &str, version: Version) -> u64 {
 /// The length of a length-delimited field, tag and length included.
 pub(crate) fn delimited_len(number: u32, len: usize) -> usize {
     key_len(number) + encoded_len_varint(len as u64) + len
+}
+
+/// Skips the tag and the length of a length-delimited field, and returns the length.
+fn skip_head(left: &mut Bytes) -> usize {
+    let _ = decode_varint(left);
+    decode_varint(left).map_or(0, |len| usize::try_from(len).unwrap_or(usize::MAX))
 }
 
 /// Appends the tag and the length of a length-delimited field.
@@ -137,6 +156,7 @@ mod tests {
         assert_eq!(delta.resources[0].version, version);
         assert_eq!(delta.resources[0].resource, Some(any(&cluster)));
 
+        assert_eq!(body.value(), any(&cluster).value);
         let sotw = DiscoveryResponse::decode(body.bytes(Dialect::Sotw)).unwrap();
         assert_eq!(sotw.resources, vec![any(&cluster)]);
     }

@@ -22,6 +22,7 @@ pub(crate) struct Interest([u64; WORDS]);
 
 impl Interest {
     /// The set of all types and names.
+    #[cfg(test)]
     pub(crate) const EVERYTHING: Interest = Interest([u64::MAX; WORDS]);
 
     /// The subscription to all names of a type.

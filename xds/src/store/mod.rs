@@ -2,10 +2,10 @@
 //!
 //! [`publish`] makes the commits, and `resources` holds the present state and the log of changes.
 //! `notify` wakes the connections that a commit concerns (`interest`), and `cursors` tell how far
-//! each stream has read.
+//! each stream has read. `changes` remembers the newest commits for those who look at the server.
 
 pub(crate) mod body;
-pub(crate) mod coalesce;
+pub(crate) mod changes;
 pub(crate) mod cursors;
 pub(crate) mod id_set;
 mod ids;

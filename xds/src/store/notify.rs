@@ -11,6 +11,7 @@ use std::task::Waker;
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::store::changes::{Deliveries, Inbox};
 use crate::store::interest::{Concerns, Interest};
 use crate::store::{LayerId, PlacementId};
 
@@ -31,13 +32,22 @@ struct Shared {
     listeners: Mutex<Slab<Registration>>,
 }
 
-/// A registered connection: its interest, the layers of its streams, and the waker of its task.
+/// A registered connection: its interest, its streams, and the waker of its task.
 #[derive(Debug)]
 struct Registration {
     interest: Interest,
-    /// The placement and layers of each of its streams, by the number of the stream.
-    all_layers: SmallVec<[(u64, StreamLayers); 1]>,
+    streams: SmallVec<[RegisteredStream; 1]>,
     waker: Option<Waker>,
+    /// Whether it is to be woken as soon as the commit is counted.
+    is_concerned: bool,
+}
+
+/// A stream of a registered connection: its number, what it sees, and its inbox.
+#[derive(Debug)]
+struct RegisteredStream {
+    number: u64,
+    layers: StreamLayers,
+    inbox: Arc<Inbox>,
 }
 
 /// The placement of a stream, and the layers that the placement has.
@@ -49,34 +59,82 @@ pub(crate) struct StreamLayers {
 
 impl Registration {
     fn is_concerned(&self, by: &Concerns) -> bool {
-        let all_layers = self.all_layers.iter();
-        let all_layers =
-            all_layers.map(|(_, stream_layers)| (stream_layers.placement, &*stream_layers.layers));
-        by.meets(self.interest, all_layers)
+        let layers = self.streams.iter().map(RegisteredStream::placement);
+        by.meets(self.interest, layers)
+    }
+
+    /// Puts a commit into the inbox of each stream that it concerns. Returns whether there is any.
+    fn deliver(&self, concerns: &Concerns, deliveries: &Deliveries) -> bool {
+        let mut any = false;
+        for stream in &self.streams {
+            if concerns.meets(self.interest, std::iter::once(stream.placement())) {
+                stream.inbox.push(deliveries.to_stream());
+                any = true;
+            }
+        }
+        any
+    }
+}
+
+impl RegisteredStream {
+    fn placement(&self) -> (PlacementId, &[LayerId]) {
+        (self.layers.placement, &self.layers.layers)
     }
 }
 
 impl CommitNotifier {
-    /// Counts a commit, and wakes all connections that it concerns.
+    /// Counts a change of something else than the published resources, and wakes all connections
+    /// that it concerns.
     pub(crate) fn notify(&self, concerns: &Concerns) {
+        self.mark(|listener| listener.is_concerned(concerns));
+        self.count_and_wake();
+    }
+
+    /// Counts a commit, puts it into the inbox of each stream that it concerns, and wakes their
+    /// connections; if `all`, also all others.
+    ///
+    /// A stream that sees the new count has the commit in its inbox already.
+    pub(crate) fn notify_commit(&self, concerns: &Concerns, deliveries: Deliveries, all: bool) {
+        self.mark(|listener| listener.deliver(concerns, &deliveries) || all);
+        drop(deliveries);
+        self.count_and_wake();
+    }
+
+    /// Marks the connections that are to be woken.
+    fn mark(&self, is_concerned: impl Fn(&Registration) -> bool) {
+        self.each(|listener| {
+            // It may be marked for another commit already.
+            listener.is_concerned |= is_concerned(listener);
+        });
+    }
+
+    fn count_and_wake(&self) {
         let count = |rung: u64| (rung != CLOSED).then(|| rung + 1);
         let ordering = Ordering::SeqCst;
         // Once it is closed there is nothing to count.
         let _ = self.0.newest.fetch_update(ordering, ordering, count);
-        self.wake(concerns);
+        self.wake();
     }
 
-    fn wake(&self, concerns: &Concerns) {
+    /// Wakes the connections that are marked.
+    fn wake(&self) {
+        self.each(|listener| {
+            if std::mem::take(&mut listener.is_concerned)
+                && let Some(waker) = &listener.waker
+            {
+                waker.wake_by_ref();
+            }
+        });
+    }
+
+    fn each(&self, act: impl Fn(&mut Registration)) {
         let mut next = 0;
         loop {
-            let listeners = self.listeners();
+            let mut listeners = self.listeners();
             let all = listeners.capacity();
             for at in next..all.min(next + STRETCH) {
-                if let Some(listener) = listeners.get(at)
-                    && listener.is_concerned(concerns)
-                    && let Some(waker) = &listener.waker
-                {
-                    waker.wake_by_ref();
+                if let Some(listener) = listeners.get_mut(at) {
+                    act(listener);
                 }
             }
             next += STRETCH;
@@ -89,7 +147,8 @@ impl CommitNotifier {
     /// Marks that nothing will be committed any more, and wakes all connections.
     pub(crate) fn close(&self) {
         self.0.newest.store(CLOSED, Ordering::SeqCst);
-        self.wake(&Concerns::anywhere(Interest::EVERYTHING));
+        self.mark(|_| true);
+        self.wake();
     }
 
     /// The number of commits announced so far; it differs from a number seen before if there is
@@ -106,8 +165,9 @@ impl CommitNotifier {
     pub(crate) fn listen(&self) -> CommitWaiter {
         let at = self.listeners().insert(Registration {
             interest: Interest::default(),
-            all_layers: SmallVec::new(),
+            streams: SmallVec::new(),
             waker: None,
+            is_concerned: false,
         });
         let place = Arc::new(Registered {
             notifier: self.clone(),
@@ -175,20 +235,25 @@ impl InterestHandle {
         listener.interest = listener.interest | interest;
     }
 
-    /// Sets the placement and layers of one of the connection's streams.
-    pub(crate) fn stream_layers(&self, stream: u64, stream_layers: StreamLayers) {
+    /// Sets the placement and layers of one of the connection's streams, and where it is put what
+    /// concerns it.
+    pub(crate) fn stream_layers(&self, number: u64, layers: StreamLayers, inbox: &Arc<Inbox>) {
         let listener = &mut self.0.notifier.listeners()[self.0.at];
-        let mut known = listener.all_layers.iter_mut();
-        match known.find(|(of, _)| *of == stream) {
-            Some((_, known)) => *known = stream_layers,
-            None => listener.all_layers.push((stream, stream_layers)),
+        let mut known = listener.streams.iter_mut();
+        match known.find(|stream| stream.number == number) {
+            Some(known) => known.layers = layers,
+            None => listener.streams.push(RegisteredStream {
+                number,
+                layers,
+                inbox: inbox.clone(),
+            }),
         }
     }
 
-    /// Removes the layers of a stream that has ended.
-    pub(crate) fn leave(&self, stream: u64) {
+    /// Removes a stream that has ended.
+    pub(crate) fn leave(&self, number: u64) {
         let listener = &mut self.0.notifier.listeners()[self.0.at];
-        listener.all_layers.retain(|(of, _)| *of != stream);
+        listener.streams.retain(|stream| stream.number != number);
     }
 }
 

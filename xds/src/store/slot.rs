@@ -83,7 +83,7 @@ impl Slot {
     }
 
     /// The entry of the first of the layers that has a value or hides the name.
-    fn decisive(&self, layers: &[LayerId]) -> Option<&Entry> {
+    pub(crate) fn decisive(&self, layers: &[LayerId]) -> Option<&Entry> {
         let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
         entries.find(|entry| !entry.value.is_nothing())
     }

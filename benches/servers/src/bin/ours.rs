@@ -72,6 +72,7 @@ impl Ours {
         self.publisher.commit(Commit {
             replace,
             placements,
+            since: None,
         });
     }
 
@@ -126,6 +127,7 @@ impl control::Target for Ours {
         self.publisher.commit(Commit {
             replace: std::mem::take(&mut self.pending),
             placements: Vec::new(),
+            since: None,
         });
         self.window.committed(Instant::now().into_std());
     }
@@ -155,6 +157,7 @@ impl Admit for Door {
         Ok(Admission {
             placement: PlacementId(number.checked_rem(self.0).unwrap_or_default().into()),
             forbidden: &[],
+            about: Vec::new(),
             lease: Box::new(()),
         })
     }

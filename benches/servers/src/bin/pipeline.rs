@@ -92,6 +92,7 @@ impl Pipeline {
         self.publisher.commit(Commit {
             replace,
             placements,
+            since: None,
         });
         Ok(u32::try_from(clusters.len())?)
     }
@@ -143,6 +144,7 @@ impl control::Target for Pipeline {
         self.publisher.commit(Commit {
             replace,
             placements: Vec::new(),
+            since: None,
         });
         self.window.committed(Instant::now().into_std());
     }
@@ -172,6 +174,7 @@ impl Admit for Door {
         Ok(Admission {
             placement: PlacementId((number % self.0).into()),
             forbidden: &[],
+            about: Vec::new(),
             lease: Box::new(()),
         })
     }

@@ -32,7 +32,7 @@ fn encode(entries: &[Entry]) -> Vec<u8> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Found, Refused> {
-    format::read(bytes, SOURCE)
+    format::read(bytes, Some(SOURCE))
 }
 
 /// What is said of a checkpoint whose `from` is `to`, checksum and all.

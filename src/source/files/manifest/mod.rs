@@ -3,6 +3,7 @@
 
 mod identity;
 mod kind;
+mod texts;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use self::identity::{identify, nameless, service_key};
 use self::kind::Kind;
+use self::texts::Texts;
 use super::document::{Document, split};
 use super::text;
 use super::yaml::{self, Allowance};
@@ -49,12 +51,23 @@ pub(super) struct Unread {
 
 /// Parses the bytes of the file at `path` (below the folder).
 pub(super) fn parse(path: &str, bytes: &[u8]) -> Manifest {
+    read(path, bytes, None).manifest
+}
+
+/// Hashes of the texts of the Services and EndpointSlices in the file at `path`.
+pub(super) fn texts(path: &str, bytes: &[u8]) -> Texts {
+    let read = read(path, bytes, Some(Texts::new()));
+    read.texts.unwrap_or_default()
+}
+
+fn read<'a>(path: &'a str, bytes: &[u8], texts: Option<Texts>) -> Reader<'a> {
     let mut reader = Reader {
         path,
         place: String::new(),
         allowance: Allowance::of(bytes.len()),
         ids: BTreeSet::new(),
         manifest: Manifest::default(),
+        texts,
     };
     match text::decode(bytes) {
         Ok(text) if path.ends_with(".json") => reader.json(&text),
@@ -66,7 +79,7 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Manifest {
             reader.opaque(Severity::Error, error.message);
         }
     }
-    reader.manifest
+    reader
 }
 
 /// Decodes the documents of one file into a [`Manifest`].
@@ -78,6 +91,8 @@ struct Reader<'a> {
     allowance: Allowance,
     ids: BTreeSet<ObjectId>,
     manifest: Manifest,
+    /// If only texts are asked for, what they are; then nothing is decoded.
+    texts: Option<Texts>,
 }
 
 impl Reader<'_> {
@@ -160,6 +175,7 @@ impl Reader<'_> {
             );
         }
         match Kind::of(api_version, kind) {
+            Kind::Read(kind) if self.texts.is_some() => self.note_text(kind, &value),
             Kind::Read(kind) => {
                 self.note_selector(kind, &value);
                 kind.read_with(ObjectOf {

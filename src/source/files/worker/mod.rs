@@ -62,6 +62,8 @@ pub(crate) struct Follow {
     told: bool,
     /// The last update said that Secrets have yet to be read.
     awaits_secrets: bool,
+    /// When the first hint came since the writer was told.
+    heard: Option<Instant>,
     /// The checkpoint, if there is one.
     kept: Option<SourceCheckpoint>,
 }
@@ -107,6 +109,7 @@ impl Follow {
             next_scan: now,
             told: false,
             awaits_secrets: false,
+            heard: None,
             kept,
         };
         (follow, stop)
@@ -161,6 +164,7 @@ impl Follow {
         let heard = match update {
             Some(update) => {
                 let update = Update {
+                    since: self.heard.take().or(Some(now)),
                     awaits_secrets,
                     ..update
                 };
@@ -195,6 +199,7 @@ impl Follow {
 
     fn hear(&mut self, hint: Hint) {
         let now = Instant::now();
+        self.heard.get_or_insert(now);
         if self.refill.is_some() {
             self.refill = Some(now);
         }

@@ -128,6 +128,36 @@ impl Routing {
         })
     }
 
+    /// The objects that send requests to a port of this number and name.
+    pub(crate) fn users_of(&self, service: &ServiceKey, number: u16, name: &str) -> Vec<&ObjectId> {
+        let users = self.users.get(service).into_iter().flatten();
+        let sending = users.filter(|(user, ports)| {
+            let share = self.shares.get(user);
+            let mut ports = ports.iter();
+            share.is_some_and(|share| share.sends)
+                && ports.any(|port| match port {
+                    BackendPort::Number(wanted) => wanted.get() == number,
+                    BackendPort::Name(wanted) => **wanted == *name,
+                })
+        });
+        sending.map(|(user, _)| user).collect()
+    }
+
+    /// All ports, with the host names of each.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&Table, &Hosts)> {
+        self.tables.iter()
+    }
+
+    /// The ports of a fleet at which something may be served, with or without TLS.
+    pub(crate) fn tables_with<'a>(
+        &'a self,
+        fleet: &'a Fleet,
+        tls: bool,
+    ) -> impl Iterator<Item = &'a Table> {
+        let tables = self.tables.keys();
+        tables.filter(move |table| table.fleet == *fleet && table.tls == tls)
+    }
+
     /// The numbers of the ports that requests are sent to.
     pub(crate) fn numbers_used(&self, service: &ServiceKey) -> impl Iterator<Item = NonZeroU16> {
         self.ports_used(service).filter_map(|port| match port {

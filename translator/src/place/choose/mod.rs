@@ -6,10 +6,14 @@
 //! for a client without a place and again for every place where the answer may be another one
 //! (`place/layering.rs`).
 
+mod decider;
+
 use std::sync::Arc;
 
 use super::endpoints::Candidate;
 use crate::model::Condition;
+
+pub(crate) use decider::{Decider, Deciders, Hints, Topology, hints};
 
 /// The set of endpoints to choose from, after the traffic policy: Cluster or Local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,94 +111,6 @@ fn cluster(candidates: &[Candidate<'_>], place: Place<'_>) -> Priorities {
     }
 }
 
-/// The kind of topology hints that decides at a place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hints {
-    /// `hints.forNodes`.
-    ForNodes,
-    /// `hints.forZones`.
-    ForZones,
-}
-
-/// The kind of topology hints of the ready endpoints that decides at this place, if any does.
-fn hints(candidates: &[Candidate<'_>], ready: &[usize], place: Place<'_>) -> Option<Hints> {
-    let for_node = |i: &usize| hinted(&candidates[*i].endpoint.node_hints, place.node);
-    let for_zone = |i: &usize| hinted(&candidates[*i].endpoint.zone_hints, place.zone);
-    if all_hinted(ready, |i| &candidates[i].endpoint.node_hints) && ready.iter().any(for_node) {
-        return Some(Hints::ForNodes);
-    }
-    let zones = all_hinted(ready, |i| &candidates[i].endpoint.zone_hints);
-    (zones && ready.iter().any(for_zone)).then_some(Hints::ForZones)
-}
-
-/// The field of an endpoint by which it was chosen for a client, or was not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Decider {
-    /// `conditions`: whether the endpoint is ready, serving or terminating.
-    Conditions,
-    /// `hints.forNodes`: the nodes whose clients should use the endpoint.
-    NodeHints,
-    /// `hints.forZones`: the zones whose clients should use the endpoint.
-    ZoneHints,
-    /// `nodeName`: the Node on which the endpoint runs.
-    Node,
-    /// `zone`: the zone in which the endpoint runs.
-    Zone,
-}
-
-impl Decider {
-    /// The path of the field within an endpoint of an EndpointSlice.
-    #[must_use]
-    pub const fn field(self) -> &'static str {
-        match self {
-            Decider::Conditions => "conditions",
-            Decider::NodeHints => "hints.forNodes",
-            Decider::ZoneHints => "hints.forZones",
-            Decider::Node => "nodeName",
-            Decider::Zone => "zone",
-        }
-    }
-}
-
-/// The field by which the endpoint at this position was chosen, or was not.
-pub(crate) fn decider(
-    candidates: &[Candidate<'_>],
-    place: Place<'_>,
-    set: Set,
-    position: usize,
-) -> Decider {
-    let endpoint = candidates[position].endpoint;
-    let ready = with(candidates, Condition::Ready);
-    let is_here = same(endpoint.node.as_ref(), place.node);
-    let is_ready = endpoint.condition == Condition::Ready;
-    let is_next = ready.is_empty() && endpoint.condition == Condition::ServingTerminating;
-    match set {
-        _ if endpoint.condition == Condition::Unusable => Decider::Conditions,
-        Set::Local { fallback: false } => {
-            let here = local(candidates, place);
-            match is_here && !here.contains(&position) {
-                true => Decider::Conditions,
-                false => Decider::Node,
-            }
-        }
-        Set::Local { fallback: true } if !is_ready && !is_next => Decider::Conditions,
-        Set::Local { fallback: true } if is_here => Decider::Node,
-        Set::Local { fallback: true } => Decider::Zone,
-        Set::Cluster if !is_ready => Decider::Conditions,
-        Set::Cluster => match hints(candidates, &ready, place) {
-            None => Decider::Conditions,
-            Some(Hints::ForZones) => Decider::ZoneHints,
-            Some(Hints::ForNodes) => {
-                let is_near = hinted(&endpoint.zone_hints, place.zone);
-                match is_near && !hinted(&endpoint.node_hints, place.node) {
-                    true => Decider::ZoneHints,
-                    false => Decider::NodeHints,
-                }
-            }
-        },
-    }
-}
-
 /// The endpoints of the Local set (Service rule 60): none if the node has none, without a fallback
 /// to others (rules 77, 84).
 fn local(candidates: &[Candidate<'_>], place: Place<'_>) -> Vec<usize> {
@@ -231,12 +147,6 @@ fn with(candidates: &[Candidate<'_>], condition: Condition) -> Vec<usize> {
     (0..candidates.len())
         .filter(|i| candidates[*i].endpoint.condition == condition)
         .collect()
-}
-
-/// Whether all ready endpoints have a hint: a single one without turns that level off for the whole
-/// port (Service rule 62).
-fn all_hinted<'a>(ready: &[usize], hints: impl Fn(usize) -> &'a [Arc<str>]) -> bool {
-    ready.iter().all(|i| !hints(*i).is_empty())
 }
 
 fn hinted(hints: &[Arc<str>], name: Option<&str>) -> bool {

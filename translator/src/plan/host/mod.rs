@@ -12,6 +12,7 @@ pub(crate) use crate::index::routing::ListenerId;
 use crate::model::{Backend, Cors, Hostname, Match, RateLimit, Redirect, Rule};
 use crate::{IpNet, Problem};
 
+pub(crate) use crate::policy::route_order::Age;
 pub(crate) use crate::policy::table::Table;
 pub(crate) use backends::{Refused, resolve};
 
@@ -34,6 +35,8 @@ pub(crate) struct HostPlan<'a> {
 /// One match of a rule, and what becomes of the requests that it takes.
 #[derive(Debug)]
 pub(crate) struct RoutePlan<'a> {
+    /// The object that has the rule, by age.
+    pub by: &'a Age,
     /// The rule, for its filters and timeouts.
     pub rule: &'a Rule,
     /// What a request looks like.

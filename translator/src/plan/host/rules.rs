@@ -57,6 +57,7 @@ impl<'a> Group<'a> {
             }
             *left -= usize::from(self.inherited);
             routes.push(RoutePlan {
+                by: age,
                 rule,
                 matches,
                 one_label: self.one_label,

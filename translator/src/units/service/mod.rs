@@ -18,12 +18,13 @@ use crate::envoy::{assignment, cluster, health, route};
 use crate::model::{Kind, Service, ServiceKey};
 use crate::place::endpoints::Candidate;
 use crate::plan::clusters::ClusterPlan;
+use crate::plan::explain::summary;
 use crate::plan::health::HealthCheckPlan;
 use crate::plan::hosts::Host;
 use crate::plan::listeners::Planner;
 use crate::plan::service::{ServicePlan, health_check_on};
 use crate::plan::{Context, external_name, problems};
-use crate::{Layer, Origin, Problem, Replace, Role, Subject};
+use crate::{Layer, Origin, Problem, Replace, Role, ServiceSummary, Subject};
 use listeners::Listeners;
 
 /// How much of a Service may have changed, and so has to be translated again.
@@ -46,6 +47,17 @@ pub(crate) struct ServiceUnit {
     handed: Handed,
 }
 
+/// The result of translating a Service, as others see it.
+#[derive(Debug)]
+pub(super) struct Translated {
+    pub(super) output: Output,
+    /// How many listeners a proxy of role `node` has to bind for it.
+    pub(super) sockets: usize,
+    /// The summary of the Service, if it is asked for and may have changed; of one that is gone
+    /// there is none.
+    pub(super) summary: Option<Option<ServiceSummary>>,
+}
+
 /// The result of translating a Service once, or only its resources on some nodes.
 #[derive(Debug, Default)]
 struct Made {
@@ -56,6 +68,8 @@ struct Made {
     problems: Vec<Problem>,
     /// How many listeners a proxy of role `node` has to bind for it.
     sockets: usize,
+    /// The summary of the Service, if it is asked for and may have changed.
+    summary: Option<ServiceSummary>,
 }
 
 impl ServiceUnit {
@@ -65,16 +79,16 @@ impl ServiceUnit {
     }
 
     /// Translates a Service, or its resources on these nodes.
-    pub(crate) fn translate(
+    pub(super) fn translate(
         &mut self,
         key: &ServiceKey,
         extent: Extent,
         nodes: &BTreeSet<Arc<str>>,
         context: &Context<'_>,
-    ) -> (Output, usize) {
+    ) -> Translated {
         let service = context.index.service(key).map(|service| &**service);
         let known = self.listeners.take().filter(|_| extent != Extent::Whole);
-        let made = match (service, known) {
+        let mut made = match (service, known) {
             (None, _) => self.nothing(),
             (Some(service), known) => match (&service.kind, known) {
                 (Kind::ExternalName(_), _) => self.external_name(context, service),
@@ -87,7 +101,14 @@ impl ServiceUnit {
         if !context.index.has_node_listeners(key) {
             self.listeners = None;
         }
-        output(key, service, made)
+        // On single nodes alone there is nothing that the summary says.
+        let is_whole = context.summaries && (service.is_none() || made.summary.is_some());
+        let summary = made.summary.take();
+        Translated {
+            sockets: made.sockets,
+            output: output(key, service, made),
+            summary: is_whole.then_some(summary),
+        }
     }
 
     /// The empty result of a Service that is gone.
@@ -106,10 +127,13 @@ impl ServiceUnit {
             clusters.map(|plan| (plan.layer.clone(), cluster::dns(plan, context.options)));
         let mut resources: Vec<_> = clusters.collect();
         let problems = problems::of_external_name(service, &plan);
+        let summary = context.summaries;
+        let summary = summary.then(|| summary::of_external_name(service, &plan));
         add_scopes(plan.hosts, context, &mut resources);
         Made {
             resources: Some(resources),
             problems,
+            summary,
             ..self.nothing()
         }
     }
@@ -125,6 +149,8 @@ impl ServiceUnit {
     ) -> Made {
         let mut plan = ServicePlan::new(context, service);
         let planner = Planner { context, service };
+        let summary = context.summaries;
+        let summary = summary.then(|| summary::of_service(context, service, &plan));
         let frontends = std::mem::take(&mut plan.frontends);
         let listeners = match known.filter(|known| known.is_made_of(&frontends)) {
             Some(mut known) => {
@@ -152,6 +178,7 @@ impl ServiceUnit {
             on_nodes,
             problems: problems_of(context, service, &listeners, &plan.health_check),
             sockets: listeners.sockets() + plan.health_check.bound,
+            summary,
         };
         self.listeners = Some(listeners);
         made
@@ -180,6 +207,7 @@ impl ServiceUnit {
             on_nodes,
             problems: problems_of(context, service, &listeners, &check),
             sockets: listeners.sockets() + check.bound,
+            summary: None,
         };
         self.listeners = Some(listeners);
         made
@@ -198,9 +226,8 @@ fn problems_of(
     found
 }
 
-/// The output of a Service: its own resources, those that changed on nodes, its problems, and how
-/// many listeners a proxy of role `node` has to bind for it.
-fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, usize) {
+/// The output of a Service: its own resources, those that changed on nodes, and its problems.
+fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> Output {
     let whole = made.resources.map(|resources| Replace {
         origin: Origin::Service(key.clone()),
         resources,
@@ -216,11 +243,10 @@ fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> (Output, u
     });
     let read = service.iter().flat_map(|service| &service.problems);
     let problems = read.cloned().chain(made.problems).collect();
-    let output = Output {
+    Output {
         resources: whole.into_iter().chain(on_nodes).collect(),
         problems: Some((Subject::from(key), problems)),
-    };
-    (output, made.sockets)
+    }
 }
 
 /// Adds what mesh proxies find by the names of a Service.

@@ -56,6 +56,10 @@ impl Owed {
         self.ids.meets(other)
     }
 
+    pub(in crate::session) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     pub(in crate::session) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }

@@ -65,6 +65,11 @@ impl Rejections {
         self.by_id.contains_key(&id)
     }
 
+    /// The resources that were rejected, and since when.
+    pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (ResourceId, Instant)> + '_ {
+        self.by_id.iter().map(|(id, of)| (*id, of.since))
+    }
+
     #[cfg(test)]
     pub(super) fn ids(&self) -> impl Iterator<Item = ResourceId> + '_ {
         self.by_id.keys().copied()

@@ -28,6 +28,10 @@ impl Removed {
         self.names.bytes()
     }
 
+    pub(in crate::session) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     pub(in crate::session) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -78,6 +78,11 @@ impl Subscription {
         !self.missing.is_empty()
     }
 
+    /// The number of subscribed names that do not exist.
+    pub(crate) fn missing_count(&self) -> usize {
+        self.missing.len()
+    }
+
     /// The number of subscribed names, whether or not they exist.
     pub(crate) fn len(&self) -> usize {
         self.named.len() + self.missing.len()

@@ -30,6 +30,19 @@ impl TypeStates {
         &self.all[index]
     }
 
+    /// The state of a type, for changes with which it has no more to send than before: the type
+    /// does not count as touched.
+    pub(in crate::session) fn at_mut(&mut self, index: usize) -> &mut TypeState {
+        &mut self.all[index]
+    }
+
+    /// Follows no longer the commits of which nothing is left to send.
+    pub(in crate::session) fn settle_deliveries(&mut self) {
+        if self.touched != 0 {
+            self.all.iter_mut().for_each(TypeState::settle_deliveries);
+        }
+    }
+
     pub(in crate::session) fn iter(&self) -> impl Iterator<Item = &TypeState> {
         self.all.iter()
     }
@@ -54,7 +67,8 @@ impl TypeStates {
     }
 }
 
-fn bit(index: usize) -> u64 {
+/// The bit of a type.
+pub(in crate::session) fn bit(index: usize) -> u64 {
     1 << index.min(u64::BITS as usize - 1)
 }
 

@@ -132,14 +132,10 @@ fn status_remembers_the_last_words_rule_78() {
     let mut client = world.delta();
     client.subscribe(E, &["a"]);
     client.expect(E);
-    let (_, status) = client
-        .session
-        .status()
-        .find(|(url, _)| *url == E.as_str())
-        .unwrap();
-    let sent = status.sent.as_ref().unwrap();
-    assert_eq!((sent.at, status.acked.as_ref()), (client.now, Some(sent)));
-    assert!(status.nacked.is_none());
+    let status = client.report(E);
+    let sent = status.sent.unwrap();
+    assert_eq!((sent.at, status.acked), (client.now, Some(sent)));
+    assert!(status.rejected.is_none());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod acknowledgements;
 mod atomic;
 mod converge;
+mod deliveries;
 mod delta;
 mod empty_assignments;
 mod errors;
@@ -15,6 +16,7 @@ mod pending_dependencies;
 mod quarantine;
 mod reconnect;
 mod rejections;
+mod reports;
 mod rules;
 mod sotw;
 mod waits;
@@ -113,6 +115,7 @@ impl World {
         let commit = Commit {
             replace: replace.collect(),
             placements,
+            since: None,
         };
         self.publisher.commit(commit);
     }
@@ -361,6 +364,14 @@ impl Client {
             names,
         })
         .unwrap()
+    }
+
+    /// How far the client is with a type that it has asked for.
+    pub(super) fn report(&self, url: TypeUrl) -> TypeReport {
+        let store = self.snapshots.read();
+        let changes = self.snapshots.changes();
+        let all = self.session.reports(&store, changes, self.now);
+        all.into_iter().find(|of| of.type_url == url).unwrap()
     }
 
     pub(super) fn wait(&mut self, time: Duration) {

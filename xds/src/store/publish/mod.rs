@@ -1,5 +1,7 @@
 //! Publishing: one `Publisher` makes commits, and every stream reads them through `Snapshots`.
 
+pub(crate) mod coalesce;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
@@ -9,8 +11,8 @@ use tokio::sync::watch;
 
 use crate::store::Store;
 use crate::store::body::Body;
+use crate::store::changes::{Changes, Summary};
 use crate::store::cursors::{Cursor, Cursors};
-use crate::store::interest::{Concerns, Interest};
 use crate::store::missing::{Missing, MissingName};
 use crate::store::notify::CommitNotifier;
 use crate::store::quarantine::{Quarantine, Quarantined};
@@ -42,6 +44,8 @@ pub struct Commit {
     pub replace: Vec<Replace>,
     /// Placements to set (their layers, most specific first) or to retire (`None`).
     pub placements: Vec<(PlacementId, Option<Vec<LayerId>>)>,
+    /// When the event behind it was read, the first of them if there were several; `None`: now.
+    pub since: Option<Instant>,
 }
 
 /// The result of a commit: its sequence number and the number of changes.
@@ -64,6 +68,7 @@ struct Shared {
     missing: Arc<Missing>,
     rejected: Arc<RejectedList>,
     notifier: CommitNotifier,
+    changes: Arc<Changes>,
 }
 
 /// The only writer of the store: makes commits, and wakes the connections that they concern.
@@ -109,6 +114,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
         types,
         cursors: Cursors::default(),
         notifier,
+        changes: Arc::default(),
     });
     let publisher = Publisher {
         shared: shared.clone(),
@@ -151,21 +157,25 @@ impl Publisher {
             };
         }
         let seq = store.begin();
-        let (set, removed) = self.replace_all(&mut store, replaces, Instant::now());
+        let mut summary = self.replace_all(&mut store, replaces, Instant::now());
+        summary.moved = moved.len();
+        let (set, removed) = summary.totals();
         self.put += set + removed;
         if let Some(passed) = passed {
             store.forget_until(passed);
         }
         let mut concerns = store.take_concerns();
+        let (deliveries, forgotten) = shared.changes.begin(seq, commit.since, summary);
         drop(store);
+        drop(forgotten);
         concerns.set_moved(moved);
         // Now and then all streams have to read the log, so that tombstones can be forgotten.
-        if seq >= self.last_full_wake_up + FULL_WAKE_UP {
+        let all = seq >= self.last_full_wake_up + FULL_WAKE_UP;
+        if all {
             self.last_full_wake_up = seq;
-            let all = Concerns::anywhere(Interest::EVERYTHING);
-            shared.notifier.notify(&all);
-        } else if !concerns.is_empty() {
-            shared.notifier.notify(&concerns);
+        }
+        if all || !concerns.is_empty() {
+            shared.notifier.notify_commit(&concerns, deliveries, all);
         }
         Committed { seq, set, removed }
     }
@@ -230,23 +240,21 @@ impl Publisher {
     }
 
     /// Puts the changed values into the store and removes what the origins no longer list. Returns
-    /// the number of entries set and of entries removed.
-    fn replace_all(
-        &mut self,
-        store: &mut Store,
-        replaces: Vec<Prepared>,
-        now: Instant,
-    ) -> (usize, usize) {
-        let (mut set, mut removed) = (0, 0);
+    /// what changed with that.
+    fn replace_all(&mut self, store: &mut Store, replaces: Vec<Prepared>, now: Instant) -> Summary {
+        let mut summary = Summary::new(self.shared.types.len());
+        let mut origins = Vec::with_capacity(replaces.len());
         let mut left = Vec::new();
         for Prepared { origin, entries } in replaces {
             let mut keys = Vec::with_capacity(entries.len());
+            let mut changed = false;
             for (type_index, name, layer, value) in entries {
                 let key = (type_index, store.intern(type_index, &name), layer);
                 keys.push(key);
                 if let Some(value) = value {
+                    summary.set(type_index, value.body().map_or(0, |body| body.len()));
                     self.set(store, key, value, now);
-                    set += 1;
+                    changed = true;
                 }
             }
             let kept: HashSet<EntryKey> = keys.iter().copied().collect();
@@ -255,17 +263,23 @@ impl Publisher {
                 false => self.origins.insert(origin.clone(), keys),
             };
             let gone = before.into_iter().flatten().filter(|p| !kept.contains(p));
-            left.extend(gone.map(|key| (origin.clone(), key)));
+            left.extend(gone.map(|key| (origins.len(), key)));
+            origins.push((origin, changed));
         }
         // Removals come last: a resource that moved from one object to another in this commit
         // stays.
-        for (origin, key) in left {
-            if store.get(key).origin() == Some(&origin) {
+        for (of, key) in left {
+            let (origin, changed) = &mut origins[of];
+            if store.get(key).origin() == Some(origin) {
                 store.put(key, LayerValue::Nothing);
-                removed += 1;
+                summary.removed(key.0);
+                *changed = true;
             }
         }
-        (set, removed)
+        for (origin, _) in origins.into_iter().filter(|(_, changed)| *changed) {
+            summary.origin(origin);
+        }
+        summary
     }
 
     /// Puts a changed value into the store, and notes what follows for reconnects and for large
@@ -393,6 +407,11 @@ impl Snapshots {
 
     pub(crate) fn notifier(&self) -> &CommitNotifier {
         &self.shared.notifier
+    }
+
+    /// The newest commits.
+    pub(crate) fn changes(&self) -> &Arc<Changes> {
+        &self.shared.changes
     }
 }
 

@@ -5,6 +5,7 @@ use seaway_proto::{TypeUrl, Version};
 
 use super::*;
 use crate::dialect::Dialect;
+use crate::store::interest::Interest;
 use crate::store::notify::{CommitWaiter, StreamLayers};
 use crate::store::quarantine::{Suspect, Voter};
 
@@ -47,7 +48,8 @@ impl Fleet {
         listener.newest(&Waker::from(count.clone()));
         let layers = self.snapshots.read().placement(placement).cloned().unwrap();
         let interest_handle = listener.interest_handle();
-        interest_handle.stream_layers(0, StreamLayers { placement, layers });
+        let layers = StreamLayers { placement, layers };
+        interest_handle.stream_layers(0, layers, &Arc::default());
         interest_handle.add(Interest::wildcard(index.unwrap()));
         self.connections.push((listener, count));
     }
@@ -71,6 +73,7 @@ impl Fleet {
                 hidden: Vec::new(),
             }],
             placements: Vec::new(),
+            since: None,
         });
         assert_eq!(committed.set, 1);
     }
@@ -167,6 +170,7 @@ fn change(n: usize) -> Commit {
     Commit {
         replace: vec![replace],
         placements: vec![],
+        since: None,
     }
 }
 

@@ -74,6 +74,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seaway_proto::Version;
+use smallvec::SmallVec;
 
 use super::older_contents::OlderContents;
 use super::owed::Owed;
@@ -81,6 +82,7 @@ use super::rejections::Rejections;
 use super::removed::Removed;
 use super::subscription::{Mode, Subscription};
 use crate::store::body::{Body, version_digest};
+use crate::store::changes::Delivery;
 use crate::store::id_set::Ids;
 use crate::store::missing::Missing;
 use crate::store::name_map::{NameMap, NameSet};
@@ -89,9 +91,10 @@ use crate::wire::request::List;
 pub(in crate::session) use names::RemovalForm;
 use resources::Claimed;
 pub(in crate::session) use responses::InFlight;
+pub use responses::Mark;
 #[cfg(test)]
 pub(in crate::session) use responses::REMEMBERED;
-pub(crate) use responses::Status;
+use responses::Status;
 
 /// The state of one type on a stream: the subscription, and what the client holds and is owed.
 #[derive(Debug, Default)]
@@ -137,6 +140,8 @@ pub(in crate::session) struct TypeState {
     /// The sum of the digests of all subscribed resources that exist; `None`: not computed.
     digest: Option<u64>,
     in_flight: VecDeque<InFlight>,
+    /// The commits of which something is still to be sent.
+    deliveries: SmallVec<[Delivery; 1]>,
     status: Status,
 }
 
@@ -235,6 +240,11 @@ impl TypeState {
             || !self.removed.is_empty()
             || self.claimed.is_some()
             || self.rejections.due().is_some()
+    }
+
+    /// Whether the client is to be sent something that changed.
+    pub(in crate::session) fn is_owing(&self) -> bool {
+        !self.owed.is_empty() || !self.removed.is_empty() || !self.not_found.is_empty()
     }
 
     pub(in crate::session) fn has_additions(&self) -> bool {

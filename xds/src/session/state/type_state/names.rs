@@ -301,6 +301,11 @@ impl TypeState {
         &self.removed
     }
 
+    /// The number of names that are owed as gone, or as not found.
+    pub(in crate::session) fn owed_names(&self) -> usize {
+        self.removed.len() + self.not_found.len()
+    }
+
     /// Whether any name is owed as not found.
     pub(in crate::session) fn has_not_found(&self) -> bool {
         !self.not_found.is_empty()

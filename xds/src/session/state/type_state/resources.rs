@@ -205,6 +205,11 @@ impl TypeState {
         self.alone.is_empty()
     }
 
+    /// The number of resources that the client holds, in whatever version.
+    pub(in crate::session) fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
     pub(in crate::session) fn is_held(&self, id: ResourceId) -> bool {
         self.held.contains(id)
     }

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::{ResourceId, TypeState};
 use crate::session::PATIENCE;
 use crate::session::content::Content;
 use crate::session::error_text::bounded;
+use crate::store::changes::{Delivery, keep};
 use crate::store::initial_sync::InitialSync;
 
 /// The most unacknowledged responses that are remembered.
@@ -29,26 +32,30 @@ pub(in crate::session) struct InFlight {
     pub(in crate::session) lost: bool,
     /// Whether it was the last of several responses that belong together.
     was_last: bool,
+    /// The commits of which everything has been sent with it.
+    deliveries: SmallVec<[Delivery; 1]>,
     /// The initial sync of its content, kept until the answer comes so that other streams find it.
     _shared: Option<Arc<InitialSync>>,
 }
 
 /// The last responses of one type that were sent, acknowledged and rejected (xDS rule 78).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
+pub(in crate::session) struct Status {
     /// The newest response sent.
-    pub(crate) sent: Option<Mark>,
+    pub(in crate::session) sent: Option<Mark>,
     /// The newest response acknowledged.
-    pub(crate) acked: Option<Mark>,
+    pub(in crate::session) acked: Option<Mark>,
     /// The newest response rejected, and the client's error text.
-    pub(crate) nacked: Option<(Mark, String)>,
+    pub(in crate::session) nacked: Option<(Mark, String)>,
 }
 
-/// The version of a response (a sum of digests), and when it was sent or answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) version: u64,
-    pub(crate) at: Instant,
+/// The version of a response, and when it was sent or answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The version: a sum of digests, which responses have as sixteen hexadecimal digits.
+    pub version: u64,
+    /// When it was sent, or answered.
+    pub at: Instant,
 }
 
 impl Status {
@@ -85,12 +92,21 @@ impl TypeState {
         if let Some(claimed) = &mut self.claimed {
             claimed.forget(&content.ids);
         }
-        if self.in_flight.len() == REMEMBERED {
-            self.in_flight.pop_front();
-        }
+        let forgotten = match self.in_flight.len() {
+            REMEMBERED => self.in_flight.pop_front(),
+            _ => None,
+        };
         self.status.sent = Some(Mark { version, at: now });
         let was_last = self.said_more && !more && !content.ids.is_empty();
         self.said_more = more;
+        // The answer to a later response answers the earlier ones, too.
+        let mut deliveries = forgotten.map(|of| of.deliveries).unwrap_or_default();
+        if !self.is_owing() {
+            for mut delivery in self.deliveries.drain(..) {
+                delivery.sent();
+                keep(&mut deliveries, delivery);
+            }
+        }
         self.in_flight.push_back(InFlight {
             nonce,
             version,
@@ -100,6 +116,7 @@ impl TypeState {
             instead: content.instead,
             lost: false,
             was_last,
+            deliveries,
             _shared: content.shared,
         });
     }
@@ -114,7 +131,8 @@ impl TypeState {
     ) -> Option<InFlight> {
         let mut sent = self.in_flight.iter();
         let at = sent.position(|sent| sent.nonce == nonce)?;
-        let answered = self.in_flight.drain(..=at).next_back()?;
+        let mut answered = self.in_flight.drain(..=at).next_back()?;
+        let deliveries = std::mem::take(&mut answered.deliveries);
         if self.in_flight.is_empty() {
             self.unsettled.clear();
         }
@@ -125,10 +143,30 @@ impl TypeState {
                 // What a client rejects as a whole leaves no version with it, and it would still
                 // wait for more.
                 self.said_more |= answered.was_last;
+                deliveries.into_iter().for_each(Delivery::rejected);
                 self.status.nacked = Some((mark, bounded(text)));
             }
         }
         Some(answered)
+    }
+
+    /// Follows a commit that has changed something of this type until the client has answered it.
+    pub(in crate::session) fn follow(&mut self, mut delivery: Delivery) {
+        if self.is_owing() {
+            keep(&mut self.deliveries, delivery);
+        } else if let Some(newest) = self.in_flight.back_mut() {
+            delivery.sent();
+            keep(&mut newest.deliveries, delivery);
+        }
+    }
+
+    /// Follows no longer the commits of which nothing is left to send, or nothing after all.
+    pub(in crate::session) fn settle_deliveries(&mut self) {
+        if !self.deliveries.is_empty() && !self.is_owing() {
+            for delivery in std::mem::take(&mut self.deliveries) {
+                self.follow(delivery);
+            }
+        }
     }
 
     /// The time at which the next response is sent even if the newest is not acknowledged yet.
@@ -156,6 +194,16 @@ impl TypeState {
     /// Whether a resource is in a response that has no answer yet, in whatever version.
     pub(in crate::session) fn is_sent(&self, id: ResourceId) -> bool {
         self.in_flight.iter().any(|sent| sent.ids.contains(&id))
+    }
+
+    /// Since when the oldest response that has no answer yet was owed, and when it was sent.
+    pub(in crate::session) fn unanswered(&self) -> Option<(Instant, Instant)> {
+        self.in_flight.front().map(|of| (of.since, of.sent))
+    }
+
+    /// The resources that responses without an answer brought.
+    pub(in crate::session) fn being_brought(&self) -> impl Iterator<Item = ResourceId> + '_ {
+        self.in_flight.iter().flat_map(|of| of.ids.iter().copied())
     }
 
     pub(in crate::session) fn status(&self) -> &Status {

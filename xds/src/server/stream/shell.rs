@@ -1,8 +1,5 @@
-//! One discovery stream around its session: requests and commits in, responses out. All decisions
-//! are the session's.
-//!
-//! A stream checks for new commits whenever it is polled; the task of its connection polls it after
-//! each commit that concerns it (`connection_task`).
+//! What is around the session of a stream: it hands requests and commits to the session, and what
+//! that answers to the transport. It checks for new commits whenever it is polled.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,20 +9,20 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use seaway_proto::TypeUrl;
-use seaway_proto::envoy::core::Node;
 use tokio::time::Sleep;
 use tonic::Status;
 
-use crate::client_kind::ClientKind;
 use crate::dialect::Dialect;
 use crate::guard::admission::AdmissionPermit;
 use crate::guard::identity::Peer;
 use crate::guard::identity_limits::StreamPermit;
 use crate::guard::liveness::{Closing, Connection};
+use crate::inspect::Listed;
 use crate::metrics::StreamMetrics;
 use crate::server::requests::Requests;
-use crate::server::{Admission, Admit, Shared, nack_log};
-use crate::session::{Next, Outcome, ProtocolError, Session};
+use crate::server::stream::Admitted;
+use crate::server::{Admit, Shared, nack_log};
+use crate::session::{Next, Outcome, ProtocolError, Response, Session};
 use crate::store::Store;
 use crate::store::interest::Interest;
 use crate::store::notify::StreamLayers;
@@ -52,22 +49,8 @@ fn refused(error: &ProtocolError) -> Status {
     }
 }
 
-/// The parts of an admitted stream, from which a [`Stream`] is made.
-pub(crate) struct Admitted<A> {
-    pub(crate) shared: Arc<Shared<A>>,
-    pub(crate) dialect: Dialect,
-    pub(crate) only: Option<TypeUrl>,
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) peer: Arc<Peer>,
-    pub(crate) requests: Requests,
-    pub(crate) node: Node,
-    pub(crate) admission: Admission,
-    pub(crate) admission_permit: AdmissionPermit,
-    pub(crate) permit: Option<StreamPermit>,
-}
-
-/// An open discovery stream: it takes requests and commits, and makes responses by its session.
-pub(crate) struct Stream<A> {
+/// What is around the session of a stream.
+pub(super) struct Shell<A> {
     shared: Arc<Shared<A>>,
     dialect: Dialect,
     node: Box<str>,
@@ -78,7 +61,6 @@ pub(crate) struct Stream<A> {
     requests: Requests,
     /// The parts of a large request that are not taken yet.
     parts: Option<Parts>,
-    session: Session,
     /// The number of the stream, which no other stream of this process has.
     number: u64,
     interest: Interest,
@@ -98,6 +80,7 @@ pub(crate) struct Stream<A> {
     admission_permit: Option<AdmissionPermit>,
     permit: Option<StreamPermit>,
     _lease: Box<dyn Send + Sync>,
+    _listed: Listed,
 }
 
 /// Whether a stream rests because its session is known to have nothing to send.
@@ -111,53 +94,41 @@ enum Rest {
     Until(Instant),
 }
 
-impl<A> Drop for Stream<A> {
+/// The rest of the stream after it took a request or made a response. After a commit only the
+/// session's `next` can tell.
+fn idle(session: &mut Session) -> Rest {
+    match session.is_pending() {
+        true => Rest::No,
+        false => Rest::Yes,
+    }
+}
+
+impl<A> Drop for Shell<A> {
     fn drop(&mut self) {
         self.connection.interest_handle.leave(self.number);
         tracing::debug!(node = &*self.node, "stream ended");
     }
 }
 
-impl<A: Admit> Stream<A> {
-    pub(crate) fn new(admitted: Admitted<A>) -> Box<Stream<A>> {
+impl<A: Admit> Shell<A> {
+    /// The shell of an admitted stream: `number` is its number, `listed` its place among the open
+    /// ones.
+    pub(super) fn new(admitted: Admitted<A>, number: u64, listed: Listed) -> Shell<A> {
         let Admitted {
-            shared,
-            dialect,
-            node,
-            admission,
-            permit,
-            ..
+            shared, admission, ..
         } = admitted;
-        let number = shared.next_stream();
-        let mut session = Session::new(
-            dialect,
-            shared.snapshots.types().clone(),
-            admission.placement,
-            shared.snapshots.cursor(),
-            number,
-            shared.identifier.clone(),
-            Instant::now(),
-        );
-        session.identify(permit.as_ref().map(StreamPermit::voter));
-        session.set_client_kind(ClientKind::of(&node));
-        if admitted.only.is_some() {
-            session.of_one_type();
-        }
-        session.list_missing_in(shared.snapshots.all_missing());
-        tracing::debug!(node = node.id, ?dialect, "stream opened");
-        Box::new(Stream {
+        Shell {
             metrics: shared.metrics.stream(),
             rejected: RejectedByStream::new(shared.snapshots.all_rejected().clone()),
             shared,
-            dialect,
-            node: node.id.into(),
+            dialect: admitted.dialect,
+            node: admitted.node.id.into(),
             only: admitted.only,
             forbidden: admission.forbidden,
             connection: admitted.connection,
             peer: admitted.peer,
             requests: admitted.requests,
             parts: None,
-            session,
             number,
             interest: Interest::default(),
             stream_layers: None,
@@ -166,19 +137,21 @@ impl<A: Admit> Stream<A> {
             alarm: None,
             answered: false,
             admission_permit: Some(admitted.admission_permit),
-            permit,
+            permit: admitted.permit,
             _lease: admission.lease,
-        })
+            _listed: listed,
+        }
     }
 
     /// Polls the next message; `None` and an error end the stream.
-    pub(crate) fn poll_message(
+    pub(super) fn poll_message(
         &mut self,
+        session: &mut Session,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Status>> {
         if let Some(parts) = self.parts.take() {
-            self.take_part(parts)?;
-            self.rest = self.idle();
+            self.take_part(session, parts)?;
+            self.rest = idle(session);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -189,8 +162,8 @@ impl<A: Admit> Stream<A> {
                 return Poll::Ready(Ok(None));
             };
             taken += request.len().max(SMALLEST);
-            self.request(request)?;
-            self.rest = self.idle();
+            self.request(session, request)?;
+            self.rest = idle(session);
             if taken >= TAKEN_AT_ONCE {
                 // Others on this thread have their turn.
                 cx.waker().wake_by_ref();
@@ -212,32 +185,39 @@ impl<A: Admit> Stream<A> {
                 return Poll::Ready(Err(replaced()));
             }
             ready!(self.poll_rest(cx));
-            let next = self.with_store(|session, store| session.next(store, Instant::now()));
-            self.requests.session_keeps(self.session.name_bytes())?;
-            self.note_rejections();
-            if self.session.is_warming_reconnect() {
+            let next = self.with_store(session, |session, store| {
+                session.next(store, Instant::now())
+            });
+            self.requests.session_keeps(session.name_bytes())?;
+            self.note_rejections(session);
+            if session.is_warming_reconnect() {
                 self.shared.metrics.warming_reconnect();
                 tracing::debug!(node = &*self.node, "reconnected while warming a cluster");
             }
             match next {
                 Next::Send(response) => {
-                    let url = response.type_url.map_or("unknown", |url| url.as_str());
-                    self.metrics.response(url, response.resources);
-                    if let Some(bytes) = response.large {
-                        self.large(url, bytes);
-                    }
-                    self.rest = self.idle();
-                    self.answered = true;
-                    if self.rest == Rest::Yes {
-                        self.admission_permit = None;
-                    }
-                    return Poll::Ready(Ok(Some(response.message)));
+                    return Poll::Ready(Ok(Some(self.sends(session, response))));
                 }
                 Next::Wait(Some(at)) => self.rest = Rest::Until(at),
                 Next::Wait(None) => self.rest = Rest::Yes,
             }
             self.admission_permit = None;
         }
+    }
+
+    /// Counts a response that goes out now, and returns its message.
+    fn sends(&mut self, session: &mut Session, response: Response) -> Message {
+        let url = response.type_url.map_or("unknown", |url| url.as_str());
+        self.metrics.response(url, response.resources);
+        if let Some(bytes) = response.large {
+            self.large(url, bytes);
+        }
+        self.rest = idle(session);
+        self.answered = true;
+        if self.rest == Rest::Yes {
+            self.admission_permit = None;
+        }
+        response.message
     }
 
     /// Whether the stream has to end because its connection closes. A stream without an answer
@@ -281,29 +261,24 @@ impl<A: Admit> Stream<A> {
         }
     }
 
-    /// The rest of the stream after it took a request or made a response. After a commit only the
-    /// session's `next` can tell.
-    fn idle(&mut self) -> Rest {
-        match self.session.is_pending() {
-            true => Rest::No,
-            false => Rest::Yes,
-        }
-    }
-
     /// Calls `act` with the store, which is locked for as long as that takes, and not while
     /// anything is sent (xDS rule 128).
     ///
     /// Before it is let go, the connection is told which commits this stream has to hear of from
     /// now on, so that none is missed.
-    fn with_store<T>(&mut self, act: impl FnOnce(&mut Session, &Store) -> T) -> T {
+    fn with_store<T>(
+        &mut self,
+        session: &mut Session,
+        act: impl FnOnce(&mut Session, &Store) -> T,
+    ) -> T {
         let store = self.shared.snapshots.read();
-        let done = act(&mut self.session, &store);
-        let interest = self.session.interest();
+        let done = act(session, &store);
+        let interest = session.interest();
         if self.interest != interest {
             self.interest = interest;
             self.connection.interest_handle.add(interest);
         }
-        let (placement, layers) = self.session.stream_layers();
+        let (placement, layers) = session.stream_layers();
         let known = self.stream_layers.as_ref();
         if !known.is_some_and(|known| Arc::ptr_eq(&known.layers, layers)) {
             let stream_layers = StreamLayers {
@@ -311,27 +286,29 @@ impl<A: Admit> Stream<A> {
                 layers: layers.clone(),
             };
             self.stream_layers = Some(stream_layers.clone());
-            self.connection
-                .interest_handle
-                .stream_layers(self.number, stream_layers);
+            self.connection.interest_handle.stream_layers(
+                self.number,
+                stream_layers,
+                session.inbox(),
+            );
         }
         done
     }
 
     /// Takes a request, or the first part of it.
-    pub(crate) fn request(&mut self, message: Bytes) -> Result<(), Status> {
+    pub(super) fn request(&mut self, session: &mut Session, message: Bytes) -> Result<(), Status> {
         if self.dialect == Dialect::Delta && message.len() > LARGE {
-            return self.take_part(Parts::of(message)?);
+            return self.take_part(session, Parts::of(message)?);
         }
         let request = Request::read(self.dialect, &message)?;
-        self.take_in(request)
+        self.take_in(session, request)
     }
 
     /// Takes the next part of a large request, and keeps the rest.
-    fn take_part(&mut self, mut parts: Parts) -> Result<(), Status> {
-        self.take_in(parts.next()?)?;
+    fn take_part(&mut self, session: &mut Session, mut parts: Parts) -> Result<(), Status> {
+        self.take_in(session, parts.next()?)?;
         if parts.more() {
-            let kept = self.session.name_bytes() + parts.bytes();
+            let kept = session.name_bytes() + parts.bytes();
             self.requests.session_keeps(kept)?;
             self.parts = Some(parts);
         }
@@ -339,7 +316,7 @@ impl<A: Admit> Stream<A> {
     }
 
     /// Checks a request, and hands it to the session.
-    fn take_in(&mut self, mut request: Request<'_>) -> Result<(), Status> {
+    fn take_in(&mut self, session: &mut Session, mut request: Request<'_>) -> Result<(), Status> {
         // A node never changes (xDS rule 12): the first one counts.
         let id = request.node.map(node_id).transpose()?;
         if id.is_some_and(|id| *id != *self.node) {
@@ -369,16 +346,17 @@ impl<A: Admit> Stream<A> {
             self.shared.denied(&self.peer, identity, &status);
             return Err(status);
         }
-        let outcome =
-            self.with_store(|session, store| session.on_request(&request, store, Instant::now()));
+        let outcome = self.with_store(session, |session, store| {
+            session.on_request(&request, store, Instant::now())
+        });
         match outcome {
             Ok(Outcome::Plain) => {}
             Ok(Outcome::Acked) => {}
             Ok(Outcome::Rejected(nack)) => {
                 self.metrics.nacked(request.type_url);
                 self.shared.nacks.log(&self.node, request.type_url, &nack);
-                let type_url = self.session.known_type(request.type_url);
-                nack_log::list(&mut self.rejected, &self.session, type_url, &nack);
+                let type_url = session.known_type(request.type_url);
+                nack_log::list(&mut self.rejected, session, type_url, &nack);
             }
             Ok(Outcome::UnknownType) => {
                 self.shared.metrics.unknown_type();
@@ -387,18 +365,18 @@ impl<A: Admit> Stream<A> {
             }
             Err(error) => return Err(refused(&error)),
         }
-        self.requests.session_keeps(self.session.name_bytes())?;
-        let accepted = self.session.take_late_acceptances();
+        self.requests.session_keeps(session.name_bytes())?;
+        let accepted = session.take_late_acceptances();
         let nacks = &self.shared.nacks;
         nacks.accepted(&self.node, request.type_url, &accepted);
-        self.note_rejections();
+        self.note_rejections(session);
         Ok(())
     }
 
     /// Follows what the client no longer rejects.
-    fn note_rejections(&mut self) {
-        self.metrics.rejecting(|url| self.session.is_rejecting(url));
+    fn note_rejections(&mut self, session: &Session) {
+        self.metrics.rejecting(|url| session.is_rejecting(url));
         self.rejected
-            .retain(|type_url, id| self.session.rejects(type_url, id));
+            .retain(|type_url, id| session.rejects(type_url, id));
     }
 }

@@ -1,0 +1,210 @@
+//! The flags of the commands that ask running replicas.
+
+use std::net::SocketAddr;
+
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+/// Whom to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AskArgs {
+    /// The --admin-listen address of a replica (repeatable: all of them are asked)
+    #[arg(
+        long,
+        env = "SEAWAY_ADMIN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:18001",
+        value_delimiter = ',',
+        action = ArgAction::Append,
+        global = true
+    )]
+    pub(crate) admin: Vec<SocketAddr>,
+}
+
+/// How answers are shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ShowArgs {
+    /// The form: a table, a wide table, names only, JSON or YAML
+    #[arg(
+        short,
+        long,
+        env = "SEAWAY_OUTPUT",
+        default_value = "text",
+        global = true
+    )]
+    pub(crate) output: Form,
+    /// Show times instead of ages
+    #[arg(long, global = true)]
+    pub(crate) timestamps: bool,
+    /// How many rows to show at most
+    #[arg(long, value_name = "N", default_value_t = 500, global = true)]
+    pub(crate) limit: usize,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For people: what matters, within 120 columns
+    Text,
+    /// The same, with nothing cut
+    Wide,
+    /// Names only, a line each
+    Name,
+    /// JSON, as the inspection API has it
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+/// `seaway status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    /// How to show it.
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// `seaway get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// What to list.
+    #[command(subcommand)]
+    pub(crate) list: List,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    /// How to show it.
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// The lists.
+#[derive(Debug, Subcommand)]
+pub(crate) enum List {
+    /// The proxies that are connected, and whether they have what they should have
+    #[command(visible_alias = "proxy")]
+    Proxies(ProxiesArgs),
+    /// The Services, and whether they are served
+    #[command(visible_aliases = ["service", "svc"])]
+    Services(ServicesArgs),
+    /// What is published, and who has it
+    #[command(visible_alias = "resource")]
+    Resources(ResourcesArgs),
+    /// What is wrong with objects
+    #[command(visible_alias = "problem")]
+    Problems(ProblemsArgs),
+    /// The last changes: why, and when the last proxy had them
+    #[command(visible_alias = "change")]
+    Changes(ChangesArgs),
+    /// The watches of the source
+    #[command(visible_alias = "watch")]
+    Watches,
+}
+
+/// `seaway get proxies`.
+#[derive(Debug, Args)]
+pub(crate) struct ProxiesArgs {
+    /// Only the proxy with this id (proxy/ID is the same)
+    #[arg(value_name = "ID")]
+    pub(crate) proxy: Option<String>,
+    /// Only proxies in this state: synced, behind or rejects
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<String>,
+    /// Only proxies in another state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) not: Option<String>,
+    /// Only proxies of this role
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// Only proxies on this Node
+    #[arg(long, value_name = "N")]
+    pub(crate) node: Option<String>,
+    /// Only proxies in this zone
+    #[arg(long, value_name = "Z")]
+    pub(crate) zone: Option<String>,
+    /// Only proxies of this fleet
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fleet: Option<String>,
+    /// Only proxies whose id, Node or address contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+}
+
+/// `seaway get services`.
+#[derive(Debug, Args)]
+pub(crate) struct ServicesArgs {
+    /// Only this Service: NAME with -n, or NAMESPACE/NAME
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// Only Services of this namespace
+    #[arg(short, long, value_name = "NS")]
+    pub(crate) namespace: Option<String>,
+    /// Only Services of which so much is served: yes, partly or no
+    #[arg(long, value_name = "yes|partly|no")]
+    pub(crate) served: Option<String>,
+    /// Only Services of which not so much is served
+    #[arg(long, value_name = "yes|partly|no")]
+    pub(crate) not: Option<String>,
+    /// Only Services whose name, an address or a port contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+}
+
+/// `seaway get resources`.
+#[derive(Debug, Args)]
+pub(crate) struct ResourcesArgs {
+    /// Only what is made from this Service: NAME with -n, or NAMESPACE/NAME
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+    /// The namespace of the Service
+    #[arg(short, long, value_name = "NS")]
+    pub(crate) namespace: Option<String>,
+    /// Only resources of this type: cluster, endpoint, listener, route, scoped-route, secret
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Only the resource of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Only what is made from this object: "Service shop/web"
+    #[arg(long, value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+    /// Only resources in this layer
+    #[arg(long, value_name = "LAYER")]
+    pub(crate) layer: Option<String>,
+    /// Only resources whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+}
+
+/// `seaway get problems`.
+#[derive(Debug, Args)]
+pub(crate) struct ProblemsArgs {
+    /// Only problems of this object: "Service shop/web"
+    #[arg(value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+    /// Only problems of objects in this namespace
+    #[arg(short, long, value_name = "NS")]
+    pub(crate) namespace: Option<String>,
+    /// Only problems of this severity: error or warning
+    #[arg(long, value_name = "error|warning")]
+    pub(crate) severity: Option<String>,
+    /// Only problems of this reason
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+    /// Only problems whose object, field or message contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+}
+
+/// `seaway get changes`.
+#[derive(Debug, Args)]
+pub(crate) struct ChangesArgs {
+    /// Only changes of this object, or of what is made from it: "Service shop/web"
+    #[arg(value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+    /// Only changes that some proxy has not answered yet
+    #[arg(long)]
+    pub(crate) waiting: bool,
+}

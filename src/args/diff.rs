@@ -1,0 +1,96 @@
+//! The arguments of `seaway diff`.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, Args, ValueEnum};
+use seaway_translator::Fleet;
+
+use super::values::label;
+use super::{ProxyRole, ShapeArgs};
+
+/// `seaway diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// What there is: a folder of manifests, FOLDER@REVISION of git, or a checkpoint
+    #[arg(long, env = "SEAWAY_FROM", value_name = "SOURCE")]
+    pub(crate) from: String,
+    /// What there is to be: of the same kinds
+    #[arg(
+        long,
+        env = "SEAWAY_TO",
+        value_name = "SOURCE",
+        required_unless_present = "with"
+    )]
+    pub(crate) to: Option<String>,
+    /// Compare with what another binary of Seaway makes of the same folder: what an upgrade sends
+    #[arg(
+        long,
+        env = "SEAWAY_WITH",
+        value_name = "BINARY",
+        conflicts_with = "to"
+    )]
+    pub(crate) with: Option<PathBuf>,
+    /// For which kinds of proxies (repeatable)
+    #[arg(long, env = "SEAWAY_ROLE", default_value = "node", value_delimiter = ',', action = ArgAction::Append)]
+    pub(crate) role: Vec<ProxyRole>,
+    /// On which Nodes they are
+    #[arg(
+        long,
+        env = "SEAWAY_NODES",
+        value_name = "all|N,…",
+        default_value = "all"
+    )]
+    pub(crate) nodes: Nodes,
+    /// The fleet of proxies of role ingress (default, unless given)
+    #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
+    pub(crate) fleet: Option<Fleet>,
+    /// Show only Services and certificates of this namespace
+    #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS", value_parser = label)]
+    pub(crate) namespace: Option<String>,
+    /// Show how each resource differs, as JSON
+    #[arg(short, long, env = "SEAWAY_VERBOSE")]
+    pub(crate) verbose: bool,
+    /// Show only what clients lose, and end with code 0 if that is nothing
+    #[arg(long, env = "SEAWAY_ONLY_HARM")]
+    pub(crate) only_harm: bool,
+    /// The form: text for people, JSON or YAML
+    #[arg(short, long, env = "SEAWAY_OUTPUT", default_value = "text")]
+    pub(crate) output: DiffOutput,
+    /// How to translate.
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+}
+
+/// On which Nodes the proxies are that are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// On each that both worlds have.
+    All,
+    /// On these.
+    Named(Vec<String>),
+}
+
+impl FromStr for Nodes {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Nodes, Infallible> {
+        let named = text.split(',').filter(|name| !name.is_empty());
+        Ok(match text {
+            "all" => Nodes::All,
+            _ => Nodes::Named(named.map(str::to_owned).collect()),
+        })
+    }
+}
+
+/// What `diff` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffOutput {
+    /// A line for each effect, the worst first
+    Text,
+    /// The same as values
+    Json,
+    /// These as YAML
+    Yaml,
+}

@@ -1,0 +1,59 @@
+//! One request to the inspection API.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::{Request, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::inspect::api::ApiError;
+use crate::process::outside::brief;
+
+/// The largest answer that is read, in bytes.
+const LONGEST: usize = 64 << 20;
+
+/// What the API answers to a GET of this path and query.
+pub(super) async fn get<T: DeserializeOwned>(
+    address: SocketAddr,
+    target: &str,
+    patience: Duration,
+) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(patience, exchange(address, target));
+    let seconds = patience.as_secs();
+    let (status, body) = answer
+        .await
+        .map_err(|_| anyhow!("no answer within {seconds} s"))??;
+    if status != 200 {
+        let error: Result<ApiError, _> = serde_json::from_slice(&body);
+        match error {
+            Ok(error) => bail!("{}", brief(&error.error)),
+            Err(_) => {
+                bail!("answers {status}; is this the admin port of a Seaway that has /api/v1?")
+            }
+        }
+    }
+    serde_json::from_slice(&body).context("the answer is not of this version's API")
+}
+
+async fn exchange(address: SocketAddr, target: &str) -> anyhow::Result<(u16, Bytes)> {
+    let stream = TcpStream::connect(address).await?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await?;
+    // It ends with the answer, or with whoever waits for that.
+    let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
+    let request = Request::get(target)
+        .header(header::HOST, address.to_string())
+        .header(header::ACCEPT, "application/json")
+        .body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), LONGEST).collect().await;
+    let body = body.map_err(|error| anyhow!("{error}"))?;
+    Ok((status, body.to_bytes()))
+}

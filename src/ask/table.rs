@@ -1,0 +1,141 @@
+//! Tables of text: columns that fit, within the width of a terminal.
+
+/// The widest line.
+const WIDTH: usize = 120;
+/// The columns between two columns.
+const GAP: usize = 2;
+
+/// A table: its head, and rows with as many cells.
+#[derive(Debug)]
+pub(crate) struct Table<const N: usize> {
+    head: [&'static str; N],
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// A table without rows.
+    pub(crate) fn new(head: [&'static str; N]) -> Table<N> {
+        Table {
+            head,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row. An empty cell is shown as `-`.
+    pub(crate) fn push(&mut self, row: [String; N]) {
+        let clean = |cell: String| match cell.trim() {
+            "" => "-".to_owned(),
+            // A cell is one line, whatever an object or a proxy says.
+            _ => cell.split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        self.rows.push(row.map(clean));
+    }
+
+    /// The lines. The last column, and then the longest others, are cut so that lines have at most
+    /// 120 columns, unless the table is to be `wide`. `none` stands for a table without rows.
+    pub(crate) fn text(&self, wide: bool, none: &str) -> String {
+        if self.rows.is_empty() {
+            return format!("{none}\n");
+        }
+        let widths = self.widths(wide);
+        let head = self.head.map(str::to_owned);
+        let rows = std::iter::once(&head).chain(&self.rows);
+        rows.map(|row| line(row, &widths)).collect()
+    }
+
+    fn widths(&self, wide: bool) -> [usize; N] {
+        let mut widths = self.head.map(str::len);
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        while !wide && widths.iter().sum::<usize>() + GAP * (N - 1) > WIDTH {
+            let over = widths.iter().sum::<usize>() + GAP * (N - 1) - WIDTH;
+            let longest = widths.iter().copied().max().unwrap_or_default();
+            let at = widths.iter().rposition(|width| *width == longest);
+            let second = widths.iter().copied().filter(|width| *width < longest);
+            let second = second.max().unwrap_or_default();
+            let Some(width) = at.and_then(|at| widths.get_mut(at)) else {
+                break;
+            };
+            *width = longest.saturating_sub(over).max(second.min(longest - 1));
+        }
+        widths
+    }
+}
+
+fn line<const N: usize>(row: &[String; N], widths: &[usize; N]) -> String {
+    let mut line = String::new();
+    for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+        if at > 0 {
+            line.push_str("  ");
+        }
+        let length = cell.chars().count();
+        if length > *width {
+            line.extend(cell.chars().take(width.saturating_sub(1)));
+            line.push('…');
+        } else {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width - length));
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line.push('\n');
+    line
+}
+
+/// A number with its thousands apart: `10,002`.
+pub(crate) fn grouped(number: impl TryInto<u64>) -> String {
+    let digits = number.try_into().unwrap_or(u64::MAX).to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A number with what it counts: `1 Service`, `10,002 Services`.
+pub(crate) fn counted(number: impl TryInto<u64>, one: &str, many: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {one}"),
+        number => format!("{} {many}", grouped(number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_have_to_be() {
+        let mut table = Table::new(["A", "LONG"]);
+        table.push(["web".to_owned(), String::new()]);
+        table.push(["b".to_owned(), "two\nlines".to_owned()]);
+        assert_eq!(
+            table.text(false, "none"),
+            "A    LONG\nweb  -\nb    two lines\n"
+        );
+        assert_eq!(Table::new(["A"]).text(false, "none"), "none\n");
+    }
+
+    #[test]
+    fn lines_fit_a_terminal_unless_they_are_to_be_wide() {
+        let mut table = Table::new(["A", "B", "C"]);
+        table.push(["a".repeat(100), "b".repeat(300), "short".to_owned()]);
+        for line in table.text(false, "none").lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+            assert!(line.contains("short") || line.contains('C'), "{line}");
+        }
+        assert!(table.text(true, "none").contains(&"b".repeat(300)));
+    }
+
+    #[test]
+    fn thousands_are_apart() {
+        let all = [0, 999, 1000, 10_002, 1_234_567].map(|number: u32| grouped(number));
+        assert_eq!(all, ["0", "999", "1,000", "10,002", "1,234,567"]);
+    }
+}

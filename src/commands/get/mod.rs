@@ -1,0 +1,180 @@
+//! `seaway get`: the lists of the inspection API, of all replicas that are asked.
+
+mod changes;
+mod problems;
+mod proxies;
+mod resources;
+mod services;
+mod watches;
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::args::{Form, GetArgs, List, ShowArgs};
+use crate::ask::table::grouped;
+use crate::ask::times::Times;
+use crate::ask::{self, Asked, Replicas, Said};
+use crate::inspect::api::Page;
+use crate::process::exit::{Failure, print};
+
+/// Prints the list.
+pub(crate) fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
+    let replicas = Replicas::of(&args.ask)?;
+    let show = &args.show;
+    let text = ask::run(async {
+        match &args.list {
+            List::Proxies(which) => proxies::list(&replicas, which, show).await,
+            List::Services(which) => services::list(&replicas, which, show).await,
+            List::Resources(which) => resources::list(&replicas, which, show).await,
+            List::Problems(which) => problems::list(&replicas, which, show).await,
+            List::Changes(which) => changes::list(&replicas, which, show).await,
+            List::Watches => watches::list(&replicas, show).await,
+        }
+    })?;
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An item of a list, and the replica that it is from.
+#[derive(Debug, Serialize)]
+struct Item<T> {
+    replica: String,
+    #[serde(flatten)]
+    item: T,
+}
+
+/// The answers of all replicas as one list.
+#[derive(Debug, Serialize)]
+struct Whole<T> {
+    /// How many there are, of those that answered.
+    total: usize,
+    /// Replicas that did not answer, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silent: Option<String>,
+    items: Vec<Item<T>>,
+    #[serde(skip)]
+    now: Vec<(String, String)>,
+}
+
+impl<T: DeserializeOwned + Serialize> Whole<T> {
+    /// Asks all replicas.
+    async fn ask(replicas: &Replicas, asked: &Asked, show: &ShowArgs) -> Result<Whole<T>, Failure> {
+        let said = replicas.lists::<T>(asked, show.limit.max(1)).await?;
+        Ok(Whole::of(said))
+    }
+
+    fn of(said: Vec<Said<Page<T>>>) -> Whole<T> {
+        let silent = ask::silent(&said);
+        let mut whole = Whole {
+            total: 0,
+            silent,
+            items: Vec::new(),
+            now: Vec::new(),
+        };
+        for page in said.into_iter().filter_map(|said| said.answer.ok()) {
+            whole.total += page.total;
+            whole.now.push((page.replica.clone(), page.now));
+            let items = page.items.into_iter().map(|item| Item {
+                replica: page.replica.clone(),
+                item,
+            });
+            whole.items.extend(items);
+        }
+        whole
+    }
+
+    /// Keeps of items that several replicas have one each, as `key` tells them apart; the others
+    /// are merged into it.
+    fn merge<K: Ord>(&mut self, key: impl Fn(&T) -> K, merge: impl Fn(&mut T, T)) {
+        let mut merged = std::collections::BTreeMap::<K, Item<T>>::new();
+        for other in std::mem::take(&mut self.items) {
+            match merged.entry(key(&other.item)) {
+                std::collections::btree_map::Entry::Vacant(vacant) => _ = vacant.insert(other),
+                std::collections::btree_map::Entry::Occupied(mut one) => {
+                    merge(&mut one.get_mut().item, other.item);
+                }
+            }
+        }
+        self.items = merged.into_values().collect();
+        self.total = self
+            .total
+            .div_ceil(self.now.len().max(1))
+            .max(self.items.len());
+    }
+
+    /// Shows times of one replica's answer.
+    fn times(&self, replica: &str, show: &ShowArgs) -> Times {
+        let now = self.now.iter().find(|(name, _)| name == replica);
+        Times::of(now.map_or("", |(_, now)| now), show.timestamps)
+    }
+
+    /// The list in the form that is asked for: `sentence` and `table` for people, `name` for each
+    /// item where only names are.
+    fn text(
+        &self,
+        show: &ShowArgs,
+        sentence: &str,
+        name: impl Fn(&T) -> String,
+        table: impl FnOnce(bool) -> String,
+    ) -> Result<String, Failure> {
+        match show.output {
+            Form::Text | Form::Wide => {
+                let mut text = format!("{sentence}\n");
+                if let Some(silent) = &self.silent {
+                    text = format!("{silent}\n{text}");
+                }
+                text.push_str(&table(show.output == Form::Wide));
+                if self.items.len() < self.total {
+                    let more = grouped(self.total - self.items.len());
+                    text.push_str(&format!("and {more} more (--limit shows more)\n"));
+                }
+                Ok(text)
+            }
+            Form::Name => {
+                let names = self.items.iter().map(|item| name(&item.item) + "\n");
+                Ok(names.collect())
+            }
+            Form::Json | Form::Yaml => in_form(self, show.output),
+        }
+    }
+}
+
+/// A value as JSON or YAML.
+pub(super) fn in_form<T: Serialize>(value: &T, form: Form) -> Result<String, Failure> {
+    let text = match form {
+        Form::Yaml => serde_saphyr::to_string(value).map_err(anyhow::Error::from),
+        _ => serde_json::to_string_pretty(value)
+            .map(|text| text + "\n")
+            .map_err(anyhow::Error::from),
+    };
+    text.map_err(Failure::Broken)
+}
+
+/// A Service as `NAMESPACE/NAME`, or `NAME` with a namespace.
+fn service(
+    service: &Option<String>,
+    namespace: &Option<String>,
+) -> Result<(Option<String>, Option<String>), Failure> {
+    let Some(service) = service else {
+        return Ok((namespace.clone(), None));
+    };
+    let service = ["svc/", "service/", "services/"]
+        .iter()
+        .find_map(|kind| service.strip_prefix(kind))
+        .unwrap_or(service);
+    match (service.split_once('/'), namespace) {
+        (Some((of, name)), None) => Ok((Some(of.to_owned()), Some(name.to_owned()))),
+        (Some((of, name)), Some(namespace)) if of == namespace => {
+            Ok((Some(of.to_owned()), Some(name.to_owned())))
+        }
+        (Some((of, _)), Some(namespace)) => Err(Failure::unusable(format!(
+            "{service} is in namespace {of}, and -n says {namespace}"
+        ))),
+        (None, Some(namespace)) => Ok((Some(namespace.clone()), Some(service.to_owned()))),
+        (None, None) => Err(Failure::unusable(format!(
+            "{service}: say NAMESPACE/{service} or -n NAMESPACE"
+        ))),
+    }
+}

@@ -1,0 +1,67 @@
+//! What the inspection API shows, put together.
+
+use std::time::Instant;
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use seaway_xds::{AdsServer, Snapshots};
+use tokio::sync::{mpsc, watch};
+
+use super::instance;
+use crate::admin::health::Health;
+use crate::admin::watch_status::Watches;
+use crate::admission::proxy_admission::ProxyAdmission;
+use crate::inspect::board::Board;
+use crate::inspect::{self, Inspect, Pace};
+use crate::process::supervise::Supervisor;
+use crate::writer::{Asker, BoardNews, Question};
+
+/// What follows the writer, before there is a server to look at.
+pub(super) struct Shown {
+    board: Board,
+    asker: Asker,
+    started: Instant,
+}
+
+impl Shown {
+    /// Starts to follow what the writer tells; returns what it is to answer.
+    pub(super) fn start(
+        news: watch::Receiver<BoardNews>,
+        registry: &mut Registry,
+        supervisor: &Supervisor,
+    ) -> (Shown, mpsc::Receiver<Question>) {
+        let board = Board::register(registry);
+        supervisor.spawn("the inspection tables", board.clone().run(news));
+        let (asker, questions) = Asker::channel();
+        let started = Instant::now();
+        let shown = Shown {
+            board,
+            asker,
+            started,
+        };
+        (shown, questions)
+    }
+
+    /// The paths of the API, of this server.
+    pub(super) fn paths(
+        self,
+        ads: &AdsServer<ProxyAdmission>,
+        snapshots: &Snapshots,
+        (health, watches): (&Health, &Watches),
+        cluster_domain: &str,
+    ) -> Router {
+        let inspect = Inspect {
+            board: self.board,
+            inspector: ads.inspector(),
+            snapshots: snapshots.clone(),
+            health: health.clone(),
+            watches: watches.clone(),
+            asker: self.asker,
+            pace: Pace::default(),
+            replica: instance().into(),
+            started: self.started,
+            number: fastrand::u64(..),
+        };
+        inspect::router(inspect, cluster_domain)
+    }
+}

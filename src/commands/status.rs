@@ -1,0 +1,269 @@
+//! `seaway status`: whether all is as it should be, of all replicas that are asked.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::get::in_form;
+use crate::args::{Form, ShowArgs, StatusArgs};
+use crate::ask::table::{Table, counted, grouped};
+use crate::ask::times::{Times, age};
+use crate::ask::{self, Asked, Replicas, Said};
+use crate::inspect::api::{ProxyState, Replica, WorldState};
+use crate::process::exit::{Failure, print};
+
+/// Prints the state of the replicas. The exit code is 1 if something is not as it should be.
+pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    let replicas = Replicas::of(&args.ask)?;
+    let said = ask::run(replicas.all::<Replica>(&Asked::of("status")))?;
+    let text = match args.show.output {
+        Form::Text | Form::Wide => text(&said, &args.show),
+        Form::Name => said
+            .iter()
+            .map(|one| format!("{}\n", one.replica))
+            .collect(),
+        form => in_form(&Whole::of(&said), form)?,
+    };
+    print(&text)?;
+    Ok(ExitCode::from(u8::from(!troubles(&said).is_empty())))
+}
+
+/// The states of all replicas.
+#[derive(Serialize)]
+struct Whole<'a> {
+    replicas: Vec<Answer<'a>>,
+}
+
+/// The state of one replica, or why it has not said it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<'a> {
+    Said(&'a Replica),
+    Silent { replica: &'a str, error: &'a str },
+}
+
+impl<'a> Whole<'a> {
+    fn of(said: &'a [Said<Replica>]) -> Whole<'a> {
+        let answer = |one: &'a Said<Replica>| match &one.answer {
+            Ok(replica) => Answer::Said(replica),
+            Err(error) => Answer::Silent {
+                replica: &one.replica,
+                error,
+            },
+        };
+        Whole {
+            replicas: said.iter().map(answer).collect(),
+        }
+    }
+}
+
+/// What is not as it should be, the worst first, each in a few words.
+fn troubles(said: &[Said<Replica>]) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for one in said {
+        match &one.answer {
+            Err(why) => troubles.push(format!("replica {} does not answer: {why}", one.replica)),
+            Ok(replica) => troubles.extend(troubles_of(replica)),
+        }
+    }
+    let live = said.iter().filter_map(|one| one.answer.as_ref().ok());
+    let sum = |count: fn(&Replica) -> usize| live.clone().map(count).sum::<usize>();
+    let (rejects, behind) = (sum(|r| r.proxies.rejects), sum(|r| r.proxies.behind));
+    let most = |count: fn(&Replica) -> usize| live.clone().map(count).max().unwrap_or_default();
+    let (not, partly) = (
+        most(|replica| replica.services.not_served),
+        most(|replica| replica.services.partly),
+    );
+    for (count, words) in [
+        (
+            rejects,
+            counted(
+                rejects,
+                "proxy rejects a resource",
+                "proxies reject a resource",
+            ),
+        ),
+        (
+            behind,
+            counted(behind, "proxy is behind", "proxies are behind"),
+        ),
+        (
+            not,
+            counted(not, "Service is not served", "Services are not served"),
+        ),
+        (
+            partly,
+            counted(
+                partly,
+                "Service is served in part",
+                "Services are served in part",
+            ),
+        ),
+    ] {
+        if count > 0 {
+            troubles.push(words);
+        }
+    }
+    troubles
+}
+
+fn troubles_of(replica: &Replica) -> Vec<String> {
+    let name = &replica.replica;
+    let mut troubles = Vec::new();
+    if let Some(why) = &replica.unready {
+        troubles.push(format!("replica {name} is not ready: {why}"));
+    }
+    if replica.world.state == WorldState::Stale {
+        let why = replica.world.why.as_deref().unwrap_or("it is stale");
+        troubles.push(format!("replica {name} is stale: {why}"));
+    }
+    let degraded = replica.degraded.iter();
+    troubles.extend(degraded.map(|line| format!("replica {name}: {line}")));
+    troubles
+}
+
+fn text(said: &[Said<Replica>], show: &ShowArgs) -> String {
+    let troubles = troubles(said);
+    let mut lines = match troubles.split_first() {
+        None => "All is well.\n".to_owned(),
+        Some((first, rest)) => {
+            let rest = rest.iter().map(|trouble| format!("  {trouble}\n"));
+            format!("NOT WELL: {first}\n{}", rest.collect::<String>())
+        }
+    };
+    lines.push('\n');
+    lines.push_str(&table(said, show));
+    let live: Vec<&Replica> = said
+        .iter()
+        .filter_map(|one| one.answer.as_ref().ok())
+        .collect();
+    lines.push('\n');
+    for (title, line) in [
+        ("proxies", proxies(&live, show)),
+        ("services", services(&live)),
+        ("changes", changes(&live)),
+        ("problems", problems(&live)),
+    ] {
+        lines.push_str(&format!("{title:<9} {line}\n"));
+    }
+    lines
+}
+
+fn table(said: &[Said<Replica>], show: &ShowArgs) -> String {
+    let mut table = Table::new([
+        "REPLICA", "VERSION", "WORLD", "HEARD", "PROXIES", "BEHIND", "REJECT", "COMMIT", "DIGEST",
+    ]);
+    for one in said {
+        match &one.answer {
+            Ok(replica) => table.push([
+                replica.replica.clone(),
+                replica.version.clone(),
+                replica.world.state.as_str().to_owned(),
+                Times::of(&replica.now, show.timestamps).show_any(replica.world.heard.as_deref()),
+                grouped(replica.proxies.total),
+                grouped(replica.proxies.behind),
+                grouped(replica.proxies.rejects),
+                replica.commit.to_string(),
+                replica.digest.chars().take(6).collect(),
+            ]),
+            Err(_) => {
+                let mut row: [String; 9] = Default::default();
+                row[0].clone_from(&one.replica);
+                row[2] = "NO ANSWER".to_owned();
+                table.push(row);
+            }
+        }
+    }
+    table.text(show.output == Form::Wide, "no replica")
+}
+
+fn proxies(live: &[&Replica], show: &ShowArgs) -> String {
+    let sum = |count: fn(&Replica) -> usize| live.iter().map(|one| count(one)).sum::<usize>();
+    let total = sum(|r| r.proxies.total);
+    if total == 0 {
+        return "none".to_owned();
+    }
+    let mut line = format!(
+        "{}: {} synced",
+        grouped(total),
+        grouped(sum(|r| r.proxies.synced))
+    );
+    for (state, count, word) in [
+        (ProxyState::Behind, sum(|r| r.proxies.behind), "behind"),
+        (ProxyState::Rejects, sum(|r| r.proxies.rejects), "reject"),
+    ] {
+        if count == 0 {
+            continue;
+        }
+        line.push_str(&format!(", {} {word}", grouped(count)));
+        let all = live.iter().flat_map(|one| {
+            let worst = one.proxies.worst.iter();
+            worst.map(|proxy| (Times::of(&one.now, show.timestamps), proxy))
+        });
+        if let Some((times, worst)) = all.into_iter().find(|(_, worst)| worst.state == state) {
+            let since = times.show_any(worst.since.as_deref());
+            let what = worst.what.as_deref().unwrap_or_default();
+            line.push_str(&format!(" ({}, {what}, {since})", worst.proxy));
+        }
+    }
+    line
+}
+
+fn services(live: &[&Replica]) -> String {
+    // Every replica serves all Services.
+    let Some(most) = live.iter().max_by_key(|one| one.services.total) else {
+        return "unknown".to_owned();
+    };
+    let counts = &most.services;
+    if counts.total == 0 {
+        return "none".to_owned();
+    }
+    let mut line = format!(
+        "{}: {} served",
+        grouped(counts.total),
+        grouped(counts.served)
+    );
+    for (count, word) in [(counts.partly, "partly"), (counts.not_served, "not")] {
+        if count > 0 {
+            line.push_str(&format!(", {} {word}", grouped(count)));
+        }
+    }
+    if !counts.lost.is_empty() {
+        let lost = counts.lost.join(", ");
+        line.push_str(&format!(" (lost within the hour: {lost})"));
+    }
+    line
+}
+
+fn changes(live: &[&Replica]) -> String {
+    let most = live.iter().map(|one| &one.changes);
+    let Some(most) = most.max_by(|one, other| one.per_minute.total_cmp(&other.per_minute)) else {
+        return "unknown".to_owned();
+    };
+    let mut line = format!("{:.0}/min", most.per_minute);
+    if let (Some(p50), Some(p99)) = (most.ack_p50_ms, most.ack_p99_ms) {
+        line.push_str(&format!(
+            ", change to last ACK p50 {p50:.1} ms, p99 {p99:.1} ms (15 min)"
+        ));
+    }
+    let waiting = live.iter().filter_map(|one| one.changes.oldest_waiting_s);
+    if let Some(oldest) = waiting.reduce(f64::max).filter(|oldest| *oldest >= 1.0) {
+        #[expect(clippy::cast_possible_truncation, reason = "an age in milliseconds")]
+        let oldest = age((oldest * 1e3) as i64);
+        line.push_str(&format!("; the oldest without all ACKs is {oldest} old"));
+    }
+    line
+}
+
+fn problems(live: &[&Replica]) -> String {
+    let most = live.iter().map(|one| &one.problems);
+    let most = most.max_by_key(|counts| counts.errors + counts.warnings);
+    match most.map(|counts| (counts.errors, counts.warnings)) {
+        None | Some((0, 0)) => "none".to_owned(),
+        Some((errors, warnings)) => format!(
+            "{}, {}          see: seaway get problems",
+            counted(errors, "error", "errors"),
+            counted(warnings, "warning", "warnings")
+        ),
+    }
+}

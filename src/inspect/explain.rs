@@ -1,0 +1,219 @@
+//! `/api/v1/explain`: what becomes of a connection, as the translator decided it, and whether the
+//! proxies have that.
+//!
+//! The writer answers between two commits, so questions are paced: for as long as one took, four
+//! times as long none is asked. Whoever asks takes at most a fifth of the writer's time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use seaway_proto::TypeUrl;
+use seaway_translator::{Answer, Question, Role, View, Viewpoint};
+use seaway_xds::{ChangeReport, ResourceReport};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::api::{Explained, Have, LastChange};
+use super::guard::error;
+use super::handlers::{Asked, apart};
+use super::times::Now;
+use super::{Inspect, changes, proxies};
+
+/// How many times as long as an answer took the writer is left alone.
+const REST: u32 = 4;
+/// The longest rest.
+const LONGEST: Duration = Duration::from_millis(500);
+/// The most resources of an answer that are looked for.
+const LOOKED_FOR: usize = 200;
+
+/// When the writer may be asked again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace(Arc<Mutex<Option<Instant>>>);
+
+/// A question, and who asks it.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExplainQuery {
+    /// What to explain, as `seaway explain` takes it: `shop/web:80`, `10.96.0.11:53/udp`,
+    /// `http://web.shop/`, `gateway/edge`, `resource shop/web/80`.
+    #[param(required)]
+    what: String,
+    /// The namespace of what is named without one.
+    namespace: Option<String>,
+    /// Where the connection comes from: `node/NAME`, `zone/NAME`, an IP address, or `proxy/ID`: as
+    /// that connected proxy sees it.
+    from: Option<String>,
+    /// The role of the proxy that takes it: `node`, `mesh`, `ingress` or `grpc`.
+    role: Option<String>,
+    /// The Node the proxy runs on.
+    node: Option<String>,
+    /// The proxy's zone, when its Node has no label for it.
+    zone: Option<String>,
+    /// The fleet of a proxy of role ingress.
+    fleet: Option<String>,
+}
+
+impl ExplainQuery {
+    fn question(&self) -> Result<Question, String> {
+        let namespace = self.namespace.as_deref().unwrap_or("default");
+        Question::read(&self.what, namespace).map_err(|error| format!("what: {error}"))
+    }
+
+    /// The proxy that is asked about.
+    fn viewpoint(&self, inspect: &Inspect, question: &Question) -> Result<Viewpoint, String> {
+        let from = self.from.as_deref();
+        if let Some(id) = from.and_then(|from| from.strip_prefix("proxy/")) {
+            return of_proxy(inspect, id).map(Viewpoint::of);
+        }
+        let role = match self.role.as_deref().map(str::parse::<Role>).transpose() {
+            Ok(Some(role)) => role,
+            Ok(None) => question.usual_role(),
+            Err(error) => return Err(format!("role: {error}")),
+        };
+        let fleet = self.fleet.as_deref().map(str::parse).transpose();
+        let view = View {
+            node: self.node.as_deref().map(Into::into),
+            zone: self.zone.as_deref().map(Into::into),
+            fleet: fleet
+                .map_err(|error| format!("fleet: {error}"))?
+                .unwrap_or_default(),
+            ..View::of(role)
+        };
+        let viewpoint = Viewpoint::of(view);
+        match from {
+            Some(from) => viewpoint
+                .from(from)
+                .map_err(|error| format!("from: {error}")),
+            None => Ok(viewpoint),
+        }
+    }
+}
+
+/// The view of a connected proxy.
+fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
+    let streams = inspect.inspector.streams();
+    let stream = streams.iter().find(|stream| *stream.facts.node == *id);
+    let stream = stream.ok_or_else(|| format!("from: no proxy {id:?} is connected here"))?;
+    let about = |what| proxies::about(stream, what);
+    let role = about("role").and_then(|role| role.parse().ok());
+    let name = |what| about(what).map(Into::into);
+    Ok(View {
+        node: name("node"),
+        zone: name("zone"),
+        region: name("region"),
+        namespace: name("namespace"),
+        fleet: about("fleet")
+            .and_then(|fleet| fleet.parse().ok())
+            .unwrap_or_default(),
+        ..View::of(role.unwrap_or(Role::Mesh))
+    })
+}
+
+/// What becomes of a connection or a request, what decided that, and whether the proxies have it.
+#[utoipa::path(get, path = "/api/v1/explain", params(ExplainQuery),
+    responses((status = 200, body = Explained), (status = 400, body = super::api::ApiError)))]
+pub(super) async fn explain(
+    State(inspect): State<Inspect>,
+    Asked(query): Asked<ExplainQuery>,
+) -> Result<Response, Response> {
+    let bad = |why: String| error(StatusCode::BAD_REQUEST, why);
+    let question = query.question().map_err(bad)?;
+    let viewpoint = query.viewpoint(&inspect, &question).map_err(bad)?;
+    let answer = ask(&inspect, question, viewpoint).await;
+    let ending = || {
+        error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this process is about to end",
+        )
+    };
+    let answer = answer.ok_or_else(ending)?;
+    let explained = apart(move || explained(&inspect, answer)).await?;
+    Ok(Json(explained).into_response())
+}
+
+/// Asks the writer, when it may be asked.
+async fn ask(inspect: &Inspect, question: Question, viewpoint: Viewpoint) -> Option<Answer> {
+    let mut next = inspect.pace.0.lock().await;
+    if let Some(at) = *next {
+        tokio::time::sleep_until(at.into()).await;
+    }
+    let answer = inspect.asker.ask(move |translator| {
+        let begin = Instant::now();
+        (translator.explain(&question, &viewpoint), begin.elapsed())
+    });
+    let (answer, took) = answer.await?;
+    *next = Some(Instant::now() + (took * REST).min(LONGEST));
+    Some(answer)
+}
+
+/// An answer together with what is known of the proxies that have it.
+fn explained(inspect: &Inspect, answer: Answer) -> Explained {
+    let now = Now::read();
+    let mut names = Vec::new();
+    let mut services = Vec::new();
+    for section in &answer.sections {
+        if let Some(port) = &section.port {
+            services.push(format!("Service {}", port.service));
+            let clusters = port.clusters.iter();
+            names.extend(clusters.map(|name| (TypeUrl::ENDPOINT, &**name)));
+        }
+        let listeners = section
+            .addresses
+            .iter()
+            .filter_map(|of| of.listener.as_deref());
+        names.extend(listeners.map(|name| (TypeUrl::LISTENER, name)));
+    }
+    names.truncate(LOOKED_FOR);
+    let which = |url: TypeUrl, name: &str, _: &str, _| names.contains(&(url, name));
+    let found = match names.is_empty() {
+        true => Vec::new(),
+        false => inspect.inspector.resources(which, None, 10 * LOOKED_FOR),
+    };
+    let log = inspect.inspector.changes();
+    let last = log.iter().find(|change| {
+        let mut origins = change.origins.iter();
+        origins.any(|origin| services.iter().any(|service| is_of(origin, service)))
+    });
+    Explained {
+        now: now.text(),
+        replica: inspect.replica.to_string(),
+        commit: inspect.inspector.seq(),
+        have: have(&found),
+        last_change: last.map(|change| last_change(inspect, change, now)),
+        answer,
+    }
+}
+
+/// Whether an origin is a Service, or what it has on one node.
+fn is_of(origin: &str, service: &str) -> bool {
+    let rest = origin.strip_prefix(service);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+/// How many proxies have all of these resources.
+fn have(found: &[ResourceReport]) -> Option<Have> {
+    let proxies = found.iter().map(|report| report.seen_by).max()?;
+    let most = |count: fn(&ResourceReport) -> usize| found.iter().map(count).max();
+    let lacking = most(|report| report.seen_by - report.held_by.min(report.seen_by));
+    Some(Have {
+        proxies,
+        have: proxies - lacking.unwrap_or_default().min(proxies),
+        reject: most(|report| report.rejected_by).unwrap_or_default(),
+    })
+}
+
+fn last_change(inspect: &Inspect, change: &ChangeReport, now: Now) -> LastChange {
+    let row = changes::row(change, &inspect.board.read(), now);
+    LastChange {
+        commit: row.commit,
+        at: row.at,
+        because: row.causes.into_iter().next(),
+        ack_ms: row.ack_ms,
+        waiting: row.waiting,
+    }
+}

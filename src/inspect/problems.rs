@@ -1,0 +1,83 @@
+//! The list of problems.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use seaway_translator::{Problem, Severity};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::api::ProblemRow;
+use super::board::Tables;
+use super::query::{Cut, Paging, ProblemQuery, finds, is};
+use super::times;
+
+/// A page of the problems that a query asks for: errors first, then by object.
+pub(super) fn page(tables: &Tables, query: &ProblemQuery) -> Cut<ProblemRow> {
+    let shown = tables
+        .problems
+        .iter()
+        .filter(|(problem, _)| lets_through(query, problem));
+    let all = shown.map(|(problem, since)| (key(problem), (problem, *since)));
+    let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
+    Cut {
+        total: cut.total,
+        next: cut.next,
+        items: cut
+            .items
+            .into_iter()
+            .map(|(problem, since)| row(problem, since))
+            .collect(),
+    }
+}
+
+fn lets_through(query: &ProblemQuery, problem: &Problem) -> bool {
+    let namespace = problem.object.object().map(|id| &*id.namespace);
+    is(&query.namespace, namespace)
+        && query
+            .object
+            .as_ref()
+            .is_none_or(|object| problem.object.to_string() == *object)
+        && is(&query.severity, Some(word(problem.severity)))
+        && is(&query.reason, Some(problem.reason.as_str()))
+        && finds(
+            &query.search,
+            [
+                Cow::Owned(problem.object.to_string()),
+                Cow::Borrowed(problem.field.as_str()),
+                Cow::Borrowed(problem.message.as_str()),
+            ],
+        )
+}
+
+/// The word for a severity.
+pub(super) fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+fn key(problem: &Problem) -> String {
+    let Problem {
+        object,
+        field,
+        severity,
+        reason,
+        message,
+    } = problem;
+    // Short, since it is part of the next request.
+    let severity = word(*severity);
+    let message = xxh3_64(message.as_bytes());
+    format!("{severity}|{object}|{field}|{reason}|{message:016x}")
+}
+
+fn row(problem: &Problem, since: SystemTime) -> ProblemRow {
+    ProblemRow {
+        object: problem.object.to_string(),
+        field: problem.field.clone(),
+        severity: word(problem.severity).to_owned(),
+        reason: problem.reason.to_string(),
+        message: problem.message.clone(),
+        since: times::text(since),
+    }
+}

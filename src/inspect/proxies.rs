@@ -1,0 +1,165 @@
+//! The list of proxies: one row for each stream.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use seaway_xds::{StreamReport, StreamState, TypeReport};
+
+use super::api::{ProxyRow, ProxyState, ProxyType, Rejected};
+use super::query::{Cut, Paging, ProxyQuery, finds, is};
+use super::times::Now;
+use super::types;
+
+/// A page of the proxies that a query asks for, the worst first, then by id.
+pub(super) fn page(streams: &[StreamReport], query: &ProxyQuery, now: Now) -> Cut<ProxyRow> {
+    let shown = streams.iter().filter(|stream| lets_through(query, stream));
+    let all = shown.map(|stream| (key(stream), stream));
+    let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
+    Cut {
+        total: cut.total,
+        next: cut.next,
+        items: cut
+            .items
+            .into_iter()
+            .map(|stream| row(stream, now))
+            .collect(),
+    }
+}
+
+fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
+    let state = state_of(stream);
+    let address = || {
+        stream
+            .facts
+            .peer
+            .map(|peer| peer.to_string())
+            .unwrap_or_default()
+    };
+    query.state.is_none_or(|wanted| wanted == state)
+        && query.not.is_none_or(|not| not != state)
+        && is(&query.role, about(stream, "role"))
+        && is(&query.node, about(stream, "node"))
+        && is(&query.zone, about(stream, "zone"))
+        && is(&query.fleet, about(stream, "fleet"))
+        && is(&query.proxy, Some(&stream.facts.node))
+        && finds(
+            &query.search,
+            [
+                Cow::Borrowed(&*stream.facts.node),
+                Cow::Borrowed(about(stream, "node").unwrap_or_default()),
+                Cow::Owned(address()),
+            ],
+        )
+}
+
+/// The key by which proxies are sorted.
+fn key(stream: &StreamReport) -> String {
+    let rank = ProxyState::ALL
+        .iter()
+        .position(|state| *state == state_of(stream));
+    let (rank, number) = (rank.unwrap_or_default(), stream.facts.number);
+    format!("{rank}|{}|{number:016x}", stream.facts.node)
+}
+
+/// What the application noted of a proxy when it let it in.
+pub(super) fn about<'a>(stream: &'a StreamReport, what: &str) -> Option<&'a str> {
+    let mut notes = stream.facts.about.iter();
+    notes
+        .find(|(name, _)| *name == what)
+        .map(|(_, value)| &**value)
+}
+
+/// The state of the API for that of a stream.
+pub(super) fn state_of(stream: &StreamReport) -> ProxyState {
+    match stream.state {
+        StreamState::Synced => ProxyState::Synced,
+        StreamState::Behind { .. } => ProxyState::Behind,
+        StreamState::Rejects { .. } => ProxyState::Rejects,
+    }
+}
+
+/// Since when a stream is in its state, if it is not synced.
+pub(super) fn since(stream: &StreamReport) -> Option<Instant> {
+    match stream.state {
+        StreamState::Synced => None,
+        StreamState::Behind { since } | StreamState::Rejects { since } => Some(since),
+    }
+}
+
+/// The row of a stream.
+fn row(stream: &StreamReport, now: Now) -> ProxyRow {
+    let about = |what| about(stream, what).map(str::to_owned);
+    ProxyRow {
+        proxy: stream.facts.node.to_string(),
+        stream: stream.facts.number,
+        role: about("role").unwrap_or_default(),
+        node: about("node"),
+        zone: about("zone"),
+        namespace: about("namespace"),
+        fleet: about("fleet"),
+        identity: stream.facts.identity.as_ref().map(ToString::to_string),
+        address: stream.facts.peer.map(|peer| peer.to_string()),
+        client: stream.facts.client.to_string(),
+        dialect: stream.facts.dialect.as_str().to_owned(),
+        connected: now.at(stream.facts.since),
+        state: state_of(stream),
+        since: since(stream).map(|since| now.at(since)),
+        what: what(stream),
+        types: stream
+            .types
+            .iter()
+            .map(|report| of_type(report, now))
+            .collect(),
+    }
+}
+
+/// What is wrong with a proxy, in words: what it rejects, else what it is owed.
+pub(super) fn what(stream: &StreamReport) -> Option<String> {
+    match stream.state {
+        StreamState::Synced => None,
+        StreamState::Rejects { .. } => stream.types.iter().find_map(|report| {
+            let first = report.rejecting.first()?;
+            let (r#type, name, origin) =
+                (types::short(report.type_url), &first.name, &first.origin);
+            let more = match report.rejecting_count.saturating_sub(1) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            Some(format!("{type} {name}{more}: {origin}"))
+        }),
+        StreamState::Behind { .. } => {
+            let is_behind = |of: &&TypeReport| matches!(of.state, StreamState::Behind { .. });
+            let behind = stream.types.iter().filter(is_behind);
+            let words = behind.map(|report| {
+                let (r#type, held) = (types::short(report.type_url), report.held);
+                match report.owed {
+                    0 => format!("{type}: no answer"),
+                    owed => format!("{type}: {owed} of {held} owed"),
+                }
+            });
+            Some(words.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn of_type(report: &TypeReport, now: Now) -> ProxyType {
+    let time = |at: Option<Instant>| at.map(|at| now.at(at));
+    let rejects = report.rejecting.iter().map(|one| Rejected {
+        name: one.name.to_string(),
+        object: one.origin.to_string(),
+        error: one.error.to_string(),
+    });
+    ProxyType {
+        r#type: types::short(report.type_url).to_owned(),
+        all: report.wildcard,
+        names: report.names,
+        missing: report.missing,
+        held: report.held,
+        owed: report.owed,
+        unanswered: time(report.unacknowledged),
+        sent: time(report.sent.as_ref().map(|mark| mark.at)),
+        acknowledged: time(report.acked.as_ref().map(|mark| mark.at)),
+        rejected: time(report.rejected.as_ref().map(|(mark, _)| mark.at)),
+        rejects: rejects.collect(),
+    }
+}

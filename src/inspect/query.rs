@@ -1,0 +1,231 @@
+//! What a request for a list asks for: which page, and the filters that every list has its own of.
+
+use std::borrow::Cow;
+
+use seaway_translator::Served;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::api::ProxyState;
+
+/// The most items of a page, and how many it has unless it is asked for more or fewer.
+pub(super) const MOST: usize = 1000;
+const USUAL: usize = 100;
+
+/// Which page of a list is asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Paging {
+    pub(super) limit: usize,
+    pub(super) after: Option<String>,
+}
+
+impl Paging {
+    /// The page that a query's `limit` and `after` ask for.
+    pub(super) fn of(limit: Option<usize>, after: Option<String>) -> Paging {
+        Paging {
+            limit: limit.unwrap_or(USUAL).clamp(1, MOST),
+            after,
+        }
+    }
+
+    /// Cuts the page out of items with their keys: how many there are in all, the items, and what
+    /// `after` is for the next page.
+    pub(super) fn cut<T>(&self, mut all: Vec<(String, T)>) -> Cut<T> {
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let total = all.len();
+        let from = self.after.as_ref().map_or(0, |after| {
+            all.partition_point(|(key, _)| key.as_str() <= after.as_str())
+        });
+        let rest = all.into_iter().skip(from);
+        self.take(total, rest)
+    }
+
+    /// Takes the page off items that come after the page before, in order.
+    pub(super) fn take<T>(
+        &self,
+        total: usize,
+        rest: impl IntoIterator<Item = (String, T)>,
+    ) -> Cut<T> {
+        let mut rest = rest.into_iter();
+        let page: Vec<(String, T)> = rest.by_ref().take(self.limit).collect();
+        let next = page.last().map(|(key, _)| key.clone());
+        Cut {
+            total,
+            next: next.filter(|_| rest.next().is_some()),
+            items: page.into_iter().map(|(_, item)| item).collect(),
+        }
+    }
+}
+
+/// A page that is cut out of a list.
+pub(super) struct Cut<T> {
+    pub(super) total: usize,
+    pub(super) next: Option<String>,
+    pub(super) items: Vec<T>,
+}
+
+/// Filters of the list of proxies.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProxyQuery {
+    /// How many items the page has at most (1 to 1000, else 100).
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// Only proxies in this state.
+    pub(super) state: Option<ProxyState>,
+    /// Only proxies in another state.
+    pub(super) not: Option<ProxyState>,
+    /// Only proxies of this role.
+    pub(super) role: Option<String>,
+    /// Only proxies on this Node.
+    pub(super) node: Option<String>,
+    /// Only proxies in this zone.
+    pub(super) zone: Option<String>,
+    /// Only proxies of this fleet.
+    pub(super) fleet: Option<String>,
+    /// Only proxies with this id.
+    pub(super) proxy: Option<String>,
+    /// Only proxies whose id, Node or address contains this.
+    pub(super) search: Option<String>,
+}
+
+/// Filters of the list of Services.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ServiceQuery {
+    /// How many items the page has at most (1 to 1000, else 100).
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// Only Services of this namespace.
+    pub(super) namespace: Option<String>,
+    /// Only Services of this name.
+    pub(super) name: Option<String>,
+    /// Only Services of which so much is served: `yes`, `partly` or `no`.
+    #[param(value_type = Option<String>)]
+    pub(super) served: Option<Served>,
+    /// Only Services of which not so much is served.
+    #[param(value_type = Option<String>)]
+    pub(super) not: Option<Served>,
+    /// Only Services whose name, an address or a port contains this.
+    pub(super) search: Option<String>,
+}
+
+/// Filters of the list of resources.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ResourceQuery {
+    /// How many items the page has at most (1 to 1000, else 100).
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// Only resources of this type: `cluster`, `endpoint`, `listener`, `route`…
+    pub(super) r#type: Option<String>,
+    /// Only resources of this name.
+    pub(super) name: Option<String>,
+    /// Only resources that are made from this object: `Service shop/web`.
+    pub(super) object: Option<String>,
+    /// Only resources in this layer.
+    pub(super) layer: Option<String>,
+    /// Only resources whose name contains this.
+    pub(super) search: Option<String>,
+}
+
+/// Filters of the list of problems.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ProblemQuery {
+    /// How many items the page has at most (1 to 1000, else 100).
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// Only problems of objects in this namespace.
+    pub(super) namespace: Option<String>,
+    /// Only problems of this object: `Service shop/web`.
+    pub(super) object: Option<String>,
+    /// Only problems of this severity: `error` or `warning`.
+    pub(super) severity: Option<String>,
+    /// Only problems of this reason.
+    pub(super) reason: Option<String>,
+    /// Only problems whose object, field or message contains this.
+    pub(super) search: Option<String>,
+}
+
+/// Filters of the list of changes.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ChangeQuery {
+    /// How many items the page has at most (1 to 1000, else 100).
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// Only changes of this object, or of what is made from it: `Service shop/web`.
+    pub(super) object: Option<String>,
+    /// Only changes that some proxy has not answered yet.
+    pub(super) waiting: Option<bool>,
+}
+
+/// Filters of the list of watches: none.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WatchQuery {
+    /// How many items the page has at most (1 to 1000, else 100).
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+}
+
+/// Whether a filter that may be absent lets a value through.
+pub(super) fn is(filter: &Option<String>, value: Option<&str>) -> bool {
+    filter.as_deref().is_none_or(|filter| Some(filter) == value)
+}
+
+/// Whether what is searched for, if anything, is part of one of the texts, in whatever case.
+pub(super) fn finds<'a>(
+    search: &Option<String>,
+    texts: impl IntoIterator<Item = Cow<'a, str>>,
+) -> bool {
+    let Some(search) = search.as_ref().map(|search| search.to_lowercase()) else {
+        return true;
+    };
+    let mut texts = texts.into_iter();
+    texts.any(|text| text.to_lowercase().contains(&search))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other_without_a_gap() {
+        let all = || (0..7).rev().map(|n| (format!("k{n}"), n)).collect();
+        let mut after = None;
+        let mut seen = Vec::new();
+        loop {
+            let page: Cut<i32> = Paging::of(Some(3), after).cut(all());
+            assert_eq!(page.total, 7);
+            seen.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6]);
+        let whole: Cut<i32> = Paging::of(Some(7), None).cut(all());
+        assert_eq!((whole.items.len(), whole.next), (7, None));
+    }
+
+    #[test]
+    fn a_page_is_bounded() {
+        assert_eq!(Paging::of(Some(0), None).limit, 1);
+        assert_eq!(Paging::of(None, None).limit, USUAL);
+        assert_eq!(Paging::of(Some(1_000_000), None).limit, MOST);
+    }
+}

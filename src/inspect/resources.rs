@@ -1,0 +1,98 @@
+//! The list of resources: what is published, in which layer, and who has it.
+
+use seaway_proto::TypeUrl;
+use seaway_xds::{Inspector, LayerId, ResourceKey, ResourceReport};
+
+use super::api::{Held, ResourceRow};
+use super::board::Tables;
+use super::query::{Cut, Paging, ResourceQuery, finds, is};
+use super::times::Now;
+use super::types;
+
+/// A page of the resources that a query asks for, in the order of types, names and layers. The
+/// error says what of the query is not known.
+pub(super) fn page(
+    inspector: &Inspector,
+    tables: &Tables,
+    query: &ResourceQuery,
+    now: Now,
+) -> Result<Cut<ResourceRow>, String> {
+    let url = query.r#type.as_deref().map(of_name).transpose()?;
+    let layer = |id| tables.layers.get(&id).map(ToString::to_string);
+    let which = |of: TypeUrl, name: &str, origin: &str, id: LayerId| {
+        url.is_none_or(|url| url == of)
+            && is(&query.name, Some(name))
+            && query
+                .object
+                .as_deref()
+                .is_none_or(|object| is_of(origin, object))
+            && finds(&query.search, [name.into()])
+            && (query.layer.is_none() || is(&query.layer, layer(id).as_deref()))
+    };
+    let paging = Paging::of(query.limit, query.after.clone());
+    let after = paging.after.as_deref().map(read_key).transpose()?;
+    let total = inspector.count_resources(which);
+    // One more says whether there is a next page.
+    let found = inspector.resources(which, after.as_ref(), paging.limit + 1);
+    let rows = found.iter().map(|report| {
+        let layer = layer(report.layer);
+        (key(report), row(report, layer, now))
+    });
+    Ok(paging.take(total, rows))
+}
+
+fn of_name(name: &str) -> Result<TypeUrl, String> {
+    types::of_name(name).ok_or_else(|| format!("type: there is no type {name:?}"))
+}
+
+/// The key of a resource as part of a request.
+fn key(report: &ResourceReport) -> String {
+    let (LayerId(layer), url) = (report.layer, short(report.type_url));
+    format!("{layer}|{url}|{}", report.name)
+}
+
+fn read_key(text: &str) -> Result<ResourceKey, String> {
+    let read = || {
+        let (layer, rest) = text.split_once('|')?;
+        let (r#type, name) = rest.split_once('|')?;
+        Some(ResourceKey {
+            type_url: types::of_name(r#type)?,
+            name: name.into(),
+            layer: LayerId(layer.parse().ok()?),
+        })
+    };
+    read().ok_or_else(|| "after: this is not the next of a page".to_owned())
+}
+
+/// Whether an origin is an object, or what an object has on one node.
+fn is_of(origin: &str, object: &str) -> bool {
+    let rest = origin.strip_prefix(object);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+fn row(report: &ResourceReport, layer: Option<String>, now: Now) -> ResourceRow {
+    let refs = report.refs.iter();
+    let refs = refs.map(|of| format!("{} {}", short(of.type_url), of.name));
+    ResourceRow {
+        r#type: short(report.type_url).to_owned(),
+        name: report.name.to_string(),
+        layer: layer.unwrap_or_else(|| "(gone)".to_owned()),
+        object: report.origin.to_string(),
+        version: report.version.map(|version| version.to_string()),
+        bytes: report.bytes,
+        commit: report.seq,
+        since: report.changed.map(|changed| now.at(changed)),
+        held: Held {
+            wanted: report.seen_by,
+            held: report.held_by,
+            sent: report.sent_to,
+            owed: report.owed_by,
+            rejected: report.rejected_by,
+        },
+        refs: refs.collect(),
+    }
+}
+
+fn short(url: TypeUrl) -> &'static str {
+    types::short(url)
+}

@@ -1,0 +1,159 @@
+//! The state of this replica as a whole, and its watches.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use seaway_translator::{Layer, Served, Severity};
+use seaway_xds::{ChangeReport, StreamReport};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Inspect;
+use super::api::{
+    ProblemCounts, ProxyCounts, ProxyState, Replica, ServiceCounts, WatchRow, World, WorldState,
+    WorstProxy,
+};
+use super::board::Tables;
+use super::query::{Cut, Paging, WatchQuery};
+use super::times::Now;
+use super::{changes, proxies};
+use crate::process::outside;
+
+/// How many of the worst proxies, and of the Services that were lost last, a status names.
+const NAMED: usize = 5;
+/// For how long a Service that ceased to be served is news, in seconds.
+const NEWS: u64 = 3600;
+
+/// The state of this replica.
+pub(super) fn replica(inspect: &Inspect, now: Now) -> Replica {
+    let streams = inspect.inspector.streams();
+    let log: Vec<ChangeReport> = inspect.inspector.changes();
+    let tables = inspect.board.read();
+    Replica {
+        now: now.text(),
+        replica: inspect.replica.to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: now.at(inspect.started),
+        unready: inspect.health.ready().err().map(str::to_owned),
+        world: world(inspect, now),
+        commit: inspect.inspector.seq(),
+        digest: format!("{:016x}", digest(inspect, &tables)),
+        proxies: proxy_counts(&streams, now),
+        services: service_counts(&tables, now),
+        problems: problem_counts(&tables),
+        changes: changes::counts(&log, now),
+        degraded: degraded(inspect),
+    }
+}
+
+fn world(inspect: &Inspect, now: Now) -> World {
+    let heard = inspect.watches.reports().into_iter();
+    let oldest: Option<Instant> = heard.filter_map(|watch| watch.heard).min();
+    let (state, why) = match inspect.health.stale() {
+        _ if !inspect.health.is_synced() => (WorldState::Starting, None),
+        Some(stale) => (WorldState::Stale, Some(stale.to_string())),
+        None if inspect.watches.is_stale() => {
+            let why = "a watch is not told what the API server has";
+            (WorldState::Stale, Some(why.to_owned()))
+        }
+        None => (WorldState::Live, None),
+    };
+    World {
+        state,
+        why,
+        heard: oldest.map(|at| now.at(at)),
+    }
+}
+
+/// A hash of all that is published for more than one place. Layers have other numbers on other
+/// replicas, so it is by their names.
+fn digest(inspect: &Inspect, tables: &Tables) -> u64 {
+    let is_shared = |layer: &Layer| match layer {
+        // These exist while a proxy needs them, which may be one of another replica.
+        Layer::WholeTable | Layer::OnDemand(_) => false,
+        layer => !layer.is_of_a_place(),
+    };
+    let name = |id| tables.layers.get(&id).filter(|layer| is_shared(layer));
+    let (_, digests) = inspect.snapshots.digests(|id| name(id).is_some());
+    let lines = digests.iter().filter_map(|digest| {
+        let (layer, url) = (name(digest.layer)?, digest.type_url);
+        Some(format!("{layer} {url} {} {:x}", digest.count, digest.hash))
+    });
+    let lines: BTreeSet<String> = lines.collect();
+    let text: String = lines.into_iter().collect();
+    xxh3_64(text.as_bytes())
+}
+
+fn degraded(inspect: &Inspect) -> Vec<String> {
+    let mut lines = inspect.watches.degraded();
+    lines.extend(inspect.health.among_peers());
+    lines.extend(inspect.health.has_secrets().err().map(str::to_owned));
+    lines.extend(outside::overdue());
+    lines
+}
+
+fn proxy_counts(streams: &[StreamReport], now: Now) -> ProxyCounts {
+    let count = |state| {
+        let of_state = streams.iter().filter(|s| proxies::state_of(s) == state);
+        of_state.count()
+    };
+    let unwell = streams
+        .iter()
+        .filter(|stream| proxies::state_of(stream) != ProxyState::Synced);
+    let mut unwell: Vec<&StreamReport> = unwell.collect();
+    unwell.sort_by_key(|stream| (proxies::state_of(stream), proxies::since(stream)));
+    let worst = unwell.into_iter().take(NAMED).map(|stream| WorstProxy {
+        proxy: stream.facts.node.to_string(),
+        state: proxies::state_of(stream),
+        since: proxies::since(stream).map(|since| now.at(since)),
+        what: proxies::what(stream),
+    });
+    ProxyCounts {
+        total: streams.len(),
+        synced: count(ProxyState::Synced),
+        behind: count(ProxyState::Behind),
+        rejects: count(ProxyState::Rejects),
+        worst: worst.collect(),
+    }
+}
+
+fn service_counts(tables: &Tables, now: Now) -> ServiceCounts {
+    let lost = tables
+        .services
+        .iter()
+        .filter(|(_, entry)| entry.lost && now.is_within(entry.since, NEWS) && !entry.is_served());
+    let mut lost: Vec<_> = lost.map(|(key, entry)| (entry.since, key)).collect();
+    lost.sort_by(|one, other| other.cmp(one));
+    let lost = lost.into_iter().take(NAMED);
+    ServiceCounts {
+        total: tables.services.len(),
+        served: tables.served(Served::Yes),
+        partly: tables.served(Served::Partly),
+        not_served: tables.served(Served::No),
+        lost: lost.map(|(_, key)| key.to_string()).collect(),
+    }
+}
+
+fn problem_counts(tables: &Tables) -> ProblemCounts {
+    let count = |severity| {
+        let of_severity = tables.problems.keys().filter(|p| p.severity == severity);
+        of_severity.count()
+    };
+    ProblemCounts {
+        errors: count(Severity::Error),
+        warnings: count(Severity::Warning),
+    }
+}
+
+/// A page of the watches.
+pub(super) fn watches(inspect: &Inspect, query: &WatchQuery, now: Now) -> Cut<WatchRow> {
+    let rows = inspect.watches.reports().into_iter().map(|report| {
+        let row = WatchRow {
+            watch: report.watch,
+            state: report.state.to_owned(),
+            heard: report.heard.map(|heard| now.at(heard)),
+            why: report.why,
+        };
+        (row.watch.clone(), row)
+    });
+    Paging::of(query.limit, query.after.clone()).cut(rows.collect())
+}

@@ -1,0 +1,60 @@
+//! The inspection API and the commands that ask it, of whole processes: what they say is what is.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod explain;
+mod lists;
+mod status;
+
+use std::process::{Command, Output};
+
+use anyhow::{Result, ensure};
+use seaway_testing::World;
+
+/// A Service with one endpoint, and its slice.
+fn service(name: &str, number: u8, ready: bool) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: shop}}
+spec: {{clusterIP: 10.96.0.{number}, selector: {{app: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-1, namespace: shop, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080}}]
+endpoints: [{{addresses: [10.244.1.{number}], nodeName: n1, conditions: {{ready: {ready}}}}}]
+"
+    )
+}
+
+/// Runs `seaway` in the network of the world; whatever its exit code is.
+fn seaway(world: &World, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seaway"));
+    command.args(arguments).env_clear();
+    Ok(world.fabric().run(move || command.output())??)
+}
+
+/// What `seaway` prints, when it ends with this exit code.
+fn says(world: &World, code: i32, arguments: &[&str]) -> Result<String> {
+    let output = seaway(world, arguments)?;
+    let said = String::from_utf8(output.stdout)?;
+    let told = String::from_utf8(output.stderr)?;
+    let ended = output.status.code();
+    ensure!(
+        ended == Some(code),
+        "{arguments:?} ended with {ended:?}: {said}{told}"
+    );
+    Ok(said)
+}
+
+/// Fails unless the text has every one of the words.
+fn has(text: &str, words: &[&str]) -> Result<()> {
+    for word in words {
+        ensure!(text.contains(word), "no {word:?} in:\n{text}");
+    }
+    Ok(())
+}

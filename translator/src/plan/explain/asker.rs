@@ -1,0 +1,125 @@
+//! [`Asker`]: a proxy at its place and who connects to it, as the parts of an answer need it.
+
+use std::sync::Arc;
+
+use super::viewpoint::Client;
+use crate::model::{Node, Protocol};
+use crate::place::active_views;
+use crate::place::choose::Place;
+use crate::plan::Context;
+use crate::policy::capture;
+use crate::{Layer, Role, View};
+
+/// Who asks, and what decisions are made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker<'a> {
+    pub context: Context<'a>,
+    pub view: &'a View,
+    /// The zone of the view, as the translator knows it.
+    pub zone: Option<Arc<str>>,
+    /// The layers that the view sees, most specific first.
+    pub layers: Vec<Layer>,
+    pub client: Client,
+}
+
+impl<'a> Asker<'a> {
+    /// The name of the Node on which the proxy runs.
+    pub(super) fn node_name(&self) -> Option<&'a Arc<str>> {
+        active_views::name(&self.view.node)
+    }
+
+    /// The Node, if it is known.
+    pub(super) fn node(&self) -> Option<&'a Arc<Node>> {
+        self.context.index.node(self.node_name()?)
+    }
+
+    /// The place for which endpoints are chosen.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            node: self.node_name().map(|name| &**name),
+            zone: self.zone.as_deref(),
+        }
+    }
+
+    /// The place of a layer among those that the view sees; `None`: it does not see it.
+    pub(super) fn rank(&self, layer: &Layer) -> Option<usize> {
+        self.layers.iter().position(|own| own == layer)
+    }
+
+    /// Whether proxies of this role have listeners at addresses of Services for this protocol.
+    pub(super) fn has_listeners(&self, protocol: Protocol) -> bool {
+        match self.view.role {
+            Role::Node => true,
+            Role::Mesh => {
+                protocol == Protocol::Tcp && capture::is_captured(Role::Mesh, self.context.options)
+            }
+            Role::Ingress | Role::Grpc => false,
+        }
+    }
+
+    /// The proxy in words: `node n1 (zone a)`.
+    pub(crate) fn who(&self) -> String {
+        let zone = self.zone.as_ref();
+        let what = match self.view.role {
+            Role::Node => {
+                return match (self.node_name(), zone) {
+                    (Some(node), Some(zone)) => format!("node {node} (zone {zone})"),
+                    (Some(node), None) => format!("node {node}"),
+                    (None, Some(zone)) => format!("a node in zone {zone}"),
+                    (None, None) => "a node".to_owned(),
+                };
+            }
+            Role::Mesh => "a mesh proxy".to_owned(),
+            Role::Grpc => "a gRPC client".to_owned(),
+            Role::Ingress if self.view.fleet.is_default() => "an ingress proxy".to_owned(),
+            Role::Ingress => format!("an ingress proxy of fleet {}", self.view.fleet),
+        };
+        match (self.node_name(), zone) {
+            (Some(node), Some(zone)) => format!("{what} on node {node} (zone {zone})"),
+            (Some(node), None) => format!("{what} on node {node}"),
+            (None, Some(zone)) => format!("{what} in zone {zone}"),
+            (None, None) => what,
+        }
+    }
+
+    /// Where a connection comes from, with a blank before it; empty: from anywhere.
+    pub(super) fn origin(&self) -> String {
+        match (self.client, self.node_name()) {
+            (Client::Address(ip), Some(node)) => format!(" from {ip} at node {node}"),
+            (Client::Address(ip), None) => format!(" from {ip}"),
+            (_, Some(node)) => format!(" from node {node}"),
+            (_, None) => String::new(),
+        }
+    }
+
+    /// The place of the proxy in words, for endpoints that have to be there: `node n1`.
+    pub(super) fn here(&self) -> String {
+        match self.node_name() {
+            Some(node) => format!("node {node}"),
+            None => "the node that takes it".to_owned(),
+        }
+    }
+}
+
+/// A count with its noun: `1 endpoint`, `3 endpoints`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// Things in a sentence: `a`, `a or b`, `a, b or c`; of more than `most` the first, and how many
+/// there are beside them.
+pub(super) fn listed(things: &[String], word: &str, most: usize) -> String {
+    match things {
+        [] => "none".to_owned(),
+        [one] => one.clone(),
+        _ if things.len() > most => {
+            let shown = most.saturating_sub(1).max(1);
+            let rest = things.len() - shown;
+            format!("{} and {rest} more", things[..shown].join(", "))
+        }
+        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether clients get a certificate for a host, and whether it is good for it.
+
+use super::Saying;
+use crate::ObjectId;
+use crate::model::Hostname;
+use crate::plan::certificates::{self, certificate, in_chains};
+use crate::plan::explain::asker::{Asker, listed};
+use crate::plan::host::Table;
+
+/// Whether clients get a certificate for the host that is good for it.
+pub(super) fn secured(
+    asker: &Asker<'_>,
+    table: &Table,
+    host: &Hostname,
+    said: &mut Saying<'_>,
+) -> bool {
+    let context = &asker.context;
+    let served = in_chains(context, table);
+    let mut chain = None;
+    for wider in host.covering() {
+        chain = served
+            .chains
+            .iter()
+            .find(|chain| chain.names.contains(&wider));
+        if chain.is_some() {
+            break;
+        }
+    }
+    let hosts = context.index.routing().hosts(table);
+    let Some(chain) = chain else {
+        said.fact("certificate", format!("none is claimed for {host}"));
+        said.refuse("The connection is closed before a request: no certificate is for this host.");
+        return false;
+    };
+    let claim = host.covering().find_map(|wider| hosts?.holder(&wider));
+    let by = claim.map(|claim| claim.age.object());
+    if let Some(by) = &by {
+        said.draft.concerns(by.clone());
+    }
+    if chain.secrets.is_empty() {
+        let refused = claim.into_iter().flat_map(|claim| {
+            let by = claim.age.object();
+            certificates::served(context, &by, &*claim.certificates)
+        });
+        let why: Vec<String> = refused
+            .filter_map(Result::err)
+            .map(|w| w.to_string())
+            .collect();
+        let by = by.map(|by| format!("{by}: ")).unwrap_or_default();
+        said.fact("certificate", format!("{by}{}", listed(&why, "and", 2)));
+        said.refuse("The connection is closed before a request: no certificate can be served.");
+        return false;
+    }
+    let mut is_good = false;
+    let by = by.unwrap_or_else(|| ObjectId::of_node(&"".into()));
+    for key in &chain.secrets {
+        let Ok(certificate) = certificate(context, &by, key) else {
+            continue;
+        };
+        let names: Vec<String> = certificate.names.iter().map(ToString::to_string).collect();
+        let fits = certificate.names.iter().any(|name| is_for(name, host));
+        is_good |= fits;
+        let ((namespace, name), names) = (key, listed(&names, "and", 4));
+        let text = match fits {
+            true => format!("of Secret {namespace}/{name}"),
+            false => {
+                format!("of Secret {namespace}/{name}, which is for {names} and not for {host}")
+            }
+        };
+        said.fact("certificate", text);
+    }
+    if !is_good {
+        said.refuse("Clients that check the certificate refuse it, and send no request.");
+    }
+    is_good
+}
+
+/// Whether a name of a certificate is good for a host: a `*` is one label.
+fn is_for(name: &str, host: &Hostname) -> bool {
+    let Hostname::Exact(host) = host else {
+        return false;
+    };
+    match name.strip_prefix("*.") {
+        None => *name == **host,
+        Some(suffix) => host.split_once('.').is_some_and(|(_, rest)| rest == suffix),
+    }
+}

@@ -1,0 +1,148 @@
+//! The sections about a request that an ingress proxy gets: who has the host, with which
+//! certificate, which rule takes the request, and where that sends it.
+
+mod certificate;
+mod rule;
+
+use std::collections::BTreeSet;
+
+use super::answer::{Fact, Section};
+use super::asker::Asker;
+use super::draft::Draft;
+use super::external::of_target;
+use super::question::Request;
+use super::words::verdict::Verdicts;
+use crate::model::Hostname;
+use crate::names::ClusterName;
+use crate::plan::certificates::ListenerId;
+use crate::plan::host::{HostPlan, Table};
+use certificate::secured;
+pub(super) use rule::path;
+use rule::{act, route};
+
+/// What is said of a request, while it is put together.
+struct Saying<'d> {
+    facts: Vec<Fact>,
+    verdicts: Verdicts,
+    draft: &'d mut Draft,
+}
+
+impl Saying<'_> {
+    fn fact(&mut self, label: &str, text: impl Into<String>) {
+        self.facts.push(Fact::new(label, text));
+    }
+
+    fn refuse(&mut self, sentence: impl Into<String>) {
+        self.verdicts.say(false, 1, sentence.into());
+    }
+}
+
+/// Explains a request at an ingress proxy.
+pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
+    let mut clusters = BTreeSet::new();
+    let mut said = Saying {
+        facts: Vec::new(),
+        verdicts: Verdicts::default(),
+        draft,
+    };
+    say(asker, request, &mut said, &mut clusters);
+    let Saying {
+        facts,
+        verdicts,
+        draft,
+    } = said;
+    let (served, verdict) = verdicts.end();
+    draft.add(Section {
+        title: format!("{request}, as {} sees it", asker.who()),
+        facts,
+        served,
+        verdict,
+        ..Section::default()
+    });
+    for cluster in clusters {
+        of_target(asker, &cluster, draft);
+    }
+}
+
+fn say(
+    asker: &Asker<'_>,
+    request: &Request,
+    said: &mut Saying<'_>,
+    clusters: &mut BTreeSet<ClusterName>,
+) {
+    let routing = asker.context.index.routing();
+    let Some(table) = table(asker, request, said) else {
+        return;
+    };
+    let Some(hosts) = routing.hosts(&table).filter(|hosts| hosts.is_claimed()) else {
+        let fleet = &table.fleet;
+        let port = routing.external_port(&table);
+        said.fact(
+            "port",
+            format!("fleet {fleet} serves nothing at port {port}"),
+        );
+        said.refuse("No ingress proxy listens there.");
+        return;
+    };
+    let host = Hostname::Exact(request.host.clone());
+    let is_secured = !request.tls || secured(asker, &table, &host, said);
+    let covering: Vec<Hostname> = host.covering().collect();
+    let plan = covering
+        .iter()
+        .find_map(|of| HostPlan::new(&asker.context, &table, of));
+    let Some((plan, _)) = plan else {
+        said.fact(
+            "host",
+            format!("nothing has rules for {host} at port {}", table.port),
+        );
+        said.refuse("The request is answered with 404.");
+        return;
+    };
+    if let Some((claimed, listener)) = hosts.owner(&host) {
+        let by = match listener {
+            ListenerId::Ingresses => "Ingresses".to_owned(),
+            ListenerId::Gateway {
+                namespace,
+                name,
+                listener,
+            } => {
+                format!("Gateway {namespace}/{name}, listener {listener}")
+            }
+        };
+        said.fact("host", format!("{claimed} of {by}"));
+    }
+    let Some(route) = route(&plan, &host, request, said) else {
+        said.fact(
+            "rule",
+            format!("none for {} takes path {}", plan.host, request.path),
+        );
+        said.refuse("The request is answered with 404.");
+        return;
+    };
+    act(asker, request, route, (is_secured, said), clusters);
+}
+
+/// The port of the fleet's proxies that the request comes to.
+fn table(asker: &Asker<'_>, request: &Request, said: &mut Saying<'_>) -> Option<Table> {
+    let (fleet, options) = (&asker.view.fleet, asker.context.options);
+    let routing = asker.context.index.routing();
+    let shared = match request.tls {
+        true => Table::https(fleet, options),
+        false => Table::http(fleet, options),
+    };
+    let Some(port) = request.port.map(std::num::NonZeroU16::get) else {
+        return Some(shared);
+    };
+    let mut tables = routing.tables_with(fleet, request.tls);
+    let found = tables.find(|table| routing.external_port(table) == port);
+    let mut tables = routing.tables_with(fleet, request.tls);
+    let found = found.or_else(|| tables.find(|table| table.port == port));
+    if found.is_none() {
+        said.fact(
+            "port",
+            format!("fleet {fleet} serves nothing at port {port}"),
+        );
+        said.refuse("No ingress proxy listens there.");
+    }
+    found.cloned()
+}

@@ -1,0 +1,221 @@
+//! Which rule takes a request, and where that sends it.
+
+use std::collections::BTreeSet;
+
+use super::Saying;
+use crate::model::{Hostname, Match, PathMatch, TextMatch};
+use crate::names::ClusterName;
+use crate::plan::explain::answer::Fact;
+use crate::plan::explain::asker::{Asker, listed};
+use crate::plan::explain::object::target;
+use crate::plan::explain::question::Request;
+use crate::plan::explain::viewpoint::Client;
+use crate::plan::host::{Action, HostPlan, RoutePlan, Share, resolve};
+
+/// How many rules that may take a request first are named.
+const NAMED: usize = 4;
+
+/// The first route that takes the request, of those that can be told by its host and path.
+pub(super) fn route<'p, 'a>(
+    plan: &'p HostPlan<'a>,
+    host: &Hostname,
+    request: &Request,
+    said: &mut Saying<'_>,
+) -> Option<&'p RoutePlan<'a>> {
+    let mut maybe = Vec::new();
+    let found = plan.routes.iter().find(|route| {
+        if route.one_label && !is_one_label(plan.host, host) {
+            return false;
+        }
+        match takes(route.matches, &request.path) {
+            Takes::No => false,
+            Takes::Yes => true,
+            Takes::If(condition) => {
+                let (field, object) = (&route.rule.field, route.by.object());
+                maybe.push(format!("{field} of {object}, if {condition}"));
+                false
+            }
+        }
+    });
+    if !maybe.is_empty() {
+        said.fact("first", listed(&maybe, "and", NAMED));
+    }
+    if let Some(route) = found {
+        let object = route.by.object();
+        let path = path(&route.matches.path);
+        said.facts.push(Fact::by(
+            "rule",
+            &*route.rule.field,
+            format!(
+                "{} of {object}, for {}, {path}",
+                route.rule.field, plan.host
+            ),
+        ));
+        said.draft.concerns(object);
+    }
+    found
+}
+
+fn is_one_label(wildcard: &Hostname, host: &Hostname) -> bool {
+    match (wildcard, host) {
+        (Hostname::Wildcard(suffix), Hostname::Exact(name)) => name
+            .split_once('.')
+            .is_some_and(|(_, rest)| *rest == **suffix),
+        _ => true,
+    }
+}
+
+/// Whether a match takes a GET request for a path.
+enum Takes {
+    Yes,
+    No,
+    /// If this holds, too.
+    If(String),
+}
+
+fn takes(matches: &Match, path: &str) -> Takes {
+    let mut conditions = Vec::new();
+    match &matches.path {
+        PathMatch::Exact(wanted) if **wanted != *path => return Takes::No,
+        PathMatch::Prefix(prefix) if !is_below(path, prefix) => return Takes::No,
+        PathMatch::Regex(pattern) => conditions.push(format!("the path matches {pattern}")),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) => {}
+    }
+    if let Some(method) = matches.method.as_ref().filter(|method| ***method != *"GET") {
+        conditions.push(format!("the method is {method}"));
+    }
+    let named = matches.headers.iter().map(|one| ("header", one));
+    let named = named.chain(matches.query.iter().map(|one| ("query parameter", one)));
+    conditions.extend(named.map(|(what, one)| match &one.value {
+        TextMatch::Exact(value) => format!("{what} {} is {value}", one.name),
+        TextMatch::Regex(pattern) => format!("{what} {} matches {pattern}", one.name),
+    }));
+    match conditions.is_empty() {
+        true => Takes::Yes,
+        false => Takes::If(conditions.join(" and ")),
+    }
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A path match in words.
+pub(in crate::plan::explain) fn path(path: &PathMatch) -> String {
+    match path {
+        PathMatch::Exact(path) => format!("{path} exactly"),
+        PathMatch::Prefix(prefix) if prefix.is_empty() => "every path".to_owned(),
+        PathMatch::Prefix(prefix) => format!("{prefix} and below"),
+        PathMatch::Regex(pattern) => format!("paths that match {pattern}"),
+    }
+}
+
+/// Says what becomes of a request that a route takes.
+pub(super) fn act(
+    asker: &Asker<'_>,
+    request: &Request,
+    route: &RoutePlan<'_>,
+    (is_secured, said): (bool, &mut Saying<'_>),
+    clusters: &mut BTreeSet<ClusterName>,
+) {
+    if let Some(sources) = route.asked.sources {
+        let ranges: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        said.fact(
+            "clients",
+            format!("only from {}", listed(&ranges, "and", 4)),
+        );
+        if let Client::Address(ip) = asker.client
+            && !sources.iter().any(|range| range.contains(&ip))
+        {
+            said.refuse(format!("A request from {ip} is answered with 403."));
+            return;
+        }
+    }
+    match &route.action {
+        Action::Answer(status) => {
+            let why: Vec<String> = refused(asker, route);
+            let why = match why.is_empty() {
+                true if route.rule.broken => "part of the rule cannot be served".to_owned(),
+                true => "the rule has no backend".to_owned(),
+                false => listed(&why, "and", 3),
+            };
+            said.fact("backends", why.clone());
+            said.refuse(format!("The request is answered with {status}: {why}."));
+        }
+        Action::ToHttps => {
+            let sentence = format!("The request is redirected to https://{}.", request.host);
+            said.verdicts.say(true, 1, sentence);
+        }
+        Action::Redirect(redirect, _) => {
+            let scheme = redirect.scheme.as_deref().unwrap_or("the same scheme");
+            let host = redirect.hostname.as_deref().unwrap_or(&request.host);
+            let sentence = format!(
+                "The request is redirected ({}) to {host} by {scheme}.",
+                redirect.status
+            );
+            said.verdicts.say(true, 1, sentence);
+        }
+        Action::Forward(shares) => {
+            let total: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+            for share in shares {
+                forward(share, (is_secured, total, asker, route), said, clusters);
+            }
+        }
+    }
+}
+
+/// Says where a share of the requests goes.
+fn forward(
+    share: &Share<'_>,
+    (is_secured, total, asker, route): (bool, u64, &Asker<'_>, &RoutePlan<'_>),
+    said: &mut Saying<'_>,
+    clusters: &mut BTreeSet<ClusterName>,
+) {
+    let part = match u64::from(share.weight) == total {
+        true => "The request".to_owned(),
+        false => format!("Of {total} requests {}", share.weight),
+    };
+    let (goes, is) = match (u64::from(share.weight) == total, share.weight) {
+        (true, _) | (false, 1) => ("goes", "is"),
+        (false, _) => ("go", "are"),
+    };
+    match &share.to {
+        Ok(upstream) => {
+            let to = match &upstream.hostname {
+                Some(name) => format!("{name}, which the proxy looks up in DNS"),
+                None => format!("cluster {}", upstream.cluster),
+            };
+            said.facts
+                .push(Fact::by("backend", &*share.backend.field, to.clone()));
+            if upstream.hostname.is_none() && is_secured {
+                clusters.extend(upstream.cluster.parse::<ClusterName>().ok());
+            }
+            if is_secured {
+                said.verdicts
+                    .say(true, 1, format!("{part} {goes} to {to}."));
+            }
+        }
+        Err(status) => {
+            let object = route.by.object();
+            let why = resolve(&asker.context, &object, &share.backend.target).err();
+            let why = why.map(|why| why.to_string()).unwrap_or_default();
+            let why = format!("{}, but {why}", target(&share.backend.target));
+            said.facts
+                .push(Fact::by("backend", &*share.backend.field, why.clone()));
+            said.refuse(format!("{part} {is} answered with {status}: {why}."));
+        }
+    }
+}
+
+/// Why the backends of a rule are not served.
+fn refused(asker: &Asker<'_>, route: &RoutePlan<'_>) -> Vec<String> {
+    let object = route.by.object();
+    let backends = route.rule.backends.iter();
+    let refused = backends.filter_map(|backend| {
+        let why = resolve(&asker.context, &object, &backend.target).err()?;
+        Some(format!("{}, but {why}", target(&backend.target)))
+    });
+    refused.collect()
+}

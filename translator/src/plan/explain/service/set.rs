@@ -1,0 +1,225 @@
+//! The section about one set of endpoints of a Service port: what leads there, what decided over
+//! the endpoints, and what becomes of a connection.
+
+use std::collections::BTreeMap;
+
+use super::title;
+use crate::Role;
+use crate::model::{Family, Kind, Policy};
+use crate::names::FrontendKind;
+use crate::plan::clusters::cluster_name;
+use crate::plan::explain::addresses::{Address, Outcome};
+use crate::plan::explain::answer::{EndpointRow, Fact, PortFacts, Section, Taken};
+use crate::plan::explain::asker::listed;
+use crate::plan::explain::draft::Draft;
+use crate::plan::explain::endpoints::{self, Asked, Lead};
+use crate::plan::explain::summary::Served;
+use crate::plan::explain::words::next;
+use crate::plan::explain::words::policies::{self, By};
+use crate::plan::explain::words::verdict::{self, Verdicts};
+use crate::plan::hosts;
+use crate::policy::frontends::is_stream;
+
+/// Adds the section of one set of endpoints.
+pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draft) {
+    let Asked { asker, service, .. } = *asked;
+    let port = &service.ports[asked.port];
+    let (mut rows, mut leads) = endpoints::rows(asked);
+    let is_unused = service.kind == Kind::Headless && asker.view.role == Role::Node;
+    if is_unused {
+        rows.iter_mut().for_each(unused);
+        leads.clear();
+    }
+    let by = by(asked, addresses);
+    let family = family(asked, addresses);
+    let lead = leads.get(&family).cloned().unwrap_or_default();
+    let mut facts = Vec::new();
+    facts.extend(without_address(asked, addresses));
+    let mut verdicts = Verdicts::default();
+    verdict::of_addresses(asked, addresses, &leads, &mut verdicts);
+    match asker.view.role {
+        Role::Mesh | Role::Grpc => names(asked, &leads, &mut facts, &mut verdicts),
+        Role::Ingress => routed(asked, &leads, &mut facts, &mut verdicts),
+        Role::Node => {}
+    }
+    if !is_unused {
+        facts.push(policies::policy(asked, by));
+    }
+    facts.extend(policies::topology(asked, family));
+    let is_anywhere = rows.iter().any(|row| row.taken == Taken::Local);
+    if lead.taken.is_empty() && !is_anywhere && !is_unused {
+        facts.push(policies::endpoints(asked, &rows));
+        facts.extend(next::strangers(asked, &rows));
+    }
+    if is_unused {
+        let name = format!("{}.{}", service.key.name, service.key.namespace);
+        verdicts.say(
+            false,
+            1,
+            format!("No proxy of a node takes connections to {name}: clients that look it up find its endpoints."),
+        );
+    }
+    let (served, verdict) = verdicts.end();
+    if served != Served::Yes && !is_unused {
+        next::hints(asked, &rows, addresses, draft);
+    }
+    draft.sections.push(Section {
+        title: title(asker, service, port, whose(asked, by)),
+        port: Some(port_facts(asked, &leads)),
+        addresses: addresses
+            .iter()
+            .map(|address| address.fact.clone())
+            .collect(),
+        facts,
+        endpoints: rows,
+        served,
+        verdict,
+    });
+}
+
+/// Turns the row of an endpoint into that of one that is not used.
+fn unused(row: &mut EndpointRow) {
+    row.taken = Taken::No;
+    row.priority = None;
+    row.because = "a headless Service has no address that would lead to it".to_owned();
+}
+
+/// What leads to the set: a cluster IP or a name, something external, or a rule.
+fn by(asked: &Asked<'_>, addresses: &[&Address]) -> By {
+    let leads = |a: &&&Address| matches!(a.outcome, Outcome::Leads(_));
+    let mut kinds: Vec<FrontendKind> = addresses.iter().filter(leads).map(|a| a.kind).collect();
+    if kinds.is_empty() {
+        kinds = addresses.iter().map(|a| a.kind).collect();
+    }
+    match asked.asker.view.role {
+        Role::Ingress => By::Rule,
+        _ if kinds.is_empty() || kinds.contains(&FrontendKind::ClusterIp) => By::Internal,
+        _ => By::External,
+    }
+}
+
+/// Whose connections a section is about, where there are two of one port.
+fn whose(asked: &Asked<'_>, by: By) -> &'static str {
+    let is_local = asked.service.external_policy == Policy::Local;
+    match (by, asked.local) {
+        (By::External, true) => " from outside of the cluster",
+        (By::External, false) if is_local => " from inside of the cluster",
+        _ => "",
+    }
+}
+
+/// The family that topology and endpoints are told of: that of the first address that leads there.
+fn family(asked: &Asked<'_>, addresses: &[&Address]) -> Family {
+    let mut leading = addresses
+        .iter()
+        .filter(|a| matches!(a.outcome, Outcome::Leads(_)));
+    let first = leading.next().or(addresses.first());
+    match (asked.asker.view.role, first) {
+        (Role::Node, Some(address)) => Family::of(address.fact.address.ip()),
+        _ => asked.service.primary_family,
+    }
+}
+
+/// Why there is no address at all.
+fn without_address(asked: &Asked<'_>, addresses: &[&Address]) -> Option<Fact> {
+    let is_headless = asked.service.kind == Kind::Headless;
+    (is_headless && addresses.is_empty()).then(|| {
+        Fact::by(
+            "address",
+            "spec.clusterIP",
+            "none: the Service is headless, so that it is served by name only",
+        )
+    })
+}
+
+/// The names of a port at mesh proxies, and where requests for them go.
+fn names(
+    asked: &Asked<'_>,
+    leads: &BTreeMap<Family, Lead>,
+    facts: &mut Vec<Fact>,
+    verdicts: &mut Verdicts,
+) {
+    let (service, asker) = (asked.service, asked.asker);
+    let port = &service.ports[asked.port];
+    if !is_stream(port) {
+        facts.push(Fact::new(
+            "names",
+            "none: mesh proxies serve TCP ports by name, and no others",
+        ));
+        let sentence = "No mesh proxy serves this port by name.".to_owned();
+        verdicts.say(false, 1, sentence);
+        return;
+    }
+    let named = hosts::named(asked.plan.hosts.clone(), asker.context.options);
+    let of_port = named
+        .into_iter()
+        .find(|(host, _)| host.port.number == port.number);
+    let names = of_port.map(|(_, names)| names).unwrap_or_default();
+    let Some(first) = names.first() else {
+        return;
+    };
+    facts.push(Fact::new("names", listed(&names, "and", 6)));
+    let lead = leads
+        .get(&service.primary_family)
+        .cloned()
+        .unwrap_or_default();
+    let what = format!("A new request{} to {first}", asker.origin());
+    verdict::of_requests(asked, &what, &lead, verdicts);
+}
+
+/// Whether ingress proxies send requests to a port, and where they go.
+fn routed(
+    asked: &Asked<'_>,
+    leads: &BTreeMap<Family, Lead>,
+    facts: &mut Vec<Fact>,
+    verdicts: &mut Verdicts,
+) {
+    let (service, index) = (asked.service, asked.asker.context.index);
+    let port = &service.ports[asked.port];
+    let users = index
+        .routing()
+        .users_of(&service.key, port.number.get(), &port.name);
+    let users: Vec<String> = users.into_iter().map(|id| id.to_string()).collect();
+    if !index.is_routed_to(service, port) {
+        facts.push(Fact::new(
+            "rules",
+            "no Ingress and no route sends requests to this port",
+        ));
+        let sentence = "No ingress proxy sends requests to this port.".to_owned();
+        verdicts.say(false, 1, sentence);
+        return;
+    }
+    let users = match users.is_empty() {
+        true => "by an alias of the Service".to_owned(),
+        false => format!("of {}", listed(&users, "and", 4)),
+    };
+    facts.push(Fact::new("rules", users));
+    let lead = leads
+        .get(&service.primary_family)
+        .cloned()
+        .unwrap_or_default();
+    verdict::of_requests(asked, "A request that a rule sends there", &lead, verdicts);
+}
+
+/// The port and its set, by the names that are published.
+fn port_facts(asked: &Asked<'_>, leads: &BTreeMap<Family, Lead>) -> PortFacts {
+    let (service, port) = (asked.service, &asked.service.ports[asked.port]);
+    let (policy, words) = match asked.local {
+        true => (Policy::Local, "Local"),
+        false => (Policy::Cluster, "Cluster"),
+    };
+    let clusters = leads.keys().filter_map(|family| {
+        let name = cluster_name(service, port, policy, *family);
+        let mut planned = asked.plan.clusters.iter();
+        let is_planned = planned.any(|cluster| cluster.name == name);
+        is_planned.then(|| name.to_string())
+    });
+    PortFacts {
+        service: service.key.to_string(),
+        name: port.name.clone(),
+        number: port.number.get(),
+        protocol: port.protocol.to_string(),
+        policy: words.to_owned(),
+        clusters: clusters.collect(),
+    }
+}

@@ -1,0 +1,271 @@
+//! What happens at the addresses of a Service: which are served no more, which are new, and which
+//! have another listener, with the reason for each.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use seaway_proto::TypeUrl;
+
+use super::Both;
+use super::changes::Change;
+use super::effect::{Effect, Fate, Harm, Places, Setting, What};
+use super::facts::{self, endpoints};
+use super::places::{nodes, places};
+use super::settings::{becomes_local, differences};
+use crate::model::{Family, Protocol, ServiceKey};
+use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
+use crate::{Question, View, Viewpoint};
+
+/// The changes at the addresses of one Service port, or of its health check.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    /// What is served no more, by where and why.
+    refused: BTreeMap<(Places, String, Fate), Vec<String>>,
+    /// What is served now, by where.
+    served: BTreeMap<Places, Vec<String>>,
+    /// The views that have lost, or got, an address.
+    pub refused_at: Vec<usize>,
+    pub served_at: Vec<usize>,
+    settings: Settings,
+}
+
+/// The settings of a port that differ, gathered over its resources.
+#[derive(Debug, Default)]
+struct Settings {
+    found: Vec<Setting>,
+    replaced: Vec<String>,
+    without_endpoint: Vec<Arc<str>>,
+    views: Vec<usize>,
+    having: Vec<usize>,
+}
+
+impl Addresses {
+    /// Takes in the listener of a frontend.
+    pub(super) fn listener(&mut self, both: Both<'_>, name: &FrontendName, change: &Change<'_>) {
+        let fate = match name.port.protocol == Protocol::Tcp && both.to.closes {
+            true => Fate::Closed,
+            false => Fate::Refused,
+        };
+        let address = address(name.kind, name.address.ip(), name.address.port());
+        let why = |view: usize| why(both, name, view);
+        self.come_and_go(both, change, &address, fate, why);
+        let external = name.kind != FrontendKind::ClusterIp;
+        for (old, new, views) in change.replaced() {
+            let (old, new) = (facts::frontend(old), facts::frontend(new));
+            let found = differences(&old, &new, external);
+            let family = Family::of(name.address.ip());
+            self.without(both, &found, (&name.port, family), views);
+            self.settings
+                .note(found, Some(&address), views, &change.seen_by);
+        }
+    }
+
+    /// Takes in the listener of a health check.
+    pub(super) fn health_check(&mut self, both: Both<'_>, port: u16, change: &Change<'_>) {
+        let address = format!("health check {port}");
+        let why = |_| "the Service asks for it no more".to_owned();
+        self.come_and_go(both, change, &address, Fate::Refused, why);
+    }
+
+    /// Takes in what mesh proxies find by the name of a Service with this port.
+    pub(super) fn scope(&mut self, both: Both<'_>, name: &str, change: &Change<'_>) {
+        let why = |_| "the Service has no such port".to_owned();
+        self.come_and_go(both, change, name, Fate::NotFound, why);
+        for (old, new, views) in change.replaced() {
+            let (old, new) = (super::host::mesh(old), super::host::mesh(new));
+            let found = differences(&old.facts, &new.facts, false);
+            if let Some(cluster) = new.cluster {
+                self.without(both, &found, (&cluster.port, cluster.family), views);
+            }
+            self.settings.note(found, None, views, &change.seen_by);
+        }
+    }
+
+    /// Takes in a cluster.
+    pub(super) fn cluster(&mut self, change: &Change<'_>) {
+        for (old, new, views) in change.replaced() {
+            let found = differences(&facts::cluster(old), &facts::cluster(new), false);
+            self.settings.note(found, None, views, &change.seen_by);
+        }
+    }
+
+    fn come_and_go(
+        &mut self,
+        both: Both<'_>,
+        change: &Change<'_>,
+        address: &str,
+        fate: Fate,
+        why: impl Fn(usize) -> String,
+    ) {
+        let removed = change.removed_from();
+        if let Some(first) = removed.first() {
+            let places = places(both.to, &removed, &change.seen_by);
+            let all = self.refused.entry((places, why(*first), fate));
+            all.or_default().push(address.to_owned());
+            self.refused_at.extend(removed);
+        }
+        let added = change.added_to();
+        if !added.is_empty() {
+            let places = places(both.to, &added, &change.seen_by);
+            let all = self.served.entry(places);
+            all.or_default().push(address.to_owned());
+            self.served_at.extend(added);
+        }
+    }
+
+    /// Notes the nodes that a policy which became Local leaves without an endpoint.
+    fn without(
+        &mut self,
+        both: Both<'_>,
+        found: &[Setting],
+        (port, family): (&PortKey, Family),
+        views: &[usize],
+    ) {
+        if !found.iter().any(becomes_local) {
+            return;
+        }
+        let name = ClusterName {
+            port: port.clone(),
+            local: true,
+            tls: false,
+            family,
+        };
+        let key = (TypeUrl::ENDPOINT, name.to_string().into());
+        let is_empty = |view: &usize| {
+            let seen = both.to.seen(&key, *view);
+            seen.is_none_or(|assignment| endpoints(assignment).is_empty())
+        };
+        let without: Vec<usize> = views.iter().copied().filter(is_empty).collect();
+        let nodes = nodes(both.to, &without);
+        self.settings.without_endpoint.extend(nodes);
+    }
+
+    /// What all of it means.
+    pub(super) fn effects(
+        self,
+        both: Both<'_>,
+        port: Option<&Arc<str>>,
+        endpoints: usize,
+    ) -> Vec<Effect> {
+        let effect = |harm, loses, places, what| Effect {
+            harm,
+            port: port.cloned(),
+            loses,
+            places,
+            what,
+        };
+        let refused = self.refused.into_iter();
+        let refused = refused.map(|((places, why, fate), addresses)| {
+            let addresses = sorted(addresses);
+            let what = What::Refused {
+                addresses,
+                why,
+                fate,
+            };
+            effect(Harm::Refused, true, places, what)
+        });
+        let served = self.served.into_iter().map(|(places, addresses)| {
+            let addresses = sorted(addresses);
+            let what = What::Served {
+                addresses,
+                endpoints,
+            };
+            effect(Harm::New, false, places, what)
+        });
+        let settings = self.settings.what().map(|(harm, views, having, what)| {
+            let places = places(both.to, &views, &having);
+            effect(harm, harm == Harm::Refused, places, what)
+        });
+        refused.chain(served).chain(settings).collect()
+    }
+}
+
+impl Settings {
+    fn note(
+        &mut self,
+        found: Vec<Setting>,
+        replaced: Option<&str>,
+        views: &[usize],
+        having: &[usize],
+    ) {
+        self.found.extend(found);
+        self.replaced.extend(replaced.map(str::to_owned));
+        self.views.extend_from_slice(views);
+        self.having.extend_from_slice(having);
+    }
+
+    /// The settings as one effect, if any differ, with the views that have them.
+    fn what(self) -> Option<(Harm, Vec<usize>, Vec<usize>, What)> {
+        let mut settings = sorted(self.found);
+        if settings.iter().any(|setting| !setting.field.is_empty()) {
+            settings.retain(|setting| !setting.field.is_empty());
+        }
+        if settings.is_empty() {
+            return None;
+        }
+        let (replaced, without_endpoint) = (sorted(self.replaced), sorted(self.without_endpoint));
+        let harm = match (without_endpoint.is_empty(), replaced.is_empty()) {
+            (false, _) => Harm::Refused,
+            (true, false) => Harm::Replaced,
+            (true, true) => Harm::Settings,
+        };
+        let what = What::Settings {
+            settings,
+            replaced,
+            without_endpoint,
+        };
+        Some((harm, self.views, self.having, what))
+    }
+}
+
+/// Sorted, each once.
+pub(super) fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// An address as people call it.
+pub(super) fn address(kind: FrontendKind, ip: IpAddr, port: u16) -> String {
+    match kind {
+        FrontendKind::NodePort if ip.is_unspecified() => format!("node port {port}"),
+        _ => std::net::SocketAddr::new(ip, port).to_string(),
+    }
+}
+
+/// Why an address is not served in the second world.
+fn why(both: Both<'_>, name: &FrontendName, view: usize) -> String {
+    let translator = both.to.translator.as_ref();
+    let view = both.to.views.get(view).map(|(view, _)| view);
+    let Some((translator, view)) = translator.zip(view) else {
+        return String::new();
+    };
+    verdict(translator, &name.port.service, view, name).unwrap_or_default()
+}
+
+/// The verdict on an address, in words, as `explain` says it; empty where none is known.
+fn verdict(
+    translator: &crate::Translator,
+    service: &ServiceKey,
+    view: &View,
+    name: &FrontendName,
+) -> Option<String> {
+    let question = Question::Service(service.clone(), None);
+    let answer = translator.explain(&question, &Viewpoint::of(view.clone()));
+    let mut addresses = answer.sections.iter().flat_map(|of| &of.addresses);
+    let found = addresses.find(|fact| {
+        let is_node_port = name.kind == FrontendKind::NodePort;
+        fact.kind == name.kind.as_str()
+            && fact.address.port() == name.address.port()
+            && (fact.address.ip() == name.address.ip() || is_node_port)
+    });
+    let Some(found) = found else {
+        return Some("the Service asks for it no more".to_owned());
+    };
+    if let Some(winner) = &found.taken_by {
+        return Some(format!("Service {winner} has the address"));
+    }
+    let text = found.text.strip_prefix("no listener, since ")?;
+    Some(text.to_owned())
+}

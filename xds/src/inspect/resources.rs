@@ -1,0 +1,235 @@
+//! The published resources, page by page: each in each of its layers, with how many streams see
+//! that, and how far their clients are with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use seaway_proto::{ResourceRef, TypeUrl, Version};
+
+use super::{Inspector, lock};
+use crate::session::{Session, Standing};
+use crate::store::slot::{Entry, Slot};
+use crate::store::{LayerId, ResourceId, Store};
+
+/// What a page begins behind: the key of the last resource of the page before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceKey {
+    /// The resource's type.
+    pub type_url: TypeUrl,
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// The layer.
+    pub layer: LayerId,
+}
+
+/// A resource in one of its layers, and the streams that see it there.
+#[derive(Clone, Debug)]
+pub struct ResourceReport {
+    /// The type.
+    pub type_url: TypeUrl,
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// The layer.
+    pub layer: LayerId,
+    /// The object the resource was made from, or that hides the name.
+    pub origin: Arc<str>,
+    /// The version: a hash of the content. `None`: the layer hides the name.
+    pub version: Option<Version>,
+    /// The size of the content with its frame, in bytes.
+    pub bytes: usize,
+    /// The commit since which the layer has this.
+    pub seq: u64,
+    /// When that was made, or a later time if it was long ago.
+    pub changed: Option<Instant>,
+    /// What the resource refers to.
+    pub refs: Box<[ResourceRef]>,
+    /// The number of streams that ask for the name and see what this layer has.
+    pub seen_by: usize,
+    /// The number of those whose client has this very content, as far as it has said.
+    pub held_by: usize,
+    /// The number of those whose client was sent it and has not answered.
+    pub sent_to: usize,
+    /// The number of those whose client is still to be sent it.
+    pub owed_by: usize,
+    /// The number of those whose client rejects it.
+    pub rejected_by: usize,
+    /// The number of those from whose client it is held back (xDS rules 82, 127).
+    pub held_back_from: usize,
+}
+
+impl ResourceReport {
+    /// The key of the resource.
+    pub fn key(&self) -> ResourceKey {
+        ResourceKey {
+            type_url: self.type_url,
+            name: self.name.clone(),
+            layer: self.layer,
+        }
+    }
+
+    fn count(&mut self, standing: Standing) {
+        self.seen_by += 1;
+        *match standing {
+            Standing::Held => &mut self.held_by,
+            Standing::Sent => &mut self.sent_to,
+            Standing::Owed => &mut self.owed_by,
+            Standing::Rejected => &mut self.rejected_by,
+            Standing::HeldBack => &mut self.held_back_from,
+        } += 1;
+    }
+}
+
+/// A resource of a page: the index of its type, and its id.
+type Place = (usize, ResourceId);
+
+impl Inspector {
+    /// The number of resources, each in each of its layers, that `which` chooses by type, name,
+    /// origin and layer.
+    pub fn count_resources(&self, which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool) -> usize {
+        let store = self.snapshots.read();
+        let of_type = |index: usize| {
+            let url = self.types().spec(index).url;
+            let slots = store.ids(index).map(|id| store.slot(index, id));
+            let chosen = slots.flat_map(|slot| {
+                let entries = slot.entries.iter();
+                entries.filter(|entry| is_chosen(url, slot, entry, &which))
+            });
+            chosen.count()
+        };
+        (0..self.types().len()).map(of_type).sum()
+    }
+
+    /// The published resources in each of their layers, sorted by type (in the order in which types
+    /// go out), name and layer: up to `limit` of those behind `after` that `which` chooses by type,
+    /// name, origin and layer.
+    ///
+    /// `which` is asked while nothing can be published, once for each resource in each layer.
+    pub fn resources(
+        &self,
+        which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
+        after: Option<&ResourceKey>,
+        limit: usize,
+    ) -> Vec<ResourceReport> {
+        let mut page = self.page(which, after, limit);
+        for (_, session) in self.open.open() {
+            let session = lock(&session);
+            let store = self.snapshots.read();
+            count(&session, &store, &mut page);
+        }
+        page.into_iter().map(|(_, report)| report).collect()
+    }
+
+    fn page(
+        &self,
+        which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
+        after: Option<&ResourceKey>,
+        limit: usize,
+    ) -> Vec<(Place, ResourceReport)> {
+        let after = after.map(|key| (key.type_url, &*key.name, key.layer));
+        let store = self.snapshots.read();
+        let mut page: Vec<(Place, ResourceReport)> = Vec::new();
+        for (index, behind) in self.pages(after) {
+            if page.len() >= limit {
+                break;
+            }
+            let url = self.types().spec(index).url;
+            let is_chosen = |slot: &Slot, entry: &Entry| {
+                behind.is_none_or(|behind| (&*slot.name, entry.layer) > behind)
+                    && is_chosen(url, slot, entry, &which)
+            };
+            let entries = store.ids(index).flat_map(|id| {
+                let slot = store.slot(index, id);
+                let chosen = slot.entries.iter().filter(|entry| is_chosen(slot, entry));
+                chosen.map(move |entry| (slot.name.clone(), (entry.layer, id)))
+            });
+            let entries: Vec<_> = entries.collect();
+            for (name, (layer, id)) in first(entries.into_iter(), limit - page.len()) {
+                if let Some(entry) = store.slot(index, id).entry(layer) {
+                    page.push(((index, id), self.resource_report(url, name, entry)));
+                }
+            }
+        }
+        page
+    }
+
+    fn resource_report(&self, type_url: TypeUrl, name: Arc<str>, entry: &Entry) -> ResourceReport {
+        let body = entry.value.body();
+        ResourceReport {
+            type_url,
+            name,
+            layer: entry.layer,
+            origin: entry.value.origin().cloned().unwrap_or_default(),
+            version: body.map(|body| body.version),
+            bytes: body.map_or(0, |body| body.len()),
+            seq: entry.since,
+            changed: self.snapshots.changes().committed_at(entry.since),
+            refs: entry.value.refs().into(),
+            seen_by: 0,
+            held_by: 0,
+            sent_to: 0,
+            owed_by: 0,
+            rejected_by: 0,
+            held_back_from: 0,
+        }
+    }
+}
+
+/// Whether an entry has something, and that is chosen.
+fn is_chosen(
+    url: TypeUrl,
+    slot: &Slot,
+    entry: &Entry,
+    which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
+) -> bool {
+    let origin = entry.value.origin();
+    origin.is_some_and(|origin| which(url, &slot.name, origin, entry.layer))
+}
+
+/// Counts a stream for those resources of a page that it sees.
+fn count(session: &Session, store: &Store, page: &mut [(Place, ResourceReport)]) {
+    let mut brought = HashMap::new();
+    for ((index, id), report) in page {
+        let Some(slot) = store.try_slot(*index, *id) else {
+            continue;
+        };
+        let decisive = slot.decisive(session.layers());
+        // What has changed since the page was made is another resource.
+        if decisive.is_none_or(|entry| entry.layer != report.layer || entry.since != report.seq) {
+            continue;
+        }
+        let brought = brought
+            .entry(*index)
+            .or_insert_with(|| session.being_brought(*index));
+        match session.standing((*index, *id), slot, brought) {
+            Some(standing) if report.version.is_some() => report.count(standing),
+            Some(_) => report.seen_by += 1,
+            None => {}
+        }
+    }
+}
+
+/// The first of all by name, and what stands beside that, in order.
+pub(super) fn first<T: Ord>(
+    all: impl Iterator<Item = (Arc<str>, T)>,
+    limit: usize,
+) -> Vec<(Arc<str>, T)> {
+    let mut first: Vec<(Arc<str>, T)> = Vec::new();
+    // Twice as many are kept as are wanted, so that not each has to be put into its place.
+    for one in all {
+        first.push(one);
+        if first.len() >= limit.saturating_mul(2).max(64) {
+            cut(&mut first, limit);
+        }
+    }
+    cut(&mut first, limit);
+    first.sort_unstable();
+    first
+}
+
+fn cut<T: Ord>(all: &mut Vec<T>, limit: usize) {
+    if all.len() > limit && limit > 0 {
+        all.select_nth_unstable(limit - 1);
+    }
+    all.truncate(limit);
+}

@@ -1,0 +1,392 @@
+//! What a session is like, for those who look at the server: how far its client is with each type,
+//! and where single resources stand with it.
+//!
+//! A stream whose client does not take what is sent is not polled, and its session has not read the
+//! newest commits. So what the log has for it is looked at here, too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seaway_proto::{TypeUrl, Version};
+
+use super::error_text::of_resource;
+use super::schedule::earlier;
+use super::state::type_state::{Mark, RemovalForm, TypeState};
+use super::{PATIENCE, Session};
+use crate::store::changes::Changes;
+use crate::store::id_set::Ids;
+use crate::store::slot::Slot;
+use crate::store::{LayerId, ResourceId, Store};
+
+/// For how long a client may be on the way to the newest state and count as there.
+const GRACE: Duration = Duration::from_secs(1);
+/// The most names that are listed of one kind and type.
+const LISTED: usize = 16;
+
+/// How far the client of a stream is: in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamState {
+    /// It has acknowledged everything, or all that is older than a second.
+    Synced,
+    /// It has to be sent something, or has not acknowledged something.
+    Behind {
+        /// Since when.
+        since: Instant,
+    },
+    /// It has rejected something and accepted nothing in its place.
+    Rejects {
+        /// Since when.
+        since: Instant,
+    },
+}
+
+/// How far the client of a stream is with one type that it has asked for.
+#[derive(Clone, Debug)]
+pub struct TypeReport {
+    /// The type.
+    pub type_url: TypeUrl,
+    /// How far the client is.
+    pub state: StreamState,
+    /// Whether the client subscribes to everything that there is.
+    pub wildcard: bool,
+    /// The number of names that the client subscribes to, whether or not they exist.
+    pub names: usize,
+    /// The number of those that do not exist.
+    pub missing: usize,
+    /// The number of resources that the client was sent, in whatever version.
+    pub held: usize,
+    /// The number of resources and removals that the client is still to be sent.
+    pub owed: usize,
+    /// When the oldest response was sent that the client has not answered.
+    pub unacknowledged: Option<Instant>,
+    /// The newest response that was sent.
+    pub sent: Option<Mark>,
+    /// The newest response that the client acknowledged.
+    pub acked: Option<Mark>,
+    /// The newest response that the client rejected, and its error text, which is cut.
+    pub rejected: Option<(Mark, String)>,
+    /// The first of the resources that the client rejects.
+    pub rejecting: Vec<Rejecting>,
+    /// The number of all that it rejects.
+    pub rejecting_count: usize,
+    /// The first of the names of which the newest content is held back from this client although it
+    /// has not rejected it (xDS rules 82, 127).
+    pub held_back: Vec<Arc<str>>,
+    /// The number of all of those.
+    pub held_back_count: usize,
+}
+
+/// A resource that a client has rejected and not accepted since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejecting {
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// The object the resource was made from.
+    pub origin: Arc<str>,
+    /// Since when it has been rejecting it.
+    pub since: Instant,
+    /// What the client says of it; the whole error text where that names no resource.
+    pub error: String,
+}
+
+/// Where the present content of a resource stands with the client of a stream that asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The client is to be sent it.
+    Owed,
+    /// The client was sent it and has not answered.
+    Sent,
+    /// The client has it.
+    Held,
+    /// The client has rejected it.
+    Rejected,
+    /// It is held back from this client.
+    HeldBack,
+}
+
+impl StreamState {
+    /// The worse of two; of the same kind, the one that is older.
+    #[must_use]
+    pub fn worse(self, other: StreamState) -> StreamState {
+        match (self, other) {
+            (StreamState::Rejects { since }, StreamState::Rejects { since: also }) => {
+                let since = since.min(also);
+                StreamState::Rejects { since }
+            }
+            (StreamState::Rejects { .. }, _) | (_, StreamState::Synced) => self,
+            (_, StreamState::Rejects { .. }) | (StreamState::Synced, _) => other,
+            (StreamState::Behind { since }, StreamState::Behind { since: also }) => {
+                let since = since.min(also);
+                StreamState::Behind { since }
+            }
+        }
+    }
+}
+
+/// What the log has for a stream that it has not read: by type and resource, the commit.
+type Unread = BTreeMap<(usize, ResourceId), u64>;
+
+/// The stream as a whole.
+impl Session {
+    /// How far the client is with each type that it has asked for.
+    pub(crate) fn reports(
+        &self,
+        store: &Store,
+        changes: &Changes,
+        now: Instant,
+    ) -> Vec<TypeReport> {
+        let unread = self.unread(store);
+        let active = self.states.iter().enumerate();
+        let active = active.filter(|(_, state)| state.subscription().is_active());
+        active
+            .map(|(index, state)| {
+                let of_type = |((of, _), _): &(&(usize, ResourceId), &u64)| *of == index;
+                let (count, oldest) = unread.iter().filter(of_type).fold(
+                    (0, None),
+                    |(count, oldest): (usize, Option<u64>), (_, seq)| {
+                        (
+                            count + 1,
+                            Some(oldest.map_or(*seq, |oldest| oldest.min(*seq))),
+                        )
+                    },
+                );
+                let since = oldest.and_then(|seq| changes.committed_at(seq));
+                self.report(index, state, store, (count, since), now)
+            })
+            .collect()
+    }
+
+    fn report(
+        &self,
+        index: usize,
+        state: &TypeState,
+        store: &Store,
+        (unread, unread_since): (usize, Option<Instant>),
+        now: Instant,
+    ) -> TypeReport {
+        let subscription = state.subscription();
+        let status = state.status();
+        let held_back = || {
+            let all = state.held_back_ids();
+            all.filter(|id| !state.rejections().has(*id))
+        };
+        let names = |id: ResourceId| Some(store.try_slot(index, id)?.name.clone());
+        let behind = earlier(self.behind_since(index, state), unread_since);
+        TypeReport {
+            type_url: self.types.spec(index).url,
+            state: match (rejects_since(state), behind) {
+                (Some(since), _) => StreamState::Rejects { since },
+                (None, Some(since)) if since + GRACE < now => StreamState::Behind { since },
+                (None, _) => StreamState::Synced,
+            },
+            wildcard: subscription.is_wildcard(),
+            names: subscription.len(),
+            missing: subscription.missing_count(),
+            held: state.held_count(),
+            owed: state.owed().len() + state.owed_names() + unread,
+            unacknowledged: state.unanswered().map(|(_, sent)| sent),
+            sent: status.sent,
+            acked: status.acked,
+            rejected: status.nacked.clone(),
+            rejecting: self.rejecting(index, state, store),
+            rejecting_count: state.rejections().iter().count(),
+            held_back: held_back().filter_map(names).take(LISTED).collect(),
+            held_back_count: held_back().count(),
+        }
+    }
+
+    /// Since when the client has had to be sent, or has had to answer, something that the session
+    /// has read.
+    fn behind_since(&self, index: usize, state: &TypeState) -> Option<Instant> {
+        let removed = state.removals().since();
+        // Empty values come a second later by intention.
+        let removed = match self.removal_form(index) {
+            RemovalForm::Empty => removed.map(|since| since + PATIENCE),
+            _ => removed,
+        };
+        let unanswered = state.unanswered().map(|(since, _)| since);
+        earlier(earlier(state.owed().since(), removed), unanswered)
+    }
+
+    /// For each type, since when the client has had to acknowledge something: with what the stream
+    /// has not read.
+    pub(crate) fn unacknowledged(&self) -> impl Iterator<Item = Option<Instant>> + '_ {
+        let all = self.states.iter().enumerate();
+        all.map(|(index, state)| {
+            let read = self.behind_since(index, state);
+            match state.subscription().is_active() {
+                true => earlier(read, self.inbox.since(index)),
+                false => read,
+            }
+        })
+    }
+
+    fn rejecting(&self, index: usize, state: &TypeState, store: &Store) -> Vec<Rejecting> {
+        let text = state.status().nacked.as_ref();
+        let text = text.map_or("", |(_, text)| text.as_str());
+        let all = state.rejections().iter().filter_map(|(id, since)| {
+            let slot = store.try_slot(index, id)?;
+            let body = slot.resolve(&self.layers).or_else(|| slot.any_body())?;
+            let words = of_resource(text, &slot.name);
+            Some(Rejecting {
+                name: slot.name.clone(),
+                origin: body.origin.clone(),
+                since,
+                error: if words.is_empty() {
+                    text.to_owned()
+                } else {
+                    words
+                },
+            })
+        });
+        all.take(LISTED).collect()
+    }
+
+    /// What the log has for this stream that it has not read.
+    fn unread(&self, store: &Store) -> Unread {
+        let cursor = self.cursor.get();
+        if self.inbox.is_empty() || cursor == store.seq() {
+            return Unread::new();
+        }
+        let layers = store.placement(self.placement).unwrap_or(&self.layers);
+        let moved = !Arc::ptr_eq(layers, &self.layers);
+        let records = match store.records_after(cursor) {
+            Some(records) if !moved => records.copied().collect(),
+            // A placement that moved concerns everything, and what it moved with is not known.
+            _ if moved => self.everything_asked(store),
+            _ => store.changed_after(cursor),
+        };
+        let mut unread = Unread::new();
+        for (type_index, id, layer, seq) in records.iter().map(|of| {
+            let layer = if moved { None } else { Some(of.layer) };
+            (of.type_index, of.id, layer, of.seq)
+        }) {
+            let slot = store.slot(type_index, id);
+            if layer.is_none_or(|layer| layers.contains(&layer))
+                && self.asks(type_index, id, slot)
+                && self.is_new(slot, layers)
+            {
+                unread.entry((type_index, id)).or_insert(seq);
+            }
+        }
+        unread
+    }
+
+    /// All resources of the types that the client has asked for, as if they had changed just after
+    /// what was read.
+    fn everything_asked(&self, store: &Store) -> Vec<crate::store::Record> {
+        let seq = self.cursor.get() + 1;
+        let asked = (0..self.states.len())
+            .filter(|index| self.states.at(*index).subscription().is_active());
+        let all = asked.flat_map(|type_index| {
+            store.ids(type_index).map(move |id| crate::store::Record {
+                seq,
+                type_index,
+                id,
+                layer: LayerId(0),
+            })
+        });
+        all.collect()
+    }
+
+    /// Whether a resource has another version in these layers than what the stream has read of it.
+    fn is_new(&self, slot: &Slot, layers: &[LayerId]) -> bool {
+        let now = slot.resolve(layers).map(|body| body.version);
+        let read = slot.resolved_at(&self.layers, self.cursor.get());
+        read.map(|body| body.map(|body| body.version)) != Ok(now)
+    }
+
+    fn asks(&self, index: usize, id: ResourceId, slot: &Slot) -> bool {
+        let subscription = self.states.at(index).subscription();
+        subscription.is_wildcard()
+            || subscription.is_named(id)
+            || subscription.is_missing(&slot.name)
+    }
+}
+
+/// Since when the client of a stream has been rejecting anything of a type.
+fn rejects_since(state: &TypeState) -> Option<Instant> {
+    let resources = state.rejections().iter().map(|(_, since)| since).min();
+    let nothing = state.status().nacked.as_ref().map(|(mark, _)| mark.at);
+    let rejects = !state.rejections().is_empty();
+    resources.or(nothing.filter(|_| rejects))
+}
+
+/// Single resources.
+impl Session {
+    /// The layers through which the stream sees resources.
+    pub(crate) fn layers(&self) -> &Arc<[LayerId]> {
+        &self.layers
+    }
+
+    /// The resources of a type that responses without an answer brought.
+    pub(crate) fn being_brought(&self, index: usize) -> Ids {
+        let mut ids = Ids::default();
+        ids.extend(self.states.at(index).being_brought());
+        ids
+    }
+
+    /// Where the present content of a resource stands with the client; `None` if that does not ask
+    /// for it. `brought` are those of its type that are [being brought](Session::being_brought).
+    pub(crate) fn standing(
+        &self,
+        (index, id): (usize, ResourceId),
+        slot: &Slot,
+        brought: &Ids,
+    ) -> Option<Standing> {
+        let state = self.states.at(index);
+        if !self.asks(index, id, slot) {
+            return None;
+        }
+        let standing =
+            if self.is_new(slot, &self.layers) || !state.is_held(id) && !state.is_held_back(id) {
+                Standing::Owed
+            } else if state.rejections().has(id) {
+                Standing::Rejected
+            } else if state.is_held_back(id) {
+                Standing::HeldBack
+            } else if state.owed().contains(id) {
+                Standing::Owed
+            } else if brought.contains(id) {
+                Standing::Sent
+            } else {
+                Standing::Held
+            };
+        Some(standing)
+    }
+
+    /// The resources of a type that the client asks for and that exist in its layers.
+    pub(crate) fn asked<'a>(
+        &'a self,
+        index: usize,
+        store: &'a Store,
+    ) -> impl Iterator<Item = (ResourceId, &'a Slot)> {
+        let all = store.ids(index).map(move |id| (id, store.slot(index, id)));
+        all.filter(move |(id, slot)| {
+            self.asks(index, *id, slot) && slot.resolve(&self.layers).is_some()
+        })
+    }
+
+    /// The version that the client has instead of a content that it rejected or that is held back
+    /// from it.
+    pub(crate) fn kept_version(&self, index: usize, id: ResourceId) -> Option<Version> {
+        let kept = self.states.at(index).older_content(id)?.as_ref()?;
+        Some(kept.version)
+    }
+
+    /// What the client said last when it rejected something of a type, as far as that is about a
+    /// resource.
+    pub(crate) fn rejection(&self, index: usize, name: &str) -> Option<(Instant, String)> {
+        let (mark, text) = self.states.at(index).status().nacked.as_ref()?;
+        let words = of_resource(text, name);
+        Some((
+            mark.at,
+            if words.is_empty() {
+                text.clone()
+            } else {
+                words
+            },
+        ))
+    }
+}
