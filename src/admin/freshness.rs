@@ -24,19 +24,22 @@ pub(crate) enum Outcome {
     Unproven,
     /// There was no answer.
     Failed,
+    /// A permission is missing.
+    Forbidden,
     /// resourceVersions are no numbers, so that they cannot be compared.
     Incomparable,
 }
 
 impl Outcome {
     /// All outcomes.
-    pub(crate) const ALL: [Outcome; 7] = [
+    pub(crate) const ALL: [Outcome; 8] = [
         Outcome::Fresh,
         Outcome::Quiet,
         Outcome::Slow,
         Outcome::Behind,
         Outcome::Unproven,
         Outcome::Failed,
+        Outcome::Forbidden,
         Outcome::Incomparable,
     ];
 
@@ -49,6 +52,7 @@ impl Outcome {
             Outcome::Behind => "behind",
             Outcome::Unproven => "unproven",
             Outcome::Failed => "failed",
+            Outcome::Forbidden => "forbidden",
             Outcome::Incomparable => "incomparable",
         }
     }

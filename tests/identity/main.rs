@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 mod call;
 mod envoys;
+mod peers;
 mod permissions;
 mod rotation;
 mod rpcs;
@@ -83,16 +84,21 @@ impl Secured {
             secured.server.authorize(&Grants::of_seaway()?);
             let (leaf, clients) = (secured.ca.server(&["localhost"])?, secured.clients.pem());
             secured.mount(&leaf, &clients)?;
-            let mut arguments = certificates(|file| secured.mounted.file(file));
-            arguments.extend(["--token-audience", AUDIENCE].map(str::to_owned));
-            for rule in RULES {
-                arguments.extend(["--allow-proxy", rule].map(str::to_owned));
-            }
-            arguments.extend(more.iter().map(|more| (*more).to_owned()));
-            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-            world.start_seaway_on(&*secured.server, &arguments)?;
+            secured.start(world, more)?;
             test(world, &mut secured)
         })
+    }
+
+    /// Starts one more Seaway like that; returns its number.
+    fn start(&self, world: &mut World, more: &[&str]) -> Result<usize> {
+        let mut arguments = certificates(|file| self.mounted.file(file));
+        arguments.extend(["--token-audience", AUDIENCE].map(str::to_owned));
+        for rule in RULES {
+            arguments.extend(["--allow-proxy", rule].map(str::to_owned));
+        }
+        arguments.extend(more.iter().map(|more| (*more).to_owned()));
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        world.start_seaway_on(&*self.server, &arguments)
     }
 
     /// Puts these in the place of what is there, all at once.

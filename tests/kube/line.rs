@@ -1,8 +1,7 @@
-//! A line from one replica to the API server, which can freeze: nothing passes then, and nothing
-//! ends.
+//! A line from one process to another, which can freeze: nothing passes then, and nothing ends.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -13,42 +12,60 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::watch;
 
+/// Where Seaway and everything that is on no node is.
+const FABRIC: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
+
 /// A line that passes everything on until it is frozen. It ends with the world.
 #[derive(Debug)]
 pub(crate) struct Line {
     frozen: watch::Sender<bool>,
-    /// A kubeconfig that leads over it.
-    pub(crate) kubeconfig: PathBuf,
+    target: watch::Sender<SocketAddr>,
+    /// Where it begins.
+    pub(crate) address: SocketAddr,
 }
 
 impl Line {
-    /// A line to this server.
-    pub(crate) fn to(world: &World, server: &ApiServer) -> Result<Line> {
+    /// A line to this address.
+    pub(crate) fn to(world: &World, target: SocketAddr) -> Result<Line> {
         let (frozen, watched) = watch::channel(false);
+        let (target, leads) = watch::channel(target);
         let (ready, listening) = std::sync::mpsc::channel();
-        let target = server.address();
+        let any = SocketAddr::from((FABRIC, 0));
         world.fabric().thread("line", move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else {
                 return;
             };
             runtime.block_on(async {
-                let any = SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
                 let listener = TcpListener::bind(any).await;
                 let address = listener.as_ref().ok().and_then(|it| it.local_addr().ok());
                 let _ = ready.send(address);
                 if let Ok(listener) = listener {
-                    accept(listener, target, watched).await;
+                    accept(listener, leads, watched).await;
                 }
             });
         })?;
         let address = listening.recv()?.context("the line cannot listen")?;
+        Ok(Line {
+            frozen,
+            target,
+            address,
+        })
+    }
+
+    /// A kubeconfig that leads over a line to this server.
+    pub(crate) fn kubeconfig(&self, world: &World, server: &ApiServer) -> Result<PathBuf> {
         let kubeconfig = world.folder().join("kubeconfig-line");
         server.kubeconfig(&kubeconfig)?;
         let text = fs::read_to_string(&kubeconfig)?;
-        let text = text.replace(&target.to_string(), &address.to_string());
+        let text = text.replace(&server.address().to_string(), &self.address.to_string());
         fs::write(&kubeconfig, text)?;
-        Ok(Line { frozen, kubeconfig })
+        Ok(kubeconfig)
+    }
+
+    /// New connections lead to this address; those that are open go on.
+    pub(crate) fn lead_to(&self, target: SocketAddr) {
+        self.target.send_replace(target);
     }
 
     /// From now on nothing passes.
@@ -63,11 +80,16 @@ impl Line {
 }
 
 /// Accepts until nobody can freeze the line any more.
-async fn accept(listener: TcpListener, target: SocketAddr, mut frozen: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    target: watch::Receiver<SocketAddr>,
+    mut frozen: watch::Receiver<bool>,
+) {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
+                    let target = *target.borrow();
                     tokio::spawn(pass(client, target, frozen.clone()));
                 }
             }

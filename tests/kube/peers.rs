@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use seaway_testing::{ApiServer, Fault, World, within};
+use seaway_testing::{ApiServer, EnvoyOptions, Fault, World, within};
 
 use crate::discovery::Proxy;
 use crate::line::Line;
@@ -48,10 +48,11 @@ fn await_ready(world: &World, replica: usize, status: u16, words: &str) -> Resul
 /// Two replicas, the second behind a line.
 fn two(world: &mut World, server: &ApiServer, arguments: &[&str]) -> Result<Line> {
     populate(server, SERVICES)?;
-    let line = Line::to(world, server)?;
+    let line = Line::to(world, server.address())?;
+    let kubeconfig = line.kubeconfig(world, server)?;
     let arguments = [&PEERS, arguments].concat();
     world.start_seaway_on(server, &arguments)?;
-    world.start_seaway_with(&line.kubeconfig, &arguments)?;
+    world.start_seaway_with(&kubeconfig, &arguments)?;
     await_peers(world, "fresh")?;
     Ok(line)
 }
@@ -63,6 +64,13 @@ fn a_replica_whose_watches_are_frozen_leaves_its_proxies_to_a_fresh_one_and_come
         let server = world.api_server()?;
         let line = two(world, &server, &[])?;
         let proxy = Proxy::complete(world, 1, "node", SERVICES)?;
+        let front = Line::to(world, world.replica(1)?.address())?;
+        let options = EnvoyOptions {
+            control_plane: Some(front.address),
+            ..World::node_options("n1", "a")
+        };
+        let n1 = world.start_envoy("n1", &options)?;
+        let before = n1.changes()?;
         line.freeze();
         server.apply_yaml(&slice(3, &OTHER).document())?;
         let fresh = Proxy::complete(world, 0, "node", SERVICES)?;
@@ -74,12 +82,26 @@ fn a_replica_whose_watches_are_frozen_leaves_its_proxies_to_a_fresh_one_and_come
         ensure!(out == 1.0, "it says {out}");
         let ready = world.replica(0)?.readyz(world.fabric())?;
         ensure!(ready.status == 200, "{ready:?}");
+        // What a Service does when a replica is not ready.
+        front.lead_to(world.replica(0)?.address());
         // GOAWAY comes within half a minute. Whoever comes back finds what it lacks, and no more.
         proxy.await_closed(Duration::from_secs(40))?;
         let sent = Proxy::resume(world, 0, "node", &proxy.held())?;
         ensure!(sent == 1, "{sent} resources were sent");
         let refused = Proxy::connect(world, 1, "node")?.await_end()?;
         ensure!(refused.message().contains("out of service"), "{refused}");
+        within(Duration::from_secs(60), "Envoy to change over", || {
+            let streams = metric(world, 0, "seaway_xds_streams", "")?;
+            ensure!(streams == 2.0, "{streams} streams");
+            let left = metric(world, 1, "seaway_xds_streams", "")?;
+            ensure!(left == 0.0, "{left} streams");
+            Ok(())
+        })?;
+        let after = n1.changes()?;
+        let kept = before
+            .iter()
+            .all(|(name, count)| after.get(name) == Some(count));
+        ensure!(kept, "{after:?} after {before:?}");
 
         line.thaw();
         await_ready(world, 1, 200, "ok")?;

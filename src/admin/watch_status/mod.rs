@@ -141,11 +141,12 @@ impl Watches {
         stale.any(|stale| stale.is_some())
     }
 
-    /// Whether the API server cannot be asked for one of the watches.
+    /// Whether one of the watches that have worked fails now, or cannot be held against the API
+    /// server.
     pub(crate) fn is_doubtful(&self) -> bool {
         let watches = lock(&self.0);
         let mut watches = watches.iter();
-        watches.any(|watch| watch.is_failing() || watch.freshness.is_doubtful())
+        watches.any(|watch| watch.is_interrupted() || watch.freshness.is_doubtful())
     }
 
     /// Has the watch of this name list anew.
@@ -349,6 +350,12 @@ impl Watch {
 
     fn is_absent(&self) -> bool {
         lock(&self.state).absent
+    }
+
+    /// Whether it fails after its first list was complete.
+    fn is_interrupted(&self) -> bool {
+        let state = lock(&self.state);
+        state.synced && state.failing.is_some()
     }
 
     fn is_failing(&self) -> bool {

@@ -75,3 +75,76 @@ pub(super) fn start(
     };
     Some(Exchange::start(context, registry, supervisor))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parse(flags: &str) -> ServeArgs {
+        let line = format!("seaway serve {flags}");
+        match Cli::try_parse_from(line.split_whitespace())
+            .unwrap()
+            .command
+        {
+            Command::Serve(args) => *args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn replicas_that_could_not_know_each_other_are_told_what_is_missing() {
+        let secured = "--peers b:18000 --tls-cert c --tls-key k";
+        let proven = "--token-audience seaway --allow-proxy node=serviceaccount:a/b";
+        let peer = "--allow-peer serviceaccount:a/c";
+        for (flags, missing) in [
+            (String::new(), None),
+            ("--peers b:18000".to_owned(), None),
+            (secured.to_owned(), Some("--peers-ca")),
+            (format!("{secured} --peers-ca a"), None),
+            (
+                format!("{secured} {proven} --peers-ca a"),
+                Some("--allow-peer"),
+            ),
+            (
+                format!("{secured} {proven} --peers-ca a {peer}"),
+                Some("--peers-token-file"),
+            ),
+            (
+                format!("{secured} {proven} --peers-ca a {peer} --peers-token-file t"),
+                None,
+            ),
+            (
+                format!("{secured} {proven} --peers-ca a {peer} --peers-cert c --peers-key k"),
+                None,
+            ),
+        ] {
+            let args = parse(&flags);
+            let found = check(&args.peers, &args.security).err();
+            let found = found.map(|failure| failure.to_string());
+            let fits = match (&found, missing) {
+                (None, None) => true,
+                (Some(found), Some(missing)) => found.contains(missing),
+                _ => false,
+            };
+            assert!(fits, "{flags}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn certificates_have_the_name_of_the_first_peer_unless_it_is_said() {
+        let name = |flags: &str| parse(flags).peers.config()?.tls.map(|tls| tls.name);
+        let tls = "--tls-cert c --tls-key k --peers-ca a";
+        let peers = "--peers seaway-peers.seaway.svc:18000 --peers 10.0.0.7:1";
+        let found = name(&format!("{tls} {peers}"));
+        assert_eq!(found.as_deref(), Some("seaway-peers.seaway.svc"));
+        let found = name(&format!(
+            "{tls} {peers} --peers-server-name seaway.seaway.svc"
+        ));
+        assert_eq!(found.as_deref(), Some("seaway.seaway.svc"));
+        assert_eq!(name(peers), None);
+        assert_eq!(parse("").peers.config().map(|config| config.targets), None);
+    }
+}

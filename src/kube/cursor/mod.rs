@@ -9,6 +9,7 @@
 //! cannot be read is asked for once more from there, since it may have been cut; when it is
 //! unreadable again, a new list says what it should have said.
 
+mod doubt;
 mod found;
 mod kept;
 
@@ -18,10 +19,8 @@ use serde_json::value::RawValue;
 use super::cluster_state::Wants;
 use super::resource::{Item, Resource};
 use super::wire::{self, Failure, Line, Page};
+use doubt::Doubt;
 use found::Found;
-
-/// How often a server that lets watches begin, but is busy, is asked for its resourceVersion.
-const TRIES: u8 = 5;
 
 /// The next request to the API server.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,22 +64,6 @@ pub(super) struct Cursor {
     /// asked for anew as soon as the watch after it ends.
     incomplete: bool,
     state: State,
-}
-
-/// Whether the server may be at an earlier resourceVersion than the known one. After an outage it
-/// may have been restored from a backup; such a server sends nothing on a watch until it gets
-/// there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doubt {
-    /// No doubt: the server was not away, or it has been asked.
-    None,
-    /// It is asked for its resourceVersion.
-    Check,
-    /// It refused to say. If it lets a watch begin, the refusal holds; else it has not started
-    /// completely.
-    Probe,
-    /// It has let a watch begin, and is asked again, while it is busy up to [`TRIES`] times.
-    Confirm(u8),
 }
 
 /// The stage of a list-and-watch.
@@ -271,19 +254,7 @@ impl Cursor {
     /// is.
     fn doubt(&mut self, failure: &Failure) -> bool {
         let before = self.doubt;
-        self.doubt = match failure {
-            Failure::Unreachable(_) | Failure::Silent(_) | Failure::Foreign(_) => Doubt::Check,
-            Failure::Refused { code, .. } => match before {
-                Doubt::Check => Doubt::Probe,
-                Doubt::Probe => Doubt::Check,
-                // It may say so a little later.
-                Doubt::Confirm(tries) if (*code == 429 || *code >= 500) && tries < TRIES => {
-                    Doubt::Confirm(tries + 1)
-                }
-                Doubt::Confirm(_) | Doubt::None => Doubt::None,
-            },
-            _ => before,
-        };
+        self.doubt = before.after(failure);
         matches!(before, Doubt::Confirm(_)) && self.doubt == Doubt::None && !failure.is_gone()
     }
 

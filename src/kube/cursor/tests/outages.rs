@@ -1,6 +1,7 @@
 //! A server that was away, and may have come back as an older one.
 
 use super::*;
+use crate::kube::cursor::doubt::TRIES;
 
 #[test]
 fn a_server_that_was_away_is_asked_whether_it_got_as_far_as_before() {

@@ -98,13 +98,17 @@ impl Watch {
         };
         let watch = self.scope.name();
         tracing::debug!(source = "kube", watch, %failure, "a probe of the API server failed");
-        self.health.freshness().probed(Outcome::Failed, None);
+        let outcome = match failure.is_forbidden() {
+            true => Outcome::Forbidden,
+            false => Outcome::Failed,
+        };
+        self.health.freshness().probed(outcome, None);
     }
 
-    /// The resourceVersion that the API server's storage is at.
+    /// The resourceVersion that the API server's storage is at. No label is asked for: the server
+    /// would look through the whole storage for an object that has it.
     async fn newest(&self, resource: Resource) -> Result<String, Failure> {
         let params = ListParams {
-            label_selector: self.selector.clone(),
             field_selector: resource.fields(),
             limit: Some(1),
             ..ListParams::default()
