@@ -40,7 +40,7 @@ fn planned(context: &Context<'_>, service: &Service, name: &FrontendName) -> Opt
         frontend.kind == name.kind && same_ip && of_port && frontend.listen.get() == port
     })?;
     Some(match &found.verdict {
-        Verdict::NoEndpoint => "no endpoint is left".to_owned(),
+        Verdict::NoEndpoint => "no endpoint anywhere can take a connection".to_owned(),
         Verdict::Taken(winner) if winner.service == service.key => twice(),
         Verdict::Taken(winner) => format!("Service {} has the address", winner.service),
         Verdict::Twice => twice(),
