@@ -110,6 +110,8 @@ ci: fmt-check lint test test-oldest doc deploy-check ## what CI runs
 accept: preflight ## take what the golden tests produce now as right; review the diff
 	@INSTA_UPDATE=always cargo test --package seaway-translator
 	@INSTA_UPDATE=always cargo test --package seaway --bin seaway openapi
+	@INSTA_UPDATE=always cargo test --package seaway --test cli explain
+	@ACCEPT=1 cargo test --test diff cases
 
 envoy: preflight ## fetch Envoy into .tools/, unless it is there or ENVOY names another
 	@if [ "$(ENVOY)" = "$(CURDIR)/$(FETCHED)" ]; then tests/support/fetch-envoy.sh $(ENVOY_VERSION) $(FETCHED); fi

@@ -14,6 +14,10 @@ use thiserror::Error;
 
 use crate::map_order;
 
+/// The encoded descriptors of all compiled-in messages, and of the services that are made of them:
+/// a `FileDescriptorSet`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// The error of printing a message as JSON or YAML, or of reading one.
 #[derive(Debug, Error)]
 pub enum JsonError {
@@ -77,12 +81,11 @@ fn message(name: &str) -> Result<MessageDescriptor, JsonError> {
 fn pool() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| {
-        let bytes: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
         #[expect(
             clippy::expect_used,
             reason = "build.rs wrote these bytes from descriptors"
         )]
-        DescriptorPool::decode(bytes).expect("compiled-in descriptors are valid")
+        DescriptorPool::decode(DESCRIPTORS).expect("compiled-in descriptors are valid")
     })
 }
 

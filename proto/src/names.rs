@@ -5,6 +5,7 @@
 pub mod envoy {
     use envoy_types::pb::envoy as pb;
 
+    pub use pb::admin::v3 as admin;
     pub use pb::config::accesslog::v3 as access_log;
     pub use pb::config::bootstrap::v3 as bootstrap;
     pub use pb::config::cluster::v3 as cluster;
@@ -39,6 +40,7 @@ pub mod envoy {
     pub use pb::extensions::transport_sockets::tls::cert_selectors::on_demand_secret::v3 as on_demand_secret;
     pub use pb::extensions::transport_sockets::tls::v3 as tls;
     pub use pb::extensions::upstreams::http::v3 as upstream_http;
+    pub use pb::service::status::v3 as client_status;
     pub use pb::r#type::matcher::v3 as text_matcher;
     pub use pb::r#type::v3 as types;
 }

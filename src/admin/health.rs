@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use k8s_openapi::jiff::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 /// The shared state of readiness: set by the writer, the sources and the signal handler; read by
 /// the admin server and by admission. Clones share it.
@@ -25,6 +26,8 @@ struct State {
     out: AtomicBool,
     /// What peers say of this replica, and it of them.
     among_peers: Mutex<Vec<String>>,
+    /// Whether proxies are to be served, for those who wait for that.
+    serving: watch::Sender<bool>,
     stale: Mutex<Option<Stale>>,
     /// 1 while there is a [`Stale`].
     world_stale: Gauge,
@@ -66,6 +69,14 @@ impl Health {
     /// Notes that the whole world has been published once.
     pub(crate) fn set_synced(&self) {
         self.0.synced.store(true, Ordering::Release);
+        self.tell();
+    }
+
+    /// Tells those who wait for it whether proxies are to be served.
+    fn tell(&self) {
+        let ready = self.ready().is_ok();
+        let changed = |told: &mut bool| std::mem::replace(told, ready) != ready;
+        self.0.serving.send_if_modified(changed);
     }
 
     /// Whether the whole world has been published once.
@@ -112,6 +123,7 @@ impl Health {
         self.0.out.store(out, Ordering::Release);
         let among_peers = &self.0.among_peers;
         *among_peers.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+        self.tell();
     }
 
     /// Lines about this replica and its peers.
@@ -128,6 +140,12 @@ impl Health {
     /// Notes that the process is about to end.
     pub(crate) fn set_draining(&self) {
         self.0.draining.store(true, Ordering::Release);
+        self.tell();
+    }
+
+    /// Whether proxies are to be served, from now on.
+    pub(crate) fn serving(&self) -> watch::Receiver<bool> {
+        self.0.serving.subscribe()
     }
 
     /// Whether proxies are to be served; the error says why not.

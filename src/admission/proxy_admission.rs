@@ -50,6 +50,8 @@ impl Admit for ProxyAdmission {
             None => Ok(Authenticated {
                 identity: None,
                 permissions: Permissions::Anything,
+                // Whoever is on this host may look at everything that is served here.
+                inspects: is_local(&caller),
             }),
         }
     }
@@ -114,6 +116,12 @@ fn about(view: &View) -> Vec<(&'static str, Arc<str>)> {
     known
         .filter_map(|(name, note)| Some((name, note?)))
         .collect()
+}
+
+/// Whether a caller is on this host.
+fn is_local(caller: &Caller<'_>) -> bool {
+    let address = caller.peer.address.map(|address| address.ip());
+    address.is_some_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The error when the writer is gone.

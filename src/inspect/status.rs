@@ -51,6 +51,10 @@ fn world(inspect: &Inspect, now: Now) -> World {
     let (state, why) = match inspect.health.stale() {
         _ if !inspect.health.is_synced() => (WorldState::Starting, None),
         Some(stale) => (WorldState::Stale, Some(stale.to_string())),
+        None if inspect.watches.is_stale() => {
+            let why = "a watch is not told what the API server has";
+            (WorldState::Stale, Some(why.to_owned()))
+        }
         None => (WorldState::Live, None),
     };
     World {
@@ -81,6 +85,7 @@ fn digest(inspect: &Inspect, tables: &Tables) -> u64 {
 
 fn degraded(inspect: &Inspect) -> Vec<String> {
     let mut lines = inspect.watches.degraded();
+    lines.extend(inspect.health.among_peers());
     lines.extend(inspect.health.has_secrets().err().map(str::to_owned));
     lines.extend(outside::overdue());
     lines

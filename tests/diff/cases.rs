@@ -111,6 +111,38 @@ fn verbose_shows_how_each_resource_differs() {
     assert!(said.contains("\nListener shop/legacy/21@clusterip:10.96.0.50:21 (removed)\n"));
 }
 
+/// An upgrade may change every Service alike: nobody reads ten thousand lines of it. What clients
+/// lose is never left out.
+#[test]
+fn effects_of_many_services_that_are_alike_are_told_shortly() {
+    let world = |timeout: &str, count: u8| {
+        let each = (0..count).map(|n| {
+            let annotations = format!("{{seaway.dev/connect-timeout: {timeout}}}");
+            let label = format!("{{kubernetes.io/service-name: s{n:02}}}");
+            format!(
+                "apiVersion: v1\nkind: Service\n\
+                 metadata: {{name: s{n:02}, annotations: {annotations}}}\n\
+                 spec: {{clusterIP: 10.96.0.{n}, ports: [{{name: http, port: 80}}]}}\n---\n\
+                 apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n\
+                 metadata: {{name: s{n:02}-1, labels: {label}}}\naddressType: IPv4\n\
+                 ports: [{{name: http, port: 8080}}]\nendpoints: [{{addresses: [10.1.0.{n}]}}]\n"
+            )
+        });
+        folder(&[("world.yaml", &each.collect::<Vec<_>>().join("---\n"))])
+    };
+    let (from, to, few) = (world("1s", 30), world("2s", 30), world("1s", 10));
+    let (said, _) = diff(&["--from", text(from.path()), "--to", text(to.path())]);
+    let shown = said.matches("connect-timeout 1s -> 2s").count();
+    assert_eq!(shown, 3, "{said}");
+    assert!(
+        said.contains("\n~ …               like default/s00:80: 27 more\n"),
+        "{said}"
+    );
+    assert!(said.contains("30 of 30 Services change"), "{said}");
+    let (said, _) = diff(&["--from", text(from.path()), "--to", text(few.path())]);
+    assert_eq!(said.matches("will be refused").count(), 20, "{said}");
+}
+
 #[test]
 fn values_hold_what_the_text_says() {
     let (said, code) = compare("several", &["-o", "json"]);

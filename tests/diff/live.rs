@@ -288,7 +288,7 @@ fn requests_by_name_fail_as_it_was_said() -> Result<()> {
         let line = "~ default/web:80  internalTrafficPolicy Cluster -> Local: ! on n2 no local endpoint, requests get 503; no connection is cut";
         foretold(&text, line)?;
         status(503)?;
-        let line = "- default/web  ! gone: web.default will be answered with 404; open connections end with the drain time";
+        let line = "- default/web  ! gone: web.default will be answered with 404";
         foretold("", line)?;
         status(404)
     })

@@ -114,6 +114,25 @@ fn what_cannot_be_compared_is_one_line() {
     refused(&["--from", some, "--with", "/bin/false"], &["/bin/false"]);
 }
 
+#[test]
+fn a_checkpoint_is_compared_as_a_file_and_as_a_folder() {
+    let sample = include_str!("../../src/source/checkpoint/sample.jsonl");
+    let kept = folder(&[("checkpoint.jsonl", sample)]);
+    let file = kept.path().join("checkpoint.jsonl");
+    let some = side("several", "from.yaml");
+    let (kept, file, some) = (text(kept.path()), text(&file), text(some.path()));
+    let (said, code) = diff(&["--from", kept, "--to", file]);
+    assert!(said.starts_with("no difference") && code == 0, "{said}");
+    let (said, code) = diff(&["--from", file, "--to", some, "--role", "ingress"]);
+    let note = "note: a checkpoint has no Secrets: certificates are not compared\n";
+    assert!(said.starts_with(note) && code == 1, "{said}");
+    let cut = folder(&[("checkpoint.jsonl", &sample[..sample.len() / 2])]);
+    refused(
+        &["--from", text(cut.path()), "--to", some],
+        &["--from", "checkpoint", "line"],
+    );
+}
+
 /// What this binary makes of a folder is compared by what it prints.
 #[test]
 fn the_same_binary_makes_the_same_of_a_folder() {

@@ -36,6 +36,9 @@ pub struct TypeSpec {
     /// Whether a client that finds a bad resource in a response takes none of it: then the others
     /// are sent again (true of scoped routes and secrets, xDS rules 69, 80).
     pub atomic: bool,
+    /// Whether contents are for the eyes of their client alone: true of secrets. They are shown to
+    /// nobody else, whoever asks.
+    pub sensitive: bool,
     /// The rank of the type among removals, which go out in ascending order of it, after all
     /// additions: first what refers, then what is referred to.
     pub removal_rank: u8,
@@ -96,6 +99,7 @@ impl Types {
             gated,
             exclusive: url == TypeUrl::LISTENER,
             resends: url == TypeUrl::SECRET,
+            sensitive: url == TypeUrl::SECRET,
             atomic: [TypeUrl::SCOPED_ROUTE, TypeUrl::SECRET].contains(&url),
             removal_rank,
             empty: (url == TypeUrl::ENDPOINT).then_some(empty_assignment),

@@ -56,6 +56,7 @@ impl Verifier {
                 account,
             },
             identity: Some(identity),
+            inspects: false,
         })
     }
 

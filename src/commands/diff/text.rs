@@ -1,15 +1,19 @@
 //! The difference as people read it: a line for each effect, the worst first, and how much it is.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use seaway_translator::Role;
-use seaway_translator::diff::{Changed, Counts, Difference, Effect, Places};
+use seaway_translator::diff::{Counts, Difference, Effect, Harm, Places};
 
 use super::{Outcome, hunks};
 use crate::args::{DiffArgs, ProxyRole};
 
 /// How wide the column with the names may be.
 const WIDEST: usize = 40;
+/// Of more effects than this that are alike, not all are shown.
+const MANY: usize = 10;
+/// The line that stands for the rest of them.
+const LISTED: usize = 4;
 /// How many new problems are listed.
 const PROBLEMS: usize = 10;
 /// How much of `-v` is printed, in bytes.
@@ -26,11 +30,15 @@ pub(super) fn print(outcome: &Outcome, args: &DiffArgs) -> String {
     for note in notes {
         line(&mut text, format_args!("note: {note}"));
     }
-    let lines = |changed| lines_of(changed);
-    let all: Vec<(char, String, String)> = difference.changed.iter().flat_map(lines).collect();
-    let widths = all.iter().map(|(_, name, _)| name.chars().count());
+    let all = lines(difference);
+    let widths = all.iter().map(|line| line.name.chars().count());
     let width = widths.max().unwrap_or(0).min(WIDEST);
-    for (mark, name, sentence) in all {
+    for Line {
+        mark,
+        name,
+        sentence,
+    } in all
+    {
         line(&mut text, format_args!("{mark} {name:<width$}  {sentence}"));
     }
     for problem in problems.iter().take(PROBLEMS) {
@@ -57,15 +65,62 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     text.push('\n');
 }
 
-fn lines_of(changed: &Changed) -> Vec<(char, String, String)> {
-    let name = |effect: &Effect| match &effect.port {
-        Some(port) => format!("{}:{port}", changed.owner),
-        None => changed.owner.to_string(),
-    };
-    let effects = changed.effects.iter();
-    effects
-        .map(|effect| (effect.mark(), name(effect), effect.to_string()))
-        .collect()
+/// A line of the text.
+struct Line {
+    mark: char,
+    name: String,
+    sentence: String,
+}
+
+/// Effects of many Services that are alike: how many there are, and the first one's name.
+#[derive(Default)]
+struct Group {
+    all: usize,
+    shown: usize,
+    first: String,
+}
+
+/// The lines of all effects. Of many that are alike only the first few are shown, unless clients
+/// lose something new.
+fn lines(difference: &Difference) -> Vec<Line> {
+    let mut groups: BTreeMap<Effect, Group> = BTreeMap::new();
+    for effect in difference.changed.iter().flat_map(|c| &c.effects) {
+        groups.entry(effect.alike()).or_default().all += 1;
+    }
+    let mut lines = Vec::new();
+    for changed in &difference.changed {
+        for effect in &changed.effects {
+            let name = match &effect.port {
+                Some(port) => format!("{}:{port}", changed.owner),
+                None => changed.owner.to_string(),
+            };
+            let group = groups.entry(effect.alike()).or_default();
+            let is_one_of_many = group.all > MANY && effect.harm > Harm::Refused;
+            group.shown += 1;
+            if group.shown == 1 {
+                group.first.clone_from(&name);
+            }
+            let sentence = match (is_one_of_many, group.shown) {
+                (true, LISTED) => format!(
+                    "like {}: {} more",
+                    group.first,
+                    grouped(group.all + 1 - LISTED)
+                ),
+                (true, LISTED..) => continue,
+                _ => effect.to_string(),
+            };
+            let name = match is_one_of_many && group.shown == LISTED {
+                true => "…".to_owned(),
+                false => name,
+            };
+            lines.push(Line {
+                mark: effect.mark(),
+                name,
+                sentence,
+            });
+        }
+    }
+    lines
 }
 
 fn summary(difference: &Difference, args: &DiffArgs) -> String {
@@ -85,13 +140,10 @@ fn summary(difference: &Difference, args: &DiffArgs) -> String {
         return format!("no difference: nothing is sent ({all}, {proxies})");
     }
     let of_nodes = args.role == [ProxyRole::Node];
-    let who = if of_nodes {
-        Role::Node.as_str()
-    } else {
-        "proxy"
-    };
+    let who = if of_nodes { "node" } else { "proxy" };
     let size = bytes(most_bytes);
-    let change = if changed == 1 { "changes" } else { "change" };
+    let is_one = changed == 1 || services == 1;
+    let change = if is_one { "changes" } else { "change" };
     let mut text = format!(
         "{} of {all} {change}; per {who} at most {}, {size}; listeners replaced {}, removed {}",
         grouped(changed),

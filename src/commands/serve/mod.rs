@@ -20,7 +20,7 @@ use seaway_translator::{Options, View};
 use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
@@ -181,7 +181,8 @@ fn start(
         outbox,
     );
     let admission = admission(all, health, secured.verifier, (lease_sender, releases));
-    let config = config(all, secured.tls, secured.limits, room, exchange);
+    let ready = health.serving();
+    let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
     let paths = shown.paths(&ads, &snapshots, (health, &watches), &cluster_domain);
     registry.register_collector(Box::new(Proxies(ads.inspector())));
@@ -228,7 +229,7 @@ fn register(health: &Health, registry: &mut Registry) -> Watches {
 
 fn config(
     args: &ServeArgs,
-    tls: Option<Configs>,
+    (tls, ready): (Option<Configs>, watch::Receiver<bool>),
     limits: Limits,
     room: usize,
     exchange: Option<Exchange>,
@@ -247,6 +248,8 @@ fn config(
         limits,
         other_calls: exchange.as_ref().map(|exchange| exchange.calls.clone()),
         shed: exchange.map(|exchange| exchange.shed),
+        ready: Some(ready),
+        reflection: true,
     }
 }
 

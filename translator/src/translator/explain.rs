@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Translator;
+use super::{Translator, resource};
 use crate::plan::Context;
 use crate::plan::explain::asker::Asker;
 use crate::plan::explain::draft::Draft;
@@ -27,7 +27,10 @@ impl Translator {
             client: from.client,
         };
         let mut draft = Draft::default();
-        explain::answer(&asker, question, &mut draft);
+        match question {
+            Question::Resource(name) => resource::answer(&asker, name, &mut draft),
+            _ => explain::answer(&asker, question, &mut draft),
+        }
         draft.end((question.to_string(), asker.who()), |object| {
             self.problems.of(&Subject::from(object))
         })

@@ -6,6 +6,7 @@ mod flush;
 mod once;
 mod problem_store;
 mod rejections;
+mod resource;
 mod status;
 mod summaries;
 

@@ -7,6 +7,7 @@ pub(crate) mod ingress;
 pub(crate) mod mesh;
 mod parts;
 pub(crate) mod redirect;
+pub(crate) mod search;
 pub(crate) mod service;
 pub(crate) mod sockets;
 

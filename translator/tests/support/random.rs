@@ -1,5 +1,7 @@
 //! Random worlds: objects, views and options, and what happens to them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -37,6 +37,9 @@ pub struct Authenticated<P> {
     pub identity: Option<Identity>,
     /// What the caller may do, for [`Admit::admit`](crate::Admit::admit).
     pub permissions: P,
+    /// Whether the caller may look at all clients, by `ClientStatusDiscoveryService`. Others see
+    /// the streams of their own identity.
+    pub inspects: bool,
 }
 
 /// A verified identity: the name in a certificate, for example, never what a proxy says of itself.
@@ -65,6 +68,7 @@ impl Authenticated<()> {
         Authenticated {
             identity: None,
             permissions: (),
+            inspects: false,
         }
     }
 }

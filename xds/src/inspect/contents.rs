@@ -10,6 +10,7 @@ use seaway_proto::{TypeUrl, Version};
 use super::resources::first;
 use super::{Inspector, lock};
 use crate::session::Standing;
+use crate::types::TypeSpec;
 
 /// A resource that a client asks for, in its present content.
 #[derive(Clone, Debug)]
@@ -30,16 +31,14 @@ pub struct ContentReport {
     pub rejection: Option<(Instant, String)>,
     /// When the content was published, or a time before that if it was long ago.
     pub changed: Option<Instant>,
-    /// The encoded message.
-    pub value: Bytes,
+    /// The encoded message; `None` for types whose contents are for their client alone.
+    pub value: Option<Bytes>,
 }
 
 impl Inspector {
     /// The resources that the client of a stream asks for and that exist for it, sorted by type (in
     /// the order in which types go out) and name: up to `limit` of those behind `after` that
     /// `which` chooses by type and name. `None`: there is no such stream.
-    ///
-    /// Contents may be private keys: those of secrets are for nobody's eyes.
     pub fn contents(
         &self,
         stream: u64,
@@ -56,7 +55,7 @@ impl Inspector {
             if reports.len() >= limit {
                 break;
             }
-            let url = self.types().spec(index).url;
+            let TypeSpec { url, sensitive, .. } = *self.types().spec(index);
             let asked = session.asked(index, &store);
             let asked = asked.filter(|(_, slot)| {
                 behind.is_none_or(|(name, _)| &*slot.name > name) && which(url, &slot.name)
@@ -80,7 +79,7 @@ impl Inspector {
                     kept: session.kept_version(index, id),
                     rejection: rejected.then(|| session.rejection(index, &name)).flatten(),
                     changed: since.and_then(|seq| changes.committed_at(seq)),
-                    value: body.value(),
+                    value: (!sensitive).then(|| body.value()),
                     name,
                 });
             }

@@ -5,9 +5,12 @@
 //! moment. Commits are followed by the store (`crate::store::changes`).
 
 mod changes;
+mod client_status;
 mod contents;
 mod resources;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +21,7 @@ use crate::session::{StreamState, TypeReport};
 use crate::store::publish::Snapshots;
 use crate::types::Types;
 pub use changes::{ChangeReport, TypeChangeReport};
+pub(crate) use client_status::{Unanswerable, WhoSees};
 pub use contents::ContentReport;
 pub use resources::{ResourceKey, ResourceReport};
 pub use streams::StreamFacts;

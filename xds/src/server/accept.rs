@@ -141,6 +141,7 @@ async fn accept_all<A: Admit>(
         }
     }
     drop(listener);
+    shared.ads.shared.readiness.drain();
     tasks.close();
     tasks.wait().await;
     Ok(())
@@ -246,10 +247,7 @@ async fn connection<A: Admit>(open: Open<A>, socket: TcpStream, number: u64) {
     let address = address.map(display);
     let service = service_fn({
         let (ads, state) = (shared.ads.clone(), state.clone());
-        move |request| {
-            let response = ads.respond(request, &state, &peer);
-            async { Ok::<_, std::convert::Infallible>(response) }
-        }
+        move |request| ads.clone().respond(request, state.clone(), peer.clone())
     });
     let streams = Streams::default();
     let windows = windows(shared.open.load(Ordering::Relaxed));

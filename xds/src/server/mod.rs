@@ -3,6 +3,7 @@
 
 pub(crate) mod accept;
 mod call;
+mod callers;
 mod connection_task;
 mod nack_log;
 mod open_stream;
@@ -11,6 +12,7 @@ mod requests;
 mod response_body;
 mod service;
 mod shedding;
+mod side;
 mod socket;
 mod stream;
 mod transport;
@@ -40,6 +42,8 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::nack_log::NackLog;
 pub use crate::server::other_calls::{Answers, OtherCaller, OtherCalls};
+use crate::server::side::client_status::Looks;
+use crate::server::side::health::Readiness;
 use crate::store::PlacementId;
 use crate::store::publish::Snapshots;
 use crate::store::quarantine::DEFAULT_QUORUM;
@@ -118,6 +122,11 @@ pub struct ServerConfig {
     /// A configuration that verifies certificates should resume no sessions: a resumed one would
     /// rest on what was verified before.
     pub tls: Option<watch::Receiver<Arc<rustls::ServerConfig>>>,
+    /// Whether the application is ready to serve, for `grpc.health.v1.Health` (xDS rule 206);
+    /// `None`: it always is. While the server shuts down, it is not.
+    pub ready: Option<watch::Receiver<bool>>,
+    /// Whether callers that are authenticated may ask which services there are (xDS rule 206).
+    pub reflection: bool,
     /// Limits on what clients may do and use.
     pub limits: Limits,
     /// Answers the calls of services that are none of xDS; `None`: there are none.
@@ -135,6 +144,8 @@ impl Default for ServerConfig {
             closing_window: Duration::from_secs(3),
             rejections_to_hold_back: DEFAULT_QUORUM,
             tls: None,
+            ready: None,
+            reflection: true,
             limits: Limits::default(),
             other_calls: None,
             shed: None,
@@ -145,6 +156,9 @@ impl Default for ServerConfig {
 /// The gRPC discovery services: `AggregatedDiscoveryService`, and those of single types (CDS, EDS,
 /// LDS, RDS, SDS), each with its state-of-the-world and its incremental method (xDS rules 1, 2).
 /// The unary and REST variants are not implemented.
+///
+/// Beside them are `grpc.health.v1.Health`, which answers everybody who may connect,
+/// `envoy.service.status.v3.ClientStatusDiscoveryService`, and reflection.
 pub struct AdsServer<A> {
     pub(crate) shared: Arc<Shared<A>>,
 }
@@ -169,6 +183,9 @@ pub(crate) struct Shared<A> {
     pub(crate) open: Arc<OpenStreams>,
     pub(crate) other_calls: Option<Arc<dyn OtherCalls>>,
     pub(crate) shed: Option<watch::Receiver<bool>>,
+    pub(crate) readiness: Readiness,
+    pub(crate) looks: Looks,
+    pub(crate) reflection: bool,
     streams: AtomicU64,
 }
 
@@ -242,6 +259,9 @@ impl<A: Admit> AdsServer<A> {
                 open,
                 other_calls: config.other_calls,
                 shed: config.shed,
+                readiness: Readiness::new(config.ready),
+                looks: Looks::default(),
+                reflection: config.reflection,
                 streams: AtomicU64::new(random()),
             }),
         }

@@ -12,8 +12,7 @@ use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 
 use crate::dialect::Dialect;
-use crate::guard::identity::{Authenticated, Caller, Peer};
-use crate::guard::identity_limits::StreamPermit;
+use crate::guard::identity::{Caller, Peer};
 use crate::guard::liveness::{Connection, OpenStream};
 use crate::server::requests::Requests;
 use crate::server::response_body::ResponseBody;
@@ -54,7 +53,11 @@ impl<A: Admit> StreamOpening<A> {
     /// Admits the proxy, by the identity of its caller and by the node of its first message (xDS
     /// rules 10, 11, 216).
     async fn admit(self, requests: Incoming) -> Result<Option<Box<Stream<A>>>, Status> {
-        let entrant = self.authenticate().await?;
+        let caller = Caller {
+            peer: &self.peer,
+            headers: &self.headers,
+        };
+        let entrant = self.shared.authenticate(&self.connection, caller).await?;
         let StreamOpening {
             shared, connection, ..
         } = self;
@@ -104,50 +107,6 @@ impl<A: Admit> StreamOpening<A> {
         });
         stream.request(first)?;
         Ok(Some(stream))
-    }
-
-    /// Authenticates the caller, before any request is read. A connection whose only stream is
-    /// refused ends: further guesses would be cheap on it.
-    async fn authenticate(&self) -> Result<AuthenticatedCaller<A::Permissions>, Status> {
-        let caller = Caller {
-            peer: &self.peer,
-            headers: &self.headers,
-        };
-        let (shared, connection) = (&self.shared, &self.connection);
-        let refused = |identity: Option<&str>, status: &Status| {
-            shared.denied(&self.peer, identity, status);
-            connection.refused();
-        };
-        let authenticated = shared.admit.authenticate(caller).await;
-        let Authenticated {
-            identity,
-            permissions,
-        } = authenticated.inspect_err(|status| refused(None, status))?;
-        let mut entrant = AuthenticatedCaller {
-            permissions,
-            permit: None,
-        };
-        if let Some(identity) = identity {
-            let refused = |status: &Status| refused(Some(&identity.name), status);
-            let permit = shared.identities.enter(&identity, connection);
-            let permit = permit.inspect_err(refused)?;
-            connection.validity.rest_on(&identity);
-            entrant.permit = Some(permit);
-        }
-        Ok(entrant)
-    }
-}
-
-/// An authenticated caller that is not admitted yet: its permissions, and the permit of its stream.
-struct AuthenticatedCaller<P> {
-    permissions: P,
-    permit: Option<StreamPermit>,
-}
-
-impl<P> AuthenticatedCaller<P> {
-    /// The name of the verified identity, if callers are asked for one.
-    fn name(&self) -> Option<&str> {
-        self.permit.as_ref().map(|permit| &**permit.name())
     }
 }
 

@@ -23,7 +23,7 @@ use crate::wire::response::Message;
 
 /// The most bytes given to the transport at once, so that a slow reader is seen to read
 /// (`liveness`).
-const PIECE: usize = 256 << 10;
+pub(crate) const PIECE: usize = 256 << 10;
 
 /// The future that admits a stream; `None` if the client sent no request.
 type Opening<A> = Pin<Box<dyn Future<Output = Result<Option<Box<Stream<A>>>, Status>> + Send>>;

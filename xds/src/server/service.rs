@@ -1,6 +1,7 @@
 //! Routing of HTTP requests: which service and dialect a path means, and the response with the body
 //! of its stream.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -15,6 +16,7 @@ use crate::guard::liveness::Connection;
 use crate::server::call;
 use crate::server::open_stream::StreamOpening;
 use crate::server::other_calls::{OtherBody, OtherCaller};
+use crate::server::side::{SideCall, SideService};
 use crate::server::{Admit, AdsServer};
 
 /// The services: the name, the suffix of the method names, and the type of a single-type service.
@@ -51,6 +53,13 @@ const SERVICES: [(&str, &str, Option<TypeUrl>); 6] = [
     ),
 ];
 
+/// The full names of the discovery services.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    SERVICES
+        .iter()
+        .map(|(name, _, _)| format!("envoy.service.{name}"))
+}
+
 /// The dialect, and the type of a single-type service, that a path means.
 fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
     let (service, method) = path.strip_prefix("/envoy.service.")?.split_once('/')?;
@@ -64,39 +73,47 @@ fn method(path: &str) -> Option<(Dialect, Option<TypeUrl>)> {
 }
 
 impl<A: Admit> AdsServer<A> {
-    /// Answers an HTTP request of this connection.
-    pub(crate) fn respond(
-        &self,
+    /// Answers an HTTP request of a connection.
+    pub(crate) async fn respond(
+        self,
         request: http::Request<Incoming>,
-        connection: &Arc<Connection>,
-        peer: &Arc<Peer>,
-    ) -> http::Response<Body> {
+        connection: Arc<Connection>,
+        peer: Arc<Peer>,
+    ) -> Result<http::Response<Body>, Infallible> {
         if let Some(answer) = call::not_grpc(&request) {
-            return answer;
+            return Ok(answer);
         }
         let timeout = match call::timeout(request.headers()) {
             Ok(timeout) => timeout,
-            Err(status) => return status.into_http(),
+            Err(status) => return Ok(status.into_http()),
         };
-        match method(request.uri().path()) {
-            Some((dialect, only)) => {
-                let (head, body) = request.into_parts();
-                let opening = StreamOpening {
-                    shared: self.shared.clone(),
-                    dialect,
-                    only,
-                    connection: connection.clone(),
-                    peer: peer.clone(),
-                    headers: head.headers,
-                };
-                let open = self.shared.watchdog.stream(connection);
-                let body = opening.body(body, open, timeout);
-                let mut response = http::Response::new(Body::new(body));
-                call::mark(response.headers_mut());
-                response
-            }
-            None => self.respond_otherwise(request, connection, peer),
+        let path = request.uri().path();
+        if let Some((dialect, only)) = method(path) {
+            let open = self.shared.watchdog.stream(&connection);
+            let (head, body) = request.into_parts();
+            let opening = StreamOpening {
+                shared: self.shared,
+                dialect,
+                only,
+                connection,
+                peer,
+                headers: head.headers,
+            };
+            let body = opening.body(body, open, timeout);
+            let mut response = http::Response::new(Body::new(body));
+            call::mark(response.headers_mut());
+            return Ok(response);
         }
+        let Some(service) = SideService::of(path) else {
+            return Ok(self.respond_otherwise(request, &connection, &peer));
+        };
+        let call = SideCall {
+            open: self.shared.watchdog.stream(&connection),
+            shared: self.shared,
+            peer,
+            timeout,
+        };
+        Ok(Box::pin(call.answer(service, request)).await)
     }
 
     /// Answers a call of a service that is none of xDS.

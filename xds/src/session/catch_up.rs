@@ -59,7 +59,7 @@ impl Session {
                 };
                 match concerned {
                     true => state.follow(delivery),
-                    false => delivery.is_of_no_concern(),
+                    false => delivery.unconcerned(),
                 }
             });
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prost::Message;
 use seaway_proto::TypeUrl;
-use seaway_proto::discovery::DeltaDiscoveryRequest;
+use seaway_proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use seaway_proto::envoy::core::Node;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -119,16 +119,35 @@ impl Raw {
 
     /// Subscribes to names on a stream, and says who asks.
     pub(crate) fn subscribe(&mut self, stream: u32, url: TypeUrl, names: &[&str]) -> &mut Raw {
-        let request = DeltaDiscoveryRequest {
-            // Envoy takes resources of any size.
-            node: Some(Node {
-                user_agent_name: "envoy".into(),
-                ..node("raw")
-            }),
-            type_url: url.as_str().into(),
-            resource_names_subscribe: strings(names),
-            ..Default::default()
-        };
+        self.request(
+            stream,
+            &DeltaDiscoveryRequest {
+                // Envoy takes resources of any size.
+                node: Some(Node {
+                    user_agent_name: "envoy".into(),
+                    ..node("raw")
+                }),
+                type_url: url.as_str().into(),
+                resource_names_subscribe: strings(names),
+                ..Default::default()
+            },
+        )
+    }
+
+    /// Acknowledges the response in a frame, which has the whole of it.
+    pub(crate) fn ack(&mut self, stream: u32, frame: &Frame) -> &mut Raw {
+        let response = DeltaDiscoveryResponse::decode(&frame.payload[5..]).unwrap();
+        self.request(
+            stream,
+            &DeltaDiscoveryRequest {
+                type_url: response.type_url,
+                response_nonce: response.nonce,
+                ..Default::default()
+            },
+        )
+    }
+
+    fn request(&mut self, stream: u32, request: &DeltaDiscoveryRequest) -> &mut Raw {
         let length = u32::try_from(request.encoded_len()).unwrap();
         let mut message = vec![0];
         message.extend(length.to_be_bytes());

@@ -10,8 +10,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use seaway_proto::{Resource, ResourceRef, TypeUrl};
 use seaway_xds::{
-    AdsServer, Commit, LayerId, Limits, Metrics, PlacementId, Publisher, Replace, ServerConfig,
-    Snapshots, Types, channel, serve,
+    AdsServer, Commit, Inspector, LayerId, Limits, Metrics, PlacementId, Publisher, Replace,
+    ServerConfig, Snapshots, Types, channel, serve,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -78,6 +78,7 @@ pub(crate) struct World {
     address: SocketAddr,
     registry: Registry,
     pub(crate) snapshots: Snapshots,
+    pub(crate) inspector: Inspector,
     publisher: Publisher,
     values: BTreeMap<(TypeUrl, String), String>,
     dirty: BTreeSet<(TypeUrl, String)>,
@@ -121,6 +122,7 @@ impl World {
             known: Arc::clone(&known),
         };
         let ads = AdsServer::new(snapshots.clone(), admit, config, metrics);
+        let inspector = ads.inspector();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -131,6 +133,7 @@ impl World {
             address,
             registry,
             snapshots,
+            inspector,
             publisher,
             values: BTreeMap::new(),
             dirty: BTreeSet::new(),

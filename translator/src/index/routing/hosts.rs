@@ -189,7 +189,7 @@ impl Hosts {
     }
 
     /// All host names.
-    pub(super) fn names(&self) -> BTreeSet<&Hostname> {
+    pub(crate) fn names(&self) -> BTreeSet<&Hostname> {
         self.claims.keys().chain(self.rules.keys()).collect()
     }
 

@@ -143,6 +143,11 @@ impl Routing {
         sending.map(|(user, _)| user).collect()
     }
 
+    /// All ports, with the host names of each.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (&Table, &Hosts)> {
+        self.tables.iter()
+    }
+
     /// The ports of a fleet at which something may be served, with or without TLS.
     pub(crate) fn tables_with<'a>(
         &'a self,

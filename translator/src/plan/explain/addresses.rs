@@ -38,6 +38,8 @@ pub(super) enum Outcome {
     Taken(ServiceKey),
     /// Nobody listens there.
     Nobody,
+    /// It is none of the proxy's business, with what becomes of connections to it.
+    Left(&'static str),
     /// Proxies of this role have no listeners at addresses.
     NotHere,
 }
@@ -49,8 +51,8 @@ pub(super) fn of_service(
     frontends: &[FrontendPlan],
 ) -> Vec<Address> {
     let mut addresses: Vec<Address> = Vec::new();
-    for at in 0..frontends.len() {
-        addresses.extend(of_frontend(asker, service, &frontends[at], at));
+    for (at, plan) in frontends.iter().enumerate() {
+        addresses.extend(of_frontend(asker, service, plan, at));
     }
     addresses.extend(refused(asker, service));
     addresses
@@ -73,7 +75,7 @@ fn of_frontend(
         Verdict::Served => {}
         Verdict::SystemPort => {
             let why = "the address is a Node's own, and the port one of the node's system";
-            return without(Outcome::Nobody, since(why));
+            return without(Outcome::Left("is left to the node itself"), since(why));
         }
         Verdict::Taken(winner) if winner.service == service.key => return Vec::new(),
         Verdict::Twice => return Vec::new(),
@@ -106,12 +108,16 @@ fn of_frontend(
     }
     if listeners.is_empty() {
         let known = asker.node().is_some();
+        let outcome = match asker.node_name() {
+            None => Outcome::Left("depends on the addresses of the node"),
+            Some(_) => Outcome::Nobody,
+        };
         let why = match (asker.node_name(), known) {
             (None, _) => "--nodeport-addresses chooses among the addresses of single nodes: --from node/NAME says which".to_owned(),
             (Some(node), false) => format!("Node {node} is not known, and --nodeport-addresses chooses among its addresses"),
             (Some(node), true) => format!("--nodeport-addresses chooses none of the addresses of Node {node}"),
         };
-        return without(Outcome::Nobody, since(&why));
+        return without(outcome, since(&why));
     }
     let each = listeners.iter();
     each.map(|listener| of_listener(asker, service, frontend, listener))
@@ -297,7 +303,7 @@ fn refused(asker: &Asker<'_>, service: &Service) -> Vec<Address> {
             },
             kind: refused.kind,
             port: at,
-            outcome: Outcome::Nobody,
+            outcome: Outcome::Left("is not taken by the proxy"),
         }));
     }
     addresses

@@ -206,7 +206,7 @@ impl Verdict {
 
 impl Fact {
     /// A fact that no single field decided.
-    pub(super) fn new(label: &str, text: impl Into<String>) -> Fact {
+    pub(crate) fn new(label: &str, text: impl Into<String>) -> Fact {
         Fact {
             label: label.to_owned(),
             text: text.into(),

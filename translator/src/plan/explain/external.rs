@@ -4,7 +4,7 @@ use super::answer::{Fact, Section};
 use super::asker::{Asker, listed};
 use super::draft::Draft;
 use super::question::PortRef;
-use super::service::{of_port, short, slices};
+use super::service::{of_port, slices};
 use super::words::verdict::Verdicts;
 use super::{endpoints, summary};
 use crate::model::{Kind, Protocol, Service, ServicePort};
@@ -135,11 +135,4 @@ pub(super) fn of_target(asker: &Asker<'_>, cluster: &ClusterName, draft: &mut Dr
     let plan = ServicePlan::new(&asker.context, service);
     of_port(asker, (service, &plan, port), &[], draft);
     slices(asker, service, draft);
-}
-
-/// The port of a Service that a cluster is of, in a few characters.
-pub(super) fn named_port(service: &Service, cluster: &ClusterName) -> String {
-    let mut ports = service.ports.iter();
-    let found = ports.find(|port| port.number == cluster.port.number);
-    found.map_or_else(|| cluster.port.number.to_string(), short)
 }

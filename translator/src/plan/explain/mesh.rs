@@ -4,9 +4,8 @@
 use super::answer::{Fact, Section};
 use super::asker::{Asker, listed};
 use super::draft::Draft;
-use super::external::{named_port, of_target};
+use super::external::of_target;
 use super::question::Request;
-use super::service::short;
 use super::summary::Served;
 use crate::ObjectId;
 use crate::model::{Service, ServiceKey};
@@ -19,74 +18,64 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         title: format!("{request}, as {} sees it", asker.who()),
         ..Section::default()
     };
-    let not_found = |why: String, mut section: Section| {
-        section.facts.push(Fact::new("host", why));
-        let listen = asker.context.options.mesh_listen;
-        section.verdict = vec![match request.tls {
-            true => format!("The proxy takes no TLS at {listen}."),
-            false => "The request is answered with 404.".to_owned(),
-        }];
-        section
-    };
-    if request.tls {
-        let why =
-            "mesh proxies take plain HTTP alone; TLS goes to the address of a Service".to_owned();
-        draft.add(not_found(why, section));
-        return;
-    }
-    let Some(key) = service_of(asker, &request.host) else {
-        let domain = &asker.context.options.cluster_domain;
-        let why = format!(
-            "{} is none of SERVICE.NAMESPACE, SERVICE.NAMESPACE.svc, \
-             SERVICE.NAMESPACE.svc.{domain}",
-            request.host
-        );
-        draft.add(not_found(why, section));
-        return;
-    };
-    draft.concerns(ObjectId::of_service(&key));
-    let Some(service) = asker.context.index.service(&key) else {
-        draft.next(format!(
-            "kubectl -n {} get service {}",
-            key.namespace, key.name
-        ));
-        draft.add(not_found(format!("there is no Service {key}"), section));
-        return;
-    };
-    let host = match find(asker, service, request) {
+    let host = match host(asker, request, draft) {
         Ok(host) => host,
         Err(why) => {
-            draft.add(not_found(why, section));
+            section.facts.push(Fact::new("host", why));
+            let listen = asker.context.options.mesh_listen;
+            section.verdict = vec![match request.tls {
+                true => format!("The proxy takes no TLS at {listen}."),
+                false => "The request is answered with 404.".to_owned(),
+            }];
+            draft.add(section);
             return;
         }
     };
+    let key = &host.port.service;
     let cluster = host.cluster.parse::<ClusterName>().ok();
     let text = match (&host.rewrite, &cluster) {
         (Some(name), _) => format!("Service {key}, an ExternalName: {name}"),
-        (None, Some(cluster)) if cluster.port.service != key => {
-            format!(
-                "Service {key}, an alias of Service {}",
-                cluster.port.service
-            )
+        (None, Some(cluster)) if cluster.port.service != *key => {
+            let target = &cluster.port.service;
+            format!("Service {key}, an alias of Service {target}")
         }
-        (None, Some(cluster)) => format!("Service {key} port {}", named_port(service, cluster)),
-        (None, None) => format!("Service {key}"),
+        (None, _) => format!("Service {key} port {}", host.port.number),
     };
     section.facts.push(Fact::new("host", text));
     section.facts.push(Fact::new("cluster", &*host.cluster));
+    section.served = Served::Yes;
     if let Some(name) = &host.rewrite {
-        section.served = Served::Yes;
         let number = host.port.number;
         let to = format!("{name}:{number}, which the proxy looks up in DNS");
         section.verdict = vec![format!("A request{} goes to {to}.", asker.origin())];
-        draft.add(section);
-        return;
     }
-    section.served = Served::Yes;
     draft.add(section);
-    if let Some(cluster) = cluster {
+    if let Some(cluster) = cluster.filter(|_| host.rewrite.is_none()) {
         of_target(asker, &cluster, draft);
     }
+}
+
+/// The virtual host that a request is for, or why there is none.
+fn host(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Host, String> {
+    if request.tls {
+        let why = "mesh proxies take plain HTTP alone; TLS goes to the address of a Service";
+        return Err(why.to_owned());
+    }
+    let Some(key) = service_of(asker, &request.host) else {
+        let domain = &asker.context.options.cluster_domain;
+        let host = &request.host;
+        return Err(format!(
+            "{host} is none of SERVICE.NAMESPACE, SERVICE.NAMESPACE.svc, \
+             SERVICE.NAMESPACE.svc.{domain}"
+        ));
+    };
+    draft.concerns(ObjectId::of_service(&key));
+    let Some(service) = asker.context.index.service(&key) else {
+        let ServiceKey { namespace, name } = &key;
+        draft.next(format!("kubectl -n {namespace} get service {name}"));
+        return Err(format!("there is no Service {key}"));
+    };
+    find(asker, service, request)
 }
 
 /// The Service that a host name is of.
@@ -109,19 +98,22 @@ fn find(asker: &Asker<'_>, service: &Service, request: &Request) -> Result<Host,
         None => request.host.to_string(),
     };
     let hosts = named(of_any(&asker.context, service), asker.context.options);
-    let is_empty = hosts.is_empty();
+    let numbers = hosts.iter().map(|(host, _)| host.port.number.to_string());
+    let numbers: Vec<String> = numbers.collect();
+    let at = match numbers.is_empty() {
+        true => "not at all".to_owned(),
+        false => format!("at {}", listed(&numbers, "and", 8)),
+    };
     let mut hosts = hosts.into_iter();
     let found = hosts.find(|(_, names)| names.contains(&wanted));
-    let ports: Vec<String> = service.ports.iter().map(short).collect();
-    let ports = listed(&ports, "and", 8);
     found
         .map(|(host, _)| host)
         .ok_or_else(|| match request.port {
-            _ if is_empty => format!("Service {key} is not served by name"),
-            Some(port) => format!("Service {key} has no TCP port {port}, only {ports}"),
+            Some(port) => {
+                format!("Service {key} is not served by name at port {port}: it is served {at}")
+            }
             None => format!(
-                "Service {key} has {ports} and no port 80, so that its name needs one: \
-             {}:PORT",
+                "Service {key} is served {at}, so that its name needs a port: {}:PORT",
                 request.host
             ),
         })

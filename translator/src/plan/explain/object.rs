@@ -136,7 +136,6 @@ fn of_route(asker: &Asker<'_>, id: &ObjectId, route: &HTTPRoute, said: Said<'_>)
             continue;
         };
         let gateway_id = ObjectId::new(ObjectKind::Gateway, &gateway.namespace, &gateway.name);
-        draft.concerns(gateway_id.clone());
         match routing.attach(route, parent, gateway) {
             Ok(taken) => {
                 attached += 1;
@@ -153,6 +152,7 @@ fn of_route(asker: &Asker<'_>, id: &ObjectId, route: &HTTPRoute, said: Said<'_>)
                 facts.push(Fact::by("parent", field, text));
                 if let Some(refusal) = gateway_refusal(gateway) {
                     verdicts.say(false, 1, format!("{gateway_id} is not served: {refusal}."));
+                    draft.concerns(gateway_id);
                 }
             }
             Err(why) => {

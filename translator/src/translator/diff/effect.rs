@@ -91,6 +91,30 @@ pub struct Effect {
 }
 
 impl Effect {
+    /// The same effect without what is each Service's own, its addresses and port: effects of many
+    /// Services are alike where these are equal.
+    #[must_use]
+    pub fn alike(&self) -> Effect {
+        let mut alike = Effect {
+            port: None,
+            ..self.clone()
+        };
+        match &mut alike.what {
+            What::New { addresses, .. } | What::Served { addresses, .. } => addresses.clear(),
+            What::Gone { addresses, .. } | What::Refused { addresses, .. } => addresses.clear(),
+            What::Settings { replaced, .. } => replaced.iter_mut().for_each(String::clear),
+            What::Endpoints {
+                joins,
+                leaves,
+                moves,
+                ..
+            } => [joins, leaves, moves].into_iter().for_each(Vec::clear),
+            What::Other { resources } => resources.clear(),
+            _ => {}
+        }
+        alike
+    }
+
     /// Whether clients lose something: new connections fail, or open ones drain.
     #[must_use]
     pub fn is_harm(&self) -> bool {
@@ -123,8 +147,8 @@ pub enum What {
     Gone {
         /// The addresses and host names at which it was served.
         addresses: Vec<String>,
-        /// Whether connections are accepted and closed, instead of refused.
-        closes: bool,
+        /// What becomes of connections and requests there.
+        fate: Fate,
     },
     /// It was not there before.
     New {
@@ -139,8 +163,8 @@ pub enum What {
         addresses: Vec<String>,
         /// Why, if that is known.
         why: String,
-        /// Whether connections are accepted and closed, instead of refused.
-        closes: bool,
+        /// What becomes of connections and requests there.
+        fate: Fate,
     },
     /// Addresses that were not served are.
     Served {
@@ -162,6 +186,8 @@ pub enum What {
     Endpoints {
         /// Whether these are the endpoints of a Local policy.
         local: bool,
+        /// Whether that policy is for traffic from outside alone.
+        outside: bool,
         /// Whether these are the IPv6 ones of a Service with both families.
         v6: bool,
         /// Whether the port is UDP, whose flows end with their endpoint.
@@ -195,8 +221,13 @@ pub enum What {
         /// The routes that are there in place of them.
         after: Vec<String>,
     },
-    /// A certificate is another one.
-    Certificate,
+    /// A certificate is new, another one, or gone.
+    Certificate {
+        /// Whether proxies had it.
+        before: bool,
+        /// Whether they have it.
+        after: bool,
+    },
     /// A listener shows certificates for other names.
     Names {
         /// The names that it serves now.
@@ -214,6 +245,18 @@ pub enum What {
         /// What changed.
         why: Silence,
     },
+}
+
+/// What becomes of connections and requests for which nothing is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// The kernel refuses the connection.
+    Refused,
+    /// The connection is accepted and closed.
+    Closed,
+    /// The request is answered with 404.
+    NotFound,
 }
 
 /// How many endpoints an assignment has.

@@ -68,10 +68,11 @@ impl Shift {
         total(self.before) == 0 && total(self.after) > 0
     }
 
-    fn what(&self, name: &ClusterName, requests: bool) -> What {
+    fn what(&self, name: &ClusterName, outside: bool, requests: bool) -> What {
         let all = |addresses: &BTreeSet<String>| addresses.iter().cloned().collect();
         What::Endpoints {
             local: name.local,
+            outside,
             v6: name.family == Family::V6,
             flows: name.port.protocol == Protocol::Udp,
             requests,
@@ -128,6 +129,8 @@ type Alike = (bool, bool, Option<Shift>);
 /// What happens to the endpoints of a cluster. Those of a Local policy are each node's own, so
 /// nodes that all lose their last one are told together.
 pub(super) fn effects(both: Both<'_>, name: &ClusterName, change: &Change<'_>) -> Vec<Draft> {
+    let outside = name.local && both.to.is_local_outside(&name.port.service);
+    let of_requests = |views: &[usize]| !views.iter().any(|view| both.to.is_of_node(*view));
     let draft = |(shift, views): Shared| Draft {
         effect: Effect {
             harm: match shift.is_emptied() {
@@ -140,7 +143,7 @@ pub(super) fn effects(both: Both<'_>, name: &ClusterName, change: &Change<'_>) -
                 true => places_of_nodes(both.to, &views, &change.seen_by),
                 false => places(both.to, &views, &change.seen_by),
             },
-            what: shift.what(name, !views.iter().any(|view| both.to.is_of_node(*view))),
+            what: shift.what(name, outside, of_requests(&views)),
         },
         views,
     };

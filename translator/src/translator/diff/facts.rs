@@ -112,7 +112,9 @@ pub(super) fn cluster(resource: &Resource) -> Facts {
     }
     if let Some(assignment) = &message.load_assignment {
         let hosts = assignment.endpoints.iter().flat_map(|e| &e.lb_endpoints);
-        let hosts: Vec<String> = hosts.filter_map(address).collect();
+        let hosts = hosts.filter_map(address);
+        let host = |address: String| address.split(".:").next().unwrap_or_default().to_owned();
+        let hosts: Vec<String> = hosts.map(host).collect();
         facts.insert(Field::ExternalName, hosts.join(", "));
     }
     facts

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 
 use seaway_proto::Resource;
+use seaway_proto::envoy::route::redirect_action::RedirectResponseCode;
 use seaway_proto::envoy::route::route::Action;
 use seaway_proto::envoy::route::route_action::ClusterSpecifier;
 use seaway_proto::envoy::route::route_match::PathSpecifier;
 use seaway_proto::envoy::route::{
-    Route, RouteAction, RouteMatch, ScopedRouteConfiguration, VirtualHost,
+    RedirectAction, Route, RouteAction, RouteMatch, ScopedRouteConfiguration, VirtualHost,
 };
 
 use super::Both;
 use super::changes::Change;
-use super::effect::{Effect, Harm, What};
+use super::effect::{Effect, Fate, Harm, What};
 use super::facts::{Facts, decode};
 use super::places::places;
 use super::settings::Field;
@@ -66,11 +67,11 @@ pub(super) fn effects(both: Both<'_>, changes: &[&Change<'_>]) -> Vec<Effect> {
     let of_change = |change: &&Change<'_>| {
         let address = change.name.split_once('/');
         let address = address.map_or(&*change.name, |(_, host)| host).to_owned();
-        let closes = false;
         let (removed, added) = (change.removed_from(), change.added_to());
         let gone = (!removed.is_empty()).then(|| {
             let addresses = vec![address.clone()];
-            let what = What::Gone { addresses, closes };
+            let fate = Fate::NotFound;
+            let what = What::Gone { addresses, fate };
             (Harm::Gone, true, removed, what)
         });
         let new = (!added.is_empty()).then(|| {
@@ -152,11 +153,21 @@ fn described(route: &Route) -> Described {
     let on = route.r#match.as_ref().map_or_else(String::new, requests);
     let (to, forwards) = match &route.action {
         Some(Action::Route(action)) => clusters(action),
-        Some(Action::Redirect(redirect)) => (format!("redirect {}", redirect.response_code), false),
+        Some(Action::Redirect(redirect)) => (format!("redirect {}", code(redirect)), false),
         Some(Action::DirectResponse(answer)) => (format!("status {}", answer.status), false),
         _ => ("nothing".to_owned(), false),
     };
     Described { on, to, forwards }
+}
+
+fn code(redirect: &RedirectAction) -> u16 {
+    match redirect.response_code() {
+        RedirectResponseCode::MovedPermanently => 301,
+        RedirectResponseCode::Found => 302,
+        RedirectResponseCode::SeeOther => 303,
+        RedirectResponseCode::TemporaryRedirect => 307,
+        RedirectResponseCode::PermanentRedirect => 308,
+    }
 }
 
 fn requests(requests: &RouteMatch) -> String {
@@ -200,21 +211,9 @@ fn clusters(action: &RouteAction) -> (String, bool) {
 pub(super) fn of_certificate(both: Both<'_>, changes: &[&Change<'_>]) -> Vec<Effect> {
     let of_change = |change: &&Change<'_>| {
         let variants = change.variants.iter().map(|variant| {
-            let addresses = Vec::new();
-            let (harm, what) = match (variant.old, variant.new) {
-                (Some(_), Some(_)) => (Harm::Settings, What::Certificate),
-                (Some(_), None) => {
-                    let closes = true;
-                    (Harm::Gone, What::Gone { addresses, closes })
-                }
-                (None, _) => {
-                    let what = What::New {
-                        addresses,
-                        endpoints: 0,
-                    };
-                    (Harm::New, what)
-                }
-            };
+            let (before, after) = (variant.old.is_some(), variant.new.is_some());
+            let harm = if before { Harm::Settings } else { Harm::New };
+            let what = What::Certificate { before, after };
             Effect {
                 harm,
                 port: None,

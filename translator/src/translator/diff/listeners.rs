@@ -9,7 +9,7 @@ use seaway_proto::TypeUrl;
 
 use super::Both;
 use super::changes::Change;
-use super::effect::{Effect, Harm, Places, Setting, What};
+use super::effect::{Effect, Fate, Harm, Places, Setting, What};
 use super::facts::{self, endpoints};
 use super::places::{nodes, places};
 use super::settings::{becomes_local, differences};
@@ -21,7 +21,7 @@ use crate::{Question, View, Viewpoint};
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     /// What is served no more, by where and why.
-    refused: BTreeMap<(Places, String, bool), Vec<String>>,
+    refused: BTreeMap<(Places, String, Fate), Vec<String>>,
     /// What is served now, by where.
     served: BTreeMap<Places, Vec<String>>,
     /// The views that have lost, or got, an address.
@@ -43,10 +43,13 @@ struct Settings {
 impl Addresses {
     /// Takes in the listener of a frontend.
     pub(super) fn listener(&mut self, both: Both<'_>, name: &FrontendName, change: &Change<'_>) {
-        let closes = name.port.protocol == Protocol::Tcp && both.to.closes;
+        let fate = match name.port.protocol == Protocol::Tcp && both.to.closes {
+            true => Fate::Closed,
+            false => Fate::Refused,
+        };
         let address = address(name.kind, name.address.ip(), name.address.port());
         let why = |view: usize| why(both, name, view);
-        self.come_and_go(both, change, &address, closes, why);
+        self.come_and_go(both, change, &address, fate, why);
         let external = name.kind != FrontendKind::ClusterIp;
         for (old, new, views) in change.replaced() {
             let (old, new) = (facts::frontend(old), facts::frontend(new));
@@ -62,13 +65,13 @@ impl Addresses {
     pub(super) fn health_check(&mut self, both: Both<'_>, port: u16, change: &Change<'_>) {
         let address = format!("health check {port}");
         let why = |_| "the Service asks for it no more".to_owned();
-        self.come_and_go(both, change, &address, false, why);
+        self.come_and_go(both, change, &address, Fate::Refused, why);
     }
 
     /// Takes in what mesh proxies find by the name of a Service with this port.
     pub(super) fn scope(&mut self, both: Both<'_>, name: &str, change: &Change<'_>) {
         let why = |_| "the Service has no such port".to_owned();
-        self.come_and_go(both, change, name, false, why);
+        self.come_and_go(both, change, name, Fate::NotFound, why);
         for (old, new, views) in change.replaced() {
             let (old, new) = (super::host::mesh(old), super::host::mesh(new));
             let found = differences(&old.facts, &new.facts, false);
@@ -92,13 +95,13 @@ impl Addresses {
         both: Both<'_>,
         change: &Change<'_>,
         address: &str,
-        closes: bool,
+        fate: Fate,
         why: impl Fn(usize) -> String,
     ) {
         let removed = change.removed_from();
         if let Some(first) = removed.first() {
             let places = places(both.to, &removed, &change.seen_by);
-            let all = self.refused.entry((places, why(*first), closes));
+            let all = self.refused.entry((places, why(*first), fate));
             all.or_default().push(address.to_owned());
             self.refused_at.extend(removed);
         }
@@ -153,12 +156,12 @@ impl Addresses {
             what,
         };
         let refused = self.refused.into_iter();
-        let refused = refused.map(|((places, why, closes), addresses)| {
+        let refused = refused.map(|((places, why, fate), addresses)| {
             let addresses = sorted(addresses);
             let what = What::Refused {
                 addresses,
                 why,
-                closes,
+                fate,
             };
             effect(Harm::Refused, true, places, what)
         });

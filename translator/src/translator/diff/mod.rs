@@ -3,9 +3,9 @@
 //! the worst first.
 //!
 //! Nothing here looks at manifests: where no resource of any view differs, nothing is sent, and
-//! nothing can happen to a client. [`changes`] finds what differs and for whom, [`facts`] opens
-//! those resources alone, [`service`], [`host`] and [`proxy`] make effects of them, and
-//! [`sentence`] has the words.
+//! nothing can happen to a client. `changes` finds what differs and for whom, `facts` opens those
+//! resources alone, `service`, `host` and `proxy` make effects of them, and `sentence` has the
+//! words.
 
 mod changes;
 mod effect;
@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 pub use changes::ResourceChange;
 pub use effect::{
-    Changed, Counts, Difference, Effect, EndpointCount, Harm, Places, Setting, Silence, What,
+    Changed, Counts, Difference, Effect, EndpointCount, Fate, Harm, Places, Setting, Silence, What,
 };
 pub use owner::{Owner, OwnerKind};
 pub use world::{Fingerprint, SeenBy, World};

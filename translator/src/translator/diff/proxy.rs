@@ -8,7 +8,7 @@ use seaway_proto::{Resource, TypeUrl};
 
 use super::Both;
 use super::changes::Change;
-use super::effect::{Effect, Harm, What};
+use super::effect::{Effect, Fate, Harm, What};
 use super::facts::decode;
 use super::listeners::sorted;
 use super::places::places;
@@ -29,8 +29,8 @@ fn of_listener(both: Both<'_>, change: &Change<'_>) -> Vec<Effect> {
         let (harm, loses, what) = match (variant.old, variant.new) {
             (Some(old), Some(new)) => replaced(old, new, &change.name),
             (Some(_), None) => {
-                let (addresses, closes) = (address(), false);
-                (Harm::Gone, true, What::Gone { addresses, closes })
+                let (addresses, fate) = (address(), Fate::Refused);
+                (Harm::Gone, true, What::Gone { addresses, fate })
             }
             (None, _) => {
                 let what = What::Served {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::sync::Arc;
 
-use super::effect::{Effect, EndpointCount, Harm, Places, Setting, Silence, What};
+use super::effect::{Effect, EndpointCount, Fate, Harm, Places, Setting, Silence, What};
 use super::endpoints::total;
 
 /// How many names a sentence lists.
@@ -86,12 +86,15 @@ fn list<T: AsRef<str>>(all: &[T]) -> String {
 
 fn sentence(f: &mut Formatter<'_>, what: &What, udp: bool) -> fmt::Result {
     match what {
-        What::Gone { addresses, closes } => gone(f, addresses, *closes),
+        What::Gone { addresses, fate } => gone(f, addresses, *fate),
         What::New {
             addresses,
             endpoints,
         } => {
             f.write_str("new")?;
+            if addresses.is_empty() && *endpoints == 0 {
+                return f.write_str("; nothing is served there yet");
+            }
             served(f, ": ", addresses, *endpoints)
         }
         What::Served {
@@ -104,8 +107,8 @@ fn sentence(f: &mut Formatter<'_>, what: &What, udp: bool) -> fmt::Result {
         What::Refused {
             addresses,
             why,
-            closes,
-        } => refused(f, addresses, why, *closes, udp),
+            fate,
+        } => refused(f, addresses, why, *fate, udp),
         What::Routed {
             now: true,
             endpoints,
@@ -118,9 +121,13 @@ fn sentence(f: &mut Formatter<'_>, what: &What, udp: bool) -> fmt::Result {
         }
         What::HealthCheck => f.write_str("the health check node port answers otherwise"),
         What::Routes { before, after } => routes(f, before, after),
-        What::Certificate => f.write_str("replaced; open connections stay"),
+        What::Certificate { before, after } => f.write_str(match (before, after) {
+            (false, _) => "sent now",
+            (true, true) => "replaced; open connections stay",
+            (true, false) => "no longer sent: nothing is served with it",
+        }),
         What::Names { served, closed } => names(f, served, closed),
-        What::Other { resources } => write!(f, "otherwise: {}", list(resources)),
+        What::Other { resources } => write!(f, "other resources: {}", list(resources)),
         What::NothingSent { why } => {
             let why = match why {
                 Silence::Labels => "labels only",
@@ -138,16 +145,17 @@ fn refused(
     f: &mut Formatter<'_>,
     addresses: &[String],
     why: &str,
-    closes: bool,
+    fate: Fate,
     udp: bool,
 ) -> fmt::Result {
-    write!(f, "{} will be {}", list(addresses), turned_away(closes))?;
+    write!(f, "{} will be {fate}", list(addresses))?;
     if !why.is_empty() {
         write!(f, ": {why}")?;
     }
-    f.write_str(match udp {
-        true => "; flows end",
-        false => "; open connections end with the drain time",
+    f.write_str(match (fate, udp) {
+        (Fate::NotFound, _) => "",
+        (_, true) => "; flows end",
+        (_, false) => "; open connections end with the drain time",
     })
 }
 
@@ -162,22 +170,23 @@ fn names(f: &mut Formatter<'_>, served: &[String], closed: &[String]) -> fmt::Re
     f.write_str("; connections for other names stay")
 }
 
-const fn turned_away(closes: bool) -> &'static str {
-    if closes { "closed" } else { "refused" }
+impl Display for Fate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fate::Refused => "refused",
+            Fate::Closed => "closed",
+            Fate::NotFound => "answered with 404",
+        })
+    }
 }
 
-fn gone(f: &mut Formatter<'_>, addresses: &[String], closes: bool) -> fmt::Result {
+fn gone(f: &mut Formatter<'_>, addresses: &[String], fate: Fate) -> fmt::Result {
     f.write_str("gone")?;
     if addresses.is_empty() {
-        return f.write_str("; nothing was served there");
+        return f.write_str("; it had no address here, and nothing is routed to it any more");
     }
-    let is_host = |address: &String| !address.contains([':', ' ']);
-    let verb = match addresses.iter().all(is_host) {
-        true => "answered with 404",
-        false => turned_away(closes),
-    };
-    write!(f, ": {} will be {verb}", list(addresses))?;
-    f.write_str("; open connections end with the drain time")
+    f.write_str(": ")?;
+    refused(f, addresses, "", fate, false)
 }
 
 fn served(
@@ -246,6 +255,7 @@ fn settings_sentence(
 fn endpoints(f: &mut Formatter<'_>, what: &What) -> fmt::Result {
     let What::Endpoints {
         local,
+        outside,
         v6,
         flows,
         requests,
@@ -278,6 +288,7 @@ fn endpoints(f: &mut Formatter<'_>, what: &What) -> fmt::Result {
     f.write_str(match (total(*after), *flows, leaves.is_empty()) {
         (0, true, _) => "; datagrams are dropped",
         (0, false, _) if *requests => "; requests get 503",
+        (0, false, _) if *outside => "; new connections from outside are closed",
         (0, false, _) => "; new connections are closed",
         (_, true, false) => "; flows there move to another endpoint",
         _ => "; no connection is cut",

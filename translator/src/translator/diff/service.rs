@@ -7,11 +7,11 @@ use seaway_proto::TypeUrl;
 
 use super::Both;
 use super::changes::Change;
-use super::effect::{Effect, Harm, Places, What};
+use super::effect::{Effect, Fate, Harm, Places, What};
 use super::endpoints::{self, Draft, total};
 use super::listeners::{Addresses, address, sorted};
 use super::owner::Owner;
-use super::places::places;
+use super::places::{places, places_of_nodes};
 use crate::model::Protocol;
 use crate::names::{ClusterName, FrontendName, HealthCheckName, PortKey};
 
@@ -164,6 +164,16 @@ fn dns(service: &str) -> String {
     }
 }
 
+/// What becomes of those who go on asking for a Service that is gone.
+fn fate(both: Both<'_>, changes: &[&Change<'_>]) -> Fate {
+    let any = |type_url| changes.iter().any(|change| change.type_url == type_url);
+    match (any(TypeUrl::LISTENER), any(TypeUrl::SCOPED_ROUTE)) {
+        (false, true) => Fate::NotFound,
+        _ if both.to.closes => Fate::Closed,
+        _ => Fate::Refused,
+    }
+}
+
 fn gone(both: Both<'_>, changes: &[&Change<'_>]) -> Effect {
     let addresses = addresses(changes);
     Effect {
@@ -172,7 +182,7 @@ fn gone(both: Both<'_>, changes: &[&Change<'_>]) -> Effect {
         loses: !addresses.is_empty(),
         places: Places::Everywhere,
         what: What::Gone {
-            closes: both.to.closes,
+            fate: fate(both, changes),
             addresses,
         },
     }
@@ -204,7 +214,7 @@ fn health_check(both: Both<'_>, change: &Change<'_>) -> Option<Effect> {
         harm: Harm::Endpoints,
         port: None,
         loses: false,
-        places: places(both.to, &views, &change.seen_by),
+        places: places_of_nodes(both.to, &views, &change.seen_by),
         what: What::HealthCheck,
     })
 }

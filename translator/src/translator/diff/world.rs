@@ -7,6 +7,7 @@ use std::sync::Arc;
 use seaway_proto::{Resource, TypeUrl, Version};
 
 use super::owner::{Owner, OwnerKind};
+use crate::model::{Policy, ServiceKey};
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Role, Translator, View,
 };
@@ -166,6 +167,14 @@ impl World {
     pub(super) fn seen(&self, key: &Key, view: usize) -> Option<&Resource> {
         let standing = self.published.get(key)?;
         seen(standing, &self.views.get(view)?.1).map(|found| &found.resource)
+    }
+
+    /// Whether a Local policy of this Service is for traffic from outside alone.
+    pub(super) fn is_local_outside(&self, service: &ServiceKey) -> bool {
+        match self.objects.get(&ObjectId::of_service(service)) {
+            Some(Object::Service(service)) => service.internal_policy == Policy::Cluster,
+            _ => false,
+        }
     }
 
     /// Whether a view is that of a proxy of role `node`.

@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     /// The number of streams open now, and of all that were opened.
     streams: AtomicU32,
     opened: AtomicU32,
+    /// The number of watches of health that are open now.
+    watchers: AtomicU32,
     /// The reason for which the connection has to end, once it has to.
     end: OnceLock<CloseReason>,
     ends: Notify,
@@ -66,6 +68,7 @@ impl Connection {
             memory: Arc::default(),
             streams: AtomicU32::new(0),
             opened: AtomicU32::new(0),
+            watchers: AtomicU32::new(0),
             end: OnceLock::new(),
             ends: Notify::new(),
             closing: AtomicU8::new(0),
@@ -111,6 +114,28 @@ impl Connection {
         if self.streams.load(Ordering::Relaxed) == 1 {
             self.end(CloseReason::Refused);
         }
+    }
+}
+
+/// The most watches of health that one connection may have open: nobody proves anything for them.
+const WATCHERS: u32 = 16;
+
+/// The permit of a watch of health, which counts until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WatcherPermit(Arc<Connection>);
+
+impl WatcherPermit {
+    /// A permit, unless the connection has as many as it may.
+    pub(crate) fn take(connection: &Arc<Connection>) -> Option<WatcherPermit> {
+        let permit = WatcherPermit(connection.clone());
+        let before = connection.watchers.fetch_add(1, Ordering::Relaxed);
+        (before < WATCHERS).then_some(permit)
+    }
+}
+
+impl Drop for WatcherPermit {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

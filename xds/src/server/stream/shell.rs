@@ -22,7 +22,7 @@ use crate::metrics::StreamMetrics;
 use crate::server::requests::Requests;
 use crate::server::stream::Admitted;
 use crate::server::{Admit, Shared, nack_log};
-use crate::session::{Next, Outcome, ProtocolError, Session};
+use crate::session::{Next, Outcome, ProtocolError, Response, Session};
 use crate::store::Store;
 use crate::store::interest::Interest;
 use crate::store::notify::StreamLayers;
@@ -196,23 +196,28 @@ impl<A: Admit> Shell<A> {
             }
             match next {
                 Next::Send(response) => {
-                    let url = response.type_url.map_or("unknown", |url| url.as_str());
-                    self.metrics.response(url, response.resources);
-                    if let Some(bytes) = response.large {
-                        self.large(url, bytes);
-                    }
-                    self.rest = idle(session);
-                    self.answered = true;
-                    if self.rest == Rest::Yes {
-                        self.admission_permit = None;
-                    }
-                    return Poll::Ready(Ok(Some(response.message)));
+                    return Poll::Ready(Ok(Some(self.sends(session, response))));
                 }
                 Next::Wait(Some(at)) => self.rest = Rest::Until(at),
                 Next::Wait(None) => self.rest = Rest::Yes,
             }
             self.admission_permit = None;
         }
+    }
+
+    /// Counts a response that goes out now, and returns its message.
+    fn sends(&mut self, session: &mut Session, response: Response) -> Message {
+        let url = response.type_url.map_or("unknown", |url| url.as_str());
+        self.metrics.response(url, response.resources);
+        if let Some(bytes) = response.large {
+            self.large(url, bytes);
+        }
+        self.rest = idle(session);
+        self.answered = true;
+        if self.rest == Rest::Yes {
+            self.admission_permit = None;
+        }
+        response.message
     }
 
     /// Whether the stream has to end because its connection closes. A stream without an answer

@@ -5,7 +5,7 @@ use crate::store::changes::Change;
 use crate::store::notify::{CommitWaiter, StreamLayers};
 
 /// A client whose connection is told of commits.
-struct Told {
+pub(super) struct Told {
     client: Client,
     number: u64,
     connection: CommitWaiter,
@@ -27,7 +27,7 @@ impl std::ops::DerefMut for Told {
 
 impl Told {
     /// Joins the connections that are told of commits, as a stream does after its first request.
-    fn of(client: Client, number: u64) -> Told {
+    pub(super) fn of(client: Client, number: u64) -> Told {
         let connection = client.snapshots.notifier().listen();
         let mut told = Told {
             client,

@@ -16,6 +16,7 @@ mod pending_dependencies;
 mod quarantine;
 mod reconnect;
 mod rejections;
+mod reports;
 mod rules;
 mod sotw;
 mod waits;

@@ -107,7 +107,7 @@ impl Delivery {
     }
 
     /// The type of the commit turned out not to concern the stream.
-    pub(crate) fn is_of_no_concern(self) {
+    pub(crate) fn unconcerned(self) {
         self.of().concerned.fetch_sub(1, Ordering::AcqRel);
     }
 

@@ -1,5 +1,5 @@
 //! The newest commits, for those who look at the server: what each changed, and how far the streams
-//! that it concerns are with it (`delivery`).
+//! that it concerns are with it (`delivery`, xDS rules 207, 208).
 //!
 //! A commit is on its way from `publish`, which lists it here, by `notify`, which counts the
 //! streams that it concerns and puts it into the inbox of each (`inbox`), to the session of each

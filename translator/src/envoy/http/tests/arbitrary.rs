@@ -35,6 +35,7 @@ impl World {
         let routes = self.routes.iter().flat_map(|made| {
             let plans = made.rule.matches.iter();
             plans.map(move |matches| RoutePlan {
+                by: &BY,
                 rule: &made.rule,
                 matches,
                 one_label: made.one_label,

@@ -6,7 +6,7 @@ mod edits;
 mod golden;
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use seaway_proto::{Resource, json};
 
@@ -14,7 +14,8 @@ use crate::model::{
     Backend, BackendPort, Filters, HeaderChanges, Hostname, Match, NamedMatch, PathMatch, Rule,
     ServiceKey, Target, TextMatch, Timeouts,
 };
-use crate::plan::host::{Action, Asked, RoutePlan, Share, Table, Upstream};
+use crate::plan::host::{Action, Age, Asked, RoutePlan, Share, Table, Upstream};
+use crate::{ObjectId, ObjectKind};
 
 /// The options for listeners on this address.
 fn on(ingress_listen: std::net::IpAddr) -> crate::Options {
@@ -113,8 +114,15 @@ fn share(backend: &Backend, weight: u32) -> Share<'_> {
     }
 }
 
+/// The object that has the rules.
+static BY: LazyLock<Age> = LazyLock::new(|| {
+    let id = ObjectId::new(ObjectKind::HTTPRoute, &"d".into(), &"r".into());
+    Age::new(0, &id)
+});
+
 fn plan<'a>(rule: &'a Rule, matches: &'a Match, action: Action<'a>) -> RoutePlan<'a> {
     RoutePlan {
+        by: &BY,
         rule,
         matches,
         one_label: false,

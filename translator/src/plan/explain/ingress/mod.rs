@@ -12,7 +12,6 @@ use super::draft::Draft;
 use super::external::of_target;
 use super::question::Request;
 use super::words::verdict::Verdicts;
-use crate::ObjectId;
 use crate::model::Hostname;
 use crate::names::ClusterName;
 use crate::plan::certificates::ListenerId;
@@ -107,8 +106,6 @@ fn say(
                 name,
                 listener,
             } => {
-                let id = ObjectId::new(crate::ObjectKind::Gateway, namespace, name);
-                said.draft.concerns(id);
                 format!("Gateway {namespace}/{name}, listener {listener}")
             }
         };

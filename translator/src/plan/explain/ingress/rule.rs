@@ -175,7 +175,11 @@ fn forward(
 ) {
     let part = match u64::from(share.weight) == total {
         true => "The request".to_owned(),
-        false => format!("Of requests {} in {total}", share.weight),
+        false => format!("Of {total} requests {}", share.weight),
+    };
+    let (goes, is) = match (u64::from(share.weight) == total, share.weight) {
+        (true, _) | (false, 1) => ("goes", "is"),
+        (false, _) => ("go", "are"),
     };
     match &share.to {
         Ok(upstream) => {
@@ -189,7 +193,8 @@ fn forward(
                 clusters.extend(upstream.cluster.parse::<ClusterName>().ok());
             }
             if is_secured {
-                said.verdicts.say(true, 1, format!("{part} goes to {to}."));
+                said.verdicts
+                    .say(true, 1, format!("{part} {goes} to {to}."));
             }
         }
         Err(status) => {
@@ -199,7 +204,7 @@ fn forward(
             let why = format!("{}, but {why}", target(&share.backend.target));
             said.facts
                 .push(Fact::by("backend", &*share.backend.field, why.clone()));
-            said.refuse(format!("{part} is answered with {status}: {why}."));
+            said.refuse(format!("{part} {is} answered with {status}: {why}."));
         }
     }
 }

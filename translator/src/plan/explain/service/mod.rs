@@ -25,7 +25,8 @@ pub(super) fn answer(
 ) {
     draft.concerns(ObjectId::of_service(key));
     let Some(service) = asker.context.index.service(key) else {
-        draft.sections.push(missing(asker, key));
+        let section = missing(asker, key, draft);
+        draft.add(section);
         draft.next(format!(
             "kubectl -n {} get service {}",
             key.namespace, key.name
@@ -59,7 +60,7 @@ pub(super) fn slices(asker: &Asker<'_>, service: &Service, draft: &mut Draft) {
     }
 }
 
-fn missing(asker: &Asker<'_>, key: &ServiceKey) -> Section {
+fn missing(asker: &Asker<'_>, key: &ServiceKey, draft: &mut Draft) -> Section {
     let index = asker.context.index;
     let mut facts = vec![Fact::new(
         "service",
@@ -76,7 +77,8 @@ fn missing(asker: &Asker<'_>, key: &ServiceKey) -> Section {
     let others = index.services().map(|(other, _)| other);
     let others = others.filter(|other| other.name == key.name);
     let others: Vec<String> = others.take(4).map(ToString::to_string).collect();
-    if !others.is_empty() {
+    if let Some(first) = others.first() {
+        draft.next(format!("seaway explain {first}"));
         facts.push(Fact::new(
             "others",
             format!("there is {}", listed(&others, "and", 3)),

@@ -64,12 +64,12 @@ pub(in crate::plan::explain) fn strangers(asked: &Asked<'_>, rows: &[EndpointRow
         // Those of a Service with a longer name are where they belong.
         let rest = slice.name.strip_prefix(&*service.name);
         let is_its_own = rest.is_some_and(|rest| rest.starts_with('-'));
-        (!is_its_own).then(|| format!("{} has that of Service {service}", slice.name))
+        (!is_its_own).then(|| format!("{} that of Service {service}", slice.name))
     });
     let others: Vec<String> = others.take(10).collect();
     (!others.is_empty()).then(|| {
         let text = format!(
-            "of the EndpointSlices named like this Service, the label of {}",
+            "EndpointSlices that are named like those of this Service have labels of others: {}",
             listed(&others, "and", 3)
         );
         Fact::by(

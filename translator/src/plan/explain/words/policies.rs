@@ -27,8 +27,8 @@ pub(in crate::plan::explain) fn policy(asked: &Asked<'_>, by: By) -> Fact {
         By::Internal => ("internalTrafficPolicy", service.internal_policy),
         By::External => ("externalTrafficPolicy", service.external_policy),
         By::Rule => {
-            let text = "traffic policies are about addresses of a Service, which ingress proxies \
-                        do not use: every ready endpoint is a candidate";
+            let text = "none: ingress proxies use no address of the Service, so that every ready \
+                        endpoint is a candidate";
             return Fact::new("policy", text);
         }
     };

@@ -90,12 +90,7 @@ pub(in crate::plan::explain) fn of_addresses(
             }
         }
     }
-    let others = addresses
-        .iter()
-        .filter(|a| !matches!(a.outcome, Outcome::Leads(_) | Outcome::NotHere));
-    for address in others {
-        of_other(asked, protocol, address, verdicts);
-    }
+    of_others(asked, protocol, addresses, verdicts);
 }
 
 fn is_restricted(address: &Address) -> bool {
@@ -199,28 +194,40 @@ fn goes_to(asked: &Asked<'_>, taken: &[SocketAddr]) -> String {
     }
 }
 
-/// Says what becomes of connections to an address that leads nowhere.
-fn of_other(asked: &Asked<'_>, protocol: Protocol, address: &Address, verdicts: &mut Verdicts) {
+/// Says what becomes of connections to addresses that lead nowhere, of all alike at once.
+fn of_others(
+    asked: &Asked<'_>,
+    protocol: Protocol,
+    addresses: &[&Address],
+    verdicts: &mut Verdicts,
+) {
+    let mut alike: Vec<((bool, String), Vec<String>)> = Vec::new();
+    for address in addresses {
+        let options = asked.asker.context.options;
+        let what = match &address.outcome {
+            Outcome::Closed(why) => (false, format!("is {}: {why}", closed(asked))),
+            Outcome::Answered => (
+                true,
+                "is taken by the endpoint that listens there".to_owned(),
+            ),
+            Outcome::Taken(service) => (false, format!("reaches Service {service}")),
+            Outcome::Nobody => (false, nobody(options, protocol).to_owned()),
+            Outcome::Left(what) => (false, (*what).to_owned()),
+            Outcome::Leads(_) | Outcome::NotHere => continue,
+        };
+        let named = address.named(asked.asker);
+        match alike.iter_mut().find(|(other, _)| *other == what) {
+            Some((_, others)) => others.push(named),
+            None => alike.push((what, vec![named])),
+        }
+    }
     let (_, any) = nouns(protocol);
-    let place = format!("{}{}", asked.asker.origin(), to(asked, address));
-    let (is_served, what) = match &address.outcome {
-        Outcome::Closed(why) => (false, format!("is {}: {why}", closed(asked))),
-        Outcome::Answered => (
-            true,
-            "is taken by the endpoint that listens there".to_owned(),
-        ),
-        Outcome::Taken(service) => (false, format!("reaches Service {service}")),
-        Outcome::Nobody => (
-            false,
-            nobody(asked.asker.context.options, protocol).to_owned(),
-        ),
-        Outcome::Leads(_) | Outcome::NotHere => return,
-    };
-    verdicts.say(is_served, 1, format!("{any}{place} {what}."));
-}
-
-fn to(asked: &Asked<'_>, address: &Address) -> String {
-    format!(" to {}", address.named(asked.asker))
+    let from = asked.asker.origin();
+    for ((is_served, what), named) in alike {
+        let to = listed(&named, "or", NAMED);
+        let sentence = format!("{any}{from} to {to} {what}.");
+        verdicts.say(is_served, named.len(), sentence);
+    }
 }
 
 /// What becomes of connections to an address at which nobody listens.
