@@ -33,10 +33,16 @@ pub(crate) struct ShowArgs {
     )]
     pub(crate) output: Form,
     /// Show times instead of ages
-    #[arg(long, global = true)]
+    #[arg(long, env = "SEAWAY_TIMESTAMPS", global = true)]
     pub(crate) timestamps: bool,
     /// How many rows to show at most
-    #[arg(long, value_name = "N", default_value_t = 500, global = true)]
+    #[arg(
+        long,
+        env = "SEAWAY_LIMIT",
+        value_name = "N",
+        default_value_t = 500,
+        global = true
+    )]
     pub(crate) limit: usize,
 }
 
@@ -110,25 +116,25 @@ pub(crate) struct ProxiesArgs {
     #[arg(value_name = "ID")]
     pub(crate) proxy: Option<String>,
     /// Only proxies in this state: synced, behind or rejects
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, env = "SEAWAY_STATE", value_name = "STATE")]
     pub(crate) state: Option<String>,
     /// Only proxies in another state
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "STATE")]
     pub(crate) not: Option<String>,
     /// Only proxies of this role
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE")]
     pub(crate) role: Option<String>,
     /// Only proxies on this Node
-    #[arg(long, value_name = "N")]
+    #[arg(long, env = "SEAWAY_NODE", value_name = "N")]
     pub(crate) node: Option<String>,
     /// Only proxies in this zone
-    #[arg(long, value_name = "Z")]
+    #[arg(long, env = "SEAWAY_ZONE", value_name = "Z")]
     pub(crate) zone: Option<String>,
     /// Only proxies of this fleet
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<String>,
     /// Only proxies whose id, Node or address contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 
@@ -139,16 +145,16 @@ pub(crate) struct ServicesArgs {
     #[arg(value_name = "SERVICE")]
     pub(crate) service: Option<String>,
     /// Only Services of this namespace
-    #[arg(short, long, value_name = "NS")]
+    #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only Services of which so much is served: yes, partly or no
-    #[arg(long, value_name = "yes|partly|no")]
+    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no")]
     pub(crate) served: Option<String>,
     /// Only Services of which not so much is served
-    #[arg(long, value_name = "yes|partly|no")]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no")]
     pub(crate) not: Option<String>,
     /// Only Services whose name, an address or a port contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 
@@ -159,22 +165,22 @@ pub(crate) struct ResourcesArgs {
     #[arg(value_name = "SERVICE")]
     pub(crate) service: Option<String>,
     /// The namespace of the Service
-    #[arg(short, long, value_name = "NS")]
+    #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only resources of this type: cluster, endpoint, listener, route, scoped-route, secret
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", env = "SEAWAY_TYPE", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
     /// Only the resource of this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "SEAWAY_NAME", value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Only what is made from this object: "Service shop/web"
-    #[arg(long, value_name = "OBJECT")]
+    #[arg(long, env = "SEAWAY_OBJECT", value_name = "OBJECT")]
     pub(crate) object: Option<String>,
     /// Only resources in this layer
-    #[arg(long, value_name = "LAYER")]
+    #[arg(long, env = "SEAWAY_LAYER", value_name = "LAYER")]
     pub(crate) layer: Option<String>,
     /// Only resources whose name contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 
@@ -185,16 +191,16 @@ pub(crate) struct ProblemsArgs {
     #[arg(value_name = "OBJECT")]
     pub(crate) object: Option<String>,
     /// Only problems of objects in this namespace
-    #[arg(short, long, value_name = "NS")]
+    #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only problems of this severity: error or warning
-    #[arg(long, value_name = "error|warning")]
+    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning")]
     pub(crate) severity: Option<String>,
     /// Only problems of this reason
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, env = "SEAWAY_REASON", value_name = "REASON")]
     pub(crate) reason: Option<String>,
     /// Only problems whose object, field or message contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 
@@ -205,6 +211,6 @@ pub(crate) struct ChangesArgs {
     #[arg(value_name = "OBJECT")]
     pub(crate) object: Option<String>,
     /// Only changes that some proxy has not answered yet
-    #[arg(long)]
+    #[arg(long, env = "SEAWAY_WAITING")]
     pub(crate) waiting: bool,
 }

@@ -37,7 +37,8 @@ impl MissingNames {
         self.next
     }
 
-    /// The names that have been missing for as long as it takes to believe it, each with its type in a word.
+    /// The names that have been missing for as long as it takes to believe it, each with its type
+    /// in a word.
     pub(super) fn look(&mut self, now: Instant) -> BTreeSet<(&'static str, Arc<str>)> {
         self.next = now + LOOK;
         let missing = self.snapshots.first_missing(NAMED).into_iter();

@@ -42,8 +42,8 @@ impl Rejections {
         self.next = now() + PAUSE;
     }
 
-    /// What is held back from proxies that were not sent it yet: the origin of each content, and why
-    /// in words.
+    /// What is held back from proxies that were not sent it yet: the origin of each content, and
+    /// why in words.
     pub(super) fn held_back(&self) -> Vec<(Arc<str>, String)> {
         let all = self.snapshots.quarantined().into_iter();
         all.map(|held| (held.origin.clone(), why(&held))).collect()

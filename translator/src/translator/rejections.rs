@@ -1,5 +1,5 @@
-//! What becomes of resources at proxies, told by whoever publishes: those that proxies reject, those
-//! that are held back, and names that they ask for and nobody has. It becomes problems of the
+//! What becomes of resources at proxies, told by whoever publishes: those that proxies reject,
+//! those that are held back, and names that they ask for and nobody has. It becomes problems of the
 //! objects that the resources are made of, and a part of their status.
 
 use std::collections::BTreeSet;

@@ -202,7 +202,8 @@ fn what_is_rejected_is_not_said_of_a_route_to_a_listener_without_its_port() {
     assert_eq!(of_later(&world), before);
 }
 
-/// What nobody has is a warning of the Service that is meant, if there is one, and else of the name.
+/// What nobody has is a warning of the Service that is meant, if there is one, and else of the
+/// name.
 #[test]
 fn held_back_and_missing_are_problems_while_they_last() {
     let mut world = served();
