@@ -168,6 +168,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_waits_until_proxies_are_served_is_told_and_also_of_the_end() {
+        let health = Health::default();
+        let mut serving = health.serving();
+        assert!(!*serving.borrow_and_update());
+        health.set_synced();
+        assert!(serving.has_changed().is_ok_and(|changed| changed));
+        assert!(*serving.borrow_and_update());
+        health.set_draining();
+        assert!(!*serving.borrow_and_update());
+        // What is still published does not change that.
+        health.set_synced();
+        assert!(!*serving.borrow_and_update());
+    }
+
+    #[test]
     fn a_stale_world_says_of_when_it_is_and_why() {
         let stale = Stale {
             written: SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_600_000_000_900),

@@ -4,6 +4,7 @@
 //! A claim is a label: it decides what the proxy is sent first, never what it may see (invariant
 //! 7).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use seaway_proto::envoy::core;
@@ -51,7 +52,7 @@ impl Admit for ProxyAdmission {
                 identity: None,
                 permissions: Permissions::Anything,
                 // Whoever is on this host may look at everything that is served here.
-                inspects: is_local(&caller),
+                inspects: is_local(caller.peer.address),
             }),
         }
     }
@@ -118,10 +119,9 @@ fn about(view: &View) -> Vec<(&'static str, Arc<str>)> {
         .collect()
 }
 
-/// Whether a caller is on this host.
-fn is_local(caller: &Caller<'_>) -> bool {
-    let address = caller.peer.address.map(|address| address.ip());
-    address.is_some_and(|ip| ip.to_canonical().is_loopback())
+/// Whether a peer is on this host.
+fn is_local(peer: Option<SocketAddr>) -> bool {
+    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
 
 /// The error when the writer is gone.
@@ -362,6 +362,28 @@ mod tests {
         assert!(!envoy("other", 40, ON_DEMAND));
         let unknown = json!({ "user_agent_name": "envoy", "user_agent_version": "1.40.0" });
         assert_eq!(certificates(&decode(&unknown)), CertificateDelivery::Chains);
+    }
+
+    #[test]
+    fn who_is_on_this_host_is_known_by_its_address_alone() {
+        let is = |peer: &str| is_local(Some(peer.parse().unwrap()));
+        for local in [
+            "127.0.0.1:1",
+            "127.9.9.9:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(is(local), "{local}");
+        }
+        for other in [
+            "10.0.0.1:1",
+            "[fd00::1]:1",
+            "[::ffff:10.0.0.1]:1",
+            "0.0.0.0:1",
+        ] {
+            assert!(!is(other), "{other}");
+        }
+        assert!(!is_local(None));
     }
 
     #[tokio::test]

@@ -20,6 +20,9 @@ const STRETCH: usize = 256;
 /// The value of the commit counter when nothing will be committed any more.
 const CLOSED: u64 = u64::MAX;
 
+/// The places of some connections among all.
+type Places = SmallVec<[usize; 64]>;
+
 /// Announces commits to connections: a counter of commits, and the registered listeners. Clones
 /// share both.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +41,6 @@ struct Registration {
     interest: Interest,
     streams: SmallVec<[RegisteredStream; 1]>,
     waker: Option<Waker>,
-    /// Whether it is to be woken as soon as the commit is counted.
-    is_concerned: bool,
 }
 
 /// A stream of a registered connection: its number, what it sees, and its inbox.
@@ -86,8 +87,9 @@ impl CommitNotifier {
     /// Counts a change of something else than the published resources, and wakes all connections
     /// that it concerns.
     pub(crate) fn notify(&self, concerns: &Concerns) {
-        self.mark(|listener| listener.is_concerned(concerns));
-        self.count_and_wake();
+        let concerned = self.find(|listener| listener.is_concerned(concerns));
+        self.count();
+        self.wake(&concerned);
     }
 
     /// Counts a commit, puts it into the inbox of each stream that it concerns, and wakes their
@@ -95,51 +97,42 @@ impl CommitNotifier {
     ///
     /// A stream that sees the new count has the commit in its inbox already.
     pub(crate) fn notify_commit(&self, concerns: &Concerns, deliveries: Deliveries, all: bool) {
-        self.mark(|listener| listener.deliver(concerns, &deliveries) || all);
+        let concerned = self.find(|listener| listener.deliver(concerns, &deliveries) || all);
         drop(deliveries);
-        self.count_and_wake();
+        self.count();
+        self.wake(&concerned);
     }
 
-    /// Marks the connections that are to be woken.
-    fn mark(&self, is_concerned: impl Fn(&Registration) -> bool) {
-        self.each(|listener| {
-            // It may be marked for another commit already.
-            listener.is_concerned |= is_concerned(listener);
-        });
-    }
-
-    fn count_and_wake(&self) {
+    fn count(&self) {
         let count = |rung: u64| (rung != CLOSED).then(|| rung + 1);
         let ordering = Ordering::SeqCst;
         // Once it is closed there is nothing to count.
         let _ = self.0.newest.fetch_update(ordering, ordering, count);
-        self.wake();
     }
 
-    /// Wakes the connections that are marked.
-    fn wake(&self) {
-        self.each(|listener| {
-            if std::mem::take(&mut listener.is_concerned)
-                && let Some(waker) = &listener.waker
-            {
-                waker.wake_by_ref();
-            }
-        });
-    }
-
-    fn each(&self, act: impl Fn(&mut Registration)) {
+    /// The places of the connections that are to be woken.
+    fn find(&self, is_concerned: impl Fn(&Registration) -> bool) -> Places {
+        let mut found = Places::new();
         let mut next = 0;
         loop {
-            let mut listeners = self.listeners();
+            let listeners = self.listeners();
             let all = listeners.capacity();
-            for at in next..all.min(next + STRETCH) {
-                if let Some(listener) = listeners.get_mut(at) {
-                    act(listener);
-                }
-            }
+            let stretch = next..all.min(next + STRETCH);
+            found.extend(stretch.filter(|at| listeners.get(*at).is_some_and(&is_concerned)));
             next += STRETCH;
             if next >= all {
-                return;
+                return found;
+            }
+        }
+    }
+
+    /// Wakes the connections in these places, or those that have come there since.
+    fn wake(&self, places: &[usize]) {
+        for stretch in places.chunks(STRETCH) {
+            let listeners = self.listeners();
+            let woken = stretch.iter().filter_map(|at| listeners.get(*at));
+            for waker in woken.filter_map(|listener| listener.waker.as_ref()) {
+                waker.wake_by_ref();
             }
         }
     }
@@ -147,8 +140,7 @@ impl CommitNotifier {
     /// Marks that nothing will be committed any more, and wakes all connections.
     pub(crate) fn close(&self) {
         self.0.newest.store(CLOSED, Ordering::SeqCst);
-        self.mark(|_| true);
-        self.wake();
+        self.wake(&self.find(|_| true));
     }
 
     /// The number of commits announced so far; it differs from a number seen before if there is
@@ -167,7 +159,6 @@ impl CommitNotifier {
             interest: Interest::default(),
             streams: SmallVec::new(),
             waker: None,
-            is_concerned: false,
         });
         let place = Arc::new(Registered {
             notifier: self.clone(),
