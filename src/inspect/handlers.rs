@@ -160,11 +160,12 @@ pub(super) async fn resources(
 ) -> Result<Response, Response> {
     let answer = move || {
         let (tables, now) = (inspect.board.read(), Now::read());
-        let cut = resources::page(&inspect.inspector, &tables, &query, now)
-            .map_err(|why| error(StatusCode::BAD_REQUEST, why))?;
-        Ok(page(&inspect, cut, now).into_response())
+        match resources::page(&inspect.inspector, &tables, &query, now) {
+            Ok(cut) => page(&inspect, cut, now).into_response(),
+            Err(why) => error(StatusCode::BAD_REQUEST, why),
+        }
     };
-    apart(answer).await?
+    apart(answer).await
 }
 
 /// The last commits, the newest first: why they were made, and who has them.

@@ -7,6 +7,7 @@
 
 mod board_news;
 mod leader_news;
+mod missing;
 mod placements;
 mod problem_log;
 mod question;
@@ -28,6 +29,7 @@ pub(crate) use board_news::{BoardChanges, BoardNews, BoardSender, COMMITS, Commi
 pub(crate) use leader_news::{
     LeaderChanges, LeaderNews, ServiceNews, ServiceSender, StatusNews, StatusSender,
 };
+pub(crate) use missing::MissingNames;
 use placements::Placements;
 use problem_log::ProblemLog;
 pub(crate) use problem_log::{Changes, News};
@@ -58,6 +60,8 @@ pub(crate) struct Inbox {
     pub(crate) releases: mpsc::UnboundedReceiver<View>,
     /// What proxies reject.
     pub(crate) rejections: Rejections,
+    /// What proxies ask for and nobody has.
+    pub(crate) missing: MissingNames,
     /// What is asked about decisions.
     pub(crate) questions: mpsc::Receiver<Question>,
 }
@@ -161,6 +165,7 @@ impl Writer {
                 }
                 Some(question) = inbox.questions.recv() => question.answer(&self.translator),
                 () = inbox.rejections.changed() => self.follow_rejections(&inbox.rejections),
+                () = sleep_until(Some(inbox.missing.due())) => self.follow_missing(&mut inbox.missing),
                 () = sleep_until(self.wake()) => {}
             }
             self.work(now());
@@ -240,9 +245,22 @@ impl Writer {
     fn follow_rejections(&mut self, rejections: &Rejections) {
         let rejected = rejections.all();
         let words = rejected.iter().map(|one| (&*one.origin, &*one.error));
+        let now = now();
         if self.translator.set_rejections(words) {
-            let now = now();
             self.window.due(now);
+            self.problem_log.touch(now);
+        }
+        let held = rejections.held_back();
+        let words = held.iter().map(|(origin, why)| (&**origin, &**why));
+        if self.translator.set_held_back(words) {
+            self.problem_log.touch(now);
+        }
+    }
+
+    /// Has names be problems that proxies ask for and nobody has.
+    fn follow_missing(&mut self, missing: &mut MissingNames) {
+        let now = now();
+        if self.translator.set_missing(&missing.look(now)) {
             self.problem_log.touch(now);
         }
     }

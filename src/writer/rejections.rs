@@ -1,8 +1,9 @@
 //! What proxies reject, on its way back from the xDS server to the objects that it was made from.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seaway_xds::{RejectedResource, Snapshots};
+use seaway_xds::{QuarantineReason, Quarantined, RejectedResource, Snapshots};
 use tokio::sync::watch;
 
 use crate::process::clock::{now, sleep_until};
@@ -41,8 +42,32 @@ impl Rejections {
         self.next = now() + PAUSE;
     }
 
+    /// What is held back from proxies that were not sent it yet: the origin of each content, and why
+    /// in words.
+    pub(super) fn held_back(&self) -> Vec<(Arc<str>, String)> {
+        let all = self.snapshots.quarantined().into_iter();
+        all.map(|held| (held.origin.clone(), why(&held))).collect()
+    }
+
     /// All that is rejected now.
     pub(super) fn all(&self) -> Vec<RejectedResource> {
         self.snapshots.rejected()
+    }
+}
+
+/// Why a content is held back, in words.
+fn why(held: &Quarantined) -> String {
+    let instead = match held.instead {
+        Some(_) => "they are sent what it was before",
+        None => "they are sent nothing in its place",
+    };
+    match &held.reason {
+        QuarantineReason::Rejected { by, error } => {
+            let count = by.len();
+            format!("the proxies of {count} identities rejected it; {instead}: {error}")
+        }
+        QuarantineReason::TooLarge { bytes } => {
+            format!("with {bytes} bytes it is larger than gRPC clients accept; {instead}")
+        }
     }
 }

@@ -44,6 +44,7 @@ fn start() -> Running {
         leases: lease_receiver,
         releases: release_receiver,
         rejections: Rejections::of(&snapshots),
+        missing: MissingNames::of(&snapshots, now()),
         questions: Asker::channel().1,
     };
     Running {

@@ -3,7 +3,13 @@
 use std::net::SocketAddr;
 
 use futures::FutureExt;
-use tonic::Code;
+use seaway_proto::envoy::client_status::ClientStatusRequest;
+use seaway_proto::envoy::client_status::client_status_discovery_service_client::ClientStatusDiscoveryServiceClient;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
 use crate::call::{Stream, code, connect};
@@ -62,7 +68,7 @@ const UNKNOWN: [&str; 4] = [
     "discovery.v3.AggregatedDiscoveryService/FetchAggregatedResources",
     "cluster.v3.ClusterDiscoveryService/FetchClusters",
     "secret.v3.SecretDiscoveryService/FetchSecrets",
-    "status.v3.ClientStatusDiscoveryService/StreamClientStatus",
+    "status.v3.ClientStatusDiscoveryService/DeltaClientStatus",
 ];
 
 fn method(path: &str, url: TypeUrl) -> Method {
@@ -214,6 +220,55 @@ fn what_is_no_method_here_serves_nobody() -> Result<()> {
                     let found = ask(address, shows, method, &claims("node", "n1")).await?;
                     ensure!(found == Code::Unimplemented, "{path}: {found:?}");
                 }
+            }
+            Ok(())
+        })
+    })
+}
+
+/// The number of clients whose status somebody is told.
+async fn clients(channel: Channel, shows: &Shows) -> Result<usize, Status> {
+    let mut request = Request::new(ClientStatusRequest::default());
+    if let Some(token) = &shows.token {
+        let value = format!("Bearer {token}").parse();
+        let value = value.map_err(|_| Status::internal("no header"))?;
+        request.metadata_mut().insert("authorization", value);
+    }
+    let mut client = ClientStatusDiscoveryServiceClient::new(channel);
+    let answer = client.fetch_client_status(request).await?;
+    Ok(answer.into_inner().config.len())
+}
+
+#[test]
+fn who_is_unknown_is_told_of_health_alone_and_a_proxy_of_itself_rules_203_206() -> Result<()> {
+    Secured::run(&[], |world, secured| {
+        let address = world.seaway()?.address();
+        let nobody = secured.nobody();
+        let token = |account, node| secured.nobody().token(&secured.token(account, node));
+        let (one, two) = (token("seaway-node", "n1"), token("seaway-node", "n2"));
+        let stranger = token("default", "n1");
+        visit(world, move || async move {
+            let mut health = HealthClient::new(connect(address, &nobody).await?);
+            let whole = health.check(HealthCheckRequest::default()).await?;
+            ensure!(whole.into_inner().status() == ServingStatus::Serving);
+            for (shows, expected) in [
+                (&nobody, Code::Unauthenticated),
+                (&stranger, Code::PermissionDenied),
+            ] {
+                let told = clients(connect(address, shows).await?, shows).await;
+                ensure!(code(&told) == expected, "{told:?}");
+            }
+            let mut open = Vec::new();
+            for (shows, name) in [(&one, "n1"), (&two, "n2")] {
+                let (channel, node) = (connect(address, shows).await?, claims("node", name));
+                let of = super::name(DELTA.url);
+                let mut stream = Stream::open(channel, shows, DELTA, &node, of).await?;
+                stream.next().await?;
+                open.push(stream);
+            }
+            for shows in [&one, &two] {
+                let told = clients(connect(address, shows).await?, shows).await?;
+                ensure!(told == 1, "{told}");
             }
             Ok(())
         })

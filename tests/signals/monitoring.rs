@@ -22,7 +22,8 @@ pub(crate) struct Shown {
     pub(crate) labels: Vec<String>,
 }
 
-fn read(file: &str) -> Result<String> {
+/// The text of one of its files.
+pub(crate) fn read(file: &str) -> Result<String> {
     let path = repository().join("deploy/components/monitoring").join(file);
     fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

@@ -1,11 +1,13 @@
 //! `docs/alerts.md` says of each alert what to do, and of no other.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::repository;
+use seaway_testing::{repository, run, seaway_binary};
 
-use crate::monitoring::alerts;
+use crate::monitoring::{alerts, read};
 
 /// Where people read the page.
 const PAGE: &str = "https://github.com/seaway-dev/seaway/blob/main/docs/alerts.md";
@@ -50,6 +52,26 @@ fn a_section_begins_with_a_command_and_says_what_it_means_why_and_what_to_do() -
                 .with_context(|| format!("{title} has no {part}at its place: {text}"))?;
             rest = after;
         }
+    }
+    Ok(())
+}
+
+/// The commands that a text names: lines of code, and words of code.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = text.split(['`', '\n']);
+    pieces.filter(|piece| piece.starts_with("seaway "))
+}
+
+#[test]
+fn every_command_that_is_named_exists_with_its_flags() -> Result<()> {
+    let page = fs::read_to_string(repository().join("docs/alerts.md"))?;
+    let texts = [page, read("alerts.yaml")?, read("board.json")?];
+    let named: BTreeSet<&str> = texts.iter().flat_map(|text| commands(text)).collect();
+    ensure!(named.len() >= 8, "only {named:?}");
+    for line in named {
+        let mut command = Command::new(seaway_binary()?);
+        command.args(line.split(' ').skip(1)).arg("--help");
+        run(&mut command).with_context(|| line.to_owned())?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ spec: {tls: [{secretName: none}], defaultBackend: {service: {name: nobody, port:
 ";
 
 /// Flags of `serve` for more metrics.
-const FLAGS: [&str; 13] = [
+const FLAGS: [&str; 16] = [
     "--token-audience=seaway",
     "--allow-proxy=node=dns:{node}.node.seaway",
     "--allow-proxy=mesh=dns:mesh.seaway",
@@ -62,6 +62,10 @@ const FLAGS: [&str; 13] = [
     "--capture=bind",
     "--checkpoint-grace=1s",
     "--freshness-probe=500ms",
+    // Only itself, which it leaves alone.
+    "--peers=172.18.0.1:18000",
+    "--peers-server-name=localhost",
+    "--allow-peer=dns:peer.seaway",
     "--coalesce=10ms",
 ];
 
@@ -97,11 +101,18 @@ impl Everything<'_> {
             files.save("tls.crt", &leaf.pem())?;
             files.save("tls.key", &leaf.key_pem())?;
             files.save("ca.crt", &clients.pem())?;
+            let peer = clients.client(&[San::dns("peer.seaway")])?;
+            files.save("peers-ca.crt", &servers.pem())?;
+            files.save("peer.crt", &peer.pem())?;
+            files.save("peer.key", &peer.key_pem())?;
             let file = |name: &str| folder.join(name).display().to_string();
             let own = [
                 format!("--tls-cert={}", file("tls.crt")),
                 format!("--tls-key={}", file("tls.key")),
                 format!("--client-ca={}", file("ca.crt")),
+                format!("--peers-ca={}", file("peers-ca.crt")),
+                format!("--peers-cert={}", file("peer.crt")),
+                format!("--peers-key={}", file("peer.key")),
                 format!("--checkpoint={}", world.folder().join("kept").display()),
             ];
             let flags: Vec<&str> = own.iter().map(String::as_str).chain(FLAGS).collect();
@@ -187,18 +198,21 @@ impl Everything<'_> {
         Ok(all)
     }
 
-    /// Waits for what is said some time after the start: when the first proof of a proxy ends, and
-    /// what the first probe of each watch has found.
+    /// Waits for what is said some time after the start: when the first proof of a proxy ends, what
+    /// the first probe of each watch has found, and of peers that there are none.
     fn await_what_comes_later(&self) -> Result<()> {
         within(PATIENCE, "all metrics", || {
             let all = self.serve()?;
             let count = |metric| all.of(metric).map_or(0, BTreeSet::len);
             let watches = count("seaway_watch_age_seconds");
-            let (probed, proofs) = (
-                count("seaway_watch_lag_versions"),
-                count("seaway_xds_identity_expiry_timestamp_seconds"),
-            );
-            ensure!(probed == watches && proofs > 0, "{:?}", all.counts());
+            let probed = count("seaway_watch_lag_versions");
+            ensure!(probed == watches, "{probed} of {watches} watches");
+            for later in [
+                "seaway_xds_identity_expiry_timestamp_seconds",
+                "seaway_peers",
+            ] {
+                ensure!(count(later) > 0, "no {later}");
+            }
             Ok(())
         })
     }

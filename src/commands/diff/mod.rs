@@ -93,7 +93,8 @@ fn two_worlds(
     to: &Source,
     roles: &[Role],
 ) -> anyhow::Result<Outcome> {
-    let (mut old, mut new) = (Loaded::read(from, "--from")?, Loaded::read(to, "--to")?);
+    let (old, new) = at_once(|| Loaded::read(from, "--from"), || Loaded::read(to, "--to"))?;
+    let (mut old, mut new) = (old?, new?);
     let mut notes = Vec::new();
     if old.lacks_secrets || new.lacks_secrets {
         old.drop_secrets();
@@ -105,12 +106,14 @@ fn two_worlds(
     }
     let views = views::of(args, roles, (&old.objects, &new.objects), &mut notes)?;
     let (texts_before, texts_after) = input::texts(&old, &new);
-    let world = |loaded: &mut Loaded| {
+    let world = |loaded: &mut Loaded, texts| {
         let objects = std::mem::take(&mut loaded.objects);
-        World::new(args.shape.options(true), objects, &views)
+        World::new(args.shape.options(true), objects, &views).with_texts(texts)
     };
-    let before = world(&mut old).with_texts(texts_before);
-    let after = world(&mut new).with_texts(texts_after);
+    let (before, after) = at_once(
+        || world(&mut old, texts_before),
+        || world(&mut new, texts_after),
+    )?;
     let all = |world: &World, loaded: Loaded| {
         let mut problems = world.problems();
         problems.extend(loaded.problems);
@@ -123,6 +126,22 @@ fn two_worlds(
         difference: diff(&before, &after),
         problems,
         notes,
+    })
+}
+
+/// Does the same for both sides at once, each on a thread of its own.
+fn at_once<T: Send>(
+    one: impl FnOnce() -> T,
+    other: impl FnOnce() -> T + Send,
+) -> anyhow::Result<(T, T)> {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        let other = other.join();
+        Ok((
+            one,
+            other.map_err(|_| anyhow::anyhow!("a thread panicked"))?,
+        ))
     })
 }
 

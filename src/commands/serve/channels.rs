@@ -1,9 +1,54 @@
 //! The channels between the writer and whoever acts on what it tells.
 
-use tokio::sync::watch;
+use std::time::Instant;
+
+use seaway_translator::View;
+use seaway_xds::Snapshots;
+use tokio::sync::{mpsc, watch};
 
 use super::input::Written;
-use crate::writer::{BoardNews, BoardSender, News, Outbox, ServiceSender, StatusSender};
+use crate::source::Update;
+use crate::writer::{
+    BoardNews, BoardSender, Inbox, Lease, MissingNames, News, Outbox, Question, Rejections,
+    ServiceSender, StatusSender,
+};
+
+/// How many updates, and leases of proxies, may wait for the writer.
+const QUEUE: usize = 1024;
+
+/// By what the writer is told.
+pub(super) struct Senders {
+    /// What the source reads.
+    pub(super) updates: mpsc::Sender<Update>,
+    /// Proxies that connect.
+    pub(super) leases: mpsc::Sender<Lease>,
+    /// Views of proxies whose streams have ended.
+    pub(super) releases: mpsc::UnboundedSender<View>,
+}
+
+/// The channels that the writer receives from, and their other ends.
+pub(super) fn inbox(
+    snapshots: &Snapshots,
+    questions: mpsc::Receiver<Question>,
+) -> (Inbox, Senders) {
+    let (updates, update_receiver) = mpsc::channel(QUEUE);
+    let (leases, lease_receiver) = mpsc::channel(QUEUE);
+    let (releases, released) = mpsc::unbounded_channel();
+    let inbox = Inbox {
+        updates: update_receiver,
+        leases: lease_receiver,
+        releases: released,
+        rejections: Rejections::of(snapshots),
+        missing: MissingNames::of(snapshots, Instant::now()),
+        questions,
+    };
+    let senders = Senders {
+        updates,
+        leases,
+        releases,
+    };
+    (inbox, senders)
+}
 
 /// What the writer tells.
 pub(super) struct Told {

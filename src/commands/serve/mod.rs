@@ -37,8 +37,8 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Inbox, Lease, Rejections, Writer};
-use channels::outbox;
+use crate::writer::{Lease, Writer};
+use channels::{inbox, outbox};
 use input::{Input, Stop};
 use peers::Surroundings;
 use security::{Configs, Secured};
@@ -50,8 +50,6 @@ const BACKLOG: i32 = 4096;
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(3600);
 /// The longest time the source may take to end, a last write of its checkpoint included.
 const LAST_SAVE: Duration = Duration::from_secs(5);
-/// How many updates, and leases of proxies, may wait for the writer.
-const QUEUE: usize = 1024;
 
 /// Serves until a signal asks the process to end.
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
@@ -146,13 +144,11 @@ fn start(
     let xds_metrics = seaway_xds::Metrics::register(&mut registry);
 
     let cluster_domain = options.cluster_domain.clone();
-    let (update_sender, updates) = mpsc::channel(QUEUE);
-    let (lease_sender, leases) = mpsc::channel(QUEUE);
-    let (releases, released) = mpsc::unbounded_channel();
     let (publisher, snapshots) = seaway_xds::channel(Types::envoy());
 
     let (outbox, told) = outbox(options.gateway_services);
     let (shown, questions) = Shown::start(told.board, &mut registry, &supervisor);
+    let (inbox, senders) = inbox(&snapshots, questions);
     let surroundings = Surroundings {
         verifier: secured.verifier.clone(),
         health: health.clone(),
@@ -162,7 +158,7 @@ fn start(
     };
     let exchange = peers::start(all, &options, &mut registry, &supervisor, surroundings);
     let around = SourceContext {
-        updates: update_sender,
+        updates: senders.updates,
         problems: told.problems,
         watches: watches.clone(),
         errors: metrics.source_errors(input.name()),
@@ -180,7 +176,12 @@ fn start(
         metrics,
         outbox,
     );
-    let admission = admission(all, health, secured.verifier, (lease_sender, releases));
+    let admission = admission(
+        all,
+        health,
+        secured.verifier,
+        (senders.leases, senders.releases),
+    );
     let ready = health.serving();
     let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
@@ -189,13 +190,7 @@ fn start(
     let admin = admin::serve(admin_listener, health.clone(), watches, registry, paths);
     Ok(Parts {
         source,
-        writer: tokio::spawn(writer.run(Inbox {
-            updates,
-            leases,
-            releases: released,
-            rejections: Rejections::of(&snapshots),
-            questions,
-        })),
+        writer: tokio::spawn(writer.run(inbox)),
         admin: tokio::spawn(admin),
         xds: tokio::spawn(seaway_xds::serve(xds_listener, ads, shutdown.clone())),
         others,

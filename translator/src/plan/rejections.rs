@@ -73,8 +73,13 @@ impl Rejections {
         changed.cloned().collect()
     }
 
-    /// The problems of what one origin is made of.
-    pub(crate) fn problems(&self, context: &Context<'_>, origin: &Origin) -> Vec<Problem> {
+    /// The problems of what one origin is made of, as `say` puts the words.
+    pub(crate) fn problems(
+        &self,
+        context: &Context<'_>,
+        origin: &Origin,
+        say: fn(&str) -> (Reason, String),
+    ) -> Vec<Problem> {
         let Some(words) = self.0.get(origin) else {
             return Vec::new();
         };
@@ -86,8 +91,8 @@ impl Rejections {
         if subjects.is_empty() {
             subjects.push(Subject::Other(origin.to_string().into()));
         }
-        let message = format!("a proxy rejects what it was sent, and keeps what it had: {words}");
-        let problem = |subject| Problem::error(subject, "", Reason::RejectedByProxy, &*message);
+        let (reason, message) = say(words);
+        let problem = |subject| Problem::error(subject, "", reason, &*message);
         subjects.into_iter().map(problem).collect()
     }
 }

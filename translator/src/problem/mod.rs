@@ -115,6 +115,11 @@ reasons! {
     TooManyListeners,
     /// What was made of an object is rejected by a proxy, which keeps what it had before.
     RejectedByProxy,
+    /// What was made of an object is held back from proxies that were not sent it yet, since others
+    /// rejected it or it is too large for them.
+    HeldBack,
+    /// A name that a proxy asks for and nobody has.
+    MissingName,
     /// A document or file that cannot be read.
     Unreadable,
     /// An object of a kind or version that is not read, where one that is read was meant.

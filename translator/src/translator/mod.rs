@@ -46,6 +46,10 @@ pub struct Translator {
     statuses: StatusChanges,
     summaries: Summaries,
     rejections: Rejections,
+    /// What is held back from proxies that were not sent it yet.
+    held_back: Rejections,
+    /// The names that proxies ask for and nobody has, each with its type in a word.
+    missing: BTreeSet<(&'static str, Arc<str>)>,
 }
 
 impl Translator {
@@ -65,6 +69,8 @@ impl Translator {
             statuses: StatusChanges::default(),
             summaries: Summaries::default(),
             rejections: Rejections::default(),
+            held_back: Rejections::default(),
+            missing: BTreeSet::new(),
         }
     }
 

@@ -1,5 +1,8 @@
 //! What proxies reject, as it is shown by the objects that it was made from (Gateway rule 106).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use seaway_translator::ObjectKind;
 
 use super::{World, gateway, route, world};
@@ -197,4 +200,36 @@ fn what_is_rejected_is_not_said_of_a_route_to_a_listener_without_its_port() {
     reject(&mut world, &[("ingress default 8080/a.org", "bad regex")]);
     assert_eq!(world.route(), "g/: A=T R=T P=F/Invalid");
     assert_eq!(of_later(&world), before);
+}
+
+/// What nobody has is a warning of the Service that is meant, if there is one, and else of the name.
+#[test]
+fn held_back_and_missing_are_problems_while_they_last() {
+    let mut world = served();
+    let held = [("Service d/web", "larger than clients accept")];
+    assert!(world.translator.set_held_back(held));
+    assert!(!world.translator.set_held_back(held));
+    let names: BTreeSet<(&str, Arc<str>)> = BTreeSet::from([
+        ("Cluster", "d/web/81".into()),
+        ("Cluster", "d/wbe/80".into()),
+    ]);
+    assert!(world.translator.set_missing(&names));
+    assert!(!world.translator.set_missing(&names));
+    let said = |world: &World| -> Vec<String> {
+        let all = problems(world).into_iter();
+        all.filter(|one| one.contains(" HeldBack ") || one.contains(" MissingName "))
+            .collect()
+    };
+    let expected = [
+        "Name d/wbe/80 MissingName a proxy asks for the Cluster d/wbe/80, which nobody has; it \
+         waits until there is one",
+        "Service d/web HeldBack it is held back from proxies that were not sent it yet: larger \
+         than clients accept",
+        "Service d/web MissingName a proxy asks for the Cluster d/web/81, which nobody has; it \
+         waits until there is one",
+    ];
+    assert_eq!(said(&world), expected);
+    world.translator.set_missing(&BTreeSet::new());
+    world.translator.set_held_back([]);
+    assert_eq!(said(&world), [""; 0]);
 }

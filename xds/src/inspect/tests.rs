@@ -131,7 +131,7 @@ impl World {
     /// Each resource with its layer, the streams that see it, and those that hold it, were sent it
     /// and are owed it.
     fn counts(&self) -> Vec<(String, u32, [usize; 4])> {
-        let all = self.inspector.resources(|_, _, _| true, None, 100);
+        let all = self.inspector.resources(|_, _, _, _| true, None, 100);
         let counts = all.iter().map(|of| {
             let counts = [of.seen_by, of.held_by, of.sent_to, of.owed_by];
             (of.name.to_string(), of.layer.0, counts)
@@ -174,14 +174,17 @@ fn a_stream_counts_in_the_layer_whose_value_it_sees() {
     assert_eq!(counts[4], ("c".to_owned(), 1, [1, 0, 0, 0]));
     let hidden = world
         .inspector
-        .resources(|_, name, _| name == "c", None, 9)
+        .resources(|_, name, _, _| name == "c", None, 9)
         .remove(1);
     assert_eq!((hidden.version, &*hidden.origin), (None, "c in 1"));
     // One layer behind the other, in the order of layers.
-    let key = world.inspector.resources(|_, name, _| name == "b", None, 1)[0].key();
+    let key = world
+        .inspector
+        .resources(|_, name, _, _| name == "b", None, 1)[0]
+        .key();
     let next = world
         .inspector
-        .resources(|_, _, _| true, Some(&key), 1)
+        .resources(|_, _, _, _| true, Some(&key), 1)
         .remove(0);
     assert_eq!((&*next.name, next.layer), ("b", ZONE));
     drop(near);

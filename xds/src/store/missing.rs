@@ -55,6 +55,11 @@ impl Missing {
 
     /// All listed names, in the order of the types and then by name.
     pub(crate) fn reports(&self) -> Vec<MissingName> {
+        self.first(LISTED)
+    }
+
+    /// The first names of each type.
+    pub(crate) fn first(&self, limit: usize) -> Vec<MissingName> {
         let lists = self.lists();
         let of_type = |(index, list): (usize, &BTreeMap<Arc<str>, usize>)| {
             let type_url = self.types.spec(index).url;
@@ -63,7 +68,7 @@ impl Missing {
                 name: name.clone(),
                 streams: *streams,
             };
-            list.iter().map(report).collect::<Vec<_>>()
+            list.iter().take(limit).map(report).collect::<Vec<_>>()
         };
         lists.iter().enumerate().flat_map(of_type).collect()
     }

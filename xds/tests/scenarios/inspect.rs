@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use seaway_proto::TypeUrl;
 use seaway_xds::{
-    ChangeReport, ResourceKey, ResourceReport, Standing, StreamReport, StreamState,
+    ChangeReport, LayerId, ResourceKey, ResourceReport, Standing, StreamReport, StreamState,
     TypeChangeReport, TypeReport,
 };
 
@@ -36,7 +36,9 @@ fn streams(world: &World, node: &str) -> Vec<StreamReport> {
 }
 
 fn resources(world: &World) -> Vec<ResourceReport> {
-    world.inspector.resources(|_, _, _| true, None, usize::MAX)
+    world
+        .inspector
+        .resources(|_, _, _, _| true, None, usize::MAX)
 }
 
 #[tokio::test]
@@ -322,7 +324,9 @@ async fn resources_are_read_page_by_page_in_one_order() {
     let mut paged: Vec<ResourceReport> = Vec::new();
     loop {
         let after: Option<ResourceKey> = paged.last().map(ResourceReport::key);
-        let page = world.inspector.resources(|_, _, _| true, after.as_ref(), 7);
+        let page = world
+            .inspector
+            .resources(|_, _, _, _| true, after.as_ref(), 7);
         assert!(page.len() <= 7);
         if page.is_empty() {
             break;
@@ -335,7 +339,7 @@ async fn resources_are_read_page_by_page_in_one_order() {
             .collect()
     };
     assert_eq!(keys(&paged), keys(&all));
-    let which = |url: TypeUrl, name: &str, origin: &str| {
+    let which = |url: TypeUrl, name: &str, origin: &str, _: LayerId| {
         url == R && name.ends_with('7') && origin == format!("{}/{name}", R.short())
     };
     let chosen = world.inspector.resources(which, None, 100);
@@ -347,7 +351,7 @@ async fn resources_are_read_page_by_page_in_one_order() {
     assert!(
         world
             .inspector
-            .resources(|_, _, _| true, None, 0)
+            .resources(|_, _, _, _| true, None, 0)
             .is_empty()
     );
 }
@@ -370,7 +374,7 @@ async fn a_resource_is_counted_for_those_who_hold_it_and_those_who_are_sent_it()
         let got = two.read(url).await;
         three.next(url).await;
         let report = |world: &World, name: &str| {
-            let which = |of: TypeUrl, this: &str, _: &str| of == url && this == name;
+            let which = |of: TypeUrl, this: &str, _: &str, _: LayerId| of == url && this == name;
             world.inspector.resources(which, None, 1).remove(0)
         };
         let counts = |world: &World| {

@@ -10,6 +10,7 @@ mod admit;
 mod beyond_harness;
 mod client;
 mod client_limits;
+mod client_status;
 mod codec;
 mod harness;
 mod identity;

@@ -13,9 +13,9 @@ use super::effect::{Effect, Fate, Harm, Places, Setting, What};
 use super::facts::{self, endpoints};
 use super::places::{nodes, places};
 use super::settings::{becomes_local, differences};
-use crate::model::{Family, Protocol, ServiceKey};
+use super::why::{UNASKED, why};
+use crate::model::{Family, Protocol};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
-use crate::{Question, View, Viewpoint};
 
 /// The changes at the addresses of one Service port, or of its health check.
 #[derive(Debug, Default)]
@@ -48,8 +48,7 @@ impl Addresses {
             false => Fate::Refused,
         };
         let address = address(name.kind, name.address.ip(), name.address.port());
-        let why = |view: usize| why(both, name, view);
-        self.come_and_go(both, change, &address, fate, why);
+        self.come_and_go(both, change, &address, fate, || why(both.to, name));
         let external = name.kind != FrontendKind::ClusterIp;
         for (old, new, views) in change.replaced() {
             let (old, new) = (facts::frontend(old), facts::frontend(new));
@@ -64,13 +63,12 @@ impl Addresses {
     /// Takes in the listener of a health check.
     pub(super) fn health_check(&mut self, both: Both<'_>, port: u16, change: &Change<'_>) {
         let address = format!("health check {port}");
-        let why = |_| "the Service asks for it no more".to_owned();
-        self.come_and_go(both, change, &address, Fate::Refused, why);
+        self.come_and_go(both, change, &address, Fate::Refused, || UNASKED.to_owned());
     }
 
     /// Takes in what mesh proxies find by the name of a Service with this port.
     pub(super) fn scope(&mut self, both: Both<'_>, name: &str, change: &Change<'_>) {
-        let why = |_| "the Service has no such port".to_owned();
+        let why = || "the Service has no such port".to_owned();
         self.come_and_go(both, change, name, Fate::NotFound, why);
         for (old, new, views) in change.replaced() {
             let (old, new) = (super::host::mesh(old), super::host::mesh(new));
@@ -96,12 +94,12 @@ impl Addresses {
         change: &Change<'_>,
         address: &str,
         fate: Fate,
-        why: impl Fn(usize) -> String,
+        why: impl FnOnce() -> String,
     ) {
         let removed = change.removed_from();
-        if let Some(first) = removed.first() {
+        if !removed.is_empty() {
             let places = places(both.to, &removed, &change.seen_by);
-            let all = self.refused.entry((places, why(*first), fate));
+            let all = self.refused.entry((places, why(), fate));
             all.or_default().push(address.to_owned());
             self.refused_at.extend(removed);
         }
@@ -232,40 +230,4 @@ pub(super) fn address(kind: FrontendKind, ip: IpAddr, port: u16) -> String {
         FrontendKind::NodePort if ip.is_unspecified() => format!("node port {port}"),
         _ => std::net::SocketAddr::new(ip, port).to_string(),
     }
-}
-
-/// Why an address is not served in the second world.
-fn why(both: Both<'_>, name: &FrontendName, view: usize) -> String {
-    let translator = both.to.translator.as_ref();
-    let view = both.to.views.get(view).map(|(view, _)| view);
-    let Some((translator, view)) = translator.zip(view) else {
-        return String::new();
-    };
-    verdict(translator, &name.port.service, view, name).unwrap_or_default()
-}
-
-/// The verdict on an address, in words, as `explain` says it; empty where none is known.
-fn verdict(
-    translator: &crate::Translator,
-    service: &ServiceKey,
-    view: &View,
-    name: &FrontendName,
-) -> Option<String> {
-    let question = Question::Service(service.clone(), None);
-    let answer = translator.explain(&question, &Viewpoint::of(view.clone()));
-    let mut addresses = answer.sections.iter().flat_map(|of| &of.addresses);
-    let found = addresses.find(|fact| {
-        let is_node_port = name.kind == FrontendKind::NodePort;
-        fact.kind == name.kind.as_str()
-            && fact.address.port() == name.address.port()
-            && (fact.address.ip() == name.address.ip() || is_node_port)
-    });
-    let Some(found) = found else {
-        return Some("the Service asks for it no more".to_owned());
-    };
-    if let Some(winner) = &found.taken_by {
-        return Some(format!("Service {winner} has the address"));
-    }
-    let text = found.text.strip_prefix("no listener, since ")?;
-    Some(text.to_owned())
 }

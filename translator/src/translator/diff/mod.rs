@@ -20,6 +20,7 @@ mod sentence;
 mod service;
 mod settings;
 mod silent;
+mod why;
 mod world;
 
 use std::collections::BTreeMap;

@@ -55,11 +55,20 @@ impl SideService {
         (csds::SERVICE_NAME, SideService::ClientStatus),
     ];
 
-    /// The service that a path means.
+    /// The service of which a path means a method.
     pub(crate) fn of(path: &str) -> Option<SideService> {
-        let (name, _) = path.strip_prefix('/')?.split_once('/')?;
+        let (name, method) = path.strip_prefix('/')?.split_once('/')?;
         let mut all = SideService::ALL.into_iter();
-        all.find_map(|(of, service)| (of == name).then_some(service))
+        let (_, service) = all.find(|(of, _)| *of == name)?;
+        service.methods().contains(&method).then_some(service)
+    }
+
+    fn methods(self) -> &'static [&'static str] {
+        match self {
+            SideService::Health => &["Check", "Watch"],
+            SideService::Reflection(_) => &["ServerReflectionInfo"],
+            SideService::ClientStatus => &["FetchClientStatus", "StreamClientStatus"],
+        }
     }
 }
 
@@ -145,6 +154,7 @@ mod tests {
     fn every_service_has_its_path() {
         let check = |path: &str, expected| assert_eq!(SideService::of(path), expected, "{path}");
         check("/grpc.health.v1.Health/Check", Some(SideService::Health));
+        check("/grpc.health.v1.Health/List", None);
         check("/grpc.health.v1.Health", None);
         check("/grpc.health.v2.Health/Check", None);
         check("", None);

@@ -38,7 +38,7 @@ impl Told {
         told
     }
 
-    fn register(&mut self) {
+    pub(super) fn register(&mut self) {
         let (placement, layers) = self.session.stream_layers();
         let layers = layers.clone();
         let layers = StreamLayers { placement, layers };

@@ -4,6 +4,7 @@ mod acknowledgements;
 mod atomic;
 mod converge;
 mod deliveries;
+mod deliveries_end;
 mod delta;
 mod empty_assignments;
 mod errors;

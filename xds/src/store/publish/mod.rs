@@ -364,6 +364,13 @@ impl Snapshots {
         self.shared.missing.reports()
     }
 
+    /// The first of [`Snapshots::missing`], of each type at most `limit`.
+    pub fn first_missing(&self, limit: usize) -> Vec<MissingName> {
+        let mut first = self.shared.missing.first(limit);
+        first.truncate(limit);
+        first
+    }
+
     /// The contents that clients reject now, up to 256, by type and name.
     pub fn rejected(&self) -> Vec<RejectedResource> {
         self.shared.rejected.reports()
