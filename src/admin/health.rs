@@ -24,6 +24,8 @@ struct State {
     awaits_secrets: AtomicBool,
     /// This replica is stale, and others that are not serve its proxies.
     out: AtomicBool,
+    /// A fresh peer has what this replica lacks.
+    behind: AtomicBool,
     /// What peers say of this replica, and it of them.
     among_peers: Mutex<Vec<String>>,
     /// Whether proxies are to be served, for those who wait for that.
@@ -117,13 +119,19 @@ impl Health {
         }
     }
 
-    /// Notes where this replica stands among its peers: whether it leaves its proxies to them, and
-    /// lines that say more.
-    pub(crate) fn set_among_peers(&self, out: bool, lines: Vec<String>) {
+    /// Notes where this replica stands among its peers: whether it leaves its proxies to them,
+    /// whether it lacks what they have, and lines that say more.
+    pub(crate) fn set_among_peers(&self, out: bool, behind: bool, lines: Vec<String>) {
         self.0.out.store(out, Ordering::Release);
+        self.0.behind.store(behind, Ordering::Release);
         let among_peers = &self.0.among_peers;
         *among_peers.lock().unwrap_or_else(PoisonError::into_inner) = lines;
         self.tell();
+    }
+
+    /// Whether a fresh peer has what this replica lacks.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.0.behind.load(Ordering::Acquire)
     }
 
     /// Lines about this replica and its peers.

@@ -55,6 +55,10 @@ fn world(inspect: &Inspect, now: Now) -> World {
             let why = "a watch is not told what the API server has";
             (WorldState::Stale, Some(why.to_owned()))
         }
+        None if inspect.health.is_behind() => {
+            let why = "another replica has what this one is not told";
+            (WorldState::Stale, Some(why.to_owned()))
+        }
         None => (WorldState::Live, None),
     };
     World {

@@ -174,7 +174,10 @@ impl Task {
             self.context.watches.list_anew(watch);
         }
         let out = standing.state == State::Out;
-        self.context.health.set_among_peers(out, lines(&standing));
+        let behind = !standing.behind.is_empty();
+        self.context
+            .health
+            .set_among_peers(out, behind, lines(&standing));
         self.shed
             .send_if_modified(|shed| std::mem::replace(shed, out) != out);
         self.metrics.show(&standing);

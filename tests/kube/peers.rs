@@ -80,6 +80,8 @@ fn a_replica_whose_watches_are_frozen_leaves_its_proxies_to_a_fresh_one_and_come
         await_ready(world, 1, 503, "STALE: the watch of endpointslices is ")?;
         let out = metric(world, 1, "seaway_out_of_service", "")?;
         ensure!(out == 1.0, "it says {out}");
+        let status = world.replica(1)?.admin(world.fabric(), "/api/v1/status")?;
+        ensure!(status.contains("\"state\":\"stale\""), "{status}");
         let ready = world.replica(0)?.readyz(world.fabric())?;
         ensure!(ready.status == 200, "{ready:?}");
         // What a Service does when a replica is not ready.

@@ -176,12 +176,8 @@ fn start(
         metrics,
         outbox,
     );
-    let admission = admission(
-        all,
-        health,
-        secured.verifier,
-        (senders.leases, senders.releases),
-    );
+    let placed = (senders.leases, senders.releases);
+    let admission = admission(all, health, secured.verifier, placed);
     let ready = health.serving();
     let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
