@@ -10,7 +10,9 @@ use std::time::Instant;
 use anyhow::Result;
 use criterion::{BatchSize, Criterion};
 use seaway_translator::read::{EndpointSlice, Service};
-use seaway_translator::{Change, Layer, Options, Replace, Role, Translator, View, read};
+use seaway_translator::{
+    Change, Layer, Object, Options, Question, Replace, Role, Translator, View, Viewpoint, read,
+};
 use seaway_xds::{Commit, LayerId, Publisher, Types, channel};
 
 use large::{ENDPOINTS, SERVICES, Server, free_port, service_json, slice_json};
@@ -71,6 +73,40 @@ fn translation(criterion: &mut Criterion) -> Result<()> {
         );
     });
     group.finish();
+    explanation(criterion)
+}
+
+/// Times the answer to a question about a Service with many endpoints.
+fn explanation(criterion: &mut Criterion) -> Result<()> {
+    let mut slice = slice_json(0, 0);
+    let endpoints = (0..1_000).map(|i| {
+        let (a, b) = (i / 250, i % 250);
+        let zone = if i % 2 == 0 { "a" } else { "b" };
+        serde_json::json!({
+            "addresses": [format!("10.9.{a}.{b}")], "zone": zone, "nodeName": format!("n{b}"),
+            "hints": {"forZones": [{"name": zone}]},
+        })
+    });
+    slice["endpoints"] = endpoints.collect();
+    let (service, slice) = (
+        serde_json::from_value(service_json(0))?,
+        serde_json::from_value(slice)?,
+    );
+    let mut translator = Translator::new(Options::default());
+    for object in [read::service(&service), read::endpoint_slice(&slice)] {
+        let object = object.map_err(|problem| anyhow::anyhow!("{problem:?}"))?;
+        translator.apply(Change::Apply(object));
+    }
+    translator.flush();
+    let Object::Service(service) = read::service(&service).map_err(|_| anyhow::anyhow!("bad"))?
+    else {
+        anyhow::bail!("no Service");
+    };
+    let question = Question::Service(service.key.clone(), None);
+    let viewpoint = Viewpoint::of(View::of(Role::Node)).from("zone/a")?;
+    criterion.bench_function("explain a Service with 1,000 endpoints", |bench| {
+        bench.iter(|| translator.explain(&question, &viewpoint));
+    });
     Ok(())
 }
 

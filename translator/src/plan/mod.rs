@@ -3,7 +3,7 @@
 //! needs.
 //!
 //! A plan holds no message and hardly a text. `envoy/` makes messages of it, `problems` reports the
-//! errors in it, and an [`Explanation`](crate::Explanation) shows it to people.
+//! errors in it, and an [`Answer`](crate::Answer) shows it to people.
 
 pub(crate) mod certificates;
 pub(crate) mod clusters;

@@ -1,5 +1,7 @@
 //! The sections about a Service of type ExternalName: where its name leads.
 
+use std::num::NonZeroU16;
+
 use super::answer::{Fact, Section};
 use super::asker::{Asker, listed};
 use super::draft::Draft;
@@ -7,8 +9,9 @@ use super::question::PortRef;
 use super::service::{of_port, slices};
 use super::words::verdict::Verdicts;
 use super::{endpoints, summary};
-use crate::model::{Kind, Protocol, Service, ServicePort};
+use crate::model::{BackendPort, Kind, Protocol, Service, ServicePort};
 use crate::names::ClusterName;
+use crate::plan::clusters::find;
 use crate::plan::external_name::{self, ExternalNamePlan};
 use crate::plan::hosts::named;
 use crate::plan::service::ServicePlan;
@@ -27,25 +30,11 @@ pub(super) fn answer(
         Kind::ExternalName(Some(name)) => name.to_string(),
         _ => "a name that is none of DNS".to_owned(),
     };
-    let mut facts = vec![Fact::by(
-        "name",
-        "spec.externalName",
-        format!("ExternalName: {name}"),
-    )];
+    let text = format!("ExternalName: {name}");
+    let mut facts = vec![Fact::by("name", "spec.externalName", text)];
     let mut verdicts = Verdicts::default();
-    let summary = summary::of_external_name(service, &plan);
-    if let Some(refusal) = &plan.refusal {
-        facts.push(Fact::by(
-            "refused",
-            "spec.externalName",
-            refusal.to_string(),
-        ));
-    }
-    if let Some((target, ports)) = &plan.missing {
-        let ports: Vec<String> = ports.iter().map(|(_, number)| number.to_string()).collect();
-        let text = format!("Service {target} has no port {}", listed(&ports, "or", 8));
-        facts.push(Fact::by("ports", "spec.ports", text));
-    }
+    facts.extend(wrong(&plan));
+    let said = (&mut facts, &mut verdicts);
     let target = match asker.view.role {
         Role::Node => {
             let text = "none: a Service of type ExternalName is served by name only";
@@ -54,10 +43,17 @@ pub(super) fn answer(
             verdicts.say(false, 1, sentence);
             None
         }
-        _ => by_name(asker, (service, &plan), port, (&mut facts, &mut verdicts)),
+        Role::Ingress => by_rule(asker, service, port, said),
+        Role::Mesh | Role::Grpc => by_name(asker, (service, &plan), port, said),
     };
+    let summary = summary::of_external_name(service, &plan);
     if let (Some(why), true) = (summary.why, plan.hosts.is_empty()) {
         verdicts.say(false, 1, format!("Nothing is served for {key}: {why}."));
+    }
+    if verdicts.is_empty() {
+        let port = port.map(|port| format!(":{}", port.port));
+        let port = port.unwrap_or_default();
+        verdicts.say(false, 1, format!("Nothing is served for {key}{port}."));
     }
     let (served, verdict) = verdicts.end();
     if served != summary::Served::Yes {
@@ -78,6 +74,19 @@ pub(super) fn answer(
     if let Some(target) = target {
         of_target(asker, &target, draft);
     }
+}
+
+/// What keeps all of the name, or a port of it, from leading anywhere.
+fn wrong(plan: &ExternalNamePlan) -> impl Iterator<Item = Fact> {
+    let refused = plan.refusal.as_ref();
+    let refused =
+        refused.map(|refusal| Fact::by("refused", "spec.externalName", refusal.to_string()));
+    let missing = plan.missing.as_ref().map(|(target, ports)| {
+        let ports: Vec<String> = ports.iter().map(|(_, number)| number.to_string()).collect();
+        let text = format!("Service {target} has no port {}", listed(&ports, "or", 8));
+        Fact::by("ports", "spec.ports", text)
+    });
+    refused.into_iter().chain(missing)
 }
 
 /// Says where requests for each name of the Service go. Returns the cluster of a Service that it is
@@ -114,6 +123,73 @@ fn by_name(
         verdicts.say(true, 1, sentence);
         if host.rewrite.is_none() {
             target = target.or_else(|| host.cluster.parse().ok());
+        }
+    }
+    if verdicts.is_empty() && !plan.hosts.is_empty() {
+        let served = plan.hosts.iter().map(|host| host.port.number.to_string());
+        let served: Vec<String> = served.collect();
+        let text = format!("it is served at {}", listed(&served, "and", 8));
+        facts.push(Fact::by("ports", "spec.ports", text));
+    }
+    target
+}
+
+/// Says where the requests go that rules of ingress proxies send to the Service. Returns the
+/// cluster of a Service that it is an alias of.
+fn by_rule(
+    asker: &Asker<'_>,
+    service: &Service,
+    port: Option<&PortRef>,
+    (facts, verdicts): (&mut Vec<Fact>, &mut Verdicts),
+) -> Option<ClusterName> {
+    let (routing, key) = (asker.context.index.routing(), &service.key);
+    let asked = |number: &NonZeroU16| {
+        port.is_none_or(
+            |port| match service.ports.iter().find(|p| p.number == *number) {
+                Some(of_service) => port.is(of_service),
+                None => port.port.parse() == Ok(number.get()),
+            },
+        )
+    };
+    let mut numbers: Vec<NonZeroU16> = match service.ports.is_empty() {
+        true => routing.numbers_used(key).collect(),
+        false => service.ports.iter().map(|port| port.number).collect(),
+    };
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers.retain(asked);
+    if numbers.is_empty() {
+        let sentence = format!("No ingress proxy sends requests to {key} there.");
+        verdicts.say(false, 1, sentence);
+    }
+    let mut target = None;
+    for number in numbers {
+        let of_port = find(service, &BackendPort::Number(number));
+        if !routing.uses(key, number.get(), of_port.map_or("", |port| &port.name)) {
+            let sentence = format!("No ingress proxy sends requests to {key}:{number}.");
+            verdicts.say(false, 1, sentence);
+            continue;
+        }
+        let what = format!("A request that a rule sends to {key}:{number}");
+        match external_name::upstream(&asker.context, service, &BackendPort::Number(number)) {
+            Ok(upstream) => {
+                let to = match &upstream.hostname {
+                    Some(name) => format!("{name}:{number}, which the proxy looks up in DNS"),
+                    None => format!("cluster {}", upstream.cluster),
+                };
+                verdicts.say(true, 1, format!("{what} goes to {to}."));
+                if upstream.hostname.is_none() {
+                    target = target.or_else(|| upstream.cluster.parse().ok());
+                }
+            }
+            Err(refusal) => {
+                let why = refusal.map_or_else(
+                    || format!("the Service it is an alias of has no port {number}"),
+                    |refusal| refusal.to_string(),
+                );
+                facts.push(Fact::by("refused", "spec.externalName", why.clone()));
+                verdicts.say(false, 1, format!("{what} is not served: {why}."));
+            }
         }
     }
     target

@@ -39,6 +39,11 @@ impl Verdicts {
         self.sentences.push(sentence);
     }
 
+    /// Whether nothing has been said.
+    pub(in crate::plan::explain) fn is_empty(&self) -> bool {
+        self.sentences.is_empty()
+    }
+
     /// Whether it is served, and the sentences.
     pub(in crate::plan::explain) fn end(self) -> (Served, Vec<String>) {
         let served = match (self.good, self.bad) {
