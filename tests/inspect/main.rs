@@ -1,6 +1,7 @@
 //! The inspection API and the commands that ask it, of whole processes: what they say is what is.
 
 mod access;
+mod evenings;
 mod explain;
 mod lists;
 mod status;
