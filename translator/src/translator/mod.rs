@@ -6,6 +6,7 @@ mod flush;
 mod once;
 mod problem_store;
 mod rejections;
+mod standing;
 mod status;
 mod summaries;
 
@@ -30,6 +31,7 @@ use crate::{
 };
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
+pub use standing::Standing;
 use status::StatusChanges;
 use summaries::Summaries;
 
