@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod check;
+mod cluster;
 mod explain;
 mod lists;
 mod status;
+mod wait;
 
 use std::process::{Command, Output};
 
