@@ -5,9 +5,9 @@
 //! `explain` what becomes of a connection, `diff` what a change of the input means for clients;
 //! `bootstrap` prints the configuration with which a proxy starts; `ready` asks a `serve`, or an
 //! Envoy, whether it is ready; `drain` lets an Envoy end without breaking connections; `status` and
-//! `get` ask running replicas what they serve, `wait` until they
-//! serve what was applied, `check` whether all is in order, and `bug-report` takes what they say. The meaning of Services is in `seaway-translator`,
-//! the protocol in `seaway-xds`.
+//! `get` ask running replicas what they serve, `wait` until they serve what was applied, `check`
+//! whether all is in order, and `bug-report` takes what they say. The meaning of Services is in
+//! `seaway-translator`, the protocol in `seaway-xds`.
 
 mod admin;
 mod admission;

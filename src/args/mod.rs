@@ -40,7 +40,7 @@ pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
 pub(crate) use wait::{Until, WaitArgs};
 
-/// An Envoy xDS control plane for Kubernetes Services; by the name kubectl-seaway a plugin of kubectl
+/// An Envoy xDS control plane for Kubernetes Services.
 #[derive(Debug, Parser)]
 #[command(name = "seaway", version, about, disable_help_subcommand = true)]
 pub(crate) struct Cli {

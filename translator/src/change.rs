@@ -99,7 +99,7 @@ impl FromStr for ObjectId {
         let mut kinds = ObjectKind::ALL.iter();
         let kind = kinds.find(|known| known.as_str() == kind);
         let id = kind.and_then(|kind| ObjectId::named(*kind, name));
-        id.ok_or(NoObject)
+        id.filter(|id| !id.name.is_empty()).ok_or(NoObject)
     }
 }
 

@@ -119,7 +119,7 @@ pub(super) async fn certificates(replicas: &Replicas) -> Group {
             let fix = "deploy/certs.sh issue, or see to cert-manager (docs/alerts.md)";
             match left {
                 ..=0 => group.fail(format!("{name}: {labels} has expired"), fix),
-                ..SOON => group.warn(format!("{name}: {labels} is good for {shown}"), fix),
+                1..SOON => group.warn(format!("{name}: {labels} is good for {shown}"), fix),
                 _ => {}
             }
             least = Some(least.unwrap_or(left).min(left));
