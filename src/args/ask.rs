@@ -79,10 +79,16 @@ pub(crate) struct ShowArgs {
     )]
     pub(crate) output: Form,
     /// Show times instead of ages
-    #[arg(long, global = true)]
+    #[arg(long, env = "SEAWAY_TIMESTAMPS", global = true)]
     pub(crate) timestamps: bool,
     /// How many rows to show at most
-    #[arg(long, value_name = "N", default_value_t = 500, global = true)]
+    #[arg(
+        long,
+        env = "SEAWAY_LIMIT",
+        value_name = "N",
+        default_value_t = 500,
+        global = true
+    )]
     pub(crate) limit: usize,
 }
 

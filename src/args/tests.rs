@@ -20,7 +20,7 @@ fn the_command_line_is_consistent() {
 
 /// What a person says of one question, and not how a process is to run. `--kube` in the environment
 /// of a `serve` must not send a `status` beside it to look for a kubeconfig.
-const OF_A_QUESTION: [&str; 5] = ["kube", "kubeconfig", "context", "timestamps", "limit"];
+const OF_A_QUESTION: [&str; 3] = ["kube", "kubeconfig", "context"];
 
 #[test]
 fn every_flag_has_its_environment_variable() {
