@@ -5,8 +5,9 @@
 //! `explain` what becomes of a connection, `diff` what a change of the input means for clients;
 //! `bootstrap` prints the configuration with which a proxy starts; `ready` asks a `serve`, or an
 //! Envoy, whether it is ready; `drain` lets an Envoy end without breaking connections; `status` and
-//! `get` ask running replicas what they serve. The meaning of Services is in `seaway-translator`,
-//! the protocol in `seaway-xds`.
+//! `get` ask running replicas what they serve, `wait` until they serve what was applied, `check`
+//! whether all is in order, and `bug-report` takes what they say. The meaning of Services is in
+//! `seaway-translator`, the protocol in `seaway-xds`.
 
 mod admin;
 mod admission;
@@ -22,7 +23,6 @@ mod writer;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tikv_jemallocator::Jemalloc;
 
 use crate::args::{Cli, Command};
@@ -35,7 +35,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let _last_lines = process::log::Finish;
-    let result = match Cli::try_parse() {
+    let result = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => run(cli.command),
         Err(error) => process::exit::of_command_line(&error),
     };
@@ -52,6 +52,11 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Ready(args) => commands::ready::run(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Get(args) => commands::get::run(&args),
+        Command::Wait(args) => commands::wait::run(&args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::BugReport(args) => commands::bug_report::run(&args),
+        Command::Completion(args) => commands::completion::run(&args),
+        Command::Man(args) => commands::man::run(&args),
         Command::Drain(args) => commands::drain::run(&args),
     }
 }

@@ -1,23 +1,69 @@
 //! The flags of the commands that ask running replicas.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
+
+use super::Command;
+use super::values::label;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AskArgs {
-    /// The --admin-listen address of a replica (repeatable: all of them are asked)
+    /// The --admin-listen address of a replica (repeatable: all of them are asked); without this
+    /// and --kube 127.0.0.1:18001
     #[arg(
         long,
         env = "SEAWAY_ADMIN",
         value_name = "ADDR",
-        default_value = "127.0.0.1:18001",
         value_delimiter = ',',
         action = ArgAction::Append,
         global = true
     )]
     pub(crate) admin: Vec<SocketAddr>,
+    /// Find the replicas in the cluster of the kubeconfig, and reach them through its API server
+    #[arg(long, global = true, conflicts_with = "admin")]
+    pub(crate) kube: bool,
+    /// The kubeconfig, instead of those of KUBECONFIG, or ~/.kube/config (with --kube)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig, instead of the current one (with --kube)
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) context: Option<String>,
+    /// The namespace of Seaway (with --kube)
+    #[arg(
+        long,
+        env = "SEAWAY_SEAWAY_NAMESPACE",
+        value_name = "NS",
+        default_value = "seaway",
+        value_parser = label,
+        global = true
+    )]
+    pub(crate) seaway_namespace: String,
+}
+
+impl AskArgs {
+    /// Asks the replicas of a cluster unless addresses are given: what `kubectl seaway` means.
+    fn prefer_kube(&mut self) {
+        self.kube |= self.admin.is_empty();
+    }
+}
+
+impl Command {
+    /// Has commands that ask replicas look for them in a cluster, unless addresses are given.
+    pub(crate) fn prefer_kube(&mut self) {
+        let ask = match self {
+            Command::Status(args) => &mut args.ask,
+            Command::Get(args) => &mut args.ask,
+            Command::Wait(args) => &mut args.ask,
+            Command::Check(args) => &mut args.ask,
+            Command::BugReport(args) => &mut args.ask,
+            Command::Explain(args) => &mut args.ask,
+            _ => return,
+        };
+        ask.prefer_kube();
+    }
 }
 
 /// How answers are shown.

@@ -2,19 +2,23 @@
 
 mod ask;
 mod bootstrap;
+mod check;
 mod diff;
 mod explain;
 mod gateway_services;
+mod paper;
 mod peers;
 mod security;
 mod values;
+mod wait;
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use seaway_translator::model::ServiceKey;
 use seaway_translator::{
     Capture, ExternalIps, ExternalNamePolicy, Fleet, IpNet, NodePortAddresses, Options, Role, View,
@@ -27,11 +31,14 @@ pub(crate) use ask::{
     ServicesArgs, ShowArgs, StatusArgs,
 };
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
+pub(crate) use check::{BugReportArgs, CheckArgs, CheckOutput};
 pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
 pub(crate) use explain::{ExplainArgs, ExplainOutput};
+pub(crate) use paper::{CompletionArgs, ManArgs};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
 pub(crate) use values::{HostPort, ServerName};
+pub(crate) use wait::{Until, WaitArgs};
 
 /// An Envoy xDS control plane for Kubernetes Services.
 #[derive(Debug, Parser)]
@@ -40,6 +47,34 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The name by which `kubectl seaway` calls the binary.
+const PLUGIN: &str = "kubectl-seaway";
+
+impl Cli {
+    /// Reads the command line. By the name of a plugin of kubectl, the replicas that are asked are
+    /// those of the kubeconfig's cluster.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be used, or asks for help.
+    pub(crate) fn read(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+        let name = arguments.first().map(Path::new);
+        let name = name.and_then(Path::file_stem);
+        let is_plugin = name.is_some_and(|name| name == PLUGIN);
+        let mut command = Cli::command();
+        if is_plugin {
+            command = command.bin_name("kubectl seaway");
+        }
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        let cli = Cli::from_arg_matches(&matches);
+        let mut cli = cli.map_err(|error| error.format(&mut command))?;
+        if is_plugin {
+            cli.command.prefer_kube();
+        }
+        Ok(cli)
+    }
 }
 
 /// What the binary can do.
@@ -64,6 +99,16 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// List proxies, Services, resources, problems, changes or watches
     Get(GetArgs),
+    /// Wait until every proxy has what was applied (exit code 0, or 1 after --timeout)
+    Wait(WaitArgs),
+    /// Check replicas, proxies, certificates and Services, and say what to do (exit code 0 or 1)
+    Check(CheckArgs),
+    /// Write an archive of what replicas say of themselves, for a report
+    BugReport(BugReportArgs),
+    /// Print a script by which a shell completes the command line
+    Completion(CompletionArgs),
+    /// Print or write pages for man
+    Man(ManArgs),
     /// Wait for SIGTERM, then drain the Envoy beside this process
     Drain(DrainArgs),
 }

@@ -18,6 +18,10 @@ fn the_command_line_is_consistent() {
     Cli::command().debug_assert();
 }
 
+/// What a person says of one question, and not how a process is to run. `--kube` in the environment
+/// of a `serve` must not send a `status` beside it to look for a kubeconfig.
+const OF_A_QUESTION: [&str; 3] = ["kube", "kubeconfig", "context"];
+
 #[test]
 fn every_flag_has_its_environment_variable() {
     for command in Cli::command().get_subcommands() {
@@ -27,6 +31,10 @@ fn every_flag_has_its_environment_variable() {
             };
             let expected = format!("SEAWAY_{}", flag.to_uppercase().replace('-', "_"));
             let found = arg.get_env().and_then(|env| env.to_str());
+            let asks = command.get_arguments().any(|arg| arg.get_id() == "admin");
+            if asks && OF_A_QUESTION.contains(&flag) {
+                continue;
+            }
             assert_eq!(
                 found,
                 Some(expected.as_str()),
@@ -175,4 +183,25 @@ fn services_for_gateways_need_a_cluster_where_they_are_seen() {
             .options(false)
             .gateway_services
     );
+}
+
+fn ask(line: &str) -> AskArgs {
+    let arguments = line.split(' ').map(OsString::from).collect();
+    match Cli::read(arguments).unwrap().command {
+        Command::Status(args) => args.ask,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_plugin_of_kubectl_asks_the_cluster_unless_it_is_told_an_address() {
+    assert!(!ask("seaway status").kube);
+    assert!(!ask("/usr/bin/seaway status --context a").kube);
+    assert!(ask("seaway status --kube").kube);
+    let plugin = ask("/usr/local/bin/kubectl-seaway status --context a --kubeconfig k");
+    assert!(plugin.kube);
+    assert_eq!(plugin.context.as_deref(), Some("a"));
+    assert_eq!(plugin.seaway_namespace, "seaway");
+    assert!(!ask("kubectl-seaway status --admin 127.0.0.1:18001").kube);
+    assert!(parse("seaway status --kube --admin 127.0.0.1:18001").is_err());
 }

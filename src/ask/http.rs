@@ -1,17 +1,18 @@
 //! One request to the inspection API.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::Way;
 use crate::inspect::api::ApiError;
 use crate::process::outside::brief;
 
@@ -20,15 +21,11 @@ const LONGEST: usize = 64 << 20;
 
 /// What the API answers to a GET of this path and query.
 pub(super) async fn get<T: DeserializeOwned>(
-    address: SocketAddr,
+    way: &Way,
     target: &str,
     patience: Duration,
 ) -> anyhow::Result<T> {
-    let answer = tokio::time::timeout(patience, exchange(address, target));
-    let seconds = patience.as_secs();
-    let (status, body) = answer
-        .await
-        .map_err(|_| anyhow!("no answer within {seconds} s"))??;
+    let (status, body) = within(way, target, patience).await?;
     if status != 200 {
         let error: Result<ApiError, _> = serde_json::from_slice(&body);
         match error {
@@ -41,14 +38,42 @@ pub(super) async fn get<T: DeserializeOwned>(
     serde_json::from_slice(&body).context("the answer is not of this version's API")
 }
 
-async fn exchange(address: SocketAddr, target: &str) -> anyhow::Result<(u16, Bytes)> {
-    let stream = TcpStream::connect(address).await?;
+/// What is answered to a GET of this path, as text.
+pub(super) async fn text(way: &Way, target: &str, patience: Duration) -> anyhow::Result<String> {
+    let (status, body) = within(way, target, patience).await?;
+    ensure!(status == 200, "answers {status}");
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn within(way: &Way, target: &str, patience: Duration) -> anyhow::Result<(u16, Bytes)> {
+    let answer = tokio::time::timeout(patience, exchange(way, target));
+    let seconds = patience.as_secs();
+    answer
+        .await
+        .map_err(|_| anyhow!("no answer within {seconds} s"))?
+}
+
+async fn exchange(way: &Way, target: &str) -> anyhow::Result<(u16, Bytes)> {
+    match way {
+        Way::Direct(address) => {
+            let stream = TcpStream::connect(address).await?;
+            over(stream, &address.to_string(), target).await
+        }
+        Way::Forwarded(forward) => over(forward.connect().await?, "localhost", target).await,
+    }
+}
+
+async fn over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    host: &str,
+    target: &str,
+) -> anyhow::Result<(u16, Bytes)> {
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await?;
     // It ends with the answer, or with whoever waits for that.
     let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
     let request = Request::get(target)
-        .header(header::HOST, address.to_string())
+        .header(header::HOST, host)
         .header(header::ACCEPT, "application/json")
         .body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;

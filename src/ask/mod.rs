@@ -7,7 +7,7 @@ mod http;
 pub(crate) mod table;
 pub(crate) mod times;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use form_urlencoded::Serializer;
@@ -16,10 +16,13 @@ use serde::de::DeserializeOwned;
 
 use crate::args::AskArgs;
 use crate::inspect::api::Page;
+use crate::kube::{Forward, Visitor, Which};
 use crate::process::exit::Failure;
 
 /// How long a replica may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The replica that is asked unless others are named.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 18001);
 
 /// One replica that can be asked.
 #[derive(Clone, Debug)]
@@ -27,12 +30,58 @@ pub(crate) struct Replica {
     /// Its name: that of its pod, else its address.
     pub(crate) name: String,
     /// Its admin port, as it is reached from here.
-    address: SocketAddr,
+    way: Way,
+}
+
+/// How the admin port of a replica is reached.
+#[derive(Clone, Debug)]
+enum Way {
+    /// At its address.
+    Direct(SocketAddr),
+    /// Through the API server of its cluster.
+    Forwarded(Forward),
+}
+
+/// The cluster that the flags name, if they name one.
+pub(crate) async fn visitor(args: &AskArgs) -> Result<Option<Visitor>, Failure> {
+    if !args.kube {
+        return Ok(None);
+    }
+    let which = Which {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+    };
+    let visitor = Visitor::open(which, &args.seaway_namespace).await;
+    visitor.map(Some).map_err(Failure::Unusable)
 }
 
 /// The replicas that are asked.
 #[derive(Debug)]
 pub(crate) struct Replicas(Vec<Replica>);
+
+impl Replica {
+    /// Asks it. The error is why it said nothing.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, asked: &Asked) -> Result<T, String> {
+        let answer = http::get(&self.way, &asked.target(&[]), PATIENCE).await;
+        answer.map_err(|error| format!("{error:#}"))
+    }
+
+    /// Its metrics, as `/metrics` has them.
+    pub(crate) async fn metrics(&self) -> Result<String, String> {
+        let text = http::text(&self.way, "/metrics", PATIENCE).await;
+        text.map_err(|error| format!("{error:#}"))
+    }
+
+    /// Asks it for a list of at most `most` items: as many pages as that takes.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        asked: &Asked,
+        most: usize,
+    ) -> Result<Page<T>, String> {
+        let list = list(&self.way, asked, most).await;
+        list.map_err(|error| format!("{error:#}"))
+    }
+}
 
 /// What one replica said, or why it said nothing.
 #[derive(Debug)]
@@ -82,13 +131,36 @@ impl Asked {
 }
 
 impl Replicas {
-    /// The replicas that the flags name.
-    pub(crate) fn of(args: &AskArgs) -> Result<Replicas, Failure> {
+    /// The replicas that the flags name, or that are found in a cluster.
+    pub(crate) async fn of(args: &AskArgs) -> Result<Replicas, Failure> {
+        if let Some(visitor) = visitor(args).await? {
+            return Replicas::in_cluster(&visitor).await;
+        }
+        let usual = [USUAL];
+        let addresses = match args.admin.as_slice() {
+            [] => &usual[..],
+            given => given,
+        };
         let replica = |address: &SocketAddr| Replica {
             name: address.to_string(),
-            address: *address,
+            way: Way::Direct(*address),
         };
-        Ok(Replicas(args.admin.iter().map(replica).collect()))
+        Ok(Replicas(addresses.iter().map(replica).collect()))
+    }
+
+    /// The replicas of a cluster.
+    pub(crate) async fn in_cluster(visitor: &Visitor) -> Result<Replicas, Failure> {
+        let found = visitor.replicas().await.map_err(Failure::Unusable)?;
+        let replica = |forward: Forward| Replica {
+            name: forward.pod().to_owned(),
+            way: Way::Forwarded(forward),
+        };
+        Ok(Replicas(found.into_iter().map(replica).collect()))
+    }
+
+    /// Each of them.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Replica> {
+        self.0.iter()
     }
 
     /// Asks all of them. The error is that nobody answered, with what each said.
@@ -96,10 +168,10 @@ impl Replicas {
         &self,
         asked: &Asked,
     ) -> Result<Vec<Said<T>>, Failure> {
-        let answers = self.0.iter().map(|replica| async {
-            let answer = http::get(replica.address, &asked.target(&[]), PATIENCE).await;
-            said(replica, answer)
-        });
+        let answers = self
+            .0
+            .iter()
+            .map(|replica| async { said(replica, replica.get(asked).await) });
         someone(join_all(answers).await)
     }
 
@@ -112,15 +184,15 @@ impl Replicas {
         let answers = self
             .0
             .iter()
-            .map(|replica| async { said(replica, list(replica.address, asked, most).await) });
+            .map(|replica| async { said(replica, replica.list(asked, most).await) });
         someone(join_all(answers).await)
     }
 }
 
-fn said<T>(replica: &Replica, answer: anyhow::Result<T>) -> Said<T> {
+fn said<T>(replica: &Replica, answer: Result<T, String>) -> Said<T> {
     Said {
         replica: replica.name.clone(),
-        answer: answer.map_err(|error| format!("{error:#}")),
+        answer,
     }
 }
 
@@ -141,18 +213,18 @@ fn someone<T>(all: Vec<Said<T>>) -> Result<Vec<Said<T>>, Failure> {
 const PAGE: usize = 1000;
 
 async fn list<T: DeserializeOwned>(
-    address: SocketAddr,
+    way: &Way,
     asked: &Asked,
     most: usize,
 ) -> anyhow::Result<Page<T>> {
     let mut more = vec![("limit", most.clamp(1, PAGE).to_string())];
-    let mut list: Page<T> = http::get(address, &asked.target(&more), PATIENCE).await?;
+    let mut list: Page<T> = http::get(way, &asked.target(&more), PATIENCE).await?;
     while list.items.len() < most
         && let Some(next) = list.next.take()
     {
         more.truncate(1);
         more.push(("after", next));
-        let page: Page<T> = http::get(address, &asked.target(&more), PATIENCE).await?;
+        let page: Page<T> = http::get(way, &asked.target(&more), PATIENCE).await?;
         list.items.extend(page.items);
         list.next = page.next;
     }

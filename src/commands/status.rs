@@ -14,8 +14,10 @@ use crate::process::exit::{Failure, print};
 
 /// Prints the state of the replicas. The exit code is 1 if something is not as it should be.
 pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
-    let replicas = Replicas::of(&args.ask)?;
-    let said = ask::run(replicas.all::<Replica>(&Asked::of("status")))?;
+    let said = ask::run(async {
+        let replicas = Replicas::of(&args.ask).await?;
+        replicas.all::<Replica>(&Asked::of("status")).await
+    })?;
     let text = match args.show.output {
         Form::Text | Form::Wide => text(&said, &args.show),
         Form::Name => said

@@ -79,6 +79,7 @@ fn of_type(change: &TypeChangeReport, at: Instant) -> ChangedType {
         proxies: change.concerned,
         waiting: change.waiting,
         rejected: change.rejected,
+        lost: change.lost,
         sent_ms: millis(change.sent),
         ack_ms: millis(change.acked),
     }

@@ -17,8 +17,9 @@ use super::guard::{self, Guard, error};
 use super::query::{
     ChangeQuery, Cut, ProblemQuery, ProxyQuery, ResourceQuery, ServiceQuery, WatchQuery,
 };
+use super::questions::{explain, objects};
 use super::times::Now;
-use super::{Inspect, changes, explain, openapi, problems, proxies, resources, services, status};
+use super::{Inspect, changes, openapi, problems, proxies, resources, services, status};
 
 /// The paths below `/api/v1`, for a cluster with this DNS domain.
 pub(crate) fn router(inspect: Inspect, cluster_domain: &str) -> Router {
@@ -31,6 +32,7 @@ pub(crate) fn router(inspect: Inspect, cluster_domain: &str) -> Router {
         .route("/changes", get(changes))
         .route("/watches", get(watches))
         .route("/explain", get(explain::explain))
+        .route("/objects", get(objects::objects))
         .route("/openapi.json", get(openapi))
         .fallback(|| async { error(StatusCode::NOT_FOUND, "there is no such path") })
         .with_state(inspect);

@@ -8,7 +8,6 @@
 pub(crate) mod api;
 pub(crate) mod board;
 mod changes;
-mod explain;
 mod guard;
 mod handlers;
 pub(crate) mod metrics;
@@ -16,6 +15,7 @@ pub(crate) mod openapi;
 mod problems;
 mod proxies;
 mod query;
+mod questions;
 mod resources;
 mod services;
 mod status;
@@ -27,8 +27,8 @@ use std::time::Instant;
 
 use seaway_xds::{Inspector, Snapshots};
 
-pub(crate) use explain::Pace;
 pub(crate) use handlers::router;
+pub(crate) use questions::{Pace, fingerprint};
 
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;

@@ -2,7 +2,8 @@
 
 use utoipa::OpenApi;
 
-use super::{explain, handlers};
+use super::handlers;
+use super::questions::{explain, objects};
 
 /// The description of all paths.
 #[derive(OpenApi)]
@@ -21,6 +22,7 @@ use super::{explain, handlers};
         handlers::changes,
         handlers::watches,
         explain::explain,
+        objects::objects,
     )
 )]
 struct Description;

@@ -32,6 +32,7 @@ pub(super) fn replica(inspect: &Inspect, now: Now) -> Replica {
         now: now.text(),
         replica: inspect.replica.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        flags: flags(),
         started: now.at(inspect.started),
         unready: inspect.health.ready().err().map(str::to_owned),
         world: world(inspect, now),
@@ -43,6 +44,22 @@ pub(super) fn replica(inspect: &Inspect, now: Now) -> Replica {
         changes: changes::counts(&log, now),
         degraded: degraded(inspect),
     }
+}
+
+/// The most flags that are shown.
+const FLAGS: usize = 200;
+
+/// How the process was started.
+fn flags() -> Vec<String> {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let variables = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.to_str().filter(|name| name.starts_with("SEAWAY_"))?;
+        Some(format!("{name}={}", value.to_string_lossy()))
+    });
+    let mut variables: Vec<String> = variables.collect();
+    variables.sort();
+    arguments.chain(variables).take(FLAGS).collect()
 }
 
 fn world(inspect: &Inspect, now: Now) -> World {

@@ -11,7 +11,8 @@
 //! was said before (invariant 2). In the other direction [`events`] writes problems as Events, and
 //! one of the replicas is the [`leader`], which writes what the status of objects should say, and
 //! the Services of single Gateways.
-//! Beside that, [`tokens`] has proxies' tokens reviewed.
+//! Beside that, [`tokens`] has proxies' tokens reviewed, and a [`visitor`] is a command that looks
+//! for running replicas.
 
 mod answer;
 mod backoff;
@@ -26,6 +27,7 @@ mod optional;
 mod rate;
 mod resource;
 mod tokens;
+mod visitor;
 mod watch;
 mod wire;
 
@@ -55,6 +57,7 @@ pub(crate) use events::EventMetrics;
 pub(crate) use leader::{ServicesContext, StatusContext, WriteMetrics};
 pub(crate) use optional::Pace;
 pub(crate) use tokens::{Account, Refusal, TokenMetrics, Tokens};
+pub(crate) use visitor::{Forward, Permission, Visitor, Which};
 pub(crate) use watch::Probing;
 
 /// How many reports of watches may wait to be taken in.

@@ -5,6 +5,7 @@
 mod explain;
 mod log;
 mod outside;
+mod paper;
 mod peers;
 mod serve;
 mod serving;

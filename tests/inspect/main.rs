@@ -1,10 +1,13 @@
 //! The inspection API and the commands that ask it, of whole processes: what they say is what is.
 
 mod access;
+mod check;
+mod cluster;
 mod evenings;
 mod explain;
 mod lists;
 mod status;
+mod wait;
 
 use std::process::{Command, Output};
 

@@ -2,6 +2,7 @@
 //! each [`Origin`] whose resources changed comes out.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use seaway_proto::Resource;
@@ -81,6 +82,24 @@ impl ObjectId {
             namespace: namespace.into(),
             name: name.into(),
         })
+    }
+}
+
+/// The text names no object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a kind and a name: Service shop/web")]
+pub struct NoObject;
+
+impl FromStr for ObjectId {
+    type Err = NoObject;
+
+    /// Reads what an id displays as.
+    fn from_str(text: &str) -> Result<ObjectId, NoObject> {
+        let (kind, name) = text.split_once(' ').ok_or(NoObject)?;
+        let mut kinds = ObjectKind::ALL.iter();
+        let kind = kinds.find(|known| known.as_str() == kind);
+        let id = kind.and_then(|kind| ObjectId::named(*kind, name));
+        id.filter(|id| !id.name.is_empty()).ok_or(NoObject)
     }
 }
 

@@ -33,7 +33,7 @@ pub mod model;
 pub mod names;
 pub mod read;
 
-pub use change::{Change, ObjectId, Origin, Replace};
+pub use change::{Change, NoObject, ObjectId, Origin, Replace};
 pub use ipnet::IpNet;
 pub use kinds::{KindInfo, Object, ObjectKind, ReadWith, version_path};
 pub use model::{Fleet, status};
@@ -47,5 +47,5 @@ pub use plan::explain::question::{PortRef, Question, QuestionError, Request};
 pub use plan::explain::summary::{Served, ServiceSummary, ServiceType, Unserved};
 pub use plan::explain::viewpoint::{Client, Viewpoint};
 pub use problem::{Problem, Reason, Severity, Subject};
-pub use translator::{Snapshot, Translator, diff, translate_once};
+pub use translator::{Snapshot, Standing, Translator, diff, translate_once};
 pub use view::{CertificateDelivery, Layer, Role, View};

@@ -261,3 +261,40 @@ fn a_summary_reads_back_as_it_is_written() {
         summary
     );
 }
+
+/// Whoever waits for an object is not told that it is published before a flush had it.
+#[test]
+fn what_stands_of_an_object_says_whether_a_flush_had_it() {
+    let mut world = tracking();
+    let (web, its) = (
+        service("web", "10.96.0.1", ""),
+        slice("web-1", "web", "[{addresses: [10.0.0.1]}]"),
+    );
+    assert_eq!(world.translator.standing(&web.id()).object, None);
+    let look = |world: &World, object: &Object| {
+        let standing = world.translator.standing(&object.id());
+        assert_eq!(standing.object.as_ref(), Some(object));
+        standing.is_flushed
+    };
+    world.translator.apply(Change::Apply(web.clone()));
+    assert!(!look(&world, &web));
+    world.flush();
+    assert!(look(&world, &web));
+    world.translator.apply(Change::Apply(its.clone()));
+    assert!(!look(&world, &its) && !look(&world, &web));
+    world.flush();
+    assert!(look(&world, &its) && look(&world, &web));
+    // Another Service's change is none of theirs.
+    let other = service("other", "10.96.0.2", "");
+    world.translator.apply(Change::Apply(other.clone()));
+    assert!(look(&world, &its) && look(&world, &web) && !look(&world, &other));
+    let standing = world.translator.standing(&web.id());
+    assert_eq!(line(&standing.summary.unwrap()), said(&world, "web"));
+    // A slice of no Service is nothing to anybody, and ids are read as they are shown.
+    let id = its.id().to_string().parse().unwrap();
+    assert_eq!(its.id(), id);
+    for text in ["Service", "Service web", "Pod d/web", "Node ", ""] {
+        let read = text.parse::<seaway_translator::ObjectId>();
+        assert!(read.is_err(), "{text:?}: {read:?}");
+    }
+}

@@ -20,8 +20,10 @@ pub(super) fn ask(args: &ExplainArgs) -> Result<Answer, Failure> {
         .with("node", place.node_name.as_ref())
         .with("zone", place.zone.as_ref())
         .with("fleet", place.fleet.as_ref());
-    let replicas = Replicas::of(&args.ask)?;
-    let said = ask::run(replicas.all::<Explained>(&asked))?;
+    let said = ask::run(async {
+        let replicas = Replicas::of(&args.ask).await?;
+        replicas.all::<Explained>(&asked).await
+    })?;
     let silent = ask::silent(&said);
     let all: Vec<Explained> = said
         .into_iter()

@@ -21,9 +21,9 @@ use crate::process::exit::{Failure, print};
 
 /// Prints the list.
 pub(crate) fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
-    let replicas = Replicas::of(&args.ask)?;
     let show = &args.show;
     let text = ask::run(async {
+        let replicas = Replicas::of(&args.ask).await?;
         match &args.list {
             List::Proxies(which) => proxies::list(&replicas, which, show).await,
             List::Services(which) => services::list(&replicas, which, show).await,
@@ -153,7 +153,7 @@ pub(super) fn in_form<T: Serialize>(value: &T, form: Form) -> Result<String, Fai
 }
 
 /// A Service as `NAMESPACE/NAME`, or `NAME` with a namespace.
-fn service(
+pub(super) fn service(
     service: &Option<String>,
     namespace: &Option<String>,
 ) -> Result<(Option<String>, Option<String>), Failure> {

@@ -182,6 +182,26 @@ pub(crate) struct Held {
     pub(crate) rejected: usize,
 }
 
+/// A Service or an EndpointSlice as this replica has taken it in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ObjectRow {
+    /// The object: `Service shop/web`.
+    pub(crate) object: String,
+    /// A hash of its content, of the fields that are used; absent if there is no such object that
+    /// matters here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<String>,
+    /// Whether all that this content changed is in a commit.
+    pub(crate) published: bool,
+    /// Of a Service, how much of it is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "yes")]
+    pub(crate) served: Option<Served>,
+    /// Why not all of it is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+}
+
 /// A problem that stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ProblemRow {
@@ -253,6 +273,10 @@ pub(crate) struct ChangedType {
     pub(crate) waiting: u32,
     /// How many rejected it.
     pub(crate) rejected: u32,
+    /// How many fell so far behind that it is no longer known which answers they owe: they do not
+    /// count as waiting.
+    #[serde(default)]
+    pub(crate) lost: u32,
     /// Milliseconds from when the change was read until the last proxy was sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sent_ms: Option<f64>,

@@ -10,8 +10,8 @@ mod status;
 
 pub(crate) use explained::{Explained, Have, LastChange};
 pub(crate) use lists::{
-    Cause, ChangeRow, ChangedType, Held, Page, ProblemRow, ProxyRow, ProxyType, Rejected,
-    ResourceRow, ServiceRow, WatchRow,
+    Cause, ChangeRow, ChangedType, Held, ObjectRow, Page, ProblemRow, ProxyRow, ProxyType,
+    Rejected, ResourceRow, ServiceRow, WatchRow,
 };
 pub(crate) use status::{
     ChangeCounts, ProblemCounts, ProxyCounts, Replica, ServiceCounts, World, WorldState, WorstProxy,

@@ -12,6 +12,10 @@ pub(crate) struct Replica {
     pub(crate) replica: String,
     /// Its version.
     pub(crate) version: String,
+    /// The arguments with which it runs, and `SEAWAY_…` variables as `NAME=VALUE`: names of files,
+    /// and no secrets.
+    #[serde(default)]
+    pub(crate) flags: Vec<String>,
     /// When its process began.
     pub(crate) started: String,
     /// Why it serves no proxies, if so.

@@ -77,13 +77,28 @@ impl Client {
     /// # Errors
     /// The configuration cannot be used.
     pub(super) async fn open(source: Source) -> anyhow::Result<Client> {
-        Client::looking(source, LOOK).await
+        Client::looking(source, None, LOOK).await
     }
 
-    async fn looking(source: Source, every: Duration) -> anyhow::Result<Client> {
+    /// The same for a context of the kubeconfig, instead of the current one.
+    ///
+    /// # Errors
+    /// The configuration cannot be used.
+    pub(super) async fn open_context(
+        source: Source,
+        context: Option<String>,
+    ) -> anyhow::Result<Client> {
+        Client::looking(source, context, LOOK).await
+    }
+
+    async fn looking(
+        source: Source,
+        context: Option<String>,
+        every: Duration,
+    ) -> anyhow::Result<Client> {
         // It waits for a disk, and a plugin may ask who knows whom.
         let opened = tokio::task::spawn_blocking(move || {
-            let access = source.load(None)?;
+            let access = source.load(context.as_deref())?;
             let address = access.config.cluster_url.to_string();
             let namespace = access.namespace.clone();
             let mut follower = Follower {
@@ -189,7 +204,7 @@ impl Client {
     }
 
     /// The current client, after reading the configuration again if that is due.
-    async fn connections(&self) -> kube::Client {
+    pub(super) async fn connections(&self) -> kube::Client {
         if self.0.is_due() {
             let shared = self.0.clone();
             // If it panics, the last ones stay.

@@ -27,7 +27,7 @@ fn write(folder: &Path, cluster: &Value, user: &Value) -> Result<PathBuf> {
 /// A client that looks at its files before each request.
 async fn client(folder: &Path, cluster: &Value, user: &Value) -> Result<Client> {
     let files = vec![write(folder, cluster, user)?];
-    Client::looking(Source::Kubeconfig { files }, Duration::ZERO).await
+    Client::looking(Source::Kubeconfig { files }, None, Duration::ZERO).await
 }
 
 async fn ask(client: &Client) -> Result<(), Failure> {
@@ -146,7 +146,7 @@ async fn the_account_of_a_pod_is_followed() -> Result<()> {
         folder: folder.path().to_owned(),
         server: format!("https://{}", server.address()),
     };
-    let client = Client::looking(source, Duration::ZERO).await?;
+    let client = Client::looking(source, None, Duration::ZERO).await?;
     ask(&client).await?;
     server.configure(|settings| settings.token = Some("second".to_owned()));
     ensure!(refused(ask(&client).await) == Some(401));

@@ -87,18 +87,45 @@ pub(crate) fn read_once(folder: &Path) -> anyhow::Result<Reading> {
             Err(error) => state.unreadable(path, error.to_string()),
         }
     }
+    Ok(reading(state, readable, hashes))
+}
+
+/// Reads a folder once, or a single manifest.
+///
+/// # Errors
+///
+/// The folder cannot be listed, or the file cannot be read.
+pub(crate) fn read_path_once(path: &Path) -> anyhow::Result<Reading> {
+    let place = locate(path)?;
+    if !place.is_file() {
+        return read_once(&place);
+    }
+    let shown = path.display();
+    let read = scan::read(&place).map_err(anyhow::Error::from);
+    let (_, bytes) = read.with_context(|| format!("--files {shown}"))?;
+    let mut state = folder_state::FolderState::default();
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    state.put(&name, &bytes);
+    Ok(reading(state, 1, BTreeMap::new()))
+}
+
+fn reading(
+    mut state: folder_state::FolderState,
+    readable: usize,
+    hashes: BTreeMap<String, u64>,
+) -> Reading {
     let update = state.take().unwrap_or_default();
     let applied = |change| match change {
         Change::Apply(object) => Some(object),
         Change::Delete(_) => None,
     };
     let objects = update.changes.into_iter().filter_map(applied).collect();
-    Ok(Reading {
+    Reading {
         objects,
         problems: update.problems.unwrap_or_default(),
         readable,
         hashes,
-    })
+    }
 }
 
 /// Hashes of the texts of the Services and EndpointSlices in these files of a folder. A file that

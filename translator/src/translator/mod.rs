@@ -7,6 +7,7 @@ mod once;
 mod problem_store;
 mod rejections;
 mod resource;
+mod standing;
 mod status;
 mod summaries;
 
@@ -31,6 +32,7 @@ use crate::{
 };
 pub use once::{Snapshot, translate_once};
 use problem_store::ProblemStore;
+pub use standing::Standing;
 use status::StatusChanges;
 use summaries::Summaries;
 

@@ -75,6 +75,14 @@ impl Dirty {
         nodes.insert(node.clone());
     }
 
+    /// Whether anything of a Service is marked.
+    pub(crate) fn has_service(&self, service: &ServiceKey) -> bool {
+        self.services.contains(service)
+            || self.endpoints.contains(service)
+            || self.nodes.contains_key(service)
+            || self.routing.services.contains(service)
+    }
+
     /// Takes all units that are marked, in the order of translation: units that are made from those
     /// of Services come after them.
     pub(crate) fn take(&mut self) -> Vec<Unit> {

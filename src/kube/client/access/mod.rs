@@ -50,7 +50,7 @@ pub(super) struct Access {
 
 impl Source {
     /// The kubeconfigs that `KUBECONFIG` names, else the one in the home folder.
-    pub(super) fn kubeconfig() -> anyhow::Result<Source> {
+    pub(in crate::kube) fn kubeconfig() -> anyhow::Result<Source> {
         let named = std::env::var_os("KUBECONFIG").unwrap_or_default();
         let named = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());
         let mut files: Vec<_> = named.collect();

@@ -18,6 +18,7 @@ use super::activity::Seen;
 use super::body::Content;
 use super::discovery;
 use super::faults::{Fault, endless, not_json, spoiled};
+use super::forward;
 use super::list::page;
 use super::query::{self, Call};
 use super::shared::Shared;
@@ -30,6 +31,10 @@ pub(super) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Infallible> {
+    if forward::is_asked_for(request.uri().path()) {
+        let refusal = || refused(&Refusal::of_code(400));
+        return Ok(forward::answer(request).unwrap_or_else(refusal));
+    }
     let answered = match unstored(&shared, request.uri().path()) {
         Some(bytes) => Ok(respond(200, Content::Whole(bytes))),
         None => serve(&shared, request).await,

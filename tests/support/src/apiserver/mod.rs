@@ -44,6 +44,7 @@ mod answer;
 mod body;
 mod discovery;
 mod faults;
+mod forward;
 mod grants;
 mod issuer;
 mod kinds;

@@ -147,14 +147,14 @@ impl Server {
                 match acceptor {
                     None => drop(
                         builder
-                            .serve_connection(TokioIo::new(stream), service)
+                            .serve_connection_with_upgrades(TokioIo::new(stream), service)
                             .await,
                     ),
                     Some(acceptor) => {
                         if let Ok(stream) = acceptor.accept(stream).await {
                             drop(
                                 builder
-                                    .serve_connection(TokioIo::new(stream), service)
+                                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
                                     .await,
                             );
                         }

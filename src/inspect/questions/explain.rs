@@ -1,11 +1,5 @@
 //! `/api/v1/explain`: what becomes of a connection, as the translator decided it, and whether the
 //! proxies have that.
-//!
-//! The writer answers between two commits, so questions are paced: for as long as one took, four
-//! times as long none is asked. Whoever asks takes at most a fifth of the writer's time.
-
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -15,30 +9,22 @@ use seaway_proto::TypeUrl;
 use seaway_translator::{Answer, Question, Role, View, Viewpoint};
 use seaway_xds::{ChangeReport, ResourceReport};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
-use super::api::{Explained, Have, LastChange};
-use super::guard::error;
-use super::handlers::{Asked, apart};
-use super::times::Now;
-use super::{Inspect, changes, proxies};
+use super::ask;
+use crate::inspect::api::{Explained, Have, LastChange};
+use crate::inspect::guard::error;
+use crate::inspect::handlers::{Asked, apart};
+use crate::inspect::times::Now;
+use crate::inspect::{Inspect, changes, proxies};
 
-/// How many times as long as an answer took the writer is left alone.
-const REST: u32 = 4;
-/// The longest rest.
-const LONGEST: Duration = Duration::from_millis(500);
 /// The most resources of an answer that are looked for.
 const LOOKED_FOR: usize = 200;
-
-/// When the writer may be asked again.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Pace(Arc<Mutex<Option<Instant>>>);
 
 /// A question, and who asks it.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ExplainQuery {
+pub(in crate::inspect) struct ExplainQuery {
     /// What to explain, as `seaway explain` takes it: `shop/web:80`, `10.96.0.11:53/udp`,
     /// `http://web.shop/`, `gateway/edge`, `resource shop/web/80`.
     #[param(required)]
@@ -116,39 +102,20 @@ fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
 
 /// What becomes of a connection or a request, what decided that, and whether the proxies have it.
 #[utoipa::path(get, path = "/api/v1/explain", params(ExplainQuery),
-    responses((status = 200, body = Explained), (status = 400, body = super::api::ApiError)))]
-pub(super) async fn explain(
+    responses((status = 200, body = Explained), (status = 400, body = super::super::api::ApiError)))]
+pub(in crate::inspect) async fn explain(
     State(inspect): State<Inspect>,
     Asked(query): Asked<ExplainQuery>,
 ) -> Result<Response, Response> {
     let bad = |why: String| error(StatusCode::BAD_REQUEST, why);
     let question = query.question().map_err(bad)?;
     let viewpoint = query.viewpoint(&inspect, &question).map_err(bad)?;
-    let answer = ask(&inspect, question, viewpoint).await;
-    let ending = || {
-        error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this process is about to end",
-        )
-    };
-    let answer = answer.ok_or_else(ending)?;
+    let answer = ask(&inspect, move |translator| {
+        translator.explain(&question, &viewpoint)
+    })
+    .await?;
     let explained = apart(move || explained(&inspect, answer)).await?;
     Ok(Json(explained).into_response())
-}
-
-/// Asks the writer, when it may be asked.
-async fn ask(inspect: &Inspect, question: Question, viewpoint: Viewpoint) -> Option<Answer> {
-    let mut next = inspect.pace.0.lock().await;
-    if let Some(at) = *next {
-        tokio::time::sleep_until(at.into()).await;
-    }
-    let answer = inspect.asker.ask(move |translator| {
-        let begin = Instant::now();
-        (translator.explain(&question, &viewpoint), begin.elapsed())
-    });
-    let (answer, took) = answer.await?;
-    *next = Some(Instant::now() + (took * REST).min(LONGEST));
-    Some(answer)
 }
 
 /// An answer together with what is known of the proxies that have it.

@@ -1,0 +1,105 @@
+//! A connection to a port of a pod, through the API server, as `kubectl port-forward` has it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::Portforwarder;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+
+use crate::kube::client::Client;
+
+/// A port of a pod.
+#[derive(Clone, Debug)]
+pub(crate) struct Forward {
+    client: Client,
+    namespace: String,
+    pod: String,
+    port: u16,
+}
+
+/// A connection to a port of a pod.
+pub(crate) struct Forwarded {
+    stream: DuplexStream,
+    through: Portforwarder,
+}
+
+impl std::fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forwarded").finish_non_exhaustive()
+    }
+}
+
+impl Forward {
+    pub(super) fn new(client: Client, namespace: String, pod: String, port: u16) -> Forward {
+        Forward {
+            client,
+            namespace,
+            pod,
+            port,
+        }
+    }
+
+    /// The name of the pod.
+    pub(crate) fn pod(&self) -> &str {
+        &self.pod
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// The API server does not forward the port.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Forwarded> {
+        let client = self.client.connections().await;
+        let pods: Api<Pod> = Api::namespaced(client, &self.namespace);
+        let place = || format!("port-forward to pod {}/{}", self.namespace, self.pod);
+        let mut through = pods
+            .portforward(&self.pod, &[self.port])
+            .await
+            .with_context(place)?;
+        let stream = through.take_stream(self.port).with_context(place)?;
+        Ok(Forwarded { stream, through })
+    }
+}
+
+impl Drop for Forwarded {
+    fn drop(&mut self) {
+        self.through.abort();
+    }
+}
+
+impl AsyncRead for Forwarded {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Forwarded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
