@@ -84,12 +84,18 @@ impl Metrics {
             .clone()
     }
 
-    /// Counts a commit for which so many objects were translated. One without any only places
-    /// proxies: it takes no time, and would hide those that do.
-    pub(crate) fn committed(&self, objects: usize, took: Duration) {
+    /// Counts the objects that were translated for a commit. One without any only places proxies:
+    /// it takes no time, and would hide those that do.
+    pub(crate) fn translated(&self, objects: usize) {
         if objects > 0 {
             self.translations.inc_by(objects as u64);
             self.commit_objects.observe(objects as f64);
+        }
+    }
+
+    /// Counts how long a commit took for which so many objects were translated.
+    pub(crate) fn committed(&self, objects: usize, took: Duration) {
+        if objects > 0 {
             self.translate_seconds.observe(took.as_secs_f64());
         }
     }

@@ -310,6 +310,8 @@ impl Writer {
             placements: self.placements.take_changed(),
             since: self.since.take(),
         };
+        // Before anybody is sent it: who has a change finds it counted.
+        self.metrics.translated(origins);
         let committed = self.publisher.commit(commit);
         self.metrics.committed(origins, begin.elapsed());
         self.placements.forget_unseen();
