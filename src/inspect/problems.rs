@@ -19,15 +19,7 @@ pub(super) fn page(tables: &Tables, query: &ProblemQuery) -> Cut<ProblemRow> {
         .filter(|(problem, _)| lets_through(query, problem));
     let all = shown.map(|(problem, since)| (key(problem), (problem, *since)));
     let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
-    Cut {
-        total: cut.total,
-        next: cut.next,
-        items: cut
-            .items
-            .into_iter()
-            .map(|(problem, since)| row(problem, since))
-            .collect(),
-    }
+    cut.map(|(problem, since)| row(problem, since))
 }
 
 fn lets_through(query: &ProblemQuery, problem: &Problem) -> bool {

@@ -15,15 +15,7 @@ pub(super) fn page(streams: &[StreamReport], query: &ProxyQuery, now: Now) -> Cu
     let shown = streams.iter().filter(|stream| lets_through(query, stream));
     let all = shown.map(|stream| (key(stream), stream));
     let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
-    Cut {
-        total: cut.total,
-        next: cut.next,
-        items: cut
-            .items
-            .into_iter()
-            .map(|stream| row(stream, now))
-            .collect(),
-    }
+    cut.map(|stream| row(stream, now))
 }
 
 fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {

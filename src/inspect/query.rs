@@ -64,6 +64,17 @@ pub(super) struct Cut<T> {
     pub(super) items: Vec<T>,
 }
 
+impl<T> Cut<T> {
+    /// The same page with what is made of each item.
+    pub(super) fn map<U>(self, make: impl FnMut(T) -> U) -> Cut<U> {
+        Cut {
+            total: self.total,
+            next: self.next,
+            items: self.items.into_iter().map(make).collect(),
+        }
+    }
+}
+
 /// Filters of the list of proxies.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]

@@ -28,15 +28,7 @@ pub(super) fn page(tables: &Tables, query: &ServiceQuery) -> Cut<ServiceRow> {
         .filter(shown)
         .map(|(key, entry)| (key.to_string(), (key, entry)));
     let cut = paging.take(total, rest);
-    Cut {
-        total: cut.total,
-        next: cut.next,
-        items: cut
-            .items
-            .into_iter()
-            .map(|(key, entry)| row(key, entry))
-            .collect(),
-    }
+    cut.map(|(key, entry)| row(key, entry))
 }
 
 fn lets_through(query: &ServiceQuery, key: &ServiceKey, entry: &ServiceEntry) -> bool {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
-use seaway_testing::{Fault, World, eventually, within};
+use seaway_testing::{Fault, World, within};
 
-use crate::{has, seaway, service};
+use crate::{await_status, has, seaway, service};
 
 /// Asks until all words are in what is printed, and keeps that.
 fn asks(world: &World, arguments: &[&str], words: &[&str]) -> Result<String> {
@@ -49,10 +49,7 @@ fn a_service_that_refuses_connections() -> Result<()> {
             .save("cart.yaml", &service("cart", 40, true))?;
         world.start_seaway(&[])?;
         let _n1 = world.start_node("n1", "a")?;
-        eventually("both are served", || {
-            let output = seaway(world, &["status"])?;
-            has(&String::from_utf8(output.stdout)?, &["All is well"])
-        })?;
+        await_status(world, &["All is well"])?;
         world
             .manifests()
             .save("cart.yaml", &service("cart", 40, false))?;
@@ -86,10 +83,7 @@ fn a_proxy_that_lags() -> Result<()> {
         world.start_seaway(&[])?;
         let n1 = world.start_node("n1", "a")?;
         let _n2 = world.start_node("n2", "b")?;
-        eventually("both have everything", || {
-            let output = seaway(world, &["status"])?;
-            has(&String::from_utf8(output.stdout)?, &["2: 2 synced"])
-        })?;
+        await_status(world, &["2: 2 synced"])?;
         signal(n1.id(), Signal::STOP)?;
         world
             .manifests()
@@ -153,13 +147,7 @@ fn a_rollout_that_loses_requests() -> Result<()> {
         server.apply_yaml(&service("web", 11, true))?;
         world.start_seaway_on(&server, &[])?;
         let _n1 = world.start_node("n1", "a")?;
-        eventually("it is served", || {
-            let output = seaway(world, &["status"])?;
-            has(
-                &String::from_utf8(output.stdout)?,
-                &["1: 1 synced", "1: 1 served"],
-            )
-        })?;
+        await_status(world, &["1: 1 synced", "1: 1 served"])?;
         // The old pod is gone before the new one is ready.
         let old = service("web", 11, true);
         server.apply_yaml(
@@ -186,10 +174,7 @@ fn a_stale_replica() -> Result<()> {
         server.apply_yaml(&service("web", 11, true))?;
         world.start_seaway_on(&server, &["--freshness-probe", "1s"])?;
         let _n1 = world.start_node("n1", "a")?;
-        eventually("it is served", || {
-            let output = seaway(world, &["status"])?;
-            has(&String::from_utf8(output.stdout)?, &["All is well"])
-        })?;
+        await_status(world, &["All is well"])?;
         let at = server.revision();
         server.inject(Fault::Stuck { at }.on("endpointslices"));
         let mut number = 0;

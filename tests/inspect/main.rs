@@ -12,7 +12,7 @@ mod wait;
 use std::process::{Command, Output};
 
 use anyhow::{Result, ensure};
-use seaway_testing::World;
+use seaway_testing::{World, eventually};
 
 /// A Service with one endpoint, and its slice.
 fn service(name: &str, number: u8, ready: bool) -> String {
@@ -51,6 +51,14 @@ fn says(world: &World, code: i32, arguments: &[&str]) -> Result<String> {
         "{arguments:?} ended with {ended:?}: {said}{told}"
     );
     Ok(said)
+}
+
+/// Waits until `seaway status` says all of the words.
+fn await_status(world: &World, words: &[&str]) -> Result<()> {
+    eventually(format!("seaway status to say {words:?}"), || {
+        let output = seaway(world, &["status"])?;
+        has(&String::from_utf8(output.stdout)?, words)
+    })
 }
 
 /// Fails unless the text has every one of the words.
