@@ -19,6 +19,7 @@ mod kube;
 mod peers;
 mod process;
 mod source;
+mod traces;
 mod writer;
 
 use std::process::ExitCode;

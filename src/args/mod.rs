@@ -9,6 +9,7 @@ mod gateway_services;
 mod paper;
 mod peers;
 mod security;
+mod traces;
 mod values;
 mod wait;
 
@@ -37,6 +38,7 @@ pub(crate) use explain::{ExplainArgs, ExplainOutput};
 pub(crate) use paper::{CompletionArgs, ManArgs};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
+pub(crate) use traces::TraceArgs;
 pub(crate) use values::{HostPort, ServerName};
 pub(crate) use wait::{Until, WaitArgs};
 
@@ -128,6 +130,9 @@ pub(crate) struct ServeArgs {
     /// Who the other replicas are.
     #[command(flatten)]
     pub(crate) peers: PeerArgs,
+    /// Where traces go.
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
