@@ -28,6 +28,7 @@ use std::time::Instant;
 use seaway_xds::{Inspector, Snapshots};
 
 pub(crate) use explain::Pace;
+pub(crate) use guard::Readers;
 pub(crate) use handlers::router;
 
 use crate::admin::health::Health;
