@@ -1,7 +1,8 @@
 //! The admin server: `/livez`, `/readyz`, `/metrics`, and what else is to be shown.
 //!
 //! Every request is answered at once, so that no client needs much time or many connections. The
-//! oldest connections are closed for new ones when there are too many.
+//! oldest connections are closed for new ones when there are too many. Where there are certificates
+//! for it, the port speaks TLS to who begins with that, and plain HTTP to everybody else.
 
 pub(crate) mod freshness;
 pub(crate) mod health;
@@ -23,8 +24,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::health::Health;
@@ -39,6 +46,8 @@ const HEADERS: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(60);
 /// The largest head of a request, in bytes.
 const MAX_HEADERS: usize = 16 << 10;
+/// The first byte of a TLS connection, by which no request in plain text begins.
+const TLS: u8 = 0x16;
 /// The pause after an error of `accept`.
 const REST: Duration = Duration::from_millis(50);
 
@@ -50,13 +59,19 @@ struct Admin {
     registry: Arc<Registry>,
 }
 
+/// The newest TLS configuration of the xDS port, for the connections that begin from now on.
+pub(crate) type Configs = watch::Receiver<Arc<ServerConfig>>;
+
 /// Where a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// From this machine, or this pod, over its loopback.
+    /// In plain text from this machine, or this pod, over its loopback.
     Loopback,
-    /// From elsewhere.
+    /// In plain text from elsewhere.
     Elsewhere,
+    /// Over TLS, from wherever, with this verified certificate and those that lead to its
+    /// authority. Empty if it showed none.
+    Tls(Arc<[CertificateDer<'static>]>),
 }
 
 impl Caller {
@@ -69,11 +84,18 @@ impl Caller {
             false => Caller::Elsewhere,
         }
     }
+
+    fn over(stream: &TlsStream<TcpStream>) -> Caller {
+        let (_, session) = stream.get_ref();
+        let shown = session.peer_certificates().unwrap_or_default();
+        let owned = shown.iter().map(|one| one.clone().into_owned());
+        Caller::Tls(owned.collect())
+    }
 }
 
-/// Serves until the process ends: its own paths, and those of `more`.
+/// Serves until the process ends: its own paths, and those of `more`. With `tls` also over TLS.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Configs>),
     health: Health,
     watches: Watches,
     registry: Registry,
@@ -90,7 +112,7 @@ pub(crate) async fn serve(
         .route("/metrics", get(metrics))
         .with_state(admin)
         .merge(more);
-    accept(listener, router).await
+    accept(listener, tls, router).await
 }
 
 /// Handles `/readyz`. The first line says whether to send traffic here, further lines what is
@@ -121,11 +143,11 @@ pub(crate) async fn serve_metrics(
     registry: Arc<Registry>,
 ) -> io::Result<()> {
     let answer = move || async move { exposition(&registry) };
-    accept(listener, Router::new().route("/metrics", get(answer))).await
+    accept(listener, None, Router::new().route("/metrics", get(answer))).await
 }
 
 /// Accepts connections for ever. When there are too many, the oldest is closed.
-async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
+async fn accept(listener: TcpListener, tls: Option<Configs>, router: Router) -> io::Result<()> {
     let mut open: VecDeque<AbortOnDropHandle<()>> = VecDeque::with_capacity(CONNECTIONS);
     loop {
         let Ok((socket, _)) = listener.accept().await else {
@@ -137,23 +159,72 @@ async fn accept(listener: TcpListener, router: Router) -> io::Result<()> {
         if open.len() >= CONNECTIONS {
             open.pop_front();
         }
-        let connection = tokio::spawn(serve_connection(socket, router.clone()));
+        let connection = tokio::spawn(serve_connection(socket, tls.clone(), router.clone()));
         open.push_back(AbortOnDropHandle::new(connection));
     }
 }
 
-async fn serve_connection(socket: TcpStream, router: Router) {
-    let router = router.layer(Extension(Caller::of(&socket)));
+/// Serves one connection for as long as it may last.
+async fn serve_connection(socket: TcpStream, tls: Option<Configs>, router: Router) {
+    let served = async {
+        let greeted = match tls {
+            Some(configs) => timeout(HEADERS, greet(socket, &configs)).await??,
+            None => Greeted::Plain(socket),
+        };
+        match greeted {
+            Greeted::Plain(socket) => {
+                let caller = Caller::of(&socket);
+                answer(socket, caller, router).await
+            }
+            Greeted::Tls(stream) => {
+                let caller = Caller::over(&stream);
+                answer(*stream, caller, router).await
+            }
+        }
+    };
+    if let Ok(Err(error)) = timeout(LIFE, served).await {
+        tracing::debug!(%error, "a connection to the admin port ended");
+    }
+}
+
+/// A connection whose client has said how it speaks.
+enum Greeted {
+    /// In plain text.
+    Plain(TcpStream),
+    /// Over TLS, after the handshake.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Looks at the first byte, and shakes hands if it is TLS.
+async fn greet(socket: TcpStream, configs: &Configs) -> io::Result<Greeted> {
+    let mut first = [0];
+    socket.peek(&mut first).await?;
+    if first != [TLS] {
+        return Ok(Greeted::Plain(socket));
+    }
+    let mut config = ServerConfig::clone(&configs.borrow());
+    // The xDS port has HTTP/2 alone, and this one HTTP/1.1.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Ok(Greeted::Tls(Box::new(acceptor.accept(socket).await?)))
+}
+
+/// Answers the requests of a connection.
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    caller: Caller,
+    router: Router,
+) -> anyhow::Result<()> {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
         .max_buf_size(MAX_HEADERS);
-    let service = TowerToHyperService::new(router);
-    let connection = builder.serve_connection(TokioIo::new(socket), service);
-    if let Ok(Err(error)) = timeout(LIFE, connection).await {
-        tracing::debug!(%error, "a connection to the admin port ended");
-    }
+    let service = TowerToHyperService::new(router.layer(Extension(caller)));
+    builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await?;
+    Ok(())
 }
 
 /// All metrics, and what the process uses, in the OpenMetrics text format.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 
 use super::values::word;
-use crate::admission::identity::Rule;
+use crate::admission::identity::{Rule, Who};
 use crate::admission::tls;
 
 /// TLS on the xDS port, and the identity of proxies.
@@ -54,6 +54,10 @@ pub(crate) struct SecurityArgs {
     /// node that its holder is bound to
     #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE[/FLEET]=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) allow_proxy: Vec<Rule>,
+    /// Who may read /api/v1 on the admin port from other machines, over TLS with the certificate of
+    /// the xDS port (repeatable): serviceaccount:NAMESPACE/NAME, dns:NAME or uri:URI
+    #[arg(long, env = "SEAWAY_ADMIN_ALLOW", value_name = "IDENTITY", value_delimiter = ',', action = ArgAction::Append, requires = "tls_cert")]
+    pub(crate) admin_allow: Vec<Who>,
     /// Allow an --xds-listen address that is not loopback without authentication
     #[arg(long, env = "SEAWAY_INSECURE")]
     pub(crate) insecure: bool,

@@ -1,5 +1,8 @@
 //! Who may ask, and how many at a time.
 //!
+//! Who asks in plain text has to be on this machine. Over TLS, if `--admin-allow` names anybody, it
+//! is those who prove to be one of them, as proxies do on the xDS port.
+//!
 //! A page that a browser shows may send requests to any address that its machine reaches, loopback
 //! included, under a name of its choice (DNS rebinding). So `Host` has to be an address, or a name
 //! that only the cluster or this machine gives, and `Origin` must not be another one.
@@ -15,41 +18,94 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 
+use tonic::{Code, Status};
+
 use super::api::ApiError;
 use crate::admin::Caller;
+use crate::admission::identity::{Verifier, Who};
 
 /// How many requests are answered at a time.
 const AT_ONCE: usize = 4;
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Who is answered over TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Readers {
+    /// Authenticates them.
+    pub(crate) verifier: Arc<Verifier>,
+    /// The identities of `--admin-allow`.
+    pub(crate) allowed: Arc<[Who]>,
+}
+
 /// What requests are held against.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     turns: Arc<Semaphore>,
+    /// `None` if nobody is answered but on loopback.
+    readers: Option<Readers>,
     /// The end of the names of Services: `.svc.cluster.local`.
     services: Arc<str>,
 }
 
 impl Guard {
-    /// For a cluster with this DNS domain.
-    pub(super) fn new(cluster_domain: &str) -> Guard {
+    /// For a cluster with this DNS domain, and these who are answered over TLS.
+    pub(super) fn new(cluster_domain: &str, readers: Option<Readers>) -> Guard {
         let domain = cluster_domain.trim_matches('.').to_ascii_lowercase();
         Guard {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            readers,
             services: format!(".svc.{domain}").into(),
+        }
+    }
+
+    /// Whether who sends this request may ask at all; else the answer.
+    async fn admit(&self, caller: Option<Caller>, headers: &HeaderMap) -> Result<(), Response> {
+        let forbidden = |why: &str| Err(error(StatusCode::FORBIDDEN, why));
+        // What follows may take a question to the API server.
+        if let Err(why) = allowed(headers, &self.services) {
+            return forbidden(&why);
+        }
+        match (caller, &self.readers) {
+            (Some(Caller::Loopback), _) => Ok(()),
+            (Some(Caller::Tls(shown)), Some(readers)) => {
+                let otherwise = "may not read this: no --admin-allow says so";
+                let (verifier, shown) = (&readers.verifier, (&*shown, headers));
+                let one = verifier.verify_one_of(shown, &readers.allowed, otherwise);
+                one.await.map_err(|status| refusal(&status))
+            }
+            (_, None) => {
+                forbidden("this is answered on loopback only: kubectl port-forward gets there")
+            }
+            (_, Some(_)) => forbidden(
+                "this is answered on loopback, which kubectl port-forward gets to, and over TLS to those whom --admin-allow names",
+            ),
         }
     }
 }
 
+/// How HTTP says that a proof does not hold, or cannot be verified now.
+fn refusal(status: &Status) -> Response {
+    let code = match status.code() {
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut response = error(code, status.message());
+    if code == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
 /// Lets a request through if it may ask, when it has its turn.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if request.extensions().get() != Some(&Caller::Loopback) {
-        let why = "this is answered on loopback only: kubectl port-forward gets there";
-        return error(StatusCode::FORBIDDEN, why);
-    }
-    if let Err(why) = allowed(request.headers(), &guard.services) {
-        return error(StatusCode::FORBIDDEN, why);
+    let caller = request.extensions().get().cloned();
+    if let Err(refusal) = guard.admit(caller, request.headers()).await {
+        return refusal;
     }
     let turn = tokio::time::timeout(PATIENCE, guard.turns.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
@@ -124,7 +180,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
-        allowed(&headers, &Guard::new("cluster.local").services).is_ok()
+        allowed(&headers, &Guard::new("cluster.local", None).services).is_ok()
     }
 
     #[test]

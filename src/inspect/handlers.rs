@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::Page;
-use super::guard::{self, Guard, error};
+use super::guard::{self, Guard, Readers, error};
 use super::query::{
     ChangeQuery, Cut, ProblemQuery, ProxyQuery, ResourceQuery, ServiceQuery, WatchQuery,
 };
@@ -21,8 +21,8 @@ use super::questions::{explain, objects};
 use super::times::Now;
 use super::{Inspect, changes, openapi, problems, proxies, resources, services, status};
 
-/// The paths below `/api/v1`, for a cluster with this DNS domain.
-pub(crate) fn router(inspect: Inspect, cluster_domain: &str) -> Router {
+/// The paths below `/api/v1`, for a cluster with this DNS domain; `readers` are answered over TLS.
+pub(crate) fn router(inspect: Inspect, cluster_domain: &str, readers: Option<Readers>) -> Router {
     let paths = Router::new()
         .route("/status", get(status))
         .route("/proxies", get(proxies))
@@ -36,7 +36,7 @@ pub(crate) fn router(inspect: Inspect, cluster_domain: &str) -> Router {
         .route("/openapi.json", get(openapi))
         .fallback(|| async { error(StatusCode::NOT_FOUND, "there is no such path") })
         .with_state(inspect);
-    let guard = Guard::new(cluster_domain);
+    let guard = Guard::new(cluster_domain, readers);
     let paths = paths.layer(middleware::from_fn_with_state(guard, guard::check));
     Router::new().nest("/api/v1", paths)
 }

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use seaway_xds::{Inspector, Snapshots};
 
+pub(crate) use guard::Readers;
 pub(crate) use handlers::router;
 pub(crate) use questions::{Pace, fingerprint};
 

@@ -18,6 +18,7 @@ use tokio::runtime::Runtime;
 
 mod call;
 mod envoys;
+mod inspection;
 mod peers;
 mod permissions;
 mod rotation;

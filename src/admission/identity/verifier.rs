@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::http::HeaderMap;
+use rustls::pki_types::CertificateDer;
 use seaway_xds::{Authenticated, Caller, Identity};
 use tonic::Status;
 
@@ -34,8 +36,8 @@ impl Verifier {
         &self,
         caller: Caller<'_>,
     ) -> Result<Authenticated<Permissions>, Status> {
-        let certificate = certificate(caller)?;
-        let account = self.account(caller).await?;
+        let certificate = certificate(&caller.peer.certificates)?;
+        let account = self.account(caller.headers).await?;
         let proven = proven(certificate.as_ref(), account.as_deref());
         if proven.is_empty() {
             return Err(Status::unauthenticated(self.missing()));
@@ -63,26 +65,42 @@ impl Verifier {
     /// Authenticates another replica, which has to be one of these.
     ///
     /// # Errors
-    /// UNAUTHENTICATED without a valid proof, PERMISSION_DENIED for somebody else, UNAVAILABLE or
-    /// RESOURCE_EXHAUSTED if it cannot be verified now.
+    /// Those of [`Verifier::verify_one_of`].
     pub(crate) async fn verify_peer(
         &self,
         caller: Caller<'_>,
         peers: &[Who],
     ) -> Result<(), Status> {
-        let certificate = certificate(caller)?;
-        let account = self.account(caller).await?;
+        let what = "is no replica: no --allow-peer says so";
+        let shown = (&*caller.peer.certificates, caller.headers);
+        self.verify_one_of(shown, peers, what).await
+    }
+
+    /// Authenticates who shows this verified certificate, with those that lead to its authority, and
+    /// these headers. It has to be one of `allowed`; `otherwise` is what is said of anybody else.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a valid proof, PERMISSION_DENIED for somebody else, UNAVAILABLE or
+    /// RESOURCE_EXHAUSTED if it cannot be verified now.
+    pub(crate) async fn verify_one_of(
+        &self,
+        (certificates, headers): (&[CertificateDer<'static>], &HeaderMap),
+        allowed: &[Who],
+        otherwise: &str,
+    ) -> Result<(), Status> {
+        let certificate = certificate(certificates)?;
+        let account = self.account(headers).await?;
         let proven = proven(certificate.as_ref(), account.as_deref());
         if proven.is_empty() {
             return Err(Status::unauthenticated(self.missing()));
         }
-        let is_peer = |proven: &Proven<'_>| peers.iter().any(|who| who.node_of(*proven).is_some());
-        if proven.iter().any(is_peer) {
+        let is_one = |proven: &Proven<'_>| allowed.iter().any(|who| who.node_of(*proven).is_some());
+        if proven.iter().any(is_one) {
             return Ok(());
         }
         let shown: Vec<_> = proven.iter().map(ToString::to_string).collect();
         Err(Status::permission_denied(format!(
-            "{} is no replica: no --allow-peer says so",
+            "{} {otherwise}",
             shown.join(", ")
         )))
     }
@@ -99,12 +117,9 @@ impl Verifier {
 
     /// The service account of the stream's token; `None` without a token, or where tokens are not
     /// accepted.
-    async fn account(&self, caller: Caller<'_>) -> Result<Option<Arc<Account>>, Status> {
-        let Some((tokens, header)) = self
-            .tokens
-            .as_ref()
-            .zip(caller.headers.get("authorization"))
-        else {
+    async fn account(&self, headers: &HeaderMap) -> Result<Option<Arc<Account>>, Status> {
+        let tokens = self.tokens.as_ref();
+        let Some((tokens, header)) = tokens.zip(headers.get("authorization")) else {
             return Ok(None);
         };
         let token = header.to_str().ok().and_then(bearer);
@@ -134,8 +149,8 @@ fn bearer(value: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case(SCHEME) && !token.is_empty()).then_some(token)
 }
 
-fn certificate(caller: Caller<'_>) -> Result<Option<Certificate>, Status> {
-    let leaf = caller.peer.certificates.first();
+fn certificate(shown: &[CertificateDer<'static>]) -> Result<Option<Certificate>, Status> {
+    let leaf = shown.first();
     let read = leaf.map(|leaf| Certificate::read(leaf)).transpose();
     let unreadable = |error| Status::unauthenticated(format!("the client certificate: {error:#}"));
     read.map_err(unreadable)

@@ -23,9 +23,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin;
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
+use crate::admin::{self, Configs};
 use crate::admission::identity::Verifier;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::args::{ServeArgs, ServerArgs};
@@ -41,7 +41,7 @@ use crate::writer::{Lease, Writer};
 use channels::{inbox, outbox};
 use input::{Input, Stop};
 use peers::Surroundings;
-use security::{Configs, Secured};
+use security::Secured;
 use shown::Shown;
 
 /// The backlog of listeners: how many connections the kernel queues while a fleet reconnects.
@@ -177,14 +177,22 @@ fn start(
         outbox,
     );
     let placed = (senders.leases, senders.releases);
+    let admin_tls = secured.admin_tls();
     let admission = admission(all, health, secured.verifier, placed);
     let ready = health.serving();
     let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
     shown.trace(all.traces.config(), &ads, &mut registry);
-    let paths = shown.paths(&ads, &snapshots, (health, &watches), &cluster_domain);
+    let asked = (&*cluster_domain, secured.readers);
+    let paths = shown.paths(&ads, &snapshots, (health, &watches), asked);
     registry.register_collector(Box::new(Proxies(ads.inspector())));
-    let admin = admin::serve(admin_listener, health.clone(), watches, registry, paths);
+    let admin = admin::serve(
+        (admin_listener, admin_tls),
+        health.clone(),
+        watches,
+        registry,
+        paths,
+    );
     Ok(Parts {
         source,
         writer: tokio::spawn(writer.run(inbox)),

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use rustls::ServerConfig;
 use seaway_xds::Limits;
-use tokio::sync::watch;
 
+use crate::admin::Configs;
 use crate::admission::identity::Verifier;
 use crate::admission::tls::Follower;
 use crate::args::SecurityArgs;
 use crate::commands::serve::input::Input;
+use crate::inspect::Readers;
 use crate::process::exit::Failure;
 use crate::process::supervise::Supervisor;
 
@@ -25,6 +25,11 @@ pub(crate) fn check(address: SocketAddr, security: &SecurityArgs) -> Result<(), 
     if !security.asks_for_proof() && !security.allow_proxy.is_empty() {
         return Err(Failure::unusable(
             "--allow-proxy allows nobody anything as long as nobody has to prove who he is; add --client-ca or --token-audience",
+        ));
+    }
+    if !security.asks_for_proof() && !security.admin_allow.is_empty() {
+        return Err(Failure::unusable(
+            "--admin-allow names nobody who could prove who he is; add --client-ca or --token-audience",
         ));
     }
     if security.insecure || security.asks_for_proof() || address.ip().to_canonical().is_loopback() {
@@ -41,20 +46,24 @@ pub(crate) fn check(address: SocketAddr, security: &SecurityArgs) -> Result<(), 
     Err(Failure::unusable(line))
 }
 
-/// Receives the newest TLS configuration of the xDS port.
-pub(crate) type Configs = watch::Receiver<Arc<ServerConfig>>;
-
 /// The security of the xDS port as the flags ask for it: TLS, authentication, limits.
 pub(crate) struct Secured {
     /// The TLS configuration; `None` is plaintext.
     pub(crate) tls: Option<Configs>,
     /// Authenticates proxies; `None` if no proof is asked for.
     pub(crate) verifier: Option<Arc<Verifier>>,
+    /// Who may ask on the admin port over TLS; `None` if it has none.
+    pub(crate) readers: Option<Readers>,
     /// Limits of connections and streams.
     pub(crate) limits: Limits,
 }
 
 impl Secured {
+    /// The TLS configuration of the admin port; `None` if nobody may ask there over TLS.
+    pub(crate) fn admin_tls(&self) -> Option<Configs> {
+        self.readers.as_ref().and(self.tls.clone())
+    }
+
     /// Reads the certificates, and follows them from then on.
     ///
     /// # Errors
@@ -77,9 +86,13 @@ impl Secured {
         if let Some(follower) = follower {
             supervisor.spawn("following the certificates", follower.run());
         }
+        let allowed = (!args.admin_allow.is_empty()).then(|| args.admin_allow.clone().into());
+        let readers = verifier.clone().zip(allowed);
+        let readers = readers.map(|(verifier, allowed)| Readers { verifier, allowed });
         Ok(Secured {
             tls,
             verifier,
+            readers,
             limits: Limits {
                 connections: (args.max_connections > 0).then_some(args.max_connections),
                 connections_per_identity: args.max_connections_per_identity,

@@ -12,7 +12,7 @@ use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
 use crate::admission::proxy_admission::ProxyAdmission;
 use crate::inspect::board::Board;
-use crate::inspect::{self, Inspect, Pace};
+use crate::inspect::{self, Inspect, Pace, Readers};
 use crate::process::supervise::Supervisor;
 use crate::traces::{self, TraceConfig, TraceContext};
 use crate::writer::{Asker, BoardNews, Question};
@@ -64,13 +64,13 @@ impl Shown {
         traces::start(context, registry, &self.supervisor);
     }
 
-    /// The paths of the API, of this server.
+    /// The paths of the API, of this server, and who may ask for them over TLS.
     pub(super) fn paths(
         self,
         ads: &AdsServer<ProxyAdmission>,
         snapshots: &Snapshots,
         (health, watches): (&Health, &Watches),
-        cluster_domain: &str,
+        (cluster_domain, readers): (&str, Option<Readers>),
     ) -> Router {
         let inspect = Inspect {
             board: self.board,
@@ -84,6 +84,6 @@ impl Shown {
             started: self.started,
             number: fastrand::u64(..),
         };
-        inspect::router(inspect, cluster_domain)
+        inspect::router(inspect, cluster_domain, readers)
     }
 }
