@@ -4,7 +4,9 @@ mod access;
 mod evenings;
 mod explain;
 mod lists;
+mod reality;
 mod status;
+mod worlds;
 
 use std::process::{Command, Output};
 
