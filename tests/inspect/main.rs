@@ -3,6 +3,7 @@
 mod access;
 mod evenings;
 mod explain;
+mod faults;
 mod lists;
 mod reality;
 mod status;
