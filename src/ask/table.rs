@@ -25,8 +25,7 @@ impl<const N: usize> Table<N> {
     pub(crate) fn push(&mut self, row: [String; N]) {
         let clean = |cell: String| match cell.trim() {
             "" => "-".to_owned(),
-            // A cell is one line, whatever an object or a proxy says.
-            _ => cell.split_whitespace().collect::<Vec<_>>().join(" "),
+            _ => one_line(&cell),
         };
         self.rows.push(row.map(clean));
     }
@@ -63,6 +62,24 @@ impl<const N: usize> Table<N> {
         }
         widths
     }
+}
+
+/// A text as one line, whatever an object or a proxy says.
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The same of a text of which no more than the first so many characters are shown.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    let mut text = one_line(text);
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 fn line<const N: usize>(row: &[String; N], widths: &[usize; N]) -> String {
@@ -131,6 +148,13 @@ mod tests {
             assert!(line.contains("short") || line.contains('C'), "{line}");
         }
         assert!(table.text(true, "none").contains(&"b".repeat(300)));
+    }
+
+    #[test]
+    fn a_text_is_one_line_without_control_characters_and_not_too_long() {
+        assert_eq!(one_line(" a\n\x1b[1mb "), "a [1mb");
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöüß", 3), "äöü…");
     }
 
     #[test]

@@ -4,13 +4,19 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::explain::wrapped;
 use super::get::in_form;
 use crate::args::{Form, ShowArgs, StatusArgs};
-use crate::ask::table::{Table, counted, grouped};
+use crate::ask::table::{Table, counted, grouped, shortened};
 use crate::ask::times::{Times, age};
 use crate::ask::{self, Asked, Replicas, Said};
-use crate::inspect::api::{ProxyState, Replica, WorldState};
+use crate::inspect::api::{ProblemCounts, ProxyState, Replica, WorldState};
 use crate::process::exit::{Failure, print};
+
+/// How many problems, and how many of those who were not let in, are shown.
+const SHOWN: usize = 3;
+/// The most characters of each: three lines.
+const LONGEST: usize = 320;
 
 /// Prints the state of the replicas. The exit code is 1 if something is not as it should be.
 pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
@@ -148,6 +154,16 @@ fn text(said: &[Said<Replica>], show: &ShowArgs) -> String {
     ] {
         lines.push_str(&format!("{title:<9} {line}\n"));
     }
+    let most = match show.output {
+        Form::Wide => usize::MAX,
+        _ => LONGEST,
+    };
+    for problem in newest(&live) {
+        wrapped(&mut lines, "          ", &shortened(&problem, most));
+    }
+    for denial in denials(&live, show) {
+        wrapped(&mut lines, "denied    ", &shortened(&denial, most));
+    }
     lines
 }
 
@@ -257,10 +273,46 @@ fn changes(live: &[&Replica]) -> String {
     line
 }
 
+/// The problem counts of the replica that knows most problems: all read the same objects.
+fn most<'a>(live: &[&'a Replica]) -> Option<&'a ProblemCounts> {
+    let all = live.iter().map(|one| &one.problems);
+    all.max_by_key(|counts| counts.errors + counts.warnings)
+}
+
+/// The newest errors, each in a line.
+fn newest(live: &[&Replica]) -> Vec<String> {
+    let rows = most(live).into_iter().flat_map(|counts| &counts.newest);
+    let lines = rows.take(SHOWN).map(|row| {
+        let field = match row.field.as_str() {
+            "" => String::new(),
+            field => format!(" {field}"),
+        };
+        format!("{}{field}: {}: {}", row.object, row.reason, row.message)
+    });
+    lines.collect()
+}
+
+/// Who was not let in of late, each in a line.
+fn denials(live: &[&Replica], show: &ShowArgs) -> Vec<String> {
+    let all = live.iter().flat_map(|one| {
+        let times = Times::of(&one.now, show.timestamps);
+        one.denied.iter().map(move |denial| (times, denial))
+    });
+    let lines = all.take(SHOWN).map(|(times, denial)| {
+        let address = denial.address.as_deref().unwrap_or("a client");
+        // The reason names the identity as a rule.
+        let identity = denial.identity.as_deref();
+        let identity = identity.filter(|identity| !denial.why.contains(identity));
+        let identity = identity.map_or_else(String::new, |name| format!(" ({name})"));
+        let often = counted(denial.times, "time", "times");
+        let last = times.show_any(Some(&denial.last));
+        format!("{address}{identity}, {often}, {last}: {}", denial.why)
+    });
+    lines.collect()
+}
+
 fn problems(live: &[&Replica]) -> String {
-    let most = live.iter().map(|one| &one.problems);
-    let most = most.max_by_key(|counts| counts.errors + counts.warnings);
-    match most.map(|counts| (counts.errors, counts.warnings)) {
+    match most(live).map(|counts| (counts.errors, counts.warnings)) {
         None | Some((0, 0)) => "none".to_owned(),
         Some((errors, warnings)) => format!(
             "{}, {}          see: seaway get problems",

@@ -63,7 +63,8 @@ fn key(problem: &Problem) -> String {
     format!("{severity}|{object}|{field}|{reason}|{message:016x}")
 }
 
-fn row(problem: &Problem, since: SystemTime) -> ProblemRow {
+/// A problem as it is shown.
+pub(super) fn row(problem: &Problem, since: SystemTime) -> ProblemRow {
     ProblemRow {
         object: problem.object.to_string(),
         field: problem.field.clone(),

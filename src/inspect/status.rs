@@ -1,25 +1,28 @@
 //! The state of this replica as a whole, and its watches.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use seaway_translator::{Layer, Served, Severity};
+use seaway_translator::{Layer, Served, Severity, Subject};
 use seaway_xds::{ChangeReport, StreamReport};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Inspect;
 use super::api::{
-    ProblemCounts, ProxyCounts, ProxyState, Replica, ServiceCounts, WatchRow, World, WorldState,
-    WorstProxy,
+    Denial, ProblemCounts, ProxyCounts, ProxyState, Replica, ServiceCounts, WatchRow, World,
+    WorldState, WorstProxy,
 };
 use super::board::Tables;
 use super::query::{Cut, Paging, WatchQuery};
 use super::times::Now;
-use super::{changes, proxies};
+use super::{changes, problems, proxies};
 use crate::process::outside;
 
 /// How many of the worst proxies, and of the Services that were lost last, a status names.
 const NAMED: usize = 5;
+/// How many problems a status shows, and how many files that cannot be read.
+const SHOWN: usize = 3;
 /// For how long a Service that ceased to be served is news, in seconds.
 const NEWS: u64 = 3600;
 
@@ -42,7 +45,8 @@ pub(super) fn replica(inspect: &Inspect, now: Now) -> Replica {
         services: service_counts(&tables, now),
         problems: problem_counts(&tables),
         changes: changes::counts(&log, now),
-        degraded: degraded(inspect),
+        degraded: degraded(inspect, &tables),
+        denied: denied(inspect, now),
     }
 }
 
@@ -104,12 +108,36 @@ fn digest(inspect: &Inspect, tables: &Tables) -> u64 {
     xxh3_64(text.as_bytes())
 }
 
-fn degraded(inspect: &Inspect) -> Vec<String> {
+fn degraded(inspect: &Inspect, tables: &Tables) -> Vec<String> {
     let mut lines = inspect.watches.degraded();
+    lines.extend(unread(tables));
     lines.extend(inspect.health.among_peers());
     lines.extend(inspect.health.has_secrets().err().map(str::to_owned));
     lines.extend(outside::overdue());
     lines
+}
+
+/// The files and folders of the source that are served as they were, since they cannot be read.
+fn unread(tables: &Tables) -> impl Iterator<Item = String> {
+    let errors = tables.problems.keys();
+    let errors = errors.filter(|problem| {
+        let is_of_source = matches!(problem.object, Subject::File(_) | Subject::Folder(_));
+        is_of_source && problem.severity == Severity::Error
+    });
+    let errors = errors.take(SHOWN);
+    errors.map(|problem| format!("{}: {}", problem.object, problem.message))
+}
+
+fn denied(inspect: &Inspect, now: Now) -> Vec<Denial> {
+    let reports = inspect.inspector.denials().into_iter();
+    let denials = reports.map(|report| Denial {
+        address: report.peer.map(|peer| peer.to_string()),
+        identity: report.identity.map(String::from),
+        why: report.why.into(),
+        times: report.times,
+        last: now.at(report.last),
+    });
+    denials.collect()
 }
 
 fn proxy_counts(streams: &[StreamReport], now: Now) -> ProxyCounts {
@@ -155,13 +183,20 @@ fn service_counts(tables: &Tables, now: Now) -> ServiceCounts {
 }
 
 fn problem_counts(tables: &Tables) -> ProblemCounts {
-    let count = |severity| {
-        let of_severity = tables.problems.keys().filter(|p| p.severity == severity);
-        of_severity.count()
+    let of = |severity| {
+        let all = tables.problems.iter();
+        all.filter(move |(problem, _)| problem.severity == severity)
     };
+    let mut errors: Vec<_> = of(Severity::Error).collect();
+    errors.sort_by_key(|(_, since)| Reverse(**since));
     ProblemCounts {
-        errors: count(Severity::Error),
-        warnings: count(Severity::Warning),
+        errors: errors.len(),
+        warnings: of(Severity::Warning).count(),
+        newest: errors
+            .into_iter()
+            .take(SHOWN)
+            .map(|(problem, since)| problems::row(problem, *since))
+            .collect(),
     }
 }
 

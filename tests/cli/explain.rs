@@ -52,6 +52,7 @@ fn explained(world: &str) -> String {
         let said = String::from_utf8(output.stdout).unwrap();
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert_eq!(complaint, "", "{question}");
+        assert!(said.lines().count() <= 80, "more than a screen: {said}");
         for line in said.lines() {
             assert!(
                 line.chars().count() <= 120 || !line.trim().contains(' '),

@@ -1,6 +1,7 @@
 //! Real Envoys that prove who they are.
 
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -115,6 +116,25 @@ fn an_envoy_that_claims_another_node_gets_nothing_and_says_why() -> Result<()> {
         );
         ensure!(world.metric("seaway_xds_denied_streams_total", "forbidden")? >= 1.0);
         ensure!(world.metric("seaway_xds_resources_total", "")? == 0.0);
+        // Who it is, whom it claims to be, and how often: on the first screen.
+        let mut status = Command::new(env!("CARGO_BIN_EXE_seaway"));
+        let output = world
+            .fabric()
+            .run(move || status.arg("status").output())??;
+        let said = String::from_utf8(output.stdout)?;
+        let screen: Vec<&str> = said.lines().take(80).collect();
+        let screen = screen.join("\n");
+        let denied = screen.split("\ndenied ").nth(1);
+        let denied = denied.with_context(|| said.clone())?;
+        for word in [
+            "172.18.0.",
+            "seaway/seaway-node",
+            "node n2",
+            "node n1",
+            "time",
+        ] {
+            ensure!(denied.contains(word), "no {word:?} in {denied}");
+        }
         Ok(())
     })
 }

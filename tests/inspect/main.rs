@@ -5,9 +5,12 @@ mod check;
 mod cluster;
 mod evenings;
 mod explain;
+mod faults;
 mod lists;
+mod reality;
 mod status;
 mod wait;
+mod worlds;
 
 use std::process::{Command, Output};
 

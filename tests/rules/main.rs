@@ -197,6 +197,34 @@ fn every_official_test_has_one_here_that_exists() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_prepared_fault_has_a_test_that_exists() -> Result<()> {
+    let root = repository();
+    let page = fs::read_to_string(root.join("tests/README.md"))?;
+    let faults = page.split("## Prepared faults").nth(1).unwrap_or_default();
+    let items = faults.lines().filter(|line| line.contains(". "));
+    let items: Vec<&str> = items
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    ensure!(items.len() == 20, "{} faults", items.len());
+    for item in items {
+        let tests = item.split_once(": ").context("no test")?.1;
+        for test in tests.split(", ") {
+            let (kind, name) = test.split_once(':').with_context(|| item.to_owned())?;
+            let exists = match kind {
+                "explain" => root
+                    .join(format!("tests/fixtures/explain/{name}.snap"))
+                    .is_file(),
+                folder => {
+                    sources(&root.join("tests").join(folder))?.contains(&format!("fn {name}("))
+                }
+            };
+            ensure!(exists, "{test} does not exist: {item}");
+        }
+    }
+    Ok(())
+}
+
 /// What a row of the threat model names instead of a test: how else it is looked at.
 const COMMANDS: [&str; 4] = [
     "make deploy-check",

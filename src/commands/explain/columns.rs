@@ -4,7 +4,7 @@
 pub(super) const WIDTH: usize = 120;
 
 /// Adds a text, whose first line begins behind `first` and whose others are indented as far.
-pub(super) fn wrapped(out: &mut String, first: &str, text: &str) {
+pub(in crate::commands) fn wrapped(out: &mut String, first: &str, text: &str) {
     let indent = first.chars().count();
     let room = WIDTH.saturating_sub(indent).max(20);
     let mut line = String::new();

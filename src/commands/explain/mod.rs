@@ -6,6 +6,8 @@ mod columns;
 mod live;
 mod text;
 
+pub(super) use columns::wrapped;
+
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -14,7 +14,8 @@ pub(crate) use lists::{
     Rejected, ResourceRow, ServiceRow, WatchRow,
 };
 pub(crate) use status::{
-    ChangeCounts, ProblemCounts, ProxyCounts, Replica, ServiceCounts, World, WorldState, WorstProxy,
+    ChangeCounts, Denial, ProblemCounts, ProxyCounts, Replica, ServiceCounts, World, WorldState,
+    WorstProxy,
 };
 
 use serde::{Deserialize, Serialize};

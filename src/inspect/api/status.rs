@@ -36,8 +36,30 @@ pub(crate) struct Replica {
     pub(crate) problems: ProblemCounts,
     /// The changes of the last 15 minutes.
     pub(crate) changes: ChangeCounts,
-    /// What is degraded, in words: watches that fail, a disk that hangs.
+    /// What is degraded, in words: watches that fail, a file that cannot be read, a disk that
+    /// hangs.
     pub(crate) degraded: Vec<String>,
+    /// The last few that were not let in for what they could or could not prove, within ten
+    /// minutes, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) denied: Vec<Denial>,
+}
+
+/// Streams of one client that were denied for its identity, or for the lack of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Denial {
+    /// The address that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
+    /// The identity that it has proved, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) identity: Option<String>,
+    /// Why it is not let in, in words.
+    pub(crate) why: String,
+    /// How often it was denied for that.
+    pub(crate) times: u64,
+    /// When it was denied last.
+    pub(crate) last: String,
 }
 
 /// How new the world is that a replica serves.
@@ -126,6 +148,9 @@ pub(crate) struct ProblemCounts {
     pub(crate) errors: usize,
     /// Served, with a caveat.
     pub(crate) warnings: usize,
+    /// The newest of the errors, at most three.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) newest: Vec<super::ProblemRow>,
 }
 
 /// How many changes there were, and how long they took.

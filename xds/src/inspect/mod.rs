@@ -7,6 +7,7 @@
 mod changes;
 mod client_status;
 mod contents;
+mod denials;
 mod resources;
 mod streams;
 #[cfg(test)]
@@ -23,6 +24,8 @@ use crate::types::Types;
 pub use changes::{ChangeReport, TypeChangeReport};
 pub(crate) use client_status::{Unanswerable, WhoSees};
 pub use contents::ContentReport;
+pub use denials::DenialReport;
+pub(crate) use denials::Denials;
 pub use resources::{ResourceKey, ResourceReport};
 pub use streams::StreamFacts;
 pub(crate) use streams::{Listed, OpenStreams, SharedSession, client, lock};
@@ -33,6 +36,7 @@ pub(crate) use streams::{Listed, OpenStreams, SharedSession, client, lock};
 pub struct Inspector {
     snapshots: Snapshots,
     open: Arc<OpenStreams>,
+    denials: Arc<Denials>,
 }
 
 /// An open stream, and how far its client is.
@@ -47,8 +51,16 @@ pub struct StreamReport {
 }
 
 impl Inspector {
-    pub(crate) fn new(snapshots: Snapshots, open: Arc<OpenStreams>) -> Inspector {
-        Inspector { snapshots, open }
+    pub(crate) fn new(
+        snapshots: Snapshots,
+        open: Arc<OpenStreams>,
+        denials: Arc<Denials>,
+    ) -> Inspector {
+        Inspector {
+            snapshots,
+            open,
+            denials,
+        }
     }
 
     /// The types that are served, in the order in which they go out.
@@ -71,6 +83,12 @@ impl Inspector {
         let open = self.open.open().into_iter();
         open.map(|(facts, session)| self.report(facts, &session))
             .collect()
+    }
+
+    /// The last few streams that were denied for their identity, or for the lack of one, within the
+    /// last ten minutes, the newest first.
+    pub fn denials(&self) -> Vec<DenialReport> {
+        self.denials.reports(Instant::now())
     }
 
     /// The open stream with a number.

@@ -40,7 +40,7 @@ impl World {
         let open = Arc::new(OpenStreams::new(Types::envoy()));
         World {
             publisher,
-            inspector: Inspector::new(snapshots, open),
+            inspector: Inspector::new(snapshots, open, Arc::default()),
         }
     }
 

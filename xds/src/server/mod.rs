@@ -21,7 +21,7 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
@@ -37,7 +37,7 @@ use crate::guard::identity_limits::Identities;
 use crate::guard::liveness::Watchdog;
 use crate::guard::log_limit::LogLimit;
 use crate::guard::memory::ClientMemory;
-use crate::inspect::{Inspector, OpenStreams};
+use crate::inspect::{Denials, Inspector, OpenStreams};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::server::nack_log::NackLog;
@@ -171,7 +171,8 @@ pub(crate) struct Shared<A> {
     pub(crate) metrics: Metrics,
     pub(crate) nacks: NackLog,
     pub(crate) large: LogLimit,
-    denials: LogLimit,
+    denials: Arc<Denials>,
+    denial_lines: LogLimit,
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) closing_window: Duration,
     pub(crate) limits: Limits,
@@ -190,15 +191,24 @@ pub(crate) struct Shared<A> {
 }
 
 impl<A> Shared<A> {
-    /// Counts and logs that a stream of this peer is denied for its identity, or for the lack of
-    /// one. `identity` is the verified one, if there is one.
+    /// Counts, keeps and logs that a stream of this peer is denied for its identity, or for the
+    /// lack of one. `identity` is the verified one, if there is one.
     pub(crate) fn denied(&self, peer: &Peer, identity: Option<&str>, status: &Status) {
         self.metrics.denied(status);
-        if let Some(times) = self.denials.count_event() {
+        let address = peer.address.map(|address| address.ip().to_canonical());
+        let now = Instant::now();
+        self.denials.add(address, identity, status.message(), now);
+        if let Some(times) = self.denial_lines.count_event() {
             let (error, code) = (status.message(), status.code());
             let peer = peer.address.map(display);
             tracing::warn!(peer, identity, error, ?code, times, "stream denied");
         }
+    }
+
+    /// A reader of what the server's streams, its store and its newest commits are like.
+    pub(crate) fn inspector(&self) -> Inspector {
+        let (snapshots, open) = (self.snapshots.clone(), self.open.clone());
+        Inspector::new(snapshots, open, self.denials.clone())
     }
 
     /// A number that no other stream of this process has.
@@ -247,7 +257,8 @@ impl<A: Admit> AdsServer<A> {
                 metrics,
                 nacks: NackLog::default(),
                 large: LogLimit::default(),
-                denials: LogLimit::default(),
+                denials: Arc::default(),
+                denial_lines: LogLimit::default(),
                 max_connection_age: config.max_connection_age,
                 closing_window: config.closing_window,
                 tls: config.tls,
@@ -269,7 +280,7 @@ impl<A: Admit> AdsServer<A> {
 
     /// A reader of what this server's streams, its store and its newest commits are like.
     pub fn inspector(&self) -> Inspector {
-        Inspector::new(self.shared.snapshots.clone(), self.shared.open.clone())
+        self.shared.inspector()
     }
 }
 

@@ -78,7 +78,7 @@ impl ClientStatusService {
         let full = |_| Status::resource_exhausted("too many look at clients already");
         Ok(ClientStatusService {
             look: Look {
-                inspector: Inspector::new(shared.snapshots.clone(), shared.open.clone()),
+                inspector: shared.inspector(),
                 who,
                 permit,
                 _place: Arc::new(place.map_err(full)?),
