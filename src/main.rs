@@ -18,6 +18,7 @@ mod kube;
 mod peers;
 mod process;
 mod source;
+mod traces;
 mod writer;
 
 use std::process::ExitCode;

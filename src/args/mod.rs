@@ -7,6 +7,7 @@ mod explain;
 mod gateway_services;
 mod peers;
 mod security;
+mod traces;
 mod values;
 
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,7 @@ pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
 pub(crate) use explain::{ExplainArgs, ExplainOutput};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
+pub(crate) use traces::TraceArgs;
 pub(crate) use values::{HostPort, ServerName};
 
 /// An Envoy xDS control plane for Kubernetes Services.
@@ -83,6 +85,9 @@ pub(crate) struct ServeArgs {
     /// Who the other replicas are.
     #[command(flatten)]
     pub(crate) peers: PeerArgs,
+    /// Where traces go.
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,

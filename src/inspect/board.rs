@@ -178,6 +178,11 @@ impl Board {
         }
     }
 
+    /// Why a commit was made, if that is known (still).
+    pub(crate) fn cause(&self, seq: u64) -> Option<CommitCause> {
+        self.read().cause(seq).cloned()
+    }
+
     /// The tables, for reading. The writer does not wait for that.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.tables.read().unwrap_or_else(PoisonError::into_inner)

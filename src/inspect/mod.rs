@@ -19,7 +19,7 @@ mod query;
 mod resources;
 mod services;
 mod status;
-mod times;
+pub(crate) mod times;
 pub(crate) mod types;
 
 use std::sync::Arc;

@@ -6,23 +6,33 @@ use k8s_openapi::jiff::Timestamp;
 
 /// The time of an answer, by which moments of the monotonic clock become times of day.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+pub(crate) struct Now {
     instant: Instant,
     system: SystemTime,
 }
 
 impl Now {
-    pub(super) fn read() -> Now {
+    pub(crate) fn read() -> Now {
         Now {
             instant: Instant::now(),
             system: SystemTime::now(),
         }
     }
 
+    /// The moment.
+    pub(crate) fn instant(&self) -> Instant {
+        self.instant
+    }
+
     /// The time of day of a moment.
-    pub(super) fn at(&self, moment: Instant) -> String {
+    pub(crate) fn time(&self, moment: Instant) -> SystemTime {
         let ago = self.instant.saturating_duration_since(moment);
-        text(self.system.checked_sub(ago).unwrap_or(self.system))
+        self.system.checked_sub(ago).unwrap_or(self.system)
+    }
+
+    /// The time of day of a moment, as text.
+    pub(super) fn at(&self, moment: Instant) -> String {
+        text(self.time(moment))
     }
 
     /// Seconds since a moment.

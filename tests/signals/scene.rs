@@ -49,7 +49,7 @@ spec: {tls: [{secretName: none}], defaultBackend: {service: {name: nobody, port:
 ";
 
 /// Flags of `serve` for more metrics.
-const FLAGS: [&str; 16] = [
+const FLAGS: [&str; 17] = [
     "--token-audience=seaway",
     "--allow-proxy=node=dns:{node}.node.seaway",
     "--allow-proxy=mesh=dns:mesh.seaway",
@@ -67,6 +67,8 @@ const FLAGS: [&str; 16] = [
     "--peers-server-name=localhost",
     "--allow-peer=dns:peer.seaway",
     "--coalesce=10ms",
+    // Nobody is there.
+    "--otlp-endpoint=http://127.0.0.1:4317",
 ];
 
 /// Where the metrics of `drain` are.

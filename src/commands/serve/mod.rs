@@ -181,6 +181,7 @@ fn start(
     let ready = health.serving();
     let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
+    shown.trace(all.traces.config(), &ads, &mut registry);
     let paths = shown.paths(&ads, &snapshots, (health, &watches), &cluster_domain);
     registry.register_collector(Box::new(Proxies(ads.inspector())));
     let admin = admin::serve(admin_listener, health.clone(), watches, registry, paths);

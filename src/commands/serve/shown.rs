@@ -14,6 +14,7 @@ use crate::admission::proxy_admission::ProxyAdmission;
 use crate::inspect::board::Board;
 use crate::inspect::{self, Inspect, Pace};
 use crate::process::supervise::Supervisor;
+use crate::traces::{self, TraceConfig, TraceContext};
 use crate::writer::{Asker, BoardNews, Question};
 
 /// What follows the writer, before there is a server to look at.
@@ -21,6 +22,7 @@ pub(super) struct Shown {
     board: Board,
     asker: Asker,
     started: Instant,
+    supervisor: Supervisor,
 }
 
 impl Shown {
@@ -38,8 +40,28 @@ impl Shown {
             board,
             asker,
             started,
+            supervisor: supervisor.clone(),
         };
         (shown, questions)
+    }
+
+    /// Starts to send a trace of each commit of this server, if there is a collector.
+    pub(super) fn trace(
+        &self,
+        config: Option<TraceConfig>,
+        ads: &AdsServer<ProxyAdmission>,
+        registry: &mut Registry,
+    ) {
+        let Some(config) = config else {
+            return;
+        };
+        let context = TraceContext {
+            config,
+            board: self.board.clone(),
+            inspector: ads.inspector(),
+            replica: instance(),
+        };
+        traces::start(context, registry, &self.supervisor);
     }
 
     /// The paths of the API, of this server.

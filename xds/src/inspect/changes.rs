@@ -63,6 +63,15 @@ impl Inspector {
             .collect()
     }
 
+    /// Those of the last 1,000 commits that are newer than one, the oldest first.
+    pub fn changes_after(&self, seq: u64) -> Vec<ChangeReport> {
+        let newer = self.snapshots.changes().after(seq);
+        newer
+            .iter()
+            .map(|change| self.change_report(change))
+            .collect()
+    }
+
     /// One of the last 1,000 commits.
     pub fn change(&self, seq: u64) -> Option<ChangeReport> {
         let change = self.snapshots.changes().find(seq)?;

@@ -173,6 +173,13 @@ impl Changes {
         self.newest().iter().cloned().collect()
     }
 
+    /// Those after a commit, the oldest first.
+    pub(crate) fn after(&self, seq: u64) -> Vec<Arc<Change>> {
+        let newest = self.newest();
+        let from = newest.partition_point(|change| change.seq <= seq);
+        newest.range(from..).cloned().collect()
+    }
+
     pub(crate) fn find(&self, seq: u64) -> Option<Arc<Change>> {
         let newest = self.newest();
         let at = newest
