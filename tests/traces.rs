@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -36,6 +36,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Default)]
 struct Received(Arc<Mutex<Vec<ResourceSpans>>>);
 
+impl Received {
+    fn all(&self) -> MutexGuard<'_, Vec<ResourceSpans>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The service of a collector.
 struct Service {
     received: Received,
@@ -50,7 +56,7 @@ impl TraceService for Service {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let spans = request.into_inner().resource_spans;
-        self.received.0.lock().unwrap().extend(spans);
+        self.received.all().extend(spans);
         if self.hangs {
             std::future::pending::<()>().await;
         }
@@ -108,7 +114,7 @@ impl Collector {
     }
 
     fn spans(&self) -> Vec<Span> {
-        let received = self.received.0.lock().unwrap();
+        let received = self.received.all();
         let scopes = received.iter().flat_map(|of| &of.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
@@ -248,7 +254,7 @@ fn the_trace_of_a_change_has_the_times_of_the_log_of_changes() -> Result<()> {
             .iter()
             .find(|span| said(span).values().any(|text| text.contains("n1")));
         ensure!(named.is_none(), "{named:?}");
-        let received = collector.received.0.lock().unwrap().clone();
+        let received = collector.received.all().clone();
         let sender = received[0].resource.clone().context("nobody")?;
         ensure!(values(&sender.attributes)["service.name"] == "seaway");
         within(PATIENCE, "the count", || {

@@ -23,7 +23,7 @@ pub(crate) struct TraceArgs {
         default_value = "/etc/ssl/certs/ca-certificates.crt"
     )]
     pub(crate) otlp_ca: PathBuf,
-    /// Of how many commits one is traced. Those that took longer than 200 ms all are
+    /// Trace one of so many commits, beside all that took longer than 200 ms
     #[arg(
         long,
         env = "SEAWAY_OTLP_SAMPLE",

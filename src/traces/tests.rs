@@ -112,7 +112,7 @@ fn a_commit_that_will_be_forgotten_is_not_waited_for() {
 fn the_spans_of_a_commit_have_its_times_and_say_why_it_was_made() {
     let now = Now::read();
     let at = now.instant().checked_sub(millis(900)).unwrap();
-    let mut change = commit(42, at, Some(30));
+    let change = commit(42, at, Some(30));
     let object = ObjectId {
         kind: ObjectKind::EndpointSlice,
         namespace: Arc::from("shop"),
@@ -170,6 +170,12 @@ fn the_spans_of_a_commit_have_its_times_and_say_why_it_was_made() {
         );
     }
     assert_eq!(commit.status, Status::Unset);
+}
+
+#[test]
+fn a_rejection_is_an_error() {
+    let now = Now::read();
+    let mut change = commit(42, now.instant(), Some(30));
     change.types[0].rejected = 1;
     let made = spans::make(&change, None, now);
     assert!(matches!(made[0].status, Status::Error { .. }), "{made:?}");
