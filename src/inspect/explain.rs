@@ -21,7 +21,7 @@ use super::api::{Explained, Have, LastChange};
 use super::guard::error;
 use super::handlers::{Asked, apart};
 use super::times::Now;
-use super::{Inspect, changes, proxies};
+use super::{Inspect, changes, openapi, proxies};
 
 /// How many times as long as an answer took the writer is left alone.
 const REST: u32 = 4;
@@ -48,7 +48,8 @@ pub(super) struct ExplainQuery {
     /// Where the connection comes from: `node/NAME`, `zone/NAME`, an IP address, or `proxy/ID`: as
     /// that connected proxy sees it.
     from: Option<String>,
-    /// The role of the proxy that takes it: `node`, `mesh`, `ingress` or `grpc`.
+    /// The role of the proxy that takes it.
+    #[param(schema_with = openapi::role)]
     role: Option<String>,
     /// The Node the proxy runs on.
     node: Option<String>,
@@ -116,7 +117,7 @@ fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
 
 /// What becomes of a connection or a request, what decided that, and whether the proxies have it.
 #[utoipa::path(get, path = "/api/v1/explain", params(ExplainQuery),
-    responses((status = 200, body = Explained), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Explained), (status = 400, description = "The query cannot be read, or asks for what is not known.", body = super::api::ApiError)))]
 pub(super) async fn explain(
     State(inspect): State<Inspect>,
     Asked(query): Asked<ExplainQuery>,

@@ -76,8 +76,8 @@ impl Verifier {
         self.verify_one_of(shown, peers, what).await
     }
 
-    /// Authenticates who shows this verified certificate, with those that lead to its authority, and
-    /// these headers. It has to be one of `allowed`; `otherwise` is what is said of anybody else.
+    /// Authenticates who shows this verified certificate, with those that lead to its authority,
+    /// and these headers. It has to be one of `allowed`; `otherwise` is what is said of others.
     ///
     /// # Errors
     /// UNAUTHENTICATED without a valid proof, PERMISSION_DENIED for somebody else, UNAVAILABLE or
