@@ -35,7 +35,7 @@ if ! (cd "$work" && timeout 90 "$tools/venv/bin/schemathesis" --config-file "$ro
     cat "$work/said" >&2
     exit 1
 fi
-grep -E 'passed|generated' "$work/said"
+grep generated, "$work/said"
 kill -0 "$server" 2>/dev/null || { echo "Seaway has ended:" >&2; cat "$work/log" >&2; exit 1; }
 ! grep -q panicked "$work/log" || { cat "$work/log" >&2; exit 1; }
 echo "ok: the inspection API is as docs/openapi.json describes it"
