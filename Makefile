@@ -11,7 +11,7 @@ TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"targ
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile scale lint fmt fmt-check doc deny dist sbom deploy-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile bench-inspect scale lint fmt fmt-check doc deny dist sbom deploy-check api-check ci envoy accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -66,6 +66,10 @@ bench-hostile: preflight-network ## hostile clients beside a healthy one: its up
 	@cargo build --release --quiet --package seaway
 	@TIME=$(TIME) AFTER=$(AFTER) $(PRIVATE) python3 benches/hostile/hostile.py "$(TARGET)/release/seaway" $(ARGS)
 
+bench-inspect: preflight-network ## what looking at a server costs it and who looks: 10,000 Services, 1,000 proxies; SERVICES=, STREAMS=200
+	@cargo build --release --quiet --package seaway
+	@SERVICES=$(SERVICES) STREAMS=$(STREAMS) $(PRIVATE) python3 benches/inspect/inspect.py "$(TARGET)/release/seaway"
+
 # capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
 scale: preflight-network envoy ## what thousands of listeners cost an Envoy (docs/scale.md); SCALE='"bind 5000 1 10 4"' for another case
@@ -93,6 +97,11 @@ deploy-check: preflight-network envoy ## the manifests of deploy/ against Kubern
 	@cargo build --quiet --package seaway
 	@SEAWAY="$(TARGET)/debug/seaway" tests/deploy/check.sh
 
+api-check: preflight-network ## the inspection API of a running Seaway against docs/openapi.json, by made-up requests
+	@cargo build --quiet --package seaway
+	@tests/api/install.sh
+	@SEAWAY="$(TARGET)/debug/seaway" $(PRIVATE) tests/api/check.sh
+
 # Symbols and the folders of this machine are left out, so that the same commit is the same bytes (docs/release.md).
 CARGO_HOME ?= $(HOME)/.cargo
 dist: preflight ## target/dist/release/seaway, a release binary that is the same wherever it is built, and its digest
@@ -105,7 +114,7 @@ sbom: preflight ## target/seaway.cdx.json, what the binary is made of (CycloneDX
 	@cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target all
 	@mkdir -p target && mv seaway_bin.cdx.json target/seaway.cdx.json && rm tests/support/*_bin.cdx.json && echo target/seaway.cdx.json
 
-ci: fmt-check lint test test-oldest doc deploy-check ## what CI runs
+ci: fmt-check lint test test-oldest doc deploy-check api-check ## what CI runs
 
 accept: preflight ## take what the golden tests produce now as right; review the diff
 	@INSTA_UPDATE=always cargo test --package seaway-translator

@@ -59,20 +59,20 @@ impl Guard {
         }
     }
 
-    /// Whether who sends this request may ask at all; else the answer.
-    async fn admit(&self, caller: Option<Caller>, headers: &HeaderMap) -> Result<(), Response> {
-        let forbidden = |why: &str| Err(error(StatusCode::FORBIDDEN, why));
+    /// The answer to who may not ask at all; `None` to who may.
+    async fn refuse(&self, caller: Option<Caller>, headers: &HeaderMap) -> Option<Response> {
+        let forbidden = |why: &str| Some(error(StatusCode::FORBIDDEN, why));
         // What follows may take a question to the API server.
         if let Err(why) = allowed(headers, &self.services) {
             return forbidden(&why);
         }
         match (caller, &self.readers) {
-            (Some(Caller::Loopback), _) => Ok(()),
+            (Some(Caller::Loopback), _) => None,
             (Some(Caller::Tls(shown)), Some(readers)) => {
                 let otherwise = "may not read this: no --admin-allow says so";
                 let (verifier, shown) = (&readers.verifier, (&*shown, headers));
                 let one = verifier.verify_one_of(shown, &readers.allowed, otherwise);
-                one.await.map_err(|status| refusal(&status))
+                one.await.err().map(|status| refusal(&status))
             }
             (_, None) => {
                 forbidden("this is answered on loopback only: kubectl port-forward gets there")
@@ -104,7 +104,7 @@ fn refusal(status: &Status) -> Response {
 /// Lets a request through if it may ask, when it has its turn.
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let caller = request.extensions().get().cloned();
-    if let Err(refusal) = guard.admit(caller, request.headers()).await {
+    if let Some(refusal) = guard.refuse(caller, request.headers()).await {
         return refusal;
     }
     let turn = tokio::time::timeout(PATIENCE, guard.turns.acquire()).await;

@@ -109,7 +109,7 @@ pub(super) async fn status(State(inspect): State<Inspect>) -> Result<Response, R
 
 /// The proxies that are connected, the worst first.
 #[utoipa::path(get, path = "/api/v1/proxies", params(ProxyQuery),
-    responses((status = 200, body = Page<super::api::ProxyRow>), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Page<super::api::ProxyRow>), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
 pub(super) async fn proxies(
     State(inspect): State<Inspect>,
     Asked(query): Asked<ProxyQuery>,
@@ -123,7 +123,7 @@ pub(super) async fn proxies(
 
 /// The Services, by namespace and name.
 #[utoipa::path(get, path = "/api/v1/services", params(ServiceQuery),
-    responses((status = 200, body = Page<super::api::ServiceRow>), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Page<super::api::ServiceRow>), (status = 304, description = "It is what `If-None-Match` says."), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
 pub(super) async fn services(
     State(inspect): State<Inspect>,
     headers: HeaderMap,
@@ -139,7 +139,7 @@ pub(super) async fn services(
 
 /// The problems that stand, errors first.
 #[utoipa::path(get, path = "/api/v1/problems", params(ProblemQuery),
-    responses((status = 200, body = Page<super::api::ProblemRow>), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Page<super::api::ProblemRow>), (status = 304, description = "It is what `If-None-Match` says."), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
 pub(super) async fn problems(
     State(inspect): State<Inspect>,
     headers: HeaderMap,
@@ -155,7 +155,7 @@ pub(super) async fn problems(
 
 /// What is published, in which layer, and who has it.
 #[utoipa::path(get, path = "/api/v1/resources", params(ResourceQuery),
-    responses((status = 200, body = Page<super::api::ResourceRow>), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Page<super::api::ResourceRow>), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
 pub(super) async fn resources(
     State(inspect): State<Inspect>,
     Asked(query): Asked<ResourceQuery>,
@@ -172,7 +172,7 @@ pub(super) async fn resources(
 
 /// The last commits, the newest first: why they were made, and who has them.
 #[utoipa::path(get, path = "/api/v1/changes", params(ChangeQuery),
-    responses((status = 200, body = Page<super::api::ChangeRow>), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Page<super::api::ChangeRow>), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
 pub(super) async fn changes(
     State(inspect): State<Inspect>,
     Asked(query): Asked<ChangeQuery>,
@@ -187,7 +187,7 @@ pub(super) async fn changes(
 
 /// The watches of the source.
 #[utoipa::path(get, path = "/api/v1/watches", params(WatchQuery),
-    responses((status = 200, body = Page<super::api::WatchRow>), (status = 400, body = super::api::ApiError)))]
+    responses((status = 200, body = Page<super::api::WatchRow>), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
 pub(super) async fn watches(
     State(inspect): State<Inspect>,
     Asked(query): Asked<WatchQuery>,

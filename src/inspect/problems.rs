@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use seaway_translator::{Problem, Severity};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::api::ProblemRow;
+use super::api::{ProblemRow, ProblemSeverity};
 use super::board::Tables;
 use super::query::{Cut, Paging, ProblemQuery, finds, is};
 use super::times;
@@ -29,7 +29,9 @@ fn lets_through(query: &ProblemQuery, problem: &Problem) -> bool {
             .object
             .as_ref()
             .is_none_or(|object| problem.object.to_string() == *object)
-        && is(&query.severity, Some(word(problem.severity)))
+        && query
+            .severity
+            .is_none_or(|severity| severity == of_api(problem.severity))
         && is(&query.reason, Some(problem.reason.as_str()))
         && finds(
             &query.search,
@@ -39,6 +41,14 @@ fn lets_through(query: &ProblemQuery, problem: &Problem) -> bool {
                 Cow::Borrowed(problem.message.as_str()),
             ],
         )
+}
+
+/// The severity of the API for that of the translator.
+fn of_api(severity: Severity) -> ProblemSeverity {
+    match severity {
+        Severity::Error => ProblemSeverity::Error,
+        Severity::Warning => ProblemSeverity::Warning,
+    }
 }
 
 /// The word for a severity.

@@ -6,7 +6,8 @@ use seaway_translator::Served;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::api::ProxyState;
+use super::api::{ProblemSeverity, ProxyState};
+use super::openapi;
 
 /// The most items of a page, and how many it has unless it is asked for more or fewer.
 pub(super) const MOST: usize = 1000;
@@ -24,7 +25,7 @@ impl Paging {
     pub(super) fn of(limit: Option<usize>, after: Option<String>) -> Paging {
         Paging {
             limit: limit.unwrap_or(USUAL).clamp(1, MOST),
-            after,
+            after: after.filter(|after| !after.is_empty()),
         }
     }
 
@@ -80,7 +81,7 @@ impl<T> Cut<T> {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProxyQuery {
-    /// How many items the page has at most (1 to 1000, else 100).
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -107,7 +108,7 @@ pub(super) struct ProxyQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ServiceQuery {
-    /// How many items the page has at most (1 to 1000, else 100).
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -116,10 +117,10 @@ pub(super) struct ServiceQuery {
     /// Only Services of this name.
     pub(super) name: Option<String>,
     /// Only Services of which so much is served: `yes`, `partly` or `no`.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = openapi::served)]
     pub(super) served: Option<Served>,
     /// Only Services of which not so much is served.
-    #[param(value_type = Option<String>)]
+    #[param(schema_with = openapi::served)]
     pub(super) not: Option<Served>,
     /// Only Services whose name, an address or a port contains this.
     pub(super) search: Option<String>,
@@ -130,11 +131,12 @@ pub(super) struct ServiceQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ResourceQuery {
-    /// How many items the page has at most (1 to 1000, else 100).
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
-    /// Only resources of this type: `cluster`, `endpoint`, `listener`, `route`…
+    /// Only resources of this type.
+    #[param(schema_with = openapi::resource_type)]
     pub(super) r#type: Option<String>,
     /// Only resources of this name.
     pub(super) name: Option<String>,
@@ -151,7 +153,7 @@ pub(super) struct ResourceQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ProblemQuery {
-    /// How many items the page has at most (1 to 1000, else 100).
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -159,8 +161,8 @@ pub(super) struct ProblemQuery {
     pub(super) namespace: Option<String>,
     /// Only problems of this object: `Service shop/web`.
     pub(super) object: Option<String>,
-    /// Only problems of this severity: `error` or `warning`.
-    pub(super) severity: Option<String>,
+    /// Only problems of this severity.
+    pub(super) severity: Option<ProblemSeverity>,
     /// Only problems of this reason.
     pub(super) reason: Option<String>,
     /// Only problems whose object, field or message contains this.
@@ -172,7 +174,7 @@ pub(super) struct ProblemQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ChangeQuery {
-    /// How many items the page has at most (1 to 1000, else 100).
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -187,7 +189,7 @@ pub(super) struct ChangeQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WatchQuery {
-    /// How many items the page has at most (1 to 1000, else 100).
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,

@@ -19,6 +19,11 @@ pub(crate) fn short(url: TypeUrl) -> &'static str {
     known.map_or(url.as_str(), |(_, name)| name)
 }
 
+/// All short names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(_, name)| *name)
+}
+
 /// The type with this short name, in the singular or the plural, or with this URL.
 pub(crate) fn of_name(name: &str) -> Option<TypeUrl> {
     let singular = name.strip_suffix('s').unwrap_or(name);

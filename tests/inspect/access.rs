@@ -63,6 +63,7 @@ fn what_cannot_be_read_is_answered_with_the_reason() -> Result<()> {
             ("/api/v1/services?limit=many", "400", "limit"),
             ("/api/v1/services?served=perhaps", "400", "served"),
             ("/api/v1/resources?type=gadget", "400", "gadget"),
+            ("/api/v1/problems?severity=fatal", "400", "fatal"),
             ("/api/v1/nothing", "404", "no such path"),
         ] {
             let answer = ask(world, "127.0.0.1:18001", path, own)?;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use seaway_translator::{Options, View};
-use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Types};
+use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Snapshots, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -37,7 +37,7 @@ use crate::process::log;
 use crate::process::metrics::Metrics;
 use crate::process::signals::Signals;
 use crate::process::supervise::{Ended, early, supervisor};
-use crate::writer::{Lease, Writer};
+use crate::writer::{Lease, Published, Writer};
 use channels::{inbox, outbox};
 use input::{Input, Stop};
 use peers::Surroundings;
@@ -149,13 +149,8 @@ fn start(
     let (outbox, told) = outbox(options.gateway_services);
     let (shown, questions) = Shown::start(told.board, &mut registry, &supervisor);
     let (inbox, senders) = inbox(&snapshots, questions);
-    let surroundings = Surroundings {
-        verifier: secured.verifier.clone(),
-        health: health.clone(),
-        watches: watches.clone(),
-        snapshots: snapshots.clone(),
-        published: outbox.published.clone(),
-    };
+    let seen = (&watches, &snapshots, &outbox.published);
+    let surroundings = surroundings(&secured, health, seen);
     let exchange = peers::start(all, &options, &mut registry, &supervisor, surroundings);
     let around = SourceContext {
         updates: senders.updates,
@@ -201,6 +196,21 @@ fn start(
         others,
         stop,
     })
+}
+
+/// What the exchange with other replicas looks at.
+fn surroundings(
+    secured: &Secured,
+    health: &Health,
+    (watches, snapshots, published): (&Watches, &Snapshots, &watch::Sender<Published>),
+) -> Surroundings {
+    Surroundings {
+        verifier: secured.verifier.clone(),
+        health: health.clone(),
+        watches: watches.clone(),
+        snapshots: snapshots.clone(),
+        published: published.clone(),
+    }
 }
 
 /// What admits proxies, and asks the writer for their placements.

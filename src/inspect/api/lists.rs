@@ -130,7 +130,7 @@ pub(crate) struct ServiceRow {
     /// How many endpoints it has.
     pub(crate) endpoints: u32,
     /// How much of it is served.
-    #[schema(value_type = String, example = "yes")]
+    #[schema(schema_with = crate::inspect::openapi::served)]
     pub(crate) served: Served,
     /// Since when, as far as this replica knows.
     pub(crate) since: String,

@@ -28,6 +28,16 @@ pub(crate) struct ApiError {
     pub(crate) error: String,
 }
 
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ProblemSeverity {
+    /// Something is not served.
+    Error,
+    /// Something may not be as its author wants it.
+    Warning,
+}
+
 /// Whether a proxy has what it should have.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,

@@ -15,7 +15,7 @@ use crate::inspect::api::{Explained, Have, LastChange};
 use crate::inspect::guard::error;
 use crate::inspect::handlers::{Asked, apart};
 use crate::inspect::times::Now;
-use crate::inspect::{Inspect, changes, proxies};
+use crate::inspect::{Inspect, changes, openapi, proxies};
 
 /// The most resources of an answer that are looked for.
 const LOOKED_FOR: usize = 200;
@@ -34,7 +34,8 @@ pub(in crate::inspect) struct ExplainQuery {
     /// Where the connection comes from: `node/NAME`, `zone/NAME`, an IP address, or `proxy/ID`: as
     /// that connected proxy sees it.
     from: Option<String>,
-    /// The role of the proxy that takes it: `node`, `mesh`, `ingress` or `grpc`.
+    /// The role of the proxy that takes it.
+    #[param(schema_with = openapi::role)]
     role: Option<String>,
     /// The Node the proxy runs on.
     node: Option<String>,
@@ -102,7 +103,7 @@ fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
 
 /// What becomes of a connection or a request, what decided that, and whether the proxies have it.
 #[utoipa::path(get, path = "/api/v1/explain", params(ExplainQuery),
-    responses((status = 200, body = Explained), (status = 400, body = super::super::api::ApiError)))]
+    responses((status = 200, body = Explained), (status = 400, description = "The query cannot be read, or asks for what is not known.", body = super::super::api::ApiError)))]
 pub(in crate::inspect) async fn explain(
     State(inspect): State<Inspect>,
     Asked(query): Asked<ExplainQuery>,
