@@ -143,8 +143,19 @@ fn beyond_loopback_whom_the_flag_names_is_answered_over_tls_and_nobody_else() ->
                 ensure!(asked == (status == 401), "{who} at {at}: {answer}");
             }
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_foreign_page_is_not_answered_over_tls_and_no_token_counts_in_plain_text() -> Result<()> {
+    let flags = [&OPEN[..], &READERS].concat();
+    Secured::run(&flags, |world, secured| {
+        let (outside, loopback) = ports(world)?;
+        let nobody = secured.nobody();
+        let operator = secured.certificate("operator.seaway")?;
         // A page in a browser of an operator's machine is no operator.
-        let operator = certificate("operator.seaway")?;
+        let operator = nobody.clone().certificate(&operator);
         for headers in [
             "Host: rebound.example.com\r\n",
             &format!("{OWN}Origin: https://example.com\r\n"),

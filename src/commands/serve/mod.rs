@@ -133,11 +133,11 @@ fn start(
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Parts, Failure> {
-    let (args, security) = (&all.server, &all.security);
+    let args = &all.server;
     let mut registry = Registry::with_prefix("seaway");
     let memory = input.remember(args, &mut registry, health)?;
     let (supervisor, others) = supervisor();
-    let secured = Secured::start(security, &input, &mut registry, &supervisor)?;
+    let secured = Secured::start(&all.security, &input, &mut registry, &supervisor)?;
     let (xds_listener, admin_listener) = listeners(args)?;
     let metrics = Metrics::register(&mut registry);
     let watches = register(health, &mut registry);
@@ -163,19 +163,18 @@ fn start(
         supervisor,
     };
     let (source, stop) = input.start(around, &mut registry);
-    let writer = Writer::new(
-        options,
-        publisher,
-        CommitWindow::new(args.coalesce),
-        health.clone(),
-        metrics,
-        outbox,
-    );
+    let window = CommitWindow::new(args.coalesce);
+    let writer = Writer::new(options, publisher, window, health.clone(), metrics, outbox);
     let placed = (senders.leases, senders.releases);
     let admin_tls = secured.admin_tls();
     let admission = admission(all, health, secured.verifier, placed);
-    let ready = health.serving();
-    let config = config(all, (secured.tls, ready), secured.limits, room, exchange);
+    let config = config(
+        all,
+        (secured.tls, health.serving()),
+        secured.limits,
+        room,
+        exchange,
+    );
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
     shown.trace(all.traces.config(), &ads, &mut registry);
     let asked = (&*cluster_domain, secured.readers);
