@@ -11,7 +11,7 @@ use super::{AskArgs, PlaceArgs, ProxyRole, ShapeArgs};
 /// `seaway explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// What to explain: SERVICE[:PORT], NAMESPACE/SERVICE[:PORT], an address (10.96.0.11:80,
+    /// What to explain: SERVICE or SERVICE:PORT, with NAMESPACE/ or -n, an address (10.96.0.11:80,
     /// 10.96.0.11:53/udp), a URL, ingress/NAME, gateway/NAME, httproute/NAME, or the word
     /// resource and the name of one
     #[arg(required = true, num_args = 1..=2, value_name = "WHAT", value_parser = word)]
