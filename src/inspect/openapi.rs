@@ -35,7 +35,7 @@ const REFUSALS: [(&str, &str); 4] = [
         description = "What a replica of Seaway serves, to whom, since when and why. Read only.",
         license(name = "Apache-2.0"),
     ),
-    components(schemas(super::api::ApiError)),
+    components(schemas(super::api::ApiError, super::api::ProblemSeverity)),
     modifiers(&Refusals),
     paths(
         handlers::status,
