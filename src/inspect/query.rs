@@ -200,6 +200,12 @@ pub(super) fn is(filter: &Option<String>, value: Option<&str>) -> bool {
     filter.as_deref().is_none_or(|filter| Some(filter) == value)
 }
 
+/// Whether an origin is an object, or what an object has on one node.
+pub(super) fn is_made_of(origin: &str, object: &str) -> bool {
+    let rest = origin.strip_prefix(object);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
 /// Whether what is searched for, if anything, is part of one of the texts, in whatever case.
 pub(super) fn finds<'a>(
     search: &Option<String>,

@@ -5,7 +5,7 @@ use seaway_xds::{Inspector, LayerId, ResourceKey, ResourceReport};
 
 use super::api::{Held, ResourceRow};
 use super::board::Tables;
-use super::query::{Cut, Paging, ResourceQuery, finds, is};
+use super::query::{Cut, Paging, ResourceQuery, finds, is, is_made_of};
 use super::times::Now;
 use super::types;
 
@@ -25,7 +25,7 @@ pub(super) fn page(
             && query
                 .object
                 .as_deref()
-                .is_none_or(|object| is_of(origin, object))
+                .is_none_or(|object| is_made_of(origin, object))
             && finds(&query.search, [name.into()])
             && (query.layer.is_none() || is(&query.layer, layer(id).as_deref()))
     };
@@ -47,7 +47,7 @@ fn of_name(name: &str) -> Result<TypeUrl, String> {
 
 /// The key of a resource as part of a request.
 fn key(report: &ResourceReport) -> String {
-    let (LayerId(layer), url) = (report.layer, short(report.type_url));
+    let (LayerId(layer), url) = (report.layer, types::short(report.type_url));
     format!("{layer}|{url}|{}", report.name)
 }
 
@@ -64,17 +64,11 @@ fn read_key(text: &str) -> Result<ResourceKey, String> {
     read().ok_or_else(|| "after: this is not the next of a page".to_owned())
 }
 
-/// Whether an origin is an object, or what an object has on one node.
-fn is_of(origin: &str, object: &str) -> bool {
-    let rest = origin.strip_prefix(object);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-}
-
 fn row(report: &ResourceReport, layer: Option<String>, now: Now) -> ResourceRow {
     let refs = report.refs.iter();
-    let refs = refs.map(|of| format!("{} {}", short(of.type_url), of.name));
+    let refs = refs.map(|of| format!("{} {}", types::short(of.type_url), of.name));
     ResourceRow {
-        r#type: short(report.type_url).to_owned(),
+        r#type: types::short(report.type_url).to_owned(),
         name: report.name.to_string(),
         layer: layer.unwrap_or_else(|| "(gone)".to_owned()),
         object: report.origin.to_string(),
@@ -91,8 +85,4 @@ fn row(report: &ResourceReport, layer: Option<String>, now: Now) -> ResourceRow 
         },
         refs: refs.collect(),
     }
-}
-
-fn short(url: TypeUrl) -> &'static str {
-    types::short(url)
 }

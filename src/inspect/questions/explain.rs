@@ -1,6 +1,8 @@
 //! `/api/v1/explain`: what becomes of a connection, as the translator decided it, and whether the
 //! proxies have that.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,6 +16,7 @@ use super::ask;
 use crate::inspect::api::{Explained, Have, LastChange};
 use crate::inspect::guard::error;
 use crate::inspect::handlers::{Asked, apart};
+use crate::inspect::query::is_made_of;
 use crate::inspect::times::Now;
 use crate::inspect::{Inspect, changes, openapi, proxies};
 
@@ -136,7 +139,8 @@ fn explained(inspect: &Inspect, answer: Answer) -> Explained {
             .filter_map(|of| of.listener.as_deref());
         names.extend(listeners.map(|name| (TypeUrl::LISTENER, name)));
     }
-    names.truncate(LOOKED_FOR);
+    // It is looked up for each resource there is, while nothing can be published.
+    let names: HashSet<(TypeUrl, &str)> = names.into_iter().take(LOOKED_FOR).collect();
     let which = |url: TypeUrl, name: &str, _: &str, _| names.contains(&(url, name));
     let found = match names.is_empty() {
         true => Vec::new(),
@@ -145,7 +149,7 @@ fn explained(inspect: &Inspect, answer: Answer) -> Explained {
     let log = inspect.inspector.changes();
     let last = log.iter().find(|change| {
         let mut origins = change.origins.iter();
-        origins.any(|origin| services.iter().any(|service| is_of(origin, service)))
+        origins.any(|origin| services.iter().any(|service| is_made_of(origin, service)))
     });
     Explained {
         now: now.text(),
@@ -155,12 +159,6 @@ fn explained(inspect: &Inspect, answer: Answer) -> Explained {
         last_change: last.map(|change| last_change(inspect, change, now)),
         answer,
     }
-}
-
-/// Whether an origin is a Service, or what it has on one node.
-fn is_of(origin: &str, service: &str) -> bool {
-    let rest = origin.strip_prefix(service);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// How many proxies have all of these resources.
