@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use anyhow::{Result, ensure};
 use seaway_testing::World;
 
-use crate::service;
+use crate::put;
 
 /// What the admin port answers to a request with these headers.
 fn ask(world: &World, address: &str, path: &str, headers: &str) -> Result<String> {
@@ -24,9 +24,7 @@ fn ask(world: &World, address: &str, path: &str, headers: &str) -> Result<String
 #[test]
 fn foreign_pages_and_foreign_machines_are_not_answered() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&["--admin-listen", "0.0.0.0:18001"])?;
         let local = "127.0.0.1:18001";
         let status = |address: &str, path: &str, headers: &str| -> Result<String> {
@@ -53,9 +51,7 @@ fn foreign_pages_and_foreign_machines_are_not_answered() -> Result<()> {
 #[test]
 fn what_cannot_be_read_is_answered_with_the_reason() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let own = "Host: localhost\r\n";
         for (path, code, word) in [
@@ -92,9 +88,7 @@ fn what_cannot_be_read_is_answered_with_the_reason() -> Result<()> {
 #[test]
 fn a_list_that_is_known_is_not_sent_again() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let own = "Host: localhost\r\n";
         let answer = ask(world, "127.0.0.1:18001", "/api/v1/services", own)?;

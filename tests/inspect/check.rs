@@ -7,14 +7,12 @@ use anyhow::{Result, ensure};
 use seaway_testing::{World, eventually};
 use serde_json::Value;
 
-use crate::{has, says, seaway, service};
+use crate::{has, put, says, seaway, service};
 
 #[test]
 fn what_is_in_order_is_ok_and_what_is_not_has_a_remedy() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let _n1 = world.start_node("n1", "a")?;
         eventually("the proxy to have everything", || {
@@ -77,9 +75,7 @@ fn take(world: &World, name: &str, more: &[&str]) -> Result<(String, Vec<(String
 
 /// A Service, a Seaway, and a proxy that has everything.
 fn start(world: &mut World) -> Result<()> {
-    world
-        .manifests()
-        .save("web.yaml", &service("web", 11, true))?;
+    put(world, "web", 11, true)?;
     world.start_seaway(&[])?;
     world.start_node("n1", "a")?;
     eventually("the proxy to have everything", || {

@@ -7,11 +7,11 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::Result;
+use rustix::process::Signal;
 use seaway_testing::{Fault, World, within};
 
-use crate::{await_status, has, seaway, service};
+use crate::{await_status, has, put, seaway, service, signal};
 
 /// Asks until all words are in what is printed, and keeps that.
 fn asks(world: &World, arguments: &[&str], words: &[&str]) -> Result<String> {
@@ -33,26 +33,15 @@ fn asks(world: &World, arguments: &[&str], words: &[&str]) -> Result<String> {
     Ok(said)
 }
 
-fn signal(id: u32, signal: Signal) -> Result<()> {
-    let id = Pid::from_raw(i32::try_from(id)?).context("no process")?;
-    Ok(kill_process(id, signal)?)
-}
-
 #[test]
 fn a_service_that_refuses_connections() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, true))?;
+        put(world, "web", 11, true)?;
+        put(world, "cart", 40, true)?;
         world.start_seaway(&[])?;
         let _n1 = world.start_node("n1", "a")?;
         await_status(world, &["All is well"])?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, false))?;
+        put(world, "cart", 40, false)?;
         asks(
             world,
             &["status"],
@@ -77,17 +66,13 @@ fn a_service_that_refuses_connections() -> Result<()> {
 #[test]
 fn a_proxy_that_lags() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let n1 = world.start_node("n1", "a")?;
         let _n2 = world.start_node("n2", "b")?;
         await_status(world, &["2: 2 synced"])?;
-        signal(n1.id(), Signal::STOP)?;
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 12, true))?;
+        signal(&n1, Signal::STOP)?;
+        put(world, "web", 12, true)?;
         asks(world, &["status"], &["NOT WELL: 1 proxy is behind", "n1"])?;
         asks(
             world,
@@ -99,7 +84,7 @@ fn a_proxy_that_lags() -> Result<()> {
             &["get", "changes", "--waiting"],
             &["1 waiting", "shop/web"],
         )?;
-        signal(n1.id(), Signal::CONT)?;
+        signal(&n1, Signal::CONT)?;
         asks(world, &["status"], &["All is well", "2: 2 synced"])?;
         Ok(())
     })
@@ -108,18 +93,14 @@ fn a_proxy_that_lags() -> Result<()> {
 #[test]
 fn a_rejected_listener() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let n1 = world.start_node("n1", "a")?;
         // A process of the node has the address that the next Service is given.
         let squatter = n1
             .namespace()
             .run(|| TcpListener::bind("10.96.0.77:80"))??;
-        world
-            .manifests()
-            .save("mail.yaml", &service("mail", 77, true))?;
+        put(world, "mail", 77, true)?;
         asks(
             world,
             &["status"],

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use seaway_testing::{World, eventually};
 use serde_json::Value;
 
-use crate::{has, says, seaway, service};
+use crate::{has, put, says, seaway, service};
 
 /// operate.md O3: equal input, equal answer.
 #[test]
@@ -15,9 +15,7 @@ fn a_replica_answers_what_its_manifests_say() -> Result<()> {
             "endpoints: [{addresses: [10.244.2.11], nodeName: n2, zone: b}, ",
         );
         world.manifests().save("web.yaml", &two)?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, false))?;
+        put(world, "cart", 40, false)?;
         world.start_seaway(&[])?;
         let folder = world.manifests().path().to_string_lossy().into_owned();
         for question in [
@@ -83,9 +81,7 @@ fn an_answer_says_how_many_proxies_have_it_and_since_which_change() -> Result<()
 #[test]
 fn questions_without_end_hold_no_change_up() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let n1 = world.start_node("n1", "a")?;
         let fabric = world.fabric();

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use seaway_testing::{World, eventually, within};
 use serde_json::Value;
 
-use crate::{has, says, service};
+use crate::{has, put, says, service, signal};
 
 fn json(world: &World, arguments: &[&str]) -> Result<Value> {
     let mut all = vec!["get"];
@@ -23,12 +23,8 @@ fn items(list: &Value) -> &[Value] {
 #[test]
 fn services_are_listed_with_since_when_and_why_not() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, false))?;
+        put(world, "web", 11, true)?;
+        put(world, "cart", 40, false)?;
         world.start_seaway(&[])?;
         let said = eventually("both Services", || {
             let said = says(world, 0, &["get", "services"])?;
@@ -68,9 +64,7 @@ fn services_are_listed_with_since_when_and_why_not() -> Result<()> {
 #[test]
 fn a_proxy_that_stops_is_behind_with_its_age_and_one_that_goes_on_never_is() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let n1 = world.start_node("n1", "a")?;
         let _n2 = world.start_node("n2", "b")?;
@@ -78,12 +72,7 @@ fn a_proxy_that_stops_is_behind_with_its_age_and_one_that_goes_on_never_is() -> 
             let said = says(world, 0, &["get", "proxies"])?;
             has(&said, &["2 proxies: 2 synced"])
         })?;
-        let id = i32::try_from(n1.id())?;
-        let signal = |signal| -> Result<()> {
-            let id = Pid::from_raw(id).context("no process")?;
-            Ok(kill_process(id, signal)?)
-        };
-        signal(Signal::STOP)?;
+        signal(&n1, Signal::STOP)?;
         let stopped = Instant::now();
         let mut seen = Vec::new();
         // Changes go on, and the other proxy takes them.
@@ -107,7 +96,7 @@ fn a_proxy_that_stops_is_behind_with_its_age_and_one_that_goes_on_never_is() -> 
                 Ok(row)
             },
         )?;
-        signal(Signal::CONT)?;
+        signal(&n1, Signal::CONT)?;
         // Its age is that of the change which it has not got, give or take the file's way here.
         let age = state
             .split_whitespace()
@@ -179,9 +168,7 @@ fn a_change_says_why_it_was_made_and_when_the_last_proxy_had_it() -> Result<()> 
 #[test]
 fn a_resource_says_who_has_it() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let _n1 = world.start_node("n1", "a")?;
         let _n2 = world.start_node("n2", "b")?;
@@ -214,9 +201,7 @@ fn problems_are_listed_errors_first() -> Result<()> {
     World::run(|world| {
         let bad = service("web", 11, true).replace("port: 80,", "port: 99999,");
         world.manifests().save("web.yaml", &bad)?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, true))?;
+        put(world, "cart", 40, true)?;
         world.start_seaway(&[])?;
         eventually("the problem", || {
             let said = says(world, 0, &["get", "problems"])?;
@@ -230,9 +215,7 @@ fn problems_are_listed_errors_first() -> Result<()> {
                 ],
             )
         })?;
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         eventually("no problem is left", || {
             has(&says(world, 0, &["get", "problems"])?, &["no problem"])
         })

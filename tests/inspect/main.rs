@@ -14,8 +14,9 @@ mod worlds;
 
 use std::process::{Command, Output};
 
-use anyhow::{Result, ensure};
-use seaway_testing::{World, eventually};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use seaway_testing::{Envoy, World, eventually};
 
 /// A Service with one endpoint, and its slice.
 fn service(name: &str, number: u8, ready: bool) -> String {
@@ -34,6 +35,19 @@ ports: [{{name: http, port: 8080}}]
 endpoints: [{{addresses: [10.244.1.{number}], nodeName: n1, conditions: {{ready: {ready}}}}}]
 "
     )
+}
+
+/// Has a folder of manifests say that there is this Service, with one endpoint.
+fn put(world: &World, name: &str, number: u8, ready: bool) -> Result<()> {
+    let text = service(name, number, ready);
+    world.manifests().save(&format!("{name}.yaml"), &text)?;
+    Ok(())
+}
+
+/// Sends a signal to the process of an Envoy.
+fn signal(envoy: &Envoy, signal: Signal) -> Result<()> {
+    let id = Pid::from_raw(i32::try_from(envoy.id())?).context("no process")?;
+    Ok(kill_process(id, signal)?)
 }
 
 /// Runs `seaway` in the network of the world; whatever its exit code is.

@@ -6,14 +6,12 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use seaway_testing::{World, eventually};
 
-use crate::{has, says, seaway, service};
+use crate::{has, put, says, seaway};
 
 #[test]
 fn a_world_in_order_is_well_and_what_is_not_is_the_first_line() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, true))?;
+        put(world, "web", 11, true)?;
         world.start_seaway(&[])?;
         let _n1 = world.start_node("n1", "a")?;
         eventually("the proxy to have everything", || {
@@ -23,9 +21,7 @@ fn a_world_in_order_is_well_and_what_is_not_is_the_first_line() -> Result<()> {
                 &["All is well.", "1: 1 synced", "1: 1 served", "none"],
             )
         })?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, false))?;
+        put(world, "cart", 40, false)?;
         eventually("the Service without a ready endpoint", || {
             let said = says(world, 1, &["status"])?;
             has(
@@ -33,13 +29,9 @@ fn a_world_in_order_is_well_and_what_is_not_is_the_first_line() -> Result<()> {
                 &["NOT WELL: 1 Service is not served", "1 served, 1 not"],
             )
         })?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, true))?;
+        put(world, "cart", 40, true)?;
         eventually("it is served", || says(world, 0, &["status"]))?;
-        world
-            .manifests()
-            .save("cart.yaml", &service("cart", 40, false))?;
+        put(world, "cart", 40, false)?;
         eventually("it is lost, which is news", || {
             let said = says(world, 1, &["status"])?;
             has(&said, &["lost within the hour: shop/cart"])

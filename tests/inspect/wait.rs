@@ -3,16 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
 use seaway_testing::{Envoy, World, eventually};
 
-use crate::{has, says, seaway, service};
-
-fn signal(envoy: &Envoy, signal: Signal) -> Result<()> {
-    let id = Pid::from_raw(i32::try_from(envoy.id())?).context("no process")?;
-    Ok(kill_process(id, signal)?)
-}
+use crate::{has, put, says, seaway, service, signal};
 
 /// The manifest that is waited for.
 fn manifest(world: &World) -> String {
@@ -114,9 +109,7 @@ fn a_proxy_that_is_far_behind_is_waited_for() -> Result<()> {
 #[test]
 fn what_is_not_read_or_not_served_is_said() -> Result<()> {
     World::run(|world| {
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 11, false))?;
+        put(world, "web", 11, false)?;
         world.start_seaway(&[])?;
         eventually("it answers", || says(world, 0, &["get", "services"]))?;
         let file = manifest(world);
@@ -140,9 +133,7 @@ fn what_is_not_read_or_not_served_is_said() -> Result<()> {
         let other = other.to_string_lossy().into_owned();
         let said = says(world, 1, &["wait", "-f", &other, "--timeout", "1s"])?;
         has(&said, &["Service shop/web is there with other content"])?;
-        world
-            .manifests()
-            .save("web.yaml", &service("web", 12, true))?;
+        put(world, "web", 12, true)?;
         let said = says(world, 0, &["wait", "-f", &other, "--for", "served"])?;
         has(&said, &["served after"])?;
         let output = seaway(world, &["wait", "--admin", "127.0.0.1:1"])?;
