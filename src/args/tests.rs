@@ -1,5 +1,7 @@
 use clap::{CommandFactory, error::ErrorKind};
 
+use seaway_translator::{NodePortAddresses, Options};
+
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
