@@ -228,6 +228,7 @@ async fn list<T: DeserializeOwned>(
         list.items.extend(page.items);
         list.next = page.next;
     }
+    list.items.truncate(most);
     Ok(list)
 }
 

@@ -19,6 +19,7 @@ pub(super) async fn list(
     // The newest first, whichever replica it is of.
     all.items
         .sort_by(|one, other| other.item.at.cmp(&one.item.at));
+    all.cut(show);
     let rows = |wide| table(&all, show, wide);
     let name = |row: &ChangeRow| row.commit.to_string();
     all.text(show, &sentence(&all), name, rows)

@@ -104,6 +104,11 @@ impl<T: DeserializeOwned + Serialize> Whole<T> {
             .max(self.items.len());
     }
 
+    /// Keeps of the items, which are in order, as many as are to be shown.
+    fn cut(&mut self, show: &ShowArgs) {
+        self.items.truncate(show.limit.max(1));
+    }
+
     /// Shows times of one replica's answer.
     fn times(&self, replica: &str, show: &ShowArgs) -> Times {
         let now = self.now.iter().find(|(name, _)| name == replica);
@@ -176,5 +181,42 @@ pub(super) fn service(
         (None, None) => Err(Failure::unusable(format!(
             "{service}: say NAMESPACE/{service} or -n NAMESPACE"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(replica: &str, items: &[u32]) -> Said<Page<u32>> {
+        let page = Page {
+            now: String::new(),
+            replica: replica.to_owned(),
+            commit: 1,
+            total: items.len(),
+            next: None,
+            items: items.to_vec(),
+        };
+        Said {
+            replica: replica.to_owned(),
+            answer: Ok(page),
+        }
+    }
+
+    #[test]
+    fn no_more_is_shown_than_is_asked_for_however_many_replicas_answer() {
+        let show = ShowArgs {
+            output: Form::Name,
+            timestamps: false,
+            limit: 2,
+        };
+        let said = || vec![page("one", &[1, 2]), page("two", &[2, 3])];
+        let mut all = Whole::of(said());
+        all.cut(&show);
+        assert_eq!((all.total, all.items.len()), (4, 2));
+        let mut merged = Whole::of(said());
+        merged.merge(|item| *item, |_, _| {});
+        merged.cut(&show);
+        assert_eq!((merged.total, merged.items.len()), (3, 2));
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn list(
             one.since = other.since;
         }
     });
+    all.cut(show);
     let rows = |wide| table(&all, show, wide);
     let name = |row: &ProblemRow| format!("{} {} {}", row.object, row.reason, row.field);
     all.text(show, &sentence(&all), name, rows)

@@ -26,6 +26,7 @@ pub(super) async fn list(
     let mut all: Whole<ProxyRow> = Whole::ask(replicas, &asked, show).await?;
     all.items
         .sort_by(|a, b| (a.item.state, &a.item.proxy).cmp(&(b.item.state, &b.item.proxy)));
+    all.cut(show);
     let rows = |wide| table(&all, show, wide);
     all.text(
         show,

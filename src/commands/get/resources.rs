@@ -29,6 +29,7 @@ pub(super) async fn list(
         (r#type, name, row.layer.clone(), row.version.clone())
     };
     all.merge(key, |one, other| one.held = sum(one.held, other.held));
+    all.cut(show);
     let total = match all.total {
         0 => "no resource".to_owned(),
         total => counted(total, "resource", "resources"),

@@ -29,6 +29,7 @@ pub(super) async fn list(
             one.since = other.since;
         }
     });
+    all.cut(show);
     let rows = |wide| table(&all, show, namespace.is_some(), wide);
     let name = |row: &ServiceRow| format!("{}/{}", row.namespace, row.name);
     all.text(show, &sentence(&all), name, rows)

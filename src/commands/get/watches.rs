@@ -8,7 +8,8 @@ use crate::inspect::api::WatchRow;
 use crate::process::exit::Failure;
 
 pub(super) async fn list(replicas: &Replicas, show: &ShowArgs) -> Result<String, Failure> {
-    let all: Whole<WatchRow> = Whole::ask(replicas, &Asked::of("watches"), show).await?;
+    let mut all: Whole<WatchRow> = Whole::ask(replicas, &Asked::of("watches"), show).await?;
+    all.cut(show);
     let rows = |wide| table(&all, show, wide);
     all.text(show, &sentence(&all), |row| row.watch.clone(), rows)
 }
