@@ -21,7 +21,7 @@ impl fmt::Debug for Question {
 
 impl Question {
     /// Has the translator answer.
-    pub(super) fn answer(self, translator: &Translator) {
+    pub(crate) fn answer(self, translator: &Translator) {
         (self.0)(translator);
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::Inspect;
 use super::guard::error;
+use crate::writer::Asker;
 pub(crate) use objects::fingerprint;
 
 /// How many times as long as an answer took the writer is left alone.
@@ -32,21 +33,57 @@ async fn ask<T: Send + 'static>(
     inspect: &Inspect,
     about: impl FnOnce(&Translator) -> T + Send + 'static,
 ) -> Result<T, Response> {
-    let mut next = inspect.pace.0.lock().await;
+    let ending = "this process is about to end";
+    paced(&inspect.pace, &inspect.asker, about)
+        .await
+        .ok_or_else(|| error(StatusCode::SERVICE_UNAVAILABLE, ending))
+}
+
+/// The answer, or `None` if nobody answers any more.
+async fn paced<T: Send + 'static>(
+    pace: &Pace,
+    asker: &Asker,
+    about: impl FnOnce(&Translator) -> T + Send + 'static,
+) -> Option<T> {
+    let mut next = pace.0.clone().lock_owned().await;
     if let Some(at) = *next {
         tokio::time::sleep_until(at.into()).await;
     }
-    let answer = inspect.asker.ask(move |translator| {
-        let begin = Instant::now();
-        (about(translator), begin.elapsed())
+    let asker = asker.clone();
+    // What is asked is answered, also when whoever asked has gone: the rest is kept all the same.
+    let asking = tokio::spawn(async move {
+        let answer = asker.ask(move |translator| {
+            let begin = Instant::now();
+            (about(translator), begin.elapsed())
+        });
+        let (answer, took) = answer.await?;
+        *next = Some(Instant::now() + (took * REST).min(LONGEST));
+        Some(answer)
     });
-    let ending = || {
-        error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this process is about to end",
-        )
-    };
-    let (answer, took) = answer.await.ok_or_else(ending)?;
-    *next = Some(Instant::now() + (took * REST).min(LONGEST));
-    Ok(answer)
+    asking.await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use seaway_translator::Options;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_goes_away_shortens_no_rest() {
+        let (pace, (asker, mut questions)) = (Pace::default(), Asker::channel());
+        let translator = Translator::new(Options::default());
+        let took = Duration::from_millis(20);
+        let gone = paced(&pace, &asker, move |_| std::thread::sleep(took));
+        assert!(tokio::time::timeout(took, gone).await.is_err());
+        let question = questions.recv().await.unwrap();
+        question.answer(&translator);
+        let begin = Instant::now();
+        let (answer, ()) = tokio::join!(paced(&pace, &asker, |_| 7), async {
+            let question = questions.recv().await.unwrap();
+            assert!(begin.elapsed() >= took * 3, "{:?}", begin.elapsed());
+            question.answer(&translator);
+        });
+        assert_eq!(answer, Some(7));
+    }
 }
