@@ -45,7 +45,12 @@ fn what_is_in_order_is_ok_and_what_is_not_has_a_remedy() -> Result<()> {
         has(
             &said,
             &["replicas", "FAIL", "127.0.0.1:1 does not answer", "fix: "],
-        )
+        )?;
+        // Of what nobody says there is nothing to say.
+        for word in ["no proxy is connected", "no replica serves TLS"] {
+            ensure!(!said.contains(word), "{said}");
+        }
+        Ok(())
     })
 }
 

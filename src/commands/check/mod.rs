@@ -80,14 +80,18 @@ async fn check(args: &CheckArgs) -> Result<Report, Failure> {
 
 /// What is asked of replicas, all at the same time.
 async fn on(replicas: &Replicas) -> Vec<Group> {
-    let (one, two, three, four, five) = tokio::join!(
-        replicas::state(replicas),
+    let of_metrics = async {
+        let metrics = replicas::metrics(replicas).await;
+        let state = replicas::state(replicas, &metrics).await;
+        (state, replicas::certificates(&metrics))
+    };
+    let ((state, certificates), watches, proxies, services) = tokio::join!(
+        of_metrics,
         replicas::watches(replicas),
-        replicas::certificates(replicas),
         proxies::proxies(replicas),
         proxies::services(replicas),
     );
-    vec![one, two, three, four, five]
+    vec![state, watches, certificates, proxies, services]
 }
 
 const ENVOY: &str = "envoy";

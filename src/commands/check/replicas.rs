@@ -21,7 +21,7 @@ const DISAGREEMENT: &str = "seaway_peer_disagreement{";
 const SOON: i64 = 7 * 86_400;
 
 /// The state of each.
-pub(super) async fn state(replicas: &Replicas) -> Group {
+pub(super) async fn state(replicas: &Replicas, metrics: &[(&str, String)]) -> Group {
     let mut group = Group::new(NAME);
     let all = replicas.each().map(|replica| async move {
         let said = replica.get::<Replica>(&Asked::of("status")).await;
@@ -60,8 +60,8 @@ pub(super) async fn state(replicas: &Replicas) -> Group {
             "none, if an upgrade is going on",
         );
     }
-    for (name, text) in metrics(replicas).await {
-        let disagree = values(&text, DISAGREEMENT).filter(|(_, value)| *value > 0.0);
+    for (name, text) in metrics {
+        let disagree = values(text, DISAGREEMENT).filter(|(_, value)| *value > 0.0);
         for (labels, _) in disagree {
             group.fail(
                 format!("{name} makes something else of the same than its peers: {labels}"),
@@ -107,12 +107,12 @@ pub(super) async fn watches(replicas: &Replicas) -> Group {
 }
 
 /// Until when certificates are good.
-pub(super) async fn certificates(replicas: &Replicas) -> Group {
+pub(super) fn certificates(metrics: &[(&str, String)]) -> Group {
     let mut group = Group::new("certificates");
     let now = Timestamp::now().as_second();
     let mut least: Option<i64> = None;
-    for (name, text) in metrics(replicas).await {
-        for (labels, value) in values(&text, EXPIRY) {
+    for (name, text) in metrics {
+        for (labels, value) in values(text, EXPIRY) {
             #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
             let left = value as i64 - now;
             let shown = age(left.saturating_mul(1000));
@@ -130,13 +130,15 @@ pub(super) async fn certificates(replicas: &Replicas) -> Group {
             let shown = age(left.saturating_mul(1000));
             group.else_ok(format!("all are good for {shown} or longer"));
         }
+        // Who does not answer is named as a replica.
+        None if metrics.is_empty() => {}
         None => group.skip("no replica serves TLS"),
     }
     group
 }
 
 /// The metrics of the replicas that answer.
-async fn metrics(replicas: &Replicas) -> Vec<(&str, String)> {
+pub(super) async fn metrics(replicas: &Replicas) -> Vec<(&str, String)> {
     let all = replicas
         .each()
         .map(|replica| async move { Some((&*replica.name, replica.metrics().await.ok()?)) });
