@@ -65,7 +65,7 @@ impl<const N: usize> Table<N> {
 }
 
 /// A text as one line, whatever an object or a proxy says.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c.is_control())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()

@@ -69,7 +69,7 @@ pub(super) async fn apart<T: Send + 'static>(
 }
 
 /// A page of a list, as JSON.
-fn page<T: Serialize>(inspect: &Inspect, cut: Cut<T>, now: Now) -> Json<Page<T>> {
+pub(super) fn page<T: Serialize>(inspect: &Inspect, cut: Cut<T>, now: Now) -> Json<Page<T>> {
     Json(Page {
         now: now.text(),
         replica: inspect.replica.to_string(),
@@ -81,18 +81,18 @@ fn page<T: Serialize>(inspect: &Inspect, cut: Cut<T>, now: Now) -> Json<Page<T>>
 }
 
 /// An answer that stays the same until `edition` changes: to who has it, nothing is sent.
-fn unless_known(
+fn unless_known<R: IntoResponse>(
     headers: &HeaderMap,
     inspect: &Inspect,
     edition: impl Display,
-    answer: impl IntoResponse,
+    answer: impl FnOnce() -> R,
 ) -> Response {
     let (replica, started) = (&inspect.replica, inspect.number);
     let tag = format!("\"{replica}-{started:x}-{edition}\"");
     let known = headers.get(header::IF_NONE_MATCH);
     let mut response = match known.is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => answer.into_response(),
+        false => answer().into_response(),
     };
     if let Ok(tag) = HeaderValue::try_from(tag) {
         response.headers_mut().insert(header::ETAG, tag);
@@ -131,7 +131,7 @@ pub(super) async fn services(
 ) -> Result<Response, Response> {
     let answer = move || {
         let tables = inspect.board.read();
-        let page = page(&inspect, services::page(&tables, &query), Now::read());
+        let page = || page(&inspect, services::page(&tables, &query), Now::read());
         unless_known(&headers, &inspect, tables.edition, page)
     };
     apart(answer).await
@@ -147,7 +147,7 @@ pub(super) async fn problems(
 ) -> Result<Response, Response> {
     let answer = move || {
         let tables = inspect.board.read();
-        let page = page(&inspect, problems::page(&tables, &query), Now::read());
+        let page = || page(&inspect, problems::page(&tables, &query), Now::read());
         unless_known(&headers, &inspect, tables.edition, page)
     };
     apart(answer).await

@@ -28,25 +28,8 @@ pub(super) async fn proxies(replicas: &Replicas) -> Group {
         said.ok()
     });
     let pages: Vec<_> = join_all(all).await.into_iter().flatten().collect();
-    let (mut rejects, mut behind, mut old) = (Vec::new(), Vec::new(), Vec::new());
     let total: usize = pages.iter().map(|page| page.total).sum();
-    for page in &pages {
-        let times = Times::of(&page.now, false);
-        for row in &page.items {
-            let since = times.show_any(row.since.as_deref());
-            let what = row.what.as_deref().unwrap_or_default();
-            match row.state {
-                ProxyState::Rejects => rejects.push(format!("{} ({what}, {since})", row.proxy)),
-                ProxyState::Behind if is_long(page, row) => {
-                    behind.push(format!("{} ({what}, {since})", row.proxy));
-                }
-                ProxyState::Behind | ProxyState::Synced => {}
-            }
-            if envoy(&row.client).is_some_and(|version| version < OLDEST) {
-                old.push(format!("{} ({})", row.proxy, row.client));
-            }
-        }
-    }
+    let [rejects, behind, old] = unwell(&pages);
     for (list, one, many, fix) in [
         (
             rejects,
@@ -82,6 +65,30 @@ pub(super) async fn proxies(replicas: &Replicas) -> Group {
         }
     }
     group
+}
+
+/// The proxies that reject something, those that have been behind for long, and those of an old
+/// version, each with what is to say of it.
+fn unwell(pages: &[Page<ProxyRow>]) -> [Vec<String>; 3] {
+    let (mut rejects, mut behind, mut old) = (Vec::new(), Vec::new(), Vec::new());
+    for page in pages {
+        let times = Times::of(&page.now, false);
+        for row in &page.items {
+            let since = times.show_any(row.since.as_deref());
+            let what = row.what.as_deref().unwrap_or_default();
+            match row.state {
+                ProxyState::Rejects => rejects.push(format!("{} ({what}, {since})", row.proxy)),
+                ProxyState::Behind if is_long(page, row) => {
+                    behind.push(format!("{} ({what}, {since})", row.proxy));
+                }
+                ProxyState::Behind | ProxyState::Synced => {}
+            }
+            if envoy(&row.client).is_some_and(|version| version < OLDEST) {
+                old.push(format!("{} ({})", row.proxy, row.client));
+            }
+        }
+    }
+    [rejects, behind, old]
 }
 
 /// Whether a proxy has been in its state for longer than a change may take.

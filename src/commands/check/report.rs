@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::ask::table::one_line;
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,12 +137,8 @@ impl Report {
             };
             before = one.group;
             // A finding is one line, whatever an object or a proxy says.
-            let words: Vec<&str> = one.text.split_whitespace().collect();
-            let word = one.word.as_str();
-            text.push_str(&format!(
-                "{group:<width$}  {word:<4}  {}\n",
-                words.join(" ")
-            ));
+            let (word, said) = (one.word.as_str(), one_line(&one.text));
+            text.push_str(&format!("{group:<width$}  {word:<4}  {said}\n"));
             if let Some(fix) = &one.fix {
                 text.push_str(&format!("{:<width$}        fix: {fix}\n", ""));
             }

@@ -7,6 +7,7 @@ use seaway_translator::diff::{Counts, Difference, Effect, Harm, Places};
 
 use super::{Outcome, hunks};
 use crate::args::{DiffArgs, ProxyRole};
+use crate::ask::table::{counted, grouped};
 
 /// How wide the column with the names may be.
 const WIDEST: usize = 40;
@@ -160,24 +161,6 @@ fn summary(difference: &Difference, args: &DiffArgs) -> String {
     text
 }
 
-fn counted(number: usize, one: &str, many: &str) -> String {
-    let noun = if number == 1 { one } else { many };
-    format!("{} {noun}", grouped(number))
-}
-
-/// A number in groups of three digits: `10,012`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn bytes(bytes: usize) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -212,11 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_bytes_are_rounded_up() {
-        assert_eq!(
-            [0, 999, 1000, 10_012, 1_000_000].map(grouped).join(" "),
-            "0 999 1,000 10,012 1,000,000"
-        );
+    fn bytes_are_rounded_up() {
         assert_eq!(
             [999, 2_001, 12_000_000].map(bytes).join(" "),
             "999 B 3 kB 12 MB"

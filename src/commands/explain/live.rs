@@ -9,7 +9,7 @@ use crate::ask::{self, Asked, Replicas};
 use crate::inspect::api::{Explained, Have, LastChange};
 use crate::process::exit::Failure;
 
-/// The answer of the replica that has got farthest.
+/// The answer of the first replica that gives one, with how many proxies of all have it.
 pub(super) fn ask(args: &ExplainArgs) -> Result<Answer, Failure> {
     let place = &args.place;
     let asked = Asked::of("explain")

@@ -109,7 +109,10 @@ impl Expected {
             let service = words.map_or(&**origin, |(at, _)| &origin[..at]);
             self.services.contains(service)
         };
-        let is_cause = |object: &str| self.objects.keys().any(|id| id.to_string() == object);
+        let is_cause = |object: &str| {
+            let id: Result<ObjectId, _> = object.parse();
+            id.is_ok_and(|id| self.objects.contains_key(&id))
+        };
         change.origins.iter().any(is_of)
             || change.causes.iter().any(|cause| is_cause(&cause.object))
     }

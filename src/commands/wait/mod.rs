@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use crate::args::WaitArgs;
-use crate::ask::table::counted;
+use crate::ask::table::{counted, one_line};
 use crate::ask::times::age;
 use crate::ask::{self, Replicas};
 use crate::process::exit::{Failure, print};
@@ -101,7 +101,7 @@ fn lines(missing: &[String]) -> String {
     let mut lines: String = missing
         .iter()
         .take(LINES)
-        .map(|one| format!("  {one}\n"))
+        .map(|one| format!("  {}\n", one_line(one)))
         .collect();
     if let Some(more) = missing.len().checked_sub(LINES).filter(|more| *more > 0) {
         lines.push_str(&format!("  and {more} more\n"));

@@ -1,7 +1,6 @@
 //! `/api/v1/objects`: which content of an object this replica has taken in, for those who wait
 //! until it is the one that they gave.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +12,8 @@ use super::ask;
 use crate::inspect::Inspect;
 use crate::inspect::api::{ObjectRow, Page};
 use crate::inspect::guard::error;
-use crate::inspect::handlers::{Asked, apart};
+use crate::inspect::handlers::{Asked, apart, page};
+use crate::inspect::query::Cut;
 use crate::inspect::times::Now;
 
 /// The most objects that are asked for at a time.
@@ -70,15 +70,9 @@ pub(in crate::inspect) async fn objects(
     let standing = standing.await?;
     let answer = move || {
         let items: Vec<_> = standing.iter().map(|(of, id)| row(of, id)).collect();
-        Json(Page {
-            now: Now::read().text(),
-            replica: inspect.replica.to_string(),
-            // What is published now was published by this commit, or before.
-            commit: inspect.inspector.seq(),
-            total: items.len(),
-            next: None,
-            items,
-        })
+        let (total, next) = (items.len(), None);
+        // What is published now was published by the newest commit, or before.
+        page(&inspect, Cut { total, next, items }, Now::read())
     };
     Ok(apart(answer).await?.into_response())
 }
