@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use seaway_translator::Served;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
 use super::api::{ProblemSeverity, ProxyState};
@@ -100,6 +100,7 @@ pub(super) struct ProxyQuery {
     /// Only proxies with this id.
     pub(super) proxy: Option<String>,
     /// Only proxies whose id, Node or address contains this.
+    #[serde(deserialize_with = "lowered")]
     pub(super) search: Option<String>,
 }
 
@@ -123,6 +124,7 @@ pub(super) struct ServiceQuery {
     #[param(schema_with = openapi::served)]
     pub(super) not: Option<Served>,
     /// Only Services whose name, an address or a port contains this.
+    #[serde(deserialize_with = "lowered")]
     pub(super) search: Option<String>,
 }
 
@@ -145,6 +147,7 @@ pub(super) struct ResourceQuery {
     /// Only resources in this layer.
     pub(super) layer: Option<String>,
     /// Only resources whose name contains this.
+    #[serde(deserialize_with = "lowered")]
     pub(super) search: Option<String>,
 }
 
@@ -166,6 +169,7 @@ pub(super) struct ProblemQuery {
     /// Only problems of this reason.
     pub(super) reason: Option<String>,
     /// Only problems whose object, field or message contains this.
+    #[serde(deserialize_with = "lowered")]
     pub(super) search: Option<String>,
 }
 
@@ -206,16 +210,22 @@ pub(super) fn is_made_of(origin: &str, object: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
+/// Reads what is searched for, in lower case: it is held against many texts.
+fn lowered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let search = Option::<String>::deserialize(deserializer)?;
+    Ok(search.map(|search| search.to_lowercase()))
+}
+
 /// Whether what is searched for, if anything, is part of one of the texts, in whatever case.
 pub(super) fn finds<'a>(
     search: &Option<String>,
     texts: impl IntoIterator<Item = Cow<'a, str>>,
 ) -> bool {
-    let Some(search) = search.as_ref().map(|search| search.to_lowercase()) else {
+    let Some(search) = search else {
         return true;
     };
     let mut texts = texts.into_iter();
-    texts.any(|text| text.to_lowercase().contains(&search))
+    texts.any(|text| text.to_lowercase().contains(search))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The list of resources: what is published, in which layer, and who has it.
 
+use std::collections::BTreeSet;
+
 use seaway_proto::TypeUrl;
 use seaway_xds::{Inspector, LayerId, ResourceKey, ResourceReport};
 
@@ -19,6 +21,11 @@ pub(super) fn page(
 ) -> Result<Cut<ResourceRow>, String> {
     let url = query.r#type.as_deref().map(of_name).transpose()?;
     let layer = |id| tables.layers.get(&id).map(ToString::to_string);
+    let named = query.layer.as_ref().map(|name| {
+        let ids = tables.layers.keys().copied();
+        let named = ids.filter(|id| layer(*id).as_ref() == Some(name));
+        named.collect::<BTreeSet<LayerId>>()
+    });
     let which = |of: TypeUrl, name: &str, origin: &str, id: LayerId| {
         url.is_none_or(|url| url == of)
             && is(&query.name, Some(name))
@@ -27,7 +34,7 @@ pub(super) fn page(
                 .as_deref()
                 .is_none_or(|object| is_made_of(origin, object))
             && finds(&query.search, [name.into()])
-            && (query.layer.is_none() || is(&query.layer, layer(id).as_deref()))
+            && named.as_ref().is_none_or(|named| named.contains(&id))
     };
     let paging = Paging::of(query.limit, query.after.clone());
     let after = paging.after.as_deref().map(read_key).transpose()?;

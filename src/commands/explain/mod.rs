@@ -49,16 +49,7 @@ fn from_files(
     question: &Question,
     viewpoint: &Viewpoint,
 ) -> Result<Answer, Failure> {
-    let given = folder;
-    let folder = files::locate(given).map_err(Failure::Unusable)?;
-    files::check(&folder).map_err(Failure::Unusable)?;
-    let reading = files::read_once(&folder).map_err(Failure::Unusable)?;
-    if reading.readable == 0 {
-        let folder = given.display();
-        return Err(Failure::unusable(format!(
-            "--files {folder}: no readable *.yaml, *.yml or *.json file below"
-        )));
-    }
+    let reading = files::read_given(folder).map_err(Failure::Unusable)?;
     let checked = args.shape.check_gateway_services(None);
     checked.map_err(Failure::unusable)?;
     let mut translator = Translator::new(args.shape.options(true));

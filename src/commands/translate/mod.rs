@@ -15,15 +15,7 @@ use output::Printed;
 /// Prints the translation; the exit code says whether all that was asked for is served.
 pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     let role = role(args)?;
-    let folder = files::locate(&args.files).map_err(Failure::Unusable)?;
-    files::check(&folder).map_err(Failure::Unusable)?;
-    let reading = files::read_once(&folder).map_err(Failure::Unusable)?;
-    if reading.readable == 0 {
-        let folder = args.files.display();
-        return Err(Failure::unusable(format!(
-            "--files {folder}: no readable *.yaml, *.yml or *.json file below"
-        )));
-    }
+    let reading = files::read_given(&args.files).map_err(Failure::Unusable)?;
     let checked = args.shape.check_gateway_services(None);
     checked.map_err(Failure::unusable)?;
     let options = args.shape.options(true);

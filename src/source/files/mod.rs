@@ -66,6 +66,23 @@ pub(crate) struct Reading {
     pub(crate) hashes: BTreeMap<String, u64>,
 }
 
+/// Reads the folder that `--files` names once.
+///
+/// # Errors
+///
+/// It is absent or no folder, cannot be listed, or has no manifest that can be read.
+pub(crate) fn read_given(given: &Path) -> anyhow::Result<Reading> {
+    let folder = locate(given)?;
+    check(&folder)?;
+    let reading = read_once(&folder)?;
+    anyhow::ensure!(
+        reading.readable > 0,
+        "--files {}: no readable *.yaml, *.yml or *.json file below",
+        given.display()
+    );
+    Ok(reading)
+}
+
 /// Reads a folder once.
 ///
 /// # Errors

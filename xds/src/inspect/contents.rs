@@ -61,11 +61,11 @@ impl Inspector {
                 behind.is_none_or(|(name, _)| &*slot.name > name) && which(url, &slot.name)
             });
             let keys = asked.map(|(id, slot)| (slot.name.clone(), id));
-            let brought = session.being_brought(index);
+            let standings = session.standings(index);
             for (name, id) in first(keys, limit - reports.len()) {
                 let slot = store.slot(index, id);
                 let layers = session.layers();
-                let standing = session.standing((index, id), slot, &brought);
+                let standing = standings.of(id, slot);
                 let (Some(body), Some(standing)) = (slot.resolve(layers), standing) else {
                     continue;
                 };

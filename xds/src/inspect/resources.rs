@@ -1,7 +1,6 @@
 //! The published resources, page by page: each in each of its layers, with how many streams see
 //! that, and how far their clients are with it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -143,8 +142,7 @@ impl Inspector {
                 let chosen = slot.entries.iter().filter(|entry| is_chosen(slot, entry));
                 chosen.map(move |entry| (slot.name.clone(), (entry.layer, id)))
             });
-            let entries: Vec<_> = entries.collect();
-            for (name, (layer, id)) in first(entries.into_iter(), limit - page.len()) {
+            for (name, (layer, id)) in first(entries, limit - page.len()) {
                 if let Some(entry) = store.slot(index, id).entry(layer) {
                     page.push(((index, id), self.resource_report(url, name, entry)));
                 }
@@ -188,23 +186,25 @@ fn is_chosen(
 
 /// Counts a stream for those resources of a page that it sees.
 fn count(session: &Session, store: &Store, page: &mut [(Place, ResourceReport)]) {
-    let mut brought = HashMap::new();
-    for ((index, id), report) in page {
-        let Some(slot) = store.try_slot(*index, *id) else {
+    for of_type in page.chunk_by_mut(|((one, _), _), ((other, _), _)| one == other) {
+        let Some(((index, _), _)) = of_type.first() else {
             continue;
         };
-        let decisive = slot.decisive(session.layers());
-        // What has changed since the page was made is another resource.
-        if decisive.is_none_or(|entry| entry.layer != report.layer || entry.since != report.seq) {
-            continue;
-        }
-        let brought = brought
-            .entry(*index)
-            .or_insert_with(|| session.being_brought(*index));
-        match session.standing((*index, *id), slot, brought) {
-            Some(standing) if report.version.is_some() => report.count(standing),
-            Some(_) => report.seen_by += 1,
-            None => {}
+        let standings = session.standings(*index);
+        for ((index, id), report) in of_type {
+            let Some(slot) = store.try_slot(*index, *id) else {
+                continue;
+            };
+            let decisive = slot.decisive(session.layers());
+            // What has changed since the page was made is another resource.
+            if decisive.is_none_or(|of| of.layer != report.layer || of.since != report.seq) {
+                continue;
+            }
+            match standings.of(*id, slot) {
+                Some(standing) if report.version.is_some() => report.count(standing),
+                Some(_) => report.seen_by += 1,
+                None => {}
+            }
         }
     }
 }

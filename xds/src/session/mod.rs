@@ -18,6 +18,7 @@ mod requests;
 mod respond;
 mod resume;
 mod schedule;
+mod standings;
 mod state;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod test_request;
@@ -47,7 +48,8 @@ use crate::xdstp;
 pub(crate) use error_text::{Nack, error_hash, of_resource};
 pub(crate) use nack::LateAcceptance;
 use quarantine::QuarantineView;
-pub use report::{Rejecting, Standing, StreamState, TypeReport};
+pub use report::{Rejecting, StreamState, TypeReport};
+pub use standings::Standing;
 use state::pending_dependencies::PendingDependencies;
 pub use state::type_state::Mark;
 use state::type_state::TypeState;

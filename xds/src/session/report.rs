@@ -1,5 +1,4 @@
-//! What a session is like, for those who look at the server: how far its client is with each type,
-//! and where single resources stand with it.
+//! What a session is like, for those who look at the server: how far its client is with each type.
 //!
 //! A stream whose client does not take what is sent is not polled, and its session has not read the
 //! newest commits. So what the log has for it is looked at here, too.
@@ -8,14 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seaway_proto::{TypeUrl, Version};
+use seaway_proto::TypeUrl;
 
 use super::error_text::of_resource;
 use super::schedule::earlier;
 use super::state::type_state::{Mark, RemovalForm, TypeState};
 use super::{PATIENCE, Session};
 use crate::store::changes::Changes;
-use crate::store::id_set::Ids;
 use crate::store::slot::Slot;
 use crate::store::{LayerId, ResourceId, Store};
 
@@ -90,21 +88,6 @@ pub struct Rejecting {
     pub error: String,
 }
 
-/// Where the present content of a resource stands with the client of a stream that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The client is to be sent it.
-    Owed,
-    /// The client was sent it and has not answered.
-    Sent,
-    /// The client has it.
-    Held,
-    /// The client has rejected it.
-    Rejected,
-    /// It is held back from this client.
-    HeldBack,
-}
-
 impl StreamState {
     /// The worse of two; of the same kind, the one that is older.
     #[must_use]
@@ -141,16 +124,11 @@ impl Session {
         let active = active.filter(|(_, state)| state.subscription().is_active());
         active
             .map(|(index, state)| {
-                let of_type = |((of, _), _): &(&(usize, ResourceId), &u64)| *of == index;
-                let (count, oldest) = unread.iter().filter(of_type).fold(
-                    (0, None),
-                    |(count, oldest): (usize, Option<u64>), (_, seq)| {
-                        (
-                            count + 1,
-                            Some(oldest.map_or(*seq, |oldest| oldest.min(*seq))),
-                        )
-                    },
-                );
+                // The entries of a type stand together.
+                let of_type = (index, ResourceId::FIRST)..(index + 1, ResourceId::FIRST);
+                let of_type = unread.range(of_type);
+                let count = of_type.clone().count();
+                let oldest = of_type.map(|(_, seq)| *seq).min();
                 let since = oldest.and_then(|seq| changes.committed_at(seq));
                 self.report(index, state, store, (count, since), now)
             })
@@ -167,10 +145,10 @@ impl Session {
     ) -> TypeReport {
         let subscription = state.subscription();
         let status = state.status();
-        let held_back = || {
-            let all = state.held_back_ids();
-            all.filter(|id| !state.rejections().has(*id))
-        };
+        let held_back = state.held_back_ids();
+        let held_back: Vec<_> = held_back
+            .filter(|id| !state.rejections().has(*id))
+            .collect();
         let names = |id: ResourceId| Some(store.try_slot(index, id)?.name.clone());
         let behind = earlier(self.behind_since(index, state), unread_since);
         TypeReport {
@@ -191,8 +169,12 @@ impl Session {
             rejected: status.nacked.clone(),
             rejecting: self.rejecting(index, state, store),
             rejecting_count: state.rejections().iter().count(),
-            held_back: held_back().filter_map(names).take(LISTED).collect(),
-            held_back_count: held_back().count(),
+            held_back_count: held_back.len(),
+            held_back: held_back
+                .into_iter()
+                .filter_map(names)
+                .take(LISTED)
+                .collect(),
         }
     }
 
@@ -228,16 +210,11 @@ impl Session {
         let all = state.rejections().iter().filter_map(|(id, since)| {
             let slot = store.try_slot(index, id)?;
             let body = slot.resolve(&self.layers).or_else(|| slot.any_body())?;
-            let words = of_resource(text, &slot.name);
             Some(Rejecting {
                 name: slot.name.clone(),
                 origin: body.origin.clone(),
                 since,
-                error: if words.is_empty() {
-                    text.to_owned()
-                } else {
-                    words
-                },
+                error: words(text, &slot.name),
             })
         });
         all.take(LISTED).collect()
@@ -291,13 +268,13 @@ impl Session {
     }
 
     /// Whether a resource has another version in these layers than what the stream has read of it.
-    fn is_new(&self, slot: &Slot, layers: &[LayerId]) -> bool {
+    pub(super) fn is_new(&self, slot: &Slot, layers: &[LayerId]) -> bool {
         let now = slot.resolve(layers).map(|body| body.version);
         let read = slot.resolved_at(&self.layers, self.cursor.get());
         read.map(|body| body.map(|body| body.version)) != Ok(now)
     }
 
-    fn asks(&self, index: usize, id: ResourceId, slot: &Slot) -> bool {
+    pub(super) fn asks(&self, index: usize, id: ResourceId, slot: &Slot) -> bool {
         let subscription = self.states.at(index).subscription();
         subscription.is_wildcard()
             || subscription.is_named(id)
@@ -313,80 +290,10 @@ fn rejects_since(state: &TypeState) -> Option<Instant> {
     resources.or(nothing.filter(|_| rejects))
 }
 
-/// Single resources.
-impl Session {
-    /// The layers through which the stream sees resources.
-    pub(crate) fn layers(&self) -> &Arc<[LayerId]> {
-        &self.layers
-    }
-
-    /// The resources of a type that responses without an answer brought.
-    pub(crate) fn being_brought(&self, index: usize) -> Ids {
-        let mut ids = Ids::default();
-        ids.extend(self.states.at(index).being_brought());
-        ids
-    }
-
-    /// Where the present content of a resource stands with the client; `None` if that does not ask
-    /// for it. `brought` are those of its type that are [being brought](Session::being_brought).
-    pub(crate) fn standing(
-        &self,
-        (index, id): (usize, ResourceId),
-        slot: &Slot,
-        brought: &Ids,
-    ) -> Option<Standing> {
-        let state = self.states.at(index);
-        if !self.asks(index, id, slot) {
-            return None;
-        }
-        let standing =
-            if self.is_new(slot, &self.layers) || !state.is_held(id) && !state.is_held_back(id) {
-                Standing::Owed
-            } else if state.rejections().has(id) {
-                Standing::Rejected
-            } else if state.is_held_back(id) {
-                Standing::HeldBack
-            } else if state.owed().contains(id) {
-                Standing::Owed
-            } else if brought.contains(id) {
-                Standing::Sent
-            } else {
-                Standing::Held
-            };
-        Some(standing)
-    }
-
-    /// The resources of a type that the client asks for and that exist in its layers.
-    pub(crate) fn asked<'a>(
-        &'a self,
-        index: usize,
-        store: &'a Store,
-    ) -> impl Iterator<Item = (ResourceId, &'a Slot)> {
-        let all = store.ids(index).map(move |id| (id, store.slot(index, id)));
-        all.filter(move |(id, slot)| {
-            self.asks(index, *id, slot) && slot.resolve(&self.layers).is_some()
-        })
-    }
-
-    /// The version that the client has instead of a content that it rejected or that is held back
-    /// from it.
-    pub(crate) fn kept_version(&self, index: usize, id: ResourceId) -> Option<Version> {
-        let kept = self.states.at(index).older_content(id)?.as_ref()?;
-        Some(kept.version)
-    }
-
-    /// What the client said last when it rejected something of a type, as far as that is about a
-    /// resource.
-    pub(crate) fn rejection(&self, index: usize, name: &str) -> Option<(Instant, String)> {
-        let (mark, text) = self.states.at(index).status().nacked.as_ref()?;
-        let words = of_resource(text, name);
-        Some((
-            mark.at,
-            if words.is_empty() {
-                text.clone()
-            } else {
-                words
-            },
-        ))
+/// What an error text says of a resource: the whole of it where it names no resource.
+pub(super) fn words(text: &str, name: &str) -> String {
+    match of_resource(text, name) {
+        words if words.is_empty() => text.to_owned(),
+        words => words,
     }
 }

@@ -96,6 +96,11 @@ impl Slot {
         self.decisive(layers)?.value.body()
     }
 
+    /// Whether any layer got its value after a commit.
+    pub(crate) fn is_newer_than(&self, commit: u64) -> bool {
+        self.entries.iter().any(|entry| entry.since > commit)
+    }
+
     /// What `resolve` gave after the commit `cursor`; `Err` if the entries no longer tell.
     pub(crate) fn resolved_at(
         &self,
