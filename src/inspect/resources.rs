@@ -38,14 +38,13 @@ pub(super) fn page(
     };
     let paging = Paging::of(query.limit, query.after.clone());
     let after = paging.after.as_deref().map(read_key).transpose()?;
-    let total = inspector.count_resources(which);
     // One more says whether there is a next page.
     let found = inspector.resources(which, after.as_ref(), paging.limit + 1);
-    let rows = found.iter().map(|report| {
+    let rows = found.resources.iter().map(|report| {
         let layer = layer(report.layer);
         (key(report), row(report, layer, now))
     });
-    Ok(paging.take(total, rows))
+    Ok(paging.take(found.total, rows))
 }
 
 fn of_name(name: &str) -> Result<TypeUrl, String> {

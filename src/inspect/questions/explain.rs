@@ -1,7 +1,7 @@
 //! `/api/v1/explain`: what becomes of a connection, as the translator decided it, and whether the
 //! proxies have that.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
@@ -139,13 +139,8 @@ fn explained(inspect: &Inspect, answer: Answer) -> Explained {
             .filter_map(|of| of.listener.as_deref());
         names.extend(listeners.map(|name| (TypeUrl::LISTENER, name)));
     }
-    // It is looked up for each resource there is, while nothing can be published.
-    let names: HashSet<(TypeUrl, &str)> = names.into_iter().take(LOOKED_FOR).collect();
-    let which = |url: TypeUrl, name: &str, _: &str, _| names.contains(&(url, name));
-    let found = match names.is_empty() {
-        true => Vec::new(),
-        false => inspect.inspector.resources(which, None, 10 * LOOKED_FOR),
-    };
+    let names: BTreeSet<(TypeUrl, &str)> = names.into_iter().take(LOOKED_FOR).collect();
+    let found = inspect.inspector.resources_named(names);
     let log = inspect.inspector.changes();
     let last = log.iter().find(|change| {
         let mut origins = change.origins.iter();

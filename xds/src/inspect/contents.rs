@@ -60,7 +60,7 @@ impl Inspector {
             let asked = asked.filter(|(_, slot)| {
                 behind.is_none_or(|(name, _)| &*slot.name > name) && which(url, &slot.name)
             });
-            let keys = asked.map(|(id, slot)| (slot.name.clone(), id));
+            let keys = asked.map(|(id, slot)| (&*slot.name, id));
             let standings = session.standings(index);
             for (name, id) in first(keys, limit - reports.len()) {
                 let slot = store.slot(index, id);
@@ -77,10 +77,10 @@ impl Inspector {
                     version: body.version,
                     standing,
                     kept: session.kept_version(index, id),
-                    rejection: rejected.then(|| session.rejection(index, &name)).flatten(),
+                    rejection: rejected.then(|| session.rejection(index, name)).flatten(),
                     changed: since.and_then(|seq| changes.committed_at(seq)),
                     value: (!sensitive).then(|| body.value()),
-                    name,
+                    name: slot.name.clone(),
                 });
             }
         }

@@ -26,7 +26,7 @@ pub(crate) use client_status::{Unanswerable, WhoSees};
 pub use contents::ContentReport;
 pub use denials::DenialReport;
 pub(crate) use denials::Denials;
-pub use resources::{ResourceKey, ResourceReport};
+pub use resources::{ResourceKey, ResourcePage, ResourceReport};
 pub use streams::StreamFacts;
 pub(crate) use streams::{Listed, OpenStreams, SharedSession, client, lock};
 

@@ -82,26 +82,19 @@ impl ResourceReport {
 /// A resource of a page: the index of its type, and its id.
 type Place = (usize, ResourceId);
 
-impl Inspector {
-    /// The number of resources, each in each of its layers, that `which` chooses by type, name,
-    /// origin and layer.
-    pub fn count_resources(&self, which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool) -> usize {
-        let store = self.snapshots.read();
-        let of_type = |index: usize| {
-            let url = self.types().spec(index).url;
-            let slots = store.ids(index).map(|id| store.slot(index, id));
-            let chosen = slots.flat_map(|slot| {
-                let entries = slot.entries.iter();
-                entries.filter(|entry| is_chosen(url, slot, entry, &which))
-            });
-            chosen.count()
-        };
-        (0..self.types().len()).map(of_type).sum()
-    }
+/// Some of the published resources, and how many there are.
+#[derive(Clone, Debug)]
+pub struct ResourcePage {
+    /// How many were chosen, each in each of its layers.
+    pub total: usize,
+    /// Those of the page.
+    pub resources: Vec<ResourceReport>,
+}
 
-    /// The published resources in each of their layers, sorted by type (in the order in which types
-    /// go out), name and layer: up to `limit` of those behind `after` that `which` chooses by type,
-    /// name, origin and layer.
+impl Inspector {
+    /// The published resources in each of their layers that `which` chooses by type, name, origin
+    /// and layer: how many there are, and up to `limit` of those behind `after`, sorted by type (in
+    /// the order in which types go out), name and layer.
     ///
     /// `which` is asked while nothing can be published, once for each resource in each layer.
     pub fn resources(
@@ -109,12 +102,47 @@ impl Inspector {
         which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
+    ) -> ResourcePage {
+        let (total, page) = self.page(which, after, limit);
+        ResourcePage {
+            total,
+            resources: self.counted(page),
+        }
+    }
+
+    /// The published resources with one of these types and names, in each of their layers.
+    pub fn resources_named<'a>(
+        &self,
+        names: impl IntoIterator<Item = (TypeUrl, &'a str)>,
     ) -> Vec<ResourceReport> {
-        let mut page = self.page(which, after, limit);
-        for (_, session) in self.open.open() {
-            let session = lock(&session);
-            let store = self.snapshots.read();
-            count(&session, &store, &mut page);
+        let mut page = Vec::new();
+        let store = self.snapshots.read();
+        for (url, name) in names {
+            let Some(index) = self.index(url) else {
+                continue;
+            };
+            let Some(id) = store.find(index, name) else {
+                continue;
+            };
+            let slot = store.slot(index, id);
+            let entries = slot.entries.iter().filter(|of| !of.value.is_nothing());
+            page.extend(entries.map(|entry| {
+                let report = self.resource_report(url, slot.name.clone(), entry);
+                ((index, id), report)
+            }));
+        }
+        drop(store);
+        self.counted(page)
+    }
+
+    /// A page with each stream counted for what it sees of it.
+    fn counted(&self, mut page: Vec<(Place, ResourceReport)>) -> Vec<ResourceReport> {
+        if !page.is_empty() {
+            for (_, session) in self.open.open() {
+                let session = lock(&session);
+                let store = self.snapshots.read();
+                count(&session, &store, &mut page);
+            }
         }
         page.into_iter().map(|(_, report)| report).collect()
     }
@@ -124,31 +152,35 @@ impl Inspector {
         which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
-    ) -> Vec<(Place, ResourceReport)> {
-        let after = after.map(|key| (key.type_url, &*key.name, key.layer));
+    ) -> (usize, Vec<(Place, ResourceReport)>) {
+        let after = after.map(|key| {
+            let index = self.index(key.type_url).unwrap_or(usize::MAX);
+            (index, &*key.name, key.layer)
+        });
         let store = self.snapshots.read();
+        let mut total = 0;
         let mut page: Vec<(Place, ResourceReport)> = Vec::new();
-        for (index, behind) in self.pages(after) {
-            if page.len() >= limit {
-                break;
-            }
+        for index in 0..self.types().len() {
             let url = self.types().spec(index).url;
-            let is_chosen = |slot: &Slot, entry: &Entry| {
-                behind.is_none_or(|behind| (&*slot.name, entry.layer) > behind)
-                    && is_chosen(url, slot, entry, &which)
-            };
             let entries = store.ids(index).flat_map(|id| {
                 let slot = store.slot(index, id);
-                let chosen = slot.entries.iter().filter(|entry| is_chosen(slot, entry));
-                chosen.map(move |entry| (slot.name.clone(), (entry.layer, id)))
+                let entries = slot.entries.iter();
+                entries
+                    .filter(|entry| is_chosen(url, slot, entry, &which))
+                    .map(move |entry| (&*slot.name, entry.layer, id))
             });
-            for (name, (layer, id)) in first(entries, limit - page.len()) {
-                if let Some(entry) = store.slot(index, id).entry(layer) {
-                    page.push(((index, id), self.resource_report(url, name, entry)));
+            let behind = entries.inspect(|_| total += 1).filter(|(name, layer, _)| {
+                after.is_none_or(|after| (index, *name, *layer) > after)
+            });
+            for (_, layer, id) in first(behind, limit - page.len()) {
+                let slot = store.slot(index, id);
+                if let Some(entry) = slot.entry(layer) {
+                    let report = self.resource_report(url, slot.name.clone(), entry);
+                    page.push(((index, id), report));
                 }
             }
         }
-        page
+        (total, page)
     }
 
     fn resource_report(&self, type_url: TypeUrl, name: Arc<str>, entry: &Entry) -> ResourceReport {
@@ -209,12 +241,9 @@ fn count(session: &Session, store: &Store, page: &mut [(Place, ResourceReport)])
     }
 }
 
-/// The first of all by name, and what stands beside that, in order.
-pub(super) fn first<T: Ord>(
-    all: impl Iterator<Item = (Arc<str>, T)>,
-    limit: usize,
-) -> Vec<(Arc<str>, T)> {
-    let mut first: Vec<(Arc<str>, T)> = Vec::new();
+/// The first of all, in order.
+pub(super) fn first<T: Ord>(all: impl Iterator<Item = T>, limit: usize) -> Vec<T> {
+    let mut first: Vec<T> = Vec::new();
     // Twice as many are kept as are wanted, so that not each has to be put into its place.
     for one in all {
         first.push(one);

@@ -131,7 +131,9 @@ impl World {
     /// Each resource with its layer, the streams that see it, and those that hold it, were sent it
     /// and are owed it.
     fn counts(&self) -> Vec<(String, u32, [usize; 4])> {
-        let all = self.inspector.resources(|_, _, _, _| true, None, 100);
+        let page = self.inspector.resources(|_, _, _, _| true, None, 100);
+        let all = page.resources;
+        assert_eq!(page.total, all.len());
         let counts = all.iter().map(|of| {
             let counts = [of.seen_by, of.held_by, of.sent_to, of.owed_by];
             (of.name.to_string(), of.layer.0, counts)
@@ -175,18 +177,22 @@ fn a_stream_counts_in_the_layer_whose_value_it_sees() {
     let hidden = world
         .inspector
         .resources(|_, name, _, _| name == "c", None, 9)
+        .resources
         .remove(1);
     assert_eq!((hidden.version, &*hidden.origin), (None, "c in 1"));
     // One layer behind the other, in the order of layers.
     let key = world
         .inspector
-        .resources(|_, name, _, _| name == "b", None, 1)[0]
+        .resources(|_, name, _, _| name == "b", None, 1)
+        .resources[0]
         .key();
-    let next = world
-        .inspector
-        .resources(|_, _, _, _| true, Some(&key), 1)
-        .remove(0);
+    let next = world.inspector.resources(|_, _, _, _| true, Some(&key), 1);
+    assert_eq!(next.total, world.counts().len());
+    let next = &next.resources[0];
     assert_eq!((&*next.name, next.layer), ("b", ZONE));
+    let named = world.inspector.resources_named([(E, "b"), (E, "none")]);
+    let named = named.iter().map(|of| (of.layer, of.seen_by, of.held_by));
+    assert_eq!(named.collect::<Vec<_>>(), [(ALL, 1, 1), (ZONE, 1, 0)]);
     drop(near);
     assert_eq!(world.counts()[1], ("b".to_owned(), 0, [1, 1, 0, 0]));
     assert_eq!(world.counts()[2], ("b".to_owned(), 1, [0, 0, 0, 0]));

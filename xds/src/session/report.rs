@@ -241,7 +241,7 @@ impl Session {
         }) {
             let slot = store.slot(type_index, id);
             if layer.is_none_or(|layer| layers.contains(&layer))
-                && self.asks(type_index, id, slot)
+                && asks(self.states.at(type_index), id, slot)
                 && self.is_new(slot, layers)
             {
                 unread.entry((type_index, id)).or_insert(seq);
@@ -273,13 +273,12 @@ impl Session {
         let read = slot.resolved_at(&self.layers, self.cursor.get());
         read.map(|body| body.map(|body| body.version)) != Ok(now)
     }
+}
 
-    pub(super) fn asks(&self, index: usize, id: ResourceId, slot: &Slot) -> bool {
-        let subscription = self.states.at(index).subscription();
-        subscription.is_wildcard()
-            || subscription.is_named(id)
-            || subscription.is_missing(&slot.name)
-    }
+/// Whether the client asks for a resource.
+pub(super) fn asks(state: &TypeState, id: ResourceId, slot: &Slot) -> bool {
+    let subscription = state.subscription();
+    subscription.is_wildcard() || subscription.is_named(id) || subscription.is_missing(&slot.name)
 }
 
 /// Since when the client of a stream has been rejecting anything of a type.

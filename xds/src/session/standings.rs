@@ -6,7 +6,7 @@ use std::time::Instant;
 use seaway_proto::Version;
 
 use super::Session;
-use super::report::words;
+use super::report::{asks, words};
 use super::state::type_state::TypeState;
 use crate::store::id_set::Ids;
 use crate::store::slot::Slot;
@@ -30,7 +30,6 @@ pub enum Standing {
 /// Where the resources of one type stand with the client of a stream.
 pub(crate) struct Standings<'a> {
     session: &'a Session,
-    index: usize,
     state: &'a TypeState,
     /// Those that responses without an answer brought.
     brought: Ids,
@@ -44,7 +43,7 @@ impl Standings<'_> {
     /// Where the present content of a resource stands; `None` if the client does not ask for it.
     pub(crate) fn of(&self, id: ResourceId, slot: &Slot) -> Option<Standing> {
         let (session, state) = (self.session, self.state);
-        if !session.asks(self.index, id, slot) {
+        if !asks(state, id, slot) {
             return None;
         }
         let is_new =
@@ -82,12 +81,11 @@ impl Session {
         let mut brought = Ids::default();
         brought.extend(state.being_brought());
         let is_settled = brought.is_empty()
-            && state.owed().len() == 0
+            && state.owed().is_empty()
             && state.holds_back_nothing()
             && state.rejections().is_empty();
         Standings {
             session: self,
-            index,
             state,
             brought,
             is_settled,
@@ -102,7 +100,7 @@ impl Session {
     ) -> impl Iterator<Item = (ResourceId, &'a Slot)> {
         let all = store.ids(index).map(move |id| (id, store.slot(index, id)));
         all.filter(move |(id, slot)| {
-            self.asks(index, *id, slot) && slot.resolve(&self.layers).is_some()
+            asks(self.states.at(index), *id, slot) && slot.resolve(&self.layers).is_some()
         })
     }
 

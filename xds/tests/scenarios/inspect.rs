@@ -39,6 +39,7 @@ fn resources(world: &World) -> Vec<ResourceReport> {
     world
         .inspector
         .resources(|_, _, _, _| true, None, usize::MAX)
+        .resources
 }
 
 #[tokio::test]
@@ -326,7 +327,8 @@ async fn resources_are_read_page_by_page_in_one_order() {
         let after: Option<ResourceKey> = paged.last().map(ResourceReport::key);
         let page = world
             .inspector
-            .resources(|_, _, _, _| true, after.as_ref(), 7);
+            .resources(|_, _, _, _| true, after.as_ref(), 7)
+            .resources;
         assert!(page.len() <= 7);
         if page.is_empty() {
             break;
@@ -343,6 +345,8 @@ async fn resources_are_read_page_by_page_in_one_order() {
         url == R && name.ends_with('7') && origin == format!("{}/{name}", R.short())
     };
     let chosen = world.inspector.resources(which, None, 100);
+    assert_eq!(chosen.total, 10);
+    let chosen = chosen.resources;
     assert_eq!(chosen.len(), 10);
     assert_eq!(&*chosen[1].name, "n017");
     assert_eq!(chosen[1].seq, world.inspector.seq());
@@ -352,6 +356,7 @@ async fn resources_are_read_page_by_page_in_one_order() {
         world
             .inspector
             .resources(|_, _, _, _| true, None, 0)
+            .resources
             .is_empty()
     );
 }
@@ -375,7 +380,11 @@ async fn a_resource_is_counted_for_those_who_hold_it_and_those_who_are_sent_it()
         three.next(url).await;
         let report = |world: &World, name: &str| {
             let which = |of: TypeUrl, this: &str, _: &str, _: LayerId| of == url && this == name;
-            world.inspector.resources(which, None, 1).remove(0)
+            world
+                .inspector
+                .resources(which, None, 1)
+                .resources
+                .remove(0)
         };
         let counts = |world: &World| {
             let of = report(world, "a");
