@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use seaway_xds::{OtherCalls, Snapshots, Types};
 use tokio::sync::watch;
 
-use super::digest::{Content, Digest, Reach, State};
+use super::digest::{Content, Digest, State};
 use super::find::{PeerConfig, find};
 use super::serve::PeerService;
 use super::state::{Disagreement, Peers, Standing, Timing};
@@ -187,10 +187,8 @@ impl Task {
     /// This replica's digest, as it would be without peers.
     fn own(&self) -> Digest {
         let layers = self.context.published.borrow().shared_layers.clone();
-        let (_, digests) = self
-            .context
-            .snapshots
-            .digests(|id| layers.contains_key(&id));
+        let snapshots = &self.context.snapshots;
+        let digests = snapshots.digests(|id| layers.contains_key(&id));
         let contents = digests.into_iter().filter_map(|one| {
             let key = (
                 layers.get(&one.layer)?.clone(),
@@ -199,11 +197,8 @@ impl Task {
             let (count, hash) = (one.count, one.hash);
             Some((key, Content { count, hash }))
         });
-        let reached = self.context.watches.reached().into_iter();
-        let watches = reached.map(|(name, reached)| {
-            let (reached, changed) = (reached.version, reached.changed);
-            (name.into(), Reach { reached, changed })
-        });
+        let watches = self.context.watches.reached().into_iter();
+        let watches = watches.map(|(name, reached)| (name.into(), reached));
         Digest {
             instance: self.shared.instance.clone(),
             name: self.context.name.as_str().into(),
