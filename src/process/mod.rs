@@ -3,6 +3,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod exit;
+pub(crate) mod form;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod outside;
