@@ -179,6 +179,11 @@ impl Freshness {
         self.lock().unanswered
     }
 
+    /// Notes that a probe had an answer, of which there is nothing else to say yet.
+    pub(crate) fn answered(&self) {
+        self.lock().unanswered = false;
+    }
+
     /// Has the watch list anew.
     pub(crate) fn want_list(&self) {
         self.list.notify_one();

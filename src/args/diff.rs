@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
 use seaway_translator::Fleet;
 
-use super::values::label;
+use super::values::{OutputForm, label};
 use super::{ProxyRole, ShapeArgs};
 
 /// `seaway diff`.
@@ -57,7 +57,7 @@ pub(crate) struct DiffArgs {
     pub(crate) only_harm: bool,
     /// The form: text for people, JSON or YAML
     #[arg(short, long, env = "SEAWAY_OUTPUT", default_value = "text")]
-    pub(crate) output: DiffOutput,
+    pub(crate) output: OutputForm,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
@@ -82,15 +82,4 @@ impl FromStr for Nodes {
             _ => Nodes::Named(named.map(str::to_owned).collect()),
         })
     }
-}
-
-/// What `diff` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DiffOutput {
-    /// A line for each effect, the worst first
-    Text,
-    /// The same as values
-    Json,
-    /// These as YAML
-    Yaml,
 }

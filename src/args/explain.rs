@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use seaway_translator::{Question, QuestionError, Role, Viewpoint};
 
-use super::values::{label, word};
+use super::values::{OutputForm, label, word};
 use super::{AskArgs, PlaceArgs, ProxyRole, ShapeArgs};
 
 /// `seaway explain`.
@@ -37,7 +37,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) place: PlaceArgs,
     /// The form: text for people, or JSON or YAML
     #[arg(short, long, env = "SEAWAY_OUTPUT", default_value = "text")]
-    pub(crate) output: ExplainOutput,
+    pub(crate) output: OutputForm,
     /// Show every endpoint, also those that are like others
     #[arg(short, long, env = "SEAWAY_VERBOSE")]
     pub(crate) verbose: bool,
@@ -76,15 +76,4 @@ impl ExplainArgs {
             None => Ok(viewpoint),
         }
     }
-}
-
-/// What `explain` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExplainOutput {
-    /// Text for people
-    Text,
-    /// The answer as JSON, which others can rely on
-    Json,
-    /// The same as YAML
-    Yaml,
 }

@@ -30,14 +30,14 @@ pub(crate) use ask::{
 };
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use check::{BugReportArgs, CheckArgs, CheckOutput};
-pub(crate) use diff::{DiffArgs, DiffOutput, Nodes};
-pub(crate) use explain::{ExplainArgs, ExplainOutput};
+pub(crate) use diff::{DiffArgs, Nodes};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use paper::{CompletionArgs, ManArgs};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use traces::TraceArgs;
-pub(crate) use values::{HostPort, ServerName};
+pub(crate) use values::{HostPort, OutputForm, ServerName};
 pub(crate) use wait::{Until, WaitArgs};
 
 /// An Envoy xDS control plane for Kubernetes Services.

@@ -5,9 +5,21 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use seaway_translator::Fleet;
 use seaway_translator::model::ServiceKey;
 use seaway_translator::names::is_label;
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputForm {
+    /// Text for people
+    Text,
+    /// JSON, which programs can rely on
+    Json,
+    /// The same as YAML
+    Yaml,
+}
 
 /// The address of a control plane: `seaway.example:18000`, `127.0.0.1:18000`, `[::1]:18000`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -133,8 +133,13 @@ impl Asked {
 impl Replicas {
     /// The replicas that the flags name, or that are found in a cluster.
     pub(crate) async fn of(args: &AskArgs) -> Result<Replicas, Failure> {
-        if let Some(visitor) = visitor(args).await? {
-            return Replicas::in_cluster(&visitor).await;
+        Replicas::by(visitor(args).await?.as_ref(), args).await
+    }
+
+    /// The same, of the cluster that the visitor looks at, if the flags name one.
+    pub(crate) async fn by(visitor: Option<&Visitor>, args: &AskArgs) -> Result<Replicas, Failure> {
+        if let Some(visitor) = visitor {
+            return Replicas::in_cluster(visitor).await;
         }
         let usual = [USUAL];
         let addresses = match args.admin.as_slice() {
@@ -149,7 +154,7 @@ impl Replicas {
     }
 
     /// The replicas of a cluster.
-    pub(crate) async fn in_cluster(visitor: &Visitor) -> Result<Replicas, Failure> {
+    async fn in_cluster(visitor: &Visitor) -> Result<Replicas, Failure> {
         let found = visitor.replicas().await.map_err(Failure::Unusable)?;
         let replica = |forward: Forward| Replica {
             name: forward.pod().to_owned(),

@@ -1,4 +1,4 @@
-//! Tables of text: columns that fit, within the width of a terminal.
+//! Text for people within the width of a terminal: tables, and words that are wrapped.
 
 /// The widest line.
 const WIDTH: usize = 120;
@@ -42,6 +42,22 @@ impl<const N: usize> Table<N> {
         rows.map(|row| line(row, &widths)).collect()
     }
 
+    /// Adds the lines, indented by two. Nothing is cut: long cells of the last column are wrapped.
+    pub(crate) fn wrap_into(&self, out: &mut String) {
+        let widths = self.widths(true);
+        let head = self.head.map(str::to_owned);
+        for row in std::iter::once(&head).chain(&self.rows) {
+            let Some((last, cells)) = row.split_last() else {
+                continue;
+            };
+            let mut first = "  ".to_owned();
+            for (cell, width) in cells.iter().zip(&widths) {
+                first.push_str(&format!("{cell:<width$}  "));
+            }
+            wrapped(out, &first, last);
+        }
+    }
+
     fn widths(&self, wide: bool) -> [usize; N] {
         let mut widths = self.head.map(str::len);
         for row in &self.rows {
@@ -61,6 +77,36 @@ impl<const N: usize> Table<N> {
             *width = longest.saturating_sub(over).max(second.min(longest - 1));
         }
         widths
+    }
+}
+
+/// Adds a text, whose first line begins behind `first` and whose others are indented as far.
+pub(crate) fn wrapped(out: &mut String, first: &str, text: &str) {
+    let indent = first.chars().count();
+    let room = WIDTH.saturating_sub(indent).max(20);
+    let mut line = String::new();
+    let mut lines = Vec::new();
+    for word in text.split_whitespace() {
+        let length = line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && length > room {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    for (at, line) in lines.iter().enumerate() {
+        match at {
+            0 => out.push_str(first),
+            _ => out.extend(std::iter::repeat_n(' ', indent)),
+        }
+        out.push_str(line);
+        while out.ends_with(' ') {
+            out.pop();
+        }
+        out.push('\n');
     }
 }
 
@@ -148,6 +194,30 @@ mod tests {
             assert!(line.contains("short") || line.contains('C'), "{line}");
         }
         assert!(table.text(true, "none").contains(&"b".repeat(300)));
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_behind_what_they_begin_with() {
+        let mut out = String::new();
+        wrapped(&mut out, "  label  ", &"word ".repeat(40));
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| line.len() <= WIDTH));
+        assert!(lines[1].starts_with("         word"));
+    }
+
+    #[test]
+    fn nothing_of_a_table_is_cut_where_its_last_column_is_wrapped() {
+        let mut table = Table::new(["A", "B"]);
+        table.push(["long".to_owned(), "b".to_owned()]);
+        let mut out = String::new();
+        table.wrap_into(&mut out);
+        assert_eq!(out, "  A     B\n  long  b\n");
+        table.push(["a".repeat(100), "word ".repeat(40)]);
+        let mut out = String::new();
+        table.wrap_into(&mut out);
+        assert!(out.contains(&"a".repeat(100)));
+        assert_eq!(out.matches("word").count(), 40);
     }
 
     #[test]

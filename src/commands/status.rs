@@ -4,14 +4,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::explain::wrapped;
-use super::get::in_form;
 use crate::args::{Form, ShowArgs, StatusArgs};
-use crate::ask::table::{Table, counted, grouped, shortened};
+use crate::ask::table::{Table, counted, grouped, shortened, wrapped};
 use crate::ask::times::{Times, age};
 use crate::ask::{self, Asked, Replicas, Said};
 use crate::inspect::api::{ProblemCounts, ProxyState, Replica, WorldState};
 use crate::process::exit::{Failure, print};
+use crate::process::form;
 
 /// How many problems, and how many of those who were not let in, are shown.
 const SHOWN: usize = 3;
@@ -30,7 +29,8 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
             .iter()
             .map(|one| format!("{}\n", one.replica))
             .collect(),
-        form => in_form(&Whole::of(&said), form)?,
+        Form::Json => form::json(&Whole::of(&said)).map_err(Failure::Broken)?,
+        Form::Yaml => form::yaml(&Whole::of(&said)).map_err(Failure::Broken)?,
     };
     print(&text)?;
     Ok(ExitCode::from(u8::from(!troubles(&said).is_empty())))

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use seaway_translator::{Layer, Served, Severity, Subject};
+use seaway_translator::{Served, Severity, Subject};
 use seaway_xds::{ChangeReport, StreamReport};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -89,16 +89,11 @@ fn world(inspect: &Inspect, now: Now) -> World {
     }
 }
 
-/// A hash of all that is published for more than one place. Layers have other numbers on other
-/// replicas, so it is by their names.
+/// A hash of all that is published in shared layers. They have other numbers on other replicas, so
+/// it is by their names.
 fn digest(inspect: &Inspect, tables: &Tables) -> u64 {
-    let is_shared = |layer: &Layer| match layer {
-        // These exist while a proxy needs them, which may be one of another replica.
-        Layer::WholeTable | Layer::OnDemand(_) => false,
-        layer => !layer.is_of_a_place(),
-    };
-    let name = |id| tables.layers.get(&id).filter(|layer| is_shared(layer));
-    let (_, digests) = inspect.snapshots.digests(|id| name(id).is_some());
+    let name = |id| tables.layers.get(&id).filter(|layer| layer.is_shared());
+    let digests = inspect.snapshots.digests(|id| name(id).is_some());
     let lines = digests.iter().filter_map(|digest| {
         let (layer, url) = (name(digest.layer)?, digest.type_url);
         Some(format!("{layer} {url} {} {:x}", digest.count, digest.hash))

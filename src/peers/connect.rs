@@ -13,8 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use seaway_proto::peers::WATCH;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,7 +24,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::digest::Digest;
 use super::frames::{EMPTY, Frames};
-use crate::process::outside::{self, MAX_CREDENTIAL, quote};
+use crate::process::outside::{quote, read_credential};
+use crate::process::pem;
 
 /// How long connecting, with everything up to the head of the answer, may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -67,8 +67,8 @@ impl PeerTls {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates("--peers-cert", certificate)?;
-                let key = PrivateKeyDer::from_pem_slice(&read("--peers-key", key)?)
-                    .map_err(|error| anyhow::anyhow!("--peers-key: {error}"))?;
+                let flag = "--peers-key";
+                let key = pem::private_key(flag, &read_credential(flag, key)?)?;
                 let own = builder.with_client_auth_cert(chain, key);
                 own.context("--peers-cert and --peers-key do not match")?
             }
@@ -83,21 +83,13 @@ impl PeerTls {
     }
 }
 
-fn read(flag: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = outside::read(path, MAX_CREDENTIAL);
-    let (_, bytes) = read.with_context(|| format!("{flag} {}", path.display()))?;
-    Ok(bytes)
-}
-
 fn certificates(flag: &str, path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let bytes = read(flag, path)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    all.map_err(|error| anyhow::anyhow!("{flag}: {error}"))
+    pem::certificates(flag, &read_credential(flag, path)?)
 }
 
 /// The header that shows a token. Its value is never logged.
 fn token(path: &Path) -> anyhow::Result<HeaderValue> {
-    let bytes = read("--peers-token-file", path)?;
+    let bytes = read_credential("--peers-token-file", path)?;
     let text = [b"Bearer ".as_slice(), bytes.trim_ascii()].concat();
     let mut value = HeaderValue::from_bytes(&text).context("--peers-token-file: no token")?;
     value.set_sensitive(true);

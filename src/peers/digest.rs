@@ -6,6 +6,7 @@ use std::sync::Arc;
 use seaway_proto::peers;
 pub(crate) use seaway_proto::peers::State;
 
+use crate::admin::freshness::Reached;
 use crate::process::outside::quote;
 
 /// The longest name that is kept, in bytes.
@@ -13,15 +14,6 @@ const MAX_NAME: usize = 256;
 /// The most watches and the most contents that are taken of a peer. Watches are one for each kind
 /// and namespace.
 const MAX_PARTS: usize = 8192;
-
-/// How far a watch has got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// Everything up to this resourceVersion is known.
-    pub(crate) reached: u64,
-    /// The resourceVersion of the last change.
-    pub(crate) changed: u64,
-}
 
 /// What a layer has of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +36,7 @@ pub(crate) struct Digest {
     /// A hash of the flags that decide what is served.
     pub(crate) flags: u64,
     pub(crate) state: State,
-    pub(crate) watches: BTreeMap<Arc<str>, Reach>,
+    pub(crate) watches: BTreeMap<Arc<str>, Reached>,
     pub(crate) contents: BTreeMap<ContentKey, Content>,
 }
 
@@ -75,8 +67,8 @@ impl Digest {
         }
         let state = read.state();
         let watches = read.watches.into_iter().map(|watch| {
-            let (reached, changed) = (watch.reached, watch.changed);
-            (name(&watch.name), Reach { reached, changed })
+            let (version, changed) = (watch.reached, watch.changed);
+            (name(&watch.name), Reached { version, changed })
         });
         let contents = read.contents.into_iter().map(|content| {
             let key = (name(&content.layer), name(&content.r#type));
@@ -97,10 +89,10 @@ impl Digest {
 
     /// The bytes that are sent.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let watches = self.watches.iter().map(|(name, reach)| peers::Watch {
+        let watches = self.watches.iter().map(|(name, reached)| peers::Watch {
             name: name.to_string(),
-            reached: reach.reached,
-            changed: reach.changed,
+            reached: reached.version,
+            changed: reached.changed,
         });
         let contents = self.contents.iter();
         let contents = contents.map(|((layer, of), content)| peers::Content {
@@ -137,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_digest_is_read_as_it_was_written() {
-        let reach = Reach {
-            reached: 9,
+        let reached = Reached {
+            version: 9,
             changed: 7,
         };
         let content = Content { count: 2, hash: 3 };
@@ -148,7 +140,7 @@ mod tests {
             build: "0.1.0".into(),
             flags: 5,
             state: State::Stale,
-            watches: [("services".into(), reach)].into(),
+            watches: [("services".into(), reached)].into(),
             contents: [(("All".into(), "cluster".into()), content)].into(),
         };
         assert_eq!(Digest::read(&digest.write()).unwrap(), digest);

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use seaway_xds::{OtherCalls, Snapshots, Types};
 use tokio::sync::watch;
 
-use super::digest::{Content, Digest, Reach, State};
+use super::digest::{Content, Digest, State};
 use super::find::{PeerConfig, find};
 use super::serve::PeerService;
 use super::state::{Disagreement, Peers, Standing, Timing};
@@ -187,10 +187,8 @@ impl Task {
     /// This replica's digest, as it would be without peers.
     fn own(&self) -> Digest {
         let layers = self.context.published.borrow().shared_layers.clone();
-        let (_, digests) = self
-            .context
-            .snapshots
-            .digests(|id| layers.contains_key(&id));
+        let snapshots = &self.context.snapshots;
+        let digests = snapshots.digests(|id| layers.contains_key(&id));
         let contents = digests.into_iter().filter_map(|one| {
             let key = (
                 layers.get(&one.layer)?.clone(),
@@ -199,11 +197,8 @@ impl Task {
             let (count, hash) = (one.count, one.hash);
             Some((key, Content { count, hash }))
         });
-        let reached = self.context.watches.reached().into_iter();
-        let watches = reached.map(|(name, reached)| {
-            let (reached, changed) = (reached.version, reached.changed);
-            (name.into(), Reach { reached, changed })
-        });
+        let watches = self.context.watches.reached().into_iter();
+        let watches = watches.map(|(name, reached)| (name.into(), reached));
         Digest {
             instance: self.shared.instance.clone(),
             name: self.context.name.as_str().into(),
@@ -235,23 +230,20 @@ impl Task {
     /// Logs what has become different.
     fn say(&mut self, standing: Standing) {
         let (state, disagreements) = &self.said;
-        match (standing.state, *state) {
-            (now, before) if now == before => {}
-            (State::Out, _) => tracing::error!(
+        match turn(standing.state, *state) {
+            Some(Turn::Leaves) => tracing::error!(
                 "this replica is STALE and a fresh one answers: it leaves service, and its proxies are sent GOAWAY over half a minute"
             ),
-            (State::Stale, _) => {
+            Some(Turn::Stale) => {
                 let behind = lines(&standing).join("; ");
                 tracing::error!(
                     behind,
                     "this replica is STALE; it serves until a fresh one answers"
                 );
             }
-            (State::Fresh, State::Out | State::Stale) => {
-                tracing::info!("this replica is fresh again, and serves");
-            }
-            (_, State::Out) => tracing::warn!("this replica is back in service"),
-            _ => {}
+            Some(Turn::Fresh) => tracing::info!("this replica is fresh again, and serves"),
+            Some(Turn::Back) => tracing::warn!("this replica is back in service"),
+            None => {}
         }
         for one in &standing.disagreements {
             if !disagreements.contains(one) {
@@ -264,6 +256,32 @@ impl Task {
             }
         }
         self.said = (standing.state, standing.disagreements);
+    }
+}
+
+/// A turn that is worth a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// The replica leaves its proxies to others.
+    Leaves,
+    /// It is stale, and serves.
+    Stale,
+    /// It is no longer stale.
+    Fresh,
+    /// It serves again, and it is not known whether it is stale.
+    Back,
+}
+
+/// The turn that a change of this replica's state is. Who leaves service for good, or has yet to
+/// begin, is not back in it.
+fn turn(now: State, before: State) -> Option<Turn> {
+    match (now, before) {
+        (now, before) if now == before => None,
+        (State::Out, _) => Some(Turn::Leaves),
+        (State::Stale, _) => Some(Turn::Stale),
+        (State::Fresh, State::Out | State::Stale) => Some(Turn::Fresh),
+        (State::Doubtful, State::Out) => Some(Turn::Back),
+        _ => None,
     }
 }
 
@@ -330,5 +348,26 @@ impl Metrics {
             self.disagreement(of).set(count);
         }
         self.out.set(i64::from(standing.state == State::Out));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_serves_again_is_said_to_be_back_in_service() {
+        for (now, expected) in [
+            (State::Fresh, Some(Turn::Fresh)),
+            (State::Stale, Some(Turn::Stale)),
+            (State::Doubtful, Some(Turn::Back)),
+            (State::Draining, None),
+            (State::Syncing, None),
+        ] {
+            assert_eq!(turn(now, State::Out), expected, "{now:?}");
+        }
+        assert_eq!(turn(State::Out, State::Stale), Some(Turn::Leaves));
+        assert_eq!(turn(State::Stale, State::Stale), None);
+        assert_eq!(turn(State::Fresh, State::Doubtful), None);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use rustix::fs::OFlags;
 
 /// How long a disk may take to answer at the start.
@@ -23,7 +24,7 @@ const BRIEF: usize = 1024;
 const QUOTE: usize = 400;
 /// The largest file with a certificate, a key, a token or a bundle of authorities, in bytes:
 /// Kubernetes stores no larger ones.
-pub(crate) const MAX_CREDENTIAL: u64 = 1 << 20;
+const MAX_CREDENTIAL: u64 = 1 << 20;
 
 /// Opens a regular file of at most `max` bytes.
 ///
@@ -59,6 +60,16 @@ pub(crate) fn read(path: &Path, max: u64) -> io::Result<(Metadata, Vec<u8>)> {
         true => Err(too_large(max)),
         false => Ok((metadata, bytes)),
     }
+}
+
+/// Reads a file that a flag names, with a certificate, a key, a token or a bundle of authorities.
+///
+/// # Errors
+/// Those of [`read`], with the flag and the path.
+pub(crate) fn read_credential(flag: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let read = read(path, MAX_CREDENTIAL);
+    let (_, bytes) = read.with_context(|| format!("{flag} {}", path.display()))?;
+    Ok(bytes)
 }
 
 fn is_regular(metadata: &Metadata) -> io::Result<()> {

@@ -1,7 +1,6 @@
 //! The task that sends spans to the collector. One that is away, hangs or refuses costs the spans
 //! that it was to get, and a line in the log.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{CollectorUrl, Outcomes, TraceConfig};
-use crate::process::outside::{self, MAX_CREDENTIAL, quote};
+use crate::process::outside::{quote, read_credential};
 
 /// The most spans that are sent at once: about a quarter of a megabyte.
 const BATCH: usize = 512;
@@ -93,7 +92,8 @@ impl Export {
         if self.endpoint.is_https {
             let ca = self.ca.clone();
             // It waits for a disk.
-            let ca = tokio::task::spawn_blocking(move || read(&ca)).await??;
+            let ca =
+                tokio::task::spawn_blocking(move || read_credential("--otlp-ca", &ca)).await??;
             let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
             builder = builder.with_tls_config(tls);
         }
@@ -128,10 +128,4 @@ impl Export {
             }
         }
     }
-}
-
-fn read(ca: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = outside::read(ca, MAX_CREDENTIAL);
-    let (_, bytes) = read.with_context(|| format!("--otlp-ca {}", ca.display()))?;
-    Ok(bytes)
 }

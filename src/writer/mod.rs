@@ -69,7 +69,7 @@ pub(crate) struct Inbox {
 /// What has been published last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Published {
-    /// The layers that do not belong to one place, with their names.
+    /// The layers that all replicas have, with their names.
     pub(crate) shared_layers: Arc<BTreeMap<LayerId, Arc<str>>>,
 }
 

@@ -144,7 +144,7 @@ impl Placements {
         std::mem::take(&mut self.layers.numbered)
     }
 
-    /// The layers that do not belong to one place, with their names.
+    /// The layers that all replicas have ([`Layer::is_shared`]), with their names.
     pub(super) fn shared_layers(&self) -> &Arc<BTreeMap<LayerId, Arc<str>>> {
         &self.layers.shared
     }
@@ -162,7 +162,7 @@ struct Layers {
     /// Layers that may be seen by no placement. Their numbers stay until their resources have been
     /// removed: a placement that comes meanwhile finds them there.
     unseen: BTreeSet<Layer>,
-    /// The layers that do not belong to one place, with their names.
+    /// The layers that all replicas have, with their names.
     shared: Arc<BTreeMap<LayerId, Arc<str>>>,
     /// The last number given. None is used twice: what the server remembers of a number is of one
     /// layer.
@@ -214,8 +214,8 @@ impl Layers {
         self.last = self.last.saturating_add(1);
         let id = LayerId(self.last);
         self.numbered.push((id, Some(layer.clone())));
-        if !layer.is_of_a_place() {
-            let name = format!("{layer:?}").into();
+        if layer.is_shared() {
+            let name = layer.to_string().into();
             Arc::make_mut(&mut self.shared).insert(id, name);
         }
         self.known.insert(layer, (id, 0));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    Client, Envoy, EnvoyOptions, Held, Outcome, ServiceManifest, SliceManifest, World, join,
+    Client, Envoy, EnvoyOptions, Held, Outcome, ServiceManifest, SliceManifest, World, join, node,
     seaway_binary, within,
 };
 use serde_json::json;
@@ -49,11 +49,6 @@ impl Stage<'_> {
         World::run(|world| {
             let _web_1 = world.backend("web-1", "10.244.1.10")?;
             let _web_2 = world.backend("web-2", "10.244.2.10")?;
-            let node = |name: &str, zone: &str| {
-                let labels = json!({"topology.kubernetes.io/zone": zone});
-                let metadata = json!({"name": name, "labels": labels});
-                json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata}).to_string()
-            };
             let nodes = join([node("n1", "a"), node("n2", "b")]);
             world.manifests().save("nodes.yaml", &nodes)?;
             world

@@ -167,6 +167,16 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// Whether every replica that has the same objects has the layer: it is there whichever proxies
+    /// are connected.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
+            Layer::WholeTable | Layer::OnDemand(_) => false,
+            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => false,
+        }
+    }
+
     /// Whether the layer is that of the proxies of one zone or node, and exists while one of those
     /// is connected.
     pub fn is_of_a_place(&self) -> bool {

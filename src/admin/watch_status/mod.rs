@@ -137,8 +137,7 @@ impl Watches {
     /// Whether a watch is stale.
     pub(crate) fn is_stale(&self) -> bool {
         let watches = lock(&self.0);
-        let mut stale = watches.iter().map(|watch| watch.freshness.stale());
-        stale.any(|stale| stale.is_some())
+        watches.iter().any(|watch| watch.freshness.is_stale())
     }
 
     /// Whether one of the watches that have worked fails now, or cannot be held against the API

@@ -5,25 +5,25 @@
 //! on their path. They are used together or not at all, so that a certificate whose key has not
 //! come yet changes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
 use crate::admin::health::moment;
 use crate::admission::identity::Certificate;
-use crate::process::outside::{self, MAX_CREDENTIAL};
+use crate::process::outside::{self, read_credential};
+use crate::process::pem;
 
 /// How often the files are read. The kubelet updates them a minute late anyhow.
 const LOOK: Duration = Duration::from_secs(2);
@@ -141,27 +141,19 @@ impl Follower {
 
 impl Files {
     fn read(&self) -> anyhow::Result<Contents> {
-        let read = |flag: &str, path: &Path| {
-            let shown = path.display();
-            let read = outside::read(path, MAX_CREDENTIAL);
-            let (_, bytes) = read.with_context(|| format!("{flag} {shown}"))?;
-            anyhow::Ok(bytes)
-        };
         let client_ca = self.client_ca.as_deref();
+        let client_ca = client_ca.map(|path| read_credential("--client-ca", path));
         Ok(Contents {
-            cert: read("--tls-cert", &self.cert)?,
-            key: read("--tls-key", &self.key)?,
-            client_ca: client_ca
-                .map(|path| read("--client-ca", path))
-                .transpose()?,
+            cert: read_credential("--tls-cert", &self.cert)?,
+            key: read_credential("--tls-key", &self.key)?,
+            client_ca: client_ca.transpose()?,
         })
     }
 
     fn load(&self, contents: &Contents) -> anyhow::Result<Loaded> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chain = certificates("--tls-cert", &contents.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&contents.key)
-            .map_err(|error| anyhow::anyhow!("--tls-key: {error}"))?;
+        let chain = pem::certificates("--tls-cert", &contents.cert)?;
+        let key = pem::private_key("--tls-key", &contents.key)?;
         // What a proxy sees is only as good as its shortest-lived part.
         let server_expires = first_end("--tls-cert", &chain)?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -170,7 +162,7 @@ impl Files {
         let (builder, clients_expire) = match &contents.client_ca {
             None => (builder.with_no_client_auth(), None),
             Some(bundle) => {
-                let authorities = certificates("--client-ca", bundle)?;
+                let authorities = pem::certificates("--client-ca", bundle)?;
                 let expires = first_end("--client-ca", &authorities)?;
                 let verifier = self.verifier(authorities, provider)?;
                 (builder.with_client_cert_verifier(verifier), Some(expires))
@@ -207,15 +199,6 @@ impl Files {
         };
         builder.build().context("--client-ca")
     }
-}
-
-fn certificates(flag: &str, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|error| anyhow::anyhow!("{flag}: {error}"))?;
-    if all.is_empty() {
-        bail!("{flag}: it contains no PEM certificate");
-    }
-    Ok(all)
 }
 
 /// When the first of these certificates expires.

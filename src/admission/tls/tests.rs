@@ -46,12 +46,12 @@ fn every_connection_shows_its_certificate_anew() {
     let server = files.load(&files.read().unwrap()).unwrap().config;
 
     let mut roots = RootCertStore::empty();
-    for authority in certificates("ca", ca.pem().as_bytes()).unwrap() {
+    for authority in pem::certificates("ca", ca.pem().as_bytes()).unwrap() {
         roots.add(authority).unwrap();
     }
     let leaf = clients.client(&[San::dns("n1")]).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(leaf.key_pem().as_bytes()).unwrap();
-    let chain = certificates("leaf", leaf.pem().as_bytes()).unwrap();
+    let key = pem::private_key("leaf", leaf.key_pem().as_bytes()).unwrap();
+    let chain = pem::certificates("leaf", leaf.pem().as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

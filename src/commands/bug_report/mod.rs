@@ -16,6 +16,7 @@ use crate::args::BugReportArgs;
 use crate::ask::table::grouped;
 use crate::ask::{self, Asked, Replica, Replicas};
 use crate::process::exit::{Failure, print};
+use crate::process::form;
 use anonymous::Names;
 use archive::Archive;
 
@@ -149,8 +150,8 @@ fn add(archive: &mut Archive, part: Part, names: Option<&Names>) -> anyhow::Resu
         }
     };
     let text = match (part.content, names) {
-        (Content::Json(value), None) => serde_json::to_string_pretty(&value)?,
-        (Content::Json(value), Some(names)) => serde_json::to_string_pretty(&names.hide(value))?,
+        (Content::Json(value), None) => form::json(&value)?,
+        (Content::Json(value), Some(names)) => form::json(&names.hide(value))?,
         (Content::Metrics(text), None) => text,
         (Content::Metrics(text), Some(names)) => names.hide_labels(&text),
         (Content::Missing(why), None) => format!("not taken: {why}\n"),

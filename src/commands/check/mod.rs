@@ -15,6 +15,7 @@ use crate::args::{CheckArgs, CheckOutput};
 use crate::ask::{self, Replicas};
 use crate::commands::envoy_admin;
 use crate::process::exit::{Failure, print};
+use crate::process::form;
 use report::{Group, Report};
 
 /// How long all checks may take.
@@ -25,9 +26,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let report = ask::run(check(args))?;
     let text = match args.output {
         CheckOutput::Text => report.text(),
-        CheckOutput::Json => serde_json::to_string_pretty(&report)
-            .map(|json| json + "\n")
-            .map_err(|error| Failure::Broken(error.into()))?,
+        CheckOutput::Json => form::json(&report).map_err(Failure::Broken)?,
     };
     print(&text)?;
     Ok(ExitCode::from(u8::from(report.has_failed())))
@@ -42,11 +41,7 @@ async fn check(args: &CheckArgs) -> Result<Report, Failure> {
         }
     };
     let of_replicas = async {
-        let replicas = match &visitor {
-            Some(visitor) => Replicas::in_cluster(visitor).await,
-            None => Replicas::of(&args.ask).await,
-        };
-        match replicas {
+        match Replicas::by(visitor.as_ref(), &args.ask).await {
             Ok(replicas) => on(&replicas).await,
             Err(failure) => {
                 let mut group = Group::new(replicas::NAME);

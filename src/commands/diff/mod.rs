@@ -15,8 +15,9 @@ use seaway_translator::diff::{Difference, OwnerKind, World, diff};
 use seaway_translator::{Problem, Role, Severity, View};
 use serde_json::{Value, json};
 
-use crate::args::{DiffArgs, DiffOutput, ProxyRole};
+use crate::args::{DiffArgs, OutputForm, ProxyRole};
 use crate::process::exit::{self, Failure};
+use crate::process::form;
 use input::{Loaded, Source};
 
 /// What was compared, and what came of it.
@@ -34,11 +35,9 @@ pub(crate) fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
     let outcome = outcome(args).map_err(Failure::Unusable)?;
     let Outcome { difference, .. } = &outcome;
     let printed = match args.output {
-        DiffOutput::Text => Ok(text::print(&outcome, args)),
-        DiffOutput::Json => value(&outcome, args.verbose).map(|value| format!("{value:#}\n")),
-        DiffOutput::Yaml => {
-            value(&outcome, args.verbose).and_then(|value| Ok(seaway_proto::json::to_yaml(&value)?))
-        }
+        OutputForm::Text => Ok(text::print(&outcome, args)),
+        OutputForm::Json => value(&outcome, args.verbose).and_then(|value| form::json(&value)),
+        OutputForm::Yaml => value(&outcome, args.verbose).and_then(|value| form::yaml(&value)),
     };
     exit::print(&printed.map_err(Failure::Unusable)?)?;
     let differs = match args.only_harm || args.namespace.is_some() {

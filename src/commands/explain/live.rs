@@ -2,7 +2,7 @@
 
 use seaway_translator::{Answer, Fact};
 
-use crate::args::{ExplainArgs, ExplainOutput};
+use crate::args::{ExplainArgs, OutputForm};
 use crate::ask::table::grouped;
 use crate::ask::times::Times;
 use crate::ask::{self, Asked, Replicas};
@@ -41,11 +41,11 @@ pub(super) fn ask(args: &ExplainArgs) -> Result<Answer, Failure> {
     let times = Times::of(&first.now, false);
     let mut answer = first.answer;
     // For programs the answer is what it is with --files.
-    if args.output == ExplainOutput::Text
+    if args.output == OutputForm::Text
         && let Some(section) = answer.sections.first_mut()
     {
         let text = proxies(have, first.last_change.as_ref(), times);
-        section.facts.extend(text.map(|text| fact("proxies", text)));
+        section.facts.push(fact("proxies", text));
         section
             .facts
             .extend(silent.map(|text| fact("replicas", text)));
@@ -63,7 +63,7 @@ fn fact(label: &str, text: String) -> Fact {
 
 /// Who has it, and since which change: `1,000 of 1,000 have this; last change 4m12s ago by
 /// EndpointSlice shop/web-x7k2p, last ACK after 31 ms`.
-fn proxies(have: Option<Have>, last: Option<&LastChange>, times: Times) -> Option<String> {
+fn proxies(have: Option<Have>, last: Option<&LastChange>, times: Times) -> String {
     let mut text = match have {
         None | Some(Have { proxies: 0, .. }) => "none asks for this".to_owned(),
         Some(of) => {
@@ -89,5 +89,5 @@ fn proxies(have: Option<Have>, last: Option<&LastChange>, times: Times) -> Optio
             (None, 0) => {}
         }
     }
-    Some(text)
+    text
 }

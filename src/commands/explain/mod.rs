@@ -2,19 +2,17 @@
 //! answer is the translator's, made of the plans that the resources of proxies are made of; here it
 //! is asked for, of manifests or of running replicas, and printed.
 
-mod columns;
 mod live;
 mod text;
-
-pub(super) use columns::wrapped;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use seaway_translator::{Answer, Change, Question, Served, Subject, Translator, Viewpoint};
 
-use crate::args::{ExplainArgs, ExplainOutput};
+use crate::args::{ExplainArgs, OutputForm};
 use crate::process::exit::{self, Failure};
+use crate::process::form;
 use crate::source::files;
 
 /// How many problems of files are shown.
@@ -32,11 +30,9 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         None => live::ask(args)?,
     };
     let text = match args.output {
-        ExplainOutput::Text => Ok(text::print(&answer, args.verbose)),
-        ExplainOutput::Json => serde_json::to_string_pretty(&answer)
-            .map(|json| json + "\n")
-            .map_err(anyhow::Error::from),
-        ExplainOutput::Yaml => serde_saphyr::to_string(&answer).map_err(anyhow::Error::from),
+        OutputForm::Text => Ok(text::print(&answer, args.verbose)),
+        OutputForm::Json => form::json(&answer),
+        OutputForm::Yaml => form::yaml(&answer),
     };
     exit::print(&text.map_err(Failure::Broken)?)?;
     Ok(ExitCode::from(u8::from(answer.served != Served::Yes)))

@@ -1,8 +1,10 @@
 //! An answer as text: the title first, what decided below it, the verdict last.
 
-use seaway_translator::{Answer, EndpointRow, Problem, Section, Severity, Taken};
+use std::sync::Arc;
 
-use super::columns::{table, wrapped};
+use seaway_translator::{Answer, EndpointRow, Problem, Section, Taken};
+
+use crate::ask::table::{Table, wrapped};
 
 /// How many endpoints that are alike are shown one by one.
 const ALIKE: usize = 2;
@@ -48,13 +50,13 @@ fn print_section(out: &mut String, section: &Section, all: bool) {
         wrapped(out, &format!("  {:<width$}  ", fact.label), &fact.text);
     }
     if !section.endpoints.is_empty() {
-        let head = ["ENDPOINT", "NODE", "ZONE", "STATE", "TAKEN", "BECAUSE"];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        match all {
-            true => rows.extend(section.endpoints.iter().map(|row| cells(row, 0))),
-            false => rows.extend(grouped(&section.endpoints)),
-        }
-        table(out, &rows);
+        let mut table = Table::new(["ENDPOINT", "NODE", "ZONE", "STATE", "TAKEN", "BECAUSE"]);
+        let rows = match all {
+            true => section.endpoints.iter().map(|row| cells(row, 0)).collect(),
+            false => grouped(&section.endpoints),
+        };
+        rows.into_iter().for_each(|row| table.push(row));
+        table.wrap_into(out);
     }
     for sentence in &section.verdict {
         wrapped(out, "", sentence);
@@ -63,7 +65,7 @@ fn print_section(out: &mut String, section: &Section, all: bool) {
 
 /// The rows, those that are taken first; of those that are alike the first few, and how many there
 /// are beside them.
-fn grouped(endpoints: &[EndpointRow]) -> Vec<Vec<String>> {
+fn grouped(endpoints: &[EndpointRow]) -> Vec<[String; 6]> {
     let mut sorted: Vec<&EndpointRow> = endpoints.iter().collect();
     sorted.sort_by_key(|row| (row.taken, row.priority, &row.state, &row.because));
     let alike = |a: &&EndpointRow, b: &&EndpointRow| {
@@ -88,18 +90,18 @@ fn grouped(endpoints: &[EndpointRow]) -> Vec<Vec<String>> {
     rows
 }
 
-fn cells(row: &EndpointRow, more: usize) -> Vec<String> {
+fn cells(row: &EndpointRow, more: usize) -> [String; 6] {
     let addresses: Vec<String> = row.addresses.iter().map(ToString::to_string).collect();
     let address = match addresses.is_empty() {
         true => row.ip.to_string(),
         false => addresses.join(" "),
     };
-    let or_none = |name: &Option<std::sync::Arc<str>>| name.as_deref().unwrap_or("-").to_owned();
+    let or_none = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
     let because = match more {
         0 => row.because.clone(),
         more => format!("{} ({more} more like this)", row.because),
     };
-    vec![
+    [
         address,
         or_none(&row.node),
         or_none(&row.zone),
@@ -110,10 +112,7 @@ fn cells(row: &EndpointRow, more: usize) -> Vec<String> {
 }
 
 fn print_problem(out: &mut String, problem: &Problem) {
-    let kind = match problem.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
+    let kind = problem.severity.as_str();
     let field = match problem.field.is_empty() {
         true => String::new(),
         false => format!(" {}", problem.field),

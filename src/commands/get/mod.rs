@@ -18,6 +18,7 @@ use crate::ask::times::Times;
 use crate::ask::{self, Asked, Replicas, Said};
 use crate::inspect::api::Page;
 use crate::process::exit::{Failure, print};
+use crate::process::form;
 
 /// Prints the list.
 pub(crate) fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
@@ -141,20 +142,10 @@ impl<T: DeserializeOwned + Serialize> Whole<T> {
                 let names = self.items.iter().map(|item| name(&item.item) + "\n");
                 Ok(names.collect())
             }
-            Form::Json | Form::Yaml => in_form(self, show.output),
+            Form::Json => form::json(self).map_err(Failure::Broken),
+            Form::Yaml => form::yaml(self).map_err(Failure::Broken),
         }
     }
-}
-
-/// A value as JSON or YAML.
-pub(super) fn in_form<T: Serialize>(value: &T, form: Form) -> Result<String, Failure> {
-    let text = match form {
-        Form::Yaml => serde_saphyr::to_string(value).map_err(anyhow::Error::from),
-        _ => serde_json::to_string_pretty(value)
-            .map(|text| text + "\n")
-            .map_err(anyhow::Error::from),
-    };
-    text.map_err(Failure::Broken)
 }
 
 /// A Service as `NAMESPACE/NAME`, or `NAME` with a namespace.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::output::Printed;
+use crate::process::form;
 
 /// The static bootstrap. Problems are not part of it.
 pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
@@ -30,7 +31,7 @@ pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
         "node": { "id": "seaway-static", "cluster": "seaway-static" },
         "static_resources": resources,
     });
-    Ok(seaway_proto::json::to_yaml(&bootstrap)?)
+    form::yaml(&bootstrap)
 }
 
 fn by_name(resources: Vec<Value>, key: &str) -> BTreeMap<String, Value> {

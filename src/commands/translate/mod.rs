@@ -9,6 +9,7 @@ use seaway_translator::{CertificateDelivery, Role, Severity, translate_once};
 
 use crate::args::{Output, ProxyRole, TranslateArgs};
 use crate::process::exit::{self, Failure};
+use crate::process::form;
 use crate::source::files;
 use output::Printed;
 
@@ -33,8 +34,8 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
         .any(|problem| problem.severity == Severity::Error);
     let printed = Printed::new(&translated).map_err(Failure::Broken)?;
     let text = match args.output {
-        Output::Json => printed.json(),
-        Output::Yaml => printed.yaml(),
+        Output::Json => form::json(&printed),
+        Output::Yaml => form::yaml(&printed),
         Output::Static => inline::bootstrap(printed),
     };
     exit::print(&text.map_err(Failure::Broken)?)?;

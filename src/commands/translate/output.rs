@@ -49,16 +49,6 @@ impl Printed {
             problems: translated.problems.clone(),
         })
     }
-
-    pub(super) fn json(&self) -> anyhow::Result<String> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        Ok(text)
-    }
-
-    pub(super) fn yaml(&self) -> anyhow::Result<String> {
-        Ok(serde_saphyr::to_string(self)?)
-    }
 }
 
 /// The secrets by name. Their content is for proxies alone, and so is not even decoded.

@@ -41,10 +41,7 @@ pub(crate) fn run(args: &WaitArgs) -> Result<ExitCode, Failure> {
 async fn wait(args: &WaitArgs, mut expected: Expected) -> Result<(bool, String), Failure> {
     let begin = Instant::now();
     let visitor = ask::visitor(&args.ask).await?;
-    let replicas = match &visitor {
-        Some(visitor) => Replicas::in_cluster(visitor).await?,
-        None => Replicas::of(&args.ask).await?,
-    };
+    let replicas = Replicas::by(visitor.as_ref(), &args.ask).await?;
     let mut progress: Vec<Progress> = replicas.each().map(|_| Progress::default()).collect();
     let mut said = begin;
     let mut answered = false;

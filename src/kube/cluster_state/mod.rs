@@ -72,6 +72,9 @@ pub(super) struct ClusterState {
     changed: BTreeMap<ObjectId, Change>,
     /// The `resourceVersion` of objects that changed, of as many as anybody asks about.
     versions: BTreeMap<ObjectId, Box<str>>,
+    /// How many of the versions are of changes that waited when the last update was taken: they
+    /// take no room from others.
+    held: usize,
     /// The objects with a status of ours that have another `uid` than before.
     created: BTreeSet<ObjectId>,
     /// The objects whose current version cannot be used, each with the reason.
@@ -155,12 +158,16 @@ impl ClusterState {
             false => BTreeMap::new(),
         };
         let changes = std::mem::replace(&mut self.changed, held);
+        let versions = std::mem::take(&mut self.versions).into_iter();
+        let (held, versions) = versions.partition(|(id, _)| self.changed.contains_key(id));
+        self.versions = held;
+        self.held = self.versions.len();
         if changes.is_empty() && !problems_changed {
             return None;
         }
         Some(Update {
             changes: changes.into_values().collect(),
-            versions: std::mem::take(&mut self.versions).into_iter().collect(),
+            versions: versions.into_iter().collect(),
             since: Some(now),
             problems: problems_changed.then(|| self.problems()),
             synced: true,
@@ -233,9 +240,7 @@ impl ClusterState {
                 if known.object.as_ref() != Some(&object) {
                     let before = known.object.replace(object.clone());
                     self.rename(before.as_ref(), Some(&object));
-                    if self.versions.len() < CAUSES && !version.is_empty() {
-                        self.versions.insert(id.clone(), version.into());
-                    }
+                    self.note_version(&id, version);
                     self.changed.insert(id, Change::Apply(object));
                 }
             }
@@ -243,6 +248,13 @@ impl ClusterState {
                 self.problems_changed |= self.bad.get(&id) != Some(&problem);
                 self.bad.insert(id, problem);
             }
+        }
+    }
+
+    fn note_version(&mut self, id: &ObjectId, version: String) {
+        let has_room = self.versions.len() < self.held + CAUSES;
+        if !version.is_empty() && (has_room || self.versions.contains_key(id)) {
+            self.versions.insert(id.clone(), version.into());
         }
     }
 

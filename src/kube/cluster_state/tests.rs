@@ -220,6 +220,44 @@ fn a_change_waits_for_a_secret_for_a_while_and_takes_the_ends_of_others_along() 
     assert_eq!((update.changes.len(), state.due()), (2, None));
 }
 
+/// A commit names the versions that it is made of, also of changes that have waited.
+#[test]
+fn a_change_that_waits_keeps_its_version_and_takes_no_room_from_others() {
+    let wants = Wants::default();
+    wants.add(&scope(ObjectKind::Secret));
+    let mut state = ClusterState::new(wants);
+    let versions = |state: &mut ClusterState, now: Instant| {
+        let update = state.take(now).unwrap();
+        let told = |(id, version): (ObjectId, Box<str>)| format!("{}@{version}", id.name);
+        update.versions.into_iter().map(told).collect::<Vec<_>>()
+    };
+    state.hear(&scope(ObjectKind::Service), apply(&service("s", json!(80))));
+    state.settle();
+    assert_eq!(versions(&mut state, Instant::now()), ["s@1"]);
+    let ingress = |name: &str, version: &str| {
+        let object = json!({
+            "metadata": {"namespace": "d", "name": name, "resourceVersion": version},
+            "spec": {"tls": [{"secretName": "a"}], "rules": [{"host": format!("h{version}.example")}]},
+        });
+        News::Apply(Box::new(item(ObjectKind::Ingress, &object)))
+    };
+    for number in 0..CAUSES {
+        let name = format!("i{number}");
+        state.hear(&scope(ObjectKind::Ingress), ingress(&name, "7"));
+    }
+    // The version is that of the newest change, however many there are.
+    state.hear(&scope(ObjectKind::Ingress), ingress("i3", "8"));
+    let now = Instant::now();
+    assert!(state.take(now).is_none(), "all of them wait");
+    state.hear(&scope(ObjectKind::Service), apply(&service("s", json!(81))));
+    assert_eq!(versions(&mut state, now), ["s@1"]);
+    let late = state.due().unwrap();
+    let held = [
+        "i0@7", "i1@7", "i2@7", "i3@8", "i4@7", "i5@7", "i6@7", "i7@7",
+    ];
+    assert_eq!(versions(&mut state, late), held);
+}
+
 /// What is told in place of a checkpoint has no Secrets yet: nobody loses a certificate by it.
 #[test]
 fn a_change_that_names_a_secret_waits_until_secrets_can_be_asked_for() {

@@ -53,6 +53,40 @@ fn write_elsewhere(server: &ApiServer, number: u32) -> Result<()> {
     }))
 }
 
+/// What the answer proves is found out much later.
+#[tokio::test]
+async fn a_probe_that_is_answered_ends_the_doubt_of_one_that_was_not() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = ApiServer::start()?;
+    server.configure(|settings| settings.bookmarks = None);
+    server.apply(service("shop", "a"))?;
+    let probing = Probing {
+        patience: Duration::from_secs(3600),
+        ..Probing::every(OFTEN)
+    };
+    let wanted = Wanted {
+        probing,
+        ..wanted(&[])
+    };
+    let mut source = start_with(&server, folder.path(), wanted).await?;
+    assert_eq!(source.next().await?, ["+shop/a"]);
+    // From now on the API server has a version that the watch is not told of.
+    write_elsewhere(&server, 1)?;
+    let (code, retry_after) = (500, None);
+    server.inject(Fault::Answer { code, retry_after }.verb("list"));
+    until("a doubt", || {
+        ensure!(source.watches.is_doubtful(), "no doubt");
+        Ok(())
+    })
+    .await?;
+    server.heal();
+    until("the end of the doubt", || {
+        ensure!(!source.watches.is_doubtful(), "{:?}", source.watches);
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_quiet_watch_that_is_told_nothing_is_not_listed_anew() -> Result<()> {
     let folder = tempfile::tempdir()?;

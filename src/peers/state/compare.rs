@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ContentKey, Digest};
+use crate::admin::freshness::Reached;
 use crate::peers::digest::Content;
 
 /// A watch that has not been told of a change that a peer has.
@@ -67,21 +68,21 @@ impl Comparison {
             return;
         }
         self.lags.retain(|watch, lag| {
-            let reach = own.watches.get(watch);
-            reach.is_some_and(|reach| reach.reached < lag.change)
+            let ours = own.watches.get(watch);
+            ours.is_some_and(|ours| ours.version < lag.change)
         });
-        for (watch, reach) in &theirs.watches {
+        for (watch, reached) in &theirs.watches {
             let Some(ours) = own.watches.get(watch) else {
                 continue;
             };
-            if ours.reached < reach.changed {
+            if ours.version < reached.changed {
                 let lag = self.lags.entry(watch.clone()).or_insert(Lag {
-                    change: reach.changed,
+                    change: reached.changed,
                     since: now,
-                    reached: ours.reached,
+                    reached: ours.version,
                     listed: false,
                 });
-                lag.reached = ours.reached;
+                lag.reached = ours.version;
             }
         }
         self.compare_contents(own, theirs, now);
@@ -170,9 +171,9 @@ fn differences(own: &Digest, theirs: &Digest) -> Vec<(ContentKey, Content, Conte
 
 /// Whether this replica has reached everything that a peer has seen change, and serves the same.
 pub(super) fn is_equal(own: &Digest, theirs: &Digest) -> bool {
-    let reaches = |(watch, theirs): (&Arc<str>, &crate::peers::digest::Reach)| {
+    let reaches = |(watch, theirs): (&Arc<str>, &Reached)| {
         let ours = own.watches.get(watch);
-        ours.is_none_or(|ours| ours.reached >= theirs.changed)
+        ours.is_none_or(|ours| ours.version >= theirs.changed)
     };
     theirs.watches.iter().all(reaches) && differences(own, theirs).is_empty()
 }

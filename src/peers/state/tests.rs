@@ -1,10 +1,11 @@
 use super::*;
-use crate::peers::digest::{Content, Reach};
+use crate::admin::freshness::Reached;
+use crate::peers::digest::Content;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A replica at these versions, which serves this content.
-fn digest(instance: &str, state: State, (reached, changed): (u64, u64), hash: u64) -> Digest {
+fn digest(instance: &str, state: State, (version, changed): (u64, u64), hash: u64) -> Digest {
     let content = Content { count: 1, hash };
     Digest {
         instance: instance.into(),
@@ -12,7 +13,7 @@ fn digest(instance: &str, state: State, (reached, changed): (u64, u64), hash: u6
         build: "0.1.0".into(),
         flags: 1,
         state,
-        watches: [("services".into(), Reach { reached, changed })].into(),
+        watches: [("services".into(), Reached { version, changed })].into(),
         contents: [(("All".into(), "cluster".into()), content)].into(),
     }
 }
@@ -113,7 +114,7 @@ fn a_replica_that_lacks_a_change_for_ten_seconds_is_behind_and_lists_once() {
 #[test]
 fn bookmarks_that_come_later_are_no_lag_and_neither_is_a_steady_stream_of_changes() {
     let mut scene = Scene::new(vec![fresh("a", 5), fresh("b", 5)]);
-    scene.own(1).watches.get_mut("services").unwrap().reached = 900;
+    scene.own(1).watches.get_mut("services").unwrap().version = 900;
     scene.seconds(60);
     assert_eq!(scene.states(), [State::Fresh; 2]);
     // Each time it is looked at, the other one has just heard of one more.

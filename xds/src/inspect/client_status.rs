@@ -94,13 +94,15 @@ impl Inspector {
         loop {
             let behind = after.as_ref().map(|(url, name)| (*url, &**name));
             let page = self.contents(facts.number, |_, _| true, behind, PAGE);
-            let Some(last) = page.iter().flatten().last() else {
-                break;
-            };
-            after = Some((last.type_url, last.name.clone()));
-            for content in page.into_iter().flatten() {
+            let page = page.unwrap_or_default();
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|last| (last.type_url, last.name.clone()));
+            for content in page {
                 room.take(&content)?;
                 generic_xds_configs.push(status(content, room));
+            }
+            if is_last {
+                break;
             }
         }
         room.answer =

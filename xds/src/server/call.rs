@@ -1,9 +1,16 @@
-//! The headers of a gRPC call: whether an HTTP request is one, and how long its client waits.
+//! What all gRPC calls have in common: whether an HTTP request is one, how long its client waits,
+//! and the frame with which an answer ends.
 //!
 //! Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md of grpc/grpc).
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::Frame;
+use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::header::{ALLOW, CONTENT_TYPE};
@@ -55,6 +62,38 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Status> {
         Some(time) => Ok(Some(time)),
         None => Err(Status::internal("malformed grpc-timeout")),
     }
+}
+
+/// When the client of a call stops waiting (`grpc-timeout`), if ever.
+#[derive(Debug)]
+pub(crate) struct Deadline(Option<Pin<Box<Sleep>>>);
+
+impl Deadline {
+    /// So much later than now.
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        Deadline(timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))))
+    }
+
+    /// The status with which the call ends when its time is over.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        let Some(sleep) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let text = "the deadline of grpc-timeout has passed";
+        let status = |()| Status::deadline_exceeded(text);
+        sleep.as_mut().poll(cx).map(status)
+    }
+}
+
+/// The frame with which the body of an answer ends.
+///
+/// # Errors
+///
+/// The status has what no header can have.
+pub(crate) fn end(status: &Status) -> Result<Frame<Bytes>, Status> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers)?;
+    Ok(Frame::trailers(trailers))
 }
 
 /// Parses a `grpc-timeout`: at most eight digits and a unit.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
@@ -15,6 +16,7 @@ use tonic::{Code, Status};
 
 use crate::guard::identity::{Caller, Peer};
 use crate::guard::liveness::{Closing, OpenStream};
+use crate::server::call::{self, Deadline};
 use crate::server::stream::replaced;
 
 /// The messages of an answer, encoded; an error ends it with that status.
@@ -53,20 +55,30 @@ pub(crate) struct OtherBody {
     /// `None` once it has ended.
     answers: Option<Answers>,
     open: OpenStream,
+    deadline: Deadline,
     /// What the caller sends, unread.
     _request: Incoming,
 }
 
 impl OtherBody {
-    pub(crate) fn new(answers: Answers, open: OpenStream, request: Incoming) -> OtherBody {
+    pub(crate) fn new(
+        answers: Answers,
+        open: OpenStream,
+        timeout: Option<Duration>,
+        request: Incoming,
+    ) -> OtherBody {
         OtherBody {
             answers: Some(answers),
             open,
+            deadline: Deadline::after(timeout),
             _request: request,
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        if let Poll::Ready(status) = self.deadline.poll(cx) {
+            return Poll::Ready(Some(Err(status)));
+        }
         if self.open.connection.closing() != Closing::No {
             return Poll::Ready(Some(Err(replaced())));
         }
@@ -118,8 +130,6 @@ impl http_body::Body for OtherBody {
         ) {
             self.open.connection.refused();
         }
-        let mut trailers = HeaderMap::new();
-        status.add_header(&mut trailers)?;
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+        Poll::Ready(Some(call::end(&status)))
     }
 }

@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
-use tokio::time::Sleep;
-use tonic::codegen::http::HeaderMap;
 use tonic::{Code, Status};
 
 use crate::guard::liveness::{Closing, OpenStream};
 use crate::server::Admit;
+use crate::server::call::{self, Deadline};
 use crate::server::stream::{Stream, replaced};
 use crate::wire::response::Message;
 
@@ -35,8 +34,7 @@ pub(crate) struct ResponseBody<A> {
     /// The message that is being sent, its parts in reverse order.
     parts: Message,
     open: OpenStream,
-    /// When the client stops waiting (`grpc-timeout`).
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Deadline,
 }
 
 /// The state of a [`ResponseBody`]: waiting for admission, open, or ended.
@@ -56,19 +54,16 @@ impl<A: Admit> ResponseBody<A> {
             state: State::Opening(Box::pin(opening)),
             parts: Message::new(),
             open,
-            deadline: timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))),
+            deadline: Deadline::after(timeout),
         }
     }
 
     /// Polls the next message, unless the time of the call is over.
     fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Status>> {
-        if let Some(deadline) = &mut self.deadline
-            && deadline.as_mut().poll(cx).is_ready()
-        {
-            let text = "the deadline of grpc-timeout has passed";
-            return Poll::Ready(Err(Status::deadline_exceeded(text)));
+        match self.deadline.poll(cx) {
+            Poll::Ready(status) => Poll::Ready(Err(status)),
+            Poll::Pending => self.poll_message(cx),
         }
-        self.poll_message(cx)
     }
 
     /// Polls the next message; `None` and an error end the stream.
@@ -115,9 +110,7 @@ impl<A: Admit> http_body::Body for ResponseBody<A> {
             };
             if let Some(status) = end {
                 self.state = State::Ended;
-                let mut trailers = HeaderMap::new();
-                status.add_header(&mut trailers)?;
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                return Poll::Ready(Some(call::end(&status)));
             }
         }
         self.open.progress.waits();

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use seaway_proto::TypeUrl;
@@ -105,7 +106,7 @@ impl<A: Admit> AdsServer<A> {
             return Ok(response);
         }
         let Some(service) = SideService::of(path) else {
-            return Ok(self.respond_otherwise(request, &connection, &peer));
+            return Ok(self.respond_otherwise(request, &connection, &peer, timeout));
         };
         let call = SideCall {
             open: self.shared.watchdog.stream(&connection),
@@ -122,6 +123,7 @@ impl<A: Admit> AdsServer<A> {
         request: http::Request<Incoming>,
         connection: &Arc<Connection>,
         peer: &Arc<Peer>,
+        timeout: Option<Duration>,
     ) -> http::Response<Body> {
         let (head, body) = request.into_parts();
         let caller = OtherCaller::new(peer.clone(), head.headers);
@@ -132,7 +134,7 @@ impl<A: Admit> AdsServer<A> {
             return Status::unimplemented("no such method").into_http();
         };
         let open = self.shared.watchdog.stream(connection);
-        let body = OtherBody::new(answers, open, body);
+        let body = OtherBody::new(answers, open, timeout, body);
         let mut response = http::Response::new(Body::new(body));
         call::mark(response.headers_mut());
         response

@@ -40,6 +40,21 @@ where
     Q: Message + 'static,
     S: Message + Default + 'static,
 {
+    let headers = proof.map(|proof| (PROOF, proof));
+    open_with(channel, path, headers.as_slice(), first).await
+}
+
+/// The same with these headers.
+pub(crate) async fn open_with<Q, S>(
+    channel: &Channel,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    first: Option<Q>,
+) -> Result<Stream<Q, S>, Status>
+where
+    Q: Message + 'static,
+    S: Message + Default + 'static,
+{
     let (requests, receiver) = mpsc::channel(64);
     if let Some(first) = first {
         requests.send(first).await.unwrap();
@@ -48,10 +63,9 @@ where
     grpc.ready().await.unwrap();
     let path: PathAndQuery = path.parse().unwrap();
     let mut outbound = Request::new(ReceiverStream::new(receiver));
-    if let Some(proof) = proof {
-        outbound
-            .metadata_mut()
-            .insert(PROOF, proof.parse().unwrap());
+    for (name, value) in headers {
+        let value = value.parse().unwrap();
+        outbound.metadata_mut().insert(*name, value);
     }
     let codec = Prost::<Q, S>(PhantomData);
     let responses = grpc.streaming(outbound, path, codec).await?;

@@ -1,6 +1,7 @@
 //! Calls of services that are none of xDS, on the same port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -8,7 +9,7 @@ use seaway_proto::envoy::core::{Address, Pipe, address};
 use seaway_xds::{Answers, OtherCaller, OtherCalls, ServerConfig};
 use tonic::{Code, Status};
 
-use crate::codec::{PROOF, Stream, try_open};
+use crate::codec::{PROOF, Stream, open_with, try_open};
 use crate::world::World;
 
 /// Tells whoever has a proof two messages, and then nothing.
@@ -74,6 +75,26 @@ async fn an_application_answers_calls_of_its_own_until_the_server_ends() {
     let end = told.responses.message().await.unwrap_err();
     assert_eq!(end.code(), Code::Unavailable);
     (&mut world.server).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_ends_with_the_time_that_its_caller_gives_it() {
+    let world = world().await;
+    let channel = world.connect().await;
+    let headers = [(PROOF, "me"), ("grpc-timeout", "50m")];
+    let told = open_with(&channel, "/test.Other/Tell", &headers, None::<Address>).await;
+    let mut told: Stream<Address, Address> = told.unwrap();
+    for _ in 0..2 {
+        told.responses.message().await.unwrap().unwrap();
+    }
+    let end = tokio::time::timeout(Duration::from_secs(10), told.responses.message())
+        .await
+        .unwrap();
+    let end = end.unwrap_err();
+    assert!(
+        [Code::DeadlineExceeded, Code::Cancelled].contains(&end.code()),
+        "{end}"
+    );
 }
 
 #[tokio::test]

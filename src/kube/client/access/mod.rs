@@ -13,14 +13,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kube::Config;
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, Kubeconfig};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use secrecy::SecretString;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::proxy::{self, Environment};
-use crate::process::outside;
-use crate::process::outside::quote;
+use crate::process::outside::{self, quote};
+use crate::process::pem;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -161,14 +159,8 @@ fn server(text: &str) -> anyhow::Result<Uri> {
 
 /// The certificates of a PEM file, as DER.
 fn authorities(what: &str, pem: &[u8]) -> anyhow::Result<Vec<Vec<u8>>> {
-    let all = CertificateDer::pem_slice_iter(pem).map(|one| one.map(|one| one.to_vec()));
-    let all: Vec<_> = all
-        .collect::<Result<_, _>>()
-        .map_err(|error| anyhow!("{what}: {error}"))?;
-    if all.is_empty() {
-        bail!("{what}: it contains no PEM certificate");
-    }
-    Ok(all)
+    let all = pem::certificates(what, pem)?;
+    Ok(all.into_iter().map(|one| one.to_vec()).collect())
 }
 
 /// The client configuration of a pod, which reaches the API server by the address of a Service,

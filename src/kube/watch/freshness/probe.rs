@@ -53,8 +53,9 @@ impl Watch {
         match self.newest(resource).await {
             Ok(version) => {
                 let seen = version.parse().ok();
-                if let Some(verdict) = rounds.probed(now(), seen, self.position()) {
-                    self.conclude(&verdict, seen);
+                match rounds.probed(now(), seen, self.position()) {
+                    Some(verdict) => self.conclude(&verdict, seen),
+                    None => self.health.freshness().answered(),
                 }
             }
             Err(failure) => self.unanswered(resource, failure),

@@ -1,7 +1,6 @@
 //! The body of an answer of tonic's: it ends with its connection and with the time of its call, and
 //! is given to the transport in pieces, so that a slow reader is seen to read (`liveness`).
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,13 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
-use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::HeaderMap;
 
 use crate::guard::identity_limits::StreamPermit;
 use crate::guard::liveness::{Closing, OpenStream};
+use crate::server::call::{self, Deadline};
 use crate::server::response_body::PIECE;
 use crate::server::stream::replaced;
 
@@ -25,8 +23,7 @@ pub(super) struct SideBody {
     /// What of a frame has not been taken yet.
     rest: Bytes,
     open: OpenStream,
-    /// When the client stops waiting (`grpc-timeout`).
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Deadline,
     /// Whether anything was sent.
     answered: bool,
     ended: bool,
@@ -44,7 +41,7 @@ impl SideBody {
             inner,
             rest: Bytes::new(),
             open,
-            deadline: timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout))),
+            deadline: Deadline::after(timeout),
             answered: false,
             ended: false,
             _permit: permit,
@@ -53,11 +50,8 @@ impl SideBody {
 
     /// The status with which the call has to end now, if it has to.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<Status> {
-        if let Some(deadline) = &mut self.deadline
-            && deadline.as_mut().poll(cx).is_ready()
-        {
-            let text = "the deadline of grpc-timeout has passed";
-            return Some(Status::deadline_exceeded(text));
+        if let Poll::Ready(status) = self.deadline.poll(cx) {
+            return Some(status);
         }
         match self.open.connection.closing() {
             Closing::Soon if self.answered => Some(replaced()),
@@ -83,9 +77,7 @@ impl http_body::Body for SideBody {
         if self.rest.is_empty() {
             if let Some(status) = self.poll_end(cx) {
                 self.ended = true;
-                let mut trailers = HeaderMap::new();
-                status.add_header(&mut trailers)?;
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                return Poll::Ready(Some(call::end(&status)));
             }
             match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {

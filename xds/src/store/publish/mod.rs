@@ -338,9 +338,8 @@ pub struct LayerDigest {
 }
 
 impl Snapshots {
-    /// What each of these layers has of each type, and nothing of those that have none, with the
-    /// sequence number of the commit that made it so.
-    pub fn digests(&self, layers: impl Fn(LayerId) -> bool) -> (u64, Vec<LayerDigest>) {
+    /// What each of these layers has of each type, and nothing of those that have none.
+    pub fn digests(&self, layers: impl Fn(LayerId) -> bool) -> Vec<LayerDigest> {
         let store = self.read();
         let digest = |(type_index, layer, count, hash)| LayerDigest {
             layer,
@@ -349,7 +348,7 @@ impl Snapshots {
             hash,
         };
         let digests = store.digests().filter(|(_, layer, ..)| layers(*layer));
-        (store.seq(), digests.map(digest).collect())
+        digests.map(digest).collect()
     }
 
     /// The quarantined contents: held back from proxies that were not sent them yet (xDS rules 82,

@@ -248,7 +248,7 @@ fn digests_tell_contents_apart_and_not_the_order_they_came_in() {
                 ..Commit::default()
             });
         }
-        snapshots.digests(|layer| layer != LayerId(9)).1
+        snapshots.digests(|layer| layer != LayerId(9))
     };
     let one = publish(vec![
         replace("a", &[(1, "a", "x"), (9, "a", "z")]),
