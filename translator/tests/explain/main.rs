@@ -355,6 +355,32 @@ proptest! {
     }
 }
 
+/// Service rule 60: an endpoint without a node is on no proxy's own, at an address and by name alike.
+#[test]
+fn without_any_node_a_local_policy_serves_nobody() {
+    let mut world = World::new(Options::default());
+    world.apply([
+        service("web", "10.96.0.1", ", internalTrafficPolicy: Local"),
+        slice("web-1", "web", "[{addresses: [10.1.0.1]}]"),
+    ]);
+    let key = ServiceKey {
+        namespace: "d".into(),
+        name: "web".into(),
+    };
+    for (role, what) in [
+        (
+            Role::Node,
+            "A connection to 10.96.0.1:80 is accepted and closed",
+        ),
+        (Role::Mesh, "A new request to web.d:80 is answered with 503"),
+    ] {
+        let answer = explain(&world, &key, &View::of(role), Client::Anybody);
+        let expected = format!("{what}: no node has an endpoint.");
+        assert_eq!(answer.sections[0].verdict, [expected]);
+        assert_eq!(answer.served, Served::No);
+    }
+}
+
 /// In a debug build, on a busy machine: to look at all endpoints for each would take far longer.
 #[test]
 fn an_answer_with_ten_thousand_endpoints_is_there_soon() {
