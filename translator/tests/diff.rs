@@ -10,8 +10,8 @@ use std::path::Path;
 
 use seaway_proto::TypeUrl;
 use seaway_translator::diff::{Difference, Harm, World, diff};
-use seaway_translator::{Object, Options, Role, Snapshot, View, translate_once};
-use support::{manifests, node, service, slice, view};
+use seaway_translator::{Capture, Object, Options, Role, Snapshot, View, translate_once};
+use support::{manifests, node, one, service, slice, view};
 
 /// The objects of every golden test, by its name.
 fn worlds() -> BTreeMap<String, Vec<Object>> {
@@ -201,4 +201,55 @@ fn a_change_is_told_of_the_proxies_that_it_concerns() {
     let expected = "! on n2, n3: no local endpoint is left (10.1.0.2:8080, 10.1.0.3:8080 leave); new connections are closed";
     assert_eq!(effect.to_string(), expected);
     assert!(effect.is_harm());
+}
+
+/// The sentences of all effects on the first owner that changes.
+fn told(difference: &Difference) -> Vec<String> {
+    let effects = difference.changed[0].effects.iter();
+    effects.map(ToString::to_string).collect()
+}
+
+/// A port of datagrams and one of connections may have the same address and number: each has its
+/// own fate, and the names theirs.
+#[test]
+fn what_becomes_of_an_address_that_is_gone_is_told_by_protocol() {
+    let ports = |ports: &str| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: dns}}, \
+             spec: {{clusterIP: 10.0.0.10, ports: [{ports}]}}}}"
+        ))
+    };
+    let (udp, tcp) = (
+        "{name: udp, port: 53, protocol: UDP}",
+        "{name: tcp, port: 53}",
+    );
+    let endpoints = one(
+        "{kind: EndpointSlice, metadata: {namespace: d, name: dns-1, \
+         labels: {kubernetes.io/service-name: dns}}, addressType: IPv4, \
+         ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53}], \
+         endpoints: [{addresses: [10.1.0.1]}]}",
+    );
+    let whole = [ports(&format!("{udp}, {tcp}")), endpoints.clone()];
+    let views = [View::of(Role::Node), View::of(Role::Mesh)];
+    let under = |capture, new: &[Object]| {
+        let options = Options {
+            capture,
+            ..options()
+        };
+        let world = |objects: &[Object]| World::new(options.clone(), objects.to_vec(), &views);
+        told(&diff(&world(&whole), &world(new)))
+    };
+    let redirect = Some(Capture::Redirect);
+    assert_eq!(
+        under(redirect, &[]),
+        [
+            "! gone: 10.0.0.10:53 will be closed; open connections end with the drain time",
+            "! gone: 10.0.0.10:53/udp will be refused; flows end",
+            "! gone: dns.d will be answered with 404",
+        ]
+    );
+    assert_eq!(
+        under(redirect, &[ports(tcp), endpoints]),
+        ["! 10.0.0.10:53 will be refused: the Service asks for it no more; flows end"]
+    );
 }

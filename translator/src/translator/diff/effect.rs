@@ -149,6 +149,8 @@ pub enum What {
         addresses: Vec<String>,
         /// What becomes of connections and requests there.
         fate: Fate,
+        /// Whether the addresses take datagrams, whose flows end.
+        flows: bool,
     },
     /// It was not there before.
     New {

@@ -13,7 +13,7 @@ use super::effect::{Effect, Fate, Harm, Places, Setting, What};
 use super::facts::{self, endpoints};
 use super::places::{nodes, places};
 use super::settings::{becomes_local, differences};
-use super::why::{UNASKED, why};
+use super::why::{Reasons, UNASKED};
 use crate::model::{Family, Protocol};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
 
@@ -42,13 +42,19 @@ struct Settings {
 
 impl Addresses {
     /// Takes in the listener of a frontend.
-    pub(super) fn listener(&mut self, both: Both<'_>, name: &FrontendName, change: &Change<'_>) {
+    pub(super) fn listener(
+        &mut self,
+        both: Both<'_>,
+        name: &FrontendName,
+        change: &Change<'_>,
+        reasons: &Reasons<'_>,
+    ) {
         let fate = match name.port.protocol == Protocol::Tcp && both.to.closes {
             true => Fate::Closed,
             false => Fate::Refused,
         };
         let address = address(name.kind, name.address.ip(), name.address.port());
-        self.come_and_go(both, change, &address, fate, || why(both.to, name));
+        self.come_and_go(both, change, &address, fate, || reasons.of(name));
         let external = name.kind != FrontendKind::ClusterIp;
         for (old, new, views) in change.replaced() {
             let (old, new) = (facts::frontend(old), facts::frontend(new));
