@@ -51,14 +51,6 @@ fn of_api(severity: Severity) -> ProblemSeverity {
     }
 }
 
-/// The word for a severity.
-pub(super) fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    }
-}
-
 fn key(problem: &Problem) -> String {
     let Problem {
         object,
@@ -68,7 +60,7 @@ fn key(problem: &Problem) -> String {
         message,
     } = problem;
     // Short, since it is part of the next request.
-    let severity = word(*severity);
+    let severity = severity.as_str();
     let message = xxh3_64(message.as_bytes());
     format!("{severity}|{object}|{field}|{reason}|{message:016x}")
 }
@@ -78,7 +70,7 @@ pub(super) fn row(problem: &Problem, since: SystemTime) -> ProblemRow {
     ProblemRow {
         object: problem.object.to_string(),
         field: problem.field.clone(),
-        severity: word(problem.severity).to_owned(),
+        severity: problem.severity.as_str().to_owned(),
         reason: problem.reason.to_string(),
         message: problem.message.clone(),
         since: times::text(since),

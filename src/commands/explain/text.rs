@@ -1,6 +1,6 @@
 //! An answer as text: the title first, what decided below it, the verdict last.
 
-use seaway_translator::{Answer, EndpointRow, Problem, Section, Severity, Taken};
+use seaway_translator::{Answer, EndpointRow, Problem, Section, Taken};
 
 use super::columns::{table, wrapped};
 
@@ -110,10 +110,7 @@ fn cells(row: &EndpointRow, more: usize) -> Vec<String> {
 }
 
 fn print_problem(out: &mut String, problem: &Problem) {
-    let kind = match problem.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
+    let kind = problem.severity.as_str();
     let field = match problem.field.is_empty() {
         true => String::new(),
         false => format!(" {}", problem.field),

@@ -21,6 +21,17 @@ pub enum Severity {
     Warning,
 }
 
+impl Severity {
+    /// The word for it, as in lists of problems.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
 /// Declares [`Reason`] so that a variant's name, its printed form and its metric label are one.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {

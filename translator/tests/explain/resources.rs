@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use seaway_translator::{CertificateDelivery, Options, Question, Role, View, Viewpoint};
+use seaway_translator::{Options, Question, Role, View, Viewpoint};
 
 use super::cases;
 use super::support::random::{an_op, options, run};
-use super::support::routing::{an_object, class, gateway_class, secret, secured};
+use super::support::routing::{an_object, asking, class, gateway_class, secret, secured};
 use super::support::{World, service, slice};
 
 /// Asks for each resource that is published by its name.
@@ -30,13 +30,6 @@ fn check_resources(world: &World) {
                 "{layer} {title}: {answer:#?}"
             );
         }
-    }
-}
-
-fn on_demand() -> View {
-    View {
-        certificates: CertificateDelivery::OnDemand,
-        ..View::of(Role::Ingress)
     }
 }
 
@@ -83,7 +76,7 @@ proptest! {
     ) {
         let mut world = World::new(Options::default());
         world.translator.activate(&View::of(Role::Ingress));
-        world.translator.activate(&on_demand());
+        world.translator.activate(&asking());
         world.apply([class(), gateway_class()]);
         world.apply(objects);
         check_resources(&world);

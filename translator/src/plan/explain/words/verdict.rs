@@ -279,7 +279,7 @@ pub(in crate::plan::explain) fn nobody(
 pub(in crate::plan::explain) fn of_requests(
     asked: &Asked<'_>,
     what: &str,
-    lead: &Lead,
+    leads: &BTreeMap<Family, Lead>,
     verdicts: &mut Verdicts,
 ) {
     let going = Going {
@@ -289,5 +289,7 @@ pub(in crate::plan::explain) fn of_requests(
         own_node: "the proxy's own node",
         elsewhere: "elsewhere",
     };
-    of_set(asked, &going, (lead, 1), verdicts);
+    let lead = leads.get(&asked.service.primary_family);
+    let lead = lead.cloned().unwrap_or_default();
+    of_set(asked, &going, (&lead, 1), verdicts);
 }
