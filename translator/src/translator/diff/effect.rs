@@ -259,6 +259,8 @@ pub enum Fate {
     Closed,
     /// The request is answered with 404.
     NotFound,
+    /// The connection goes to what another listener at the address leads to.
+    Elsewhere,
 }
 
 /// How many endpoints an assignment has.

@@ -180,6 +180,7 @@ impl Display for Fate {
             Fate::Refused => "refused",
             Fate::Closed => "closed",
             Fate::NotFound => "answered with 404",
+            Fate::Elsewhere => "led elsewhere",
         })
     }
 }

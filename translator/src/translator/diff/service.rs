@@ -145,42 +145,34 @@ impl OfPort<'_> {
     }
 }
 
-/// How clients come to a Service that is new or gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    /// By connections to addresses.
-    Connections,
-    /// By datagrams.
-    Datagrams,
-    /// By requests for a name.
-    Requests,
-}
-
-/// The addresses of listeners, and the host names, that some variant of these changes has, by how
-/// clients come there. Those for datagrams end in `/udp`, as the same address may take connections.
-fn addresses(changes: &[&Change<'_>]) -> BTreeMap<Way, Vec<String>> {
-    let mut addresses: BTreeMap<Way, Vec<String>> = BTreeMap::new();
+/// The addresses of listeners, and the host names, that some variant of these changes has, each
+/// with what becomes of who goes there as `fate` says it for those of listeners, and whether it
+/// takes datagrams: then it ends in `/udp`, as the same address may take connections.
+fn addresses(
+    changes: &[&Change<'_>],
+    fate: impl Fn(&FrontendName, &Change<'_>) -> Fate,
+) -> BTreeMap<(Fate, bool), Vec<String>> {
+    let mut addresses: BTreeMap<(Fate, bool), Vec<String>> = BTreeMap::new();
     for change in changes {
-        let (way, address) = match change.type_url {
+        let (key, address) = match change.type_url {
             TypeUrl::LISTENER => {
                 let Ok(name) = change.name.parse::<FrontendName>() else {
                     continue;
                 };
+                let flows = name.port.protocol == Protocol::Udp;
+                let suffix = if flows { "/udp" } else { "" };
                 let address = address(name.kind, name.address.ip(), name.address.port());
-                match name.port.protocol {
-                    Protocol::Udp => (Way::Datagrams, format!("{address}/udp")),
-                    _ => (Way::Connections, address),
-                }
+                ((fate(&name, change), flows), format!("{address}{suffix}"))
             }
             // The name without a port is there with all others.
             TypeUrl::SCOPED_ROUTE if !change.name.contains(':') => {
-                (Way::Requests, dns(&change.name))
+                ((Fate::NotFound, false), dns(&change.name))
             }
             _ => continue,
         };
-        addresses.entry(way).or_default().push(address);
+        addresses.entry(key).or_default().push(address);
     }
-    let sorted = addresses.into_iter().map(|(way, all)| (way, sorted(all)));
+    let sorted = addresses.into_iter().map(|(key, all)| (key, sorted(all)));
     sorted.collect()
 }
 
@@ -194,36 +186,43 @@ fn dns(service: &str) -> String {
 
 /// What becomes of those who go on asking for a Service that is gone, by how they came.
 fn gone(both: Both<'_>, changes: &[&Change<'_>]) -> Vec<Effect> {
-    let effect = |(way, addresses): (Way, Vec<String>)| Effect {
+    let fate = |name: &FrontendName, change: &Change<'_>| {
+        let views = change.removed_from();
+        let mut others = views.iter();
+        let is_tcp = name.port.protocol == Protocol::Tcp;
+        match others.any(|view| both.to.other_listener(name, *view).is_some()) {
+            true => Fate::Elsewhere,
+            false if is_tcp && both.to.closes => Fate::Closed,
+            false => Fate::Refused,
+        }
+    };
+    let mut addresses = addresses(changes, fate);
+    if addresses.is_empty() {
+        addresses.insert((Fate::Refused, false), Vec::new());
+    }
+    let effect = |((fate, flows), addresses): ((Fate, bool), Vec<String>)| Effect {
         harm: Harm::Gone,
         port: None,
         loses: !addresses.is_empty(),
         places: Places::Everywhere,
         what: What::Gone {
             addresses,
-            fate: match way {
-                Way::Requests => Fate::NotFound,
-                Way::Connections if both.to.closes => Fate::Closed,
-                Way::Connections | Way::Datagrams => Fate::Refused,
-            },
-            flows: way == Way::Datagrams,
+            fate,
+            flows,
         },
     };
-    let mut addresses = addresses(changes);
-    if addresses.is_empty() {
-        addresses.insert(Way::Connections, Vec::new());
-    }
     addresses.into_iter().map(effect).collect()
 }
 
 fn new(changes: &[&Change<'_>]) -> Effect {
+    let addresses = addresses(changes, |_, _| Fate::Refused).into_values();
     Effect {
         harm: Harm::New,
         port: None,
         loses: false,
         places: Places::Everywhere,
         what: What::New {
-            addresses: addresses(changes).into_values().flatten().collect(),
+            addresses: addresses.flatten().collect(),
             endpoints: endpoints::most(changes),
         },
     }
