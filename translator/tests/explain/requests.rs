@@ -7,8 +7,8 @@ use seaway_proto::TypeUrl;
 use seaway_translator::{Answer, Object, Options, Question, Role, View, Viewpoint};
 use serde_json::Value;
 
-use super::support::routing::{an_object, class, gateway_class, secret};
-use super::support::{World, one};
+use super::support::routing::{an_object, class, gateway, gateway_class, route, secret};
+use super::support::{World, one, service};
 use super::{array, cases, decoded};
 
 /// The answer to a question about a request at an ingress proxy.
@@ -83,9 +83,8 @@ fn check_hosts(world: &World, path: &str) {
     }
 }
 
-/// The Secrets with whose certificates the listener of HTTPS serves a name: of the chains that have
-/// it, the narrowest. `None`: no chain has it, or one that closes the connection.
-fn chain_of(world: &World, host: &str) -> Option<Vec<String>> {
+/// The chain of the listener of HTTPS that has a name: of those that cover it the narrowest.
+fn chain(world: &World, host: &str) -> Option<Value> {
     let view = View::of(Role::Ingress);
     let seen = world.published.seen(&world.translator.place(&view));
     let listener = decoded(seen.get(&(TypeUrl::LISTENER, "tls/443".into()))?);
@@ -103,13 +102,44 @@ fn chain_of(world: &World, host: &str) -> Option<Vec<String>> {
     };
     let chains = array(&listener["filter_chains"]);
     let best = chains.filter_map(|chain| Some((rank(chain)?, chain)));
-    let (_, chain) = best.max_by_key(|(rank, _)| *rank)?;
+    best.max_by_key(|(rank, _)| *rank)
+        .map(|(_, chain)| chain.clone())
+}
+
+/// The Secrets with whose certificates a name is served. `None`: no chain has it, or one that closes
+/// the connection.
+fn chain_of(world: &World, host: &str) -> Option<Vec<String>> {
+    let chain = chain(world, host)?;
     let tls = &chain["transport_socket"]["typed_config"]["common_tls_context"];
     let secrets = array(&tls["tls_certificate_sds_secret_configs"]);
     let secrets: Vec<String> = secrets
         .filter_map(|secret| secret["name"].as_str().map(str::to_owned))
         .collect();
     (!secrets.is_empty()).then_some(secrets)
+}
+
+/// Whether the routes of a host answer a request with 421 that comes by its chain: where none of the
+/// listeners that they are for is that of the chain.
+fn is_misdirected(world: &World, host: &str) -> bool {
+    let view = View::of(Role::Ingress);
+    let seen = world.published.seen(&world.translator.place(&view));
+    let mut wider = host
+        .match_indices('.')
+        .map(|(at, _)| format!("443/*{}", &host[at..]));
+    let exact = std::iter::once(format!("443/{host}"));
+    let mut names = exact.chain(wider.by_ref()).chain(["443/*".to_owned()]);
+    let scope = names.find_map(|name| seen.get(&(TypeUrl::SCOPED_ROUTE, name.into())));
+    let Some((scope, chain)) = scope.zip(chain(world, host)) else {
+        return false;
+    };
+    // The header says of which listener the chain is.
+    let chain = chain.to_string();
+    let shown = chain.split_once(r#""key":"x-seaway-listener","value":""#);
+    let shown = shown.and_then(|(_, rest)| rest.split('"').next());
+    let first = &decoded(scope)["route_configuration"]["virtual_hosts"][0]["routes"][0];
+    first["direct_response"]["status"] == 421
+        && array(&first["match"]["headers"])
+            .all(|header| header["string_match"]["exact"].as_str() != shown)
 }
 
 /// The Secrets with whose certificates a host is said to be served.
@@ -151,6 +181,40 @@ fn a_certificate_is_that_of_who_has_the_name() {
     }
 }
 
+/// Who claims a name with a certificate alone has its connections and no rules for it: those of a
+/// Gateway's listener take no request of a connection that is not theirs.
+#[test]
+fn a_request_by_the_certificate_of_another_listener_is_answered_with_421() {
+    let wide = gateway(
+        "g",
+        "2026-01-01T00:00:00Z",
+        "[{name: l, protocol: HTTPS, port: 443, hostname: \"*.a.org\", \
+         tls: {certificateRefs: [{name: s}]}}]",
+    );
+    let named = one(
+        "{kind: Ingress, metadata: {namespace: d, name: i}, spec: {ingressClassName: seaway, \
+         tls: [{hosts: [b.a.org], secretName: own}]}}",
+    );
+    let world = world(vec![
+        wide,
+        named,
+        route("r", "[]", "/", "web"),
+        secret("s", "ec", "ec"),
+        secret("own", "ec", "ec"),
+        service("web", "10.96.0.1", ""),
+    ]);
+    let answered = |host: &str| explain(&world, &format!("https://{host}/")).sections[0].clone();
+    let shown = chain_of(&world, "b.a.org");
+    assert_eq!(shown, Some(vec!["d/own".to_owned()]));
+    assert!(is_misdirected(&world, "b.a.org") && !is_misdirected(&world, "c.a.org"));
+    let verdict = answered("b.a.org").verdict.join(" ");
+    assert!(verdict.contains("answered with 421."), "{verdict}");
+    let there = answered("c.a.org").facts;
+    let mut backends = there.iter().filter(|fact| fact.label == "backend");
+    let expected = "cluster d/web/80";
+    assert!(backends.any(|fact| fact.text == expected), "{there:#?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -170,5 +234,8 @@ proptest! {
         let world = world(objects);
         let answer = explain(&world, &format!("https://{host}/"));
         prop_assert_eq!(said(&answer), chain_of(&world, host), "{:#?}", answer);
+        let verdict = answer.sections[0].verdict.join(" ");
+        let is_misdirected = chain_of(&world, host).is_some() && is_misdirected(&world, host);
+        prop_assert_eq!(verdict.contains("answered with 421"), is_misdirected, "{:#?}", answer);
     }
 }

@@ -1,10 +1,11 @@
 //! Whether clients get a certificate for a host, and whether it is good for it.
 
 use super::Saying;
+use crate::CertificateDelivery;
 use crate::model::Hostname;
 use crate::plan::certificates::{self, certificate};
 use crate::plan::explain::asker::{Asker, listed};
-use crate::plan::host::Table;
+use crate::plan::host::{HostPlan, Table};
 
 /// Whether clients get a certificate for the host that is good for it.
 pub(super) fn secured(
@@ -50,6 +51,26 @@ pub(super) fn secured(
         said.refuse("Clients that check the certificate refuse it, and send no request.");
     }
     is_good
+}
+
+/// Whether the client is shown the certificate of another listener than the one whose rules are for
+/// the host, which then answer none of its requests.
+pub(super) fn is_misdirected(
+    asker: &Asker<'_>,
+    table: &Table,
+    host: &Hostname,
+    plan: &HostPlan<'_>,
+) -> bool {
+    let context = &asker.context;
+    let hosts = context.index.routing().hosts(table);
+    let shown = hosts.and_then(|hosts| hosts.held_by(host));
+    let (Some(own), Some(shown)) = (plan.listener, shown) else {
+        return false;
+    };
+    // A certificate on demand is that of the name, whoever claims it.
+    let is_on_demand = asker.view.certificates == CertificateDelivery::OnDemand
+        && certificates::by_name(context, table, host).is_some();
+    shown.listener != *own && !(is_on_demand && plan.is_own_name)
 }
 
 /// Whether a name of a certificate is good for a host: a `*` is one label.
