@@ -13,8 +13,6 @@ use seaway_xds::Inspector;
 use super::api::ProxyState;
 use super::proxies::{about, state_of};
 
-const ROLES: [Role; 4] = [Role::Node, Role::Mesh, Role::Ingress, Role::Grpc];
-
 /// Counts the proxies of each role and state.
 #[derive(Debug)]
 pub(crate) struct Proxies(pub(crate) Inspector);
@@ -29,7 +27,7 @@ impl Collector for Proxies {
         let help = "Proxies that are connected, by role and by whether they have what they should";
         let gauge = MetricType::Gauge;
         let mut family = encoder.encode_descriptor("proxies", help, None, gauge)?;
-        for role in ROLES.map(Role::as_str) {
+        for role in Role::ALL.map(Role::as_str) {
             for state in ProxyState::ALL {
                 let count = counts.get(&(role.to_owned(), state));
                 let count = f64::from(count.copied().unwrap_or_default());

@@ -7,8 +7,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::str::FromStr;
-use std::sync::Arc;
 
+use seaway_proto::TypeUrl;
 use thiserror::Error;
 
 use crate::model::{Family, Protocol, ServiceKey};
@@ -79,11 +79,7 @@ impl FromStr for PortKey {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let parse = || {
             let mut parts = text.split('/');
-            let label = |part: Option<&str>| part.filter(|p| is_label(p)).map(Arc::<str>::from);
-            let service = ServiceKey {
-                namespace: label(parts.next())?,
-                name: label(parts.next())?,
-            };
+            let service = key(parts.next()?, parts.next()?)?;
             let number = parts.next()?.parse().ok()?;
             let protocol = match parts.next() {
                 None => Protocol::Tcp,
@@ -279,17 +275,45 @@ impl FromStr for HealthCheckName {
             let (service, rest) = text.split_once('@')?;
             let (kind, address) = rest.split_once(':')?;
             let (namespace, name) = service.split_once('/')?;
-            let valid = kind == FrontendKind::HealthCheck.as_str();
-            (valid && is_label(namespace) && is_label(name)).then_some(())?;
+            (kind == FrontendKind::HealthCheck.as_str()).then_some(())?;
             Some(HealthCheckName {
-                service: ServiceKey {
-                    namespace: namespace.into(),
-                    name: name.into(),
-                },
+                service: key(namespace, name)?,
                 address: address.parse().ok()?,
             })
         };
         parse().ok_or_else(|| NameError(text.to_owned()))
+    }
+}
+
+/// The Service of this namespace and name, if both are labels.
+fn key(namespace: &str, name: &str) -> Option<ServiceKey> {
+    (is_label(namespace) && is_label(name)).then(|| ServiceKey {
+        namespace: namespace.into(),
+        name: name.into(),
+    })
+}
+
+/// The Service whose resource of this type has such a name. Scopes of ingress proxies may have
+/// names like those of mesh proxies, which are meant.
+pub(crate) fn service_of(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {
+    let named = |text: &str| {
+        let (namespace, name) = text.split_once('/')?;
+        key(namespace, name)
+    };
+    match type_url {
+        TypeUrl::CLUSTER | TypeUrl::ENDPOINT => {
+            Some(name.parse::<ClusterName>().ok()?.port.service)
+        }
+        TypeUrl::LISTENER => match name.parse::<FrontendName>() {
+            Ok(frontend) => Some(frontend.port.service),
+            Err(_) => Some(name.parse::<HealthCheckName>().ok()?.service),
+        },
+        TypeUrl::ROUTE => {
+            let rest = name.strip_prefix(FrontendKind::HealthCheck.as_str())?;
+            named(rest.strip_prefix('/')?)
+        }
+        TypeUrl::SCOPED_ROUTE => named(name.split(':').next().unwrap_or(name)),
+        _ => None,
     }
 }
 

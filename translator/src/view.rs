@@ -25,6 +25,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles.
+    pub const ALL: [Role; 4] = [Role::Node, Role::Mesh, Role::Ingress, Role::Grpc];
+
     /// The name of the role, as it is written on the command line and in a proxy's metadata.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,8 +49,7 @@ impl FromStr for Role {
     type Err = crate::OptionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let roles = [Role::Node, Role::Mesh, Role::Ingress, Role::Grpc];
-        let found = roles.into_iter().find(|role| role.as_str() == text);
+        let found = Role::ALL.into_iter().find(|role| role.as_str() == text);
         found.ok_or_else(|| crate::OptionError::Unknown {
             value: text.to_owned(),
             expected: "node, mesh, ingress or grpc",

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use seaway_proto::TypeUrl;
 use seaway_translator::diff::{Difference, Harm, World, diff};
-use seaway_translator::{Object, Options, Role, Snapshot, View, translate_once};
-use support::{manifests, node, service, slice, view};
+use seaway_translator::{Capture, Object, Options, Role, Snapshot, View, translate_once};
+use support::{manifests, node, one, service, slice, view};
 
 /// The objects of every golden test, by its name.
 fn worlds() -> BTreeMap<String, Vec<Object>> {
@@ -201,4 +201,129 @@ fn a_change_is_told_of_the_proxies_that_it_concerns() {
     let expected = "! on n2, n3: no local endpoint is left (10.1.0.2:8080, 10.1.0.3:8080 leave); new connections are closed";
     assert_eq!(effect.to_string(), expected);
     assert!(effect.is_harm());
+}
+
+/// The sentences of all effects on the first owner that changes.
+fn told(difference: &Difference) -> Vec<String> {
+    let effects = difference.changed[0].effects.iter();
+    effects.map(ToString::to_string).collect()
+}
+
+/// A port of datagrams and one of connections may have the same address and number: each has its
+/// own fate, and the names theirs.
+#[test]
+fn what_becomes_of_an_address_that_is_gone_is_told_by_protocol() {
+    let ports = |ports: &str| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: dns}}, \
+             spec: {{clusterIP: 10.0.0.10, ports: [{ports}]}}}}"
+        ))
+    };
+    let (udp, tcp) = (
+        "{name: udp, port: 53, protocol: UDP}",
+        "{name: tcp, port: 53}",
+    );
+    let endpoints = one(
+        "{kind: EndpointSlice, metadata: {namespace: d, name: dns-1, \
+         labels: {kubernetes.io/service-name: dns}}, addressType: IPv4, \
+         ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53}], \
+         endpoints: [{addresses: [10.1.0.1]}]}",
+    );
+    let whole = [ports(&format!("{udp}, {tcp}")), endpoints.clone()];
+    let views = [View::of(Role::Node), View::of(Role::Mesh)];
+    let under = |capture, new: &[Object]| {
+        let options = Options {
+            capture,
+            ..options()
+        };
+        let world = |objects: &[Object]| World::new(options.clone(), objects.to_vec(), &views);
+        told(&diff(&world(&whole), &world(new)))
+    };
+    let redirect = Some(Capture::Redirect);
+    assert_eq!(
+        under(redirect, &[]),
+        [
+            "! gone: 10.0.0.10:53 will be closed; open connections end with the drain time",
+            "! gone: 10.0.0.10:53/udp will be refused; flows end",
+            "! gone: dns.d will be answered with 404",
+        ]
+    );
+    assert_eq!(
+        under(redirect, &[ports(tcp), endpoints]),
+        ["! 10.0.0.10:53 will be refused: the Service asks for it no more; flows end"]
+    );
+}
+
+/// What takes the place of a listener takes its connections, which nobody refuses then: a Service
+/// under another name, another port with the node port, another kind of the same address.
+#[test]
+fn an_address_that_another_listener_has_is_not_refused() {
+    let views = [view(Role::Node, "n1", "")];
+    let endpoints = |service: &str| {
+        slice(
+            &format!("{service}-1"),
+            service,
+            "[{addresses: [10.1.0.1]}]",
+        )
+    };
+    let both = |old: [Object; 2], new: [Object; 2]| compare(&old, &new, &views);
+    let renamed = both(
+        [service("blue", "10.0.0.1", ""), endpoints("blue")],
+        [service("green", "10.0.0.1", ""), endpoints("green")],
+    );
+    let expected =
+        "! gone: 10.0.0.1:80 will be led elsewhere; open connections end with the drain time";
+    assert_eq!(told(&renamed), [expected]);
+
+    let web = |extra: &str| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: web}}, \
+             spec: {{clusterIP: 10.0.0.1{extra}}}}}"
+        ))
+    };
+    let ports = |number: u16| format!(", ports: [{{name: http, port: {number}, nodePort: 30080}}]");
+    let moved = both(
+        [web(&ports(80)), endpoints("web")],
+        [web(&ports(81)), endpoints("web")],
+    );
+    let effects = &moved.changed[0].effects;
+    let said = |text: &str| {
+        let mut effects = effects.iter();
+        effects.find(|effect| effect.to_string() == text).is_some()
+    };
+    assert!(
+        said(
+            "node port 30080 will be led elsewhere: it is that of port 81, as its nodeport; open \
+              connections end with the drain time"
+        ),
+        "{effects:#?}"
+    );
+    assert!(
+        said(
+            "! 10.0.0.1:80 will be refused: the Service asks for it no more; open connections \
+              end with the drain time"
+        ),
+        "{effects:#?}"
+    );
+
+    let given = |web_has: &str, other_has: &str| {
+        let ports = ", ports: [{name: http, port: 80}]";
+        let other = service("other", "10.0.0.2", other_has);
+        let web = web(&format!("{ports}{web_has}"));
+        [web, endpoints("web"), other, endpoints("other")]
+    };
+    let address = ", externalIPs: [192.0.2.1]";
+    let lost = compare(&given(address, ""), &given("", address), &views);
+    let web = lost
+        .changed
+        .iter()
+        .find(|changed| &*changed.owner.name == "d/web")
+        .unwrap();
+    let said: Vec<String> = web.effects.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "! 192.0.2.1:80 will be led elsewhere: Service d/other has it; open connections end with the drain time"
+        ]
+    );
 }

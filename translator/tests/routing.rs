@@ -6,10 +6,10 @@ mod support;
 
 use proptest::prelude::*;
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{
-    CertificateDelivery, Change, ExternalNamePolicy, Options, Reason, Role, View,
+use seaway_translator::{Change, ExternalNamePolicy, Options, Reason, Role, View};
+use support::routing::{
+    an_object, asking, class, gateway, gateway_class, ingress, route, secret, secured,
 };
-use support::routing::{an_object, class, gateway, gateway_class, ingress, route, secret, secured};
 use support::{World, one, service, slice, view};
 
 /// Gateway rule 112, GW108, GW110, GW112: a change touches the hosts it names and nothing else.
@@ -125,14 +125,6 @@ fn a_certificate_is_replaced_without_its_listener() {
     world.delete(&secured("i", "a.org", "s"));
     assert_eq!(world.names(TypeUrl::SECRET, &seen), [""; 0]);
     assert_eq!(world.names(TypeUrl::LISTENER, &seen), ["hosts"]);
-}
-
-/// The view of an Envoy that asks for certificates by names.
-fn asking() -> View {
-    View {
-        certificates: CertificateDelivery::OnDemand,
-        ..View::of(Role::Ingress)
-    }
 }
 
 /// The same where Envoys ask for certificates by names (Gateway rule 109, GW109): a host more is

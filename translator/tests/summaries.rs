@@ -290,6 +290,13 @@ fn what_stands_of_an_object_says_whether_a_flush_had_it() {
     assert!(look(&world, &its) && look(&world, &web) && !look(&world, &other));
     let standing = world.translator.standing(&web.id());
     assert_eq!(line(&standing.summary.unwrap()), said(&world, "web"));
+    // A slice that is gone is gone with the flush that has it.
+    world.flush();
+    world.translator.apply(Change::Delete(its.id()));
+    let gone = world.translator.standing(&its.id());
+    assert_eq!((gone.object, gone.is_flushed), (None, false));
+    world.flush();
+    assert!(world.translator.standing(&its.id()).is_flushed);
     // A slice of no Service is nothing to anybody, and ids are read as they are shown.
     let id = its.id().to_string().parse().unwrap();
     assert_eq!(its.id(), id);

@@ -279,9 +279,22 @@ impl<'a> Chains<'a> {
 
 /// The Secrets with which a claim of a host name is served.
 fn secrets_of<'a>(context: &Context<'a>, claim: &'a Entry) -> Vec<&'a Key> {
+    of_claim(context, claim).0
+}
+
+/// The Secrets with which a claim of a host name is served, and why the others are not.
+pub(crate) fn of_claim<'a>(
+    context: &Context<'a>,
+    claim: &'a Entry,
+) -> (Vec<&'a Key>, Vec<CertificateRefusal>) {
     let by = claim.age.object();
-    let served = served(context, &by, &*claim.certificates);
-    let mut secrets: Vec<&Key> = served.into_iter().filter_map(Result::ok).collect();
+    let (mut secrets, mut refused) = (Vec::new(), Vec::new());
+    for verdict in served(context, &by, &*claim.certificates) {
+        match verdict {
+            Ok(key) => secrets.push(key),
+            Err(why) => refused.push(why),
+        }
+    }
     secrets.dedup();
-    secrets
+    (secrets, refused)
 }

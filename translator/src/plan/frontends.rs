@@ -31,6 +31,27 @@ pub(crate) enum Verdict {
     Served,
 }
 
+impl Verdict {
+    /// Why the frontend has no listeners, in words; `None`: it has some.
+    pub(crate) fn why(&self) -> Option<String> {
+        let why = match self {
+            Verdict::SystemPort => {
+                "the address is a Node's own, and the port one of the node's system"
+            }
+            Verdict::Taken(winner) => {
+                let (by, kind) = (&winner.service, winner.kind.as_str());
+                let why = format!("Service {by} has it as its {kind}, and the better claim");
+                return Some(why);
+            }
+            Verdict::NoEndpoint => "no endpoint anywhere can take a connection",
+            Verdict::Answered => "an endpoint of the Service listens there itself",
+            Verdict::Twice => "the Service has the address a second time",
+            Verdict::Served => return None,
+        };
+        Some(why.to_owned())
+    }
+}
+
 /// A frontend of a Service and the verdict on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrontendPlan {

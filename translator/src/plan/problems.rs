@@ -7,7 +7,7 @@ use super::external_name::ExternalNamePlan;
 use super::frontends::{Conflict, FrontendPlan, Verdict, conflict};
 use super::health::HealthCheckPlan;
 use super::listeners::NodeConflict;
-use crate::model::{Family, Service};
+use crate::model::Service;
 use crate::policy::claims::claim;
 use crate::policy::frontends::{self, Frontend, Refusal};
 use crate::{Options, Problem, Reason, Subject};
@@ -19,10 +19,7 @@ pub(crate) fn of_addresses(service: &Service, options: &Options) -> Vec<Problem>
     let refused = refused.map(|refused| {
         let ip = refused.ip;
         let message = match refused.why {
-            Refusal::NoFamily => format!(
-                "the Service has no cluster IP of family {}, so {ip} is not served",
-                Family::of(ip)
-            ),
+            Refusal::NoFamily => format!("{refused}, so {ip} is not served"),
             Refusal::NotAllowed => format!("--external-ips does not allow {ip}"),
         };
         let field = frontends::address_field(refused.kind, refused.index);

@@ -5,6 +5,7 @@
 //! (`index/claims_by_address.rs`) and by whether there is an endpoint to lead to
 //! (`plan/service.rs`).
 
+use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
@@ -157,6 +158,19 @@ pub(crate) enum Refusal {
     NoFamily,
     /// `--external-ips` does not allow the address.
     NotAllowed,
+}
+
+/// Displays as the reason, in words.
+impl fmt::Display for RefusedFrontend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Refusal::NoFamily => {
+                let family = Family::of(self.ip);
+                write!(f, "the Service has no cluster IP of family {family}")
+            }
+            Refusal::NotAllowed => f.write_str("--external-ips does not allow it"),
+        }
+    }
 }
 
 /// The addresses that the Service may not have. One address may be refused for both reasons.

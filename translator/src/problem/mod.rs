@@ -23,6 +23,7 @@ pub enum Severity {
 
 impl Severity {
     /// The severity as it is printed.
+    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Severity::Error => "error",

@@ -38,7 +38,12 @@ impl Translator {
         Standing {
             object,
             summary: summary.and_then(|key| self.summary(key)),
-            is_flushed: !service.is_some_and(|service| self.dirty.has_service(&service)),
+            is_flushed: match (&service, id.kind) {
+                (Some(service), _) => !self.dirty.has_service(service),
+                // A slice that is gone, or is no Service's any more, may have been of any.
+                (None, ObjectKind::EndpointSlice) => !self.dirty.has_services(),
+                (None, _) => true,
+            },
         }
     }
 }

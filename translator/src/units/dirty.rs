@@ -83,6 +83,12 @@ impl Dirty {
             || self.routing.services.contains(service)
     }
 
+    /// Whether anything of any Service is marked.
+    pub(crate) fn has_services(&self) -> bool {
+        let services = [&self.services, &self.endpoints, &self.routing.services];
+        services.iter().any(|all| !all.is_empty()) || !self.nodes.is_empty()
+    }
+
     /// Takes all units that are marked, in the order of translation: units that are made from those
     /// of Services come after them.
     pub(crate) fn take(&mut self) -> Vec<Unit> {

@@ -1,36 +1,38 @@
-//! Finds a resource by its name: translates once more what may have made it, and hands over
-//! nothing. What is published is kept by whoever publishes it, and not here.
+//! Finds a resource by its name: translates once more what makes resources of such names, and hands
+//! over nothing. What is published is kept by whoever publishes it, and not here.
 
 use std::collections::BTreeSet;
 
-use seaway_proto::Resource;
+use seaway_proto::{Resource, TypeUrl};
 
 use super::Units;
 use super::dirty::Unit;
 use super::service::Extent;
-use crate::model::ServiceKey;
-use crate::names::{ClusterName, FrontendName, HealthCheckName};
+use crate::envoy::http::tls::on_demand::PREFETCHING;
+use crate::model::{Hostname, ServiceKey};
+use crate::names::service_of;
 use crate::plan::Context;
+use crate::plan::host::Table;
 use crate::{Layer, Origin};
 
-/// How many hosts of ingress proxies are looked through at most.
-const HOSTS: usize = 20_000;
+/// The types of which Services have resources, each with names of its own form.
+const OF_SERVICES: [TypeUrl; 4] = [
+    TypeUrl::CLUSTER,
+    TypeUrl::LISTENER,
+    TypeUrl::ROUTE,
+    TypeUrl::SCOPED_ROUTE,
+];
 
 /// The resources of this name, of whatever type, each with its origin and its layer.
 pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Resource)> {
-    let of_service = service(name);
-    let of_service = of_service.map(|key| Unit::Service(key, Extent::Whole, BTreeSet::new()));
-    let found = look(name, of_service, context);
-    if !found.is_empty() {
-        return found;
-    }
-    let few = [Unit::Mesh, Unit::WholeTable, Unit::Redirect, Unit::Healthz];
-    let few = few.into_iter().chain([Unit::IngressHosts]);
-    let found = look(name, few, context);
-    if !found.is_empty() {
-        return found;
-    }
-    look(name, of_ingress(context), context)
+    let services = OF_SERVICES.iter();
+    let services: BTreeSet<ServiceKey> = services
+        .filter_map(|type_url| service_of(*type_url, name))
+        .collect();
+    let services = services.into_iter();
+    let services = services.map(|key| Unit::Service(key, Extent::Whole, BTreeSet::new()));
+    let units = services.chain(of_proxies(name));
+    look(name, units.chain(of_ingress(name, context)), context)
 }
 
 /// Translates units with nothing known of before, and takes the resources of this name.
@@ -57,42 +59,45 @@ fn look(
     found
 }
 
-/// The Service whose resources have such names.
-fn service(name: &str) -> Option<ServiceKey> {
-    if let Ok(FrontendName { port, .. }) = name.parse() {
-        return Some(port.service);
-    }
-    if let Ok(HealthCheckName { service, .. }) = name.parse() {
-        return Some(service);
-    }
-    if let Ok(ClusterName { port, .. }) = name.parse() {
-        return Some(port.service);
-    }
-    // The scopes of mesh proxies, and the answer of a health check.
-    let name = name.strip_prefix("healthcheck/").unwrap_or(name);
-    let (namespace, name) = name.split_once('/')?;
-    let name = name.split(':').next().unwrap_or(name);
-    Some(ServiceKey {
-        namespace: namespace.into(),
-        name: name.into(),
-    })
+/// What belongs to the proxies themselves.
+fn of_proxies(name: &str) -> impl Iterator<Item = Unit> {
+    // The table of all Services is much to put together for nothing.
+    let whole_table = name.starts_with("http").then_some(Unit::WholeTable);
+    [
+        Unit::Mesh,
+        Unit::Redirect,
+        Unit::Healthz,
+        Unit::IngressHosts,
+    ]
+    .into_iter()
+    .chain(whole_table)
 }
 
-/// All that ingress proxies have.
-fn of_ingress<'a>(context: &'a Context<'a>) -> impl Iterator<Item = Unit> + 'a {
+/// What ingress proxies have under such a name: `<port>/<host>`, the listener of a port and what
+/// belongs to it, `<namespace>/<secret>`, or `<host>` of a certificate on demand.
+fn of_ingress(name: &str, context: &Context<'_>) -> Vec<Unit> {
     let routing = context.index.routing();
-    let ports = routing
+    // Of two tables with one port only one is served.
+    let tables: BTreeSet<Table> = routing
         .tables()
-        .map(|(table, _)| Unit::IngressPort(table.clone()));
-    let secrets = routing.secrets_named().cloned().map(Unit::Secret);
-    let hosts = routing.tables().flat_map(|(table, hosts)| {
-        let names = hosts.names().into_iter();
-        names.map(move |host| (table, host))
+        .map(|(table, _)| routing.served_at(table))
+        .collect();
+    let tables = tables.into_iter();
+    let Some((first, last)) = name.split_once('/') else {
+        let certificate = |table| Unit::IngressCertificate(table, Hostname::read(name));
+        return tables.map(certificate).collect();
+    };
+    let units = tables.filter_map(|table| {
+        let port = table.port.to_string();
+        let is_of_names = table.tls && name.starts_with(PREFETCHING);
+        if port == first {
+            Some(Unit::IngressHost(table, Hostname::read(last)))
+        } else if port == last || is_of_names {
+            Some(Unit::IngressPort(table))
+        } else {
+            None
+        }
     });
-    let hosts = hosts.take(HOSTS).flat_map(|(table, host)| {
-        let (table, host) = (table.clone(), host.clone());
-        let routes = Unit::IngressHost(table.clone(), host.clone());
-        [routes, Unit::IngressCertificate(table, host)]
-    });
-    ports.chain(secrets).chain(hosts)
+    let secret = Unit::Secret((first.into(), last.into()));
+    units.chain([secret]).collect()
 }

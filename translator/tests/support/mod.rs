@@ -137,6 +137,12 @@ impl Published {
         all.filter(move |resource| resource.type_url == type_url)
     }
 
+    /// The layer, type and name of all resources.
+    pub fn layers(&self) -> Vec<(Layer, TypeUrl, Arc<str>)> {
+        let all = self.0.values().flat_map(BTreeMap::keys);
+        all.cloned().collect()
+    }
+
     /// What a proxy that looks through these layers sees.
     pub fn seen(&self, place: &[Layer]) -> BTreeMap<(TypeUrl, Arc<str>), Resource> {
         let mut seen = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use seaway_translator::model::ServiceKey;
-use seaway_translator::{ExternalNamePolicy, Object, Options};
+use seaway_translator::{CertificateDelivery, ExternalNamePolicy, Object, Options, Role, View};
 
 use super::{one, service};
 
@@ -185,6 +185,14 @@ fn a_gateway_somewhere() -> impl Strategy<Value = Object> {
             ))
         },
     )
+}
+
+/// The view of an Envoy that asks for certificates by names.
+pub fn asking() -> View {
+    View {
+        certificates: CertificateDelivery::OnDemand,
+        ..View::of(Role::Ingress)
+    }
 }
 
 /// Options with two fleets, and a Service for each Gateway if that is asked for.

@@ -28,11 +28,6 @@ impl Routing {
         self.secrets.users.get(key).into_iter().flatten()
     }
 
-    /// The Secrets that objects name, whether they exist or not.
-    pub(crate) fn secrets_named(&self) -> impl Iterator<Item = &Key> {
-        self.secrets.users.keys()
-    }
-
     /// The fleet for which an object claims a host name with a Secret.
     pub(crate) fn claims_with(&self, object: &ObjectId, secret: &Key) -> Option<&Fleet> {
         let share = self.shares.get(object)?;

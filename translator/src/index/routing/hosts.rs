@@ -113,8 +113,14 @@ impl Hosts {
     /// listener of a Gateway claims some even if none of its references can be one.
     pub(crate) fn held(&self) -> impl Iterator<Item = (&Hostname, &Entry)> {
         let claims = self.claims.iter();
-        let held = claims.filter_map(|(host, entries)| Some((host, entries.first()?)));
-        held.filter(|(_, claim)| !claim.bare || claim.listener != ListenerId::Ingresses)
+        claims.filter_map(|(host, entries)| Some((host, of_certificate(entries)?)))
+    }
+
+    /// The claim of the certificates that clients get who ask for this host: that of the narrowest
+    /// host name that covers it and is [`held`](Hosts::held).
+    pub(crate) fn held_by(&self, host: &Hostname) -> Option<&Entry> {
+        let mut covering = host.covering();
+        covering.find_map(|wider| of_certificate(self.claims.get(&wider)?))
     }
 
     /// The host names that somebody claims.
@@ -244,4 +250,10 @@ impl Hosts {
             Part::Rules => &mut self.rules,
         }
     }
+}
+
+/// The first of the claims of a host name, if it is one of certificates.
+fn of_certificate(entries: &BTreeSet<Entry>) -> Option<&Entry> {
+    let first = entries.first();
+    first.filter(|claim| !claim.bare || claim.listener != ListenerId::Ingresses)
 }

@@ -11,7 +11,7 @@ use crate::names::FrontendKind;
 use crate::plan::Source;
 use crate::plan::frontends::{FrontendPlan, Verdict};
 use crate::plan::listeners::{ListenerPlan, NodeConflict, NodePlan, Planner, Route};
-use crate::policy::frontends::{self, Frontend, Refusal};
+use crate::policy::frontends::{self, Frontend};
 use crate::{IpNet, Role};
 
 /// One address of a Service port.
@@ -71,27 +71,17 @@ fn of_frontend(
         vec![address(service, frontend, listen, outcome, why)]
     };
     let since = |why: &str| format!("no listener, since {why}");
-    match verdict {
-        Verdict::Served => {}
-        Verdict::SystemPort => {
-            let why = "the address is a Node's own, and the port one of the node's system";
-            return without(Outcome::Left("is left to the node itself"), since(why));
-        }
+    let outcome = match verdict {
+        Verdict::Served => None,
+        Verdict::SystemPort => Some(Outcome::Left("is left to the node itself")),
         Verdict::Taken(winner) if winner.service == service.key => return Vec::new(),
         Verdict::Twice => return Vec::new(),
-        Verdict::Taken(winner) => {
-            let (by, kind) = (&winner.service, winner.kind.as_str());
-            let why = format!("Service {by} has it as its {kind}, and the better claim");
-            return without(Outcome::Taken(by.clone()), since(&why));
-        }
-        Verdict::NoEndpoint => {
-            let why = "no endpoint anywhere can take a connection";
-            return without(Outcome::Nobody, since(why));
-        }
-        Verdict::Answered => {
-            let why = "an endpoint of the Service listens there itself";
-            return without(Outcome::Answered, since(why));
-        }
+        Verdict::Taken(winner) => Some(Outcome::Taken(winner.service.clone())),
+        Verdict::NoEndpoint => Some(Outcome::Nobody),
+        Verdict::Answered => Some(Outcome::Answered),
+    };
+    if let Some(outcome) = outcome {
+        return without(outcome, since(&verdict.why().unwrap_or_default()));
     }
     let protocol = service.ports[frontend.port].protocol;
     if !asker.has_listeners(protocol) {
@@ -281,11 +271,6 @@ fn not_here(role: Role) -> &'static str {
 fn refused(asker: &Asker<'_>, service: &Service) -> Vec<Address> {
     let mut addresses: Vec<Address> = Vec::new();
     for refused in frontends::refused(service, asker.context.options) {
-        let family = Family::of(refused.ip);
-        let why = match refused.why {
-            Refusal::NoFamily => format!("the Service has no cluster IP of family {family}"),
-            Refusal::NotAllowed => "--external-ips does not allow it".to_owned(),
-        };
         let field = frontends::address_field(refused.kind, refused.index);
         if addresses.iter().any(|address| address.fact.field == field) {
             continue;
@@ -299,7 +284,7 @@ fn refused(asker: &Asker<'_>, service: &Service) -> Vec<Address> {
                 field: field.clone(),
                 listener: None,
                 taken_by: None,
-                text: format!("no listener, since {why}"),
+                text: format!("no listener, since {refused}"),
             },
             kind: refused.kind,
             port: at,

@@ -149,6 +149,8 @@ pub enum What {
         addresses: Vec<String>,
         /// What becomes of connections and requests there.
         fate: Fate,
+        /// Whether the addresses take datagrams, whose flows end.
+        flows: bool,
     },
     /// It was not there before.
     New {
@@ -257,6 +259,8 @@ pub enum Fate {
     Closed,
     /// The request is answered with 404.
     NotFound,
+    /// The connection goes to what another listener at the address leads to.
+    Elsewhere,
 }
 
 /// How many endpoints an assignment has.

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use seaway_proto::TypeUrl;
+
 use super::Both;
 use super::changes::Change;
 use super::effect::{Effect, EndpointCount, Harm, What};
@@ -112,9 +114,11 @@ pub(super) fn total(count: EndpointCount) -> usize {
     count.preferred + count.standby
 }
 
-/// The most endpoints that an assignment of a Service has in the second world.
+/// The most endpoints that an assignment among these resources has in the second world.
 pub(super) fn most(changes: &[&Change<'_>]) -> usize {
-    let variants = changes.iter().flat_map(|change| &change.variants);
+    let assignments = changes.iter();
+    let assignments = assignments.filter(|change| change.type_url == TypeUrl::ENDPOINT);
+    let variants = assignments.flat_map(|change| &change.variants);
     let counts = variants.filter_map(|v| v.new.map(|new| endpoints(new).len()));
     counts.max().unwrap_or(0)
 }

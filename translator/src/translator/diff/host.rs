@@ -70,8 +70,11 @@ pub(super) fn effects(both: Both<'_>, changes: &[&Change<'_>]) -> Vec<Effect> {
         let (removed, added) = (change.removed_from(), change.added_to());
         let gone = (!removed.is_empty()).then(|| {
             let addresses = vec![address.clone()];
-            let fate = Fate::NotFound;
-            let what = What::Gone { addresses, fate };
+            let what = What::Gone {
+                addresses,
+                fate: Fate::NotFound,
+                flows: false,
+            };
             (Harm::Gone, true, removed, what)
         });
         let new = (!added.is_empty()).then(|| {

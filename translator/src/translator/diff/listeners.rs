@@ -13,21 +13,67 @@ use super::effect::{Effect, Fate, Harm, Places, Setting, What};
 use super::facts::{self, endpoints};
 use super::places::{nodes, places};
 use super::settings::{becomes_local, differences};
-use super::why::{UNASKED, why};
+use super::why::{Reasons, UNASKED};
 use crate::model::{Family, Protocol};
 use crate::names::{ClusterName, FrontendKind, FrontendName, PortKey};
 
 /// The changes at the addresses of one Service port, or of its health check.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
-    /// What is served no more, by where and why.
-    refused: BTreeMap<(Places, String, Fate), Vec<String>>,
+    /// What is served no more, by where and why, and whether others are served there.
+    refused: BTreeMap<(Places, Lost), Vec<String>>,
     /// What is served now, by where.
     served: BTreeMap<Places, Vec<String>>,
     /// The views that have lost, or got, an address.
     pub refused_at: Vec<usize>,
     pub served_at: Vec<usize>,
     settings: Settings,
+}
+
+/// Why an address or a name is served no more, and what becomes of who goes there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Lost {
+    why: String,
+    fate: Fate,
+    /// Whether the Service itself is served there by another listener.
+    is_replaced: bool,
+}
+
+impl Lost {
+    fn new(fate: Fate, why: impl Into<String>) -> Lost {
+        Lost {
+            why: why.into(),
+            fate,
+            is_replaced: false,
+        }
+    }
+
+    /// What becomes of a frontend whose listener is gone at a proxy.
+    fn frontend(both: Both<'_>, name: &FrontendName, view: usize, reasons: &Reasons<'_>) -> Lost {
+        match both.to.other_listener(name, view) {
+            None if name.port.protocol == Protocol::Tcp && both.to.closes => {
+                Lost::new(Fate::Closed, reasons.of(name))
+            }
+            None => Lost::new(Fate::Refused, reasons.of(name)),
+            Some(other) if other.port.service == name.port.service => Lost {
+                is_replaced: true,
+                ..Lost::new(Fate::Elsewhere, format!("it is {}", owned(other)))
+            },
+            Some(other) => {
+                let why = match reasons.of(name) {
+                    why if why == UNASKED => format!("Service {} has it", other.port.service),
+                    why => why,
+                };
+                Lost::new(Fate::Elsewhere, why)
+            }
+        }
+    }
+}
+
+/// An address by the port and the kind that it has within its Service.
+fn owned(name: &FrontendName) -> String {
+    let (port, kind) = (super::service::label(&name.port), name.kind.as_str());
+    format!("that of port {port}, as its {kind}")
 }
 
 /// The settings of a port that differ, gathered over its resources.
@@ -42,13 +88,16 @@ struct Settings {
 
 impl Addresses {
     /// Takes in the listener of a frontend.
-    pub(super) fn listener(&mut self, both: Both<'_>, name: &FrontendName, change: &Change<'_>) {
-        let fate = match name.port.protocol == Protocol::Tcp && both.to.closes {
-            true => Fate::Closed,
-            false => Fate::Refused,
-        };
+    pub(super) fn listener(
+        &mut self,
+        both: Both<'_>,
+        name: &FrontendName,
+        change: &Change<'_>,
+        reasons: &Reasons<'_>,
+    ) {
         let address = address(name.kind, name.address.ip(), name.address.port());
-        self.come_and_go(both, change, &address, fate, || why(both.to, name));
+        let lost = |view| Lost::frontend(both, name, view, reasons);
+        self.come_and_go(both, change, &address, lost);
         let external = name.kind != FrontendKind::ClusterIp;
         for (old, new, views) in change.replaced() {
             let (old, new) = (facts::frontend(old), facts::frontend(new));
@@ -63,13 +112,15 @@ impl Addresses {
     /// Takes in the listener of a health check.
     pub(super) fn health_check(&mut self, both: Both<'_>, port: u16, change: &Change<'_>) {
         let address = format!("health check {port}");
-        self.come_and_go(both, change, &address, Fate::Refused, || UNASKED.to_owned());
+        self.come_and_go(both, change, &address, |_| {
+            Lost::new(Fate::Refused, UNASKED)
+        });
     }
 
     /// Takes in what mesh proxies find by the name of a Service with this port.
     pub(super) fn scope(&mut self, both: Both<'_>, name: &str, change: &Change<'_>) {
-        let why = || "the Service has no such port".to_owned();
-        self.come_and_go(both, change, name, Fate::NotFound, why);
+        let lost = |_| Lost::new(Fate::NotFound, "the Service has no such port");
+        self.come_and_go(both, change, name, lost);
         for (old, new, views) in change.replaced() {
             let (old, new) = (super::host::mesh(old), super::host::mesh(new));
             let found = differences(&old.facts, &new.facts, false);
@@ -93,15 +144,17 @@ impl Addresses {
         both: Both<'_>,
         change: &Change<'_>,
         address: &str,
-        fate: Fate,
-        why: impl FnOnce() -> String,
+        lost: impl Fn(usize) -> Lost,
     ) {
-        let removed = change.removed_from();
-        if !removed.is_empty() {
-            let places = places(both.to, &removed, &change.seen_by);
-            let all = self.refused.entry((places, why(), fate));
+        let mut removed: BTreeMap<Lost, Vec<usize>> = BTreeMap::new();
+        for view in change.removed_from() {
+            removed.entry(lost(view)).or_default().push(view);
+        }
+        for (lost, views) in removed {
+            let places = places(both.to, &views, &change.seen_by);
+            let all = self.refused.entry((places, lost));
             all.or_default().push(address.to_owned());
-            self.refused_at.extend(removed);
+            self.refused_at.extend(views);
         }
         let added = change.added_to();
         if !added.is_empty() {
@@ -154,14 +207,17 @@ impl Addresses {
             what,
         };
         let refused = self.refused.into_iter();
-        let refused = refused.map(|((places, why, fate), addresses)| {
-            let addresses = sorted(addresses);
-            let what = What::Refused {
-                addresses,
-                why,
-                fate,
+        let refused = refused.map(|((places, lost), addresses)| {
+            let harm = match lost.is_replaced {
+                true => Harm::Replaced,
+                false => Harm::Refused,
             };
-            effect(Harm::Refused, true, places, what)
+            let what = What::Refused {
+                addresses: sorted(addresses),
+                why: lost.why,
+                fate: lost.fate,
+            };
+            effect(harm, !lost.is_replaced, places, what)
         });
         let served = self.served.into_iter().map(|(places, addresses)| {
             let addresses = sorted(addresses);

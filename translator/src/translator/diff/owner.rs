@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seaway_proto::TypeUrl;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{ClusterName, FrontendKind, FrontendName, HealthCheckName};
+use crate::names::service_of;
 use crate::{Fleet, Origin, Role};
 
 /// What changed resources belong to: a Service, a host of ingress proxies, a certificate, or the
@@ -84,34 +84,16 @@ impl Owner {
     /// The owner of a resource of which only the type and the name are known, seen by proxies of
     /// this role.
     pub(super) fn of_name(role: Role, type_url: TypeUrl, name: &str) -> Owner {
-        service(role, type_url, name).unwrap_or_else(|| match type_url {
-            TypeUrl::SCOPED_ROUTE => Owner::new(OwnerKind::Host, name),
-            TypeUrl::SECRET => Owner::new(OwnerKind::Certificate, name),
-            _ => Owner::new(OwnerKind::Proxy, name),
-        })
+        // A scope of an ingress proxy is a host, whatever its name.
+        let is_host = type_url == TypeUrl::SCOPED_ROUTE && role != Role::Mesh;
+        let service = service_of(type_url, name).filter(|_| !is_host);
+        match (service, type_url) {
+            (Some(key), _) => Owner::new(OwnerKind::Service, key.to_string()),
+            (None, TypeUrl::SCOPED_ROUTE) => Owner::new(OwnerKind::Host, name),
+            (None, TypeUrl::SECRET) => Owner::new(OwnerKind::Certificate, name),
+            (None, _) => Owner::new(OwnerKind::Proxy, name),
+        }
     }
-}
-
-/// The Service that a resource of this name is made of, if it is one's.
-fn service(role: Role, type_url: TypeUrl, name: &str) -> Option<Owner> {
-    let key = match type_url {
-        TypeUrl::CLUSTER | TypeUrl::ENDPOINT => {
-            name.parse::<ClusterName>().ok()?.port.service.to_string()
-        }
-        TypeUrl::LISTENER => match name.parse::<FrontendName>() {
-            Ok(frontend) => frontend.port.service.to_string(),
-            Err(_) => name.parse::<HealthCheckName>().ok()?.service.to_string(),
-        },
-        TypeUrl::ROUTE => name
-            .strip_prefix(FrontendKind::HealthCheck.as_str())?
-            .strip_prefix('/')?
-            .to_owned(),
-        TypeUrl::SCOPED_ROUTE if role == Role::Mesh => {
-            name.split(':').next().unwrap_or(name).to_owned()
-        }
-        _ => return None,
-    };
-    Some(Owner::new(OwnerKind::Service, key))
 }
 
 #[cfg(test)]

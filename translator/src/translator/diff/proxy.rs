@@ -29,8 +29,12 @@ fn of_listener(both: Both<'_>, change: &Change<'_>) -> Vec<Effect> {
         let (harm, loses, what) = match (variant.old, variant.new) {
             (Some(old), Some(new)) => replaced(old, new, &change.name),
             (Some(_), None) => {
-                let (addresses, fate) = (address(), Fate::Refused);
-                (Harm::Gone, true, What::Gone { addresses, fate })
+                let what = What::Gone {
+                    addresses: address(),
+                    fate: Fate::Refused,
+                    flows: false,
+                };
+                (Harm::Gone, true, what)
             }
             (None, _) => {
                 let what = What::Served {

@@ -86,7 +86,11 @@ fn list<T: AsRef<str>>(all: &[T]) -> String {
 
 fn sentence(f: &mut Formatter<'_>, what: &What, udp: bool) -> fmt::Result {
     match what {
-        What::Gone { addresses, fate } => gone(f, addresses, *fate),
+        What::Gone {
+            addresses,
+            fate,
+            flows,
+        } => gone(f, addresses, *fate, *flows),
         What::New {
             addresses,
             endpoints,
@@ -176,17 +180,18 @@ impl Display for Fate {
             Fate::Refused => "refused",
             Fate::Closed => "closed",
             Fate::NotFound => "answered with 404",
+            Fate::Elsewhere => "led elsewhere",
         })
     }
 }
 
-fn gone(f: &mut Formatter<'_>, addresses: &[String], fate: Fate) -> fmt::Result {
+fn gone(f: &mut Formatter<'_>, addresses: &[String], fate: Fate, udp: bool) -> fmt::Result {
     f.write_str("gone")?;
     if addresses.is_empty() {
         return f.write_str("; it had no address here, and nothing is routed to it any more");
     }
     f.write_str(": ")?;
-    refused(f, addresses, "", fate, false)
+    refused(f, addresses, "", fate, udp)
 }
 
 fn served(

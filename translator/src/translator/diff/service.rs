@@ -12,8 +12,9 @@ use super::endpoints::{self, Draft, total};
 use super::listeners::{Addresses, address, sorted};
 use super::owner::Owner;
 use super::places::{places, places_of_nodes};
+use super::why::Reasons;
 use crate::model::Protocol;
-use crate::names::{ClusterName, FrontendName, HealthCheckName, PortKey};
+use crate::names::{ClusterName, FrontendName, HealthCheckName, PortKey, service_of};
 
 /// The changed resources of one port of a Service; of none, those of its health check.
 #[derive(Debug, Default)]
@@ -35,16 +36,19 @@ pub(super) fn label(port: &PortKey) -> Arc<str> {
 /// What the changed resources of a Service mean.
 pub(super) fn effects(both: Both<'_>, owner: &Owner, changes: &[&Change<'_>]) -> Vec<Effect> {
     if !both.to.owners.contains(owner) {
-        return vec![gone(both, changes)];
+        return gone(both, changes);
     }
     if !both.from.owners.contains(owner) {
         return vec![new(changes)];
     }
     let mut ports: BTreeMap<Option<Arc<str>>, OfPort<'_>> = BTreeMap::new();
     let mut effects = Vec::new();
+    let mut services = changes.iter();
+    let service = services.find_map(|change| service_of(change.type_url, &change.name));
+    let reasons = Reasons::new(both.to, service);
     for change in changes {
         match change.type_url {
-            TypeUrl::LISTENER => listener(both, change, &mut ports),
+            TypeUrl::LISTENER => listener(both, change, &reasons, &mut ports),
             TypeUrl::CLUSTER => {
                 if let Ok(name) = change.name.parse::<ClusterName>() {
                     let port = ports.entry(Some(label(&name.port))).or_default();
@@ -109,11 +113,12 @@ fn routed(both: Both<'_>, changes: &[&Change<'_>]) -> Option<Effect> {
 fn listener(
     both: Both<'_>,
     change: &Change<'_>,
+    reasons: &Reasons<'_>,
     ports: &mut BTreeMap<Option<Arc<str>>, OfPort<'_>>,
 ) {
     if let Ok(name) = change.name.parse::<FrontendName>() {
         let port = ports.entry(Some(label(&name.port))).or_default();
-        port.addresses.listener(both, &name, change);
+        port.addresses.listener(both, &name, change, reasons);
     } else if let Ok(name) = change.name.parse::<HealthCheckName>() {
         let none = ports.entry(None).or_default();
         none.addresses
@@ -140,20 +145,35 @@ impl OfPort<'_> {
     }
 }
 
-/// The addresses of listeners, and the host names, that some variant of these changes has.
-fn addresses(changes: &[&Change<'_>]) -> Vec<String> {
-    let address = |change: &&Change<'_>| match change.type_url {
-        TypeUrl::LISTENER => match change.name.parse::<FrontendName>() {
-            Ok(name) => Some(address(name.kind, name.address.ip(), name.address.port())),
-            Err(_) => None,
-        },
-        TypeUrl::SCOPED_ROUTE => {
-            let whole = !change.name.contains(':');
-            whole.then(|| dns(&change.name))
-        }
-        _ => None,
-    };
-    sorted(changes.iter().filter_map(address).collect())
+/// The addresses of listeners, and the host names, that some variant of these changes has, each
+/// with what becomes of who goes there as `fate` says it for those of listeners, and whether it
+/// takes datagrams: then it ends in `/udp`, as the same address may take connections.
+fn addresses(
+    changes: &[&Change<'_>],
+    fate: impl Fn(&FrontendName, &Change<'_>) -> Fate,
+) -> BTreeMap<(Fate, bool), Vec<String>> {
+    let mut addresses: BTreeMap<(Fate, bool), Vec<String>> = BTreeMap::new();
+    for change in changes {
+        let (key, address) = match change.type_url {
+            TypeUrl::LISTENER => {
+                let Ok(name) = change.name.parse::<FrontendName>() else {
+                    continue;
+                };
+                let flows = name.port.protocol == Protocol::Udp;
+                let suffix = if flows { "/udp" } else { "" };
+                let address = address(name.kind, name.address.ip(), name.address.port());
+                ((fate(&name, change), flows), format!("{address}{suffix}"))
+            }
+            // The name without a port is there with all others.
+            TypeUrl::SCOPED_ROUTE if !change.name.contains(':') => {
+                ((Fate::NotFound, false), dns(&change.name))
+            }
+            _ => continue,
+        };
+        addresses.entry(key).or_default().push(address);
+    }
+    let sorted = addresses.into_iter().map(|(key, all)| (key, sorted(all)));
+    sorted.collect()
 }
 
 /// A Service as its clients call it: `web.shop`.
@@ -164,42 +184,46 @@ fn dns(service: &str) -> String {
     }
 }
 
-/// What becomes of those who go on asking for a Service that is gone.
-fn fate(both: Both<'_>, changes: &[&Change<'_>]) -> Fate {
-    let any = |type_url| changes.iter().any(|change| change.type_url == type_url);
-    match (any(TypeUrl::LISTENER), any(TypeUrl::SCOPED_ROUTE)) {
-        (false, true) => Fate::NotFound,
-        _ if both.to.closes => Fate::Closed,
-        _ => Fate::Refused,
+/// What becomes of those who go on asking for a Service that is gone, by how they came.
+fn gone(both: Both<'_>, changes: &[&Change<'_>]) -> Vec<Effect> {
+    let fate = |name: &FrontendName, change: &Change<'_>| {
+        let views = change.removed_from();
+        let mut others = views.iter();
+        let is_tcp = name.port.protocol == Protocol::Tcp;
+        match others.any(|view| both.to.other_listener(name, *view).is_some()) {
+            true => Fate::Elsewhere,
+            false if is_tcp && both.to.closes => Fate::Closed,
+            false => Fate::Refused,
+        }
+    };
+    let mut addresses = addresses(changes, fate);
+    if addresses.is_empty() {
+        addresses.insert((Fate::Refused, false), Vec::new());
     }
-}
-
-fn gone(both: Both<'_>, changes: &[&Change<'_>]) -> Effect {
-    let addresses = addresses(changes);
-    Effect {
+    let effect = |((fate, flows), addresses): ((Fate, bool), Vec<String>)| Effect {
         harm: Harm::Gone,
         port: None,
         loses: !addresses.is_empty(),
         places: Places::Everywhere,
         what: What::Gone {
-            fate: fate(both, changes),
             addresses,
+            fate,
+            flows,
         },
-    }
+    };
+    addresses.into_iter().map(effect).collect()
 }
 
 fn new(changes: &[&Change<'_>]) -> Effect {
-    let assignments = changes.iter().copied();
-    let assignments = assignments.filter(|change| change.type_url == TypeUrl::ENDPOINT);
-    let assignments: Vec<&Change<'_>> = assignments.collect();
+    let addresses = addresses(changes, |_, _| Fate::Refused).into_values();
     Effect {
         harm: Harm::New,
         port: None,
         loses: false,
         places: Places::Everywhere,
         what: What::New {
-            addresses: addresses(changes),
-            endpoints: endpoints::most(&assignments),
+            addresses: addresses.flatten().collect(),
+            endpoints: endpoints::most(changes),
         },
     }
 }

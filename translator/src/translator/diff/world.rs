@@ -1,13 +1,16 @@
 //! [`World`]: everything that would be published for some objects and views, kept by type, name and
 //! layer so that two of them can be compared.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl, Version};
 
 use super::owner::{Owner, OwnerKind};
-use crate::model::{Policy, ServiceKey};
+use crate::model::{Policy, Protocol, ServiceKey};
+use crate::names::FrontendName;
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Role, Translator, View,
 };
@@ -39,7 +42,12 @@ pub struct World {
     pub(super) translator: Option<Translator>,
     /// Whether a connection to an address that nobody serves is accepted and closed.
     pub(super) closes: bool,
+    /// The listeners at each address of Services, found when somebody asks.
+    listeners: OnceCell<BTreeMap<Place, Vec<FrontendName>>>,
 }
+
+/// Where a listener takes connections or datagrams.
+type Place = (SocketAddr, Protocol);
 
 /// Hashes of what an object's text says: by them labels are told from what is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +137,7 @@ impl World {
             texts: BTreeMap::new(),
             translator: None,
             closes: false,
+            listeners: OnceCell::new(),
         }
     }
 
@@ -167,6 +176,27 @@ impl World {
     pub(super) fn seen(&self, key: &Key, view: usize) -> Option<&Resource> {
         let standing = self.published.get(key)?;
         seen(standing, &self.views.get(view)?.1).map(|found| &found.resource)
+    }
+
+    /// The listener that a proxy sees at the place of this one, which is another one.
+    pub(super) fn other_listener(&self, name: &FrontendName, view: usize) -> Option<&FrontendName> {
+        let listeners = self.listeners.get_or_init(|| {
+            let mut all: BTreeMap<Place, Vec<FrontendName>> = BTreeMap::new();
+            for (type_url, name) in self.published.keys() {
+                if *type_url == TypeUrl::LISTENER
+                    && let Ok(name) = name.parse::<FrontendName>()
+                {
+                    let place = (name.address, name.port.protocol);
+                    all.entry(place).or_default().push(name);
+                }
+            }
+            all
+        });
+        let mut there = listeners.get(&(name.address, name.port.protocol))?.iter();
+        there.find(|other| {
+            let key = || (TypeUrl::LISTENER, other.to_string().into());
+            *other != name && self.seen(&key(), view).is_some()
+        })
     }
 
     /// Whether a Local policy of this Service is for traffic from outside alone.

@@ -32,6 +32,8 @@ use crate::plan::ListenOn;
 pub(super) const CHAIN: &str = "on demand";
 /// The secret of clients that ask for no name, which do not come here. There is none of that name.
 const NAMELESS: &str = "-";
+/// What the names of the listeners that hold names begin with.
+pub(crate) const PREFETCHING: &str = "certificates/";
 /// The most listeners that hold names.
 const SHARDS: u16 = 64;
 /// The first of the ports of 127.0.0.1 that are theirs; nothing is bound there, but no two
@@ -70,7 +72,7 @@ pub(crate) fn prefetching<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Vec<
     let listener = |(shard, names)| {
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), FIRST_PORT + shard);
         let message = Listener {
-            name: format!("certificates/{shard}"),
+            name: format!("{PREFETCHING}{shard}"),
             address: Some(listening(&ListenOn::of_the_node(address), Protocol::Tcp)),
             bind_to_port: Some(BoolValue { value: false }),
             filter_chains: vec![closed_chain(names)],

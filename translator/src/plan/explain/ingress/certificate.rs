@@ -1,11 +1,11 @@
 //! Whether clients get a certificate for a host, and whether it is good for it.
 
 use super::Saying;
-use crate::ObjectId;
+use crate::CertificateDelivery;
 use crate::model::Hostname;
-use crate::plan::certificates::{self, certificate, in_chains};
+use crate::plan::certificates::{self, certificate};
 use crate::plan::explain::asker::{Asker, listed};
-use crate::plan::host::Table;
+use crate::plan::host::{HostPlan, Table};
 
 /// Whether clients get a certificate for the host that is good for it.
 pub(super) fn secured(
@@ -15,45 +15,23 @@ pub(super) fn secured(
     said: &mut Saying<'_>,
 ) -> bool {
     let context = &asker.context;
-    let served = in_chains(context, table);
-    let mut chain = None;
-    for wider in host.covering() {
-        chain = served
-            .chains
-            .iter()
-            .find(|chain| chain.names.contains(&wider));
-        if chain.is_some() {
-            break;
-        }
-    }
     let hosts = context.index.routing().hosts(table);
-    let Some(chain) = chain else {
+    let Some(claim) = hosts.and_then(|hosts| hosts.held_by(host)) else {
         said.fact("certificate", format!("none is claimed for {host}"));
         said.refuse("The connection is closed before a request: no certificate is for this host.");
         return false;
     };
-    let claim = host.covering().find_map(|wider| hosts?.holder(&wider));
-    let by = claim.map(|claim| claim.age.object());
-    if let Some(by) = &by {
-        said.draft.concerns(by.clone());
-    }
-    if chain.secrets.is_empty() {
-        let refused = claim.into_iter().flat_map(|claim| {
-            let by = claim.age.object();
-            certificates::served(context, &by, &*claim.certificates)
-        });
-        let why: Vec<String> = refused
-            .filter_map(Result::err)
-            .map(|w| w.to_string())
-            .collect();
-        let by = by.map(|by| format!("{by}: ")).unwrap_or_default();
-        said.fact("certificate", format!("{by}{}", listed(&why, "and", 2)));
+    let by = claim.age.object();
+    said.draft.concerns(by.clone());
+    let (secrets, refused) = certificates::of_claim(context, claim);
+    if secrets.is_empty() {
+        let why: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        said.fact("certificate", format!("{by}: {}", listed(&why, "and", 2)));
         said.refuse("The connection is closed before a request: no certificate can be served.");
         return false;
     }
     let mut is_good = false;
-    let by = by.unwrap_or_else(|| ObjectId::of_node(&"".into()));
-    for key in &chain.secrets {
+    for key in secrets {
         let Ok(certificate) = certificate(context, &by, key) else {
             continue;
         };
@@ -73,6 +51,26 @@ pub(super) fn secured(
         said.refuse("Clients that check the certificate refuse it, and send no request.");
     }
     is_good
+}
+
+/// Whether the client is shown the certificate of another listener than the one whose rules are for
+/// the host, which then answer none of its requests.
+pub(super) fn is_misdirected(
+    asker: &Asker<'_>,
+    table: &Table,
+    host: &Hostname,
+    plan: &HostPlan<'_>,
+) -> bool {
+    let context = &asker.context;
+    let hosts = context.index.routing().hosts(table);
+    let shown = hosts.and_then(|hosts| hosts.held_by(host));
+    let (Some(own), Some(shown)) = (plan.listener, shown) else {
+        return false;
+    };
+    // A certificate on demand is that of the name, whoever claims it.
+    let is_on_demand = asker.view.certificates == CertificateDelivery::OnDemand
+        && certificates::by_name(context, table, host).is_some();
+    shown.listener != *own && !(is_on_demand && plan.is_own_name)
 }
 
 /// Whether a name of a certificate is good for a host: a `*` is one label.

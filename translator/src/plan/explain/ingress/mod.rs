@@ -16,7 +16,7 @@ use crate::model::Hostname;
 use crate::names::ClusterName;
 use crate::plan::certificates::ListenerId;
 use crate::plan::host::{HostPlan, Table};
-use certificate::secured;
+use certificate::{is_misdirected, secured};
 pub(super) use rule::path;
 use rule::{act, route};
 
@@ -110,6 +110,14 @@ fn say(
             }
         };
         said.fact("host", format!("{claimed} of {by}"));
+    }
+    if request.tls && is_misdirected(asker, &table, &host, &plan) {
+        said.fact(
+            "listener",
+            format!("the certificate for {host} is that of another listener"),
+        );
+        said.refuse("The request is answered with 421.");
+        return;
     }
     let Some(route) = route(&plan, &host, request, said) else {
         said.fact(

@@ -159,12 +159,8 @@ fn names(
         return;
     };
     facts.push(Fact::new("names", listed(&names, "and", 6)));
-    let lead = leads
-        .get(&service.primary_family)
-        .cloned()
-        .unwrap_or_default();
     let what = format!("A new request{} to {first}", asker.origin());
-    verdict::of_requests(asked, &what, &lead, verdicts);
+    verdict::of_requests(asked, &what, leads, verdicts);
 }
 
 /// Whether ingress proxies send requests to a port, and where they go.
@@ -194,11 +190,7 @@ fn routed(
         false => format!("of {}", listed(&users, "and", 4)),
     };
     facts.push(Fact::new("rules", users));
-    let lead = leads
-        .get(&service.primary_family)
-        .cloned()
-        .unwrap_or_default();
-    verdict::of_requests(asked, "A request that a rule sends there", &lead, verdicts);
+    verdict::of_requests(asked, "A request that a rule sends there", leads, verdicts);
 }
 
 /// The port and its set, by the names that are published.

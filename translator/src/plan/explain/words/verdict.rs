@@ -136,7 +136,19 @@ fn from(asked: &Asked<'_>, address: &Address) -> String {
     }
 }
 
-/// Says where connections go that a listener or a route takes.
+/// The words for what goes to a set of endpoints.
+struct Going<'w> {
+    /// One that an endpoint gets.
+    new: &'w str,
+    /// One that nobody gets, and what becomes of it.
+    any: &'w str,
+    lost: &'w str,
+    /// The node of a strict Local policy, and all others.
+    own_node: &'w str,
+    elsewhere: &'w str,
+}
+
+/// Says where connections go that a listener takes.
 fn of_lead(
     asked: &Asked<'_>,
     place: &str,
@@ -144,35 +156,52 @@ fn of_lead(
     verdicts: &mut Verdicts,
 ) {
     let (new, any) = nouns(asked.service.ports[asked.port].protocol);
+    let going = Going {
+        new: &format!("{new}{place}"),
+        any: &format!("{any}{place}"),
+        lost: closed(asked),
+        own_node: "the node that takes it",
+        elsewhere: "on any other",
+    };
+    of_set(asked, &going, (lead, things), verdicts);
+}
+
+/// Says where what comes to a set of endpoints goes.
+fn of_set(
+    asked: &Asked<'_>,
+    going: &Going<'_>,
+    (lead, things): (&Lead, usize),
+    verdicts: &mut Verdicts,
+) {
+    let Going { new, any, lost, .. } = going;
     let is_strict = asked.set() == Set::Local { fallback: false };
-    if is_strict && asked.asker.node_name().is_none() {
-        let nodes: Vec<String> = lead.nodes.iter().map(ToString::to_string).collect();
-        let sentence = match nodes.is_empty() {
-            true => format!(
-                "{any}{place} is {}: no node has an endpoint.",
-                closed(asked)
-            ),
-            false => format!(
-                "{new}{place} goes to an endpoint on the node that takes it, if that is {}; on \
-                 any other it is {}.",
-                listed(&nodes, "or", 4),
-                closed(asked)
-            ),
-        };
-        verdicts.say(!nodes.is_empty(), things, sentence);
-        return;
-    }
-    if lead.taken.is_empty() {
-        let why = match is_strict {
-            true => format!("no endpoint on {} can take it", asked.asker.here()),
-            false => "no endpoint can take it".to_owned(),
-        };
-        let sentence = format!("{any}{place} is {}: {why}.", closed(asked));
-        verdicts.say(false, things, sentence);
-        return;
-    }
-    let sentence = format!("{new}{place} goes to {}.", goes_to(asked, &lead.taken));
-    verdicts.say(true, things, sentence);
+    let is_placeless = asked.asker.node_name().is_none();
+    let (is_served, sentence) = match (is_strict, lead.taken.is_empty()) {
+        (true, _) if is_placeless && lead.nodes.is_empty() => {
+            (false, format!("{any} is {lost}: no node has an endpoint."))
+        }
+        (true, _) if is_placeless => {
+            let nodes: Vec<String> = lead.nodes.iter().map(ToString::to_string).collect();
+            let (nodes, own_node) = (listed(&nodes, "or", 4), going.own_node);
+            let elsewhere = going.elsewhere;
+            let sentence = format!(
+                "{new} goes to an endpoint on {own_node}, if that is {nodes}; {elsewhere} it is \
+                 {lost}."
+            );
+            (true, sentence)
+        }
+        (true, true) => {
+            let here = asked.asker.here();
+            let sentence = format!("{any} is {lost}: no endpoint on {here} can take it.");
+            (false, sentence)
+        }
+        (false, true) => (false, format!("{any} is {lost}: no endpoint can take it.")),
+        (_, false) => (
+            true,
+            format!("{new} goes to {}.", goes_to(asked, &lead.taken)),
+        ),
+    };
+    verdicts.say(is_served, things, sentence);
 }
 
 /// What becomes of a connection that a listener takes and nobody gets.
@@ -250,26 +279,17 @@ pub(in crate::plan::explain) fn nobody(
 pub(in crate::plan::explain) fn of_requests(
     asked: &Asked<'_>,
     what: &str,
-    lead: &Lead,
+    leads: &BTreeMap<Family, Lead>,
     verdicts: &mut Verdicts,
 ) {
-    let is_strict = asked.set() == Set::Local { fallback: false };
-    if is_strict && asked.asker.node_name().is_none() {
-        let nodes: Vec<String> = lead.nodes.iter().map(ToString::to_string).collect();
-        let nodes_said = listed(&nodes, "or", 4);
-        let sentence = format!(
-            "{what} goes to an endpoint on the proxy's own node, if that is {nodes_said}; \
-             elsewhere it is answered with 503."
-        );
-        verdicts.say(!nodes.is_empty(), 1, sentence);
-    } else if lead.taken.is_empty() {
-        let why = match is_strict {
-            true => format!("no endpoint on {} can take it", asked.asker.here()),
-            false => "no endpoint can take it".to_owned(),
-        };
-        verdicts.say(false, 1, format!("{what} is answered with 503: {why}."));
-    } else {
-        let to = goes_to(asked, &lead.taken);
-        verdicts.say(true, 1, format!("{what} goes to {to}."));
-    }
+    let going = Going {
+        new: what,
+        any: what,
+        lost: "answered with 503",
+        own_node: "the proxy's own node",
+        elsewhere: "elsewhere",
+    };
+    let lead = leads.get(&asked.service.primary_family);
+    let lead = lead.cloned().unwrap_or_default();
+    of_set(asked, &going, (&lead, 1), verdicts);
 }

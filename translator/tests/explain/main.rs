@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod requests;
+mod resources;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -353,78 +356,29 @@ proptest! {
     }
 }
 
-/// What a route of Envoy's does with a request for a path, in a word; `None`: it does not take it,
-/// or asks for more than the path.
-fn takes(route: &Value, path: &str) -> Option<String> {
-    let matches = &route["match"];
-    let asks_more = ["headers", "query_parameters"]
-        .iter()
-        .any(|part| !matches[part].is_null());
-    let prefix = |prefix: &str| path == prefix || path.starts_with(&format!("{prefix}/"));
-    let is_taken = match (
-        &matches["path"],
-        &matches["path_separated_prefix"],
-        &matches["prefix"],
-    ) {
-        (Value::String(exact), ..) => exact == path,
-        (_, Value::String(below), _) => prefix(below),
-        (_, _, Value::String(start)) => path.starts_with(&**start),
-        _ => false,
+/// Service rule 60: an endpoint without a node is on no proxy's own, at an address and by name alike.
+#[test]
+fn without_any_node_a_local_policy_serves_nobody() {
+    let mut world = World::new(Options::default());
+    world.apply([
+        service("web", "10.96.0.1", ", internalTrafficPolicy: Local"),
+        slice("web-1", "web", "[{addresses: [10.1.0.1]}]"),
+    ]);
+    let key = ServiceKey {
+        namespace: "d".into(),
+        name: "web".into(),
     };
-    (is_taken && !asks_more).then(|| {
-        let status = &route["direct_response"]["status"];
-        match (route["route"]["cluster"].as_str(), status.as_u64()) {
-            (Some(cluster), _) => format!("cluster {cluster}."),
-            (None, Some(status)) => format!("answered with {status}"),
-            (None, None) if route["redirect"].is_object() => "redirected".to_owned(),
-            (None, None) => "requests".to_owned(),
-        }
-    })
-}
-
-/// Asks for each host that ingress proxies serve in the clear, and takes its routes in their order.
-fn check_hosts(world: &World, view: &View, path: &str) {
-    let seen = world.published.seen(&world.translator.place(view));
-    for ((of, name), resource) in &seen {
-        let Some(host) = name
-            .strip_prefix("80/")
-            .filter(|_| *of == TypeUrl::SCOPED_ROUTE)
-        else {
-            continue;
-        };
-        if host.contains('*') {
-            continue;
-        }
-        let value = decoded(resource);
-        let mut routes = array(&value["route_configuration"]["virtual_hosts"][0]["routes"]);
-        let expected = routes.find_map(|route| takes(route, path));
-        let expected = expected.unwrap_or_else(|| "answered with 404".to_owned());
-        let question = Question::read(&format!("http://{host}{path}"), "d").unwrap();
-        let answer = world
-            .translator
-            .explain(&question, &Viewpoint::of(view.clone()));
-        let verdict = answer.sections[0].verdict.join(" ");
-        assert!(
-            verdict.contains(&expected),
-            "{expected}: {answer:#?} {value:#}"
-        );
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_request_goes_where_the_routes_of_its_host_send_it(
-        objects in prop::collection::vec(support::routing::an_object(), 1..12),
-        path in select(&["/", "/p", "/p/q", "/p/q/r", "/pq", "/x"][..]),
-    ) {
-        let mut world = World::new(Options::default());
-        let view = View::of(Role::Ingress);
-        world.translator.activate(&view);
-        world.apply([support::routing::class(), support::routing::gateway_class()]);
-        world.apply(objects);
-        check_hosts(&world, &view, path);
+    for (role, what) in [
+        (
+            Role::Node,
+            "A connection to 10.96.0.1:80 is accepted and closed",
+        ),
+        (Role::Mesh, "A new request to web.d:80 is answered with 503"),
+    ] {
+        let answer = explain(&world, &key, &View::of(role), Client::Anybody);
+        let expected = format!("{what}: no node has an endpoint.");
+        assert_eq!(answer.sections[0].verdict, [expected]);
+        assert_eq!(answer.served, Served::No);
     }
 }
 
