@@ -82,7 +82,7 @@ impl Session {
         let mut brought = Ids::default();
         brought.extend(state.being_brought());
         let is_settled = brought.is_empty()
-            && state.owed().len() == 0
+            && state.owed().is_empty()
             && state.holds_back_nothing()
             && state.rejections().is_empty();
         Standings {

@@ -1,18 +1,20 @@
 //! The flags of the commands that ask running replicas.
 
-use std::net::SocketAddr;
+mod tls;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use super::Command;
-use super::values::label;
+use super::values::{AdminAddress, label};
+pub(crate) use tls::AskTlsArgs;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AskArgs {
-    /// The --admin-listen address of a replica (repeatable: all of them are asked); without this
-    /// and --kube 127.0.0.1:18001
+    /// Where the --admin-listen of a replica is (repeatable: all of them are asked): HOST:PORT on
+    /// this machine, https://HOST:PORT anywhere; without this and --kube 127.0.0.1:18001
     #[arg(
         long,
         env = "SEAWAY_ADMIN",
@@ -21,7 +23,10 @@ pub(crate) struct AskArgs {
         action = ArgAction::Append,
         global = true
     )]
-    pub(crate) admin: Vec<SocketAddr>,
+    pub(crate) admin: Vec<AdminAddress>,
+    /// How they are known there, and who asks.
+    #[command(flatten)]
+    pub(crate) tls: AskTlsArgs,
     /// Find the replicas in the cluster of the kubeconfig, and reach them through its API server
     #[arg(long, global = true, conflicts_with = "admin")]
     pub(crate) kube: bool,
