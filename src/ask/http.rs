@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
@@ -95,9 +95,21 @@ async fn over(
     let (mut sender, connection) = handshake.await?;
     // It ends with the answer, or with whoever waits for that.
     let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let response = sender.send_request(request).await?;
+    let response = sender.send_request(request).await.map_err(|error| {
+        let is_http = !error.is_parse();
+        let error = anyhow::Error::new(error);
+        match is_http {
+            true => error,
+            false => {
+                error.context("what answers is no HTTP/1.1; is this the admin port of a Seaway?")
+            }
+        }
+    })?;
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), LONGEST).collect().await;
-    let body = body.map_err(|error| anyhow!("{error}"))?;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => anyhow!("the answer is larger than {} MiB", LONGEST >> 20),
+        false => anyhow!("{error}"),
+    })?;
     Ok((status, body.to_bytes()))
 }

@@ -160,6 +160,9 @@ pub(crate) enum List {
     Watches,
 }
 
+/// The states of proxies.
+const STATES: [&str; 3] = ["synced", "behind", "rejects"];
+
 /// `seaway get proxies`.
 #[derive(Debug, Args)]
 pub(crate) struct ProxiesArgs {
@@ -167,10 +170,10 @@ pub(crate) struct ProxiesArgs {
     #[arg(value_name = "ID")]
     pub(crate) proxy: Option<String>,
     /// Only proxies in this state: synced, behind or rejects
-    #[arg(long, env = "SEAWAY_STATE", value_name = "STATE")]
+    #[arg(long, env = "SEAWAY_STATE", value_name = "STATE", value_parser = STATES)]
     pub(crate) state: Option<String>,
     /// Only proxies in another state
-    #[arg(long, env = "SEAWAY_NOT", value_name = "STATE")]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "STATE", value_parser = STATES)]
     pub(crate) not: Option<String>,
     /// Only proxies of this role
     #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE")]
@@ -199,10 +202,10 @@ pub(crate) struct ServicesArgs {
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only Services of which so much is served: yes, partly or no
-    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no")]
+    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no", value_parser = ["yes", "partly", "no"])]
     pub(crate) served: Option<String>,
     /// Only Services of which not so much is served
-    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no")]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no", value_parser = ["yes", "partly", "no"])]
     pub(crate) not: Option<String>,
     /// Only Services whose name, an address or a port contains this
     #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
@@ -245,7 +248,7 @@ pub(crate) struct ProblemsArgs {
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only problems of this severity: error or warning
-    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning")]
+    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning", value_parser = ["error", "warning"])]
     pub(crate) severity: Option<String>,
     /// Only problems of this reason
     #[arg(long, env = "SEAWAY_REASON", value_name = "REASON")]
