@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::within;
+use seaway_testing::{skip, within};
 
 use crate::exposition::Exposition;
 use crate::scene::{ADMIN, Everything, OPENMETRICS, PATIENCE};
@@ -26,8 +26,7 @@ fn lint(text: &str) -> Result<()> {
     command.args(["check", "metrics"]);
     let piped = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let Ok(mut child) = piped else {
-        eprintln!("skipped: what promtool (package prometheus) says of /metrics");
-        return Ok(());
+        return skip("what promtool (package prometheus) says of /metrics");
     };
     let mut input = child.stdin.take().context("no input")?;
     input.write_all(text.as_bytes())?;
