@@ -1,5 +1,5 @@
-//! What is asked that cannot be answered, and who answers that is no replica: one line says which, and
-//! nothing of it reaches the terminal as it is.
+//! What is asked that cannot be answered, and who answers that is no replica: one line says which,
+//! and nothing of it reaches the terminal as it is.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! Delays have exemplars, the commits that they were measured at, for who reads OpenMetrics; everybody
-//! else is told the same in the text format.
+//! Delays have exemplars, the commits that they were measured at, for who reads OpenMetrics;
+//! everybody else is told the same in the text format.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

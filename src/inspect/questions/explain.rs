@@ -189,8 +189,8 @@ fn last_change(
     }
 }
 
-/// The object of a commit that changed one of these Services. Of a commit of many objects most have to
-/// do with others.
+/// The object of a commit that changed one of these Services. Of a commit of many objects most have
+/// to do with others.
 fn because(causes: Vec<Cause>, objects: usize, services: &[String]) -> Option<Cause> {
     let concerns = |cause: &Cause| {
         services.iter().any(|service| {

@@ -1,7 +1,7 @@
 //! The delays of commits: histograms whose exemplars name a commit, and its trace if there is one.
 //!
-//! Each bucket keeps the newest exemplar of its own, so that there are never more than buckets. One is
-//! made when a commit is over, not for each stream.
+//! Each bucket keeps the newest exemplar of its own, so that there are never more than buckets. One
+//! is made when a commit is over, not for each stream.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
