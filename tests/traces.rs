@@ -17,7 +17,9 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use seaway_testing::certs::Ca;
-use seaway_testing::{Namespace, ServiceManifest, SliceManifest, World, eventually, within};
+use seaway_testing::{
+    Client, Namespace, Outcome, ServiceManifest, SliceManifest, World, eventually, within,
+};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -210,6 +212,24 @@ fn check_time(what: &str, nanos: u64, logged: &Value) -> Result<()> {
     Ok(())
 }
 
+/// The delays name the trace of a commit.
+fn check_exemplar(world: &World, commit: i64, trace: &[u8]) -> Result<()> {
+    let client = Client::new("127.0.0.1:18001".parse::<SocketAddr>()?).path("/metrics");
+    let client = client.accept("application/openmetrics-text");
+    let Outcome::Answered(answer) = client.get(world.fabric())? else {
+        bail!("no metrics");
+    };
+    let trace: String = trace.iter().map(|byte| format!("{byte:02x}")).collect();
+    let exemplar = format!("# {{commit=\"{commit}\",trace_id=\"{trace}\"}}");
+    for metric in ["to_sent", "to_ack"] {
+        let begin = format!("seaway_change_{metric}_seconds_bucket");
+        let mut lines = answer.body.lines();
+        let found = lines.any(|line| line.starts_with(&begin) && line.contains(&exemplar));
+        ensure!(found, "{metric}: no {exemplar} in {}", answer.body);
+    }
+    Ok(())
+}
+
 #[test]
 fn the_trace_of_a_change_has_the_times_of_the_log_of_changes() -> Result<()> {
     with_proxy(&FLAGS, |world, apply| {
@@ -224,6 +244,7 @@ fn the_trace_of_a_change_has_the_times_of_the_log_of_changes() -> Result<()> {
             bail!("{trace:?}");
         };
         ensure!(trace.iter().all(|span| span.trace_id == whole.trace_id));
+        check_exemplar(world, commit, &whole.trace_id)?;
         // When the event was read, which the log cuts to a millisecond.
         let nanos = i128::from(whole.start_time_unix_nano);
         let at = row["at"].as_str().context("no time")?;

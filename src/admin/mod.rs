@@ -4,6 +4,7 @@
 //! oldest connections are closed for new ones when there are too many. Where there are certificates
 //! for it, the port speaks TLS to who begins with that, and plain HTTP to everybody else.
 
+mod exposition;
 pub(crate) mod freshness;
 pub(crate) mod health;
 pub(crate) mod watch_status;
@@ -15,14 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
@@ -36,7 +36,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
-use crate::process::{outside, usage};
+use crate::process::outside;
 
 /// How many connections may be open: probes, collectors of metrics, and people.
 pub(crate) const CONNECTIONS: usize = 64;
@@ -133,8 +133,8 @@ async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
     (status, lines.join("\n") + "\n")
 }
 
-async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    exposition(&admin.registry)
+async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> impl IntoResponse {
+    exposition::answer(&admin.registry, &headers)
 }
 
 /// Serves `/metrics` alone, for as long as it is polled.
@@ -142,7 +142,7 @@ pub(crate) async fn serve_metrics(
     listener: TcpListener,
     registry: Arc<Registry>,
 ) -> io::Result<()> {
-    let answer = move || async move { exposition(&registry) };
+    let answer = move |headers: HeaderMap| async move { exposition::answer(&registry, &headers) };
     accept(listener, None, Router::new().route("/metrics", get(answer))).await
 }
 
@@ -225,24 +225,4 @@ async fn answer(
         .serve_connection(TokioIo::new(stream), service)
         .await?;
     Ok(())
-}
-
-/// All metrics, and what the process uses, in the OpenMetrics text format.
-fn exposition(registry: &Registry) -> impl IntoResponse + use<> {
-    let mut text = String::new();
-    let encoded = encode_registry(&mut text, registry)
-        .and_then(|()| encode_registry(&mut text, &usage::registry()))
-        .and_then(|()| encode_eof(&mut text));
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match encoded {
-        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text),
-        Err(error) => {
-            let text = format!("{error}\n");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                [(header::CONTENT_TYPE, "text/plain")],
-                text,
-            )
-        }
-    }
 }

@@ -25,8 +25,8 @@ use seaway_translator::{Fleet, Role, View};
 use values::{duration, label, on_off, seconds, word};
 
 pub(crate) use ask::{
-    AskArgs, ChangesArgs, Form, GetArgs, List, ProblemsArgs, ProxiesArgs, ResourcesArgs,
-    ServicesArgs, ShowArgs, StatusArgs,
+    AskArgs, AskTlsArgs, ChangesArgs, Form, GetArgs, List, ProblemsArgs, ProxiesArgs,
+    ResourcesArgs, ServicesArgs, ShowArgs, StatusArgs,
 };
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use check::{BugReportArgs, CheckArgs, CheckOutput};
@@ -37,7 +37,7 @@ pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
 pub(crate) use shape::ShapeArgs;
 pub(crate) use traces::TraceArgs;
-pub(crate) use values::{HostPort, OutputForm, ServerName};
+pub(crate) use values::{AdminAddress, HostPort, OutputForm, ServerName};
 pub(crate) use wait::{Until, WaitArgs};
 
 /// An Envoy xDS control plane for Kubernetes Services.

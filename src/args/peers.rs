@@ -6,6 +6,7 @@ use clap::{ArgAction, Args};
 
 use super::values::{HostPort, ServerName};
 use crate::admission::identity::Who;
+use crate::admission::tls::ClientFiles;
 use crate::peers::{PeerConfig, PeerTls};
 
 /// Who the other replicas are.
@@ -71,17 +72,14 @@ impl PeerArgs {
     pub(crate) fn config(&self) -> Option<PeerConfig> {
         let first = self.peers.first()?;
         let targets = self.peers.iter().map(|at| (at.host.clone(), at.port));
-        let name = match &self.peers_server_name {
-            Some(ServerName::Dns(name)) => name.clone(),
-            Some(ServerName::Ip(address)) => address.to_string(),
-            None => first.host.trim_end_matches('.').to_owned(),
-        };
-        let tls = self.peers_ca.clone().map(|ca| PeerTls {
+        let name = first.certificate_name(self.peers_server_name.as_ref());
+        let files = self.peers_ca.clone().map(|ca| ClientFiles {
+            flags: "--peers",
             ca,
-            name,
             certificate: self.peers_cert.clone().zip(self.peers_key.clone()),
             token: self.peers_token_file.clone(),
         });
+        let tls = files.map(|files| PeerTls { files, name });
         Some(PeerConfig {
             targets: targets.collect(),
             tls,

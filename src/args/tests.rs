@@ -207,3 +207,39 @@ fn a_plugin_of_kubectl_asks_the_cluster_unless_it_is_told_an_address() {
     assert!(!ask("kubectl-seaway status --admin 127.0.0.1:18001").kube);
     assert!(parse("seaway status --kube --admin 127.0.0.1:18001").is_err());
 }
+
+#[test]
+fn replicas_are_asked_in_plain_text_on_loopback_and_over_tls_anywhere() {
+    let admin = |text: &str| text.parse::<AdminAddress>().map(|read| read.to_string());
+    for (text, shown) in [
+        ("127.0.0.1:18001", "127.0.0.1:18001"),
+        ("[::1]:18001", "[::1]:18001"),
+        ("[::ffff:127.0.0.1]:18001", "[::ffff:127.0.0.1]:18001"),
+        ("http://localhost:18001", "localhost:18001"),
+        ("https://10.0.0.7:18001/", "https://10.0.0.7:18001"),
+        ("https://[2001:db8::1]:18001", "https://[2001:db8::1]:18001"),
+        ("https://seaway.example:443", "https://seaway.example:443"),
+    ] {
+        assert_eq!(admin(text).as_deref(), Ok(shown));
+    }
+    for text in ["10.0.0.7:18001", "localhost.example:18001", "[::]:18001"] {
+        let error = admin(text).unwrap_err();
+        assert!(error.contains(&format!("ask https://{text}")), "{error}");
+    }
+    for text in [
+        "",
+        "18001",
+        "localhost",
+        "127.0.0.1:0",
+        "https://host",
+        "https://host:1/path",
+        "https://a@b:1",
+        "ftp://h:1",
+        "https://https://h:1",
+    ] {
+        let error = admin(text).unwrap_err();
+        assert!(error.contains("https://HOST:PORT"), "{text}: {error}");
+    }
+    let half = parse("seaway status --admin https://a:1 --admin-ca a --admin-cert b");
+    assert!(half.unwrap_err().to_string().contains("--admin-key"));
+}

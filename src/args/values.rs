@@ -30,6 +30,62 @@ pub(crate) struct HostPort {
     pub(crate) port: u16,
 }
 
+impl HostPort {
+    /// The name that the certificate there must have: this one if it is said, else the host.
+    pub(super) fn certificate_name(&self, said: Option<&ServerName>) -> String {
+        match said {
+            Some(ServerName::Dns(name)) => name.clone(),
+            Some(ServerName::Ip(address)) => address.to_string(),
+            None => self.host.trim_end_matches('.').to_owned(),
+        }
+    }
+
+    /// Whether it is on this machine.
+    fn is_loopback(&self) -> bool {
+        let address: Result<IpAddr, _> = self.host.parse();
+        let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+        address.map_or(self.host == "localhost", is_loopback)
+    }
+}
+
+/// The admin port of a replica: `127.0.0.1:18001`, `https://seaway.example:18001`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AdminAddress {
+    /// In plain text, on this machine.
+    Plain(HostPort),
+    /// Over TLS.
+    Tls(HostPort),
+}
+
+impl fmt::Display for AdminAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AdminAddress::Plain(at) => write!(f, "{at}"),
+            AdminAddress::Tls(at) => write!(f, "https://{at}"),
+        }
+    }
+}
+
+impl FromStr for AdminAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AdminAddress, String> {
+        let expected = |_| "expected HOST:PORT or https://HOST:PORT".to_owned();
+        if let Some(rest) = text.strip_prefix("https://") {
+            let at = rest.strip_suffix('/').unwrap_or(rest).parse();
+            return at.map(AdminAddress::Tls).map_err(expected);
+        }
+        let bare = text.strip_prefix("http://").unwrap_or(text);
+        let at: HostPort = bare.parse().map_err(expected)?;
+        match at.is_loopback() {
+            true => Ok(AdminAddress::Plain(at)),
+            false => Err(format!(
+                "plain text is answered on loopback alone: ask https://{at}, with --admin-ca, a replica that lets you in by its --admin-allow, or get to its loopback by --kube, kubectl port-forward or ssh -L"
+            )),
+        }
+    }
+}
+
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HostPort { host, port } = self;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
@@ -28,9 +28,12 @@ pub(super) async fn get<T: DeserializeOwned>(
     let (status, body) = within(way, target, patience).await?;
     if status != 200 {
         let error: Result<ApiError, _> = serde_json::from_slice(&body);
-        match error {
-            Ok(error) => bail!("{}", brief(&error.error)),
-            Err(_) => {
+        match (error, way) {
+            (Ok(error), Way::Secured(way)) => {
+                bail!("{}{}", brief(&error.error), way.after_refusal(status))
+            }
+            (Ok(error), _) => bail!("{}", brief(&error.error)),
+            (Err(_), _) => {
                 bail!("answers {status}; is this the admin port of a Seaway that has /api/v1?")
             }
         }
@@ -55,30 +58,58 @@ async fn within(way: &Way, target: &str, patience: Duration) -> anyhow::Result<(
 
 async fn exchange(way: &Way, target: &str) -> anyhow::Result<(u16, Bytes)> {
     match way {
-        Way::Direct(address) => {
-            let stream = TcpStream::connect(address).await?;
-            over(stream, &address.to_string(), target).await
+        Way::Direct(at) => {
+            let stream = TcpStream::connect((at.host.as_str(), at.port)).await?;
+            over(stream, request(&at.to_string(), target)?).await
         }
-        Way::Forwarded(forward) => over(forward.connect().await?, "localhost", target).await,
+        Way::Forwarded(forward) => {
+            over(forward.connect().await?, request("localhost", target)?).await
+        }
+        Way::Secured(way) => {
+            let (stream, address) = way.connect().await?;
+            // Its name may be one that a foreign page could have, too; its address is not.
+            let mut request = request(&address.to_string(), target)?;
+            if let Some(value) = way.authorization() {
+                let headers = request.headers_mut();
+                headers.insert(header::AUTHORIZATION, value.clone());
+            }
+            let answer = over(stream, request).await;
+            answer.map_err(|error| way.after_handshake(error))
+        }
     }
+}
+
+fn request(host: &str, target: &str) -> anyhow::Result<Request<Empty<Bytes>>> {
+    let request = Request::get(target)
+        .header(header::HOST, host)
+        .header(header::ACCEPT, "application/json")
+        .body(Empty::<Bytes>::new())?;
+    Ok(request)
 }
 
 async fn over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    host: &str,
-    target: &str,
+    request: Request<Empty<Bytes>>,
 ) -> anyhow::Result<(u16, Bytes)> {
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await?;
     // It ends with the answer, or with whoever waits for that.
     let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-    let request = Request::get(target)
-        .header(header::HOST, host)
-        .header(header::ACCEPT, "application/json")
-        .body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
+    let response = sender.send_request(request).await.map_err(|error| {
+        let is_http = !error.is_parse();
+        let error = anyhow::Error::new(error);
+        match is_http {
+            true => error,
+            false => {
+                error.context("what answers is no HTTP/1.1; is this the admin port of a Seaway?")
+            }
+        }
+    })?;
     let status = response.status().as_u16();
     let body = Limited::new(response.into_body(), LONGEST).collect().await;
-    let body = body.map_err(|error| anyhow!("{error}"))?;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => anyhow!("the answer is larger than {} MiB", LONGEST >> 20),
+        false => anyhow!("{error}"),
+    })?;
     Ok((status, body.to_bytes()))
 }

@@ -6,24 +6,23 @@
 mod http;
 pub(crate) mod table;
 pub(crate) mod times;
+mod tls;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use form_urlencoded::Serializer;
 use futures::future::join_all;
 use serde::de::DeserializeOwned;
 
-use crate::args::AskArgs;
+use crate::args::{AdminAddress, AskArgs, HostPort};
 use crate::inspect::api::Page;
 use crate::kube::{Forward, Visitor, Which};
 use crate::process::exit::Failure;
+use tls::{Secured, Shown};
 
 /// How long a replica may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The replica that is asked unless others are named.
-const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 18001);
-
 /// One replica that can be asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Replica {
@@ -36,8 +35,10 @@ pub(crate) struct Replica {
 /// How the admin port of a replica is reached.
 #[derive(Clone, Debug)]
 enum Way {
-    /// At its address.
-    Direct(SocketAddr),
+    /// In plain text, on this machine.
+    Direct(HostPort),
+    /// Over TLS.
+    Secured(Secured),
     /// Through the API server of its cluster.
     Forwarded(Forward),
 }
@@ -141,16 +142,34 @@ impl Replicas {
         if let Some(visitor) = visitor {
             return Replicas::in_cluster(visitor).await;
         }
-        let usual = [USUAL];
+        let usual = AdminAddress::Plain(HostPort {
+            host: "127.0.0.1".to_owned(),
+            port: 18001,
+        });
         let addresses = match args.admin.as_slice() {
-            [] => &usual[..],
+            [] => std::slice::from_ref(&usual),
             given => given,
         };
-        let replica = |address: &SocketAddr| Replica {
-            name: address.to_string(),
-            way: Way::Direct(*address),
+        let over_tls = |at: &AdminAddress| matches!(at, AdminAddress::Tls(_));
+        let shown = match addresses.iter().find(|at| over_tls(at)) {
+            None => None,
+            Some(first) => Some(Arc::new(Shown::read(&args.tls, first)?)),
         };
-        Ok(Replicas(addresses.iter().map(replica).collect()))
+        let way = |at: &AdminAddress| match (at, &shown) {
+            (AdminAddress::Tls(at), Some(shown)) => {
+                let secured = Secured::new(at.clone(), &args.tls.name(at), shown.clone());
+                secured.map(Way::Secured).map_err(Failure::Unusable)
+            }
+            (AdminAddress::Plain(at) | AdminAddress::Tls(at), _) => Ok(Way::Direct(at.clone())),
+        };
+        let replica = |at: &AdminAddress| {
+            Ok(Replica {
+                name: at.to_string(),
+                way: way(at)?,
+            })
+        };
+        let all: Result<Vec<Replica>, Failure> = addresses.iter().map(replica).collect();
+        Ok(Replicas(all?))
     }
 
     /// The replicas of a cluster.
@@ -243,7 +262,10 @@ pub(crate) fn run<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::Broken(error.into()))?;
-    runtime.block_on(asking)
+    let result = runtime.block_on(asking);
+    // A name server that does not answer would be waited for otherwise.
+    runtime.shutdown_background();
+    result
 }
 
 /// A line that names the replicas that did not answer, if there are any.

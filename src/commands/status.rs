@@ -249,6 +249,8 @@ fn services(live: &[&Replica]) -> String {
     if !counts.lost.is_empty() {
         let lost = counts.lost.join(", ");
         line.push_str(&format!(" (lost within the hour: {lost})"));
+    } else if counts.partly + counts.not_served > 0 {
+        line.push_str("          see: seaway get services --not yes");
     }
     line
 }

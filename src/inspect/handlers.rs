@@ -57,7 +57,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 fn unreadable(rejection: &QueryRejection) -> Response {
-    error(StatusCode::BAD_REQUEST, rejection.body_text())
+    let text = rejection.body_text();
+    let why = text.trim_start_matches("Failed to deserialize query string: ");
+    error(StatusCode::BAD_REQUEST, why)
 }
 
 /// Runs `answer` where it may take a while.

@@ -2,8 +2,6 @@
 //! proof of this replica's identity that proxies have to show there as well.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,8 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use seaway_proto::peers::WATCH;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -24,8 +21,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::digest::Digest;
 use super::frames::{EMPTY, Frames};
-use crate::process::outside::{quote, read_credential};
-use crate::process::pem;
+use crate::admission::tls::ClientFiles;
+use crate::process::outside::quote;
 
 /// How long connecting, with everything up to the head of the answer, may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -35,65 +32,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How this replica knows others and proves who it is; the files are read for each connection.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerTls {
-    /// The authorities of peers' certificates.
-    pub(crate) ca: PathBuf,
+    /// The authorities of peers' certificates, and the proof of this replica.
+    pub(crate) files: ClientFiles,
     /// The name that their certificates must have.
     pub(crate) name: String,
-    /// This replica's own certificate and its key.
-    pub(crate) certificate: Option<(PathBuf, PathBuf)>,
-    /// The token of its service account.
-    pub(crate) token: Option<PathBuf>,
-}
-
-/// What the files have.
-struct Proof {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-    authorization: Option<HeaderValue>,
-}
-
-impl PeerTls {
-    fn read(&self) -> anyhow::Result<Proof> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        for authority in certificates("--peers-ca", &self.ca)? {
-            roots.add(authority).context("--peers-ca")?;
-        }
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .context("TLS 1.3")?
-            .with_root_certificates(roots);
-        let mut config = match &self.certificate {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let chain = certificates("--peers-cert", certificate)?;
-                let flag = "--peers-key";
-                let key = pem::private_key(flag, &read_credential(flag, key)?)?;
-                let own = builder.with_client_auth_cert(chain, key);
-                own.context("--peers-cert and --peers-key do not match")?
-            }
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let token = self.token.as_deref().map(token).transpose()?;
-        Ok(Proof {
-            config: Arc::new(config),
-            name: ServerName::try_from(self.name.clone()).context("--peers-server-name")?,
-            authorization: token,
-        })
-    }
-}
-
-fn certificates(flag: &str, path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    pem::certificates(flag, &read_credential(flag, path)?)
-}
-
-/// The header that shows a token. Its value is never logged.
-fn token(path: &Path) -> anyhow::Result<HeaderValue> {
-    let bytes = read_credential("--peers-token-file", path)?;
-    let text = [b"Bearer ".as_slice(), bytes.trim_ascii()].concat();
-    let mut value = HeaderValue::from_bytes(&text).context("--peers-token-file: no token")?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// The digests that a peer tells.
@@ -152,11 +94,12 @@ async fn connect_in_time(address: SocketAddr, tls: Option<&PeerTls>) -> anyhow::
         return ask(socket, "http", &address.to_string(), None).await;
     };
     // It waits for a disk.
-    let proof = tokio::task::spawn_blocking(move || tls.read()).await??;
+    let PeerTls { files, name } = tls;
+    let proof = tokio::task::spawn_blocking(move || files.read(b"h2")).await??;
+    let server = ServerName::try_from(name.clone()).context("--peers-server-name")?;
     let socket = TcpStream::connect(address).await?;
-    let name = proof.name.to_str().into_owned();
     let connector = TlsConnector::from(proof.config);
-    let socket = connector.connect(proof.name, socket).await;
+    let socket = connector.connect(server, socket).await;
     let socket = socket.context("TLS")?;
     ask(socket, "https", &name, proof.authorization).await
 }

@@ -59,9 +59,9 @@ pub(crate) fn of_command_line(error: &Error) -> Result<ExitCode, Failure> {
             print(&text.to_string())?;
             Ok(ExitCode::SUCCESS)
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => Err(
-            Failure::unusable("no command: serve, bootstrap or translate (see seaway --help)"),
-        ),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Err(Failure::unusable(no_command(&text.to_string())))
+        }
         _ => {
             let text = text.to_string();
             let said = text.split("\nUsage:").next().unwrap_or(&text);
@@ -70,6 +70,24 @@ pub(crate) fn of_command_line(error: &Error) -> Result<ExitCode, Failure> {
             Err(Failure::unusable(format!("{said} (see seaway --help)")))
         }
     }
+}
+
+/// What to say instead of a help that nobody asked for: what may come next.
+fn no_command(help: &str) -> String {
+    let usage = help.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let words = usage.unwrap_or("seaway").split(' ');
+    let so_far: Vec<&str> = words
+        .take_while(|word| !word.starts_with(['[', '<']))
+        .collect();
+    let so_far = so_far.join(" ");
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| line.starts_with("  "));
+    // What goes on in a further line is indented more.
+    let own = listed.filter(|line| !line.starts_with("   "));
+    let commands = own.filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<&str> = commands.filter(|command| *command != "help").collect();
+    let commands = commands.join(", ");
+    format!("{so_far} what? {commands} (see {so_far} --help)")
 }
 
 fn one_line(text: &str) -> String {

@@ -69,9 +69,14 @@ impl Follower {
         if change.types.is_empty() {
             return false;
         }
-        let sampled = change.seq.is_multiple_of(u64::from(self.one_in.get()));
-        sampled || answered(change).is_none_or(|at| at.saturating_duration_since(change.at) > SLOW)
+        let delay = |at: Instant| at.saturating_duration_since(change.at);
+        answered(change).is_none_or(|at| is_traced(change.seq, delay(at), self.one_in))
     }
+}
+
+/// Whether there is a trace of a commit that took this long.
+pub(super) fn is_traced(commit: u64, delay: Duration, one_in: NonZeroU32) -> bool {
+    delay > SLOW || commit.is_multiple_of(u64::from(one_in.get()))
 }
 
 fn is_over(change: &ChangeReport, near_the_end: bool, now: Instant) -> bool {

@@ -13,17 +13,20 @@ mod spans;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
+use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::SpanData;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use seaway_xds::{ChangeReport, Inspector};
+use seaway_xds::{ChangeReport, Inspector, Metrics, NameTraces};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::inspect::board::Board;
 use crate::inspect::times::Now;
@@ -91,6 +94,29 @@ pub(crate) struct TraceContext {
     pub(crate) replica: String,
 }
 
+/// Which commits are traced, and by which ids. Both follow from the number of a commit, so that a
+/// trace has a name before it is made.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    one_in: NonZeroU32,
+    /// Another one in each process.
+    salt: u64,
+}
+
+impl Named {
+    /// The id of the trace of a commit, if there is one.
+    fn id(self, commit: u64) -> u128 {
+        // Zero is no id.
+        xxh3_128_with_seed(&commit.to_be_bytes(), self.salt).max(1)
+    }
+}
+
+impl NameTraces for Named {
+    fn trace(&self, commit: u64, delay: Duration) -> Option<u128> {
+        follow::is_traced(commit, delay, self.one_in).then(|| self.id(commit))
+    }
+}
+
 /// The label of `otlp_spans_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -117,8 +143,19 @@ impl Outcomes {
     }
 }
 
-/// Starts to trace commits. Registers `otlp_spans_total{outcome}`.
-pub(crate) fn start(context: TraceContext, registry: &mut Registry, supervisor: &Supervisor) {
+/// Starts to trace commits, and says to `metrics` which traces there are. Registers
+/// `otlp_spans_total{outcome}`.
+pub(crate) fn start(
+    context: TraceContext,
+    metrics: &Metrics,
+    registry: &mut Registry,
+    supervisor: &Supervisor,
+) {
+    let named = Named {
+        one_in: context.config.one_in,
+        salt: fastrand::u64(..),
+    };
+    metrics.name_traces(Arc::new(named));
     let outcomes = Outcomes::register(registry);
     let (queue, spans) = mpsc::channel(QUEUE);
     let export = Export::new(&context.config, context.replica, outcomes.clone());
@@ -126,6 +163,7 @@ pub(crate) fn start(context: TraceContext, registry: &mut Registry, supervisor: 
         board: context.board,
         inspector: context.inspector,
         follower: Follower::new(context.config.one_in),
+        named,
         queue,
         outcomes,
     };
@@ -139,6 +177,7 @@ struct Looker {
     board: Board,
     inspector: Inspector,
     follower: Follower,
+    named: Named,
     queue: mpsc::Sender<SpanData>,
     outcomes: Outcomes,
 }
@@ -160,9 +199,9 @@ impl Looker {
             Now::read(),
         );
         for change in self.follower.take(changes, now.instant()) {
-            let (board, queue) = (&self.board, &self.queue);
+            let (board, queue, named) = (&self.board, &self.queue, self.named);
             // Nothing that serves depends on it.
-            let made = supervise::contained(|| spans_of(&change, board, now));
+            let made = supervise::contained(|| spans_of(&change, named, board, now));
             let made = made.unwrap_or_default();
             // All of a trace or nothing. Nobody else puts anything into the queue.
             if queue.capacity() < made.len() {
@@ -178,8 +217,9 @@ impl Looker {
     }
 }
 
-fn spans_of(change: &ChangeReport, board: &Board, now: Now) -> Vec<SpanData> {
-    spans::make(change, board.cause(change.seq).as_ref(), now)
+fn spans_of(change: &ChangeReport, named: Named, board: &Board, now: Now) -> Vec<SpanData> {
+    let id = TraceId::from(named.id(change.seq));
+    spans::make(change, id, board.cause(change.seq).as_ref(), now)
 }
 
 #[cfg(test)]

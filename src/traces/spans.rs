@@ -17,11 +17,16 @@ use crate::inspect::types;
 use crate::writer::CommitCause;
 
 /// The spans of a commit: the whole, how it was made, and how each type came to proxies.
-pub(super) fn make(change: &ChangeReport, cause: Option<&CommitCause>, now: Now) -> Vec<SpanData> {
+pub(super) fn make(
+    change: &ChangeReport,
+    id: TraceId,
+    cause: Option<&CommitCause>,
+    now: Now,
+) -> Vec<SpanData> {
     let given_up = now.instant().min(change.committed + PATIENCE);
     let end = answered(change).unwrap_or(given_up);
     let trace = Trace {
-        id: TraceId::from(fastrand::u128(1..)),
+        id,
         root: SpanId::from(fastrand::u64(1..)),
         now,
     };

@@ -13,6 +13,8 @@ use super::*;
 use crate::source::Cause;
 use crate::writer::CommitCause;
 
+const ID: TraceId = TraceId::from_bytes([7; 16]);
+
 fn millis(count: u64) -> Duration {
     Duration::from_millis(count)
 }
@@ -127,7 +129,7 @@ fn the_spans_of_a_commit_have_its_times_and_say_why_it_was_made() {
         }],
         objects: 3,
     };
-    let made = spans::make(&change, Some(&cause), now);
+    let made = spans::make(&change, ID, Some(&cause), now);
     let [commit, publish, deliver] = &*made else {
         panic!("{made:?}");
     };
@@ -177,7 +179,7 @@ fn a_rejection_is_an_error() {
     let now = Now::read();
     let mut change = commit(42, now.instant(), Some(30));
     change.types[0].rejected = 1;
-    let made = spans::make(&change, None, now);
+    let made = spans::make(&change, ID, None, now);
     assert!(matches!(made[0].status, Status::Error { .. }), "{made:?}");
     assert!(matches!(made[2].status, Status::Error { .. }), "{made:?}");
 }
@@ -186,14 +188,14 @@ fn a_rejection_is_an_error() {
 fn what_concerns_nobody_has_no_delivery_and_what_is_not_answered_an_end_and_a_status() {
     let now = Now::read();
     let at = now.instant().checked_sub(millis(40_000)).unwrap();
-    let made = spans::make(&commit(1, at, None), None, now);
+    let made = spans::make(&commit(1, at, None), ID, None, now);
     let took = made[0].end_time.duration_since(made[0].start_time).unwrap();
     assert_eq!(took, millis(30_001));
     assert!(matches!(made[2].status, Status::Error { .. }), "{made:?}");
     let mut alone = commit(2, at, None);
     alone.types[0].concerned = 0;
     alone.types[0].waiting = 0;
-    let made = spans::make(&alone, None, now);
+    let made = spans::make(&alone, ID, None, now);
     assert_eq!(made.len(), 2, "{made:?}");
     assert_eq!(made[0].end_time, made[1].end_time);
 }

@@ -17,6 +17,7 @@ use seaway_testing::{
 use tokio::runtime::Runtime;
 
 mod call;
+mod commands;
 mod envoys;
 mod inspection;
 mod peers;

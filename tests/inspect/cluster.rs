@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
-use seaway_testing::{ApiServer, World, eventually};
+use seaway_testing::{ApiServer, Grants, World, eventually};
 
 use crate::{has, service};
 
@@ -119,6 +119,55 @@ fn replicas_are_found_in_the_cluster_and_asked_through_its_api_server() -> Resul
         has(&said?, &["NOT WELL", "seaway-1", "does not answer"])?;
         eventually("it answers again", || plugin.says(0, &["status"]))?;
         Ok(())
+    })
+}
+
+/// Whoever may see where replicas are, and forward ports to them or not.
+fn person(may_forward: bool) -> Result<Grants> {
+    let forward = match may_forward {
+        true => "- {apiGroups: [\"\"], resources: [pods/portforward], verbs: [get, create]}",
+        false => "",
+    };
+    Grants::read(&format!(
+        "\
+kind: Role
+metadata: {{name: person, namespace: seaway}}
+rules:
+- {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list]}}
+{forward}
+"
+    ))
+}
+
+#[test]
+fn who_may_not_forward_ports_is_told_which_permission_that_takes() -> Result<()> {
+    World::run(|world| {
+        let server = world.api_server()?;
+        server.apply_yaml(&service("web", 11, true))?;
+        world.start_seaway_on(&server, &[])?;
+        // Of the second one there is no process.
+        announce(&server, &[18001, 18011])?;
+        let plugin = Plugin::of(world, &server)?;
+        server.authorize(&person(false)?);
+        let said = plugin.says(2, &["get", "services"])?;
+        let words = [
+            "no replica answered",
+            "seaway-0: port-forward to pod seaway/seaway-0: forbidden",
+            "create pods/portforward in namespace seaway",
+        ];
+        has(&said, &words)?;
+        server.authorize(&person(true)?);
+        let said = plugin.says(0, &["get", "services"])?;
+        has(
+            &said,
+            &["1 of 2 replicas: seaway-1 did not answer", "shop/web"],
+        )?;
+        server.authorize(&Grants::default());
+        let said = plugin.says(2, &["get", "services"])?;
+        has(
+            &said,
+            &["cannot list resource \"endpointslices\"", "seaway"],
+        )
     })
 }
 

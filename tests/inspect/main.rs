@@ -6,6 +6,7 @@ mod cluster;
 mod evenings;
 mod explain;
 mod faults;
+mod hostile;
 mod lists;
 mod reality;
 mod status;

@@ -26,7 +26,10 @@ fn a_world_in_order_is_well_and_what_is_not_is_the_first_line() -> Result<()> {
             let said = says(world, 1, &["status"])?;
             has(
                 &said,
-                &["NOT WELL: 1 Service is not served", "1 served, 1 not"],
+                &[
+                    "NOT WELL: 1 Service is not served",
+                    "1 served, 1 not          see: seaway get services --not yes",
+                ],
             )
         })?;
         put(world, "cart", 40, true)?;

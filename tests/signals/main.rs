@@ -2,6 +2,7 @@
 //! metrics that there are, each alert says what to do, and there are never too many series (xDS
 //! rules 207 and 208).
 
+mod exemplars;
 mod exposition;
 mod expressions;
 mod monitoring;

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use seaway_testing::certs::{Ca, San};
 use seaway_testing::{
-    ApiServer, Client, EnvoyOptions, Folder, Outcome, ServiceManifest, SliceManifest, World,
-    bootstrap, join, node, seaway_binary, within,
+    ApiServer, EnvoyOptions, Folder, ServiceManifest, SliceManifest, World, bootstrap, join, node,
+    seaway_binary, within,
 };
 
 use crate::exposition::Exposition;
@@ -75,7 +76,7 @@ const FLAGS: [&str; 17] = [
 const DRAIN: &str = "127.0.0.1:18003";
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The world with everything in it.
 pub(crate) struct Everything<'a> {
@@ -183,17 +184,35 @@ impl Everything<'_> {
 
     /// What `serve` says.
     pub(crate) fn serve(&self) -> Result<Exposition> {
-        Exposition::read(&self.world.admin("/metrics")?)
+        Exposition::read(&self.scrape(ADMIN, OPENMETRICS)?.1)
+    }
+
+    /// How metrics are answered to this `Accept`: the type of the content, and the content.
+    pub(crate) fn scrape(&self, address: &str, accept: &str) -> Result<(String, String)> {
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        );
+        let address = address.to_owned();
+        let answer = self.world.fabric().run(move || -> Result<String> {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(request.as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        })??;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .context("no end of the head")?;
+        let mut headers = head.lines();
+        let kind = headers.find_map(|line| line.strip_prefix("content-type: "));
+        Ok((kind.context("no type")?.to_owned(), body.to_owned()))
     }
 
     /// What `serve` and `drain` say, together.
     pub(crate) fn all(&self) -> Result<Exposition> {
-        let client = Client::new(DRAIN.parse::<SocketAddr>()?).path("/metrics");
         let drain = within(PATIENCE, "the metrics of drain", || {
-            match client.get(self.world.fabric())? {
-                Outcome::Answered(answer) if answer.status == 200 => Ok(answer.body),
-                other => bail!("{other}"),
-            }
+            Ok(self.scrape(DRAIN, OPENMETRICS)?.1)
         })?;
         let mut all = self.serve()?;
         all.merge(Exposition::read(&drain)?);
@@ -228,6 +247,11 @@ impl Everything<'_> {
         })
     }
 }
+
+/// Where the metrics of `serve` are.
+pub(crate) const ADMIN: &str = "127.0.0.1:18001";
+/// The `Accept` of a collector that knows OpenMetrics.
+pub(crate) const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
 
 impl Drop for Everything<'_> {
     fn drop(&mut self) {

@@ -44,7 +44,7 @@ pub use inspect::{
     ResourceReport, StreamFacts, StreamReport, TypeChangeReport,
 };
 pub use limits::Limits;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, NameTraces};
 pub use server::accept::{ServeError, serve};
 pub use server::{Admission, Admit, AdsServer, Answers, OtherCaller, OtherCalls, ServerConfig};
 pub use session::{Mark, Rejecting, Standing, StreamState, TypeReport};

@@ -5,6 +5,8 @@
 //! on their path. They are used together or not at all, so that a certificate whose key has not
 //! come yet changes nothing.
 
+mod client;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,6 +26,7 @@ use crate::admin::health::moment;
 use crate::admission::identity::Certificate;
 use crate::process::outside::{self, read_credential};
 use crate::process::pem;
+pub(crate) use client::{ClientFiles, Proof};
 
 /// How often the files are read. The kubelet updates them a minute late anyhow.
 const LOOK: Duration = Duration::from_secs(2);

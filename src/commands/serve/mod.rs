@@ -175,8 +175,8 @@ fn start(
         room,
         exchange,
     );
-    let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics);
-    shown.trace(all.traces.config(), &ads, &mut registry);
+    let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics.clone());
+    shown.trace(all.traces.config(), (&ads, &xds_metrics), &mut registry);
     let asked = (&*cluster_domain, secured.readers);
     let paths = shown.paths(&ads, &snapshots, (health, &watches), asked);
     registry.register_collector(Box::new(Proxies(ads.inspector())));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::Router;
 use prometheus_client::registry::Registry;
-use seaway_xds::{AdsServer, Snapshots};
+use seaway_xds::{AdsServer, Metrics, Snapshots};
 use tokio::sync::{mpsc, watch};
 
 use super::instance;
@@ -49,7 +49,7 @@ impl Shown {
     pub(super) fn trace(
         &self,
         config: Option<TraceConfig>,
-        ads: &AdsServer<ProxyAdmission>,
+        (ads, metrics): (&AdsServer<ProxyAdmission>, &Metrics),
         registry: &mut Registry,
     ) {
         let Some(config) = config else {
@@ -61,7 +61,7 @@ impl Shown {
             inspector: ads.inspector(),
             replica: instance(),
         };
-        traces::start(context, registry, &self.supervisor);
+        traces::start(context, metrics, registry, &self.supervisor);
     }
 
     /// The paths of the API, of this server, and who may ask for them over TLS.

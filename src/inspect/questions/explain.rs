@@ -13,7 +13,7 @@ use seaway_xds::{ChangeReport, ResourceReport};
 use serde::Deserialize;
 
 use super::ask;
-use crate::inspect::api::{Explained, Have, LastChange};
+use crate::inspect::api::{Cause, Explained, Have, LastChange};
 use crate::inspect::guard::error;
 use crate::inspect::handlers::{Asked, apart};
 use crate::inspect::query::is_made_of;
@@ -151,7 +151,7 @@ fn explained(inspect: &Inspect, answer: Answer) -> Explained {
         replica: inspect.replica.to_string(),
         commit: inspect.inspector.seq(),
         have: have(&found),
-        last_change: last.map(|change| last_change(inspect, change, now)),
+        last_change: last.map(|change| last_change(inspect, change, &services, now)),
         answer,
     }
 }
@@ -168,13 +168,64 @@ fn have(found: &[ResourceReport]) -> Option<Have> {
     })
 }
 
-fn last_change(inspect: &Inspect, change: &ChangeReport, now: Now) -> LastChange {
+fn last_change(
+    inspect: &Inspect,
+    change: &ChangeReport,
+    services: &[String],
+    now: Now,
+) -> LastChange {
     let row = changes::row(change, &inspect.board.read(), now);
     LastChange {
         commit: row.commit,
         at: row.at,
-        because: row.causes.into_iter().next(),
+        because: because(row.causes, row.objects, services),
         ack_ms: row.ack_ms,
         waiting: row.waiting,
+    }
+}
+
+/// The object of a commit that changed one of these Services. Of a commit of many objects most have
+/// to do with others.
+fn because(causes: Vec<Cause>, objects: usize, services: &[String]) -> Option<Cause> {
+    let concerns = |cause: &Cause| {
+        services.iter().any(|service| {
+            let name = service.strip_prefix("Service ").unwrap_or(service);
+            let slice = cause.object.strip_prefix("EndpointSlice ");
+            let generated = slice.and_then(|slice| slice.strip_prefix(name));
+            cause.object == *service || generated.is_some_and(|rest| rest.starts_with('-'))
+        })
+    };
+    let is_only_one = objects == 1;
+    let mut causes = causes.into_iter();
+    causes.find(|cause| is_only_one || concerns(cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_commit_of_many_objects_the_one_that_concerns_the_service_is_named_or_none() {
+        let cause = |object: &str| Cause {
+            object: object.to_owned(),
+            version: None,
+            gone: false,
+        };
+        let services = ["Service shop/web".to_owned()];
+        let named = |objects: &[&str]| {
+            let causes = objects.iter().map(|object| cause(object)).collect();
+            let found = because(causes, objects.len(), &services);
+            found.map(|cause| cause.object)
+        };
+        let other = "Service loop/a";
+        for own in ["Service shop/web", "EndpointSlice shop/web-x7k2p"] {
+            assert_eq!(named(&[other, own]).as_deref(), Some(own));
+        }
+        for foreign in ["Service shop/web-2", "EndpointSlice shop/webshop-1"] {
+            assert_eq!(named(&[other, foreign]), None);
+        }
+        // Whatever it is, it was this one.
+        assert_eq!(named(&["Node n1"]).as_deref(), Some("Node n1"));
+        assert_eq!(named(&[]), None);
     }
 }

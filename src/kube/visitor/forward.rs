@@ -3,13 +3,15 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use kube::api::Portforwarder;
+use kube::client::UpgradeConnectionError;
+use kube::{Api, Error};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::kube::client::Client;
+use crate::process::outside::quote;
 
 /// A port of a pod.
 #[derive(Clone, Debug)]
@@ -55,12 +57,30 @@ impl Forward {
         let client = self.client.connections().await;
         let pods: Api<Pod> = Api::namespaced(client, &self.namespace);
         let place = || format!("port-forward to pod {}/{}", self.namespace, self.pod);
-        let mut through = pods
-            .portforward(&self.pod, &[self.port])
-            .await
+        let forwarded = pods.portforward(&self.pod, &[self.port]).await;
+        let mut through = forwarded
+            .map_err(|error| refused(error, &self.namespace))
             .with_context(place)?;
         let stream = through.take_stream(self.port).with_context(place)?;
         Ok(Forwarded { stream, through })
+    }
+}
+
+/// What it means that the API server does not begin to forward.
+fn refused(error: Error, namespace: &str) -> anyhow::Error {
+    let (code, message) = match &error {
+        Error::Api(status) => (status.code, quote(&status.message)),
+        Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(code)) => {
+            (code.as_u16(), format!("the API server answers {code}"))
+        }
+        _ => return error.into(),
+    };
+    match code {
+        403 => anyhow!(
+            "forbidden: it takes the permissions to get and to create pods/portforward in namespace {namespace}"
+        ),
+        404 => anyhow!("there is no such pod any more"),
+        _ => anyhow!(message),
     }
 }
 

@@ -31,7 +31,14 @@ pub(super) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Infallible> {
-    if forward::is_asked_for(request.uri().path()) {
+    if let Some(namespace) = forward::is_asked_for(request.uri().path()) {
+        let may_forward = shared.faults(|faults| {
+            let grants = faults.grants.as_ref();
+            grants.is_none_or(|grants| grants.forward(namespace))
+        });
+        if !may_forward {
+            return Ok(refused(&Refusal::of_code(403)));
+        }
         let refusal = || refused(&Refusal::of_code(400));
         return Ok(forward::answer(request).unwrap_or_else(refusal));
     }

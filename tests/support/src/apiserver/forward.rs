@@ -21,9 +21,11 @@ use super::body::Content;
 /// The subprotocol.
 const PROTOCOL: &str = "v4.channel.k8s.io";
 
-/// Whether a path is that of a port-forward.
-pub(super) fn is_asked_for(path: &str) -> bool {
-    path.contains("/pods/") && path.ends_with("/portforward")
+/// The namespace of the pod, if a path is that of a port-forward.
+pub(super) fn is_asked_for(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/api/v1/namespaces/")?;
+    let (namespace, pod) = rest.strip_suffix("/portforward")?.split_once('/')?;
+    pod.starts_with("pods/").then_some(namespace)
 }
 
 /// Answers with a WebSocket to the port; `None` if the request is no such one.

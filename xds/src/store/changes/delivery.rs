@@ -94,8 +94,8 @@ impl Drop for Deliveries {
     fn drop(&mut self) {
         if let Some(change) = &self.0 {
             for of in &change.types {
-                of.sent_to_one(change.since);
-                of.answered_by_one(change.since);
+                of.sent_to_one(change);
+                of.answered_by_one(change);
             }
         }
     }
@@ -115,7 +115,7 @@ impl Delivery {
     pub(crate) fn sent(&mut self) {
         if !self.is_sent {
             self.is_sent = true;
-            self.of().sent_to_one(self.change.since);
+            self.of().sent_to_one(&self.change);
         }
     }
 
@@ -132,7 +132,7 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         self.sent();
-        self.of().answered_by_one(self.change.since);
+        self.of().answered_by_one(&self.change);
     }
 }
 
@@ -153,22 +153,22 @@ impl TypeChange {
         self.unacked.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn sent_to_one(&self, since: Instant) {
+    fn sent_to_one(&self, change: &Change) {
         if self.unsent.fetch_sub(1, Ordering::AcqRel) == 1 && self.concerned() > 0 {
             let now = Instant::now();
             let _ = self.sent.set(now);
             if let Some(delays) = &self.delays {
-                delays.to_sent(now.saturating_duration_since(since));
+                delays.to_sent(change.seq, now.saturating_duration_since(change.since));
             }
         }
     }
 
-    fn answered_by_one(&self, since: Instant) {
+    fn answered_by_one(&self, change: &Change) {
         if self.unacked.fetch_sub(1, Ordering::AcqRel) == 1 && self.concerned() > 0 {
             let now = Instant::now();
             let _ = self.acked.set(now);
             if let Some(delays) = &self.delays {
-                delays.to_ack(now.saturating_duration_since(since));
+                delays.to_ack(change.seq, now.saturating_duration_since(change.since));
             }
         }
     }

@@ -1,18 +1,20 @@
 //! The flags of the commands that ask running replicas.
 
-use std::net::SocketAddr;
+mod tls;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use super::Command;
-use super::values::label;
+use super::values::{AdminAddress, label};
+pub(crate) use tls::AskTlsArgs;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AskArgs {
-    /// The --admin-listen address of a replica (repeatable: all of them are asked); without this
-    /// and --kube 127.0.0.1:18001
+    /// Where the --admin-listen of a replica is (repeatable: all of them are asked): HOST:PORT on
+    /// this machine, https://HOST:PORT anywhere; without this and --kube 127.0.0.1:18001
     #[arg(
         long,
         env = "SEAWAY_ADMIN",
@@ -21,7 +23,10 @@ pub(crate) struct AskArgs {
         action = ArgAction::Append,
         global = true
     )]
-    pub(crate) admin: Vec<SocketAddr>,
+    pub(crate) admin: Vec<AdminAddress>,
+    /// How they are known there, and who asks.
+    #[command(flatten)]
+    pub(crate) tls: AskTlsArgs,
     /// Find the replicas in the cluster of the kubeconfig, and reach them through its API server
     #[arg(long, global = true, conflicts_with = "admin")]
     pub(crate) kube: bool,
@@ -155,6 +160,9 @@ pub(crate) enum List {
     Watches,
 }
 
+/// The states of proxies.
+const STATES: [&str; 3] = ["synced", "behind", "rejects"];
+
 /// `seaway get proxies`.
 #[derive(Debug, Args)]
 pub(crate) struct ProxiesArgs {
@@ -162,10 +170,10 @@ pub(crate) struct ProxiesArgs {
     #[arg(value_name = "ID")]
     pub(crate) proxy: Option<String>,
     /// Only proxies in this state: synced, behind or rejects
-    #[arg(long, env = "SEAWAY_STATE", value_name = "STATE")]
+    #[arg(long, env = "SEAWAY_STATE", value_name = "STATE", value_parser = STATES)]
     pub(crate) state: Option<String>,
     /// Only proxies in another state
-    #[arg(long, env = "SEAWAY_NOT", value_name = "STATE")]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "STATE", value_parser = STATES)]
     pub(crate) not: Option<String>,
     /// Only proxies of this role
     #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE")]
@@ -194,10 +202,10 @@ pub(crate) struct ServicesArgs {
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only Services of which so much is served: yes, partly or no
-    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no")]
+    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no", value_parser = ["yes", "partly", "no"])]
     pub(crate) served: Option<String>,
     /// Only Services of which not so much is served
-    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no")]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no", value_parser = ["yes", "partly", "no"])]
     pub(crate) not: Option<String>,
     /// Only Services whose name, an address or a port contains this
     #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
@@ -240,7 +248,7 @@ pub(crate) struct ProblemsArgs {
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only problems of this severity: error or warning
-    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning")]
+    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning", value_parser = ["error", "warning"])]
     pub(crate) severity: Option<String>,
     /// Only problems of this reason
     #[arg(long, env = "SEAWAY_REASON", value_name = "REASON")]

@@ -1,5 +1,7 @@
 //! The server's metrics. Names and labels are part of the public API.
 
+mod delays;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,12 +12,14 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use seaway_proto::TypeUrl;
 use tonic::Status;
 
 use crate::reasons::{CloseReason, DenyReason};
+pub(crate) use delays::Delays;
+pub use delays::NameTraces;
+use delays::{DelaysByType, DelaysOfAll, Traces};
 
 /// The label set of metrics by resource type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,68 +44,6 @@ struct KindLabel {
 struct QuarantineLabel {
     r#type: &'static str,
     reason: &'static str,
-}
-
-/// The upper bounds of the buckets of delays, in seconds. Each bucket is a series, of each type for
-/// histograms by type.
-const DELAYS: [f64; 9] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
-
-/// A histogram of delays.
-#[derive(Clone, Debug)]
-struct DelaysOfAll(Histogram);
-
-impl Default for DelaysOfAll {
-    fn default() -> DelaysOfAll {
-        DelaysOfAll(Histogram::new(DELAYS))
-    }
-}
-
-impl EncodeMetric for DelaysOfAll {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
-    }
-}
-
-/// Histograms of delays, by resource type.
-#[derive(Clone, Debug)]
-struct DelaysByType(Family<TypeLabel, Histogram, fn() -> Histogram>);
-
-impl Default for DelaysByType {
-    fn default() -> DelaysByType {
-        DelaysByType(Family::new_with_constructor(|| Histogram::new(DELAYS)))
-    }
-}
-
-impl EncodeMetric for DelaysByType {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
-    }
-}
-
-/// The delays of commits of one type: until the last stream was sent them, and until the last
-/// client has answered.
-#[derive(Clone, Debug)]
-pub(crate) struct Delays {
-    to_sent: Histogram,
-    to_ack: Histogram,
-}
-
-impl Delays {
-    pub(crate) fn to_sent(&self, delay: Duration) {
-        self.to_sent.observe(delay.as_secs_f64());
-    }
-
-    pub(crate) fn to_ack(&self, delay: Duration) {
-        self.to_ack.observe(delay.as_secs_f64());
-    }
 }
 
 /// Knows what open streams have not acknowledged.
@@ -142,6 +84,7 @@ macro_rules! metrics {
         #[derive(Clone, Debug, Default)]
         pub struct Metrics {
             $($field: $type,)*
+            traces: Traces,
         }
 
         impl Metrics {
@@ -230,10 +173,13 @@ impl Metrics {
 
     /// The histograms of the delays of a type.
     pub(crate) fn delays(&self, url: &str) -> Delays {
-        Delays {
-            to_sent: self.to_sent.0.clone(),
-            to_ack: self.to_ack.0.get_or_create(&label(url)).clone(),
-        }
+        let to_ack = self.to_ack.of(&label(url));
+        Delays::new(self.to_sent.of_all(), to_ack, self.traces.clone())
+    }
+
+    /// Sets who knows the traces of commits, for the exemplars of delays. The first counts.
+    pub fn name_traces(&self, traces: Arc<dyn NameTraces>) {
+        self.traces.set(traces);
     }
 
     /// Sets whose acknowledgements are outstanding. Of several servers with these metrics, the
