@@ -327,3 +327,31 @@ fn an_address_that_another_listener_has_is_not_refused() {
         ]
     );
 }
+
+/// The port of a health check is lost to an older Service like any other address.
+#[test]
+fn a_health_check_says_who_has_its_port() {
+    let views = [view(Role::Node, "n1", "")];
+    let balanced = |name: &str, ip: &str, day: u8| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: {name}, \
+             creationTimestamp: \"2026-01-0{day}T00:00:00Z\"}}, spec: {{type: LoadBalancer, \
+             clusterIP: {ip}, externalTrafficPolicy: Local, healthCheckNodePort: 31000, \
+             ports: [{{name: http, port: 80}}]}}}}"
+        ))
+    };
+    let web = balanced("web", "10.0.0.1", 2);
+    let endpoints = slice("web-1", "web", "[{addresses: [10.1.0.1], nodeName: n1}]");
+    let old = [web.clone(), endpoints.clone()];
+    let new = [web, endpoints, balanced("older", "10.0.0.2", 1)];
+    let difference = compare(&old, &new, &views);
+    let mut changed = difference.changed.iter();
+    let web = changed
+        .find(|changed| &*changed.owner.name == "d/web")
+        .unwrap();
+    let said = web.effects.iter().map(ToString::to_string);
+    let said: Vec<String> = said.filter(|text| text.contains("31000")).collect();
+    let expected = "! health check 31000 will be led elsewhere: Service d/older has it; open \
+                    connections end with the drain time";
+    assert_eq!(said, [expected]);
+}
