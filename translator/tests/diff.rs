@@ -254,57 +254,33 @@ fn what_becomes_of_an_address_that_is_gone_is_told_by_protocol() {
     );
 }
 
+/// A Service of namespace `d` with this cluster IP; `extra` is more of its spec.
+fn web(extra: &str) -> Object {
+    one(&format!(
+        "{{kind: Service, metadata: {{namespace: d, name: web}}, \
+         spec: {{clusterIP: 10.0.0.1{extra}}}}}"
+    ))
+}
+
+/// A slice with one endpoint for a Service.
+fn endpoints(service: &str) -> Object {
+    let name = format!("{service}-1");
+    slice(&name, service, "[{addresses: [10.1.0.1]}]")
+}
+
 /// What takes the place of a listener takes its connections, which nobody refuses then: a Service
-/// under another name, another port with the node port, another kind of the same address.
+/// under another name, or another one with the address.
 #[test]
-fn an_address_that_another_listener_has_is_not_refused() {
+fn an_address_that_another_service_has_is_not_refused() {
     let views = [view(Role::Node, "n1", "")];
-    let endpoints = |service: &str| {
-        slice(
-            &format!("{service}-1"),
-            service,
-            "[{addresses: [10.1.0.1]}]",
-        )
-    };
-    let both = |old: [Object; 2], new: [Object; 2]| compare(&old, &new, &views);
-    let renamed = both(
-        [service("blue", "10.0.0.1", ""), endpoints("blue")],
-        [service("green", "10.0.0.1", ""), endpoints("green")],
+    let renamed = compare(
+        &[service("blue", "10.0.0.1", ""), endpoints("blue")],
+        &[service("green", "10.0.0.1", ""), endpoints("green")],
+        &views,
     );
     let expected =
         "! gone: 10.0.0.1:80 will be led elsewhere; open connections end with the drain time";
     assert_eq!(told(&renamed), [expected]);
-
-    let web = |extra: &str| {
-        one(&format!(
-            "{{kind: Service, metadata: {{namespace: d, name: web}}, \
-             spec: {{clusterIP: 10.0.0.1{extra}}}}}"
-        ))
-    };
-    let ports = |number: u16| format!(", ports: [{{name: http, port: {number}, nodePort: 30080}}]");
-    let moved = both(
-        [web(&ports(80)), endpoints("web")],
-        [web(&ports(81)), endpoints("web")],
-    );
-    let effects = &moved.changed[0].effects;
-    let said = |text: &str| {
-        let mut effects = effects.iter();
-        effects.find(|effect| effect.to_string() == text).is_some()
-    };
-    assert!(
-        said(
-            "node port 30080 will be led elsewhere: it is that of port 81, as its nodeport; open \
-              connections end with the drain time"
-        ),
-        "{effects:#?}"
-    );
-    assert!(
-        said(
-            "! 10.0.0.1:80 will be refused: the Service asks for it no more; open connections \
-              end with the drain time"
-        ),
-        "{effects:#?}"
-    );
 
     let given = |web_has: &str, other_has: &str| {
         let ports = ", ports: [{name: http, port: 80}]";
@@ -314,16 +290,60 @@ fn an_address_that_another_listener_has_is_not_refused() {
     };
     let address = ", externalIPs: [192.0.2.1]";
     let lost = compare(&given(address, ""), &given("", address), &views);
-    let web = lost
-        .changed
-        .iter()
+    let mut changed = lost.changed.iter();
+    let web = changed
         .find(|changed| &*changed.owner.name == "d/web")
         .unwrap();
     let said: Vec<String> = web.effects.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        said,
-        [
-            "! 192.0.2.1:80 will be led elsewhere: Service d/other has it; open connections end with the drain time"
-        ]
-    );
+    let expected = "! 192.0.2.1:80 will be led elsewhere: Service d/other has it; open \
+                    connections end with the drain time";
+    assert_eq!(said, [expected]);
+}
+
+/// The same of another port of the Service itself, to which a node port moves: nobody loses it.
+#[test]
+fn a_node_port_that_moves_to_another_port_is_not_refused() {
+    let views = [view(Role::Node, "n1", "")];
+    let world = |number: u16| {
+        let port = format!("{{name: http, port: {number}, nodePort: 30080}}");
+        [web(&format!(", ports: [{port}]")), endpoints("web")]
+    };
+    let moved = compare(&world(80), &world(81), &views);
+    let said = told(&moved);
+    for expected in [
+        "node port 30080 will be led elsewhere: it is that of port 81, as its nodeport; open \
+         connections end with the drain time",
+        "! 10.0.0.1:80 will be refused: the Service asks for it no more; open connections end \
+         with the drain time",
+    ] {
+        assert!(said.iter().any(|text| text == expected), "{said:#?}");
+    }
+}
+
+/// The port of a health check is lost to an older Service like any other address.
+#[test]
+fn a_health_check_says_who_has_its_port() {
+    let views = [view(Role::Node, "n1", "")];
+    let balanced = |name: &str, ip: &str, day: u8| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: {name}, \
+             creationTimestamp: \"2026-01-0{day}T00:00:00Z\"}}, spec: {{type: LoadBalancer, \
+             clusterIP: {ip}, externalTrafficPolicy: Local, healthCheckNodePort: 31000, \
+             ports: [{{name: http, port: 80}}]}}}}"
+        ))
+    };
+    let web = balanced("web", "10.0.0.1", 2);
+    let endpoints = slice("web-1", "web", "[{addresses: [10.1.0.1], nodeName: n1}]");
+    let old = [web.clone(), endpoints.clone()];
+    let new = [web, endpoints, balanced("older", "10.0.0.2", 1)];
+    let difference = compare(&old, &new, &views);
+    let mut changed = difference.changed.iter();
+    let web = changed
+        .find(|changed| &*changed.owner.name == "d/web")
+        .unwrap();
+    let said = web.effects.iter().map(ToString::to_string);
+    let said: Vec<String> = said.filter(|text| text.contains("31000")).collect();
+    let expected = "! health check 31000 will be led elsewhere: Service d/older has it; open \
+                    connections end with the drain time";
+    assert_eq!(said, [expected]);
 }

@@ -84,27 +84,30 @@ fn of_hosts(id: &ObjectId, ingress: &Ingress, hosts: &Hosts) -> Vec<Problem> {
     problems
 }
 
-/// A problem for each host of a certificate that something else serves over TLS: a listener of an
-/// older Gateway (Gateway rule 114), or an older Ingress with another certificate (Service rule
-/// 143).
+/// A problem for each certificate of which something else serves a host over TLS.
 fn of_tls_hosts(id: &ObjectId, ingress: &Ingress, hosts: &Hosts) -> Vec<Problem> {
     let problem = |tls: &IngressTls| {
-        let secret = (ingress.namespace.clone(), tls.secret.clone()?);
-        let any = tls.hosts.is_empty().then_some(&Hostname::Any);
-        let mut named = tls.hosts.iter().chain(any);
-        let taken = named.find_map(|host| {
-            let holder = hosts.holder(host)?;
-            let is_ours = holder.listener == ListenerId::Ingresses;
-            let is_served = is_ours && holder.certificates.contains(&secret);
-            (!is_served).then(|| (host, is_ours, holder.age.object()))
-        });
-        let (host, is_ours, holder) = taken?;
-        let message = match is_ours {
-            true => format!("{holder} has {host}, with another certificate"),
-            false => format!("{holder} is older and has {host} over TLS"),
-        };
+        let message = taken_over_tls(ingress, tls, hosts)?;
         let field = format!("{}.hosts", tls.field);
         Some(Problem::error(id, field, Reason::HostConflict, message))
     };
     ingress.tls.iter().filter_map(problem).collect()
+}
+
+/// Who serves a host of a certificate over TLS in place of the Ingress: a listener of an older
+/// Gateway (Gateway rule 114), or an older Ingress with another certificate (Service rule 143).
+pub(crate) fn taken_over_tls(ingress: &Ingress, tls: &IngressTls, hosts: &Hosts) -> Option<String> {
+    let secret = (ingress.namespace.clone(), tls.secret.clone()?);
+    let any = tls.hosts.is_empty().then_some(&Hostname::Any);
+    let mut named = tls.hosts.iter().chain(any);
+    named.find_map(|host| {
+        let claim = hosts.holder(host)?;
+        let is_ours = claim.listener == ListenerId::Ingresses;
+        let holder = claim.age.object();
+        match is_ours {
+            true if claim.certificates.contains(&secret) => None,
+            true => Some(format!("{holder} has {host}, with another certificate")),
+            false => Some(format!("{holder} is older and has {host} over TLS")),
+        }
+    })
 }

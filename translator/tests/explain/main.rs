@@ -356,7 +356,8 @@ proptest! {
     }
 }
 
-/// Service rule 60: an endpoint without a node is on no proxy's own, at an address and by name alike.
+/// Service rule 60: an endpoint without a node is on no proxy's own, at an address and by name
+/// alike.
 #[test]
 fn without_any_node_a_local_policy_serves_nobody() {
     let mut world = World::new(Options::default());

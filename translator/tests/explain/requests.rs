@@ -1,5 +1,5 @@
-//! Requests at ingress proxies: they go where the published routes of their host send them, with the
-//! certificates of the published chain of their name.
+//! Requests at ingress proxies: they go where the published routes of their host send them, with
+//! the certificates of the published chain of their name.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -7,7 +7,7 @@ use seaway_proto::TypeUrl;
 use seaway_translator::{Answer, Object, Options, Question, Role, View, Viewpoint};
 use serde_json::Value;
 
-use super::support::routing::{an_object, class, gateway, gateway_class, route, secret};
+use super::support::routing::{an_object, class, gateway, gateway_class, route, secret, secured};
 use super::support::{World, one, service};
 use super::{array, cases, decoded};
 
@@ -106,8 +106,8 @@ fn chain(world: &World, host: &str) -> Option<Value> {
         .map(|(_, chain)| chain.clone())
 }
 
-/// The Secrets with whose certificates a name is served. `None`: no chain has it, or one that closes
-/// the connection.
+/// The Secrets with whose certificates a name is served. `None`: no chain has it, or one that
+/// closes the connection.
 fn chain_of(world: &World, host: &str) -> Option<Vec<String>> {
     let chain = chain(world, host)?;
     let tls = &chain["transport_socket"]["typed_config"]["common_tls_context"];
@@ -118,8 +118,8 @@ fn chain_of(world: &World, host: &str) -> Option<Vec<String>> {
     (!secrets.is_empty()).then_some(secrets)
 }
 
-/// Whether the routes of a host answer a request with 421 that comes by its chain: where none of the
-/// listeners that they are for is that of the chain.
+/// Whether the routes of a host answer a request with 421 that comes by its chain: where none of
+/// the listeners that they are for is that of the chain.
 fn is_misdirected(world: &World, host: &str) -> bool {
     let view = View::of(Role::Ingress);
     let seen = world.published.seen(&world.translator.place(&view));
@@ -179,6 +179,29 @@ fn a_certificate_is_that_of_who_has_the_name() {
         let answer = explain(&world, &format!("https://{host}/"));
         assert_eq!(said(&answer), expected, "{answer:#?}");
     }
+}
+
+/// Service rule 143: of two Ingresses with certificates for one host the second has no connection.
+#[test]
+fn an_ingress_is_not_said_to_serve_a_host_with_a_certificate_that_another_has() {
+    let world = world(vec![
+        secured("i1", "a.org", "s1"),
+        secured("i2", "a.org", "s2"),
+        secret("s1", "ec", "ec"),
+        secret("s2", "ec", "ec"),
+    ]);
+    let tls = |name: &str| {
+        let facts = explain(&world, &format!("ingress/{name}")).sections[0]
+            .facts
+            .clone();
+        let tls = facts.into_iter().find(|fact| fact.label == "tls");
+        tls.map(|fact| fact.text).unwrap()
+    };
+    assert_eq!(tls("i1"), "a.org with the certificate of Secret d/s1");
+    assert_eq!(
+        tls("i2"),
+        "a.org: Ingress d/i1 has a.org, with another certificate"
+    );
 }
 
 /// Who claims a name with a certificate alone has its connections and no rules for it: those of a

@@ -8,12 +8,13 @@ use super::ingress::path;
 use super::summary;
 use super::words::verdict::Verdicts;
 use crate::model::{
-    BackendPort, Gateway, HTTPRoute, Hostname, Ingress, Kind, ListenerProtocol, Rule, ServiceKey,
-    Target,
+    BackendPort, Gateway, HTTPRoute, Hostname, Ingress, IngressTls, Kind, ListenerProtocol, Rule,
+    ServiceKey, Target,
 };
 use crate::plan::certificates;
 use crate::plan::gateway::{not_attached, verdicts};
-use crate::plan::host::resolve;
+use crate::plan::host::{Table, resolve};
+use crate::plan::ingress::taken_over_tls;
 use crate::policy::gateway::gateway_refusal;
 use crate::{ObjectId, ObjectKind};
 
@@ -85,27 +86,7 @@ fn of_ingress(asker: &Asker<'_>, id: &ObjectId, ingress: &Ingress, said: Said<'_
         facts.push(Fact::new("fleet", fleet.as_str()));
     }
     for tls in &ingress.tls {
-        let Some(secret) = &tls.secret else {
-            continue;
-        };
-        let key = (ingress.namespace.clone(), secret.clone());
-        let hosts: Vec<String> = tls.hosts.iter().map(Hostname::to_string).collect();
-        let hosts = match hosts.is_empty() {
-            true => "all hosts".to_owned(),
-            false => listed(&hosts, "and", 4),
-        };
-        let text = match certificates::certificate(&asker.context, id, &key) {
-            Ok(_) => format!("{hosts} with the certificate of Secret {}/{secret}", key.0),
-            Err(why) => {
-                verdicts.say(
-                    false,
-                    1,
-                    format!("Connections for {hosts} are closed: {why}."),
-                );
-                format!("{hosts}: {why}")
-            }
-        };
-        facts.push(Fact::by("tls", &*tls.field, text));
+        of_tls(asker, (id, ingress, tls), (facts, verdicts));
     }
     let default = ingress
         .default_backend
@@ -120,6 +101,43 @@ fn of_ingress(asker: &Asker<'_>, id: &ObjectId, ingress: &Ingress, said: Said<'_
         .map(|(host, rule)| (host.to_string(), rule))
         .collect();
     of_rules(asker, id, &rules, (facts, verdicts, draft));
+}
+
+/// Says whether the hosts of a certificate are served with it.
+fn of_tls(
+    asker: &Asker<'_>,
+    (id, ingress, tls): (&ObjectId, &Ingress, &IngressTls),
+    (facts, verdicts): (&mut Vec<Fact>, &mut Verdicts),
+) {
+    let Some(secret) = &tls.secret else {
+        return;
+    };
+    let key = (ingress.namespace.clone(), secret.clone());
+    let hosts: Vec<String> = tls.hosts.iter().map(Hostname::to_string).collect();
+    let hosts = match hosts.is_empty() {
+        true => "all hosts".to_owned(),
+        false => listed(&hosts, "and", 4),
+    };
+    let (routing, options) = (asker.context.index.routing(), asker.context.options);
+    let table = routing
+        .fleet_of(id)
+        .map(|fleet| Table::https(fleet, options));
+    let claims = table.and_then(|table| routing.hosts(&table));
+    let taken = claims.and_then(|claims| taken_over_tls(ingress, tls, claims));
+    let text = match (certificates::certificate(&asker.context, id, &key), taken) {
+        (Ok(_), None) => format!("{hosts} with the certificate of Secret {}/{secret}", key.0),
+        (_, Some(taken)) => {
+            let sentence = format!("Not all of {hosts} is served with its certificate: {taken}.");
+            verdicts.say(false, 1, sentence);
+            format!("{hosts}: {taken}")
+        }
+        (Err(why), None) => {
+            let sentence = format!("Connections for {hosts} are closed: {why}.");
+            verdicts.say(false, 1, sentence);
+            format!("{hosts}: {why}")
+        }
+    };
+    facts.push(Fact::by("tls", &*tls.field, text));
 }
 
 fn of_route(asker: &Asker<'_>, id: &ObjectId, route: &HTTPRoute, said: Said<'_>) {

@@ -110,11 +110,19 @@ impl Addresses {
     }
 
     /// Takes in the listener of a health check.
-    pub(super) fn health_check(&mut self, both: Both<'_>, port: u16, change: &Change<'_>) {
+    pub(super) fn health_check(
+        &mut self,
+        both: Both<'_>,
+        port: u16,
+        change: &Change<'_>,
+        reasons: &Reasons<'_>,
+    ) {
         let address = format!("health check {port}");
-        self.come_and_go(both, change, &address, |_| {
-            Lost::new(Fate::Refused, UNASKED)
-        });
+        let lost = |_| match reasons.check_taken(port) {
+            Some(why) => Lost::new(Fate::Elsewhere, why),
+            None => Lost::new(Fate::Refused, UNASKED),
+        };
+        self.come_and_go(both, change, &address, lost);
     }
 
     /// Takes in what mesh proxies find by the name of a Service with this port.

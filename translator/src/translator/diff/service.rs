@@ -122,7 +122,7 @@ fn listener(
     } else if let Ok(name) = change.name.parse::<HealthCheckName>() {
         let none = ports.entry(None).or_default();
         none.addresses
-            .health_check(both, name.address.port(), change);
+            .health_check(both, name.address.port(), change, reasons);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::model::{Kind, Service, ServiceKey};
 use crate::names::{FrontendKind, FrontendName};
 use crate::plan::frontends::{FrontendPlan, Verdict};
 use crate::plan::service::ServicePlan;
+use crate::policy::claims::Address;
 use crate::policy::frontends::{RefusedFrontend, refused};
 
 /// The reason if no field of the Service names the address.
@@ -28,6 +29,8 @@ struct Decided {
     service: Arc<Service>,
     frontends: Vec<FrontendPlan>,
     refused: Vec<RefusedFrontend>,
+    /// The addresses of its health check that other Services have.
+    checks_taken: Vec<(Address, ServiceKey)>,
 }
 
 impl<'w> Reasons<'w> {
@@ -50,15 +53,25 @@ impl<'w> Reasons<'w> {
         why.unwrap_or_else(|| UNASKED.to_owned())
     }
 
+    /// Who has the port of the Service's health check instead, in words.
+    pub(super) fn check_taken(&self, port: u16) -> Option<String> {
+        let decided = self.decided.get_or_init(|| self.decide()).as_ref()?;
+        let mut taken = decided.checks_taken.iter();
+        let (_, winner) = taken.find(|(address, _)| address.port.get() == port)?;
+        Some(format!("Service {winner} has it"))
+    }
+
     fn decide(&self) -> Option<Decided> {
         let context = self.world.translator.as_ref()?.context();
         let service = context.index.service(self.service.as_ref()?)?;
         if matches!(service.kind, Kind::ExternalName(_)) {
             return None;
         }
+        let plan = ServicePlan::new(&context, service);
         Some(Decided {
             service: Arc::clone(service),
-            frontends: ServicePlan::new(&context, service).frontends,
+            frontends: plan.frontends,
+            checks_taken: plan.health_check.taken,
             refused: refused(service, context.options),
         })
     }
