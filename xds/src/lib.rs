@@ -40,8 +40,8 @@ mod xdstp;
 pub use dialect::Dialect;
 pub use guard::identity::{Authenticated, Caller, Identity, Peer};
 pub use inspect::{
-    ChangeReport, ContentReport, DenialReport, Inspector, ResourceKey, ResourceReport, StreamFacts,
-    StreamReport, TypeChangeReport,
+    Asked, ChangeReport, ContentReport, DenialReport, DifferenceReport, Inspector, LayerReport,
+    LayerTypeReport, ResourceKey, ResourceReport, StreamFacts, StreamReport, TypeChangeReport,
 };
 pub use limits::Limits;
 pub use metrics::Metrics;
