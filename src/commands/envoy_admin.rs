@@ -1,5 +1,6 @@
 //! A client of Envoy's admin interface: on a Unix socket (`seaway bootstrap --admin-socket`), for
-//! `seaway ready --envoy` and `seaway drain`, and there or at a port of this host for `seaway diff`.
+//! `seaway ready --envoy` and `seaway drain`, and there or at a port of this host for `seaway
+//! diff`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};

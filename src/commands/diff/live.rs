@@ -204,7 +204,9 @@ async fn contents(
         // What only a newer version knows is compared as it is printed.
         let bytes = json::from_value(type_url.as_str(), &content)
             .unwrap_or_else(|_| content.to_string().into_bytes());
-        let resource = Resource::from_bytes(type_url, row.name, bytes.into(), Vec::new());
+        let mut resource = Resource::from_bytes(type_url, row.name, bytes.into(), Vec::new());
+        // JSON does not tell in which order the fields were encoded, by which versions differ.
+        resource.version = row.version?.parse().ok()?;
         Some((layer.clone(), row.object.into(), resource))
     });
     Ok(resources.collect())

@@ -169,9 +169,8 @@ fn a_stream_counts_in_the_layer_whose_value_it_sees() {
     );
     // A name that is hidden is seen where that is said.
     world.put(ZONE, "c", None);
-    let counts = world.counts();
-    assert_eq!(counts[3], ("c".to_owned(), 0, [1, 1, 0, 0]));
-    assert_eq!(counts[4], ("c".to_owned(), 1, [1, 0, 0, 0]));
+    let expected = |layer, held| ("c".to_owned(), layer, [1, held, 0, 0]);
+    assert_eq!(world.counts()[3..], [expected(0, 1), expected(1, 0)]);
     let hidden = world
         .inspector
         .resources(|_, name, _, _| name == "c", None, 9)
@@ -378,4 +377,24 @@ fn a_difference_is_what_the_client_lacks_or_has_too_much() {
     world.deliver(&stream);
     assert_eq!(differences(&world, None, 9), (0, Vec::new()));
     assert!(world.inspector.differences(7, None, 9).is_none());
+}
+
+#[test]
+fn a_secret_is_listed_without_its_content() {
+    let mut world = World::new();
+    let secret = Resource::from_bytes(TypeUrl::SECRET, "s", Bytes::from_static(b"key"), Vec::new());
+    let replace = Replace {
+        origin: "s".into(),
+        resources: vec![(ALL, secret)],
+        ..Replace::default()
+    };
+    world.publisher.commit(Commit {
+        replace: vec![replace],
+        ..Commit::default()
+    });
+    let report = world
+        .inspector
+        .resources(|_, _, _, _| true, None, 9)
+        .remove(0);
+    assert_eq!((&*report.name, report.value), ("s", None));
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::dump::{Held, Holding};
-use super::wanted::Wanted;
+use super::wanted::{Key, Wanted};
 
 /// A resource that an Envoy has otherwise.
 #[derive(Debug, Serialize)]
@@ -89,7 +89,7 @@ pub(super) fn differences(wanted: &Wanted, mut holding: Holding) -> Vec<Differen
 
 fn difference(
     wanted: &Wanted,
-    (r#type, name): &(String, String),
+    (_, name): &Key,
     version: &Option<String>,
     held: Option<&Held>,
 ) -> Option<(Kind, Option<String>)> {
@@ -105,8 +105,11 @@ fn difference(
         let words = format!("{missing} missing, {more} too many");
         return (missing + more > 0).then_some((Kind::OtherEndpoints, Some(words)));
     }
-    // Whatever the protocol, this one is worked out from what Envoy has.
-    if !wanted.by_version && r#type != "scoped-route" {
+    if let Some(has) = &held.scope {
+        let wants = wanted.scopes.get(name)?;
+        return (wants != has).then_some((Kind::OtherVersion, None));
+    }
+    if !wanted.by_version {
         let warms = held.version.is_none() && held.warming.is_some();
         return warms.then_some((Kind::Warming, None));
     }
@@ -131,7 +134,7 @@ mod tests {
             version: version.map(str::to_owned),
             warming: warming.map(str::to_owned),
             error: error.map(str::to_owned),
-            endpoints: None,
+            ..Held::default()
         }
     }
 
@@ -180,6 +183,7 @@ mod tests {
             resources: [(key("endpoint", "a"), Some("2".to_owned()))].into(),
             endpoints: [("a".to_owned(), endpoints(&["10.0.0.1 80", "10.0.0.2 80"]))].into(),
             by_version: true,
+            ..Wanted::default()
         };
         let holding = |all: &[&str]| {
             let held = Held {
@@ -192,6 +196,29 @@ mod tests {
         let other = differences(&wanted, holding(&["10.0.0.3 80"])).remove(0);
         assert_eq!(other.difference, Kind::OtherEndpoints);
         assert_eq!(other.what.as_deref(), Some("2 missing, 1 too many"));
+    }
+
+    #[test]
+    fn scoped_routes_are_compared_by_what_they_are() {
+        let wanted = Wanted {
+            resources: [(key("scoped-route", "a"), Some("2".to_owned()))].into(),
+            scopes: [("a".to_owned(), serde_json::json!({"name": "a"}))].into(),
+            by_version: true,
+            ..Wanted::default()
+        };
+        let holding = |scope| {
+            let held = Held {
+                scope: Some(scope),
+                ..Held::default()
+            };
+            Holding::from([(key("scoped-route", "a"), held)])
+        };
+        assert!(told(&wanted, holding(serde_json::json!({"name": "a"}))).is_empty());
+        let other = serde_json::json!({"name": "a", "on_demand": true});
+        assert_eq!(
+            told(&wanted, holding(other)),
+            ["other version scoped-route a"]
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use seaway_proto::{Resource, TypeUrl, json};
+use seaway_proto::{TypeUrl, json};
 use serde_json::Value;
 
 use super::wanted::{Endpoints, Key, endpoints};
@@ -23,6 +23,8 @@ pub(super) struct Held {
     pub(super) error: Option<String>,
     /// The endpoints of an assignment.
     pub(super) endpoints: Option<Endpoints>,
+    /// A scoped route as it is printed here.
+    pub(super) scope: Option<Value>,
 }
 
 /// What an Envoy has.
@@ -101,7 +103,7 @@ fn add(holding: &mut Holding, r#type: &str, is_warming: bool, dump: &Value) {
                     version: version("active_state"),
                     warming: version("warming_state"),
                     error,
-                    endpoints: None,
+                    ..Held::default()
                 };
                 // One that only drains is gone.
                 if held == Held::default() {
@@ -128,7 +130,7 @@ fn add(holding: &mut Holding, r#type: &str, is_warming: bool, dump: &Value) {
                     version,
                     warming,
                     error,
-                    endpoints: None,
+                    ..Held::default()
                 };
                 (named.map_or(&config["name"], |named| &named["name"]), held)
             }
@@ -145,7 +147,7 @@ fn add(holding: &mut Holding, r#type: &str, is_warming: bool, dump: &Value) {
 }
 
 /// Adds the scoped routes of a listener. The version that Envoy says is that of the last response,
-/// so that of each is worked out from what it is.
+/// so each is kept as it is, but printed as it is printed here.
 fn scoped(holding: &mut Holding, config: &Value) {
     let all = config["scoped_route_configs"].as_array();
     for scope in all.into_iter().flatten() {
@@ -153,19 +155,16 @@ fn scoped(holding: &mut Holding, config: &Value) {
         if let Value::Object(fields) = &mut scope {
             fields.remove("@type");
         }
-        let Some(name) = scope["name"].as_str() else {
+        let Some(name) = scope["name"].as_str().map(str::to_owned) else {
             continue;
         };
-        let url = TypeUrl::SCOPED_ROUTE;
-        let version = json::from_value(url.as_str(), &scope).ok().map(|bytes| {
-            let resource = Resource::from_bytes(url, name, bytes.into(), Vec::new());
-            resource.version.to_string()
-        });
+        let url = TypeUrl::SCOPED_ROUTE.as_str();
+        let printed = json::from_value(url, &scope).and_then(|bytes| json::to_value(url, &bytes));
         let held = Held {
-            version,
+            scope: Some(printed.unwrap_or(scope)),
             ..Held::default()
         };
-        holding.insert(("scoped-route".to_owned(), name.to_owned()), held);
+        holding.insert(("scoped-route".to_owned(), name), held);
     }
 }
 

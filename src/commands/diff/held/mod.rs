@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::input::Source;
 use crate::args::{AdminAddress, DiffArgs, DiffOutput, Form};
-use crate::ask::table::{Table, counted, grouped};
+use crate::ask::table::{Table, counted};
 use crate::ask::{self, Replicas};
 use crate::commands::get;
 use crate::process::exit::{self, Failure};
@@ -108,9 +108,9 @@ impl Looked {
                 format!("no difference: proxy {proxy} has {all} as {replica} has them for it\n");
             return text + &line;
         }
-        let differ = grouped(self.differences.len());
+        let differ = counted(self.differences.len(), "difference", "differences");
         text.push_str(&format!(
-            "proxy {proxy}: {differ} differences from the {all} that {replica} has for it\n"
+            "proxy {proxy}: {differ} from the {all} that {replica} has for it\n"
         ));
         let mut table = Table::new(["DIFFERENCE", "TYPE", "NAME", "SERVER", "ENVOY", "WHAT"]);
         for difference in &self.differences {

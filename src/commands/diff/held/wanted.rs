@@ -20,6 +20,8 @@ pub(super) struct Wanted {
     pub(super) resources: BTreeMap<Key, Option<String>>,
     /// The endpoints of each assignment.
     pub(super) endpoints: BTreeMap<String, Endpoints>,
+    /// Each scoped route as it is printed.
+    pub(super) scopes: BTreeMap<String, Value>,
     /// Whether the proxy knows the versions of resources.
     pub(super) by_version: bool,
 }
@@ -38,15 +40,22 @@ pub(super) async fn of(replica: &Replica, id: &str) -> Result<Wanted, String> {
     wanted.resources = rows
         .map(|row| ((row.r#type, row.name), row.version))
         .collect();
-    // Envoy says no version of these.
-    let assignments = all
-        .with("type", Some("endpoint"))
-        .with("content", Some(true));
-    let rows: Page<ResourceRow> = replica.list(&assignments, usize::MAX).await?;
-    let contents = rows.items.into_iter();
-    wanted.endpoints = contents
-        .filter_map(|row| Some((row.name, endpoints(&row.content?))))
+    // Envoy says no version of what follows.
+    let contents = async |r#type: &str| {
+        let asked = all
+            .clone()
+            .with("type", Some(r#type))
+            .with("content", Some(true));
+        let rows: Page<ResourceRow> = replica.list(&asked, usize::MAX).await?;
+        let contents = rows.items.into_iter();
+        let contents = contents.filter_map(|row| Some((row.name, row.content?)));
+        Ok::<BTreeMap<String, Value>, String>(contents.collect())
+    };
+    let assignments = contents("endpoint").await?.into_iter();
+    wanted.endpoints = assignments
+        .map(|(name, assignment)| (name, endpoints(&assignment)))
         .collect();
+    wanted.scopes = contents("scoped-route").await?;
     Ok(wanted)
 }
 
