@@ -2,6 +2,8 @@
 //! xDS server.
 
 use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -77,6 +79,15 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Reads what `Display` writes.
+impl FromStr for Version {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Version, ParseIntError> {
+        u64::from_str_radix(text, 16).map(Version)
     }
 }
 
@@ -158,6 +169,15 @@ impl Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_read_as_it_is_written() {
+        for bytes in [&b""[..], b"a", b"ab"] {
+            let version = Version::of(bytes);
+            assert_eq!(version.to_string().parse(), Ok(version));
+        }
+        assert!("(none)".parse::<Version>().is_err());
+    }
 
     #[test]
     fn the_message_of_a_secret_is_not_shown() {

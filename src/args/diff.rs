@@ -1,6 +1,7 @@
 //! The arguments of `seaway diff`.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,20 +9,26 @@ use clap::{ArgAction, Args};
 use seaway_translator::Fleet;
 
 use super::values::{OutputForm, label};
-use super::{ProxyRole, ShapeArgs};
+use super::{AskArgs, ProxyRole, ShapeArgs};
 
 /// `seaway diff`.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// What there is: a folder of manifests, FOLDER@REVISION of git, or a checkpoint
-    #[arg(long, env = "SEAWAY_FROM", value_name = "SOURCE")]
-    pub(crate) from: String,
-    /// What there is to be: of the same kinds
+    /// What there is: a folder of manifests, FOLDER@REVISION of git, a checkpoint, or live: what
+    /// running replicas have for the proxies that are connected
+    #[arg(
+        long,
+        env = "SEAWAY_FROM",
+        value_name = "SOURCE",
+        required_unless_present = "envoy"
+    )]
+    pub(crate) from: Option<String>,
+    /// What there is to be: of the same kinds; or proxy/ID with --envoy
     #[arg(
         long,
         env = "SEAWAY_TO",
         value_name = "SOURCE",
-        required_unless_present = "with"
+        required_unless_present_any = ["with", "envoy"]
     )]
     pub(crate) to: Option<String>,
     /// Compare with what another binary of Seaway makes of the same folder: what an upgrade sends
@@ -32,6 +39,18 @@ pub(crate) struct DiffArgs {
         conflicts_with = "to"
     )]
     pub(crate) with: Option<PathBuf>,
+    /// Compare what replicas have for proxy/ID (of --to or --from) with what the Envoy with this
+    /// admin address has: its HOST:PORT on this host, or its socket
+    #[arg(
+        long,
+        env = "SEAWAY_ENVOY",
+        value_name = "ADDR",
+        conflicts_with = "with"
+    )]
+    pub(crate) envoy: Option<EnvoyAdmin>,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
     /// For which kinds of proxies (repeatable)
     #[arg(long, env = "SEAWAY_ROLE", default_value = "node", value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) role: Vec<ProxyRole>,
@@ -81,5 +100,32 @@ impl FromStr for Nodes {
             "all" => Nodes::All,
             _ => Nodes::Named(named.map(str::to_owned).collect()),
         })
+    }
+}
+
+/// Where the admin interface of an Envoy on this host is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EnvoyAdmin {
+    /// A port.
+    Port(SocketAddr),
+    /// A Unix socket.
+    Socket(PathBuf),
+}
+
+impl FromStr for EnvoyAdmin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<EnvoyAdmin, String> {
+        let local = text.strip_prefix("localhost:");
+        let local = local.and_then(|port| port.parse().ok());
+        let local = local.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+        match local.or_else(|| text.parse().ok()) {
+            // Whoever reaches an admin port can end its Envoy: none is at another address.
+            Some(address) if !address.ip().is_loopback() => {
+                Err("is not on this host: forward the port here".to_owned())
+            }
+            Some(address) => Ok(EnvoyAdmin::Port(address)),
+            None => Ok(EnvoyAdmin::Socket(text.into())),
+        }
     }
 }

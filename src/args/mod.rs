@@ -25,12 +25,12 @@ use seaway_translator::{Fleet, Role, View};
 use values::{duration, label, on_off, seconds, word};
 
 pub(crate) use ask::{
-    AskArgs, AskTlsArgs, ChangesArgs, Form, GetArgs, List, ProblemsArgs, ProxiesArgs,
+    AskArgs, AskTlsArgs, ChangesArgs, Form, GetArgs, LayersArgs, List, ProblemsArgs, ProxiesArgs,
     ResourcesArgs, ServicesArgs, ShowArgs, StatusArgs,
 };
 pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use check::{BugReportArgs, CheckArgs, CheckOutput};
-pub(crate) use diff::{DiffArgs, Nodes};
+pub(crate) use diff::{DiffArgs, EnvoyAdmin, Nodes};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use paper::{CompletionArgs, ManArgs};
 pub(crate) use peers::PeerArgs;
@@ -67,7 +67,7 @@ impl Cli {
         if is_plugin {
             command = command.bin_name("kubectl seaway");
         }
-        let matches = command.try_get_matches_from_mut(arguments)?;
+        let matches = command.try_get_matches_from_mut(ask::of_one_proxy(arguments))?;
         let cli = Cli::from_arg_matches(&matches);
         let mut cli = cli.map_err(|error| error.format(&mut command))?;
         if is_plugin {
@@ -97,7 +97,7 @@ pub(crate) enum Command {
     Ready(ReadyArgs),
     /// Show whether all is as it should be: replicas, proxies, Services, changes (exit code 0 or 1)
     Status(StatusArgs),
-    /// List proxies, Services, resources, problems, changes or watches
+    /// List proxies, Services, resources, layers, problems, changes or watches
     Get(GetArgs),
     /// Wait until every proxy has what was applied (exit code 0, or 1 after --timeout)
     Wait(WaitArgs),

@@ -1,14 +1,17 @@
-//! A client of Envoy's admin interface on a Unix socket (`seaway bootstrap --admin-socket`), for
-//! `seaway ready --envoy` and `seaway drain`.
+//! A client of Envoy's admin interface: on a Unix socket (`seaway bootstrap --admin-socket`), for
+//! `seaway ready --envoy` and `seaway drain`, and there or at a port of this host for `seaway
+//! diff`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::args::EnvoyAdmin;
 use crate::process::outside::brief;
 
 /// How long writing a request may take, and reading the response.
@@ -17,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST: usize = 1 << 24;
 /// How many of an Envoy's listeners are not Services': those for the proxy's own health and mode.
 const OWN_LISTENERS: u64 = 2;
+/// The same of a dump of its configuration, which may be large.
+const DUMP_PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST_DUMP: usize = 1 << 28;
 /// The end of a response's version when more responses follow.
 const MORE: char = '+';
 /// The path of statistics about listeners: the version of Seaway's last response, and how many
@@ -88,6 +94,39 @@ pub(crate) fn stop_accepting(socket: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What Envoy says of its configuration for this query; `None` if it knows no such part of it.
+///
+/// # Errors
+///
+/// It is not there, or does not answer as an Envoy does.
+pub(crate) fn config_dump(address: &EnvoyAdmin, query: &str) -> anyhow::Result<Option<String>> {
+    let stream = match address {
+        EnvoyAdmin::Socket(path) => connect(path),
+        EnvoyAdmin::Port(address) => connect_to(*address),
+    };
+    let place = match address {
+        EnvoyAdmin::Socket(path) => path.display().to_string(),
+        EnvoyAdmin::Port(address) => address.to_string(),
+    };
+    let stream = stream.with_context(|| format!("no Envoy at {place}"))?;
+    let path = format!("/config_dump?{query}");
+    let bounds = (DUMP_PATIENCE, LONGEST_DUMP);
+    let (status, text) = exchange(stream, "GET", &path, bounds).with_context(|| place.clone())?;
+    let said = brief(text.trim());
+    match status {
+        200 => Ok(Some(text)),
+        404 => Ok(None),
+        _ => bail!("Envoy at {place} answers {status} {said}"),
+    }
+}
+
+fn connect_to(address: SocketAddr) -> io::Result<Socket> {
+    let stream = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.connect_timeout(&address.into(), PATIENCE)?;
+    Ok(stream)
+}
+
 fn stats(socket: &Path, path: &str) -> anyhow::Result<String> {
     let (status, text) = ask(socket, "GET", path)?;
     ensure!(
@@ -104,11 +143,21 @@ fn values(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn ask(socket: &Path, method: &str, path: &str) -> anyhow::Result<(u16, String)> {
-    let mut stream =
-        connect(socket).with_context(|| format!("no Envoy at {}", socket.display()))?;
+    let stream = connect(socket).with_context(|| format!("no Envoy at {}", socket.display()))?;
+    exchange(stream, method, path, (PATIENCE, LONGEST))
+}
+
+fn exchange(
+    mut stream: Socket,
+    method: &str,
+    path: &str,
+    (patience, longest): (Duration, usize),
+) -> anyhow::Result<(u16, String)> {
     let head = "Host: envoy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     stream.write_all(format!("{method} {path} HTTP/1.1\r\n{head}").as_bytes())?;
-    let answer = whole(stream, PATIENCE, LONGEST).context("no response within two seconds")?;
+    let seconds = patience.as_secs();
+    let answer =
+        whole(stream, patience, longest).with_context(|| format!("no response in {seconds} s"))?;
     let answer = String::from_utf8(answer).context("the response is not from Envoy")?;
     read(&answer).context("the response is not from Envoy")
 }

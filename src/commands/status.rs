@@ -25,6 +25,10 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     })?;
     let text = match args.show.output {
         Form::Text | Form::Wide => text(&said, &args.show),
+        Form::Envoy => {
+            let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
+            return Err(Failure::unusable(why));
+        }
         Form::Name => said
             .iter()
             .map(|one| format!("{}\n", one.replica))

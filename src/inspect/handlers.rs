@@ -15,9 +15,12 @@ use serde::de::DeserializeOwned;
 use super::api::Page;
 use super::guard::{self, Guard, Readers, error};
 use super::query::{
-    ChangeQuery, Cut, ProblemQuery, ProxyQuery, ResourceQuery, ServiceQuery, WatchQuery,
+    ChangeQuery, Cut, DiffQuery, LayerQuery, ProblemQuery, ProxyQuery, ResourceQuery, ServiceQuery,
+    WatchQuery,
 };
 use super::questions::{explain, objects};
+use super::resources::differences::{self, Unanswered};
+use super::resources::layers;
 use super::times::Now;
 use super::{Inspect, changes, openapi, problems, proxies, resources, services, status};
 
@@ -28,6 +31,8 @@ pub(crate) fn router(inspect: Inspect, cluster_domain: &str, readers: Option<Rea
         .route("/proxies", get(proxies))
         .route("/services", get(services))
         .route("/resources", get(resources))
+        .route("/layers", get(layers))
+        .route("/diff", get(diff))
         .route("/problems", get(problems))
         .route("/changes", get(changes))
         .route("/watches", get(watches))
@@ -118,7 +123,8 @@ pub(super) async fn proxies(
 ) -> Result<Response, Response> {
     let answer = move || {
         let (streams, now) = (inspect.inspector.streams(), Now::read());
-        page(&inspect, proxies::page(&streams, &query, now), now)
+        let tables = inspect.board.read();
+        page(&inspect, proxies::page(&streams, &query, &tables, now), now)
     };
     Ok(apart(answer).await?.into_response())
 }
@@ -168,6 +174,40 @@ pub(super) async fn resources(
             Ok(cut) => page(&inspect, cut, now).into_response(),
             Err(why) => error(StatusCode::BAD_REQUEST, why),
         }
+    };
+    apart(answer).await
+}
+
+/// The layers that resources lie in: what each has, and how many proxies look through it.
+#[utoipa::path(get, path = "/api/v1/layers", params(LayerQuery),
+    responses((status = 200, body = Page<super::api::LayerRow>), (status = 400, description = "The query cannot be read.", body = super::api::ApiError)))]
+pub(super) async fn layers(
+    State(inspect): State<Inspect>,
+    Asked(query): Asked<LayerQuery>,
+) -> Result<Response, Response> {
+    let answer = move || {
+        let cut = layers::page(&inspect.inspector, &inspect.board.read(), &query);
+        page(&inspect, cut, Now::read())
+    };
+    Ok(apart(answer).await?.into_response())
+}
+
+/// What a proxy has otherwise than it is to have it, as far as it has answered: nothing of what is
+/// as it should be.
+#[utoipa::path(get, path = "/api/v1/diff", params(DiffQuery),
+    responses((status = 200, body = Page<super::api::DifferenceRow>), (status = 400, description = "The query cannot be read.", body = super::api::ApiError), (status = 404, description = "The proxy is not connected to this replica.", body = super::api::ApiError)))]
+pub(super) async fn diff(
+    State(inspect): State<Inspect>,
+    Asked(query): Asked<DiffQuery>,
+) -> Result<Response, Response> {
+    let answer = move || {
+        let now = Now::read();
+        let status = match differences::page(&inspect.inspector, &query, now) {
+            Ok(cut) => return page(&inspect, cut, now).into_response(),
+            Err(ref why @ Unanswered::Unreadable(_)) => (StatusCode::BAD_REQUEST, why.to_string()),
+            Err(why) => (StatusCode::NOT_FOUND, why.to_string()),
+        };
+        error(status.0, status.1)
     };
     apart(answer).await
 }

@@ -42,6 +42,8 @@ const REFUSALS: [(&str, &str); 4] = [
         handlers::proxies,
         handlers::services,
         handlers::resources,
+        handlers::layers,
+        handlers::diff,
         handlers::problems,
         handlers::changes,
         handlers::watches,

@@ -6,16 +6,22 @@ use std::time::Instant;
 use seaway_xds::{StreamReport, StreamState, TypeReport};
 
 use super::api::{ProxyRow, ProxyState, ProxyType, Rejected};
+use super::board::Tables;
 use super::query::{Cut, Paging, ProxyQuery, finds, is};
 use super::times::Now;
 use super::types;
 
 /// A page of the proxies that a query asks for, the worst first, then by id.
-pub(super) fn page(streams: &[StreamReport], query: &ProxyQuery, now: Now) -> Cut<ProxyRow> {
+pub(super) fn page(
+    streams: &[StreamReport],
+    query: &ProxyQuery,
+    tables: &Tables,
+    now: Now,
+) -> Cut<ProxyRow> {
     let shown = streams.iter().filter(|stream| lets_through(query, stream));
     let all = shown.map(|stream| (key(stream), stream));
     let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
-    cut.map(|stream| row(stream, now))
+    cut.map(|stream| row(stream, tables, now))
 }
 
 fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
@@ -79,7 +85,8 @@ pub(super) fn since(stream: &StreamReport) -> Option<Instant> {
 }
 
 /// The row of a stream.
-fn row(stream: &StreamReport, now: Now) -> ProxyRow {
+fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
+    let layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
     let about = |what| about(stream, what).map(str::to_owned);
     ProxyRow {
         proxy: stream.facts.node.to_string(),
@@ -97,6 +104,7 @@ fn row(stream: &StreamReport, now: Now) -> ProxyRow {
         state: state_of(stream),
         since: since(stream).map(|since| now.at(since)),
         what: what(stream),
+        layers: layers.map(ToString::to_string).collect(),
         types: stream
             .types
             .iter()

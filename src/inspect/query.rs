@@ -146,9 +146,41 @@ pub(super) struct ResourceQuery {
     pub(super) object: Option<String>,
     /// Only resources in this layer.
     pub(super) layer: Option<String>,
+    /// Only what the connected proxy with this id asks for, in the layers in which it sees it.
+    pub(super) proxy: Option<String>,
+    /// Whether each item is to have its `content`. A page is then cut after 2 MiB of it.
+    pub(super) content: Option<bool>,
     /// Only resources whose name contains this.
     #[serde(deserialize_with = "lowered")]
     pub(super) search: Option<String>,
+}
+
+/// Filters of the list of layers.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LayerQuery {
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// Only layers whose name contains this.
+    #[serde(deserialize_with = "lowered")]
+    pub(super) search: Option<String>,
+}
+
+/// Of which proxy the differences are asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DiffQuery {
+    /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    pub(super) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+    /// The id of a connected proxy.
+    #[param(required)]
+    pub(super) proxy: String,
 }
 
 /// Filters of the list of problems.

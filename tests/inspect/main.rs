@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod cluster;
+mod contents;
 mod evenings;
 mod explain;
 mod faults;

@@ -219,3 +219,72 @@ impl fmt::Display for Layer {
         }
     }
 }
+
+/// Reads what `Display` writes.
+impl FromStr for Layer {
+    type Err = crate::OptionError;
+
+    fn from_str(text: &str) -> Result<Layer, Self::Err> {
+        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+        Ok(match (kind, name) {
+            ("all", "") => Layer::All,
+            ("inside", "") => Layer::Inside,
+            ("captured", "") => Layer::Captured,
+            ("whole-table", "") => Layer::WholeTable,
+            ("role", role) => Layer::Role(role.parse()?),
+            ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
+            ("on-demand", fleet) => Layer::OnDemand(fleet.parse()?),
+            ("zone", zone) if !zone.is_empty() => Layer::Zone(zone.into()),
+            ("node-role", node) if !node.is_empty() => Layer::NodeRole(node.into()),
+            ("node", node) if !node.is_empty() => {
+                let (node, zone) = match node.split_once('@') {
+                    Some((node, zone)) => (node, Some(zone.into())),
+                    None => (node, None),
+                };
+                Layer::Node {
+                    node: node.into(),
+                    zone,
+                }
+            }
+            _ => {
+                return Err(crate::OptionError::Unknown {
+                    value: text.to_owned(),
+                    expected: "a layer",
+                });
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_read_as_it_is_written() {
+        let fleet: Fleet = "edge".parse().unwrap();
+        let node = |zone: Option<&str>| Layer::Node {
+            node: "n1".into(),
+            zone: zone.map(Into::into),
+        };
+        for layer in [
+            Layer::All,
+            Layer::Inside,
+            Layer::Captured,
+            Layer::Role(Role::Grpc),
+            Layer::Fleet(Fleet::default()),
+            Layer::OnDemand(fleet),
+            Layer::WholeTable,
+            Layer::Zone("a".into()),
+            node(None),
+            node(Some("a")),
+            Layer::NodeRole("n1".into()),
+        ] {
+            assert_eq!(layer.to_string().parse(), Ok(layer));
+        }
+        for text in ["", "all:", "node:", "everything", "role:x", "(gone)"] {
+            let layer = text.parse::<Layer>();
+            assert!(layer.is_err() || text == "all:", "{layer:?}");
+        }
+    }
+}

@@ -40,8 +40,9 @@ mod xdstp;
 pub use dialect::Dialect;
 pub use guard::identity::{Authenticated, Caller, Identity, Peer};
 pub use inspect::{
-    ChangeReport, ContentReport, DenialReport, Inspector, ResourceKey, ResourcePage,
-    ResourceReport, StreamFacts, StreamReport, TypeChangeReport,
+    Asked, ChangeReport, ContentReport, DenialReport, DifferenceReport, Inspector, LayerReport,
+    LayerTypeReport, ResourceKey, ResourcePage, ResourceReport, StreamFacts, StreamReport,
+    TypeChangeReport,
 };
 pub use limits::Limits;
 pub use metrics::{Metrics, NameTraces};

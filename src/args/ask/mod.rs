@@ -2,6 +2,7 @@
 
 mod tls;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
@@ -65,6 +66,7 @@ impl Command {
             Command::Check(args) => &mut args.ask,
             Command::BugReport(args) => &mut args.ask,
             Command::Explain(args) => &mut args.ask,
+            Command::Diff(args) => &mut args.ask,
             _ => return,
         };
         ask.prefer_kube();
@@ -74,7 +76,7 @@ impl Command {
 /// How answers are shown.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShowArgs {
-    /// The form: a table, a wide table, names only, JSON or YAML
+    /// The form: a table, a wide table, names only, JSON or YAML; for get proxy/ID also envoy
     #[arg(
         short,
         long,
@@ -110,6 +112,8 @@ pub(crate) enum Form {
     Json,
     /// The same as YAML
     Yaml,
+    /// With `get proxy/ID`: what the server has for that proxy, as Envoy prints it (JSON)
+    Envoy,
 }
 
 /// `seaway status`.
@@ -121,6 +125,36 @@ pub(crate) struct StatusArgs {
     /// How to show it.
     #[command(flatten)]
     pub(crate) show: ShowArgs,
+}
+
+/// Takes `get proxy/ID` for `get proxy ID`.
+pub(super) fn of_one_proxy(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is = |argument: &OsString, text: &str| argument.as_os_str() == text;
+    let names_a_list = |argument: &&OsString| {
+        let lists = List::augment_subcommands(clap::Command::new("get"));
+        let mut lists = lists.get_subcommands();
+        lists.any(|list| {
+            list.get_name_and_visible_aliases()
+                .iter()
+                .any(|name| is(argument, name))
+        })
+    };
+    let of_get = arguments.get(1).is_some_and(|command| is(command, "get"));
+    if of_get
+        && !arguments
+            .iter()
+            .skip(2)
+            .any(|argument| names_a_list(&argument))
+    {
+        let at = arguments.iter().position(|argument| {
+            let text = argument.to_str();
+            text.is_some_and(|text| text.starts_with("proxy/"))
+        });
+        if let Some(at) = at {
+            arguments.insert(at, "proxy".into());
+        }
+    }
+    arguments
 }
 
 /// `seaway get`.
@@ -149,6 +183,9 @@ pub(crate) enum List {
     /// What is published, and who has it
     #[command(visible_alias = "resource")]
     Resources(ResourcesArgs),
+    /// The layers that resources lie in: what each has, and for how many proxies
+    #[command(visible_alias = "layer")]
+    Layers(LayersArgs),
     /// What is wrong with objects
     #[command(visible_alias = "problem")]
     Problems(ProblemsArgs),
@@ -188,6 +225,31 @@ pub(crate) struct ProxiesArgs {
     #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<String>,
     /// Only proxies whose id, Node or address contains this
+    #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// With -o envoy: only resources of this type
+    #[arg(long = "type", env = "SEAWAY_TYPE", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// With -o envoy: only resources of this name
+    #[arg(long, env = "SEAWAY_NAME", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// With -o envoy: print more than 1 MiB
+    #[arg(long, env = "SEAWAY_ALL")]
+    pub(crate) all: bool,
+}
+
+impl ProxiesArgs {
+    /// The id of the proxy that is asked for.
+    pub(crate) fn id(&self) -> Option<&str> {
+        let id = self.proxy.as_deref();
+        id.map(|id| id.strip_prefix("proxy/").unwrap_or(id))
+    }
+}
+
+/// `seaway get layers`.
+#[derive(Debug, Args)]
+pub(crate) struct LayersArgs {
+    /// Only layers whose name contains this
     #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
@@ -233,6 +295,9 @@ pub(crate) struct ResourcesArgs {
     /// Only resources in this layer
     #[arg(long, env = "SEAWAY_LAYER", value_name = "LAYER")]
     pub(crate) layer: Option<String>,
+    /// Only what the connected proxy with this id asks for, as it sees it
+    #[arg(long, env = "SEAWAY_PROXY", value_name = "ID")]
+    pub(crate) proxy: Option<String>,
     /// Only resources whose name contains this
     #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
     pub(crate) search: Option<String>,

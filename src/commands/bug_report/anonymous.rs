@@ -7,7 +7,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The fields that are names, or have names in them.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "replica",
     "proxy",
     "node",
@@ -22,13 +22,14 @@ const NAMES: [&str; 14] = [
     "lost",
     "watch",
     "layer",
+    "layers",
 ];
 /// The fields that are sentences: they may quote anything.
 const SENTENCES: [&str; 8] = [
     "message", "why", "what", "error", "unready", "degraded", "flags", "field",
 ];
 /// Words among names that are none.
-const WORDS: [&str; 30] = [
+const WORDS: [&str; 34] = [
     "Service",
     "EndpointSlice",
     "Node",
@@ -43,6 +44,10 @@ const WORDS: [&str; 30] = [
     "all",
     "inside",
     "capture",
+    "captured",
+    "whole-table",
+    "on-demand",
+    "node-role",
     "role",
     "zone",
     "node",

@@ -25,6 +25,10 @@ pub(super) enum Source {
     },
     /// The file of a checkpoint.
     Checkpoint(PathBuf),
+    /// What running replicas have.
+    Live,
+    /// What the proxy with this id has.
+    Proxy(String),
 }
 
 impl Source {
@@ -42,12 +46,20 @@ impl Source {
         if path.exists() {
             return Ok(Source::Checkpoint(path.to_owned()));
         }
+        if text == "live" {
+            return Ok(Source::Live);
+        }
+        if let Some(id) = text.strip_prefix("proxy/").filter(|id| !id.is_empty()) {
+            return Ok(Source::Proxy(id.to_owned()));
+        }
         match text.split_once('@') {
             Some((folder, revision)) if !revision.is_empty() => Ok(Source::Revision {
                 folder: Path::new(if folder.is_empty() { "." } else { folder }).to_owned(),
                 revision: revision.to_owned(),
             }),
-            _ => bail!("{text}: no such folder, and neither FOLDER@REVISION nor a checkpoint"),
+            _ => {
+                bail!("{text}: no such folder, and neither FOLDER@REVISION, a checkpoint nor live")
+            }
         }
     }
 }
@@ -83,6 +95,10 @@ impl Loaded {
                 folder: None,
                 _written: None,
             }),
+            Source::Live => bail!("live is compared with a folder, a revision or a checkpoint"),
+            Source::Proxy(id) => {
+                bail!("what proxy {id} has is read with --envoy ADDR, and compared with live alone")
+            }
         };
         loaded.with_context(|| flag.to_owned())
     }

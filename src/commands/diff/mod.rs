@@ -2,8 +2,10 @@
 //! before and after it.
 
 mod git;
+mod held;
 mod hunks;
 mod input;
+mod live;
 mod other;
 mod program;
 mod text;
@@ -11,6 +13,7 @@ mod views;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use seaway_translator::diff::{Difference, OwnerKind, World, diff};
 use seaway_translator::{Problem, Role, Severity, View};
 use serde_json::{Value, json};
@@ -32,6 +35,9 @@ struct Outcome {
 
 /// Prints the difference; the exit code says whether there is any.
 pub(crate) fn run(args: &DiffArgs) -> Result<ExitCode, Failure> {
+    if let Some(envoy) = &args.envoy {
+        return held::run(args, envoy);
+    }
     let outcome = outcome(args).map_err(Failure::Unusable)?;
     let Outcome { difference, .. } = &outcome;
     let printed = match args.output {
@@ -59,10 +65,16 @@ fn outcome(args: &DiffArgs) -> anyhow::Result<Outcome> {
     args.shape
         .check_gateway_services(None)
         .map_err(anyhow::Error::msg)?;
-    let from = Source::parse(&args.from)?;
-    let mut outcome = match (&args.with, &args.to) {
+    let from = args.from.as_deref().context("--from is needed")?;
+    let from = Source::parse(from)?;
+    let to = args.to.as_deref().map(Source::parse).transpose()?;
+    let mut outcome = match (&args.with, to) {
         (Some(binary), _) => with_other(args, &from, binary, &roles)?,
-        (None, Some(to)) => two_worlds(args, &from, &Source::parse(to)?, &roles)?,
+        (None, Some(to)) => match (&from, &to) {
+            (Source::Live, _) => live::compare(args, &to, true, &roles)?,
+            (_, Source::Live) => live::compare(args, &from, false, &roles)?,
+            _ => two_worlds(args, &from, &to, &roles)?,
+        },
         (None, None) => anyhow::bail!("--to or --with is needed"),
     };
     let difference = &mut outcome.difference;

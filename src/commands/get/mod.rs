@@ -1,6 +1,8 @@
 //! `seaway get`: the lists of the inspection API, of all replicas that are asked.
 
 mod changes;
+pub(super) mod envoy;
+mod layers;
 mod problems;
 mod proxies;
 mod resources;
@@ -23,12 +25,20 @@ use crate::process::form;
 /// Prints the list.
 pub(crate) fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
     let show = &args.show;
+    if show.output == Form::Envoy && !matches!(args.list, List::Proxies(_)) {
+        let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
+        return Err(Failure::unusable(why));
+    }
     let text = ask::run(async {
         let replicas = Replicas::of(&args.ask).await?;
         match &args.list {
+            List::Proxies(which) if show.output == Form::Envoy => {
+                envoy::print(&replicas, which).await
+            }
             List::Proxies(which) => proxies::list(&replicas, which, show).await,
             List::Services(which) => services::list(&replicas, which, show).await,
             List::Resources(which) => resources::list(&replicas, which, show).await,
+            List::Layers(which) => layers::list(&replicas, which, show).await,
             List::Problems(which) => problems::list(&replicas, which, show).await,
             List::Changes(which) => changes::list(&replicas, which, show).await,
             List::Watches => watches::list(&replicas, show).await,
@@ -142,7 +152,7 @@ impl<T: DeserializeOwned + Serialize> Whole<T> {
                 let names = self.items.iter().map(|item| name(&item.item) + "\n");
                 Ok(names.collect())
             }
-            Form::Json => form::json(self).map_err(Failure::Broken),
+            Form::Json | Form::Envoy => form::json(self).map_err(Failure::Broken),
             Form::Yaml => form::yaml(self).map_err(Failure::Broken),
         }
     }

@@ -12,10 +12,8 @@ pub(super) async fn list(
     which: &ProxiesArgs,
     show: &ShowArgs,
 ) -> Result<String, Failure> {
-    let id = which.proxy.as_deref();
-    let id = id.map(|id| id.strip_prefix("proxy/").unwrap_or(id));
     let asked = Asked::of("proxies")
-        .with("proxy", id)
+        .with("proxy", which.id())
         .with("state", which.state.as_ref())
         .with("not", which.not.as_ref())
         .with("role", which.role.as_ref())

@@ -21,6 +21,7 @@ pub(super) async fn list(
         .with("type", which.kind.as_ref())
         .with("name", which.name.as_ref())
         .with("layer", which.layer.as_ref())
+        .with("proxy", which.proxy.as_ref())
         .with("search", which.search.as_ref());
     let mut all: Whole<ResourceRow> = Whole::ask(replicas, &asked, show).await?;
     // Every replica has all of them, and its own proxies.

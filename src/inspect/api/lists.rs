@@ -65,6 +65,10 @@ pub(crate) struct ProxyRow {
     /// What is wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) what: Option<String>,
+    /// The layers through which it sees resources, the most specific first: of what lies in several
+    /// it has that of the first.
+    #[serde(default)]
+    pub(crate) layers: Vec<String>,
     /// The types that it asked for.
     pub(crate) types: Vec<ProxyType>,
 }
@@ -137,34 +141,6 @@ pub(crate) struct ServiceRow {
     /// Why not all of it is served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<String>,
-}
-
-/// A resource in one layer, and who has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct ResourceRow {
-    /// Its type: `cluster`, `endpoint`, `listener`, `route`…
-    pub(crate) r#type: String,
-    /// Its name.
-    pub(crate) name: String,
-    /// The layer: which proxies it is for.
-    pub(crate) layer: String,
-    /// The object that it is made from.
-    pub(crate) object: String,
-    /// Its version: a hash of its content; absent where the layer hides what others have under the
-    /// name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) version: Option<String>,
-    /// Its size.
-    pub(crate) bytes: usize,
-    /// The commit that gave it this content.
-    pub(crate) commit: u64,
-    /// When that was, unless it was long ago.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) since: Option<String>,
-    /// Who has it.
-    pub(crate) held: Held,
-    /// The names of the resources that it refers to, each after its type.
-    pub(crate) refs: Vec<String>,
 }
 
 /// How many proxies have a resource in this version.

@@ -6,13 +6,15 @@
 
 mod explained;
 mod lists;
+mod resources;
 mod status;
 
 pub(crate) use explained::{Explained, Have, LastChange};
 pub(crate) use lists::{
     Cause, ChangeRow, ChangedType, Held, ObjectRow, Page, ProblemRow, ProxyRow, ProxyType,
-    Rejected, ResourceRow, ServiceRow, WatchRow,
+    Rejected, ServiceRow, WatchRow,
 };
+pub(crate) use resources::{DifferenceRow, DifferenceState, LayerRow, LayerType, ResourceRow};
 pub(crate) use status::{
     ChangeCounts, Denial, ProblemCounts, ProxyCounts, Replica, ServiceCounts, World, WorldState,
     WorstProxy,

@@ -8,6 +8,8 @@ mod changes;
 mod client_status;
 mod contents;
 mod denials;
+mod differences;
+mod layers;
 mod resources;
 mod streams;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use std::time::Instant;
 use seaway_proto::TypeUrl;
 
 use crate::session::{StreamState, TypeReport};
+use crate::store::LayerId;
 use crate::store::publish::Snapshots;
 use crate::types::Types;
 pub use changes::{ChangeReport, TypeChangeReport};
@@ -26,7 +29,9 @@ pub(crate) use client_status::{Unanswerable, WhoSees};
 pub use contents::ContentReport;
 pub use denials::DenialReport;
 pub(crate) use denials::Denials;
-pub use resources::{ResourceKey, ResourcePage, ResourceReport};
+pub use differences::DifferenceReport;
+pub use layers::{LayerReport, LayerTypeReport};
+pub use resources::{Asked, ResourceKey, ResourcePage, ResourceReport};
 pub use streams::StreamFacts;
 pub(crate) use streams::{Listed, OpenStreams, SharedSession, client, lock};
 
@@ -44,6 +49,8 @@ pub struct Inspector {
 pub struct StreamReport {
     /// What is known of it from its beginning.
     pub facts: Arc<StreamFacts>,
+    /// The layers through which the proxy sees resources, the most specific first.
+    pub layers: Arc<[LayerId]>,
     /// How far its client is: the worst of its types.
     pub state: StreamState,
     /// How far it is with each type that it has asked for, in the order in which types go out.
@@ -97,6 +104,14 @@ impl Inspector {
         Some(self.report(facts, &session))
     }
 
+    /// The numbers of the open streams of the node with this id, the oldest first.
+    pub fn streams_of(&self, node: &str) -> Vec<u64> {
+        let open = self.open.open().into_iter();
+        open.filter(|(facts, _)| *facts.node == *node)
+            .map(|(facts, _)| facts.number)
+            .collect()
+    }
+
     fn report(&self, facts: Arc<StreamFacts>, session: &SharedSession) -> StreamReport {
         // In the order in which a stream itself locks the two.
         let session = lock(session);
@@ -105,6 +120,7 @@ impl Inspector {
         let states = types.iter().map(|of| of.state);
         StreamReport {
             facts,
+            layers: session.layers().clone(),
             state: states.fold(StreamState::Synced, StreamState::worse),
             types,
         }

@@ -1,15 +1,18 @@
 //! The published resources, page by page: each in each of its layers, with how many streams see
 //! that, and how far their clients are with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use seaway_proto::{ResourceRef, TypeUrl, Version};
 
 use super::{Inspector, lock};
 use crate::session::{Session, Standing};
 use crate::store::slot::{Entry, Slot};
 use crate::store::{LayerId, ResourceId, Store};
+use crate::types::TypeSpec;
 
 /// What a page begins behind: the key of the last resource of the page before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,9 @@ pub struct ResourceReport {
     pub changed: Option<Instant>,
     /// What the resource refers to.
     pub refs: Box<[ResourceRef]>,
+    /// The encoded message; `None` where the layer hides the name, and for types whose contents are
+    /// for their client alone.
+    pub value: Option<Bytes>,
     /// The number of streams that ask for the name and see what this layer has.
     pub seen_by: usize,
     /// The number of those whose client has this very content, as far as it has said.
@@ -76,6 +82,18 @@ impl ResourceReport {
             Standing::Rejected => &mut self.rejected_by,
             Standing::HeldBack => &mut self.held_back_from,
         } += 1;
+    }
+}
+
+/// What clients ask for and are to have: each resource with the layer in which they see it.
+#[derive(Clone, Debug, Default)]
+pub struct Asked(HashMap<TypeUrl, HashMap<Arc<str>, LayerId>>);
+
+impl Asked {
+    /// Whether a resource in a layer is among it.
+    pub fn has(&self, type_url: TypeUrl, name: &str, layer: LayerId) -> bool {
+        let of_type = self.0.get(&type_url);
+        of_type.and_then(|of| of.get(name)) == Some(&layer)
     }
 }
 
@@ -124,10 +142,11 @@ impl Inspector {
             let Some(id) = store.find(index, name) else {
                 continue;
             };
+            let spec = self.types().spec(index);
             let slot = store.slot(index, id);
             let entries = slot.entries.iter().filter(|of| !of.value.is_nothing());
             page.extend(entries.map(|entry| {
-                let report = self.resource_report(url, slot.name.clone(), entry);
+                let report = self.resource_report(spec, slot.name.clone(), entry);
                 ((index, id), report)
             }));
         }
@@ -147,6 +166,24 @@ impl Inspector {
         page.into_iter().map(|(_, report)| report).collect()
     }
 
+    /// What the clients of these streams ask for and are to have.
+    pub fn asked_by(&self, streams: &[u64]) -> Asked {
+        let mut asked = Asked::default();
+        for (_, session) in streams.iter().filter_map(|number| self.open.find(*number)) {
+            let session = lock(&session);
+            let store = self.snapshots.read();
+            for (index, spec) in self.types().specs().iter().enumerate() {
+                let all = session.asked(index, &store);
+                let all = all.filter_map(|(_, slot)| {
+                    let layer = slot.decisive(session.layers())?.layer;
+                    Some((slot.name.clone(), layer))
+                });
+                asked.0.entry(spec.url).or_default().extend(all);
+            }
+        }
+        asked
+    }
+
     fn page(
         &self,
         which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
@@ -161,7 +198,8 @@ impl Inspector {
         let mut total = 0;
         let mut page: Vec<(Place, ResourceReport)> = Vec::new();
         for index in 0..self.types().len() {
-            let url = self.types().spec(index).url;
+            let spec = *self.types().spec(index);
+            let url = spec.url;
             let entries = store.ids(index).flat_map(|id| {
                 let slot = store.slot(index, id);
                 let entries = slot.entries.iter();
@@ -175,7 +213,7 @@ impl Inspector {
             for (_, layer, id) in first(behind, limit - page.len()) {
                 let slot = store.slot(index, id);
                 if let Some(entry) = slot.entry(layer) {
-                    let report = self.resource_report(url, slot.name.clone(), entry);
+                    let report = self.resource_report(&spec, slot.name.clone(), entry);
                     page.push(((index, id), report));
                 }
             }
@@ -183,10 +221,10 @@ impl Inspector {
         (total, page)
     }
 
-    fn resource_report(&self, type_url: TypeUrl, name: Arc<str>, entry: &Entry) -> ResourceReport {
+    fn resource_report(&self, spec: &TypeSpec, name: Arc<str>, entry: &Entry) -> ResourceReport {
         let body = entry.value.body();
         ResourceReport {
-            type_url,
+            type_url: spec.url,
             name,
             layer: entry.layer,
             origin: entry.value.origin().cloned().unwrap_or_default(),
@@ -195,6 +233,7 @@ impl Inspector {
             seq: entry.since,
             changed: self.snapshots.changes().committed_at(entry.since),
             refs: entry.value.refs().into(),
+            value: body.filter(|_| !spec.sensitive).map(|body| body.value()),
             seen_by: 0,
             held_by: 0,
             sent_to: 0,

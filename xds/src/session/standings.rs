@@ -117,4 +117,31 @@ impl Session {
         let (mark, text) = self.states.at(index).status().nacked.as_ref()?;
         Some((mark.at, words(text, name)))
     }
+
+    /// Whether the client was sent a resource of a type, in whatever version.
+    pub(crate) fn has_some(&self, index: usize, id: ResourceId) -> bool {
+        self.states.at(index).is_held(id)
+    }
+
+    /// Since when the client has been rejecting a resource of a type.
+    pub(crate) fn rejected_since(&self, index: usize, id: ResourceId) -> Option<Instant> {
+        let mut all = self.states.at(index).rejections().iter();
+        all.find(|(other, _)| *other == id).map(|(_, since)| since)
+    }
+
+    /// The names of a type whose removal is still to be sent.
+    pub(crate) fn leaving(&self, index: usize) -> impl Iterator<Item = &Arc<str>> {
+        self.states
+            .at(index)
+            .removals()
+            .iter()
+            .map(|(name, _)| name)
+    }
+
+    /// Since when a name is gone whose removal is still to be sent.
+    pub(crate) fn gone_since(&self, index: usize, name: &str) -> Option<Instant> {
+        let mut all = self.states.at(index).removals().iter();
+        all.find(|(other, _)| ***other == *name)
+            .map(|(_, gone)| gone.since)
+    }
 }

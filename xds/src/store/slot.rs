@@ -126,6 +126,15 @@ impl Slot {
         entry.value.body().map(|_| entry.since)
     }
 
+    /// The newest commit that gave one of the layers what it has, or took it away.
+    pub(crate) fn decided_since(&self, layers: &[LayerId]) -> Option<u64> {
+        let entries = layers.iter().filter_map(|layer| self.entry(*layer));
+        match self.resolved_since(layers) {
+            Some(since) => Some(since),
+            None => entries.map(|entry| entry.since).max(),
+        }
+    }
+
     /// The previous body of the first of these layers that had one and has none now.
     pub(crate) fn removed(&self, layers: &[LayerId]) -> Option<&Arc<Body>> {
         let entries = layers.iter().filter_map(|layer| self.entry(*layer));

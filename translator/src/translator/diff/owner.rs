@@ -81,6 +81,14 @@ impl Owner {
         }
     }
 
+    /// The same of an origin of which only the name is known, as `Display` writes it.
+    pub(super) fn of_origin_name(origin: &str) -> Owner {
+        match Origin::read(origin) {
+            Some(origin) => Owner::of_origin(&origin),
+            None => Owner::new(OwnerKind::Proxy, origin),
+        }
+    }
+
     /// The owner of a resource of which only the type and the name are known, seen by proxies of
     /// this role.
     pub(super) fn of_name(role: Role, type_url: TypeUrl, name: &str) -> Owner {
@@ -99,6 +107,32 @@ impl Owner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_an_origin_says_what_its_resources_belong_to() {
+        let key = crate::model::ServiceKey {
+            namespace: "shop".into(),
+            name: "web".into(),
+        };
+        let (edge, usual): (Fleet, Fleet) = ("edge".parse().unwrap(), Fleet::default());
+        for origin in [
+            Origin::Service(key.clone()),
+            Origin::ServiceOnNode(key, crate::Layer::NodeRole("n1".into())),
+            Origin::Redirect,
+            Origin::Mesh,
+            Origin::WholeTable,
+            Origin::IngressHosts,
+            Origin::Healthz,
+            Origin::Secret("shop".into(), "tls".into()),
+            Origin::IngressPort(usual, 80),
+            Origin::IngressPort(edge, 80),
+        ] {
+            let name = origin.to_string();
+            assert_eq!(Owner::of_origin_name(&name), Owner::of_origin(&origin));
+        }
+        let host = Owner::of_origin_name("ingress edge 443/shop.example.com");
+        assert_eq!(host.to_string(), "host edge 443/shop.example.com");
+    }
 
     #[test]
     fn a_resource_belongs_to_the_service_that_its_name_says() {

@@ -121,6 +121,32 @@ impl World {
         world
     }
 
+    /// A world of which only resources are known, each with the name of the origin that it is made
+    /// from, in the layers through which the views look.
+    #[must_use]
+    pub fn of_layers(
+        options: &Options,
+        views: Vec<(View, Vec<Layer>)>,
+        resources: Vec<(Layer, Arc<str>, Resource)>,
+    ) -> World {
+        let mut world = World::of_views(views);
+        world.closes = options.capture.is_some_and(crate::Capture::is_redirect);
+        for (layer, origin, resource) in resources {
+            world.put(layer, Owner::of_origin_name(&origin), resource);
+        }
+        world
+    }
+
+    /// Leaves out what the other side of a comparison does not know: the objects that resources
+    /// were made from, and certificates.
+    #[must_use]
+    pub fn without_objects(mut self) -> World {
+        self.objects = BTreeMap::new();
+        self.texts = BTreeMap::new();
+        self.published.retain(|(of, _), _| *of != TypeUrl::SECRET);
+        self
+    }
+
     /// Adds what is known of the texts of Services and EndpointSlices.
     #[must_use]
     pub fn with_texts(mut self, texts: BTreeMap<ObjectId, Fingerprint>) -> World {

@@ -1,15 +1,23 @@
-//! The list of resources: what is published, in which layer, and who has it.
+//! The list of resources: what is published, in which layer, and who has it, with the content where
+//! that is asked for; the layers; and where a proxy differs from it.
+
+pub(super) mod differences;
+pub(super) mod layers;
 
 use std::collections::BTreeSet;
 
-use seaway_proto::TypeUrl;
+use seaway_proto::{TypeUrl, json};
 use seaway_xds::{Inspector, LayerId, ResourceKey, ResourceReport};
+use serde_json::Value;
 
 use super::api::{Held, ResourceRow};
 use super::board::Tables;
 use super::query::{Cut, Paging, ResourceQuery, finds, is, is_made_of};
 use super::times::Now;
 use super::types;
+
+/// How many bytes of contents, as JSON, a page has room for: one that begins there is its last.
+const CONTENTS: usize = 2 << 20;
 
 /// A page of the resources that a query asks for, in the order of types, names and layers. The
 /// error says what of the query is not known.
@@ -26,6 +34,8 @@ pub(super) fn page(
         let named = ids.filter(|id| layer(*id).as_ref() == Some(name));
         named.collect::<BTreeSet<LayerId>>()
     });
+    let streams = query.proxy.as_deref().map(|id| inspector.streams_of(id));
+    let asked = streams.map(|streams| inspector.asked_by(&streams));
     let which = |of: TypeUrl, name: &str, origin: &str, id: LayerId| {
         url.is_none_or(|url| url == of)
             && is(&query.name, Some(name))
@@ -35,16 +45,47 @@ pub(super) fn page(
                 .is_none_or(|object| is_made_of(origin, object))
             && finds(&query.search, [name.into()])
             && named.as_ref().is_none_or(|named| named.contains(&id))
+            && asked.as_ref().is_none_or(|asked| asked.has(of, name, id))
     };
     let paging = Paging::of(query.limit, query.after.clone());
     let after = paging.after.as_deref().map(read_key).transpose()?;
     // One more says whether there is a next page.
     let found = inspector.resources(which, after.as_ref(), paging.limit + 1);
-    let rows = found.resources.iter().map(|report| {
-        let layer = layer(report.layer);
-        (key(report), row(report, layer, now))
-    });
-    Ok(paging.take(found.total, rows))
+    let with_content = query.content.unwrap_or_default();
+    let mut room = CONTENTS;
+    let mut items = Vec::new();
+    for report in found.resources.iter().take(paging.limit) {
+        let mut row = row(report, layer(report.layer), now);
+        if with_content {
+            row.content = content(report);
+            let size = row
+                .content
+                .as_ref()
+                .map_or(0, |content| content.to_string().len());
+            room = room.saturating_sub(size);
+        }
+        items.push(row);
+        if room == 0 {
+            break;
+        }
+    }
+    let is_last = items.len() == found.resources.len();
+    let last = items
+        .len()
+        .checked_sub(1)
+        .and_then(|at| found.resources.get(at));
+    Ok(Cut {
+        total: found.total,
+        next: last.filter(|_| !is_last).map(key),
+        items,
+    })
+}
+
+/// The content of a resource as protobuf JSON. Of a type that may have keys in it there is none
+/// here.
+fn content(report: &ResourceReport) -> Option<Value> {
+    let value = report.value.as_ref()?;
+    json::to_value(report.type_url.as_str(), value).ok()
 }
 
 fn of_name(name: &str) -> Result<TypeUrl, String> {
@@ -90,5 +131,6 @@ fn row(report: &ResourceReport, layer: Option<String>, now: Now) -> ResourceRow 
             rejected: report.rejected_by,
         },
         refs: refs.collect(),
+        content: None,
     }
 }

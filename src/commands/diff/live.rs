@@ -1,0 +1,257 @@
+//! What running replicas have for the proxies that are connected (`live`): the layers through which
+//! these look, each read once, and compared with a source of objects as any two worlds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+use seaway_proto::{Resource, json};
+use seaway_translator::diff::{World, diff};
+use seaway_translator::{CertificateDelivery, Fleet, Layer, Problem, Role, Severity, View};
+
+use super::Outcome;
+use super::input::{Loaded, Source};
+use crate::args::{DiffArgs, Nodes};
+use crate::ask::{self, Asked, Replica, Replicas};
+use crate::inspect::api::{Page, ProblemRow, ProxyRow, ResourceRow};
+use crate::inspect::types;
+
+/// The most proxies, problems and resources of a layer that are read.
+const MOST: usize = 1 << 20;
+
+/// What replicas have for the proxies that are asked for.
+#[derive(Debug, Default)]
+struct Live {
+    /// The views of the proxies, and through which layers each looks.
+    views: BTreeMap<View, Vec<Layer>>,
+    /// What these layers have.
+    resources: Vec<(Layer, Arc<str>, Resource)>,
+    /// The problems that stand there, as they are told.
+    problems: BTreeSet<String>,
+}
+
+/// Compares what replicas have with what this binary makes of a source; `is_old` says whether the
+/// replicas' side is the one before.
+pub(super) fn compare(
+    args: &DiffArgs,
+    source: &Source,
+    is_old: bool,
+    roles: &[Role],
+) -> anyhow::Result<Outcome> {
+    let flag = if is_old { "--to" } else { "--from" };
+    let loaded = Loaded::read(source, flag)?;
+    let of_ingress = roles.contains(&Role::Ingress);
+    if loaded.lacks_secrets && of_ingress {
+        // Their listeners would be without certificates, which the replicas' are not.
+        bail!(
+            "{flag}: a checkpoint has no Secrets, so ingress proxies cannot be compared with live"
+        );
+    }
+    let live = ask::run(async {
+        let replicas = Replicas::of(&args.ask).await?;
+        let live = Live::read(&replicas, args, roles).await;
+        live.map_err(crate::process::exit::Failure::Unusable)
+    })?;
+    let options = args.shape.options(true);
+    let views: Vec<View> = live.views.keys().cloned().collect();
+    let known = live.problems;
+    let there = World::of_layers(&options, live.views.into_iter().collect(), live.resources);
+    let here = World::new(options, loaded.objects, &views).without_objects();
+    let mut problems = here.problems();
+    problems.extend(loaded.problems);
+    let is_new = |problem: &Problem| {
+        is_old && problem.severity == Severity::Error && !known.contains(&told(problem))
+    };
+    problems.retain(is_new);
+    problems.sort();
+    let note = "the replicas say nothing of Secrets: certificates are not compared";
+    Ok(Outcome {
+        difference: match is_old {
+            true => diff(&there, &here),
+            false => diff(&here, &there),
+        },
+        problems,
+        notes: of_ingress.then(|| note.to_owned()).into_iter().collect(),
+    })
+}
+
+/// A problem as a replica tells it.
+fn told(problem: &Problem) -> String {
+    let (object, field, message) = (&problem.object, &problem.field, &problem.message);
+    format!("{object} {field} {message}")
+}
+
+impl Live {
+    async fn read(replicas: &Replicas, args: &DiffArgs, roles: &[Role]) -> anyhow::Result<Live> {
+        let mut live = Live::default();
+        let mut read = BTreeSet::new();
+        for replica in replicas.each() {
+            let views = views(list(replica, &Asked::of("proxies")).await?, args, roles)?;
+            for layer in views.values().flatten() {
+                if read.insert(layer.clone()) {
+                    live.resources.extend(contents(replica, layer).await?);
+                }
+            }
+            live.views.extend(views);
+        }
+        for role in roles {
+            let mut of_role = live.views.keys();
+            if !of_role.any(|view| view.role == *role) {
+                bail!(
+                    "live: no proxy of role {role} is connected{}",
+                    where_asked(args)
+                );
+            }
+        }
+        if let Nodes::Named(names) = &args.nodes {
+            let has = |name: &str| {
+                let mut views = live.views.keys();
+                views.any(|view| view.node.as_deref() == Some(name))
+            };
+            if let Some(name) = names.iter().find(|name| !has(name)) {
+                bail!("live: no proxy on Node {name} is connected");
+            }
+        }
+        let replica = replicas.each().next().context("live: no replica")?;
+        let problems: Vec<ProblemRow> = list(replica, &Asked::of("problems")).await?;
+        let told = |row: &ProblemRow| format!("{} {} {}", row.object, row.field, row.message);
+        live.problems = problems.iter().map(told).collect();
+        Ok(live)
+    }
+}
+
+fn where_asked(args: &DiffArgs) -> String {
+    match &args.nodes {
+        Nodes::All => String::new(),
+        Nodes::Named(names) => format!(" on {}", names.join(", ")),
+    }
+}
+
+async fn list<T: serde::de::DeserializeOwned>(
+    replica: &Replica,
+    asked: &Asked,
+) -> anyhow::Result<Vec<T>> {
+    let list: Result<Page<T>, String> = replica.list(asked, MOST).await;
+    let list = list.map_err(|why| anyhow!("live: {}: {why}", replica.name));
+    Ok(list?.items)
+}
+
+/// The views of those of these proxies that are asked for.
+fn views(
+    proxies: Vec<ProxyRow>,
+    args: &DiffArgs,
+    roles: &[Role],
+) -> anyhow::Result<BTreeMap<View, Vec<Layer>>> {
+    let fleet = args.fleet.clone().unwrap_or_default();
+    let mut views = BTreeMap::new();
+    for proxy in proxies {
+        let layers = proxy.layers.iter().map(|layer| layer.parse());
+        let layers: Vec<Layer> = layers
+            .collect::<Result<_, _>>()
+            .with_context(|| format!("live: the layers of proxy {}", proxy.proxy))?;
+        let view = view(&proxy, &layers)?;
+        let is_there = match &args.nodes {
+            Nodes::All => true,
+            Nodes::Named(names) => names.iter().any(|name| view.node.as_deref() == Some(name)),
+        };
+        if roles.contains(&view.role)
+            && is_there
+            && (view.role != Role::Ingress || view.fleet == fleet)
+        {
+            views.insert(view, layers);
+        }
+    }
+    Ok(views)
+}
+
+/// The view of a proxy: what it looks through says which form it takes, and where it is.
+fn view(proxy: &ProxyRow, layers: &[Layer]) -> anyhow::Result<View> {
+    let zone = layers.iter().find_map(|layer| match layer {
+        Layer::Zone(zone) => Some(zone.clone()),
+        Layer::Node { zone, .. } => zone.clone(),
+        _ => None,
+    });
+    let fleet: Option<Fleet> = proxy.fleet.as_deref().map(str::parse).transpose()?;
+    let on_demand = layers
+        .iter()
+        .any(|layer| matches!(layer, Layer::OnDemand(_)));
+    let view = View {
+        node: proxy.node.as_deref().map(Into::into),
+        zone: zone.or_else(|| proxy.zone.as_deref().map(Into::into)),
+        fleet: fleet.unwrap_or_default(),
+        whole_table: layers.contains(&Layer::WholeTable),
+        certificates: match on_demand {
+            true => CertificateDelivery::OnDemand,
+            false => CertificateDelivery::Chains,
+        },
+        ..View::of(proxy.role.parse()?)
+    };
+    Ok(view.deciding())
+}
+
+/// What a layer has, but for Secrets.
+async fn contents(
+    replica: &Replica,
+    layer: &Layer,
+) -> anyhow::Result<Vec<(Layer, Arc<str>, Resource)>> {
+    let asked = Asked::of("resources")
+        .with("layer", Some(layer))
+        .with("content", Some(true));
+    let rows: Vec<ResourceRow> = list(replica, &asked).await?;
+    let resources = rows.into_iter().filter_map(|row| {
+        let content = row.content?;
+        let type_url = types::of_name(&row.r#type)?;
+        // What only a newer version knows is compared as it is printed.
+        let bytes = json::from_value(type_url.as_str(), &content)
+            .unwrap_or_else(|_| content.to_string().into_bytes());
+        let mut resource = Resource::from_bytes(type_url, row.name, bytes.into(), Vec::new());
+        // JSON does not tell in which order the fields were encoded, by which versions differ.
+        resource.version = row.version?.parse().ok()?;
+        Some((layer.clone(), row.object.into(), resource))
+    });
+    Ok(resources.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::api::ProxyState;
+
+    fn proxy(role: &str, layers: &[&str]) -> ProxyRow {
+        ProxyRow {
+            proxy: "p".to_owned(),
+            stream: 1,
+            role: role.to_owned(),
+            node: Some("n1".to_owned()),
+            zone: Some("claimed".to_owned()),
+            namespace: None,
+            fleet: None,
+            identity: None,
+            address: None,
+            client: String::new(),
+            dialect: "delta".to_owned(),
+            connected: String::new(),
+            state: ProxyState::Synced,
+            since: None,
+            what: None,
+            layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
+            types: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_layers_of_a_proxy_say_where_it_is_and_what_it_takes() {
+        let of = |proxy: &ProxyRow| {
+            let layers = proxy.layers.iter().map(|layer| layer.parse().unwrap());
+            view(proxy, &layers.collect::<Vec<_>>()).unwrap()
+        };
+        let node = of(&proxy("node", &["node:n1@a", "zone:a", "role:node", "all"]));
+        assert_eq!(node.zone.as_deref(), Some("a"));
+        assert_eq!((node.role, node.whole_table), (Role::Node, false));
+        let mesh = of(&proxy("mesh", &["whole-table", "role:mesh", "all"]));
+        assert_eq!(mesh.zone.as_deref(), Some("claimed"));
+        assert!(mesh.whole_table);
+        let edge = of(&proxy("ingress", &["on-demand:default", "all"]));
+        assert_eq!(edge.certificates, CertificateDelivery::OnDemand);
+    }
+}

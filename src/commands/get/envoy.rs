@@ -1,0 +1,182 @@
+//! `seaway get proxy/ID -o envoy`: what a replica has for one proxy, as Envoy would print it, in
+//! the groups of `seaway translate`.
+
+use serde_json::{Map, Value, json};
+
+use super::Replicas;
+use crate::args::ProxiesArgs;
+use crate::ask::table::{counted, grouped};
+use crate::ask::{Asked, Replica};
+use crate::inspect::api::{Page, ProxyRow, ResourceRow};
+use crate::process::exit::Failure;
+use crate::process::form;
+use crate::process::log;
+
+/// How many bytes are printed unless all are asked for.
+const USUAL: usize = 1 << 20;
+/// How many resources are asked for at a time.
+const PAGE: usize = 200;
+/// What is printed in place of a secret's content, as Envoy prints it.
+const REDACTED: &str = "[redacted]";
+
+/// The groups, as `translate` calls them.
+const GROUPS: [(&str, &str); 7] = [
+    ("cluster", "clusters"),
+    ("endpoint", "endpoints"),
+    ("listener", "listeners"),
+    ("route", "routes"),
+    ("scoped-route", "scoped_routes"),
+    ("extension", "extensions"),
+    ("secret", "secrets"),
+];
+
+/// Prints it.
+pub(super) async fn print(replicas: &Replicas, which: &ProxiesArgs) -> Result<String, Failure> {
+    let Some(id) = which.id() else {
+        let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
+        return Err(Failure::unusable(why));
+    };
+    let replica = connected_to(replicas, id).await?;
+    let asked = Asked::of("resources")
+        .with("proxy", Some(id))
+        .with("content", Some(true))
+        .with("type", which.kind.as_ref())
+        .with("name", which.name.as_ref())
+        .with("limit", Some(PAGE));
+    let mut dump = Dump::new(if which.all { usize::MAX } else { USUAL });
+    let mut after = None;
+    loop {
+        let asked = asked.clone().with("after", after.as_ref());
+        let page: Page<ResourceRow> = replica.get(&asked).await.map_err(Failure::unusable)?;
+        dump.total = page.total;
+        let fits = page.items.into_iter().all(|row| dump.add(row));
+        after = page.next;
+        if !fits || after.is_none() {
+            break;
+        }
+    }
+    if let Some(more) = dump.more() {
+        log::say(&more);
+    }
+    dump.text()
+}
+
+/// The replica to which a proxy is connected.
+pub(in crate::commands) async fn connected_to<'a>(
+    replicas: &'a Replicas,
+    id: &str,
+) -> Result<&'a Replica, Failure> {
+    let asked = Asked::of("proxies").with("proxy", Some(id));
+    let said = replicas.lists::<ProxyRow>(&asked, 1).await?;
+    let has = |name: &str| {
+        let mut of = said.iter().filter(|said| said.replica == name);
+        of.any(|said| said.answer.as_ref().is_ok_and(|page| page.total > 0))
+    };
+    let found = replicas.each().find(|replica| has(&replica.name));
+    found.ok_or_else(|| {
+        let silent = crate::ask::silent(&said).map_or_else(String::new, |why| format!("; {why}"));
+        Failure::unusable(format!("no proxy {id:?} is connected{silent}"))
+    })
+}
+
+/// Resources in their groups, of as many bytes as there is room for.
+#[derive(Debug)]
+struct Dump {
+    groups: Map<String, Value>,
+    room: usize,
+    shown: usize,
+    total: usize,
+}
+
+impl Dump {
+    fn new(room: usize) -> Dump {
+        Dump {
+            groups: Map::new(),
+            room,
+            shown: 0,
+            total: 0,
+        }
+    }
+
+    /// Adds a resource, if there is room for it.
+    fn add(&mut self, row: ResourceRow) -> bool {
+        let content = row.content.unwrap_or_else(|| {
+            let content = json!({ "inline_string": REDACTED });
+            let certificate = json!({ "certificate_chain": content, "private_key": content });
+            json!({ "name": row.name, "tls_certificate": certificate })
+        });
+        let Some(room) = self.room.checked_sub(content.to_string().len()) else {
+            return false;
+        };
+        self.room = room;
+        self.shown += 1;
+        let group = GROUPS.iter().find(|(r#type, _)| *r#type == row.r#type);
+        let group = group.map_or(&*row.r#type, |(_, group)| group);
+        let group = self.groups.entry(group).or_insert_with(|| json!([]));
+        if let Value::Array(all) = group {
+            all.push(content);
+        }
+        true
+    }
+
+    /// That it is not all, if so.
+    fn more(&self) -> Option<String> {
+        let more = self
+            .total
+            .checked_sub(self.shown)
+            .filter(|more| *more > 0)?;
+        Some(format!(
+            "cut after {}: {} more (--all prints them, --type and --name choose)",
+            counted(self.shown, "resource", "resources"),
+            grouped(more)
+        ))
+    }
+
+    fn text(self) -> Result<String, Failure> {
+        form::json(&Value::Object(self.groups)).map_err(Failure::Broken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::api::Held;
+
+    fn row(kind: &str, name: &str, content: Option<Value>) -> ResourceRow {
+        ResourceRow {
+            r#type: kind.to_owned(),
+            name: name.to_owned(),
+            layer: "all".to_owned(),
+            object: String::new(),
+            version: None,
+            bytes: 0,
+            commit: 1,
+            since: None,
+            held: Held::default(),
+            refs: Vec::new(),
+            content,
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted_and_a_secret_has_no_content() {
+        let mut dump = Dump::new(200);
+        dump.total = 3;
+        let cluster = json!({ "name": "a", "type": "EDS" });
+        assert!(dump.add(row("cluster", "a", Some(cluster.clone()))));
+        assert!(dump.add(row("secret", "s", None)));
+        assert!(!dump.add(row(
+            "cluster",
+            "b",
+            Some(json!({ "name": "b".repeat(200) }))
+        )));
+        assert_eq!(
+            dump.more().unwrap(),
+            "cut after 2 resources: 1 more (--all prints them, --type and --name choose)"
+        );
+        let printed: Value = serde_json::from_str(&dump.text().unwrap()).unwrap();
+        assert_eq!(printed["clusters"], json!([cluster]));
+        let key = &printed["secrets"][0]["tls_certificate"]["private_key"];
+        assert_eq!(key["inline_string"], REDACTED);
+    }
+}
