@@ -11,7 +11,7 @@ TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"targ
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile bench-inspect scale lint fmt fmt-check doc deny dist sbom deploy-check api-check ci envoy accept build preflight preflight-network
+.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile bench-inspect bench-grpc scale lint fmt fmt-check doc deny dist sbom deploy-check api-check ci envoy grpc-client accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -21,7 +21,7 @@ demo: preflight-network envoy ## watch a folder of manifests become traffic in f
 	@cargo build --quiet --package seaway --package seaway-testing --bins
 	@KEEP=$(KEEP) $(PRIVATE) "$(TARGET)/debug/seaway-demo"
 
-test: preflight-network envoy ## all tests, real Envoys included, in a private network; ARGS="--test cluster_ip" for some
+test: preflight-network envoy grpc-client ## all tests, real Envoys included, in a private network; ARGS="--test cluster_ip" for some
 	@cargo test --workspace --no-run --quiet
 	@CARGO_NET_OFFLINE=true $(PRIVATE) cargo test --workspace $(ARGS)
 
@@ -69,6 +69,10 @@ bench-hostile: preflight-network ## hostile clients beside a healthy one: its up
 bench-inspect: preflight-network ## what looking at a server costs it and who looks: 10,000 Services, 1,000 proxies; SERVICES=, STREAMS=200
 	@cargo build --release --quiet --package seaway
 	@SERVICES=$(SERVICES) STREAMS=$(STREAMS) $(PRIVATE) python3 benches/inspect/inspect.py "$(TARGET)/release/seaway"
+
+bench-grpc: preflight-network grpc-client ## a thousand proxyless gRPC clients with 3 of 10,000 Services each: what they are sent, Seaway's memory; CLIENTS=, SERVICES=
+	@cargo build --release --quiet --package seaway
+	@CLIENTS=$(CLIENTS) SERVICES=$(SERVICES) $(PRIVATE) .tools/grpc/venv/bin/python benches/grpc/clients.py "$(TARGET)/release/seaway"
 
 # capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
@@ -121,6 +125,9 @@ accept: preflight ## take what the golden tests produce now as right; review the
 	@INSTA_UPDATE=always cargo test --package seaway --bin seaway openapi
 	@INSTA_UPDATE=always cargo test --package seaway --test cli explain
 	@ACCEPT=1 cargo test --test diff cases
+
+grpc-client: preflight ## fetch grpcio from PyPI into .tools/, for the tests of proxyless clients
+	@tests/grpc/install.sh
 
 envoy: preflight ## fetch Envoy into .tools/, unless it is there or ENVOY names another
 	@if [ "$(ENVOY)" = "$(CURDIR)/$(FETCHED)" ]; then tests/support/fetch-envoy.sh $(ENVOY_VERSION) $(FETCHED); fi

@@ -91,6 +91,7 @@ impl Admit for LetAllIn {
         Ok(Admission {
             placement: PlacementId(0),
             forbidden: &[],
+            on_demand: None,
             about: Vec::new(),
             lease: Box::new(()),
         })

@@ -7,11 +7,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core;
 use seaway_proto::envoy::core::node::UserAgentVersionType;
 use seaway_proto::google::protobuf::{Struct, value::Kind};
-use seaway_translator::{CertificateDelivery, Fleet, Role, View};
-use seaway_xds::{Admission, Admit, Authenticated, Caller, Dialect, PlacementId};
+use seaway_translator::{CertificateDelivery, Fleet, Options, Role, View};
+use seaway_xds::{Admission, Admit, Authenticated, Caller, Dialect, OnDemand, PlacementId};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 
@@ -35,6 +36,8 @@ pub(crate) struct ProxyAdmission {
     pub(crate) verifier: Option<Arc<Verifier>>,
     /// Whether proxies that can ask for certificates are to do so.
     pub(crate) certificates_on_demand: bool,
+    /// The listeners that are made for gRPC clients.
+    pub(crate) targets: OnDemand,
     /// Sends the writer the leases of proxies that connect.
     pub(crate) leases: mpsc::Sender<Lease>,
     /// Sends the writer the views of proxies whose streams ended. Unbounded, since a drop cannot
@@ -78,6 +81,7 @@ impl Admit for ProxyAdmission {
         }
         let forbidden = permissions.forbidden(view.role);
         let about = about(&view);
+        let on_demand = (view.role == Role::Grpc).then(|| self.targets.clone());
         let (placed, placement) = oneshot::channel();
         self.leases
             .send(Lease {
@@ -96,9 +100,19 @@ impl Admit for ProxyAdmission {
         Ok(Admission {
             placement,
             forbidden,
+            on_demand,
             about,
             lease,
         })
+    }
+}
+
+/// The listeners that are made when gRPC clients ask for their names: those that Services can have.
+pub(crate) fn targets(options: &Options) -> OnDemand {
+    let options = options.clone();
+    OnDemand {
+        type_url: TypeUrl::LISTENER,
+        may_be: Arc::new(move |name| options.is_target(name)),
     }
 }
 
@@ -396,6 +410,7 @@ mod tests {
             health,
             verifier: None,
             certificates_on_demand: false,
+            targets: targets(&Options::default()),
             leases: lease_sender,
             releases,
         };
@@ -423,6 +438,7 @@ mod tests {
             health,
             verifier: None,
             certificates_on_demand: false,
+            targets: targets(&Options::default()),
             leases,
             releases,
         };

@@ -221,14 +221,16 @@ pub(crate) struct TranslateArgs {
     /// For which kind of proxy
     #[arg(long, env = "SEAWAY_ROLE", default_value = "node")]
     pub(crate) role: ProxyRole,
-    /// With --role grpc: what the client dials after xds:///
+    /// With --role grpc: what the client dials after xds:/// (repeatable)
     #[arg(
         long,
         env = "SEAWAY_TARGET",
         value_name = "NAME",
+        value_delimiter = ',',
+        action = ArgAction::Append,
         required_if_eq("role", "grpc")
     )]
-    pub(crate) target: Option<String>,
+    pub(crate) target: Vec<String>,
     /// Where the proxy is.
     #[command(flatten)]
     pub(crate) place: PlaceArgs,

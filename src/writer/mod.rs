@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seaway_translator::{ObjectId, Options, Translator, View};
-use seaway_xds::{Commit, CommitWindow, LayerId, PlacementId, Publisher, Replace};
+use seaway_xds::{Commit, CommitWindow, Demands, LayerId, PlacementId, Publisher, Replace};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::health::Health;
@@ -62,6 +62,8 @@ pub(crate) struct Inbox {
     pub(crate) rejections: Rejections,
     /// What proxies ask for and nobody has.
     pub(crate) missing: MissingNames,
+    /// What gRPC clients ask for, and is made for them.
+    pub(crate) demands: Demands,
     /// What is asked about decisions.
     pub(crate) questions: mpsc::Receiver<Question>,
 }
@@ -164,11 +166,15 @@ impl Writer {
                     releases.drain(..).for_each(|view| self.placements.release(&view, now));
                 }
                 Some(question) = inbox.questions.recv() => question.answer(&self.translator),
+                () = inbox.demands.changed() => self.follow_demands(&mut inbox.demands),
                 () = inbox.rejections.changed() => self.follow_rejections(&inbox.rejections),
                 () = sleep_until(Some(inbox.missing.due())) => self.follow_missing(&mut inbox.missing),
                 () = sleep_until(self.wake()) => {}
             }
             self.work(now());
+            if self.window.pending().is_none() {
+                inbox.demands.settle();
+            }
         }
     }
 
@@ -238,6 +244,16 @@ impl Writer {
                 // The stream ended while it waited.
                 self.placements.release(&lease.view, now());
             }
+        }
+    }
+
+    /// Has the names made that gRPC clients ask for, and those dropped that nobody wants. They hear
+    /// of it once it is committed.
+    fn follow_demands(&mut self, demands: &mut Demands) {
+        let names = demands.take().into_iter();
+        let changed = names.filter(|(name, is_wanted)| self.translator.want(name, *is_wanted));
+        if changed.count() > 0 {
+            self.window.due(now());
         }
     }
 

@@ -45,6 +45,7 @@ fn start() -> Running {
         releases: release_receiver,
         rejections: Rejections::of(&snapshots),
         missing: MissingNames::of(&snapshots, now()),
+        demands: snapshots.demands(),
         questions: Asker::channel().1,
     };
     Running {

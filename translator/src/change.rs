@@ -190,6 +190,8 @@ pub enum Origin {
     Service(ServiceKey),
     /// A Service, for its resources in the layer of one node.
     ServiceOnNode(ServiceKey, Layer),
+    /// A Service, for the names of it that gRPC clients ask for.
+    Targets(ServiceKey),
     /// The listeners that hand connections over to others where the capture is `redirect`.
     Redirect,
     /// The HTTP listener of mesh proxies.
@@ -212,8 +214,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The origin that displays like this, if it is one of objects. What a Service has on one node
-    /// counts as the Service's.
+    /// The origin that displays like this, if it is one of objects. What a Service has on one node,
+    /// or for gRPC clients, counts as the Service's.
     pub(crate) fn read(text: &str) -> Option<Origin> {
         let (kind, rest) = text.split_once(' ')?;
         let names = |text: &str| {
@@ -249,6 +251,7 @@ impl fmt::Display for Origin {
             Origin::ServiceOnNode(key, layer) => {
                 write!(f, "{} {key} {layer}", ObjectKind::Service)
             }
+            Origin::Targets(key) => write!(f, "{} {key} targets", ObjectKind::Service),
             Origin::Redirect => f.write_str("redirect"),
             Origin::Mesh => f.write_str("mesh"),
             Origin::WholeTable => f.write_str("mesh whole-table"),

@@ -47,5 +47,5 @@ pub use plan::explain::question::{PortRef, Question, QuestionError, Request};
 pub use plan::explain::summary::{Served, ServiceSummary, ServiceType, Unserved};
 pub use plan::explain::viewpoint::{Client, Viewpoint};
 pub use problem::{Problem, Reason, Severity, Subject};
-pub use translator::{Snapshot, Standing, Translator, diff, translate_once};
+pub use translator::{Snapshot, Standing, Translator, diff, translate_once, translate_targets};
 pub use view::{CertificateDelivery, Layer, Role, View};

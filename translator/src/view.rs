@@ -173,8 +173,9 @@ impl Layer {
     /// are connected.
     pub fn is_shared(&self) -> bool {
         match self {
+            // What gRPC clients have follows from what those of one replica ask for.
+            Layer::WholeTable | Layer::OnDemand(_) | Layer::Role(Role::Grpc) => false,
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
-            Layer::WholeTable | Layer::OnDemand(_) => false,
             Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => false,
         }
     }

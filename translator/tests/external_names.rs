@@ -30,6 +30,7 @@ fn t104_and_rule_127_external_names_change() {
     assert_eq!(
         changed,
         [
+            "role:grpc Cluster d/web/80",
             "role:mesh Cluster d/web/80",
             "role:mesh ScopedRouteConfiguration d/web",
             "role:mesh ScopedRouteConfiguration d/web:80",

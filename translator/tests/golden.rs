@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{CertificateDelivery, Options, Role, Snapshot, View, translate_once};
+use seaway_translator::{CertificateDelivery, Options, Role, Snapshot, View, translate_targets};
 use serde_json::Value;
 use support::manifests;
 
@@ -68,10 +69,12 @@ fn print(text: &str) -> String {
         .collect();
     let mut printed = String::new();
     for arguments in directive("# view:") {
-        let (options, view) = parse(arguments);
+        let (options, view, targets) = parse(arguments);
         let (objects, mut problems) = manifests(text);
-        let forwards = translate_once(options.clone(), objects.clone(), &view);
-        let backwards = translate_once(options, objects.into_iter().rev(), &view);
+        let forwards = translate_targets(options.clone(), objects.clone(), &view, &targets);
+        let objects = objects.into_iter().rev();
+        let targets: Vec<Arc<str>> = targets.into_iter().rev().collect();
+        let backwards = translate_targets(options, objects, &view, &targets);
         assert_eq!(forwards, backwards, "the order of objects does not matter");
         problems.extend(forwards.problems.clone());
         writeln!(printed, "######## {arguments}").unwrap();
@@ -119,14 +122,14 @@ fn yaml(group: &str, value: Value) -> String {
 
 /// The arguments of `seaway translate` that matter here. As with `--files`, loopback endpoints are
 /// allowed.
-fn parse(arguments: &str) -> (Options, View) {
+fn parse(arguments: &str) -> (Options, View, Vec<Arc<str>>) {
     let mut options = Options {
         allow_loopback_endpoints: true,
         // Every node has it; one case shows it.
         healthz_listen: None,
         ..Options::default()
     };
-    let mut view = View::of(Role::Node);
+    let (mut view, mut targets) = (View::of(Role::Node), Vec::new());
     let mut words = arguments.split_whitespace();
     while let Some(flag) = words.next() {
         match flag {
@@ -137,11 +140,14 @@ fn parse(arguments: &str) -> (Options, View) {
                 let Some(value) = words.next() else {
                     panic!("{arguments}: {flag} without a value")
                 };
-                set(&mut options, &mut view, flag, value);
+                match flag {
+                    "--target" => targets.push(value.into()),
+                    _ => set(&mut options, &mut view, flag, value),
+                }
             }
         }
     }
-    (options, view)
+    (options, view, targets)
 }
 
 fn set(options: &mut Options, view: &mut View, flag: &str, value: &str) {

@@ -25,6 +25,7 @@ impl Admit for LetAllIn {
         Ok(Admission {
             placement: EVERYBODY,
             forbidden: &[],
+            on_demand: None,
             about: Vec::new(),
             lease: Box::new(()),
         })

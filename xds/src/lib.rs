@@ -50,6 +50,7 @@ pub use server::accept::{ServeError, serve};
 pub use server::{Admission, Admit, AdsServer, Answers, OtherCaller, OtherCalls, ServerConfig};
 pub use session::{Mark, Rejecting, Standing, StreamState, TypeReport};
 pub use store::missing::MissingName;
+pub use store::missing::demand::{Demands, OnDemand};
 pub use store::publish::coalesce::CommitWindow;
 pub use store::publish::{Commit, Committed, LayerDigest, Publisher, Replace, Snapshots, channel};
 pub use store::quarantine::{QuarantineReason, Quarantined};

@@ -59,6 +59,7 @@ impl Admit for Door {
         Ok(Admission {
             placement: PlacementId(0),
             forbidden: &[],
+            on_demand: None,
             about: Vec::new(),
             lease: Box::new(Lease(self.inside.clone())),
         })

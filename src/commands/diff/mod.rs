@@ -92,7 +92,10 @@ fn roles(args: &DiffArgs) -> anyhow::Result<Vec<Role>> {
     roles.sort();
     roles.dedup();
     if args.role.contains(&ProxyRole::Grpc) {
-        anyhow::bail!("--role grpc is not available in this build; use node, mesh or ingress");
+        anyhow::bail!(
+            "--role grpc: which names are asked for is the clients' to say; --role mesh compares the endpoints that they have, too, \
+             and `seaway translate --role grpc --target NAME` says what a name leads to"
+        );
     }
     Ok(roles)
 }

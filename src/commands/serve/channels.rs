@@ -40,6 +40,7 @@ pub(super) fn inbox(
         releases: released,
         rejections: Rejections::of(snapshots),
         missing: MissingNames::of(snapshots, Instant::now()),
+        demands: snapshots.demands(),
         questions,
     };
     let senders = Senders {

@@ -27,7 +27,7 @@ use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;
 use crate::admin::{self, Configs};
 use crate::admission::identity::Verifier;
-use crate::admission::proxy_admission::ProxyAdmission;
+use crate::admission::proxy_admission::{ProxyAdmission, targets};
 use crate::args::{ServeArgs, ServerArgs};
 use crate::inspect::metrics::Proxies;
 use crate::kube::SourceContext;
@@ -221,6 +221,7 @@ fn admission(
 ) -> ProxyAdmission {
     ProxyAdmission {
         certificates_on_demand: args.shape.certificates_on_demand,
+        targets: targets(&args.shape.options(false)),
         health: health.clone(),
         verifier,
         leases,

@@ -4,8 +4,9 @@ mod inline;
 mod output;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use seaway_translator::{CertificateDelivery, Role, Severity, translate_once};
+use seaway_translator::{CertificateDelivery, Role, Severity, translate_targets};
 
 use crate::args::{Output, ProxyRole, TranslateArgs};
 use crate::process::exit::{self, Failure};
@@ -13,9 +14,13 @@ use crate::process::form;
 use crate::source::files;
 use output::Printed;
 
+/// What gRPC clients dial.
+const FORM: &str = "<service>.<namespace>[.svc[.<cluster domain>]][:<port>]";
+
 /// Prints the translation; the exit code says whether all that was asked for is served.
 pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
-    let role = role(args)?;
+    let role = Role::from(args.role);
+    let targets = targets(args)?;
     let reading = files::read_given(&args.files).map_err(Failure::Unusable)?;
     let checked = args.shape.check_gateway_services(None);
     checked.map_err(Failure::unusable)?;
@@ -25,7 +30,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     if args.shape.certificates_on_demand && args.output != Output::Static {
         view.certificates = CertificateDelivery::OnDemand;
     }
-    let mut translated = translate_once(options, reading.objects, &view);
+    let mut translated = translate_targets(options, reading.objects, &view, &targets);
     translated.problems.extend(reading.problems);
     translated.problems.sort();
     let failed = translated
@@ -42,13 +47,23 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-fn role(args: &TranslateArgs) -> Result<Role, Failure> {
-    match args.role {
-        ProxyRole::Node => Ok(Role::Node),
-        ProxyRole::Mesh => Ok(Role::Mesh),
-        ProxyRole::Ingress => Ok(Role::Ingress),
-        ProxyRole::Grpc => Err(Failure::unusable(
-            "--role grpc is not available in this build; use node, mesh or ingress",
-        )),
+/// The names that a gRPC client dials.
+fn targets(args: &TranslateArgs) -> Result<Vec<Arc<str>>, Failure> {
+    let is_grpc = args.role == ProxyRole::Grpc;
+    if is_grpc && args.output == Output::Static {
+        let line = "--role grpc takes no -o static: a gRPC client starts with `seaway bootstrap --role grpc`";
+        return Err(Failure::unusable(line));
     }
+    if !is_grpc && !args.target.is_empty() {
+        let line = "--target is for --role grpc: it is what a gRPC client dials";
+        return Err(Failure::unusable(line));
+    }
+    let options = args.shape.options(true);
+    let name = |target: &String| match options.is_target(target) {
+        true => Ok(Arc::from(target.as_str())),
+        false => Err(Failure::unusable(format!(
+            "--target {target}: no Service is dialled like this; it is {FORM}"
+        ))),
+    };
+    args.target.iter().map(name).collect()
 }

@@ -15,7 +15,9 @@ use seaway_proto::envoy::cluster::cluster::{
 use seaway_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
 use seaway_proto::envoy::core::proxy_protocol_config::Version;
 use seaway_proto::envoy::core::transport_socket::ConfigType;
-use seaway_proto::envoy::core::{Http2ProtocolOptions, ProxyProtocolConfig, TransportSocket};
+use seaway_proto::envoy::core::{
+    Http2ProtocolOptions, Locality, ProxyProtocolConfig, TransportSocket,
+};
 use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use seaway_proto::envoy::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
@@ -95,6 +97,36 @@ pub(crate) fn eds(
     )
 }
 
+/// The same for gRPC clients, which refuse Maglev and every transport socket but one for TLS (xDS
+/// rules 185, 194), and know no connect failures but their own.
+pub(crate) fn eds_for_grpc(
+    resource_name: &Arc<str>,
+    name: &ClusterName,
+    settings: &ClusterSettings,
+) -> Resource {
+    let mut message = Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
+        eds_cluster_config: Some(EdsClusterConfig {
+            eds_config: Some(ads()),
+            ..Default::default()
+        }),
+        ..common(name, AppProtocol::Http1, CONNECT_TIMEOUT)
+    };
+    if settings.hashed {
+        message.lb_policy = LbPolicy::RingHash as i32;
+    }
+    let assignment = ResourceRef {
+        type_url: TypeUrl::ENDPOINT,
+        name: resource_name.clone(),
+    };
+    Resource::new(
+        TypeUrl::CLUSTER,
+        resource_name.clone(),
+        &message,
+        vec![assignment],
+    )
+}
+
 /// A cluster that resolves a DNS name, whose addresses are all endpoints (Service rules 121, 123).
 #[expect(
     deprecated,
@@ -107,20 +139,6 @@ pub(crate) fn dns(cluster: &DnsCluster, options: &Options) -> Resource {
         host,
         layer: _,
     } = cluster;
-    let resource_name: Arc<str> = name.to_string().into();
-    let endpoint = Endpoint {
-        // Absolute, as the target of a CNAME is: the search list of Envoy's pod could lead to a
-        // Service of any namespace.
-        address: Some(tcp_address(format!("{host}."), name.port.number.get())),
-        ..Default::default()
-    };
-    let endpoints = LocalityLbEndpoints {
-        lb_endpoints: vec![LbEndpoint {
-            host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
     let message = Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::StrictDns as i32)),
         // AUTO would prefer IPv6 and fail where only the name server speaks it.
@@ -128,14 +146,50 @@ pub(crate) fn dns(cluster: &DnsCluster, options: &Options) -> Resource {
         respect_dns_ttl: true,
         transport_socket: matches!(protocol, AppProtocol::Https | AppProtocol::Wss)
             .then(|| tls::verified(host, options)),
-        load_assignment: Some(ClusterLoadAssignment {
-            cluster_name: resource_name.to_string(),
-            endpoints: vec![endpoints],
-            ..Default::default()
-        }),
+        load_assignment: Some(dns_name(cluster, LocalityLbEndpoints::default())),
         ..common(name, *protocol, FAR_CONNECT_TIMEOUT)
     };
-    Resource::new(TypeUrl::CLUSTER, resource_name, &message, Vec::new())
+    let name: Arc<str> = name.to_string().into();
+    Resource::new(TypeUrl::CLUSTER, name, &message, Vec::new())
+}
+
+/// The same for gRPC clients, which resolve the name themselves and take a cluster of type
+/// LOGICAL_DNS with one endpoint (xDS rule 184). TLS is for a channel to bring (xDS rule 194).
+pub(crate) fn dns_for_grpc(cluster: &DnsCluster) -> Resource {
+    let locality = LocalityLbEndpoints {
+        locality: Some(Locality::default()),
+        load_balancing_weight: Some(number(1)),
+        ..Default::default()
+    };
+    let message = Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::LogicalDns as i32)),
+        load_assignment: Some(dns_name(cluster, locality)),
+        ..common(&cluster.name, AppProtocol::Http1, FAR_CONNECT_TIMEOUT)
+    };
+    let name: Arc<str> = cluster.name.to_string().into();
+    Resource::new(TypeUrl::CLUSTER, name, &message, Vec::new())
+}
+
+/// The assignment of a DNS name, the only endpoint of this locality.
+fn dns_name(cluster: &DnsCluster, locality: LocalityLbEndpoints) -> ClusterLoadAssignment {
+    let DnsCluster { name, host, .. } = cluster;
+    let endpoint = Endpoint {
+        // Absolute, as the target of a CNAME is: the search list of a pod could lead to a Service
+        // of any namespace.
+        address: Some(tcp_address(format!("{host}."), name.port.number.get())),
+        ..Default::default()
+    };
+    ClusterLoadAssignment {
+        cluster_name: name.to_string(),
+        endpoints: vec![LocalityLbEndpoints {
+            lb_endpoints: vec![LbEndpoint {
+                host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
+                ..Default::default()
+            }],
+            ..locality
+        }],
+        ..Default::default()
+    }
 }
 
 fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32) -> Cluster {

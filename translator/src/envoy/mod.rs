@@ -5,6 +5,7 @@ pub(crate) mod assignment;
 mod client_ip;
 pub(crate) mod cluster;
 mod filter_state;
+pub(crate) mod grpc;
 pub(crate) mod health;
 pub(crate) mod http;
 pub(crate) mod listener;

@@ -24,6 +24,8 @@ pub(crate) struct ClusterUse {
     node: bool,
     mesh: bool,
     ingress: bool,
+    /// Whether gRPC clients speak to the endpoints, too.
+    grpc: bool,
 }
 
 impl ClusterUse {
@@ -81,6 +83,9 @@ pub(crate) struct ClusterPlan {
     pub port: usize,
     /// The layer of the cluster itself.
     pub layer: Layer,
+    /// Whether gRPC clients have it in a form of their own: they do not see that layer, or do not
+    /// take what hashes (xDS rules 184, 185).
+    pub own_for_grpc: bool,
     pub settings: ClusterSettings,
     /// The endpoints chosen for each layer, as positions in the candidates of the port and family.
     pub assignments: Vec<(Layer, Priorities)>,
@@ -95,6 +100,9 @@ pub(crate) fn plan(
     candidates: &[Candidate<'_>],
 ) -> ClusterPlan {
     let port = &service.ports[users.port];
+    let layer = users.layer();
+    let settings = ClusterSettings::of(service, port, context.options);
+    let is_shared = matches!(layer, Layer::Inside | Layer::All) && !settings.hashed;
     ClusterPlan {
         assignments: spread(
             candidates,
@@ -103,8 +111,9 @@ pub(crate) fn plan(
             choice(port),
         ),
         port: users.port,
-        layer: users.layer(),
-        settings: ClusterSettings::of(service, port, context.options),
+        own_for_grpc: users.grpc && !is_shared,
+        layer,
+        settings,
         name,
     }
 }
@@ -142,6 +151,7 @@ pub(crate) fn wanted(
         let users = clusters.entry(mesh_cluster(service, port)).or_default();
         users.port = position;
         users.mesh = true;
+        users.grpc = speaks_grpc(service, port);
         if context.index.is_routed_to(service, port) {
             let users = clusters.entry(ingress_cluster(service, port)).or_default();
             users.port = position;
@@ -172,6 +182,13 @@ pub(crate) fn mesh_cluster(service: &Service, port: &ServicePort) -> ClusterName
             service.primary_family,
         ),
     )
+}
+
+/// Whether gRPC clients can speak to the endpoints of a port: there is no header that they would
+/// have to send first, and no TLS that a cluster would have to bring (xDS rule 194). Where the
+/// application speaks TLS, a channel brings its own.
+pub(crate) fn speaks_grpc(service: &Service, port: &ServicePort) -> bool {
+    service.proxy_protocol.is_none() && port.app_protocol != AppProtocol::Wss
 }
 
 /// The cluster of HTTP requests to a port beside that of its connections: another one where the

@@ -57,6 +57,13 @@ pub(crate) struct DnsCluster {
     pub layer: Layer,
 }
 
+impl DnsCluster {
+    /// Whether mesh proxies and gRPC clients have it, and not ingress proxies alone.
+    pub(crate) fn is_for_mesh(&self) -> bool {
+        self.layer != Layer::Role(Role::Ingress)
+    }
+}
+
 /// Plans a Service of type ExternalName.
 pub(crate) fn plan(context: &Context<'_>, service: &Service) -> ExternalNamePlan {
     match follow(context, service) {

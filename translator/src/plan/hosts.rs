@@ -1,5 +1,6 @@
 //! The virtual hosts of a Service at mesh proxies, and the cluster behind each.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::clusters::{mesh_cluster, port_key};
@@ -47,14 +48,19 @@ pub(crate) fn of_service(service: &Service) -> Vec<Host> {
 /// port.
 pub(crate) fn named(mut hosts: Vec<Host>, options: &Options) -> Vec<(Host, Vec<String>)> {
     hosts.sort_by(|a, b| a.port.cmp(&b.port));
-    let default = hosts.iter().find(|host| host.port.number.get() == 80);
-    let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
-    let default = default.map(|host| host.port.number);
+    let default = default_port(&hosts);
     let name = |host: Host| {
         let domains = domains(&host.port, default == Some(host.port.number), options);
         (host, domains)
     };
     hosts.into_iter().map(name).collect()
+}
+
+/// The port for which a name without one stands.
+pub(crate) fn default_port(hosts: &[Host]) -> Option<NonZeroU16> {
+    let default = hosts.iter().find(|host| host.port.number.get() == 80);
+    let default = default.or(hosts.first().filter(|_| hosts.len() == 1));
+    default.map(|host| host.port.number)
 }
 
 /// All host names of a Service port (Service rule 149), that of `<service>.<namespace>:<port>`

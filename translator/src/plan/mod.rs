@@ -11,6 +11,7 @@ pub(crate) mod explain;
 pub(crate) mod external_name;
 pub(crate) mod frontends;
 pub(crate) mod gateway;
+pub(crate) mod grpc;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod hosts;
@@ -24,6 +25,7 @@ pub(crate) mod status;
 use crate::Options;
 use crate::index::Index;
 use crate::place::active_views::ActiveViews;
+use crate::place::targets::Targets;
 use rejections::Rejections;
 
 // The words of the policies in which a listener is planned.
@@ -32,13 +34,14 @@ pub(crate) use crate::policy::client_ip::ClientIp;
 pub(crate) use crate::policy::namespace::ListenOn;
 pub(crate) use crate::policy::source_routing::Source;
 
-/// All inputs of a decision: the options, the index of the objects, the views in use, and what
-/// proxies reject.
+/// All inputs of a decision: the options, the index of the objects, the views in use, the names
+/// that gRPC clients ask for, and what proxies reject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub options: &'a Options,
     pub index: &'a Index,
     pub views: &'a ActiveViews,
+    pub targets: &'a Targets,
     pub rejections: &'a Rejections,
     /// Whether the Services that are translated are summed up, too.
     pub summaries: bool,

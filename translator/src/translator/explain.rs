@@ -72,6 +72,7 @@ impl Translator {
             options: &self.options,
             index: &self.index,
             views: &self.views,
+            targets: &self.targets,
             rejections: &self.rejections,
             summaries: self.summaries.are_asked_for(),
         }

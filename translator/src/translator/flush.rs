@@ -21,12 +21,15 @@ impl Translator {
             let targets = self.index.targets(service, &self.options);
             self.dirty.services.extend(targets);
         }
+        self.targets
+            .among(&self.dirty.services, &mut self.dirty.targets);
         self.note_statuses();
         let dirty = self.dirty.take();
         let context = Context {
             options: &self.options,
             index: &self.index,
             views: &self.views,
+            targets: &self.targets,
             rejections: &self.rejections,
             summaries: self.summaries.are_asked_for(),
         };

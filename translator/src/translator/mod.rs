@@ -10,6 +10,7 @@ mod resource;
 mod standing;
 mod status;
 mod summaries;
+mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::model::{
     ReferenceGrant, Secret, Service, ServiceKey,
 };
 use crate::place::active_views::{self, ActiveViews, Deliveries};
+use crate::place::targets::Targets;
 use crate::plan::host::Table;
 use crate::plan::rejections::Rejections;
 use crate::policy::endpoint_addresses::refused;
@@ -30,7 +32,7 @@ use crate::units::dirty::Dirty;
 use crate::{
     CertificateDelivery, Change, Layer, ObjectId, Options, Problem, Reason, Role, Subject, View,
 };
-pub use once::{Snapshot, translate_once};
+pub use once::{Snapshot, translate_once, translate_targets};
 use problem_store::ProblemStore;
 pub use standing::Standing;
 use status::StatusChanges;
@@ -42,6 +44,7 @@ pub struct Translator {
     options: Options,
     index: Index,
     views: ActiveViews,
+    targets: Targets,
     units: Units,
     problems: ProblemStore,
     dirty: Dirty,
@@ -65,6 +68,7 @@ impl Translator {
             options,
             index: Index::default(),
             views: ActiveViews::default(),
+            targets: Targets::default(),
             units: Units::default(),
             problems: ProblemStore::default(),
             dirty: Dirty::at_first(),

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use seaway_proto::{Resource, TypeUrl};
 
 use super::Translator;
-use crate::{Change, Object, Options, Problem, View};
+use crate::{Change, Object, Options, Problem, Role, View};
+
+/// Resources by type and name.
+type Resources = BTreeMap<(TypeUrl, Arc<str>), Resource>;
 
 /// The resources that a proxy with one view would be sent, and all problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The resources the proxy sees, by type and name.
-    pub resources: BTreeMap<(TypeUrl, Arc<str>), Resource>,
+    pub resources: Resources,
     /// All problems, whatever the view, sorted.
     pub problems: Vec<Problem>,
 }
@@ -24,8 +27,21 @@ pub fn translate_once(
     objects: impl IntoIterator<Item = Object>,
     view: &View,
 ) -> Snapshot {
+    translate_targets(options, objects, view, &[])
+}
+
+/// The same for a gRPC client that dials these names: the listeners, and what they lead to.
+pub fn translate_targets(
+    options: Options,
+    objects: impl IntoIterator<Item = Object>,
+    view: &View,
+    targets: &[Arc<str>],
+) -> Snapshot {
     let mut translator = Translator::new(options);
     translator.activate(view);
+    for target in targets {
+        translator.want(target, true);
+    }
     for object in objects {
         translator.apply(Change::Apply(object));
     }
@@ -43,11 +59,39 @@ pub fn translate_once(
             }
         }
     }
+    let resources = resources.into_iter();
+    let mut resources = resources
+        .map(|(key, (_, resource))| (key, resource))
+        .collect();
+    if view.role == Role::Grpc {
+        resources = asked_for(resources, targets);
+        let missing = targets
+            .iter()
+            .cloned()
+            .map(|name| (TypeUrl::LISTENER, name));
+        let missing = missing.filter(|key| !resources.contains_key(key));
+        let missing = missing.map(|(url, name)| (url.short(), name)).collect();
+        translator.set_missing(&missing);
+    }
     Snapshot {
-        resources: resources
-            .into_iter()
-            .map(|(key, (_, resource))| (key, resource))
-            .collect(),
+        resources,
         problems: translator.problems(),
     }
+}
+
+/// The resources that a client asks for which asks for these listeners first.
+fn asked_for(mut all: Resources, targets: &[Arc<str>]) -> Resources {
+    let mut asked: Vec<(TypeUrl, Arc<str>)> = targets
+        .iter()
+        .map(|name| (TypeUrl::LISTENER, name.clone()))
+        .collect();
+    let mut found = Resources::new();
+    while let Some(key) = asked.pop() {
+        if let Some(resource) = all.remove(&key) {
+            let refs = resource.refs.iter();
+            asked.extend(refs.map(|to| (to.type_url, to.name.clone())));
+            found.insert(key, resource);
+        }
+    }
+    found
 }

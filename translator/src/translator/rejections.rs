@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Translator;
 use crate::model::ServiceKey;
+use crate::place::targets::Target;
 use crate::plan::rejections::{self, Rejections};
 use crate::{ObjectId, Origin, Problem, Reason, Subject};
 
@@ -74,6 +75,8 @@ impl Translator {
                 name: name.into(),
             }
         });
+        let target = || Target::read(name, &self.options).map(|target| target.service);
+        let service = service.or_else(target);
         match service.filter(|key| self.index.service(key).is_some()) {
             Some(key) => Subject::Object(ObjectId::of_service(&key)),
             None => Subject::Other(format!("Name {name}").into()),

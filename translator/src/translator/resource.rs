@@ -30,7 +30,9 @@ pub(super) fn answer(asker: &Asker<'_>, name: &Arc<str>, draft: &mut Draft) {
     for (type_url, all) in by_type {
         draft.add(section(asker, (type_url, name), &all));
         for (origin, ..) in &all {
-            if let Origin::Service(key) | Origin::ServiceOnNode(key, _) = origin {
+            if let Origin::Service(key) | Origin::ServiceOnNode(key, _) | Origin::Targets(key) =
+                origin
+            {
                 draft.concerns(ObjectId::of_service(key));
             }
         }

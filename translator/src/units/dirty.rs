@@ -34,6 +34,8 @@ pub(crate) enum Unit {
     Secret((Arc<str>, Arc<str>)),
     /// The problems of an object with rules for ingress proxies.
     RouteObject(ObjectId),
+    /// What gRPC clients find by the names of a Service.
+    Targets(ServiceKey),
     /// The number of listeners that a proxy has to bind.
     Sockets,
     /// The health of the proxy itself: `/healthz` and `/livez`.
@@ -49,6 +51,8 @@ pub(crate) struct Dirty {
     pub endpoints: ServiceSet,
     /// The Services whose listeners or health checks may have changed on these nodes alone.
     nodes: BTreeMap<ServiceKey, BTreeSet<Arc<str>>>,
+    /// The Services of which names are wanted, or were, by gRPC clients, and lead elsewhere now.
+    pub targets: ServiceSet,
     /// Whether the proxy's health has to be translated again: a Node with a proxy of role `node`
     /// came, went, or is about to go.
     pub healthz: bool,
@@ -96,6 +100,7 @@ impl Dirty {
             services,
             endpoints,
             mut nodes,
+            targets,
             healthz,
             first,
             routing,
@@ -113,6 +118,7 @@ impl Dirty {
         }
         let on_nodes = nodes.into_iter();
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
+        units.extend(targets.into_iter().map(Unit::Targets));
         units.extend([Unit::Redirect, Unit::WholeTable, Unit::Sockets]);
         if first {
             units.extend([Unit::Mesh, Unit::IngressHosts]);

@@ -2,6 +2,7 @@
 //! again, and then yields all its resources.
 
 pub(crate) mod dirty;
+pub(crate) mod grpc;
 pub(crate) mod healthz;
 pub(crate) mod ingress;
 pub(crate) mod mesh;
@@ -70,6 +71,7 @@ impl Units {
             }
             Unit::Secret(key) => ingress::secret(&key, context),
             Unit::RouteObject(object) => ingress::object(&object, context),
+            Unit::Targets(key) => grpc::translate(&key, context),
             Unit::Sockets => self.sockets.translate(context),
             Unit::Healthz => healthz::translate(context),
         }

@@ -11,6 +11,7 @@ use super::service::Extent;
 use crate::envoy::http::tls::on_demand::PREFETCHING;
 use crate::model::{Hostname, ServiceKey};
 use crate::names::service_of;
+use crate::place::targets::Target;
 use crate::plan::Context;
 use crate::plan::host::Table;
 use crate::{Layer, Origin};
@@ -31,7 +32,9 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
         .collect();
     let services = services.into_iter();
     let services = services.map(|key| Unit::Service(key, Extent::Whole, BTreeSet::new()));
-    let units = services.chain(of_proxies(name));
+    let target = Target::read(name, context.options);
+    let target = target.map(|target| Unit::Targets(target.service));
+    let units = services.chain(target).chain(of_proxies(name));
     look(name, units.chain(of_ingress(name, context)), context)
 }
 

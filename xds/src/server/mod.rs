@@ -45,6 +45,7 @@ pub use crate::server::other_calls::{Answers, OtherCaller, OtherCalls};
 use crate::server::side::client_status::Looks;
 use crate::server::side::health::Readiness;
 use crate::store::PlacementId;
+use crate::store::missing::demand::OnDemand;
 use crate::store::publish::Snapshots;
 use crate::store::quarantine::DEFAULT_QUORUM;
 
@@ -80,6 +81,9 @@ pub struct Admission {
     pub placement: PlacementId,
     /// Types that the proxy may not ask for: a stream that does so ends with PERMISSION_DENIED.
     pub forbidden: &'static [TypeUrl],
+    /// The resources that are made for this proxy when it asks for them; the application follows
+    /// [`Snapshots::demands`](crate::Snapshots::demands).
+    pub on_demand: Option<OnDemand>,
     /// What is shown of the proxy, beside what it says itself: names of facts, and their values
     /// (`("zone", "a")`).
     pub about: Vec<(&'static str, Arc<str>)>,
@@ -93,6 +97,7 @@ impl std::fmt::Debug for Admission {
         debug
             .field("placement", &self.placement)
             .field("forbidden", &self.forbidden)
+            .field("on_demand", &self.on_demand)
             .field("about", &self.about)
             .finish_non_exhaustive()
     }

@@ -39,6 +39,7 @@ use crate::store::changes::Inbox;
 use crate::store::cursors::Cursor;
 use crate::store::interest::Interest;
 use crate::store::missing::Missing;
+use crate::store::missing::demand::DemandedNames;
 use crate::store::quarantine::Voter;
 use crate::store::{LayerId, PlacementId};
 use crate::types::Types;
@@ -165,6 +166,8 @@ pub(crate) struct Session {
     quarantine_view: QuarantineView,
     /// Resources that the client accepted after it had rejected them, not reported yet.
     late_acceptances: Vec<LateAcceptance>,
+    /// The names of which resources are made because this client asks for them.
+    demanded: Option<DemandedNames>,
     /// The verified identity by which the client's ACKs and NACKs count for other proxies.
     voter: Option<Voter>,
     /// The last nonce: unique on the stream across all types, and different from those of any other
@@ -207,6 +210,7 @@ impl Session {
             awaited: PendingDependencies::default(),
             quarantine_view: QuarantineView::default(),
             late_acceptances: Vec::new(),
+            demanded: None,
             voter: None,
             nonce: Nonce { stream, number: 0 },
             identifier,
@@ -219,6 +223,23 @@ impl Session {
         for index in 0..self.states.len() {
             self.states[index].list_missing_in(all.clone(), index);
         }
+    }
+
+    /// Has resources be made of the names that the client asks for.
+    pub(crate) fn set_demanded(&mut self, names: DemandedNames) {
+        self.demanded = Some(names);
+    }
+
+    /// What has to be made before the next response, since the client just asked for it.
+    pub(crate) fn take_awaited(&mut self) -> Option<u64> {
+        self.demanded.as_mut()?.take_awaited()
+    }
+
+    /// The names of a type of which resources are made, if that is done for this client.
+    fn demanded(&mut self, index: usize) -> Option<&mut DemandedNames> {
+        let url = self.types.spec(index).url;
+        let names = self.demanded.as_mut();
+        names.filter(|names| names.type_url() == url)
     }
 
     /// Sets what kind of client this is.
@@ -287,7 +308,9 @@ impl Session {
 
     /// The part of `remembered_bytes` that names take, which is charged to the client.
     pub(crate) fn name_bytes(&self) -> usize {
-        self.unknown.bytes() + self.states.iter().map(TypeState::name_bytes).sum::<usize>()
+        let types = self.states.iter().map(TypeState::name_bytes);
+        let demanded = self.demanded.as_ref().map_or(0, DemandedNames::bytes);
+        self.unknown.bytes() + types.sum::<usize>() + demanded
     }
 
     /// Fails if this stream remembers too much.

@@ -53,6 +53,9 @@ impl Session {
                 self.owe_everything(index, store);
             }
         }
+        if let Some(demanded) = self.demanded(index) {
+            demanded.change(subscribe, unsubscribe);
+        }
         let mut next = ResourceId::FIRST;
         for names in subscribe.chunks(CHECKED) {
             for name in names {
@@ -138,6 +141,9 @@ impl Session {
         let mode = self.states[index].subscription().mode();
         self.check(index, names.iter().copied())?;
         self.interest.add_names(index, names);
+        if let Some(demanded) = self.demanded(index) {
+            demanded.replace(names);
+        }
         match names.contains(&WILDCARD) {
             true => {
                 if mode == Mode::Unset {

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core::Node;
-use seaway_xds::{Admission, Admit, Authenticated, Caller, Dialect, Identity, PlacementId};
+use seaway_xds::{
+    Admission, Admit, Authenticated, Caller, Dialect, Identity, OnDemand, PlacementId,
+};
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -27,6 +29,8 @@ pub(crate) struct Known {
     pub(crate) identities: Vec<Identity>,
     /// What none of them may ask for.
     pub(crate) forbidden: &'static [TypeUrl],
+    /// What is made for them when they ask for it.
+    pub(crate) on_demand: Option<OnDemand>,
 }
 
 /// Somebody of this name.
@@ -75,6 +79,7 @@ impl Admit for Door {
         Ok(Admission {
             placement: PlacementId(0),
             forbidden,
+            on_demand: self.known.lock().unwrap().on_demand.clone(),
             about: vec![("zone", "a".into())],
             lease: Box::new(()),
         })

@@ -16,6 +16,7 @@ mod harness;
 mod identity;
 mod inspect;
 mod methods;
+mod on_demand;
 mod other_calls;
 mod overload;
 mod overload_end;

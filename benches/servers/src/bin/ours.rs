@@ -157,6 +157,7 @@ impl Admit for Door {
         Ok(Admission {
             placement: PlacementId(number.checked_rem(self.0).unwrap_or_default().into()),
             forbidden: &[],
+            on_demand: None,
             about: Vec::new(),
             lease: Box::new(()),
         })

@@ -174,6 +174,7 @@ impl Admit for Door {
         Ok(Admission {
             placement: PlacementId((number % self.0).into()),
             forbidden: &[],
+            on_demand: None,
             about: Vec::new(),
             lease: Box::new(()),
         })

@@ -254,7 +254,7 @@ fn http_filters(table: &Table) -> Vec<HttpFilter> {
     ]
 }
 
-pub(super) fn router() -> HttpFilter {
+pub(in crate::envoy) fn router() -> HttpFilter {
     let config = any(&Router::default());
     http_filter("envoy.filters.http.router", ConfigType::TypedConfig(config))
 }

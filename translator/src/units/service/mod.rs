@@ -27,6 +27,9 @@ use crate::plan::{Context, external_name, problems};
 use crate::{Layer, Origin, Problem, Replace, Role, ServiceSummary, Subject};
 use listeners::Listeners;
 
+/// The layer of what gRPC clients have in a form of their own.
+const GRPC: Layer = Layer::Role(Role::Grpc);
+
 /// How much of a Service may have changed, and so has to be translated again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -126,6 +129,8 @@ impl ServiceUnit {
         let clusters =
             clusters.map(|plan| (plan.layer.clone(), cluster::dns(plan, context.options)));
         let mut resources: Vec<_> = clusters.collect();
+        let for_grpc = plan.clusters.iter().filter(|plan| plan.is_for_mesh());
+        resources.extend(for_grpc.map(|plan| (GRPC, cluster::dns_for_grpc(plan))));
         let problems = problems::of_external_name(service, &plan);
         let summary = context.summaries;
         let summary = summary.then(|| summary::of_external_name(service, &plan));
@@ -265,6 +270,10 @@ fn add_cluster<'p>(
     let name: Arc<str> = plan.name.to_string().into();
     let cluster = cluster::eds(&name, &plan.name, &plan.settings);
     resources.push((plan.layer.clone(), cluster));
+    if plan.own_for_grpc {
+        let own = cluster::eds_for_grpc(&name, &plan.name, &plan.settings);
+        resources.push((GRPC, own));
+    }
     for (layer, priorities) in &plan.assignments {
         if !layer.is_of_a_node() {
             let resource = assignment::resource(&name, candidates, priorities);

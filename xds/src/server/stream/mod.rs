@@ -5,6 +5,7 @@
 //! as long as it is polled it has its session for itself; at other times those who look at the
 //! server may read that (`crate::inspect`).
 
+mod making;
 mod shell;
 
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,7 @@ use crate::inspect::{SharedSession, StreamFacts, client, lock};
 use crate::server::requests::Requests;
 use crate::server::{Admission, Admit, Shared};
 use crate::session::Session;
+use crate::store::missing::demand::DemandedNames;
 use crate::wire::response::Message;
 use shell::Shell;
 pub(crate) use shell::replaced;
@@ -75,6 +77,10 @@ impl<A: Admit> Stream<A> {
             session.of_one_type();
         }
         session.list_missing_in(shared.snapshots.all_missing());
+        if let Some(on_demand) = admitted.admission.on_demand.take() {
+            let demand = shared.snapshots.demand().clone();
+            session.set_demanded(DemandedNames::new(demand, on_demand));
+        }
         tracing::debug!(node = node.id, ?dialect, "stream opened");
         let facts = StreamFacts {
             number: 0,

@@ -21,6 +21,7 @@ use crate::inspect::Listed;
 use crate::metrics::StreamMetrics;
 use crate::server::requests::Requests;
 use crate::server::stream::Admitted;
+use crate::server::stream::making::Making;
 use crate::server::{Admit, Shared, nack_log};
 use crate::session::{Next, Outcome, ProtocolError, Response, Session};
 use crate::store::Store;
@@ -72,6 +73,8 @@ pub(super) struct Shell<A> {
     /// The number of commits announced when the stream was polled last.
     seen: u64,
     rest: Rest,
+    /// The wait for what is made because the client asked for it.
+    making: Making,
     /// The timer for the end of a rest that has one.
     alarm: Option<Pin<Box<Sleep>>>,
     /// Whether it has sent a response.
@@ -134,6 +137,7 @@ impl<A: Admit> Shell<A> {
             stream_layers: None,
             seen: 0,
             rest: Rest::No,
+            making: Making::default(),
             alarm: None,
             answered: false,
             admission_permit: Some(admitted.admission_permit),
@@ -183,6 +187,9 @@ impl<A: Admit> Shell<A> {
         loop {
             if self.has_to_end() {
                 return Poll::Ready(Err(replaced()));
+            }
+            if ready!(self.making.poll(cx)) {
+                self.rest = Rest::No;
             }
             ready!(self.poll_rest(cx));
             let next = self.with_store(session, |session, store| {
@@ -366,6 +373,9 @@ impl<A: Admit> Shell<A> {
             Err(error) => return Err(refused(&error)),
         }
         self.requests.session_keeps(session.name_bytes())?;
+        if let Some(number) = session.take_awaited() {
+            self.making.begin(self.shared.snapshots.demand(), number);
+        }
         let accepted = session.take_late_acceptances();
         let nacks = &self.shared.nacks;
         nacks.accepted(&self.node, request.type_url, &accepted);

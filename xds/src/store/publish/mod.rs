@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::store::body::Body;
 use crate::store::changes::{Changes, Summary};
 use crate::store::cursors::{Cursor, Cursors};
+use crate::store::missing::demand::{Demand, Demands};
 use crate::store::missing::{Missing, MissingName};
 use crate::store::notify::CommitNotifier;
 use crate::store::quarantine::{Quarantine, Quarantined};
@@ -66,6 +67,7 @@ struct Shared {
     types: Types,
     cursors: Cursors,
     missing: Arc<Missing>,
+    demand: Arc<Demand>,
     rejected: Arc<RejectedList>,
     notifier: CommitNotifier,
     changes: Arc<Changes>,
@@ -110,6 +112,7 @@ pub fn channel(types: Types) -> (Publisher, Snapshots) {
     let shared = Arc::new(Shared {
         store: RwLock::new(store),
         missing: Arc::new(Missing::new(&types)),
+        demand: Arc::default(),
         rejected: Arc::default(),
         types,
         cursors: Cursors::default(),
@@ -368,6 +371,16 @@ impl Snapshots {
         let mut first = self.shared.missing.first(limit);
         first.truncate(limit);
         first
+    }
+
+    /// The names of which resources are to be made for clients that ask for them
+    /// ([`Admission::on_demand`](crate::Admission::on_demand)): for the one who commits them.
+    pub fn demands(&self) -> Demands {
+        Demands::new(self.shared.demand.clone())
+    }
+
+    pub(crate) fn demand(&self) -> &Arc<Demand> {
+        &self.shared.demand
     }
 
     /// The contents that clients reject now, up to 256, by type and name.

@@ -1,6 +1,9 @@
 //! The names that streams subscribe to and that do not exist (xDS rule 107): typing errors in a
 //! configuration, or resources that never came. Proxies wait for them in silence, so the server
-//! reports them.
+//! reports them. Those of which a resource is made when a client asks for them are counted in
+//! `demand`, whether they exist or not.
+
+pub(crate) mod demand;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

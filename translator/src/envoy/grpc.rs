@@ -1,0 +1,74 @@
+//! What gRPC clients take: a listener with everything that an RPC needs to find its cluster, and
+//! those clusters that they do not take as Envoy does (xDS rules 178 to 185).
+
+use seaway_proto::envoy::http_connection_manager::HttpConnectionManager;
+use seaway_proto::envoy::http_connection_manager::http_connection_manager::RouteSpecifier;
+use seaway_proto::envoy::listener::{ApiListener, Listener};
+use seaway_proto::envoy::route::route::Action;
+use seaway_proto::envoy::route::route_action::hash_policy::{FilterState, PolicySpecifier};
+use seaway_proto::envoy::route::route_action::{ClusterSpecifier, HashPolicy};
+use seaway_proto::envoy::route::route_match::PathSpecifier;
+use seaway_proto::envoy::route::{Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
+use seaway_proto::{Resource, TypeUrl, any};
+
+use super::cluster_references;
+use super::http::listener::router;
+use crate::plan::grpc;
+
+/// The value that is the same for all RPCs of a channel (Service rule 103).
+const CHANNEL: &str = "io.grpc.channel_id";
+
+/// The listener of a name, with its routes inside: they could come late or not at all otherwise
+/// (xDS rule 180). A route has no deadline of its own (xDS rule 223), and no retries: how often an
+/// RPC may be sent is its client's to say.
+pub(crate) fn listener(route: &grpc::Route) -> Resource {
+    let grpc::Route {
+        name,
+        cluster,
+        sticky,
+    } = route;
+    let channel = || HashPolicy {
+        policy_specifier: Some(PolicySpecifier::FilterState(FilterState {
+            key: CHANNEL.to_owned(),
+        })),
+        ..Default::default()
+    };
+    let action = RouteAction {
+        cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
+        hash_policy: sticky.then(channel).into_iter().collect(),
+        ..Default::default()
+    };
+    let every_rpc = Route {
+        r#match: Some(RouteMatch {
+            path_specifier: Some(PathSpecifier::Prefix(String::new())),
+            ..Default::default()
+        }),
+        action: Some(Action::Route(action)),
+        ..Default::default()
+    };
+    let routes = RouteConfiguration {
+        name: name.to_string(),
+        virtual_hosts: vec![VirtualHost {
+            name: cluster.to_string(),
+            // Whatever authority the client sets: this listener is that of one name.
+            domains: vec!["*".to_owned()],
+            routes: vec![every_rpc],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let manager = HttpConnectionManager {
+        route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
+        http_filters: vec![router()],
+        ..Default::default()
+    };
+    let message = Listener {
+        name: name.to_string(),
+        api_listener: Some(ApiListener {
+            api_listener: Some(any(&manager)),
+        }),
+        ..Default::default()
+    };
+    let clusters = cluster_references([cluster]);
+    Resource::new(TypeUrl::LISTENER, name.clone(), &message, clusters)
+}
