@@ -74,7 +74,7 @@ bench-grpc: preflight-network grpc-client ## a thousand proxyless gRPC clients w
 	@cargo build --release --quiet --package seaway
 	@CLIENTS=$(CLIENTS) SERVICES=$(SERVICES) $(PRIVATE) .tools/grpc/venv/bin/python benches/grpc/clients.py "$(TARGET)/release/seaway"
 
-# capture, Services, ports and endpoints of each, worker threads; and a limit of open files
+# "mesh 5000 scopes" and "mesh 5000 table": a Service more of role mesh. Else capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
 scale: preflight-network envoy ## what thousands of listeners cost an Envoy (docs/scale.md); SCALE='"bind 5000 1 10 4"' for another case
 	@cargo build --release --quiet --package seaway --package seaway-testing --bins

@@ -10,18 +10,24 @@ use seaway_testing::{
     Ask, Client, Connection, Envoy, EnvoyOptions, Load, Outcome, Record, ServiceManifest,
     SliceManifest, World, eventually, join,
 };
+use serde_json::json;
 
 /// Where the mesh Envoy listens.
 const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
 
 /// A Service with these ports, all of which these endpoints serve at 8080.
-fn service(name: &str, ports: &[u16], endpoints: &[&str]) -> String {
+fn manifests(name: &str, ports: &[u16], endpoints: &[&str]) -> (ServiceManifest, SliceManifest) {
     let (mut service, mut slice) = (ServiceManifest::new(name), SliceManifest::new(name));
     for port in ports {
         service = service.port(&format!("p{port}"), *port);
         slice = slice.port(&format!("p{port}"), 8080);
     }
     let slice = endpoints.iter().fold(slice, |slice, ip| slice.endpoint(ip));
+    (service, slice)
+}
+
+fn service(name: &str, ports: &[u16], endpoints: &[&str]) -> String {
+    let (service, slice) = manifests(name, ports, endpoints);
     join([service.document(), slice.document()])
 }
 
@@ -30,7 +36,7 @@ fn client(host: &str) -> Client {
 }
 
 fn start(world: &mut World, sotw: bool) -> Result<Arc<Envoy>> {
-    let mut bootstrap = vec!["--role", "mesh"];
+    let mut bootstrap = vec!["--role", "mesh", "--pod-namespace", "default"];
     bootstrap.extend(sotw.then_some("--sotw"));
     let options = EnvoyOptions {
         bootstrap: bootstrap.into_iter().map(str::to_owned).collect(),
@@ -56,7 +62,7 @@ fn word(outcome: &Outcome) -> String {
 }
 
 /// Names of the Services below.
-const FOUND: [&str; 16] = [
+const FOUND: [&str; 31] = [
     "web.default",
     "web.default:8080",
     "web.default.svc",
@@ -69,15 +75,34 @@ const FOUND: [&str; 16] = [
     "web.default.",
     "web.default.:8080",
     "WEB.DEFAULT.",
+    "web.default.svc.cluster.local.",
     "web.default.svc.cluster.local.:80",
     "one.default",
     "one.default:9000",
     "ONE.default.svc:9000",
+    // Short ones, of the proxy's own namespace.
+    "web",
+    "web:8080",
+    "WEB",
+    "web.",
+    "one:9000",
+    // Cluster IPs.
+    "10.96.0.10",
+    "10.96.0.10:80",
+    "10.96.0.10:8080",
+    "10.96.0.11",
+    "10.96.0.11:9000",
+    "[fd00:10:96::10]",
+    "[FD00:10:96::10]:8080",
+    "10.96",
+    "10.96:96",
 ];
 
 /// Names of nobody.
-const NOT_FOUND: [&str; 18] = [
-    "web",
+const NOT_FOUND: [&str; 27] = [
+    "other",
+    "web:81",
+    "nobody",
     "web.other",
     "web.default:81",
     "web.default:",
@@ -88,12 +113,19 @@ const NOT_FOUND: [&str; 18] = [
     "WEB.default.evil.com",
     "web.default.svc.cluster.local.evil.com",
     "evil.web.default",
+    "evil.web.default.svc.cluster.local:80",
     "web..default",
     "one.default:80",
     "two.default",
     "nobody.default",
-    "10.96.0.10:80",
+    "10.96.0.99",
+    "10.96.0.10:81",
+    "10.96.0.11:80",
+    "10.96.0.12",
+    "10.96.0.10.default",
+    "10-96-0-10.ip",
     "[::1]:80",
+    "[fd00:10:96::11]",
     ".",
 ];
 
@@ -103,11 +135,24 @@ fn names(sotw: bool) -> Result<()> {
     World::run(|world| {
         let _backend = world.backend("web-1", "10.244.1.10")?;
         let pod = &["10.244.1.10"];
+        let with = |name: &str, namespace: &str, ips: &[&str], ports: &[u16]| {
+            let (service, slice) = manifests(name, ports, pod);
+            let service = service.metadata("namespace", namespace);
+            let service = service.cluster_ip(ips[0]).spec("clusterIPs", json!(ips));
+            join([service.document(), slice.namespace(namespace).document()])
+        };
         let all = join([
-            service("web", &[80, 8080], pod),
-            service("one", &[9000], pod),
+            with(
+                "web",
+                "default",
+                &["10.96.0.10", "fd00:10:96::10"],
+                &[80, 8080],
+            ),
+            with("one", "default", &["10.96.0.11"], &[9000]),
             // Without a port the name stands for none of them.
-            service("two", &[81, 82], pod),
+            with("two", "default", &["10.96.0.12"], &[81, 82]),
+            // Two labels as an address begins with.
+            with("10", "96", &["10.96.0.13"], &[96]),
         ]);
         world.manifests().save("all.yaml", &all)?;
         world.start_seaway(&[])?;
@@ -145,7 +190,11 @@ fn names_are_found_in_one_table_as_in_scopes() -> Result<()> {
 fn one_more_service_of_five_thousand_is_its_own_scopes() -> Result<()> {
     World::run(|world| {
         let _backend = world.backend("web-1", "10.244.1.10")?;
-        let each = |n: usize| service(&format!("web-{n}"), &[80], &["10.244.1.10"]);
+        let each = |n: usize| {
+            let (service, slice) = manifests(&format!("web-{n}"), &[80], &["10.244.1.10"]);
+            let service = service.cluster_ip(&format!("10.96.{}.{}", n / 250, n % 250 + 1));
+            join([service.document(), slice.document()])
+        };
         for file in 0..50 {
             let hundred = (file * 100..(file + 1) * 100).map(each);
             let name = format!("{file}.yaml");
@@ -165,15 +214,16 @@ fn one_more_service_of_five_thousand_is_its_own_scopes() -> Result<()> {
         world.manifests().save("more.yaml", &each(5000))?;
         settle(&envoy, "web-5000.default:80", "web-1")?;
         settle(&envoy, "web-5000.default", "web-1")?;
+        settle(&envoy, "10.96.20.1", "web-1")?;
         let since = world.sent_since(&before)?;
         let expected = [
             ("Cluster", 1),
             ("ClusterLoadAssignment", 1),
-            ("ScopedRouteConfiguration", 2),
+            ("ScopedRouteConfiguration", 3),
         ];
         ensure!(since == expected.into(), "{since:?}");
         let bytes = received()? - bytes;
-        ensure!(bytes < 2000, "{bytes} bytes");
+        ensure!(bytes < 2500, "{bytes} bytes");
         Ok(())
     })
 }

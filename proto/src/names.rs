@@ -34,6 +34,7 @@ pub mod envoy {
     pub use pb::extensions::http::early_header_mutation::header_mutation::v3 as early_header_mutation;
     pub use pb::extensions::matching::common_inputs::network::v3 as network_inputs;
     pub use pb::extensions::matching::input_matchers::ip::v3 as ip_matcher;
+    pub use pb::extensions::retry::host::previous_hosts::v3 as previous_hosts;
     pub use pb::extensions::transport_sockets::proxy_protocol::v3 as upstream_proxy_protocol;
     pub use pb::extensions::transport_sockets::raw_buffer::v3 as raw_buffer;
     pub use pb::extensions::transport_sockets::tls::cert_mappers::sni::v3 as sni_mapper;

@@ -292,6 +292,10 @@ pub(crate) struct PlaceArgs {
     /// The proxy's region, when its Node has no label for it
     #[arg(long, env = "SEAWAY_REGION", value_name = "R", value_parser = word)]
     pub(crate) region: Option<String>,
+    /// The namespace of the pod of a proxy of role mesh, whose Services its clients know by short
+    /// names, too
+    #[arg(long, env = "SEAWAY_POD_NAMESPACE", value_name = "NS", value_parser = label)]
+    pub(crate) pod_namespace: Option<String>,
     /// The fleet of a proxy of role ingress (default, unless given)
     #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<Fleet>,
@@ -305,6 +309,7 @@ impl PlaceArgs {
             node: name(&self.node_name),
             zone: name(&self.zone),
             region: name(&self.region),
+            namespace: name(&self.pod_namespace),
             fleet: self.fleet.clone().unwrap_or_default(),
             ..View::of(role)
         }

@@ -270,7 +270,6 @@ mod tests {
         let some = |text: String| Some(text.into());
         for number in 0..50 {
             let elsewhere = View {
-                namespace: some(format!("ns-{number}")),
                 region: some(format!("region-{number}")),
                 ..plain.clone()
             };
@@ -292,9 +291,18 @@ mod tests {
             }
         }
         assert_eq!(placements.layers.known.len(), layers.len());
+        // A namespace is a listener of its own, for as long as somebody is in it.
+        let in_namespace = View {
+            namespace: some("ns".to_owned()),
+            ..plain.clone()
+        };
+        assert_ne!(placements.lease(&in_namespace, &mut translator), first);
+        assert_eq!(placements.layers.known.len(), layers.len() + 1);
+        placements.release(&in_namespace, now);
         assert!(placements.expire(now + LINGER, &mut translator));
         assert_eq!(placements.held.len(), 1);
         assert!(placements.expiries.is_empty());
+        placements.forget_unseen();
         assert_eq!(placements.layers.known, layers);
     }
 

@@ -196,6 +196,9 @@ pub enum Origin {
     Redirect,
     /// The HTTP listener of mesh proxies.
     Mesh,
+    /// The HTTP listener of the mesh proxies of a namespace that take scopes, or one table
+    /// (`true`).
+    MeshNamespace(Arc<str>, bool),
     /// The routes of all Services as one table, and the listener that asks for it.
     WholeTable,
     /// The listener by which ingress proxies ask for hosts.
@@ -254,6 +257,8 @@ impl fmt::Display for Origin {
             Origin::Targets(key) => write!(f, "{} {key} targets", ObjectKind::Service),
             Origin::Redirect => f.write_str("redirect"),
             Origin::Mesh => f.write_str("mesh"),
+            Origin::MeshNamespace(name, false) => write!(f, "mesh namespace {name}"),
+            Origin::MeshNamespace(name, true) => write!(f, "mesh namespace-table {name}"),
             Origin::WholeTable => f.write_str("mesh whole-table"),
             Origin::IngressHosts => f.write_str("ingress hosts"),
             Origin::IngressPort(fleet, port) => write!(f, "ingress {fleet} {port}"),

@@ -312,7 +312,7 @@ pub(crate) fn service_of(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {
             let rest = name.strip_prefix(FrontendKind::HealthCheck.as_str())?;
             named(rest.strip_prefix('/')?)
         }
-        TypeUrl::SCOPED_ROUTE => named(name.split(':').next().unwrap_or(name)),
+        TypeUrl::SCOPED_ROUTE => named(name.split(['@', ':']).next().unwrap_or(name)),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::Fleet;
+use crate::names::is_label;
 
 /// The role of a proxy, which decides the resources that it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,8 +108,8 @@ impl View {
     }
 
     /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
-    /// ingress proxy the fleet and how it comes by certificates, and in which form a mesh proxy
-    /// takes routes. Two views that have these in common see the same.
+    /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace
+    /// and in which form it takes routes. Two views that have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -119,17 +120,25 @@ impl View {
         View {
             node: named(&self.node),
             zone: named(&self.zone),
+            namespace: self.mesh_namespace().cloned(),
             fleet,
             whole_table: self.whole_table,
             certificates,
             ..View::of(self.role)
         }
     }
+
+    /// The namespace whose Services the clients of a mesh proxy know by short names (Service rule
+    /// 149); `None` if it says nothing that can be one.
+    pub(crate) fn mesh_namespace(&self) -> Option<&Arc<str>> {
+        let namespace = self.namespace.as_ref().filter(|name| is_label(name));
+        namespace.filter(|_| self.role == Role::Mesh)
+    }
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `fleet` < `on-demand` <
-/// `zone` < `node` < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `namespace` < `fleet` <
+/// `on-demand` < `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -149,8 +158,16 @@ pub enum Layer {
     /// The mesh proxies that take the routes of all Services as one table: that table, and the
     /// listener that asks for it.
     WholeTable,
-    /// Those of them that ask for certificates by host names: their listener with TLS, and the
-    /// certificates under those names.
+    /// The mesh proxies of a namespace that take routes in one form: their listener, which knows
+    /// the Services of that namespace by short names, too.
+    Namespace {
+        /// The namespace.
+        name: Arc<str>,
+        /// Whether they take the routes of all Services as one table.
+        whole_table: bool,
+    },
+    /// The ingress proxies of a fleet that ask for certificates by host names: their listener with
+    /// TLS, and the certificates under those names.
     OnDemand(Fleet),
     /// Every proxy in a zone: assignments that zone hints or a fallback change there.
     Zone(Arc<str>),
@@ -176,15 +193,17 @@ impl Layer {
             // What gRPC clients have follows from what those of one replica ask for.
             Layer::WholeTable | Layer::OnDemand(_) | Layer::Role(Role::Grpc) => false,
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
-            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => false,
+            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) | Layer::Namespace { .. } => {
+                false
+            }
         }
     }
 
-    /// Whether the layer is that of the proxies of one zone or node, and exists while one of those
-    /// is connected.
+    /// Whether the layer is that of the proxies of one zone, node or namespace, and exists while
+    /// one of those is connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
-            Layer::Zone(_) => true,
+            Layer::Zone(_) | Layer::Namespace { .. } => true,
             _ => self.is_of_a_node(),
         }
     }
@@ -195,6 +214,7 @@ impl Layer {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
             Layer::All | Layer::Inside | Layer::Captured => false,
             Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
+            Layer::Namespace { .. } => false,
             Layer::Fleet(_) | Layer::OnDemand(_) => false,
         }
     }
@@ -209,6 +229,14 @@ impl fmt::Display for Layer {
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Fleet(fleet) => write!(f, "fleet:{fleet}"),
             Layer::WholeTable => f.write_str("whole-table"),
+            Layer::Namespace {
+                name,
+                whole_table: false,
+            } => write!(f, "namespace:{name}"),
+            Layer::Namespace {
+                name,
+                whole_table: true,
+            } => write!(f, "namespace-table:{name}"),
             Layer::OnDemand(fleet) => write!(f, "on-demand:{fleet}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),

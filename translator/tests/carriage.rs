@@ -20,6 +20,7 @@ fn t088_affinity_comes_and_goes_with_the_cluster_the_listeners_and_the_routes_al
         "role:grpc Cluster d/web/80",
         "role:mesh ScopedRouteConfiguration d/web",
         "role:mesh ScopedRouteConfiguration d/web:80",
+        "role:mesh ScopedRouteConfiguration d/web@10.96.0.1",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];
     assert_eq!(world.apply([with(", sessionAffinity: ClientIP")]), switched);

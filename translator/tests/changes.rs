@@ -62,6 +62,7 @@ fn t004_the_label_takes_the_frontends_away_and_its_removal_brings_them_back() {
         "inside Cluster d/web/80",
         "role:mesh ScopedRouteConfiguration d/web",
         "role:mesh ScopedRouteConfiguration d/web:80",
+        "role:mesh ScopedRouteConfiguration d/web@10.96.0.1",
         "role:node Listener d/web/80@clusterip:10.96.0.1:80",
     ];
     world.flush();

@@ -229,6 +229,7 @@ fn a_renumbered_port_is_that_port_alone() {
             "role:mesh ScopedRouteConfiguration d/two",
             "role:mesh ScopedRouteConfiguration d/two:80",
             "role:mesh ScopedRouteConfiguration d/two:81",
+            "role:mesh ScopedRouteConfiguration d/two@10.96.0.5",
             "role:node Listener d/two/80@clusterip:10.96.0.5:80",
             "role:node Listener d/two/81@clusterip:10.96.0.5:81",
         ]
@@ -285,6 +286,7 @@ fn an_internal_policy_is_the_listener_of_the_cluster_ip() {
             "inside Cluster d/web/80~local",
             "role:mesh ScopedRouteConfiguration d/web",
             "role:mesh ScopedRouteConfiguration d/web:80",
+            "role:mesh ScopedRouteConfiguration d/web@10.96.0.1",
             "role:node Cluster d/web/80",
             "role:node Cluster d/web/80~local",
             "role:node Listener d/web/80@clusterip:10.96.0.1:80",
@@ -358,6 +360,7 @@ fn a_service_that_comes_is_one_listener_for_nodes_and_mesh_proxies() {
             "inside Cluster d/new/80",
             "role:mesh ScopedRouteConfiguration d/new",
             "role:mesh ScopedRouteConfiguration d/new:80",
+            "role:mesh ScopedRouteConfiguration d/new@10.96.0.9",
         ]
     );
     let more = endpoints(&[("10.244.1.2", "n2")]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use seaway_proto::{Resource, TypeUrl, json};
 use seaway_translator::{Change, Object, Options, Role, View};
 use serde_json::Value;
-use support::{World, one, service, slice, view};
+use support::{World, asked, one, service, slice, view};
 
 const A: &str = "[{addresses: [10.1.0.1], nodeName: n1, zone: za}]";
 
@@ -64,16 +64,18 @@ fn one_more_service_among_a_thousand_is_its_own_scopes() {
     world.apply((0..1000).flat_map(each));
     let mut of_mesh = world.apply(each(1000));
     of_mesh.retain(|line| line.starts_with("role:mesh "));
-    assert_eq!(of_mesh, scopes(&["d/s1000", "d/s1000:80"]));
+    let of_one = ["d/s1000", "d/s1000:80", "d/s1000@10.96.4.1"];
+    assert_eq!(of_mesh, scopes(&of_one));
     let all = world.published.all(TypeUrl::SCOPED_ROUTE);
     let own = all.filter(|scope| scope.name.starts_with("d/s1000"));
     let bytes: usize = own.map(|scope| scope.value.len()).sum();
-    assert!(bytes < 800, "{bytes} bytes");
+    assert!(bytes < 1400, "{bytes} bytes");
 
     world.apply([two_ports("s1000", [81, 82])]);
     let mut renumbered = world.apply([two_ports("s1000", [81, 83])]);
     renumbered.retain(|line| line.starts_with("role:mesh "));
-    assert_eq!(renumbered, scopes(&["d/s1000", "d/s1000:82", "d/s1000:83"]));
+    let of_two = ["d/s1000", "d/s1000:82", "d/s1000:83", "d/s1000@10.96.0.9"];
+    assert_eq!(renumbered, scopes(&of_two));
     let more = "[{addresses: [10.1.0.1]}, {addresses: [10.1.0.2]}]";
     assert_eq!(
         world.apply([slice("s7", "s7", more)]),
@@ -81,7 +83,7 @@ fn one_more_service_among_a_thousand_is_its_own_scopes() {
     );
     let mut gone = world.delete(&service("s7", "10.96.0.8", ""));
     gone.retain(|line| line.starts_with("role:mesh "));
-    assert_eq!(gone, scopes(&["d/s7", "d/s7:80"]));
+    assert_eq!(gone, scopes(&["d/s7", "d/s7:80", "d/s7@10.96.0.8"]));
 }
 
 /// Service rule 149: every name of a Service port is in exactly the scope that Envoy finds by its
@@ -108,7 +110,7 @@ fn every_name_is_in_the_scope_of_its_first_two_labels() {
         for name in domains(&scope["route_configuration"]) {
             let labels: Vec<_> = name.split('.').take(2).collect();
             assert_eq!(labels, key, "{name}");
-            found.push(name);
+            found.push(asked(&name));
         }
     }
     let table = seen(&world, &of_a_table(), TypeUrl::ROUTE, "http/15001");
@@ -116,8 +118,9 @@ fn every_name_is_in_the_scope_of_its_first_two_labels() {
     found.sort();
     of_table.sort();
     assert_eq!(found, of_table);
-    // Six of a Service with one port; of two ports three more.
-    assert_eq!(found.len(), 6 + 9 + 9);
+    // Six of a Service with one port, and two of its address; of two ports four more.
+    assert_eq!(found.len(), 8 + 12 + 9);
+    assert!(found.contains(&"10.96.0.9:443".to_owned()));
     assert!(found.contains(&"alias.d.svc.cluster.local:443".to_owned()));
 }
 
@@ -173,7 +176,104 @@ fn the_table_is_there_while_a_proxy_takes_it() {
     world.translator.activate(&of_table);
     world.apply([service("three", "10.96.0.3", "")]);
     let names = domains(&seen(&world, &of_table, TypeUrl::ROUTE, "http/15001"));
-    assert_eq!((domains(&before).len(), names.len()), (12, 12));
+    assert_eq!((domains(&before).len(), names.len()), (16, 16));
     assert!(names.contains(&"three.d".to_owned()), "{names:?}");
     assert!(!names.contains(&"two.d".to_owned()), "{names:?}");
+}
+
+/// Service rule 149: a cluster IP that several Services have is that of one of them alone, since
+/// two scopes with one key would be rejected with all others. Whose it is changes with either.
+#[test]
+fn a_shared_cluster_ip_is_the_scope_of_one_service() {
+    let mut world = World::new(Options::default());
+    let mesh = View::of(Role::Mesh);
+    let with = |name: &str, port: u16, created: &str| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: {name}, creationTimestamp: '{created}'}}, \
+             spec: {{clusterIP: 10.96.0.9, ports: [{{port: {port}}}]}}}}"
+        ))
+    };
+    let owners = |world: &World| {
+        let all = world.names(TypeUrl::SCOPED_ROUTE, &mesh).into_iter();
+        let all = all.filter(|name| name.contains('@'));
+        all.collect::<Vec<_>>()
+    };
+    world.apply([with("young", 81, "2024-01-02T00:00:00Z")]);
+    assert_eq!(owners(&world), ["d/young@10.96.0.9"]);
+    let old = with("old", 80, "2024-01-01T00:00:00Z");
+    world.apply([old.clone()]);
+    assert_eq!(owners(&world), ["d/old@10.96.0.9"]);
+    world.delete(&old);
+    assert_eq!(owners(&world), ["d/young@10.96.0.9"]);
+}
+
+/// Service rule 149: the listener that knows short names is there while a proxy of its namespace
+/// is, in each form, and is nobody else's.
+#[test]
+fn a_namespace_has_a_listener_while_a_proxy_is_in_it() {
+    let mut world = World::new(Options::default());
+    world.apply([service("one", "10.96.0.1", "")]);
+    let of = |namespace: &str, whole_table: bool| View {
+        namespace: Some(namespace.into()),
+        whole_table,
+        ..View::of(Role::Mesh)
+    };
+    let name = "http@127.0.0.1:15001";
+    let script = |world: &World, view: &View| {
+        let listener = seen(world, view, TypeUrl::LISTENER, name);
+        let manager = &listener["filter_chains"][0]["filters"][0]["typed_config"];
+        let lookup = &manager["http_filters"][0]["typed_config"]["default_source_code"];
+        let first = lookup["inline_string"].as_str().unwrap().lines().next();
+        (first.unwrap().to_owned(), manager["rds"].is_object())
+    };
+    let (shop, table) = (of("shop", false), of("shop", true));
+    world.translator.activate(&shop);
+    assert_eq!(world.flush(), [format!("namespace:shop Listener {name}")]);
+    let in_shop = "local NAMESPACE = \"shop\"".to_owned();
+    assert_eq!(script(&world, &shop), (in_shop.clone(), false));
+    let nowhere = "local NAMESPACE = nil".to_owned();
+    for other in [View::of(Role::Mesh), of("a\"b", false)] {
+        assert_eq!(script(&world, &other), (nowhere.clone(), false));
+    }
+    world.translator.activate(&table);
+    world.flush();
+    assert_eq!(script(&world, &table), (in_shop, true));
+    world.translator.deactivate(&shop);
+    assert_eq!(world.flush(), [format!("namespace:shop Listener {name}")]);
+    assert_eq!(script(&world, &shop), (nowhere, false));
+}
+
+/// Service rules 120, 129 and 152: a pod that comes with a name is an endpoint and no route.
+#[test]
+fn a_named_pod_of_a_headless_service_is_an_endpoint_alone() {
+    let mut world = World::new(Options::default());
+    let headless = |ip: &str| {
+        one(&format!(
+            "{{kind: Service, metadata: {{namespace: d, name: db}}, \
+             spec: {{clusterIP: {ip}, ports: [{{name: http, port: 80}}]}}}}"
+        ))
+    };
+    let endpoints = |ready: bool| {
+        format!(
+            "[{{addresses: [10.1.0.1], hostname: db-0}}, \
+             {{addresses: [10.1.0.2], hostname: db-1, conditions: {{ready: {ready}}}}}]"
+        )
+    };
+    let mesh = View::of(Role::Mesh);
+    let named = |world: &World| {
+        let assignment = seen(world, &mesh, TypeUrl::ENDPOINT, "d/db/80");
+        let all = assignment["endpoints"][0]["lb_endpoints"].as_array();
+        let all = all.unwrap().iter();
+        let name =
+            all.map(|one| one["metadata"]["filter_metadata"]["envoy.lb"]["hostname"].clone());
+        name.collect::<Vec<_>>()
+    };
+    world.apply([headless("None"), slice("db", "db", &endpoints(false))]);
+    assert_eq!(named(&world), ["db-0"]);
+    let changed = world.apply([slice("db", "db", &endpoints(true))]);
+    assert_eq!(changed, ["all ClusterLoadAssignment d/db/80"]);
+    assert_eq!(named(&world), ["db-0", "db-1"]);
+    // With a cluster IP they have no names (Service rule 128).
+    world.apply([headless("10.96.0.1")]);
+    assert_eq!(named(&world), [Value::Null, Value::Null]);
 }

@@ -139,6 +139,14 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
     if let Some(name) = &args.place.node_name {
         text += &format!("      node_name: {}\n", quoted(name));
     }
+    if let Some(namespace) = args
+        .place
+        .pod_namespace
+        .as_ref()
+        .filter(|_| role == Role::Mesh)
+    {
+        text += &format!("      namespace: {}\n", quoted(namespace));
+    }
     if let Some(fleet) = args.place.fleet.as_ref().filter(|_| role == Role::Ingress) {
         text += &format!("      fleet: {}\n", quoted(fleet.as_str()));
     }

@@ -120,7 +120,7 @@ fn inline_scopes(value: &mut Value, scopes: &BTreeMap<String, Value>) {
         if let Some(filters) = fields.get_mut("http_filters").and_then(Value::as_array_mut) {
             let looks_again = |filter: &Value| {
                 let name = filter["name"].as_str().unwrap_or_default();
-                name == "hosts" || name.starts_with("hosts/")
+                name.starts_with("hosts/")
             };
             filters.retain(|filter| !looks_again(filter));
         }
@@ -130,15 +130,12 @@ fn inline_scopes(value: &mut Value, scopes: &BTreeMap<String, Value>) {
         .for_each(|field| inline_scopes(field, scopes));
 }
 
-/// The scopes of a listener as one route configuration. That of mesh proxies has all there are; one
-/// for a port, as those of ingress proxies are, has the scopes of that port, and the one that takes
-/// no connections none.
+/// The scopes of a listener as one route configuration: those of its port, of the listener that
+/// takes no connections none.
 fn whole_table(table: &str, scopes: &BTreeMap<String, Value>) -> Value {
-    let is_mesh = table == "mesh";
     let port = table.rsplit('/').next().unwrap_or_default();
     let is_of_port = |name: &str| name.split('/').next() == Some(port);
-    let is_of_table = |name: &str| is_mesh || is_of_port(name);
-    let of_table = scopes.iter().filter(|(name, _)| is_of_table(name));
+    let of_table = scopes.iter().filter(|(name, _)| is_of_port(name));
     let mut hosts = Vec::new();
     for (_, scope) in of_table {
         let all = scope["route_configuration"]["virtual_hosts"].as_array();
@@ -147,12 +144,12 @@ fn whole_table(table: &str, scopes: &BTreeMap<String, Value>) -> Value {
     for host in hosts.iter_mut().filter_map(Value::as_object_mut) {
         host.remove("typed_per_filter_config");
     }
-    let mut configuration = json!({ "name": table, "virtual_hosts": hosts });
-    if !is_mesh {
-        configuration["ignore_port_in_host_matching"] = true.into();
-        configuration["most_specific_header_mutations_wins"] = true.into();
-    }
-    configuration
+    json!({
+        "name": table,
+        "virtual_hosts": hosts,
+        "ignore_port_in_host_matching": true,
+        "most_specific_header_mutations_wins": true,
+    })
 }
 
 #[cfg(test)]

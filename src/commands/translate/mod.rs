@@ -26,6 +26,8 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     checked.map_err(Failure::unusable)?;
     let options = args.shape.options(true);
     let mut view = args.place.view(role);
+    // A configuration that is read as a whole has all routes in one table.
+    view.whole_table = role == Role::Mesh && args.output == Output::Static;
     // Without a control plane there is nobody to ask.
     if args.shape.certificates_on_demand && args.output != Output::Static {
         view.certificates = CertificateDelivery::OnDemand;

@@ -44,6 +44,8 @@ pub(in crate::inspect) struct ExplainQuery {
     node: Option<String>,
     /// The proxy's zone, when its Node has no label for it.
     zone: Option<String>,
+    /// The namespace of the pod of a proxy of role mesh.
+    pod_namespace: Option<String>,
     /// The fleet of a proxy of role ingress.
     fleet: Option<String>,
 }
@@ -69,6 +71,7 @@ impl ExplainQuery {
         let view = View {
             node: self.node.as_deref().map(Into::into),
             zone: self.zone.as_deref().map(Into::into),
+            namespace: self.pod_namespace.as_deref().map(Into::into),
             fleet: fleet
                 .map_err(|error| format!("fleet: {error}"))?
                 .unwrap_or_default(),

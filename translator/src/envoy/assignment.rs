@@ -1,15 +1,17 @@
 //! Assignments: the chosen endpoints as a ClusterLoadAssignment that both Envoy and gRPC take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use seaway_proto::envoy::core::{HealthStatus, Locality};
+use seaway_proto::envoy::core::{HealthStatus, Locality, Metadata};
 use seaway_proto::envoy::endpoint::cluster_load_assignment::Policy;
 use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use seaway_proto::envoy::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
 };
+use seaway_proto::google::protobuf::value::Kind;
+use seaway_proto::google::protobuf::{Struct, Value};
 use seaway_proto::{Resource, TypeUrl};
 
 use super::{number, tcp_socket};
@@ -22,13 +24,17 @@ use crate::place::endpoints::Candidate;
 /// (Service rule 83).
 const OVERPROVISIONING_FACTOR: u32 = 1_000_000;
 
+/// The key of the metadata with the name of an endpoint's pod.
+pub(crate) const HOSTNAME: &str = "hostname";
+
 /// The assignment of a cluster. It exists without endpoints, too: leaving it out would keep old
 /// hosts alive (Service rule 80).
-pub(crate) fn resource(
-    name: &Arc<str>,
-    candidates: &[Candidate<'_>],
-    priorities: &Priorities,
-) -> Resource {
+pub(crate) fn resource(name: &Arc<str>, inputs: &Inputs<'_>) -> Resource {
+    let Inputs {
+        candidates,
+        priorities,
+        pods,
+    } = *inputs;
     // Beside ready ones, an endpoint that terminates keeps its flows and gets no more (Service rule
     // 105).
     let fallback = is_fallback(candidates, priorities);
@@ -36,7 +42,9 @@ pub(crate) fn resource(
     let message = ClusterLoadAssignment {
         cluster_name: name.to_string(),
         endpoints: groups
-            .flat_map(|(priority, chosen)| localities(priority, chosen, candidates, fallback))
+            .flat_map(|(priority, chosen)| {
+                localities(priority, chosen, candidates, (fallback, pods))
+            })
             .collect(),
         policy: Some(Policy {
             overprovisioning_factor: Some(number(OVERPROVISIONING_FACTOR)),
@@ -48,11 +56,14 @@ pub(crate) fn resource(
 }
 
 /// The inputs of an assignment besides its name, to be hashed.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Inputs<'a> {
     /// The endpoints of the Service port.
     pub(crate) candidates: &'a [Candidate<'a>],
     /// The positions of the chosen endpoints, by priority.
     pub(crate) priorities: &'a Priorities,
+    /// Whether endpoints are chosen by the names of their pods.
+    pub(crate) pods: bool,
 }
 
 impl Hash for Inputs<'_> {
@@ -62,7 +73,8 @@ impl Hash for Inputs<'_> {
             for candidate in chosen.iter().map(|i| &self.candidates[*i]) {
                 let (address, endpoint) = (candidate.address, candidate.endpoint);
                 let region = candidate.region;
-                (address, endpoint.condition, &endpoint.zone, region).hash(to);
+                let name = endpoint.hostname.as_ref().filter(|_| self.pods);
+                (address, endpoint.condition, &endpoint.zone, region, name).hash(to);
             }
         }
     }
@@ -75,7 +87,7 @@ fn localities(
     priority: u32,
     chosen: &[usize],
     candidates: &[Candidate<'_>],
-    fallback: bool,
+    (fallback, pods): (bool, bool),
 ) -> Vec<LocalityLbEndpoints> {
     let mut groups: BTreeMap<(&str, &str), Vec<LbEndpoint>> = BTreeMap::new();
     for candidate in chosen.iter().map(|i| &candidates[*i]) {
@@ -86,7 +98,7 @@ fn localities(
         groups
             .entry(locality)
             .or_default()
-            .push(lb_endpoint(candidate, fallback));
+            .push(lb_endpoint(candidate, fallback, pods));
     }
     let group =
         |((region, zone), endpoints): ((&str, &str), Vec<LbEndpoint>)| LocalityLbEndpoints {
@@ -106,13 +118,14 @@ fn localities(
 /// One endpoint with its health status. A degraded one gets no new flow while anything healthy is
 /// left, and keeps the flows it has. Draining would not do: Envoy moves the flows of endpoints that
 /// it takes for unhealthy.
-fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool) -> LbEndpoint {
+fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool, pods: bool) -> LbEndpoint {
     let leaving = !fallback && candidate.endpoint.condition == Condition::ServingTerminating;
     let health_status = if leaving {
         HealthStatus::Degraded
     } else {
         HealthStatus::Unknown
     };
+    let name = candidate.endpoint.hostname.as_deref().filter(|_| pods);
     let endpoint = Endpoint {
         address: Some(tcp_socket(candidate.address)),
         ..Default::default()
@@ -120,6 +133,19 @@ fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool) -> LbEndpoint {
     LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(endpoint)),
         health_status: health_status as i32,
+        metadata: name.map(named),
+        ..Default::default()
+    }
+}
+
+/// The metadata by which the endpoint of a pod of this name is chosen.
+fn named(name: &str) -> Metadata {
+    let value = Value {
+        kind: Some(Kind::StringValue(name.to_owned())),
+    };
+    let fields = HashMap::from([(HOSTNAME.to_owned(), value)]);
+    Metadata {
+        filter_metadata: HashMap::from([("envoy.lb".to_owned(), Struct { fields })]),
         ..Default::default()
     }
 }

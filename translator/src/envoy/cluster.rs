@@ -8,9 +8,13 @@ use seaway_proto::envoy::cluster::circuit_breakers::Thresholds;
 use seaway_proto::envoy::cluster::cluster::common_lb_config::{
     LocalityConfigSpecifier, ZoneAwareLbConfig,
 };
+use seaway_proto::envoy::cluster::cluster::lb_subset_config::lb_subset_selector::LbSubsetSelectorFallbackPolicy;
+use seaway_proto::envoy::cluster::cluster::lb_subset_config::{
+    LbSubsetFallbackPolicy, LbSubsetSelector,
+};
 use seaway_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, EdsClusterConfig,
-    LbPolicy,
+    LbPolicy, LbSubsetConfig,
 };
 use seaway_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
 use seaway_proto::envoy::core::proxy_protocol_config::Version;
@@ -27,14 +31,14 @@ use seaway_proto::envoy::types::Percent;
 use seaway_proto::envoy::upstream_http::HttpProtocolOptions;
 use seaway_proto::envoy::upstream_http::http_protocol_options::explicit_http_config::ProtocolConfig;
 use seaway_proto::envoy::upstream_http::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions,
+    AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions,
 };
 use seaway_proto::envoy::upstream_proxy_protocol::ProxyProtocolUpstreamTransport;
 use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::upstream_tls as tls;
-use super::{ads, milliseconds, number, seconds, tcp_address};
+use super::{ads, assignment, milliseconds, number, seconds, tcp_address};
 use crate::Options;
 use crate::model::{AppProtocol, ProxyProtocol};
 use crate::names::ClusterName;
@@ -74,14 +78,25 @@ pub(crate) fn eds(
         }),
         transport_socket: match (settings.proxy_protocol, name.tls) {
             (None, false) => None,
-            (None, true) => Some(tls::unverified()),
+            (None, true) => Some(tls::unverified(settings.app_protocol)),
             (Some(version), false) => Some(proxy_protocol(version, plain())),
-            (Some(version), true) => Some(proxy_protocol(version, tls::unverified())),
+            (Some(version), true) => Some(proxy_protocol(
+                version,
+                tls::unverified(settings.app_protocol),
+            )),
         },
         outlier_detection: settings.outlier_detection.map(outlier_detection),
         circuit_breakers: Some(limited(settings.max_flows)),
         ..common(name, settings.app_protocol, connect_timeout)
     };
+    if name.tls && settings.app_protocol == AppProtocol::Https {
+        let protocol = UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {
+            http2_protocol_options: Some(Http2ProtocolOptions::default()),
+            ..Default::default()
+        });
+        set_protocol(&mut message, protocol);
+    }
+    message.lb_subset_config = settings.pods.then(by_pod);
     if settings.hashed {
         message.lb_policy = LbPolicy::Maglev as i32;
     }
@@ -214,12 +229,35 @@ fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32
         ..Default::default()
     };
     if protocol == AppProtocol::H2c {
-        let options = any(&http2());
-        cluster
-            .typed_extension_protocol_options
-            .insert(HTTP_OPTIONS.to_owned(), options);
+        set_protocol(&mut cluster, http2());
     }
     cluster
+}
+
+/// Has a cluster asked in other protocols than HTTP/1.1. A TCP proxy does not look at it, so one
+/// cluster serves both.
+fn set_protocol(cluster: &mut Cluster, protocol: UpstreamProtocolOptions) {
+    let options = any(&HttpProtocolOptions {
+        upstream_protocol_options: Some(protocol),
+        ..Default::default()
+    });
+    let all = &mut cluster.typed_extension_protocol_options;
+    all.insert(HTTP_OPTIONS.to_owned(), options);
+}
+
+/// The choice of an endpoint by the name of its pod, where a request asks for one; nothing else may
+/// be chosen then.
+fn by_pod() -> LbSubsetConfig {
+    let by_name = LbSubsetSelector {
+        keys: vec![assignment::HOSTNAME.to_owned()],
+        fallback_policy: LbSubsetSelectorFallbackPolicy::NoFallback as i32,
+        ..Default::default()
+    };
+    LbSubsetConfig {
+        fallback_policy: LbSubsetFallbackPolicy::AnyEndpoint as i32,
+        subset_selectors: vec![by_name],
+        ..Default::default()
+    }
 }
 
 /// The circuit breaker for UDP flows: each takes a file descriptor for as long as it is remembered,
@@ -300,16 +338,10 @@ fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
     }
 }
 
-/// The protocol options for HTTP/2 with prior knowledge. A TCP proxy does not look at it, so one
-/// cluster serves both.
-fn http2() -> HttpProtocolOptions {
+/// HTTP/2 with prior knowledge.
+fn http2() -> UpstreamProtocolOptions {
     let config = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
-    HttpProtocolOptions {
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
-            ExplicitHttpConfig {
-                protocol_config: Some(config),
-            },
-        )),
-        ..Default::default()
-    }
+    UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
+        protocol_config: Some(config),
+    })
 }

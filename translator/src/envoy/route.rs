@@ -3,13 +3,19 @@
 //!
 //! Most of its names are in one scope, whose key is the Service and its namespace, the first two
 //! labels of each. Where a port comes right behind the namespace it is a part of the second label:
-//! so for every port there is a scope with that one name.
+//! so for every port there is a scope with that one name. Each cluster IP is one scope more, whose
+//! key no name can have: requests for addresses find it by the lookup filter.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
+use seaway_proto::envoy::previous_hosts::PreviousHostsPredicate;
+use seaway_proto::envoy::route::retry_policy::RetryHostPredicate;
+use seaway_proto::envoy::route::retry_policy::retry_host_predicate::ConfigType;
 use seaway_proto::envoy::route::route::Action;
 use seaway_proto::envoy::route::route_action::hash_policy::{
     ConnectionProperties, PolicySpecifier,
@@ -21,14 +27,19 @@ use seaway_proto::envoy::route::route_match::PathSpecifier;
 use seaway_proto::envoy::route::{
     RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
 };
-use seaway_proto::{Resource, TypeUrl, encode};
+use seaway_proto::google::protobuf::Any;
+use seaway_proto::{Resource, TypeUrl, any, encode};
 
 use super::cluster::CONNECT_ATTEMPTS;
 use super::http::{mesh, scoped};
 use super::{cluster_references, number, seconds};
 use crate::Options;
 use crate::model::ServiceKey;
-use crate::plan::hosts::{Host, named};
+use crate::plan::hosts::{Host, Named, named};
+
+/// How often an endpoint is chosen anew for one attempt when the choice falls on one that a request
+/// was sent to before. With session affinity the choice never differs, and is made this often.
+const OTHER_HOST_ATTEMPTS: i64 = 5;
 
 /// The virtual hosts of one Service, encoded as fields of a RouteConfiguration, with the clusters
 /// to which they route. `virtual_hosts` is a repeated field, and the encodings of repeated fields
@@ -40,16 +51,17 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Encodes virtual hosts.
-    pub(crate) fn new(hosts: Vec<Host>, options: &Options) -> Hosts {
+    /// Encodes virtual hosts, which have these addresses beside their names.
+    pub(crate) fn new(hosts: Vec<Host>, addresses: &BTreeSet<IpAddr>, options: &Options) -> Hosts {
         let hosts = named(hosts, options);
-        let clusters = hosts.iter().map(|(host, _)| host.cluster.clone());
+        let clusters = hosts.iter().map(|named| named.host.cluster.clone());
         let clusters = clusters.collect();
-        let virtual_hosts = hosts.into_iter();
+        let virtual_hosts = hosts.iter().map(|named| {
+            let at = addresses.iter().flat_map(|ip| named.at(*ip));
+            virtual_host(&named.host, named.names.iter().cloned().chain(at).collect())
+        });
         let part = RouteConfiguration {
-            virtual_hosts: virtual_hosts
-                .map(|(host, domains)| virtual_host(&host, domains))
-                .collect(),
+            virtual_hosts: virtual_hosts.collect(),
             ..Default::default()
         };
         Hosts {
@@ -68,6 +80,7 @@ impl Hosts {
 pub(crate) fn table(name: &Arc<str>, parts: &BTreeMap<ServiceKey, Hosts>) -> Resource {
     let head = RouteConfiguration {
         name: name.to_string(),
+        typed_per_filter_config: found(),
         ..Default::default()
     };
     let length: usize = parts.values().map(|part| part.bytes.len()).sum();
@@ -81,37 +94,76 @@ pub(crate) fn table(name: &Arc<str>, parts: &BTreeMap<ServiceKey, Hosts>) -> Res
     Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs)
 }
 
-/// The scopes of a Service with these hosts.
-pub(crate) fn scopes(hosts: Vec<Host>, options: &Options) -> Vec<Resource> {
-    let Some(ServiceKey { namespace, name }) = hosts.first().map(|host| host.port.service.clone())
-    else {
+/// The scopes of a Service with these hosts and addresses.
+pub(crate) fn scopes(
+    hosts: Vec<Host>,
+    addresses: &BTreeSet<IpAddr>,
+    options: &Options,
+) -> Vec<Resource> {
+    let Some(service) = hosts.first().map(|host| host.port.service.clone()) else {
         return Vec::new();
     };
-    let (mut rest, mut shorts) = (Vec::new(), Vec::new());
-    for (host, mut domains) in named(hosts, options) {
-        rest.push((
-            virtual_host(&host, domains.split_off(1)),
-            host.cluster.clone(),
-        ));
-        let suffix = format!(":{}", host.port.number);
-        shorts.push((suffix, virtual_host(&host, domains), host.cluster));
-    }
-    let scope = |suffix: &str, hosts: Vec<VirtualHost>, clusters: &[Arc<str>]| {
+    let hosts = named(hosts, options);
+    let scope = |suffix: &str, key: [String; 2], hosts: Vec<VirtualHost>, clusters: &[Arc<str>]| {
         let routes = RouteConfiguration {
-            name: format!("{namespace}/{name}{suffix}"),
+            name: format!("{service}{suffix}"),
             virtual_hosts: hosts,
-            // Nothing is left to be looked up.
-            typed_per_filter_config: HashMap::from([(mesh::LOOKUP.to_owned(), scoped::disabled())]),
+            typed_per_filter_config: found(),
             ..Default::default()
         };
-        let key = [name.to_string(), format!("{namespace}{suffix}")];
         scoped::resource(key, routes, cluster_references(clusters))
     };
-    let (hosts, clusters): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
-    let mut scopes = vec![scope("", hosts, &clusters)];
-    let shorts = shorts.into_iter();
-    scopes.extend(shorts.map(|(suffix, host, cluster)| scope(&suffix, vec![host], &[cluster])));
+    let clusters: Vec<_> = hosts
+        .iter()
+        .map(|named| named.host.cluster.clone())
+        .collect();
+    let with = |names: &dyn Fn(&Named) -> Vec<String>| {
+        let hosts = hosts
+            .iter()
+            .map(|named| virtual_host(&named.host, names(named)));
+        hosts.collect()
+    };
+    let ServiceKey { namespace, name } = &service;
+    let of_names = with(&|named| named.names[1..].to_vec());
+    let mut scopes = vec![scope(
+        "",
+        [name.to_string(), namespace.to_string()],
+        of_names,
+        &clusters,
+    )];
+    for Named { host, names, .. } in &hosts {
+        let suffix = format!(":{}", host.port.number);
+        let key = [name.to_string(), format!("{namespace}{suffix}")];
+        let short = virtual_host(host, names[..1].to_vec());
+        scopes.push(scope(
+            &suffix,
+            key,
+            vec![short],
+            slice::from_ref(&host.cluster),
+        ));
+    }
+    for ip in addresses {
+        let of_ip = with(&|named| {
+            named
+                .ends
+                .iter()
+                .map(|end| mesh::address_name(*ip, end))
+                .collect()
+        });
+        scopes.push(scope(
+            &format!("@{ip}"),
+            mesh::address_key(*ip),
+            of_ip,
+            &clusters,
+        ));
+    }
     scopes
+}
+
+/// The configuration of filters for what was found by the name that was asked for: nothing is left
+/// to be looked up.
+fn found() -> HashMap<String, Any> {
+    HashMap::from([(mesh::LOOKUP.to_owned(), scoped::disabled())])
 }
 
 fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
@@ -125,7 +177,7 @@ fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
         // How long a request may take is between its client and its server; Envoy's default is 15
         // s.
         timeout: Some(seconds(0)),
-        retry_policy: Some(connect_again()),
+        retry_policy: Some(elsewhere(connect_again())),
         ..Default::default()
     };
     let route = Route {
@@ -134,6 +186,7 @@ fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
             ..Default::default()
         }),
         action: Some(Action::Route(action)),
+        metadata: host.pods.then(mesh::pods),
         ..Default::default()
     };
     VirtualHost {
@@ -151,6 +204,21 @@ pub(super) fn connect_again() -> RetryPolicy {
         retry_on: "connect-failure".to_owned(),
         num_retries: Some(number(CONNECT_ATTEMPTS - 1)),
         ..Default::default()
+    }
+}
+
+/// Has a request sent again to an endpoint that it was not sent to before, if there is one (Service
+/// rule 95): with many requests at a time the next endpoint in turn may be the same.
+fn elsewhere(policy: RetryPolicy) -> RetryPolicy {
+    let predicate = any(&PreviousHostsPredicate::default());
+    RetryPolicy {
+        retry_host_predicate: vec![RetryHostPredicate {
+            // Found by its type; a longer name would be in every route.
+            name: "others".to_owned(),
+            config_type: Some(ConfigType::TypedConfig(predicate)),
+        }],
+        host_selection_retry_max_attempts: OTHER_HOST_ATTEMPTS,
+        ..policy
     }
 }
 

@@ -12,12 +12,17 @@ use seaway_proto::envoy::tls::{
 use super::cluster::transport_socket;
 use super::tls_versions;
 use crate::Options;
+use crate::model::AppProtocol;
 
 /// TLS to pods, whose certificates nothing says how to check (Service rule 109): it keeps others
 /// from listening, not from answering.
-pub(super) fn unverified() -> TransportSocket {
+pub(super) fn unverified(protocol: AppProtocol) -> TransportSocket {
+    let mut common = common();
+    if protocol == AppProtocol::Https {
+        common.alpn_protocols.insert(0, "h2".to_owned());
+    }
     socket(UpstreamTlsContext {
-        common_tls_context: Some(common()),
+        common_tls_context: Some(common),
         ..Default::default()
     })
 }

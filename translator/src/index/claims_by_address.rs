@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
 use crate::model::{Family, Node, Protocol, ServiceKey};
+use crate::names::FrontendKind;
 use crate::policy::claims::{Address, Claim};
 use crate::policy::node_ports;
 use crate::{IpNet, Options};
@@ -83,6 +84,19 @@ impl Claims {
         let all = self.from(ip);
         let same = all.take_while(move |(address, _)| address.ip == ip);
         same.filter_map(|(_, claims)| claims.first())
+    }
+
+    /// The Service that has a cluster IP as a whole, where requests name it (Service rule 149): the
+    /// first of those with a port there.
+    pub(crate) fn cluster_ip_owner(&self, ip: IpAddr) -> Option<&ServiceKey> {
+        let claims = self.of_cluster_ip(ip);
+        claims.min().map(|claim| &claim.service)
+    }
+
+    /// The claims that win ports of a cluster IP.
+    pub(crate) fn of_cluster_ip(&self, ip: IpAddr) -> impl Iterator<Item = &Claim> {
+        let is = |claim: &&Claim| claim.kind == FrontendKind::ClusterIp;
+        self.at(ip).filter(is)
     }
 
     /// The claimed IP addresses in this range, once per port and protocol.

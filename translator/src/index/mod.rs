@@ -194,6 +194,15 @@ impl Index {
                 );
             }
         }
+        // Whose a whole cluster IP is may change without a change of whose its ports are.
+        for ip in [&old, &new]
+            .into_iter()
+            .flatten()
+            .flat_map(|service| &service.cluster_ips)
+        {
+            let others = self.claims.of_cluster_ip(*ip);
+            dirty.extend(others.map(|claim| claim.service.clone()));
+        }
         // What is sent to an alias is sent to its target.
         dirty.extend(self.targets(key, options));
         let alias_of = |service: &Option<Arc<Service>>| {

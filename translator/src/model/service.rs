@@ -135,7 +135,8 @@ pub enum AppProtocol {
     /// HTTP/1.1 over TLS, for WebSocket (`kubernetes.io/wss`).
     Wss,
     /// HTTP/1.1 over TLS where the endpoints are those of a DNS name, of which certificates can be
-    /// checked; in the clear elsewhere (Gateway rule 84).
+    /// checked. For pods HTTP/2 or HTTP/1.1 over TLS, as they choose, from mesh proxies (Service
+    /// rule 106), and HTTP/1.1 in the clear from ingress proxies (Gateway rule 84).
     Https,
 }
 

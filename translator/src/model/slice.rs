@@ -60,6 +60,8 @@ pub struct Endpoint {
     pub condition: Condition,
     /// Whether the endpoint is terminating, ready or not.
     pub terminating: bool,
+    /// The name of the endpoint's pod in DNS, before that of the Service (Service rule 129).
+    pub hostname: Option<Arc<str>>,
     /// The name of the Node on which the endpoint runs.
     pub node: Option<Arc<str>>,
     /// The zone in which the endpoint runs.

@@ -23,6 +23,8 @@ pub(crate) struct ActiveViews {
     nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
     node_roles: BTreeMap<Arc<str>, usize>,
     whole_tables: usize,
+    /// The number of views of mesh proxies, by namespace and the form in which they take routes.
+    namespaces: BTreeMap<(Arc<str>, bool), usize>,
     /// The number of views of ingress proxies, by fleet and by how they come by certificates.
     ingress: BTreeMap<(Fleet, CertificateDelivery), usize>,
 }
@@ -36,8 +38,8 @@ pub(crate) struct Deliveries {
     pub on_demand: bool,
 }
 
-/// The layers of a view that exist while there are such views: those of its node and zone, and of
-/// the form in which it takes routes.
+/// The layers of a view that exist while there are such views: those of its node and zone, of its
+/// namespace, and of the form in which it takes routes.
 pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
     let mut layers = Vec::new();
     if let Some(node) = name(&view.node) {
@@ -50,6 +52,10 @@ pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
         });
     }
     layers.extend(zone.cloned().map(Layer::Zone));
+    layers.extend(view.mesh_namespace().map(|name| Layer::Namespace {
+        name: name.clone(),
+        whole_table: view.whole_table,
+    }));
     if view.role == Role::Mesh && view.whole_table {
         layers.push(Layer::WholeTable);
     }
@@ -158,6 +164,17 @@ impl ActiveViews {
         self.whole_tables > 0
     }
 
+    /// The namespaces of mesh proxies, each with the form in which they take routes.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &(Arc<str>, bool)> {
+        self.namespaces.keys()
+    }
+
+    /// Whether a mesh proxy is in this namespace and takes routes in this form.
+    pub(crate) fn has_namespace(&self, namespace: &Arc<str>, whole_table: bool) -> bool {
+        let key = (namespace.clone(), whole_table);
+        self.namespaces.contains_key(&key)
+    }
+
     /// Counts one more view that sees the layer; true if it is the first.
     fn count(&mut self, layer: &Layer) -> bool {
         let count = match layer {
@@ -168,6 +185,10 @@ impl ActiveViews {
                 zones.entry(zone.clone()).or_default()
             }
             Layer::WholeTable => &mut self.whole_tables,
+            Layer::Namespace { name, whole_table } => {
+                let key = (name.clone(), *whole_table);
+                self.namespaces.entry(key).or_default()
+            }
             Layer::All | Layer::Inside | Layer::Captured => return false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => return false,
         };
@@ -189,6 +210,9 @@ impl ActiveViews {
                     self.nodes.remove(node);
                 }
                 last
+            }
+            Layer::Namespace { name, whole_table } => {
+                decrement(&mut self.namespaces, &(name.clone(), *whole_table))
             }
             Layer::WholeTable => {
                 self.whole_tables -= 1;

@@ -154,6 +154,7 @@ mod tests {
                 terminating: false,
                 node: node.map(name),
                 zone: zone.map(name),
+                hostname: None,
                 zone_hints: zones.into_iter().map(name).collect(),
                 node_hints: nodes.into_iter().map(name).collect(),
             }

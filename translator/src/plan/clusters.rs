@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::Context;
 use super::host::Upstream;
 use crate::model::{
-    AppProtocol, BackendPort, Family, Policy, Protocol, ProxyProtocol, Service, ServicePort,
+    AppProtocol, BackendPort, Family, Kind, Policy, Protocol, ProxyProtocol, Service, ServicePort,
 };
 use crate::names::{ClusterName, PortKey};
 use crate::place::choose::{Priorities, Set, choose, choose_for_flows};
@@ -48,6 +48,8 @@ pub(crate) struct ClusterSettings {
     pub app_protocol: AppProtocol,
     /// Whether the load balancer hashes, for session affinity.
     pub hashed: bool,
+    /// Whether single endpoints are chosen by the names of their pods.
+    pub pods: bool,
     /// The version of the PROXY protocol header that is sent to endpoints, if any.
     pub proxy_protocol: Option<ProxyProtocol>,
     /// After how many consecutive connect failures Envoy ejects an endpoint.
@@ -66,6 +68,7 @@ impl ClusterSettings {
         ClusterSettings {
             app_protocol: port.app_protocol,
             hashed: service.affinity.is_some(),
+            pods: service.kind == Kind::Headless,
             proxy_protocol: service.proxy_protocol.filter(|_| connects),
             outlier_detection: service.outlier_detection.filter(|_| connects),
             connect_timeout: service.connect_timeout,
@@ -84,7 +87,7 @@ pub(crate) struct ClusterPlan {
     /// The layer of the cluster itself.
     pub layer: Layer,
     /// Whether gRPC clients have it in a form of their own: they do not see that layer, or do not
-    /// take what hashes (xDS rules 184, 185).
+    /// take what hashes, or brings TLS (xDS rules 184, 185, 194).
     pub own_for_grpc: bool,
     pub settings: ClusterSettings,
     /// The endpoints chosen for each layer, as positions in the candidates of the port and family.
@@ -102,7 +105,7 @@ pub(crate) fn plan(
     let port = &service.ports[users.port];
     let layer = users.layer();
     let settings = ClusterSettings::of(service, port, context.options);
-    let is_shared = matches!(layer, Layer::Inside | Layer::All) && !settings.hashed;
+    let is_seen = matches!(layer, Layer::Inside | Layer::All);
     ClusterPlan {
         assignments: spread(
             candidates,
@@ -111,7 +114,7 @@ pub(crate) fn plan(
             choice(port),
         ),
         port: users.port,
-        own_for_grpc: users.grpc && !is_shared,
+        own_for_grpc: users.grpc && (!is_seen || settings.hashed || name.tls),
         layer,
         settings,
         name,
@@ -171,17 +174,14 @@ pub(crate) fn wanted(
     clusters
 }
 
-/// The cluster to which mesh proxies route HTTP requests for a Service port.
+/// The cluster to which mesh proxies route HTTP requests for a Service port: beside that of its
+/// connections another one where the endpoints speak TLS, which connections bring with them.
 pub(crate) fn mesh_cluster(service: &Service, port: &ServicePort) -> ClusterName {
-    for_http(
-        port,
-        cluster_name(
-            service,
-            port,
-            service.internal_policy,
-            service.primary_family,
-        ),
-    )
+    let (policy, family) = (service.internal_policy, service.primary_family);
+    ClusterName {
+        tls: matches!(port.app_protocol, AppProtocol::Wss | AppProtocol::Https),
+        ..cluster_name(service, port, policy, family)
+    }
 }
 
 /// Whether gRPC clients can speak to the endpoints of a port: there is no header that they would
@@ -189,13 +189,6 @@ pub(crate) fn mesh_cluster(service: &Service, port: &ServicePort) -> ClusterName
 /// application speaks TLS, a channel brings its own.
 pub(crate) fn speaks_grpc(service: &Service, port: &ServicePort) -> bool {
     service.proxy_protocol.is_none() && port.app_protocol != AppProtocol::Wss
-}
-
-/// The cluster of HTTP requests to a port beside that of its connections: another one where the
-/// endpoints speak TLS, which connections bring with them.
-fn for_http(port: &ServicePort, name: ClusterName) -> ClusterName {
-    let tls = port.app_protocol == AppProtocol::Wss;
-    ClusterName { tls, ..name }
 }
 
 /// The TCP port of a Service that a backend names.
@@ -217,9 +210,13 @@ pub(crate) fn upstream(service: &Service, port: &ServicePort) -> Upstream {
     }
 }
 
+/// The cluster to which ingress proxies route HTTP requests for a Service port, as
+/// [`mesh_cluster`].
 fn ingress_cluster(service: &Service, port: &ServicePort) -> ClusterName {
-    let name = cluster_name(service, port, Policy::Cluster, service.primary_family);
-    for_http(port, name)
+    ClusterName {
+        tls: port.app_protocol == AppProtocol::Wss,
+        ..cluster_name(service, port, Policy::Cluster, service.primary_family)
+    }
 }
 
 /// The key of a Service port.

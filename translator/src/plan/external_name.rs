@@ -164,6 +164,7 @@ fn outside(context: &Context<'_>, service: &Service, host: &Arc<str>) -> Externa
                 port: name.port.clone(),
                 cluster: name.to_string().into(),
                 sticky: false,
+                pods: false,
                 rewrite: Some(host.clone()),
             });
         }
@@ -233,6 +234,7 @@ fn inside(service: &Service, target: &Service) -> ExternalNamePlan {
                 port: port_key(service, port),
                 cluster: mesh_cluster(target, found).to_string().into(),
                 sticky: target.affinity.is_some(),
+                pods: false,
                 rewrite: None,
             }),
             None => missing.push((port.index, port.number)),

@@ -164,11 +164,28 @@ fn read_endpoint(
         ip,
         condition,
         terminating,
+        hostname: hostname(i, endpoint, report),
         node: node_name(i, endpoint, names, report),
         zone: endpoint.zone.as_deref().and_then(|zone| names.get(zone)),
         zone_hints: names.set(zones.into_iter().flatten().map(|z| z.name.as_str())),
         node_hints: names.set(nodes.into_iter().flatten().map(|n| n.name.as_str())),
     })
+}
+
+/// The name of an endpoint's pod (Service rule 129).
+fn hostname(i: usize, endpoint: &k8s::Endpoint, report: &mut Report) -> Option<Arc<str>> {
+    let name = endpoint
+        .hostname
+        .as_deref()
+        .filter(|name| !name.is_empty())?;
+    if !is_label(name) {
+        let message =
+            format!("{name:?} is not the name of a pod, by which the endpoint is not found");
+        let field = format!("endpoints[{i}].hostname");
+        report.warning(field, Reason::InvalidValue, message);
+        return None;
+    }
+    Some(name.into())
 }
 
 /// The condition of an endpoint, and whether it is terminating. Service rule 44: unset `ready` and

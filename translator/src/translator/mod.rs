@@ -240,6 +240,11 @@ impl Translator {
                 }
                 // Every flush looks whether somebody takes it.
                 Layer::WholeTable => touched = true,
+                Layer::Namespace { name, whole_table } => {
+                    let key = (name.clone(), *whole_table);
+                    self.dirty.namespaces.insert(key);
+                    touched = true;
+                }
                 Layer::All | Layer::Inside | Layer::Captured => {}
                 Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => {}
             }

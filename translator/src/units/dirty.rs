@@ -20,6 +20,9 @@ pub(crate) enum Unit {
     Redirect,
     /// The HTTP listener of mesh proxies.
     Mesh,
+    /// The HTTP listener of the mesh proxies of a namespace, and whether it is that of those which
+    /// take one table.
+    MeshNamespace(Arc<str>, bool),
     /// The routes of all Services as one table, for the mesh proxies that take it.
     WholeTable,
     /// The listener by which ingress proxies ask for hosts.
@@ -53,6 +56,8 @@ pub(crate) struct Dirty {
     nodes: BTreeMap<ServiceKey, BTreeSet<Arc<str>>>,
     /// The Services of which names are wanted, or were, by gRPC clients, and lead elsewhere now.
     pub targets: ServiceSet,
+    /// The namespaces with, or with the last, mesh proxies that take scopes, or one table (`true`).
+    pub namespaces: BTreeSet<(Arc<str>, bool)>,
     /// Whether the proxy's health has to be translated again: a Node with a proxy of role `node`
     /// came, went, or is about to go.
     pub healthz: bool,
@@ -101,6 +106,7 @@ impl Dirty {
             endpoints,
             mut nodes,
             targets,
+            namespaces,
             healthz,
             first,
             routing,
@@ -120,6 +126,8 @@ impl Dirty {
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
         units.extend(targets.into_iter().map(Unit::Targets));
         units.extend([Unit::Redirect, Unit::WholeTable, Unit::Sockets]);
+        let namespaces = namespaces.into_iter();
+        units.extend(namespaces.map(|(name, table)| Unit::MeshNamespace(name, table)));
         if first {
             units.extend([Unit::Mesh, Unit::IngressHosts]);
         }

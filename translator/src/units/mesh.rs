@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Output;
 use crate::envoy::http::mesh::{self, Routes};
 use crate::envoy::route::{self, Hosts};
-use crate::model::ServiceKey;
+use crate::model::{Service, ServiceKey};
 use crate::plan::{Context, hosts};
 use crate::{Layer, Origin, Problem, Reason, Replace, Role, Subject};
 
@@ -22,7 +22,7 @@ const LARGE_BYTES: usize = 3 << 20;
 
 /// The listener of those that take scopes.
 pub(crate) fn listener(context: &Context<'_>) -> Output {
-    let listener = mesh::listener(context.options.mesh_listen, &Routes::Scopes);
+    let listener = mesh::listener(context.options.mesh_listen, &Routes::Scopes, None);
     Output {
         resources: vec![Replace {
             origin: Origin::Mesh,
@@ -30,6 +30,40 @@ pub(crate) fn listener(context: &Context<'_>) -> Output {
         }],
         problems: None,
     }
+}
+
+/// The listener of the proxies of a namespace that take scopes, or one table, while there are any.
+pub(crate) fn listener_in(
+    namespace: &Arc<str>,
+    whole_table: bool,
+    context: &Context<'_>,
+) -> Output {
+    let address = context.options.mesh_listen;
+    let table = table_name(context);
+    let routes = match whole_table {
+        true => Routes::Table(&table),
+        false => Routes::Scopes,
+    };
+    let resource = || {
+        let layer = Layer::Namespace {
+            name: namespace.clone(),
+            whole_table,
+        };
+        (layer, mesh::listener(address, &routes, Some(namespace)))
+    };
+    let is_there = context.views.has_namespace(namespace, whole_table);
+    Output {
+        resources: vec![Replace {
+            origin: Origin::MeshNamespace(namespace.clone(), whole_table),
+            resources: is_there.then(resource).into_iter().collect(),
+        }],
+        problems: None,
+    }
+}
+
+/// The name of the table.
+fn table_name(context: &Context<'_>) -> Arc<str> {
+    format!("http/{}", context.options.mesh_listen.port()).into()
 }
 
 /// The virtual hosts of all Services, of which the table is made.
@@ -48,8 +82,7 @@ impl WholeTable {
             return;
         };
         let service = context.index.service(key);
-        let hosts = service.map_or_else(Vec::new, |service| hosts::of_any(context, service));
-        let hosts = Hosts::new(hosts, context.options);
+        let hosts = service.map_or_else(Hosts::default, |service| encoded(context, service));
         if hosts.is_empty() {
             self.changed |= parts.remove(key).is_some();
         } else if parts.get(key) != Some(&hosts) {
@@ -62,7 +95,7 @@ impl WholeTable {
     /// the problems with it.
     pub(crate) fn translate(&mut self, context: &Context<'_>) -> Output {
         let address = context.options.mesh_listen;
-        let name: Arc<str> = format!("http/{}", address.port()).into();
+        let name = table_name(context);
         let subject = Subject::RouteTable(name.clone());
         if !context.views.takes_whole_table() {
             return match self.parts.take() {
@@ -72,10 +105,7 @@ impl WholeTable {
         }
         if self.parts.is_none() {
             let all = context.index.services();
-            let hosts = all.map(|(key, service)| {
-                let hosts = hosts::of_any(context, service);
-                (key.clone(), Hosts::new(hosts, context.options))
-            });
+            let hosts = all.map(|(key, service)| (key.clone(), encoded(context, service)));
             self.parts = Some(hosts.filter(|(_, hosts)| !hosts.is_empty()).collect());
             self.changed = true;
         }
@@ -93,9 +123,14 @@ impl WholeTable {
             let reason = Reason::RouteTableLarge;
             problems.push(Problem::warning(subject.clone(), "", reason, message));
         }
-        let listener = mesh::listener(address, &Routes::Table(&name));
+        let listener = mesh::listener(address, &Routes::Table(&name), None);
         output(vec![listener, table], subject, problems)
     }
+}
+
+fn encoded(context: &Context<'_>, service: &Service) -> Hosts {
+    let addresses = hosts::addresses(context, service);
+    Hosts::new(hosts::of_any(context, service), &addresses, context.options)
 }
 
 fn output(

@@ -56,6 +56,7 @@ impl Units {
             Unit::Service(key, extent, nodes) => self.service(&key, extent, &nodes, context),
             Unit::Redirect => self.redirect.translate(context),
             Unit::Mesh => mesh::listener(context),
+            Unit::MeshNamespace(name, table) => mesh::listener_in(&name, table, context),
             Unit::WholeTable => self.whole_table.translate(context),
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),

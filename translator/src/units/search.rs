@@ -34,7 +34,12 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
     let services = services.map(|key| Unit::Service(key, Extent::Whole, BTreeSet::new()));
     let target = Target::read(name, context.options);
     let target = target.map(|target| Unit::Targets(target.service));
-    let units = services.chain(target).chain(of_proxies(name));
+    let of_mesh = context.views.namespaces();
+    let of_mesh = of_mesh.map(|(name, table)| Unit::MeshNamespace(name.clone(), *table));
+    let units = services
+        .chain(target)
+        .chain(of_proxies(name))
+        .chain(of_mesh);
     look(name, units.chain(of_ingress(name, context)), context)
 }
 

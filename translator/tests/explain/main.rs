@@ -24,7 +24,7 @@ use seaway_translator::{
 };
 use serde_json::Value;
 use support::random::{an_op, options, rest, run};
-use support::{World, service, slice, view};
+use support::{World, asked, service, slice, view};
 
 type Seen = BTreeMap<(TypeUrl, Arc<str>), Resource>;
 
@@ -161,6 +161,7 @@ fn check_names(world: &World, seen: &Seen, view: &View) {
         for host in array(&value["route_configuration"]["virtual_hosts"]) {
             let cluster = host["routes"][0]["route"]["cluster"].as_str();
             for name in array(&host["domains"]).filter_map(Value::as_str) {
+                let name = asked(name);
                 let question = Question::read(&format!("http://{name}/"), "d").unwrap();
                 let answer = world
                     .translator

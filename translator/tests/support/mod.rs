@@ -231,3 +231,13 @@ impl World {
         joined.join(" | ")
     }
 }
+
+/// The host that a client asks for to be found under this name of a scope: an address has another
+/// one there.
+pub fn asked(name: &str) -> String {
+    match name.split_once(".ip/.") {
+        Some((ip, end)) if ip.contains(':') => format!("[{ip}]{end}"),
+        Some((ip, end)) => format!("{}{end}", ip.replace('-', ".")),
+        None => name.to_owned(),
+    }
+}

@@ -165,6 +165,7 @@ fn slice() -> EndpointSlice {
         terminating: condition == Condition::ServingTerminating,
         node: Some("n1".into()),
         zone: None,
+        hostname: Some("web-0".into()),
         zone_hints: ["a", "b"].map(Arc::from).into(),
         node_hints: Box::default(),
     };

@@ -3,14 +3,17 @@
 //! any other.
 //!
 //! Envoy compares these labels letter by letter. A request that is in no scope meets a filter that
-//! has the scope looked up once more in lower case; the routes of a Service disable it, so a
-//! request for a name in lower case never does.
+//! has one looked up by another name: in lower case, with the proxy's own namespace behind a short
+//! name, by the key of an address, or by the Service of a pod. The routes of a Service disable it,
+//! so a request for a name as it is usually written never does.
 //!
-//! Proxies that cannot take scopes have the routes of all Services as one route configuration.
+//! Proxies that cannot take scopes have the routes of all Services as one route configuration, and
+//! the same filter.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use seaway_proto::envoy::core::Metadata;
 use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
     CodecType, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
 };
@@ -24,11 +27,31 @@ use super::listener::{http_filter, router};
 use super::{lookup, scoped};
 use crate::envoy::listener::network_filter;
 use crate::envoy::{ads, seconds, tcp_socket};
+use crate::names::is_label;
 
-/// The name of the filter that looks for hosts in lower case.
+/// The name of the filter that looks for hosts by another name.
 pub(crate) const LOOKUP: &str = "hosts";
 /// Its script.
 const SCRIPT: &str = include_str!("mesh.lua");
+
+/// The key of the metadata that marks the routes of Services whose pods have names.
+const PODS: &str = "pods";
+
+/// The labels by which the scope of a cluster IP is found. No host of a request can have a slash,
+/// so they are those of no name.
+pub(crate) fn address_key(ip: IpAddr) -> [String; 2] {
+    [ip.to_string().replace('.', "-"), "ip/".to_owned()]
+}
+
+/// The name under which the filter looks for an address with this end: a port or nothing.
+pub(crate) fn address_name(ip: IpAddr, end: &str) -> String {
+    format!("{}.{end}", address_key(ip).join("."))
+}
+
+/// The metadata of the routes of Services whose pods have names.
+pub(crate) fn pods() -> Metadata {
+    scoped::mark(LOOKUP.to_owned(), PODS)
+}
 
 /// The form in which a mesh proxy takes routes.
 #[derive(Clone, Copy, Debug)]
@@ -39,16 +62,18 @@ pub(crate) enum Routes<'a> {
     Table(&'a Arc<str>),
 }
 
-/// The listener at this address.
-pub(crate) fn listener(address: SocketAddr, routes: &Routes<'_>) -> Resource {
+/// The listener at this address, of proxies in this namespace.
+pub(crate) fn listener(
+    address: SocketAddr,
+    routes: &Routes<'_>,
+    namespace: Option<&str>,
+) -> Resource {
     let label = |index| scoped::header(":authority", ".", index);
-    let (specifier, lookup, table) = match routes {
+    let (specifier, table) = match routes {
         // The Service, and its namespace with the port, if one is given.
         Routes::Scopes => {
             let scopes = scoped::routes([label(0), label(1)]);
-            let lookup = any(&lookup::filter(Some(SCRIPT.to_owned())));
-            let lookup = http_filter(LOOKUP, ConfigType::TypedConfig(lookup));
-            (RouteSpecifier::ScopedRoutes(scopes), Some(lookup), None)
+            (RouteSpecifier::ScopedRoutes(scopes), None)
         }
         Routes::Table(name) => {
             let rds = Rds {
@@ -59,14 +84,16 @@ pub(crate) fn listener(address: SocketAddr, routes: &Routes<'_>) -> Resource {
                 type_url: TypeUrl::ROUTE,
                 name: Arc::clone(name),
             };
-            (RouteSpecifier::Rds(rds), None, Some(table))
+            (RouteSpecifier::Rds(rds), Some(table))
         }
     };
+    let lookup = any(&lookup::filter(Some(script(namespace))));
+    let lookup = http_filter(LOOKUP, ConfigType::TypedConfig(lookup));
     let manager = HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: "mesh".to_owned(),
         route_specifier: Some(specifier),
-        http_filters: lookup.into_iter().chain([router()]).collect(),
+        http_filters: vec![lookup, router()],
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
             ..Default::default()
@@ -98,4 +125,11 @@ pub(crate) fn listener(address: SocketAddr, routes: &Routes<'_>) -> Resource {
         &message,
         table.into_iter().collect(),
     )
+}
+
+/// The script of the filter. A namespace is a label, so nothing in it can end the string.
+fn script(namespace: Option<&str>) -> String {
+    let namespace = namespace.filter(|namespace| is_label(namespace));
+    let namespace = namespace.map_or("nil".to_owned(), |namespace| format!("\"{namespace}\""));
+    format!("local NAMESPACE = {namespace}\n\n{SCRIPT}")
 }

@@ -1,14 +1,11 @@
 //! A host as a scope: its virtual host in a route configuration of its own, found by the table and
 //! the name.
 
-use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
-use seaway_proto::envoy::core::Metadata;
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::route::{Route, RouteConfiguration, VirtualHost};
-use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
 use seaway_proto::{Resource, ResourceRef};
 
 use super::header_changes::{added, option, removed};
@@ -42,7 +39,8 @@ pub(crate) fn name(table: &Table, host: &Hostname) -> String {
 fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
     let name = host.host.to_string();
     let exact = matches!(host.host, Hostname::Exact(_));
-    let mark = exact.then(|| mark(table));
+    // By this the lookup filter knows the routes of a host of exactly the name asked for.
+    let mark = exact.then(|| scoped::mark(lookup::name(table), lookup::MARK));
     let routes = host
         .routes
         .iter()
@@ -85,19 +83,6 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
             .chain([(body::FILTER.to_owned(), body::none())])
             .chain(rate::policy(host).map(|policy| (rate::FILTER.to_owned(), policy)))
             .collect(),
-        ..Default::default()
-    }
-}
-
-/// The metadata by which the lookup filter knows the routes of a host of exactly the name asked
-/// for.
-fn mark(table: &Table) -> Metadata {
-    let value = Value {
-        kind: Some(Kind::BoolValue(true)),
-    };
-    let fields = HashMap::from([(lookup::MARK.to_owned(), value)]);
-    Metadata {
-        filter_metadata: HashMap::from([(lookup::name(table), Struct { fields })]),
         ..Default::default()
     }
 }

@@ -1,6 +1,9 @@
 //! Scopes as both roles that have them use them: a resource for each, whose key is a list of texts,
 //! and the connection manager that finds one by the texts of a request's headers.
 
+use std::collections::HashMap;
+
+use seaway_proto::envoy::core::Metadata;
 use seaway_proto::envoy::http_connection_manager::scoped_routes::scope_key_builder::fragment_builder::{
     HeaderValueExtractor, Type, header_value_extractor::ExtractType,
 };
@@ -12,7 +15,8 @@ use seaway_proto::envoy::http_connection_manager::{ScopedRds, ScopedRoutes};
 use seaway_proto::envoy::route::scoped_route_configuration::Key;
 use seaway_proto::envoy::route::scoped_route_configuration::key::{Fragment, fragment};
 use seaway_proto::envoy::route::{FilterConfig, RouteConfiguration, ScopedRouteConfiguration};
-use seaway_proto::google::protobuf::{Any, BoolValue};
+use seaway_proto::google::protobuf::value::Kind;
+use seaway_proto::google::protobuf::{Any, BoolValue, Struct, Value};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use crate::envoy::ads;
@@ -67,6 +71,18 @@ pub(crate) fn header(name: &str, separator: &str, index: u32) -> FragmentBuilder
             element_separator: separator.to_owned(),
             extract_type: Some(ExtractType::Index(index)),
         })),
+    }
+}
+
+/// The metadata that marks routes for the script of this filter.
+pub(crate) fn mark(filter: String, key: &str) -> Metadata {
+    let value = Value {
+        kind: Some(Kind::BoolValue(true)),
+    };
+    let fields = HashMap::from([(key.to_owned(), value)]);
+    Metadata {
+        filter_metadata: HashMap::from([(filter, Struct { fields })]),
+        ..Default::default()
     }
 }
 

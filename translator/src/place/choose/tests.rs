@@ -20,6 +20,7 @@ fn endpoint(text: &str) -> Endpoint {
         terminating: false,
         node: some(node),
         zone: some(zone),
+        hostname: None,
         zone_hints: Box::default(),
         node_hints: Box::default(),
     };

@@ -13,7 +13,7 @@ use crate::model::{BackendPort, Kind, Protocol, Service, ServicePort};
 use crate::names::ClusterName;
 use crate::plan::clusters::find;
 use crate::plan::external_name::{self, ExternalNamePlan};
-use crate::plan::hosts::named;
+use crate::plan::hosts::{Named, named};
 use crate::plan::service::ServicePlan;
 use crate::{ObjectId, Role};
 
@@ -98,7 +98,7 @@ fn by_name(
     (facts, verdicts): (&mut Vec<Fact>, &mut Verdicts),
 ) -> Option<ClusterName> {
     let mut target = None;
-    for (host, names) in named(plan.hosts.clone(), asker.context.options) {
+    for Named { host, names, .. } in named(plan.hosts.clone(), asker.context.options) {
         let of_service = service.ports.iter().find(|p| p.number == host.port.number);
         let is_asked = port.is_none_or(|port| match of_service {
             Some(of_service) => port.is(of_service),

@@ -1,16 +1,38 @@
 //! The sections about a request that a mesh proxy gets: which Service has the host name, and where
 //! its requests go.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use super::answer::{Fact, Section};
 use super::asker::{Asker, listed};
 use super::draft::Draft;
 use super::external::of_target;
 use super::question::Request;
+use super::service::slices;
 use super::summary::Served;
 use crate::ObjectId;
 use crate::model::{Service, ServiceKey};
 use crate::names::{ClusterName, is_label};
-use crate::plan::hosts::{Host, named, of_any};
+use crate::plan::hosts::{Host, Named, addresses, named, of_any};
+use crate::plan::service::ServicePlan;
+
+/// What a host stands for.
+#[derive(Debug)]
+struct Found {
+    host: Host,
+    /// The pod whose endpoint alone is asked for.
+    pod: Option<Arc<str>>,
+}
+
+/// How a host names a Service.
+#[derive(Debug)]
+struct Naming {
+    service: ServiceKey,
+    /// The name as it is among those of the Service.
+    name: String,
+    pod: Option<Arc<str>>,
+}
 
 /// Explains a request at a mesh proxy.
 pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
@@ -18,8 +40,8 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         title: format!("{request}, as {} sees it", asker.who()),
         ..Section::default()
     };
-    let host = match host(asker, request, draft) {
-        Ok(host) => host,
+    let Found { host, pod } = match find(asker, request, draft) {
+        Ok(found) => found,
         Err(why) => {
             section.facts.push(Fact::new("host", why));
             let listen = asker.context.options.mesh_listen;
@@ -49,65 +71,173 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         let to = format!("{name}:{number}, which the proxy looks up in DNS");
         section.verdict = vec![format!("A request{} goes to {to}.", asker.origin())];
     }
+    if let (Some(pod), Some(cluster)) = (pod, &cluster) {
+        of_pod(asker, &pod, cluster, &mut section, draft);
+        draft.add(section);
+        return;
+    }
     draft.add(section);
     if let Some(cluster) = cluster.filter(|_| host.rewrite.is_none()) {
         of_target(asker, &cluster, draft);
     }
 }
 
+/// Says where requests for a pod go.
+fn of_pod(
+    asker: &Asker<'_>,
+    pod: &str,
+    cluster: &ClusterName,
+    section: &mut Section,
+    draft: &mut Draft,
+) {
+    let key = &cluster.port.service;
+    let Some(service) = asker.context.index.service(key) else {
+        return;
+    };
+    let plan = ServicePlan::new(&asker.context, service);
+    let chosen = plan.clusters.iter().find(|plan| plan.name == *cluster);
+    let chosen = chosen.and_then(|cluster| {
+        let seen = cluster.assignments.iter();
+        let seen = seen.filter_map(|(layer, found)| Some((asker.rank(layer)?, found)));
+        let (_, priorities) = seen.min_by_key(|(rank, _)| *rank)?;
+        let candidates = plan.candidates(cluster);
+        let all = priorities.iter().flatten().map(|at| &candidates[*at]);
+        let of_pod = all.filter(|one| one.endpoint.hostname.as_deref() == Some(pod));
+        Some(of_pod.map(|one| one.address.to_string()).collect())
+    });
+    let chosen: Vec<String> = chosen.unwrap_or_default();
+    section.facts.push(Fact::by("pod", "hostname", pod));
+    let origin = asker.origin();
+    section.verdict = vec![match chosen.is_empty() {
+        true => format!(
+            "A request{origin} is answered with 503: none of the endpoints of {key} that are used is that of a pod {pod}."
+        ),
+        false => format!("A request{origin} goes to {}.", listed(&chosen, "or", 8)),
+    }];
+    if chosen.is_empty() {
+        section.served = Served::No;
+        draft.next(format!("seaway explain {key}"));
+    }
+    slices(asker, service, draft);
+}
+
 /// The virtual host that a request is for, or why there is none.
-fn host(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Host, String> {
+fn find(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Found, String> {
     if request.tls {
         let why = "mesh proxies take plain HTTP alone; TLS goes to the address of a Service";
         return Err(why.to_owned());
     }
-    let Some(key) = service_of(asker, &request.host) else {
-        let domain = &asker.context.options.cluster_domain;
-        let host = &request.host;
-        return Err(format!(
-            "{host} is none of SERVICE.NAMESPACE, SERVICE.NAMESPACE.svc, \
-             SERVICE.NAMESPACE.svc.{domain}"
-        ));
+    let naming = match request.address() {
+        Some(ip) => by_address(asker, ip, &request.host)?,
+        None => by_name(asker, &request.host)?,
     };
-    draft.concerns(ObjectId::of_service(&key));
-    let Some(service) = asker.context.index.service(&key) else {
-        let ServiceKey { namespace, name } = &key;
+    let key = &naming.service;
+    draft.concerns(ObjectId::of_service(key));
+    let Some(service) = asker.context.index.service(key) else {
+        if naming.pod.is_some() {
+            return Err(none(asker, &request.host));
+        }
+        let ServiceKey { namespace, name } = key;
         draft.next(format!("kubectl -n {namespace} get service {name}"));
         return Err(format!("there is no Service {key}"));
     };
-    find(asker, service, request)
-}
-
-/// The Service that a host name is of.
-fn service_of(asker: &Asker<'_>, host: &str) -> Option<ServiceKey> {
-    let domain = format!(".svc.{}", asker.context.options.cluster_domain);
-    let short = host.strip_suffix(&*domain);
-    let short = short.or_else(|| host.strip_suffix(".svc")).unwrap_or(host);
-    let (name, namespace) = short.split_once('.')?;
-    (is_label(name) && is_label(namespace)).then(|| ServiceKey {
-        namespace: namespace.into(),
-        name: name.into(),
+    let host = host(asker, service, request, &naming.name)?;
+    if naming.pod.is_some() && !host.pods {
+        return Err(format!(
+            "Service {key} is not headless, so that its pods have no names of their own"
+        ));
+    }
+    Ok(Found {
+        host,
+        pod: naming.pod,
     })
 }
 
-/// The virtual host of a Service that a request is for.
-fn find(asker: &Asker<'_>, service: &Service, request: &Request) -> Result<Host, String> {
+fn by_address(asker: &Asker<'_>, ip: IpAddr, host: &str) -> Result<Naming, String> {
+    let owner = asker.context.index.claims().cluster_ip_owner(ip);
+    let service = owner.ok_or_else(|| format!("{ip} is the cluster IP of no Service"))?;
+    Ok(Naming {
+        service: service.clone(),
+        name: host.to_owned(),
+        pod: None,
+    })
+}
+
+/// The Service that a host name is of, as the filter of the listener takes it (`mesh.lua`).
+fn by_name(asker: &Asker<'_>, host: &str) -> Result<Naming, String> {
+    let labels: Vec<&str> = host.split('.').collect();
+    let is_of_pod = match labels.as_slice() {
+        [short] => {
+            let why = "a short name is for clients of one namespace, and this proxy says none (--pod-namespace)";
+            let namespace = asker.view.mesh_namespace().ok_or(why)?;
+            return Ok(Naming {
+                service: ServiceKey {
+                    namespace: namespace.clone(),
+                    name: (*short).into(),
+                },
+                name: format!("{short}.{namespace}"),
+                pod: None,
+            });
+        }
+        [_, _, "svc", rest @ ..] => rest.first() == Some(&"svc"),
+        labels => labels.len() > 2,
+    };
+    let (pod, labels) = labels.split_at(usize::from(is_of_pod));
+    let [name, namespace, rest @ ..] = labels else {
+        return Err(none(asker, host));
+    };
+    let domain = &asker.context.options.cluster_domain;
+    let rest = rest.join(".");
+    let is_known = rest.is_empty() || rest == "svc" || rest == format!("svc.{domain}");
+    if !is_known || !is_label(name) || !is_label(namespace) {
+        return Err(none(asker, host));
+    }
+    Ok(Naming {
+        service: ServiceKey {
+            namespace: (*namespace).into(),
+            name: (*name).into(),
+        },
+        name: labels.join("."),
+        pod: pod.first().map(|pod| (*pod).into()),
+    })
+}
+
+/// Why a host is no name of a Service.
+fn none(asker: &Asker<'_>, host: &str) -> String {
+    let domain = &asker.context.options.cluster_domain;
+    format!(
+        "{host} is none of SERVICE.NAMESPACE, SERVICE.NAMESPACE.svc, \
+         SERVICE.NAMESPACE.svc.{domain}"
+    )
+}
+
+/// The virtual host of a Service that a request with such a name is for.
+fn host(
+    asker: &Asker<'_>,
+    service: &Service,
+    request: &Request,
+    name: &str,
+) -> Result<Host, String> {
     let key = &service.key;
     let wanted = match request.port {
-        Some(port) => format!("{}:{port}", request.host),
-        None => request.host.to_string(),
+        Some(port) => format!("{name}:{port}"),
+        None => name.to_owned(),
     };
     let hosts = named(of_any(&asker.context, service), asker.context.options);
-    let numbers = hosts.iter().map(|(host, _)| host.port.number.to_string());
+    let numbers = hosts.iter().map(|named| named.host.port.number.to_string());
     let numbers: Vec<String> = numbers.collect();
     let at = match numbers.is_empty() {
         true => "not at all".to_owned(),
         false => format!("at {}", listed(&numbers, "and", 8)),
     };
-    let mut hosts = hosts.into_iter();
-    let found = hosts.find(|(_, names)| names.contains(&wanted));
+    let addresses = addresses(&asker.context, service);
+    let is = |named: &Named| {
+        let mut by_address = addresses.iter().flat_map(|ip| named.at(*ip));
+        named.names.contains(&wanted) || by_address.any(|name| name == wanted)
+    };
+    let found = hosts.into_iter().find(is);
     found
-        .map(|(host, _)| host)
+        .map(|named| named.host)
         .ok_or_else(|| match request.port {
             Some(port) => {
                 format!("Service {key} is not served by name at port {port}: it is served {at}")

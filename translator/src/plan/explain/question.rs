@@ -1,7 +1,7 @@
 //! [`Question`]: what somebody wants explained, read from a word or two as people write them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -72,12 +72,23 @@ impl PortRef {
 pub struct Request {
     /// Whether it is sent over TLS.
     pub tls: bool,
-    /// The host, in lower case and without a trailing dot.
+    /// The host, in lower case and without a trailing dot; an IPv6 address in brackets.
     pub host: Arc<str>,
     /// The port, if it is said.
     pub port: Option<NonZeroU16>,
     /// The path, which begins with a slash.
     pub path: Arc<str>,
+}
+
+impl Request {
+    /// The host as an address, if it is one.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        let host = self
+            .host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        host.unwrap_or(&self.host).parse().ok()
+    }
 }
 
 /// A text that is no question.
@@ -228,7 +239,11 @@ fn request(scheme: &str, rest: &str) -> Result<Question, QuestionError> {
         None => (rest, "/"),
     };
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let (host, port) = match host.rsplit_once(':') {
+    // The colons of an IPv6 address are inside of brackets.
+    let (host, port) = match host
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.ends_with(']'))
+    {
         None => (host, None),
         Some((host, port)) => {
             let number = port.parse::<NonZeroU16>();
@@ -239,9 +254,14 @@ fn request(scheme: &str, rest: &str) -> Result<Question, QuestionError> {
         }
     };
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    if !is_subdomain(&host) {
-        return Err(no(format!("{host:?} is not a host name")));
-    }
+    let v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = match v6.map(str::parse::<Ipv6Addr>) {
+        Some(Ok(ip)) => format!("[{ip}]"),
+        None if is_subdomain(&host) => host,
+        _ => return Err(no(format!("{host:?} is not a host name"))),
+    };
     Ok(Question::Request(Request {
         tls,
         host: host.into(),
@@ -302,6 +322,10 @@ mod tests {
             ("10.96.0.11:53/udp", "10.96.0.11:53/udp"),
             ("[fd00::1]:80/tcp", "[fd00::1]:80"),
             ("http://Web.Shop", "http://web.shop/"),
+            ("http://10.96.0.11", "http://10.96.0.11/"),
+            ("http://[FD00:0::10]:8080/x", "http://[fd00::10]:8080/x"),
+            ("http://[fd00::10]", "http://[fd00::10]/"),
+            ("http://web", "http://web/"),
             ("https://a.test:8443/x?y=1", "https://a.test:8443/x"),
             (
                 "web.shop.svc.cluster.local",
@@ -331,6 +355,8 @@ mod tests {
             ("10.96.0.11", "10.96.0.11 lacks a port: 10.96.0.11:80"),
             ("node/n1", "a node cannot be explained"),
             ("ftp://web", "ftp:// is not served"),
+            ("http://[fd00::x]/", "is not a host name"),
+            ("http://fd00::10/", "is not a host name"),
             ("web:80/x", "\"x\" is no protocol"),
             ("Web!", "is none of: a Service"),
             ("10.96.0.11:0", "a port is a number"),

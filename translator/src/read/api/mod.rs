@@ -226,6 +226,7 @@ pub(super) struct Endpoint {
     pub(super) addresses: Option<Vec<String>>,
     pub(super) conditions: Option<EndpointConditions>,
     pub(super) hints: Option<EndpointHints>,
+    pub(super) hostname: Option<String>,
     pub(super) node_name: Option<String>,
     pub(super) zone: Option<String>,
 }

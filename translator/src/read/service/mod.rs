@@ -44,11 +44,15 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let spec = service.spec.as_ref().unwrap_or(&default);
     let cluster_ips = cluster_ips(spec, &mut report);
     let ports = ports::read(spec, &mut report);
+    let kind = kind(spec, &cluster_ips, &mut report);
+    if !matches!(kind, Kind::ExternalName(_)) {
+        ports::unverified(&ports, &mut report);
+    }
     without_cluster_ip(service, spec, &mut report);
     Ok(Service {
         key,
         created: report::created(meta, "of Services that claim one address", &mut report),
-        kind: kind(spec, &cluster_ips, &mut report),
+        kind,
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
         selector: selector(spec),

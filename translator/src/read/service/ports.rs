@@ -90,27 +90,43 @@ fn node_port(i: usize, number: Option<i32>, report: &mut Report) -> Option<NonZe
     port
 }
 
-/// Reads `appProtocol` (Service rule 106). Names other than those of HTTP/2 and of TLS mean as much
-/// as no name: to listeners of connections they make no difference, and routes by host name send
-/// plain HTTP/1.1. That is no problem of the Service: it says what its endpoints speak, and a route
-/// by host name may never be asked for. Only a name that Kubernetes leaves to its standards, and
-/// that stands in none, is worth a warning.
+/// Reads `appProtocol` (Service rules 106 to 109). Names other than those of HTTP/2 and of TLS mean
+/// as much as no name, `tcp` and `tls` among them: to listeners of connections they make no
+/// difference, and routes by host name send plain HTTP/1.1. That is no problem of the Service: it
+/// says what its endpoints speak, and a route by host name may never be asked for.
 fn app_protocol(i: usize, name: Option<&str>, report: &mut Report) -> AppProtocol {
-    let field = || format!("spec.ports[{i}].appProtocol");
     match name {
         Some("kubernetes.io/h2c" | "grpc") => AppProtocol::H2c,
         Some("https") => AppProtocol::Https,
-        Some("kubernetes.io/wss") => {
-            let message = "HTTP requests are sent to the endpoints over TLS, whose certificates \
-                           nothing says how to check: they are not checked";
-            report.warning(field(), Reason::UnverifiedBackend, message);
-            AppProtocol::Wss
-        }
+        Some("kubernetes.io/wss") => AppProtocol::Wss,
         Some(bare @ ("h2c" | "http2")) => {
             let message = format!("{bare:?} is read as kubernetes.io/h2c");
-            report.warning(field(), Reason::UnsupportedAppProtocol, message);
+            let field = app_protocol_field(i);
+            report.warning(field, Reason::UnsupportedAppProtocol, message);
             AppProtocol::H2c
         }
         _ => AppProtocol::Http1,
     }
+}
+
+/// Warns of ports whose endpoints are spoken to over TLS without a check of who they are (Service
+/// rule 109). The certificate of an ExternalName is checked.
+pub(super) fn unverified(ports: &[ServicePort], report: &mut Report) {
+    for port in ports {
+        let who = match port.app_protocol {
+            AppProtocol::Wss => "HTTP requests",
+            AppProtocol::Https => "HTTP requests by name, which mesh proxies take,",
+            AppProtocol::Http1 | AppProtocol::H2c => continue,
+        };
+        let message = format!(
+            "{who} are sent to the endpoints over TLS, whose certificates nothing says how to \
+             check: they are not checked"
+        );
+        let field = app_protocol_field(port.index);
+        report.warning(field, Reason::UnverifiedBackend, message);
+    }
+}
+
+fn app_protocol_field(i: usize) -> String {
+    format!("spec.ports[{i}].appProtocol")
 }

@@ -139,6 +139,13 @@ impl Addresses {
         }
     }
 
+    /// Takes in what mesh proxies find by a cluster IP of a Service. What is different behind it is
+    /// so behind the names, too.
+    pub(super) fn by_address(&mut self, both: Both<'_>, ip: &str, change: &Change<'_>) {
+        let lost = |_| Lost::new(Fate::NotFound, "the Service does not have this cluster IP");
+        self.come_and_go(both, change, ip, lost);
+    }
+
     /// Takes in a cluster.
     pub(super) fn cluster(&mut self, change: &Change<'_>) {
         for (old, new, views) in change.replaced() {

@@ -151,6 +151,8 @@ mod tests {
         assert_eq!(node(TypeUrl::ROUTE, "healthz"), "proxies: healthz");
         let scope = |role| of(role, TypeUrl::SCOPED_ROUTE, "80/web");
         assert_eq!(scope(Role::Mesh), "80/web");
+        let of_ip = of(Role::Mesh, TypeUrl::SCOPED_ROUTE, "d/web@fd00::10");
+        assert_eq!(of_ip, "d/web");
         assert_eq!(scope(Role::Ingress), "host 80/web");
     }
 }

@@ -65,7 +65,10 @@ pub(super) fn effects(both: Both<'_>, owner: &Owner, changes: &[&Change<'_>]) ->
             }
             TypeUrl::SCOPED_ROUTE => {
                 // The names without a port change with those that have one.
-                if let Some((service, port)) = change.name.split_once(':') {
+                if let Some((_, ip)) = change.name.split_once('@') {
+                    let of_all = ports.entry(None).or_default();
+                    of_all.addresses.by_address(both, ip, change);
+                } else if let Some((service, port)) = change.name.split_once(':') {
                     let name = format!("{}:{port}", dns(service));
                     let port = ports.entry(Some(port.into())).or_default();
                     port.addresses.scope(both, &name, change);
@@ -165,7 +168,7 @@ fn addresses(
                 ((fate(&name, change), flows), format!("{address}{suffix}"))
             }
             // The name without a port is there with all others.
-            TypeUrl::SCOPED_ROUTE if !change.name.contains(':') => {
+            TypeUrl::SCOPED_ROUTE if !change.name.contains(['@', ':']) => {
                 ((Fate::NotFound, false), dns(&change.name))
             }
             _ => continue,

@@ -20,7 +20,7 @@ use crate::place::endpoints::Candidate;
 use crate::plan::clusters::ClusterPlan;
 use crate::plan::explain::summary;
 use crate::plan::health::HealthCheckPlan;
-use crate::plan::hosts::Host;
+use crate::plan::hosts::{self, Host};
 use crate::plan::listeners::Planner;
 use crate::plan::service::{ServicePlan, health_check_on};
 use crate::plan::{Context, external_name, problems};
@@ -134,7 +134,7 @@ impl ServiceUnit {
         let problems = problems::of_external_name(service, &plan);
         let summary = context.summaries;
         let summary = summary.then(|| summary::of_external_name(service, &plan));
-        add_scopes(plan.hosts, context, &mut resources);
+        add_scopes(service, plan.hosts, context, &mut resources);
         Made {
             resources: Some(resources),
             problems,
@@ -165,7 +165,8 @@ impl ServiceUnit {
             None => Listeners::new(planner, frontends),
         };
         let (mut resources, mut parts) = (Vec::new(), Parts::default());
-        add_scopes(std::mem::take(&mut plan.hosts), context, &mut resources);
+        let hosts = std::mem::take(&mut plan.hosts);
+        add_scopes(service, hosts, context, &mut resources);
         for cluster in &plan.clusters {
             add_cluster(
                 cluster,
@@ -255,8 +256,14 @@ fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> Output {
 }
 
 /// Adds what mesh proxies find by the names of a Service.
-fn add_scopes(hosts: Vec<Host>, context: &Context<'_>, resources: &mut Vec<(Layer, Resource)>) {
-    let scopes = route::scopes(hosts, context.options).into_iter();
+fn add_scopes(
+    service: &Service,
+    hosts: Vec<Host>,
+    context: &Context<'_>,
+    resources: &mut Vec<(Layer, Resource)>,
+) {
+    let addresses = hosts::addresses(context, service);
+    let scopes = route::scopes(hosts, &addresses, context.options).into_iter();
     resources.extend(scopes.map(|scope| (Layer::Role(Role::Mesh), scope)));
 }
 
@@ -275,20 +282,21 @@ fn add_cluster<'p>(
         resources.push((GRPC, own));
     }
     for (layer, priorities) in &plan.assignments {
-        if !layer.is_of_a_node() {
-            let resource = assignment::resource(&name, candidates, priorities);
-            resources.push((layer.clone(), resource));
-            continue;
-        }
         let inputs = assignment::Inputs {
             candidates,
             priorities,
+            pods: plan.settings.pods,
         };
+        if !layer.is_of_a_node() {
+            let resource = assignment::resource(&name, &inputs);
+            resources.push((layer.clone(), resource));
+            continue;
+        }
         let mut hash = DefaultHasher::new();
         (&name, inputs).hash(&mut hash);
         let name = name.clone();
         parts.add(layer.clone(), hash.finish(), move |to| {
-            to.push(assignment::resource(&name, candidates, priorities));
+            to.push(assignment::resource(&name, &inputs));
         });
     }
 }

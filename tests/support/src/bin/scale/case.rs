@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Result;
 use seaway_testing::{ServiceManifest, SliceManifest, World, join};
 
-pub(crate) const USAGE: &str =
-    "usage: seaway-scale CAPTURE SERVICES PORTS ENDPOINTS WORKERS [FILE-LIMIT]";
+pub(crate) const USAGE: &str = "usage: seaway-scale CAPTURE SERVICES PORTS ENDPOINTS WORKERS [FILE-LIMIT], or mesh SERVICES scopes|table";
 /// Services in one file.
 const PER_FILE: usize = 100;
 /// Services whose first answer is waited for.
@@ -55,6 +54,19 @@ impl Case {
                 _ => return None,
             },
         })
+    }
+
+    /// Services with one port and one endpoint, for an Envoy with two workers.
+    pub(crate) fn of_mesh(services: usize) -> Self {
+        Self {
+            namespace: false,
+            redirect: false,
+            services,
+            ports: 1,
+            endpoints: 1,
+            workers: 2,
+            file_limit: None,
+        }
     }
 
     /// Where the last port of the Service with this number is asked.

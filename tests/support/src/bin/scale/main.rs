@@ -1,12 +1,15 @@
 //! What many listeners and endpoints cost an Envoy of role `node`: start, CPU, memory, sockets, and
 //! how soon an added Service answers.
 //!
+//! And what a Service more costs one of role `mesh`.
+//!
 //! `make scale` runs it; `docs/scale.md` says what came out. `ENVOY_OVERLAY` is YAML that is merged
 //! over the Envoy's bootstrap.
 
 #![expect(clippy::print_stdout, reason = "the measurements are its output")]
 
 mod case;
+mod mesh;
 mod probes;
 mod usage;
 
@@ -30,6 +33,11 @@ const ASKED: usize = 4;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [role, services, form] = arguments.as_slice()
+        && role == "mesh"
+    {
+        return mesh::measure(services, form);
+    }
     let case = Case::parse(&arguments).context(case::USAGE)?;
     let mut world = World::create()?;
     let setup = Setup {

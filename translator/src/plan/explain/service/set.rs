@@ -153,12 +153,22 @@ fn names(
     let named = hosts::named(asked.plan.hosts.clone(), asker.context.options);
     let of_port = named
         .into_iter()
-        .find(|(host, _)| host.port.number == port.number);
-    let names = of_port.map(|(_, names)| names).unwrap_or_default();
-    let Some(first) = names.first() else {
+        .find(|named| named.host.port.number == port.number);
+    let Some(named) = of_port else {
         return;
     };
-    facts.push(Fact::new("names", listed(&names, "and", 6)));
+    let Some(first) = named.names.first() else {
+        return;
+    };
+    facts.push(Fact::new("names", listed(&named.names, "and", 6)));
+    if asker.view.role == Role::Mesh {
+        let addresses = hosts::addresses(&asker.context, service);
+        let by_address: Vec<_> = addresses.iter().flat_map(|ip| named.at(*ip)).collect();
+        let by_address = (!by_address.is_empty()).then(|| listed(&by_address, "and", 6));
+        facts.extend(by_address.map(|text| Fact::by("by IP", "spec.clusterIPs", text)));
+        let of_pods = format!("POD.{first}, for pods with a hostname");
+        facts.extend(named.host.pods.then(|| Fact::new("by pod", of_pods)));
+    }
     let what = format!("A new request{} to {first}", asker.origin());
     verdict::of_requests(asked, &what, leads, verdicts);
 }

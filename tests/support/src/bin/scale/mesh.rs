@@ -1,0 +1,113 @@
+//! What one more Service costs an Envoy of role `mesh` beside so many others, by how it takes
+//! routes.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use seaway_testing::{Client, Envoy, EnvoyOptions, World, within};
+
+use super::case::Case;
+use super::{ADDED, PATIENCE, resident, usage};
+
+/// Where the mesh Envoy listens.
+const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
+/// Bytes that Envoy has been sent.
+const RECEIVED: &str = "cluster.seaway_xds.upstream_cx_rx_bytes_total";
+
+/// Measures with this many Services of one port and one endpoint.
+pub(crate) fn measure(services: &str, form: &str) -> Result<()> {
+    let sotw = match form {
+        "scopes" => None,
+        "table" => Some("--sotw"),
+        _ => bail!(super::case::USAGE),
+    };
+    let services = services.parse().context("SERVICES is no number")?;
+    let case = Case::of_mesh(services);
+    let mut world = World::create()?;
+    let _backend = world.backend("pod", "0.0.0.0")?;
+    case.save(&world)?;
+    world.start_seaway(&[])?;
+    let bootstrap = ["--role", "mesh", "--pod-namespace", "default"];
+    let bootstrap = bootstrap.into_iter().chain(sotw);
+    let options = EnvoyOptions {
+        bootstrap: bootstrap.map(str::to_owned).collect(),
+        concurrency: Some(case.workers),
+        patience: Some(PATIENCE),
+        ..EnvoyOptions::default()
+    };
+    let envoy = world.start_envoy("mesh", &options)?;
+    for number in [0, services - 1] {
+        answers(&envoy, &case, number)?;
+    }
+    println!("routes             {form} of {services} Services");
+    println!("sent               {} KB", envoy.stat(RECEIVED)? / 1000);
+    println!("resident memory    {} MB", resident(&envoy)?);
+    println!("allocated memory   {} MB", usage::allocated(&envoy)?);
+    let (mut bytes, mut cpu, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for number in services..services + ADDED {
+        let before = received(&envoy)?;
+        let main = idle(&envoy)?;
+        let saved = Instant::now();
+        let text = case.manifest(number);
+        let file = format!("added-{number}.yaml");
+        world.manifests().save(&file, &text)?;
+        answers(&envoy, &case, number)?;
+        times.push(saved.elapsed().as_secs_f64() * 1e3);
+        // Before it is asked for numbers, which costs the main thread more.
+        cpu.push((idle(&envoy)? - main) * 1e3);
+        bytes.push((received(&envoy)? - before) as f64);
+    }
+    println!(
+        "added Service      {:.0} bytes, the median of {ADDED}",
+        median(&mut bytes)
+    );
+    println!(
+        "  CPU              {:.1} ms of the main thread",
+        median(&mut cpu)
+    );
+    println!("  answers after    {:.0} ms", median(&mut times));
+    envoy.check_nothing_rejected()
+}
+
+/// Waits until a Service answers by its cluster IP, of which the scope is the last that is sent.
+fn answers(envoy: &Envoy, case: &Case, number: usize) -> Result<()> {
+    let host = case.address(number).ip().to_string();
+    let client = Client::new(SocketAddr::from(MESH)).host(&host);
+    within(PATIENCE, "the Service to answer", || {
+        let outcome = envoy.send(&client)?;
+        ensure!(outcome.backend().is_some(), "{outcome}");
+        Ok(())
+    })
+}
+
+/// The bytes that Envoy has been sent, once nothing more comes.
+fn received(envoy: &Envoy) -> Result<u64> {
+    let mut last = 0;
+    within(PATIENCE, "nothing more to be sent", || {
+        let received = envoy.stat(RECEIVED)?;
+        let more = received - last;
+        last = received;
+        ensure!(more == 0, "{more} bytes more");
+        Ok(())
+    })?;
+    Ok(last)
+}
+
+/// The seconds of CPU of the main thread, once it has nothing more to do.
+fn idle(envoy: &Envoy) -> Result<f64> {
+    let mut last = 0.0;
+    within(PATIENCE, "the main thread to be idle", || {
+        let (main, _) = usage::cpu(envoy)?;
+        let more = main - last;
+        last = main;
+        ensure!(more < 0.0005, "{more} s more");
+        Ok(())
+    })?;
+    Ok(last)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
