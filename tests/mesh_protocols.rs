@@ -177,57 +177,40 @@ impl Drop for Ended {
     }
 }
 
+/// The pods of a headless Service, the last of which may be unready.
+const PODS: [(&str, &str); 3] = [
+    ("db-0", "10.244.1.10"),
+    ("db-1", "10.244.1.11"),
+    ("db-2", "10.244.1.12"),
+];
+
+/// A headless Service with these pods, all of them ready or all but the last.
+fn headless(ready: bool) -> String {
+    let service = ServiceManifest::new("db")
+        .spec("clusterIP", "None")
+        .port("http", 80);
+    let slice = SliceManifest::new("db").port("http", 8080);
+    let with = |slice: SliceManifest, (name, ip): (&str, &str)| {
+        slice.endpoint(ip).on_endpoint("hostname", name)
+    };
+    let slice = PODS.into_iter().fold(slice, with);
+    let slice = slice.on_endpoint("conditions", json!({ "ready": ready }));
+    join([service.document(), slice.document()])
+}
+
 /// Service rules 117, 120 and 129: a headless Service is served by its name and by those of its
 /// pods, of which one that is not ready is none.
 fn pods(sotw: bool) -> Result<()> {
     World::run(|world| {
-        let _backends = [
-            ("db-0", "10.244.1.10"),
-            ("db-1", "10.244.1.11"),
-            ("db-2", "10.244.1.12"),
-        ]
-        .map(|(name, ip)| world.backend(name, ip));
-        let slice = |ready: bool| {
-            let slice = SliceManifest::new("db").port("http", 8080);
-            let slice = slice
-                .endpoint("10.244.1.10")
-                .on_endpoint("hostname", "db-0");
-            let slice = slice
-                .endpoint("10.244.1.11")
-                .on_endpoint("hostname", "db-1");
-            let slice = slice
-                .endpoint("10.244.1.12")
-                .on_endpoint("hostname", "db-2");
-            slice.on_endpoint("conditions", json!({ "ready": ready }))
-        };
-        let service = ServiceManifest::new("db")
-            .spec("clusterIP", "None")
-            .port("http", 80);
+        let _backends = PODS.map(|(name, ip)| world.backend(name, ip));
         let manifests = world.manifests().clone();
-        let save = |ready| {
-            let all = join([service.document(), slice(ready).document()]);
-            manifests.save("db.yaml", &all)
-        };
+        let save = |ready| manifests.save("db.yaml", &headless(ready));
         save(false)?;
         world.start_seaway(&[])?;
         let envoy = start(world, sotw)?;
         settle(&envoy, "db-0.db.default", "db-0")?;
         for pod in ["db-0", "db-1"] {
-            let pod = pod.to_owned();
-            for host in [
-                format!("{pod}.db.default"),
-                format!("{pod}.db.default:80"),
-                format!("{pod}.db.default.svc"),
-                format!("{pod}.db.default.svc:80"),
-                format!("{pod}.db.default.svc.cluster.local"),
-                format!("{}.DB.default.svc.cluster.local.:80", pod.to_uppercase()),
-            ] {
-                // Again and again, since all endpoints have their turn.
-                for _ in 0..6 {
-                    let outcome = envoy.send(&client(&host))?;
-                    ensure!(outcome.backend() == Some(&*pod), "{host}: {outcome}");
-                }
-            }
+            answers_alone(&envoy, pod)?;
         }
         let answers = client("db.default").get_often(envoy.namespace(), 20)?;
         for pod in ["db-0", "db-1"] {
@@ -253,6 +236,25 @@ fn pods(sotw: bool) -> Result<()> {
         ensure!(since == [("ClusterLoadAssignment", 1)].into(), "{since:?}");
         Ok(())
     })
+}
+
+/// Checks that a pod, and no other, answers by each form of its name.
+fn answers_alone(envoy: &Envoy, pod: &str) -> Result<()> {
+    for host in [
+        format!("{pod}.db.default"),
+        format!("{pod}.db.default:80"),
+        format!("{pod}.db.default.svc"),
+        format!("{pod}.db.default.svc:80"),
+        format!("{pod}.db.default.svc.cluster.local"),
+        format!("{}.DB.default.svc.cluster.local.:80", pod.to_uppercase()),
+    ] {
+        // Again and again, since all endpoints have their turn.
+        for _ in 0..6 {
+            let outcome = envoy.send(&client(&host))?;
+            ensure!(outcome.backend() == Some(pod), "{host}: {outcome}");
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -44,10 +44,12 @@ fn answer_one(mut stream: TcpStream, answer: &[u8], again: bool) -> Result<()> {
     let mut request = [0; 4096];
     ensure!(stream.read(&mut request)? > 0);
     stream.write_all(answer)?;
-    while again {
+    if !again {
+        return Ok(());
+    }
+    loop {
         stream.write_all(&[b' '; 1 << 16])?;
     }
-    Ok(())
 }
 
 fn http(status: &str, body: &str) -> Vec<u8> {
