@@ -153,7 +153,7 @@ fn unusable_arguments_end_with_code_2_and_one_line() {
             "--target",
             "web",
         ],
-        &["grpc"],
+        &["--target web", "<service>.<namespace>"],
     );
     refused(
         &["translate", "--files", some, "-o", "xml"],
