@@ -204,6 +204,13 @@ fn one_more_service_of_five_thousand_is_its_own_scopes() -> Result<()> {
         let envoy = start(world, false)?;
         settle(&envoy, "web-0.default", "web-1")?;
         settle(&envoy, "web-4999.default", "web-1")?;
+        // The scopes of all of them come in several responses.
+        eventually("all scopes", || {
+            let sent = world.sent()?;
+            let scopes = sent.get("ScopedRouteConfiguration").copied();
+            ensure!(scopes == Some(15_000), "{scopes:?}");
+            Ok(())
+        })?;
         let received = || {
             let received = "cluster.seaway_xds.upstream_cx_rx_bytes_total";
             let bytes = envoy.stat(received)?;

@@ -123,11 +123,11 @@ impl Proxy {
         let proxy = Self::connect(world, replica, role)?;
         // A node has a listener for each, and two for what is asked of kube-proxy: its health and
         // its mode, each with its answer. A mesh proxy has the routes of each as scopes: for all of
-        // its ports, and for its only one.
+        // its ports, for its only one, and for its address.
         let (listeners, routes, scopes) = if role == "node" {
             (services + 2, 2, 0)
         } else {
-            (1, 0, 2 * services)
+            (1, 0, 3 * services)
         };
         let wanted = [services, services, listeners, routes, scopes];
         within(Duration::from_secs(10), "everything there is", || {
