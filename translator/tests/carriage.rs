@@ -30,6 +30,6 @@ fn t088_affinity_comes_and_goes_with_the_cluster_the_listeners_and_the_routes_al
     );
     let timeout =
         ", sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}";
-    assert_eq!(world.apply([with(timeout)]), switched[4..]);
+    assert_eq!(world.apply([with(timeout)]), switched[5..]);
     assert_eq!(world.apply([with("")]), switched);
 }

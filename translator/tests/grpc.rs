@@ -56,6 +56,7 @@ fn a_service_that_comes_later_is_found_by_who_asked_before_and_goes_with_it() {
         "role:grpc Listener web.d:80",
         "role:mesh ScopedRouteConfiguration d/web",
         "role:mesh ScopedRouteConfiguration d/web:80",
+        "role:mesh ScopedRouteConfiguration d/web@10.96.0.1",
     ];
     let web = service("web", "10.96.0.1", "");
     let id = web.id();
