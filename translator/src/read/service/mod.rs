@@ -43,12 +43,15 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let default = k8s::ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&default);
     let cluster_ips = cluster_ips(spec, &mut report);
-    let ports = ports::read(spec, &mut report);
+    let mut ports = ports::read(spec, &mut report);
+    annotations::protocol::fill_in(meta, spec, &mut ports, &mut report);
     let kind = kind(spec, &cluster_ips, &mut report);
     if !matches!(kind, Kind::ExternalName(_)) {
         ports::unverified(&ports, &mut report);
     }
     without_cluster_ip(service, spec, &mut report);
+    annotations::unknown(meta, &mut report);
+    let affinity = annotations::affinity(spec, &ports, &mut report);
     Ok(Service {
         key,
         created: report::created(meta, "of Services that claim one address", &mut report),
@@ -75,11 +78,12 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         local_fallback: local_fallback(service, &mut report),
         source_ranges: source_ranges(spec, &mut report),
         health_check_port: health_check_port(spec, &mut report),
-        affinity: annotations::affinity(spec, &ports, &mut report),
+        affinity,
         proxy_protocol: annotations::proxy_protocol(meta, &mut report),
         outlier_detection: annotations::outlier_detection(meta, &mut report),
         connect_timeout: annotations::connect_timeout(meta, &mut report),
         udp_idle_timeout: annotations::udp_idle_timeout(meta, &ports, &mut report),
+        settings: annotations::settings::read(meta, affinity.is_some(), &mut report),
         ports: ports.into(),
         problems: report.finish(),
     })

@@ -1,10 +1,14 @@
-//! Reads the settings of a Service's connections: session affinity, and Seaway's annotations.
+//! Reads Seaway's annotations of a Service, and its session affinity.
+
+pub(super) mod known;
+pub(super) mod protocol;
+pub(super) mod settings;
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use super::api as k8s;
-
+use super::ingress::annotations::OF_INGRESSES;
 use super::report::Report;
 use super::service::LOCAL_FALLBACK;
 use super::value;
@@ -12,6 +16,7 @@ use crate::Reason;
 use crate::model::{
     AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
 };
+use crate::names::GATEWAY_ANNOTATION;
 
 /// The annotation with the PROXY protocol version that endpoints expect.
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
@@ -21,13 +26,15 @@ const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
 const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
 /// The annotation with the idle timeout of UDP flows.
 const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
-/// The annotations of Services.
-pub(super) const OF_SERVICES: [&str; 5] = [
+/// The annotations about connections.
+const OF_CONNECTIONS: [&str; 7] = [
     LOCAL_FALLBACK,
     PROXY_PROTOCOL,
     OUTLIER_DETECTION,
     CONNECT_TIMEOUT,
     UDP_IDLE_TIMEOUT,
+    GATEWAY_ANNOTATION,
+    protocol::PROTOCOL,
 ];
 /// The number of consecutive connect failures after which an endpoint is ejected by default.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
@@ -151,6 +158,22 @@ pub(super) fn udp_idle_timeout(
     NonZeroU32::new(timeout)
 }
 
-fn field(annotation: &str) -> String {
+/// Whether there is such an annotation of Services.
+pub(super) fn is_known(name: &str) -> bool {
+    OF_CONNECTIONS.contains(&name) || settings::ALL.contains(&name)
+}
+
+/// Reports annotations in Seaway's name that mean nothing on a Service.
+pub(super) fn unknown(meta: &k8s::Metadata, report: &mut Report) {
+    let known = [&OF_CONNECTIONS[..], &settings::ALL].concat();
+    let elsewhere = |name: &str| {
+        let of_others = OF_INGRESSES.contains(&name);
+        of_others.then_some("it is one of Ingresses: set it on those that lead to the Service")
+    };
+    known::unknown(meta, ("Services", &known), elsewhere, report);
+}
+
+/// The field of an annotation.
+pub(super) fn field(annotation: &str) -> String {
     format!("metadata.annotations[{annotation}]")
 }
