@@ -38,8 +38,8 @@ pub(super) fn breakers(limits: Limits) -> CircuitBreakers {
 }
 
 /// The outlier detection for connect failures, and for answers of endpoints where the Service asks
-/// for that; otherwise those do not count. All endpoints of a priority are ejected if need be, since
-/// then the next one is there, but never all there are.
+/// for that; otherwise those do not count. All endpoints of a priority are ejected if need be,
+/// since then the next one is there, but never all there are.
 pub(super) fn outlier_detection(
     failures: Option<NonZeroU32>,
     ejection: Ejection,

@@ -6,18 +6,20 @@ pub(super) mod settings;
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::api as k8s;
 use super::ingress::annotations::OF_INGRESSES;
 use super::report::Report;
-use super::service::LOCAL_FALLBACK;
 use super::value;
 use crate::Reason;
 use crate::model::{
     AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
 };
-use crate::names::GATEWAY_ANNOTATION;
+use crate::names::{GATEWAY_ANNOTATION, is_label, is_subdomain};
 
+/// The annotation that lets a Local policy fall back to the zone and the cluster.
+const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 /// The annotation with the PROXY protocol version that endpoints expect.
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
 /// The annotation with the number of connect failures that eject an endpoint.
@@ -87,6 +89,35 @@ pub(super) fn affinity(
 fn timeout(seconds: i32) -> Option<NonZeroU32> {
     let seconds = Some(seconds).filter(|seconds| *seconds <= DAY)?;
     u32::try_from(seconds).ok().and_then(NonZeroU32::new)
+}
+
+/// The Gateway that the Service is made for (annotation `seaway.dev/gateway`).
+pub(super) fn of_gateway(
+    meta: &k8s::Metadata,
+    report: &mut Report,
+) -> Option<(Arc<str>, Arc<str>)> {
+    let text = value::annotation(meta, GATEWAY_ANNOTATION)?;
+    let parts = text.split_once('/');
+    let named = parts.filter(|(namespace, name)| is_label(namespace) && is_subdomain(name));
+    if named.is_none() {
+        let message = format!("{text:?} is not the namespace and the name of a Gateway");
+        report.warning(field(GATEWAY_ANNOTATION), Reason::InvalidValue, message);
+    }
+    named.map(|(namespace, name)| (namespace.into(), name.into()))
+}
+
+/// Whether a Local policy may fall back to the zone and the cluster (annotation
+/// `seaway.dev/local-fallback`).
+pub(super) fn local_fallback(meta: &k8s::Metadata, report: &mut Report) -> bool {
+    match value::annotation(meta, LOCAL_FALLBACK) {
+        None => false,
+        Some("cluster") => true,
+        Some(other) => {
+            let message = format!("{other:?} is not \"cluster\"; Local policies stay strict");
+            report.warning(field(LOCAL_FALLBACK), Reason::InvalidValue, message);
+            false
+        }
+    }
 }
 
 /// The PROXY protocol version that the endpoints expect (annotation `seaway.dev/proxy-protocol`).

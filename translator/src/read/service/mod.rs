@@ -15,16 +15,12 @@ use super::{annotations, value};
 use crate::model::{
     Exposure, Family, Kind, LB_ADDRESSES, Policy, Service, ServiceKey, SourceRanges,
 };
-use crate::names::{
-    GATEWAY_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, is_dns_name, is_label, is_subdomain,
-};
+use crate::names::{MANAGED_BY, MANAGED_BY_LABEL, is_dns_name, is_subdomain};
 use crate::status::StatusAddress;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 /// The label that takes a Service from the default proxy.
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
-/// The annotation that lets a Local policy fall back to the zone and the cluster.
-pub(super) const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 
 /// Reads a Service, with the problems found on the way.
 pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
@@ -59,7 +55,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
         selector: selector(spec),
-        of_gateway: of_gateway(meta, &mut report),
+        of_gateway: annotations::of_gateway(meta, &mut report),
         managed: value::label(meta, MANAGED_BY_LABEL) == Some(MANAGED_BY),
         cluster_ips: cluster_ips.into(),
         external_ips: external_ips(spec, &mut report).into(),
@@ -75,7 +71,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
             spec.external_traffic_policy.as_deref(),
             &mut report,
         ),
-        local_fallback: local_fallback(service, &mut report),
+        local_fallback: annotations::local_fallback(meta, &mut report),
         source_ranges: source_ranges(spec, &mut report),
         health_check_port: health_check_port(spec, &mut report),
         affinity,
@@ -99,19 +95,6 @@ fn selector(spec: &k8s::ServiceSpec) -> Arc<str> {
         _ => None,
     });
     pairs.collect::<Vec<_>>().join(",").into()
-}
-
-/// The Gateway that the Service is made for.
-fn of_gateway(meta: &k8s::Metadata, report: &mut Report) -> Option<(Arc<str>, Arc<str>)> {
-    let text = value::annotation(meta, GATEWAY_ANNOTATION)?;
-    let parts = text.split_once('/');
-    let named = parts.filter(|(namespace, name)| is_label(namespace) && is_subdomain(name));
-    if named.is_none() {
-        let message = format!("{text:?} is not the namespace and the name of a Gateway");
-        let field = format!("metadata.annotations[{GATEWAY_ANNOTATION}]");
-        report.warning(field, Reason::InvalidValue, message);
-    }
-    named.map(|(namespace, name)| (namespace.into(), name.into()))
 }
 
 fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) -> Kind {
@@ -346,19 +329,6 @@ fn policy(field: &str, text: Option<&str>, report: &mut Report) -> Policy {
             let message = format!("{other:?} is neither Cluster nor Local; it is read as Cluster");
             report.warning(format!("spec.{field}"), Reason::InvalidValue, message);
             Policy::Cluster
-        }
-    }
-}
-
-fn local_fallback(service: &k8s::Service, report: &mut Report) -> bool {
-    match value::annotation(&service.metadata, LOCAL_FALLBACK) {
-        None => false,
-        Some("cluster") => true,
-        Some(other) => {
-            let message = format!("{other:?} is not \"cluster\"; Local policies stay strict");
-            let field = format!("metadata.annotations[{LOCAL_FALLBACK}]");
-            report.warning(field, Reason::InvalidValue, message);
-            false
         }
     }
 }

@@ -20,7 +20,13 @@ pub(in crate::plan::explain) fn of_endpoints(
         ..
     } = &service.settings;
     let said = [
-        (*balance != Balance::default()).then(|| format!("balance {balance}")),
+        match (balance, role) {
+            (Balance::RoundRobin, _) => None,
+            (Balance::Hash(_), Role::Node) => Some(format!(
+                "balance {balance}, so that connections go to random endpoints"
+            )),
+            (balance, _) => Some(format!("balance {balance}")),
+        },
         number("max-connections", limits.connections),
         number("max-pending-requests", limits.pending),
         number("max-requests", limits.requests).filter(|_| role != Role::Node),
