@@ -60,7 +60,7 @@ fn connect(envoy: &Envoy) -> Result<Connection> {
 
 /// Waits until a Service is served.
 fn settle(envoy: &Envoy, host: &str) -> Result<()> {
-    eventually(&format!("{host} to be served"), || {
+    eventually(format!("{host} to be served"), || {
         let reply = connect(envoy)?.ask(&Ask::get(host, "/settle"))?;
         ensure!(reply.status == 200, "{}", reply.status);
         Ok(())
