@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use seaway_proto::envoy::cluster::circuit_breakers::Thresholds;
+use seaway_proto::envoy::cluster::Cluster;
 use seaway_proto::envoy::cluster::cluster::common_lb_config::{
     LocalityConfigSpecifier, ZoneAwareLbConfig,
 };
@@ -16,7 +16,6 @@ use seaway_proto::envoy::cluster::cluster::{
     ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, EdsClusterConfig,
     LbPolicy, LbSubsetConfig,
 };
-use seaway_proto::envoy::cluster::{CircuitBreakers, Cluster, OutlierDetection};
 use seaway_proto::envoy::core::proxy_protocol_config::Version;
 use seaway_proto::envoy::core::transport_socket::ConfigType;
 use seaway_proto::envoy::core::{
@@ -38,9 +37,9 @@ use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::upstream_tls as tls;
-use super::{ads, assignment, milliseconds, number, seconds, tcp_address};
+use super::{ads, assignment, limits, milliseconds, number, tcp_address};
 use crate::Options;
-use crate::model::{AppProtocol, ProxyProtocol};
+use crate::model::{AppProtocol, Balance, HashBy, Limits, ProxyProtocol};
 use crate::names::ClusterName;
 use crate::plan::clusters::ClusterSettings;
 use crate::plan::external_name::DnsCluster;
@@ -52,14 +51,6 @@ const CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(999);
 const FAR_CONNECT_TIMEOUT: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_999);
 /// The number of connect attempts for one connection, on other endpoints where there are any.
 pub(super) const CONNECT_ATTEMPTS: u32 = 3;
-/// The base ejection time of outlier detection; each further ejection is longer by this.
-const EJECTION_SECONDS: i64 = 5;
-/// The interval at which Envoy looks for ejected endpoints that may come back: it walks through all
-/// endpoints.
-const SWEEP_SECONDS: i64 = 2;
-/// The most endpoints that are ejected at a time. Envoy rounds down, so that of up to 100 endpoints
-/// one always stays, and a hundredth of more.
-const MOST_EJECTED_PERCENT: u32 = 99;
 /// The name of the extension with the HTTP protocol options of a cluster.
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -85,8 +76,9 @@ pub(crate) fn eds(
                 tls::unverified(settings.app_protocol),
             )),
         },
-        outlier_detection: settings.outlier_detection.map(outlier_detection),
-        circuit_breakers: Some(limited(settings.max_flows)),
+        outlier_detection: limits::outlier_detection(settings.outlier_detection, settings.ejection),
+        circuit_breakers: Some(limits::breakers(settings.limits)),
+        lb_policy: lb_policy(&settings.balance) as i32,
         ..common(name, settings.app_protocol, connect_timeout)
     };
     if name.tls && settings.app_protocol == AppProtocol::Https {
@@ -97,9 +89,6 @@ pub(crate) fn eds(
         set_protocol(&mut message, protocol);
     }
     message.lb_subset_config = settings.pods.then(by_pod);
-    if settings.hashed {
-        message.lb_policy = LbPolicy::Maglev as i32;
-    }
     let assignment = ResourceRef {
         type_url: TypeUrl::ENDPOINT,
         name: resource_name.clone(),
@@ -127,9 +116,11 @@ pub(crate) fn eds_for_grpc(
         }),
         ..common(name, AppProtocol::Http1, CONNECT_TIMEOUT)
     };
-    if settings.hashed {
+    // What else there is, not every gRPC client knows, and none has cookies.
+    if let Balance::Hash(HashBy::Source | HashBy::Header(_)) = settings.balance {
         message.lb_policy = LbPolicy::RingHash as i32;
     }
+    message.circuit_breakers = Some(limits::breakers(settings.limits));
     let assignment = ResourceRef {
         type_url: TypeUrl::ENDPOINT,
         name: resource_name.clone(),
@@ -140,6 +131,19 @@ pub(crate) fn eds_for_grpc(
         &message,
         vec![assignment],
     )
+}
+
+/// How Envoy chooses an endpoint. What hashes chooses at random where a connection or a request has
+/// nothing to hash.
+fn lb_policy(balance: &Balance) -> LbPolicy {
+    match balance {
+        Balance::RoundRobin => LbPolicy::RoundRobin,
+        Balance::LeastRequest => LbPolicy::LeastRequest,
+        Balance::Random => LbPolicy::Random,
+        Balance::Hash(HashBy::Source) => LbPolicy::Maglev,
+        // Its table has a sixtieth of the places, and is made anew with every change of endpoints.
+        Balance::Hash(HashBy::Header(_) | HashBy::Cookie(_)) => LbPolicy::RingHash,
+    }
 }
 
 /// A cluster that resolves a DNS name, whose addresses are all endpoints (Service rules 121, 123).
@@ -225,7 +229,7 @@ fn common(name: &ClusterName, protocol: AppProtocol, connect_timeout: NonZeroU32
             )),
             ..Default::default()
         }),
-        circuit_breakers: Some(unlimited()),
+        circuit_breakers: Some(limits::breakers(Limits::default())),
         ..Default::default()
     };
     if protocol == AppProtocol::H2c {
@@ -256,31 +260,6 @@ fn by_pod() -> LbSubsetConfig {
     LbSubsetConfig {
         fallback_policy: LbSubsetFallbackPolicy::AnyEndpoint as i32,
         subset_selectors: vec![by_name],
-        ..Default::default()
-    }
-}
-
-/// The circuit breaker for UDP flows: each takes a file descriptor for as long as it is remembered,
-/// and an Envoy without file descriptors dies.
-fn limited(flows: Option<NonZeroU32>) -> CircuitBreakers {
-    let mut breakers = unlimited();
-    if let (Some(flows), [thresholds]) = (flows, breakers.thresholds.as_mut_slice()) {
-        thresholds.max_connections = Some(number(flows.get()));
-    }
-    breakers
-}
-
-/// Circuit breakers that never open: kube-proxy has no such limits; Envoy's default is 1024 of
-/// each, and 3 retries at a time (Service rule 96).
-fn unlimited() -> CircuitBreakers {
-    CircuitBreakers {
-        thresholds: vec![Thresholds {
-            max_connections: Some(number(u32::MAX)),
-            max_pending_requests: Some(number(u32::MAX)),
-            max_requests: Some(number(u32::MAX)),
-            max_retries: Some(number(u32::MAX)),
-            ..Default::default()
-        }],
         ..Default::default()
     }
 }
@@ -316,25 +295,6 @@ pub(super) fn transport_socket(name: &str, config: Any) -> TransportSocket {
     TransportSocket {
         name: name.to_owned(),
         config_type: Some(ConfigType::TypedConfig(config)),
-    }
-}
-
-/// The outlier detection for connect failures. All endpoints of a priority are ejected if need be,
-/// since then the next one is there, but never all there are. Responses of endpoints do not count.
-fn outlier_detection(failures: NonZeroU32) -> OutlierDetection {
-    OutlierDetection {
-        split_external_local_origin_errors: true,
-        consecutive_local_origin_failure: Some(number(failures.get())),
-        enforcing_consecutive_local_origin_failure: Some(number(100)),
-        enforcing_consecutive_5xx: Some(number(0)),
-        enforcing_consecutive_gateway_failure: Some(number(0)),
-        enforcing_success_rate: Some(number(0)),
-        enforcing_local_origin_success_rate: Some(number(0)),
-        interval: Some(seconds(SWEEP_SECONDS)),
-        base_ejection_time: Some(seconds(EJECTION_SECONDS)),
-        max_ejection_time: Some(seconds(6 * EJECTION_SECONDS)),
-        max_ejection_percent: Some(number(MOST_EJECTED_PERCENT)),
-        ..Default::default()
     }
 }
 

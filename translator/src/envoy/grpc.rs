@@ -13,6 +13,8 @@ use seaway_proto::{Resource, TypeUrl, any};
 
 use super::cluster_references;
 use super::http::listener::router;
+use super::route::hash_policy;
+use crate::model::HashBy;
 use crate::plan::grpc;
 
 /// The value that is the same for all RPCs of a channel (Service rule 103).
@@ -25,17 +27,17 @@ pub(crate) fn listener(route: &grpc::Route) -> Resource {
     let grpc::Route {
         name,
         cluster,
-        sticky,
+        hash,
     } = route;
-    let channel = || HashPolicy {
-        policy_specifier: Some(PolicySpecifier::FilterState(FilterState {
-            key: CHANNEL.to_owned(),
-        })),
-        ..Default::default()
+    let policy = match hash {
+        Some(HashBy::Source) => Some(channel()),
+        Some(by @ HashBy::Header(_)) => Some(hash_policy(by)),
+        // A gRPC client has none.
+        Some(HashBy::Cookie(_)) | None => None,
     };
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_string())),
-        hash_policy: sticky.then(channel).into_iter().collect(),
+        hash_policy: policy.into_iter().collect(),
         ..Default::default()
     };
     let every_rpc = Route {
@@ -71,4 +73,14 @@ pub(crate) fn listener(route: &grpc::Route) -> Resource {
     };
     let clusters = cluster_references([cluster]);
     Resource::new(TypeUrl::LISTENER, name.clone(), &message, clusters)
+}
+
+/// The hash policy by which the RPCs of a channel go to one endpoint.
+fn channel() -> HashPolicy {
+    HashPolicy {
+        policy_specifier: Some(PolicySpecifier::FilterState(FilterState {
+            key: CHANNEL.to_owned(),
+        })),
+        ..Default::default()
+    }
 }

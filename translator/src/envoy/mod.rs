@@ -8,6 +8,7 @@ mod filter_state;
 pub(crate) mod grpc;
 pub(crate) mod health;
 pub(crate) mod http;
+mod limits;
 pub(crate) mod listener;
 pub(crate) mod route;
 mod udp;

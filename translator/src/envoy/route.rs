@@ -18,7 +18,7 @@ use seaway_proto::envoy::route::retry_policy::RetryHostPredicate;
 use seaway_proto::envoy::route::retry_policy::retry_host_predicate::ConfigType;
 use seaway_proto::envoy::route::route::Action;
 use seaway_proto::envoy::route::route_action::hash_policy::{
-    ConnectionProperties, PolicySpecifier,
+    ConnectionProperties, Cookie, Header, PolicySpecifier,
 };
 use seaway_proto::envoy::route::route_action::{
     ClusterSpecifier, HashPolicy, HostRewriteSpecifier,
@@ -31,10 +31,11 @@ use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, TypeUrl, any, encode};
 
 use super::cluster::CONNECT_ATTEMPTS;
+use super::http::route_action::limit;
 use super::http::{mesh, scoped};
 use super::{cluster_references, number, seconds};
 use crate::Options;
-use crate::model::ServiceKey;
+use crate::model::{HashBy, ServiceKey};
 use crate::plan::hosts::{Host, Named, named};
 
 /// How often an endpoint is chosen anew for one attempt when the choice falls on one that a request
@@ -167,19 +168,17 @@ fn found() -> HashMap<String, Any> {
 }
 
 fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
-    let action = RouteAction {
+    let mut action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(host.cluster.to_string())),
         host_rewrite_specifier: host
             .rewrite
             .as_ref()
             .map(|name| HostRewriteSpecifier::HostRewriteLiteral(name.to_string())),
-        hash_policy: host.sticky.then(source_address).into_iter().collect(),
-        // How long a request may take is between its client and its server; Envoy's default is 15
-        // s.
-        timeout: Some(seconds(0)),
-        retry_policy: Some(elsewhere(connect_again())),
+        hash_policy: host.hash.iter().map(hash_policy).collect(),
         ..Default::default()
     };
+    limit(&mut action, host.timeouts, host.retry.as_ref());
+    action.retry_policy = action.retry_policy.map(elsewhere);
     let route = Route {
         r#match: Some(RouteMatch {
             path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
@@ -222,13 +221,27 @@ fn elsewhere(policy: RetryPolicy) -> RetryPolicy {
     }
 }
 
-/// The hash policy of a route with session affinity: the client's address, for good, since nothing
-/// in a route knows of a period.
-pub(super) fn source_address() -> HashPolicy {
+/// The hash policy of a route: the client's address, for good, since nothing in a route knows of a
+/// period, or a part of the request. Without that part an endpoint is chosen at random.
+pub(super) fn hash_policy(by: &HashBy) -> HashPolicy {
+    let specifier = match by {
+        HashBy::Source => {
+            PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true })
+        }
+        HashBy::Header(name) => PolicySpecifier::Header(Header {
+            header_name: name.to_string(),
+            ..Default::default()
+        }),
+        HashBy::Cookie(name) => PolicySpecifier::Cookie(Cookie {
+            name: name.to_string(),
+            // Has Envoy make one for a client that has none, which ends with its session.
+            ttl: Some(seconds(0)),
+            path: "/".to_owned(),
+            ..Default::default()
+        }),
+    };
     HashPolicy {
-        policy_specifier: Some(PolicySpecifier::ConnectionProperties(
-            ConnectionProperties { source_ip: true },
-        )),
+        policy_specifier: Some(specifier),
         ..Default::default()
     }
 }

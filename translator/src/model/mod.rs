@@ -14,6 +14,7 @@ mod rule;
 mod secret;
 mod sensitive;
 mod service;
+mod settings;
 mod slice;
 pub mod status;
 
@@ -44,6 +45,7 @@ pub use service::{
     AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Exposure, Kind, LB_ADDRESSES,
     LONGEST_UDP_IDLE, Policy, ProxyProtocol, Service, ServicePort, SourceRanges,
 };
+pub use settings::{Balance, Ejection, HashBy, Limits, ServiceSettings};
 pub use slice::{Condition, Endpoint, EndpointSlice, SlicePort};
 
 /// A Service's namespace and name. Displays as `default/web`.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::status::StatusAddress;
-use super::{Family, Protocol, ServiceKey};
+use super::{Balance, Family, HashBy, Protocol, ServiceKey, ServiceSettings};
 use crate::Problem;
 
 /// A Service: its addresses, ports, policies and annotations, validated.
@@ -72,8 +72,21 @@ pub struct Service {
     pub connect_timeout: Option<NonZeroU32>,
     /// The idle timeout of UDP flows in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
     pub udp_idle_timeout: Option<NonZeroU32>,
+    /// What annotations say of requests, and of how endpoints are used.
+    pub settings: ServiceSettings,
     /// The problems found while the Service was read.
     pub problems: Box<[Problem]>,
+}
+
+impl Service {
+    /// What decides on the endpoint of a request where those that are alike go to the same one.
+    pub fn hash_by(&self) -> Option<&HashBy> {
+        match &self.settings.balance {
+            _ if self.affinity.is_some() => Some(&HashBy::Source),
+            Balance::Hash(by) => Some(by),
+            Balance::RoundRobin | Balance::LeastRequest | Balance::Random => None,
+        }
+    }
 }
 
 /// The kind of a Service: with a cluster IP, headless or ExternalName.

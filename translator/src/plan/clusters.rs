@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use super::Context;
 use super::host::Upstream;
 use crate::model::{
-    AppProtocol, BackendPort, Family, Kind, Policy, Protocol, ProxyProtocol, Service, ServicePort,
+    AppProtocol, BackendPort, Balance, Ejection, Family, HashBy, Kind, Limits, Policy, Protocol,
+    ProxyProtocol, Service, ServicePort,
 };
 use crate::names::{ClusterName, PortKey};
 use crate::place::choose::{Priorities, Set, choose, choose_for_flows};
@@ -46,8 +47,8 @@ impl ClusterUse {
 pub(crate) struct ClusterSettings {
     /// The application protocol that Envoy speaks to the endpoints.
     pub app_protocol: AppProtocol,
-    /// Whether the load balancer hashes, for session affinity.
-    pub hashed: bool,
+    /// How an endpoint is chosen.
+    pub balance: Balance,
     /// Whether single endpoints are chosen by the names of their pods.
     pub pods: bool,
     /// The version of the PROXY protocol header that is sent to endpoints, if any.
@@ -56,23 +57,40 @@ pub(crate) struct ClusterSettings {
     pub outlier_detection: Option<NonZeroU32>,
     /// The connect timeout in milliseconds, if the Service sets one.
     pub connect_timeout: Option<NonZeroU32>,
-    /// The most UDP flows at a time; `None` for TCP.
-    pub max_flows: Option<NonZeroU32>,
+    /// When Envoy ejects an endpoint for what it answers, and how ejections go.
+    pub ejection: Ejection,
+    /// How much one proxy uses at a time. A UDP flow, which counts as a connection, takes a file
+    /// descriptor for as long as it is remembered, and an Envoy without file descriptors dies.
+    pub limits: Limits,
 }
 
 impl ClusterSettings {
-    /// The settings of the clusters of a Service port. A UDP cluster connects nothing, so it has no
-    /// failure to detect.
+    /// The settings of the clusters of a Service port. A UDP cluster connects nothing and asks
+    /// nothing, so it has no failure to detect.
     fn of(service: &Service, port: &ServicePort, options: &Options) -> ClusterSettings {
         let connects = port.protocol != Protocol::Udp;
         ClusterSettings {
             app_protocol: port.app_protocol,
-            hashed: service.affinity.is_some(),
+            balance: match service.hash_by() {
+                Some(by) if connects || *by == HashBy::Source => Balance::Hash(by.clone()),
+                None if connects => service.settings.balance.clone(),
+                _ => Balance::default(),
+            },
             pods: service.kind == Kind::Headless,
             proxy_protocol: service.proxy_protocol.filter(|_| connects),
             outlier_detection: service.outlier_detection.filter(|_| connects),
             connect_timeout: service.connect_timeout,
-            max_flows: (!connects).then_some(options.max_udp_flows),
+            ejection: match connects {
+                true => service.settings.ejection,
+                false => Ejection::default(),
+            },
+            limits: match connects {
+                true => service.settings.limits,
+                false => Limits {
+                    connections: Some(options.max_udp_flows),
+                    ..Limits::default()
+                },
+            },
         }
     }
 }
@@ -114,7 +132,8 @@ pub(crate) fn plan(
             choice(port),
         ),
         port: users.port,
-        own_for_grpc: users.grpc && (!is_seen || settings.hashed || name.tls),
+        own_for_grpc: users.grpc
+            && (!is_seen || settings.balance != Balance::default() || name.tls),
         layer,
         settings,
         name,
@@ -205,7 +224,7 @@ pub(crate) fn find<'a>(service: &'a Service, port: &BackendPort) -> Option<&'a S
 pub(crate) fn upstream(service: &Service, port: &ServicePort) -> Upstream {
     Upstream {
         cluster: ingress_cluster(service, port).to_string().into(),
-        sticky: service.affinity.is_some(),
+        hash: service.hash_by().cloned(),
         hostname: None,
     }
 }

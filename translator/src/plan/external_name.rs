@@ -103,7 +103,7 @@ pub(crate) fn upstream(
     match target {
         ExternalTarget::Dns(host) => Ok(Upstream {
             cluster: dns_cluster(&service.key, number).to_string().into(),
-            sticky: false,
+            hash: None,
             hostname: Some(host),
         }),
         ExternalTarget::Service(target) => {
@@ -163,7 +163,9 @@ fn outside(context: &Context<'_>, service: &Service, host: &Arc<str>) -> Externa
             plan.hosts.push(Host {
                 port: name.port.clone(),
                 cluster: name.to_string().into(),
-                sticky: false,
+                hash: None,
+                timeouts: service.settings.timeouts,
+                retry: service.settings.retry.clone(),
                 pods: false,
                 rewrite: Some(host.clone()),
             });
@@ -233,7 +235,9 @@ fn inside(service: &Service, target: &Service) -> ExternalNamePlan {
             Some(found) => hosts.push(Host {
                 port: port_key(service, port),
                 cluster: mesh_cluster(target, found).to_string().into(),
-                sticky: target.affinity.is_some(),
+                hash: target.hash_by().cloned(),
+                timeouts: service.settings.timeouts,
+                retry: service.settings.retry.clone(),
                 pods: false,
                 rewrite: None,
             }),

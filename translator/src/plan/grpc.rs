@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Context;
 use super::clusters::{find, speaks_grpc};
 use super::hosts::{self, Host};
-use crate::model::{BackendPort, Kind, Service, ServiceKey};
+use crate::model::{BackendPort, HashBy, Kind, Service, ServiceKey};
 use crate::names::ClusterName;
 
 /// What one name leads to.
@@ -18,8 +18,9 @@ pub(crate) struct Route {
     pub name: Arc<str>,
     /// The cluster to which RPCs go.
     pub cluster: Arc<str>,
-    /// Whether the RPCs of one channel go to one endpoint, for session affinity (Service rule 103).
-    pub sticky: bool,
+    /// What RPCs that go to one endpoint have in common. With session affinity it is the channel
+    /// (Service rule 103).
+    pub hash: Option<HashBy>,
 }
 
 /// Plans the names of a Service that clients ask for; those of a port that it does not have lead
@@ -40,7 +41,7 @@ pub(crate) fn routes(context: &Context<'_>, key: &ServiceKey) -> Vec<Route> {
         is_for_grpc(context, host).then(|| Route {
             name: name.clone(),
             cluster: host.cluster.clone(),
-            sticky: host.sticky,
+            hash: host.hash.clone(),
         })
     };
     names.filter_map(route).collect()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::clusters::{mesh_cluster, port_key};
 use super::{Context, external_name};
 use crate::Options;
-use crate::model::{Kind, Service, ServiceKey};
+use crate::model::{HashBy, Kind, Retry, Service, ServiceKey, Timeouts};
 use crate::names::PortKey;
 use crate::policy::frontends::is_stream;
 
@@ -19,8 +19,13 @@ pub(crate) struct Host {
     pub port: PortKey,
     /// The name of the cluster to which requests go.
     pub cluster: Arc<str>,
-    /// Whether requests of one client go to one endpoint, for session affinity (Service rule 97).
-    pub sticky: bool,
+    /// What requests that go to one endpoint have in common, such as their client with session
+    /// affinity (Service rule 97).
+    pub hash: Option<HashBy>,
+    /// How long a request may take.
+    pub timeouts: Timeouts,
+    /// When it is sent again.
+    pub retry: Option<Retry>,
     /// Whether the pods of the Service have names of their own before its own: those of a headless
     /// one have (Service rules 128, 129).
     pub pods: bool,
@@ -42,7 +47,9 @@ pub(crate) fn of_service(service: &Service) -> Vec<Host> {
     let host = |port| Host {
         port: port_key(service, port),
         cluster: mesh_cluster(service, port).to_string().into(),
-        sticky: service.affinity.is_some(),
+        hash: service.hash_by().cloned(),
+        timeouts: service.settings.timeouts,
+        retry: service.settings.retry.clone(),
         pods: service.kind == Kind::Headless,
         rewrite: None,
     };

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use seaway_translator::model::{
-    AppProtocol, Condition, Endpoint, EndpointSlice, Exposure, Family, Kind, Node, Policy,
-    Protocol, ProxyProtocol, Service, ServiceKey, ServicePort, SlicePort, SourceRanges,
+    AppProtocol, Balance, Condition, Ejection, Endpoint, EndpointSlice, Exposure, Family, HashBy,
+    Kind, Limits, Node, Policy, Protocol, ProxyProtocol, Retry, Service, ServiceKey, ServicePort,
+    ServiceSettings, SlicePort, SourceRanges, Timeouts,
 };
 use seaway_translator::status::StatusAddress;
 use seaway_translator::{Object, Problem, Reason};
@@ -41,11 +42,16 @@ pub(super) fn sample() -> Vec<Entry> {
         outlier_detection: None,
         connect_timeout: None,
         udp_idle_timeout: None,
+        settings: ServiceSettings::default(),
         problems: Box::default(),
     };
     let alias = |name: &str, target: Option<&str>| Service {
         key: key(name),
         kind: Kind::ExternalName(target.map(Arc::from)),
+        settings: ServiceSettings {
+            balance: Balance::Hash(HashBy::Header("x-user".into())),
+            ..ServiceSettings::default()
+        },
         exposure: Exposure::NodePort,
         proxy_protocol: Some(ProxyProtocol::V1),
         ..bare.clone()
@@ -110,6 +116,31 @@ fn ports() -> Box<[ServicePort]> {
     .into()
 }
 
+fn settings() -> ServiceSettings {
+    ServiceSettings {
+        timeouts: Timeouts {
+            request: Some(5000),
+            backend_request: Some(500),
+        },
+        retry: Some(Retry {
+            attempts: 2,
+            codes: [502, 503].into(),
+            pause: 100.try_into().ok(),
+        }),
+        balance: Balance::default(),
+        limits: Limits {
+            connections: 100.try_into().ok(),
+            pending: 50.try_into().ok(),
+            requests: 200.try_into().ok(),
+        },
+        ejection: Ejection {
+            errors: 3.try_into().ok(),
+            time: 30_000.try_into().ok(),
+            most: 50.try_into().ok(),
+        },
+    }
+}
+
 fn service() -> Service {
     let problem = |make: fn(String, String, Reason, String) -> Problem, field: &str| {
         let object = "Service default/web".to_owned();
@@ -149,6 +180,7 @@ fn service() -> Service {
         outlier_detection: 3.try_into().ok(),
         connect_timeout: 3000.try_into().ok(),
         udp_idle_timeout: 60_000.try_into().ok(),
+        settings: settings(),
         problems: [
             problem(Problem::error, "spec.a"),
             problem(Problem::warning, "spec.b"),

@@ -16,7 +16,7 @@ pub(crate) mod lookup;
 pub(crate) mod mesh;
 mod path_change;
 mod rate;
-mod route_action;
+pub(super) mod route_action;
 mod route_match;
 pub(crate) mod scope;
 pub(crate) mod scoped;

@@ -24,7 +24,7 @@ use seaway_proto::google::protobuf::Duration;
 use super::header_changes::{added, followed, option, removed};
 use super::path_change::{self, Edit};
 use super::rate;
-use crate::envoy::route::{connect_again, source_address};
+use crate::envoy::route::{connect_again, hash_policy};
 use crate::envoy::{milliseconds, number, seconds};
 use crate::model::{HeaderChanges, Hostname, Redirect, Retry, Rewrite, Timeouts};
 use crate::plan::host::{Action, RoutePlan, Share, Table};
@@ -124,7 +124,9 @@ fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
     let hosts: Vec<Option<&str>> = shares.iter().map(|share| host(share, rewrite)).collect();
     let same = hosts.windows(2).all(|pair| pair[0] == pair[1]);
     let common = hosts.first().copied().flatten().filter(|_| same);
-    let sticky = |share: &Share| share.to.as_ref().is_ok_and(|upstream| upstream.sticky);
+    let hashes = shares
+        .iter()
+        .filter_map(|share| share.to.as_ref().ok()?.hash.as_ref());
     let invalid = shares.iter().find_map(|share| share.to.as_ref().err());
     let shared = route.asked.rate.as_ref();
     let mut action = RouteAction {
@@ -135,12 +137,8 @@ fn forward(route: &RoutePlan, shares: &[Share]) -> RouteAction {
         // Backends that need the name asked for find it there.
         append_x_forwarded_host: common.is_some(),
         request_mirror_policies: route.mirrors.iter().map(mirror).collect(),
-        hash_policy: shares
-            .iter()
-            .any(sticky)
-            .then(source_address)
-            .into_iter()
-            .collect(),
+        // A route has one hash for all of its clusters: that of the first one that wants any.
+        hash_policy: hashes.take(1).map(hash_policy).collect(),
         rate_limits: shared
             .map(|(name, _)| rate::of_route(name))
             .into_iter()
@@ -253,7 +251,7 @@ fn not_found(status: u16) -> ClusterNotFoundResponseCode {
 /// Puts the limits of time on a route, and says when a request is sent again (Gateway rules 76
 /// and 77). What is not limited may take as long as it
 /// likes, where Envoy's own default is 15 s.
-fn limit(action: &mut RouteAction, timeouts: Timeouts, retry: Option<&Retry>) {
+pub(in crate::envoy) fn limit(action: &mut RouteAction, timeouts: Timeouts, retry: Option<&Retry>) {
     action.timeout = Some(duration(timeouts.request.unwrap_or(0)));
     // A request that may take long may be silent for as long.
     action.idle_timeout = match timeouts.request {

@@ -11,6 +11,7 @@ use super::external::of_target;
 use super::question::Request;
 use super::service::slices;
 use super::summary::Served;
+use super::words::settings;
 use crate::ObjectId;
 use crate::model::{Service, ServiceKey};
 use crate::names::{ClusterName, is_label};
@@ -65,6 +66,9 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
     };
     section.facts.push(Fact::new("host", text));
     section.facts.push(Fact::new("cluster", &*host.cluster));
+    let service = asker.context.index.service(key);
+    let of_requests = service.and_then(|service| settings::of_requests(service));
+    section.facts.extend(of_requests);
     section.served = Served::Yes;
     if let Some(name) = &host.rewrite {
         let number = host.port.number;

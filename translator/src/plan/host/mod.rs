@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Context;
 pub(crate) use crate::index::routing::ListenerId;
-use crate::model::{Backend, Cors, Hostname, Match, RateLimit, Redirect, Rule};
+use crate::model::{Backend, Cors, HashBy, Hostname, Match, RateLimit, Redirect, Rule};
 use crate::{IpNet, Problem};
 
 pub(crate) use crate::policy::route_order::Age;
@@ -99,8 +99,9 @@ pub(crate) struct Share<'a> {
 pub(crate) struct Upstream {
     /// Its name.
     pub cluster: Arc<str>,
-    /// Whether requests of one client go to one endpoint, for session affinity (Service rule 97).
-    pub sticky: bool,
+    /// What requests that go to one endpoint have in common, such as their client with session
+    /// affinity (Service rule 97).
+    pub hash: Option<HashBy>,
     /// The host name that an ExternalName puts in place of the one asked for (Service rule 123).
     pub hostname: Option<Arc<str>>,
 }

@@ -67,6 +67,13 @@ fn read_codes(list: &Field<'_>, report: &mut Report) -> Result<Box<[u16]>, Wrong
     Ok(codes.into())
 }
 
+/// Whether reading could have made this.
+pub(in super::super) fn is_valid(retry: &Retry) -> bool {
+    retry.attempts <= ATTEMPTS
+        && retry.codes.iter().all(|code| CODES.contains(code))
+        && retry.codes.is_sorted_by(|a, b| a < b)
+}
+
 /// A status code after which a request may be sent again.
 pub(in super::super) fn code(number: i64) -> Option<u16> {
     let code = u16::try_from(number).ok();

@@ -15,16 +15,12 @@ use super::{annotations, value};
 use crate::model::{
     Exposure, Family, Kind, LB_ADDRESSES, Policy, Service, ServiceKey, SourceRanges,
 };
-use crate::names::{
-    GATEWAY_ANNOTATION, MANAGED_BY, MANAGED_BY_LABEL, is_dns_name, is_label, is_subdomain,
-};
+use crate::names::{MANAGED_BY, MANAGED_BY_LABEL, is_dns_name, is_subdomain};
 use crate::status::StatusAddress;
 use crate::{ObjectId, ObjectKind, Problem, Reason};
 
 /// The label that takes a Service from the default proxy.
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
-/// The annotation that lets a Local policy fall back to the zone and the cluster.
-pub(super) const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 
 /// Reads a Service, with the problems found on the way.
 pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
@@ -43,12 +39,15 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     let default = k8s::ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&default);
     let cluster_ips = cluster_ips(spec, &mut report);
-    let ports = ports::read(spec, &mut report);
+    let mut ports = ports::read(spec, &mut report);
+    annotations::protocol::fill_in(meta, spec, &mut ports, &mut report);
     let kind = kind(spec, &cluster_ips, &mut report);
     if !matches!(kind, Kind::ExternalName(_)) {
         ports::unverified(&ports, &mut report);
     }
     without_cluster_ip(service, spec, &mut report);
+    annotations::unknown(meta, &mut report);
+    let affinity = annotations::affinity(spec, &ports, &mut report);
     Ok(Service {
         key,
         created: report::created(meta, "of Services that claim one address", &mut report),
@@ -56,7 +55,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         proxy_name: value::label(meta, PROXY_NAME).map(Arc::from),
         primary_family: primary_family(spec, &cluster_ips),
         selector: selector(spec),
-        of_gateway: of_gateway(meta, &mut report),
+        of_gateway: annotations::of_gateway(meta, &mut report),
         managed: value::label(meta, MANAGED_BY_LABEL) == Some(MANAGED_BY),
         cluster_ips: cluster_ips.into(),
         external_ips: external_ips(spec, &mut report).into(),
@@ -72,14 +71,15 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
             spec.external_traffic_policy.as_deref(),
             &mut report,
         ),
-        local_fallback: local_fallback(service, &mut report),
+        local_fallback: annotations::local_fallback(meta, &mut report),
         source_ranges: source_ranges(spec, &mut report),
         health_check_port: health_check_port(spec, &mut report),
-        affinity: annotations::affinity(spec, &ports, &mut report),
+        affinity,
         proxy_protocol: annotations::proxy_protocol(meta, &mut report),
         outlier_detection: annotations::outlier_detection(meta, &mut report),
         connect_timeout: annotations::connect_timeout(meta, &mut report),
         udp_idle_timeout: annotations::udp_idle_timeout(meta, &ports, &mut report),
+        settings: annotations::settings::read(meta, affinity.is_some(), &mut report),
         ports: ports.into(),
         problems: report.finish(),
     })
@@ -95,19 +95,6 @@ fn selector(spec: &k8s::ServiceSpec) -> Arc<str> {
         _ => None,
     });
     pairs.collect::<Vec<_>>().join(",").into()
-}
-
-/// The Gateway that the Service is made for.
-fn of_gateway(meta: &k8s::Metadata, report: &mut Report) -> Option<(Arc<str>, Arc<str>)> {
-    let text = value::annotation(meta, GATEWAY_ANNOTATION)?;
-    let parts = text.split_once('/');
-    let named = parts.filter(|(namespace, name)| is_label(namespace) && is_subdomain(name));
-    if named.is_none() {
-        let message = format!("{text:?} is not the namespace and the name of a Gateway");
-        let field = format!("metadata.annotations[{GATEWAY_ANNOTATION}]");
-        report.warning(field, Reason::InvalidValue, message);
-    }
-    named.map(|(namespace, name)| (namespace.into(), name.into()))
 }
 
 fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) -> Kind {
@@ -342,19 +329,6 @@ fn policy(field: &str, text: Option<&str>, report: &mut Report) -> Policy {
             let message = format!("{other:?} is neither Cluster nor Local; it is read as Cluster");
             report.warning(format!("spec.{field}"), Reason::InvalidValue, message);
             Policy::Cluster
-        }
-    }
-}
-
-fn local_fallback(service: &k8s::Service, report: &mut Report) -> bool {
-    match value::annotation(&service.metadata, LOCAL_FALLBACK) {
-        None => false,
-        Some("cluster") => true,
-        Some(other) => {
-            let message = format!("{other:?} is not \"cluster\"; Local policies stay strict");
-            let field = format!("metadata.annotations[{LOCAL_FALLBACK}]");
-            report.warning(field, Reason::InvalidValue, message);
-            false
         }
     }
 }

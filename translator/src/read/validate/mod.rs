@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use super::annotations;
 use super::report::Report;
 use crate::model::{
-    EndpointSlice, Exposure, Family, Kind, LB_ADDRESSES, Node, Service, SourceRanges,
+    Balance, EndpointSlice, Exposure, Family, Kind, LB_ADDRESSES, Node, Service, SourceRanges,
 };
 use crate::names::{is_dns_name, is_label, is_subdomain};
 use crate::status::StatusAddress;
@@ -97,6 +97,12 @@ impl Check {
         self.source_ranges(&service.source_ranges);
         let short = |seconds: NonZeroU32| seconds.get() <= annotations::DAY.unsigned_abs();
         self.demand("affinity", service.affinity.is_none_or(short));
+        let settings = &service.settings;
+        let chosen_once = service.affinity.is_none() || settings.balance == Balance::default();
+        self.demand(
+            "settings",
+            chosen_once && annotations::settings::is_valid(settings),
+        );
     }
 
     fn source_ranges(&mut self, ranges: &SourceRanges) {

@@ -11,7 +11,7 @@ use super::super::route::{cors, parent, retry};
 use super::{Check, unique};
 use crate::model::{
     Backend, BackendPort, Cors, Filters, HTTPRoute, HeaderChanges, Hostname, Ingress, IngressClass,
-    Match, NamedMatch, ParentRef, PathChange, Retry, Rule, Target, TextMatch,
+    Match, NamedMatch, ParentRef, PathChange, Rule, Target, TextMatch,
 };
 use crate::names::{is_label, is_subdomain};
 
@@ -80,7 +80,10 @@ impl Check {
             .all(|one| matches!(one.path, crate::model::PathMatch::Prefix(_)));
         self.demand("rules.filters", !replaces_prefix || prefixes);
         self.demand("rules.backends", rule.backends.iter().all(is_backend));
-        self.demand("rules.retry", rule.retry.as_ref().is_none_or(is_retry));
+        self.demand(
+            "rules.retry",
+            rule.retry.as_ref().is_none_or(retry::is_valid),
+        );
         let nothing = rule.backends.is_empty() && rule.filters == Filters::default();
         self.demand("rules.broken", !rule.broken || nothing);
     }
@@ -190,12 +193,6 @@ fn is_cors(cors: &Cors) -> bool {
         && list(&cors.methods, &is_method)
         && list(&cors.headers, &is_header)
         && list(&cors.exposed, &is_header)
-}
-
-fn is_retry(retry: &Retry) -> bool {
-    retry.attempts <= retry::ATTEMPTS
-        && retry.codes.iter().all(|code| retry::CODES.contains(code))
-        && unique(retry.codes.iter())
 }
 
 fn is_backend(backend: &Backend) -> bool {

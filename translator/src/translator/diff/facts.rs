@@ -7,7 +7,6 @@ use prost::Message;
 use prost::Name;
 use seaway_proto::Resource;
 use seaway_proto::envoy::cluster::Cluster;
-use seaway_proto::envoy::cluster::cluster::LbPolicy;
 use seaway_proto::envoy::core::{HealthStatus, address, socket_address};
 use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use seaway_proto::envoy::endpoint::{ClusterLoadAssignment, LbEndpoint};
@@ -21,6 +20,7 @@ use seaway_proto::xds::matcher::Matcher;
 use seaway_proto::xds::matcher::matcher::{MatcherType, OnMatch, on_match};
 
 use super::settings::Field;
+use super::use_of_endpoints;
 
 /// What settings a resource shows, in words.
 pub(super) type Facts = BTreeMap<Field, String>;
@@ -85,30 +85,16 @@ fn address(endpoint: &LbEndpoint) -> Option<String> {
 pub(super) fn cluster(resource: &Resource) -> Facts {
     let message: Cluster = decode(resource);
     let mut facts = Facts::new();
-    if message.lb_policy == LbPolicy::Maglev as i32 {
-        facts.insert(Field::Affinity, "ClientIP".to_owned());
-    }
     if !message.typed_extension_protocol_options.is_empty() {
         facts.insert(Field::AppProtocol, "HTTP/2".to_owned());
     }
     if let Some(timeout) = &message.connect_timeout {
         facts.insert(Field::ConnectTimeout, time(timeout));
     }
-    if let Some(detection) = &message.outlier_detection {
-        let failures = detection.consecutive_local_origin_failure;
-        let failures = failures.map_or_else(String::new, |number| number.value.to_string());
-        facts.insert(Field::OutlierDetection, failures);
-    }
+    facts.extend(use_of_endpoints::of_cluster(&message));
     if let Some(socket) = &message.transport_socket {
         let kind = socket.name.rsplit('.').next().unwrap_or_default();
         facts.insert(Field::TransportSocket, kind.replace('_', " "));
-    }
-    let thresholds = message.circuit_breakers.iter().flat_map(|b| &b.thresholds);
-    let most = thresholds
-        .filter_map(|t| t.max_connections)
-        .map(|n| n.value);
-    if let Some(most) = most.min().filter(|most| *most != u32::MAX) {
-        facts.insert(Field::MaxUdpFlows, most.to_string());
     }
     if let Some(assignment) = &message.load_assignment {
         let hosts = assignment.endpoints.iter().flat_map(|e| &e.lb_endpoints);
@@ -120,7 +106,7 @@ pub(super) fn cluster(resource: &Resource) -> Facts {
     facts
 }
 
-fn time(duration: &Duration) -> String {
+pub(super) fn time(duration: &Duration) -> String {
     let millis = duration.seconds * 1000 + i64::from(duration.nanos / 1_000_000);
     match millis % 1000 {
         0 => format!("{}s", millis / 1000),

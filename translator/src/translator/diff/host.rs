@@ -18,6 +18,7 @@ use super::effect::{Effect, Fate, Harm, What};
 use super::facts::{Facts, decode};
 use super::places::places;
 use super::settings::Field;
+use super::use_of_endpoints;
 use crate::names::ClusterName;
 
 /// What a scope of a mesh proxy says.
@@ -36,9 +37,7 @@ pub(super) fn mesh(resource: &Resource) -> Scope {
             let Some(Action::Route(action)) = route.action else {
                 continue;
             };
-            if !action.hash_policy.is_empty() {
-                scope.facts.insert(Field::Affinity, "ClientIP".to_owned());
-            }
+            scope.facts.extend(use_of_endpoints::of_route(&action));
             let Some(ClusterSpecifier::Cluster(cluster)) = &action.cluster_specifier else {
                 continue;
             };

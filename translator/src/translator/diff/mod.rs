@@ -20,6 +20,7 @@ mod sentence;
 mod service;
 mod settings;
 mod silent;
+mod use_of_endpoints;
 mod why;
 mod world;
 

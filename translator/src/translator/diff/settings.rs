@@ -27,6 +27,28 @@ pub(super) enum Field {
     ConnectTimeout,
     /// After how many failures an endpoint is left out.
     OutlierDetection,
+    /// How an endpoint is chosen.
+    Balance,
+    /// What requests that go to one endpoint have in common.
+    HashedBy,
+    /// How long a request may take.
+    Timeout,
+    /// How long one try of it may take.
+    TryTimeout,
+    /// When it is sent again.
+    Retry,
+    /// After how many errors an endpoint is left out.
+    Errors,
+    /// For how long an endpoint is left out.
+    EjectionTime,
+    /// How many percent of the endpoints may be.
+    MaxEjected,
+    /// How many connections there may be at a time.
+    MaxConnections,
+    /// How much may wait for one.
+    MaxPending,
+    /// How many requests there may be at a time.
+    MaxRequests,
     /// How many UDP flows there may be at a time.
     MaxUdpFlows,
     /// The name that an ExternalName stands for.
@@ -46,6 +68,17 @@ impl Field {
             Field::TransportSocket => ("connections to endpoints", "plain"),
             Field::ConnectTimeout => ("seaway.dev/connect-timeout", "none"),
             Field::OutlierDetection => ("seaway.dev/outlier-detection", "0"),
+            Field::Balance => ("seaway.dev/balance", "round-robin"),
+            Field::HashedBy => ("hash of requests", "none"),
+            Field::Timeout => ("seaway.dev/timeout", "none"),
+            Field::TryTimeout => ("seaway.dev/try-timeout", "none"),
+            Field::Retry => ("seaway.dev/retry", "none"),
+            Field::Errors => ("seaway.dev/outlier-5xx", "none"),
+            Field::EjectionTime => ("seaway.dev/ejection-time", "5s"),
+            Field::MaxEjected => ("seaway.dev/max-ejected", "99"),
+            Field::MaxConnections => ("seaway.dev/max-connections", "none"),
+            Field::MaxPending => ("seaway.dev/max-pending-requests", "none"),
+            Field::MaxRequests => ("seaway.dev/max-requests", "none"),
             Field::MaxUdpFlows => ("--max-udp-flows", "none"),
             Field::ExternalName => ("externalName", "none"),
         }

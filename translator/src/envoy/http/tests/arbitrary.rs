@@ -96,7 +96,7 @@ fn made() -> impl Strategy<Value = Made> {
     );
     let upstream = upstream.prop_map(|(valid, sticky, hostname)| Upstream {
         cluster: if valid { "a/b/80" } else { "c/d/8080" }.into(),
-        sticky,
+        hash: sticky.then_some(crate::model::HashBy::Source),
         hostname,
     });
     let to = prop_oneof![4 => upstream.prop_map(Ok), 1 => Just(Err(500)), 1 => Just(Err(503))];

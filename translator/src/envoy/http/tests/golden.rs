@@ -62,7 +62,7 @@ fn an_exact_host_with_everything() {
     one.hostname = Some("one.example.com".into());
     let external = Share {
         to: Ok(Upstream {
-            sticky: true,
+            hash: Some(crate::model::HashBy::Source),
             hostname: Some("outside.example.org".into()),
             ..upstream(&two)
         }),

@@ -101,7 +101,7 @@ fn upstream(backend: &Backend) -> Upstream {
     };
     Upstream {
         cluster: name.into(),
-        sticky: false,
+        hash: None,
         hostname: None,
     }
 }

@@ -14,9 +14,9 @@ use crate::plan::explain::asker::listed;
 use crate::plan::explain::draft::Draft;
 use crate::plan::explain::endpoints::{self, Asked, Lead};
 use crate::plan::explain::summary::Served;
-use crate::plan::explain::words::next;
 use crate::plan::explain::words::policies::{self, By};
 use crate::plan::explain::words::verdict::{self, Verdicts};
+use crate::plan::explain::words::{next, settings};
 use crate::plan::hosts;
 use crate::policy::frontends::is_stream;
 
@@ -46,6 +46,11 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         facts.push(policies::policy(asked, by));
     }
     facts.extend(policies::topology(asked, family));
+    facts.extend(settings::of_endpoints(
+        service,
+        port.protocol,
+        asker.view.role,
+    ));
     let is_anywhere = rows.iter().any(|row| row.taken == Taken::Local);
     if lead.taken.is_empty() && !is_anywhere && !is_unused {
         facts.push(policies::endpoints(asked, &rows));

@@ -4,4 +4,5 @@
 pub(super) mod because;
 pub(super) mod next;
 pub(super) mod policies;
+pub(super) mod settings;
 pub(super) mod verdict;

@@ -3,11 +3,11 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
+use super::super::super::annotations::field;
 use super::super::super::api as k8s;
 use super::super::super::report::Report;
 use super::super::super::route::retry;
 use super::super::super::value;
-use super::field;
 use crate::Reason;
 use crate::model::{RateLimit, Retry};
 
@@ -16,7 +16,7 @@ pub(super) const MAX_BODY: &str = "seaway.dev/max-body";
 /// How many requests a host takes.
 pub(super) const RATE: &str = "seaway.dev/rate-limit";
 /// When a request is sent again.
-pub(super) const RETRY: &str = "seaway.dev/retry";
+pub(in super::super::super) const RETRY: &str = "seaway.dev/retry";
 /// The largest limit of bodies: a tebibyte.
 const LARGEST: u64 = 1 << 40;
 /// The most requests of a rate.
@@ -98,7 +98,7 @@ pub(in super::super::super) fn is_rate(rate: RateLimit) -> bool {
 }
 
 /// When a request is sent again. What cannot be read is as if it was not there, as a whole.
-pub(super) fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
+pub(in super::super::super) fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
     let text = value::annotation(meta, RETRY)?;
     let retry = read_retry(text);
     if retry.is_none() {

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::super::annotations::OF_SERVICES;
+use super::super::annotations::{field, is_known, known};
 use super::super::api as k8s;
-use super::super::decode::OURS;
 use super::super::report::Report;
 use super::super::value;
 use crate::Reason;
@@ -20,17 +19,14 @@ const REDIRECT: &str = "seaway.dev/redirect-to-https";
 /// The value of `strict-transport-security` over TLS.
 const HSTS: &str = "seaway.dev/hsts";
 /// How long a request may take.
-const TIMEOUT: &str = "seaway.dev/timeout";
+pub(in super::super) const TIMEOUT: &str = "seaway.dev/timeout";
 /// The ranges of clients that are served.
 const SOURCES: &str = "seaway.dev/allowed-source-ranges";
 /// How many ranges of clients an Ingress may name.
 pub(in super::super) const RANGES: usize = 200;
 
-/// How many bytes a name that is like a known one may have.
-const LONGEST_NAME: usize = 64;
-
 /// The annotations of Ingresses.
-const KNOWN: [&str; 13] = [
+pub(in super::super) const OF_INGRESSES: [&str; 13] = [
     REDIRECT,
     HSTS,
     TIMEOUT,
@@ -82,10 +78,6 @@ pub(super) fn read(meta: &k8s::Metadata, report: &mut Report) -> Asked {
         timeout: timeout(meta, report),
         retry: limits::retry(meta, report),
     }
-}
-
-fn field(name: &str) -> String {
-    format!("metadata.annotations[{name}]")
 }
 
 fn flag(meta: &k8s::Metadata, name: &str, report: &mut Report) -> bool {
@@ -158,46 +150,11 @@ fn sources(meta: &k8s::Metadata, report: &mut Report) -> Option<Box<[IpNet]>> {
 
 /// Reports annotations in Seaway's name that mean nothing on an Ingress.
 fn unknown(meta: &k8s::Metadata, report: &mut Report) {
-    let ours = meta
-        .annotations
-        .keys()
-        .filter(|name| name.starts_with(OURS));
-    for name in ours.filter(|name| !KNOWN.contains(&name.as_str())) {
-        let message = match nearest(name) {
-            _ if OF_SERVICES.contains(&name.as_str()) => {
-                "it is one of Services: set it on those behind the Ingress".to_owned()
-            }
-            Some(near) => format!("Seaway has no such annotation of Ingresses; is it {near}?"),
-            None => "Seaway has no such annotation of Ingresses".to_owned(),
-        };
-        report.warning(field(name), Reason::UnknownAnnotation, message);
-    }
-}
-
-/// The annotation of Ingresses that is written most like this name, if one is at all.
-fn nearest(name: &str) -> Option<&'static str> {
-    let name = name.strip_prefix(OURS)?;
-    // A name may be as long as all annotations together.
-    if name.len() > LONGEST_NAME {
-        return None;
-    }
-    let far = |known: &&str| distance(name, known.strip_prefix(OURS).unwrap_or(known));
-    let known = KNOWN.into_iter().min_by_key(far)?;
-    (far(&known) * 2 <= name.len()).then_some(known)
-}
-
-/// How many bytes have to be put in, left out or replaced to make one text of another.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, byte) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (at, wanted) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(byte != wanted);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    let elsewhere = |name: &str| {
+        let of_services = is_known(name);
+        of_services.then_some("it is one of Services: set it on those behind the Ingress")
+    };
+    known::unknown(meta, ("Ingresses", &OF_INGRESSES), elsewhere, report);
 }
 
 #[cfg(test)]

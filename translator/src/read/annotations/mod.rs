@@ -1,18 +1,25 @@
-//! Reads the settings of a Service's connections: session affinity, and Seaway's annotations.
+//! Reads Seaway's annotations of a Service, and its session affinity.
+
+pub(super) mod known;
+pub(super) mod protocol;
+pub(super) mod settings;
 
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::api as k8s;
-
+use super::ingress::annotations::OF_INGRESSES;
 use super::report::Report;
-use super::service::LOCAL_FALLBACK;
 use super::value;
 use crate::Reason;
 use crate::model::{
     AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
 };
+use crate::names::{GATEWAY_ANNOTATION, is_label, is_subdomain};
 
+/// The annotation that lets a Local policy fall back to the zone and the cluster.
+const LOCAL_FALLBACK: &str = "seaway.dev/local-fallback";
 /// The annotation with the PROXY protocol version that endpoints expect.
 const PROXY_PROTOCOL: &str = "seaway.dev/proxy-protocol";
 /// The annotation with the number of connect failures that eject an endpoint.
@@ -21,13 +28,15 @@ const OUTLIER_DETECTION: &str = "seaway.dev/outlier-detection";
 const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
 /// The annotation with the idle timeout of UDP flows.
 const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
-/// The annotations of Services.
-pub(super) const OF_SERVICES: [&str; 5] = [
+/// The annotations about connections.
+const OF_CONNECTIONS: [&str; 7] = [
     LOCAL_FALLBACK,
     PROXY_PROTOCOL,
     OUTLIER_DETECTION,
     CONNECT_TIMEOUT,
     UDP_IDLE_TIMEOUT,
+    GATEWAY_ANNOTATION,
+    protocol::PROTOCOL,
 ];
 /// The number of consecutive connect failures after which an endpoint is ejected by default.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
@@ -80,6 +89,35 @@ pub(super) fn affinity(
 fn timeout(seconds: i32) -> Option<NonZeroU32> {
     let seconds = Some(seconds).filter(|seconds| *seconds <= DAY)?;
     u32::try_from(seconds).ok().and_then(NonZeroU32::new)
+}
+
+/// The Gateway that the Service is made for (annotation `seaway.dev/gateway`).
+pub(super) fn of_gateway(
+    meta: &k8s::Metadata,
+    report: &mut Report,
+) -> Option<(Arc<str>, Arc<str>)> {
+    let text = value::annotation(meta, GATEWAY_ANNOTATION)?;
+    let parts = text.split_once('/');
+    let named = parts.filter(|(namespace, name)| is_label(namespace) && is_subdomain(name));
+    if named.is_none() {
+        let message = format!("{text:?} is not the namespace and the name of a Gateway");
+        report.warning(field(GATEWAY_ANNOTATION), Reason::InvalidValue, message);
+    }
+    named.map(|(namespace, name)| (namespace.into(), name.into()))
+}
+
+/// Whether a Local policy may fall back to the zone and the cluster (annotation
+/// `seaway.dev/local-fallback`).
+pub(super) fn local_fallback(meta: &k8s::Metadata, report: &mut Report) -> bool {
+    match value::annotation(meta, LOCAL_FALLBACK) {
+        None => false,
+        Some("cluster") => true,
+        Some(other) => {
+            let message = format!("{other:?} is not \"cluster\"; Local policies stay strict");
+            report.warning(field(LOCAL_FALLBACK), Reason::InvalidValue, message);
+            false
+        }
+    }
 }
 
 /// The PROXY protocol version that the endpoints expect (annotation `seaway.dev/proxy-protocol`).
@@ -151,6 +189,22 @@ pub(super) fn udp_idle_timeout(
     NonZeroU32::new(timeout)
 }
 
-fn field(annotation: &str) -> String {
+/// Whether there is such an annotation of Services.
+pub(super) fn is_known(name: &str) -> bool {
+    OF_CONNECTIONS.contains(&name) || settings::ALL.contains(&name)
+}
+
+/// Reports annotations in Seaway's name that mean nothing on a Service.
+pub(super) fn unknown(meta: &k8s::Metadata, report: &mut Report) {
+    let known = [&OF_CONNECTIONS[..], &settings::ALL].concat();
+    let elsewhere = |name: &str| {
+        let of_others = OF_INGRESSES.contains(&name);
+        of_others.then_some("it is one of Ingresses: set it on those that lead to the Service")
+    };
+    known::unknown(meta, ("Services", &known), elsewhere, report);
+}
+
+/// The field of an annotation.
+pub(super) fn field(annotation: &str) -> String {
     format!("metadata.annotations[{annotation}]")
 }
