@@ -54,7 +54,9 @@ fn sentence(all: &Whole<ProblemRow>) -> String {
         .count();
     let warnings = counted(all.items.len() - errors, "warning", "warnings");
     let errors = counted(errors, "error", "errors");
-    format!("{errors} (not served), {warnings} (served, with a caveat)")
+    format!(
+        "{errors} (something is not served as asked), {warnings} (something may not be as meant)"
+    )
 }
 
 fn table(all: &Whole<ProblemRow>, show: &ShowArgs, wide: bool) -> String {
