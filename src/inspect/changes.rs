@@ -13,8 +13,8 @@ use super::types;
 /// How far back counts look, in seconds.
 const COUNTED: f64 = 15.0 * 60.0;
 
-/// A page of the changes that a query asks for, the newest first. The error says what of the query is
-/// not known.
+/// A page of the changes that a query asks for, the newest first. The error says what of the query
+/// is not known.
 pub(super) fn page(
     changes: Vec<ChangeReport>,
     tables: &Tables,

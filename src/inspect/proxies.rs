@@ -12,8 +12,8 @@ use super::query::{Cut, Paging, ProxyQuery, finds, is};
 use super::times::Now;
 use super::types;
 
-/// A page of the proxies that a query asks for, the worst first, then by id. The error says what of the
-/// query is not known.
+/// A page of the proxies that a query asks for, the worst first, then by id. The error says what of
+/// the query is not known.
 pub(super) fn page(
     streams: &[StreamReport],
     query: &ProxyQuery,
@@ -79,7 +79,8 @@ pub(super) fn about<'a>(stream: &'a StreamReport, what: &str) -> Option<&'a str>
         .map(|(_, value)| &**value)
 }
 
-/// The zone of a proxy: that of its Node, whose layer it looks through, else the one that it claims.
+/// The zone of a proxy: that of its Node, whose layer it looks through, else the one that it
+/// claims.
 fn zone<'a>(stream: &'a StreamReport, tables: &'a Tables) -> Option<&'a str> {
     let mut layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
     let known = layers.find_map(|layer| match layer {

@@ -5,8 +5,8 @@ use clap::{Arg, Args, Command};
 
 use crate::args::ShapeArgs;
 
-/// What to say of each flag of translation that a replica was given otherwise than this command,
-/// if there is one. Both sides are arguments, and variables as `NAME=VALUE`.
+/// What to say of each flag of translation that a replica was given otherwise than this command, if
+/// there is one. Both sides are arguments, and variables as `NAME=VALUE`.
 pub(super) fn note(replica: &str, theirs: &[String], ours: &[String]) -> Option<String> {
     let shape = ShapeArgs::augment_args(Command::new("shape"));
     let differing = shape.get_arguments().filter_map(|arg| {

@@ -188,8 +188,8 @@ pub(crate) struct ProblemRow {
     pub(crate) object: String,
     /// The field; empty if it is none alone.
     pub(crate) field: String,
-    /// `error`: something that was asked for is not served; `warning`: something may not be as
-    /// it is meant.
+    /// `error`: something that was asked for is not served; `warning`: something may not be as it
+    /// is meant.
     pub(crate) severity: String,
     /// The reason, as a stable word.
     pub(crate) reason: String,
