@@ -24,6 +24,7 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckOutput {
     /// A line for each check
+    #[value(alias = "wide")]
     Text,
     /// The same as JSON
     Json,
@@ -36,8 +37,14 @@ pub(crate) struct BugReportArgs {
     #[command(flatten)]
     pub(crate) ask: AskArgs,
     /// The archive to write (seaway-bug-report-TIME.tar.gz)
-    #[arg(short, long, env = "SEAWAY_OUTPUT", value_name = "FILE.tar.gz")]
-    pub(crate) output: Option<PathBuf>,
+    #[arg(
+        short = 'o',
+        long,
+        alias = "output",
+        env = "SEAWAY_ARCHIVE",
+        value_name = "FILE.tar.gz"
+    )]
+    pub(crate) archive: Option<PathBuf>,
     /// Take what becomes of this Service, too (repeatable)
     #[arg(
         long,

@@ -14,6 +14,7 @@ use seaway_translator::names::is_label;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputForm {
     /// Text for people
+    #[value(alias = "wide")]
     Text,
     /// JSON, which programs can rely on
     Json,

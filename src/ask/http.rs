@@ -19,6 +19,11 @@ use crate::process::outside::brief;
 /// The largest answer that is read, in bytes.
 const LONGEST: usize = 64 << 20;
 
+/// What a replica answers to what it cannot be asked: it is there, and well.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Refused(String);
+
 /// What the API answers to a GET of this path and query.
 pub(super) async fn get<T: DeserializeOwned>(
     way: &Way,
@@ -29,6 +34,9 @@ pub(super) async fn get<T: DeserializeOwned>(
     if status != 200 {
         let error: Result<ApiError, _> = serde_json::from_slice(&body);
         match (error, way) {
+            (Ok(error), _) if status == 400 || status == 404 => {
+                return Err(Refused(brief(&error.error)).into());
+            }
             (Ok(error), Way::Secured(way)) => {
                 bail!("{}{}", brief(&error.error), way.after_refusal(status))
             }

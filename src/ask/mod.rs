@@ -19,6 +19,7 @@ use crate::args::{AdminAddress, AskArgs, HostPort};
 use crate::inspect::api::Page;
 use crate::kube::{Forward, Visitor, Which};
 use crate::process::exit::Failure;
+use http::Refused;
 use tls::{Secured, Shown};
 
 /// How long a replica may take to answer.
@@ -63,8 +64,12 @@ pub(crate) struct Replicas(Vec<Replica>);
 impl Replica {
     /// Asks it. The error is why it said nothing.
     pub(crate) async fn get<T: DeserializeOwned>(&self, asked: &Asked) -> Result<T, String> {
-        let answer = http::get(&self.way, &asked.target(&[]), PATIENCE).await;
+        let answer = self.ask(asked).await;
         answer.map_err(|error| format!("{error:#}"))
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, asked: &Asked) -> anyhow::Result<T> {
+        http::get(&self.way, &asked.target(&[]), PATIENCE).await
     }
 
     /// Its metrics, as `/metrics` has them.
@@ -90,7 +95,37 @@ pub(crate) struct Said<T> {
     /// The name of the replica.
     pub(crate) replica: String,
     /// Its answer.
-    pub(crate) answer: Result<T, String>,
+    pub(crate) answer: Result<T, WhyNot>,
+}
+
+/// Why a replica has not given what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WhyNot {
+    /// It cannot be asked that, or has none of it: it did answer.
+    #[error("{0}")]
+    Refused(String),
+    /// It gave no answer, or one that is none.
+    #[error("{0}")]
+    Silent(String),
+}
+
+impl From<anyhow::Error> for WhyNot {
+    fn from(error: anyhow::Error) -> WhyNot {
+        let why = format!("{error:#}");
+        match error.is::<Refused>() {
+            true => WhyNot::Refused(why),
+            false => WhyNot::Silent(why),
+        }
+    }
+}
+
+impl WhyNot {
+    /// The reason in words.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            WhyNot::Refused(why) | WhyNot::Silent(why) => why,
+        }
+    }
 }
 
 /// A path of the API with its query.
@@ -195,7 +230,7 @@ impl Replicas {
         let answers = self
             .0
             .iter()
-            .map(|replica| async { said(replica, replica.get(asked).await) });
+            .map(|replica| async { said(replica, replica.ask(asked).await) });
         someone(join_all(answers).await)
     }
 
@@ -208,15 +243,15 @@ impl Replicas {
         let answers = self
             .0
             .iter()
-            .map(|replica| async { said(replica, replica.list(asked, most).await) });
+            .map(|replica| async { said(replica, list(&replica.way, asked, most).await) });
         someone(join_all(answers).await)
     }
 }
 
-fn said<T>(replica: &Replica, answer: Result<T, String>) -> Said<T> {
+fn said<T>(replica: &Replica, answer: anyhow::Result<T>) -> Said<T> {
     Said {
         replica: replica.name.clone(),
-        answer,
+        answer: answer.map_err(WhyNot::from),
     }
 }
 
@@ -225,12 +260,25 @@ fn someone<T>(all: Vec<Said<T>>) -> Result<Vec<Said<T>>, Failure> {
     if all.iter().any(|said| said.answer.is_ok()) {
         return Ok(all);
     }
+    let whys = || all.iter().filter_map(|said| said.answer.as_ref().err());
+    let is_refusal = |why: &WhyNot| matches!(why, WhyNot::Refused(_));
+    if let Some(first) = whys().next()
+        && is_refusal(first)
+        && whys().all(|why| why == first)
+    {
+        // It is about what was asked, whoever is asked.
+        return Err(Failure::unusable(first.as_str()));
+    }
     let each = all.iter().map(|said| {
-        let why = said.answer.as_ref().err().map_or("", String::as_str);
+        let why = said.answer.as_ref().err().map_or("", WhyNot::as_str);
         format!("{}: {why}", said.replica)
     });
     let each = each.collect::<Vec<_>>().join("; ");
-    Err(Failure::unusable(format!("no replica answered: {each}")))
+    let nobody = match whys().any(is_refusal) {
+        true => "",
+        false => "no replica answered: ",
+    };
+    Err(Failure::unusable(format!("{nobody}{each}")))
 }
 
 /// The largest page that a replica gives.
@@ -271,12 +319,47 @@ pub(crate) fn run<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result
 /// A line that names the replicas that did not answer, if there are any.
 pub(crate) fn silent<T>(all: &[Said<T>]) -> Option<String> {
     let silent = all.iter().filter_map(|said| {
-        let why = said.answer.as_ref().err()?;
-        Some(format!("{} did not answer ({why})", said.replica))
+        let replica = &said.replica;
+        Some(match said.answer.as_ref().err()? {
+            WhyNot::Refused(why) => format!("{replica} has no answer ({why})"),
+            WhyNot::Silent(why) => format!("{replica} did not answer ({why})"),
+        })
     });
     let silent: Vec<String> = silent.collect();
     (!silent.is_empty()).then(|| {
         let of = all.len();
         format!("{} of {of} replicas: {}", silent.len(), silent.join("; "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(whys: &[WhyNot]) -> String {
+        let said = whys.iter().zip(["s1", "s2"]).map(|(why, name)| Said::<()> {
+            replica: name.to_owned(),
+            answer: Err(why.clone()),
+        });
+        someone(said.collect()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_refusal_is_about_what_was_asked_and_no_silence() {
+        let refused = WhyNot::Refused("there is no type \"bogus\"".to_owned());
+        let silent = WhyNot::Silent("connection refused".to_owned());
+        assert_eq!(told(&[refused.clone()]), "there is no type \"bogus\"");
+        assert_eq!(
+            told(&[refused.clone(), refused.clone()]),
+            "there is no type \"bogus\""
+        );
+        assert_eq!(
+            told(&[refused, silent.clone()]),
+            "s1: there is no type \"bogus\"; s2: connection refused"
+        );
+        assert_eq!(
+            told(&[silent]),
+            "no replica answered: s1: connection refused"
+        );
+    }
 }

@@ -118,7 +118,13 @@ pub(crate) fn one_line(text: &str) -> String {
         .join(" ")
 }
 
-/// The same of a text of which no more than the first so many characters are shown.
+/// A line of which the spaces stay, without what would end it or steer a terminal.
+pub(crate) fn plain(line: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    line.chars().map(clean).collect()
+}
+
+/// [`one_line`] of a text of which no more than the first so many characters are shown.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     let mut text = one_line(text);
     if let Some((at, _)) = text.char_indices().nth(most) {
@@ -223,6 +229,7 @@ mod tests {
     #[test]
     fn a_text_is_one_line_without_control_characters_and_not_too_long() {
         assert_eq!(one_line(" a\n\x1b[1mb "), "a [1mb");
+        assert_eq!(plain("a   b\n\x1b[1mc"), "a   b  [1mc");
         assert_eq!(shortened("äöü", 3), "äöü");
         assert_eq!(shortened("äöüß", 3), "äöü…");
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::args::{Form, ShowArgs, StatusArgs};
-use crate::ask::table::{Table, counted, grouped, shortened, wrapped};
+use crate::ask::table::{Table, counted, grouped, one_line, plain, shortened, wrapped};
 use crate::ask::times::{Times, age};
 use crate::ask::{self, Asked, Replicas, Said};
 use crate::inspect::api::{ProblemCounts, ProxyState, Replica, WorldState};
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
         }
         Form::Name => said
             .iter()
-            .map(|one| format!("{}\n", one.replica))
+            .map(|one| one_line(&one.replica) + "\n")
             .collect(),
         Form::Json => form::json(&Whole::of(&said)).map_err(Failure::Broken)?,
         Form::Yaml => form::yaml(&Whole::of(&said)).map_err(Failure::Broken)?,
@@ -60,7 +60,7 @@ impl<'a> Whole<'a> {
             Ok(replica) => Answer::Said(replica),
             Err(error) => Answer::Silent {
                 replica: &one.replica,
-                error,
+                error: error.as_str(),
             },
         };
         Whole {
@@ -139,8 +139,14 @@ fn text(said: &[Said<Replica>], show: &ShowArgs) -> String {
     let mut lines = match troubles.split_first() {
         None => "All is well.\n".to_owned(),
         Some((first, rest)) => {
-            let rest = rest.iter().map(|trouble| format!("  {trouble}\n"));
-            format!("NOT WELL: {first}\n{}", rest.collect::<String>())
+            let rest = rest
+                .iter()
+                .map(|trouble| format!("  {}\n", one_line(trouble)));
+            format!(
+                "NOT WELL: {}\n{}",
+                one_line(first),
+                rest.collect::<String>()
+            )
         }
     };
     lines.push('\n');
@@ -156,7 +162,8 @@ fn text(said: &[Said<Replica>], show: &ShowArgs) -> String {
         ("changes", changes(&live)),
         ("problems", problems(&live)),
     ] {
-        lines.push_str(&format!("{title:<9} {line}\n"));
+        // Proxies and objects have their own words in it.
+        lines.push_str(&format!("{title:<9} {}\n", plain(&line)));
     }
     let most = match show.output {
         Form::Wide => usize::MAX,

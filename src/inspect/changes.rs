@@ -6,33 +6,37 @@ use seaway_xds::{ChangeReport, TypeChangeReport};
 
 use super::api::{Cause, ChangeCounts, ChangeRow, ChangedType};
 use super::board::Tables;
-use super::query::{ChangeQuery, Cut, Paging};
+use super::query::{ChangeQuery, Cut, ObjectFilter, Paging};
 use super::times::Now;
 use super::types;
 
 /// How far back counts look, in seconds.
 const COUNTED: f64 = 15.0 * 60.0;
 
-/// A page of the changes that a query asks for, the newest first.
+/// A page of the changes that a query asks for, the newest first. The error says what of the query
+/// is not known.
 pub(super) fn page(
     changes: Vec<ChangeReport>,
     tables: &Tables,
     query: &ChangeQuery,
     now: Now,
-) -> Cut<ChangeRow> {
+) -> Result<Cut<ChangeRow>, String> {
+    let is_key = |key: &str| key.len() == 20 && key.parse::<u64>().is_ok();
+    let paging = Paging::after(query.limit, &query.after, is_key)?;
     let rows = changes.iter().map(|change| row(change, tables, now));
     let shown = rows.filter(|row| {
         let waits = row.waiting > 0;
-        let is_of = |object: &String| {
-            let mut causes = row.causes.iter().map(|cause| &cause.object);
-            causes.any(|cause| cause == object) || row.origins.contains(object)
+        let is_of = |object: &ObjectFilter| {
+            let causes = row.causes.iter().map(|cause| &cause.object);
+            let mut all = causes.chain(&row.origins);
+            all.any(|one| object.has(one))
         };
         query.waiting.is_none_or(|waiting| waiting == waits)
             && query.object.as_ref().is_none_or(is_of)
     });
     // The newest has the least key.
     let all = shown.map(|row| (format!("{:020}", u64::MAX - row.commit), row));
-    Paging::of(query.limit, query.after.clone()).cut(all.collect())
+    Ok(paging.cut(all.collect()))
 }
 
 /// The row of a change.

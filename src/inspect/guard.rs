@@ -137,7 +137,7 @@ fn allowed(headers: &HeaderMap, services: &str) -> Result<(), String> {
     let host = headers.get(header::HOST).map(text).unwrap_or_default();
     if !is_ours(host_of(&host), services) {
         return Err(format!(
-            "Host {host:?} is neither an address nor localhost nor a name of the cluster"
+            "Host {host:?} is neither an address nor localhost nor a name of the cluster, which ends in .svc: seaway.seaway.svc"
         ));
     }
     let Some(origin) = headers.get(header::ORIGIN).map(text) else {

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Json, Router, middleware};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,11 +39,21 @@ pub(crate) fn router(inspect: Inspect, cluster_domain: &str, readers: Option<Rea
         .route("/explain", get(explain::explain))
         .route("/objects", get(objects::objects))
         .route("/openapi.json", get(openapi))
-        .fallback(|| async { error(StatusCode::NOT_FOUND, "there is no such path") })
+        .fallback(unknown)
+        .method_not_allowed_fallback(|| async {
+            error(StatusCode::METHOD_NOT_ALLOWED, "there is GET alone")
+        })
         .with_state(inspect);
     let guard = Guard::new(cluster_domain, readers);
     let paths = paths.layer(middleware::from_fn_with_state(guard, guard::check));
-    Router::new().nest("/api/v1", paths)
+    Router::new()
+        .nest("/api/v1", paths)
+        // What is nested has no path with this end.
+        .route("/api/v1/", any(unknown))
+}
+
+async fn unknown() -> Response {
+    error(StatusCode::NOT_FOUND, "there is no such path")
 }
 
 /// The query of a request. One that cannot be read is answered with the reason.
@@ -87,6 +97,14 @@ pub(super) fn page<T: Serialize>(inspect: &Inspect, cut: Cut<T>, now: Now) -> Js
     })
 }
 
+/// The same of a list that may not know what it is asked for.
+fn page_of<T: Serialize>(inspect: &Inspect, cut: Result<Cut<T>, String>, now: Now) -> Response {
+    match cut {
+        Ok(cut) => page(inspect, cut, now).into_response(),
+        Err(why) => error(StatusCode::BAD_REQUEST, why),
+    }
+}
+
 /// An answer that stays the same until `edition` changes: to who has it, nothing is sent.
 fn unless_known<R: IntoResponse>(
     headers: &HeaderMap,
@@ -124,9 +142,10 @@ pub(super) async fn proxies(
     let answer = move || {
         let (streams, now) = (inspect.inspector.streams(), Now::read());
         let tables = inspect.board.read();
-        page(&inspect, proxies::page(&streams, &query, &tables, now), now)
+        let cut = proxies::page(&streams, &query, &tables, now);
+        page_of(&inspect, cut, now)
     };
-    Ok(apart(answer).await?.into_response())
+    apart(answer).await
 }
 
 /// The Services, by namespace and name.
@@ -139,7 +158,7 @@ pub(super) async fn services(
 ) -> Result<Response, Response> {
     let answer = move || {
         let tables = inspect.board.read();
-        let page = || page(&inspect, services::page(&tables, &query), Now::read());
+        let page = || page_of(&inspect, services::page(&tables, &query), Now::read());
         unless_known(&headers, &inspect, tables.edition, page)
     };
     apart(answer).await
@@ -155,7 +174,7 @@ pub(super) async fn problems(
 ) -> Result<Response, Response> {
     let answer = move || {
         let tables = inspect.board.read();
-        let page = || page(&inspect, problems::page(&tables, &query), Now::read());
+        let page = || page_of(&inspect, problems::page(&tables, &query), Now::read());
         unless_known(&headers, &inspect, tables.edition, page)
     };
     apart(answer).await
@@ -170,10 +189,8 @@ pub(super) async fn resources(
 ) -> Result<Response, Response> {
     let answer = move || {
         let (tables, now) = (inspect.board.read(), Now::read());
-        match resources::page(&inspect.inspector, &tables, &query, now) {
-            Ok(cut) => page(&inspect, cut, now).into_response(),
-            Err(why) => error(StatusCode::BAD_REQUEST, why),
-        }
+        let cut = resources::page(&inspect.inspector, &tables, &query, now);
+        page_of(&inspect, cut, now)
     };
     apart(answer).await
 }
@@ -222,9 +239,10 @@ pub(super) async fn changes(
     let answer = move || {
         let (log, now) = (inspect.inspector.changes(), Now::read());
         let tables = inspect.board.read();
-        page(&inspect, changes::page(log, &tables, &query, now), now)
+        let cut = changes::page(log, &tables, &query, now);
+        page_of(&inspect, cut, now)
     };
-    Ok(apart(answer).await?.into_response())
+    apart(answer).await
 }
 
 /// The watches of the source.

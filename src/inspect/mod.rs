@@ -30,6 +30,7 @@ use seaway_xds::{Inspector, Snapshots};
 pub(crate) use guard::Readers;
 pub(crate) use handlers::router;
 pub(crate) use questions::{Pace, fingerprint};
+pub(crate) use status::flags;
 
 use crate::admin::health::Health;
 use crate::admin::watch_status::Watches;

@@ -1,5 +1,6 @@
 //! The OpenAPI description, made of the types of [`super::api`] and of the queries.
 
+use seaway_translator::Reason;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -87,6 +88,11 @@ pub(super) fn served() -> Object {
 /// The role of a proxy.
 pub(super) fn role() -> Object {
     one_of(["node", "mesh", "ingress", "grpc"])
+}
+
+/// The reason of a problem.
+pub(super) fn reason() -> Object {
+    one_of(Reason::ALL.iter().map(|reason| reason.as_str()))
 }
 
 /// The type of a resource.

@@ -11,15 +11,18 @@ use super::board::Tables;
 use super::query::{Cut, Paging, ProblemQuery, finds, is};
 use super::times;
 
-/// A page of the problems that a query asks for: errors first, then by object.
-pub(super) fn page(tables: &Tables, query: &ProblemQuery) -> Cut<ProblemRow> {
+/// A page of the problems that a query asks for: errors first, then by object. The error says what
+/// of the query is not known.
+pub(super) fn page(tables: &Tables, query: &ProblemQuery) -> Result<Cut<ProblemRow>, String> {
+    let is_key = |key: &str| key.starts_with("error|") || key.starts_with("warning|");
+    let paging = Paging::after(query.limit, &query.after, is_key)?;
     let shown = tables
         .problems
         .iter()
         .filter(|(problem, _)| lets_through(query, problem));
     let all = shown.map(|(problem, since)| (key(problem), (problem, *since)));
-    let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
-    cut.map(|(problem, since)| row(problem, since))
+    let cut = paging.cut(all.collect());
+    Ok(cut.map(|(problem, since)| row(problem, since)))
 }
 
 fn lets_through(query: &ProblemQuery, problem: &Problem) -> bool {
@@ -28,11 +31,11 @@ fn lets_through(query: &ProblemQuery, problem: &Problem) -> bool {
         && query
             .object
             .as_ref()
-            .is_none_or(|object| problem.object.to_string() == *object)
+            .is_none_or(|object| object.has(&problem.object.to_string()))
         && query
             .severity
             .is_none_or(|severity| severity == of_api(problem.severity))
-        && is(&query.reason, Some(problem.reason.as_str()))
+        && query.reason.is_none_or(|reason| reason == problem.reason)
         && finds(
             &query.search,
             [

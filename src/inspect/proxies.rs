@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use seaway_translator::Layer;
 use seaway_xds::{StreamReport, StreamState, TypeReport};
 
 use super::api::{ProxyRow, ProxyState, ProxyType, Rejected};
@@ -11,20 +12,25 @@ use super::query::{Cut, Paging, ProxyQuery, finds, is};
 use super::times::Now;
 use super::types;
 
-/// A page of the proxies that a query asks for, the worst first, then by id.
+/// A page of the proxies that a query asks for, the worst first, then by id. The error says what of
+/// the query is not known.
 pub(super) fn page(
     streams: &[StreamReport],
     query: &ProxyQuery,
     tables: &Tables,
     now: Now,
-) -> Cut<ProxyRow> {
-    let shown = streams.iter().filter(|stream| lets_through(query, stream));
+) -> Result<Cut<ProxyRow>, String> {
+    let is_key = |key: &str| key.starts_with(|c: char| c.is_ascii_digit()) && key.contains('|');
+    let paging = Paging::after(query.limit, &query.after, is_key)?;
+    let shown = streams
+        .iter()
+        .filter(|stream| lets_through(query, stream, tables));
     let all = shown.map(|stream| (key(stream), stream));
-    let cut = Paging::of(query.limit, query.after.clone()).cut(all.collect());
-    cut.map(|stream| row(stream, tables, now))
+    let cut = paging.cut(all.collect());
+    Ok(cut.map(|stream| row(stream, tables, now)))
 }
 
-fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
+fn lets_through(query: &ProxyQuery, stream: &StreamReport, tables: &Tables) -> bool {
     let state = state_of(stream);
     let address = || {
         stream
@@ -33,11 +39,17 @@ fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
             .map(|peer| peer.to_string())
             .unwrap_or_default()
     };
-    query.state.is_none_or(|wanted| wanted == state)
+    let is_wanted = |wanted| match wanted {
+        ProxyState::Behind => stream.behind.is_some(),
+        _ => wanted == state,
+    };
+    query.state.is_none_or(is_wanted)
         && query.not.is_none_or(|not| not != state)
-        && is(&query.role, about(stream, "role"))
+        && query
+            .role
+            .is_none_or(|role| about(stream, "role") == Some(role.as_str()))
         && is(&query.node, about(stream, "node"))
-        && is(&query.zone, about(stream, "zone"))
+        && is(&query.zone, zone(stream, tables))
         && is(&query.fleet, about(stream, "fleet"))
         && is(&query.proxy, Some(&stream.facts.node))
         && finds(
@@ -67,6 +79,17 @@ pub(super) fn about<'a>(stream: &'a StreamReport, what: &str) -> Option<&'a str>
         .map(|(_, value)| &**value)
 }
 
+/// The zone of a proxy: that of its Node, whose layer it looks through, else the one that it
+/// claims.
+fn zone<'a>(stream: &'a StreamReport, tables: &'a Tables) -> Option<&'a str> {
+    let mut layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
+    let known = layers.find_map(|layer| match layer {
+        Layer::Zone(zone) => Some(&**zone),
+        _ => None,
+    });
+    known.or_else(|| about(stream, "zone"))
+}
+
 /// The state of the API for that of a stream.
 pub(super) fn state_of(stream: &StreamReport) -> ProxyState {
     match stream.state {
@@ -93,7 +116,7 @@ fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
         stream: stream.facts.number,
         role: about("role").unwrap_or_default(),
         node: about("node"),
-        zone: about("zone"),
+        zone: zone(stream, tables).map(str::to_owned),
         namespace: about("namespace"),
         fleet: about("fleet"),
         identity: stream.facts.identity.as_ref().map(ToString::to_string),
@@ -103,6 +126,7 @@ fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
         connected: now.at(stream.facts.since),
         state: state_of(stream),
         since: since(stream).map(|since| now.at(since)),
+        behind: stream.behind.map(|since| now.at(since)),
         what: what(stream),
         layers: layers.map(ToString::to_string).collect(),
         types: stream
@@ -113,33 +137,39 @@ fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
     }
 }
 
-/// What is wrong with a proxy, in words: what it rejects, else what it is owed.
+/// What is wrong with a proxy, in words: what it rejects, and what it is owed.
 pub(super) fn what(stream: &StreamReport) -> Option<String> {
-    match stream.state {
-        StreamState::Synced => None,
-        StreamState::Rejects { .. } => stream.types.iter().find_map(|report| {
-            let first = report.rejecting.first()?;
-            let (r#type, name, origin) =
-                (types::short(report.type_url), &first.name, &first.origin);
-            let more = match report.rejecting_count.saturating_sub(1) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            Some(format!("{type} {name}{more}: {origin}"))
-        }),
-        StreamState::Behind { .. } => {
-            let is_behind = |of: &&TypeReport| matches!(of.state, StreamState::Behind { .. });
-            let behind = stream.types.iter().filter(is_behind);
-            let words = behind.map(|report| {
-                let (r#type, held) = (types::short(report.type_url), report.held);
-                match report.owed {
-                    0 => format!("{type}: no answer"),
-                    owed => format!("{type}: {owed} of {held} owed"),
-                }
-            });
-            Some(words.collect::<Vec<_>>().join(", "))
-        }
+    let rejects = match stream.state {
+        StreamState::Rejects { .. } => stream.types.iter().find_map(rejected),
+        StreamState::Synced | StreamState::Behind { .. } => None,
+    };
+    match (rejects, owed(stream)) {
+        (Some(rejects), Some(owed)) => Some(format!("{rejects}; also behind: {owed}")),
+        (rejects, owed) => rejects.or(owed),
     }
+}
+
+fn rejected(report: &TypeReport) -> Option<String> {
+    let first = report.rejecting.first()?;
+    let (r#type, name, origin) = (types::short(report.type_url), &first.name, &first.origin);
+    let more = match report.rejecting_count.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!("{type} {name}{more}: {origin}"))
+}
+
+fn owed(stream: &StreamReport) -> Option<String> {
+    let behind = stream.types.iter().filter(|of| of.behind.is_some());
+    let words = behind.map(|report| {
+        let (r#type, held) = (types::short(report.type_url), report.held);
+        match report.owed {
+            0 => format!("{type}: no answer"),
+            owed => format!("{type}: {owed} of {held} owed"),
+        }
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 fn of_type(report: &TypeReport, now: Now) -> ProxyType {

@@ -10,9 +10,11 @@ use super::board::{ServiceEntry, Tables};
 use super::query::{Cut, Paging, ServiceQuery, finds, is};
 use super::times;
 
-/// A page of the Services that a query asks for, by namespace and name.
-pub(super) fn page(tables: &Tables, query: &ServiceQuery) -> Cut<ServiceRow> {
-    let paging = Paging::of(query.limit, query.after.clone());
+/// A page of the Services that a query asks for, by namespace and name. The error says what of the
+/// query is not known.
+pub(super) fn page(tables: &Tables, query: &ServiceQuery) -> Result<Cut<ServiceRow>, String> {
+    let is_key = |key: &str| key.contains('/');
+    let paging = Paging::after(query.limit, &query.after, is_key)?;
     let shown = |(key, entry): &(&ServiceKey, &ServiceEntry)| lets_through(query, key, entry);
     let total = tables.services.iter().filter(shown).count();
     let after = paging.after.as_ref().and_then(|after| {
@@ -28,7 +30,7 @@ pub(super) fn page(tables: &Tables, query: &ServiceQuery) -> Cut<ServiceRow> {
         .filter(shown)
         .map(|(key, entry)| (key.to_string(), (key, entry)));
     let cut = paging.take(total, rest);
-    cut.map(|(key, entry)| row(key, entry))
+    Ok(cut.map(|(key, entry)| row(key, entry)))
 }
 
 fn lets_through(query: &ServiceQuery, key: &ServiceKey, entry: &ServiceEntry) -> bool {

@@ -54,7 +54,7 @@ pub(super) fn replica(inspect: &Inspect, now: Now) -> Replica {
 const FLAGS: usize = 200;
 
 /// How the process was started.
-fn flags() -> Vec<String> {
+pub(crate) fn flags() -> Vec<String> {
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -154,7 +154,7 @@ fn proxy_counts(streams: &[StreamReport], now: Now) -> ProxyCounts {
     ProxyCounts {
         total: streams.len(),
         synced: count(ProxyState::Synced),
-        behind: count(ProxyState::Behind),
+        behind: streams.iter().filter(|one| one.behind.is_some()).count(),
         rejects: count(ProxyState::Rejects),
         worst: worst.collect(),
     }

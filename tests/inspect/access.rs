@@ -60,7 +60,19 @@ fn what_cannot_be_read_is_answered_with_the_reason() -> Result<()> {
             ("/api/v1/services?served=perhaps", "400", "served"),
             ("/api/v1/resources?type=gadget", "400", "gadget"),
             ("/api/v1/problems?severity=fatal", "400", "fatal"),
+            ("/api/v1/problems?object=web", "400", "NAMESPACE/NAME"),
+            ("/api/v1/problems?reason=NoSuchReason", "400", "NoClusterIp"),
+            ("/api/v1/changes?object=Servce+shop/web", "400", "Servce"),
+            ("/api/v1/resources?layer=nope", "400", "layer"),
+            ("/api/v1/proxies?role=nod", "400", "role"),
+            ("/api/v1/services?limit=0", "400", "limit"),
+            ("/api/v1/services?after=garbage", "400", "after"),
+            ("/api/v1/proxies?after=garbage", "400", "after"),
+            ("/api/v1/problems?after=garbage", "400", "after"),
+            ("/api/v1/changes?after=garbage", "400", "after"),
+            ("/api/v1/resources?after=garbage", "400", "after"),
             ("/api/v1/nothing", "404", "no such path"),
+            ("/api/v1/", "404", "no such path"),
         ] {
             let answer = ask(world, "127.0.0.1:18001", path, own)?;
             ensure!(
@@ -78,7 +90,7 @@ fn what_cannot_be_read_is_answered_with_the_reason() -> Result<()> {
             Ok(answer)
         })??;
         ensure!(
-            answer.starts_with("HTTP/1.1 405"),
+            answer.starts_with("HTTP/1.1 405") && answer.contains("\"error\""),
             "nothing can be written: {answer}"
         );
         Ok(())

@@ -106,6 +106,10 @@ fn a_word_that_no_question_has_is_refused_before_anybody_is_asked() -> Result<()
             &["get", "proxies", "--not", "sync"],
             "synced, behind, rejects",
         ),
+        (
+            &["get", "proxies", "--role", "nod"],
+            "node, mesh, ingress, grpc",
+        ),
         (&["get"], "seaway get what? proxies, services, resources"),
         (&["bootstrap", "--tls-ca"], "--tls-ca"),
     ] {

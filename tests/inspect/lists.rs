@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use seaway_testing::{World, eventually, within};
 use serde_json::Value;
 
-use crate::{has, put, says, service, signal};
+use crate::{has, put, says, seaway, service, signal};
 
 fn json(world: &World, arguments: &[&str]) -> Result<Value> {
     let mut all = vec!["get"];
@@ -208,16 +208,55 @@ fn problems_are_listed_errors_first() -> Result<()> {
             has(
                 &said,
                 &[
-                    "1 error (not served)",
+                    "1 error (something is not served as asked)",
                     "Service shop/web",
                     "InvalidPort",
                     "spec.ports[0]",
                 ],
             )
         })?;
+        // An object is named as it is shown, or by namespace and name.
+        for object in ["Service shop/web", "shop/web", "svc/shop/web"] {
+            let said = says(world, 0, &["get", "problems", object])?;
+            has(&said, &["1 error", "InvalidPort"])?;
+        }
         put(world, "web", 11, true)?;
         eventually("no problem is left", || {
-            has(&says(world, 0, &["get", "problems"])?, &["no problem"])
+            let said = says(world, 0, &["get", "problems"])?;
+            ensure!(said == "no problem\n", "{said}");
+            Ok(())
         })
+    })
+}
+
+#[test]
+fn what_names_nothing_is_an_error_and_no_empty_list() -> Result<()> {
+    World::run(|world| {
+        put(world, "web", 11, true)?;
+        world.start_seaway(&[])?;
+        eventually("the Service, of any namespace", || {
+            has(&says(world, 0, &["get", "services", "web"])?, &["shop/web"])
+        })?;
+        for (arguments, word) in [
+            (&["get", "problems", "web"][..], "NAMESPACE/NAME"),
+            (&["get", "changes", "nonsense"], "NAMESPACE/NAME"),
+            (&["get", "problems", "--reason", "Nope"], "Nope"),
+            (&["get", "resources", "--layer", "nope"], "layer"),
+            (&["get", "resources", "--type", "bogus"], "bogus"),
+            (&["get", "resources", "--proxy", "zz"], "no proxy"),
+            (&["get", "proxy/zz"], "no proxy"),
+        ] {
+            let output = seaway(world, arguments)?;
+            let said = String::from_utf8(output.stderr)?;
+            ensure!(
+                output.status.code() == Some(2) && output.stdout.is_empty(),
+                "{arguments:?}: {said}"
+            );
+            has(&said, &[word])?;
+            // The replica did answer.
+            ensure!(!said.contains("no replica answered"), "{said}");
+        }
+        let said = says(world, 0, &["get", "changes", "shop/none"])?;
+        has(&said, &["no change of shop/none is known"])
     })
 }

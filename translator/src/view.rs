@@ -263,6 +263,10 @@ impl FromStr for Layer {
             ("role", role) => Layer::Role(role.parse()?),
             ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
             ("on-demand", fleet) => Layer::OnDemand(fleet.parse()?),
+            ("namespace" | "namespace-table", name) if !name.is_empty() => Layer::Namespace {
+                name: name.into(),
+                whole_table: kind == "namespace-table",
+            },
             ("zone", zone) if !zone.is_empty() => Layer::Zone(zone.into()),
             ("node-role", node) if !node.is_empty() => Layer::NodeRole(node.into()),
             ("node", node) if !node.is_empty() => {
@@ -305,6 +309,14 @@ mod tests {
             Layer::OnDemand(fleet),
             Layer::WholeTable,
             Layer::Zone("a".into()),
+            Layer::Namespace {
+                name: "shop".into(),
+                whole_table: false,
+            },
+            Layer::Namespace {
+                name: "shop".into(),
+                whole_table: true,
+            },
             node(None),
             node(Some("a")),
             Layer::NodeRole("n1".into()),

@@ -212,8 +212,8 @@ pub(crate) struct ProxiesArgs {
     /// Only proxies in another state
     #[arg(long, env = "SEAWAY_NOT", value_name = "STATE", value_parser = STATES)]
     pub(crate) not: Option<String>,
-    /// Only proxies of this role
-    #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE")]
+    /// Only proxies of this role: node, mesh, ingress or grpc
+    #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE", value_parser = ["node", "mesh", "ingress", "grpc"])]
     pub(crate) role: Option<String>,
     /// Only proxies on this Node
     #[arg(long, env = "SEAWAY_NODE", value_name = "N")]
@@ -257,7 +257,7 @@ pub(crate) struct LayersArgs {
 /// `seaway get services`.
 #[derive(Debug, Args)]
 pub(crate) struct ServicesArgs {
-    /// Only this Service: NAME with -n, or NAMESPACE/NAME
+    /// Only this Service: NAMESPACE/NAME, or NAME with -n or in any namespace
     #[arg(value_name = "SERVICE")]
     pub(crate) service: Option<String>,
     /// Only Services of this namespace
@@ -289,7 +289,7 @@ pub(crate) struct ResourcesArgs {
     /// Only the resource of this name
     #[arg(long, env = "SEAWAY_NAME", value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Only what is made from this object: "Service shop/web"
+    /// Only what is made from this object: NAMESPACE/NAME, or "Service shop/web"
     #[arg(long, env = "SEAWAY_OBJECT", value_name = "OBJECT")]
     pub(crate) object: Option<String>,
     /// Only resources in this layer
@@ -306,7 +306,7 @@ pub(crate) struct ResourcesArgs {
 /// `seaway get problems`.
 #[derive(Debug, Args)]
 pub(crate) struct ProblemsArgs {
-    /// Only problems of this object: "Service shop/web"
+    /// Only problems of this object: NAMESPACE/NAME, or "Service shop/web" for those of one kind
     #[arg(value_name = "OBJECT")]
     pub(crate) object: Option<String>,
     /// Only problems of objects in this namespace
@@ -326,7 +326,8 @@ pub(crate) struct ProblemsArgs {
 /// `seaway get changes`.
 #[derive(Debug, Args)]
 pub(crate) struct ChangesArgs {
-    /// Only changes of this object, or of what is made from it: "Service shop/web"
+    /// Only changes of this object, or of what is made from it: NAMESPACE/NAME, or "Service
+    /// shop/web" for those of one kind
     #[arg(value_name = "OBJECT")]
     pub(crate) object: Option<String>,
     /// Only changes that some proxy has not answered yet

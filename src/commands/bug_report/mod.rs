@@ -40,7 +40,7 @@ enum Content {
 
 /// Says what is taken, takes it, and writes the archive.
 pub(crate) fn run(args: &BugReportArgs) -> Result<ExitCode, Failure> {
-    let path = match &args.output {
+    let path = match &args.archive {
         Some(path) => path.clone(),
         None => {
             let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");

@@ -24,11 +24,19 @@ const SOON: i64 = 7 * 86_400;
 pub(super) async fn state(replicas: &Replicas, metrics: &[(&str, String)]) -> Group {
     let mut group = Group::new(NAME);
     let all = replicas.each().map(|replica| async move {
-        let said = replica.get::<Replica>(&Asked::of("status")).await;
-        (replica, said)
+        let (status, watches) = (Asked::of("status"), Asked::of("watches"));
+        let (said, watches) =
+            tokio::join!(replica.get::<Replica>(&status), replica.list(&watches, 1));
+        let watches: Option<Page<WatchRow>> = watches.ok();
+        // A folder is read without watches.
+        let fix = match watches.is_some_and(|page| page.total == 0) {
+            true => "seaway get problems",
+            false => "seaway get watches",
+        };
+        (replica, said, fix)
     });
     let (mut ready, mut versions) = (0, BTreeSet::new());
-    for (replica, said) in join_all(all).await {
+    for (replica, said, fix) in join_all(all).await {
         let name = &replica.name;
         let said = match said {
             Ok(said) => said,
@@ -42,7 +50,7 @@ pub(super) async fn state(replicas: &Replicas, metrics: &[(&str, String)]) -> Gr
         };
         versions.insert(said.version.clone());
         if let Some(why) = &said.unready {
-            group.fail(format!("{name} is not ready: {why}"), "seaway get watches");
+            group.fail(format!("{name} is not ready: {why}"), fix);
         } else if said.world.state == WorldState::Stale {
             let why = said.world.why.as_deref().unwrap_or("its world is old");
             group.warn(format!("{name} is stale: {why}"), "docs/replicas.md");
@@ -50,7 +58,7 @@ pub(super) async fn state(replicas: &Replicas, metrics: &[(&str, String)]) -> Gr
             ready += 1;
         }
         for line in &said.degraded {
-            group.warn(format!("{name}: {line}"), "seaway get watches");
+            group.warn(format!("{name}: {line}"), fix);
         }
     }
     if versions.len() > 1 {

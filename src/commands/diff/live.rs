@@ -9,11 +9,11 @@ use seaway_proto::{Resource, json};
 use seaway_translator::diff::{World, diff};
 use seaway_translator::{CertificateDelivery, Fleet, Layer, Problem, Role, Severity, View};
 
-use super::Outcome;
 use super::input::{Loaded, Source};
+use super::{Outcome, flags};
 use crate::args::{DiffArgs, Nodes};
 use crate::ask::{self, Asked, Replica, Replicas};
-use crate::inspect::api::{Page, ProblemRow, ProxyRow, ResourceRow};
+use crate::inspect::api::{Page, ProblemRow, ProxyRow, Replica as Status, ResourceRow};
 use crate::inspect::types;
 
 /// The most proxies, problems and resources of a layer that are read.
@@ -28,6 +28,8 @@ struct Live {
     resources: Vec<(Layer, Arc<str>, Resource)>,
     /// The problems that stand there, as they are told.
     problems: BTreeSet<String>,
+    /// Which flags replicas have otherwise.
+    notes: Vec<String>,
 }
 
 /// Compares what replicas have with what this binary makes of a source; `is_old` says whether the
@@ -54,7 +56,7 @@ pub(super) fn compare(
     })?;
     let options = args.shape.options(true);
     let views: Vec<View> = live.views.keys().cloned().collect();
-    let known = live.problems;
+    let (known, mut notes) = (live.problems, live.notes);
     let there = World::of_layers(&options, live.views.into_iter().collect(), live.resources);
     let here = World::new(options, loaded.objects, &views).without_objects();
     let mut problems = here.problems();
@@ -65,13 +67,14 @@ pub(super) fn compare(
     problems.retain(is_new);
     problems.sort();
     let note = "the replicas say nothing of Secrets: certificates are not compared";
+    notes.extend(of_ingress.then(|| note.to_owned()));
     Ok(Outcome {
         difference: match is_old {
             true => diff(&there, &here),
             false => diff(&here, &there),
         },
         problems,
-        notes: of_ingress.then(|| note.to_owned()).into_iter().collect(),
+        notes,
     })
 }
 
@@ -85,7 +88,12 @@ impl Live {
     async fn read(replicas: &Replicas, args: &DiffArgs, roles: &[Role]) -> anyhow::Result<Live> {
         let mut live = Live::default();
         let mut read = BTreeSet::new();
+        let ours = crate::inspect::flags();
         for replica in replicas.each() {
+            let status = replica.get::<Status>(&Asked::of("status")).await;
+            let status = status.map_err(|why| anyhow!("live: {}: {why}", replica.name))?;
+            let note = flags::note(&replica.name, &status.flags, &ours);
+            live.notes.extend(note);
             let views = views(list(replica, &Asked::of("proxies")).await?, args, roles)?;
             for layer in views.values().flatten() {
                 if read.insert(layer.clone()) {
@@ -233,6 +241,7 @@ mod tests {
             connected: String::new(),
             state: ProxyState::Synced,
             since: None,
+            behind: None,
             what: None,
             layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
             types: Vec::new(),

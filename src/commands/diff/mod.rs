@@ -1,6 +1,7 @@
 //! `seaway diff`: says what a change means for clients, by comparing what proxies would be sent
 //! before and after it.
 
+mod flags;
 mod git;
 mod held;
 mod hunks;

@@ -1,13 +1,12 @@
 //! The difference as people read it: a line for each effect, the worst first, and how much it is.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use seaway_translator::diff::{Counts, Difference, Effect, Harm, Places};
 
 use super::{Outcome, hunks};
 use crate::args::{DiffArgs, ProxyRole};
-use crate::ask::table::{counted, grouped};
+use crate::ask::table::{counted, grouped, plain};
 
 /// How wide the column with the names may be.
 const WIDEST: usize = 40;
@@ -61,8 +60,8 @@ pub(super) fn print(outcome: &Outcome, args: &DiffArgs) -> String {
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a text cannot fail.
-    let _ = text.write_fmt(line);
+    // It may have words of objects and of proxies.
+    text.push_str(&plain(&line.to_string()));
     text.push('\n');
 }
 

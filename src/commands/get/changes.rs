@@ -7,6 +7,11 @@ use crate::ask::table::{Table, counted, grouped};
 use crate::inspect::api::ChangeRow;
 use crate::process::exit::Failure;
 
+/// The most commits that a replica remembers.
+const KEPT: usize = 1000;
+/// How many commits are named of which not every object is kept.
+const NAMED: usize = 3;
+
 pub(super) async fn list(
     replicas: &Replicas,
     which: &ChangesArgs,
@@ -22,7 +27,51 @@ pub(super) async fn list(
     all.cut(show);
     let rows = |wide| table(&all, show, wide);
     let name = |row: &ChangeRow| row.commit.to_string();
-    all.text(show, &sentence(&all), name, rows)
+    let mut sentence = sentence(&all);
+    if let (Some(object), 0, false) = (&which.object, all.total, which.waiting) {
+        sentence = format!(
+            "no change of {object} is known{}",
+            untold(replicas, show).await?
+        );
+    }
+    all.text(show, &sentence, name, rows)
+}
+
+/// How many commits had more objects than are kept, and since which commit any is: one that is not
+/// found may be among those.
+async fn untold(replicas: &Replicas, show: &ShowArgs) -> Result<String, Failure> {
+    let show = ShowArgs {
+        limit: KEPT,
+        ..show.clone()
+    };
+    let all: Whole<ChangeRow> = Whole::ask(replicas, &Asked::of("changes"), &show).await?;
+    let rows = || all.items.iter().map(|item| &item.item);
+    let cut = |row: &&ChangeRow| row.objects > row.causes.len();
+    let untold: Vec<String> = rows().filter(cut).take(NAMED).map(large).collect();
+    let mut text = String::new();
+    if let Some(oldest) = rows()
+        .map(|row| row.commit)
+        .min()
+        .filter(|oldest| *oldest > 1)
+    {
+        text.push_str(&format!("; commits before {oldest} are not kept"));
+    }
+    if !untold.is_empty() {
+        let count = rows().filter(cut).count();
+        let more = match count.saturating_sub(untold.len()) {
+            0 => String::new(),
+            more => format!(" and {} more", grouped(more)),
+        };
+        let untold = untold.join(", ");
+        text.push_str(&format!(
+            "; of large commits not every object is kept, so it may be in {untold}{more}"
+        ));
+    }
+    Ok(text)
+}
+
+fn large(row: &ChangeRow) -> String {
+    format!("commit {} ({} objects)", row.commit, grouped(row.objects))
 }
 
 fn sentence(all: &Whole<ChangeRow>) -> String {

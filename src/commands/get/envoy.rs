@@ -73,10 +73,7 @@ pub(in crate::commands) async fn connected_to<'a>(
         of.any(|said| said.answer.as_ref().is_ok_and(|page| page.total > 0))
     };
     let found = replicas.each().find(|replica| has(&replica.name));
-    found.ok_or_else(|| {
-        let silent = crate::ask::silent(&said).map_or_else(String::new, |why| format!("; {why}"));
-        Failure::unusable(format!("no proxy {id:?} is connected{silent}"))
-    })
+    found.ok_or_else(|| super::not_connected(id, crate::ask::silent(&said).as_deref()))
 }
 
 /// Resources in their groups, of as many bytes as there is room for.

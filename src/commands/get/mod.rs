@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::args::{Form, GetArgs, List, ShowArgs};
-use crate::ask::table::grouped;
+use crate::ask::table::{grouped, one_line};
 use crate::ask::times::Times;
 use crate::ask::{self, Asked, Replicas, Said};
 use crate::inspect::api::Page;
@@ -139,9 +139,11 @@ impl<T: DeserializeOwned + Serialize> Whole<T> {
             Form::Text | Form::Wide => {
                 let mut text = format!("{sentence}\n");
                 if let Some(silent) = &self.silent {
-                    text = format!("{silent}\n{text}");
+                    text = format!("{}\n{text}", one_line(silent));
                 }
-                text.push_str(&table(show.output == Form::Wide));
+                if !self.items.is_empty() {
+                    text.push_str(&table(show.output == Form::Wide));
+                }
                 if self.items.len() < self.total {
                     let more = grouped(self.total - self.items.len());
                     text.push_str(&format!("and {more} more (--limit shows more)\n"));
@@ -149,13 +151,27 @@ impl<T: DeserializeOwned + Serialize> Whole<T> {
                 Ok(text)
             }
             Form::Name => {
-                let names = self.items.iter().map(|item| name(&item.item) + "\n");
+                let names = self.items.iter();
+                let names = names.map(|item| one_line(&name(&item.item)) + "\n");
                 Ok(names.collect())
             }
             Form::Json | Form::Envoy => form::json(self).map_err(Failure::Broken),
             Form::Yaml => form::yaml(self).map_err(Failure::Broken),
         }
     }
+}
+
+fn without_kind(service: &str) -> &str {
+    let mut kinds = ["svc/", "service/", "services/"].iter();
+    kinds
+        .find_map(|kind| service.strip_prefix(kind))
+        .unwrap_or(service)
+}
+
+/// That a proxy which is named is connected to no replica that answers.
+fn not_connected(id: &str, silent: Option<&str>) -> Failure {
+    let silent = silent.map_or_else(String::new, |why| format!("; {why}"));
+    Failure::unusable(format!("no proxy {id:?} is connected{silent}"))
 }
 
 /// A Service as `NAMESPACE/NAME`, or `NAME` with a namespace.
@@ -166,10 +182,7 @@ pub(super) fn service(
     let Some(service) = service else {
         return Ok((namespace.clone(), None));
     };
-    let service = ["svc/", "service/", "services/"]
-        .iter()
-        .find_map(|kind| service.strip_prefix(kind))
-        .unwrap_or(service);
+    let service = without_kind(service);
     match (service.split_once('/'), namespace) {
         (Some((of, name)), None) => Ok((Some(of.to_owned()), Some(name.to_owned()))),
         (Some((of, name)), Some(namespace)) if of == namespace => {

@@ -52,9 +52,20 @@ fn sentence(all: &Whole<ProblemRow>) -> String {
         .iter()
         .filter(|i| i.item.severity == "error")
         .count();
-    let warnings = counted(all.items.len() - errors, "warning", "warnings");
-    let errors = counted(errors, "error", "errors");
-    format!("{errors} (not served), {warnings} (served, with a caveat)")
+    let of = |count, one, many, means| match count {
+        0 => counted(0_u32, one, many),
+        count => format!("{} ({means})", counted(count, one, many)),
+    };
+    let warnings = all.items.len() - errors;
+    let errors = of(
+        errors,
+        "error",
+        "errors",
+        "something is not served as asked",
+    );
+    let means = "something may not be as meant";
+    let warnings = of(warnings, "warning", "warnings", means);
+    format!("{errors}, {warnings}")
 }
 
 fn table(all: &Whole<ProblemRow>, show: &ShowArgs, wide: bool) -> String {

@@ -1,5 +1,7 @@
 //! `seaway get proxies`.
 
+use std::collections::BTreeMap;
+
 use super::{Replicas, Whole};
 use crate::args::{ProxiesArgs, ShowArgs};
 use crate::ask::Asked;
@@ -22,6 +24,9 @@ pub(super) async fn list(
         .with("fleet", which.fleet.as_ref())
         .with("search", which.search.as_ref());
     let mut all: Whole<ProxyRow> = Whole::ask(replicas, &asked, show).await?;
+    if let (Some(id), 0) = (which.id(), all.total) {
+        return Err(super::not_connected(id, all.silent.as_deref()));
+    }
     all.items
         .sort_by(|a, b| (a.item.state, &a.item.proxy).cmp(&(b.item.state, &b.item.proxy)));
     all.cut(show);
@@ -59,14 +64,23 @@ fn table(all: &Whole<ProxyRow>, show: &ShowArgs, wide: bool) -> String {
         "PROXY", "ROLE", "NODE", "ZONE", "ENVOY", "STATE", "SINCE", "WHAT", "REPLICA",
     ];
     let mut table = Table::new(head);
+    let mut streams = BTreeMap::<&str, usize>::new();
+    for item in &all.items {
+        *streams.entry(&item.item.proxy).or_default() += 1;
+    }
     for item in &all.items {
         let row = &item.item;
+        // Several connections of one process differ by where they come from.
+        let proxy = match (streams.get(&*row.proxy), &row.address) {
+            (Some(2..), Some(address)) => format!("{} ({address})", row.proxy),
+            _ => row.proxy.clone(),
+        };
         let times = all.times(&item.replica, show);
         let any = |text: &Option<String>| text.clone().unwrap_or_default();
         let since = row.since.as_deref().unwrap_or(&row.connected);
         let envoy = row.client.strip_prefix("envoy ").unwrap_or(&row.client);
         table.push([
-            row.proxy.clone(),
+            proxy,
             row.role.clone(),
             any(&row.node),
             any(&row.zone),

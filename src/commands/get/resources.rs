@@ -24,6 +24,10 @@ pub(super) async fn list(
         .with("proxy", which.proxy.as_ref())
         .with("search", which.search.as_ref());
     let mut all: Whole<ResourceRow> = Whole::ask(replicas, &asked, show).await?;
+    if let (Some(id), 0) = (&which.proxy, all.total) {
+        // There is none, or it asks for nothing of the kind.
+        super::envoy::connected_to(replicas, id).await?;
+    }
     // Every replica has all of them, and its own proxies.
     let key = |row: &ResourceRow| {
         let (r#type, name) = (row.r#type.clone(), row.name.clone());

@@ -14,7 +14,12 @@ pub(super) async fn list(
     which: &ServicesArgs,
     show: &ShowArgs,
 ) -> Result<String, Failure> {
-    let (namespace, name) = super::service(&which.service, &which.namespace)?;
+    let name = which.service.as_deref().map(super::without_kind);
+    let (namespace, name) = match (name, &which.namespace) {
+        // Of that name in any namespace: the rows say which.
+        (Some(name), None) if !name.contains('/') => (None, Some(name.to_owned())),
+        _ => super::service(&which.service, &which.namespace)?,
+    };
     let asked = Asked::of("services")
         .with("namespace", namespace.as_ref())
         .with("name", name)

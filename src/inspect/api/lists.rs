@@ -62,6 +62,9 @@ pub(crate) struct ProxyRow {
     /// Since when it is in that state, if it is not synced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<String>,
+    /// Since when it is behind, if it is, whatever else its state is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) behind: Option<String>,
     /// What is wrong, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) what: Option<String>,
@@ -185,7 +188,8 @@ pub(crate) struct ProblemRow {
     pub(crate) object: String,
     /// The field; empty if it is none alone.
     pub(crate) field: String,
-    /// `error`: something that was asked for is not served; `warning`: served, with a caveat.
+    /// `error`: something that was asked for is not served; `warning`: something may not be as it
+    /// is meant.
     pub(crate) severity: String,
     /// The reason, as a stable word.
     pub(crate) reason: String,

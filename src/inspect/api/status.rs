@@ -105,7 +105,8 @@ pub(crate) struct ProxyCounts {
     pub(crate) total: usize,
     /// Those that have everything.
     pub(crate) synced: usize,
-    /// Those that have been owed something for longer than a second.
+    /// Those that have been owed something for longer than a second, with those that also reject
+    /// something.
     pub(crate) behind: usize,
     /// Those that reject something.
     pub(crate) rejects: usize,
@@ -146,7 +147,7 @@ pub(crate) struct ServiceCounts {
 pub(crate) struct ProblemCounts {
     /// Something that was asked for is not served.
     pub(crate) errors: usize,
-    /// Served, with a caveat.
+    /// Something may not be as it is meant.
     pub(crate) warnings: usize,
     /// The newest of the errors, at most three.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::api::{Held, ResourceRow};
 use super::board::Tables;
-use super::query::{Cut, Paging, ResourceQuery, finds, is, is_made_of};
+use super::query::{Cut, Paging, ResourceQuery, finds, is};
 use super::times::Now;
 use super::types;
 
@@ -29,10 +29,9 @@ pub(super) fn page(
 ) -> Result<Cut<ResourceRow>, String> {
     let url = query.r#type.as_deref().map(of_name).transpose()?;
     let layer = |id| tables.layers.get(&id).map(ToString::to_string);
-    let named = query.layer.as_ref().map(|name| {
-        let ids = tables.layers.keys().copied();
-        let named = ids.filter(|id| layer(*id).as_ref() == Some(name));
-        named.collect::<BTreeSet<LayerId>>()
+    let named = query.layer.as_ref().map(|wanted| {
+        let named = tables.layers.iter().filter(|(_, layer)| *layer == wanted);
+        named.map(|(id, _)| *id).collect::<BTreeSet<LayerId>>()
     });
     let streams = query.proxy.as_deref().map(|id| inspector.streams_of(id));
     let asked = streams.map(|streams| inspector.asked_by(&streams));
@@ -41,8 +40,8 @@ pub(super) fn page(
             && is(&query.name, Some(name))
             && query
                 .object
-                .as_deref()
-                .is_none_or(|object| is_made_of(origin, object))
+                .as_ref()
+                .is_none_or(|object| object.has(origin))
             && finds(&query.search, [name.into()])
             && named.as_ref().is_none_or(|named| named.contains(&id))
             && asked.as_ref().is_none_or(|asked| asked.has(of, name, id))

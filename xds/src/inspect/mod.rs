@@ -53,6 +53,8 @@ pub struct StreamReport {
     pub layers: Arc<[LayerId]>,
     /// How far its client is: the worst of its types.
     pub state: StreamState,
+    /// Since when it is behind, if it is: also of a client that rejects something.
+    pub behind: Option<Instant>,
     /// How far it is with each type that it has asked for, in the order in which types go out.
     pub types: Vec<TypeReport>,
 }
@@ -122,6 +124,7 @@ impl Inspector {
             facts,
             layers: session.layers().clone(),
             state: states.fold(StreamState::Synced, StreamState::worse),
+            behind: types.iter().filter_map(|of| of.behind).min(),
             types,
         }
     }

@@ -46,6 +46,8 @@ pub struct TypeReport {
     pub type_url: TypeUrl,
     /// How far the client is.
     pub state: StreamState,
+    /// Since when it is behind, if it is: also of a client that rejects something.
+    pub behind: Option<Instant>,
     /// Whether the client subscribes to everything that there is.
     pub wildcard: bool,
     /// The number of names that the client subscribes to, whether or not they exist.
@@ -151,13 +153,15 @@ impl Session {
             .collect();
         let names = |id: ResourceId| Some(store.try_slot(index, id)?.name.clone());
         let behind = earlier(self.behind_since(index, state), unread_since);
+        let behind = behind.filter(|since| *since + GRACE < now);
         TypeReport {
             type_url: self.types.spec(index).url,
             state: match (rejects_since(state), behind) {
                 (Some(since), _) => StreamState::Rejects { since },
-                (None, Some(since)) if since + GRACE < now => StreamState::Behind { since },
-                (None, _) => StreamState::Synced,
+                (None, Some(since)) => StreamState::Behind { since },
+                (None, None) => StreamState::Synced,
             },
+            behind,
             wildcard: subscription.is_wildcard(),
             names: subscription.len(),
             missing: subscription.missing_count(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::input::Source;
 use crate::args::{DiffArgs, EnvoyAdmin, OutputForm};
-use crate::ask::table::{Table, counted};
+use crate::ask::table::{Table, counted, one_line};
 use crate::ask::{self, Replicas};
 use crate::commands::get;
 use crate::process::exit::{self, Failure};
@@ -100,9 +100,11 @@ async fn look(args: &DiffArgs, envoy: &EnvoyAdmin, id: &str) -> Result<Looked, F
 
 impl Looked {
     fn text(&self) -> String {
-        let notes = self.notes.iter().map(|note| format!("note: {note}\n"));
-        let mut text: String = notes.collect();
-        let (proxy, replica) = (&self.proxy, &self.replica);
+        let notes = self.notes.iter();
+        let mut text: String = notes
+            .map(|note| format!("note: {}\n", one_line(note)))
+            .collect();
+        let (proxy, replica) = (one_line(&self.proxy), one_line(&self.replica));
         let all = counted(self.total, "resource", "resources");
         if self.differences.is_empty() {
             let line =

@@ -45,7 +45,8 @@ impl Follow {
             self.watched = None;
             self.refill = Some(now);
         }
-        let failed = BTreeMap::from([(String::new(), format!("{error}; the last state is kept"))]);
+        let reason = format!("{}: {error}; the last state is kept", self.root.display());
+        let failed = BTreeMap::from([(String::new(), reason)]);
         self.state.set_folders(&failed);
     }
 

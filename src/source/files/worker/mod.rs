@@ -190,8 +190,9 @@ impl Follow {
     fn may_tell(&mut self, now: Instant) -> bool {
         match &mut self.kept {
             Some(kept) if kept.stands_in() => kept.may_tell(now, || {
-                let reason = self.state.folder_problem().unwrap_or("not read yet");
-                format!("{}: {reason}", self.root.display())
+                let unread = || format!("{}: not read yet", self.root.display());
+                let reason = self.state.folder_problem();
+                reason.map_or_else(unread, str::to_owned)
             }),
             _ => self.watched.is_some(),
         }
@@ -245,8 +246,9 @@ impl Follow {
         let mut failed = found.failed.clone();
         let empty = found.files.is_empty() && self.state.files().next().is_some();
         if empty && self.refill.is_some() {
-            let reason = "the folder is empty; its last state is kept until it has a file";
-            failed.insert(String::new(), reason.to_owned());
+            let why = "the folder is empty; its last state is kept until it has a file";
+            let reason = format!("{}: {why}", self.root.display());
+            failed.insert(String::new(), reason);
         } else if let Some(kept) = &mut self.kept {
             kept.confirm(now);
         }

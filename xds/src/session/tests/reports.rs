@@ -108,12 +108,16 @@ fn a_rejection_outweighs_being_behind_and_its_words_are_those_of_the_resource() 
     };
     let since = client.now;
     client.reject(&got, "a: bad\nb: worse", names);
+    client.wait(LONGEST);
+    assert_eq!(client.report(L).behind, None);
     world.put(L, "c", "1");
     client.wait(PATIENCE);
     client.next();
     client.wait(LONGEST);
     let report = client.report(L);
     assert_eq!(report.state, StreamState::Rejects { since });
+    // It does not answer what it was sent later.
+    assert!(report.behind.is_some_and(|behind| behind > since));
     let words = |of: &Rejecting| (of.name.to_string(), of.error.clone());
     let words: Vec<_> = report.rejecting.iter().map(words).collect();
     let expected = [("a", "a: bad"), ("b", "b: worse")];

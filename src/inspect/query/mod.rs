@@ -1,13 +1,19 @@
 //! What a request for a list asks for: which page, and the filters that every list has its own of.
 
-use std::borrow::Cow;
+mod object;
 
-use seaway_translator::Served;
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use seaway_translator::{Layer, Reason, Role, Served};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
 use super::api::{ProblemSeverity, ProxyState};
 use super::openapi;
+pub(super) use object::{ObjectFilter, is_made_of};
 
 /// The most items of a page, and how many it has unless it is asked for more or fewer.
 pub(super) const MOST: usize = 1000;
@@ -24,8 +30,23 @@ impl Paging {
     /// The page that a query's `limit` and `after` ask for.
     pub(super) fn of(limit: Option<usize>, after: Option<String>) -> Paging {
         Paging {
-            limit: limit.unwrap_or(USUAL).clamp(1, MOST),
+            limit: limit.unwrap_or(USUAL).min(MOST),
             after: after.filter(|after| !after.is_empty()),
+        }
+    }
+
+    /// The same of a list whose pages end in keys of a form of their own.
+    pub(super) fn after(
+        limit: Option<usize>,
+        after: &Option<String>,
+        is_key: impl FnOnce(&str) -> bool,
+    ) -> Result<Paging, String> {
+        let paging = Paging::of(limit, after.clone());
+        match &paging.after {
+            Some(after) if !is_key(after) => {
+                Err("after: this is not the next of a page".to_owned())
+            }
+            _ => Ok(paging),
         }
     }
 
@@ -82,6 +103,8 @@ impl<T> Cut<T> {
 #[into_params(parameter_in = Query)]
 pub(super) struct ProxyQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -90,7 +113,9 @@ pub(super) struct ProxyQuery {
     /// Only proxies in another state.
     pub(super) not: Option<ProxyState>,
     /// Only proxies of this role.
-    pub(super) role: Option<String>,
+    #[serde(deserialize_with = "parsed")]
+    #[param(schema_with = openapi::role)]
+    pub(super) role: Option<Role>,
     /// Only proxies on this Node.
     pub(super) node: Option<String>,
     /// Only proxies in this zone.
@@ -110,6 +135,8 @@ pub(super) struct ProxyQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ServiceQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -134,6 +161,8 @@ pub(super) struct ServiceQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ResourceQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -142,10 +171,14 @@ pub(super) struct ResourceQuery {
     pub(super) r#type: Option<String>,
     /// Only resources of this name.
     pub(super) name: Option<String>,
-    /// Only resources that are made from this object: `Service shop/web`.
-    pub(super) object: Option<String>,
+    /// Only resources that are made from this object: `Service shop/web`, or `shop/web` of any
+    /// kind.
+    #[param(value_type = Option<String>)]
+    pub(super) object: Option<ObjectFilter>,
     /// Only resources in this layer.
-    pub(super) layer: Option<String>,
+    #[serde(deserialize_with = "parsed")]
+    #[param(value_type = Option<String>)]
+    pub(super) layer: Option<Layer>,
     /// Only what the connected proxy with this id asks for, in the layers in which it sees it.
     pub(super) proxy: Option<String>,
     /// Whether each item is to have its `content`. A page is then cut after 2 MiB of it.
@@ -161,6 +194,8 @@ pub(super) struct ResourceQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct LayerQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -175,6 +210,8 @@ pub(super) struct LayerQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct DiffQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -189,17 +226,21 @@ pub(super) struct DiffQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ProblemQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
     /// Only problems of objects in this namespace.
     pub(super) namespace: Option<String>,
-    /// Only problems of this object: `Service shop/web`.
-    pub(super) object: Option<String>,
+    /// Only problems of this object: `Service shop/web`, or `shop/web` of any kind.
+    #[param(value_type = Option<String>)]
+    pub(super) object: Option<ObjectFilter>,
     /// Only problems of this severity.
     pub(super) severity: Option<ProblemSeverity>,
     /// Only problems of this reason.
-    pub(super) reason: Option<String>,
+    #[param(schema_with = openapi::reason)]
+    pub(super) reason: Option<Reason>,
     /// Only problems whose object, field or message contains this.
     #[serde(deserialize_with = "lowered")]
     pub(super) search: Option<String>,
@@ -211,11 +252,15 @@ pub(super) struct ProblemQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct ChangeQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
-    /// Only changes of this object, or of what is made from it: `Service shop/web`.
-    pub(super) object: Option<String>,
+    /// Only changes of this object, or of what is made from it: `Service shop/web`, or `shop/web`
+    /// of any kind.
+    #[param(value_type = Option<String>)]
+    pub(super) object: Option<ObjectFilter>,
     /// Only changes that some proxy has not answered yet.
     pub(super) waiting: Option<bool>,
 }
@@ -226,6 +271,8 @@ pub(super) struct ChangeQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct WatchQuery {
     /// How many items the page has at most: 100 unless it is said, and never more than 1000.
+    #[serde(deserialize_with = "at_least_one")]
+    #[param(minimum = 1)]
     pub(super) limit: Option<usize>,
     /// `next` of the page before.
     pub(super) after: Option<String>,
@@ -236,10 +283,23 @@ pub(super) fn is(filter: &Option<String>, value: Option<&str>) -> bool {
     filter.as_deref().is_none_or(|filter| Some(filter) == value)
 }
 
-/// Whether an origin is an object, or what an object has on one node.
-pub(super) fn is_made_of(origin: &str, object: &str) -> bool {
-    let rest = origin.strip_prefix(object);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+/// Reads a value that has a form of its own.
+fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    let value = text.map(|text| text.parse()).transpose();
+    value.map_err(D::Error::custom)
+}
+
+/// Reads how many items a page is to have: a page of none would never end.
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    match Option::<usize>::deserialize(deserializer)? {
+        Some(0) => Err(D::Error::custom("a page has one item or more")),
+        limit => Ok(limit),
+    }
 }
 
 /// Reads what is searched for, in lower case: it is held against many texts.
@@ -285,7 +345,6 @@ mod tests {
 
     #[test]
     fn a_page_is_bounded() {
-        assert_eq!(Paging::of(Some(0), None).limit, 1);
         assert_eq!(Paging::of(None, None).limit, USUAL);
         assert_eq!(Paging::of(Some(1_000_000), None).limit, MOST);
     }
