@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use seaway_translator::Layer;
-use seaway_xds::{StreamReport, StreamState, TypeReport};
+use seaway_xds::{StreamFacts, StreamReport, StreamState, TypeReport};
 
 use super::api::{ProxyRow, ProxyState, ProxyType, Rejected};
 use super::board::Tables;
@@ -73,7 +73,12 @@ fn key(stream: &StreamReport) -> String {
 
 /// What the application noted of a proxy when it let it in.
 pub(super) fn about<'a>(stream: &'a StreamReport, what: &str) -> Option<&'a str> {
-    let mut notes = stream.facts.about.iter();
+    noted(&stream.facts, what)
+}
+
+/// The same, of what is known of a stream from its beginning.
+pub(super) fn noted<'a>(facts: &'a StreamFacts, what: &str) -> Option<&'a str> {
+    let mut notes = facts.about.iter();
     notes
         .find(|(name, _)| *name == what)
         .map(|(_, value)| &**value)

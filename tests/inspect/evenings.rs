@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use seaway_testing::{Fault, World, within};
 
@@ -114,6 +114,21 @@ fn a_rejected_listener() -> Result<()> {
         asks(world, &["get", "proxies", "--state", "rejects"], &row)?;
         let problem = ["RejectedByProxy", "Service shop/mail", "10.96.0.77:80"];
         asks(world, &["get", "problems", "-o", "wide"], &problem)?;
+        let address = ["explain", "10.96.0.77:80", "--from", "proxy/n1"];
+        let words = [
+            "Proxy n1 rejects listener shop/mail/80@clusterip:10.96.0.77:80",
+            "cannot bind",
+            "Where it is taken: A new connection at node n1",
+            "0 of 1 have this, n1 rejects it",
+            "error: Service shop/mail: RejectedByProxy",
+        ];
+        asks(world, &address, &words)?;
+        let output = seaway(world, &address)?;
+        ensure!(output.status.code() == Some(1));
+        let listener = "resource shop/mail/80@clusterip:10.96.0.77:80";
+        let of_node = ["explain", listener, "--from", "node/n1"];
+        asks(world, &of_node, &words[3..4])?;
+        asks(world, &["explain", "shop/web"], &["1 of 1 have this"])?;
         drop(squatter);
         asks(world, &["status"], &["1: 1 synced"])?;
         world.excuse(&n1);

@@ -1,7 +1,7 @@
 //! `seaway explain` of running replicas: the same answer as of the manifests, and who has it.
 
 use anyhow::{Result, ensure};
-use seaway_testing::{World, eventually};
+use seaway_testing::{EnvoyOptions, World, eventually};
 use serde_json::Value;
 
 use crate::{has, put, says, seaway, service};
@@ -74,6 +74,41 @@ fn an_answer_says_how_many_proxies_have_it_and_since_which_change() -> Result<()
             &String::from_utf8(output.stderr)?,
             &["no proxy \"n9\" is connected"],
         )
+    })
+}
+
+/// What is counted are the proxies that are asked about, and what of theirs decides.
+#[test]
+fn proxies_of_other_roles_and_places_are_not_counted() -> Result<()> {
+    World::run(|world| {
+        put(world, "web", 11, true)?;
+        world.start_seaway(&[])?;
+        let mesh = EnvoyOptions {
+            bootstrap: vec!["--role".to_owned(), "mesh".to_owned()],
+            ..EnvoyOptions::default()
+        };
+        let _mesh = world.start_envoy("m1", &mesh)?;
+        let asks = |arguments: &[&str], words: &[&str]| {
+            eventually(format!("{arguments:?}"), || {
+                let output = seaway(world, arguments)?;
+                has(&String::from_utf8(output.stdout)?, words)
+            })
+        };
+        let none = ["none like this is connected"];
+        asks(&["explain", "http://web.shop/"], &["1 of 1 have this"])?;
+        asks(
+            &["explain", "shop/web", "--role", "mesh"],
+            &["1 of 1 have this"],
+        )?;
+        for other in [
+            &["explain", "shop/web"][..],
+            &["explain", "shop/web", "--role", "grpc"],
+            &["explain", "http://web.shop/", "--node-name", "n9"],
+        ] {
+            asks(other, &none)?;
+        }
+        world.manifests().delete("web.yaml")?;
+        asks(&["explain", "shop/web"], &["by the deletion of"])
     })
 }
 

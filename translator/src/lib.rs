@@ -41,7 +41,7 @@ pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };
 pub use plan::explain::answer::{
-    AddressFact, Answer, EndpointRow, Fact, PortFacts, Section, Taken,
+    AddressFact, Answer, Basis, EndpointRow, Fact, PortFacts, Section, Taken,
 };
 pub use plan::explain::question::{PortRef, Question, QuestionError, Request};
 pub use plan::explain::summary::{Served, ServiceSummary, ServiceType, Unserved};

@@ -41,8 +41,8 @@ pub use dialect::Dialect;
 pub use guard::identity::{Authenticated, Caller, Identity, Peer};
 pub use inspect::{
     Asked, ChangeReport, ContentReport, DenialReport, DifferenceReport, Inspector, LayerReport,
-    LayerTypeReport, ResourceKey, ResourcePage, ResourceReport, StreamFacts, StreamReport,
-    TypeChangeReport,
+    LayerTypeReport, RejectedShare, ResourceKey, ResourcePage, ResourceReport, ShareReport,
+    StreamFacts, StreamReport, TypeChangeReport,
 };
 pub use limits::Limits;
 pub use metrics::{Metrics, NameTraces};

@@ -18,7 +18,7 @@ pub(crate) struct Explained {
     /// What was decided, and what decided it: as `seaway explain -o json` prints it.
     #[schema(value_type = Object)]
     pub(crate) answer: Answer,
-    /// How many proxies have it; absent where there is nothing to have.
+    /// How many proxies have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) have: Option<Have>,
     /// The last change of the Service, if it is one of the last 1,000 commits.
@@ -27,14 +27,57 @@ pub(crate) struct Explained {
 }
 
 /// How many proxies of this replica have all that belongs to an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Have {
-    /// Proxies that ask for it.
+    /// Proxies at the place that was asked about, whether or not they ask for it.
+    #[serde(default)]
+    pub(crate) connected: usize,
+    /// Those of them that ask for some of it.
     pub(crate) proxies: usize,
     /// Those that have acknowledged all of it.
     pub(crate) have: usize,
     /// Those that reject some of it.
     pub(crate) reject: usize,
+    /// The first 8 of those that lack some of it, those that reject it before all others.
+    #[serde(default)]
+    pub(crate) without: Vec<Without>,
+}
+
+/// A proxy that lacks some of what belongs to an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Without {
+    /// The proxy's id.
+    pub(crate) proxy: String,
+    /// Why it lacks that.
+    pub(crate) state: WithoutState,
+    /// The first 8 resources that it rejects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rejects: Vec<Rejection>,
+}
+
+/// Why a proxy lacks a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WithoutState {
+    /// It rejects it.
+    Rejects,
+    /// It is held back from it.
+    HeldBack,
+    /// It is still to be sent it.
+    Owed,
+    /// It was sent it and has not answered.
+    Unanswered,
+}
+
+/// A resource that a proxy rejects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Rejection {
+    /// The type, in a word.
+    pub(crate) r#type: String,
+    /// The resource's name.
+    pub(crate) name: String,
+    /// What the proxy says of it.
+    pub(crate) error: String,
 }
 
 /// The last change of a Service.

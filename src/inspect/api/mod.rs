@@ -9,7 +9,7 @@ mod lists;
 mod resources;
 mod status;
 
-pub(crate) use explained::{Explained, Have, LastChange};
+pub(crate) use explained::{Explained, Have, LastChange, Rejection, Without, WithoutState};
 pub(crate) use lists::{
     Cause, ChangeRow, ChangedType, Held, ObjectRow, Page, ProblemRow, ProxyRow, ProxyType,
     Rejected, ServiceRow, WatchRow,

@@ -7,21 +7,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use seaway_proto::TypeUrl;
 use seaway_translator::{Answer, Question, Role, View, Viewpoint};
-use seaway_xds::{ChangeReport, ResourceReport};
+use seaway_xds::ChangeReport;
 use serde::Deserialize;
 
 use super::ask;
-use crate::inspect::api::{Cause, Explained, Have, LastChange};
+use super::have::{Whose, have, origins};
+use crate::inspect::api::{Cause, Explained, LastChange};
 use crate::inspect::guard::error;
 use crate::inspect::handlers::{Asked, apart};
 use crate::inspect::query::is_made_of;
 use crate::inspect::times::Now;
 use crate::inspect::{Inspect, changes, openapi, proxies};
-
-/// The most resources of an answer that are looked for.
-const LOOKED_FOR: usize = 200;
 
 /// A question, and who asks it.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -56,11 +53,16 @@ impl ExplainQuery {
         Question::read(&self.what, namespace).map_err(|error| format!("what: {error}"))
     }
 
+    /// The id of the connected proxy that is asked about, if it is one.
+    fn proxy(&self) -> Option<&str> {
+        self.from.as_deref()?.strip_prefix("proxy/")
+    }
+
     /// The proxy that is asked about.
     fn viewpoint(&self, inspect: &Inspect, question: &Question) -> Result<Viewpoint, String> {
         let from = self.from.as_deref();
-        if let Some(id) = from.and_then(|from| from.strip_prefix("proxy/")) {
-            return of_proxy(inspect, id).map(Viewpoint::of);
+        if let Some(id) = self.proxy() {
+            return of_proxy(inspect, id).map(Viewpoint::of_connected);
         }
         let role = match self.role.as_deref().map(str::parse::<Role>).transpose() {
             Ok(Some(role)) => role,
@@ -117,64 +119,52 @@ pub(in crate::inspect) async fn explain(
     let bad = |why: String| error(StatusCode::BAD_REQUEST, why);
     let question = query.question().map_err(bad)?;
     let viewpoint = query.viewpoint(&inspect, &question).map_err(bad)?;
+    let resource = match &question {
+        Question::Resource(name) => Some(name.clone()),
+        _ => None,
+    };
     let answer = ask(&inspect, move |translator| {
         translator.explain(&question, &viewpoint)
     })
     .await?;
-    let explained = apart(move || explained(&inspect, answer)).await?;
+    let explained = move || explained(&inspect, answer, (&query, resource.as_deref()));
+    let explained = apart(explained).await?;
     Ok(Json(explained).into_response())
 }
 
 /// An answer together with what is known of the proxies that have it.
-fn explained(inspect: &Inspect, answer: Answer) -> Explained {
+fn explained(
+    inspect: &Inspect,
+    answer: Answer,
+    (query, resource): (&ExplainQuery, Option<&str>),
+) -> Explained {
     let now = Now::read();
-    let mut names = Vec::new();
-    let mut services = Vec::new();
-    for section in &answer.sections {
-        if let Some(port) = &section.port {
-            services.push(format!("Service {}", port.service));
-            let clusters = port.clusters.iter();
-            names.extend(clusters.map(|name| (TypeUrl::ENDPOINT, &**name)));
-        }
-        let listeners = section
-            .addresses
-            .iter()
-            .filter_map(|of| of.listener.as_deref());
-        names.extend(listeners.map(|name| (TypeUrl::LISTENER, name)));
-    }
-    let names: BTreeSet<(TypeUrl, &str)> = names.into_iter().take(LOOKED_FOR).collect();
-    let found = inspect.inspector.resources_named(names);
+    let origins = origins(&answer);
+    let whose = match (query.proxy(), &answer.basis.view) {
+        (Some(id), _) => Some(Whose::Proxy(id)),
+        (None, Some(view)) => Some(Whose::At(view)),
+        (None, None) => None,
+    };
+    let have = whose.map(|whose| have(inspect, (&answer, resource), &origins, &whose));
     let log = inspect.inspector.changes();
     let last = log.iter().find(|change| {
-        let mut origins = change.origins.iter();
-        origins.any(|origin| services.iter().any(|service| is_made_of(origin, service)))
+        let mut changed = change.origins.iter();
+        changed.any(|origin| origins.iter().any(|object| is_made_of(origin, object)))
     });
     Explained {
         now: now.text(),
         replica: inspect.replica.to_string(),
         commit: inspect.inspector.seq(),
-        have: have(&found),
-        last_change: last.map(|change| last_change(inspect, change, &services, now)),
+        have,
+        last_change: last.map(|change| last_change(inspect, change, &origins, now)),
         answer,
     }
-}
-
-/// How many proxies have all of these resources.
-fn have(found: &[ResourceReport]) -> Option<Have> {
-    let proxies = found.iter().map(|report| report.seen_by).max()?;
-    let most = |count: fn(&ResourceReport) -> usize| found.iter().map(count).max();
-    let lacking = most(|report| report.seen_by - report.held_by.min(report.seen_by));
-    Some(Have {
-        proxies,
-        have: proxies - lacking.unwrap_or_default().min(proxies),
-        reject: most(|report| report.rejected_by).unwrap_or_default(),
-    })
 }
 
 fn last_change(
     inspect: &Inspect,
     change: &ChangeReport,
-    services: &[String],
+    services: &BTreeSet<String>,
     now: Now,
 ) -> LastChange {
     let row = changes::row(change, &inspect.board.read(), now);
@@ -189,7 +179,7 @@ fn last_change(
 
 /// The object of a commit that changed one of these Services. Of a commit of many objects most have
 /// to do with others.
-fn because(causes: Vec<Cause>, objects: usize, services: &[String]) -> Option<Cause> {
+fn because(causes: Vec<Cause>, objects: usize, services: &BTreeSet<String>) -> Option<Cause> {
     let concerns = |cause: &Cause| {
         services.iter().any(|service| {
             let name = service.strip_prefix("Service ").unwrap_or(service);
@@ -214,7 +204,7 @@ mod tests {
             version: None,
             gone: false,
         };
-        let services = ["Service shop/web".to_owned()];
+        let services = BTreeSet::from(["Service shop/web".to_owned()]);
         let named = |objects: &[&str]| {
             let causes = objects.iter().map(|object| cause(object)).collect();
             let found = because(causes, objects.len(), &services);

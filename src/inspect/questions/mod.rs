@@ -4,6 +4,7 @@
 //! long none is asked. Whoever asks takes at most a fifth of the writer's time.
 
 pub(super) mod explain;
+mod have;
 pub(super) mod objects;
 
 use std::sync::Arc;

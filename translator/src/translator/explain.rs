@@ -25,14 +25,18 @@ impl Translator {
             zone: self.zone(&view),
             layers: self.place(&view),
             client: from.client,
+            is_whole: from.is_whole,
         };
         let mut draft = Draft::default();
         match question {
             Question::Resource(name) => resource::answer(&asker, name, &mut draft),
             _ => explain::answer(&asker, question, &mut draft),
         }
-        draft.end((question.to_string(), asker.who()), |object| {
-            self.problems.of(&Subject::from(object))
+        draft.end((question.to_string(), asker.who(), &view), |object| {
+            let subject = Subject::from(object);
+            let own = self.problems.of(&subject);
+            let told = self.problems.told_of(subject);
+            own.iter().chain(told).collect()
         })
     }
 

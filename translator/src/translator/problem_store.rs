@@ -84,6 +84,18 @@ impl ProblemStore {
             .map_or(&[], |problems| problems)
     }
 
+    /// The problems of one subject that proxies told of, which are kept under other subjects.
+    pub(crate) fn told_of(&self, subject: Subject) -> impl Iterator<Item = &Problem> {
+        const TOLD: [Reason; 3] = [
+            Reason::RejectedByProxy,
+            Reason::HeldBack,
+            Reason::MissingName,
+        ];
+        let are_some = TOLD.iter().any(|reason| self.counts.contains_key(reason));
+        let all = are_some.then(|| self.standing.keys()).into_iter().flatten();
+        all.filter(move |of| of.object == subject && TOLD.contains(&of.reason))
+    }
+
     /// All problems, sorted.
     pub(crate) fn all(&self) -> Vec<Problem> {
         self.standing.keys().cloned().collect()

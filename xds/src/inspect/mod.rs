@@ -11,6 +11,7 @@ mod denials;
 mod differences;
 mod layers;
 mod resources;
+mod shares;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub(crate) use denials::Denials;
 pub use differences::DifferenceReport;
 pub use layers::{LayerReport, LayerTypeReport};
 pub use resources::{Asked, ResourceKey, ResourcePage, ResourceReport};
+pub use shares::{RejectedShare, ShareReport};
 pub use streams::StreamFacts;
 pub(crate) use streams::{Listed, OpenStreams, SharedSession, client, lock};
 
@@ -85,6 +87,12 @@ impl Inspector {
     /// The number of open streams.
     pub fn stream_count(&self) -> usize {
         self.open.len()
+    }
+
+    /// The number of open streams that `which` chooses.
+    pub fn stream_count_of(&self, which: impl Fn(&StreamFacts) -> bool) -> usize {
+        let open = self.open.open();
+        open.iter().filter(|(facts, _)| which(facts)).count()
     }
 
     /// All open streams, in the order in which they began.

@@ -128,32 +128,6 @@ impl Inspector {
         }
     }
 
-    /// The published resources with one of these types and names, in each of their layers.
-    pub fn resources_named<'a>(
-        &self,
-        names: impl IntoIterator<Item = (TypeUrl, &'a str)>,
-    ) -> Vec<ResourceReport> {
-        let mut page = Vec::new();
-        let store = self.snapshots.read();
-        for (url, name) in names {
-            let Some(index) = self.index(url) else {
-                continue;
-            };
-            let Some(id) = store.find(index, name) else {
-                continue;
-            };
-            let spec = self.types().spec(index);
-            let slot = store.slot(index, id);
-            let entries = slot.entries.iter().filter(|of| !of.value.is_nothing());
-            page.extend(entries.map(|entry| {
-                let report = self.resource_report(spec, slot.name.clone(), entry);
-                ((index, id), report)
-            }));
-        }
-        drop(store);
-        self.counted(page)
-    }
-
     /// A page with each stream counted for what it sees of it.
     fn counted(&self, mut page: Vec<(Place, ResourceReport)>) -> Vec<ResourceReport> {
         if !page.is_empty() {

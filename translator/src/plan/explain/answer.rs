@@ -1,14 +1,15 @@
 //! [`Answer`]: what becomes of a connection or a request, as values. It is what the command line
 //! prints and what others ask for as JSON, so its names are public API.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::summary::Served;
-use crate::Problem;
 use crate::place::choose::Decider;
+use crate::{Origin, Problem, View};
 
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,18 @@ pub struct Answer {
     /// What to look at next, as commands; only where something is not served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<String>,
+    /// Where to look for the proxies that have it: for whoever publishes, and not for programs.
+    #[serde(skip)]
+    pub basis: Basis,
+}
+
+/// Which proxies an answer is about, and what of their resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The proxy that was asked about.
+    pub view: Option<View>,
+    /// What the resources are made of that decide, besides those that the sections name.
+    pub origins: BTreeSet<Origin>,
 }
 
 /// A part of an answer with a verdict of its own.

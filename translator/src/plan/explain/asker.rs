@@ -20,6 +20,8 @@ pub(crate) struct Asker<'a> {
     /// The layers that the view sees, most specific first.
     pub layers: Vec<Layer>,
     pub client: Client,
+    /// Whether the view says all of a proxy: it is on no Node if none is named.
+    pub is_whole: bool,
 }
 
 impl<'a> Asker<'a> {
@@ -31,6 +33,11 @@ impl<'a> Asker<'a> {
     /// The Node, if it is known.
     pub(super) fn node(&self) -> Option<&'a Arc<Node>> {
         self.context.index.node(self.node_name()?)
+    }
+
+    /// Whether the proxy may be on any Node.
+    pub(super) fn is_anywhere(&self) -> bool {
+        !self.is_whole && self.node_name().is_none()
     }
 
     /// The place for which endpoints are chosen.
@@ -82,12 +89,14 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Where a connection comes from, with a blank before it; empty: from anywhere.
+    /// Where a connection comes from, or else where it is taken, with a blank before it; empty:
+    /// anywhere.
     pub(super) fn origin(&self) -> String {
         match (self.client, self.node_name()) {
             (Client::Address(ip), Some(node)) => format!(" from {ip} at node {node}"),
             (Client::Address(ip), None) => format!(" from {ip}"),
-            (_, Some(node)) => format!(" from node {node}"),
+            (Client::Node, Some(node)) => format!(" from node {node}"),
+            (Client::Anybody, Some(node)) => format!(" at node {node}"),
             (_, None) => String::new(),
         }
     }
@@ -96,6 +105,7 @@ impl<'a> Asker<'a> {
     pub(super) fn here(&self) -> String {
         match self.node_name() {
             Some(node) => format!("node {node}"),
+            None if self.is_whole => "the proxy's own node (it names none)".to_owned(),
             None => "the node that takes it".to_owned(),
         }
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::{Answer, Section};
+use super::answer::{Answer, Basis, Section};
 use super::summary::Served;
-use crate::{ObjectId, Problem};
+use crate::{ObjectId, Origin, Problem, View};
 
 /// How many problems an answer has at most, and how many commands.
 const PROBLEMS: usize = 50;
@@ -16,12 +16,18 @@ pub(crate) struct Draft {
     pub(super) sections: Vec<Section>,
     objects: BTreeSet<ObjectId>,
     next: Vec<String>,
+    origins: BTreeSet<Origin>,
 }
 
 impl Draft {
     /// Notes an object whose problems are of interest.
     pub(crate) fn concerns(&mut self, object: ObjectId) {
         self.objects.insert(object);
+    }
+
+    /// Notes what resources are made of that decide, where no section names these.
+    pub(super) fn made_of(&mut self, origin: Origin) {
+        self.origins.insert(origin);
     }
 
     /// Adds a section.
@@ -39,8 +45,8 @@ impl Draft {
     /// The answer; `problems` are those of an object.
     pub(crate) fn end<'p>(
         self,
-        (asked, seen_by): (String, String),
-        problems: impl Fn(&ObjectId) -> &'p [Problem],
+        (asked, seen_by, view): (String, String, &View),
+        problems: impl Fn(&ObjectId) -> Vec<&'p Problem>,
     ) -> Answer {
         let all = self.sections.iter().map(|section| section.served);
         let served = all.reduce(|one, other| match one == other {
@@ -49,7 +55,12 @@ impl Draft {
         });
         let served = served.unwrap_or(Served::No);
         let problems = self.objects.iter().flat_map(problems);
+        let basis = Basis {
+            view: Some(view.clone()),
+            origins: self.origins,
+        };
         Answer {
+            basis,
             asked,
             seen_by,
             served,

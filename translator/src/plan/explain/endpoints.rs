@@ -196,7 +196,7 @@ fn row(
     let priority = known.at.iter().find_map(|(_, priority)| *priority);
     // Without a node no endpoint is local, and each is for some client.
     let is_local = asked.set() == Set::Local { fallback: false }
-        && asked.asker.node_name().is_none()
+        && asked.asker.is_anywhere()
         && endpoint.condition != Condition::Unusable
         && endpoint.node.is_some();
     let taken = match priority {

@@ -12,11 +12,11 @@ use super::question::Request;
 use super::service::slices;
 use super::summary::Served;
 use super::words::settings;
-use crate::ObjectId;
 use crate::model::{Service, ServiceKey};
 use crate::names::{ClusterName, is_label};
 use crate::plan::hosts::{Host, Named, addresses, named, of_any};
 use crate::plan::service::ServicePlan;
+use crate::{ObjectId, Origin};
 
 /// What a host stands for.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         }
     };
     let key = &host.port.service;
+    draft.made_of(Origin::Service(key.clone()));
     let cluster = host.cluster.parse::<ClusterName>().ok();
     let text = match (&host.rewrite, &cluster) {
         (Some(name), _) => format!("Service {key}, an ExternalName: {name}"),

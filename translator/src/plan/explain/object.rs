@@ -16,7 +16,7 @@ use crate::plan::gateway::{not_attached, verdicts};
 use crate::plan::host::{Table, resolve};
 use crate::plan::ingress::taken_over_tls;
 use crate::policy::gateway::gateway_refusal;
-use crate::{ObjectId, ObjectKind};
+use crate::{ObjectId, ObjectKind, Origin};
 
 /// How many rules and host names are shown of one object.
 const SHOWN: usize = 40;
@@ -85,6 +85,9 @@ fn of_ingress(asker: &Asker<'_>, id: &ObjectId, ingress: &Ingress, said: Said<'_
     if let Some(fleet) = routing.fleet_of(id) {
         facts.push(Fact::new("fleet", fleet.as_str()));
     }
+    let hosts = ingress.hosts.iter().map(|(host, _)| host);
+    let any = ingress.default_backend.iter().map(|_| &Hostname::Any);
+    made_of_hosts(asker, id, hosts.chain(any), draft);
     for tls in &ingress.tls {
         of_tls(asker, (id, ingress, tls), (facts, verdicts));
     }
@@ -101,6 +104,23 @@ fn of_ingress(asker: &Asker<'_>, id: &ObjectId, ingress: &Ingress, said: Said<'_
         .map(|(host, rule)| (host.to_string(), rule))
         .collect();
     of_rules(asker, id, &rules, (facts, verdicts, draft));
+}
+
+/// Notes the routes of an object for hosts, at every port where it has some.
+fn made_of_hosts<'h>(
+    asker: &Asker<'_>,
+    id: &ObjectId,
+    hosts: impl Iterator<Item = &'h Hostname>,
+    draft: &mut Draft,
+) {
+    for host in hosts.take(SHOWN) {
+        for (table, claims) in asker.context.index.routing().tables() {
+            if claims.objects_of(host).contains(id) {
+                let (fleet, port) = (table.fleet.clone(), table.port);
+                draft.made_of(Origin::IngressHost(fleet, port, host.clone()));
+            }
+        }
+    }
 }
 
 /// Says whether the hosts of a certificate are served with it.
@@ -157,6 +177,8 @@ fn of_route(asker: &Asker<'_>, id: &ObjectId, route: &HTTPRoute, said: Said<'_>)
         match routing.attach(route, parent, gateway) {
             Ok(taken) => {
                 attached += 1;
+                let hosts = taken.iter().flat_map(|(_, hosts)| hosts.iter().copied());
+                made_of_hosts(asker, id, hosts, draft);
                 let each = taken.iter().map(|(listener, hosts)| {
                     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
                     format!(
@@ -300,7 +322,7 @@ fn state(asker: &Asker<'_>, key: &ServiceKey) -> (bool, String) {
 }
 
 fn of_gateway(asker: &Asker<'_>, id: &ObjectId, gateway: &Gateway, said: Said<'_>) {
-    let (facts, verdicts_of, _) = said;
+    let (facts, verdicts_of, draft) = said;
     let routing = asker.context.index.routing();
     let class = &gateway.class;
     if !routing.is_gateway_ours(gateway) {
@@ -321,6 +343,10 @@ fn of_gateway(asker: &Asker<'_>, id: &ObjectId, gateway: &Gateway, said: Said<'_
     let key = (gateway.namespace.clone(), gateway.name.clone());
     for verdict in verdicts(&asker.context, id, gateway) {
         let listener = verdict.listener;
+        if let Some(table) = &verdict.table {
+            let (fleet, port) = (table.fleet.clone(), table.port);
+            draft.made_of(Origin::IngressPort(fleet, port));
+        }
         let field = format!("spec.listeners[{}]", listener.index);
         let protocol = match &listener.protocol {
             ListenerProtocol::Http => "HTTP",

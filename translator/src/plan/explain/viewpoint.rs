@@ -14,6 +14,9 @@ pub struct Viewpoint {
     pub view: View,
     /// Where the connection comes from.
     pub client: Client,
+    /// Whether the view says all of the proxy, as that of a connected one does: it is on no Node if
+    /// none is named.
+    pub is_whole: bool,
 }
 
 /// Where a connection comes from, as far as it is known.
@@ -34,6 +37,16 @@ impl Viewpoint {
         Viewpoint {
             view,
             client: Client::Anybody,
+            is_whole: false,
+        }
+    }
+
+    /// The viewpoint of a connected proxy, of which nothing is left open.
+    #[must_use]
+    pub fn of_connected(view: View) -> Viewpoint {
+        Viewpoint {
+            is_whole: true,
+            ..Viewpoint::of(view)
         }
     }
 

@@ -12,6 +12,7 @@ use super::draft::Draft;
 use super::external::of_target;
 use super::question::Request;
 use super::words::verdict::Verdicts;
+use crate::Origin;
 use crate::model::Hostname;
 use crate::names::ClusterName;
 use crate::plan::certificates::ListenerId;
@@ -84,6 +85,8 @@ fn say(
         said.refuse("No ingress proxy listens there.");
         return;
     };
+    let port = Origin::IngressPort(table.fleet.clone(), table.port);
+    said.draft.made_of(port);
     let host = Hostname::Exact(request.host.clone());
     let is_secured = !request.tls || secured(asker, &table, &host, said);
     let covering: Vec<Hostname> = host.covering().collect();
@@ -98,6 +101,9 @@ fn say(
         said.refuse("The request is answered with 404.");
         return;
     };
+    let (fleet, of_host) = (table.fleet.clone(), plan.host.clone());
+    let origin = Origin::IngressHost(fleet, table.port, of_host);
+    said.draft.made_of(origin);
     if let Some((claimed, listener)) = hosts.owner(&host) {
         let by = match listener {
             ListenerId::Ingresses => "Ingresses".to_owned(),

@@ -13,7 +13,7 @@ use super::question::PortRef;
 use crate::model::{Kind, Policy, Protocol, Service, ServiceKey, ServicePort};
 use crate::names::FrontendKind;
 use crate::plan::service::ServicePlan;
-use crate::{ObjectId, Role};
+use crate::{ObjectId, Origin, Role};
 use set::of_set;
 
 /// Explains a Service, or one port of it.
@@ -24,6 +24,8 @@ pub(super) fn answer(
     draft: &mut Draft,
 ) {
     draft.concerns(ObjectId::of_service(key));
+    // Also of one that is gone: when it went is known.
+    draft.made_of(Origin::Service(key.clone()));
     let Some(service) = asker.context.index.service(key) else {
         let section = missing(asker, key, draft);
         draft.add(section);

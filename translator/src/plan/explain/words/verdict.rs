@@ -175,7 +175,7 @@ fn of_set(
 ) {
     let Going { new, any, lost, .. } = going;
     let is_strict = asked.set() == Set::Local { fallback: false };
-    let is_placeless = asked.asker.node_name().is_none();
+    let is_placeless = asked.asker.is_anywhere();
     let (is_served, sentence) = match (is_strict, lead.taken.is_empty()) {
         (true, _) if is_placeless && lead.nodes.is_empty() => {
             (false, format!("{any} is {lost}: no node has an endpoint."))
