@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::Context;
 use super::host::Upstream;
 use crate::model::{
-    AppProtocol, BackendPort, Family, Kind, Policy, Protocol, ProxyProtocol, Service, ServicePort,
+    AppProtocol, BackendPort, Family, Policy, Protocol, ProxyProtocol, Service, ServicePort,
 };
 use crate::names::{ClusterName, PortKey};
 use crate::place::choose::{Priorities, Set, choose, choose_for_flows};
@@ -68,7 +68,7 @@ impl ClusterSettings {
         ClusterSettings {
             app_protocol: port.app_protocol,
             hashed: service.affinity.is_some(),
-            pods: service.kind == Kind::Headless,
+            pods: service.kind.is_without_ip(),
             proxy_protocol: service.proxy_protocol.filter(|_| connects),
             outlier_detection: service.outlier_detection.filter(|_| connects),
             connect_timeout: service.connect_timeout,

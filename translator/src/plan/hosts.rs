@@ -43,7 +43,7 @@ pub(crate) fn of_service(service: &Service) -> Vec<Host> {
         port: port_key(service, port),
         cluster: mesh_cluster(service, port).to_string().into(),
         sticky: service.affinity.is_some(),
-        pods: service.kind == Kind::Headless,
+        pods: service.kind.is_without_ip(),
         rewrite: None,
     };
     ports.map(host).collect()

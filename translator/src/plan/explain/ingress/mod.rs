@@ -16,7 +16,7 @@ use crate::model::Hostname;
 use crate::names::ClusterName;
 use crate::plan::certificates::ListenerId;
 use crate::plan::host::{HostPlan, Table};
-use certificate::{is_misdirected, secured};
+use certificate::{Secured, is_misdirected, secured};
 pub(super) use rule::path;
 use rule::{act, route};
 
@@ -85,7 +85,10 @@ fn say(
         return;
     };
     let host = Hostname::Exact(request.host.clone());
-    let is_secured = !request.tls || secured(asker, &table, &host, said);
+    let secured = match request.is_tls() {
+        true => secured(asker, &table, &host, said),
+        false => Secured::Yes,
+    };
     let covering: Vec<Hostname> = host.covering().collect();
     let plan = covering
         .iter()
@@ -95,7 +98,10 @@ fn say(
             "host",
             format!("nothing has rules for {host} at port {}", table.port),
         );
-        said.refuse("The request is answered with 404.");
+        // Without a connection nothing is answered.
+        if secured != Secured::Closed {
+            said.refuse("The request is answered with 404.");
+        }
         return;
     };
     if let Some((claimed, listener)) = hosts.owner(&host) {
@@ -111,7 +117,10 @@ fn say(
         };
         said.fact("host", format!("{claimed} of {by}"));
     }
-    if request.tls && is_misdirected(asker, &table, &host, &plan) {
+    if secured == Secured::Closed {
+        return;
+    }
+    if request.is_tls() && is_misdirected(asker, &table, &host, &plan) {
         said.fact(
             "listener",
             format!("the certificate for {host} is that of another listener"),
@@ -127,6 +136,7 @@ fn say(
         said.refuse("The request is answered with 404.");
         return;
     };
+    let is_secured = secured == Secured::Yes;
     act(asker, request, route, (is_secured, said), clusters);
 }
 
@@ -134,16 +144,16 @@ fn say(
 fn table(asker: &Asker<'_>, request: &Request, said: &mut Saying<'_>) -> Option<Table> {
     let (fleet, options) = (&asker.view.fleet, asker.context.options);
     let routing = asker.context.index.routing();
-    let shared = match request.tls {
+    let shared = match request.is_tls() {
         true => Table::https(fleet, options),
         false => Table::http(fleet, options),
     };
     let Some(port) = request.port.map(std::num::NonZeroU16::get) else {
         return Some(shared);
     };
-    let mut tables = routing.tables_with(fleet, request.tls);
+    let mut tables = routing.tables_with(fleet, request.is_tls());
     let found = tables.find(|table| routing.external_port(table) == port);
-    let mut tables = routing.tables_with(fleet, request.tls);
+    let mut tables = routing.tables_with(fleet, request.is_tls());
     let found = found.or_else(|| tables.find(|table| table.port == port));
     if found.is_none() {
         said.fact(
