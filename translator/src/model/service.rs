@@ -81,7 +81,8 @@ pub struct Service {
 pub enum Kind {
     /// A Service with at least one cluster IP.
     ClusterIp,
-    /// A Service that is to have no cluster IP, by `clusterIP: None`: no frontends (Service rule 1).
+    /// A Service that is to have no cluster IP, by `clusterIP: None`: no frontends (Service rule
+    /// 1).
     Headless,
     /// A Service without a cluster IP because none is allocated, or what is given is no address. It
     /// is served like a headless one.

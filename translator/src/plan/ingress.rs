@@ -47,7 +47,8 @@ fn of_backends(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<P
     refused.collect()
 }
 
-/// A problem for each certificate that is not served, that is of another type, or not for its hosts.
+/// A problem for each certificate that is not served, that is of another type, or not for its
+/// hosts.
 fn of_certificates(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<Problem> {
     let mut problems = Vec::new();
     for tls in &ingress.tls {

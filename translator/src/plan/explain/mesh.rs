@@ -1,5 +1,5 @@
-//! The sections about a request that a mesh proxy gets, or a gRPC client sends: which Service has the host name, and where
-//! its requests go.
+//! The sections about a request that a mesh proxy gets, or a gRPC client sends: which Service has
+//! the host name, and where its requests go.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Addresses at which the proxy of a node listens, and that no Service has: those of its own health,
-//! and where it closes what comes to a node port.
+//! Addresses at which the proxy of a node listens, and that no Service has: those of its own
+//! health, and where it closes what comes to a node port.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -118,6 +118,8 @@ fn say(
         said.fact("host", format!("{claimed} of {by}"));
     }
     if secured == Secured::Closed {
+        // The rule that would take the request is told all the same.
+        route(&plan, &host, request, said);
         return;
     }
     if request.is_tls() && is_misdirected(asker, &table, &host, &plan) {
