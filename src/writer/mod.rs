@@ -212,6 +212,7 @@ impl Writer {
         }
         self.placements.follow(&mut self.translator);
         if let Some(problems) = update.problems {
+            self.translator.set_unread(&problems);
             self.problem_log.set_source(problems);
         }
         self.awaits_secrets = update.awaits_secrets;

@@ -43,7 +43,7 @@ pub use options::{
 pub use plan::explain::answer::{
     AddressFact, Answer, Basis, EndpointRow, Fact, PortFacts, Section, Taken,
 };
-pub use plan::explain::question::{PortRef, Question, QuestionError, Request};
+pub use plan::explain::question::{PortRef, Question, QuestionError, Request, Scheme};
 pub use plan::explain::summary::{Served, ServiceSummary, ServiceType, Unserved};
 pub use plan::explain::viewpoint::{Client, Viewpoint};
 pub use problem::{Problem, Reason, Severity, Subject};

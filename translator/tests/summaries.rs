@@ -149,6 +149,8 @@ fn a_headless_service_is_served_by_name_alone() {
         TWO,
         "Headless [] [http:80/UDP] 1/2 no HeadlessHasNoAddress",
     );
+    let bare = "spec: {ports: [{name: http, port: 80}]}";
+    case(bare, TWO, "ClusterIP [] [http:80] 1/2 partly NoClusterIp");
     let unallocated = "spec: {type: NodePort, ports: [{name: http, port: 80, nodePort: 30080}]}";
     let expected = "NodePort [] [http:80:30080] 1/2 partly NoClusterIp";
     case(unallocated, TWO, expected);

@@ -53,6 +53,7 @@ fn from_files(
     for object in reading.objects {
         translator.apply(Change::Apply(object));
     }
+    translator.set_unread(&reading.problems);
     translator.flush();
     let mut answer = translator.explain(question, viewpoint);
     // What could not be read may be what is missing.

@@ -89,17 +89,27 @@ impl Service {
     }
 }
 
-/// The kind of a Service: with a cluster IP, headless or ExternalName.
+/// The kind of a Service: with a cluster IP, headless, without one by accident, or ExternalName.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A Service with at least one cluster IP.
     ClusterIp,
-    /// A Service without a cluster IP, whether by `clusterIP: None` or because none is allocated:
-    /// no frontends (Service rule 1).
+    /// A Service that is to have no cluster IP, by `clusterIP: None`: no frontends (Service rule
+    /// 1).
     Headless,
+    /// A Service without a cluster IP because none is allocated, or what is given is no address. It
+    /// is served like a headless one.
+    WithoutIp,
     /// A Service of `type: ExternalName` with this `externalName`, trailing dot removed; `None`
     /// when that is not a DNS name.
     ExternalName(Option<Arc<str>>),
+}
+
+impl Kind {
+    /// Whether the Service has no frontends and endpoints of its own: its pods have names.
+    pub(crate) fn is_without_ip(&self) -> bool {
+        matches!(self, Kind::Headless | Kind::WithoutIp)
+    }
 }
 
 /// Where clients outside of the cluster reach a Service, for the status of what is served behind it

@@ -132,6 +132,74 @@ pub(crate) fn problem(
     }
 }
 
+/// The problem with a certificate that is served for hosts for which it is not; `field` names the
+/// hosts, or the certificate.
+pub(crate) fn mismatch<'h>(
+    context: &Context<'_>,
+    (by, field): (&ObjectId, String),
+    verdict: &Result<Key, CertificateRefusal>,
+    hosts: impl IntoIterator<Item = &'h Hostname>,
+) -> Option<Problem> {
+    let key = verdict.as_ref().ok()?;
+    let certificate = certificate(context, by, key).ok()?;
+    let message = misfit(key, certificate, hosts)?;
+    let reason = Reason::CertificateMismatch;
+    Some(Problem::warning(
+        by,
+        field,
+        reason,
+        format!("{message}: clients that check it refuse it"),
+    ))
+}
+
+/// Says for which of these hosts a certificate is not, in words; `None`: it is for all of them.
+pub(crate) fn misfit<'h>(
+    (namespace, name): &Key,
+    certificate: &Certificate,
+    hosts: impl IntoIterator<Item = &'h Hostname>,
+) -> Option<String> {
+    if certificate.names.len() >= read::CERTIFICATE_NAMES {
+        // There may be more than are kept.
+        return None;
+    }
+    let fits = |host: &Hostname| certificate.names.iter().any(|name| is_for(name, host));
+    let mut others = hosts.into_iter().filter(|host| !fits(host));
+    let first = others.next()?;
+    let rest = match others.count() {
+        0 => String::new(),
+        rest => format!(", nor for {rest} more"),
+    };
+    let names = match &*certificate.names {
+        [] => "no host name".to_owned(),
+        [first] => first.to_string(),
+        [first, second] => format!("{first} and {second}"),
+        [first, rest @ ..] => format!("{first} and {} more names", rest.len()),
+    };
+    Some(format!(
+        "the certificate of Secret {namespace}/{name} is for {names} and not for {first}{rest}"
+    ))
+}
+
+/// Whether a name of a certificate is good for a host, or for some of a wildcard's: a `*` is one
+/// label.
+pub(crate) fn is_for(name: &str, host: &Hostname) -> bool {
+    let below = name.strip_prefix("*.");
+    match host {
+        Hostname::Any => true,
+        Hostname::Exact(host) => match below {
+            None => *name == **host,
+            Some(below) => host.split_once('.').is_some_and(|(_, rest)| rest == below),
+        },
+        Hostname::Wildcard(suffix) => {
+            let is_below = |name: &str| {
+                let rest = name.strip_suffix(&**suffix);
+                rest.is_some_and(|rest| rest.ends_with('.'))
+            };
+            below.is_some_and(|below| *below == **suffix || is_below(below)) || is_below(name)
+        }
+    }
+}
+
 /// The fleets for which a host name is claimed with a Secret, by an object that may use it. No
 /// other fleet is sent the certificate.
 pub(crate) fn fleets_with<'a>(context: &Context<'a>, key: &Key) -> BTreeSet<&'a Fleet> {

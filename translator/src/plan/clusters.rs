@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::Context;
 use super::host::Upstream;
 use crate::model::{
-    AppProtocol, BackendPort, Balance, Ejection, Family, HashBy, Kind, Limits, Policy, Protocol,
+    AppProtocol, BackendPort, Balance, Ejection, Family, HashBy, Limits, Policy, Protocol,
     ProxyProtocol, Service, ServicePort,
 };
 use crate::names::{ClusterName, PortKey};
@@ -76,7 +76,7 @@ impl ClusterSettings {
                 None if connects => service.settings.balance.clone(),
                 _ => Balance::default(),
             },
-            pods: service.kind == Kind::Headless,
+            pods: service.kind.is_without_ip(),
             proxy_protocol: service.proxy_protocol.filter(|_| connects),
             outlier_detection: service.outlier_detection.filter(|_| connects),
             connect_timeout: service.connect_timeout,

@@ -112,11 +112,15 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
         if let Some((reason, message)) = verdict.refused {
             problems.push(Problem::error(id, &*field, reason, message));
         }
-        // A problem for each certificate that is not served, or that is of another type.
+        // A problem for each certificate that is not served, that is of another type, or not for
+        // the host.
+        let host = [&verdict.listener.hostname];
         let certificates = verdict.certificates.iter().enumerate();
-        problems.extend(certificates.filter_map(|(at, verdict)| {
+        problems.extend(certificates.flat_map(|(at, verdict)| {
             let field = format!("{field}.tls.certificateRefs[{at}]");
-            certificates::problem(context, id, field, verdict)
+            let mismatch = certificates::mismatch(context, (id, field.clone()), verdict, host);
+            let problem = certificates::problem(context, id, field, verdict);
+            problem.into_iter().chain(mismatch)
         }));
     }
     problems

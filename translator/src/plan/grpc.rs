@@ -48,7 +48,7 @@ pub(crate) fn routes(context: &Context<'_>, key: &ServiceKey) -> Vec<Route> {
 }
 
 /// Whether the cluster behind a host is one that gRPC clients have, too.
-fn is_for_grpc(context: &Context<'_>, host: &Host) -> bool {
+pub(crate) fn is_for_grpc(context: &Context<'_>, host: &Host) -> bool {
     let Ok(ClusterName { port, .. }) = host.cluster.parse() else {
         return false;
     };

@@ -6,16 +6,40 @@
 //! in the role's layer, and where a node has endpoints in the node's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::{Context, ListenOn};
-use crate::IpNet;
 use crate::model::{Condition, Family, Service, ServiceKey};
 use crate::names::HealthCheckName;
 use crate::place::endpoints::Candidate;
 use crate::policy::claims::{Address, of_health_check};
 use crate::policy::{namespace, node_ports};
+use crate::{IpNet, Options};
+
+/// The port of kube-proxy's health server.
+const HEALTH: u16 = 10256;
+
+/// The address of kube-proxy's metrics server, where `/proxyMode` names its mode.
+const MODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10249);
+
+/// Where a proxy of role `node` names its mode. With another port for its health kube-proxy may be
+/// there as well, and has this one.
+pub(crate) fn own_mode(options: &Options) -> Option<SocketAddr> {
+    let listen = options.healthz_listen?;
+    (listen.port() == HEALTH).then_some(MODE)
+}
+
+/// The destinations at which the proxy does not answer for its own health. A probe on the node
+/// itself comes over loopback; only what was meant for a Service is not the proxy's.
+pub(crate) fn own_refused(options: &Options, listen: SocketAddr) -> Vec<IpNet> {
+    if !listen.ip().is_unspecified() {
+        return Vec::new();
+    }
+    let mut refused = node_ports::refused(options, Family::of(listen.ip()));
+    refused.retain(|range| !range.addr().is_loopback());
+    refused
+}
 
 /// The plan of a Service's health check node port. It outlasts the endpoints: without them the
 /// answer is that there are none.

@@ -50,7 +50,7 @@ pub(crate) fn of_service(service: &Service) -> Vec<Host> {
         hash: service.hash_by().cloned(),
         timeouts: service.settings.timeouts,
         retry: service.settings.retry.clone(),
-        pods: service.kind == Kind::Headless,
+        pods: service.kind.is_without_ip(),
         rewrite: None,
     };
     ports.map(host).collect()

@@ -47,15 +47,27 @@ fn of_backends(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<P
     refused.collect()
 }
 
-/// A problem for each certificate that is not served, or that is of another type.
+/// A problem for each certificate that is not served, that is of another type, or not for its
+/// hosts.
 fn of_certificates(context: &Context<'_>, id: &ObjectId, ingress: &Ingress) -> Vec<Problem> {
-    let problem = |tls: &IngressTls| {
-        let key = (ingress.namespace.clone(), tls.secret.clone()?);
-        let verdict = certificates::certificate(context, id, &key).map(|_| key.clone());
+    let mut problems = Vec::new();
+    for tls in &ingress.tls {
+        let Some(secret) = &tls.secret else {
+            continue;
+        };
+        let key = (ingress.namespace.clone(), secret.clone());
+        let verdict = certificates::certificate(context, id, &key).map(|_| key);
         let field = format!("{}.secretName", tls.field);
-        certificates::problem(context, id, field, &verdict)
-    };
-    ingress.tls.iter().filter_map(problem).collect()
+        problems.extend(certificates::problem(context, id, field, &verdict));
+        let of_hosts = (id, format!("{}.hosts", tls.field));
+        problems.extend(certificates::mismatch(
+            context,
+            of_hosts,
+            &verdict,
+            &*tls.hosts,
+        ));
+    }
+    problems
 }
 
 /// A problem for each host that a listener of an older Gateway has (Gateway rule 114), and one for

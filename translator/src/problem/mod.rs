@@ -4,12 +4,14 @@
 //! translation: one bad object harms only itself.
 
 mod subject;
+mod unread;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use subject::Subject;
+pub(crate) use unread::Unread;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -96,9 +98,11 @@ reasons! {
     UnsupportedAddressType,
     /// Another Service has the same address, port and protocol and the better claim.
     FrontendConflict,
-    /// A Service without cluster IP, to which addresses are given that only one with a cluster IP
-    /// has.
+    /// A Service to which no cluster IP is given, or one without, to which addresses are given that
+    /// only one with a cluster IP has.
     NoClusterIp,
+    /// A Service of type NodePort with a port to which no node port is given.
+    NoNodePort,
     /// An address that a Service must not claim: loopback, outside `--external-ips`, or a Node's
     /// own on a port of its system.
     FrontendRefused,
@@ -150,6 +154,9 @@ reasons! {
     RefNotPermitted,
     /// A reference to a certificate that cannot be served.
     InvalidCertificateRef,
+    /// A certificate that is for none of the names of a host: it is served, and clients that check
+    /// it refuse it.
+    CertificateMismatch,
     /// A rule, filter or match that cannot be served.
     UnsupportedValue,
     /// A Gateway or GatewayClass with parameters, of which none are supported.

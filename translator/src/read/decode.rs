@@ -327,7 +327,8 @@ mod tests {
     #[test]
     fn a_time_that_is_none_is_said_and_counts_as_unset() {
         let read = |time: Value| {
-            service(json!({"metadata": {"name": "a", "creationTimestamp": time}})).unwrap()
+            let metadata = json!({"name": "a", "creationTimestamp": time});
+            service(json!({"metadata": metadata, "spec": {"clusterIP": "None"}})).unwrap()
         };
         assert_eq!(read(json!("1970-01-01T00:00:07Z")).created, 7);
         assert_eq!(

@@ -33,6 +33,8 @@ pub use api::{
 pub(crate) use fleet::field as fleet_field;
 pub(crate) use gateway::{CLASS_HAS_NO_PARAMETERS, NO_PARAMETERS, NOT_A_SECRET};
 
+pub(crate) use secret::CERTIFICATE_NAMES;
+
 use crate::{Object, Problem};
 
 /// Reads a Service from its API object. Without a namespace it is in `default`.

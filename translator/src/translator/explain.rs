@@ -6,6 +6,7 @@ use super::{Translator, resource};
 use crate::plan::Context;
 use crate::plan::explain::asker::Asker;
 use crate::plan::explain::draft::Draft;
+use crate::plan::explain::question::Scheme;
 use crate::plan::explain::{self};
 use crate::{Answer, Client, Question, Role, Subject, View, Viewpoint};
 
@@ -16,8 +17,12 @@ impl Translator {
     pub fn explain(&self, question: &Question, from: &Viewpoint) -> Answer {
         let mut view = self.at_its_node(from);
         // Whom a node serves by addresses alone, mesh proxies serve by name.
-        if matches!(question, Question::Request(_)) && view.role == Role::Node {
-            view.to_mut().role = Role::Mesh;
+        match question {
+            Question::Request(request) if request.scheme == Scheme::Xds => {
+                view.to_mut().role = Role::Grpc;
+            }
+            Question::Request(_) if view.role == Role::Node => view.to_mut().role = Role::Mesh,
+            _ => {}
         }
         let asker = Asker {
             context: self.context(),
@@ -26,17 +31,21 @@ impl Translator {
             layers: self.place(&view),
             client: from.client,
             is_whole: from.is_whole,
+            unread: &self.unread,
         };
         let mut draft = Draft::default();
         match question {
             Question::Resource(name) => resource::answer(&asker, name, &mut draft),
             _ => explain::answer(&asker, question, &mut draft),
         }
+        if !matches!(question, Question::Object(_)) {
+            draft.note(asker.where_nobody_is());
+        }
         draft.end((question.to_string(), asker.who(), &view), |object| {
             let subject = Subject::from(object);
+            let of_source = self.unread.of(object).iter();
             let own = self.problems.of(&subject);
-            let told = self.problems.told_of(subject);
-            own.iter().chain(told).collect()
+            of_source.chain(own).chain(self.problems.told_of(subject))
         })
     }
 

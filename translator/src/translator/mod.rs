@@ -27,6 +27,7 @@ use crate::plan::host::Table;
 use crate::plan::rejections::Rejections;
 use crate::policy::endpoint_addresses::refused;
 use crate::policy::{capture, node_ports};
+use crate::problem::Unread;
 use crate::units::Units;
 use crate::units::dirty::Dirty;
 use crate::{
@@ -47,6 +48,8 @@ pub struct Translator {
     targets: Targets,
     units: Units,
     problems: ProblemStore,
+    /// What the source says is wrong with its objects.
+    unread: Unread,
     dirty: Dirty,
     statuses: StatusChanges,
     summaries: Summaries,
@@ -71,6 +74,7 @@ impl Translator {
             targets: Targets::default(),
             units: Units::default(),
             problems: ProblemStore::default(),
+            unread: Unread::default(),
             dirty: Dirty::at_first(),
             statuses: StatusChanges::default(),
             summaries: Summaries::default(),
@@ -83,6 +87,12 @@ impl Translator {
     /// Updates the index and marks what the change dirtied; nothing is translated yet.
     pub fn apply(&mut self, change: Change) {
         change.apply_to(self);
+    }
+
+    /// Takes in all problems of the source's input, which explanations name: an object that cannot
+    /// be read is none that does not exist. Nothing is translated by them.
+    pub fn set_unread<'p>(&mut self, problems: impl IntoIterator<Item = &'p Problem>) {
+        self.unread = Unread::new(problems);
     }
 
     /// A proxy with this view connected: marks dirty exactly the Services whose resources differ

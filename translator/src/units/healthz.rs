@@ -6,22 +6,13 @@
 //! has a second listener on its metrics port: there `/proxyMode` names what serves the node's
 //! Services.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use seaway_proto::Resource;
 
 use super::Output;
 use crate::envoy::health;
-use crate::model::Family;
 use crate::plan::Context;
-use crate::policy::node_ports;
+use crate::plan::health::{own_mode, own_refused};
 use crate::{Layer, Origin, Replace, Role};
-
-/// The port of kube-proxy's health server.
-const HEALTH: u16 = 10256;
-
-/// The address of kube-proxy's metrics server, where `/proxyMode` names its mode.
-const MODE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10249);
 
 /// The listeners and the answers of the proxy's health.
 pub(crate) fn translate(context: &Context<'_>) -> Output {
@@ -35,20 +26,13 @@ pub(crate) fn translate(context: &Context<'_>) -> Output {
         return Output::default();
     };
     let layer = Layer::Role(Role::Node);
-    // A probe on the node itself comes over loopback; only what was meant for a Service is not
-    // ours.
-    let mut refused = node_ports::refused(options, Family::of(listen.ip()));
-    refused.retain(|range| !range.addr().is_loopback());
-    if !listen.ip().is_unspecified() {
-        refused.clear();
-    }
+    let refused = own_refused(options, listen);
     let mut resources: Vec<(Layer, Resource)> = vec![
         (layer.clone(), health::own_listener(listen, &refused)),
         (layer.clone(), health::own_answer(true)),
     ];
-    // With another port kube-proxy may be there as well, and has its other one.
-    if listen.port() == HEALTH {
-        resources.push((layer.clone(), health::mode_listener(MODE)));
+    if let Some(listen) = own_mode(options) {
+        resources.push((layer.clone(), health::mode_listener(listen)));
         resources.push((layer, health::mode_answer()));
     }
     for name in views.node_roles() {

@@ -9,6 +9,7 @@ mod requests;
 mod resources;
 #[path = "../support/mod.rs"]
 mod support;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::answer::Fact;
 use super::viewpoint::Client;
-use crate::model::{Node, Protocol};
+use crate::model::{Node, Protocol, ServiceKey};
 use crate::place::active_views;
 use crate::place::choose::Place;
 use crate::plan::Context;
 use crate::policy::capture;
-use crate::{Layer, Role, View};
+use crate::problem::Unread;
+use crate::{Layer, ObjectId, Role, View};
 
 /// Who asks, and what decisions are made from.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Asker<'a> {
     pub client: Client,
     /// Whether the view says all of a proxy: it is on no Node if none is named.
     pub is_whole: bool,
+    /// What the source says is wrong with its objects.
+    pub unread: &'a Unread,
 }
 
 impl<'a> Asker<'a> {
@@ -64,6 +68,48 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// Says that an object is missing: nobody has made it, or it cannot be read.
+    pub(super) fn there_is_no(&self, id: &ObjectId) -> String {
+        match self.unread.has(id) {
+            true => format!("{id} cannot be read"),
+            false => format!("there is no {id}"),
+        }
+    }
+
+    /// The same as a relative clause.
+    pub(super) fn which_is_missing(&self, id: &ObjectId) -> &'static str {
+        match self.unread.has(id) {
+            true => "which cannot be read",
+            false => "which does not exist",
+        }
+    }
+
+    /// Says that what is served of an object is not what it says now; `None`: it is.
+    pub(super) fn is_old(&self, id: &ObjectId) -> Option<Fact> {
+        self.unread.has(id).then(|| {
+            let text = format!("{id} cannot be read: of it, what could be read before is served");
+            Fact::new("content", text)
+        })
+    }
+
+    /// The EndpointSlices that cannot be read and are named like those of this Service, and not
+    /// like those of one with a longer name.
+    pub(super) fn unread_slices(&self, key: &ServiceKey) -> impl Iterator<Item = &ObjectId> {
+        let index = self.context.index;
+        let is_of_another = move |id: &&ObjectId| {
+            let mut dashes = id.name.match_indices('-').map(|(at, _)| at);
+            dashes.any(|at| {
+                let longer = ServiceKey {
+                    namespace: id.namespace.clone(),
+                    name: id.name[..at].into(),
+                };
+                at > key.name.len() && index.service(&longer).is_some()
+            })
+        };
+        let named = self.unread.slices_named(key);
+        named.filter(move |id| !is_of_another(id))
+    }
+
     /// The proxy in words: `node n1 (zone a)`.
     pub(crate) fn who(&self) -> String {
         let zone = self.zone.as_ref();
@@ -86,6 +132,33 @@ impl<'a> Asker<'a> {
             (Some(node), None) => format!("{what} on node {node}"),
             (None, Some(zone)) => format!("{what} in zone {zone}"),
             (None, None) => what,
+        }
+    }
+
+    /// Says that the Node or the zone that is asked for is none that is known. Where there are no
+    /// Nodes at all, nobody knows any.
+    pub(crate) fn where_nobody_is(&self) -> Option<Fact> {
+        let index = self.context.index;
+        index.nodes().next()?;
+        let text = match (self.node_name(), &self.view.zone, &self.zone) {
+            (Some(node), _, _) if index.node(node).is_none() => {
+                format!("there is no Node {node}: this is what a proxy that says so would have")
+            }
+            (None, Some(zone), None) => {
+                format!(
+                    "no Node and no EndpointSlice names zone {zone}, so that it counts for none"
+                )
+            }
+            _ => return None,
+        };
+        Some(Fact::new("from", text))
+    }
+
+    /// Who sends requests on, in a word.
+    pub(super) fn by_whom(&self) -> &'static str {
+        match self.view.role {
+            Role::Grpc => "client",
+            Role::Node | Role::Mesh | Role::Ingress => "proxy",
         }
     }
 

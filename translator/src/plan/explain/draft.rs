@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::{Answer, Basis, Section};
+use super::answer::{Answer, Basis, Fact, Section};
 use super::summary::Served;
 use crate::{ObjectId, Origin, Problem, View};
 
@@ -35,6 +35,13 @@ impl Draft {
         self.sections.push(section);
     }
 
+    /// Adds facts to the first section.
+    pub(crate) fn note(&mut self, facts: impl IntoIterator<Item = Fact>) {
+        if let Some(first) = self.sections.first_mut() {
+            first.facts.extend(facts);
+        }
+    }
+
     /// Adds a command that shows more.
     pub(super) fn next(&mut self, command: String) {
         if self.next.len() < COMMANDS && !self.next.contains(&command) {
@@ -43,10 +50,10 @@ impl Draft {
     }
 
     /// The answer; `problems` are those of an object.
-    pub(crate) fn end<'p>(
+    pub(crate) fn end<'p, P: Iterator<Item = &'p Problem>>(
         self,
         (asked, seen_by, view): (String, String, &View),
-        problems: impl Fn(&ObjectId) -> Vec<&'p Problem>,
+        problems: impl Fn(&ObjectId) -> P,
     ) -> Answer {
         let all = self.sections.iter().map(|section| section.served);
         let served = all.reduce(|one, other| match one == other {

@@ -51,7 +51,7 @@ pub(super) fn answer(
         verdicts.say(false, 1, format!("Nothing is served for {key}: {why}."));
     }
     if verdicts.is_empty() {
-        let port = port.map(|port| format!(":{}", port.port));
+        let port = port.map(|port| format!(":{port}"));
         let port = port.unwrap_or_default();
         verdicts.say(false, 1, format!("Nothing is served for {key}{port}."));
     }
@@ -70,7 +70,7 @@ pub(super) fn answer(
         verdict,
         ..Section::default()
     });
-    slices(asker, service, draft);
+    slices(asker, &service.key, draft);
     if let Some(target) = target {
         of_target(asker, &target, draft);
     }
@@ -110,9 +110,10 @@ fn by_name(
         facts.push(Fact::new("names", listed(&names, "and", 6)));
         let sentence = match &host.rewrite {
             Some(name) => format!(
-                "A new request{} to {first} goes to {name}:{}, which the proxy looks up in DNS.",
+                "A new request{} to {first} goes to {name}:{}, which the {} looks up in DNS.",
                 asker.origin(),
-                host.port.number
+                host.port.number,
+                asker.by_whom()
             ),
             None => format!(
                 "A new request{} to {first} goes where those to cluster {} go.",
@@ -210,5 +211,5 @@ pub(super) fn of_target(asker: &Asker<'_>, cluster: &ClusterName, draft: &mut Dr
     };
     let plan = ServicePlan::new(&asker.context, service);
     of_port(asker, (service, &plan, port), &[], draft);
-    slices(asker, service, draft);
+    slices(asker, &service.key, draft);
 }

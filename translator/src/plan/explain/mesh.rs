@@ -1,5 +1,5 @@
-//! The sections about a request that a mesh proxy gets: which Service has the host name, and where
-//! its requests go.
+//! The sections about a request that a mesh proxy gets, or a gRPC client sends: which Service has
+//! the host name, and where its requests go.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,15 +8,20 @@ use super::answer::{Fact, Section};
 use super::asker::{Asker, listed};
 use super::draft::Draft;
 use super::external::of_target;
-use super::question::Request;
+use super::question::{Request, Scheme};
 use super::service::slices;
-use super::summary::Served;
+use super::summary::{self, Served};
 use super::words::settings;
-use crate::model::{Service, ServiceKey};
+use crate::model::{Kind, Service, ServiceKey};
 use crate::names::{ClusterName, is_label};
+use crate::plan::external_name;
+use crate::plan::grpc::is_for_grpc;
 use crate::plan::hosts::{Host, Named, addresses, named, of_any};
 use crate::plan::service::ServicePlan;
-use crate::{ObjectId, Origin};
+use crate::{ObjectId, Origin, Role};
+
+/// What becomes of the RPCs of a client that asks for what nobody has.
+const NO_RESOURCE: &str = "RPCs fail with UNAVAILABLE (the resource does not exist), once the client has waited for 15 s. It is told when there is one.";
 
 /// What a host stands for.
 #[derive(Debug)]
@@ -35,8 +40,13 @@ struct Naming {
     pod: Option<Arc<str>>,
 }
 
-/// Explains a request at a mesh proxy.
+/// Explains a request at a mesh proxy, or at a gRPC client.
 pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
+    let is_grpc = asker.view.role == Role::Grpc;
+    let request = &Request {
+        scheme: if is_grpc { Scheme::Xds } else { request.scheme },
+        ..request.clone()
+    };
     let mut section = Section {
         title: format!("{request}, as {} sees it", asker.who()),
         ..Section::default()
@@ -46,9 +56,10 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         Err(why) => {
             section.facts.push(Fact::new("host", why));
             let listen = asker.context.options.mesh_listen;
-            section.verdict = vec![match request.tls {
-                true => format!("The proxy takes no TLS at {listen}."),
-                false => "The request is answered with 404.".to_owned(),
+            section.verdict = vec![match request.scheme {
+                Scheme::Https => format!("The proxy takes no TLS at {listen}."),
+                Scheme::Http => "The request is answered with 404.".to_owned(),
+                Scheme::Xds => NO_RESOURCE.to_owned(),
             }];
             draft.add(section);
             return;
@@ -73,7 +84,8 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
     section.served = Served::Yes;
     if let Some(name) = &host.rewrite {
         let number = host.port.number;
-        let to = format!("{name}:{number}, which the proxy looks up in DNS");
+        let by = asker.by_whom();
+        let to = format!("{name}:{number}, which the {by} looks up in DNS");
         section.verdict = vec![format!("A request{} goes to {to}.", asker.origin())];
     }
     if let (Some(pod), Some(cluster)) = (pod, &cluster) {
@@ -123,14 +135,18 @@ fn of_pod(
         section.served = Served::No;
         draft.next(format!("seaway explain {key}"));
     }
-    slices(asker, service, draft);
+    slices(asker, &service.key, draft);
 }
 
 /// The virtual host that a request is for, or why there is none.
 fn find(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Found, String> {
-    if request.tls {
+    if request.is_tls() {
         let why = "mesh proxies take plain HTTP alone; TLS goes to the address of a Service";
         return Err(why.to_owned());
+    }
+    let is_grpc = asker.view.role == Role::Grpc;
+    if is_grpc && !asker.context.options.is_target(&request.host) {
+        return Err(none(asker, &request.host));
     }
     let naming = match request.address() {
         Some(ip) => by_address(asker, ip, &request.host)?,
@@ -144,12 +160,19 @@ fn find(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Found
         }
         let ServiceKey { namespace, name } = key;
         draft.next(format!("kubectl -n {namespace} get service {name}"));
-        return Err(format!("there is no Service {key}"));
+        return Err(asker.there_is_no(&ObjectId::of_service(key)));
     };
     let host = host(asker, service, request, &naming.name)?;
     if naming.pod.is_some() && !host.pods {
         return Err(format!(
             "Service {key} is not headless, so that its pods have no names of their own"
+        ));
+    }
+    if is_grpc && !is_for_grpc(&asker.context, &host) {
+        return Err(format!(
+            "the endpoints of Service {key} port {} speak what no gRPC client does (appProtocol \
+             kubernetes.io/wss, or the PROXY protocol)",
+            host.port.number
         ));
     }
     Ok(Found {
@@ -216,6 +239,17 @@ fn none(asker: &Asker<'_>, host: &str) -> String {
     )
 }
 
+/// Why no name of a Service is served, with a colon before it.
+fn why_not(asker: &Asker<'_>, service: &Service) -> String {
+    if matches!(service.kind, Kind::ExternalName(_))
+        && let Some(refusal) = external_name::plan(&asker.context, service).refusal
+    {
+        return format!(": {refusal}");
+    }
+    let why = summary::of_any(&asker.context, service).why;
+    why.map_or_else(String::new, |why| format!(": {why}"))
+}
+
 /// The virtual host of a Service that a request with such a name is for.
 fn host(
     asker: &Asker<'_>,
@@ -231,10 +265,13 @@ fn host(
     let hosts = named(of_any(&asker.context, service), asker.context.options);
     let numbers = hosts.iter().map(|named| named.host.port.number.to_string());
     let numbers: Vec<String> = numbers.collect();
-    let at = match numbers.is_empty() {
-        true => "not at all".to_owned(),
-        false => format!("at {}", listed(&numbers, "and", 8)),
-    };
+    if numbers.is_empty() {
+        return Err(format!(
+            "Service {key} is not served by name{}",
+            why_not(asker, service)
+        ));
+    }
+    let at = format!("at {}", listed(&numbers, "and", 8));
     let addresses = addresses(&asker.context, service);
     let is = |named: &Named| {
         let mut by_address = addresses.iter().flat_map(|ip| named.at(*ip));

@@ -180,7 +180,7 @@ pub(crate) fn of_service(
 ) -> ServiceSummary {
     let (ready, total) = count(context, service);
     let (served, why) = match service.kind {
-        Kind::Headless => by_name_only(context, service, &plan.endpoints),
+        Kind::Headless | Kind::WithoutIp => by_name_only(context, service, &plan.endpoints),
         _ => at_addresses(context, service, &plan.frontends, &plan.endpoints),
     };
     ServiceSummary {
@@ -201,7 +201,7 @@ pub(crate) fn of_external_name(
 ) -> ServiceSummary {
     let name = match &service.kind {
         Kind::ExternalName(name) => name.as_deref(),
-        Kind::ClusterIp | Kind::Headless => None,
+        _ => None,
     };
     let refused = plan.refusal.as_ref().map(|refusal| match refusal.reason() {
         Reason::ExternalNameRefused => Unserved::ExternalNameRefused,
@@ -234,7 +234,7 @@ fn service_type(service: &Service) -> ServiceType {
         (_, Exposure::LoadBalancer(_)) => ServiceType::LoadBalancer,
         (_, Exposure::NodePort) => ServiceType::NodePort,
         (Kind::Headless, Exposure::ClusterIp) => ServiceType::Headless,
-        (Kind::ClusterIp, Exposure::ClusterIp) => ServiceType::ClusterIP,
+        (Kind::ClusterIp | Kind::WithoutIp, Exposure::ClusterIp) => ServiceType::ClusterIP,
     }
 }
 
@@ -337,9 +337,9 @@ fn by_name_only(
 ) -> (Served, Option<Unserved>) {
     let family = service.primary_family;
     let mut any = false;
-    let mut why = match &service.exposure {
-        Exposure::ClusterIp => None,
-        Exposure::NodePort | Exposure::LoadBalancer(_) => Some(Unserved::NoClusterIp),
+    let mut why = match (&service.kind, &service.exposure) {
+        (Kind::Headless, Exposure::ClusterIp) => None,
+        _ => Some(Unserved::NoClusterIp),
     };
     for (at, port) in service.ports.iter().enumerate() {
         let of_port = endpoints.get(&(at, family));

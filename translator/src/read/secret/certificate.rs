@@ -24,7 +24,7 @@ const BYTES: usize = 128 * 1024;
 /// The fewest bits of an RSA key.
 const RSA_BITS: usize = 2048;
 /// How many DNS names of a certificate are kept.
-const NAMES: usize = 256;
+pub(crate) const CERTIFICATE_NAMES: usize = 256;
 /// The extension by which a certificate asks for features of TLS (RFC 7633).
 const OID_TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 /// The length of a line of PEM.
@@ -158,7 +158,7 @@ fn names(leaf: &X509Certificate<'_>) -> Box<[Arc<str>]> {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
         _ => None,
     });
-    names.take(NAMES).collect()
+    names.take(CERTIFICATE_NAMES).collect()
 }
 
 fn chain_text(chain: &[CertificateDer<'_>]) -> String {

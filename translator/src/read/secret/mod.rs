@@ -3,6 +3,8 @@
 mod certificate;
 mod rsa;
 
+pub(crate) use certificate::CERTIFICATE_NAMES;
+
 use super::api as k8s;
 use super::report::Identity;
 use crate::Problem;

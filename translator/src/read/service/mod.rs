@@ -1,5 +1,6 @@
 //! Reads a Service from its API object.
 
+mod allocated;
 mod ports;
 
 use std::net::IpAddr;
@@ -45,7 +46,8 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     if !matches!(kind, Kind::ExternalName(_)) {
         ports::unverified(&ports, &mut report);
     }
-    without_cluster_ip(service, spec, &mut report);
+    allocated::cluster_ip(service, spec, &mut report);
+    allocated::node_ports(spec, &cluster_ips, &mut report);
     annotations::unknown(meta, &mut report);
     let affinity = annotations::affinity(spec, &ports, &mut report);
     Ok(Service {
@@ -106,10 +108,10 @@ fn kind(spec: &k8s::ServiceSpec, cluster_ips: &[IpAddr], report: &mut Report) ->
             report.warning("spec.type", Reason::InvalidValue, message);
         }
     }
-    if cluster_ips.is_empty() {
-        Kind::Headless
-    } else {
-        Kind::ClusterIp
+    match (cluster_ips.is_empty(), first_cluster_ip(spec)) {
+        (true, "None") => Kind::Headless,
+        (true, _) => Kind::WithoutIp,
+        (false, _) => Kind::ClusterIp,
     }
 }
 
@@ -132,6 +134,15 @@ fn external_name(spec: &k8s::ServiceSpec, report: &mut Report) -> Option<Arc<str
     None
 }
 
+/// The first cluster IP as it is written; empty: there is none.
+fn first_cluster_ip(spec: &k8s::ServiceSpec) -> &str {
+    let list = spec.cluster_ips.as_deref().unwrap_or_default();
+    match spec.cluster_ip.as_deref().unwrap_or_default() {
+        "" => list.first().map_or("", String::as_str),
+        single => single,
+    }
+}
+
 /// The cluster IPs, paired with the families (Service rule 5). An API server writes down the
 /// families of a Service that has none, one of each address (KEP-563); so does this, for manifests
 /// that never met one.
@@ -140,12 +151,7 @@ fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
         return Vec::new();
     }
     let list = spec.cluster_ips.as_deref().unwrap_or_default();
-    let single = spec.cluster_ip.as_deref().unwrap_or_default();
-    let first = if single.is_empty() {
-        list.first().map_or("", String::as_str)
-    } else {
-        single
-    };
+    let first = first_cluster_ip(spec);
     if first.is_empty() || first == "None" {
         return Vec::new();
     }
@@ -178,38 +184,6 @@ fn cluster_ips(spec: &k8s::ServiceSpec, report: &mut Report) -> Vec<IpAddr> {
         report.error(field, Reason::InvalidAddress, message);
     }
     found
-}
-
-/// Reports addresses that a Service without a cluster IP asks for: it has no frontend at all
-/// (Service rules 1, 6). In a cluster the API server gives every Service a cluster IP, but a
-/// manifest that was just written has none yet.
-fn without_cluster_ip(service: &k8s::Service, spec: &k8s::ServiceSpec, report: &mut Report) {
-    let all = spec.cluster_ip.iter();
-    let mut all = all.chain(spec.cluster_ips.iter().flatten());
-    let given = all.find(|ip| !ip.is_empty()).map(String::as_str);
-    if spec.type_.as_deref() == Some("ExternalName") || !matches!(given, None | Some("None")) {
-        return;
-    }
-    let status = service.status.as_ref();
-    let balancer = status.and_then(|status| status.load_balancer.as_ref());
-    let mut balancers = balancer.into_iter().flat_map(|status| &status.ingress);
-    let node_port = |port: &k8s::ServicePort| port.node_port.is_some_and(|port| port != 0);
-    let asks = matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"))
-        || spec.ports.iter().flatten().any(node_port)
-        || spec.external_ips.iter().flatten().next().is_some()
-        || balancers.any(|all| !all.is_empty());
-    let field = "spec.clusterIP";
-    match (asks, given) {
-        (false, _) => {}
-        (true, None) => {
-            let message = "it has none (an API server would give it one), so no address of the Service is served: no node port, no external IP, no load balancer's";
-            report.error(field, Reason::NoClusterIp, message);
-        }
-        (true, Some(_)) => {
-            let message = "a headless Service has no node ports, external IPs and addresses of load balancers: they are not served";
-            report.warning(field, Reason::NoClusterIp, message);
-        }
-    }
 }
 
 fn families(spec: &k8s::ServiceSpec) -> Vec<Family> {

@@ -3,9 +3,20 @@
 use super::Saying;
 use crate::CertificateDelivery;
 use crate::model::Hostname;
-use crate::plan::certificates::{self, certificate};
+use crate::plan::certificates::{self, certificate, is_for};
 use crate::plan::explain::asker::{Asker, listed};
 use crate::plan::host::{HostPlan, Table};
+
+/// What becomes of a connection over TLS before there is a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secured {
+    /// The client is shown a certificate that is good for the host.
+    Yes,
+    /// The client is shown one that is not: it decides what that means.
+    Refused,
+    /// It is closed: no request comes.
+    Closed,
+}
 
 /// Whether clients get a certificate for the host that is good for it.
 pub(super) fn secured(
@@ -13,13 +24,13 @@ pub(super) fn secured(
     table: &Table,
     host: &Hostname,
     said: &mut Saying<'_>,
-) -> bool {
+) -> Secured {
     let context = &asker.context;
     let hosts = context.index.routing().hosts(table);
     let Some(claim) = hosts.and_then(|hosts| hosts.held_by(host)) else {
         said.fact("certificate", format!("none is claimed for {host}"));
         said.refuse("The connection is closed before a request: no certificate is for this host.");
-        return false;
+        return Secured::Closed;
     };
     let by = claim.age.object();
     said.draft.concerns(by.clone());
@@ -28,7 +39,7 @@ pub(super) fn secured(
         let why: Vec<String> = refused.iter().map(ToString::to_string).collect();
         said.fact("certificate", format!("{by}: {}", listed(&why, "and", 2)));
         said.refuse("The connection is closed before a request: no certificate can be served.");
-        return false;
+        return Secured::Closed;
     }
     let mut is_good = false;
     for key in secrets {
@@ -50,7 +61,10 @@ pub(super) fn secured(
     if !is_good {
         said.refuse("Clients that check the certificate refuse it, and send no request.");
     }
-    is_good
+    match is_good {
+        true => Secured::Yes,
+        false => Secured::Refused,
+    }
 }
 
 /// Whether the client is shown the certificate of another listener than the one whose rules are for
@@ -73,15 +87,4 @@ pub(super) fn is_misdirected(
     let is_on_demand = asker.view.certificates == CertificateDelivery::OnDemand
         && certificates::by_name(context, table, host).is_some();
     shown.listener != *own && !(is_on_demand && plan.is_own_name)
-}
-
-/// Whether a name of a certificate is good for a host: a `*` is one label.
-fn is_for(name: &str, host: &Hostname) -> bool {
-    let Hostname::Exact(host) = host else {
-        return false;
-    };
-    match name.strip_prefix("*.") {
-        None => *name == **host,
-        Some(suffix) => host.split_once('.').is_some_and(|(_, rest)| rest == suffix),
-    }
 }

@@ -17,7 +17,7 @@ use crate::model::Hostname;
 use crate::names::ClusterName;
 use crate::plan::certificates::ListenerId;
 use crate::plan::host::{HostPlan, Table};
-use certificate::{is_misdirected, secured};
+use certificate::{Secured, is_misdirected, secured};
 pub(super) use rule::path;
 use rule::{act, route};
 
@@ -88,7 +88,10 @@ fn say(
     let port = Origin::IngressPort(table.fleet.clone(), table.port);
     said.draft.made_of(port);
     let host = Hostname::Exact(request.host.clone());
-    let is_secured = !request.tls || secured(asker, &table, &host, said);
+    let secured = match request.is_tls() {
+        true => secured(asker, &table, &host, said),
+        false => Secured::Yes,
+    };
     let covering: Vec<Hostname> = host.covering().collect();
     let plan = covering
         .iter()
@@ -98,7 +101,10 @@ fn say(
             "host",
             format!("nothing has rules for {host} at port {}", table.port),
         );
-        said.refuse("The request is answered with 404.");
+        // Without a connection nothing is answered.
+        if secured != Secured::Closed {
+            said.refuse("The request is answered with 404.");
+        }
         return;
     };
     let (fleet, of_host) = (table.fleet.clone(), plan.host.clone());
@@ -117,7 +123,12 @@ fn say(
         };
         said.fact("host", format!("{claimed} of {by}"));
     }
-    if request.tls && is_misdirected(asker, &table, &host, &plan) {
+    if secured == Secured::Closed {
+        // The rule that would take the request is told all the same.
+        route(&plan, &host, request, said);
+        return;
+    }
+    if request.is_tls() && is_misdirected(asker, &table, &host, &plan) {
         said.fact(
             "listener",
             format!("the certificate for {host} is that of another listener"),
@@ -133,6 +144,7 @@ fn say(
         said.refuse("The request is answered with 404.");
         return;
     };
+    let is_secured = secured == Secured::Yes;
     act(asker, request, route, (is_secured, said), clusters);
 }
 
@@ -140,16 +152,16 @@ fn say(
 fn table(asker: &Asker<'_>, request: &Request, said: &mut Saying<'_>) -> Option<Table> {
     let (fleet, options) = (&asker.view.fleet, asker.context.options);
     let routing = asker.context.index.routing();
-    let shared = match request.tls {
+    let shared = match request.is_tls() {
         true => Table::https(fleet, options),
         false => Table::http(fleet, options),
     };
     let Some(port) = request.port.map(std::num::NonZeroU16::get) else {
         return Some(shared);
     };
-    let mut tables = routing.tables_with(fleet, request.tls);
+    let mut tables = routing.tables_with(fleet, request.is_tls());
     let found = tables.find(|table| routing.external_port(table) == port);
-    let mut tables = routing.tables_with(fleet, request.tls);
+    let mut tables = routing.tables_with(fleet, request.is_tls());
     let found = found.or_else(|| tables.find(|table| table.port == port));
     if found.is_none() {
         said.fact(

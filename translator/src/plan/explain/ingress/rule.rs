@@ -7,7 +7,8 @@ use crate::model::{Hostname, Match, PathMatch, TextMatch};
 use crate::names::ClusterName;
 use crate::plan::explain::answer::Fact;
 use crate::plan::explain::asker::{Asker, listed};
-use crate::plan::explain::object::target;
+use crate::plan::explain::draft::Draft;
+use crate::plan::explain::object::{concerns, target};
 use crate::plan::explain::question::Request;
 use crate::plan::explain::viewpoint::Client;
 use crate::plan::host::{Action, HostPlan, RoutePlan, Share, resolve};
@@ -135,7 +136,7 @@ pub(super) fn act(
     }
     match &route.action {
         Action::Answer(status) => {
-            let why: Vec<String> = refused(asker, route);
+            let why: Vec<String> = refused(asker, route, said.draft);
             let why = match why.is_empty() {
                 true if route.rule.broken => "part of the rule cannot be served".to_owned(),
                 true => "the rule has no backend".to_owned(),
@@ -202,6 +203,7 @@ fn forward(
             let why = resolve(&asker.context, &object, &share.backend.target).err();
             let why = why.map(|why| why.to_string()).unwrap_or_default();
             let why = format!("{}, but {why}", target(&share.backend.target));
+            concerns(&share.backend.target, said.draft);
             said.facts
                 .push(Fact::by("backend", &*share.backend.field, why.clone()));
             said.refuse(format!("{part} {is} answered with {status}: {why}."));
@@ -210,11 +212,12 @@ fn forward(
 }
 
 /// Why the backends of a rule are not served.
-fn refused(asker: &Asker<'_>, route: &RoutePlan<'_>) -> Vec<String> {
+fn refused(asker: &Asker<'_>, route: &RoutePlan<'_>, draft: &mut Draft) -> Vec<String> {
     let object = route.by.object();
     let backends = route.rule.backends.iter();
     let refused = backends.filter_map(|backend| {
         let why = resolve(&asker.context, &object, &backend.target).err()?;
+        concerns(&backend.target, draft);
         Some(format!("{}, but {why}", target(&backend.target)))
     });
     refused.collect()

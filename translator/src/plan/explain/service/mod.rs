@@ -29,6 +29,7 @@ pub(super) fn answer(
     let Some(service) = asker.context.index.service(key) else {
         let section = missing(asker, key, draft);
         draft.add(section);
+        slices(asker, key, draft);
         draft.next(format!(
             "kubectl -n {} get service {}",
             key.namespace, key.name
@@ -52,22 +53,28 @@ pub(super) fn answer(
         let addresses: Vec<&Address> = addresses.collect();
         of_port(asker, (service, &plan, port), &addresses, draft);
     }
-    slices(asker, service, draft);
+    draft.note(asker.is_old(&ObjectId::of_service(key)));
+    slices(asker, key, draft);
 }
 
 /// Notes the EndpointSlices of a Service, whose problems are of interest.
-pub(super) fn slices(asker: &Asker<'_>, service: &Service, draft: &mut Draft) {
-    for slice in asker.context.index.slices(&service.key) {
+pub(super) fn slices(asker: &Asker<'_>, service: &ServiceKey, draft: &mut Draft) {
+    for slice in asker.context.index.slices(service) {
         draft.concerns(ObjectId::of_slice(&slice.namespace, &slice.name));
+    }
+    for id in asker.unread_slices(service) {
+        draft.concerns(id.clone());
     }
 }
 
 fn missing(asker: &Asker<'_>, key: &ServiceKey, draft: &mut Draft) -> Section {
     let index = asker.context.index;
-    let mut facts = vec![Fact::new(
-        "service",
-        format!("there is no Service {key}, or it is left to another proxy by its label"),
-    )];
+    let id = ObjectId::of_service(key);
+    let mut text = asker.there_is_no(&id);
+    if !asker.unread.has(&id) {
+        text.push_str(", or it is left to another proxy by its label");
+    }
+    let mut facts = vec![Fact::new("service", text)];
     let slices = index.slices(key).count();
     if slices > 0 {
         let text = format!(
@@ -100,9 +107,7 @@ fn no_port(asker: &Asker<'_>, service: &Service, port: Option<&PortRef>) -> Sect
         true => "no ports".to_owned(),
         false => listed(&ports, "and", 8),
     };
-    let asked = port
-        .map(|port| format!(":{}", port.port))
-        .unwrap_or_default();
+    let asked = port.map(|port| format!(":{port}")).unwrap_or_default();
     let key = &service.key;
     Section {
         title: format!("{key}{asked}, as {} sees it", asker.who()),

@@ -25,9 +25,9 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
     let Asked { asker, service, .. } = *asked;
     let port = &service.ports[asked.port];
     let (mut rows, mut leads) = endpoints::rows(asked);
-    let is_unused = service.kind == Kind::Headless && asker.view.role == Role::Node;
+    let is_unused = service.kind.is_without_ip() && asker.view.role == Role::Node;
     if is_unused {
-        rows.iter_mut().for_each(unused);
+        rows.iter_mut().for_each(|row| unused(row, &service.kind));
         leads.clear();
     }
     let by = by(asked, addresses);
@@ -61,7 +61,10 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         verdicts.say(
             false,
             1,
-            format!("No proxy of a node takes connections to {name}: clients that look it up find its endpoints."),
+            match service.kind {
+                Kind::Headless => format!("No proxy of a node takes connections to {name}: clients that look it up find its endpoints."),
+                _ => format!("No proxy of a node takes connections to {name}: it has no cluster IP."),
+            },
         );
     }
     let (served, verdict) = verdicts.end();
@@ -83,10 +86,14 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
 }
 
 /// Turns the row of an endpoint into that of one that is not used.
-fn unused(row: &mut EndpointRow) {
+fn unused(row: &mut EndpointRow, kind: &Kind) {
     row.taken = Taken::No;
     row.priority = None;
-    row.because = "a headless Service has no address that would lead to it".to_owned();
+    let because = match kind {
+        Kind::Headless => "a headless Service has no address that would lead to it",
+        _ => "without a cluster IP no address leads to it",
+    };
+    because.clone_into(&mut row.because);
 }
 
 /// What leads to the set: a cluster IP or a name, something external, or a rule.
@@ -127,14 +134,15 @@ fn family(asked: &Asked<'_>, addresses: &[&Address]) -> Family {
 
 /// Why there is no address at all.
 fn without_address(asked: &Asked<'_>, addresses: &[&Address]) -> Option<Fact> {
-    let is_headless = asked.service.kind == Kind::Headless;
-    (is_headless && addresses.is_empty()).then(|| {
-        Fact::by(
-            "address",
-            "spec.clusterIP",
-            "none: the Service is headless, so that it is served by name only",
-        )
-    })
+    let text = match asked.service.kind {
+        Kind::Headless => "none: the Service is headless, so that it is served by name only",
+        Kind::WithoutIp => {
+            "none: spec.clusterIP gives the Service none, so that it is served by name only"
+        }
+        Kind::ClusterIp | Kind::ExternalName(_) => return None,
+    };
+    let is_bare = addresses.is_empty();
+    is_bare.then(|| Fact::by("address", "spec.clusterIP", text))
 }
 
 /// The names of a port at mesh proxies, and where requests for them go.
@@ -147,11 +155,12 @@ fn names(
     let (service, asker) = (asked.service, asked.asker);
     let port = &service.ports[asked.port];
     if !is_stream(port) {
-        facts.push(Fact::new(
-            "names",
-            "none: mesh proxies serve TCP ports by name, and no others",
-        ));
-        let sentence = "No mesh proxy serves this port by name.".to_owned();
+        let text = "none: TCP ports are served by name, and no others";
+        facts.push(Fact::new("names", text));
+        let sentence = match asker.view.role {
+            Role::Grpc => "No gRPC client finds this port by name.".to_owned(),
+            _ => "No mesh proxy serves this port by name.".to_owned(),
+        };
         verdicts.say(false, 1, sentence);
         return;
     }
@@ -174,7 +183,11 @@ fn names(
         let of_pods = format!("POD.{first}, for pods with a hostname");
         facts.extend(named.host.pods.then(|| Fact::new("by pod", of_pods)));
     }
-    let what = format!("A new request{} to {first}", asker.origin());
+    let noun = match asker.view.role {
+        Role::Grpc => "RPC",
+        _ => "request",
+    };
+    let what = format!("A new {noun}{} to {first}", asker.origin());
     verdict::of_requests(asked, &what, leads, verdicts);
 }
 

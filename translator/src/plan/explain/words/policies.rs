@@ -151,6 +151,12 @@ pub(in crate::plan::explain) fn endpoints(asked: &Asked<'_>, rows: &[EndpointRow
     let index = asked.asker.context.index;
     let slices = index.slices(&service.key).count();
     if rows.is_empty() {
+        let unread = asked.asker.unread_slices(&service.key);
+        let unread: Vec<String> = unread.map(ToString::to_string).collect();
+        if slices == 0 && !unread.is_empty() {
+            let text = format!("none: {} cannot be read", listed(&unread, "and", 3));
+            return Fact::by("endpoints", "endpoints", text);
+        }
         let why = match (slices, &*service.selector) {
             (0, "") => format!(
                 "no EndpointSlice has the label kubernetes.io/service-name={}; the Service has no \

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use crate::Role;
 use crate::model::{Family, Policy, Protocol};
 use crate::names::FrontendKind;
 use crate::place::choose::Set;
@@ -224,6 +225,9 @@ fn goes_to(asked: &Asked<'_>, taken: &[SocketAddr]) -> String {
     match (names.len(), asked.service.affinity.is_some()) {
         (1, _) => which,
         (_, false) => format!("{which}, in turn"),
+        (_, true) if asked.asker.view.role == Role::Grpc => {
+            format!("{which}, each channel to one of them (sessionAffinity: ClientIP)")
+        }
         (_, true) => format!("{which}, by the client's address (sessionAffinity: ClientIP)"),
     }
 }
@@ -282,11 +286,18 @@ pub(in crate::plan::explain) fn of_requests(
     leads: &BTreeMap<Family, Lead>,
     verdicts: &mut Verdicts,
 ) {
+    let is_grpc = asked.asker.view.role == Role::Grpc;
     let going = Going {
         new: what,
         any: what,
-        lost: "answered with 503",
-        own_node: "the proxy's own node",
+        lost: match is_grpc {
+            true => "answered with UNAVAILABLE",
+            false => "answered with 503",
+        },
+        own_node: match is_grpc {
+            true => "the client's own node",
+            false => "the proxy's own node",
+        },
         elsewhere: "elsewhere",
     };
     let lead = leads.get(&asked.service.primary_family);

@@ -35,8 +35,11 @@ impl Question {
     #[must_use]
     pub fn usual_role(&self) -> Role {
         match self {
-            Question::Request(request) if request.tls => Role::Ingress,
-            Question::Request(_) => Role::Mesh,
+            Question::Request(request) => match request.scheme {
+                Scheme::Http => Role::Mesh,
+                Scheme::Https => Role::Ingress,
+                Scheme::Xds => Role::Grpc,
+            },
             _ => Role::Node,
         }
     }
@@ -67,11 +70,34 @@ impl PortRef {
     }
 }
 
+/// How a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In plain text.
+    Http,
+    /// Over TLS.
+    Https,
+    /// By a gRPC client, to a name that it finds by xDS.
+    Xds,
+}
+
+impl Scheme {
+    /// The scheme as URLs have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Xds => "xds",
+        }
+    }
+}
+
 /// An HTTP request, as far as it decides where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Whether it is sent over TLS.
-    pub tls: bool,
+    /// How it is sent.
+    pub scheme: Scheme,
     /// The host, in lower case and without a trailing dot; an IPv6 address in brackets.
     pub host: Arc<str>,
     /// The port, if it is said.
@@ -81,8 +107,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether it is sent over TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// The host as an address, if it is one.
-    pub(super) fn address(&self) -> Option<IpAddr> {
+    pub(in crate::plan::explain) fn address(&self) -> Option<IpAddr> {
         let host = self
             .host
             .strip_prefix('[')
@@ -94,7 +126,7 @@ impl Request {
 /// A text that is no question.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
-pub struct QuestionError(pub(super) String);
+pub struct QuestionError(pub(in crate::plan::explain) String);
 
 fn no(message: impl Into<String>) -> QuestionError {
     QuestionError(message.into())
@@ -173,7 +205,7 @@ fn service(text: &str, namespace: &str) -> Result<(ServiceKey, Option<PortRef>),
     if !is_label(namespace) || !is_label(name) {
         return Err(no(format!(
             "{text:?} is none of: a Service (shop/web, shop/web:80), an address (10.96.0.11:80), a \
-             URL, ingress/NAME, gateway/NAME, httproute/NAME, resource NAME"
+             URL (http://, https://, xds:///), ingress/NAME, gateway/NAME, httproute/NAME, resource NAME"
         )));
     }
     let key = ServiceKey {
@@ -225,12 +257,14 @@ fn address(text: &str) -> Option<Result<Question, QuestionError>> {
 }
 
 fn request(scheme: &str, rest: &str) -> Result<Question, QuestionError> {
-    let tls = match scheme.to_ascii_lowercase().as_str() {
-        "http" => false,
-        "https" => true,
+    let (scheme, rest) = match scheme.to_ascii_lowercase().as_str() {
+        "http" => (Scheme::Http, rest),
+        "https" => (Scheme::Https, rest),
+        // The target of a gRPC client has no authority, and so a third slash.
+        "xds" => (Scheme::Xds, rest.strip_prefix('/').unwrap_or(rest)),
         _ => {
             return Err(no(format!(
-                "{scheme}:// is not served: http:// or https://"
+                "{scheme}:// is not served: http://, https:// or xds:///"
             )));
         }
     };
@@ -263,7 +297,7 @@ fn request(scheme: &str, rest: &str) -> Result<Question, QuestionError> {
         _ => return Err(no(format!("{host:?} is not a host name"))),
     };
     Ok(Question::Request(Request {
-        tls,
+        scheme,
         host: host.into(),
         port,
         path: if path.is_empty() { "/" } else { path }.into(),
@@ -275,11 +309,7 @@ impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Question::Service(key, None) => key.fmt(f),
-            Question::Service(key, Some(PortRef { port, protocol })) => {
-                write!(f, "{key}:{port}")?;
-                let protocol = protocol.map(|protocol| protocol.to_string().to_lowercase());
-                protocol.map_or(Ok(()), |protocol| write!(f, "/{protocol}"))
-            }
+            Question::Service(key, Some(port)) => write!(f, "{key}:{port}"),
             Question::Address(socket, Protocol::Tcp) => socket.fmt(f),
             Question::Address(socket, protocol) => {
                 write!(f, "{socket}/{}", protocol.to_string().to_lowercase())
@@ -294,76 +324,27 @@ impl fmt::Display for Question {
     }
 }
 
+impl fmt::Display for PortRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.port)?;
+        let protocol = self.protocol.map(|protocol| protocol.to_string());
+        protocol.map_or(Ok(()), |protocol| write!(f, "/{}", protocol.to_lowercase()))
+    }
+}
+
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.host)?;
+        let slash = if self.scheme == Scheme::Xds { "/" } else { "" };
+        write!(f, "{}://{slash}{}", self.scheme.as_str(), self.host)?;
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
-        f.write_str(&self.path)
+        match self.scheme {
+            Scheme::Xds => Ok(()),
+            Scheme::Http | Scheme::Https => f.write_str(&self.path),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_people_write_is_read_and_printed_as_it_can_be_asked_again() {
-        for (text, printed) in [
-            ("shop/web", "shop/web"),
-            ("web", "ns/web"),
-            ("svc/web", "ns/web"),
-            ("svc/shop/web:80", "shop/web:80"),
-            ("web:http", "ns/web:http"),
-            ("shop/dns:53/UDP", "shop/dns:53/udp"),
-            ("10.96.0.11:80", "10.96.0.11:80"),
-            ("10.96.0.11:53/udp", "10.96.0.11:53/udp"),
-            ("[fd00::1]:80/tcp", "[fd00::1]:80"),
-            ("http://Web.Shop", "http://web.shop/"),
-            ("http://10.96.0.11", "http://10.96.0.11/"),
-            ("http://[FD00:0::10]:8080/x", "http://[fd00::10]:8080/x"),
-            ("http://[fd00::10]", "http://[fd00::10]/"),
-            ("http://web", "http://web/"),
-            ("https://a.test:8443/x?y=1", "https://a.test:8443/x"),
-            (
-                "web.shop.svc.cluster.local",
-                "http://web.shop.svc.cluster.local/",
-            ),
-            ("ingress/web", "ingress/ns/web"),
-            ("gateway/infra/g", "gateway/infra/g"),
-            ("httproute/r", "httproute/ns/r"),
-            (
-                "resource a/b/80@clusterip:10.0.0.1:80",
-                "resource a/b/80@clusterip:10.0.0.1:80",
-            ),
-        ] {
-            let question = Question::read(text, "ns").unwrap();
-            assert_eq!(question.to_string(), printed, "{text}");
-            assert_eq!(
-                Question::read(printed, "other").unwrap(),
-                question,
-                "{printed}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_question_says_why() {
-        for (text, why) in [
-            ("10.96.0.11", "10.96.0.11 lacks a port: 10.96.0.11:80"),
-            ("node/n1", "a node cannot be explained"),
-            ("ftp://web", "ftp:// is not served"),
-            ("http://[fd00::x]/", "is not a host name"),
-            ("http://fd00::10/", "is not a host name"),
-            ("web:80/x", "\"x\" is no protocol"),
-            ("Web!", "is none of: a Service"),
-            ("10.96.0.11:0", "a port is a number"),
-        ] {
-            let error = Question::read(text, "ns").unwrap_err().to_string();
-            assert!(error.contains(why), "{text}: {error}");
-        }
-        assert!(Question::read(&"a".repeat(3000), "ns").is_err());
-    }
-}
+mod tests;

@@ -1,18 +1,19 @@
 //! The sections about an object with rules, or a Gateway: what of it is served, and why the rest is
 //! not.
 
-use super::answer::{Fact, Section};
-use super::asker::{Asker, count, listed};
-use super::draft::Draft;
-use super::ingress::path;
-use super::summary;
-use super::words::verdict::Verdicts;
+mod gateway;
+
 use crate::model::{
-    BackendPort, Gateway, HTTPRoute, Hostname, Ingress, IngressTls, Kind, ListenerProtocol, Rule,
-    ServiceKey, Target,
+    BackendPort, HTTPRoute, Hostname, Ingress, IngressTls, Kind, Rule, ServiceKey, Target,
 };
 use crate::plan::certificates;
-use crate::plan::gateway::{not_attached, verdicts};
+use crate::plan::explain::answer::{Fact, Section};
+use crate::plan::explain::asker::{Asker, count, listed};
+use crate::plan::explain::draft::Draft;
+use crate::plan::explain::ingress::path;
+use crate::plan::explain::summary;
+use crate::plan::explain::words::verdict::Verdicts;
+use crate::plan::gateway::not_attached;
 use crate::plan::host::{Table, resolve};
 use crate::plan::ingress::taken_over_tls;
 use crate::policy::gateway::gateway_refusal;
@@ -30,17 +31,20 @@ pub(super) fn answer(asker: &Asker<'_>, id: &ObjectId, draft: &mut Draft) {
     match id.kind {
         ObjectKind::Ingress => match routing.ingress(id) {
             Some(ingress) => of_ingress(asker, id, ingress, said),
-            None => missing(id, said),
+            None => missing(asker, id, said),
         },
         ObjectKind::HTTPRoute => match routing.http_route(id) {
             Some(route) => of_route(asker, id, route, said),
-            None => missing(id, said),
+            None => missing(asker, id, said),
         },
         ObjectKind::Gateway => match routing.gateway(id) {
-            Some(gateway) => of_gateway(asker, id, gateway, said),
-            None => missing(id, said),
+            Some(gateway) => gateway::of_gateway(asker, id, gateway, said),
+            None => missing(asker, id, said),
         },
-        _ => missing(id, said),
+        _ => missing(asker, id, said),
+    }
+    if !facts.iter().any(|fact| fact.label == "object") {
+        facts.extend(asker.is_old(id));
     }
     let (served, verdict) = verdicts.end();
     if served != summary::Served::Yes {
@@ -61,8 +65,8 @@ pub(super) fn answer(asker: &Asker<'_>, id: &ObjectId, draft: &mut Draft) {
 
 type Said<'s> = (&'s mut Vec<Fact>, &'s mut Verdicts, &'s mut Draft);
 
-fn missing(id: &ObjectId, (facts, verdicts, _): Said<'_>) {
-    facts.push(Fact::new("object", format!("there is no {id}")));
+fn missing(asker: &Asker<'_>, id: &ObjectId, (facts, verdicts, _): Said<'_>) {
+    facts.push(Fact::new("object", asker.there_is_no(id)));
     verdicts.say(false, 1, "Nothing of it is served.".to_owned());
 }
 
@@ -145,7 +149,14 @@ fn of_tls(
     let claims = table.and_then(|table| routing.hosts(&table));
     let taken = claims.and_then(|claims| taken_over_tls(ingress, tls, claims));
     let text = match (certificates::certificate(&asker.context, id, &key), taken) {
-        (Ok(_), None) => format!("{hosts} with the certificate of Secret {}/{secret}", key.0),
+        (Ok(certificate), None) => match certificates::misfit(&key, certificate, &*tls.hosts) {
+            None => format!("{hosts} with the certificate of Secret {}/{secret}", key.0),
+            Some(why) => {
+                let sentence = format!("Clients that check certificates refuse it: {why}.");
+                verdicts.say(false, 1, sentence);
+                format!("{hosts}: {why}")
+            }
+        },
         (_, Some(taken)) => {
             let sentence = format!("Not all of {hosts} is served with its certificate: {taken}.");
             verdicts.say(false, 1, sentence);
@@ -245,7 +256,10 @@ fn of_rules(
         for backend in &rule.backends {
             let (is_served, to) = match resolve(&asker.context, id, &backend.target) {
                 Ok(_) => to(asker, &backend.target, draft),
-                Err(why) => (false, format!("{}, but {why}", target(&backend.target))),
+                Err(why) => {
+                    concerns(&backend.target, draft);
+                    (false, format!("{}, but {why}", target(&backend.target)))
+                }
             };
             match is_served {
                 true => good += 1,
@@ -288,8 +302,15 @@ fn to(asker: &Asker<'_>, of: &Target, draft: &mut Draft) -> (bool, String) {
     (is_served, format!("{}, {what}", target(of)))
 }
 
+/// Notes the Service behind a backend that is not served.
+pub(in crate::plan::explain) fn concerns(target: &Target, draft: &mut Draft) {
+    if let Target::Service(key, _) = target {
+        draft.concerns(ObjectId::of_service(key));
+    }
+}
+
 /// A backend in words.
-pub(super) fn target(target: &Target) -> String {
+pub(in crate::plan::explain) fn target(target: &Target) -> String {
     match target {
         Target::Service(key, BackendPort::Number(number)) => format!("Service {key} port {number}"),
         Target::Service(key, BackendPort::Name(name)) => format!("Service {key} port {name}"),
@@ -299,7 +320,8 @@ pub(super) fn target(target: &Target) -> String {
 
 fn state(asker: &Asker<'_>, key: &ServiceKey) -> (bool, String) {
     let Some(service) = asker.context.index.service(key) else {
-        return (false, "which does not exist".to_owned());
+        let missing = asker.which_is_missing(&ObjectId::of_service(key));
+        return (false, missing.to_owned());
     };
     let summary = summary::of_any(&asker.context, service);
     let why = summary
@@ -319,68 +341,4 @@ fn state(asker: &Asker<'_>, key: &ServiceKey) -> (bool, String) {
         of_name || summary.ready > 0 || summary.served != summary::Served::No,
         what,
     )
-}
-
-fn of_gateway(asker: &Asker<'_>, id: &ObjectId, gateway: &Gateway, said: Said<'_>) {
-    let (facts, verdicts_of, draft) = said;
-    let routing = asker.context.index.routing();
-    let class = &gateway.class;
-    if !routing.is_gateway_ours(gateway) {
-        let text = format!("class {class} is not served here");
-        facts.push(Fact::by("class", "spec.gatewayClassName", text));
-        verdicts_of.say(false, 1, format!("Nothing of {id} is served here."));
-        return;
-    }
-    facts.push(Fact::by("class", "spec.gatewayClassName", &**class));
-    if let Some(fleet) = &gateway.fleet {
-        facts.push(Fact::new("fleet", fleet.as_str()));
-    }
-    if let Some(refusal) = gateway_refusal(gateway) {
-        facts.push(Fact::by("refused", refusal.field(), refusal.to_string()));
-        verdicts_of.say(false, 1, format!("Nothing of {id} is served: {refusal}."));
-        return;
-    }
-    let key = (gateway.namespace.clone(), gateway.name.clone());
-    for verdict in verdicts(&asker.context, id, gateway) {
-        let listener = verdict.listener;
-        if let Some(table) = &verdict.table {
-            let (fleet, port) = (table.fleet.clone(), table.port);
-            draft.made_of(Origin::IngressPort(fleet, port));
-        }
-        let field = format!("spec.listeners[{}]", listener.index);
-        let protocol = match &listener.protocol {
-            ListenerProtocol::Http => "HTTP",
-            ListenerProtocol::Https => "HTTPS",
-            ListenerProtocol::Tls => "TLS",
-            ListenerProtocol::Tcp => "TCP",
-            ListenerProtocol::Udp => "UDP",
-            ListenerProtocol::Other(other) => other,
-        };
-        let (name, port, host) = (&listener.name, listener.port, &listener.hostname);
-        let routes = count(routing.attached(&key, name), "route");
-        let bad = verdict
-            .certificates
-            .iter()
-            .filter_map(|one| one.as_ref().err());
-        let bad: Vec<String> = bad.map(ToString::to_string).collect();
-        let is_closed = listener.protocol == ListenerProtocol::Https
-            && !verdict.certificates.iter().any(Result::is_ok);
-        let text = match (&verdict.refused, &verdict.table) {
-            (Some((_, why)), _) => Err(why.clone()),
-            (None, _) if is_closed => Err(format!("no certificate: {}", listed(&bad, "and", 2))),
-            (None, Some(table)) => Ok(format!("served at port {} of the proxies", table.port)),
-            (None, None) => Err("not served".to_owned()),
-        };
-        let what = format!("{name}: {protocol} at port {port} for {host}, {routes}");
-        match text {
-            Ok(text) => {
-                facts.push(Fact::by("listener", field, format!("{what}: {text}")));
-                verdicts_of.say(true, 1, format!("Listener {name} is served."));
-            }
-            Err(why) => {
-                facts.push(Fact::by("listener", field, format!("{what}: {why}")));
-                verdicts_of.say(false, 1, format!("Listener {name} is not served: {why}."));
-            }
-        }
-    }
 }

@@ -1,16 +1,18 @@
 //! The sections about a connection to an address: whose it is, and where it goes.
 
+mod own;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 
-use super::addresses::{self, Address as Found};
-use super::answer::{Fact, Section};
-use super::asker::{Asker, listed};
-use super::draft::Draft;
-use super::service::{of_port, short, slices};
-use super::words::verdict::{Verdicts, nobody};
 use crate::model::{Family, Kind, Protocol, Service, ServiceKey};
 use crate::names::FrontendKind;
+use crate::plan::explain::addresses::{self, Address as Found};
+use crate::plan::explain::answer::{Fact, Section};
+use crate::plan::explain::asker::{Asker, listed};
+use crate::plan::explain::draft::Draft;
+use crate::plan::explain::service::{of_port, short, slices};
+use crate::plan::explain::words::verdict::{Verdicts, nobody};
 use crate::plan::service::ServicePlan;
 use crate::policy::claims::{Address, Claim};
 use crate::policy::node_ports;
@@ -38,7 +40,10 @@ pub(super) fn answer(
             draft.add(health_check(asker, &asked, claim));
         }
         Some(claim) => of_claim(asker, &asked, claim, draft),
-        None => draft.add(nobodys(asker, &asked)),
+        None => {
+            let own = own::health(asker, &asked).or_else(|| own::node_port(asker, &asked, draft));
+            draft.add(own.unwrap_or_else(|| nobodys(asker, &asked)));
+        }
     }
 }
 
@@ -76,7 +81,7 @@ fn of_claim(asker: &Asker<'_>, asked: &Address, claim: &Claim, draft: &mut Draft
         return;
     };
     of_port(asker, (service, &plan, port), &found, draft);
-    slices(asker, service, draft);
+    slices(asker, &service.key, draft);
 }
 
 fn title(asker: &Asker<'_>, asked: &Address) -> String {
@@ -152,8 +157,12 @@ fn of_service(asker: &Asker<'_>, key: &ServiceKey) -> String {
     let service = asker.context.index.service(key);
     match service.map(|service| &service.kind) {
         Some(Kind::Headless) => format!("Service {key}, which is headless: it has no address"),
+        Some(Kind::WithoutIp) => format!("Service {key}, to which no cluster IP is given"),
         Some(_) => format!("Service {key}"),
-        None => format!("Service {key}, which does not exist"),
+        None => {
+            let missing = asker.which_is_missing(&ObjectId::of_service(key));
+            format!("Service {key}, {missing}")
+        }
     }
 }
 
