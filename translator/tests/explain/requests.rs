@@ -185,8 +185,8 @@ fn a_certificate_is_that_of_who_has_the_name() {
 #[test]
 fn an_ingress_is_not_said_to_serve_a_host_with_a_certificate_that_another_has() {
     let world = world(vec![
-        secured("i1", "a.org", "s1"),
-        secured("i2", "a.org", "s2"),
+        secured("i1", "shop.example.com", "s1"),
+        secured("i2", "shop.example.com", "s2"),
         secret("s1", "ec", "ec"),
         secret("s2", "ec", "ec"),
     ]);
@@ -197,10 +197,13 @@ fn an_ingress_is_not_said_to_serve_a_host_with_a_certificate_that_another_has() 
         let tls = facts.into_iter().find(|fact| fact.label == "tls");
         tls.map(|fact| fact.text).unwrap()
     };
-    assert_eq!(tls("i1"), "a.org with the certificate of Secret d/s1");
+    assert_eq!(
+        tls("i1"),
+        "shop.example.com with the certificate of Secret d/s1"
+    );
     assert_eq!(
         tls("i2"),
-        "a.org: Ingress d/i1 has a.org, with another certificate"
+        "shop.example.com: Ingress d/i1 has shop.example.com, with another certificate"
     );
 }
 
