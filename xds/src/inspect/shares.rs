@@ -93,8 +93,8 @@ impl Inspector {
         places
     }
 
-    /// Where the worst of these resources stands with a client, and which of them it rejects; `None`
-    /// if it asks for none of them.
+    /// Where the worst of these resources stands with a client, and which of them it rejects;
+    /// `None` if it asks for none of them.
     fn share(
         &self,
         session: &Session,
