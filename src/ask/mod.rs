@@ -348,7 +348,10 @@ mod tests {
     fn a_refusal_is_about_what_was_asked_and_no_silence() {
         let refused = WhyNot::Refused("there is no type \"bogus\"".to_owned());
         let silent = WhyNot::Silent("connection refused".to_owned());
-        assert_eq!(told(&[refused.clone()]), "there is no type \"bogus\"");
+        assert_eq!(
+            told(std::slice::from_ref(&refused)),
+            "there is no type \"bogus\""
+        );
         assert_eq!(
             told(&[refused.clone(), refused.clone()]),
             "there is no type \"bogus\""

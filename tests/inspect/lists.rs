@@ -1,5 +1,6 @@
 //! `seaway get`: the lists say what is.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -258,5 +259,48 @@ fn what_names_nothing_is_an_error_and_no_empty_list() -> Result<()> {
         }
         let said = says(world, 0, &["get", "changes", "shop/none"])?;
         has(&said, &["no change of shop/none is known"])
+    })
+}
+
+/// It keeps being counted among those that do not answer.
+#[test]
+fn a_proxy_that_rejects_and_then_hangs_shows_both() -> Result<()> {
+    World::run(|world| {
+        put(world, "web", 11, true)?;
+        world.start_seaway(&[])?;
+        let n1 = world.start_node("n1", "a")?;
+        eventually("the proxy", || {
+            has(&says(world, 0, &["get", "proxies"])?, &["1 synced"])
+        })?;
+        // A process of the node has the address that the next Service is given.
+        let _squatter = n1
+            .namespace()
+            .run(|| TcpListener::bind("10.96.0.77:80"))??;
+        put(world, "mail", 77, true)?;
+        eventually("a rejection", || {
+            let said = says(world, 0, &["get", "proxies"])?;
+            has(&said, &["1 rejecting"])?;
+            ensure!(!said.contains("behind"), "{said}");
+            Ok(())
+        })?;
+        signal(&n1, Signal::STOP)?;
+        put(world, "more", 41, true)?;
+        let both = within(Duration::from_secs(20), "both", || {
+            let said = says(
+                world,
+                0,
+                &["get", "proxies", "--state", "behind", "-o", "wide"],
+            )?;
+            has(&said, &["n1", "rejects", "shop/mail", "also behind"])?;
+            let status = seaway(world, &["status"])?;
+            let status = String::from_utf8(status.stdout)?;
+            has(
+                &status,
+                &["1 proxy rejects a resource", "1 proxy is behind"],
+            )
+        });
+        signal(&n1, Signal::CONT)?;
+        world.excuse(&n1);
+        both
     })
 }
