@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use seaway_translator::Layer;
 use seaway_xds::{StreamFacts, StreamReport, StreamState, TypeReport};
 
 use super::api::{ProxyRow, ProxyState, ProxyType, Rejected};
@@ -22,15 +21,13 @@ pub(super) fn page(
 ) -> Result<Cut<ProxyRow>, String> {
     let is_key = |key: &str| key.starts_with(|c: char| c.is_ascii_digit()) && key.contains('|');
     let paging = Paging::after(query.limit, &query.after, is_key)?;
-    let shown = streams
-        .iter()
-        .filter(|stream| lets_through(query, stream, tables));
+    let shown = streams.iter().filter(|stream| lets_through(query, stream));
     let all = shown.map(|stream| (key(stream), stream));
     let cut = paging.cut(all.collect());
     Ok(cut.map(|stream| row(stream, tables, now)))
 }
 
-fn lets_through(query: &ProxyQuery, stream: &StreamReport, tables: &Tables) -> bool {
+fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
     let state = state_of(stream);
     let address = || {
         stream
@@ -49,7 +46,7 @@ fn lets_through(query: &ProxyQuery, stream: &StreamReport, tables: &Tables) -> b
             .role
             .is_none_or(|role| about(stream, "role") == Some(role.as_str()))
         && is(&query.node, about(stream, "node"))
-        && is(&query.zone, zone(stream, tables))
+        && is(&query.zone, about(stream, "zone"))
         && is(&query.fleet, about(stream, "fleet"))
         && is(&query.proxy, Some(&stream.facts.node))
         && finds(
@@ -84,17 +81,6 @@ pub(super) fn noted<'a>(facts: &'a StreamFacts, what: &str) -> Option<&'a str> {
         .map(|(_, value)| &**value)
 }
 
-/// The zone of a proxy: that of its Node, whose layer it looks through, else the one that it
-/// claims.
-fn zone<'a>(stream: &'a StreamReport, tables: &'a Tables) -> Option<&'a str> {
-    let mut layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
-    let known = layers.find_map(|layer| match layer {
-        Layer::Zone(zone) => Some(&**zone),
-        _ => None,
-    });
-    known.or_else(|| about(stream, "zone"))
-}
-
 /// The state of the API for that of a stream.
 pub(super) fn state_of(stream: &StreamReport) -> ProxyState {
     match stream.state {
@@ -121,7 +107,7 @@ fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
         stream: stream.facts.number,
         role: about("role").unwrap_or_default(),
         node: about("node"),
-        zone: zone(stream, tables).map(str::to_owned),
+        zone: about("zone"),
         namespace: about("namespace"),
         fleet: about("fleet"),
         identity: stream.facts.identity.as_ref().map(ToString::to_string),

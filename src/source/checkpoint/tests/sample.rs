@@ -13,12 +13,9 @@ use seaway_translator::{Object, Problem, Reason};
 use super::routes;
 use crate::source::checkpoint::Entry;
 
-pub(super) fn sample() -> Vec<Entry> {
-    let of = |file: &str, object: Object| Entry {
-        file: Some(file.into()),
-        object,
-    };
-    let bare = Service {
+/// A Service with as little as there can be.
+fn bare() -> Service {
+    Service {
         key: key("headless"),
         created: i64::MAX,
         kind: Kind::Headless,
@@ -44,7 +41,15 @@ pub(super) fn sample() -> Vec<Entry> {
         udp_idle_timeout: None,
         settings: ServiceSettings::default(),
         problems: Box::default(),
+    }
+}
+
+pub(super) fn sample() -> Vec<Entry> {
+    let of = |file: &str, object: Object| Entry {
+        file: Some(file.into()),
+        object,
     };
+    let bare = bare();
     let alias = |name: &str, target: Option<&str>| Service {
         key: key(name),
         kind: Kind::ExternalName(target.map(Arc::from)),

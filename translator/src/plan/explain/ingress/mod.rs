@@ -76,13 +76,7 @@ fn say(
         return;
     };
     let Some(hosts) = routing.hosts(&table).filter(|hosts| hosts.is_claimed()) else {
-        let fleet = &table.fleet;
-        let port = routing.external_port(&table);
-        said.fact(
-            "port",
-            format!("fleet {fleet} serves nothing at port {port}"),
-        );
-        said.refuse("No ingress proxy listens there.");
+        nothing_listens(&table, routing.external_port(&table), said);
         return;
     };
     let port = Origin::IngressPort(table.fleet.clone(), table.port);
@@ -111,17 +105,7 @@ fn say(
     let origin = Origin::IngressHost(fleet, table.port, of_host);
     said.draft.made_of(origin);
     if let Some((claimed, listener)) = hosts.owner(&host) {
-        let by = match listener {
-            ListenerId::Ingresses => "Ingresses".to_owned(),
-            ListenerId::Gateway {
-                namespace,
-                name,
-                listener,
-            } => {
-                format!("Gateway {namespace}/{name}, listener {listener}")
-            }
-        };
-        said.fact("host", format!("{claimed} of {by}"));
+        said.fact("host", format!("{claimed} of {}", of_whom(listener)));
     }
     if secured == Secured::Closed {
         // The rule that would take the request is told all the same.
@@ -146,6 +130,24 @@ fn say(
     };
     let is_secured = secured == Secured::Yes;
     act(asker, request, route, (is_secured, said), clusters);
+}
+
+fn nothing_listens(table: &Table, port: u16, said: &mut Saying<'_>) {
+    let what = format!("fleet {} serves nothing at port {port}", table.fleet);
+    said.fact("port", what);
+    said.refuse("No ingress proxy listens there.");
+}
+
+/// Whose a host is, in words.
+fn of_whom(listener: &ListenerId) -> String {
+    match listener {
+        ListenerId::Ingresses => "Ingresses".to_owned(),
+        ListenerId::Gateway {
+            namespace,
+            name,
+            listener,
+        } => format!("Gateway {namespace}/{name}, listener {listener}"),
+    }
 }
 
 /// The port of the fleet's proxies that the request comes to.

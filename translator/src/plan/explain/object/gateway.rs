@@ -1,10 +1,11 @@
 //! What is said of a Gateway: of each of its listeners, whether it is served.
 
 use super::Said;
-use crate::model::{Gateway, ListenerProtocol};
+use crate::model::{Gateway, GatewayListener, ListenerProtocol};
 use crate::plan::certificates::{certificate, misfit};
 use crate::plan::explain::answer::Fact;
 use crate::plan::explain::asker::{Asker, count, listed};
+use crate::plan::explain::words::verdict::Verdicts;
 use crate::plan::gateway::{ListenerVerdict, verdicts};
 use crate::policy::gateway::gateway_refusal;
 use crate::{ObjectId, ObjectKind, Origin};
@@ -36,52 +37,66 @@ pub(super) fn of_gateway(asker: &Asker<'_>, id: &ObjectId, gateway: &Gateway, sa
             let (fleet, port) = (table.fleet.clone(), table.port);
             draft.made_of(Origin::IngressPort(fleet, port));
         }
-        let field = format!("spec.listeners[{}]", listener.index);
-        let protocol = match &listener.protocol {
-            ListenerProtocol::Http => "HTTP",
-            ListenerProtocol::Https => "HTTPS",
-            ListenerProtocol::Tls => "TLS",
-            ListenerProtocol::Tcp => "TCP",
-            ListenerProtocol::Udp => "UDP",
-            ListenerProtocol::Other(other) => other,
-        };
-        let (name, port, host) = (&listener.name, listener.port, &listener.hostname);
-        let routes = count(routing.attached(&key, name), "route");
-        let bad = verdict
-            .certificates
-            .iter()
-            .filter_map(|one| one.as_ref().err());
-        let bad: Vec<String> = bad.map(ToString::to_string).collect();
-        let is_closed = listener.protocol == ListenerProtocol::Https
-            && !verdict.certificates.iter().any(Result::is_ok);
-        let text = match (&verdict.refused, &verdict.table) {
-            (Some((_, why)), _) => Err(why.clone()),
-            (None, _) if is_closed => Err(format!("no certificate: {}", listed(&bad, "and", 2))),
-            (None, Some(table)) => Ok(format!("served at port {} of the proxies", table.port)),
-            (None, None) => Err("not served".to_owned()),
-        };
-        let what = format!("{name}: {protocol} at port {port} for {host}, {routes}");
-        match text {
-            Ok(text) => match misfits(asker, &verdict) {
-                None => {
-                    facts.push(Fact::by("listener", field, format!("{what}: {text}")));
-                    verdicts_of.say(true, 1, format!("Listener {name} is served."));
-                }
-                Some(why) => {
-                    let text = format!("{what}: {text}; {why}");
-                    facts.push(Fact::by("listener", field, text));
-                    let sentence = format!(
-                        "Listener {name} is served, and clients that check certificates refuse it: \
-                         {why}."
-                    );
-                    verdicts_of.say(false, 1, sentence);
-                }
-            },
-            Err(why) => {
-                facts.push(Fact::by("listener", field, format!("{what}: {why}")));
-                verdicts_of.say(false, 1, format!("Listener {name} is not served: {why}."));
+        let routes = count(routing.attached(&key, &listener.name), "route");
+        of_listener(asker, &verdict, &routes, (&mut *facts, &mut *verdicts_of));
+    }
+}
+
+fn of_listener(
+    asker: &Asker<'_>,
+    verdict: &ListenerVerdict<'_>,
+    routes: &str,
+    (facts, verdicts_of): (&mut Vec<Fact>, &mut Verdicts),
+) {
+    let listener = verdict.listener;
+    let field = format!("spec.listeners[{}]", listener.index);
+    let protocol = protocol(listener);
+    let (name, port, host) = (&listener.name, listener.port, &listener.hostname);
+    let bad = verdict
+        .certificates
+        .iter()
+        .filter_map(|one| one.as_ref().err());
+    let bad: Vec<String> = bad.map(ToString::to_string).collect();
+    let is_closed = listener.protocol == ListenerProtocol::Https
+        && !verdict.certificates.iter().any(Result::is_ok);
+    let text = match (&verdict.refused, &verdict.table) {
+        (Some((_, why)), _) => Err(why.clone()),
+        (None, _) if is_closed => Err(format!("no certificate: {}", listed(&bad, "and", 2))),
+        (None, Some(table)) => Ok(format!("served at port {} of the proxies", table.port)),
+        (None, None) => Err("not served".to_owned()),
+    };
+    let what = format!("{name}: {protocol} at port {port} for {host}, {routes}");
+    match text {
+        Ok(text) => match misfits(asker, verdict) {
+            None => {
+                facts.push(Fact::by("listener", field, format!("{what}: {text}")));
+                verdicts_of.say(true, 1, format!("Listener {name} is served."));
             }
+            Some(why) => {
+                let text = format!("{what}: {text}; {why}");
+                facts.push(Fact::by("listener", field, text));
+                let sentence = format!(
+                    "Listener {name} is served, and clients that check certificates refuse it: \
+                     {why}."
+                );
+                verdicts_of.say(false, 1, sentence);
+            }
+        },
+        Err(why) => {
+            facts.push(Fact::by("listener", field, format!("{what}: {why}")));
+            verdicts_of.say(false, 1, format!("Listener {name} is not served: {why}."));
         }
+    }
+}
+
+fn protocol(listener: &GatewayListener) -> &str {
+    match &listener.protocol {
+        ListenerProtocol::Http => "HTTP",
+        ListenerProtocol::Https => "HTTPS",
+        ListenerProtocol::Tls => "TLS",
+        ListenerProtocol::Tcp => "TCP",
+        ListenerProtocol::Udp => "UDP",
+        ListenerProtocol::Other(other) => other,
     }
 }
 

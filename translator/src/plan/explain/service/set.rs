@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::title;
 use crate::Role;
-use crate::model::{Family, Kind, Policy};
+use crate::model::{Family, Kind, Policy, Service};
 use crate::names::FrontendKind;
 use crate::plan::clusters::cluster_name;
 use crate::plan::explain::addresses::{Address, Outcome};
@@ -57,15 +57,7 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         facts.extend(next::strangers(asked, &rows));
     }
     if is_unused {
-        let name = format!("{}.{}", service.key.name, service.key.namespace);
-        verdicts.say(
-            false,
-            1,
-            match service.kind {
-                Kind::Headless => format!("No proxy of a node takes connections to {name}: clients that look it up find its endpoints."),
-                _ => format!("No proxy of a node takes connections to {name}: it has no cluster IP."),
-            },
-        );
+        verdicts.say(false, 1, nobody_takes(service));
     }
     let (served, verdict) = verdicts.end();
     if served != Served::Yes && !is_unused {
@@ -83,6 +75,16 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         served,
         verdict,
     });
+}
+
+/// That a Service without a cluster IP has no connections at proxies of nodes.
+fn nobody_takes(service: &Service) -> String {
+    let why = match service.kind {
+        Kind::Headless => "clients that look it up find its endpoints",
+        _ => "it has no cluster IP",
+    };
+    let (name, namespace) = (&service.key.name, &service.key.namespace);
+    format!("No proxy of a node takes connections to {name}.{namespace}: {why}.")
 }
 
 /// Turns the row of an endpoint into that of one that is not used.
