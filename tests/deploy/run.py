@@ -23,7 +23,7 @@ import policy
 ROOT = Path(__file__).resolve().parents[2]
 SEAWAY = ROOT / os.environ.get("SEAWAY", "target/debug/seaway")
 # What the downward API would say.
-FIELDS = {"metadata.name": "pod-1", "spec.nodeName": "node-1", "status.hostIPs": "192.0.2.1", "status.hostIP": "127.0.0.1"}
+FIELDS = {"metadata.name": "pod-1", "metadata.namespace": "default", "spec.nodeName": "node-1", "status.hostIPs": "192.0.2.1", "status.hostIP": "127.0.0.1"}
 LIMITS = {"limits.memory": "1073741824"}
 # Where a pod finds its account, in the private /run of in-namespaces.sh.
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
