@@ -243,7 +243,11 @@ impl Edge<'_> {
             let reasons: Vec<_> = of_object.map(|(reason, _)| reason.as_str()).collect();
             format!("{id}: no problem {reason} of {object}, but {reasons:?}")
         });
-        let surplus = found.iter();
+        // Services are found by rules alone here: whether they have cluster IPs does not matter.
+        // Certificates are for whatever hosts.
+        let surplus = found.iter().filter(|(reason, _)| {
+            !matches!(reason.as_str(), "NoClusterIp" | "CertificateMismatch")
+        });
         let surplus = surplus.filter(|problem| !wanted.iter().any(|wanted| is(problem, wanted)));
         let surplus = surplus.map(|(reason, object)| format!("a problem {reason} of {object}"));
         Ok(missing.chain(surplus).collect())

@@ -184,7 +184,8 @@ fn add_hunks(text: &mut String, difference: &Difference) {
             some => format!(", {}", some.to_string().trim_end_matches(": ")),
         };
         let (kind, name) = (&change.kind, &change.name);
-        line(text, format_args!("\n{kind} {name} ({verb}{places})"));
+        text.push('\n');
+        line(text, format_args!("{kind} {name} ({verb}{places})"));
         text.push_str(&hunks::of(change));
     }
 }
