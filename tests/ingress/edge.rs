@@ -243,11 +243,7 @@ impl Edge<'_> {
             let reasons: Vec<_> = of_object.map(|(reason, _)| reason.as_str()).collect();
             format!("{id}: no problem {reason} of {object}, but {reasons:?}")
         });
-        // Services are found by rules alone here: whether they have cluster IPs does not matter.
-        // Certificates are for whatever hosts.
-        let surplus = found.iter().filter(|(reason, _)| {
-            !matches!(reason.as_str(), "NoClusterIp" | "CertificateMismatch")
-        });
+        let surplus = found.iter();
         let surplus = surplus.filter(|problem| !wanted.iter().any(|wanted| is(problem, wanted)));
         let surplus = surplus.map(|(reason, object)| format!("a problem {reason} of {object}"));
         Ok(missing.chain(surplus).collect())
@@ -260,7 +256,10 @@ impl Edge<'_> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let pairs = problems.iter();
         let pairs = pairs.map(|one| (text(&one["reason"]), text(&one["object"])));
-        Ok(pairs.collect())
+        // Services are found by rules alone here, with or without cluster IPs, and certificates are
+        // for whatever hosts.
+        let others = ["NoClusterIp", "CertificateMismatch"];
+        Ok(pairs.filter(|(of, _)| !others.contains(&&**of)).collect())
     }
 
     /// What `seaway translate` prints for the manifests.
