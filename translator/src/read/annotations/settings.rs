@@ -102,20 +102,19 @@ fn time(
     report: &mut Report,
 ) -> Option<NonZeroU32> {
     let text = value::annotation(meta, name)?;
-    let time = value::milliseconds(text).filter(|time| range.contains(time));
-    if time.is_none() {
-        let say = |time: &u32| match time % 1000 {
-            0 => format!("{}s", time / 1000),
-            _ => format!("{time}ms"),
-        };
-        let message = format!(
-            "{text:?} is not a time from {} to {}, such as \"5s\"; it is left out",
-            say(range.start()),
-            say(range.end())
-        );
-        report.warning(field(name), Reason::InvalidValue, message);
-    }
-    time.and_then(NonZeroU32::new)
+    let say = |time: &u32| match time % 1000 {
+        0 => format!("{}s", time / 1000),
+        _ => format!("{time}ms"),
+    };
+    let (least, most) = (say(range.start()), say(range.end()));
+    let what = format!("a time from {least} to {most}, such as \"5s\"");
+    within(
+        (name, text),
+        value::milliseconds(text),
+        range,
+        &what,
+        report,
+    )
 }
 
 /// A number within bounds.
@@ -126,16 +125,24 @@ fn count(
     report: &mut Report,
 ) -> Option<NonZeroU32> {
     let text = value::annotation(meta, name)?;
-    let count = value::number(text).filter(|count| range.contains(count));
-    if count.is_none() {
-        let message = format!(
-            "{text:?} is not a number from {} to {}; it is left out",
-            range.start(),
-            range.end()
-        );
+    let what = format!("a number from {} to {}", range.start(), range.end());
+    within((name, text), value::number(text), range, &what, report)
+}
+
+/// What was read of an annotation with this text, if it is within bounds.
+fn within(
+    (name, text): (&str, &str),
+    read: Option<u32>,
+    range: RangeInclusive<u32>,
+    what: &str,
+    report: &mut Report,
+) -> Option<NonZeroU32> {
+    let read = read.filter(|read| range.contains(read));
+    if read.is_none() {
+        let message = format!("{text:?} is not {what}; it is left out");
         report.warning(field(name), Reason::InvalidValue, message);
     }
-    count.and_then(NonZeroU32::new)
+    read.and_then(NonZeroU32::new)
 }
 
 fn balance(meta: &k8s::Metadata, sticky: bool, report: &mut Report) -> Balance {
