@@ -62,11 +62,6 @@ pub(crate) fn eds(
 ) -> Resource {
     let connect_timeout = settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let mut message = Cluster {
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
-        eds_cluster_config: Some(EdsClusterConfig {
-            eds_config: Some(ads()),
-            ..Default::default()
-        }),
         transport_socket: match (settings.proxy_protocol, name.tls) {
             (None, false) => None,
             (None, true) => Some(tls::unverified(settings.app_protocol)),
@@ -89,16 +84,7 @@ pub(crate) fn eds(
         set_protocol(&mut message, protocol);
     }
     message.lb_subset_config = settings.pods.then(by_pod);
-    let assignment = ResourceRef {
-        type_url: TypeUrl::ENDPOINT,
-        name: resource_name.clone(),
-    };
-    Resource::new(
-        TypeUrl::CLUSTER,
-        resource_name.clone(),
-        &message,
-        vec![assignment],
-    )
+    of_assignment(resource_name, message)
 }
 
 /// The same for gRPC clients, which refuse Maglev and every transport socket but one for TLS (xDS
@@ -108,29 +94,30 @@ pub(crate) fn eds_for_grpc(
     name: &ClusterName,
     settings: &ClusterSettings,
 ) -> Resource {
-    let mut message = Cluster {
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
-        eds_cluster_config: Some(EdsClusterConfig {
-            eds_config: Some(ads()),
-            ..Default::default()
-        }),
-        ..common(name, AppProtocol::Http1, CONNECT_TIMEOUT)
-    };
+    let mut message = common(name, AppProtocol::Http1, CONNECT_TIMEOUT);
     // What else there is, not every gRPC client knows, and none has cookies.
     if let Balance::Hash(HashBy::Source | HashBy::Header(_)) = settings.balance {
         message.lb_policy = LbPolicy::RingHash as i32;
     }
     message.circuit_breakers = Some(limits::breakers(settings.limits));
+    of_assignment(resource_name, message)
+}
+
+/// A cluster of type EDS with these settings, whose assignment has its name.
+fn of_assignment(name: &Arc<str>, settings: Cluster) -> Resource {
+    let message = Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
+        eds_cluster_config: Some(EdsClusterConfig {
+            eds_config: Some(ads()),
+            ..Default::default()
+        }),
+        ..settings
+    };
     let assignment = ResourceRef {
         type_url: TypeUrl::ENDPOINT,
-        name: resource_name.clone(),
+        name: name.clone(),
     };
-    Resource::new(
-        TypeUrl::CLUSTER,
-        resource_name.clone(),
-        &message,
-        vec![assignment],
-    )
+    Resource::new(TypeUrl::CLUSTER, name.clone(), &message, vec![assignment])
 }
 
 /// How Envoy chooses an endpoint. What hashes chooses at random where a connection or a request has
