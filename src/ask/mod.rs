@@ -24,6 +24,7 @@ use tls::{Secured, Shown};
 
 /// How long a replica may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
 /// One replica that can be asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Replica {
@@ -185,26 +186,25 @@ impl Replicas {
             [] => std::slice::from_ref(&usual),
             given => given,
         };
-        let over_tls = |at: &AdminAddress| matches!(at, AdminAddress::Tls(_));
-        let shown = match addresses.iter().find(|at| over_tls(at)) {
-            None => None,
-            Some(first) => Some(Arc::new(Shown::read(&args.tls, first)?)),
-        };
-        let way = |at: &AdminAddress| match (at, &shown) {
-            (AdminAddress::Tls(at), Some(shown)) => {
-                let secured = Secured::new(at.clone(), &args.tls.name(at), shown.clone());
-                secured.map(Way::Secured).map_err(Failure::Unusable)
-            }
-            (AdminAddress::Plain(at) | AdminAddress::Tls(at), _) => Ok(Way::Direct(at.clone())),
-        };
-        let replica = |at: &AdminAddress| {
-            Ok(Replica {
-                name: at.to_string(),
-                way: way(at)?,
-            })
-        };
-        let all: Result<Vec<Replica>, Failure> = addresses.iter().map(replica).collect();
-        Ok(Replicas(all?))
+        let mut shown: Option<Arc<Shown>> = None;
+        let mut replicas = Vec::new();
+        for at in addresses {
+            let way = match at {
+                AdminAddress::Plain(at) => Way::Direct(at.clone()),
+                AdminAddress::Tls(host) => {
+                    // The files are read once.
+                    let shown = match &shown {
+                        Some(shown) => shown.clone(),
+                        None => shown.insert(Arc::new(Shown::read(&args.tls, at)?)).clone(),
+                    };
+                    let secured = Secured::new(host.clone(), &args.tls.name(host), shown);
+                    Way::Secured(secured.map_err(Failure::Unusable)?)
+                }
+            };
+            let name = at.to_string();
+            replicas.push(Replica { name, way });
+        }
+        Ok(Replicas(replicas))
     }
 
     /// The replicas of a cluster.
