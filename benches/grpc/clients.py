@@ -18,6 +18,9 @@ from pathlib import Path
 
 import grpc
 
+sys.path.append(str(Path(__file__).parent.parent))
+from protobuf import field, fields
+
 CLIENTS = int(os.environ.get("CLIENTS") or 1_000)
 SERVICES = int(os.environ.get("SERVICES") or 10_000)
 NAMES = 3
@@ -27,46 +30,8 @@ ENDPOINT = TYPES + "endpoint.v3.ClusterLoadAssignment"
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 
 
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number % 128 | 128)
-        number //= 128
-    out.append(number)
-    return bytes(out)
-
-
-def field(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
 def text(number, content):
     return field(number, content.encode()) if content else b""
-
-
-def fields(message):
-    """The fields of a message whose contents are bytes, as pairs."""
-    at = 0
-
-    def read():
-        nonlocal at
-        number = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            number |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return number
-
-    while at < len(message):
-        key = read()
-        if key & 7 == 0:
-            read()
-        else:
-            length = read()
-            yield key >> 3, message[at : at + length]
-            at += length
 
 
 class Client:

@@ -23,6 +23,9 @@ import urllib.request
 from pathlib import Path
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 
+sys.path.append(str(Path(__file__).parent.parent))
+from protobuf import field, fields, varint
+
 ENDPOINT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
@@ -31,47 +34,7 @@ AFTER = float(os.environ.get("AFTER") or 60)
 IDENTITIES = 50
 
 
-# ---- protobuf and HTTP/2
-
-
-def varint(number):
-    out = bytearray()
-    while number > 127:
-        out.append(number % 128 | 128)
-        number //= 128
-    out.append(number)
-    return bytes(out)
-
-
-def field(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def fields(message):
-    """The fields of a message whose contents are bytes, as pairs."""
-    at = 0
-
-    def read():
-        nonlocal at
-        number = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            number |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return number
-
-    while at < len(message):
-        key = read()
-        if key & 7 == 2:
-            length = read()
-            yield key >> 3, message[at : at + length]
-            at += length
-        elif key & 7 == 0:
-            read()
-        else:
-            at += {1: 8, 5: 4}[key & 7]
+# ---- messages and HTTP/2
 
 
 def request(subscribe=(), unsubscribe=(), nonce="", node=None):

@@ -9,7 +9,6 @@ loopback, in plain text. With little time or a busy machine STREAMS=200 does; th
 """
 
 import asyncio
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -20,6 +19,10 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent))
+from hostile import hostile
+from protobuf import field, fields
 
 SERVICES = int(os.environ.get("SERVICES") or 10_000)
 STREAMS = int(os.environ.get("STREAMS") or 1_000)
@@ -40,12 +43,6 @@ ASKED = {
     "status": ("status", 50),
     "explain": ("explain?what=shop/web-77:80", 20),
 }
-
-# Protobuf and HTTP/2 by hand are there already.
-found = importlib.util.spec_from_file_location("hostile", Path(__file__).parent.parent / "hostile/hostile.py")
-hostile = importlib.util.module_from_spec(found)
-found.loader.exec_module(hostile)
-field = hostile.field
 
 
 def manifests(folder):
@@ -95,7 +92,7 @@ async def proxy(number, ready):
     waiting, seen = {CLUSTER: SERVICES, LISTENER: SERVICES, ENDPOINT: SERVICES}, {}
     while (message := await connection.messages.get()) is not None:
         resources = 0
-        for key, content in hostile.fields(message[1]):
+        for key, content in fields(message[1]):
             resources += key == 2
             seen[key] = content
         kind = seen[4].decode()
