@@ -103,7 +103,7 @@ deploy-check: preflight-network envoy ## the manifests of deploy/ against Kubern
 
 api-check: preflight-network ## the inspection API of a running Seaway against docs/openapi.json, by made-up requests
 	@cargo build --quiet --package seaway
-	@tests/api/install.sh
+	@tests/support/install-venv.sh tests/api/requirements.txt $(or $(TOOLS),.tools)/api-check/venv schemathesis
 	@SEAWAY="$(TARGET)/debug/seaway" $(PRIVATE) tests/api/check.sh
 
 # Symbols and the folders of this machine are left out, so that the same commit is the same bytes (docs/release.md).
@@ -127,7 +127,7 @@ accept: preflight ## take what the golden tests produce now as right; review the
 	@ACCEPT=1 cargo test --test diff cases
 
 grpc-client: preflight ## fetch grpcio from PyPI into .tools/, for the tests of proxyless clients
-	@tests/grpc/install.sh
+	@tests/support/install-venv.sh tests/grpc/requirements.txt $(or $(TOOLS),.tools)/grpc/venv grpcio
 
 envoy: preflight ## fetch Envoy into .tools/, unless it is there or ENVOY names another
 	@if [ "$(ENVOY)" = "$(CURDIR)/$(FETCHED)" ]; then tests/support/fetch-envoy.sh $(ENVOY_VERSION) $(FETCHED); fi

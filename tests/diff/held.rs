@@ -9,31 +9,15 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::{ASSIGNMENTS, Envoy, EnvoyOptions, Side, World, eventually};
+use seaway_testing::{
+    ASSIGNMENTS, Envoy, EnvoyOptions, Side, World, ended_with, eventually, has, shop_service,
+};
 
 /// Envoy's admin port, in the network of its node.
 const ADMIN: &str = "127.0.0.1:9901";
 
-fn service(name: &str, number: u8, endpoint: &str) -> String {
-    format!(
-        "\
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, namespace: shop}}
-spec: {{clusterIP: 10.96.0.{number}, selector: {{app: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, namespace: shop, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-ports: [{{name: http, port: 8080}}]
-endpoints: [{{addresses: [{endpoint}], nodeName: n1, conditions: {{ready: true}}}}]
-"
-    )
-}
-
 fn put(world: &World, name: &str, number: u8, endpoint: &str) -> Result<()> {
-    let text = service(name, number, endpoint);
+    let text = shop_service(name, number, endpoint, true);
     world.manifests().save(&format!("{name}.yaml"), &text)?;
     Ok(())
 }
@@ -43,21 +27,8 @@ fn says(world: &World, code: i32, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_seaway"));
     command.arg("diff").args(arguments).env_clear();
     let output: Output = world.fabric().run(move || command.output())??;
-    let said = String::from_utf8(output.stdout)?;
-    let told = String::from_utf8(output.stderr)?;
-    let ended = output.status.code();
-    ensure!(
-        ended == Some(code),
-        "{arguments:?} ended with {ended:?}: {said}{told}"
-    );
+    let (said, told) = ended_with(code, output, arguments)?;
     Ok(said + &told)
-}
-
-fn has(text: &str, words: &[&str]) -> Result<()> {
-    for word in words {
-        ensure!(text.contains(word), "no {word:?} in:\n{text}");
-    }
-    Ok(())
 }
 
 /// A socket that leads to the admin port of an Envoy, from wherever there is a file system.
@@ -188,7 +159,7 @@ fn what_replicas_have_is_compared_with_a_folder_like_any_other_source() -> Resul
         let other = tempfile::tempdir()?;
         std::fs::write(
             other.path().join("web.yaml"),
-            service("web", 11, "10.244.1.12"),
+            shop_service("web", 11, "10.244.1.12", true),
         )?;
         let other = other.path().to_str().context("a path that is no text")?;
         let said = says(world, 1, &["--from", "live", "--to", other])?;

@@ -1,7 +1,7 @@
 //! Proxyless gRPC clients: real ones of `grpcio`, which find Services by `xds:///NAME`. Everything
 //! is on loopback, so no network of its own is needed.
 //!
-//! Without grpcio (`tests/grpc/install.sh`, which `make test` runs) the tests say `skipped`.
+//! Without grpcio (`make grpc-client`, which `make test` runs) the tests say `skipped`.
 
 mod changes;
 mod names;

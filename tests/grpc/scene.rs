@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// Scenes of this process so far: each has addresses of its own.
 static SCENES: AtomicU32 = AtomicU32::new(1);
 
-/// The Python with grpcio: `GRPC_PYTHON`, else the one that `install.sh` made.
+/// The Python with grpcio: `GRPC_PYTHON`, else the one that `make grpc-client` made.
 fn python() -> Option<PathBuf> {
     let installed = repository().join(".tools/grpc/venv/bin/python");
     let path = std::env::var_os("GRPC_PYTHON").map_or(installed, PathBuf::from);
@@ -114,7 +114,7 @@ impl Scene {
     /// Plays a test, unless there is no grpcio.
     pub(crate) fn play(test: impl FnOnce(&mut Scene) -> Result<()>) -> Result<()> {
         if python().is_none() {
-            return skip("there is no grpcio; tests/grpc/install.sh installs it");
+            return skip("there is no grpcio; make grpc-client installs it");
         }
         let folder = tempfile::tempdir()?;
         let manifests = Folder::new(folder.path().join("manifests"))?;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use seaway_testing::certs::{Ca, Leaf};
-use seaway_testing::{World, eventually};
+use seaway_testing::{World, ended_with, eventually, has};
 
 use crate::{HOUR, Secured};
 
@@ -61,13 +61,8 @@ impl<'a> Person<'a> {
         command.args(line.split(' ')).args(more).env_clear();
         command.env("SEAWAY_ADMIN", &self.at);
         let output = self.world.fabric().run(move || command.output())??;
-        let said = String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?;
-        let ended = output.status.code();
-        ensure!(ended == Some(code), "{line} ended with {ended:?}: {said}");
-        for word in words {
-            ensure!(said.contains(word), "{line}: no {word:?} in: {said}");
-        }
-        Ok(())
+        let (said, told) = ended_with(code, output, line)?;
+        has(&(said + &told), words).with_context(|| line.to_owned())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
-use seaway_testing::{ApiServer, Grants, World, eventually};
+use seaway_testing::{ApiServer, Grants, World, ended_with, eventually};
 
 use crate::{has, service};
 
@@ -63,13 +63,7 @@ impl<'a> Plugin<'a> {
 
     fn says(&self, code: i32, arguments: &[&str]) -> Result<String> {
         let output = self.run(arguments)?;
-        let said = String::from_utf8(output.stdout)?;
-        let told = String::from_utf8(output.stderr)?;
-        let ended = output.status.code();
-        ensure!(
-            ended == Some(code),
-            "{arguments:?} ended with {ended:?}: {said}{told}"
-        );
+        let (said, told) = ended_with(code, output, arguments)?;
         Ok(said + &told)
     }
 }

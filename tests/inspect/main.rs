@@ -16,27 +16,13 @@ mod worlds;
 
 use std::process::{Command, Output};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
-use seaway_testing::{Envoy, World, eventually};
+use seaway_testing::{Envoy, World, ended_with, eventually, has, shop_service};
 
 /// A Service with one endpoint, and its slice.
 fn service(name: &str, number: u8, ready: bool) -> String {
-    format!(
-        "\
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, namespace: shop}}
-spec: {{clusterIP: 10.96.0.{number}, selector: {{app: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, namespace: shop, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-ports: [{{name: http, port: 8080}}]
-endpoints: [{{addresses: [10.244.1.{number}], nodeName: n1, conditions: {{ready: {ready}}}}}]
-"
-    )
+    shop_service(name, number, &format!("10.244.1.{number}"), ready)
 }
 
 /// Has a folder of manifests say that there is this Service, with one endpoint.
@@ -62,13 +48,7 @@ fn seaway(world: &World, arguments: &[&str]) -> Result<Output> {
 /// What `seaway` prints, when it ends with this exit code.
 fn says(world: &World, code: i32, arguments: &[&str]) -> Result<String> {
     let output = seaway(world, arguments)?;
-    let said = String::from_utf8(output.stdout)?;
-    let told = String::from_utf8(output.stderr)?;
-    let ended = output.status.code();
-    ensure!(
-        ended == Some(code),
-        "{arguments:?} ended with {ended:?}: {said}{told}"
-    );
+    let (said, _) = ended_with(code, output, arguments)?;
     Ok(said)
 }
 
@@ -78,12 +58,4 @@ fn await_status(world: &World, words: &[&str]) -> Result<()> {
         let output = seaway(world, &["status"])?;
         has(&String::from_utf8(output.stdout)?, words)
     })
-}
-
-/// Fails unless the text has every one of the words.
-fn has(text: &str, words: &[&str]) -> Result<()> {
-    for word in words {
-        ensure!(text.contains(word), "no {word:?} in:\n{text}");
-    }
-    Ok(())
 }

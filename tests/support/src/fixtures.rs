@@ -190,3 +190,22 @@ fn set_last(array: &mut Value, field: &str, value: Value) {
         item[field] = value;
     }
 }
+
+/// A Service of the namespace `shop` at 10.96.0.`number` with one endpoint, and its slice, as YAML.
+pub fn shop_service(name: &str, number: u8, endpoint: &str, ready: bool) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: shop}}
+spec: {{clusterIP: 10.96.0.{number}, selector: {{app: {name}}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-1, namespace: shop, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{name: http, port: 8080}}]
+endpoints: [{{addresses: [{endpoint}], nodeName: n1, conditions: {{ready: {ready}}}}}]
+"
+    )
+}

@@ -107,7 +107,7 @@ pub use echo::Echoed;
 pub use envoy::{Envoy, EnvoyOptions, bootstrap};
 pub use exchange::{Ask, Connection, Reply};
 #[cfg(feature = "worlds")]
-pub use fixtures::{ServiceManifest, SliceManifest, join, node};
+pub use fixtures::{ServiceManifest, SliceManifest, join, node, shop_service};
 #[cfg(feature = "worlds")]
 pub use kube_api::KubeApi;
 pub use load::{Load, Record};
@@ -126,7 +126,7 @@ pub use relay::{ASSIGNMENTS, Relay, Side};
 pub use routes::{GatewayManifest, IngressManifest, RouteManifest, secret};
 #[cfg(feature = "worlds")]
 pub use scene::{Place, Scene, say};
-pub use seaway::{Seaway, envoy_binary, repository, run, seaway_binary};
+pub use seaway::{Seaway, ended_with, envoy_binary, has, repository, run, seaway_binary};
 #[cfg(feature = "worlds")]
 pub use secured::Tls;
 #[cfg(feature = "stack")]

@@ -1,9 +1,10 @@
 //! The `seaway` process, and where the binaries are.
 
 use std::env;
+use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -246,4 +247,25 @@ pub fn run(command: &mut Command) -> Result<String> {
         told.trim()
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What a program that was run by these arguments printed, and what it printed as errors; fails
+/// when it ended with another exit code.
+pub fn ended_with(code: i32, output: Output, arguments: impl Debug) -> Result<(String, String)> {
+    let said = String::from_utf8(output.stdout)?;
+    let told = String::from_utf8(output.stderr)?;
+    let ended = output.status.code();
+    ensure!(
+        ended == Some(code),
+        "{arguments:?} ended with {ended:?}: {said}{told}"
+    );
+    Ok((said, told))
+}
+
+/// Fails unless a text has every one of the words.
+pub fn has(text: &str, words: &[&str]) -> Result<()> {
+    for word in words {
+        ensure!(text.contains(word), "no {word:?} in:\n{text}");
+    }
+    Ok(())
 }
