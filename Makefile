@@ -6,6 +6,10 @@ FETCHED := .tools/envoy-$(ENVOY_VERSION)/envoy
 # Absolute, because tests run in the folders of their packages.
 ENVOY ?= $(CURDIR)/$(FETCHED)
 export ENVOY
+# The Python with grpcio.
+GRPC_VENV := $(CURDIR)/.tools/grpc/venv
+GRPC_PYTHON ?= $(GRPC_VENV)/bin/python
+export GRPC_PYTHON
 # Where cargo builds: CARGO_TARGET_DIR and build.target-dir may say elsewhere.
 TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 # What runs in a private network.
@@ -72,7 +76,7 @@ bench-inspect: preflight-network ## what looking at a server costs it and who lo
 
 bench-grpc: preflight-network grpc-client ## a thousand proxyless gRPC clients with 3 of 10,000 Services each: what they are sent, Seaway's memory; CLIENTS=, SERVICES=
 	@cargo build --release --quiet --package seaway
-	@CLIENTS=$(CLIENTS) SERVICES=$(SERVICES) $(PRIVATE) .tools/grpc/venv/bin/python benches/grpc/clients.py "$(TARGET)/release/seaway"
+	@CLIENTS=$(CLIENTS) SERVICES=$(SERVICES) $(PRIVATE) "$(GRPC_PYTHON)" benches/grpc/clients.py "$(TARGET)/release/seaway"
 
 # "mesh 5000 scopes" and "mesh 5000 table": a Service more of role mesh. Else capture, Services, ports and endpoints of each, worker threads; and a limit of open files
 SCALE ?= "namespace 5000 1 10 2" "redirect 5000 4 1 2"
@@ -126,8 +130,8 @@ accept: preflight ## take what the golden tests produce now as right; review the
 	@INSTA_UPDATE=always cargo test --package seaway --test cli explain
 	@ACCEPT=1 cargo test --test diff cases
 
-grpc-client: preflight ## fetch grpcio from PyPI into .tools/, for the tests of proxyless clients
-	@tests/support/install-venv.sh tests/grpc/requirements.txt $(or $(TOOLS),.tools)/grpc/venv grpcio
+grpc-client: preflight ## fetch grpcio from PyPI into .tools/, unless GRPC_PYTHON names another Python that has it
+	@[ "$(GRPC_PYTHON)" != "$(GRPC_VENV)/bin/python" ] || tests/support/install-venv.sh tests/grpc/requirements.txt "$(GRPC_VENV)" grpcio
 
 envoy: preflight ## fetch Envoy into .tools/, unless it is there or ENVOY names another
 	@if [ "$(ENVOY)" = "$(CURDIR)/$(FETCHED)" ]; then tests/support/fetch-envoy.sh $(ENVOY_VERSION) $(FETCHED); fi

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    Client, EnvoyOptions, Outcome, Place, Scene, ServiceManifest, SliceManifest, World, eventually,
-    join, steps,
+    Client, EnvoyOptions, MESH, Outcome, Place, Scene, ServiceManifest, SliceManifest, World,
+    eventually, join, steps,
 };
 
 #[test]
@@ -37,15 +37,11 @@ fn with_a_capture_cluster_ips_are_served_too() -> Result<()> {
         let all = join([service.document(), slice.document()]);
         world.manifests().save("web.yaml", &all)?;
         world.start_seaway(&["--capture", "bind"])?;
-        let bootstrap = ["--role", "mesh", "--capture", "bind"].map(str::to_owned);
-        let options = EnvoyOptions {
-            bootstrap: bootstrap.to_vec(),
-            ..EnvoyOptions::default()
-        };
+        let options = World::mesh_options(&["--capture", "bind"]);
         let mesh = world.start_envoy("mesh", &options)?;
         mesh.await_backend("10.96.0.10:80", "web-1")?;
         ensure!(mesh.get("10.96.0.11:80")? == Outcome::Refused);
-        let by_name = Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host("web.default");
+        let by_name = Client::new(MESH).host("web.default");
         let outcome = mesh.send(&by_name)?;
         ensure!(outcome.backend() == Some("web-1"), "{outcome}");
         world.manifests().delete("web.yaml")?;
@@ -64,11 +60,7 @@ fn requests_by_name_keep_session_affinity() -> Result<()> {
         let slice = SliceManifest::new("web").port("http", 8080);
         let slice = pods.iter().fold(slice, |slice, ip| slice.endpoint(ip));
         world.start_seaway(&[])?;
-        let bootstrap = ["--role", "mesh"].map(str::to_owned).to_vec();
-        let options = EnvoyOptions {
-            bootstrap,
-            ..EnvoyOptions::default()
-        };
+        let options = World::mesh_options(&[]);
         let mesh = world.start_envoy("mesh", &options)?;
         let save = |affinity: &str| {
             let service = ServiceManifest::new("web")
@@ -79,7 +71,7 @@ fn requests_by_name_keep_session_affinity() -> Result<()> {
             world.manifests().save("web.yaml", &all)
         };
         save("None")?;
-        let by_name = Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host("web.default");
+        let by_name = Client::new(MESH).host("web.default");
         let met = || -> Result<std::collections::BTreeSet<String>> {
             let answers = by_name.get_often(mesh.namespace(), 40)?.into_iter();
             answers
@@ -130,15 +122,14 @@ fn an_external_name_is_not_completed_by_a_search_list() -> Result<()> {
         world.start_seaway(&[])?;
         let searching = World::resolver().replace("domain: true", "domain: false");
         let options = EnvoyOptions {
-            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
             overlay: Some(searching),
             search: Some("svc.cluster.local bank.svc.cluster.local"),
-            ..EnvoyOptions::default()
+            ..World::mesh_options(&[])
         };
         let mesh = world.start_envoy("mesh", &options)?;
         let client = |name: &str| {
             let host = format!("{name}.default:8080");
-            Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host(&host)
+            Client::new(MESH).host(&host)
         };
         eventually(
             "the outside to answer, and the others to be looked up",
@@ -178,10 +169,7 @@ fn a_host_name_may_end_in_a_dot() -> Result<()> {
         let all = join([service.document(), slice.document()]);
         world.manifests().save("web.yaml", &all)?;
         world.start_seaway(&[])?;
-        let options = EnvoyOptions {
-            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
-            ..EnvoyOptions::default()
-        };
+        let options = World::mesh_options(&[]);
         let mesh = world.start_envoy("mesh", &options)?;
         for name in [
             "web.default",
@@ -191,7 +179,7 @@ fn a_host_name_may_end_in_a_dot() -> Result<()> {
             for host in
                 ["", ":80", ":8080", ".", ".:80", ".:8080"].map(|end| format!("{name}{end}"))
             {
-                let client = Client::new((std::net::Ipv4Addr::LOCALHOST, 15001)).host(&host);
+                let client = Client::new(MESH).host(&host);
                 mesh.await_outcome(&client, "an answer", |outcome| {
                     outcome.backend() == Some("web-1")
                 })?;

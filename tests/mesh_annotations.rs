@@ -2,26 +2,26 @@
 //! of a node, too.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    Ask, Backend, Connection, Envoy, EnvoyOptions, Outcome, Reply, ServiceManifest, SliceManifest,
-    World, eventually, join,
+    Ask, Backend, Connection, Envoy, EnvoyOptions, MESH, Outcome, Reply, ServiceManifest,
+    SliceManifest, World, eventually, join,
 };
 
-/// Where the mesh Envoy listens.
-const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
 /// The pods of all Services.
 const PODS: [&str; 4] = ["10.244.1.10", "10.244.1.11", "10.244.1.12", "10.244.1.13"];
 
+fn annotated(service: ServiceManifest, annotations: &[(&str, &str)]) -> ServiceManifest {
+    annotations.iter().fold(service, |service, (name, value)| {
+        service.annotation(&format!("seaway.dev/{name}"), value)
+    })
+}
+
 /// A Service with these annotations and so many of the pods as endpoints.
 fn service(name: &str, annotations: &[(&str, &str)], pods: usize) -> String {
-    let service = ServiceManifest::new(name).port("http", 80);
-    let service = annotations.iter().fold(service, |service, (name, value)| {
-        service.annotation(&format!("seaway.dev/{name}"), value)
-    });
+    let service = annotated(ServiceManifest::new(name).port("http", 80), annotations);
     let slice = SliceManifest::new(name).port("http", 8080);
     let slice = PODS[..pods]
         .iter()
@@ -44,10 +44,9 @@ fn play(
         world.manifests().save("all.yaml", &all)?;
         world.start_seaway(&[])?;
         let options = EnvoyOptions {
-            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
             // Each has its own turn, and may have a connection whatever the limit.
             concurrency: Some(1),
-            ..EnvoyOptions::default()
+            ..World::mesh_options(&[])
         };
         let envoy = world.start_envoy("mesh", &options)?;
         test(world, &envoy, &backends)
@@ -55,7 +54,7 @@ fn play(
 }
 
 fn connect(envoy: &Envoy) -> Result<Connection> {
-    Connection::open(envoy.namespace(), SocketAddr::from(MESH), false)
+    Connection::open(envoy.namespace(), MESH, false)
 }
 
 /// Waits until a Service is served.
@@ -292,9 +291,7 @@ fn connections_of_a_node_are_limited_and_otherwise_as_ever() -> Result<()> {
         let _backend = world.backend("web-1", "10.244.1.10")?;
         let with = |name: &str, ip: &str, annotations: &[(&str, &str)]| {
             let service = ServiceManifest::new(name).cluster_ip(ip).port("http", 80);
-            let service = annotations.iter().fold(service, |service, (name, value)| {
-                service.annotation(&format!("seaway.dev/{name}"), value)
-            });
+            let service = annotated(service, annotations);
             let slice = SliceManifest::new(name).port("http", 8080);
             join([service.document(), slice.endpoint("10.244.1.10").document()])
         };

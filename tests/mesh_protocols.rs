@@ -1,38 +1,26 @@
 //! What mesh proxies speak to backends, which of these they ask, and what becomes of requests when
 //! one is dead or the control plane is.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use seaway_testing::certs::Ca;
 use seaway_testing::{
-    Client, Envoy, EnvoyOptions, Load, Outcome, Record, ServiceManifest, SliceManifest, World,
-    eventually, join,
+    Client, Envoy, Load, MESH, Outcome, Record, ServiceManifest, SliceManifest, World, eventually,
+    join, web_socket,
 };
 use serde_json::json;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-/// Where the mesh Envoy listens.
-const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
-
 fn client(host: &str) -> Client {
-    Client::new(SocketAddr::from(MESH)).host(host)
+    Client::new(MESH).host(host)
 }
 
 fn start(world: &mut World, sotw: bool) -> Result<Arc<Envoy>> {
-    let mut bootstrap = vec!["--role", "mesh"];
-    bootstrap.extend(sotw.then_some("--sotw"));
-    let options = EnvoyOptions {
-        bootstrap: bootstrap.into_iter().map(str::to_owned).collect(),
-        ..EnvoyOptions::default()
-    };
-    world.start_envoy("mesh", &options)
+    let more: &[&str] = if sotw { &["--sotw"] } else { &[] };
+    world.start_envoy("mesh", &World::mesh_options(more))
 }
 
 /// A Service whose port 80 has this `appProtocol`, with an endpoint.
@@ -90,34 +78,9 @@ fn backends_are_asked_as_their_ports_say() -> Result<()> {
                 }
             }
         }
-        envoy.namespace().run(|| web_socket("socket.default"))??;
+        web_socket(envoy.namespace(), MESH, "socket.default", "/")?;
         envoy.namespace().run(|| call("rpc.default"))?
     })
-}
-
-/// Opens a WebSocket and sees that bytes go both ways.
-fn web_socket(host: &str) -> Result<()> {
-    let mut stream = std::net::TcpStream::connect(MESH)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    let request = format!(
-        "GET / HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head);
-    ensure!(head.starts_with("HTTP/1.1 101"), "{head}");
-    for message in [&b"ping"[..], b"and pong"] {
-        stream.write_all(message)?;
-        let mut answer = vec![0; message.len()];
-        stream.read_exact(&mut answer)?;
-        ensure!(answer == message, "{answer:?}");
-    }
-    Ok(())
 }
 
 /// Makes a call of gRPC: Seaway's own health.
@@ -149,12 +112,7 @@ fn https_and_wss_are_spoken_over_tls() -> Result<()> {
         world.manifests().save("all.yaml", &all)?;
         world.start_seaway(&[])?;
         let leaf = Ca::new("nobody's")?.server(&["other.test"])?;
-        let files = leaf.write(world.folder())?;
-        let mut command = Command::new("openssl");
-        command.args(["s_server", "-www", "-accept", server, "-cert"]);
-        command.arg(&files.cert).arg("-key").arg(&files.key);
-        let output = std::fs::File::create(world.folder().join("server"))?;
-        let _server = Ended(world.fabric().spawn(&command, output)?);
+        let _server = world.tls_server(server, &leaf)?;
         let envoy = start(world, false)?;
         for name in ["secure", "socket"] {
             let of_tls = |outcome: &Outcome| matches!(outcome, Outcome::Answered(answer) if answer.body.contains("TLSv1.3"));
@@ -166,15 +124,6 @@ fn https_and_wss_are_spoken_over_tls() -> Result<()> {
         ensure!(metrics.contains(unverified), "{metrics}");
         Ok(())
     })
-}
-
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The pods of a headless Service, the last of which may be unready.

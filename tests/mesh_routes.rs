@@ -1,19 +1,15 @@
 //! The routes of mesh proxies: which names are found and which are not, and what a Service that
 //! comes or goes costs.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use seaway_testing::{
-    Ask, Client, Connection, Envoy, EnvoyOptions, Load, Outcome, Record, ServiceManifest,
+    Ask, Client, Connection, Envoy, EnvoyOptions, Load, MESH, Outcome, Record, ServiceManifest,
     SliceManifest, World, eventually, join,
 };
 use serde_json::json;
-
-/// Where the mesh Envoy listens.
-const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
 
 /// A Service with these ports, all of which these endpoints serve at 8080.
 fn manifests(name: &str, ports: &[u16], endpoints: &[&str]) -> (ServiceManifest, SliceManifest) {
@@ -32,16 +28,15 @@ fn service(name: &str, ports: &[u16], endpoints: &[&str]) -> String {
 }
 
 fn client(host: &str) -> Client {
-    Client::new(SocketAddr::from(MESH)).host(host)
+    Client::new(MESH).host(host)
 }
 
 fn start(world: &mut World, sotw: bool) -> Result<Arc<Envoy>> {
-    let mut bootstrap = vec!["--role", "mesh", "--pod-namespace", "default"];
-    bootstrap.extend(sotw.then_some("--sotw"));
+    let mut more = vec!["--pod-namespace", "default"];
+    more.extend(sotw.then_some("--sotw"));
     let options = EnvoyOptions {
-        bootstrap: bootstrap.into_iter().map(str::to_owned).collect(),
         patience: Some(Duration::from_secs(60)),
-        ..EnvoyOptions::default()
+        ..World::mesh_options(&more)
     };
     world.start_envoy("mesh", &options)
 }
@@ -268,7 +263,7 @@ fn a_service_comes_changes_and_goes_beside_others() -> Result<()> {
             settle(&envoy, "comes.default", "web-2")?;
 
             // On an open connection the next request for it is for nobody, and others go on.
-            let mut open = Connection::open(envoy.namespace(), SocketAddr::from(MESH), true)?;
+            let mut open = Connection::open(envoy.namespace(), MESH, true)?;
             let status = |open: &mut Connection, host: &str| {
                 anyhow::Ok(open.ask(&Ask::get(host, "/"))?.status)
             };

@@ -1,7 +1,7 @@
 //! Mesh proxies of before: from one table to scopes while requests are under way, and who stays
 //! with the table.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use seaway_proto::envoy::core::Node;
 use seaway_testing::{
-    Ask, Client, Connection, Envoy, EnvoyOptions, Inside, Load, Namespace, Record, ServiceManifest,
-    SliceManifest, World, bootstrap, join,
+    Ask, Client, Connection, Envoy, EnvoyOptions, Inside, Load, MESH, Namespace, Record,
+    ServiceManifest, SliceManifest, World, bootstrap, join,
 };
 use seaway_translator::{Object, Options, Role, View, read, translate_once};
 use seaway_xds::{
@@ -22,8 +22,6 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
-/// Where the mesh Envoy listens.
-const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
 /// How long the slow requests take.
 const SLOW: &str = "2500";
 
@@ -116,7 +114,7 @@ fn service(name: &str, endpoint: &str) -> String {
 }
 
 fn client(host: &str) -> Client {
-    Client::new(SocketAddr::from(MESH)).host(host)
+    Client::new(MESH).host(host)
 }
 
 fn settle(envoy: &Envoy, host: &str, backend: &str) -> Result<()> {
@@ -164,10 +162,9 @@ fn update(
         let relay = world.relay()?;
         relay.lead_to(older_address);
         let options = EnvoyOptions {
-            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
             control_plane: Some(relay.address()),
             drain_seconds: Some(5),
-            ..EnvoyOptions::default()
+            ..World::mesh_options(&[])
         };
         let options = EnvoyOptions {
             config: Some(config(bootstrap("mesh", &options)?)),
@@ -213,7 +210,7 @@ fn update(
 fn slow_request(envoy: &Arc<Envoy>, http2: bool) -> thread::JoinHandle<Result<u16>> {
     let envoy = envoy.clone();
     thread::spawn(move || {
-        let mut connection = Connection::open(envoy.namespace(), SocketAddr::from(MESH), http2)?;
+        let mut connection = Connection::open(envoy.namespace(), MESH, http2)?;
         let ask = Ask::get("slow.default", "/").header("echo-delay", SLOW);
         Ok(connection.ask(&ask)?.status)
     })

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use seaway_testing::certs::Ca;
 use seaway_testing::{
-    Client, Namespace, Outcome, ServiceManifest, SliceManifest, World, eventually, within,
+    Ask, Connection, Namespace, ServiceManifest, SliceManifest, World, eventually, within,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -214,11 +214,10 @@ fn check_time(what: &str, nanos: u64, logged: &Value) -> Result<()> {
 
 /// The delays name the trace of a commit.
 fn check_exemplar(world: &World, commit: i64, trace: &[u8]) -> Result<()> {
-    let client = Client::new("127.0.0.1:18001".parse::<SocketAddr>()?).path("/metrics");
-    let client = client.accept("application/openmetrics-text");
-    let Outcome::Answered(answer) = client.get(world.fabric())? else {
-        bail!("no metrics");
-    };
+    let at = "127.0.0.1:18001";
+    let asked = Ask::get(at, "/metrics").header("accept", "application/openmetrics-text");
+    let answer = Connection::open(world.fabric(), at.parse()?, false)?.ask(&asked)?;
+    ensure!(answer.status == 200, "{answer:?}");
     let trace: String = trace.iter().map(|byte| format!("{byte:02x}")).collect();
     let exemplar = format!("# {{commit=\"{commit}\",trace_id=\"{trace}\"}}");
     for metric in ["to_sent", "to_ack"] {

@@ -120,10 +120,7 @@ fn a_mesh_proxy_has_its_scopes_as_the_replica_has_them() -> Result<()> {
     World::run(|world| {
         put(world, "web", 11, "10.244.1.11")?;
         world.start_seaway(&[])?;
-        let options = EnvoyOptions {
-            bootstrap: ["--role", "mesh"].map(str::to_owned).to_vec(),
-            ..EnvoyOptions::default()
-        };
+        let options = World::mesh_options(&[]);
         let mesh = world.start_envoy("mesh", &options)?;
         let socket = admin_socket(world, &mesh)?;
         let socket = socket.to_str().context("a path that is no text")?;

@@ -98,9 +98,6 @@ class Peer:
             return {"error": f"{error.code().name}: {error.details()}"}
         return answers
 
-    def close(self, target):
-        self.channels.pop(target).close()
-
     def load(self, target):
         self.loads[target] = Load(target)
 

@@ -1,8 +1,6 @@
 //! Backends of routes: those that lead nowhere, and the protocols that they speak.
 
-use std::io::{Read, Write};
-
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use seaway_testing::{RouteManifest, ServiceManifest, join};
 
 use crate::case::{Case, get};
@@ -129,28 +127,5 @@ fn gw092_backends_are_spoken_to_as_their_ports_say() -> Result<()> {
 
 /// Opens a WebSocket and sees that bytes go both ways.
 pub(crate) fn web_socket(edge: &Edge<'_>, host: &str, path: &str) -> Result<()> {
-    let target = port_80();
-    let fabric = edge.world.fabric();
-    let mut stream = fabric.run(move || std::net::TcpStream::connect(target))??;
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(5)))?;
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head);
-    ensure!(head.starts_with("HTTP/1.1 101"), "{path}: {head}");
-    for message in [&b"ping"[..], b"and pong"] {
-        stream.write_all(message)?;
-        let mut answer = vec![0; message.len()];
-        stream.read_exact(&mut answer)?;
-        ensure!(answer == message, "{path}: {answer:?}");
-    }
-    Ok(())
+    seaway_testing::web_socket(edge.world.fabric(), port_80(), host, path)
 }

@@ -1,12 +1,10 @@
 //! Backends that speak TLS.
 
-use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command};
 
 use anyhow::{Result, ensure};
-use seaway_testing::certs::{Ca, Leaf};
+use seaway_testing::certs::Ca;
 use seaway_testing::{
     Ask, Connection, EnvoyOptions, IngressManifest, RouteManifest, ServiceManifest, SliceManifest,
     World, eventually, join,
@@ -17,30 +15,6 @@ use crate::edge::{Edge, port_80, with_gateway};
 
 /// Where the server is that speaks TLS: at an address of a backend.
 const SERVER: &str = "10.244.1.2:8443";
-
-/// A server that shows this certificate, and answers each request with what it knows of the
-/// connection. It ends when dropped.
-struct Server(Child);
-
-impl Server {
-    fn start(world: &World, leaf: &Leaf) -> Result<Self> {
-        let folder = world.folder().join("server");
-        fs::create_dir_all(&folder)?;
-        let files = leaf.write(&folder)?;
-        let mut command = Command::new("openssl");
-        command.args(["s_server", "-www", "-accept", SERVER, "-cert"]);
-        command.arg(&files.cert).arg("-key").arg(&files.key);
-        let output = File::create(folder.join("output"))?;
-        Ok(Self(world.fabric().spawn(&command, output)?))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// What becomes of a request: the status, and the version of TLS if a server of TLS answers.
 fn asked(world: &World, host: &str) -> Result<String> {
@@ -75,7 +49,7 @@ fn gw092_wss_is_spoken_over_tls() -> Result<()> {
         .problem("UnverifiedBackend", "Service default/wss");
     Edge::run(&[], &with_gateway(vec![case]), |edge| {
         let leaf = Ca::new("nobody's")?.server(&["other.test"])?;
-        let _server = Server::start(edge.world, &leaf)?;
+        let _server = edge.world.tls_server(SERVER, &leaf)?;
         becomes(edge.world, "wss.test", "200 TLSv1.3")?;
         edge.envoy.check_nothing_rejected()
     })
@@ -107,7 +81,7 @@ fn t099_https_behind_an_external_name_is_checked() -> Result<()> {
         let all = join([class.to_owned(), service.document(), ingress.document()]);
         world.manifests().save("all.yaml", &all)?;
         start(world, &trusted)?;
-        let server = Server::start(world, &ca.server(&["www.example.com"])?)?;
+        let server = world.tls_server(SERVER, &ca.server(&["www.example.com"])?)?;
         becomes(world, "t099.test", "200 TLSv1.3")?;
         drop(server);
         // For another name, or from somebody else.
@@ -116,7 +90,7 @@ fn t099_https_behind_an_external_name_is_checked() -> Result<()> {
             Ca::new("other")?.server(&["www.example.com"])?,
         ];
         for leaf in &others {
-            let _server = Server::start(world, leaf)?;
+            let _server = world.tls_server(SERVER, leaf)?;
             listening(world)?;
             let found = asked(world, "t099.test")?;
             ensure!(found == "503 ", "{found}");

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::ops::Range;
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -12,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use seaway_testing::certs::{Ca, San};
 use seaway_testing::{
-    ApiServer, EnvoyOptions, Folder, ServiceManifest, SliceManifest, World, bootstrap, join, node,
-    seaway_binary, within,
+    ApiServer, Ask, Connection, EnvoyOptions, Folder, ServiceManifest, SliceManifest, World,
+    bootstrap, join, node, seaway_binary, within,
 };
 
 use crate::exposition::Exposition;
@@ -189,24 +187,11 @@ impl Everything<'_> {
 
     /// How metrics are answered to this `Accept`: the type of the content, and the content.
     pub(crate) fn scrape(&self, address: &str, accept: &str) -> Result<(String, String)> {
-        let request = format!(
-            "GET /metrics HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
-        );
-        let address = address.to_owned();
-        let answer = self.world.fabric().run(move || -> Result<String> {
-            let mut stream = TcpStream::connect(address)?;
-            stream.write_all(request.as_bytes())?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        })??;
-        ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        let (head, body) = answer
-            .split_once("\r\n\r\n")
-            .context("no end of the head")?;
-        let mut headers = head.lines();
-        let kind = headers.find_map(|line| line.strip_prefix("content-type: "));
-        Ok((kind.context("no type")?.to_owned(), body.to_owned()))
+        let mut connection = Connection::open(self.world.fabric(), address.parse()?, false)?;
+        let reply = connection.ask(&Ask::get(address, "/metrics").header("accept", accept))?;
+        ensure!(reply.status == 200, "{reply:?}");
+        let kind = reply.header("content-type").context("no type")?;
+        Ok((kind, reply.body))
     }
 
     /// What `serve` and `drain` say, together.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONNECTION, HOST};
+use hyper::header::{CONNECTION, HOST};
 use hyper::{Request, Response, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -98,7 +98,6 @@ pub struct Client {
     target: SocketAddr,
     pub(crate) host: String,
     path: String,
-    accept: Option<String>,
     http2: bool,
 }
 
@@ -110,7 +109,6 @@ impl Client {
             target,
             host: target.to_string(),
             path: "/".to_owned(),
-            accept: None,
             http2: false,
         }
     }
@@ -126,13 +124,6 @@ impl Client {
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
-        self
-    }
-
-    /// Says which content it takes (HTTP/1.1).
-    #[must_use]
-    pub fn accept(mut self, content: &str) -> Self {
-        self.accept = Some(content.to_owned());
         self
     }
 
@@ -191,12 +182,9 @@ impl Client {
     async fn over_http1(&self, stream: TcpStream) -> Result<Response<Incoming>> {
         let (mut sender, connection) = conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        let mut request = Request::get(&self.path)
+        let request = Request::get(&self.path)
             .header(HOST, &self.host)
             .header(CONNECTION, "close");
-        if let Some(content) = &self.accept {
-            request = request.header(ACCEPT, content);
-        }
         Ok(sender
             .send_request(request.body(Empty::<Bytes>::new())?)
             .await?)

@@ -84,10 +84,14 @@ pub mod steps;
 #[cfg(feature = "worlds")]
 mod tls;
 #[cfg(feature = "worlds")]
+mod tls_server;
+#[cfg(feature = "worlds")]
 pub mod usage;
 #[cfg(feature = "worlds")]
 mod volume;
 mod wait;
+#[cfg(feature = "worlds")]
+mod web_socket;
 #[cfg(feature = "worlds")]
 mod world;
 
@@ -132,7 +136,11 @@ pub use secured::Tls;
 #[cfg(feature = "stack")]
 pub use stack::{Builder, Stack};
 #[cfg(feature = "worlds")]
+pub use tls_server::TlsServer;
+#[cfg(feature = "worlds")]
 pub use volume::Volume;
 pub use wait::{eventually, within};
 #[cfg(feature = "worlds")]
-pub use world::{World, skip};
+pub use web_socket::web_socket;
+#[cfg(feature = "worlds")]
+pub use world::{MESH, World, skip};

@@ -17,6 +17,8 @@ use crate::{Backend, Dns, Envoy, EnvoyOptions, Folder, Namespace, Network, Relay
 const BACKEND_PORT: u16 = 8080;
 /// The port of a relay, beside Seaway's own.
 const RELAY_PORT: u16 = 18100;
+/// Where a mesh Envoy listens, in its own namespace.
+pub const MESH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001);
 
 /// Says that the running test is skipped, and why: straight to the terminal, because the test
 /// harness would swallow what a passing test prints.
@@ -152,6 +154,17 @@ impl World {
         EnvoyOptions {
             bootstrap: bootstrap.map(str::to_owned).to_vec(),
             drain_seconds: Some(3),
+            ..EnvoyOptions::default()
+        }
+    }
+
+    /// What makes an Envoy a mesh proxy, with more flags of its bootstrap. It listens at [`MESH`].
+    ///
+    /// [`MESH`]: crate::MESH
+    pub fn mesh_options(more: &[&str]) -> EnvoyOptions {
+        let bootstrap = ["--role", "mesh"].iter().chain(more);
+        EnvoyOptions {
+            bootstrap: bootstrap.map(|&word| word.to_owned()).collect(),
             ..EnvoyOptions::default()
         }
     }

@@ -31,17 +31,6 @@ pub(super) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Infallible> {
-    if let Some(namespace) = forward::is_asked_for(request.uri().path()) {
-        let may_forward = shared.faults(|faults| {
-            let grants = faults.grants.as_ref();
-            grants.is_none_or(|grants| grants.forward(namespace))
-        });
-        if !may_forward {
-            return Ok(refused(&Refusal::of_code(403)));
-        }
-        let refusal = || refused(&Refusal::of_code(400));
-        return Ok(forward::answer(request).unwrap_or_else(refusal));
-    }
     let answered = match unstored(&shared, request.uri().path()) {
         Some(bytes) => Ok(respond(200, Content::Whole(bytes))),
         None => serve(&shared, request).await,
@@ -73,6 +62,13 @@ async fn serve(
     shared: &Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Content>, Refusal> {
+    if let Some(call) = query::call(request.method(), request.uri())
+        && call.subresource.as_deref() == Some("portforward")
+    {
+        authenticate(shared, request.headers())?;
+        shared.authorize(&call)?;
+        return forward::answer(request).ok_or_else(|| Refusal::of_code(400));
+    }
     let (head, body) = request.into_parts();
     let Some(call) = query::call(&head.method, &head.uri) else {
         authenticate(shared, &head.headers)?;

@@ -21,13 +21,6 @@ use super::body::Content;
 /// The subprotocol.
 const PROTOCOL: &str = "v4.channel.k8s.io";
 
-/// The namespace of the pod, if a path is that of a port-forward.
-pub(super) fn is_asked_for(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix("/api/v1/namespaces/")?;
-    let (namespace, pod) = rest.strip_suffix("/portforward")?.split_once('/')?;
-    pod.starts_with("pods/").then_some(namespace)
-}
-
 /// Answers with a WebSocket to the port; `None` if the request is no such one.
 pub(super) fn answer(request: Request<Incoming>) -> Option<Response<Content>> {
     let query = request.uri().query().unwrap_or_default();

@@ -101,16 +101,6 @@ impl Grants {
         self.0.iter()
     }
 
-    /// Whether ports of pods of a namespace may be forwarded, by a WebSocket.
-    pub(super) fn forward(&self, namespace: &str) -> bool {
-        let is_that = |grant: &&Grant| {
-            grant.group.is_empty() && grant.resource == "pods/portforward" && grant.verb == "get"
-        };
-        let everywhere =
-            |grant: &Grant| grant.namespace.as_deref().is_none_or(|of| of == namespace);
-        self.iter().filter(is_that).any(everywhere)
-    }
-
     /// All but one.
     #[must_use]
     pub fn without(&self, grant: &Grant) -> Self {

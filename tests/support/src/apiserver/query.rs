@@ -66,7 +66,7 @@ pub(super) fn call(method: &Method, uri: &Uri) -> Option<Call> {
     let (name, subresource) = match rest {
         [] => (None, None),
         [name] => (Some((*name).to_owned()), None),
-        [name, sub @ ("status" | "finalize")] => {
+        [name, sub @ ("status" | "finalize" | "portforward")] => {
             (Some((*name).to_owned()), Some((*sub).to_owned()))
         }
         _ => return None,

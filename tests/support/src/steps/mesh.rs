@@ -1,14 +1,9 @@
 //! Steps through the mesh Envoy: Services by host name.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use anyhow::{Result, bail, ensure};
 
 use crate::scene::say;
-use crate::{Answer, Client, Outcome, Place, Scene};
-
-/// Where the mesh Envoy listens.
-const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
+use crate::{Answer, Client, MESH, Outcome, Place, Scene};
 
 /// A Service answers under every form of its host name.
 pub fn host_names(scene: &mut Scene<'_>) -> Result<()> {
@@ -105,7 +100,7 @@ pub fn retarget(scene: &mut Scene<'_>) -> Result<()> {
 
 /// A request for a host name through the mesh Envoy.
 fn client(host: &str) -> Client {
-    Client::new(SocketAddr::from(MESH)).host(host)
+    Client::new(MESH).host(host)
 }
 
 /// The answer with status 200.

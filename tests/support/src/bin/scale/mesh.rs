@@ -1,17 +1,14 @@
 //! What one more Service costs an Envoy of role `mesh` beside so many others, by how it takes
 //! routes.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use seaway_testing::{Client, Envoy, EnvoyOptions, World, within};
+use seaway_testing::{Client, Envoy, EnvoyOptions, MESH, World, within};
 
 use super::case::Case;
 use super::{ADDED, PATIENCE, resident, usage};
 
-/// Where the mesh Envoy listens.
-const MESH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 15001);
 /// Bytes that Envoy has been sent.
 const RECEIVED: &str = "cluster.seaway_xds.upstream_cx_rx_bytes_total";
 
@@ -28,13 +25,11 @@ pub(crate) fn measure(services: &str, form: &str) -> Result<()> {
     let _backend = world.backend("pod", "0.0.0.0")?;
     case.save(&world)?;
     world.start_seaway(&[])?;
-    let bootstrap = ["--role", "mesh", "--pod-namespace", "default"];
-    let bootstrap = bootstrap.into_iter().chain(sotw);
+    let more = ["--pod-namespace", "default"].into_iter().chain(sotw);
     let options = EnvoyOptions {
-        bootstrap: bootstrap.map(str::to_owned).collect(),
         concurrency: Some(case.workers),
         patience: Some(PATIENCE),
-        ..EnvoyOptions::default()
+        ..World::mesh_options(&more.collect::<Vec<_>>())
     };
     let envoy = world.start_envoy("mesh", &options)?;
     for number in [0, services - 1] {
@@ -73,7 +68,7 @@ pub(crate) fn measure(services: &str, form: &str) -> Result<()> {
 /// Waits until a Service answers by its cluster IP, of which the scope is the last that is sent.
 fn answers(envoy: &Envoy, case: &Case, number: usize) -> Result<()> {
     let host = case.address(number).ip().to_string();
-    let client = Client::new(SocketAddr::from(MESH)).host(&host);
+    let client = Client::new(MESH).host(&host);
     within(PATIENCE, "the Service to answer", || {
         let outcome = envoy.send(&client)?;
         ensure!(outcome.backend().is_some(), "{outcome}");
