@@ -7,6 +7,7 @@
 mod changes;
 mod client_status;
 mod contents;
+mod counts;
 mod denials;
 mod differences;
 mod layers;

@@ -8,10 +8,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use seaway_proto::{ResourceRef, TypeUrl, Version};
 
+use super::counts::Page;
 use super::{Inspector, lock};
-use crate::session::{Session, Standing};
+use crate::session::Standing;
 use crate::store::slot::{Entry, Slot};
-use crate::store::{LayerId, ResourceId, Store};
+use crate::store::{LayerId, ResourceId};
 use crate::types::TypeSpec;
 
 /// What a page begins behind: the key of the last resource of the page before.
@@ -73,7 +74,7 @@ impl ResourceReport {
         }
     }
 
-    fn count(&mut self, standing: Standing) {
+    pub(super) fn count(&mut self, standing: Standing) {
         self.seen_by += 1;
         *match standing {
             Standing::Held => &mut self.held_by,
@@ -98,7 +99,7 @@ impl Asked {
 }
 
 /// A resource of a page: the index of its type, and its id.
-type Place = (usize, ResourceId);
+pub(super) type Place = (usize, ResourceId);
 
 /// Some of the published resources, and how many there are.
 #[derive(Clone, Debug)]
@@ -128,18 +129,6 @@ impl Inspector {
         }
     }
 
-    /// A page with each stream counted for what it sees of it.
-    fn counted(&self, mut page: Vec<(Place, ResourceReport)>) -> Vec<ResourceReport> {
-        if !page.is_empty() {
-            for (_, session) in self.open.open() {
-                let session = lock(&session);
-                let store = self.snapshots.read();
-                count(&session, &store, &mut page);
-            }
-        }
-        page.into_iter().map(|(_, report)| report).collect()
-    }
-
     /// What the clients of these streams ask for and are to have.
     pub fn asked_by(&self, streams: &[u64]) -> Asked {
         let mut asked = Asked::default();
@@ -163,14 +152,14 @@ impl Inspector {
         which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
-    ) -> (usize, Vec<(Place, ResourceReport)>) {
+    ) -> (usize, Page) {
         let after = after.map(|key| {
             let index = self.index(key.type_url).unwrap_or(usize::MAX);
             (index, &*key.name, key.layer)
         });
         let store = self.snapshots.read();
         let mut total = 0;
-        let mut page: Vec<(Place, ResourceReport)> = Vec::new();
+        let mut page = Page::new();
         for index in 0..self.types().len() {
             let spec = *self.types().spec(index);
             let url = spec.url;
@@ -227,31 +216,6 @@ fn is_chosen(
 ) -> bool {
     let origin = entry.value.origin();
     origin.is_some_and(|origin| which(url, &slot.name, origin, entry.layer))
-}
-
-/// Counts a stream for those resources of a page that it sees.
-fn count(session: &Session, store: &Store, page: &mut [(Place, ResourceReport)]) {
-    for of_type in page.chunk_by_mut(|((one, _), _), ((other, _), _)| one == other) {
-        let Some(((index, _), _)) = of_type.first() else {
-            continue;
-        };
-        let standings = session.standings(*index);
-        for ((index, id), report) in of_type {
-            let Some(slot) = store.try_slot(*index, *id) else {
-                continue;
-            };
-            let decisive = slot.decisive(session.layers());
-            // What has changed since the page was made is another resource.
-            if decisive.is_none_or(|of| of.layer != report.layer || of.since != report.seq) {
-                continue;
-            }
-            match standings.of(*id, slot) {
-                Some(standing) if report.version.is_some() => report.count(standing),
-                Some(_) => report.seen_by += 1,
-                None => {}
-            }
-        }
-    }
 }
 
 /// The first of all, in order.

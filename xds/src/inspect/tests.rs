@@ -1,5 +1,6 @@
 //! Resources in layers, and the streams that see them there.
 
+mod counts;
 mod differences;
 mod shares;
 
@@ -72,6 +73,11 @@ impl World {
 
     /// A stream that asks for all assignments and has not read anything.
     fn open(&self, placement: PlacementId) -> Stream {
+        self.open_for(placement, &["*"])
+    }
+
+    /// One that asks for assignments by these names.
+    fn open_for(&self, placement: PlacementId, names: &[&str]) -> Stream {
         let snapshots = &self.inspector.snapshots;
         let (now, cursor) = (Instant::now(), snapshots.cursor());
         let types = Types::envoy();
@@ -93,7 +99,7 @@ impl World {
             session,
             _listed: listed,
         };
-        self.request(&stream, "", &["*"]);
+        self.request(&stream, "", names);
         stream
     }
 

@@ -40,6 +40,16 @@ pub(crate) struct Standings<'a> {
 }
 
 impl Standings<'_> {
+    /// Whether the client asks for all these resources of its layers and has their present content,
+    /// none of which is newer than the commit `newest`. `false` where that is not plain.
+    pub(crate) fn are_held(&self, ids: &Ids, newest: u64) -> bool {
+        let subscription = self.state.subscription();
+        self.is_settled
+            && self.session.cursor.get() >= newest
+            && (subscription.is_wildcard() || subscription.names_all(ids))
+            && self.state.holds_all(ids)
+    }
+
     /// Where the present content of a resource stands; `None` if the client does not ask for it.
     pub(crate) fn of(&self, id: ResourceId, slot: &Slot) -> Option<Standing> {
         let (session, state) = (self.session, self.state);

@@ -101,6 +101,12 @@ impl Slot {
         self.entries.iter().any(|entry| entry.since > commit)
     }
 
+    /// The commit that was the last to give a layer what it has.
+    pub(crate) fn changed(&self) -> u64 {
+        let commits = self.entries.iter().map(|entry| entry.since);
+        commits.max().unwrap_or_default()
+    }
+
     /// What `resolve` gave after the commit `cursor`; `Err` if the entries no longer tell.
     pub(crate) fn resolved_at(
         &self,

@@ -69,6 +69,11 @@ impl Subscription {
         self.named.contains(id)
     }
 
+    /// Whether all these resources are named.
+    pub(crate) fn names_all(&self, ids: &Ids) -> bool {
+        ids.is_subset(&self.named)
+    }
+
     pub(crate) fn is_missing(&self, name: &str) -> bool {
         self.missing.contains(name)
     }

@@ -214,6 +214,10 @@ impl TypeState {
         self.held.contains(id)
     }
 
+    pub(in crate::session) fn holds_all(&self, ids: &Ids) -> bool {
+        ids.is_subset(&self.held)
+    }
+
     /// Whether the client was sent the present content of a resource, whatever it answered.
     pub(in crate::session) fn is_current(&self, id: ResourceId) -> bool {
         self.held.contains(id) && !self.owed.contains(id) && !self.held_back.contains(id)
