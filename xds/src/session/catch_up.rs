@@ -51,14 +51,14 @@ impl Session {
         for deliveries in self.inbox.take() {
             let is_new = deliveries.seq() > cursor;
             deliveries.split(|index, delivery| {
-                let state = self.states.at_mut(index);
+                let state = self.states.at(index);
                 // Of one that was read before it came here, only the response can tell.
                 let concerned = match is_new {
                     true => self.changed & bit(index) != 0 && state.is_owing(),
                     false => state.subscription().is_active(),
                 };
                 match concerned {
-                    true => state.follow(delivery),
+                    true => self.states.follow(index, delivery),
                     false => delivery.unconcerned(),
                 }
             });

@@ -302,13 +302,13 @@ impl Session {
     /// The approximate memory, in bytes, of what the client makes this stream remember: names that
     /// do not exist or were removed, rejections, and contents kept in place of rejected ones.
     pub(crate) fn remembered_bytes(&self) -> usize {
-        let types = self.states.iter().map(TypeState::remembered_bytes);
+        let types = self.states.used().map(TypeState::remembered_bytes);
         self.unknown.bytes() + types.sum::<usize>()
     }
 
     /// The part of `remembered_bytes` that names take, which is charged to the client.
     pub(crate) fn name_bytes(&self) -> usize {
-        let types = self.states.iter().map(TypeState::name_bytes);
+        let types = self.states.used().map(TypeState::name_bytes);
         let demanded = self.demanded.as_ref().map_or(0, DemandedNames::bytes);
         self.unknown.bytes() + types.sum::<usize>() + demanded
     }

@@ -4,6 +4,7 @@
 use std::ops::{Index, IndexMut};
 
 use super::type_state::TypeState;
+use crate::store::changes::Delivery;
 
 /// The state of each type by its index, and which of them changed since they last had nothing to
 /// send.
@@ -12,13 +13,22 @@ pub(in crate::session) struct TypeStates {
     all: Vec<TypeState>,
     /// One bit for each type; types beyond the last bit share it.
     touched: u64,
+    /// The types that were ever changed: all others are as they were made.
+    used: u64,
+    /// The types that may follow commits of which something is still to be sent.
+    following: u64,
 }
 
 impl TypeStates {
     pub(in crate::session) fn new(types: usize) -> TypeStates {
         let mut all = Vec::new();
         all.resize_with(types, TypeState::default);
-        TypeStates { all, touched: 0 }
+        TypeStates {
+            all,
+            touched: 0,
+            used: 0,
+            following: 0,
+        }
     }
 
     pub(in crate::session) fn len(&self) -> usize {
@@ -30,21 +40,37 @@ impl TypeStates {
         &self.all[index]
     }
 
-    /// The state of a type, for changes with which it has no more to send than before: the type
-    /// does not count as touched.
-    pub(in crate::session) fn at_mut(&mut self, index: usize) -> &mut TypeState {
-        &mut self.all[index]
+    /// Has a type follow a commit, with which it has no more to send than before: the type does not
+    /// count as touched.
+    pub(in crate::session) fn follow(&mut self, index: usize, delivery: Delivery) {
+        self.following |= bit(index);
+        self.used |= bit(index);
+        self.all[index].follow(delivery);
     }
 
     /// Follows no longer the commits of which nothing is left to send.
     pub(in crate::session) fn settle_deliveries(&mut self) {
-        if self.touched != 0 {
-            self.all.iter_mut().for_each(TypeState::settle_deliveries);
+        if self.following == 0 {
+            return;
         }
+        let mut following = 0;
+        for (index, state) in self.all.iter_mut().enumerate() {
+            if self.following & bit(index) != 0 && state.settle_deliveries() {
+                following |= bit(index);
+            }
+        }
+        self.following = following;
     }
 
     pub(in crate::session) fn iter(&self) -> impl Iterator<Item = &TypeState> {
         self.all.iter()
+    }
+
+    /// The states that are not as they were made, or may not be.
+    pub(in crate::session) fn used(&self) -> impl Iterator<Item = &TypeState> {
+        let all = self.all.iter().enumerate();
+        all.filter(|(index, _)| self.used & bit(*index) != 0)
+            .map(|(_, state)| state)
     }
 
     /// Whether this type may have something to send; if not, it has nothing.
@@ -83,6 +109,7 @@ impl Index<usize> for TypeStates {
 impl IndexMut<usize> for TypeStates {
     fn index_mut(&mut self, index: usize) -> &mut TypeState {
         self.touched |= bit(index);
+        self.used |= bit(index);
         &mut self.all[index]
     }
 }

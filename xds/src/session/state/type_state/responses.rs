@@ -160,13 +160,15 @@ impl TypeState {
         }
     }
 
-    /// Follows no longer the commits of which nothing is left to send, or nothing after all.
-    pub(in crate::session) fn settle_deliveries(&mut self) {
+    /// Follows no longer the commits of which nothing is left to send, or nothing after all. Returns
+    /// whether there are others.
+    pub(in crate::session) fn settle_deliveries(&mut self) -> bool {
         if !self.deliveries.is_empty() && !self.is_owing() {
             for delivery in std::mem::take(&mut self.deliveries) {
                 self.follow(delivery);
             }
         }
+        !self.deliveries.is_empty()
     }
 
     /// The time at which the next response is sent even if the newest is not acknowledged yet.
