@@ -40,9 +40,9 @@ mod xdstp;
 pub use dialect::Dialect;
 pub use guard::identity::{Authenticated, Caller, Identity, Peer};
 pub use inspect::{
-    Asked, ChangeReport, ContentReport, DenialReport, DifferenceReport, Inspector, LayerReport,
-    LayerTypeReport, RejectedShare, ResourceKey, ResourcePage, ResourceReport, ShareReport,
-    StreamFacts, StreamReport, TypeChangeReport,
+    Asked, Candidate, ChangeReport, ContentReport, DenialReport, DifferenceReport, Inspector,
+    LayerReport, LayerTypeReport, RejectedShare, ResourceKey, ResourcePage, ResourceReport,
+    ShareReport, StreamFacts, StreamReport, TypeChangeReport,
 };
 pub use limits::Limits;
 pub use metrics::{Metrics, NameTraces};

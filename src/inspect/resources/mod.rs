@@ -7,7 +7,7 @@ pub(super) mod layers;
 use std::collections::BTreeSet;
 
 use seaway_proto::{TypeUrl, json};
-use seaway_xds::{Inspector, LayerId, ResourceKey, ResourceReport};
+use seaway_xds::{Candidate, Inspector, LayerId, ResourceKey, ResourceReport};
 use serde_json::Value;
 
 use super::api::{Held, ResourceRow};
@@ -35,16 +35,18 @@ pub(super) fn page(
     });
     let streams = query.proxy.as_deref().map(|id| inspector.streams_of(id));
     let asked = streams.map(|streams| inspector.asked_by(&streams));
-    let which = |of: TypeUrl, name: &str, origin: &str, id: LayerId| {
-        url.is_none_or(|url| url == of)
-            && is(&query.name, Some(name))
+    let which = |of: &Candidate<'_>| {
+        url.is_none_or(|url| url == of.type_url)
+            && is(&query.name, Some(of.name))
+            && finds(&query.search, [of.name.into()])
+            && named.as_ref().is_none_or(|named| named.contains(&of.layer))
+            && asked
+                .as_ref()
+                .is_none_or(|asked| asked.has(of.type_url, of.name, of.layer))
             && query
                 .object
                 .as_ref()
-                .is_none_or(|object| object.has(origin))
-            && finds(&query.search, [name.into()])
-            && named.as_ref().is_none_or(|named| named.contains(&id))
-            && asked.as_ref().is_none_or(|asked| asked.has(of, name, id))
+                .is_none_or(|object| object.has(of.origin()))
     };
     let paging = Paging::of(query.limit, query.after.clone());
     let after = paging.after.as_deref().map(read_key).transpose()?;

@@ -33,7 +33,7 @@ pub use denials::DenialReport;
 pub(crate) use denials::Denials;
 pub use differences::DifferenceReport;
 pub use layers::{LayerReport, LayerTypeReport};
-pub use resources::{Asked, ResourceKey, ResourcePage, ResourceReport};
+pub use resources::{Asked, Candidate, ResourceKey, ResourcePage, ResourceReport};
 pub use shares::{RejectedShare, ShareReport};
 pub use streams::StreamFacts;
 pub(crate) use streams::{Listed, OpenStreams, SharedSession, client, lock};

@@ -11,7 +11,7 @@ use seaway_proto::{ResourceRef, TypeUrl, Version};
 use super::counts::Page;
 use super::{Inspector, lock};
 use crate::session::Standing;
-use crate::store::slot::{Entry, Slot};
+use crate::store::slot::{Entry, LayerValue, Slot};
 use crate::store::{LayerId, ResourceId};
 use crate::types::TypeSpec;
 
@@ -86,6 +86,26 @@ impl ResourceReport {
     }
 }
 
+/// A published resource in one of its layers, which may be chosen.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    /// The type.
+    pub type_url: TypeUrl,
+    /// The resource's name.
+    pub name: &'a str,
+    /// The layer.
+    pub layer: LayerId,
+    value: &'a LayerValue,
+}
+
+impl<'a> Candidate<'a> {
+    /// The object the resource was made from, or that hides the name. It is not beside the rest in
+    /// memory: of many candidates only those that the rest speaks for should be asked.
+    pub fn origin(&self) -> &'a str {
+        self.value.origin().map_or("", |origin| origin)
+    }
+}
+
 /// What clients ask for and are to have: each resource with the layer in which they see it.
 #[derive(Clone, Debug, Default)]
 pub struct Asked(HashMap<TypeUrl, HashMap<Arc<str>, LayerId>>);
@@ -111,14 +131,13 @@ pub struct ResourcePage {
 }
 
 impl Inspector {
-    /// The published resources in each of their layers that `which` chooses by type, name, origin
-    /// and layer: how many there are, and up to `limit` of those behind `after`, sorted by type (in
+    /// The published resources in each of their layers that `which` chooses: how many there are, and up to `limit` of those behind `after`, sorted by type (in
     /// the order in which types go out), name and layer.
     ///
     /// `which` is asked while nothing can be published, once for each resource in each layer.
     pub fn resources(
         &self,
-        which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
+        which: impl Fn(&Candidate<'_>) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
     ) -> ResourcePage {
@@ -149,7 +168,7 @@ impl Inspector {
 
     fn page(
         &self,
-        which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
+        which: impl Fn(&Candidate<'_>) -> bool,
         after: Option<&ResourceKey>,
         limit: usize,
     ) -> (usize, Page) {
@@ -162,13 +181,20 @@ impl Inspector {
         let mut page = Page::new();
         for index in 0..self.types().len() {
             let spec = *self.types().spec(index);
-            let url = spec.url;
+            let is_chosen = &|slot: &Slot, entry: &Entry| {
+                let candidate = Candidate {
+                    type_url: spec.url,
+                    name: &slot.name,
+                    layer: entry.layer,
+                    value: &entry.value,
+                };
+                !entry.value.is_nothing() && which(&candidate)
+            };
             let entries = store.ids(index).flat_map(|id| {
                 let slot = store.slot(index, id);
                 let entries = slot.entries.iter();
-                entries
-                    .filter(|entry| is_chosen(url, slot, entry, &which))
-                    .map(move |entry| (&*slot.name, entry.layer, id))
+                let chosen = entries.filter(move |entry| is_chosen(slot, entry));
+                chosen.map(move |entry| (&*slot.name, entry.layer, id))
             });
             let behind = entries.inspect(|_| total += 1).filter(|(name, layer, _)| {
                 after.is_none_or(|after| (index, *name, *layer) > after)
@@ -207,25 +233,20 @@ impl Inspector {
     }
 }
 
-/// Whether an entry has something, and that is chosen.
-fn is_chosen(
-    url: TypeUrl,
-    slot: &Slot,
-    entry: &Entry,
-    which: impl Fn(TypeUrl, &str, &str, LayerId) -> bool,
-) -> bool {
-    let origin = entry.value.origin();
-    origin.is_some_and(|origin| which(url, &slot.name, origin, entry.layer))
-}
-
 /// The first of all, in order.
 pub(super) fn first<T: Ord>(all: impl Iterator<Item = T>, limit: usize) -> Vec<T> {
     let mut first: Vec<T> = Vec::new();
-    // Twice as many are kept as are wanted, so that not each has to be put into its place.
+    // The last of the first, as soon as there are enough. Twice as many are kept as are wanted, so
+    // that not each has to be put into its place.
+    let mut last = None;
     for one in all {
+        if last.is_some_and(|last| first.get(last).is_some_and(|last| one >= *last)) {
+            continue;
+        }
         first.push(one);
         if first.len() >= limit.saturating_mul(2).max(64) {
             cut(&mut first, limit);
+            last = limit.checked_sub(1);
         }
     }
     cut(&mut first, limit);

@@ -140,7 +140,7 @@ impl World {
     /// Each resource with its layer, the streams that see it, and those that hold it, were sent it
     /// and are owed it.
     fn counts(&self) -> Vec<(String, u32, [usize; 4])> {
-        let page = self.inspector.resources(|_, _, _, _| true, None, 100);
+        let page = self.inspector.resources(|_| true, None, 100);
         let all = page.resources;
         assert_eq!(page.total, all.len());
         let counts = all.iter().map(|of| {
@@ -184,17 +184,17 @@ fn a_stream_counts_in_the_layer_whose_value_it_sees() {
     assert_eq!(world.counts()[3..], [expected(0, 1), expected(1, 0)]);
     let hidden = world
         .inspector
-        .resources(|_, name, _, _| name == "c", None, 9)
+        .resources(|of| of.name == "c", None, 9)
         .resources
         .remove(1);
     assert_eq!((hidden.version, &*hidden.origin), (None, "c in 1"));
     // One layer behind the other, in the order of layers.
     let key = world
         .inspector
-        .resources(|_, name, _, _| name == "b", None, 1)
+        .resources(|of| of.name == "b", None, 1)
         .resources[0]
         .key();
-    let next = world.inspector.resources(|_, _, _, _| true, Some(&key), 1);
+    let next = world.inspector.resources(|_| true, Some(&key), 1);
     assert_eq!(next.total, world.counts().len());
     let next = &next.resources[0];
     assert_eq!((&*next.name, next.layer), ("b", ZONE));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use seaway_proto::TypeUrl;
 use seaway_xds::{
-    ChangeReport, LayerId, ResourceKey, ResourceReport, Standing, StreamReport, StreamState,
+    Candidate, ChangeReport, ResourceKey, ResourceReport, Standing, StreamReport, StreamState,
     TypeChangeReport, TypeReport,
 };
 
@@ -38,7 +38,7 @@ fn streams(world: &World, node: &str) -> Vec<StreamReport> {
 fn resources(world: &World) -> Vec<ResourceReport> {
     world
         .inspector
-        .resources(|_, _, _, _| true, None, usize::MAX)
+        .resources(|_| true, None, usize::MAX)
         .resources
 }
 
@@ -327,7 +327,7 @@ async fn resources_are_read_page_by_page_in_one_order() {
         let after: Option<ResourceKey> = paged.last().map(ResourceReport::key);
         let page = world
             .inspector
-            .resources(|_, _, _, _| true, after.as_ref(), 7)
+            .resources(|_| true, after.as_ref(), 7)
             .resources;
         assert!(page.len() <= 7);
         if page.is_empty() {
@@ -341,8 +341,9 @@ async fn resources_are_read_page_by_page_in_one_order() {
             .collect()
     };
     assert_eq!(keys(&paged), keys(&all));
-    let which = |url: TypeUrl, name: &str, origin: &str, _: LayerId| {
-        url == R && name.ends_with('7') && origin == format!("{}/{name}", R.short())
+    let which = |of: &Candidate<'_>| {
+        let origin = format!("{}/{}", R.short(), of.name);
+        of.type_url == R && of.name.ends_with('7') && of.origin() == origin
     };
     let chosen = world.inspector.resources(which, None, 100);
     assert_eq!(chosen.total, 10);
@@ -355,7 +356,7 @@ async fn resources_are_read_page_by_page_in_one_order() {
     assert!(
         world
             .inspector
-            .resources(|_, _, _, _| true, None, 0)
+            .resources(|_| true, None, 0)
             .resources
             .is_empty()
     );
@@ -379,7 +380,7 @@ async fn a_resource_is_counted_for_those_who_hold_it_and_those_who_are_sent_it()
         let got = two.read(url).await;
         three.next(url).await;
         let report = |world: &World, name: &str| {
-            let which = |of: TypeUrl, this: &str, _: &str, _: LayerId| of == url && this == name;
+            let which = |of: &Candidate<'_>| of.type_url == url && of.name == name;
             world
                 .inspector
                 .resources(which, None, 1)

@@ -82,7 +82,7 @@ proptest! {
                     }
                 }
             }
-            let page = world.inspector.resources(|_, _, _, _| true, None, 100);
+            let page = world.inspector.resources(|_| true, None, 100);
             let mut together: BTreeMap<String, [usize; 4]> = BTreeMap::new();
             for of in page.resources.iter().filter(|of| of.version.is_some()) {
                 let counts = together.entry(of.name.to_string()).or_default();

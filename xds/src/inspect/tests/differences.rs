@@ -40,7 +40,7 @@ fn what_a_stream_asks_for_is_the_one_of_the_first_layer_that_has_it() {
     assert!(!asked.has(TypeUrl::CLUSTER, "a", ALL));
     let report = world
         .inspector
-        .resources(|_, _, _, _| true, None, 1)
+        .resources(|_| true, None, 1)
         .resources
         .remove(0);
     assert_eq!(report.value.as_deref(), Some(&b"1"[..]));
@@ -105,7 +105,7 @@ fn a_secret_is_listed_without_its_content() {
     });
     let report = world
         .inspector
-        .resources(|_, _, _, _| true, None, 9)
+        .resources(|_| true, None, 9)
         .resources
         .remove(0);
     assert_eq!((&*report.name, report.value), ("s", None));
