@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use seaway_translator::Layer;
 use seaway_xds::{StreamFacts, StreamReport, StreamState, TypeReport};
 
 use super::api::{ProxyRow, ProxyState, ProxyType, Rejected};
@@ -21,13 +22,15 @@ pub(super) fn page(
 ) -> Result<Cut<ProxyRow>, String> {
     let is_key = |key: &str| key.starts_with(|c: char| c.is_ascii_digit()) && key.contains('|');
     let paging = Paging::after(query.limit, &query.after, is_key)?;
-    let shown = streams.iter().filter(|stream| lets_through(query, stream));
+    let shown = streams
+        .iter()
+        .filter(|stream| lets_through(query, stream, tables));
     let all = shown.map(|stream| (key(stream), stream));
     let cut = paging.cut(all.collect());
     Ok(cut.map(|stream| row(stream, tables, now)))
 }
 
-fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
+fn lets_through(query: &ProxyQuery, stream: &StreamReport, tables: &Tables) -> bool {
     let state = state_of(stream);
     let address = || {
         stream
@@ -46,7 +49,7 @@ fn lets_through(query: &ProxyQuery, stream: &StreamReport) -> bool {
             .role
             .is_none_or(|role| about(stream, "role") == Some(role.as_str()))
         && is(&query.node, about(stream, "node"))
-        && is(&query.zone, about(stream, "zone"))
+        && is(&query.zone, zone(stream, tables))
         && is(&query.fleet, about(stream, "fleet"))
         && is(&query.proxy, Some(&stream.facts.node))
         && finds(
@@ -81,6 +84,13 @@ pub(super) fn noted<'a>(facts: &'a StreamFacts, what: &str) -> Option<&'a str> {
         .map(|(_, value)| &**value)
 }
 
+/// The zone in which a proxy is: that of its Node, which its layers say, else the one it claims.
+fn zone<'a>(stream: &'a StreamReport, tables: &'a Tables) -> Option<&'a str> {
+    let layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
+    let of_layers = layers.filter_map(Layer::zone).next();
+    of_layers.map_or_else(|| about(stream, "zone"), |zone| Some(&**zone))
+}
+
 /// The state of the API for that of a stream.
 pub(super) fn state_of(stream: &StreamReport) -> ProxyState {
     match stream.state {
@@ -107,7 +117,7 @@ fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
         stream: stream.facts.number,
         role: about("role").unwrap_or_default(),
         node: about("node"),
-        zone: about("zone"),
+        zone: zone(stream, tables).map(str::to_owned),
         namespace: about("namespace"),
         fleet: about("fleet"),
         identity: stream.facts.identity.as_ref().map(ToString::to_string),

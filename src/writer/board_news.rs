@@ -119,6 +119,13 @@ impl BoardSender {
         });
     }
 
+    /// Tells which numbers layers have, after a commit of placements alone.
+    pub(super) fn placed(&self, layers: Vec<(LayerId, Option<Layer>)>) {
+        if !layers.is_empty() {
+            self.tell(|changes| changes.layers.extend(layers));
+        }
+    }
+
     /// Tells which problems appeared and ended.
     pub(super) fn problems(&self, new: &Changes) {
         let at = SystemTime::now();

@@ -290,6 +290,7 @@ impl Writer {
                 placements,
                 ..Commit::default()
             });
+            self.board.placed(self.placements.take_numbered());
         }
     }
 

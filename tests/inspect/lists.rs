@@ -119,6 +119,32 @@ fn a_proxy_that_stops_is_behind_with_its_age_and_one_that_goes_on_never_is() -> 
     })
 }
 
+/// The zone of a Node is true whatever its proxy says (Service rules 69, 150).
+#[test]
+fn a_proxy_is_listed_in_the_zone_of_its_node() -> Result<()> {
+    World::run(|world| {
+        let node = "{apiVersion: v1, kind: Node, metadata: {name: n1, labels: \
+                    {topology.kubernetes.io/zone: b}}}";
+        world.manifests().save("node.yaml", node)?;
+        put(world, "web", 11, true)?;
+        world.start_seaway(&[])?;
+        let _n1 = world.start_node("n1", "a")?;
+        eventually("the proxy in its zone", || {
+            let list = json(world, &["proxies", "--zone", "b"])?;
+            let [proxy] = items(&list) else {
+                anyhow::bail!("{list}");
+            };
+            // Where nothing is other than elsewhere, too.
+            let layers = proxy["layers"].to_string();
+            ensure!(proxy["zone"] == "b", "{proxy}");
+            has(&layers, &["node:n1@b", "zone:b", "role:node", "all"])?;
+            let list = json(world, &["proxies", "--zone", "a"])?;
+            ensure!(items(&list).is_empty(), "{list}");
+            Ok(())
+        })
+    })
+}
+
 #[test]
 fn a_change_says_why_it_was_made_and_when_the_last_proxy_had_it() -> Result<()> {
     World::run(|world| {
