@@ -4,13 +4,17 @@
 use std::collections::BTreeSet;
 
 use seaway_proto::Resource;
+use seaway_proto::envoy::route::header_matcher::HeaderMatchSpecifier;
+use seaway_proto::envoy::route::query_parameter_matcher::QueryParameterMatchSpecifier;
 use seaway_proto::envoy::route::redirect_action::RedirectResponseCode;
 use seaway_proto::envoy::route::route::Action;
 use seaway_proto::envoy::route::route_action::ClusterSpecifier;
 use seaway_proto::envoy::route::route_match::PathSpecifier;
 use seaway_proto::envoy::route::{
-    RedirectAction, Route, RouteAction, RouteMatch, ScopedRouteConfiguration, VirtualHost,
+    HeaderMatcher, QueryParameterMatcher, RedirectAction, Route, RouteAction, RouteMatch,
+    ScopedRouteConfiguration, VirtualHost,
 };
+use seaway_proto::envoy::text_matcher::string_matcher::MatchPattern;
 
 use super::Both;
 use super::changes::Change;
@@ -180,15 +184,39 @@ fn requests(requests: &RouteMatch) -> String {
         Some(PathSpecifier::SafeRegex(regex)) => format!("~ {}", regex.regex),
         _ => "any path".to_owned(),
     };
-    let conditions: Vec<&str> = requests
-        .headers
-        .iter()
-        .map(|header| header.name.as_str())
-        .chain(requests.query_parameters.iter().map(|q| q.name.as_str()))
-        .collect();
+    let headers = requests.headers.iter().map(header);
+    let parameters = requests.query_parameters.iter().map(parameter);
+    let conditions: Vec<String> = headers.chain(parameters).collect();
     match conditions.is_empty() {
         true => path,
         false => format!("{path} ({})", conditions.join(", ")),
+    }
+}
+
+/// A condition on a header: those of two routes that differ in the value alone have to be told
+/// apart.
+fn header(header: &HeaderMatcher) -> String {
+    let value = match &header.header_match_specifier {
+        Some(HeaderMatchSpecifier::StringMatch(value)) => value.match_pattern.as_ref(),
+        _ => None,
+    };
+    let not = if header.invert_match { "not " } else { "" };
+    format!("{not}{}", condition(&header.name, ": ", value))
+}
+
+fn parameter(parameter: &QueryParameterMatcher) -> String {
+    let value = match &parameter.query_parameter_match_specifier {
+        Some(QueryParameterMatchSpecifier::StringMatch(value)) => value.match_pattern.as_ref(),
+        _ => None,
+    };
+    condition(&parameter.name, "=", value)
+}
+
+fn condition(name: &str, is: &str, value: Option<&MatchPattern>) -> String {
+    match value {
+        Some(MatchPattern::Exact(value)) => format!("{name}{is}{value}"),
+        Some(MatchPattern::SafeRegex(value)) => format!("{name} ~ {}", value.regex),
+        _ => name.to_owned(),
     }
 }
 
