@@ -166,6 +166,9 @@ pub enum Layer {
         /// Whether they take the routes of all Services as one table.
         whole_table: bool,
     },
+    /// The ingress proxies of a fleet that are given each certificate with a filter chain: their
+    /// listener with TLS.
+    Chains(Fleet),
     /// The ingress proxies of a fleet that ask for certificates by host names: their listener with
     /// TLS, and the certificates under those names.
     OnDemand(Fleet),
@@ -186,12 +189,23 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// The zone of the proxies that look through the layer, where it is theirs alone.
+    pub fn zone(&self) -> Option<&Arc<str>> {
+        match self {
+            Layer::Zone(zone) => Some(zone),
+            Layer::Node { zone, .. } => zone.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether every replica that has the same objects has the layer: it is there whichever proxies
     /// are connected.
     pub fn is_shared(&self) -> bool {
         match self {
             // What gRPC clients have follows from what those of one replica ask for.
-            Layer::WholeTable | Layer::OnDemand(_) | Layer::Role(Role::Grpc) => false,
+            Layer::WholeTable | Layer::Chains(_) | Layer::OnDemand(_) | Layer::Role(Role::Grpc) => {
+                false
+            }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
             Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) | Layer::Namespace { .. } => {
                 false
@@ -215,7 +229,7 @@ impl Layer {
             Layer::All | Layer::Inside | Layer::Captured => false,
             Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
             Layer::Namespace { .. } => false,
-            Layer::Fleet(_) | Layer::OnDemand(_) => false,
+            Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }
 }
@@ -237,6 +251,7 @@ impl fmt::Display for Layer {
                 name,
                 whole_table: true,
             } => write!(f, "namespace-table:{name}"),
+            Layer::Chains(fleet) => write!(f, "chains:{fleet}"),
             Layer::OnDemand(fleet) => write!(f, "on-demand:{fleet}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
             Layer::Node { node, zone: None } => write!(f, "node:{node}"),
@@ -262,6 +277,7 @@ impl FromStr for Layer {
             ("whole-table", "") => Layer::WholeTable,
             ("role", role) => Layer::Role(role.parse()?),
             ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
+            ("chains", fleet) => Layer::Chains(fleet.parse()?),
             ("on-demand", fleet) => Layer::OnDemand(fleet.parse()?),
             ("namespace" | "namespace-table", name) if !name.is_empty() => Layer::Namespace {
                 name: name.into(),
@@ -306,6 +322,7 @@ mod tests {
             Layer::Captured,
             Layer::Role(Role::Grpc),
             Layer::Fleet(Fleet::default()),
+            Layer::Chains(fleet.clone()),
             Layer::OnDemand(fleet),
             Layer::WholeTable,
             Layer::Zone("a".into()),

@@ -6,7 +6,7 @@ mod support;
 
 use proptest::prelude::*;
 use seaway_proto::{TypeUrl, json};
-use seaway_translator::{Change, ExternalNamePolicy, Options, Reason, Role, View};
+use seaway_translator::{Change, ExternalNamePolicy, Layer, Options, Reason, Role, View};
 use support::routing::{
     an_object, asking, class, gateway, gateway_class, ingress, route, secret, secured,
 };
@@ -88,10 +88,10 @@ fn a_certificate_is_replaced_without_its_listener() {
         let name = |name: &&str| format!("fleet:default {name}");
         names.iter().map(name).collect()
     };
-    let mut expected = vec!["all Cluster d/web/80".to_owned()];
+    let listener = "chains:default Listener tls/443".to_owned();
+    let mut expected = vec!["all Cluster d/web/80".to_owned(), listener.clone()];
     expected.extend(of(&[
         "Listener http/80",
-        "Listener tls/443",
         "ScopedRouteConfiguration 443/a.org",
         "ScopedRouteConfiguration 80/a.org",
         "Secret d/s",
@@ -102,7 +102,8 @@ fn a_certificate_is_replaced_without_its_listener() {
     assert_eq!(world.apply([secured("i", "a.org", "s")]), expected);
     assert_eq!(world.apply([second]), of(&["Secret d/s"]));
     // What cannot be served takes the secret away, and the chain closes connections.
-    let taken = of(&["Listener tls/443", "Secret d/s"]);
+    let and_listener = |others: &[&str]| [vec![listener.clone()], of(others)].concat();
+    let taken = and_listener(&["Secret d/s"]);
     assert_eq!(world.apply([secret("s", "ec", "p384")]), taken);
     assert_eq!(world.apply([first.clone()]), taken);
     assert_eq!(world.delete(&first), taken);
@@ -110,8 +111,7 @@ fn a_certificate_is_replaced_without_its_listener() {
     // A host more: its scopes, and the chain that has its certificate.
     assert_eq!(
         world.apply([secured("j", "b.org", "s")]),
-        of(&[
-            "Listener tls/443",
+        and_listener(&[
             "ScopedRouteConfiguration 443/b.org",
             "ScopedRouteConfiguration 80/b.org",
         ])
@@ -187,19 +187,24 @@ fn a_form_of_certificates_is_there_while_a_proxy_needs_it() {
     assert!(world.translator.activate(&asking));
     world.flush();
     assert!(world.translator.activate(&plain));
-    assert_eq!(world.flush(), ["fleet:default Listener tls/443"]);
+    assert_eq!(world.flush(), ["chains:default Listener tls/443"]);
     assert_eq!(world.names(TypeUrl::SECRET, &plain), ["d/s"]);
+    // Replicas compare what does not depend on who is connected.
+    let forms: [Layer; 2] =
+        ["chains:default", "on-demand:default"].map(|name| name.parse().unwrap());
+    assert!(!forms.iter().any(Layer::is_shared));
     world.translator.deactivate(&plain);
-    assert_eq!(world.flush(), ["fleet:default Listener tls/443"]);
+    assert_eq!(world.flush(), ["chains:default Listener tls/443"]);
     world.translator.deactivate(&asking);
     let gone = world.flush();
     assert!(
         gone.iter()
             .any(|name| name == "on-demand:default Secret a.org")
     );
-    assert_eq!(world.names(TypeUrl::SECRET, &asking), ["d/s"]);
+    // Who comes next finds the chains.
+    assert_eq!(world.names(TypeUrl::SECRET, &plain), ["d/s"]);
     assert_eq!(
-        world.names(TypeUrl::LISTENER, &asking),
+        world.names(TypeUrl::LISTENER, &plain),
         ["hosts", "http/80", "tls/443"]
     );
 }

@@ -190,7 +190,9 @@ impl ActiveViews {
                 self.namespaces.entry(key).or_default()
             }
             Layer::All | Layer::Inside | Layer::Captured => return false,
-            Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => return false,
+            Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {
+                return false;
+            }
         };
         *count += 1;
         *count == 1
@@ -219,7 +221,7 @@ impl ActiveViews {
                 self.whole_tables == 0
             }
             Layer::All | Layer::Inside | Layer::Captured => false,
-            Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => false,
+            Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }
 }

@@ -132,9 +132,11 @@ impl Translator {
         let zone = self.zone(view);
         let mut layers = active_views::own_layers(view, zone.as_ref());
         if view.role == Role::Ingress {
-            if view.certificates == CertificateDelivery::OnDemand {
-                layers.push(Layer::OnDemand(view.fleet.clone()));
-            }
+            let fleet = view.fleet.clone();
+            layers.push(match view.certificates {
+                CertificateDelivery::Chains => Layer::Chains(fleet),
+                CertificateDelivery::OnDemand => Layer::OnDemand(fleet),
+            });
             layers.push(Layer::Fleet(view.fleet.clone()));
         }
         layers.push(Layer::Role(view.role));
@@ -256,7 +258,7 @@ impl Translator {
                     touched = true;
                 }
                 Layer::All | Layer::Inside | Layer::Captured => {}
-                Layer::Role(_) | Layer::Fleet(_) | Layer::OnDemand(_) => {}
+                Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {}
             }
         }
         touched |= !marked.is_empty();

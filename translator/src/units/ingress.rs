@@ -47,11 +47,12 @@ fn listeners(table: &Table, context: &Context<'_>) -> Vec<(Layer, Resource)> {
     let deliveries = context.views.deliveries(&table.fleet);
     let selects = certificates::has_certificates_on_demand(context, table);
     let mut listeners = Vec::new();
-    if deliveries.chains || !selects {
-        listeners.push((
-            fleet(table),
-            listener(certificates::in_chains(context, table)),
-        ));
+    let in_chains = || listener(certificates::in_chains(context, table));
+    if !selects {
+        listeners.push((fleet(table), in_chains()));
+    } else if deliveries.chains {
+        let layer = Layer::Chains(table.fleet.clone());
+        listeners.push((layer, in_chains()));
     }
     if deliveries.on_demand && selects {
         let served = certificates::on_demand(context, table);
