@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use seaway_proto::{Resource, json};
 use seaway_translator::diff::{World, diff};
-use seaway_translator::{CertificateDelivery, Fleet, Layer, Problem, Role, Severity, View};
+use seaway_translator::{Fleet, Layer, Problem, Role, Severity, View};
 
 use super::input::{Loaded, Source};
 use super::{Outcome, flags};
@@ -180,21 +180,14 @@ fn view(proxy: &ProxyRow, layers: &[Layer]) -> anyhow::Result<View> {
         _ => None,
     });
     let fleet: Option<Fleet> = proxy.fleet.as_deref().map(str::parse).transpose()?;
-    let on_demand = layers
-        .iter()
-        .any(|layer| matches!(layer, Layer::OnDemand(_)));
     let view = View {
         node: proxy.node.as_deref().map(Into::into),
         zone: zone.or_else(|| proxy.zone.as_deref().map(Into::into)),
+        namespace: proxy.namespace.as_deref().map(Into::into),
         fleet: fleet.unwrap_or_default(),
-        whole_table: layers.contains(&Layer::WholeTable),
-        certificates: match on_demand {
-            true => CertificateDelivery::OnDemand,
-            false => CertificateDelivery::Chains,
-        },
         ..View::of(proxy.role.parse()?)
     };
-    Ok(view.deciding())
+    Ok(view.seen_through(layers).deciding())
 }
 
 /// What a layer has, but for Secrets.
@@ -222,7 +215,11 @@ async fn contents(
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use seaway_translator::CertificateDelivery;
+
     use super::*;
+    use crate::args::{Cli, Command};
     use crate::inspect::api::ProxyState;
 
     fn proxy(role: &str, layers: &[&str]) -> ProxyRow {
@@ -262,5 +259,27 @@ mod tests {
         assert!(mesh.whole_table);
         let edge = of(&proxy("ingress", &["on-demand:default", "all"]));
         assert_eq!(edge.certificates, CertificateDelivery::OnDemand);
+    }
+
+    #[test]
+    fn mesh_proxies_of_two_namespaces_on_one_node_have_a_view_each() {
+        let in_namespace = |name: &str| {
+            let layer = format!("namespace:{name}");
+            let mut proxy = proxy("mesh", &["node:n1@a", &layer, "role:mesh", "all"]);
+            proxy.namespace = Some(name.to_owned());
+            proxy
+        };
+        let line = "seaway diff --from live --to here --role mesh";
+        let Command::Diff(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!("{line}");
+        };
+        let proxies = vec![in_namespace("shop"), in_namespace("blog")];
+        let views = views(proxies, &args, &[Role::Mesh]).unwrap();
+        let namespaces = views.iter().map(|(view, layers)| {
+            let name = view.namespace.as_deref().unwrap();
+            assert_eq!(layers[1].to_string(), format!("namespace:{name}"));
+            name
+        });
+        assert_eq!(Vec::from_iter(namespaces), ["blog", "shop"]);
     }
 }
