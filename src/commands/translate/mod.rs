@@ -13,6 +13,7 @@ use crate::process::exit::{self, Failure};
 use crate::process::form;
 use crate::source::files;
 use output::Printed;
+pub(super) use output::redacted;
 
 /// What gRPC clients dial.
 const FORM: &str = "<service>.<namespace>[.svc[.<cluster domain>]][:<port>]";
