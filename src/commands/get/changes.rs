@@ -124,7 +124,7 @@ fn table(all: &Whole<ChangeRow>, show: &ShowArgs, wide: bool) -> String {
             item.replica.clone(),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }
 
 /// Why a change was made: the object, and how many others.

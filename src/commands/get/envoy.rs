@@ -21,8 +21,7 @@ const PAGE: usize = 200;
 /// Prints it.
 pub(super) async fn print(replicas: &Replicas, which: &ProxiesArgs) -> Result<String, Failure> {
     let Some(id) = which.id() else {
-        let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
-        return Err(Failure::unusable(why));
+        return Err(super::only_for_one());
     };
     let replica = connected_to(replicas, id).await?;
     let asked = Asked::of("resources")
