@@ -1,14 +1,14 @@
 //! The arguments of `seaway diff`.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Args};
 use seaway_translator::Fleet;
 
-use super::values::{OutputForm, label};
+use super::values::{HostPort, OutputForm, label};
 use super::{AskArgs, ProxyRole, ShapeArgs};
 
 /// `seaway diff`.
@@ -116,16 +116,15 @@ impl FromStr for EnvoyAdmin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<EnvoyAdmin, String> {
-        let local = text.strip_prefix("localhost:");
-        let local = local.and_then(|port| port.parse().ok());
-        let local = local.map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-        match local.or_else(|| text.parse().ok()) {
-            // Whoever reaches an admin port can end its Envoy: none is at another address.
-            Some(address) if !address.ip().is_loopback() => {
-                Err("is not on this host: forward the port here".to_owned())
-            }
-            Some(address) => Ok(EnvoyAdmin::Port(address)),
-            None => Ok(EnvoyAdmin::Socket(text.into())),
+        match text.parse::<HostPort>() {
+            Ok(at) => match at.loopback() {
+                Some(address) => Ok(EnvoyAdmin::Port(address)),
+                // Whoever reaches an admin port can end its Envoy: none is at another address.
+                None => Err("is not on this host: forward the port here".to_owned()),
+            },
+            // An address that is not taken is no file, either.
+            Err(why) if text.parse::<SocketAddr>().is_ok() => Err(why),
+            Err(_) => Ok(EnvoyAdmin::Socket(text.into())),
         }
     }
 }

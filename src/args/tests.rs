@@ -243,3 +243,31 @@ fn replicas_are_asked_in_plain_text_on_loopback_and_over_tls_anywhere() {
     let half = parse("seaway status --admin https://a:1 --admin-ca a --admin-cert b");
     assert!(half.unwrap_err().to_string().contains("--admin-key"));
 }
+
+#[test]
+fn the_admin_interface_of_an_envoy_is_on_this_host() {
+    for (text, address) in [
+        ("localhost:9901", "127.0.0.1:9901"),
+        ("127.0.0.2:9901", "127.0.0.2:9901"),
+        ("[::1]:9901", "[::1]:9901"),
+    ] {
+        let expected = EnvoyAdmin::Port(address.parse().unwrap());
+        assert_eq!(text.parse(), Ok(expected), "{text}");
+    }
+    for text in ["/run/envoy/admin.sock", "./a:1", "admin.sock"] {
+        let expected = EnvoyAdmin::Socket(text.into());
+        assert_eq!(text.parse(), Ok(expected), "{text}");
+    }
+    for text in [
+        "10.0.0.7:9901",
+        "[::]:9901",
+        "envoy.example:9901",
+        "n1:9901",
+    ] {
+        let error = text.parse::<EnvoyAdmin>().unwrap_err();
+        assert!(error.contains("is not on this host"), "{text}: {error}");
+    }
+    for text in ["10.0.0.7:0", "127.0.0.1:0", "[fe80::1%2]:9901"] {
+        assert!(text.parse::<EnvoyAdmin>().is_err(), "{text}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The values of flags that no other crate knows how to read.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -43,9 +43,17 @@ impl HostPort {
 
     /// Whether it is on this machine.
     fn is_loopback(&self) -> bool {
-        let address: Result<IpAddr, _> = self.host.parse();
-        let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-        address.map_or(self.host == "localhost", is_loopback)
+        self.loopback().is_some()
+    }
+
+    /// Its address, if it is on this machine.
+    pub(super) fn loopback(&self) -> Option<SocketAddr> {
+        let address = match self.host.as_str() {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address => address.parse().ok()?,
+        };
+        let is_loopback = address.to_canonical().is_loopback();
+        is_loopback.then(|| SocketAddr::new(address, self.port))
     }
 }
 

@@ -87,6 +87,16 @@ async fn exchange(way: &Way, target: &str) -> anyhow::Result<(u16, Bytes)> {
     }
 }
 
+/// Whether an error of [`over`] is that the connection ended without an answer: another one is of
+/// what was answered.
+pub(super) fn has_ended(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| {
+        let error = cause.downcast_ref::<hyper::Error>();
+        error.is_some_and(|error| !error.is_parse())
+    })
+}
+
 fn request(host: &str, target: &str) -> anyhow::Result<Request<Empty<Bytes>>> {
     let request = Request::get(target)
         .header(header::HOST, host)
@@ -120,4 +130,38 @@ async fn over(
         false => anyhow!("{error}"),
     })?;
     Ok((status, body.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// The error of a request that is answered like this before the connection ends.
+    async fn error_of(answer: &[u8]) -> anyhow::Error {
+        let (client, mut server) = tokio::io::duplex(1 << 16);
+        let serve = async move {
+            let mut asked = [0; 1 << 10];
+            assert_ne!(server.read(&mut asked).await.unwrap(), 0);
+            server.write_all(answer).await.unwrap();
+        };
+        let request = request("localhost", "/").unwrap();
+        let (answer, ()) = tokio::join!(over(client, request), serve);
+        answer.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_without_an_answer_is_told_from_an_answer_that_is_none() {
+        assert!(has_ended(&error_of(b"").await));
+        let other = error_of(b"SSH-2.0-OpenSSH_9.6\r\n").await;
+        assert!(format!("{other:#}").contains("no HTTP/1.1"));
+        assert!(!has_ended(&other));
+        let cut = error_of(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{").await;
+        assert!(!has_ended(&cut), "{cut:#}");
+        let large = 1 + LONGEST;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {large}\r\n\r\n");
+        let large = error_of(head.as_bytes()).await;
+        assert!(!has_ended(&large), "{large:#}");
+    }
 }

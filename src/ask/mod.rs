@@ -282,7 +282,7 @@ fn someone<T>(all: Vec<Said<T>>) -> Result<Vec<Said<T>>, Failure> {
 }
 
 /// The largest page that a replica gives.
-const PAGE: usize = 1000;
+pub(crate) const PAGE: usize = 1000;
 
 async fn list<T: DeserializeOwned>(
     way: &Way,

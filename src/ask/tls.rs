@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::http::has_ended;
 use crate::admission::tls::{ClientFiles, Proof};
 use crate::args::{AdminAddress, AskTlsArgs, HostPort};
 use crate::process::exit::Failure;
@@ -102,10 +103,11 @@ impl Secured {
         });
         match found {
             Some(why) => anyhow!("{}", self.why(why)),
-            None => {
+            None if has_ended(&error) => {
                 let proofs = self.shown.proofs();
                 anyhow!("{error:#}: the connection ended without an answer ({proofs})")
             }
+            None => error,
         }
     }
 

@@ -18,11 +18,11 @@ use crate::process::outside::brief;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest response that is read, in bytes.
 const LONGEST: usize = 1 << 24;
-/// How many of an Envoy's listeners are not Services': those for the proxy's own health and mode.
-const OWN_LISTENERS: u64 = 2;
-/// The same of a dump of its configuration, which may be large.
+/// The same two of a dump of its configuration, which may be large.
 const DUMP_PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST_DUMP: usize = 1 << 28;
+/// How many of an Envoy's listeners are not Services': those for the proxy's own health and mode.
+const OWN_LISTENERS: u64 = 2;
 /// The end of a response's version when more responses follow.
 const MORE: char = '+';
 /// The path of statistics about listeners: the version of Seaway's last response, and how many
@@ -100,13 +100,9 @@ pub(crate) fn stop_accepting(socket: &Path) -> anyhow::Result<()> {
 ///
 /// It is not there, or does not answer as an Envoy does.
 pub(crate) fn config_dump(address: &EnvoyAdmin, query: &str) -> anyhow::Result<Option<String>> {
-    let stream = match address {
-        EnvoyAdmin::Socket(path) => connect(path),
-        EnvoyAdmin::Port(address) => connect_to(*address),
-    };
-    let place = match address {
-        EnvoyAdmin::Socket(path) => path.display().to_string(),
-        EnvoyAdmin::Port(address) => address.to_string(),
+    let (stream, place) = match address {
+        EnvoyAdmin::Socket(path) => (connect(path), path.display().to_string()),
+        EnvoyAdmin::Port(address) => (connect_to(*address), address.to_string()),
     };
     let stream = stream.with_context(|| format!("no Envoy at {place}"))?;
     let path = format!("/config_dump?{query}");

@@ -25,10 +25,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     })?;
     let text = match args.show.output {
         Form::Text | Form::Wide => text(&said, &args.show),
-        Form::Envoy => {
-            let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
-            return Err(Failure::unusable(why));
-        }
+        Form::Envoy => return Err(super::get::only_for_one()),
         Form::Name => said
             .iter()
             .map(|one| one_line(&one.replica) + "\n")
@@ -203,7 +200,7 @@ fn table(said: &[Said<Replica>], show: &ShowArgs) -> String {
             }
         }
     }
-    table.text(show.output == Form::Wide, "no replica")
+    table.text(show.output == Form::Wide)
 }
 
 fn proxies(live: &[&Replica], show: &ShowArgs) -> String {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use seaway_xds::ChangeReport;
 
+use super::Named;
+
 /// How long a commit is left alone: until its streams are counted, and the board knows its cause.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long the answers of proxies are waited for.
@@ -18,7 +20,7 @@ const SLOW: Duration = Duration::from_millis(200);
 /// Knows of which commits there is a trace already.
 #[derive(Debug)]
 pub(super) struct Follower {
-    one_in: NonZeroU32,
+    pub(super) named: Named,
     /// All commits up to this one are over.
     passed: u64,
     /// Further ones that are; at most as many as the log keeps.
@@ -26,9 +28,9 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(one_in: NonZeroU32) -> Follower {
+    pub(super) fn new(named: Named) -> Follower {
         Follower {
-            one_in,
+            named,
             passed: 0,
             over: BTreeSet::new(),
         }
@@ -70,7 +72,7 @@ impl Follower {
             return false;
         }
         let delay = |at: Instant| at.saturating_duration_since(change.at);
-        answered(change).is_none_or(|at| is_traced(change.seq, delay(at), self.one_in))
+        answered(change).is_none_or(|at| is_traced(change.seq, delay(at), self.named.one_in))
     }
 }
 

@@ -162,8 +162,7 @@ pub(crate) fn start(
     let looker = Looker {
         board: context.board,
         inspector: context.inspector,
-        follower: Follower::new(context.config.one_in),
-        named,
+        follower: Follower::new(named),
         queue,
         outcomes,
     };
@@ -177,7 +176,6 @@ struct Looker {
     board: Board,
     inspector: Inspector,
     follower: Follower,
-    named: Named,
     queue: mpsc::Sender<SpanData>,
     outcomes: Outcomes,
 }
@@ -199,7 +197,7 @@ impl Looker {
             Now::read(),
         );
         for change in self.follower.take(changes, now.instant()) {
-            let (board, queue, named) = (&self.board, &self.queue, self.named);
+            let (board, queue, named) = (&self.board, &self.queue, self.follower.named);
             // Nothing that serves depends on it.
             let made = supervise::contained(|| spans_of(&change, named, board, now));
             let made = made.unwrap_or_default();

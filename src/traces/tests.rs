@@ -50,7 +50,8 @@ fn numbers(changes: &[ChangeReport]) -> Vec<u64> {
 }
 
 fn follower(one_in: u32) -> Follower {
-    Follower::new(NonZeroU32::new(one_in).unwrap())
+    let one_in = NonZeroU32::new(one_in).unwrap();
+    Follower::new(Named { one_in, salt: 0 })
 }
 
 #[test]

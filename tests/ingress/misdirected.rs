@@ -1,13 +1,17 @@
 //! Requests on connections that another listener's certificate was shown on: 421, and where no
 //! listener covers the host 404 (Gateway rules 62 to 65).
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 use seaway_testing::certs::Ca;
-use seaway_testing::{Ask, GatewayManifest, RouteManifest, Tls, eventually, join};
+use seaway_testing::{
+    Ask, GatewayManifest, IngressManifest, RouteManifest, Tls, eventually, join, seaway_binary,
+};
 
 use crate::case::Case;
 use crate::certificates::{asked, certificate};
-use crate::edge::Edge;
+use crate::edge::{Edge, ON_DEMAND};
 
 /// SNI, host, and what is answered.
 type Row = (&'static str, &'static str, &'static str);
@@ -138,4 +142,47 @@ fn gw048_hosts_of_one_listener_share_a_connection() -> Result<()> {
             Ok(())
         })
     })
+}
+
+/// An Ingress claims the name of a listener with a certificate alone, whose connections are not
+/// the listener's; those of an Envoy that asks for certificates by names are (Gateway rules 63 and
+/// 109).
+#[test]
+fn explain_answers_as_the_envoy_does_however_it_comes_by_certificates() -> Result<()> {
+    let ca = Ca::new("claims")?;
+    let (own, _) = certificate(&ca, "own", &["s.org"])?;
+    let (claim, _) = certificate(&ca, "claim", &["s.org"])?;
+    let ingress = IngressManifest::new("a").secured(&["s.org"], "claim");
+    let ingress = ingress.host("other.org").path("Prefix", "/", "s2");
+    let gateway = GatewayManifest::new("g").secured("s", "s.org", &["own"]);
+    let route = RouteManifest::new("r").prefix("/", "s1");
+    let case = Case::new("claims").with(join([
+        ingress.document(),
+        gateway.document(),
+        route.document(),
+        own,
+        claim,
+    ]));
+    let case = case.problem("HostnameConflict", "Gateway default/g");
+    for (arguments, wanted) in [(&[][..], "421"), (&[ON_DEMAND], "s1")] {
+        Edge::run(arguments, std::slice::from_ref(&case), |edge| {
+            let tls = Tls::new(&ca, "s.org")?;
+            eventually(format!("{wanted} with {arguments:?}"), || {
+                let found = asked(edge, &tls, "s.org")?;
+                ensure!(found == wanted, "{found}");
+                Ok(())
+            })?;
+            let mut command = Command::new(seaway_binary()?);
+            command.args(["explain", "https://s.org/", "--from", "proxy/edge"]);
+            let output = edge.world.fabric().run(move || command.output())??;
+            let said = String::from_utf8(output.stdout)?;
+            ensure!(
+                said.contains("answered with 421") == (wanted == "421"),
+                "{said}"
+            );
+            ensure!(output.status.success() == (wanted == "s1"), "{said}");
+            Ok(())
+        })?;
+    }
+    Ok(())
 }

@@ -128,6 +128,26 @@ impl View {
         }
     }
 
+    /// The same of a proxy that looks through these layers: they say in which form it takes routes
+    /// and certificates.
+    #[must_use]
+    pub fn seen_through(self, layers: &[Layer]) -> View {
+        let is_table = |layer: &Layer| match layer {
+            Layer::WholeTable => true,
+            Layer::Namespace { whole_table, .. } => *whole_table,
+            _ => false,
+        };
+        let asks = |layer: &Layer| matches!(layer, Layer::OnDemand(_));
+        View {
+            whole_table: layers.iter().any(is_table),
+            certificates: match layers.iter().any(asks) {
+                true => CertificateDelivery::OnDemand,
+                false => CertificateDelivery::Chains,
+            },
+            ..self
+        }
+    }
+
     /// The namespace whose Services the clients of a mesh proxy know by short names (Service rule
     /// 149); `None` if it says nothing that can be one.
     pub(crate) fn mesh_namespace(&self) -> Option<&Arc<str>> {
@@ -308,6 +328,25 @@ impl FromStr for Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_layers_of_a_proxy_say_what_it_takes() {
+        let of = |layer: Layer| {
+            let view = View::of(Role::Mesh).seen_through(&[layer, Layer::All]);
+            (view.whole_table, view.certificates)
+        };
+        let namespace = |whole_table| Layer::Namespace {
+            name: "shop".into(),
+            whole_table,
+        };
+        let on_demand = Layer::OnDemand(Fleet::default());
+        let (chains, asks) = (CertificateDelivery::Chains, CertificateDelivery::OnDemand);
+        assert_eq!(of(Layer::WholeTable), (true, chains));
+        assert_eq!(of(namespace(true)), (true, chains));
+        assert_eq!(of(namespace(false)), (false, chains));
+        assert_eq!(of(on_demand), (false, asks));
+        assert_eq!(of(Layer::Fleet(Fleet::default())), (false, chains));
+    }
 
     #[test]
     fn a_layer_is_read_as_it_is_written() {

@@ -6,9 +6,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
+use seaway_translator::{Role, Served, Severity};
 
 use super::Command;
 use super::values::{AdminAddress, label};
+use crate::inspect::api::ProxyState;
 pub(crate) use tls::AskTlsArgs;
 
 /// Whom to ask.
@@ -129,30 +131,20 @@ pub(crate) struct StatusArgs {
 
 /// Takes `get proxy/ID` for `get proxy ID`.
 pub(super) fn of_one_proxy(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let is = |argument: &OsString, text: &str| argument.as_os_str() == text;
-    let names_a_list = |argument: &&OsString| {
-        let lists = List::augment_subcommands(clap::Command::new("get"));
-        let mut lists = lists.get_subcommands();
-        lists.any(|list| {
-            list.get_name_and_visible_aliases()
-                .iter()
-                .any(|name| is(argument, name))
-        })
-    };
-    let of_get = arguments.get(1).is_some_and(|command| is(command, "get"));
-    if of_get
-        && !arguments
-            .iter()
-            .skip(2)
-            .any(|argument| names_a_list(&argument))
-    {
-        let at = arguments.iter().position(|argument| {
-            let text = argument.to_str();
-            text.is_some_and(|text| text.starts_with("proxy/"))
-        });
-        if let Some(at) = at {
-            arguments.insert(at, "proxy".into());
-        }
+    if arguments.get(1).is_none_or(|command| command != "get") {
+        return arguments;
+    }
+    let lists = List::augment_subcommands(clap::Command::new("get"));
+    let mut further = arguments.iter().skip(2);
+    if further.any(|argument| lists.find_subcommand(argument).is_some()) {
+        return arguments;
+    }
+    let at = arguments.iter().position(|argument| {
+        let text = argument.to_str();
+        text.is_some_and(|text| text.starts_with("proxy/"))
+    });
+    if let Some(at) = at {
+        arguments.insert(at, "proxy".into());
     }
     arguments
 }
@@ -198,7 +190,21 @@ pub(crate) enum List {
 }
 
 /// The states of proxies.
-const STATES: [&str; 3] = ["synced", "behind", "rejects"];
+const STATES: [&str; 3] = [
+    ProxyState::Synced.as_str(),
+    ProxyState::Behind.as_str(),
+    ProxyState::Rejects.as_str(),
+];
+
+/// How much of a Service is served.
+const SERVED: [&str; 3] = [
+    Served::Yes.as_str(),
+    Served::Partly.as_str(),
+    Served::No.as_str(),
+];
+
+/// The severities of problems.
+const SEVERITIES: [&str; 2] = [Severity::Error.as_str(), Severity::Warning.as_str()];
 
 /// `seaway get proxies`.
 #[derive(Debug, Args)]
@@ -213,7 +219,7 @@ pub(crate) struct ProxiesArgs {
     #[arg(long, env = "SEAWAY_NOT", value_name = "STATE", value_parser = STATES)]
     pub(crate) not: Option<String>,
     /// Only proxies of this role: node, mesh, ingress or grpc
-    #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE", value_parser = ["node", "mesh", "ingress", "grpc"])]
+    #[arg(long, env = "SEAWAY_ROLE", value_name = "ROLE", value_parser = Role::ALL.map(Role::as_str))]
     pub(crate) role: Option<String>,
     /// Only proxies on this Node
     #[arg(long, env = "SEAWAY_NODE", value_name = "N")]
@@ -264,10 +270,10 @@ pub(crate) struct ServicesArgs {
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only Services of which so much is served: yes, partly or no
-    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no", value_parser = ["yes", "partly", "no"])]
+    #[arg(long, env = "SEAWAY_SERVED", value_name = "yes|partly|no", value_parser = SERVED)]
     pub(crate) served: Option<String>,
     /// Only Services of which not so much is served
-    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no", value_parser = ["yes", "partly", "no"])]
+    #[arg(long, env = "SEAWAY_NOT", value_name = "yes|partly|no", value_parser = SERVED)]
     pub(crate) not: Option<String>,
     /// Only Services whose name, an address or a port contains this
     #[arg(long, env = "SEAWAY_SEARCH", value_name = "TEXT")]
@@ -313,7 +319,7 @@ pub(crate) struct ProblemsArgs {
     #[arg(short, long, env = "SEAWAY_NAMESPACE", value_name = "NS")]
     pub(crate) namespace: Option<String>,
     /// Only problems of this severity: error or warning
-    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning", value_parser = ["error", "warning"])]
+    #[arg(long, env = "SEAWAY_SEVERITY", value_name = "error|warning", value_parser = SEVERITIES)]
     pub(crate) severity: Option<String>,
     /// Only problems of this reason
     #[arg(long, env = "SEAWAY_REASON", value_name = "REASON")]

@@ -75,17 +75,16 @@ async fn check(args: &CheckArgs) -> Result<Report, Failure> {
 
 /// What is asked of replicas, all at the same time.
 async fn on(replicas: &Replicas) -> Vec<Group> {
-    let of_metrics = async {
-        let metrics = replicas::metrics(replicas).await;
-        let state = replicas::state(replicas, &metrics).await;
-        (state, replicas::certificates(&metrics))
-    };
-    let ((state, certificates), watches, proxies, services) = tokio::join!(
-        of_metrics,
-        replicas::watches(replicas),
+    let (statuses, watches, metrics, proxies, services) = tokio::join!(
+        replicas::statuses(replicas),
+        replicas::watches_of(replicas),
+        replicas::metrics(replicas),
         proxies::proxies(replicas),
         proxies::services(replicas),
     );
+    let state = replicas::state(statuses, &watches, &metrics);
+    let certificates = replicas::certificates(&metrics);
+    let watches = replicas::watches(watches);
     vec![state, watches, certificates, proxies, services]
 }
 

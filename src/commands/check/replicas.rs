@@ -20,24 +20,39 @@ const DISAGREEMENT: &str = "seaway_peer_disagreement{";
 /// With less time than this left a certificate should have been replaced.
 const SOON: i64 = 7 * 86_400;
 
+/// The name of a replica, and its answer or why there is none.
+type OfEach<'r, T> = (&'r str, Result<T, String>);
+
+/// What each replica says of itself.
+pub(super) async fn statuses(replicas: &Replicas) -> Vec<OfEach<'_, Replica>> {
+    let asked = Asked::of("status");
+    let all = replicas.each();
+    let all = all.map(|replica| async { (&*replica.name, replica.get(&asked).await) });
+    join_all(all).await
+}
+
+/// The watches of each replica.
+pub(super) async fn watches_of(replicas: &Replicas) -> Vec<OfEach<'_, Page<WatchRow>>> {
+    let asked = Asked::of("watches");
+    let all = replicas.each();
+    let all = all.map(|replica| async { (&*replica.name, replica.list(&asked, 1000).await) });
+    join_all(all).await
+}
+
 /// The state of each.
-pub(super) async fn state(replicas: &Replicas, metrics: &[(&str, String)]) -> Group {
+pub(super) fn state(
+    statuses: Vec<OfEach<'_, Replica>>,
+    watches: &[OfEach<'_, Page<WatchRow>>],
+    metrics: &[(&str, String)],
+) -> Group {
     let mut group = Group::new(NAME);
-    let all = replicas.each().map(|replica| async move {
-        let (status, watches) = (Asked::of("status"), Asked::of("watches"));
-        let (said, watches) =
-            tokio::join!(replica.get::<Replica>(&status), replica.list(&watches, 1));
-        let watches: Option<Page<WatchRow>> = watches.ok();
+    let (mut ready, mut versions) = (0, BTreeSet::new());
+    for ((name, said), (_, watches)) in statuses.into_iter().zip(watches) {
         // A folder is read without watches.
-        let fix = match watches.is_some_and(|page| page.total == 0) {
+        let fix = match watches.as_ref().is_ok_and(|page| page.total == 0) {
             true => "seaway get problems",
             false => "seaway get watches",
         };
-        (replica, said, fix)
-    });
-    let (mut ready, mut versions) = (0, BTreeSet::new());
-    for (replica, said, fix) in join_all(all).await {
-        let name = &replica.name;
         let said = match said {
             Ok(said) => said,
             Err(why) => {
@@ -84,14 +99,10 @@ pub(super) async fn state(replicas: &Replicas, metrics: &[(&str, String)]) -> Gr
 }
 
 /// The watches of each, which say what Seaway may list and watch.
-pub(super) async fn watches(replicas: &Replicas) -> Group {
+pub(super) fn watches(of_each: Vec<OfEach<'_, Page<WatchRow>>>) -> Group {
     let mut group = Group::new("watches");
-    let all = replicas.each().map(|replica| async move {
-        let said: Result<Page<WatchRow>, String> = replica.list(&Asked::of("watches"), 1000).await;
-        (replica, said)
-    });
     let mut live = 0;
-    for (replica, said) in join_all(all).await {
+    for (name, said) in of_each {
         // Who does not answer is named as a replica.
         let Ok(page) = said else { continue };
         for row in page.items {
@@ -99,7 +110,7 @@ pub(super) async fn watches(replicas: &Replicas) -> Group {
                 "failing" | "stale" => {
                     let why = row.why.as_deref().unwrap_or("it says no more");
                     group.fail(
-                        format!("{}: {} {}: {why}", replica.name, row.watch, row.state),
+                        format!("{name}: {} {}: {why}", row.watch, row.state),
                         "kubectl apply -k deploy/base, if a permission is missing",
                     );
                 }

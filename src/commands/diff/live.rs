@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use seaway_proto::{Resource, json};
 use seaway_translator::diff::{World, diff};
-use seaway_translator::{CertificateDelivery, Fleet, Layer, Problem, Role, Severity, View};
+use seaway_translator::{Fleet, Layer, Problem, Role, Severity, View};
 
 use super::input::{Loaded, Source};
 use super::{Outcome, flags};
 use crate::args::{DiffArgs, Nodes};
+use crate::ask::table::grouped;
 use crate::ask::{self, Asked, Replica, Replicas};
 use crate::inspect::api::{Page, ProblemRow, ProxyRow, Replica as Status, ResourceRow};
 use crate::inspect::types;
@@ -19,13 +20,16 @@ use crate::inspect::types;
 /// The most proxies, problems and resources of a layer that are read.
 const MOST: usize = 1 << 20;
 
+/// A resource in a layer, and the object that it is made from.
+type Content = (Layer, Arc<str>, Resource);
+
 /// What replicas have for the proxies that are asked for.
 #[derive(Debug, Default)]
 struct Live {
     /// The views of the proxies, and through which layers each looks.
     views: BTreeMap<View, Vec<Layer>>,
     /// What these layers have.
-    resources: Vec<(Layer, Arc<str>, Resource)>,
+    resources: Vec<Content>,
     /// The problems that stand there, as they are told.
     problems: BTreeSet<String>,
     /// Which flags replicas have otherwise.
@@ -95,11 +99,10 @@ impl Live {
             let note = flags::note(&replica.name, &status.flags, &ours);
             live.notes.extend(note);
             let views = views(list(replica, &Asked::of("proxies")).await?, args, roles)?;
-            for layer in views.values().flatten() {
-                if read.insert(layer.clone()) {
-                    live.resources.extend(contents(replica, layer).await?);
-                }
-            }
+            let layers = views.values().flatten().cloned();
+            let more: BTreeSet<Layer> = layers.filter(|layer| !read.contains(layer)).collect();
+            live.resources.extend(contents(replica, &more).await?);
+            read.extend(more);
             live.views.extend(views);
         }
         for role in roles {
@@ -139,9 +142,15 @@ async fn list<T: serde::de::DeserializeOwned>(
     replica: &Replica,
     asked: &Asked,
 ) -> anyhow::Result<Vec<T>> {
+    let name = &replica.name;
     let list: Result<Page<T>, String> = replica.list(asked, MOST).await;
-    let list = list.map_err(|why| anyhow!("live: {}: {why}", replica.name));
-    Ok(list?.items)
+    let list = list.map_err(|why| anyhow!("live: {name}: {why}"))?;
+    let total = grouped(list.total);
+    ensure!(
+        list.total <= MOST,
+        "live: {name}: a list of {total} is too long to be compared"
+    );
+    Ok(list.items)
 }
 
 /// The views of those of these proxies that are asked for.
@@ -180,50 +189,65 @@ fn view(proxy: &ProxyRow, layers: &[Layer]) -> anyhow::Result<View> {
         _ => None,
     });
     let fleet: Option<Fleet> = proxy.fleet.as_deref().map(str::parse).transpose()?;
-    let on_demand = layers
-        .iter()
-        .any(|layer| matches!(layer, Layer::OnDemand(_)));
     let view = View {
         node: proxy.node.as_deref().map(Into::into),
         zone: zone.or_else(|| proxy.zone.as_deref().map(Into::into)),
+        namespace: proxy.namespace.as_deref().map(Into::into),
         fleet: fleet.unwrap_or_default(),
-        whole_table: layers.contains(&Layer::WholeTable),
-        certificates: match on_demand {
-            true => CertificateDelivery::OnDemand,
-            false => CertificateDelivery::Chains,
-        },
         ..View::of(proxy.role.parse()?)
     };
-    Ok(view.deciding())
+    Ok(view.seen_through(layers).deciding())
 }
 
-/// What a layer has, but for Secrets.
-async fn contents(
-    replica: &Replica,
-    layer: &Layer,
-) -> anyhow::Result<Vec<(Layer, Arc<str>, Resource)>> {
-    let asked = Asked::of("resources")
-        .with("layer", Some(layer))
-        .with("content", Some(true));
-    let rows: Vec<ResourceRow> = list(replica, &asked).await?;
-    let resources = rows.into_iter().filter_map(|row| {
-        let content = row.content?;
-        let type_url = types::of_name(&row.r#type)?;
-        // What only a newer version knows is compared as it is printed.
-        let bytes = json::from_value(type_url.as_str(), &content)
-            .unwrap_or_else(|_| content.to_string().into_bytes());
-        let mut resource = Resource::from_bytes(type_url, row.name, bytes.into(), Vec::new());
-        // JSON does not tell in which order the fields were encoded, by which versions differ.
-        resource.version = row.version?.parse().ok()?;
-        Some((layer.clone(), row.object.into(), resource))
-    });
-    Ok(resources.collect())
+/// What layers have, but for Secrets.
+async fn contents(replica: &Replica, layers: &BTreeSet<Layer>) -> anyhow::Result<Vec<Content>> {
+    let some = Asked::of("resources").with("limit", Some(1));
+    let some: Page<ResourceRow> = replica
+        .get(&some)
+        .await
+        .map_err(|why| anyhow!("live: {}: {why}", replica.name))?;
+    let mut contents = Vec::new();
+    for asked in requests(some.total, layers) {
+        let rows: Vec<ResourceRow> = list(replica, &asked).await?;
+        contents.extend(rows.into_iter().filter_map(|row| content(row, layers)));
+    }
+    Ok(contents)
+}
+
+/// What is asked for of so many resources. For each page a replica looks through all that it has:
+/// so everything is listed, or each layer for itself, whichever is fewer pages.
+fn requests(total: usize, layers: &BTreeSet<Layer>) -> Vec<Asked> {
+    let all = Asked::of("resources").with("content", Some(true));
+    if total <= MOST && total / ask::PAGE < layers.len() {
+        return vec![all];
+    }
+    let each = layers.iter();
+    each.map(|layer| all.clone().with("layer", Some(layer)))
+        .collect()
+}
+
+/// What a row has, if it is of one of these layers and no Secret.
+fn content(row: ResourceRow, layers: &BTreeSet<Layer>) -> Option<Content> {
+    let layer: Layer = row.layer.parse().ok()?;
+    let content = row.content.filter(|_| layers.contains(&layer))?;
+    let type_url = types::of_name(&row.r#type)?;
+    // What only a newer version knows is compared as it is printed.
+    let bytes = json::from_value(type_url.as_str(), &content)
+        .unwrap_or_else(|_| content.to_string().into_bytes());
+    let mut resource = Resource::from_bytes(type_url, row.name, bytes.into(), Vec::new());
+    // JSON does not tell in which order the fields were encoded, by which versions differ.
+    resource.version = row.version?.parse().ok()?;
+    Some((layer, row.object.into(), resource))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use seaway_translator::CertificateDelivery;
+
     use super::*;
-    use crate::inspect::api::ProxyState;
+    use crate::args::{Cli, Command};
+    use crate::inspect::api::{Held, ProxyState};
 
     fn proxy(role: &str, layers: &[&str]) -> ProxyRow {
         ProxyRow {
@@ -262,5 +286,56 @@ mod tests {
         assert!(mesh.whole_table);
         let edge = of(&proxy("ingress", &["on-demand:default", "all"]));
         assert_eq!(edge.certificates, CertificateDelivery::OnDemand);
+    }
+
+    #[test]
+    fn layers_are_listed_together_where_that_is_fewer_pages_and_no_other_layer_is_taken() {
+        let layers = BTreeSet::from([Layer::All, Layer::Role(Role::Node)]);
+        let requests = |total| requests(total, &layers).len();
+        assert_eq!((requests(0), requests(1_999)), (1, 1));
+        assert_eq!((requests(2_000), requests(MOST + 1)), (2, 2));
+        let nodes = (0..2_000).map(|number| Layer::NodeRole(number.to_string().into()));
+        let nodes = BTreeSet::from_iter(nodes);
+        assert_eq!(super::requests(MOST, &nodes).len(), 1);
+        assert_eq!(super::requests(MOST + 1, &nodes).len(), 2_000);
+
+        let row = |layer: &str| ResourceRow {
+            r#type: "cluster".to_owned(),
+            name: "a".to_owned(),
+            layer: layer.to_owned(),
+            object: "Service shop/a".to_owned(),
+            version: Some("0000000000000001".to_owned()),
+            bytes: 0,
+            commit: 1,
+            since: None,
+            held: Held::default(),
+            refs: Vec::new(),
+            content: Some(serde_json::json!({ "name": "a" })),
+        };
+        let layer = |name| content(row(name), &layers).map(|(layer, ..)| layer);
+        assert_eq!(layer("role:node"), Some(Layer::Role(Role::Node)));
+        assert_eq!((layer("role:mesh"), layer("(gone)")), (None, None));
+    }
+
+    #[test]
+    fn mesh_proxies_of_two_namespaces_on_one_node_have_a_view_each() {
+        let in_namespace = |name: &str| {
+            let layer = format!("namespace:{name}");
+            let mut proxy = proxy("mesh", &["node:n1@a", &layer, "role:mesh", "all"]);
+            proxy.namespace = Some(name.to_owned());
+            proxy
+        };
+        let line = "seaway diff --from live --to here --role mesh";
+        let Command::Diff(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!("{line}");
+        };
+        let proxies = vec![in_namespace("shop"), in_namespace("blog")];
+        let views = views(proxies, &args, &[Role::Mesh]).unwrap();
+        let namespaces = views.iter().map(|(view, layers)| {
+            let name = view.namespace.as_deref().unwrap();
+            assert_eq!(layers[1].to_string(), format!("namespace:{name}"));
+            name
+        });
+        assert_eq!(Vec::from_iter(namespaces), ["blog", "shop"]);
     }
 }

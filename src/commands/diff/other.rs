@@ -52,10 +52,29 @@ fn translate(
     view: &View,
     flags: &[OsString],
 ) -> anyhow::Result<Value> {
+    let command = command(binary, folder, view, flags);
+    let name = binary.display();
+    let ended = program::run(command, Vec::new())?;
+    // With errors in the input it prints what is left, and ends with 1.
+    if !matches!(ended.code, Some(0 | 1)) || ended.output.is_empty() {
+        bail!("{name} translate: {}", ended.said.trim());
+    }
+    serde_json::from_slice(&ended.output).with_context(|| format!("what {name} translate prints"))
+}
+
+/// The `translate` of a binary for a view. Where this process is has no part in it.
+fn command(binary: &Path, folder: &Path, view: &View, flags: &[OsString]) -> Command {
     let mut command = Command::new(binary);
     command.arg("translate").arg("--files").arg(folder);
     command.args(["--role", view.role.as_str(), "--output", "json"]);
-    for (flag, name) in [("node-name", &view.node), ("zone", &view.zone)] {
+    let place = [
+        ("node-name", &view.node),
+        ("zone", &view.zone),
+        ("region", &view.region),
+        ("pod-namespace", &view.namespace),
+    ];
+    command.env_remove("SEAWAY_FLEET");
+    for (flag, name) in place {
         command.env_remove(format!("SEAWAY_{}", flag.to_uppercase().replace('-', "_")));
         if let Some(name) = name {
             command.arg(format!("--{flag}={name}"));
@@ -65,13 +84,7 @@ fn translate(
         command.arg(format!("--fleet={}", view.fleet));
     }
     command.args(flags);
-    let name = binary.display();
-    let ended = program::run(command, Vec::new())?;
-    // With errors in the input it prints what is left, and ends with 1.
-    if !matches!(ended.code, Some(0 | 1)) || ended.output.is_empty() {
-        bail!("{name} translate: {}", ended.said.trim());
-    }
-    serde_json::from_slice(&ended.output).with_context(|| format!("what {name} translate prints"))
+    command
 }
 
 /// The resources that `translate` printed.
@@ -120,7 +133,31 @@ fn translation_flags(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Args;
+    use seaway_translator::Role;
+
     use super::*;
+    use crate::args::PlaceArgs;
+
+    #[test]
+    fn the_place_of_this_process_is_not_passed_on() {
+        let view = View {
+            node: Some("n1".into()),
+            ..View::of(Role::Mesh)
+        };
+        let command = command(Path::new("seaway"), Path::new("a"), &view, &[]);
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        let place = PlaceArgs::augment_args(clap::Command::new("translate"));
+        for flag in place.get_arguments() {
+            let name = flag.get_env().unwrap();
+            assert!(removed.contains(&name), "{name:?}");
+        }
+        assert!(command.get_args().any(|arg| arg == "--node-name=n1"));
+    }
 
     #[test]
     fn only_flags_of_the_translation_are_passed_on() {

@@ -1,14 +1,15 @@
 //! `seaway get changes`.
 
+use std::collections::BTreeMap;
+
 use super::{Replicas, Whole};
 use crate::args::{ChangesArgs, ShowArgs};
 use crate::ask::Asked;
 use crate::ask::table::{Table, counted, grouped};
 use crate::inspect::api::ChangeRow;
 use crate::process::exit::Failure;
+use crate::writer::COMMITS;
 
-/// The most commits that a replica remembers.
-const KEPT: usize = 1000;
 /// How many commits are named of which not every object is kept.
 const NAMED: usize = 3;
 
@@ -41,21 +42,14 @@ pub(super) async fn list(
 /// found may be among those.
 async fn untold(replicas: &Replicas, show: &ShowArgs) -> Result<String, Failure> {
     let show = ShowArgs {
-        limit: KEPT,
+        limit: COMMITS,
         ..show.clone()
     };
     let all: Whole<ChangeRow> = Whole::ask(replicas, &Asked::of("changes"), &show).await?;
     let rows = || all.items.iter().map(|item| &item.item);
     let cut = |row: &&ChangeRow| row.objects > row.causes.len();
     let untold: Vec<String> = rows().filter(cut).take(NAMED).map(large).collect();
-    let mut text = String::new();
-    if let Some(oldest) = rows()
-        .map(|row| row.commit)
-        .min()
-        .filter(|oldest| *oldest > 1)
-    {
-        text.push_str(&format!("; commits before {oldest} are not kept"));
-    }
+    let mut text = forgotten(&all);
     if !untold.is_empty() {
         let count = rows().filter(cut).count();
         let more = match count.saturating_sub(untold.len()) {
@@ -68,6 +62,24 @@ async fn untold(replicas: &Replicas, show: &ShowArgs) -> Result<String, Failure>
         ));
     }
     Ok(text)
+}
+
+/// Before which commit none is kept. Replicas count their own commits.
+fn forgotten(all: &Whole<ChangeRow>) -> String {
+    let mut oldest = BTreeMap::<&str, u64>::new();
+    for item in &all.items {
+        let of = oldest.entry(&item.replica).or_insert(item.item.commit);
+        *of = item.item.commit.min(*of);
+    }
+    oldest.retain(|_, oldest| *oldest > 1);
+    let each = oldest.iter().map(|(replica, oldest)| match all.now.len() {
+        1 => oldest.to_string(),
+        _ => format!("{oldest} of {replica}"),
+    });
+    match each.collect::<Vec<_>>().join(" and ") {
+        none if none.is_empty() => none,
+        each => format!("; commits before {each} are not kept"),
+    }
 }
 
 fn large(row: &ChangeRow) -> String {
@@ -112,7 +124,7 @@ fn table(all: &Whole<ChangeRow>, show: &ShowArgs, wide: bool) -> String {
             item.replica.clone(),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }
 
 /// Why a change was made: the object, and how many others.
@@ -143,5 +155,50 @@ fn proxies(row: &ChangeRow) -> String {
     match row.waiting {
         0 => all,
         waiting => format!("{all}, {} waiting", grouped(waiting)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::Said;
+    use crate::inspect::api::Page;
+
+    fn said(replica: &str, commits: &[u64]) -> Said<Page<ChangeRow>> {
+        let row = |commit: &u64| ChangeRow {
+            commit: *commit,
+            at: String::new(),
+            causes: Vec::new(),
+            objects: 0,
+            origins: Vec::new(),
+            origins_total: 0,
+            types: Vec::new(),
+            waiting: 0,
+            ack_ms: None,
+        };
+        let page = Page {
+            now: String::new(),
+            replica: replica.to_owned(),
+            commit: 1,
+            total: commits.len(),
+            next: None,
+            items: commits.iter().map(row).collect(),
+        };
+        Said {
+            replica: replica.to_owned(),
+            answer: Ok(page),
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_told_by_the_numbers_of_each_replica() {
+        let of = |all| forgotten(&Whole::of(all));
+        assert_eq!(of(vec![said("s1", &[2, 1])]), "");
+        let one = of(vec![said("s1", &[1007, 8, 9])]);
+        assert_eq!(one, "; commits before 8 are not kept");
+        let young = of(vec![said("s1", &[9, 8]), said("s2", &[2, 1])]);
+        assert_eq!(young, "; commits before 8 of s1 are not kept");
+        let both = of(vec![said("s1", &[9, 8]), said("s2", &[40, 30])]);
+        assert_eq!(both, "; commits before 8 of s1 and 30 of s2 are not kept");
     }
 }

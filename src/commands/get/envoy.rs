@@ -7,6 +7,7 @@ use super::Replicas;
 use crate::args::ProxiesArgs;
 use crate::ask::table::{counted, grouped};
 use crate::ask::{Asked, Replica};
+use crate::commands::translate::redacted;
 use crate::inspect::api::{Page, ProxyRow, ResourceRow};
 use crate::process::exit::Failure;
 use crate::process::form;
@@ -16,25 +17,11 @@ use crate::process::log;
 const USUAL: usize = 1 << 20;
 /// How many resources are asked for at a time.
 const PAGE: usize = 200;
-/// What is printed in place of a secret's content, as Envoy prints it.
-const REDACTED: &str = "[redacted]";
-
-/// The groups, as `translate` calls them.
-const GROUPS: [(&str, &str); 7] = [
-    ("cluster", "clusters"),
-    ("endpoint", "endpoints"),
-    ("listener", "listeners"),
-    ("route", "routes"),
-    ("scoped-route", "scoped_routes"),
-    ("extension", "extensions"),
-    ("secret", "secrets"),
-];
 
 /// Prints it.
 pub(super) async fn print(replicas: &Replicas, which: &ProxiesArgs) -> Result<String, Failure> {
     let Some(id) = which.id() else {
-        let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
-        return Err(Failure::unusable(why));
+        return Err(super::only_for_one());
     };
     let replica = connected_to(replicas, id).await?;
     let asked = Asked::of("resources")
@@ -68,11 +55,10 @@ pub(in crate::commands) async fn connected_to<'a>(
 ) -> Result<&'a Replica, Failure> {
     let asked = Asked::of("proxies").with("proxy", Some(id));
     let said = replicas.lists::<ProxyRow>(&asked, 1).await?;
-    let has = |name: &str| {
-        let mut of = said.iter().filter(|said| said.replica == name);
-        of.any(|said| said.answer.as_ref().is_ok_and(|page| page.total > 0))
-    };
-    let found = replicas.each().find(|replica| has(&replica.name));
+    let has = |page: &Page<ProxyRow>| page.total > 0;
+    let mut each = replicas.each().zip(&said);
+    let found = each.find(|(_, said)| said.answer.as_ref().is_ok_and(has));
+    let found = found.map(|(replica, _)| replica);
     found.ok_or_else(|| super::not_connected(id, crate::ask::silent(&said).as_deref()))
 }
 
@@ -97,18 +83,14 @@ impl Dump {
 
     /// Adds a resource, if there is room for it.
     fn add(&mut self, row: ResourceRow) -> bool {
-        let content = row.content.unwrap_or_else(|| {
-            let content = json!({ "inline_string": REDACTED });
-            let certificate = json!({ "certificate_chain": content, "private_key": content });
-            json!({ "name": row.name, "tls_certificate": certificate })
-        });
+        let content = row.content.unwrap_or_else(|| redacted(&row.name));
         let Some(room) = self.room.checked_sub(content.to_string().len()) else {
             return false;
         };
         self.room = room;
         self.shown += 1;
-        let group = GROUPS.iter().find(|(r#type, _)| *r#type == row.r#type);
-        let group = group.map_or(&*row.r#type, |(_, group)| group);
+        // As `translate` calls it.
+        let group = row.r#type.replace('-', "_") + "s";
         let group = self.groups.entry(group).or_insert_with(|| json!([]));
         if let Value::Array(all) = group {
             all.push(content);
@@ -174,6 +156,6 @@ mod tests {
         let printed: Value = serde_json::from_str(&dump.text().unwrap()).unwrap();
         assert_eq!(printed["clusters"], json!([cluster]));
         let key = &printed["secrets"][0]["tls_certificate"]["private_key"];
-        assert_eq!(key["inline_string"], REDACTED);
+        assert_eq!(key["inline_string"], "[redacted]");
     }
 }

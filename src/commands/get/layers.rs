@@ -59,5 +59,5 @@ fn table(all: &Whole<LayerRow>, wide: bool) -> String {
             types.collect::<Vec<_>>().join(", "),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }

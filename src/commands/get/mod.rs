@@ -26,8 +26,7 @@ use crate::process::form;
 pub(crate) fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
     let show = &args.show;
     if show.output == Form::Envoy && !matches!(args.list, List::Proxies(_)) {
-        let why = "-o envoy is for one proxy: seaway get proxy/ID -o envoy";
-        return Err(Failure::unusable(why));
+        return Err(only_for_one());
     }
     let text = ask::run(async {
         let replicas = Replicas::of(&args.ask).await?;
@@ -155,8 +154,9 @@ impl<T: DeserializeOwned + Serialize> Whole<T> {
                 let names = names.map(|item| one_line(&name(&item.item)) + "\n");
                 Ok(names.collect())
             }
-            Form::Json | Form::Envoy => form::json(self).map_err(Failure::Broken),
+            Form::Json => form::json(self).map_err(Failure::Broken),
             Form::Yaml => form::yaml(self).map_err(Failure::Broken),
+            Form::Envoy => Err(only_for_one()),
         }
     }
 }
@@ -166,6 +166,11 @@ fn without_kind(service: &str) -> &str {
     kinds
         .find_map(|kind| service.strip_prefix(kind))
         .unwrap_or(service)
+}
+
+/// That what is asked for has no such form.
+pub(super) fn only_for_one() -> Failure {
+    Failure::unusable("-o envoy is for one proxy: seaway get proxy/ID -o envoy")
 }
 
 /// That a proxy which is named is connected to no replica that answers.

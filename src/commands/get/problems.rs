@@ -81,5 +81,5 @@ fn table(all: &Whole<ProblemRow>, show: &ShowArgs, wide: bool) -> String {
             row.message.clone(),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }

@@ -91,5 +91,5 @@ fn table(all: &Whole<ProxyRow>, show: &ShowArgs, wide: bool) -> String {
             item.replica.clone(),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }

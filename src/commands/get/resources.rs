@@ -94,5 +94,5 @@ fn table(all: &Whole<ResourceRow>, show: &ShowArgs, wide: bool) -> String {
                 .show_any(row.since.as_deref()),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }

@@ -91,5 +91,5 @@ fn table(all: &Whole<ServiceRow>, show: &ShowArgs, in_one: bool, wide: bool) -> 
             row.why.clone().unwrap_or_default(),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }

@@ -41,5 +41,5 @@ fn table(all: &Whole<WatchRow>, show: &ShowArgs, wide: bool) -> String {
             item.replica.clone(),
         ]);
     }
-    table.text(wide, "none")
+    table.text(wide)
 }

@@ -6,13 +6,14 @@ mod output;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use seaway_translator::{CertificateDelivery, Role, Severity, translate_targets};
+use seaway_translator::{CertificateDelivery, Options, Role, Severity, translate_targets};
 
 use crate::args::{Output, ProxyRole, TranslateArgs};
 use crate::process::exit::{self, Failure};
 use crate::process::form;
 use crate::source::files;
 use output::Printed;
+pub(super) use output::redacted;
 
 /// What gRPC clients dial.
 const FORM: &str = "<service>.<namespace>[.svc[.<cluster domain>]][:<port>]";
@@ -20,11 +21,11 @@ const FORM: &str = "<service>.<namespace>[.svc[.<cluster domain>]][:<port>]";
 /// Prints the translation; the exit code says whether all that was asked for is served.
 pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
     let role = Role::from(args.role);
-    let targets = targets(args)?;
+    let options = args.shape.options(true);
+    let targets = targets(args, &options)?;
     let reading = files::read_given(&args.files).map_err(Failure::Unusable)?;
     let checked = args.shape.check_gateway_services(None);
     checked.map_err(Failure::unusable)?;
-    let options = args.shape.options(true);
     let mut view = args.place.view(role);
     // A configuration that is read as a whole has all routes in one table.
     view.whole_table = role == Role::Mesh && args.output == Output::Static;
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The names that a gRPC client dials.
-fn targets(args: &TranslateArgs) -> Result<Vec<Arc<str>>, Failure> {
+fn targets(args: &TranslateArgs, options: &Options) -> Result<Vec<Arc<str>>, Failure> {
     let is_grpc = args.role == ProxyRole::Grpc;
     if is_grpc && args.output == Output::Static {
         let line = "--role grpc takes no -o static: a gRPC client starts with `seaway bootstrap --role grpc`";
@@ -60,7 +61,6 @@ fn targets(args: &TranslateArgs) -> Result<Vec<Arc<str>>, Failure> {
         let line = "--target is for --role grpc: it is what a gRPC client dials";
         return Err(Failure::unusable(line));
     }
-    let options = args.shape.options(true);
     let name = |target: &String| match options.is_target(target) {
         true => Ok(Arc::from(target.as_str())),
         false => Err(Failure::unusable(format!(

@@ -55,14 +55,16 @@ impl Printed {
 fn secrets(translated: &Snapshot) -> Vec<Value> {
     let all = translated.resources.values();
     let secrets = all.filter(|resource| resource.type_url == TypeUrl::SECRET);
-    let redacted = |resource: &Resource| {
-        let content = json!({ "inline_string": REDACTED });
-        json!({
-            "name": *resource.name,
-            "tls_certificate": { "certificate_chain": content, "private_key": content },
-        })
-    };
-    secrets.map(redacted).collect()
+    secrets.map(|secret| redacted(&secret.name)).collect()
+}
+
+/// A secret of which nothing is printed but its name.
+pub(in crate::commands) fn redacted(name: &str) -> Value {
+    let content = json!({ "inline_string": REDACTED });
+    json!({
+        "name": name,
+        "tls_certificate": { "certificate_chain": content, "private_key": content },
+    })
 }
 
 fn open(resource: &Resource) -> anyhow::Result<Value> {

@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use seaway_translator::{Answer, Question, Role, View, Viewpoint};
-use seaway_xds::ChangeReport;
+use seaway_translator::{Answer, Layer, Question, Role, View, Viewpoint};
+use seaway_xds::{ChangeReport, StreamFacts};
 use serde::Deserialize;
 
 use super::ask;
@@ -91,13 +91,25 @@ impl ExplainQuery {
 
 /// The view of a connected proxy.
 fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
-    let streams = inspect.inspector.streams();
-    let stream = streams.iter().find(|stream| *stream.facts.node == *id);
+    let streams = inspect.inspector.streams_of(id);
+    // One may have ended just now.
+    let mut reports = streams
+        .iter()
+        .filter_map(|of| inspect.inspector.stream(of.number));
+    let stream = reports.next();
     let stream = stream.ok_or_else(|| format!("from: no proxy {id:?} is connected here"))?;
-    let about = |what| proxies::about(stream, what);
+    let tables = inspect.board.read();
+    let layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
+    let layers: Vec<Layer> = layers.cloned().collect();
+    Ok(view(&stream.facts, &layers))
+}
+
+/// The view of the proxy of a stream, which looks through these layers.
+fn view(facts: &StreamFacts, layers: &[Layer]) -> View {
+    let about = |what| proxies::noted(facts, what);
     let role = about("role").and_then(|role| role.parse().ok());
     let name = |what| about(what).map(Into::into);
-    Ok(View {
+    let view = View {
         node: name("node"),
         zone: name("zone"),
         region: name("region"),
@@ -106,7 +118,8 @@ fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
             .and_then(|fleet| fleet.parse().ok())
             .unwrap_or_default(),
         ..View::of(role.unwrap_or(Role::Mesh))
-    })
+    };
+    view.seen_through(layers)
 }
 
 /// What becomes of a connection or a request, what decided that, and whether the proxies have it.
@@ -195,7 +208,46 @@ fn because(causes: Vec<Cause>, objects: usize, services: &BTreeSet<String>) -> O
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use seaway_translator::CertificateDelivery;
+    use seaway_xds::{Dialect, PlacementId};
+
     use super::*;
+
+    #[test]
+    fn the_view_of_a_connected_proxy_follows_from_what_it_said_and_looks_through() {
+        let facts = |about: &[(&'static str, &str)]| StreamFacts {
+            number: 1,
+            node: "p".into(),
+            about: Vec::from_iter(about.iter().map(|(what, said)| (*what, Arc::from(*said)))),
+            identity: None,
+            peer: None,
+            client: String::new(),
+            dialect: Dialect::Delta,
+            since: Instant::now(),
+            placement: PlacementId(1),
+        };
+        let through = |layers: &[&str]| -> Vec<Layer> {
+            layers.iter().map(|layer| layer.parse().unwrap()).collect()
+        };
+        let edge = facts(&[("role", "ingress"), ("fleet", "edge")]);
+        let fleet = ["fleet:edge", "role:ingress", "all"];
+        let chains = view(&edge, &through(&fleet));
+        assert_eq!(chains.certificates, CertificateDelivery::Chains);
+        let asks = view(&edge, &through(&["on-demand:edge", "fleet:edge", "all"]));
+        assert_eq!(asks.certificates, CertificateDelivery::OnDemand);
+        assert_eq!((asks.role, asks.fleet.as_str()), (Role::Ingress, "edge"));
+        let mesh = facts(&[("role", "mesh"), ("namespace", "shop")]);
+        let table = view(
+            &mesh,
+            &through(&["namespace-table:shop", "role:mesh", "all"]),
+        );
+        assert_eq!(table.namespace.as_deref(), Some("shop"));
+        assert!(table.whole_table);
+        assert!(!view(&mesh, &through(&["namespace:shop", "all"])).whole_table);
+    }
 
     #[test]
     fn of_a_commit_of_many_objects_the_one_that_concerns_the_service_is_named_or_none() {

@@ -33,7 +33,7 @@ pub(in crate::inspect) fn page(
     let paging = Paging::of(query.limit, query.after.clone());
     let after = paging.after.as_deref().map(read_key).transpose()?;
     let (mut total, mut rows) = (0, Vec::new());
-    for stream in streams {
+    for stream in streams.iter().map(|of| of.number) {
         // One more says whether there is a next page.
         let room = (paging.limit + 1).saturating_sub(rows.len());
         let (behind, wanted) = match &after {

@@ -115,11 +115,11 @@ impl Inspector {
         Some(self.report(facts, &session))
     }
 
-    /// The numbers of the open streams of the node with this id, the oldest first.
-    pub fn streams_of(&self, node: &str) -> Vec<u64> {
+    /// What is known of the open streams of the node with this id, the oldest first.
+    pub fn streams_of(&self, node: &str) -> Vec<Arc<StreamFacts>> {
         let open = self.open.open().into_iter();
-        open.filter(|(facts, _)| *facts.node == *node)
-            .map(|(facts, _)| facts.number)
+        open.map(|(facts, _)| facts)
+            .filter(|facts| *facts.node == *node)
             .collect()
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use seaway_proto::{ResourceRef, TypeUrl, Version};
 
 use super::counts::Page;
-use super::{Inspector, lock};
+use super::{Inspector, StreamFacts, lock};
 use crate::session::Standing;
 use crate::store::slot::{Entry, LayerValue, Slot};
 use crate::store::{LayerId, ResourceId};
@@ -149,9 +149,10 @@ impl Inspector {
     }
 
     /// What the clients of these streams ask for and are to have.
-    pub fn asked_by(&self, streams: &[u64]) -> Asked {
+    pub fn asked_by(&self, streams: &[Arc<StreamFacts>]) -> Asked {
         let mut asked = Asked::default();
-        for (_, session) in streams.iter().filter_map(|number| self.open.find(*number)) {
+        let open = streams.iter().filter_map(|of| self.open.find(of.number));
+        for (_, session) in open {
             let session = lock(&session);
             let store = self.snapshots.read();
             for (index, spec) in self.types().specs().iter().enumerate() {

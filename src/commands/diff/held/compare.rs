@@ -81,8 +81,8 @@ pub(super) fn differences(wanted: &Wanted, mut holding: Holding) -> Vec<Differen
         what: held.error,
     }));
     differences.sort_by(|one, other| {
-        let key = |of: &Difference| (of.difference, of.r#type.clone(), of.name.clone());
-        key(one).cmp(&key(other))
+        let (r#type, name) = (&other.r#type, &other.name);
+        (one.difference, &one.r#type, &one.name).cmp(&(other.difference, r#type, name))
     });
     differences
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use seaway_proto::{TypeUrl, json};
 use serde_json::Value;
 
-use super::wanted::{Endpoints, Key, endpoints};
+use super::wanted::{Endpoints, Key, each, endpoints};
 use crate::args::EnvoyAdmin;
 use crate::commands::envoy_admin::config_dump;
 use crate::process::outside::quote;
@@ -89,7 +89,7 @@ pub(super) fn of(envoy: &EnvoyAdmin) -> anyhow::Result<Holding> {
 /// Adds what one part says.
 fn add(holding: &mut Holding, r#type: &str, is_warming: bool, dump: &Value) {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    for config in dump["configs"].as_array().into_iter().flatten() {
+    for config in each(&dump["configs"]) {
         let error = config["error_state"]["details"].as_str().map(quote);
         let version = text(&config["version_info"]);
         let (name, held) = match r#type {
@@ -149,8 +149,7 @@ fn add(holding: &mut Holding, r#type: &str, is_warming: bool, dump: &Value) {
 /// Adds the scoped routes of a listener. The version that Envoy says is that of the last response,
 /// so each is kept as it is, but printed as it is printed here.
 fn scoped(holding: &mut Holding, config: &Value) {
-    let all = config["scoped_route_configs"].as_array();
-    for scope in all.into_iter().flatten() {
+    for scope in each(&config["scoped_route_configs"]) {
         let mut scope = scope.clone();
         if let Value::Object(fields) = &mut scope {
             fields.remove("@type");

@@ -134,6 +134,6 @@ impl Looked {
                 difference.what.clone().unwrap_or_default(),
             ]);
         }
-        text + &table.text(false, "none")
+        text + &table.text(false)
     }
 }

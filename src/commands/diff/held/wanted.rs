@@ -61,16 +61,18 @@ pub(super) async fn of(replica: &Replica, id: &str) -> Result<Wanted, String> {
 
 /// The endpoints of an assignment.
 pub(super) fn endpoints(assignment: &Value) -> Endpoints {
-    let each = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let localities = each(&assignment["endpoints"]).into_iter();
-    let all = localities.flat_map(|locality| {
+    let all = each(&assignment["endpoints"]).flat_map(|locality| {
         let priority = locality["priority"].as_u64().unwrap_or_default();
-        let endpoints = each(&locality["lb_endpoints"]).into_iter();
-        endpoints.map(move |endpoint| {
+        each(&locality["lb_endpoints"]).map(move |endpoint| {
             let address = &endpoint["endpoint"]["address"]["socket_address"];
             let ip = address["address"].as_str().unwrap_or_default();
             (priority, format!("{ip} {}", address["port_value"]))
         })
     });
     all.collect()
+}
+
+/// The elements of an array; of anything else there are none.
+pub(super) fn each(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }

@@ -31,9 +31,10 @@ fn what_a_stream_asks_for_is_the_one_of_the_first_layer_that_has_it() {
     world.put(ZONE, "b", Some("2"));
     world.put(ZONE, "c", None);
     let _near = world.open(NEAR);
-    assert_eq!(world.inspector.streams_of("n"), [1]);
+    let streams = world.inspector.streams_of("n");
+    assert_eq!(Vec::from_iter(streams.iter().map(|of| of.number)), [1]);
     assert!(world.inspector.streams_of("other").is_empty());
-    let asked = world.inspector.asked_by(&[1]);
+    let asked = world.inspector.asked_by(&streams);
     let has = |name, layer| asked.has(E, name, layer);
     assert!(has("a", ALL) && has("b", ZONE));
     assert!(!has("b", ALL) && !has("c", ALL) && !has("c", ZONE));
