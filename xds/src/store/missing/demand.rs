@@ -54,10 +54,23 @@ pub(crate) struct Demand {
 struct Names {
     /// The number of streams that want each name.
     streams: BTreeMap<Arc<str>, usize>,
-    /// The names that are wanted or no longer wanted since the application last heard of them.
+    /// The names that are wanted and were not when the application last heard of them, or the other
+    /// way round: no more than are wanted now and were then.
     changed: BTreeSet<Arc<str>>,
     /// Counts the names that were not wanted before.
     number: u64,
+}
+
+impl Names {
+    /// Takes in that a name is wanted now, or no longer. Returns whether the application has to hear
+    /// of it: otherwise it is as the application last heard.
+    fn turn(&mut self, name: &Arc<str>) -> bool {
+        let is_news = !self.changed.remove(name);
+        if is_news {
+            self.changed.insert(name.clone());
+        }
+        is_news
+    }
 }
 
 impl Default for Demand {
@@ -87,9 +100,9 @@ impl Demand {
         for name in more {
             let streams = names.streams.entry(name.clone()).or_default();
             *streams += 1;
-            if *streams == 1 {
+            // What the application never heard the end of is there, or was asked for before.
+            if *streams == 1 && names.turn(name) {
                 names.number += 1;
-                names.changed.insert(name.clone());
             }
         }
         for name in fewer {
@@ -97,7 +110,7 @@ impl Demand {
                 Some(streams) if *streams > 1 => *streams -= 1,
                 Some(_) => {
                     names.streams.remove(name);
-                    names.changed.insert(name.clone());
+                    names.turn(name);
                 }
                 None => {}
             }
@@ -191,11 +204,14 @@ impl DemandedNames {
         self.awaits.take()
     }
 
-    /// Asks for more names, and for others no longer.
+    /// Asks for more names, and for others no longer. A name among both is not asked for, as the
+    /// session has it.
     pub(crate) fn change(&mut self, more: &[&str], fewer: &[&str]) {
         let gone = fewer.iter().filter_map(|name| self.names.take(*name));
         let gone: Vec<Arc<str>> = gone.collect();
-        let new = self.new_ones(more.iter().copied());
+        let fewer: HashSet<&str> = fewer.iter().copied().collect();
+        let more = more.iter().copied();
+        let new = self.new_ones(more.filter(|name| !fewer.contains(name)));
         self.settle(new, &gone);
     }
 
@@ -244,6 +260,7 @@ impl Drop for DemandedNames {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use proptest::prelude::*;
 
     use super::*;
@@ -286,11 +303,7 @@ mod tests {
         assert_eq!(taken(&mut demands), [said("b", false)]);
         drop(one);
         two.change(&["a"], &[]);
-        assert_eq!(
-            taken(&mut demands),
-            [said("a", true)],
-            "wanted all the while"
-        );
+        assert_eq!(taken(&mut demands), [], "wanted all the while");
         drop(two);
         assert_eq!(
             taken(&mut demands),
@@ -316,6 +329,65 @@ mod tests {
         assert_eq!(two.take_awaited(), None, "it is there");
         one.change(&["no", "nothing"], &[]);
         assert_eq!(one.take_awaited(), None, "nothing is made of it");
+    }
+
+    #[test]
+    fn a_name_that_came_and_went_is_not_kept() {
+        let (demand, _) = world();
+        for number in 0..100 {
+            let mut one = stream(&demand);
+            one.change(&[&format!("n{number}")], &[]);
+            assert_eq!(demand.names().changed.len(), 1);
+        }
+        assert!(demand.names().changed.is_empty());
+    }
+
+    #[test]
+    fn a_wait_for_a_name_that_came_and_went_ends() {
+        let (demand, mut demands) = world();
+        let mut one = stream(&demand);
+        one.change(&["n0"], &[]);
+        let awaited = one.take_awaited();
+        one.change(&[], &["n0"]);
+        assert_eq!(demands.changed().now_or_never(), Some(()));
+        assert_eq!(demands.take(), []);
+        demands.settle();
+        assert_eq!(awaited, Some(*demand.made.borrow()));
+    }
+
+    #[test]
+    fn a_name_that_went_and_came_back_is_waited_for_until_it_is_made() {
+        let (demand, mut demands) = world();
+        let mut one = stream(&demand);
+        one.change(&["a"], &[]);
+        demands.take();
+        one.take_awaited();
+        // Taken, and not made yet.
+        one.change(&[], &["a"]);
+        one.change(&["a"], &[]);
+        let awaited = one.take_awaited();
+        assert!(awaited > Some(*demand.made.borrow()));
+        demands.settle();
+        assert_eq!(awaited, Some(*demand.made.borrow()));
+        // Its end is taken: what comes after is asked for anew.
+        one.change(&[], &["a"]);
+        assert_eq!(taken(&mut demands), [said("a", false)]);
+        one.change(&["a"], &[]);
+        demands.settle();
+        assert!(one.take_awaited() > Some(*demand.made.borrow()));
+        assert_eq!(taken(&mut demands), [said("a", true)]);
+    }
+
+    #[test]
+    fn a_name_in_both_lists_of_a_request_is_not_wanted() {
+        let (demand, mut demands) = world();
+        let mut one = stream(&demand);
+        one.change(&["a", "b"], &["a"]);
+        assert_eq!(taken(&mut demands), [said("b", true)]);
+        one.change(&["b"], &["b"]);
+        assert_eq!(taken(&mut demands), [said("b", false)]);
+        assert!(demand.names().streams.is_empty());
+        assert_eq!(one.bytes(), 0);
     }
 
     #[test]
@@ -371,8 +443,8 @@ mod tests {
                 }
                 if number == 0 {
                     for (name, is_wanted) in demands.take() {
-                        // One that came and went, or went and came, may be told of again.
-                        _ = if is_wanted { known.insert(name) } else { known.remove(&name) };
+                        let is_news = if is_wanted { known.insert(name) } else { known.remove(&name) };
+                        prop_assert!(is_news);
                     }
                 }
             }
