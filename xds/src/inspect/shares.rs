@@ -125,22 +125,9 @@ impl Inspector {
                         error: words.map(|(_, error)| error).unwrap_or_default(),
                     });
                 }
-                if worst.is_none_or(|other| rank(other) < rank(standing)) {
-                    worst = Some(standing);
-                }
+                worst = worst.max(Some(standing));
             }
         }
         Some((worst?, rejected))
-    }
-}
-
-/// How far from held a standing is.
-const fn rank(standing: Standing) -> u8 {
-    match standing {
-        Standing::Held => 0,
-        Standing::Sent => 1,
-        Standing::Owed => 2,
-        Standing::HeldBack => 3,
-        Standing::Rejected => 4,
     }
 }

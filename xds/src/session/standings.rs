@@ -12,19 +12,20 @@ use crate::store::id_set::Ids;
 use crate::store::slot::Slot;
 use crate::store::{LayerId, ResourceId, Store};
 
-/// Where the present content of a resource stands with the client of a stream that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the present content of a resource stands with the client of a stream that asks for it. The
+/// further from being held, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// The client is to be sent it.
-    Owed,
-    /// The client was sent it and has not answered.
-    Sent,
     /// The client has it.
     Held,
-    /// The client has rejected it.
-    Rejected,
+    /// The client was sent it and has not answered.
+    Sent,
+    /// The client is to be sent it.
+    Owed,
     /// It is held back from this client.
     HeldBack,
+    /// The client has rejected it.
+    Rejected,
 }
 
 /// Where the resources of one type stand with the client of a stream.
