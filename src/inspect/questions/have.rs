@@ -61,16 +61,17 @@ pub(super) fn have(
 ) -> Have {
     let role = answer.basis.view.as_ref().map(|view| view.role);
     // The names of routes, and those that gRPC clients dial, are not in an answer.
-    let made = |url: TypeUrl, origin: &str| match role {
+    let of_type = |url: TypeUrl| match role {
         _ if resource.is_some() => false,
-        Some(Role::Mesh) => {
-            (url == TypeUrl::SCOPED_ROUTE || url == TypeUrl::ROUTE) && is_of(origins, origin)
-        }
-        Some(Role::Grpc) => url == TypeUrl::LISTENER && is_of(origins, origin),
-        Some(Role::Ingress) => origin.starts_with("ingress ") && origins.contains(origin),
+        Some(Role::Mesh) => url == TypeUrl::SCOPED_ROUTE || url == TypeUrl::ROUTE,
+        Some(Role::Grpc) => url == TypeUrl::LISTENER,
+        Some(Role::Ingress) => true,
         Some(Role::Node) | None => false,
     };
-    let made = (role != Some(Role::Node) && resource.is_none()).then_some(made);
+    let made = |origin: &str| match role {
+        Some(Role::Ingress) => origin.starts_with("ingress ") && origins.contains(origin),
+        _ => is_of(origins, origin),
+    };
     let inspector = &inspect.inspector;
     let names: Vec<(TypeUrl, &str)> = match resource {
         Some(name) => {
@@ -79,7 +80,7 @@ pub(super) fn have(
         }
         None => names(answer),
     };
-    let shares = inspector.shares(|facts| whose.has(facts), names, made);
+    let (connected, shares) = inspector.shares(|facts| whose.has(facts), names, (of_type, made));
     let counted = |standing| shares.iter().filter(|of| of.standing == standing).count();
     let mut lacking: Vec<&ShareReport> = shares
         .iter()
@@ -87,7 +88,7 @@ pub(super) fn have(
         .collect();
     lacking.sort_by_key(|of| (of.standing != Standing::Rejected, of.facts.number));
     Have {
-        connected: inspector.stream_count_of(|facts| whose.has(facts)),
+        connected,
         proxies: shares.len(),
         have: counted(Standing::Held),
         reject: counted(Standing::Rejected),
