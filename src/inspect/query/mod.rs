@@ -18,6 +18,8 @@ pub(super) use object::{ObjectFilter, is_made_of};
 /// The most items of a page, and how many it has unless it is asked for more or fewer.
 pub(super) const MOST: usize = 1000;
 const USUAL: usize = 100;
+/// Why an `after` that no page said is refused.
+pub(super) const NO_NEXT: &str = "after: this is not the next of a page";
 
 /// Which page of a list is asked for.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +32,7 @@ impl Paging {
     /// The page that a query's `limit` and `after` ask for.
     pub(super) fn of(limit: Option<usize>, after: Option<String>) -> Paging {
         Paging {
-            limit: limit.unwrap_or(USUAL).min(MOST),
+            limit: limit.unwrap_or(USUAL).clamp(1, MOST),
             after: after.filter(|after| !after.is_empty()),
         }
     }
@@ -43,9 +45,7 @@ impl Paging {
     ) -> Result<Paging, String> {
         let paging = Paging::of(limit, after.clone());
         match &paging.after {
-            Some(after) if !is_key(after) => {
-                Err("after: this is not the next of a page".to_owned())
-            }
+            Some(after) if !is_key(after) => Err(NO_NEXT.to_owned()),
             _ => Ok(paging),
         }
     }
@@ -347,5 +347,6 @@ mod tests {
     fn a_page_is_bounded() {
         assert_eq!(Paging::of(None, None).limit, USUAL);
         assert_eq!(Paging::of(Some(1_000_000), None).limit, MOST);
+        assert_eq!(Paging::of(Some(0), None).limit, 1);
     }
 }
