@@ -173,6 +173,7 @@ pub(super) struct ResourceQuery {
     pub(super) name: Option<String>,
     /// Only resources that are made from this object: `Service shop/web`, or `shop/web` of any
     /// kind.
+    #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     pub(super) object: Option<ObjectFilter>,
     /// Only resources in this layer.
@@ -234,6 +235,7 @@ pub(super) struct ProblemQuery {
     /// Only problems of objects in this namespace.
     pub(super) namespace: Option<String>,
     /// Only problems of this object: `Service shop/web`, or `shop/web` of any kind.
+    #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     pub(super) object: Option<ObjectFilter>,
     /// Only problems of this severity.
@@ -259,6 +261,7 @@ pub(super) struct ChangeQuery {
     pub(super) after: Option<String>,
     /// Only changes of this object, or of what is made from it: `Service shop/web`, or `shop/web`
     /// of any kind.
+    #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     pub(super) object: Option<ObjectFilter>,
     /// Only changes that some proxy has not answered yet.
@@ -284,7 +287,7 @@ pub(super) fn is(filter: &Option<String>, value: Option<&str>) -> bool {
 }
 
 /// Reads a value that has a form of its own.
-fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,

@@ -4,7 +4,6 @@
 use std::str::FromStr;
 
 use seaway_translator::ObjectKind;
-use serde::Deserialize;
 
 /// The first words of what is no object of a kind and is shown in place of one all the same.
 const OTHERS: [&str; 9] = [
@@ -22,8 +21,7 @@ const OTHERS: [&str; 9] = [
 const WORDS: [&str; 3] = ["mesh", "redirect", "healthz"];
 
 /// Which objects a list is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::inspect) enum ObjectFilter {
     /// What is shown like this, or what it has on one node.
     Shown(String),
@@ -78,14 +76,6 @@ impl FromStr for ObjectFilter {
             _ if is_pair(text) => Ok(ObjectFilter::Named(text.to_owned())),
             _ => Err(bad("")),
         }
-    }
-}
-
-impl TryFrom<String> for ObjectFilter {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<ObjectFilter, String> {
-        text.parse()
     }
 }
 
