@@ -62,8 +62,8 @@ struct Names {
 }
 
 impl Names {
-    /// Takes in that a name is wanted now, or no longer. Returns whether the application has to hear
-    /// of it: otherwise it is as the application last heard.
+    /// Takes in that a name is wanted now, or no longer. Returns whether the application has to
+    /// hear of it: otherwise it is as the application last heard.
     fn turn(&mut self, name: &Arc<str>) -> bool {
         let is_news = !self.changed.remove(name);
         if is_news {
