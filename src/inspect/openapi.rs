@@ -1,6 +1,6 @@
 //! The OpenAPI description, made of the types of [`super::api`] and of the queries.
 
-use seaway_translator::Reason;
+use seaway_translator::{Reason, Role};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -87,7 +87,7 @@ pub(super) fn served() -> Object {
 
 /// The role of a proxy.
 pub(super) fn role() -> Object {
-    one_of(["node", "mesh", "ingress", "grpc"])
+    one_of(Role::ALL.map(Role::as_str))
 }
 
 /// The reason of a problem.

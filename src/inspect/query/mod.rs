@@ -18,6 +18,8 @@ pub(super) use object::{ObjectFilter, is_made_of};
 /// The most items of a page, and how many it has unless it is asked for more or fewer.
 pub(super) const MOST: usize = 1000;
 const USUAL: usize = 100;
+/// Why an `after` that no page said is refused.
+pub(super) const NO_NEXT: &str = "after: this is not the next of a page";
 
 /// Which page of a list is asked for.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +32,7 @@ impl Paging {
     /// The page that a query's `limit` and `after` ask for.
     pub(super) fn of(limit: Option<usize>, after: Option<String>) -> Paging {
         Paging {
-            limit: limit.unwrap_or(USUAL).min(MOST),
+            limit: limit.unwrap_or(USUAL).clamp(1, MOST),
             after: after.filter(|after| !after.is_empty()),
         }
     }
@@ -43,9 +45,7 @@ impl Paging {
     ) -> Result<Paging, String> {
         let paging = Paging::of(limit, after.clone());
         match &paging.after {
-            Some(after) if !is_key(after) => {
-                Err("after: this is not the next of a page".to_owned())
-            }
+            Some(after) if !is_key(after) => Err(NO_NEXT.to_owned()),
             _ => Ok(paging),
         }
     }
@@ -173,6 +173,7 @@ pub(super) struct ResourceQuery {
     pub(super) name: Option<String>,
     /// Only resources that are made from this object: `Service shop/web`, or `shop/web` of any
     /// kind.
+    #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     pub(super) object: Option<ObjectFilter>,
     /// Only resources in this layer.
@@ -234,6 +235,7 @@ pub(super) struct ProblemQuery {
     /// Only problems of objects in this namespace.
     pub(super) namespace: Option<String>,
     /// Only problems of this object: `Service shop/web`, or `shop/web` of any kind.
+    #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     pub(super) object: Option<ObjectFilter>,
     /// Only problems of this severity.
@@ -259,6 +261,7 @@ pub(super) struct ChangeQuery {
     pub(super) after: Option<String>,
     /// Only changes of this object, or of what is made from it: `Service shop/web`, or `shop/web`
     /// of any kind.
+    #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
     pub(super) object: Option<ObjectFilter>,
     /// Only changes that some proxy has not answered yet.
@@ -284,7 +287,7 @@ pub(super) fn is(filter: &Option<String>, value: Option<&str>) -> bool {
 }
 
 /// Reads a value that has a form of its own.
-fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
@@ -347,5 +350,6 @@ mod tests {
     fn a_page_is_bounded() {
         assert_eq!(Paging::of(None, None).limit, USUAL);
         assert_eq!(Paging::of(Some(1_000_000), None).limit, MOST);
+        assert_eq!(Paging::of(Some(0), None).limit, 1);
     }
 }

@@ -4,11 +4,11 @@
 use std::str::FromStr;
 
 use seaway_translator::ObjectKind;
-use serde::Deserialize;
 
 /// The first words of what is no object of a kind and is shown in place of one all the same.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "RouteConfiguration",
+    "Endpoints",
     "Role",
     "File",
     "Folder",
@@ -21,8 +21,7 @@ const OTHERS: [&str; 8] = [
 const WORDS: [&str; 3] = ["mesh", "redirect", "healthz"];
 
 /// Which objects a list is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::inspect) enum ObjectFilter {
     /// What is shown like this, or what it has on one node.
     Shown(String),
@@ -37,7 +36,7 @@ impl ObjectFilter {
             ObjectFilter::Shown(object) => is_made_of(shown, object),
             ObjectFilter::Named(name) => shown
                 .split_once(' ')
-                .is_some_and(|(word, rest)| kind(word).is_some() && is_made_of(rest, name)),
+                .is_some_and(|(word, rest)| is_made_of(rest, name) && kind(word).is_some()),
         }
     }
 }
@@ -52,9 +51,11 @@ impl FromStr for ObjectFilter {
             format!("{text:?} is no object{why}: {form}")
         };
         if let Some((word, rest)) = text.split_once(' ') {
-            let is_host = word == "ingress" && rest.contains(' ');
+            let is_origin = word == "ingress" && (rest == "hosts" || rest.contains(' '));
             return match kind(word) {
-                _ if is_host || OTHERS.contains(&word) => Ok(ObjectFilter::Shown(text.to_owned())),
+                _ if is_origin || OTHERS.contains(&word) => {
+                    Ok(ObjectFilter::Shown(text.to_owned()))
+                }
                 Some(kind) if kind.is_namespaced() != is_pair(rest) => Err(bad("")),
                 Some(kind) => Ok(ObjectFilter::Shown(format!("{kind} {rest}"))),
                 None => Err(bad(&format!(", and there is no kind {word:?}"))),
@@ -75,14 +76,6 @@ impl FromStr for ObjectFilter {
             _ if is_pair(text) => Ok(ObjectFilter::Named(text.to_owned())),
             _ => Err(bad("")),
         }
-    }
-}
-
-impl TryFrom<String> for ObjectFilter {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<ObjectFilter, String> {
-        text.parse()
     }
 }
 
@@ -152,6 +145,8 @@ mod tests {
             "mesh",
             "mesh whole-table",
             "ingress default 80/a.test",
+            "ingress hosts",
+            "Endpoints shop/web",
             "Node n1",
         ] {
             assert!(read(text).has(text), "{text}");
@@ -165,6 +160,7 @@ mod tests {
             "web",
             "Servce shop/web",
             "Service web",
+            "ingress web",
             "Node a/b",
             "a/b/c",
             "/web",

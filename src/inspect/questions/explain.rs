@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use seaway_translator::{Answer, Layer, Question, Role, View, Viewpoint};
+use seaway_translator::{Answer, Fleet, Layer, Question, Role, View, Viewpoint};
 use seaway_xds::{ChangeReport, StreamFacts};
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ use super::have::{Whose, have, origins};
 use crate::inspect::api::{Cause, Explained, LastChange};
 use crate::inspect::guard::error;
 use crate::inspect::handlers::{Asked, apart};
-use crate::inspect::query::is_made_of;
+use crate::inspect::query::{is_made_of, parsed};
 use crate::inspect::times::Now;
 use crate::inspect::{Inspect, changes, openapi, proxies};
 
@@ -35,8 +35,9 @@ pub(in crate::inspect) struct ExplainQuery {
     /// that connected proxy sees it.
     from: Option<String>,
     /// The role of the proxy that takes it.
+    #[serde(deserialize_with = "parsed")]
     #[param(schema_with = openapi::role)]
-    role: Option<String>,
+    role: Option<Role>,
     /// The Node the proxy runs on.
     node: Option<String>,
     /// The proxy's zone, when its Node has no label for it.
@@ -44,7 +45,9 @@ pub(in crate::inspect) struct ExplainQuery {
     /// The namespace of the pod of a proxy of role mesh.
     pod_namespace: Option<String>,
     /// The fleet of a proxy of role ingress.
-    fleet: Option<String>,
+    #[serde(deserialize_with = "parsed")]
+    #[param(value_type = Option<String>)]
+    fleet: Option<Fleet>,
 }
 
 impl ExplainQuery {
@@ -64,19 +67,12 @@ impl ExplainQuery {
         if let Some(id) = self.proxy() {
             return of_proxy(inspect, id).map(Viewpoint::of_connected);
         }
-        let role = match self.role.as_deref().map(str::parse::<Role>).transpose() {
-            Ok(Some(role)) => role,
-            Ok(None) => question.usual_role(),
-            Err(error) => return Err(format!("role: {error}")),
-        };
-        let fleet = self.fleet.as_deref().map(str::parse).transpose();
+        let role = self.role.unwrap_or_else(|| question.usual_role());
         let view = View {
             node: self.node.as_deref().map(Into::into),
             zone: self.zone.as_deref().map(Into::into),
             namespace: self.pod_namespace.as_deref().map(Into::into),
-            fleet: fleet
-                .map_err(|error| format!("fleet: {error}"))?
-                .unwrap_or_default(),
+            fleet: self.fleet.clone().unwrap_or_default(),
             ..View::of(role)
         };
         let viewpoint = Viewpoint::of(view);

@@ -61,26 +61,26 @@ pub(super) fn have(
 ) -> Have {
     let role = answer.basis.view.as_ref().map(|view| view.role);
     // The names of routes, and those that gRPC clients dial, are not in an answer.
-    let made = |url: TypeUrl, origin: &str| match role {
+    let of_type = |url: TypeUrl| match role {
         _ if resource.is_some() => false,
-        Some(Role::Mesh) => {
-            (url == TypeUrl::SCOPED_ROUTE || url == TypeUrl::ROUTE) && is_of(origins, origin)
-        }
-        Some(Role::Grpc) => url == TypeUrl::LISTENER && is_of(origins, origin),
-        Some(Role::Ingress) => origin.starts_with("ingress ") && origins.contains(origin),
+        Some(Role::Mesh) => url == TypeUrl::SCOPED_ROUTE || url == TypeUrl::ROUTE,
+        Some(Role::Grpc) => url == TypeUrl::LISTENER,
+        Some(Role::Ingress) => true,
         Some(Role::Node) | None => false,
     };
-    let made = (role != Some(Role::Node) && resource.is_none()).then_some(made);
-    let names = match resource {
+    let made = |origin: &str| match role {
+        Some(Role::Ingress) => origin.starts_with("ingress ") && origins.contains(origin),
+        _ => is_of(origins, origin),
+    };
+    let inspector = &inspect.inspector;
+    let names: Vec<(TypeUrl, &str)> = match resource {
         Some(name) => {
-            let types = inspect.inspector.types().specs().iter();
+            let types = inspector.types().specs().iter();
             types.map(|spec| (spec.url, name)).collect()
         }
         None => names(answer),
     };
-    let names = names.into_iter().take(LOOKED_FOR);
-    let inspector = &inspect.inspector;
-    let shares = inspector.shares(|facts| whose.has(facts), names, made);
+    let (connected, shares) = inspector.shares(|facts| whose.has(facts), names, (of_type, made));
     let counted = |standing| shares.iter().filter(|of| of.standing == standing).count();
     let mut lacking: Vec<&ShareReport> = shares
         .iter()
@@ -88,7 +88,7 @@ pub(super) fn have(
         .collect();
     lacking.sort_by_key(|of| (of.standing != Standing::Rejected, of.facts.number));
     Have {
-        connected: inspector.stream_count_of(|facts| whose.has(facts)),
+        connected,
         proxies: shares.len(),
         have: counted(Standing::Held),
         reject: counted(Standing::Rejected),
@@ -100,19 +100,22 @@ fn is_of(origins: &BTreeSet<String>, origin: &str) -> bool {
     origins.iter().any(|object| is_made_of(origin, object))
 }
 
-/// The resources that the sections of an answer name.
-fn names(answer: &Answer) -> BTreeSet<(TypeUrl, &str)> {
-    let mut names = BTreeSet::new();
-    for section in &answer.sections {
-        let clusters = section.port.iter().flat_map(|port| &port.clusters);
-        for name in clusters {
-            names.extend([(TypeUrl::CLUSTER, &**name), (TypeUrl::ENDPOINT, &**name)]);
-        }
-        let addresses = section.addresses.iter();
-        let listeners = addresses.filter_map(|of| of.listener.as_deref());
-        names.extend(listeners.map(|name| (TypeUrl::LISTENER, name)));
-    }
-    names
+/// The resources that the sections of an answer name, each once, and so many at most: first the
+/// listeners, without which nothing arrives, then each cluster with its endpoints.
+fn names(answer: &Answer) -> Vec<(TypeUrl, &str)> {
+    let addresses = answer.sections.iter().flat_map(|of| &of.addresses);
+    let listeners = addresses.filter_map(|of| of.listener.as_deref());
+    let ports = answer.sections.iter().filter_map(|of| of.port.as_ref());
+    let clusters = ports.flat_map(|port| &port.clusters);
+    let clusters =
+        clusters.flat_map(|name| [(TypeUrl::CLUSTER, &**name), (TypeUrl::ENDPOINT, name)]);
+    let mut seen = BTreeSet::new();
+    listeners
+        .map(|name| (TypeUrl::LISTENER, name))
+        .chain(clusters)
+        .filter(|name| seen.insert(*name))
+        .take(LOOKED_FOR)
+        .collect()
 }
 
 fn without(share: &ShareReport) -> Without {
@@ -130,5 +133,72 @@ fn without(share: &ShareReport) -> Without {
             Standing::Sent | Standing::Held => WithoutState::Unanswered,
         },
         rejects: rejects.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn section(clusters: Value, listeners: &[&str]) -> Value {
+        let addresses = listeners.iter().map(|name| {
+            json!({
+                "address": "10.96.0.1:80", "kind": "clusterip", "field": "spec.clusterIPs", "listener": name, "text": "",
+            })
+        });
+        let addresses: Vec<Value> = addresses.collect();
+        json!({
+            "title": "", "served": "yes", "verdict": [], "addresses": addresses,
+            "port": {
+                "service": "shop/web", "name": "", "number": 80, "protocol": "TCP", "policy": "Cluster", "clusters": clusters,
+            },
+        })
+    }
+
+    fn answer(sections: &[Value]) -> Answer {
+        let answer = json!({"asked": "", "seen_by": "", "served": "yes", "sections": sections});
+        serde_json::from_value(answer).unwrap()
+    }
+
+    #[test]
+    fn the_resources_of_an_answer_are_looked_for_once_and_listeners_first() {
+        let sections = [
+            section(json!(["c1"]), &["l2"]),
+            section(json!(["c0", "c1"]), &["l1", "l2"]),
+        ];
+        let (cluster, endpoint) = (TypeUrl::CLUSTER, TypeUrl::ENDPOINT);
+        assert_eq!(
+            names(&answer(&sections)),
+            [
+                (TypeUrl::LISTENER, "l2"),
+                (TypeUrl::LISTENER, "l1"),
+                (cluster, "c1"),
+                (endpoint, "c1"),
+                (cluster, "c0"),
+                (endpoint, "c0"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_looked_for_is_cut_behind_the_listeners_and_not_by_duplicates() {
+        let many: Vec<String> = (0..LOOKED_FOR).map(|number| format!("c{number}")).collect();
+        let one = section(json!(many), &["l1"]);
+        let whole = answer(&[one.clone(), one, section(json!([]), &["l2"])]);
+        let found = names(&whole);
+        assert_eq!(found.len(), LOOKED_FOR);
+        assert_eq!(
+            found[..3],
+            [
+                (TypeUrl::LISTENER, "l1"),
+                (TypeUrl::LISTENER, "l2"),
+                (TypeUrl::CLUSTER, "c0")
+            ]
+        );
+        let twice = section(json!(["c"]), &["l1"]);
+        let twice: Vec<Value> = std::iter::repeat_n(twice, LOOKED_FOR).collect();
+        assert_eq!(names(&answer(&twice)).len(), 3);
     }
 }

@@ -4,7 +4,7 @@ use seaway_proto::TypeUrl;
 use seaway_xds::{DifferenceReport, Inspector, Standing};
 
 use crate::inspect::api::{DifferenceRow, DifferenceState};
-use crate::inspect::query::{Cut, DiffQuery, Paging};
+use crate::inspect::query::{Cut, DiffQuery, NO_NEXT, Paging};
 use crate::inspect::times::Now;
 use crate::inspect::types;
 
@@ -76,9 +76,7 @@ fn read_key(text: &str) -> Result<Key<'_>, Unanswered> {
             name,
         })
     };
-    read().ok_or(Unanswered::Unreadable(
-        "after: this is not the next of a page",
-    ))
+    read().ok_or(Unanswered::Unreadable(NO_NEXT))
 }
 
 fn row(stream: u64, report: &DifferenceReport, now: Now) -> DifferenceRow {

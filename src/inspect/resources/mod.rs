@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::api::{Held, ResourceRow};
 use super::board::Tables;
-use super::query::{Cut, Paging, ResourceQuery, finds, is};
+use super::query::{Cut, NO_NEXT, Paging, ResourceQuery, finds, is};
 use super::times::Now;
 use super::types;
 
@@ -109,7 +109,7 @@ fn read_key(text: &str) -> Result<ResourceKey, String> {
             layer: LayerId(layer.parse().ok()?),
         })
     };
-    read().ok_or_else(|| "after: this is not the next of a page".to_owned())
+    read().ok_or_else(|| NO_NEXT.to_owned())
 }
 
 fn row(report: &ResourceReport, layer: Option<String>, now: Now) -> ResourceRow {

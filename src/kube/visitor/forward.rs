@@ -11,7 +11,7 @@ use kube::{Api, Error};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::kube::client::Client;
-use crate::process::outside::quote;
+use crate::kube::wire::Failure;
 
 /// A port of a pod.
 #[derive(Clone, Debug)]
@@ -68,19 +68,23 @@ impl Forward {
 
 /// What it means that the API server does not begin to forward.
 fn refused(error: Error, namespace: &str) -> anyhow::Error {
-    let (code, message) = match &error {
-        Error::Api(status) => (status.code, quote(&status.message)),
+    let failure = match error {
         Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(code)) => {
-            (code.as_u16(), format!("the API server answers {code}"))
+            Failure::Refused {
+                code: code.as_u16(),
+                message: format!("the API server answers {code}"),
+                after: None,
+            }
         }
-        _ => return error.into(),
+        error => Failure::from(error),
     };
-    match code {
-        403 => anyhow!(
+    match failure {
+        _ if failure.is_forbidden() => anyhow!(
             "forbidden: it takes the permissions to get and to create pods/portforward in namespace {namespace}"
         ),
-        404 => anyhow!("there is no such pod any more"),
-        _ => anyhow!(message),
+        _ if failure.is_not_found() => anyhow!("there is no such pod any more"),
+        Failure::Refused { message, .. } => anyhow!(message),
+        failure => anyhow!(failure),
     }
 }
 
@@ -121,5 +125,33 @@ impl AsyncWrite for Forwarded {
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_refuses_is_said_by_what_to_do_about_it() {
+        let said = |error: Error| refused(error, "seaway").to_string();
+        let switch = |code: StatusCode| UpgradeConnectionError::ProtocolSwitch(code);
+        let switch = |code| said(Error::UpgradeConnection(switch(code)));
+        let api = |code| {
+            said(Error::Api(
+                Status::failure("no", "").with_code(code).boxed(),
+            ))
+        };
+        for forbidden in [switch(StatusCode::FORBIDDEN), api(403)] {
+            assert!(forbidden.ends_with("pods/portforward in namespace seaway"));
+        }
+        for gone in [switch(StatusCode::NOT_FOUND), api(404)] {
+            assert_eq!(gone, "there is no such pod any more");
+        }
+        let bad = "the API server answers 400 Bad Request";
+        assert_eq!([switch(StatusCode::BAD_REQUEST), api(500)], [bad, "no"]);
     }
 }

@@ -51,14 +51,14 @@ impl Inspector {
         let store = self.snapshots.read();
         let changes = self.snapshots.changes();
         let mut reports = Vec::new();
-        for (index, behind) in self.pages(after.map(|(url, name)| (url, name, ()))) {
+        for (index, behind) in self.pages(after) {
             if reports.len() >= limit {
                 break;
             }
             let TypeSpec { url, sensitive, .. } = *self.types().spec(index);
             let asked = session.asked(index, &store);
             let asked = asked.filter(|(_, slot)| {
-                behind.is_none_or(|(name, _)| &*slot.name > name) && which(url, &slot.name)
+                behind.is_none_or(|name| &*slot.name > name) && which(url, &slot.name)
             });
             let keys = asked.map(|(id, slot)| (&*slot.name, id));
             let standings = session.standings(index);
@@ -88,16 +88,16 @@ impl Inspector {
     }
 
     /// The indexes of the types from the one of a key on, and what of the first of them is behind
-    /// that: names after this one, or this one in layers after that one.
-    pub(super) fn pages<'a, L: Copy>(
+    /// that: names after this one.
+    fn pages<'a>(
         &self,
-        after: Option<(TypeUrl, &'a str, L)>,
-    ) -> impl Iterator<Item = (usize, Option<(&'a str, L)>)> + use<'a, L> {
-        let first = after.map_or(0, |(url, _, _)| self.index(url).unwrap_or(usize::MAX));
+        after: Option<(TypeUrl, &'a str)>,
+    ) -> impl Iterator<Item = (usize, Option<&'a str>)> + use<'a> {
+        let first = after.map_or(0, |(url, _)| self.index(url).unwrap_or(usize::MAX));
         let all = first..self.types().len().max(first);
         all.map(move |index| {
             let behind = after.filter(|_| index == first);
-            (index, behind.map(|(_, name, layer)| (name, layer)))
+            (index, behind.map(|(_, name)| name))
         })
     }
 }

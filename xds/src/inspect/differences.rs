@@ -7,7 +7,7 @@ use seaway_proto::{TypeUrl, Version};
 
 use super::resources::first;
 use super::{Inspector, lock};
-use crate::session::{Session, Standing};
+use crate::session::{Session, Standing, Standings};
 use crate::store::{ResourceId, Store};
 
 /// A resource that a client does not have as it is to have it.
@@ -33,8 +33,15 @@ pub struct DifferenceReport {
     pub error: Option<String>,
 }
 
-/// A name of a type, and the resource that has it; `None` if no resource has it any more.
-type Found = (Arc<str>, Option<ResourceId>);
+/// A name of a type with which the client is not as it is to be.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    name: Arc<str>,
+    /// The resource that has the name and that the client is to have.
+    id: Option<ResourceId>,
+    /// Since when the name is gone, if its removal is still to be sent.
+    gone: Option<Instant>,
+}
 
 impl Inspector {
     /// The resources that the client of a stream does not have as it is to have them, sorted by
@@ -52,18 +59,19 @@ impl Inspector {
         let first_index = after.map_or(0, |(url, _)| self.index(url).unwrap_or(usize::MAX));
         let (mut total, mut page) = (0, Vec::new());
         for (index, spec) in self.types().specs().iter().enumerate() {
-            let mut found = differing(&session, index, &store);
+            let standings = session.standings(index);
+            let mut found = differing((&session, &standings), index, &store);
             total += found.len();
             if index < first_index || page.len() >= limit {
                 continue;
             }
             if let Some((_, behind)) = after.filter(|_| index == first_index) {
-                found.retain(|(name, _)| **name > *behind);
+                found.retain(|of| *of.name > *behind);
             }
             let found = first(found.into_iter(), limit - page.len()).into_iter();
-            page.extend(found.map(|(name, id)| {
-                let id = id.or_else(|| store.find(index, &name));
-                self.difference((&session, &store), (spec.url, index), name, id)
+            page.extend(found.map(|of| {
+                let session = (&*session, &standings);
+                self.difference(session, &store, (spec.url, index), of)
             }));
         }
         Some((total, page))
@@ -71,16 +79,17 @@ impl Inspector {
 
     fn difference(
         &self,
-        (session, store): (&Session, &Store),
+        (session, standings): (&Session, &Standings<'_>),
+        store: &Store,
         (type_url, index): (TypeUrl, usize),
-        name: Arc<str>,
-        id: Option<ResourceId>,
+        Found { name, id, gone }: Found,
     ) -> DifferenceReport {
+        let id = id.or_else(|| store.find(index, &name));
         let changes = self.snapshots.changes();
         let slot = id.and_then(|id| Some((id, store.try_slot(index, id)?)));
         let body = slot.and_then(|(_, slot)| slot.resolve(session.layers()));
         let standing = slot.filter(|_| body.is_some());
-        let standing = standing.and_then(|(id, slot)| session.standings(index).of(id, slot));
+        let standing = standing.and_then(|(id, slot)| standings.of(id, slot));
         let rejection = (standing == Some(Standing::Rejected)).then(|| {
             let since = id.and_then(|id| session.rejected_since(index, id));
             (
@@ -91,10 +100,7 @@ impl Inspector {
         let published = slot
             .and_then(|(_, slot)| slot.decided_since(session.layers()))
             .and_then(|seq| changes.committed_at(seq));
-        let gone = body
-            .is_none()
-            .then(|| session.gone_since(index, &name))
-            .flatten();
+        let gone = gone.filter(|_| body.is_none());
         let (rejected_since, error) = rejection.unwrap_or_default();
         DifferenceReport {
             type_url,
@@ -112,30 +118,40 @@ impl Inspector {
 }
 
 /// The resources of a type that the client has not as it is to have them, in no order.
-fn differing(session: &Session, index: usize, store: &Store) -> Vec<Found> {
-    let standings = session.standings(index);
-    let mut found: Vec<Found> = session
-        .leaving(index)
-        .map(|name| (name.clone(), None))
-        .collect();
+fn differing(
+    (session, standings): (&Session, &Standings<'_>),
+    index: usize,
+    store: &Store,
+) -> Vec<Found> {
+    let leaving = session.leaving(index).map(|(name, since)| Found {
+        name: name.clone(),
+        id: None,
+        gone: Some(since),
+    });
+    let mut found: Vec<Found> = leaving.collect();
     let removed = found.len();
     for id in store.ids(index) {
         let slot = store.slot(index, id);
-        match slot.resolve(session.layers()) {
-            Some(_) => {
+        let there = slot.resolve(session.layers()).map(|_| id);
+        let differs = match there {
+            Some(id) => {
                 let standing = standings.of(id, slot);
-                if standing.is_some_and(|standing| standing != Standing::Held) {
-                    found.push((slot.name.clone(), Some(id)));
-                }
+                standing.is_some_and(|standing| standing != Standing::Held)
             }
-            None if session.has_some(index, id) => found.push((slot.name.clone(), None)),
-            None => {}
+            None => session.has_some(index, id),
+        };
+        if differs {
+            found.push(Found {
+                name: slot.name.clone(),
+                id: there,
+                gone: None,
+            });
         }
     }
     // One that is gone and came back is to be sent, and not to be removed.
     if removed > 0 {
-        found.sort_by(|one, other| (&one.0, other.1).cmp(&(&other.0, one.1)));
-        found.dedup_by(|one, other| one.0 == other.0);
+        found.sort_by(|one, other| (&one.name, other.id).cmp(&(&other.name, one.id)));
+        found.dedup_by(|one, other| one.name == other.name);
     }
     found
 }

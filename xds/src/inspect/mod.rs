@@ -90,12 +90,6 @@ impl Inspector {
         self.open.len()
     }
 
-    /// The number of open streams that `which` chooses.
-    pub fn stream_count_of(&self, which: impl Fn(&StreamFacts) -> bool) -> usize {
-        let open = self.open.open();
-        open.iter().filter(|(facts, _)| which(facts)).count()
-    }
-
     /// All open streams, in the order in which they began.
     pub fn streams(&self) -> Vec<StreamReport> {
         let open = self.open.open().into_iter();

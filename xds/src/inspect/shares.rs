@@ -38,22 +38,23 @@ pub struct RejectedShare {
 type Place = (usize, ResourceId, Arc<str>);
 
 impl Inspector {
-    /// The streams that `which` chooses and whose clients ask for some of these resources: those
-    /// with one of the types and names, and those that `made` chooses by type and origin, for which
-    /// all resources are looked through.
+    /// The number of streams that `which` chooses, and those of them whose clients ask for some of
+    /// these resources: those with one of the types and names, and those that `made` chooses by
+    /// type and origin, for which all resources of the type are looked through.
     pub fn shares<'a>(
         &self,
         which: impl Fn(&StreamFacts) -> bool,
         names: impl IntoIterator<Item = (TypeUrl, &'a str)>,
-        made: Option<impl Fn(TypeUrl, &str) -> bool>,
-    ) -> Vec<ShareReport> {
+        made: (impl Fn(TypeUrl) -> bool, impl Fn(&str) -> bool),
+    ) -> (usize, Vec<ShareReport>) {
         let places = self.places(names, made);
+        let mut chosen = self.open.open();
+        chosen.retain(|(facts, _)| which(facts));
+        let connected = chosen.len();
         if places.is_empty() {
-            return Vec::new();
+            return (connected, Vec::new());
         }
-        let open = self.open.open().into_iter();
-        let chosen = open.filter(|(facts, _)| which(facts));
-        let shares = chosen.filter_map(|(facts, session)| {
+        let shares = chosen.into_iter().filter_map(|(facts, session)| {
             let session = lock(&session);
             let store = self.snapshots.read();
             let (standing, rejected) = self.share(&session, &store, &places)?;
@@ -63,13 +64,13 @@ impl Inspector {
                 rejected,
             })
         });
-        shares.collect()
+        (connected, shares.collect())
     }
 
     fn places<'a>(
         &self,
         names: impl IntoIterator<Item = (TypeUrl, &'a str)>,
-        made: Option<impl Fn(TypeUrl, &str) -> bool>,
+        (of_type, made): (impl Fn(TypeUrl) -> bool, impl Fn(&str) -> bool),
     ) -> Vec<Place> {
         let store = self.snapshots.read();
         let named = names.into_iter().filter_map(|(url, name)| {
@@ -77,14 +78,12 @@ impl Inspector {
             Some((index, store.find(index, name)?, name.into()))
         });
         let mut places: Vec<Place> = named.collect();
-        for (index, spec) in self.types().specs().iter().enumerate() {
-            let Some(made) = &made else {
-                break;
-            };
+        let types = self.types().specs().iter().enumerate();
+        for (index, _) in types.filter(|(_, spec)| of_type(spec.url)) {
             let all = store.ids(index).map(|id| (id, store.slot(index, id)));
             let found = all.filter(|(_, slot)| {
                 let mut origins = slot.entries.iter().filter_map(|of| of.value.origin());
-                origins.any(|origin| made(spec.url, origin))
+                origins.any(|origin| made(origin))
             });
             places.extend(found.map(|(id, slot)| (index, id, slot.name.clone())));
         }
@@ -125,22 +124,9 @@ impl Inspector {
                         error: words.map(|(_, error)| error).unwrap_or_default(),
                     });
                 }
-                if worst.is_none_or(|other| rank(other) < rank(standing)) {
-                    worst = Some(standing);
-                }
+                worst = worst.max(Some(standing));
             }
         }
         Some((worst?, rejected))
-    }
-}
-
-/// How far from held a standing is.
-const fn rank(standing: Standing) -> u8 {
-    match standing {
-        Standing::Held => 0,
-        Standing::Sent => 1,
-        Standing::Owed => 2,
-        Standing::HeldBack => 3,
-        Standing::Rejected => 4,
     }
 }

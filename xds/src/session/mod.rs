@@ -51,6 +51,7 @@ pub(crate) use nack::LateAcceptance;
 use quarantine::QuarantineView;
 pub use report::{Rejecting, StreamState, TypeReport};
 pub use standings::Standing;
+pub(crate) use standings::Standings;
 use state::pending_dependencies::PendingDependencies;
 pub use state::type_state::Mark;
 use state::type_state::TypeState;

@@ -12,19 +12,20 @@ use crate::store::id_set::Ids;
 use crate::store::slot::Slot;
 use crate::store::{LayerId, ResourceId, Store};
 
-/// Where the present content of a resource stands with the client of a stream that asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the present content of a resource stands with the client of a stream that asks for it. The
+/// further from being held, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// The client is to be sent it.
-    Owed,
-    /// The client was sent it and has not answered.
-    Sent,
     /// The client has it.
     Held,
-    /// The client has rejected it.
-    Rejected,
+    /// The client was sent it and has not answered.
+    Sent,
+    /// The client is to be sent it.
+    Owed,
     /// It is held back from this client.
     HeldBack,
+    /// The client has rejected it.
+    Rejected,
 }
 
 /// Where the resources of one type stand with the client of a stream.
@@ -135,23 +136,12 @@ impl Session {
 
     /// Since when the client has been rejecting a resource of a type.
     pub(crate) fn rejected_since(&self, index: usize, id: ResourceId) -> Option<Instant> {
-        let mut all = self.states.at(index).rejections().iter();
-        all.find(|(other, _)| *other == id).map(|(_, since)| since)
+        self.states.at(index).rejections().since(id)
     }
 
-    /// The names of a type whose removal is still to be sent.
-    pub(crate) fn leaving(&self, index: usize) -> impl Iterator<Item = &Arc<str>> {
-        self.states
-            .at(index)
-            .removals()
-            .iter()
-            .map(|(name, _)| name)
-    }
-
-    /// Since when a name is gone whose removal is still to be sent.
-    pub(crate) fn gone_since(&self, index: usize, name: &str) -> Option<Instant> {
-        let mut all = self.states.at(index).removals().iter();
-        all.find(|(other, _)| ***other == *name)
-            .map(|(_, gone)| gone.since)
+    /// The names of a type whose removal is still to be sent, and since when each is gone.
+    pub(crate) fn leaving(&self, index: usize) -> impl Iterator<Item = (&Arc<str>, Instant)> {
+        let all = self.states.at(index).removals().iter();
+        all.map(|(name, gone)| (name, gone.since))
     }
 }

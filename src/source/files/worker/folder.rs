@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use super::{Follow, RESCAN, RETRY};
+use super::{Follow, RESCAN, RETRY, of_root};
 use crate::process::outside;
 use crate::source::files::scan::{self, Identity, Scan};
 use crate::source::files::watch;
@@ -45,7 +45,7 @@ impl Follow {
             self.watched = None;
             self.refill = Some(now);
         }
-        let reason = format!("{}: {error}; the last state is kept", self.root.display());
+        let reason = of_root(&self.root, format_args!("{error}; the last state is kept"));
         let failed = BTreeMap::from([(String::new(), reason)]);
         self.state.set_folders(&failed);
     }

@@ -8,6 +8,7 @@
 mod folder;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -190,7 +191,7 @@ impl Follow {
     fn may_tell(&mut self, now: Instant) -> bool {
         match &mut self.kept {
             Some(kept) if kept.stands_in() => kept.may_tell(now, || {
-                let unread = || format!("{}: not read yet", self.root.display());
+                let unread = || of_root(&self.root, "not read yet");
                 let reason = self.state.folder_problem();
                 reason.map_or_else(unread, str::to_owned)
             }),
@@ -247,8 +248,7 @@ impl Follow {
         let empty = found.files.is_empty() && self.state.files().next().is_some();
         if empty && self.refill.is_some() {
             let why = "the folder is empty; its last state is kept until it has a file";
-            let reason = format!("{}: {why}", self.root.display());
-            failed.insert(String::new(), reason);
+            failed.insert(String::new(), of_root(&self.root, why));
         } else if let Some(kept) = &mut self.kept {
             kept.confirm(now);
         }
@@ -336,6 +336,11 @@ impl Follow {
             self.debounce.scan(now);
         }
     }
+}
+
+/// What is said of the folder as a whole.
+fn of_root(root: &Path, reason: impl Display) -> String {
+    format!("{}: {reason}", root.display())
 }
 
 #[cfg(test)]

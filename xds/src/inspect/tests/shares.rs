@@ -2,11 +2,16 @@
 
 use super::*;
 
+/// Chooses no resource by what it is made of.
+fn none() -> (impl Fn(TypeUrl) -> bool, impl Fn(&str) -> bool) {
+    (|_| false, |_: &str| true)
+}
+
 /// The resources that are asked about by name, in this order, and the streams that have them.
 fn shares(world: &World, names: &[&str]) -> Vec<(u64, Standing)> {
     let names = names.iter().map(|name| (E, *name));
-    let none = None::<fn(TypeUrl, &str) -> bool>;
-    let shares = world.inspector.shares(|_| true, names, none);
+    let (connected, shares) = world.inspector.shares(|_| true, names, none());
+    assert_eq!(connected, world.inspector.stream_count());
     let rows = shares.iter().map(|of| (of.facts.number, of.standing));
     rows.collect()
 }
@@ -40,9 +45,11 @@ fn resources_are_found_by_what_they_are_made_of_and_streams_are_chosen() {
     let (near, far) = (world.open(NEAR), world.open(FAR));
     world.deliver(&near);
     let of = |origin: &'static str, number: Option<u64>| -> Vec<Standing> {
-        let made = Some(move |url: TypeUrl, of: &str| url == E && of == origin);
+        let made = (|url: TypeUrl| url == E, |of: &str| of == origin);
         let which = |facts: &StreamFacts| number.is_none_or(|number| facts.number == number);
-        let shares = world.inspector.shares(which, [], made);
+        let (connected, shares) = world.inspector.shares(which, [], made);
+        let expected = number.map_or(world.inspector.stream_count(), |_| 1);
+        assert_eq!(connected, expected);
         shares.iter().map(|of| of.standing).collect()
     };
     assert_eq!(of("b in 0", None), [Standing::Held, Standing::Owed]);
@@ -74,8 +81,7 @@ fn what_a_client_rejects_comes_with_its_words() {
         let store = world.inspector.snapshots.read();
         session.on_owned(request, &store, Instant::now()).unwrap();
     }
-    let none = None::<fn(TypeUrl, &str) -> bool>;
-    let shares = world.inspector.shares(|_| true, [(E, "b")], none);
+    let (_, shares) = world.inspector.shares(|_| true, [(E, "b")], none());
     assert_eq!(shares.len(), 1);
     assert_eq!(shares[0].standing, Standing::Rejected);
     let rejected = &shares[0].rejected;

@@ -65,6 +65,11 @@ impl Rejections {
         self.by_id.contains_key(&id)
     }
 
+    /// Since when a resource has been rejected.
+    pub(in crate::session) fn since(&self, id: ResourceId) -> Option<Instant> {
+        self.by_id.get(&id).map(|of| of.since)
+    }
+
     /// The resources that were rejected, and since when.
     pub(in crate::session) fn iter(&self) -> impl Iterator<Item = (ResourceId, Instant)> + '_ {
         self.by_id.iter().map(|(id, of)| (*id, of.since))

@@ -54,10 +54,23 @@ pub(crate) struct Demand {
 struct Names {
     /// The number of streams that want each name.
     streams: BTreeMap<Arc<str>, usize>,
-    /// The names that are wanted or no longer wanted since the application last heard of them.
+    /// The names that are wanted and were not when the application last heard of them, or the other
+    /// way round: no more than are wanted now and were then.
     changed: BTreeSet<Arc<str>>,
     /// Counts the names that were not wanted before.
     number: u64,
+}
+
+impl Names {
+    /// Takes in that a name is wanted now, or no longer. Returns whether the application has to
+    /// hear of it: otherwise it is as the application last heard.
+    fn turn(&mut self, name: &Arc<str>) -> bool {
+        let is_news = !self.changed.remove(name);
+        if is_news {
+            self.changed.insert(name.clone());
+        }
+        is_news
+    }
 }
 
 impl Default for Demand {
@@ -87,9 +100,9 @@ impl Demand {
         for name in more {
             let streams = names.streams.entry(name.clone()).or_default();
             *streams += 1;
-            if *streams == 1 {
+            // What the application never heard the end of is there, or was asked for before.
+            if *streams == 1 && names.turn(name) {
                 names.number += 1;
-                names.changed.insert(name.clone());
             }
         }
         for name in fewer {
@@ -97,7 +110,7 @@ impl Demand {
                 Some(streams) if *streams > 1 => *streams -= 1,
                 Some(_) => {
                     names.streams.remove(name);
-                    names.changed.insert(name.clone());
+                    names.turn(name);
                 }
                 None => {}
             }
@@ -191,11 +204,14 @@ impl DemandedNames {
         self.awaits.take()
     }
 
-    /// Asks for more names, and for others no longer.
+    /// Asks for more names, and for others no longer. A name among both is not asked for, as the
+    /// session has it.
     pub(crate) fn change(&mut self, more: &[&str], fewer: &[&str]) {
         let gone = fewer.iter().filter_map(|name| self.names.take(*name));
         let gone: Vec<Arc<str>> = gone.collect();
-        let new = self.new_ones(more.iter().copied());
+        let fewer: HashSet<&str> = fewer.iter().copied().collect();
+        let more = more.iter().copied();
+        let new = self.new_ones(more.filter(|name| !fewer.contains(name)));
         self.settle(new, &gone);
     }
 
@@ -243,144 +259,4 @@ impl Drop for DemandedNames {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn stream(demand: &Arc<Demand>) -> DemandedNames {
-        let on_demand = OnDemand {
-            type_url: TypeUrl::LISTENER,
-            may_be: Arc::new(|name| !name.starts_with("no")),
-        };
-        DemandedNames::new(demand.clone(), on_demand)
-    }
-
-    fn world() -> (Arc<Demand>, Demands) {
-        let demand = Arc::new(Demand::default());
-        (demand.clone(), Demands::new(demand))
-    }
-
-    fn taken(demands: &mut Demands) -> Vec<(String, bool)> {
-        let taken = demands.take().into_iter();
-        taken.map(|(name, is)| (name.to_string(), is)).collect()
-    }
-
-    fn said(name: &str, is_wanted: bool) -> (String, bool) {
-        (name.to_owned(), is_wanted)
-    }
-
-    #[test]
-    fn the_first_who_asks_and_the_last_who_leaves_are_told() {
-        let (demand, mut demands) = world();
-        let (mut one, mut two) = (stream(&demand), stream(&demand));
-        one.change(&["a", "b", "b"], &[]);
-        two.replace(&["b", "c"]);
-        assert_eq!(
-            taken(&mut demands),
-            ["a", "b", "c"].map(|name| said(name, true))
-        );
-        two.replace(&["c"]);
-        assert_eq!(taken(&mut demands), []);
-        one.change(&[], &["b", "b", "never"]);
-        assert_eq!(taken(&mut demands), [said("b", false)]);
-        drop(one);
-        two.change(&["a"], &[]);
-        assert_eq!(
-            taken(&mut demands),
-            [said("a", true)],
-            "wanted all the while"
-        );
-        drop(two);
-        assert_eq!(
-            taken(&mut demands),
-            ["a", "c"].map(|name| said(name, false))
-        );
-        assert!(demand.names().streams.is_empty() && demand.names().changed.is_empty());
-    }
-
-    #[test]
-    fn who_asks_waits_until_it_is_made_also_if_another_asked_before() {
-        let (demand, mut demands) = world();
-        let (mut one, mut two) = (stream(&demand), stream(&demand));
-        one.change(&["a"], &[]);
-        demands.take();
-        two.change(&["a"], &[]);
-        let awaited = two.take_awaited();
-        assert_eq!(awaited, one.take_awaited());
-        assert!(awaited > Some(*demand.made.borrow()));
-        demands.settle();
-        assert_eq!(awaited, Some(*demand.made.borrow()));
-        two.change(&[], &["a"]);
-        two.change(&["a"], &[]);
-        assert_eq!(two.take_awaited(), None, "it is there");
-        one.change(&["no", "nothing"], &[]);
-        assert_eq!(one.take_awaited(), None, "nothing is made of it");
-    }
-
-    #[test]
-    fn a_stream_has_so_many_names_made_and_pays_for_them_rule_218() {
-        let (demand, mut demands) = world();
-        let mut one = stream(&demand);
-        let names: Vec<String> = (0..10_000).map(|number| format!("n{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        one.replace(&names);
-        assert_eq!(demands.take().len(), NAMES_OF_STREAM);
-        assert!(one.bytes() > NAMES_OF_STREAM * MADE);
-        // What is made already stays, whatever comes beside it.
-        let last: Vec<&str> = names.iter().rev().copied().collect();
-        one.replace(&last);
-        assert_eq!(demands.take(), []);
-        one.change(&["more"], &names);
-        assert_eq!(taken(&mut demands).iter().filter(|(_, is)| *is).count(), 1);
-        one.replace(&["no", "nothing"]);
-        assert_eq!(taken(&mut demands), [said("more", false)]);
-        assert_eq!(one.bytes(), 0);
-    }
-
-    proptest! {
-        /// Whoever hears of all changes knows what is wanted, whenever it listens.
-        #[test]
-        fn what_is_told_adds_up(
-            steps in prop::collection::vec((0..3usize, prop::collection::vec(0..5u8, 0..4), 0..4u8), 0..40),
-        ) {
-            let (demand, mut demands) = world();
-            let mut streams: Vec<DemandedNames> = (0..3).map(|_| stream(&demand)).collect();
-            let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
-            let mut wanted: Vec<BTreeSet<String>> = vec![BTreeSet::new(); 3];
-            for (number, names, how) in steps {
-                let names: Vec<String> = names.iter().map(|name| format!("n{name}")).collect();
-                let texts: Vec<&str> = names.iter().map(String::as_str).collect();
-                match how {
-                    0 => {
-                        streams[number].change(&texts, &[]);
-                        wanted[number].extend(names);
-                    }
-                    1 => {
-                        streams[number].change(&[], &texts);
-                        wanted[number].retain(|name| !names.contains(name));
-                    }
-                    2 => {
-                        streams[number].replace(&texts);
-                        wanted[number] = names.into_iter().collect();
-                    }
-                    _ => {
-                        streams[number] = stream(&demand);
-                        wanted[number].clear();
-                    }
-                }
-                if number == 0 {
-                    for (name, is_wanted) in demands.take() {
-                        // One that came and went, or went and came, may be told of again.
-                        _ = if is_wanted { known.insert(name) } else { known.remove(&name) };
-                    }
-                }
-            }
-            for (name, is_wanted) in demands.take() {
-                _ = if is_wanted { known.insert(name) } else { known.remove(&name) };
-            }
-            let known: BTreeSet<String> = known.iter().map(|name| name.to_string()).collect();
-            prop_assert_eq!(known, wanted.into_iter().flatten().collect());
-        }
-    }
-}
+mod tests;
