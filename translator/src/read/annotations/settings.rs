@@ -12,7 +12,7 @@ use super::super::route::retry;
 use super::super::value;
 use super::field;
 use crate::Reason;
-use crate::model::{Balance, Ejection, HashBy, Limits, ServiceSettings, Timeouts};
+use crate::model::{Balance, Ejection, HashBy, Limits, Retry, ServiceSettings, Timeouts};
 
 /// How long one try of a request may take.
 const TRY_TIMEOUT: &str = "seaway.dev/try-timeout";
@@ -64,7 +64,7 @@ pub(in super::super) fn read(
     let count = |name, range, report: &mut Report| count(meta, name, range, report);
     ServiceSettings {
         timeouts: timeouts(meta, report),
-        retry: limits::retry(meta, report),
+        retry: retry(meta, report),
         balance: balance(meta, sticky, report),
         limits: Limits {
             connections: count(MAX_CONNECTIONS, COUNTS, report),
@@ -92,6 +92,13 @@ fn timeouts(meta: &k8s::Metadata, report: &mut Report) -> Timeouts {
         request,
         backend_request: single,
     }
+}
+
+fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
+    limits::retry(meta).unwrap_or_else(|message| {
+        report.warning(field(limits::RETRY), Reason::InvalidValue, message);
+        None
+    })
 }
 
 /// A time within bounds, in milliseconds.

@@ -76,7 +76,7 @@ pub(super) fn read(meta: &k8s::Metadata, report: &mut Report) -> Asked {
     Asked {
         settings,
         timeout: timeout(meta, report),
-        retry: limits::retry(meta, report),
+        retry: retry(meta, report),
     }
 }
 
@@ -124,6 +124,13 @@ fn timeout(meta: &k8s::Metadata, report: &mut Report) -> Option<u32> {
         report.error(field(TIMEOUT), Reason::InvalidValue, message);
     }
     timeout
+}
+
+fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
+    limits::retry(meta).unwrap_or_else(|message| {
+        report.error(field(limits::RETRY), Reason::InvalidValue, message);
+        None
+    })
 }
 
 /// The ranges. One that cannot be read is left out, and lets nobody in.
