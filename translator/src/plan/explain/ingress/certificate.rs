@@ -3,7 +3,7 @@
 use super::Saying;
 use crate::CertificateDelivery;
 use crate::model::Hostname;
-use crate::plan::certificates::{self, certificate, is_for};
+use crate::plan::certificates::{self, certificate};
 use crate::plan::explain::asker::{Asker, listed};
 use crate::plan::host::{HostPlan, Table};
 
@@ -47,7 +47,7 @@ pub(super) fn secured(
             continue;
         };
         let names: Vec<String> = certificate.names.iter().map(ToString::to_string).collect();
-        let fits = certificate.names.iter().any(|name| is_for(name, host));
+        let fits = certificates::misfit(key, certificate, [host]).is_none();
         is_good |= fits;
         let ((namespace, name), names) = (key, listed(&names, "and", 4));
         let text = match fits {
