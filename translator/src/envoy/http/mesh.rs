@@ -62,6 +62,11 @@ pub(crate) enum Routes<'a> {
     Table(&'a Arc<str>),
 }
 
+/// The name of the listener at this address.
+pub(crate) fn name(address: SocketAddr) -> String {
+    format!("http@{address}")
+}
+
 /// The listener at this address, of proxies in this namespace.
 pub(crate) fn listener(
     address: SocketAddr,
@@ -107,7 +112,7 @@ pub(crate) fn listener(
         ..Default::default()
     };
     let message = Listener {
-        name: format!("http@{address}"),
+        name: name(address),
         address: Some(tcp_socket(address)),
         filter_chains: vec![FilterChain {
             filters: vec![network_filter(
