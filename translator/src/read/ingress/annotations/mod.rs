@@ -161,7 +161,7 @@ fn unknown(meta: &k8s::Metadata, report: &mut Report) {
         let of_services = is_known(name);
         of_services.then_some("it is one of Services: set it on those behind the Ingress")
     };
-    known::unknown(meta, ("Ingresses", &OF_INGRESSES), elsewhere, report);
+    known::unknown(meta, ("Ingresses", &[&OF_INGRESSES]), elsewhere, report);
 }
 
 #[cfg(test)]
