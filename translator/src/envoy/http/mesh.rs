@@ -138,3 +138,16 @@ fn script(namespace: Option<&str>) -> String {
     let namespace = namespace.map_or("nil".to_owned(), |namespace| format!("\"{namespace}\""));
     format!("local NAMESPACE = {namespace}\n\n{SCRIPT}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envoy::assignment::HOSTNAME;
+
+    #[test]
+    fn the_script_has_the_keys_of_the_routes_and_the_endpoints_of_pods() {
+        for key in [PODS, HOSTNAME] {
+            assert!(SCRIPT.contains(&format!("\"{key}\"")), "{key}");
+        }
+    }
+}
