@@ -293,6 +293,13 @@ fn key(namespace: &str, name: &str) -> Option<ServiceKey> {
     })
 }
 
+/// Whether an EndpointSlice has a name as the slices of this Service do. It may be that of a
+/// Service with a longer name all the same.
+pub(crate) fn is_named_like(slice: &str, service: &str) -> bool {
+    let rest = slice.strip_prefix(service);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// The Service whose resource of this type has such a name. Scopes of ingress proxies may have
 /// names like those of mesh proxies, which are meant.
 pub(crate) fn service_of(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {

@@ -61,19 +61,16 @@ pub(crate) fn eds(
     settings: &ClusterSettings,
 ) -> Resource {
     let connect_timeout = settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+    let socket = name.tls.then(|| tls::unverified(settings.app_protocol));
     let mut message = Cluster {
-        transport_socket: match (settings.proxy_protocol, name.tls) {
-            (None, false) => None,
-            (None, true) => Some(tls::unverified(settings.app_protocol)),
-            (Some(version), false) => Some(proxy_protocol(version, plain())),
-            (Some(version), true) => Some(proxy_protocol(
-                version,
-                tls::unverified(settings.app_protocol),
-            )),
+        transport_socket: match settings.proxy_protocol {
+            None => socket,
+            Some(version) => Some(proxy_protocol(version, socket.unwrap_or_else(plain))),
         },
         outlier_detection: limits::outlier_detection(settings.outlier_detection, settings.ejection),
         circuit_breakers: Some(limits::breakers(settings.limits)),
         lb_policy: lb_policy(&settings.balance) as i32,
+        lb_subset_config: settings.pods.then(by_pod),
         ..common(name, settings.app_protocol, connect_timeout)
     };
     if name.tls && settings.app_protocol == AppProtocol::Https {
@@ -83,7 +80,6 @@ pub(crate) fn eds(
         });
         set_protocol(&mut message, protocol);
     }
-    message.lb_subset_config = settings.pods.then(by_pod);
     of_assignment(resource_name, message)
 }
 
@@ -94,12 +90,16 @@ pub(crate) fn eds_for_grpc(
     name: &ClusterName,
     settings: &ClusterSettings,
 ) -> Resource {
-    let mut message = common(name, AppProtocol::Http1, CONNECT_TIMEOUT);
     // What else there is, not every gRPC client knows, and none has cookies.
-    if let Balance::Hash(HashBy::Source | HashBy::Header(_)) = settings.balance {
-        message.lb_policy = LbPolicy::RingHash as i32;
-    }
-    message.circuit_breakers = Some(limits::breakers(settings.limits));
+    let lb_policy = match settings.balance {
+        Balance::Hash(HashBy::Source | HashBy::Header(_)) => LbPolicy::RingHash,
+        _ => LbPolicy::RoundRobin,
+    };
+    let message = Cluster {
+        lb_policy: lb_policy as i32,
+        circuit_breakers: Some(limits::breakers(settings.limits)),
+        ..common(name, AppProtocol::Http1, CONNECT_TIMEOUT)
+    };
     of_assignment(resource_name, message)
 }
 

@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::model::{EndpointSlice, Family, Kind, Node, Policy, Service, ServiceKey, ServicePort};
+use crate::names::is_named_like;
 use crate::policy::{
     claims, external_name, frontends, namespace, node_ports, source_routing, system_ports,
 };
@@ -116,10 +117,9 @@ impl Index {
         let named = following.take_while(|((namespace, name), _)| {
             *namespace == service.namespace && name.starts_with(&*service.name)
         });
-        named.map(|(_, slice)| slice).filter(|slice| {
-            let rest = slice.name.strip_prefix(&*service.name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        })
+        named
+            .map(|(_, slice)| slice)
+            .filter(|slice| is_named_like(&slice.name, &service.name))
     }
 
     pub(crate) fn node(&self, name: &str) -> Option<&Arc<Node>> {

@@ -45,6 +45,7 @@ pub use service::{
     AFFINITY_DEFAULT, AppProtocol, DNS_IDLE, DNS_PORT, Exposure, Kind, LB_ADDRESSES,
     LONGEST_UDP_IDLE, Policy, ProxyProtocol, Service, ServicePort, SourceRanges,
 };
+pub(crate) use settings::time_in_words;
 pub use settings::{Balance, Ejection, HashBy, Limits, ServiceSettings};
 pub use slice::{Condition, Endpoint, EndpointSlice, SlicePort};
 

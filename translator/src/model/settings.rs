@@ -27,6 +27,14 @@ pub struct ServiceSettings {
     pub ejection: Ejection,
 }
 
+/// A time in milliseconds as annotations have it: `5s`, `500ms`.
+pub(crate) fn time_in_words(milliseconds: i64) -> String {
+    match milliseconds % 1000 {
+        0 => format!("{}s", milliseconds / 1000),
+        _ => format!("{milliseconds}ms"),
+    }
+}
+
 /// How an endpoint is chosen for a connection or a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Balance {

@@ -180,9 +180,25 @@ pub(crate) fn misfit<'h>(
     ))
 }
 
+/// Says of each certificate that is served for a host why it is not for it; `None`: one of them is,
+/// or there is none.
+pub(crate) fn misfits(
+    context: &Context<'_>,
+    by: &ObjectId,
+    verdicts: &[Result<Key, CertificateRefusal>],
+    host: &Hostname,
+) -> Option<Vec<String>> {
+    let each = verdicts.iter().flatten().map(|key| {
+        let certificate = certificate(context, by, key).ok()?;
+        misfit(key, certificate, [host])
+    });
+    let each: Option<Vec<String>> = each.collect();
+    each.filter(|why| !why.is_empty())
+}
+
 /// Whether a name of a certificate is good for a host, or for some of a wildcard's: a `*` is one
 /// label.
-pub(crate) fn is_for(name: &str, host: &Hostname) -> bool {
+fn is_for(name: &str, host: &Hostname) -> bool {
     let below = name.strip_prefix("*.");
     match host {
         Hostname::Any => true,

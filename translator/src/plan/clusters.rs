@@ -229,8 +229,8 @@ pub(crate) fn upstream(service: &Service, port: &ServicePort) -> Upstream {
     }
 }
 
-/// The cluster to which ingress proxies route HTTP requests for a Service port, as
-/// [`mesh_cluster`].
+/// The cluster to which ingress proxies route HTTP requests for a Service port. Unlike mesh proxies
+/// they speak TLS to the endpoints for wss alone.
 fn ingress_cluster(service: &Service, port: &ServicePort) -> ClusterName {
     ClusterName {
         tls: port.app_protocol == AppProtocol::Wss,

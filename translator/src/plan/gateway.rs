@@ -112,13 +112,16 @@ pub(crate) fn of_gateway(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
         if let Some((reason, message)) = verdict.refused {
             problems.push(Problem::error(id, &*field, reason, message));
         }
-        // A problem for each certificate that is not served, that is of another type, or not for
-        // the host.
-        let host = [&verdict.listener.hostname];
-        let certificates = verdict.certificates.iter().enumerate();
+        // A problem for each certificate that is not served, or of another type. One that is not
+        // for the host is one only where no other of the listener is.
+        let (host, certificates) = (&verdict.listener.hostname, &verdict.certificates);
+        let none_fits = certificates::misfits(context, id, certificates, host).is_some();
+        let certificates = certificates.iter().enumerate();
         problems.extend(certificates.flat_map(|(at, verdict)| {
             let field = format!("{field}.tls.certificateRefs[{at}]");
-            let mismatch = certificates::mismatch(context, (id, field.clone()), verdict, host);
+            let of_field = (id, field.clone());
+            let mismatch = certificates::mismatch(context, of_field, verdict, [host]);
+            let mismatch = mismatch.filter(|_| none_fits);
             let problem = certificates::problem(context, id, field, verdict);
             problem.into_iter().chain(mismatch)
         }));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Problem, Severity, Subject};
 use crate::model::ServiceKey;
+use crate::names::is_named_like;
 use crate::{ObjectId, ObjectKind};
 
 /// The problems of a source's input, by the object that they are of.
@@ -38,17 +39,19 @@ impl Unread {
 
     /// The EndpointSlices that cannot be read and are named like those of a Service. Whose they are
     /// they cannot say.
-    pub(crate) fn slices_named(&self, service: &ServiceKey) -> impl Iterator<Item = &ObjectId> {
+    pub(crate) fn slices_named<'a>(
+        &'a self,
+        service: &'a ServiceKey,
+    ) -> impl Iterator<Item = &'a ObjectId> {
         let kind = ObjectKind::EndpointSlice;
         let from = ObjectId::new(kind, &service.namespace, &service.name);
-        let prefix = format!("{}-", service.name);
-        let (namespace, name) = (from.namespace.clone(), from.name.clone());
         let below = self.by_object.range(from..).take_while(move |(id, _)| {
-            id.kind == kind && id.namespace == namespace && id.name.starts_with(&*name)
+            id.kind == kind
+                && id.namespace == service.namespace
+                && id.name.starts_with(&*service.name)
         });
-        let named = below.filter(move |(id, problems)| {
-            let is_alike = id.name.starts_with(&prefix) || id.name.len() + 1 == prefix.len();
-            is_alike && problems.iter().any(is_error)
+        let named = below.filter(|(id, problems)| {
+            is_named_like(&id.name, &service.name) && problems.iter().any(is_error)
         });
         named.map(|(id, _)| id)
     }

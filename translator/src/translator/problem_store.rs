@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Problem, Reason, Subject};
+use crate::{Problem, Reason, Severity, Subject};
 
 /// The problems that stand, and how many of each reason.
 #[derive(Debug, Default)]
@@ -91,9 +91,17 @@ impl ProblemStore {
             Reason::HeldBack,
             Reason::MissingName,
         ];
-        let are_some = TOLD.iter().any(|reason| self.counts.contains_key(reason));
-        let all = are_some.then(|| self.standing.keys()).into_iter().flatten();
-        all.filter(move |of| of.object == subject && TOLD.contains(&of.reason))
+        // Less than any other of the subject, by which problems are sorted first.
+        let first = Problem {
+            object: subject.clone(),
+            field: String::new(),
+            severity: Severity::Error,
+            reason: Reason::ALL[0],
+            message: String::new(),
+        };
+        let following = self.standing.range(first..).map(|(problem, _)| problem);
+        let of_subject = following.take_while(move |of| of.object == subject);
+        of_subject.filter(|of| TOLD.contains(&of.reason))
     }
 
     /// All problems, sorted.

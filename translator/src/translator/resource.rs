@@ -44,11 +44,7 @@ fn section(
     (type_url, name): (TypeUrl, &Arc<str>),
     all: &[(Origin, Layer, Resource)],
 ) -> Section {
-    let seen = all.iter().filter_map(|(_, layer, resource)| {
-        let rank = asker.layers.iter().position(|own| own == layer)?;
-        Some((rank, layer, resource))
-    });
-    let seen = seen.min_by_key(|(rank, ..)| *rank);
+    let seen = asker.seen(all.iter().map(|(_, layer, resource)| (layer, resource)));
     let mut origins: Vec<String> = all.iter().map(|(origin, ..)| origin.to_string()).collect();
     origins.dedup();
     let layers: Vec<String> = all.iter().map(|(_, layer, _)| layer.to_string()).collect();
@@ -59,7 +55,7 @@ fn section(
     let who = asker.who();
     let kind = type_url.short();
     let verdict = match seen {
-        Some((_, layer, resource)) => {
+        Some((layer, resource)) => {
             let (version, bytes) = (resource.version, resource.value.len());
             facts.push(Fact::new("version", format!("{version}, {bytes} bytes")));
             let refs = resource.refs.iter();

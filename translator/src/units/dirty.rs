@@ -56,7 +56,8 @@ pub(crate) struct Dirty {
     nodes: BTreeMap<ServiceKey, BTreeSet<Arc<str>>>,
     /// The Services of which names are wanted, or were, by gRPC clients, and lead elsewhere now.
     pub targets: ServiceSet,
-    /// The namespaces with, or with the last, mesh proxies that take scopes, or one table (`true`).
+    /// The namespaces to which the first mesh proxy came that takes scopes, or one table (`true`),
+    /// or which the last one left.
     pub namespaces: BTreeSet<(Arc<str>, bool)>,
     /// Whether the proxy's health has to be translated again: a Node with a proxy of role `node`
     /// came, went, or is about to go.

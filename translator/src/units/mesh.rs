@@ -1,6 +1,6 @@
-//! What all mesh proxies share: their HTTP listener, which never changes and finds the scopes that
-//! every Service has of its own; and, for those that do not take scopes, the routes of all Services
-//! as one table.
+//! What all mesh proxies share, or those of a namespace: their HTTP listener, which never changes
+//! and finds the scopes that every Service has of its own; and, for those that do not take scopes,
+//! the routes of all Services as one table.
 //!
 //! The table exists while such a proxy does. It is put together anew, once in a commit, when a
 //! Service comes, goes or changes its ports: it is one resource, whose version is a hash of all of
@@ -62,7 +62,7 @@ pub(crate) fn listener_in(
 }
 
 /// The name of the table.
-fn table_name(context: &Context<'_>) -> Arc<str> {
+pub(super) fn table_name(context: &Context<'_>) -> Arc<str> {
     format!("http/{}", context.options.mesh_listen.port()).into()
 }
 

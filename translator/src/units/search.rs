@@ -7,8 +7,9 @@ use seaway_proto::{Resource, TypeUrl};
 
 use super::Units;
 use super::dirty::Unit;
+use super::mesh::table_name;
 use super::service::Extent;
-use crate::envoy::http::tls::on_demand::PREFETCHING;
+use crate::envoy::http::{self, tls::on_demand::PREFETCHING};
 use crate::model::{Hostname, ServiceKey};
 use crate::names::service_of;
 use crate::place::targets::Target;
@@ -34,12 +35,10 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
     let services = services.map(|key| Unit::Service(key, Extent::Whole, BTreeSet::new()));
     let target = Target::read(name, context.options);
     let target = target.map(|target| Unit::Targets(target.service));
-    let of_mesh = context.views.namespaces();
-    let of_mesh = of_mesh.map(|(name, table)| Unit::MeshNamespace(name.clone(), *table));
     let units = services
         .chain(target)
-        .chain(of_proxies(name))
-        .chain(of_mesh);
+        .chain([Unit::Redirect, Unit::Healthz, Unit::IngressHosts])
+        .chain(of_mesh(name, context));
     look(name, units.chain(of_ingress(name, context)), context)
 }
 
@@ -67,18 +66,16 @@ fn look(
     found
 }
 
-/// What belongs to the proxies themselves.
-fn of_proxies(name: &str) -> impl Iterator<Item = Unit> {
-    // The table of all Services is much to put together for nothing.
-    let whole_table = name.starts_with("http").then_some(Unit::WholeTable);
-    [
-        Unit::Mesh,
-        Unit::Redirect,
-        Unit::Healthz,
-        Unit::IngressHosts,
-    ]
-    .into_iter()
-    .chain(whole_table)
+/// What mesh proxies share: their listener, in each of its forms, and the table of all Services,
+/// which is much to put together for nothing.
+fn of_mesh(name: &str, context: &Context<'_>) -> Vec<Unit> {
+    let is_listener = name == http::mesh::name(context.options.mesh_listen);
+    let is_table = name == &*table_name(context);
+    let namespaces = context.views.namespaces().filter(|_| is_listener);
+    let of_namespaces = namespaces.map(|(name, table)| Unit::MeshNamespace(name.clone(), *table));
+    let shared = is_listener.then_some(Unit::Mesh);
+    let whole_table = (is_listener || is_table).then_some(Unit::WholeTable);
+    of_namespaces.chain(shared).chain(whole_table).collect()
 }
 
 /// What ingress proxies have under such a name: `<port>/<host>`, the listener of a port and what

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 use seaway_proto::TypeUrl;
-use seaway_translator::{Answer, Object, Options, Question, Role, View, Viewpoint};
+use seaway_translator::{Answer, Object, Options, Question, Reason, Role, View, Viewpoint};
 use serde_json::Value;
 
 use super::support::routing::{an_object, class, gateway, gateway_class, route, secret, secured};
@@ -205,6 +205,33 @@ fn an_ingress_is_not_said_to_serve_a_host_with_a_certificate_that_another_has() 
         tls("i2"),
         "shop.example.com: Ingress d/i1 has shop.example.com, with another certificate"
     );
+}
+
+/// Of a certificate with very many names not all are kept, so that nobody says that one is not
+/// there.
+#[test]
+fn a_certificate_of_more_names_than_are_kept_is_not_said_to_be_for_another_host() {
+    let verdict = |names: usize| {
+        let mut secret = secret("s", "ec", "ec");
+        let Object::Secret(found) = &mut secret else {
+            panic!("{secret:?}");
+        };
+        let found = std::sync::Arc::make_mut(found);
+        let certificate = found.certificate.as_mut().unwrap();
+        let name = |number| format!("n{number}.org").into();
+        certificate.names = (0..names).map(name).collect();
+        let world = world(vec![secured("i", "shop.example.com", "s"), secret]);
+        let problems = world.translator.problems();
+        let mut reasons = problems.iter().map(|problem| problem.reason);
+        let is_misfit = reasons.any(|reason| reason == Reason::CertificateMismatch);
+        let answer = explain(&world, "https://shop.example.com/");
+        (is_misfit, answer.sections[0].verdict.join(" "))
+    };
+    let refused = "Clients that check the certificate refuse it";
+    let (is_misfit, few) = verdict(255);
+    assert!(is_misfit && few.contains(refused), "{few}");
+    let (is_misfit, many) = verdict(256);
+    assert!(!is_misfit && !many.contains(refused), "{many}");
 }
 
 /// Who claims a name with a certificate alone has its connections and no rules for it: those of a

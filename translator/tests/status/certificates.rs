@@ -1,6 +1,6 @@
 //! The status of listeners with certificates (Gateway rules 29, 35 and 36).
 
-use seaway_translator::{Object, ObjectKind};
+use seaway_translator::{Object, ObjectKind, Reason};
 
 use super::{gateway, route, world};
 use crate::support::one;
@@ -176,4 +176,26 @@ fn a_new_certificate_may_be_good_for_the_host_of_another_listener() {
         .matches("=T/OverlappingCertificates")
         .count();
     assert_eq!(overlapping, 2, "{}", world.gateway());
+}
+
+/// A client takes what fits of the certificates of a listener: it is a problem where none does.
+#[test]
+fn one_certificate_for_the_host_of_a_listener_is_enough() {
+    let mut world = world();
+    let listener = "listeners: [{name: s, protocol: HTTPS, port: 443, hostname: a.org, tls: \
+                    {certificateRefs: [{name: rsa}, {name: s}]}}]";
+    let unfit = |world: &super::World| -> Vec<String> {
+        let problems = world.translator.problems().into_iter();
+        let problems = problems.filter(|one| one.reason == Reason::CertificateMismatch);
+        problems.map(|one| one.field).collect()
+    };
+    let field = |at| format!("spec.listeners[0].tls.certificateRefs[{at}]");
+    world.apply([
+        gateway(listener),
+        secret("rsa", "rsa", "rsa"),
+        certificate_for("s", &["b.org"]),
+    ]);
+    assert_eq!(unfit(&world), [field(0), field(1)]);
+    world.apply([certificate_for("s", &["a.org"])]);
+    assert_eq!(unfit(&world), Vec::<String>::new());
 }

@@ -62,6 +62,11 @@ pub(crate) enum Routes<'a> {
     Table(&'a Arc<str>),
 }
 
+/// The name of the listener at this address.
+pub(crate) fn name(address: SocketAddr) -> String {
+    format!("http@{address}")
+}
+
 /// The listener at this address, of proxies in this namespace.
 pub(crate) fn listener(
     address: SocketAddr,
@@ -107,7 +112,7 @@ pub(crate) fn listener(
         ..Default::default()
     };
     let message = Listener {
-        name: format!("http@{address}"),
+        name: name(address),
         address: Some(tcp_socket(address)),
         filter_chains: vec![FilterChain {
             filters: vec![network_filter(
@@ -132,4 +137,17 @@ fn script(namespace: Option<&str>) -> String {
     let namespace = namespace.filter(|namespace| is_label(namespace));
     let namespace = namespace.map_or("nil".to_owned(), |namespace| format!("\"{namespace}\""));
     format!("local NAMESPACE = {namespace}\n\n{SCRIPT}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envoy::assignment::HOSTNAME;
+
+    #[test]
+    fn the_script_has_the_keys_of_the_routes_and_the_endpoints_of_pods() {
+        for key in [PODS, HOSTNAME] {
+            assert!(SCRIPT.contains(&format!("\"{key}\"")), "{key}");
+        }
+    }
 }

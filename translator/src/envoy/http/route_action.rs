@@ -248,9 +248,8 @@ fn not_found(status: u16) -> ClusterNotFoundResponseCode {
     }
 }
 
-/// Puts the limits of time on a route, and says when a request is sent again (Gateway rules 76
-/// and 77). What is not limited may take as long as it
-/// likes, where Envoy's own default is 15 s.
+/// Puts the limits of time on a route, and says when a request is sent again (Gateway rules 76 and
+/// 77). What is not limited may take as long as it likes, where Envoy's own default is 15 s.
 pub(in crate::envoy) fn limit(action: &mut RouteAction, timeouts: Timeouts, retry: Option<&Retry>) {
     action.timeout = Some(duration(timeouts.request.unwrap_or(0)));
     // A request that may take long may be silent for as long.

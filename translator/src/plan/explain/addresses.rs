@@ -122,9 +122,7 @@ fn listeners(
 ) -> (Vec<ListenerPlan>, Vec<NodeConflict>) {
     let context = &asker.context;
     let planner = Planner { context, service };
-    let shared = planner.everywhere(served.1).into_iter();
-    let shared = shared.filter_map(|(layer, plan)| Some((asker.rank(&layer)?, plan)));
-    let shared = shared.min_by_key(|(rank, _)| *rank);
+    let shared = asker.seen(planner.everywhere(served.1));
     let mut listeners: Vec<ListenerPlan> = shared.map(|(_, plan)| plan).into_iter().collect();
     let node = asker.node().filter(|_| asker.view.role == Role::Node);
     let Some(node) = node.filter(|_| context.index.has_node_listeners(&service.key)) else {

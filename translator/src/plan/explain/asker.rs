@@ -1,5 +1,6 @@
 //! [`Asker`]: a proxy at its place and who connects to it, as the parts of an answer need it.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::answer::Fact;
@@ -52,9 +53,19 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// The place of a layer among those that the view sees; `None`: it does not see it.
-    pub(super) fn rank(&self, layer: &Layer) -> Option<usize> {
-        self.layers.iter().position(|own| own == layer)
+    /// What the view sees of something in several layers: what the most specific one of its own
+    /// has, with that layer.
+    pub(crate) fn seen<L: Borrow<Layer>, T>(
+        &self,
+        all: impl IntoIterator<Item = (L, T)>,
+    ) -> Option<(L, T)> {
+        let ranked = all.into_iter().filter_map(|(layer, of_layer)| {
+            let mut own = self.layers.iter();
+            let rank = own.position(|own| own == layer.borrow())?;
+            Some((rank, (layer, of_layer)))
+        });
+        let seen = ranked.min_by_key(|(rank, _)| *rank);
+        seen.map(|(_, found)| found)
     }
 
     /// Whether proxies of this role have listeners at addresses of Services for this protocol.
@@ -94,7 +105,10 @@ impl<'a> Asker<'a> {
 
     /// The EndpointSlices that cannot be read and are named like those of this Service, and not
     /// like those of one with a longer name.
-    pub(super) fn unread_slices(&self, key: &ServiceKey) -> impl Iterator<Item = &ObjectId> {
+    pub(super) fn unread_slices<'k>(
+        &'k self,
+        key: &'k ServiceKey,
+    ) -> impl Iterator<Item = &'k ObjectId> {
         let index = self.context.index;
         let is_of_another = move |id: &&ObjectId| {
             let mut dashes = id.name.match_indices('-').map(|(at, _)| at);

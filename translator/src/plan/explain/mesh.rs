@@ -13,7 +13,8 @@ use super::service::slices;
 use super::summary::{self, Served};
 use super::words::settings;
 use crate::model::{Kind, Service, ServiceKey};
-use crate::names::{ClusterName, is_label};
+use crate::names::ClusterName;
+use crate::place::targets::Target;
 use crate::plan::external_name;
 use crate::plan::grpc::is_for_grpc;
 use crate::plan::hosts::{Host, Named, addresses, named, of_any};
@@ -115,8 +116,7 @@ fn of_pod(
     let chosen = plan.clusters.iter().find(|plan| plan.name == *cluster);
     let chosen = chosen.and_then(|cluster| {
         let seen = cluster.assignments.iter();
-        let seen = seen.filter_map(|(layer, found)| Some((asker.rank(layer)?, found)));
-        let (_, priorities) = seen.min_by_key(|(rank, _)| *rank)?;
+        let (_, priorities) = asker.seen(seen.map(|(layer, found)| (layer, found)))?;
         let candidates = plan.candidates(cluster);
         let all = priorities.iter().flatten().map(|at| &candidates[*at]);
         let of_pod = all.filter(|one| one.endpoint.hostname.as_deref() == Some(pod));
@@ -211,21 +211,11 @@ fn by_name(asker: &Asker<'_>, host: &str) -> Result<Naming, String> {
         labels => labels.len() > 2,
     };
     let (pod, labels) = labels.split_at(usize::from(is_of_pod));
-    let [name, namespace, rest @ ..] = labels else {
-        return Err(none(asker, host));
-    };
-    let domain = &asker.context.options.cluster_domain;
-    let rest = rest.join(".");
-    let is_known = rest.is_empty() || rest == "svc" || rest == format!("svc.{domain}");
-    if !is_known || !is_label(name) || !is_label(namespace) {
-        return Err(none(asker, host));
-    }
+    let name = labels.join(".");
+    let target = Target::read(&name, asker.context.options).ok_or_else(|| none(asker, host))?;
     Ok(Naming {
-        service: ServiceKey {
-            namespace: (*namespace).into(),
-            name: (*name).into(),
-        },
-        name: labels.join("."),
+        service: target.service,
+        name,
         pod: pod.first().map(|pod| (*pod).into()),
     })
 }

@@ -13,14 +13,16 @@ const LONGEST_NAME: usize = 64;
 /// plural); `elsewhere` says of a name that it is one of other objects.
 pub(in super::super) fn unknown(
     meta: &k8s::Metadata,
-    (objects, known): (&str, &[&'static str]),
+    (objects, known): (&str, &[&[&'static str]]),
     elsewhere: impl Fn(&str) -> Option<&'static str>,
     report: &mut Report,
 ) {
     let names = meta.annotations.keys();
     let ours = names.filter(|name| name.starts_with(OURS));
-    for name in ours.filter(|name| !known.contains(&name.as_str())) {
-        let message = match (elsewhere(name), nearest(name, known)) {
+    for name in ours.filter(|name| !is_among(known, name)) {
+        // What nobody is told has not to be looked for.
+        let near = (!report.is_full()).then(|| nearest(name, known)).flatten();
+        let message = match (elsewhere(name), near) {
             (Some(where_it_is), _) => where_it_is.to_owned(),
             (None, Some(near)) => {
                 format!("Seaway has no such annotation of {objects}; is it {near}?")
@@ -31,15 +33,20 @@ pub(in super::super) fn unknown(
     }
 }
 
+/// Whether an annotation is one of these.
+pub(in super::super) fn is_among(known: &[&[&'static str]], name: &str) -> bool {
+    known.iter().any(|some| some.contains(&name))
+}
+
 /// The known annotation that is written most like this name, if one is at all.
-fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+fn nearest(name: &str, known: &[&[&'static str]]) -> Option<&'static str> {
     let name = name.strip_prefix(OURS)?;
     // A name may be as long as all annotations together.
     if name.len() > LONGEST_NAME {
         return None;
     }
     let far = |known: &&str| distance(name, known.strip_prefix(OURS).unwrap_or(known));
-    let known = known.iter().copied().min_by_key(far)?;
+    let known = known.iter().copied().flatten().copied().min_by_key(far)?;
     (far(&known) * 2 <= name.len()).then_some(known)
 }
 

@@ -38,6 +38,8 @@ const OF_CONNECTIONS: [&str; 7] = [
     GATEWAY_ANNOTATION,
     protocol::PROTOCOL,
 ];
+/// All annotations of Services.
+const KNOWN: &[&[&str]] = &[&OF_CONNECTIONS, &settings::ALL];
 /// The number of consecutive connect failures after which an endpoint is ejected by default.
 const FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(2);
 /// The bounds of a connect timeout, in milliseconds.
@@ -191,17 +193,16 @@ pub(super) fn udp_idle_timeout(
 
 /// Whether there is such an annotation of Services.
 pub(super) fn is_known(name: &str) -> bool {
-    OF_CONNECTIONS.contains(&name) || settings::ALL.contains(&name)
+    known::is_among(KNOWN, name)
 }
 
 /// Reports annotations in Seaway's name that mean nothing on a Service.
 pub(super) fn unknown(meta: &k8s::Metadata, report: &mut Report) {
-    let known = [&OF_CONNECTIONS[..], &settings::ALL].concat();
     let elsewhere = |name: &str| {
         let of_others = OF_INGRESSES.contains(&name);
         of_others.then_some("it is one of Ingresses: set it on those that lead to the Service")
     };
-    known::unknown(meta, ("Services", &known), elsewhere, report);
+    known::unknown(meta, ("Services", KNOWN), elsewhere, report);
 }
 
 /// The field of an annotation.

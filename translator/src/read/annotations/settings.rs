@@ -12,7 +12,9 @@ use super::super::route::retry;
 use super::super::value;
 use super::field;
 use crate::Reason;
-use crate::model::{Balance, Ejection, HashBy, Limits, ServiceSettings, Timeouts};
+use crate::model::{
+    Balance, Ejection, HashBy, Limits, Retry, ServiceSettings, Timeouts, time_in_words,
+};
 
 /// How long one try of a request may take.
 const TRY_TIMEOUT: &str = "seaway.dev/try-timeout";
@@ -64,7 +66,7 @@ pub(in super::super) fn read(
     let count = |name, range, report: &mut Report| count(meta, name, range, report);
     ServiceSettings {
         timeouts: timeouts(meta, report),
-        retry: limits::retry(meta, report),
+        retry: retry(meta, report),
         balance: balance(meta, sticky, report),
         limits: Limits {
             connections: count(MAX_CONNECTIONS, COUNTS, report),
@@ -94,6 +96,13 @@ fn timeouts(meta: &k8s::Metadata, report: &mut Report) -> Timeouts {
     }
 }
 
+fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
+    limits::retry(meta).unwrap_or_else(|message| {
+        report.warning(field(limits::RETRY), Reason::InvalidValue, message);
+        None
+    })
+}
+
 /// A time within bounds, in milliseconds.
 fn time(
     meta: &k8s::Metadata,
@@ -102,10 +111,7 @@ fn time(
     report: &mut Report,
 ) -> Option<NonZeroU32> {
     let text = value::annotation(meta, name)?;
-    let say = |time: &u32| match time % 1000 {
-        0 => format!("{}s", time / 1000),
-        _ => format!("{time}ms"),
-    };
+    let say = |time: &u32| time_in_words(i64::from(*time));
     let (least, most) = (say(range.start()), say(range.end()));
     let what = format!("a time from {least} to {most}, such as \"5s\"");
     within(

@@ -65,9 +65,14 @@ impl Report {
         later.find(|problem| problem.severity == Severity::Error)
     }
 
+    /// Whether no more problems are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() >= MOST
+    }
+
     /// Whether one more problem is kept; one that is not is counted.
     fn has_room(&mut self) -> bool {
-        let room = self.problems.len() < MOST;
+        let room = !self.is_full();
         self.left_out += usize::from(!room);
         room
     }

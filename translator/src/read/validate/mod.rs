@@ -140,6 +140,8 @@ impl Check {
             self.demand("endpoints.names", names.all(|name| !name.is_empty()));
             let node = endpoint.node.as_deref();
             self.demand("endpoints.node", node.is_none_or(is_subdomain));
+            let hostname = endpoint.hostname.as_deref();
+            self.demand("endpoints.hostname", hostname.is_none_or(is_label));
         }
     }
 

@@ -21,6 +21,7 @@ use seaway_proto::xds::matcher::matcher::{MatcherType, OnMatch, on_match};
 
 use super::settings::Field;
 use super::use_of_endpoints;
+use crate::model::time_in_words;
 
 /// What settings a resource shows, in words.
 pub(super) type Facts = BTreeMap<Field, String>;
@@ -107,11 +108,7 @@ pub(super) fn cluster(resource: &Resource) -> Facts {
 }
 
 pub(super) fn time(duration: &Duration) -> String {
-    let millis = duration.seconds * 1000 + i64::from(duration.nanos / 1_000_000);
-    match millis % 1000 {
-        0 => format!("{}s", millis / 1000),
-        _ => format!("{millis}ms"),
-    }
+    time_in_words(duration.seconds * 1000 + i64::from(duration.nanos / 1_000_000))
 }
 
 /// What the listener of a frontend says of its connections.

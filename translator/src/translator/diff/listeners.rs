@@ -1,6 +1,7 @@
 //! What happens at the addresses of a Service: which are served no more, which are new, and which
 //! have another listener, with the reason for each.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,21 +49,27 @@ impl Lost {
         }
     }
 
-    /// What becomes of a frontend whose listener is gone at a proxy.
-    fn frontend(both: Both<'_>, name: &FrontendName, view: usize, reasons: &Reasons<'_>) -> Lost {
+    /// What becomes of a frontend whose listener is gone at a proxy. The reason, if that decides,
+    /// is the same at all proxies.
+    fn frontend(
+        both: Both<'_>,
+        name: &FrontendName,
+        view: usize,
+        why: &LazyCell<String, impl FnOnce() -> String>,
+    ) -> Lost {
         match both.to.other_listener(name, view) {
             None if name.port.protocol == Protocol::Tcp && both.to.closes => {
-                Lost::new(Fate::Closed, reasons.of(name))
+                Lost::new(Fate::Closed, &***why)
             }
-            None => Lost::new(Fate::Refused, reasons.of(name)),
+            None => Lost::new(Fate::Refused, &***why),
             Some(other) if other.port.service == name.port.service => Lost {
                 is_replaced: true,
                 ..Lost::new(Fate::Elsewhere, format!("it is {}", owned(other)))
             },
             Some(other) => {
-                let why = match reasons.of(name) {
-                    why if why == UNASKED => format!("Service {} has it", other.port.service),
-                    why => why,
+                let why = match &***why {
+                    UNASKED => format!("Service {} has it", other.port.service),
+                    why => why.to_owned(),
                 };
                 Lost::new(Fate::Elsewhere, why)
             }
@@ -96,7 +103,8 @@ impl Addresses {
         reasons: &Reasons<'_>,
     ) {
         let address = address(name.kind, name.address.ip(), name.address.port());
-        let lost = |view| Lost::frontend(both, name, view, reasons);
+        let why = LazyCell::new(|| reasons.of(name));
+        let lost = |view| Lost::frontend(both, name, view, &why);
         self.come_and_go(both, change, &address, lost);
         let external = name.kind != FrontendKind::ClusterIp;
         for (old, new, views) in change.replaced() {

@@ -62,7 +62,7 @@ impl Owner {
             false => format!("{fleet} {rest}"),
         };
         match origin {
-            Origin::Service(key) | Origin::ServiceOnNode(key, _) => {
+            Origin::Service(key) | Origin::ServiceOnNode(key, _) | Origin::Targets(key) => {
                 Owner::new(OwnerKind::Service, key.to_string())
             }
             Origin::IngressHost(fleet, port, host) => {
@@ -117,9 +117,12 @@ mod tests {
         let (edge, usual): (Fleet, Fleet) = ("edge".parse().unwrap(), Fleet::default());
         for origin in [
             Origin::Service(key.clone()),
-            Origin::ServiceOnNode(key, crate::Layer::NodeRole("n1".into())),
+            Origin::ServiceOnNode(key.clone(), crate::Layer::NodeRole("n1".into())),
+            Origin::Targets(key),
             Origin::Redirect,
             Origin::Mesh,
+            Origin::MeshNamespace("shop".into(), false),
+            Origin::MeshNamespace("shop".into(), true),
             Origin::WholeTable,
             Origin::IngressHosts,
             Origin::Healthz,

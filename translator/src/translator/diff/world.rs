@@ -11,6 +11,7 @@ use seaway_proto::{Resource, TypeUrl, Version};
 use super::owner::{Owner, OwnerKind};
 use crate::model::{Policy, Protocol, ServiceKey};
 use crate::names::FrontendName;
+use crate::policy::capture::is_redirect;
 use crate::{
     Change, Layer, Object, ObjectId, ObjectKind, Options, Problem, Role, Translator, View,
 };
@@ -43,7 +44,7 @@ pub struct World {
     /// Whether a connection to an address that nobody serves is accepted and closed.
     pub(super) closes: bool,
     /// The listeners at each address of Services, found when somebody asks.
-    listeners: OnceCell<BTreeMap<Place, Vec<FrontendName>>>,
+    listeners: OnceCell<BTreeMap<Place, Vec<(Key, FrontendName)>>>,
 }
 
 /// Where a listener takes connections or datagrams.
@@ -74,7 +75,7 @@ impl World {
     /// Translates the objects for these views.
     #[must_use]
     pub fn new(options: Options, objects: Vec<Object>, views: &[View]) -> World {
-        let closes = options.capture.is_some_and(crate::Capture::is_redirect);
+        let closes = is_redirect(&options);
         let mut translator = Translator::new(options);
         for view in views {
             translator.activate(view);
@@ -130,7 +131,7 @@ impl World {
         resources: Vec<(Layer, Arc<str>, Resource)>,
     ) -> World {
         let mut world = World::of_views(views);
-        world.closes = options.capture.is_some_and(crate::Capture::is_redirect);
+        world.closes = is_redirect(options);
         for (layer, origin, resource) in resources {
             world.put(layer, Owner::of_origin_name(&origin), resource);
         }
@@ -207,22 +208,20 @@ impl World {
     /// The listener that a proxy sees at the place of this one, which is another one.
     pub(super) fn other_listener(&self, name: &FrontendName, view: usize) -> Option<&FrontendName> {
         let listeners = self.listeners.get_or_init(|| {
-            let mut all: BTreeMap<Place, Vec<FrontendName>> = BTreeMap::new();
-            for (type_url, name) in self.published.keys() {
-                if *type_url == TypeUrl::LISTENER
-                    && let Ok(name) = name.parse::<FrontendName>()
+            let mut all: BTreeMap<Place, Vec<(Key, FrontendName)>> = BTreeMap::new();
+            for key in self.published.keys() {
+                if key.0 == TypeUrl::LISTENER
+                    && let Ok(name) = key.1.parse::<FrontendName>()
                 {
                     let place = (name.address, name.port.protocol);
-                    all.entry(place).or_default().push(name);
+                    all.entry(place).or_default().push((key.clone(), name));
                 }
             }
             all
         });
         let mut there = listeners.get(&(name.address, name.port.protocol))?.iter();
-        there.find(|other| {
-            let key = || (TypeUrl::LISTENER, other.to_string().into());
-            *other != name && self.seen(&key(), view).is_some()
-        })
+        let found = there.find(|(key, other)| other != name && self.seen(key, view).is_some());
+        found.map(|(_, other)| other)
     }
 
     /// Whether a Local policy of this Service is for traffic from outside alone.

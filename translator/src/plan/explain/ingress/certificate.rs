@@ -3,7 +3,7 @@
 use super::Saying;
 use crate::CertificateDelivery;
 use crate::model::Hostname;
-use crate::plan::certificates::{self, certificate, is_for};
+use crate::plan::certificates::{self, certificate};
 use crate::plan::explain::asker::{Asker, listed};
 use crate::plan::host::{HostPlan, Table};
 
@@ -47,7 +47,7 @@ pub(super) fn secured(
             continue;
         };
         let names: Vec<String> = certificate.names.iter().map(ToString::to_string).collect();
-        let fits = certificate.names.iter().any(|name| is_for(name, host));
+        let fits = certificates::misfit(key, certificate, [host]).is_none();
         is_good |= fits;
         let ((namespace, name), names) = (key, listed(&names, "and", 4));
         let text = match fits {
@@ -78,8 +78,6 @@ pub(super) fn is_misdirected(
     let context = &asker.context;
     let hosts = context.index.routing().hosts(table);
     let shown = hosts.and_then(|hosts| hosts.held_by(host));
-    // Without a certificate no request comes.
-    let shown = shown.filter(|claim| !certificates::of_claim(context, claim).0.is_empty());
     let (Some(own), Some(shown)) = (plan.listener, shown) else {
         return false;
     };

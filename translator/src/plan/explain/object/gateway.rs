@@ -2,13 +2,13 @@
 
 use super::Said;
 use crate::model::{Gateway, GatewayListener, ListenerProtocol};
-use crate::plan::certificates::{certificate, misfit};
+use crate::plan::certificates::misfits;
 use crate::plan::explain::answer::Fact;
 use crate::plan::explain::asker::{Asker, count, listed};
 use crate::plan::explain::words::verdict::Verdicts;
 use crate::plan::gateway::{ListenerVerdict, verdicts};
 use crate::policy::gateway::gateway_refusal;
-use crate::{ObjectId, ObjectKind, Origin};
+use crate::{ObjectId, Origin};
 
 /// Explains a Gateway.
 pub(super) fn of_gateway(asker: &Asker<'_>, id: &ObjectId, gateway: &Gateway, said: Said<'_>) {
@@ -38,12 +38,17 @@ pub(super) fn of_gateway(asker: &Asker<'_>, id: &ObjectId, gateway: &Gateway, sa
             draft.made_of(Origin::IngressPort(fleet, port));
         }
         let routes = count(routing.attached(&key, &listener.name), "route");
-        of_listener(asker, &verdict, &routes, (&mut *facts, &mut *verdicts_of));
+        of_listener(
+            (asker, id),
+            &verdict,
+            &routes,
+            (&mut *facts, &mut *verdicts_of),
+        );
     }
 }
 
 fn of_listener(
-    asker: &Asker<'_>,
+    (asker, id): (&Asker<'_>, &ObjectId),
     verdict: &ListenerVerdict<'_>,
     routes: &str,
     (facts, verdicts_of): (&mut Vec<Fact>, &mut Verdicts),
@@ -67,12 +72,13 @@ fn of_listener(
     };
     let what = format!("{name}: {protocol} at port {port} for {host}, {routes}");
     match text {
-        Ok(text) => match misfits(asker, verdict) {
+        Ok(text) => match misfits(&asker.context, id, &verdict.certificates, host) {
             None => {
                 facts.push(Fact::by("listener", field, format!("{what}: {text}")));
                 verdicts_of.say(true, 1, format!("Listener {name} is served."));
             }
             Some(why) => {
+                let why = listed(&why, "and", 2);
                 let text = format!("{what}: {text}; {why}");
                 facts.push(Fact::by("listener", field, text));
                 let sentence = format!(
@@ -98,22 +104,4 @@ fn protocol(listener: &GatewayListener) -> &str {
         ListenerProtocol::Udp => "UDP",
         ListenerProtocol::Other(other) => other,
     }
-}
-
-/// Why clients refuse all certificates of a listener; `None`: one of them is for its host.
-fn misfits(asker: &Asker<'_>, verdict: &ListenerVerdict<'_>) -> Option<String> {
-    let id = ObjectId::new(
-        ObjectKind::Gateway,
-        &verdict.gateway.namespace,
-        &verdict.gateway.name,
-    );
-    let host = [&verdict.listener.hostname];
-    let keys = verdict.certificates.iter().flatten();
-    let each = keys.map(|key| {
-        let certificate = certificate(&asker.context, &id, key).ok()?;
-        misfit(key, certificate, host)
-    });
-    let each: Option<Vec<String>> = each.collect();
-    each.filter(|why| !why.is_empty())
-        .map(|why| listed(&why, "and", 2))
 }

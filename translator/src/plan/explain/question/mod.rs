@@ -115,12 +115,13 @@ impl Request {
 
     /// The host as an address, if it is one.
     pub(in crate::plan::explain) fn address(&self) -> Option<IpAddr> {
-        let host = self
-            .host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        host.unwrap_or(&self.host).parse().ok()
+        in_brackets(&self.host).unwrap_or(&self.host).parse().ok()
     }
+}
+
+/// The IPv6 address of a host, which has it in brackets.
+fn in_brackets(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// A text that is no question.
@@ -288,10 +289,7 @@ fn request(scheme: &str, rest: &str) -> Result<Question, QuestionError> {
         }
     };
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let v6 = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    let host = match v6.map(str::parse::<Ipv6Addr>) {
+    let host = match in_brackets(&host).map(str::parse::<Ipv6Addr>) {
         Some(Ok(ip)) => format!("[{ip}]"),
         None if is_subdomain(&host) => host,
         _ => return Err(no(format!("{host:?} is not a host name"))),

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use crate::Role;
-use crate::model::{Balance, Protocol, Retry, Service, ServiceSettings};
+use crate::model::{Balance, Protocol, Retry, Service, ServiceSettings, time_in_words};
 use crate::plan::explain::answer::Fact;
 
 /// What annotations say of the connections and requests that proxies of a role send to the
@@ -63,10 +63,7 @@ fn number(name: &str, number: Option<NonZeroU32>) -> Option<String> {
 }
 
 fn time(name: &str, time: Option<u32>) -> Option<String> {
-    time.map(|time| match time % 1000 {
-        0 => format!("{name} {}s", time / 1000),
-        _ => format!("{name} {time}ms"),
-    })
+    time.map(|time| format!("{name} {}", time_in_words(i64::from(time))))
 }
 
 fn words(retry: &Retry) -> String {

@@ -294,10 +294,7 @@ pub(in crate::plan::explain) fn of_requests(
             true => "answered with UNAVAILABLE",
             false => "answered with 503",
         },
-        own_node: match is_grpc {
-            true => "the client's own node",
-            false => "the proxy's own node",
-        },
+        own_node: &format!("the {}'s own node", asked.asker.by_whom()),
         elsewhere: "elsewhere",
     };
     let lead = leads.get(&asked.service.primary_family);

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{AppProtocol, Retry, Service};
-use crate::read;
 use crate::read::tests::problems;
+use crate::{Severity, read};
 
 fn service(annotations: &Value, spec: Value) -> Service {
     let value = json!({
@@ -134,6 +134,8 @@ fn a_value_that_cannot_be_read_is_left_out() {
             let read = with(&json!({&name: value}), "None");
             let found = problems(&read.problems);
             assert_eq!(found, [(&*field, Reason::InvalidValue)], "{name}");
+            // Nothing that the Service asks for is lost.
+            assert_eq!(read.problems[0].severity, Severity::Warning, "{name}");
             assert_eq!(read.settings, ServiceSettings::default());
         }
     }

@@ -98,18 +98,21 @@ pub(in super::super::super) fn is_rate(rate: RateLimit) -> bool {
 }
 
 /// When a request is sent again. What cannot be read is as if it was not there, as a whole.
-pub(in super::super::super) fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
-    let text = value::annotation(meta, RETRY)?;
-    let retry = read_retry(text);
-    if retry.is_none() {
-        let most = retry::ATTEMPTS;
-        let message = format!(
+///
+/// # Errors
+/// Says what is wrong with it.
+pub(in super::super::super) fn retry(meta: &k8s::Metadata) -> Result<Option<Retry>, String> {
+    let Some(text) = value::annotation(meta, RETRY) else {
+        return Ok(None);
+    };
+    let most = retry::ATTEMPTS;
+    let fault = || {
+        format!(
             "{text:?} is not \"attempts=2; codes=502,503; backoff=100ms\", or less, with up to \
              {most} attempts and codes from 400 to 599; there are no retries"
-        );
-        report.error(field(RETRY), Reason::InvalidValue, message);
-    }
-    retry
+        )
+    };
+    read_retry(text).map(Some).ok_or_else(fault)
 }
 
 fn read_retry(text: &str) -> Option<Retry> {

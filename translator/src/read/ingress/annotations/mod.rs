@@ -76,7 +76,7 @@ pub(super) fn read(meta: &k8s::Metadata, report: &mut Report) -> Asked {
     Asked {
         settings,
         timeout: timeout(meta, report),
-        retry: limits::retry(meta, report),
+        retry: retry(meta, report),
     }
 }
 
@@ -126,6 +126,13 @@ fn timeout(meta: &k8s::Metadata, report: &mut Report) -> Option<u32> {
     timeout
 }
 
+fn retry(meta: &k8s::Metadata, report: &mut Report) -> Option<Retry> {
+    limits::retry(meta).unwrap_or_else(|message| {
+        report.error(field(limits::RETRY), Reason::InvalidValue, message);
+        None
+    })
+}
+
 /// The ranges. One that cannot be read is left out, and lets nobody in.
 fn sources(meta: &k8s::Metadata, report: &mut Report) -> Option<Box<[IpNet]>> {
     let text = value::annotation(meta, SOURCES)?;
@@ -154,7 +161,7 @@ fn unknown(meta: &k8s::Metadata, report: &mut Report) {
         let of_services = is_known(name);
         of_services.then_some("it is one of Services: set it on those behind the Ingress")
     };
-    known::unknown(meta, ("Ingresses", &OF_INGRESSES), elsewhere, report);
+    known::unknown(meta, ("Ingresses", &[&OF_INGRESSES]), elsewhere, report);
 }
 
 #[cfg(test)]
