@@ -58,6 +58,35 @@ fn a_name_of_two_resources_is_that_of_both() {
     check_resources(&world);
 }
 
+/// Mesh proxies of a namespace, and those that take one table, have a listener of the same name.
+#[test]
+fn what_mesh_proxies_share_is_found_by_its_name_in_each_of_its_layers() {
+    let mut world = World::new(Options::default());
+    for (namespace, whole_table) in [
+        (None, false),
+        (None, true),
+        (Some("d"), false),
+        (Some("d"), true),
+    ] {
+        world.translator.activate(&View {
+            namespace: namespace.map(Into::into),
+            whole_table,
+            ..View::of(Role::Mesh)
+        });
+    }
+    world.apply([
+        service("web", "10.96.0.1", ""),
+        slice("web-1", "web", "[{addresses: [10.1.0.1]}]"),
+    ]);
+    let published = world.published.layers();
+    let count = |start: &str| {
+        let names = published.iter().map(|(_, _, name)| name);
+        names.filter(|name| name.starts_with(start)).count()
+    };
+    assert_eq!((count("http@"), count("http/")), (4, 1));
+    check_resources(&world);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases() / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
