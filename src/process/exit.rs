@@ -41,12 +41,18 @@ impl Failure {
 
 /// Prints on standard output. A reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_while_read(text).map(|_| ())
+}
+
+/// Prints on standard output. Returns whether there still is a reader.
+pub(crate) fn print_while_read(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Broken(
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Broken(
             anyhow::Error::new(error).context("standard output"),
         )),
-        _ => Ok(()),
     }
 }
 

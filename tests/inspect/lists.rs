@@ -1,12 +1,14 @@
 //! `seaway get`: the lists say what is.
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use seaway_testing::{World, eventually, within};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::{has, put, says, seaway, service, signal};
 
@@ -116,6 +118,31 @@ fn a_proxy_that_stops_is_behind_with_its_age_and_one_that_goes_on_never_is() -> 
             let said = says(world, 0, &["get", "proxies"])?;
             has(&said, &["2 proxies: 2 synced"])
         })
+    })
+}
+
+#[test]
+fn who_follows_a_list_is_told_what_is_new() -> Result<()> {
+    World::run(|world| {
+        put(world, "web", 11, true)?;
+        world.start_seaway(&[])?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seaway"));
+        command.args(["get", "services", "-w"]).env_clear();
+        let said = NamedTempFile::new()?;
+        let mut follower = world.fabric().spawn(&command, said.reopen()?)?;
+        let read = || Ok::<String, anyhow::Error>(std::fs::read_to_string(said.path())?);
+        eventually("the list", || has(&read()?, &["1 Service", "shop/web"]))?;
+        put(world, "cart", 40, false)?;
+        let followed = eventually("what is new", || {
+            let said = read()?;
+            has(&said, &["2 Services", "shop/cart"])?;
+            Ok(said)
+        })?;
+        ensure!(followed.matches("shop/web").count() == 1, "{followed}");
+        ensure!(followed.matches("WHY").count() == 1, "{followed}");
+        follower.kill()?;
+        follower.wait()?;
+        Ok(())
     })
 }
 

@@ -155,6 +155,9 @@ pub(crate) struct GetArgs {
     /// What to list.
     #[command(subcommand)]
     pub(crate) list: List,
+    /// Go on, and print what is new every two seconds
+    #[arg(short, long, env = "SEAWAY_WATCH", global = true)]
+    pub(crate) watch: bool,
     /// Whom to ask.
     #[command(flatten)]
     pub(crate) ask: AskArgs,

@@ -2,6 +2,7 @@
 
 mod changes;
 pub(super) mod envoy;
+mod follow;
 mod layers;
 mod problems;
 mod proxies;
@@ -28,23 +29,28 @@ pub(crate) fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
     if show.output == Form::Envoy && !matches!(args.list, List::Proxies(_)) {
         return Err(only_for_one());
     }
-    let text = ask::run(async {
+    ask::run(async {
         let replicas = Replicas::of(&args.ask).await?;
-        match &args.list {
-            List::Proxies(which) if show.output == Form::Envoy => {
-                envoy::print(&replicas, which).await
-            }
-            List::Proxies(which) => proxies::list(&replicas, which, show).await,
-            List::Services(which) => services::list(&replicas, which, show).await,
-            List::Resources(which) => resources::list(&replicas, which, show).await,
-            List::Layers(which) => layers::list(&replicas, which, show).await,
-            List::Problems(which) => problems::list(&replicas, which, show).await,
-            List::Changes(which) => changes::list(&replicas, which, show).await,
-            List::Watches => watches::list(&replicas, show).await,
+        match args.watch {
+            true => follow::follow(&replicas, args).await,
+            false => print(&list(&replicas, &args.list, show).await?),
         }
     })?;
-    print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The list as text.
+async fn list(replicas: &Replicas, list: &List, show: &ShowArgs) -> Result<String, Failure> {
+    match list {
+        List::Proxies(which) if show.output == Form::Envoy => envoy::print(replicas, which).await,
+        List::Proxies(which) => proxies::list(replicas, which, show).await,
+        List::Services(which) => services::list(replicas, which, show).await,
+        List::Resources(which) => resources::list(replicas, which, show).await,
+        List::Layers(which) => layers::list(replicas, which, show).await,
+        List::Problems(which) => problems::list(replicas, which, show).await,
+        List::Changes(which) => changes::list(replicas, which, show).await,
+        List::Watches => watches::list(replicas, show).await,
+    }
 }
 
 /// An item of a list, and the replica that it is from.
