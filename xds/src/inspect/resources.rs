@@ -131,8 +131,9 @@ pub struct ResourcePage {
 }
 
 impl Inspector {
-    /// The published resources in each of their layers that `which` chooses: how many there are, and up to `limit` of those behind `after`, sorted by type (in
-    /// the order in which types go out), name and layer.
+    /// The published resources in each of their layers that `which` chooses: how many there are,
+    /// and up to `limit` of those behind `after`, sorted by type (in the order in which types go
+    /// out), name and layer.
     ///
     /// `which` is asked while nothing can be published, once for each resource in each layer.
     pub fn resources(
