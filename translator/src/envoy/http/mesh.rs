@@ -23,7 +23,7 @@ use seaway_proto::envoy::http_connection_manager::{
 use seaway_proto::envoy::listener::{FilterChain, Listener};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use super::listener::{http_filter, router};
+use super::listener::{cors, http_filter, router};
 use super::{lookup, scoped};
 use crate::envoy::listener::network_filter;
 use crate::envoy::{ads, seconds, tcp_socket};
@@ -93,7 +93,7 @@ pub(crate) fn listener(
         codec_type: CodecType::Auto as i32,
         stat_prefix: "mesh".to_owned(),
         route_specifier: Some(specifier),
-        http_filters: vec![lookup, router()],
+        http_filters: vec![lookup, cors(), router()],
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
             ..Default::default()
