@@ -133,7 +133,7 @@ impl WholeTable {
         let Some(parts) = self.parts.as_ref().filter(|_| self.changed) else {
             return Output::default();
         };
-        let table = route::table(&name, parts.iter().map(|(_, hosts)| hosts));
+        let table = route::table(&name, parts.values());
         self.changed = false;
         let size = table.value.len();
         let mut problems = Vec::new();

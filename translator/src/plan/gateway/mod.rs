@@ -274,10 +274,10 @@ fn of_backends(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<P
 }
 
 /// The backends and mirrors of a route that are not served, with words for people.
-pub(crate) fn refused_backends<'a>(
-    route: &'a HTTPRoute,
+pub(crate) fn refused_backends(
+    route: &HTTPRoute,
     resolve: impl Fn(&Target) -> Result<Upstream, Refused>,
-) -> impl Iterator<Item = (&'a Arc<str>, Refused, String)> {
+) -> impl Iterator<Item = (&Arc<str>, Refused, String)> {
     let all = route.rules.iter().flat_map(|rule| {
         let backends = rule.backends.iter();
         let backends = backends.map(|b| (&b.field, &b.target, "answered with 500"));
