@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod connected;
+mod meshes;
 mod requests;
 mod resources;
 #[path = "../support/mod.rs"]
