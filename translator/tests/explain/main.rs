@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use requests::takes;
 use seaway_proto::{Resource, TypeUrl, json};
 use seaway_translator::model::ServiceKey;
 use seaway_translator::names::{ClusterName, FrontendName};
@@ -160,12 +161,15 @@ fn cluster_of(answer: &Answer) -> Option<&str> {
 
 /// Asks for each name that a mesh proxy knows.
 fn check_names(world: &World, seen: &Seen, view: &View) {
-    for (_, resource) in seen
-        .iter()
-        .filter(|((of, _), _)| *of == TypeUrl::SCOPED_ROUTE)
-    {
+    // Those that take one table ask for no scopes.
+    let (type_url, field) = match view.whole_table {
+        true => (TypeUrl::ROUTE, ""),
+        false => (TypeUrl::SCOPED_ROUTE, "/route_configuration"),
+    };
+    for (_, resource) in seen.iter().filter(|((of, _), _)| *of == type_url) {
         let value = decoded(resource);
-        for host in array(&value["route_configuration"]["virtual_hosts"]) {
+        let routes = value.pointer(field).unwrap();
+        for host in array(&routes["virtual_hosts"]) {
             let cluster = host["routes"][0]["route"]["cluster"].as_str();
             for name in array(&host["domains"]).filter_map(Value::as_str) {
                 let name = asked(name);
@@ -173,7 +177,18 @@ fn check_names(world: &World, seen: &Seen, view: &View) {
                 let answer = world
                     .translator
                     .explain(&question, &Viewpoint::of(view.clone()));
-                assert_eq!(cluster_of(&answer), cluster, "{name}: {answer:#?}");
+                let section = &answer.sections[0];
+                if !section.facts.iter().any(|fact| fact.label == "rule") {
+                    assert_eq!(cluster_of(&answer), cluster, "{name}: {answer:#?}");
+                    continue;
+                }
+                // Rules decide, as Envoy tries them.
+                let mut taken = array(&host["routes"]).filter_map(|route| takes(route, "/"));
+                let wanted = taken.next().unwrap();
+                assert!(
+                    section.verdict[0].contains(&wanted),
+                    "{wanted}: {answer:#?}"
+                );
             }
         }
     }
