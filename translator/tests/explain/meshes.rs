@@ -120,3 +120,23 @@ fn a_route_says_which_services_take_it() {
         "{mine}"
     );
 }
+
+/// A gRPC client has the rules that are for all; what its RPCs look like, a name does not say.
+#[test]
+fn a_name_that_is_dialled_says_all_of_its_rules() {
+    check(
+        "xds:///web.shop",
+        None,
+        &[
+            "host: Service shop/web port 80",
+            "rule: spec.rules[0] of HTTPRoute shop/canary, /api and below: cluster \
+             shop/next/80~local~tls by weight 1",
+            "rule: spec.rules[2] of HTTPRoute shop/canary, /out and below: cluster shop/outside/80 \
+             by weight 1",
+            "rule: spec.rules[1] of HTTPRoute shop/canary, every path: cluster shop/web/80 by weight \
+             90, cluster other/far/80 by weight 9 and UNAVAILABLE for 1%",
+            "An RPC goes where the first rule that takes it sends it; one that no rule takes fails \
+             with UNAVAILABLE.",
+        ],
+    );
+}

@@ -1,7 +1,8 @@
 //! The sections about a request that a mesh proxy gets, or a gRPC client sends: which Service has
 //! the host name, and where its requests go.
 
-use std::collections::BTreeSet;
+mod rules;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,17 +10,14 @@ use super::answer::{Fact, Section};
 use super::asker::{Asker, listed};
 use super::draft::Draft;
 use super::external::of_target;
-use super::ingress::{Saying, act, route};
 use super::question::{Request, Scheme};
 use super::service::slices;
 use super::summary::{self, Served};
 use super::words::settings;
-use super::words::verdict::Verdicts;
 use crate::model::{Kind, Service, ServiceKey};
 use crate::names::{ClusterName, is_label};
 use crate::plan::external_name;
 use crate::plan::grpc::is_for_grpc;
-use crate::plan::host::{RoutePlan, routed_for};
 use crate::plan::hosts::{Host, Named, addresses, named, of_any};
 use crate::plan::service::ServicePlan;
 use crate::{ObjectId, Origin, Role};
@@ -97,60 +95,11 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         draft.add(section);
         return;
     }
-    if let Some(routes) = service.and_then(|service| routes(asker, service, &host)) {
-        by_routes(asker, request, (&host, &routes), section, draft);
+    let Some(section) = rules::say(asker, request, &host, section, draft) else {
         return;
-    }
+    };
     draft.add(section);
     if let Some(cluster) = cluster.filter(|_| host.rewrite.is_none()) {
-        of_target(asker, &cluster, draft);
-    }
-}
-
-/// The routes that decide on requests for a port, if there are any.
-fn routes<'a>(asker: &Asker<'a>, service: &Service, host: &Host) -> Option<Vec<RoutePlan<'a>>> {
-    let clients = asker.view.mesh_namespace();
-    routed_for(&asker.context, service, clients).remove(&host.port.number)
-}
-
-/// Says which rule of HTTPRoutes takes a request, and where that sends it.
-fn by_routes(
-    asker: &Asker<'_>,
-    request: &Request,
-    (host, routes): (&Host, &[RoutePlan<'_>]),
-    section: Section,
-    draft: &mut Draft,
-) {
-    let name = format!("Service port {}", host.port);
-    let mut clusters = BTreeSet::new();
-    // What is said of the Service's own cluster and settings does not hold for a rule.
-    let facts = section.facts.into_iter();
-    let mut said = Saying {
-        facts: facts.filter(|fact| fact.label == "host").collect(),
-        verdicts: Verdicts::default(),
-        draft,
-    };
-    match route(routes, |_| true, &name, request, &mut said) {
-        Some(route) => act(asker, request, route, (true, &mut said), &mut clusters),
-        None => {
-            let text = format!("none for {name} takes path {}", request.path);
-            said.fact("rule", text);
-            said.refuse("The request is answered with 404.");
-        }
-    }
-    let Saying {
-        facts,
-        verdicts,
-        draft,
-    } = said;
-    let (served, verdict) = verdicts.end();
-    draft.add(Section {
-        facts,
-        served,
-        verdict,
-        ..section
-    });
-    for cluster in clusters {
         of_target(asker, &cluster, draft);
     }
 }
@@ -224,7 +173,7 @@ fn find(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Found
             "Service {key} is not headless, so that its pods have no names of their own"
         ));
     }
-    if is_grpc && !is_for_grpc(&asker.context, &host) {
+    if is_grpc && !is_for_grpc(&asker.context, &host.cluster) {
         return Err(format!(
             "the endpoints of Service {key} port {} speak what no gRPC client does (appProtocol \
              kubernetes.io/wss, or the PROXY protocol)",
