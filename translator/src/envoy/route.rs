@@ -104,6 +104,23 @@ pub(crate) fn table<'p>(
     Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs)
 }
 
+/// The routes of a Service port as a route configuration of this name, for all requests that come to
+/// its addresses.
+pub(crate) fn at_addresses(name: Arc<str>, routes: &[RoutePlan<'_>]) -> Resource {
+    let message = RouteConfiguration {
+        name: name.to_string(),
+        virtual_hosts: vec![VirtualHost {
+            name: name.to_string(),
+            domains: vec!["*".to_owned()],
+            routes: of_routes(routes),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let refs = cluster_references(scope::clusters(routes));
+    Resource::new(TypeUrl::ROUTE, name, &message, refs)
+}
+
 /// The scopes of a Service with these hosts, addresses and routes. Which there are does not depend
 /// on the routes.
 pub(crate) fn scopes(

@@ -4,6 +4,7 @@
 //! to what was there costs nothing further: resources are compared by version where they are
 //! published.
 
+mod captured;
 mod listeners;
 
 use std::collections::BTreeSet;
@@ -158,6 +159,8 @@ impl ServiceUnit {
         let summary = context.summaries;
         let summary = summary.then(|| summary::of_service(context, service, &plan));
         let frontends = std::mem::take(&mut plan.frontends);
+        let mut resources = Vec::new();
+        captured::add(planner, &frontends, &mut resources);
         let listeners = match known.filter(|known| known.is_made_of(&frontends)) {
             Some(mut known) => {
                 known.renew(planner, nodes);
@@ -165,7 +168,7 @@ impl ServiceUnit {
             }
             None => Listeners::new(planner, frontends),
         };
-        let (mut resources, mut parts) = (Vec::new(), Parts::default());
+        let mut parts = Parts::default();
         let hosts = std::mem::take(&mut plan.hosts);
         add_scopes(service, hosts, context, &mut resources);
         for cluster in &plan.clusters {
