@@ -45,6 +45,11 @@ fn marked(value: &str) -> String {
 
 /// A world with Services `web` (ports 80, 8080 and 9000) and `next` (port 80), and a pod for each.
 fn play(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    play_with(&[], test)
+}
+
+/// [`play`], with further arguments of `seaway serve`.
+fn play_with(more: &[&str], test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
     World::run(|world| {
         let pods = [("web-1", "10.244.1.10"), ("next-1", "10.244.1.11")];
         let backends = pods.map(|(name, ip)| world.echo_at(name, &format!("{ip}:8080")));
@@ -54,7 +59,7 @@ fn play(test: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
             service("next", "10.96.0.11", &[80], pods[1].1),
         ];
         world.manifests().save("services.yaml", &join(services))?;
-        world.start_seaway(&[])?;
+        world.start_seaway(more)?;
         test(world)
     })
 }
@@ -243,5 +248,52 @@ fn gw133_the_routes_of_a_namespace_are_for_its_own_clients() -> Result<()> {
             has(envoy, "web.default", "")?;
         }
         Ok(())
+    })
+}
+
+/// GW134: where connections to addresses are taken over the address decides, and not the Host. A
+/// Service without endpoints of its own has such an address, too.
+#[test]
+fn gw134_at_an_address_its_own_rules_decide() -> Result<()> {
+    play_with(&["--capture", "bind"], |world| {
+        let front = ServiceManifest::new("front").cluster_ip("10.96.0.12");
+        let front = front.port("http", 80).document();
+        world.manifests().save("front.yaml", &front)?;
+        let envoy = start(world, "mesh", &["--capture", "bind"])?;
+        let at = |address: &str, host: &str, path: &str| -> Result<(String, Option<String>)> {
+            let mut connection = Connection::open(envoy.namespace(), address.parse()?, false)?;
+            let reply = connection.ask(&Ask::get(host, path))?;
+            Ok((word(&reply), reply.header("x-route")))
+        };
+        let is = |address: &str, host: &str, path: &str, wanted: (&str, Option<&str>)| {
+            eventually(
+                format!("{host}{path} at {address} to be {wanted:?}"),
+                || {
+                    let (found, route) = at(address, host, path)?;
+                    ensure!((&*found, route.as_deref()) == wanted, "{found} {route:?}");
+                    Ok(())
+                },
+            )
+        };
+        is("10.96.0.11:80", "next.default", "/", ("next-1", None))?;
+        let of_web = route("default", "web", &web(", port: 80"), &marked("web"));
+        let of_front = "[{group: '', kind: Service, name: front}]";
+        let to_next =
+            "[{matches: [{path: {value: /only}}], backendRefs: [{name: next, port: 80}]}]";
+        let of_front = route("default", "front", of_front, to_next);
+        world
+            .manifests()
+            .save("routes.yaml", &join([of_web, of_front]))?;
+        for host in ["web.default", "next.default", "10.96.0.11", "else.where:1"] {
+            is("10.96.0.10:80", host, "/", ("web-1", Some("web")))?;
+            is("10.96.0.11:80", host, "/", ("next-1", None))?;
+            is("10.96.0.12:80", host, "/only", ("next-1", None))?;
+            is("10.96.0.12:80", host, "/", ("404", None))?;
+        }
+        // A port without routes is TCP, as it was.
+        is("10.96.0.10:8080", "any", "/", ("web-1", None))?;
+        world.manifests().delete("routes.yaml")?;
+        is("10.96.0.10:80", "web.default", "/", ("web-1", None))?;
+        envoy.await_refused("10.96.0.12:80")
     })
 }
