@@ -104,8 +104,8 @@ pub(crate) fn table<'p>(
     Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs)
 }
 
-/// The routes of a Service port as a route configuration of this name, for all requests that come to
-/// its addresses.
+/// The routes of a Service port as a route configuration of this name, for all requests that come
+/// to its addresses.
 pub(crate) fn at_addresses(name: Arc<str>, routes: &[RoutePlan<'_>]) -> Resource {
     let message = RouteConfiguration {
         name: name.to_string(),
