@@ -222,6 +222,7 @@ mod tests {
                 "name": "http/80",
                 "virtual_hosts": [{ "name": "80/a" }, { "name": "80/b" }],
                 "ignore_port_in_host_matching": true,
+                "validate_clusters": false,
                 "most_specific_header_mutations_wins": true,
             },
             "http_filters": [{ "name": "router" }],

@@ -6,6 +6,7 @@
 
 mod bindings;
 mod certificates;
+mod files;
 mod gateways;
 mod hosts;
 mod mesh;
@@ -23,6 +24,7 @@ use crate::{Fleet, ObjectId, ObjectKind, Options};
 
 use bindings::Bindings;
 use certificates::Secrets;
+use files::{put, refile};
 use gateways::Gateways;
 pub(crate) use hosts::{Entry, Hosts, ListenerId};
 use mesh::MeshRoutes;
@@ -378,32 +380,4 @@ impl Routing {
 /// The ports of Services that an object names.
 fn ports(share: Option<&Share>) -> BTreeMap<ServiceKey, BTreeSet<BackendPort>> {
     share.map(|share| share.ports.clone()).unwrap_or_default()
-}
-
-/// Puts a value in place of what a key has, or (`None`) removes that. Returns the old one.
-fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, new: Option<V>) -> Option<V> {
-    match new {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    }
-}
-
-/// Moves a key from where it was filed to where it belongs now.
-fn refile<K: Ord, V: Ord + Clone>(
-    files: &mut BTreeMap<K, BTreeSet<V>>,
-    key: &V,
-    old: &BTreeSet<K>,
-    new: BTreeSet<K>,
-) {
-    for name in old.difference(&new) {
-        if let Some(keys) = files.get_mut(name) {
-            keys.remove(key);
-            if keys.is_empty() {
-                files.remove(name);
-            }
-        }
-    }
-    for name in new {
-        files.entry(name).or_default().insert(key.clone());
-    }
 }
