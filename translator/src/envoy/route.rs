@@ -124,15 +124,14 @@ pub(crate) fn at_addresses(name: Arc<str>, routes: &[RoutePlan<'_>]) -> Resource
 /// The scopes of a Service with these hosts, addresses and routes. Which there are does not depend
 /// on the routes.
 pub(crate) fn scopes(
-    hosts: Vec<Host>,
+    hosts: &[Named],
     addresses: &BTreeSet<IpAddr>,
     routed: &Routed<'_>,
-    options: &Options,
 ) -> Vec<Resource> {
-    let Some(service) = hosts.first().map(|host| host.port.service.clone()) else {
+    let Some(Named { host, .. }) = hosts.first() else {
         return Vec::new();
     };
-    let hosts = named(hosts, options);
+    let service = &host.port.service;
     let scope = |suffix: &str, key: [String; 2], hosts: Vec<VirtualHost>, clusters: &[Arc<str>]| {
         let routes = RouteConfiguration {
             name: format!("{service}{suffix}"),
@@ -150,7 +149,7 @@ pub(crate) fn scopes(
             .map(|named| virtual_host(&named.host, routed, names(named)));
         hosts.collect()
     };
-    let ServiceKey { namespace, name } = &service;
+    let ServiceKey { namespace, name } = service;
     let of_names = with(&|named| named.names[1..].to_vec());
     let mut scopes = vec![scope(
         "",
@@ -158,7 +157,7 @@ pub(crate) fn scopes(
         of_names,
         &of_all,
     )];
-    for Named { host, names, .. } in &hosts {
+    for Named { host, names, .. } in hosts {
         let suffix = format!(":{}", host.port.number);
         let key = [name.to_string(), format!("{namespace}{suffix}")];
         let short = virtual_host(host, routed, names[..1].to_vec());

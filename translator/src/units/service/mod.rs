@@ -269,9 +269,10 @@ fn add_scopes(
     resources: &mut Vec<(Layer, Resource)>,
 ) {
     let addresses = hosts::addresses(context, service);
+    let hosts = hosts::named(hosts, context.options);
     let scopes = |clients: Option<&Arc<str>>| {
         let routed = routed_for(context, service, clients);
-        route::scopes(hosts.clone(), &addresses, &routed, context.options)
+        route::scopes(&hosts, &addresses, &routed)
     };
     let of_all = scopes(None);
     let consumers = context.index.routing().consumers_of(&service.key);
