@@ -188,8 +188,16 @@ fn check_names(world: &World, seen: &Seen, view: &View) {
                     continue;
                 }
                 // Rules decide, as Envoy tries them.
-                let mut taken = array(&host["routes"]).filter_map(|route| takes(route, "/"));
-                let wanted = taken.next().unwrap();
+                let mut taken = array(&host["routes"])
+                    .filter_map(|route| Some((takes(route, "/")?, &route["route"])));
+                let (wanted, route) = taken.next().unwrap();
+                let wanted = match &route["host_rewrite_literal"] {
+                    // An ExternalName is told by that.
+                    Value::String(name) if route["cluster"].is_string() => {
+                        format!("goes to {name}")
+                    }
+                    _ => wanted,
+                };
                 assert!(
                     section.verdict[0].contains(&wanted),
                     "{wanted}: {answer:#?}"
