@@ -93,13 +93,13 @@ class Peer:
         """Ends a server: no new connections, and calls that are open may go on for so long."""
         self.servers.pop(address).stop(grace).wait()
 
-    def call(self, target, count=1, wait=False):
-        """Calls so often; how often who answered, or the first error."""
+    def call(self, target, count=1, wait=False, metadata=()):
+        """Calls so often, with this metadata; how often who answered, or the first error."""
         channel = self.channels.setdefault(target, grpc.insecure_channel("xds:///" + target))
         unary, answers = channel.unary_unary(UNARY), collections.Counter()
         try:
             for _ in range(count):
-                answers[unary(b"", timeout=PATIENCE, wait_for_ready=wait).decode()] += 1
+                answers[unary(b"", timeout=PATIENCE, wait_for_ready=wait, metadata=[tuple(pair) for pair in metadata]).decode()] += 1
         except grpc.RpcError as error:
             return {"error": f"{error.code().name}: {error.details()}"}
         return answers
