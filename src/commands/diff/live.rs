@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use seaway_proto::{Resource, json};
 use seaway_translator::diff::{World, diff};
-use seaway_translator::{CertificateDelivery, Fleet, Layer, Problem, Role, Severity, View};
+use seaway_translator::{
+    CertificateDelivery, Fleet, Imports, Layer, Problem, Role, Severity, View,
+};
 
 use super::input::{Loaded, Source};
 use super::{Outcome, flags};
@@ -187,7 +189,10 @@ fn view(proxy: &ProxyRow, layers: &[Layer]) -> anyhow::Result<View> {
         node: proxy.node.as_deref().map(Into::into),
         zone: zone.or_else(|| proxy.zone.as_deref().map(Into::into)),
         fleet: fleet.unwrap_or_default(),
-        whole_table: layers.contains(&Layer::WholeTable),
+        whole_table: layers
+            .iter()
+            .any(|layer| matches!(layer, Layer::WholeTable | Layer::ImportTable(_))),
+        imports: imports(layers),
         certificates: match on_demand {
             true => CertificateDelivery::OnDemand,
             false => CertificateDelivery::Chains,
@@ -195,6 +200,15 @@ fn view(proxy: &ProxyRow, layers: &[Layer]) -> anyhow::Result<View> {
         ..View::of(proxy.role.parse()?)
     };
     Ok(view.deciding())
+}
+
+/// What a proxy that looks through these layers imports.
+fn imports(layers: &[Layer]) -> Option<Imports> {
+    let imports = layers.iter().filter_map(|layer| match layer {
+        Layer::Import(import) => Some(import.clone()),
+        _ => None,
+    });
+    Imports::of(imports.collect())
 }
 
 /// What a layer has, but for Secrets.
@@ -233,6 +247,7 @@ mod tests {
             node: Some("n1".to_owned()),
             zone: Some("claimed".to_owned()),
             namespace: None,
+            import: Vec::new(),
             fleet: None,
             identity: None,
             address: None,

@@ -43,6 +43,8 @@ pub(in crate::inspect) struct ExplainQuery {
     zone: Option<String>,
     /// The namespace of the pod of a proxy of role mesh.
     pod_namespace: Option<String>,
+    /// What a proxy of role mesh imports, such as `shop,infra/dns`.
+    import: Option<String>,
     /// The fleet of a proxy of role ingress.
     fleet: Option<String>,
 }
@@ -70,7 +72,9 @@ impl ExplainQuery {
             Err(error) => return Err(format!("role: {error}")),
         };
         let fleet = self.fleet.as_deref().map(str::parse).transpose();
+        let imports = self.import.as_deref().map(str::parse).transpose();
         let view = View {
+            imports: imports.map_err(|error| format!("import: {error}"))?,
             node: self.node.as_deref().map(Into::into),
             zone: self.zone.as_deref().map(Into::into),
             namespace: self.pod_namespace.as_deref().map(Into::into),
@@ -102,6 +106,7 @@ fn of_proxy(inspect: &Inspect, id: &str) -> Result<View, String> {
         zone: name("zone"),
         region: name("region"),
         namespace: name("namespace"),
+        imports: about("import").and_then(|imports| imports.parse().ok()),
         fleet: about("fleet")
             .and_then(|fleet| fleet.parse().ok())
             .unwrap_or_default(),

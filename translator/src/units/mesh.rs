@@ -26,7 +26,10 @@ pub(crate) fn listener(context: &Context<'_>) -> Output {
     Output {
         resources: vec![Replace {
             origin: Origin::Mesh,
-            resources: vec![(Layer::Role(Role::Mesh), listener)],
+            resources: vec![
+                (Layer::Role(Role::Mesh), listener.clone()),
+                (Layer::Importers, listener),
+            ],
         }],
         problems: None,
     }
@@ -62,7 +65,7 @@ pub(crate) fn listener_in(
 }
 
 /// The name of the table.
-fn table_name(context: &Context<'_>) -> Arc<str> {
+pub(super) fn table_name(context: &Context<'_>) -> Arc<str> {
     format!("http/{}", context.options.mesh_listen.port()).into()
 }
 
@@ -128,7 +131,7 @@ impl WholeTable {
     }
 }
 
-fn encoded(context: &Context<'_>, service: &Service) -> Hosts {
+pub(super) fn encoded(context: &Context<'_>, service: &Service) -> Hosts {
     let addresses = hosts::addresses(context, service);
     Hosts::new(hosts::of_any(context, service), &addresses, context.options)
 }

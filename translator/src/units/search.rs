@@ -7,6 +7,7 @@ use seaway_proto::{Resource, TypeUrl};
 
 use super::Units;
 use super::dirty::Unit;
+use super::imports::Imported;
 use super::service::Extent;
 use crate::envoy::http::tls::on_demand::PREFETCHING;
 use crate::model::{Hostname, ServiceKey};
@@ -25,7 +26,11 @@ const OF_SERVICES: [TypeUrl; 4] = [
 ];
 
 /// The resources of this name, of whatever type, each with its origin and its layer.
-pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Resource)> {
+pub(crate) fn find(
+    name: &str,
+    known: &Units,
+    context: &Context<'_>,
+) -> Vec<(Origin, Layer, Resource)> {
     let services = OF_SERVICES.iter();
     let services: BTreeSet<ServiceKey> = services
         .filter_map(|type_url| service_of(*type_url, name))
@@ -40,13 +45,15 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
         .chain(target)
         .chain(of_proxies(name))
         .chain(of_mesh);
-    look(name, units.chain(of_ingress(name, context)), context)
+    let units = units.chain(of_ingress(name, context));
+    look(name, units, &known.imported, context)
 }
 
-/// Translates units with nothing known of before, and takes the resources of this name.
+/// Translates units with nothing known of before but who leads to whom, and takes the resources of this name.
 fn look(
     name: &str,
     units: impl IntoIterator<Item = Unit>,
+    imported: &Imported,
     context: &Context<'_>,
 ) -> Vec<(Origin, Layer, Resource)> {
     let mut found = Vec::new();
@@ -56,7 +63,11 @@ fn look(
             summaries: false,
             ..*context
         };
-        let output = Units::default().translate(unit, &context);
+        let mut units = Units {
+            imported: imported.clone(),
+            ..Units::default()
+        };
+        let output = units.translate(unit, &context);
         for replace in output.resources {
             let named = replace.resources.into_iter();
             let named = named.filter(|(_, resource)| *resource.name == *name);
@@ -70,7 +81,8 @@ fn look(
 /// What belongs to the proxies themselves.
 fn of_proxies(name: &str) -> impl Iterator<Item = Unit> {
     // The table of all Services is much to put together for nothing.
-    let whole_table = name.starts_with("http").then_some(Unit::WholeTable);
+    let tables = [Unit::WholeTable, Unit::ImportTables];
+    let tables = name.starts_with("http").then_some(tables);
     [
         Unit::Mesh,
         Unit::Redirect,
@@ -78,7 +90,7 @@ fn of_proxies(name: &str) -> impl Iterator<Item = Unit> {
         Unit::IngressHosts,
     ]
     .into_iter()
-    .chain(whole_table)
+    .chain(tables.into_iter().flatten())
 }
 
 /// What ingress proxies have under such a name: `<port>/<host>`, the listener of a port and what

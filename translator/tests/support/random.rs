@@ -161,15 +161,26 @@ pub fn a_node() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The namespace of all Services, and what mesh proxies in it import.
+pub fn a_namespace() -> impl Strategy<Value = Value> {
+    word(&["d", "d/a", "d/b,e", "", "*"]).prop_map(|imports| {
+        json!({"kind": "Namespace", "metadata": {"name": "d", "annotations": {"seaway.dev/import": imports}}})
+    })
+}
+
 fn an_object() -> impl Strategy<Value = Value> {
-    prop_oneof![3 => a_service(), 3 => a_slice(), 1 => a_node()]
+    prop_oneof![6 => a_service(), 6 => a_slice(), 2 => a_node(), 1 => a_namespace()]
 }
 
 pub fn a_view() -> impl Strategy<Value = View> {
     let role = select(&[Role::Node, Role::Mesh][..]);
     let place = (word(&["", "n1", "n2"]), word(&["", "za", "zb"]));
-    (role, place, any::<bool>()).prop_map(|(role, (node, zone), whole_table)| View {
+    let imports = prop::option::of(word(&["d", "d/a", "d/b", "d/1c,d/a", "e/a"]));
+    let of_mesh = (any::<bool>(), any::<bool>(), imports);
+    (role, place, of_mesh).prop_map(|(role, (node, zone), (whole_table, in_d, imports))| View {
         whole_table,
+        namespace: in_d.then(|| "d".into()),
+        imports: imports.map(|text| text.parse().unwrap()),
         ..view(role, node, zone)
     })
 }

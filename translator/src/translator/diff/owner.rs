@@ -121,6 +121,7 @@ mod tests {
             Origin::Redirect,
             Origin::Mesh,
             Origin::WholeTable,
+            Origin::ImportTable("infra/dns,shop@web".parse().unwrap()),
             Origin::IngressHosts,
             Origin::Healthz,
             Origin::Secret("shop".into(), "tls".into()),

@@ -36,6 +36,15 @@ pub(super) fn answer(
         ));
         return;
     };
+    if let Some(why) = asker.imports_no(key) {
+        draft.add(Section {
+            title: format!("{key}, as {} sees it", asker.who()),
+            facts: vec![Fact::new("import", why)],
+            verdict: vec![format!("Nothing is served for {key} there.")],
+            ..Section::default()
+        });
+        return;
+    }
     if matches!(service.kind, Kind::ExternalName(_)) {
         external::answer(asker, service, port, draft);
         return;
