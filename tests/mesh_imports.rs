@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use seaway_testing::{
@@ -145,13 +146,16 @@ fn the_annotation_of_the_namespace_moves_its_proxies() -> Result<()> {
 
         let client = Client::new(MESH).host("web.shop");
         let load = Load::start(silent.namespace(), client, 100)?;
-        save(the_world, "shop/web,infra/dns")?;
-        settle(&silent, "dns.infra", 200)?;
-        settle(&silent, "api.shop", 404)?;
-        save(the_world, "")?;
-        settle(&silent, "log.infra", 200)?;
-        save(the_world, "shop/web")?;
-        settle(&silent, "log.infra", 404)?;
+        let end = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < end {
+            save(the_world, "shop/web,infra/dns")?;
+            settle(&silent, "dns.infra", 200)?;
+            settle(&silent, "api.shop", 404)?;
+            save(the_world, "")?;
+            settle(&silent, "log.infra", 200)?;
+            save(the_world, "shop/web")?;
+            settle(&silent, "log.infra", 404)?;
+        }
         let records = load.stop()?;
         ensure!(records.len() > 20, "only {} requests", records.len());
         let failures = Record::failures(&records);

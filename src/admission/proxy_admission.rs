@@ -76,6 +76,8 @@ impl Admit for ProxyAdmission {
         permissions
             .check(&view)
             .map_err(Status::permission_denied)?;
+        let imports = permissions.imports(&view);
+        view.imports = imports.map_err(Status::permission_denied)?;
         if view.role == Role::Ingress {
             self.health.has_secrets().map_err(Status::unavailable)?;
         }
@@ -490,6 +492,7 @@ mod tests {
             grants: vec![Grant {
                 role: Role::Mesh,
                 fleet: Fleet::default(),
+                import: None,
                 node: None,
             }],
             account: Some(account.clone()),

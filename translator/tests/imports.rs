@@ -10,7 +10,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use seaway_proto::{Resource, TypeUrl, json};
 use seaway_translator::model::ServiceKey;
-use seaway_translator::{Imports, Layer, Object, Options, Role, View};
+use seaway_translator::{Imports, Layer, Object, Options, Question, Role, View, Viewpoint};
 use support::random::{an_op, options, run};
 use support::{World, one};
 
@@ -177,7 +177,7 @@ fn the_annotation_of_the_namespace_is_for_proxies_that_say_nothing() {
         ["infra/dns/80", "infra/log/80", "shop/web/80"]
     );
     let both = now.keys().filter(|key| before.contains_key(*key));
-    let both: Vec<_> = both.map(|key| (key, &before[key] == &now[key])).collect();
+    let both: Vec<_> = both.map(|key| (key, before[key] == now[key])).collect();
     assert!(
         both.len() > 8 && both.iter().all(|(_, same)| *same),
         "{both:?}"
@@ -233,6 +233,39 @@ fn a_table_has_the_services_that_are_imported() {
             .iter()
             .any(|(layer, ..)| matches!(layer, Layer::ImportTable(_)))
     );
+}
+
+#[test]
+fn what_is_not_imported_is_explained() {
+    let view = importing("shop");
+    let silent = View {
+        namespace: Some("shop".into()),
+        ..View::of(Role::Mesh)
+    };
+    let mut world = world(&[&view]);
+    world.apply([namespace("shop", "shop")]);
+    let says = |what: &str, view: &View| {
+        let question = Question::read(what, "shop").unwrap();
+        let answer = world
+            .translator
+            .explain(&question, &Viewpoint::of(view.clone()));
+        format!("{:?}", answer.sections)
+    };
+    let own = "this proxy does not import Service infra/log: it imports shop (seaway.import in its metadata)";
+    let of_namespace = "it imports shop (annotation seaway.dev/import of Namespace shop)";
+    for (what, outcome) in [
+        ("http://log.infra/", "answered with 404"),
+        ("http://10.96.0.4/", "answered with 404"),
+        ("infra/log", "Nothing is served for infra/log there"),
+    ] {
+        for (view, why) in [(&view, own), (&silent, of_namespace)] {
+            let said = says(what, view);
+            assert!(said.contains(why) && said.contains(outcome), "{said}");
+        }
+    }
+    assert!(says("resource infra/log/80", &view).contains("No Cluster of this name is for"));
+    assert!(says("resource shop/web/80", &view).contains("import:shop"));
+    assert!(!says("http://web.shop/", &view).contains("404"));
 }
 
 /// The Service to which a resource belongs, if it belongs to one.
