@@ -1,6 +1,6 @@
-//! How many different lists of imports proxies may say at a time: each is a placement of its own, and
-//! for those that take routes as one table a table. What a Namespace says is the operator's, and
-//! not counted.
+//! How many different lists of imports proxies may say at a time: each is a placement of its own,
+//! and for those that take routes as one table a table. What a Namespace says is the operator's,
+//! and not counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -113,7 +113,8 @@ impl View {
 
     /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
     /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace,
-    /// what it imports and in which form it takes routes. Two views that have these in common see the same.
+    /// what it imports and in which form it takes routes. Two views that have these in common see
+    /// the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());

@@ -1,5 +1,6 @@
-//! The routes of what some mesh proxies import, as one table, for those that take no scopes: a table
-//! for each set of imports in each namespace, while such a proxy is there. Its listener is with it.
+//! The routes of what some mesh proxies import, as one table, for those that take no scopes: a
+//! table for each set of imports in each namespace, while such a proxy is there. Its listener is
+//! with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

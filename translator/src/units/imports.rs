@@ -1,6 +1,6 @@
-//! What mesh proxies with imports have of a Service: copies of its resources, in the layers of those
-//! that import it. A Service may lead to others that are not imported: an alias to its target. Of
-//! those the same proxies have the clusters alone that are led to, and no name.
+//! What mesh proxies with imports have of a Service: copies of its resources, in the layers of
+//! those that import it. A Service may lead to others that are not imported: an alias to its
+//! target. Of those the same proxies have the clusters alone that are led to, and no name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

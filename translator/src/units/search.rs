@@ -49,7 +49,8 @@ pub(crate) fn find(
     look(name, units, &known.imported, context)
 }
 
-/// Translates units with nothing known of before but who leads to whom, and takes the resources of this name.
+/// Translates units with nothing known of before but who leads to whom, and takes the resources of
+/// this name.
 fn look(
     name: &str,
     units: impl IntoIterator<Item = Unit>,
