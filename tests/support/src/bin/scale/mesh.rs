@@ -46,7 +46,11 @@ pub(crate) fn measure(services: &str, form: &str, imported: Option<&str>) -> Res
     }
     println!("routes             {form} of {known} of {services} Services");
     println!("sent               {} KB", envoy.stat(RECEIVED)? / 1000);
-    println!("resident memory    {} MB", resident(&envoy)?);
+    let own = seaway_testing::usage::Usage::of(envoy.id())?.own;
+    println!(
+        "resident memory    {} MB, {own:.0} MB of that without the pages of the program",
+        resident(&envoy)?
+    );
     println!("allocated memory   {} MB", usage::allocated(&envoy)?);
     if imported.is_some() {
         return envoy.check_nothing_rejected();
