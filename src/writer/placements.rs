@@ -328,6 +328,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_imported_is_a_layer_while_somebody_imports_it() {
+        let (mut placements, mut translator) = world();
+        let now = Instant::now();
+        let view = |imports: &str| View {
+            imports: Some(imports.parse().unwrap()),
+            ..View::of(Role::Mesh)
+        };
+        let (one, same) = (view("shop,infra/dns"), view("infra/dns,shop/web,shop/*"));
+        let id = placements.lease(&one, &mut translator).unwrap();
+        assert_eq!(placements.lease(&same, &mut translator), Ok(id));
+        placements.lease(&view("shop"), &mut translator).unwrap();
+        let known = |placements: &Placements| -> Vec<String> {
+            let known = placements.layers.known.keys();
+            known.map(ToString::to_string).collect()
+        };
+        let of_both = ["importers", "import:infra/dns", "import:shop"];
+        let mut all = known(&placements);
+        all.sort_by_key(|layer| of_both.iter().position(|one| one == layer));
+        assert_eq!(all, of_both);
+        for view in [&one, &same] {
+            placements.release(view, now);
+        }
+        assert!(placements.expire(now + LINGER, &mut translator));
+        placements.forget_unseen();
+        assert!(!known(&placements).contains(&"import:infra/dns".to_owned()));
+        assert!(known(&placements).contains(&"import:shop".to_owned()));
+    }
+
+    #[test]
     fn a_zone_is_a_layer_for_as_long_as_a_node_is_in_it_and_only_its_placements_move() {
         let (mut placements, mut translator) = world();
         let there = View {

@@ -257,6 +257,7 @@ fn what_is_not_imported_is_explained() {
         ("http://log.infra/", "answered with 404"),
         ("http://10.96.0.4/", "answered with 404"),
         ("infra/log", "Nothing is served for infra/log there"),
+        ("10.96.0.4:80", "Nothing is served for infra/log there"),
     ] {
         for (view, why) in [(&view, own), (&silent, of_namespace)] {
             let said = says(what, view);

@@ -160,8 +160,8 @@ impl TypeState {
         }
     }
 
-    /// Follows no longer the commits of which nothing is left to send, or nothing after all. Returns
-    /// whether there are others.
+    /// Follows no longer the commits of which nothing is left to send, or nothing after all.
+    /// Returns whether there are others.
     pub(in crate::session) fn settle_deliveries(&mut self) -> bool {
         if !self.deliveries.is_empty() && !self.is_owing() {
             for delivery in std::mem::take(&mut self.deliveries) {
