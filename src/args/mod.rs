@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use seaway_translator::{Fleet, Role, View};
+use seaway_translator::{Fleet, Imports, Role, View};
 
 use values::{duration, label, on_off, seconds, word};
 
@@ -296,6 +296,10 @@ pub(crate) struct PlaceArgs {
     /// names, too
     #[arg(long, env = "SEAWAY_POD_NAMESPACE", value_name = "NS", value_parser = label)]
     pub(crate) pod_namespace: Option<String>,
+    /// The namespaces and Services that a proxy of role mesh needs, such as shop,infra/dns: it gets
+    /// no others (all, unless given here or by the annotation seaway.dev/import of its Namespace)
+    #[arg(long, env = "SEAWAY_IMPORT", value_name = "NS|NS/SERVICE,...")]
+    pub(crate) import: Option<Imports>,
     /// The fleet of a proxy of role ingress (default, unless given)
     #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<Fleet>,
@@ -310,6 +314,7 @@ impl PlaceArgs {
             zone: name(&self.zone),
             region: name(&self.region),
             namespace: name(&self.pod_namespace),
+            imports: self.import.clone(),
             fleet: self.fleet.clone().unwrap_or_default(),
             ..View::of(role)
         }

@@ -147,6 +147,12 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
     {
         text += &format!("      namespace: {}\n", quoted(namespace));
     }
+    if let Some(imports) = args.place.import.as_ref().filter(|_| role == Role::Mesh) {
+        text += "      import:\n";
+        for import in imports.iter() {
+            text += &format!("      - {}\n", quoted(&import.to_string()));
+        }
+    }
     if let Some(fleet) = args.place.fleet.as_ref().filter(|_| role == Role::Ingress) {
         text += &format!("      fleet: {}\n", quoted(fleet.as_str()));
     }

@@ -31,6 +31,15 @@ fn a_node_proxy_knows_its_place() {
 }
 
 #[test]
+fn a_mesh_proxy_says_what_it_imports() {
+    let text = print("--node-id a --import shop/web,infra/dns,shop/*");
+    assert!(text.contains("      import:\n      - \"infra/dns\"\n      - \"shop\"\n"));
+    for others in ["--node-id a", "--node-id a --role node --import shop"] {
+        assert!(!print(others).contains("import"), "{others}");
+    }
+}
+
+#[test]
 fn every_capture_names_the_setup_of_the_node() {
     let setup = |flags: &str| {
         let text = print(&format!("--node-id a {flags}"));

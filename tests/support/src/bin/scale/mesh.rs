@@ -1,6 +1,7 @@
 //! What one more Service costs an Envoy of role `mesh` beside so many others, by how it takes
 //! routes.
 
+use std::env;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,33 +13,48 @@ use super::{ADDED, PATIENCE, resident, usage};
 /// Bytes that Envoy has been sent.
 const RECEIVED: &str = "cluster.seaway_xds.upstream_cx_rx_bytes_total";
 
-/// Measures with this many Services of one port and one endpoint.
-pub(crate) fn measure(services: &str, form: &str) -> Result<()> {
+/// Measures with this many Services of one port and one endpoint, of which the Envoy imports so
+/// many, or all.
+pub(crate) fn measure(services: &str, form: &str, imported: Option<&str>) -> Result<()> {
     let sotw = match form {
         "scopes" => None,
         "table" => Some("--sotw"),
         _ => bail!(super::case::USAGE),
     };
     let services = services.parse().context("SERVICES is no number")?;
+    let imported: Option<usize> = imported.map(str::parse).transpose()?;
+    let known = imported.unwrap_or(services).clamp(1, services);
+    let names: Vec<String> = (0..known).map(|n| format!("default/web-{n}")).collect();
+    let names = imported.map(|_| names.join(","));
+    let import = names.iter().flat_map(|names| ["--import", names]);
     let case = Case::of_mesh(services);
     let mut world = World::create()?;
     let _backend = world.backend("pod", "0.0.0.0")?;
     case.save(&world)?;
     world.start_seaway(&[])?;
-    let more = ["--pod-namespace", "default"].into_iter().chain(sotw);
+    let more = ["--pod-namespace", "default"].into_iter();
+    let more = more.chain(sotw).chain(import);
     let options = EnvoyOptions {
         concurrency: Some(case.workers),
         patience: Some(PATIENCE),
+        overlay: env::var("ENVOY_OVERLAY").ok(),
         ..World::mesh_options(&more.collect::<Vec<_>>())
     };
     let envoy = world.start_envoy("mesh", &options)?;
-    for number in [0, services - 1] {
+    for number in [0, known - 1] {
         answers(&envoy, &case, number)?;
     }
-    println!("routes             {form} of {services} Services");
+    println!("routes             {form} of {known} of {services} Services");
     println!("sent               {} KB", envoy.stat(RECEIVED)? / 1000);
-    println!("resident memory    {} MB", resident(&envoy)?);
+    let own = seaway_testing::usage::Usage::of(envoy.id())?.own;
+    println!(
+        "resident memory    {} MB, {own:.0} MB of that without the pages of the program",
+        resident(&envoy)?
+    );
     println!("allocated memory   {} MB", usage::allocated(&envoy)?);
+    if imported.is_some() {
+        return envoy.check_nothing_rejected();
+    }
     let (mut bytes, mut cpu, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for number in services..services + ADDED {
         let before = received(&envoy)?;
