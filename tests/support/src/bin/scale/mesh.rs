@@ -1,6 +1,7 @@
 //! What one more Service costs an Envoy of role `mesh` beside so many others, by how it takes
 //! routes.
 
+use std::env;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,6 +30,7 @@ pub(crate) fn measure(services: &str, form: &str) -> Result<()> {
     let options = EnvoyOptions {
         concurrency: Some(case.workers),
         patience: Some(PATIENCE),
+        overlay: env::var("ENVOY_OVERLAY").ok(),
         ..World::mesh_options(&more.collect::<Vec<_>>())
     };
     let envoy = world.start_envoy("mesh", &options)?;
@@ -37,6 +39,8 @@ pub(crate) fn measure(services: &str, form: &str) -> Result<()> {
     }
     println!("routes             {form} of {services} Services");
     println!("sent               {} KB", envoy.stat(RECEIVED)? / 1000);
+    let (main, _) = usage::cpu(&envoy)?;
+    println!("CPU, all loaded    {main:.1} s of the main thread");
     println!("resident memory    {} MB", resident(&envoy)?);
     println!("allocated memory   {} MB", usage::allocated(&envoy)?);
     let (mut bytes, mut cpu, mut times) = (Vec::new(), Vec::new(), Vec::new());
