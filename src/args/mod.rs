@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod explain;
 mod gateway_services;
+mod loads;
 mod paper;
 mod peers;
 mod security;
@@ -32,6 +33,7 @@ pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use check::{BugReportArgs, CheckArgs, CheckOutput};
 pub(crate) use diff::{DiffArgs, EnvoyAdmin, Nodes};
 pub(crate) use explain::ExplainArgs;
+pub(crate) use loads::LoadArgs;
 pub(crate) use paper::{CompletionArgs, ManArgs};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
@@ -131,6 +133,9 @@ pub(crate) struct ServeArgs {
     /// Where traces go.
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
+    /// Whether proxies report their load.
+    #[command(flatten)]
+    pub(crate) loads: LoadArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,

@@ -1,6 +1,7 @@
 //! Publishing: one `Publisher` makes commits, and every stream reads them through `Snapshots`.
 
 pub(crate) mod coalesce;
+mod contents;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};

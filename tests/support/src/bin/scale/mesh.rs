@@ -46,28 +46,35 @@ pub(crate) fn measure(services: &str, form: &str, imported: Option<&str>) -> Res
     }
     println!("routes             {form} of {known} of {services} Services");
     println!("sent               {} KB", envoy.stat(RECEIVED)? / 1000);
+    let (main, _) = usage::cpu(&envoy)?;
+    println!("CPU, all loaded    {main:.1} s of the main thread");
     let own = seaway_testing::usage::Usage::of(envoy.id())?.own;
     println!(
         "resident memory    {} MB, {own:.0} MB of that without the pages of the program",
         resident(&envoy)?
     );
     println!("allocated memory   {} MB", usage::allocated(&envoy)?);
-    if imported.is_some() {
-        return envoy.check_nothing_rejected();
+    if imported.is_none() {
+        added(&world, &envoy, &case, services)?;
     }
+    envoy.check_nothing_rejected()
+}
+
+/// Adds Services one after the other, each behind so many.
+fn added(world: &World, envoy: &Envoy, case: &Case, services: usize) -> Result<()> {
     let (mut bytes, mut cpu, mut times) = (Vec::new(), Vec::new(), Vec::new());
     for number in services..services + ADDED {
-        let before = received(&envoy)?;
-        let main = idle(&envoy)?;
+        let before = received(envoy)?;
+        let main = idle(envoy)?;
         let saved = Instant::now();
         let text = case.manifest(number);
         let file = format!("added-{number}.yaml");
         world.manifests().save(&file, &text)?;
-        answers(&envoy, &case, number)?;
+        answers(envoy, case, number)?;
         times.push(saved.elapsed().as_secs_f64() * 1e3);
         // Before it is asked for numbers, which costs the main thread more.
-        cpu.push((idle(&envoy)? - main) * 1e3);
-        bytes.push((received(&envoy)? - before) as f64);
+        cpu.push((idle(envoy)? - main) * 1e3);
+        bytes.push((received(envoy)? - before) as f64);
     }
     println!(
         "added Service      {:.0} bytes, the median of {ADDED}",
@@ -78,7 +85,7 @@ pub(crate) fn measure(services: &str, form: &str, imported: Option<&str>) -> Res
         median(&mut cpu)
     );
     println!("  answers after    {:.0} ms", median(&mut times));
-    envoy.check_nothing_rejected()
+    Ok(())
 }
 
 /// Waits until a Service answers by its cluster IP, of which the scope is the last that is sent.
