@@ -296,6 +296,10 @@ pub(crate) struct PlaceArgs {
     /// names, too
     #[arg(long, env = "SEAWAY_POD_NAMESPACE", value_name = "NS", value_parser = label)]
     pub(crate) pod_namespace: Option<String>,
+    /// A proxy of role mesh has the certificate of its workload in the folder that
+    /// --mesh-certificates names for all (docs/mtls.md)
+    #[arg(long, env = "SEAWAY_MESH_TLS")]
+    pub(crate) mesh_tls: bool,
     /// The fleet of a proxy of role ingress (default, unless given)
     #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<Fleet>,
@@ -311,6 +315,7 @@ impl PlaceArgs {
             region: name(&self.region),
             namespace: name(&self.pod_namespace),
             fleet: self.fleet.clone().unwrap_or_default(),
+            mesh_tls: self.mesh_tls && role == Role::Mesh,
             ..View::of(role)
         }
     }

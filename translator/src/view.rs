@@ -90,6 +90,8 @@ pub struct View {
     pub whole_table: bool,
     /// What an ingress proxy can do with certificates.
     pub certificates: CertificateDelivery,
+    /// Whether a mesh proxy has a certificate of its workload, for mTLS.
+    pub mesh_tls: bool,
 }
 
 impl View {
@@ -104,12 +106,14 @@ impl View {
             fleet: Fleet::default(),
             whole_table: false,
             certificates: CertificateDelivery::default(),
+            mesh_tls: false,
         }
     }
 
     /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
-    /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace
-    /// and in which form it takes routes. Two views that have these in common see the same.
+    /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace,
+    /// in which form it takes routes, and whether it has a certificate. Two views that have these in
+    /// common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -124,12 +128,13 @@ impl View {
             fleet,
             whole_table: self.whole_table,
             certificates,
+            mesh_tls: self.mesh_tls && self.role == Role::Mesh,
             ..View::of(self.role)
         }
     }
 
     /// The same of a proxy that looks through these layers: they say in which form it takes routes
-    /// and certificates.
+    /// and certificates, and whether it has one for mTLS.
     #[must_use]
     pub fn seen_through(self, layers: &[Layer]) -> View {
         let is_table = |layer: &Layer| match layer {
@@ -144,6 +149,7 @@ impl View {
                 true => CertificateDelivery::OnDemand,
                 false => CertificateDelivery::Chains,
             },
+            mesh_tls: layers.contains(&Layer::MeshTls),
             ..self
         }
     }
@@ -157,8 +163,8 @@ impl View {
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `namespace` < `fleet` <
-/// `on-demand` < `zone` < `node` < `node-role`.
+/// general ones: `all` < `inside` < `captured` < `role` < `mesh-tls` < `mesh-inbound` <
+/// `whole-table` < `namespace` < `fleet` < `on-demand` < `zone` < `node` < `node-role`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -178,6 +184,12 @@ pub enum Layer {
     /// The mesh proxies that take the routes of all Services as one table: that table, and the
     /// listener that asks for it.
     WholeTable,
+    /// The mesh proxies with a certificate for mTLS: the clusters whose endpoints they speak it to,
+    /// and where the certificate is.
+    MeshTls,
+    /// The mesh proxies of a namespace with a certificate for mTLS: the listener that takes
+    /// connections to their own workloads.
+    MeshInbound(Arc<str>),
     /// The mesh proxies of a namespace that take routes in one form: their listener, which knows
     /// the Services of that namespace by short names, too.
     Namespace {
@@ -227,6 +239,7 @@ impl Layer {
                 false
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
+            Layer::MeshTls | Layer::MeshInbound(_) => true,
             Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) | Layer::Namespace { .. } => {
                 false
             }
@@ -248,7 +261,7 @@ impl Layer {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
             Layer::All | Layer::Inside | Layer::Captured => false,
             Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
-            Layer::Namespace { .. } => false,
+            Layer::Namespace { .. } | Layer::MeshTls | Layer::MeshInbound(_) => false,
             Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }
@@ -263,6 +276,8 @@ impl fmt::Display for Layer {
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Fleet(fleet) => write!(f, "fleet:{fleet}"),
             Layer::WholeTable => f.write_str("whole-table"),
+            Layer::MeshTls => f.write_str("mesh-tls"),
+            Layer::MeshInbound(namespace) => write!(f, "mesh-inbound:{namespace}"),
             Layer::Namespace {
                 name,
                 whole_table: false,
@@ -295,6 +310,8 @@ impl FromStr for Layer {
             ("inside", "") => Layer::Inside,
             ("captured", "") => Layer::Captured,
             ("whole-table", "") => Layer::WholeTable,
+            ("mesh-tls", "") => Layer::MeshTls,
+            ("mesh-inbound", name) if !name.is_empty() => Layer::MeshInbound(name.into()),
             ("role", role) => Layer::Role(role.parse()?),
             ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
             ("chains", fleet) => Layer::Chains(fleet.parse()?),
@@ -346,6 +363,8 @@ mod tests {
         assert_eq!(of(namespace(false)), (false, chains));
         assert_eq!(of(on_demand), (false, asks));
         assert_eq!(of(Layer::Fleet(Fleet::default())), (false, chains));
+        let mesh_tls = |layers: &[Layer]| View::of(Role::Mesh).seen_through(layers).mesh_tls;
+        assert!(mesh_tls(&[Layer::MeshTls, Layer::All]) && !mesh_tls(&[Layer::All]));
     }
 
     #[test]
@@ -364,6 +383,8 @@ mod tests {
             Layer::Chains(fleet.clone()),
             Layer::OnDemand(fleet),
             Layer::WholeTable,
+            Layer::MeshTls,
+            Layer::MeshInbound("shop".into()),
             Layer::Zone("a".into()),
             Layer::Namespace {
                 name: "shop".into(),

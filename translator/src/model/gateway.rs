@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fleet, Hostname, Rule};
+use super::{Fleet, Hostname, Mtls, Rule};
 use crate::Problem;
 
 /// A GatewayClass: which controller serves the Gateways of the class.
@@ -267,7 +267,7 @@ pub struct GrantTo {
     pub name: Option<Arc<str>>,
 }
 
-/// The labels of a Namespace.
+/// The labels of a Namespace, and what it asks of connections to its Services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
@@ -275,6 +275,8 @@ pub struct Namespace {
     pub name: Arc<str>,
     /// The labels, by key.
     pub labels: std::collections::BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether connections are mTLS (annotation `seaway.dev/mtls`); `None`: it says nothing of that.
+    pub mtls: Option<Mtls>,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
 }

@@ -9,6 +9,7 @@ mod gateway;
 mod gateway_service;
 mod hostname;
 mod ingress;
+mod mtls;
 mod node;
 mod rule;
 mod secret;
@@ -34,6 +35,7 @@ pub use gateway::{
 pub use gateway_service::{GatewayService, ServiceWrite, StrayService};
 pub use hostname::Hostname;
 pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls, RateLimit};
+pub use mtls::{ACCOUNTS_ANNOTATION, MTLS_ANNOTATION, Mtls};
 pub use node::Node;
 pub use rule::{
     Backend, BackendPort, Cors, Filters, HeaderChanges, Match, Mirror, NamedMatch, PathChange,

@@ -190,6 +190,7 @@ impl ActiveViews {
                 self.namespaces.entry(key).or_default()
             }
             Layer::All | Layer::Inside | Layer::Captured => return false,
+            Layer::MeshTls | Layer::MeshInbound(_) => return false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {
                 return false;
             }
@@ -221,6 +222,7 @@ impl ActiveViews {
                 self.whole_tables == 0
             }
             Layer::All | Layer::Inside | Layer::Captured => false,
+            Layer::MeshTls | Layer::MeshInbound(_) => false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }

@@ -3,6 +3,7 @@
 pub mod diff;
 mod explain;
 mod flush;
+mod namespaces;
 mod once;
 mod problem_store;
 mod rejections;
@@ -139,6 +140,7 @@ impl Translator {
             });
             layers.push(Layer::Fleet(view.fleet.clone()));
         }
+        layers.extend(self.mesh_tls_layers(view));
         layers.push(Layer::Role(view.role));
         if capture::is_captured(view.role, &self.options) {
             layers.push(Layer::Captured);
@@ -258,6 +260,7 @@ impl Translator {
                     touched = true;
                 }
                 Layer::All | Layer::Inside | Layer::Captured => {}
+                Layer::MeshTls | Layer::MeshInbound(_) => {}
                 Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {}
             }
         }
@@ -366,8 +369,7 @@ impl Apply for Translator {
     }
 
     fn apply_namespace(&mut self, id: ObjectId, namespace: Option<Arc<Namespace>>) {
-        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
-        routing.set_namespace(&id.name, namespace, &self.options, changes);
+        self.set_namespace(&id, namespace);
     }
 
     fn apply_secret(&mut self, id: ObjectId, secret: Option<Arc<Secret>>) {

@@ -4,6 +4,7 @@
 pub(crate) mod dirty;
 pub(crate) mod grpc;
 pub(crate) mod healthz;
+mod inbound;
 pub(crate) mod ingress;
 pub(crate) mod mesh;
 mod parts;
@@ -19,6 +20,7 @@ use crate::model::ServiceKey;
 use crate::plan::Context;
 use crate::{Fleet, Problem, Replace, ServiceSummary, Subject};
 use dirty::Unit;
+use inbound::Inbound;
 use mesh::WholeTable;
 use redirect::Redirect;
 use service::{Extent, ServiceUnit, Translated};
@@ -40,6 +42,7 @@ pub(crate) struct Units {
     services: BTreeMap<ServiceKey, ServiceUnit>,
     redirect: Redirect,
     whole_table: WholeTable,
+    inbound: Inbound,
     sockets: Sockets,
     /// The summaries of the Services that were translated since they were last taken; without one a
     /// Service is gone. None unless summaries are asked for.
@@ -58,6 +61,8 @@ impl Units {
             Unit::Mesh => mesh::listener(context),
             Unit::MeshNamespace(name, table) => mesh::listener_in(&name, table, context),
             Unit::WholeTable => self.whole_table.translate(context),
+            Unit::MeshCertificates => inbound::certificates(context),
+            Unit::MeshInbound => self.inbound.translate(context),
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
@@ -101,6 +106,9 @@ impl Units {
         }
         if extent == Extent::Whole {
             self.whole_table.renew(key, context);
+        }
+        if extent != Extent::Nodes {
+            self.inbound.renew(key, context);
         }
         self.sockets.set(key, sockets);
         if !unit.is_empty() {

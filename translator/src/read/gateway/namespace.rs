@@ -1,9 +1,11 @@
-//! Reads the labels of a Namespace from its API object.
+//! Reads the labels of a Namespace from its API object, and what it asks of connections to its
+//! Services.
 
+use super::super::annotations;
 use super::super::api as k8s;
 use super::super::report::Identity;
 use super::selector::{is_key, is_value};
-use crate::model::Namespace;
+use crate::model::{MTLS_ANNOTATION, Namespace};
 use crate::{Problem, Reason};
 
 /// How many labels of a Namespace are kept.
@@ -32,11 +34,15 @@ pub(in super::super) fn read(namespace: &k8s::Namespace) -> Result<Namespace, Pr
         report.error("metadata.labels", Reason::TooLarge, message);
     }
     let labels = good.into_iter().take(LABELS);
+    let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let labels = labels.collect();
+    let known = ("Namespaces", &[&[MTLS_ANNOTATION][..]][..]);
+    annotations::known::unknown(meta, known, |_| None, &mut report);
+    let mtls = annotations::mtls::mode(meta, &mut report);
     Ok(Namespace {
         name: identity.name,
-        labels: labels
-            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-            .collect(),
+        labels,
+        mtls,
         problems: report.finish(),
     })
 }
