@@ -3,9 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use seaway_testing::certs::{Ca, San};
+use seaway_testing::certs::Ca;
 use seaway_testing::{
     Backend, Client, Envoy, Load, MESH, Namespace, Outcome, Record, ServiceManifest, SliceManifest,
     Volume, World, eventually, join,
@@ -17,16 +18,13 @@ const INBOUND: u16 = 15008;
 const ROUNDS: usize = 100;
 
 /// A certificate of this ServiceAccount of namespace `default`, as cert-manager's driver mounts it.
-fn issue(ca: &Ca, account: &str, volume: &mut Volume) -> Result<String> {
-    let name = format!("spiffe://cluster.local/ns/default/sa/{account}");
-    let leaf = ca.client(&[San::uri(&name)])?;
-    let (cert, key, authority) = (leaf.pem(), leaf.key_pem(), ca.pem());
+fn issue(ca: &Ca, account: &str, volume: &mut Volume) -> Result<()> {
+    let leaf = ca.workload("default", account)?;
     volume.set(&[
-        ("tls.crt", &cert),
-        ("tls.key", &key),
-        ("ca.crt", &authority),
-    ])?;
-    Ok(cert)
+        ("tls.crt", &leaf.pem()),
+        ("tls.key", &leaf.key_pem()),
+        ("ca.crt", &ca.pem()),
+    ])
 }
 
 /// A world with one workload, the only endpoint of the Service `web`, which listens on loopback
@@ -42,6 +40,8 @@ struct Pods<'w> {
 impl<'w> Pods<'w> {
     /// All proxies see one folder, so that they have one certificate: it is of this ServiceAccount.
     fn start(world: &'w mut World, account: &str, arguments: &[&str]) -> Result<Self> {
+        // Proxies reach each other, as pods do.
+        world.fabric().forward()?;
         let ca = Ca::new("mesh")?;
         let folder = world.folder().join("certificates");
         let mut volume = Volume::new(&folder)?;
@@ -98,12 +98,12 @@ impl<'w> Pods<'w> {
         Ok(())
     }
 
-    /// How many connections the server's proxy has taken for the workload by mTLS.
+    /// How many bytes the workload has answered by mTLS.
     fn tunnelled(&self) -> Result<u64> {
         let (server, _) = self.server.as_ref().context("the server runs")?;
         let stats = server.stats()?;
-        let taken = stats.get("tcp.inbound_8080.downstream_cx_total");
-        Ok(taken.copied().unwrap_or_default())
+        let answered = stats.get("cluster.inbound_8080.upstream_cx_rx_bytes_total");
+        Ok(answered.copied().unwrap_or_default())
     }
 }
 
@@ -217,23 +217,23 @@ fn serials(envoy: &Envoy) -> Result<String> {
     envoy.admin("/certs")
 }
 
-/// Certificates are replaced a hundred times under load, by Envoy alone: no request fails, and
-/// every certificate is taken up.
+/// Certificates are replaced a hundred times under load, by Envoy alone: no request fails, every
+/// certificate is taken up, and connections are made with it.
 #[test]
 fn certificates_are_replaced_under_load() -> Result<()> {
     World::run(|world| {
-        let mut pods = Pods::start(world, "web", &[])?;
+        let mut pods = Pods::start(world, "web", &["--capture", "bind"])?;
         pods.publish(Some("strict"), Some("web"))?;
         pods.serve("127.0.0.1:8080")?;
         let client = pods.client(true)?;
         client.await_outcome(&by_name(), "the workload", is_served)?;
+        client.await_backend("10.96.0.10:80", "web-1")?;
+        let handshakes = || client.stat("cluster.default_web_80.ssl.handshake");
         let loads = [
+            // Each of its connections is one to the endpoint.
+            client.load("10.96.0.10:80", 100)?,
             Load::start(client.namespace(), by_name(), 50)?,
-            Load::keep_alive(
-                client.namespace(),
-                by_name(),
-                std::time::Duration::from_millis(5),
-            )?,
+            Load::keep_alive(client.namespace(), by_name(), Duration::from_millis(5))?,
         ];
         let server = pods.server.as_ref().context("the server runs")?.0.clone();
         for _ in 0..ROUNDS {
@@ -243,6 +243,11 @@ fn certificates_are_replaced_under_load() -> Result<()> {
                 let now = [serials(&client)?, serials(&server)?];
                 let is_new = before.iter().zip(&now).all(|(before, now)| before != now);
                 ensure!(is_new, "the old one is in use");
+                Ok(())
+            })?;
+            let made = handshakes()?;
+            eventually("new connections", || {
+                ensure!(handshakes()? > made + 1, "none");
                 Ok(())
             })?;
         }
