@@ -134,6 +134,7 @@ fn parse(arguments: &str) -> (Options, View, Vec<Arc<str>>) {
     while let Some(flag) = words.next() {
         match flag {
             "--keep-source" => options.keep_source = true,
+            "--mesh-tls" => view.mesh_tls = true,
             "--ingress-without-class" => options.ingress_without_class = true,
             "--certificates-on-demand" => view.certificates = CertificateDelivery::OnDemand,
             _ => {
@@ -154,6 +155,8 @@ fn set(options: &mut Options, view: &mut View, flag: &str, value: &str) {
     match flag {
         "--role" => view.role = value.parse().unwrap(),
         "--node-name" => view.node = Some(value.into()),
+        "--pod-namespace" => view.namespace = Some(value.into()),
+        "--mesh-inbound" => options.mesh_inbound = Some(value.parse().unwrap()),
         "--zone" => view.zone = Some(value.into()),
         "--region" => view.region = Some(value.into()),
         "--nodeport-addresses" => options.nodeport_addresses = value.parse().unwrap(),

@@ -18,8 +18,9 @@ use crate::plan::host::Table;
 use crate::{Layer, Origin};
 
 /// The types of which Services have resources, each with names of its own form.
-const OF_SERVICES: [TypeUrl; 4] = [
+const OF_SERVICES: [TypeUrl; 5] = [
     TypeUrl::CLUSTER,
+    TypeUrl::ENDPOINT,
     TypeUrl::LISTENER,
     TypeUrl::ROUTE,
     TypeUrl::SCOPED_ROUTE,
@@ -37,7 +38,12 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
     let target = target.map(|target| Unit::Targets(target.service));
     let units = services
         .chain(target)
-        .chain([Unit::Redirect, Unit::Healthz, Unit::IngressHosts])
+        .chain([
+            Unit::Redirect,
+            Unit::Healthz,
+            Unit::IngressHosts,
+            Unit::MeshCertificates,
+        ])
         .chain(of_mesh(name, context));
     look(name, units.chain(of_ingress(name, context)), context)
 }

@@ -161,15 +161,25 @@ pub fn a_node() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The namespace of all Services, and what it asks of connections to them.
+pub fn a_namespace() -> impl Strategy<Value = Value> {
+    word(&["strict", "strict", "permissive", "", "Strict"]).prop_map(|mode| {
+        json!({"kind": "Namespace", "metadata": {"name": "d", "annotations": {"seaway.dev/mtls": mode}}})
+    })
+}
+
 fn an_object() -> impl Strategy<Value = Value> {
-    prop_oneof![3 => a_service(), 3 => a_slice(), 1 => a_node()]
+    prop_oneof![6 => a_service(), 6 => a_slice(), 2 => a_node(), 1 => a_namespace()]
 }
 
 pub fn a_view() -> impl Strategy<Value = View> {
     let role = select(&[Role::Node, Role::Mesh][..]);
     let place = (word(&["", "n1", "n2"]), word(&["", "za", "zb"]));
-    (role, place, any::<bool>()).prop_map(|(role, (node, zone), whole_table)| View {
+    let of_mesh = (any::<bool>(), any::<bool>(), any::<bool>());
+    (role, place, of_mesh).prop_map(|(role, (node, zone), (whole_table, in_d, mesh_tls))| View {
         whole_table,
+        namespace: in_d.then(|| "d".into()),
+        mesh_tls,
         ..view(role, node, zone)
     })
 }
@@ -200,15 +210,24 @@ pub fn options() -> impl Strategy<Value = Options> {
         Some(Capture::Namespace),
         Some(Capture::NamespaceRedirect),
     ]);
-    (select(modes.to_vec()), pods, captures, any::<bool>()).prop_map(
-        |(nodeport_addresses, pod_cidrs, capture, keep_source)| Options {
-            capture,
-            keep_source,
-            nodeport_addresses,
-            pod_cidrs,
-            ..Options::default()
-        },
+    let inbound = select(vec![None, Some("0.0.0.0:8081".parse().unwrap())]);
+    (
+        select(modes.to_vec()),
+        pods,
+        captures,
+        any::<bool>(),
+        inbound,
     )
+        .prop_map(
+            |(nodeport_addresses, pod_cidrs, capture, keep_source, mesh_inbound)| Options {
+                mesh_inbound,
+                capture,
+                keep_source,
+                nodeport_addresses,
+                pod_cidrs,
+                ..Options::default()
+            },
+        )
 }
 
 pub fn read(value: &Value) -> Object {

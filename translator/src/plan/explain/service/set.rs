@@ -14,6 +14,7 @@ use crate::plan::explain::asker::listed;
 use crate::plan::explain::draft::Draft;
 use crate::plan::explain::endpoints::{self, Asked, Lead};
 use crate::plan::explain::summary::Served;
+use crate::plan::explain::words::mtls::Seen;
 use crate::plan::explain::words::policies::{self, By};
 use crate::plan::explain::words::verdict::{self, Verdicts};
 use crate::plan::explain::words::{next, settings};
@@ -28,6 +29,11 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
     let is_unused = service.kind.is_without_ip() && asker.view.role == Role::Node;
     if is_unused {
         rows.iter_mut().for_each(|row| unused(row, &service.kind));
+        leads.clear();
+    }
+    let seen = Seen::of(asked);
+    if seen.as_ref().is_some_and(Seen::is_closed) {
+        rows.iter_mut().for_each(Seen::close);
         leads.clear();
     }
     let by = by(asked, addresses);
@@ -46,6 +52,7 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         facts.push(policies::policy(asked, by));
     }
     facts.extend(policies::topology(asked, family));
+    facts.extend(seen.as_ref().map(Seen::fact));
     facts.extend(settings::of_endpoints(
         service,
         port.protocol,
