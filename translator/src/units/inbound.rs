@@ -32,6 +32,15 @@ pub(crate) fn certificates(context: &Context<'_>) -> Output {
     }
 }
 
+/// The listeners of all namespaces, made once more.
+pub(super) fn all(context: &Context<'_>) -> Vec<Replace> {
+    let mut inbound = Inbound::default();
+    for (key, _) in context.index.services() {
+        inbound.renew(key, context);
+    }
+    inbound.translate(context).resources
+}
+
 /// The ports of the Services of each namespace.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {

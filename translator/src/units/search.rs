@@ -7,6 +7,7 @@ use seaway_proto::{Resource, TypeUrl};
 
 use super::Units;
 use super::dirty::Unit;
+use super::inbound;
 use super::mesh::table_name;
 use super::service::Extent;
 use crate::envoy::http::{self, tls::on_demand::PREFETCHING};
@@ -15,7 +16,7 @@ use crate::names::service_of;
 use crate::place::targets::Target;
 use crate::plan::Context;
 use crate::plan::host::Table;
-use crate::{Layer, Origin};
+use crate::{Layer, Origin, Replace};
 
 /// The types of which Services have resources, each with names of its own form.
 const OF_SERVICES: [TypeUrl; 5] = [
@@ -45,7 +46,24 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
             Unit::MeshCertificates,
         ])
         .chain(of_mesh(name, context));
-    look(name, units.chain(of_ingress(name, context)), context)
+    let mut found = look(name, units.chain(of_ingress(name, context)), context);
+    if name.starts_with("inbound") {
+        found.extend(named(name, inbound::all(context)));
+    }
+    found
+}
+
+/// The resources of this name among those of origins.
+fn named(
+    name: &str,
+    replaces: impl IntoIterator<Item = Replace>,
+) -> impl Iterator<Item = (Origin, Layer, Resource)> {
+    replaces.into_iter().flat_map(move |replace| {
+        let resources = replace.resources.into_iter();
+        let named = resources.filter(move |(_, resource)| *resource.name == *name);
+        let origin = replace.origin;
+        named.map(move |(layer, resource)| (origin.clone(), layer, resource))
+    })
 }
 
 /// Translates units with nothing known of before, and takes the resources of this name.
@@ -62,12 +80,7 @@ fn look(
             ..*context
         };
         let output = Units::default().translate(unit, &context);
-        for replace in output.resources {
-            let named = replace.resources.into_iter();
-            let named = named.filter(|(_, resource)| *resource.name == *name);
-            let origin = replace.origin;
-            found.extend(named.map(|(layer, resource)| (origin.clone(), layer, resource)));
-        }
+        found.extend(named(name, output.resources));
     }
     found
 }
