@@ -183,9 +183,17 @@ pub(crate) fn mtls_assignment(cluster: &str) -> String {
     format!("{cluster}{MTLS}")
 }
 
+/// The name of the cluster whose assignment has this name, and whether it is that of mTLS.
+pub(crate) fn assigned_to(name: &str) -> (&str, bool) {
+    match name.strip_suffix(MTLS) {
+        Some(cluster) => (cluster, true),
+        None => (name, false),
+    }
+}
+
 /// The cluster whose assignment has this name, by mTLS or not.
 pub(crate) fn assigned(name: &str) -> Option<ClusterName> {
-    name.strip_suffix(MTLS).unwrap_or(name).parse().ok()
+    assigned_to(name).0.parse().ok()
 }
 
 /// The kinds of Service addresses, in the order in which they win over each other (Service rule

@@ -8,6 +8,7 @@ mod support;
 use std::sync::Arc;
 
 use seaway_proto::{TypeUrl, json};
+use seaway_translator::diff::{self, diff};
 use seaway_translator::{Object, Options, Question, Role, View, Viewpoint};
 use support::{World, one, service, slice, view};
 
@@ -221,4 +222,30 @@ fn an_explanation_says_who_is_accepted() {
         "{text}"
     );
     assert!(verdict.contains("10.1.0.1:8080"), "{verdict}");
+}
+
+/// A difference says what becomes of connections, and who is accepted.
+#[test]
+fn a_difference_says_that_connections_become_mtls() {
+    let views = [View::of(Role::Mesh), with_certificate()];
+    let told = |old: &[Object], new: &[Object]| {
+        let world = |objects: &[Object]| diff::World::new(options(), objects.to_vec(), &views);
+        let difference = diff(&world(old), &world(new));
+        let effects = difference.changed.iter().flat_map(|of| &of.effects);
+        effects.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let plain = vec![
+        service("web", "10.96.0.1", ""),
+        slice("web-1", "web", "[{addresses: [10.1.0.1]}]"),
+    ];
+    let with = |mode: &str| [plain.clone(), vec![namespace("d", mode)]].concat();
+    assert_eq!(told(&plain, &with("permissive")), Vec::<String>::new());
+    assert_eq!(
+        told(&with("permissive"), &with("strict")),
+        Vec::<String>::new()
+    );
+    let more = "[{addresses: [10.1.0.1]}, {addresses: [10.1.0.2]}]";
+    let mut grown = with("strict");
+    grown[1] = slice("web-1", "web", more);
+    assert_eq!(told(&with("strict"), &grown), Vec::<String>::new());
 }

@@ -32,9 +32,8 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         leads.clear();
     }
     let seen = Seen::of(asked);
-    if seen.as_ref().is_some_and(Seen::is_closed) {
-        rows.iter_mut().for_each(Seen::close);
-        leads.clear();
+    if let Some(seen) = &seen {
+        seen.close(&mut rows, &mut leads);
     }
     let by = by(asked, addresses);
     let family = family(asked, addresses);
