@@ -81,7 +81,7 @@ impl Admit for ProxyAdmission {
         if view.role == Role::Ingress {
             self.health.has_secrets().map_err(Status::unavailable)?;
         }
-        let forbidden = permissions.forbidden(view.role);
+        let forbidden = permissions.forbidden(&view);
         let about = about(&view);
         let on_demand = (view.role == Role::Grpc).then(|| self.targets.clone());
         let (placed, placement) = oneshot::channel();
@@ -229,6 +229,7 @@ fn view(node: &core::Node) -> Result<View, String> {
         whole_table: whole_table && role == Role::Mesh,
         certificates: certificates(node),
         imports,
+        mesh_tls: mesh_tls(claim("mesh_tls"))? && role == Role::Mesh,
     })
 }
 
@@ -292,6 +293,15 @@ fn whole_table(node: &core::Node, claimed: &str) -> Result<bool, String> {
         "table" => Ok(true),
         "" => Ok(version(node).is_some_and(|version| version < (1, 38))),
         _ => Err("node metadata.seaway.routes is neither `scopes` nor `table`".to_owned()),
+    }
+}
+
+/// Whether a mesh proxy has a certificate of its workload, in the files that everybody has it in.
+fn mesh_tls(claimed: &str) -> Result<bool, String> {
+    match claimed {
+        "" => Ok(false),
+        "files" => Ok(true),
+        _ => Err("node metadata.seaway.mesh_tls is not `files`".to_owned()),
     }
 }
 
@@ -515,6 +525,18 @@ mod tests {
     fn the_place_is_the_locality() {
         let node = json!({ "locality": { "zone": "a", "region": "r" } });
         check(node, Role::Mesh, [None, Some("a"), Some("r")]);
+    }
+
+    #[test]
+    fn a_mesh_proxy_says_that_it_has_certificates() {
+        let of = |role: &str, says: serde_json::Value| {
+            let claims = json!({ "seaway": { "role": role, "mesh_tls": says } });
+            view(&decode(&json!({ "metadata": claims }))).map(|view| view.mesh_tls)
+        };
+        assert_eq!(of("mesh", json!("files")), Ok(true));
+        assert_eq!(of("mesh", json!("")), Ok(false));
+        assert_eq!(of("node", json!("files")), Ok(false));
+        assert!(of("mesh", json!("workload-api")).is_err());
     }
 
     #[test]

@@ -305,6 +305,10 @@ pub(crate) struct PlaceArgs {
     /// no others (all, unless given here or by the annotation seaway.dev/import of its Namespace)
     #[arg(long, env = "SEAWAY_IMPORT", value_name = "NS|NS/SERVICE,...")]
     pub(crate) import: Option<Imports>,
+    /// A proxy of role mesh has the certificate of its workload in the folder that
+    /// --mesh-certificates names for all (docs/mtls.md)
+    #[arg(long, env = "SEAWAY_MESH_TLS")]
+    pub(crate) mesh_tls: bool,
     /// The fleet of a proxy of role ingress (default, unless given)
     #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<Fleet>,
@@ -321,6 +325,7 @@ impl PlaceArgs {
             namespace: name(&self.pod_namespace),
             imports: self.import.clone(),
             fleet: self.fleet.clone().unwrap_or_default(),
+            mesh_tls: self.mesh_tls && role == Role::Mesh,
             ..View::of(role)
         }
     }

@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 use clap::{ArgAction, Args};
 use seaway_translator::model::ServiceKey;
 use seaway_translator::{
-    Capture, ExternalIps, ExternalNamePolicy, Fleet, IpNet, NodePortAddresses, Options,
+    Capture, ExternalIps, ExternalNamePolicy, Fleet, IpNet, MESH_CERTIFICATES, NodePortAddresses,
+    Options,
 };
 
-use super::values::{HealthzListen, domain, ingress_service, word};
+use super::values::{HealthzListen, bound, domain, ingress_service, path, trust_domain, word};
 
 /// What shapes the translation, the same for `serve` and `translate`.
 #[derive(Debug, Args)]
@@ -169,6 +170,28 @@ pub(crate) struct ShapeArgs {
         default_value = "127.0.0.1:15001"
     )]
     mesh_listen: SocketAddr,
+    /// Where proxies of role mesh that have certificates take mTLS for their own workloads, such as
+    /// 0.0.0.0:15008; without it there is no mTLS (docs/mtls.md)
+    #[arg(long, env = "SEAWAY_MESH_INBOUND", value_name = "ADDR", value_parser = bound)]
+    pub(crate) mesh_inbound: Option<SocketAddr>,
+    /// The folder in which such proxies have tls.crt, tls.key and ca.crt, as they see it
+    #[arg(
+        long,
+        env = "SEAWAY_MESH_CERTIFICATES",
+        value_name = "DIR",
+        default_value = MESH_CERTIFICATES,
+        value_parser = path
+    )]
+    mesh_certificates: String,
+    /// The trust domain of the identities in these certificates
+    #[arg(
+        long,
+        env = "SEAWAY_TRUST_DOMAIN",
+        value_name = "NAME",
+        default_value = "cluster.local",
+        value_parser = trust_domain
+    )]
+    trust_domain: String,
     /// Where a proxy of role node answers /healthz and /livez
     #[arg(
         long,
@@ -198,6 +221,9 @@ impl ShapeArgs {
             max_udp_flows: self.max_udp_flows,
             keep_source: self.keep_source,
             mesh_listen: self.mesh_listen,
+            mesh_inbound: self.mesh_inbound,
+            mesh_certificates: self.mesh_certificates.clone(),
+            trust_domain: self.trust_domain.clone(),
             healthz_listen: self.healthz_listen.0,
             ingress_listen: self.ingress_listen,
             http_port: self.http_port,

@@ -260,6 +260,22 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected a DNS domain such as cluster.local".to_owned())
 }
 
+/// The address of a listener, whose port has to be known to those who connect.
+pub(super) fn bound(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<SocketAddr>().ok();
+    let address = address.filter(|address| address.port() != 0);
+    address.ok_or_else(|| "expected an address and a port such as 0.0.0.0:15008".to_owned())
+}
+
+/// A trust domain of SPIFFE identities.
+pub(super) fn trust_domain(text: &str) -> Result<String, String> {
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    let is_name = (1..=255).contains(&text.len()) && text.bytes().all(is_letter);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected a trust domain such as cluster.local".to_owned())
+}
+
 /// A [`duration`] of a second or more.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;

@@ -203,6 +203,10 @@ pub enum Origin {
     WholeTable,
     /// The routes of what some proxies import as one table, and the listener that asks for it.
     ImportTable(ImportTable),
+    /// Where mesh proxies have the certificates of their workloads.
+    MeshCertificates,
+    /// The listener by which mesh proxies of a namespace take mTLS for their own workloads.
+    MeshInbound(Arc<str>),
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
     /// The HTTP listener of the ingress proxies of a fleet at a port.
@@ -263,6 +267,8 @@ impl fmt::Display for Origin {
             Origin::MeshNamespace(name, true) => write!(f, "mesh namespace-table {name}"),
             Origin::WholeTable => f.write_str("mesh whole-table"),
             Origin::ImportTable(table) => write!(f, "mesh import-table {table}"),
+            Origin::MeshCertificates => f.write_str("mesh certificates"),
+            Origin::MeshInbound(namespace) => write!(f, "mesh inbound {namespace}"),
             Origin::IngressHosts => f.write_str("ingress hosts"),
             Origin::IngressPort(fleet, port) => write!(f, "ingress {fleet} {port}"),
             Origin::IngressHost(fleet, port, host) => {

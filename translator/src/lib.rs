@@ -38,7 +38,8 @@ pub use ipnet::IpNet;
 pub use kinds::{KindInfo, Object, ObjectKind, ReadWith, version_path};
 pub use model::{Fleet, Import, ImportTable, Imports, status};
 pub use options::{
-    Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
+    Capture, ExternalIps, ExternalNamePolicy, MESH_CERTIFICATES, NodePortAddresses, OptionError,
+    Options,
 };
 pub use plan::explain::answer::{
     AddressFact, Answer, Basis, EndpointRow, Fact, PortFacts, Section, Taken,

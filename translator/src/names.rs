@@ -170,6 +170,32 @@ impl FromStr for ClusterName {
     }
 }
 
+/// The name of the cluster of a port of the workloads beside a mesh proxy.
+pub(crate) fn inbound_cluster(port: NonZeroU16) -> String {
+    format!("inbound/{port}")
+}
+
+/// The end of the name of an assignment whose endpoints are spoken to by mTLS.
+const MTLS: &str = "~mtls";
+
+/// The name of the assignment of a cluster whose endpoints are spoken to by mTLS.
+pub(crate) fn mtls_assignment(cluster: &str) -> String {
+    format!("{cluster}{MTLS}")
+}
+
+/// The name of the cluster whose assignment has this name, and whether it is that of mTLS.
+pub(crate) fn assigned_to(name: &str) -> (&str, bool) {
+    match name.strip_suffix(MTLS) {
+        Some(cluster) => (cluster, true),
+        None => (name, false),
+    }
+}
+
+/// The cluster whose assignment has this name, by mTLS or not.
+pub(crate) fn assigned(name: &str) -> Option<ClusterName> {
+    assigned_to(name).0.parse().ok()
+}
+
 /// The kinds of Service addresses, in the order in which they win over each other (Service rule
 /// 18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -322,9 +348,8 @@ pub(crate) fn service_of(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {
         key(namespace, name)
     };
     match type_url {
-        TypeUrl::CLUSTER | TypeUrl::ENDPOINT => {
-            Some(name.parse::<ClusterName>().ok()?.port.service)
-        }
+        TypeUrl::CLUSTER => Some(name.parse::<ClusterName>().ok()?.port.service),
+        TypeUrl::ENDPOINT => Some(assigned(name)?.port.service),
         TypeUrl::LISTENER => match name.parse::<FrontendName>() {
             Ok(frontend) => Some(frontend.port.service),
             Err(_) => Some(name.parse::<HealthCheckName>().ok()?.service),

@@ -14,6 +14,9 @@ use thiserror::Error;
 
 use crate::model::{Fleet, ServiceKey};
 
+/// The folder in which mesh proxies have certificates unless told otherwise.
+pub const MESH_CERTIFICATES: &str = "/var/run/secrets/seaway.dev/mesh";
+
 /// The options of the translation. `Default` is what the command line defaults to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -57,6 +60,14 @@ pub struct Options {
     pub keep_source: bool,
     /// The address and port of a mesh proxy's HTTP listener.
     pub mesh_listen: SocketAddr,
+    /// The address and port at which mesh proxies take mTLS for their own workloads; `None`: there
+    /// is no mTLS.
+    pub mesh_inbound: Option<SocketAddr>,
+    /// The folder in which mesh proxies have the certificate of their workload (`tls.crt`,
+    /// `tls.key`) and its authorities (`ca.crt`), as they see it.
+    pub mesh_certificates: String,
+    /// The trust domain of the identities in those certificates.
+    pub trust_domain: String,
     /// The address and port on which a proxy of role `node` answers `/healthz` and `/livez`;
     /// `None`: it does not.
     pub healthz_listen: Option<SocketAddr>,
@@ -118,6 +129,9 @@ impl Default for Options {
             max_udp_flows: NonZeroU32::MIN.saturating_add(65_535),
             keep_source: false,
             mesh_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 15001),
+            mesh_inbound: None,
+            mesh_certificates: MESH_CERTIFICATES.to_owned(),
+            trust_domain: "cluster.local".to_owned(),
             healthz_listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 10256)),
             ingress_listen: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             http_port: 80,

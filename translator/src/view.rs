@@ -93,6 +93,8 @@ pub struct View {
     /// The namespaces and Services that a mesh proxy says it needs. Without any it is what the
     /// Namespace of the proxy says, else all there are.
     pub imports: Option<Imports>,
+    /// Whether a mesh proxy has a certificate of its workload, for mTLS.
+    pub mesh_tls: bool,
 }
 
 impl View {
@@ -108,13 +110,14 @@ impl View {
             whole_table: false,
             certificates: CertificateDelivery::default(),
             imports: None,
+            mesh_tls: false,
         }
     }
 
     /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
     /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace,
-    /// what it imports and in which form it takes routes. Two views that have these in common see
-    /// the same.
+    /// what it imports, in which form it takes routes, and whether it has a certificate. Two views
+    /// that have these in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -130,12 +133,13 @@ impl View {
             whole_table: self.whole_table,
             certificates,
             imports: self.own_imports().cloned(),
+            mesh_tls: self.mesh_tls && self.role == Role::Mesh,
             ..View::of(self.role)
         }
     }
 
     /// The same of a proxy that looks through these layers: they say in which form it takes routes
-    /// and certificates.
+    /// and certificates, and whether it has one for mTLS.
     #[must_use]
     pub fn seen_through(self, layers: &[Layer]) -> View {
         let is_table = |layer: &Layer| match layer {
@@ -150,6 +154,7 @@ impl View {
                 true => CertificateDelivery::OnDemand,
                 false => CertificateDelivery::Chains,
             },
+            mesh_tls: layers.contains(&Layer::MeshTls),
             ..self
         }
     }
@@ -168,9 +173,10 @@ impl View {
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `namespace` < `fleet` <
-/// `on-demand` < `zone` < `node` < `node-role`. Mesh proxies that import something have `importers`
-/// < `import` < `import-table` in the place of the first five.
+/// general ones: `all` < `inside` < `captured` < `role` < `mesh-certificates` < `mesh-tls` < `mesh-inbound` <
+/// `whole-table` < `namespace` < `fleet` < `on-demand` < `zone` < `node` < `node-role`. Mesh proxies
+/// that import something have `importers` < `import` < `import-table` in the place of `all` to `role`
+/// and of `whole-table`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -197,6 +203,13 @@ pub enum Layer {
     /// The mesh proxies that import the same and take the routes of all Services as one table: that
     /// table, and the listener that asks for it.
     ImportTable(ImportTable),
+    /// The mesh proxies with a certificate for mTLS: the clusters whose endpoints they speak it to.
+    MeshTls,
+    /// The same proxies: where the certificate is.
+    MeshCertificates,
+    /// The mesh proxies of a namespace with a certificate for mTLS: the listener that takes
+    /// connections to their own workloads.
+    MeshInbound(Arc<str>),
     /// The mesh proxies of a namespace that take routes in one form: their listener, which knows
     /// the Services of that namespace by short names, too, and what routes of that namespace make
     /// of requests for Services of others.
@@ -248,6 +261,7 @@ impl Layer {
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
             Layer::Importers => true,
+            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => true,
             Layer::Import(_) | Layer::ImportTable(_) => false,
             Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) | Layer::Namespace { .. } => {
                 false
@@ -260,7 +274,7 @@ impl Layer {
     pub fn is_overriding(&self) -> bool {
         matches!(
             self,
-            Layer::Zone(_) | Layer::Node { .. } | Layer::Namespace { .. }
+            Layer::Zone(_) | Layer::Node { .. } | Layer::Namespace { .. } | Layer::MeshTls
         )
     }
 
@@ -282,6 +296,7 @@ impl Layer {
             Layer::Import(_) | Layer::ImportTable(_) => false,
             Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
             Layer::Namespace { .. } => false,
+            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => false,
             Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }
@@ -299,6 +314,9 @@ impl fmt::Display for Layer {
             Layer::Importers => f.write_str("importers"),
             Layer::Import(import) => write!(f, "import:{import}"),
             Layer::ImportTable(table) => write!(f, "import-table:{table}"),
+            Layer::MeshTls => f.write_str("mesh-tls"),
+            Layer::MeshCertificates => f.write_str("mesh-certificates"),
+            Layer::MeshInbound(namespace) => write!(f, "mesh-inbound:{namespace}"),
             Layer::Namespace {
                 name,
                 whole_table: false,
@@ -334,6 +352,9 @@ impl FromStr for Layer {
             ("importers", "") => Layer::Importers,
             ("import", import) => Layer::Import(import.parse()?),
             ("import-table", table) => Layer::ImportTable(table.parse()?),
+            ("mesh-tls", "") => Layer::MeshTls,
+            ("mesh-certificates", "") => Layer::MeshCertificates,
+            ("mesh-inbound", name) if !name.is_empty() => Layer::MeshInbound(name.into()),
             ("role", role) => Layer::Role(role.parse()?),
             ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
             ("chains", fleet) => Layer::Chains(fleet.parse()?),
@@ -385,6 +406,8 @@ mod tests {
         assert_eq!(of(namespace(false)), (false, chains));
         assert_eq!(of(on_demand), (false, asks));
         assert_eq!(of(Layer::Fleet(Fleet::default())), (false, chains));
+        let mesh_tls = |layers: &[Layer]| View::of(Role::Mesh).seen_through(layers).mesh_tls;
+        assert!(mesh_tls(&[Layer::MeshTls, Layer::All]) && !mesh_tls(&[Layer::All]));
     }
 
     #[test]
@@ -408,6 +431,9 @@ mod tests {
             Layer::Import("infra/dns".parse().unwrap()),
             Layer::ImportTable("infra/dns,shop".parse().unwrap()),
             Layer::ImportTable("infra/dns,shop@web".parse().unwrap()),
+            Layer::MeshTls,
+            Layer::MeshCertificates,
+            Layer::MeshInbound("shop".into()),
             Layer::Zone("a".into()),
             Layer::Namespace {
                 name: "shop".into(),

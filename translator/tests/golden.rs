@@ -134,6 +134,7 @@ fn parse(arguments: &str) -> (Options, View, Vec<Arc<str>>) {
     while let Some(flag) = words.next() {
         match flag {
             "--keep-source" => options.keep_source = true,
+            "--mesh-tls" => view.mesh_tls = true,
             "--ingress-without-class" => options.ingress_without_class = true,
             "--certificates-on-demand" => view.certificates = CertificateDelivery::OnDemand,
             _ => {
@@ -154,9 +155,10 @@ fn set(options: &mut Options, view: &mut View, flag: &str, value: &str) {
     match flag {
         "--role" => view.role = value.parse().unwrap(),
         "--node-name" => view.node = Some(value.into()),
+        "--pod-namespace" => view.namespace = Some(value.into()),
+        "--mesh-inbound" => options.mesh_inbound = Some(value.parse().unwrap()),
         "--zone" => view.zone = Some(value.into()),
         "--region" => view.region = Some(value.into()),
-        "--pod-namespace" => view.namespace = Some(value.into()),
         "--nodeport-addresses" => options.nodeport_addresses = value.parse().unwrap(),
         "--pod-cidr" => options.pod_cidrs.push(value.parse().unwrap()),
         "--service-cidr" => options.service_cidrs.push(value.parse().unwrap()),

@@ -109,11 +109,13 @@ impl Permissions {
         }
     }
 
-    /// The resource types that the proxy may not subscribe to in this role. Secrets are for role
-    /// ingress alone.
-    pub(crate) fn forbidden(&self, role: Role) -> &'static [TypeUrl] {
-        match (self, role) {
+    /// The resource types that a proxy with this view may not subscribe to. Secrets are for role
+    /// ingress alone, and for mesh proxies that have certificates for mTLS: those see no layer with
+    /// other secrets than the names of these files.
+    pub(crate) fn forbidden(&self, view: &View) -> &'static [TypeUrl] {
+        match (self, view.role) {
             (Permissions::Anything, _) | (_, Role::Ingress) => &[],
+            (_, Role::Mesh) if view.mesh_tls => &[],
             (_, Role::Node | Role::Mesh | Role::Grpc) => &[TypeUrl::SECRET],
         }
     }

@@ -136,10 +136,17 @@ fn an_identity_is_of_the_fleets_that_rules_name() {
 fn secrets_are_for_the_edge_alone() {
     let somebody = permissions(&["ingress=dns:a"], &[Proven::Dns("a")]);
     for role in [Role::Node, Role::Mesh, Role::Grpc] {
-        assert_eq!(somebody.forbidden(role), [TypeUrl::SECRET]);
-        assert!(Permissions::Anything.forbidden(role).is_empty());
+        let view = View::of(role);
+        assert_eq!(somebody.forbidden(&view), [TypeUrl::SECRET]);
+        assert!(Permissions::Anything.forbidden(&view).is_empty());
+        let claiming = View {
+            mesh_tls: true,
+            ..view
+        };
+        let is_free = somebody.forbidden(&claiming).is_empty();
+        assert_eq!(is_free, role == Role::Mesh);
     }
-    assert!(somebody.forbidden(Role::Ingress).is_empty());
+    assert!(somebody.forbidden(&View::of(Role::Ingress)).is_empty());
 }
 
 #[test]

@@ -160,6 +160,9 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
     if role == Role::Mesh {
         let routes = if args.sotw { "table" } else { "scopes" };
         text += &format!("      routes: {routes}\n");
+        if args.place.mesh_tls {
+            text += "      mesh_tls: files\n";
+        }
     }
     let locality = [("region", &args.place.region), ("zone", &args.place.zone)];
     if locality.iter().any(|(_, value)| value.is_some()) {

@@ -73,6 +73,13 @@ pub(super) fn of(
     let mut views = Vec::new();
     for role in roles {
         views.extend(places.iter().map(|place| view(*role, place)));
+        if *role == Role::Mesh && args.shape.mesh_inbound.is_some() {
+            let with_certificate = |place| View {
+                mesh_tls: true,
+                ..view(*role, place)
+            };
+            views.extend(places.iter().map(with_certificate));
+        }
     }
     Ok(views)
 }

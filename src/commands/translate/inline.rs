@@ -16,6 +16,7 @@ pub(super) fn bootstrap(printed: Printed) -> anyhow::Result<String> {
     let mut clusters = printed.clusters;
     for cluster in clusters.iter_mut().filter_map(Value::as_object_mut) {
         inline_endpoints(cluster, &endpoints);
+        cluster.values_mut().for_each(name_secrets);
     }
     let mut listeners = printed.listeners;
     for listener in &mut listeners {
@@ -97,6 +98,10 @@ fn name_secrets(value: &mut Value) {
         if let Some(fields) = secret.as_object_mut() {
             fields.remove("sds_config");
         }
+    }
+    let authorities = fields.get_mut("validation_context_sds_secret_config");
+    if let Some(fields) = authorities.and_then(Value::as_object_mut) {
+        fields.remove("sds_config");
     }
     fields.values_mut().for_each(name_secrets);
 }
@@ -195,11 +200,14 @@ mod tests {
     fn certificates_are_found_among_the_secrets_of_the_configuration() {
         let mut listener = json!({ "chains": [{
             "tls_certificate_sds_secret_configs": [{ "name": "a/b", "sds_config": { "ads": {} } }],
+            "validation_context_sds_secret_config": { "name": "ca", "sds_config": { "ads": {} } },
         }] });
         name_secrets(&mut listener);
         let named = json!([{ "name": "a/b" }]);
         let found = &listener["chains"][0]["tls_certificate_sds_secret_configs"];
         assert_eq!(*found, named);
+        let found = &listener["chains"][0]["validation_context_sds_secret_config"];
+        assert_eq!(*found, json!({ "name": "ca" }));
     }
 
     #[test]

@@ -69,20 +69,31 @@ impl Ca {
     /// `127.0.0.1`, `::1`).
     pub fn server(&self, names: &[&str]) -> Result<Leaf> {
         let sans: Vec<San> = names.iter().map(|name| San::host(name)).collect();
-        self.sign("server", &sans, ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign("server", &sans, &[ExtendedKeyUsagePurpose::ServerAuth])
     }
 
     /// A certificate of a client with these subject alternative names.
     pub fn client(&self, sans: &[San]) -> Result<Leaf> {
-        self.sign("client", sans, ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign("client", sans, &[ExtendedKeyUsagePurpose::ClientAuth])
     }
 
-    fn sign(&self, name: &str, sans: &[San], usage: ExtendedKeyUsagePurpose) -> Result<Leaf> {
+    /// A certificate of a workload of this ServiceAccount, for both ends of a connection:
+    /// `spiffe://cluster.local/ns/<namespace>/sa/<account>`.
+    pub fn workload(&self, namespace: &str, account: &str) -> Result<Leaf> {
+        let name = format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+        let both = [
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        self.sign(account, &[San::uri(&name)], &both)
+    }
+
+    fn sign(&self, name: &str, sans: &[San], usages: &[ExtendedKeyUsagePurpose]) -> Result<Leaf> {
         let mut params = named(name);
         let names = sans.iter().map(San::general);
         params.subject_alt_names = names.collect::<Result<_, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = usages.to_vec();
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;
         Ok(Leaf {

@@ -117,7 +117,7 @@ impl Namespace {
     }
 
     /// Lets packets through from one interface to another, as nodes and routers do.
-    pub(crate) fn forward(&self) -> Result<()> {
+    pub fn forward(&self) -> Result<()> {
         self.run(|| {
             // `/proc/sys/net` is that of the thread that opens it.
             fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use seaway_proto::envoy::core::{HealthStatus, Locality, Metadata};
@@ -14,6 +15,7 @@ use seaway_proto::google::protobuf::value::Kind;
 use seaway_proto::google::protobuf::{Struct, Value};
 use seaway_proto::{Resource, TypeUrl};
 
+use super::mtls::server_name;
 use super::{number, tcp_socket};
 use crate::model::Condition;
 use crate::place::choose::{Priorities, is_fallback};
@@ -34,6 +36,7 @@ pub(crate) fn resource(name: &Arc<str>, inputs: &Inputs<'_>) -> Resource {
         candidates,
         priorities,
         pods,
+        tunnel,
     } = *inputs;
     // Beside ready ones, an endpoint that terminates keeps its flows and gets no more (Service rule
     // 105).
@@ -43,7 +46,7 @@ pub(crate) fn resource(name: &Arc<str>, inputs: &Inputs<'_>) -> Resource {
         cluster_name: name.to_string(),
         endpoints: groups
             .flat_map(|(priority, chosen)| {
-                localities(priority, chosen, candidates, (fallback, pods))
+                localities(priority, chosen, candidates, (fallback, pods, tunnel))
             })
             .collect(),
         policy: Some(Policy {
@@ -64,10 +67,13 @@ pub(crate) struct Inputs<'a> {
     pub(crate) priorities: &'a Priorities,
     /// Whether endpoints are chosen by the names of their pods.
     pub(crate) pods: bool,
+    /// The port at which the proxies of the endpoints take mTLS, if that is what is spoken to them.
+    pub(crate) tunnel: Option<u16>,
 }
 
 impl Hash for Inputs<'_> {
     fn hash<H: Hasher>(&self, to: &mut H) {
+        self.tunnel.hash(to);
         for chosen in self.priorities {
             to.write_usize(chosen.len());
             for candidate in chosen.iter().map(|i| &self.candidates[*i]) {
@@ -87,7 +93,7 @@ fn localities(
     priority: u32,
     chosen: &[usize],
     candidates: &[Candidate<'_>],
-    (fallback, pods): (bool, bool),
+    of_all: (bool, bool, Option<u16>),
 ) -> Vec<LocalityLbEndpoints> {
     let mut groups: BTreeMap<(&str, &str), Vec<LbEndpoint>> = BTreeMap::new();
     for candidate in chosen.iter().map(|i| &candidates[*i]) {
@@ -98,7 +104,7 @@ fn localities(
         groups
             .entry(locality)
             .or_default()
-            .push(lb_endpoint(candidate, fallback, pods));
+            .push(lb_endpoint(candidate, of_all));
     }
     let group =
         |((region, zone), endpoints): ((&str, &str), Vec<LbEndpoint>)| LocalityLbEndpoints {
@@ -118,7 +124,10 @@ fn localities(
 /// One endpoint with its health status. A degraded one gets no new flow while anything healthy is
 /// left, and keeps the flows it has. Draining would not do: Envoy moves the flows of endpoints that
 /// it takes for unhealthy.
-fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool, pods: bool) -> LbEndpoint {
+fn lb_endpoint(
+    candidate: &Candidate<'_>,
+    (fallback, pods, tunnel): (bool, bool, Option<u16>),
+) -> LbEndpoint {
     let leaving = !fallback && candidate.endpoint.condition == Condition::ServingTerminating;
     let health_status = if leaving {
         HealthStatus::Degraded
@@ -126,9 +135,18 @@ fn lb_endpoint(candidate: &Candidate<'_>, fallback: bool, pods: bool) -> LbEndpo
         HealthStatus::Unknown
     };
     let name = candidate.endpoint.hostname.as_deref().filter(|_| pods);
-    let endpoint = Endpoint {
-        address: Some(tcp_socket(candidate.address)),
-        ..Default::default()
+    let address = candidate.address;
+    let endpoint = match tunnel {
+        None => Endpoint {
+            address: Some(tcp_socket(address)),
+            ..Default::default()
+        },
+        // The name is what Envoy sends as SNI: the port that is meant.
+        Some(port) => Endpoint {
+            address: Some(tcp_socket(SocketAddr::new(address.ip(), port))),
+            hostname: server_name(address.port()),
+            ..Default::default()
+        },
     };
     LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(endpoint)),

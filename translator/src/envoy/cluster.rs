@@ -37,12 +37,13 @@ use seaway_proto::google::protobuf::Any;
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::upstream_tls as tls;
-use super::{ads, assignment, limits, milliseconds, number, tcp_address};
+use super::{ads, assignment, limits, milliseconds, mtls, number, tcp_address};
 use crate::Options;
 use crate::model::{AppProtocol, Balance, HashBy, Limits, ProxyProtocol};
-use crate::names::ClusterName;
+use crate::names::{ClusterName, mtls_assignment};
 use crate::plan::clusters::ClusterSettings;
 use crate::plan::external_name::DnsCluster;
+use crate::plan::mtls::Identities;
 
 /// The connect timeout of endpoints; short, because a dead one is to be noticed (Service rule 95)
 /// and costs its client this long.
@@ -60,6 +61,26 @@ pub(crate) fn eds(
     name: &ClusterName,
     settings: &ClusterSettings,
 ) -> Resource {
+    of_assignment(resource_name, resource_name, message(name, settings))
+}
+
+/// The same for mesh proxies that speak mTLS to the endpoints, which come from another assignment.
+pub(crate) fn eds_by_mtls(
+    resource_name: &Arc<str>,
+    name: &ClusterName,
+    settings: &ClusterSettings,
+    identities: &Identities,
+) -> Resource {
+    let message = Cluster {
+        transport_socket: Some(mtls::upstream(identities)),
+        ..message(name, settings)
+    };
+    let assignment: Arc<str> = mtls_assignment(resource_name).into();
+    of_assignment(resource_name, &assignment, message)
+}
+
+/// A cluster with these settings.
+fn message(name: &ClusterName, settings: &ClusterSettings) -> Cluster {
     let connect_timeout = settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     let socket = name.tls.then(|| tls::unverified(settings.app_protocol));
     let mut message = Cluster {
@@ -80,7 +101,7 @@ pub(crate) fn eds(
         });
         set_protocol(&mut message, protocol);
     }
-    of_assignment(resource_name, message)
+    message
 }
 
 /// The same for gRPC clients, which refuse Maglev and every transport socket but one for TLS (xDS
@@ -100,22 +121,26 @@ pub(crate) fn eds_for_grpc(
         circuit_breakers: Some(limits::breakers(settings.limits)),
         ..common(name, AppProtocol::Http1, CONNECT_TIMEOUT)
     };
-    of_assignment(resource_name, message)
+    of_assignment(resource_name, resource_name, message)
 }
 
-/// A cluster of type EDS with these settings, whose assignment has its name.
-fn of_assignment(name: &Arc<str>, settings: Cluster) -> Resource {
+/// A cluster of type EDS with these settings and this assignment.
+fn of_assignment(name: &Arc<str>, assignment: &Arc<str>, settings: Cluster) -> Resource {
+    let is_own = assignment == name;
     let message = Cluster {
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
         eds_cluster_config: Some(EdsClusterConfig {
             eds_config: Some(ads()),
-            ..Default::default()
+            service_name: match is_own {
+                true => String::new(),
+                false => assignment.to_string(),
+            },
         }),
         ..settings
     };
     let assignment = ResourceRef {
         type_url: TypeUrl::ENDPOINT,
-        name: name.clone(),
+        name: assignment.clone(),
     };
     Resource::new(TypeUrl::CLUSTER, name.clone(), &message, vec![assignment])
 }

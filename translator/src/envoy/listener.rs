@@ -21,7 +21,7 @@ use crate::plan::{ListenOn, Source};
 
 /// The idle timeout of TCP connections: as long as kube-proxy has conntrack remember one, where
 /// Envoy's own default is an hour.
-const IDLE_SECONDS: i64 = 24 * 60 * 60;
+pub(super) const IDLE_SECONDS: i64 = 24 * 60 * 60;
 
 /// The listener of a frontend, for TCP or UDP.
 pub(crate) fn frontend(plan: &ListenerPlan) -> Resource {

@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod http;
 mod limits;
 pub(crate) mod listener;
+pub(crate) mod mtls;
 pub(crate) mod route;
 mod udp;
 mod upstream_tls;

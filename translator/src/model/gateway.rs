@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fleet, Hostname, Imports, Rule};
+use super::{Fleet, Hostname, Imports, Mtls, Rule};
 use crate::Problem;
 
 /// A GatewayClass: which controller serves the Gateways of the class.
@@ -273,7 +273,8 @@ pub struct GrantTo {
     pub name: Option<Arc<str>>,
 }
 
-/// The labels of a Namespace, and what its mesh proxies import.
+/// The labels of a Namespace, what its mesh proxies import, and what it asks of connections to its
+/// Services.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
@@ -284,6 +285,8 @@ pub struct Namespace {
     /// What mesh proxies in it import that say nothing themselves (annotation
     /// `seaway.dev/import`); `None` for all there is.
     pub imports: Option<Imports>,
+    /// Whether connections are mTLS (annotation `seaway.dev/mtls`); `None`: it says nothing of that.
+    pub mtls: Option<Mtls>,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
 }

@@ -10,6 +10,7 @@ mod gateway_service;
 mod hostname;
 mod imports;
 mod ingress;
+mod mtls;
 mod node;
 mod rule;
 mod secret;
@@ -36,6 +37,7 @@ pub use gateway_service::{GatewayService, ServiceWrite, StrayService};
 pub use hostname::Hostname;
 pub use imports::{IMPORT_ANNOTATION, Import, ImportTable, Imports};
 pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls, RateLimit};
+pub use mtls::{ACCOUNTS_ANNOTATION, MTLS_ANNOTATION, Mtls};
 pub use node::Node;
 pub use rule::{
     Backend, BackendPort, Cors, Filters, HeaderChanges, Match, Mirror, NamedMatch, PathChange,

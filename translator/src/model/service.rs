@@ -72,6 +72,9 @@ pub struct Service {
     pub connect_timeout: Option<NonZeroU32>,
     /// The idle timeout of UDP flows in milliseconds (annotation `seaway.dev/udp-idle-timeout`).
     pub udp_idle_timeout: Option<NonZeroU32>,
+    /// The ServiceAccounts of its pods (annotation `seaway.dev/service-accounts`), sorted. `None`:
+    /// any of its namespace.
+    pub accounts: Option<Box<[Arc<str>]>>,
     /// What annotations say of requests, and of how endpoints are used.
     pub settings: ServiceSettings,
     /// The problems found while the Service was read.

@@ -245,6 +245,7 @@ impl ActiveViews {
                 self.namespaces.entry(key).or_default()
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => return false,
+            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => return false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {
                 return false;
             }
@@ -278,6 +279,7 @@ impl ActiveViews {
                 self.whole_tables == 0
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => false,
+            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }

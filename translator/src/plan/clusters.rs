@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use super::Context;
 use super::host::Upstream;
+use super::mtls::{self, Protection};
 use crate::model::{
     AppProtocol, BackendPort, Balance, Ejection, Family, HashBy, Limits, Policy, Protocol,
     ProxyProtocol, Service, ServicePort,
@@ -108,6 +109,10 @@ pub(crate) struct ClusterPlan {
     /// take what hashes, or brings TLS (xDS rules 184, 185, 194).
     pub own_for_grpc: bool,
     pub settings: ClusterSettings,
+    /// What the Namespace asks of its connections, if anything.
+    pub protection: Option<Protection>,
+    /// Whether mesh proxies have it.
+    pub is_for_mesh: bool,
     /// The endpoints chosen for each layer, as positions in the candidates of the port and family.
     pub assignments: Vec<(Layer, Priorities)>,
 }
@@ -136,6 +141,8 @@ pub(crate) fn plan(
             && (!is_seen || settings.balance != Balance::default() || name.tls),
         layer,
         settings,
+        protection: mtls::of_cluster(context, service, port, &name),
+        is_for_mesh: users.mesh,
         name,
     }
 }

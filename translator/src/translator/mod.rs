@@ -3,6 +3,7 @@
 pub mod diff;
 mod explain;
 mod flush;
+mod namespaces;
 mod once;
 mod problem_store;
 mod rejections;
@@ -138,6 +139,9 @@ impl Translator {
     /// The layers of a view in a situation.
     fn layers(&self, view: &View, situation: &Situation) -> Vec<Layer> {
         let mut layers = active_views::own_layers(view, situation);
+        let is_import = |layer: &Layer| matches!(layer, Layer::Import(_));
+        let above = layers.iter().position(is_import).unwrap_or(layers.len());
+        layers.splice(above..above, self.mesh_tls_layers(view));
         if view.role == Role::Ingress {
             let fleet = view.fleet.clone();
             layers.push(match view.certificates {
@@ -251,6 +255,7 @@ impl Translator {
                     touched = true;
                 }
                 Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => {}
+                Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => {}
                 Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {}
             }
         }
@@ -359,10 +364,7 @@ impl Apply for Translator {
     }
 
     fn apply_namespace(&mut self, id: ObjectId, namespace: Option<Arc<Namespace>>) {
-        let problems = namespace.as_ref().map_or(&[][..], |one| &one.problems);
-        self.problems.set(Subject::from(&id), problems.to_vec());
-        let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
-        routing.set_namespace(&id.name, namespace, &self.options, changes);
+        self.set_namespace(&id, namespace);
         // The proxies in it may look through other layers now.
         for view in self.views.in_namespace(&id.name) {
             self.activate(&view);

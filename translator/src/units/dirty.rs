@@ -27,6 +27,10 @@ pub(crate) enum Unit {
     WholeTable,
     /// The routes of what some proxies import as one table.
     ImportTables,
+    /// Where mesh proxies have certificates.
+    MeshCertificates,
+    /// The listeners by which mesh proxies take mTLS for their own workloads.
+    MeshInbound,
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
     /// The HTTP listener of ingress proxies at a port.
@@ -132,12 +136,13 @@ impl Dirty {
             Unit::Redirect,
             Unit::WholeTable,
             Unit::ImportTables,
+            Unit::MeshInbound,
             Unit::Sockets,
         ]);
         let namespaces = namespaces.into_iter();
         units.extend(namespaces.map(|(name, table)| Unit::MeshNamespace(name, table)));
         if first {
-            units.extend([Unit::Mesh, Unit::IngressHosts]);
+            units.extend([Unit::Mesh, Unit::MeshCertificates, Unit::IngressHosts]);
         }
         units.extend(routing.secrets.into_iter().map(Unit::Secret));
         let certificates = routing.certificates.into_iter();

@@ -77,14 +77,24 @@ impl Imported {
             let all = seen.values();
             copies.extend(all.map(|(_, resource)| (layer.clone(), (*resource).clone())));
         }
-        copies.extend(self.lent_of(key, &own, &seen));
+        let by_mtls = resources.iter().filter_map(|(layer, resource)| {
+            let is_cluster = resource.type_url == TypeUrl::CLUSTER && *layer == Layer::MeshTls;
+            is_cluster.then_some((&resource.name, resource))
+        });
+        copies.extend(self.lent_of(key, &own, (&seen, &by_mtls.collect())));
         resources.extend(copies);
         self.note(key, borrows);
     }
 
     /// The clusters of a Service to which others lead, with their assignments, in the layers of
-    /// those.
-    fn lent_of(&self, key: &ServiceKey, own: &[Layer], seen: &Seen<'_>) -> Vec<(Layer, Resource)> {
+    /// those. Proxies with a certificate have some clusters in another form (`by_mtls`), in a layer
+    /// that overrides these, with an assignment of its own.
+    fn lent_of(
+        &self,
+        key: &ServiceKey,
+        own: &[Layer],
+        (seen, by_mtls): (&Seen<'_>, &BTreeMap<&Arc<str>, &Resource>),
+    ) -> Vec<(Layer, Resource)> {
         let mut lent = BTreeSet::new();
         for borrower in self.borrowers.get(key).into_iter().flatten() {
             let Some(borrows) = self.borrows.get(borrower) else {
@@ -93,7 +103,8 @@ impl Imported {
             let clusters = borrows.clusters.get(key).into_iter().flatten();
             for cluster in clusters.map(|name| (TypeUrl::CLUSTER, name)) {
                 let resource = seen.get(&cluster).map(|(_, resource)| resource);
-                let refs = resource.into_iter().flat_map(|resource| &*resource.refs);
+                let forms = resource.into_iter().chain(by_mtls.get(cluster.1));
+                let refs = forms.flat_map(|resource| &*resource.refs);
                 let refs = refs.map(|to| (to.type_url, &to.name));
                 let all: Vec<_> = refs.chain([cluster]).collect();
                 let layers = borrows.layers.iter().filter(|layer| !own.contains(layer));

@@ -6,6 +6,7 @@ pub(crate) mod grpc;
 pub(crate) mod healthz;
 mod import_tables;
 mod imports;
+mod inbound;
 pub(crate) mod ingress;
 pub(crate) mod mesh;
 mod parts;
@@ -23,6 +24,7 @@ use crate::{Fleet, Origin, Problem, Replace, ServiceSummary, Subject};
 use dirty::Unit;
 use import_tables::ImportTables;
 use imports::Imported;
+use inbound::Inbound;
 use mesh::WholeTable;
 use redirect::Redirect;
 use service::{Extent, ServiceUnit, Translated};
@@ -46,6 +48,7 @@ pub(crate) struct Units {
     whole_table: WholeTable,
     import_tables: ImportTables,
     imported: Imported,
+    inbound: Inbound,
     sockets: Sockets,
     /// The summaries of the Services that were translated since they were last taken; without one a
     /// Service is gone. None unless summaries are asked for.
@@ -65,6 +68,8 @@ impl Units {
             Unit::MeshNamespace(name, table) => mesh::listener_in(&name, table, context),
             Unit::WholeTable => self.whole_table.translate(context),
             Unit::ImportTables => self.import_tables.translate(context),
+            Unit::MeshCertificates => inbound::certificates(context),
+            Unit::MeshInbound => self.inbound.translate(context),
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
@@ -119,6 +124,9 @@ impl Units {
         let mut replaces = output.resources.iter_mut();
         if let Some(whole) = replaces.find(|one| matches!(one.origin, Origin::Service(_))) {
             self.imported.copy(key, &mut whole.resources, context);
+        }
+        if extent != Extent::Nodes {
+            self.inbound.renew(key, context);
         }
         self.sockets.set(key, sockets);
         if !unit.is_empty() {

@@ -8,6 +8,7 @@ use seaway_proto::{Resource, TypeUrl};
 use super::Units;
 use super::dirty::Unit;
 use super::imports::Imported;
+use super::inbound;
 use super::mesh::table_name;
 use super::service::Extent;
 use crate::envoy::http::{self, tls::on_demand::PREFETCHING};
@@ -16,11 +17,12 @@ use crate::names::service_of;
 use crate::place::targets::Target;
 use crate::plan::Context;
 use crate::plan::host::Table;
-use crate::{Layer, Origin};
+use crate::{Layer, Origin, Replace};
 
 /// The types of which Services have resources, each with names of its own form.
-const OF_SERVICES: [TypeUrl; 4] = [
+const OF_SERVICES: [TypeUrl; 5] = [
     TypeUrl::CLUSTER,
+    TypeUrl::ENDPOINT,
     TypeUrl::LISTENER,
     TypeUrl::ROUTE,
     TypeUrl::SCOPED_ROUTE,
@@ -42,10 +44,32 @@ pub(crate) fn find(
     let target = target.map(|target| Unit::Targets(target.service));
     let units = services
         .chain(target)
-        .chain([Unit::Redirect, Unit::Healthz, Unit::IngressHosts])
+        .chain([
+            Unit::Redirect,
+            Unit::Healthz,
+            Unit::IngressHosts,
+            Unit::MeshCertificates,
+        ])
         .chain(of_mesh(name, context));
     let units = units.chain(of_ingress(name, context));
-    look(name, units, &known.imported, context)
+    let mut found = look(name, units, &known.imported, context);
+    if name.starts_with("inbound") {
+        found.extend(named(name, inbound::all(context)));
+    }
+    found
+}
+
+/// The resources of this name among those of origins.
+fn named(
+    name: &str,
+    replaces: impl IntoIterator<Item = Replace>,
+) -> impl Iterator<Item = (Origin, Layer, Resource)> {
+    replaces.into_iter().flat_map(move |replace| {
+        let resources = replace.resources.into_iter();
+        let named = resources.filter(move |(_, resource)| *resource.name == *name);
+        let origin = replace.origin;
+        named.map(move |(layer, resource)| (origin.clone(), layer, resource))
+    })
 }
 
 /// Translates units with nothing known of before but who leads to whom, and takes the resources of
@@ -68,12 +92,7 @@ fn look(
             ..Units::default()
         };
         let output = units.translate(unit, &context);
-        for replace in output.resources {
-            let named = replace.resources.into_iter();
-            let named = named.filter(|(_, resource)| *resource.name == *name);
-            let origin = replace.origin;
-            found.extend(named.map(|(layer, resource)| (origin.clone(), layer, resource)));
-        }
+        found.extend(named(name, output.resources));
     }
     found
 }

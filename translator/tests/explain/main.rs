@@ -55,8 +55,13 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// The endpoints of an assignment, by priority.
 fn published(seen: &Seen, cluster: &str) -> BTreeSet<(u64, String)> {
-    let Some(resource) = seen.get(&(TypeUrl::ENDPOINT, cluster.into())) else {
-        panic!("no assignment {cluster}");
+    let own = seen.get(&(TypeUrl::CLUSTER, cluster.into())).map(decoded);
+    let own = own
+        .as_ref()
+        .and_then(|own| own["eds_cluster_config"]["service_name"].as_str());
+    let name = own.unwrap_or(cluster);
+    let Some(resource) = seen.get(&(TypeUrl::ENDPOINT, name.into())) else {
+        panic!("no assignment {name}");
     };
     let value = decoded(resource);
     let mut all = BTreeSet::new();
@@ -71,7 +76,13 @@ fn published(seen: &Seen, cluster: &str) -> BTreeSet<(u64, String)> {
             } else {
                 address.to_owned()
             };
-            all.insert((priority, format!("{address}:{}", socket["port_value"])));
+            // By mTLS the port that is meant is the name that is asked for.
+            let meant = endpoint["endpoint"]["hostname"].as_str();
+            let port = match meant.and_then(|name| name.strip_prefix('p')) {
+                Some(port) => port.to_owned(),
+                None => socket["port_value"].to_string(),
+            };
+            all.insert((priority, format!("{address}:{port}")));
         }
     }
     all

@@ -202,10 +202,14 @@ pub fn a_mesh_route() -> impl Strategy<Value = Value> {
         })
 }
 
-/// The namespace of all Services, and what mesh proxies in it import.
+/// The namespace of all Services, what mesh proxies in it import, and what it asks of connections to
+/// them.
 pub fn a_namespace() -> impl Strategy<Value = Value> {
-    word(&["d", "d/a", "d/b,e", "", "*"]).prop_map(|imports| {
-        json!({"kind": "Namespace", "metadata": {"name": "d", "annotations": {"seaway.dev/import": imports}}})
+    let imports = word(&["d", "d/a", "d/b,e", "", "*"]);
+    let mode = word(&["strict", "strict", "permissive", "", "Strict"]);
+    (imports, mode).prop_map(|(imports, mode)| {
+        json!({"kind": "Namespace", "metadata": {"name": "d", "annotations":
+            {"seaway.dev/import": imports, "seaway.dev/mtls": mode}}})
     })
 }
 
@@ -224,12 +228,14 @@ pub fn a_view() -> impl Strategy<Value = View> {
     let place = (word(&["", "n1", "n2"]), word(&["", "za", "zb"]));
     let namespace = select(&[None, Some("d"), Some("j")][..]);
     let imports = prop::option::of(word(&["d", "d/a", "d/b", "d/1c,d/a", "e/a"]));
-    let of_mesh = (any::<bool>(), namespace, imports);
-    (role, place, of_mesh).prop_map(|(role, (node, zone), (whole_table, namespace, imports))| {
+    let of_mesh = (any::<bool>(), namespace, imports, any::<bool>());
+    (role, place, of_mesh).prop_map(|(role, (node, zone), of_mesh)| {
+        let (whole_table, namespace, imports, mesh_tls) = of_mesh;
         View {
             whole_table,
             namespace: namespace.map(Into::into),
             imports: imports.map(|text| text.parse().unwrap()),
+            mesh_tls,
             ..view(role, node, zone)
         }
     })
@@ -261,15 +267,24 @@ pub fn options() -> impl Strategy<Value = Options> {
         Some(Capture::Namespace),
         Some(Capture::NamespaceRedirect),
     ]);
-    (select(modes.to_vec()), pods, captures, any::<bool>()).prop_map(
-        |(nodeport_addresses, pod_cidrs, capture, keep_source)| Options {
-            capture,
-            keep_source,
-            nodeport_addresses,
-            pod_cidrs,
-            ..Options::default()
-        },
+    let inbound = select(vec![None, Some("0.0.0.0:8081".parse().unwrap())]);
+    (
+        select(modes.to_vec()),
+        pods,
+        captures,
+        any::<bool>(),
+        inbound,
     )
+        .prop_map(
+            |(nodeport_addresses, pod_cidrs, capture, keep_source, mesh_inbound)| Options {
+                mesh_inbound,
+                capture,
+                keep_source,
+                nodeport_addresses,
+                pod_cidrs,
+                ..Options::default()
+            },
+        )
 }
 
 pub fn read(value: &Value) -> Object {

@@ -39,6 +39,7 @@ fn bare() -> Service {
         outlier_detection: None,
         connect_timeout: None,
         udp_idle_timeout: None,
+        accounts: None,
         settings: ServiceSettings::default(),
         problems: Box::default(),
     }
@@ -185,6 +186,7 @@ fn service() -> Service {
         outlier_detection: 3.try_into().ok(),
         connect_timeout: 3000.try_into().ok(),
         udp_idle_timeout: 60_000.try_into().ok(),
+        accounts: Some(["api".into(), "web".into()].into()),
         settings: settings(),
         problems: [
             problem(Problem::error, "spec.a"),

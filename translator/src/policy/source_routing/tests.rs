@@ -52,6 +52,7 @@ fn a_service(policy: Policy, ranges: Option<Vec<IpNet>>) -> Service {
         outlier_detection: None,
         connect_timeout: None,
         udp_idle_timeout: None,
+        accounts: None,
         settings: crate::model::ServiceSettings::default(),
         local_fallback: false,
         source_ranges: SourceRanges {

@@ -50,6 +50,16 @@ fn nearest(name: &str, known: &[&[&'static str]]) -> Option<&'static str> {
     (far(&known) * 2 <= name.len()).then_some(known)
 }
 
+/// The one of these words that is written most like a text, if one is at all.
+pub(in super::super) fn nearest_word(text: &str, words: &[&'static str]) -> Option<&'static str> {
+    if text.len() > LONGEST_NAME {
+        return None;
+    }
+    let far = |word: &&str| distance(text, word);
+    let near = words.iter().copied().min_by_key(far)?;
+    (far(&near) * 2 <= text.len()).then_some(near)
+}
+
 /// How many bytes have to be put in, left out or replaced to make one text of another.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();

@@ -1,6 +1,7 @@
 //! Reads Seaway's annotations of a Service, and its session affinity.
 
 pub(super) mod known;
+pub(super) mod mtls;
 pub(super) mod protocol;
 pub(super) mod settings;
 
@@ -14,8 +15,8 @@ use super::report::Report;
 use super::value;
 use crate::Reason;
 use crate::model::{
-    AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, IMPORT_ANNOTATION, LONGEST_UDP_IDLE, Protocol,
-    ProxyProtocol, ServicePort,
+    ACCOUNTS_ANNOTATION, AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, IMPORT_ANNOTATION, LONGEST_UDP_IDLE,
+    MTLS_ANNOTATION, Protocol, ProxyProtocol, ServicePort,
 };
 use crate::names::{GATEWAY_ANNOTATION, is_label, is_subdomain};
 
@@ -30,7 +31,7 @@ const CONNECT_TIMEOUT: &str = "seaway.dev/connect-timeout";
 /// The annotation with the idle timeout of UDP flows.
 const UDP_IDLE_TIMEOUT: &str = "seaway.dev/udp-idle-timeout";
 /// The annotations about connections.
-const OF_CONNECTIONS: [&str; 7] = [
+const OF_CONNECTIONS: [&str; 8] = [
     LOCAL_FALLBACK,
     PROXY_PROTOCOL,
     OUTLIER_DETECTION,
@@ -38,6 +39,7 @@ const OF_CONNECTIONS: [&str; 7] = [
     UDP_IDLE_TIMEOUT,
     GATEWAY_ANNOTATION,
     protocol::PROTOCOL,
+    ACCOUNTS_ANNOTATION,
 ];
 /// All annotations of Services.
 const KNOWN: &[&[&str]] = &[&OF_CONNECTIONS, &settings::ALL];
@@ -202,6 +204,9 @@ pub(super) fn unknown(meta: &k8s::Metadata, report: &mut Report) {
     let elsewhere = |name: &str| {
         if name == IMPORT_ANNOTATION {
             return Some("it is one of Namespaces, whose mesh proxies import what it says");
+        }
+        if name == MTLS_ANNOTATION {
+            return Some("it is one of Namespaces: set it on that of the Service");
         }
         let of_others = OF_INGRESSES.contains(&name);
         of_others.then_some("it is one of Ingresses: set it on those that lead to the Service")

@@ -1,11 +1,12 @@
-//! Reads the labels of a Namespace from its API object, and what its mesh proxies import.
+//! Reads the labels of a Namespace from its API object, what its mesh proxies import, and what it
+//! asks of connections to its Services.
 
 use super::super::annotations;
 use super::super::api as k8s;
 use super::super::report::{Identity, Report};
 use super::super::value;
 use super::selector::{is_key, is_value};
-use crate::model::{IMPORT_ANNOTATION, Imports, Namespace};
+use crate::model::{IMPORT_ANNOTATION, Imports, MTLS_ANNOTATION, Namespace};
 use crate::{Problem, Reason};
 
 /// How many labels of a Namespace are kept.
@@ -36,13 +37,15 @@ pub(in super::super) fn read(namespace: &k8s::Namespace) -> Result<Namespace, Pr
     let labels = good.into_iter().take(LABELS);
     let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
     let labels = labels.collect();
-    let known: &[&[&str]] = &[&[IMPORT_ANNOTATION]];
+    let known: &[&[&str]] = &[&[IMPORT_ANNOTATION, MTLS_ANNOTATION]];
     annotations::known::unknown(meta, ("Namespaces", known), |_| None, &mut report);
     let imports = imports(meta, &mut report);
+    let mtls = annotations::mtls::mode(meta, &mut report);
     Ok(Namespace {
         name: identity.name,
         labels,
         imports,
+        mtls,
         problems: report.finish(),
     })
 }

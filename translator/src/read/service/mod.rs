@@ -50,6 +50,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
     allocated::node_ports(spec, &cluster_ips, &mut report);
     annotations::unknown(meta, &mut report);
     let affinity = annotations::affinity(spec, &ports, &mut report);
+    let internal = spec.internal_traffic_policy.as_deref();
     Ok(Service {
         key,
         created: report::created(meta, "of Services that claim one address", &mut report),
@@ -63,11 +64,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         external_ips: external_ips(spec, &mut report).into(),
         lb_ips: lb_ips(service, &mut report).into(),
         exposure: exposure(service, &mut report),
-        internal_policy: policy(
-            "internalTrafficPolicy",
-            spec.internal_traffic_policy.as_deref(),
-            &mut report,
-        ),
+        internal_policy: policy("internalTrafficPolicy", internal, &mut report),
         external_policy: policy(
             "externalTrafficPolicy",
             spec.external_traffic_policy.as_deref(),
@@ -81,6 +78,7 @@ pub(super) fn read(service: &k8s::Service) -> Result<Service, Problem> {
         outlier_detection: annotations::outlier_detection(meta, &mut report),
         connect_timeout: annotations::connect_timeout(meta, &mut report),
         udp_idle_timeout: annotations::udp_idle_timeout(meta, &ports, &mut report),
+        accounts: annotations::mtls::accounts(meta, &mut report),
         settings: annotations::settings::read(meta, affinity.is_some(), &mut report),
         ports: ports.into(),
         problems: report.finish(),

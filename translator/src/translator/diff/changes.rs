@@ -13,6 +13,7 @@ use super::owner::{Owner, OwnerKind};
 use super::places::places;
 use super::world::{Key, Standing, World, equal, seen};
 use crate::Layer;
+use crate::names::assigned_to;
 
 /// A resource that differs, once for each way in which it does.
 #[derive(Debug)]
@@ -171,16 +172,26 @@ struct Named<'a> {
     standing: &'a [Standing],
     /// The clusters by which an assignment is asked for; it is sent to nobody else.
     asked_by: Option<&'a [Standing]>,
+    /// Whether it is asked for by the one that speaks mTLS.
+    by_mtls: bool,
 }
 
 impl<'a> Named<'a> {
     fn of(world: &'a World, key: &Key) -> Named<'a> {
         let all = |key: &Key| world.published.get(key).map_or(&[][..], |all| all);
-        let asked_by =
-            (key.0 == TypeUrl::ENDPOINT).then(|| all(&(TypeUrl::CLUSTER, key.1.clone())));
+        let (cluster, by_mtls) = assigned_to(&key.1);
+        let asked_by = (key.0 == TypeUrl::ENDPOINT).then(|| {
+            let cluster = if by_mtls {
+                cluster.into()
+            } else {
+                key.1.clone()
+            };
+            all(&(TypeUrl::CLUSTER, cluster))
+        });
         Named {
             standing: all(key),
             asked_by,
+            by_mtls,
         }
     }
 
@@ -199,7 +210,10 @@ impl<'a> Named<'a> {
 
     /// What is sent to proxies that look through these layers.
     fn sent(&self, layers: &[Layer]) -> Option<&'a Standing> {
-        let is_asked = |clusters: &[Standing]| seen(clusters, layers).is_some();
+        let is_asked = |clusters: &[Standing]| {
+            let cluster = seen(clusters, layers);
+            cluster.is_some_and(|cluster| (cluster.layer == Layer::MeshTls) == self.by_mtls)
+        };
         let found = seen(self.standing, layers);
         found.filter(|_| self.asked_by.is_none_or(is_asked))
     }

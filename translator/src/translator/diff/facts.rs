@@ -7,12 +7,17 @@ use prost::Message;
 use prost::Name;
 use seaway_proto::Resource;
 use seaway_proto::envoy::cluster::Cluster;
-use seaway_proto::envoy::core::{HealthStatus, address, socket_address};
+use seaway_proto::envoy::core::{
+    HealthStatus, TransportSocket, address, socket_address, transport_socket,
+};
 use seaway_proto::envoy::endpoint::lb_endpoint::HostIdentifier;
 use seaway_proto::envoy::endpoint::{ClusterLoadAssignment, LbEndpoint};
 use seaway_proto::envoy::listener::{Filter, FilterChain, Listener, filter, listener_filter};
 use seaway_proto::envoy::tcp_proxy::TcpProxy;
 use seaway_proto::envoy::tcp_proxy::tcp_proxy::ClusterSpecifier;
+use seaway_proto::envoy::text_matcher::string_matcher::MatchPattern;
+use seaway_proto::envoy::tls::common_tls_context::ValidationContextType;
+use seaway_proto::envoy::tls::{CommonTlsContext, UpstreamTlsContext};
 use seaway_proto::envoy::udp_proxy::udp_proxy_config::RouteSpecifier;
 use seaway_proto::envoy::udp_proxy::{Route as UdpRoute, UdpProxyConfig};
 use seaway_proto::google::protobuf::{Any, Duration};
@@ -94,8 +99,7 @@ pub(super) fn cluster(resource: &Resource) -> Facts {
     }
     facts.extend(use_of_endpoints::of_cluster(&message));
     if let Some(socket) = &message.transport_socket {
-        let kind = socket.name.rsplit('.').next().unwrap_or_default();
-        facts.insert(Field::TransportSocket, kind.replace('_', " "));
+        facts.insert(Field::TransportSocket, spoken(socket));
     }
     if let Some(assignment) = &message.load_assignment {
         let hosts = assignment.endpoints.iter().flat_map(|e| &e.lb_endpoints);
@@ -105,6 +109,36 @@ pub(super) fn cluster(resource: &Resource) -> Facts {
         facts.insert(Field::ExternalName, hosts.join(", "));
     }
     facts
+}
+
+/// What connections to endpoints are wrapped in.
+fn spoken(socket: &TransportSocket) -> String {
+    let context = match &socket.config_type {
+        Some(transport_socket::ConfigType::TypedConfig(config)) => {
+            open::<UpstreamTlsContext>(config)
+        }
+        _ => None,
+    };
+    let common = context.and_then(|context| context.common_tls_context);
+    let is_mutual =
+        |common: &CommonTlsContext| !common.tls_certificate_sds_secret_configs.is_empty();
+    let Some(common) = common.filter(is_mutual) else {
+        let kind = socket.name.rsplit('.').next().unwrap_or_default();
+        return kind.replace('_', " ");
+    };
+    let Some(ValidationContextType::CombinedValidationContext(combined)) =
+        common.validation_context_type
+    else {
+        return "mTLS".to_owned();
+    };
+    let validation = combined.default_validation_context.unwrap_or_default();
+    let patterns = validation.match_typed_subject_alt_names.into_iter();
+    let names = patterns.filter_map(|one| match one.matcher?.match_pattern? {
+        MatchPattern::Exact(name) => Some(name),
+        MatchPattern::Prefix(prefix) => Some(format!("{prefix}*")),
+        _ => None,
+    });
+    format!("mTLS with {}", names.collect::<Vec<_>>().join(" or "))
 }
 
 pub(super) fn time(duration: &Duration) -> String {

@@ -16,7 +16,7 @@ use super::places::{places, places_of_nodes};
 use super::why::Reasons;
 use crate::model::Protocol;
 use crate::names::{
-    ClusterName, FrontendName, HealthCheckName, PortKey, is_at_addresses, service_of,
+    ClusterName, FrontendName, HealthCheckName, PortKey, assigned, is_at_addresses, service_of,
 };
 
 /// The changed resources of one port of a Service; of none, those of its health check.
@@ -59,7 +59,9 @@ pub(super) fn effects(both: Both<'_>, owner: &Owner, changes: &[&Change<'_>]) ->
                 }
             }
             TypeUrl::ENDPOINT => {
-                if let Ok(name) = change.name.parse::<ClusterName>() {
+                if let Some(name) =
+                    assigned(&change.name).filter(|name| is_told(name, change, changes))
+                {
                     let port = ports.entry(Some(label(&name.port))).or_default();
                     port.endpoints
                         .extend(endpoints::effects(both, &name, change));
@@ -90,6 +92,16 @@ pub(super) fn effects(both: Both<'_>, owner: &Owner, changes: &[&Change<'_>]) ->
         effects.extend(routed(both, changes));
     }
     effects
+}
+
+/// Whether a change of an assignment is told. That of mTLS has the endpoints of the plain one, and
+/// is told where that says nothing, since it has none for anybody.
+fn is_told(name: &ClusterName, change: &Change<'_>, changes: &[&Change<'_>]) -> bool {
+    let plain = name.to_string();
+    let is_same =
+        |other: &&Change<'_>| other.type_url == TypeUrl::ENDPOINT && *other.name == *plain;
+    let is_plain = *change.name == *plain;
+    is_plain || !changes.iter().any(is_same) && change.replaced().next().is_some()
 }
 
 /// What it means that proxies have clusters that they had not, or no longer have them, and nothing

@@ -17,6 +17,7 @@ use super::Output;
 use super::parts::{Changed, Handed, Parts};
 use crate::envoy::{assignment, cluster, health, route};
 use crate::model::{Kind, Service, ServiceKey};
+use crate::names::mtls_assignment;
 use crate::place::endpoints::Candidate;
 use crate::plan::clusters::ClusterPlan;
 use crate::plan::explain::summary;
@@ -24,6 +25,7 @@ use crate::plan::health::HealthCheckPlan;
 use crate::plan::host::routed_for;
 use crate::plan::hosts::{self, Host};
 use crate::plan::listeners::Planner;
+use crate::plan::mtls::{self, Protection};
 use crate::plan::service::{ServicePlan, health_check_on};
 use crate::plan::{Context, external_name, problems};
 use crate::{Layer, Origin, Problem, Replace, Role, ServiceSummary, Subject};
@@ -234,6 +236,7 @@ fn problems_of(
     found.extend(problems::of_routes(context, service));
     found.extend(listeners.problems().cloned());
     found.extend(problems::of_health_check(service, check));
+    found.extend(mtls::problems(context, service));
     found
 }
 
@@ -299,23 +302,54 @@ fn add_cluster<'p>(
     let name: Arc<str> = plan.name.to_string().into();
     let cluster = cluster::eds(&name, &plan.name, &plan.settings);
     resources.push((plan.layer.clone(), cluster));
+    let protection = plan.protection.as_ref();
+    let tunnel = protection.and_then(|protection| protection.tunnel.as_ref());
+    if let Some(tunnel) = tunnel.filter(|_| plan.is_for_mesh) {
+        let cluster = cluster::eds_by_mtls(&name, &plan.name, &plan.settings, &tunnel.identities);
+        resources.push((Layer::MeshTls, cluster));
+        let name = mtls_assignment(&name).into();
+        let tunnel = Some(tunnel.port);
+        add_assignments((&name, tunnel), plan, candidates, resources, parts);
+    }
     if plan.own_for_grpc {
         let own = cluster::eds_for_grpc(&name, &plan.name, &plan.settings);
         resources.push((GRPC, own));
     }
+    if protection.is_some_and(Protection::is_strict) {
+        let nobody = assignment::Inputs {
+            candidates: &[],
+            priorities: &Vec::new(),
+            pods: plan.settings.pods,
+            tunnel: None,
+        };
+        resources.push((Layer::All, assignment::resource(&name, &nobody)));
+        return;
+    }
+    add_assignments((&name, None), plan, candidates, resources, parts);
+}
+
+/// Adds the assignments of a cluster under a name, with the endpoints' own ports or that of mTLS.
+fn add_assignments<'p>(
+    (name, tunnel): (&Arc<str>, Option<u16>),
+    plan: &'p ClusterPlan,
+    candidates: &'p [Candidate<'p>],
+    resources: &mut Vec<(Layer, Resource)>,
+    parts: &mut Parts<'p>,
+) {
     for (layer, priorities) in &plan.assignments {
         let inputs = assignment::Inputs {
             candidates,
             priorities,
             pods: plan.settings.pods,
+            tunnel,
         };
         if !layer.is_of_a_node() {
-            let resource = assignment::resource(&name, &inputs);
+            let resource = assignment::resource(name, &inputs);
             resources.push((layer.clone(), resource));
             continue;
         }
         let mut hash = DefaultHasher::new();
-        (&name, inputs).hash(&mut hash);
+        (name, inputs).hash(&mut hash);
         let name = name.clone();
         parts.add(layer.clone(), hash.finish(), move |to| {
             to.push(assignment::resource(&name, &inputs));

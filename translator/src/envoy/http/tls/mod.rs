@@ -47,7 +47,7 @@ pub(crate) fn secret_name(namespace: &str, name: &str) -> String {
 }
 
 /// The filter that reads the name which a client asks for.
-pub(super) fn inspector() -> ListenerFilter {
+pub(in super::super) fn inspector() -> ListenerFilter {
     ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".to_owned(),
         config_type: Some(listener_filter::ConfigType::TypedConfig(any(
@@ -107,7 +107,7 @@ pub(super) fn chain_name(plan: &ChainPlan<'_>) -> String {
 }
 
 /// How long a client may take for its handshake.
-pub(super) fn handshake_timeout() -> Duration {
+pub(in super::super) fn handshake_timeout() -> Duration {
     seconds(HANDSHAKE_SECONDS)
 }
 

@@ -14,6 +14,7 @@ use crate::plan::explain::asker::listed;
 use crate::plan::explain::draft::Draft;
 use crate::plan::explain::endpoints::{self, Asked, Lead};
 use crate::plan::explain::summary::Served;
+use crate::plan::explain::words::mtls::Seen;
 use crate::plan::explain::words::policies::{self, By};
 use crate::plan::explain::words::verdict::{self, Verdicts};
 use crate::plan::explain::words::{next, settings};
@@ -31,6 +32,10 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         rows.iter_mut().for_each(|row| unused(row, &service.kind));
         leads.clear();
     }
+    let seen = Seen::of(asked);
+    if let Some(seen) = &seen {
+        seen.close(&mut rows, &mut leads);
+    }
     let by = by(asked, addresses);
     let family = family(asked, addresses);
     let lead = leads.get(&family).cloned().unwrap_or_default();
@@ -47,6 +52,7 @@ pub(super) fn of_set(asked: &Asked<'_>, addresses: &[&Address], draft: &mut Draf
         facts.push(policies::policy(asked, by));
     }
     facts.extend(policies::topology(asked, family));
+    facts.extend(seen.as_ref().map(Seen::fact));
     facts.extend(settings::of_endpoints(
         service,
         port.protocol,

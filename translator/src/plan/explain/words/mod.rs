@@ -2,6 +2,7 @@
 //! of a connection, and what to look at next.
 
 pub(super) mod because;
+pub(super) mod mtls;
 pub(super) mod next;
 pub(super) mod policies;
 pub(super) mod settings;
