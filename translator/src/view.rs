@@ -112,8 +112,8 @@ impl View {
 
     /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
     /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace,
-    /// in which form it takes routes, and whether it has a certificate. Two views that have these in
-    /// common see the same.
+    /// in which form it takes routes, and whether it has a certificate. Two views that have these
+    /// in common see the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());

@@ -275,7 +275,7 @@ pub struct Namespace {
     pub name: Arc<str>,
     /// The labels, by key.
     pub labels: std::collections::BTreeMap<Arc<str>, Arc<str>>,
-    /// Whether connections are mTLS (annotation `seaway.dev/mtls`); `None`: it says nothing of that.
+    /// Whether connections are mTLS (annotation `seaway.dev/mtls`); `None`: it says nothing of it.
     pub mtls: Option<Mtls>,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
