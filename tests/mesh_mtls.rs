@@ -1,5 +1,5 @@
-//! mTLS between the mesh proxies of a client and of a server: who is served, whom a client believes,
-//! and certificates that are replaced under load.
+//! mTLS between the mesh proxies of a client and of a server: who is served, whom a client
+//! believes, and certificates that are replaced under load.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

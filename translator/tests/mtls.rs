@@ -239,13 +239,20 @@ fn a_difference_says_that_connections_become_mtls() {
         slice("web-1", "web", "[{addresses: [10.1.0.1]}]"),
     ];
     let with = |mode: &str| [plain.clone(), vec![namespace("d", mode)]].concat();
-    assert_eq!(told(&plain, &with("permissive")), Vec::<String>::new());
+    assert_eq!(
+        told(&plain, &with("permissive")),
+        [
+            "connections to endpoints plain -> mTLS with spiffe://cluster.local/ns/d/sa/*; no connection is cut"
+        ]
+    );
     assert_eq!(
         told(&with("permissive"), &with("strict")),
-        Vec::<String>::new()
+        ["! no endpoint is left (10.1.0.1:8080 leaves); requests get 503"]
     );
     let more = "[{addresses: [10.1.0.1]}, {addresses: [10.1.0.2]}]";
     let mut grown = with("strict");
     grown[1] = slice("web-1", "web", more);
-    assert_eq!(told(&with("strict"), &grown), Vec::<String>::new());
+    let grown = told(&with("strict"), &grown);
+    assert_eq!(grown.len(), 1, "{grown:?}");
+    assert!(grown[0].contains("10.1.0.2:15008"), "{grown:?}");
 }

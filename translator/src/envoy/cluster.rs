@@ -42,8 +42,8 @@ use crate::Options;
 use crate::model::{AppProtocol, Balance, HashBy, Limits, ProxyProtocol};
 use crate::names::{ClusterName, mtls_assignment};
 use crate::plan::clusters::ClusterSettings;
+use crate::plan::clusters::mtls::Identities;
 use crate::plan::external_name::DnsCluster;
-use crate::plan::mtls::Identities;
 
 /// The connect timeout of endpoints; short, because a dead one is to be noticed (Service rule 95)
 /// and costs its client this long.

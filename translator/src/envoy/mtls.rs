@@ -37,7 +37,7 @@ use super::cluster::transport_socket;
 use super::http::tls::{handshake_timeout, inspector};
 use super::listener::{IDLE_SECONDS, network_filter};
 use super::{DRAINED, ads, milliseconds, seconds, tcp_socket};
-use crate::plan::mtls::Identities;
+use crate::plan::clusters::mtls::Identities;
 use crate::{Options, names};
 
 /// The name of the secret with a proxy's own certificate.

@@ -285,7 +285,7 @@ pub struct Namespace {
     /// What mesh proxies in it import that say nothing themselves (annotation
     /// `seaway.dev/import`); `None` for all there is.
     pub imports: Option<Imports>,
-    /// Whether connections are mTLS (annotation `seaway.dev/mtls`); `None`: it says nothing of that.
+    /// Whether connections are mTLS (annotation `seaway.dev/mtls`); `None`: it says nothing of it.
     pub mtls: Option<Mtls>,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,

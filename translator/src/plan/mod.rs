@@ -17,7 +17,6 @@ pub(crate) mod host;
 pub(crate) mod hosts;
 pub(crate) mod ingress;
 pub(crate) mod listeners;
-pub(crate) mod mtls;
 pub(crate) mod problems;
 pub(crate) mod rejections;
 pub(crate) mod service;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Translator;
 use crate::model::Namespace;
-use crate::plan::mtls;
+use crate::plan::clusters::mtls;
 use crate::{Layer, ObjectId, Role, Subject, View};
 
 impl Translator {

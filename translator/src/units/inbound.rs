@@ -13,7 +13,7 @@ use super::Output;
 use crate::envoy::mtls;
 use crate::model::{Kind, ServiceKey};
 use crate::plan::Context;
-use crate::plan::mtls::workload_ports;
+use crate::plan::clusters::mtls::workload_ports;
 use crate::{Layer, Origin, Replace};
 
 /// Where the certificates of mesh proxies are.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::Role;
 use crate::model::{Family, MTLS_ANNOTATION, Policy};
 use crate::plan::clusters::cluster_name;
+use crate::plan::clusters::mtls::{self, Protection};
 use crate::plan::explain::answer::{EndpointRow, Fact, Taken};
 use crate::plan::explain::endpoints::{Asked, Lead};
-use crate::plan::mtls::{self, Protection};
 
 /// What is asked of the connections to a set of endpoints, as one proxy sees it.
 #[derive(Debug)]

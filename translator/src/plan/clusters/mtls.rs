@@ -8,7 +8,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::Context;
+use super::super::Context;
 use crate::model::{
     ACCOUNTS_ANNOTATION, AppProtocol, MTLS_ANNOTATION, Mtls, Namespace, Protocol, Service,
     ServicePort,

@@ -1,11 +1,12 @@
 //! The clusters that a Service needs, the proxies that use each, and the choice of their endpoints.
 
+pub(crate) mod mtls;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use super::Context;
 use super::host::Upstream;
-use super::mtls::{self, Protection};
 use crate::model::{
     AppProtocol, BackendPort, Balance, Ejection, Family, HashBy, Limits, Policy, Protocol,
     ProxyProtocol, Service, ServicePort,
@@ -17,6 +18,7 @@ use crate::place::layering::{Choice, spread};
 use crate::policy::frontends::{Frontend, is_stream};
 use crate::policy::{capture, source_routing};
 use crate::{Layer, Options, Role};
+use mtls::Protection;
 
 /// The Service port of a cluster, and the proxy roles that route to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
