@@ -219,6 +219,9 @@ pub enum Layer {
         /// Whether they take the routes of all Services as one table.
         whole_table: bool,
     },
+    /// The mesh proxies of a namespace that import nothing and so have all: listeners at addresses
+    /// where nobody else has one, which the routes of that namespace bring.
+    Consumers(Arc<str>),
     /// The ingress proxies of a fleet that are given each certificate with a filter chain: their
     /// listener with TLS.
     Chains(Fleet),
@@ -263,9 +266,8 @@ impl Layer {
             Layer::Importers => true,
             Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => true,
             Layer::Import(_) | Layer::ImportTable(_) => false,
-            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) | Layer::Namespace { .. } => {
-                false
-            }
+            Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => false,
+            Layer::Namespace { .. } | Layer::Consumers(_) => false,
         }
     }
 
@@ -282,7 +284,7 @@ impl Layer {
     /// import, and exists while one of those is connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
-            Layer::Zone(_) | Layer::Namespace { .. } => true,
+            Layer::Zone(_) | Layer::Namespace { .. } | Layer::Consumers(_) => true,
             Layer::Import(_) | Layer::ImportTable(_) => true,
             _ => self.is_of_a_node(),
         }
@@ -295,7 +297,7 @@ impl Layer {
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => false,
             Layer::Import(_) | Layer::ImportTable(_) => false,
             Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
-            Layer::Namespace { .. } => false,
+            Layer::Namespace { .. } | Layer::Consumers(_) => false,
             Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => false,
             Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
@@ -325,6 +327,7 @@ impl fmt::Display for Layer {
                 name,
                 whole_table: true,
             } => write!(f, "namespace-table:{name}"),
+            Layer::Consumers(namespace) => write!(f, "consumers:{namespace}"),
             Layer::Chains(fleet) => write!(f, "chains:{fleet}"),
             Layer::OnDemand(fleet) => write!(f, "on-demand:{fleet}"),
             Layer::Zone(zone) => write!(f, "zone:{zone}"),
@@ -357,6 +360,7 @@ impl FromStr for Layer {
             ("mesh-inbound", name) if !name.is_empty() => Layer::MeshInbound(name.into()),
             ("role", role) => Layer::Role(role.parse()?),
             ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
+            ("consumers", name) if !name.is_empty() => Layer::Consumers(name.into()),
             ("chains", fleet) => Layer::Chains(fleet.parse()?),
             ("on-demand", fleet) => Layer::OnDemand(fleet.parse()?),
             ("namespace" | "namespace-table", name) if !name.is_empty() => Layer::Namespace {
@@ -434,6 +438,7 @@ mod tests {
             Layer::MeshTls,
             Layer::MeshCertificates,
             Layer::MeshInbound("shop".into()),
+            Layer::Consumers("shop".into()),
             Layer::Zone("a".into()),
             Layer::Namespace {
                 name: "shop".into(),

@@ -82,8 +82,10 @@ pub(crate) fn own_layers(view: &View, situation: &Situation) -> Vec<Layer> {
     }
     match imports {
         Some(imports) => layers.extend(imports.iter().cloned().map(Layer::Import)),
-        None if has_table => layers.push(Layer::WholeTable),
-        None => {}
+        None => {
+            layers.extend(namespace.cloned().map(Layer::Consumers));
+            layers.extend(has_table.then_some(Layer::WholeTable));
+        }
     }
     layers
 }
@@ -246,6 +248,7 @@ impl ActiveViews {
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => return false,
             Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => return false,
+            Layer::Consumers(_) => return false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {
                 return false;
             }
@@ -280,6 +283,7 @@ impl ActiveViews {
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => false,
             Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => false,
+            Layer::Consumers(_) => false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }

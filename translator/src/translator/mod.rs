@@ -256,6 +256,7 @@ impl Translator {
                 }
                 Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => {}
                 Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => {}
+                Layer::Consumers(_) => {}
                 Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {}
             }
         }

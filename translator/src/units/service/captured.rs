@@ -2,15 +2,16 @@
 //! place of TCP, with the same rules as by name, whatever Host a request asks for (Gateway rule
 //! 118).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use seaway_proto::Resource;
+use seaway_proto::{Resource, TypeUrl};
 
 use crate::envoy::{listener, route};
 use crate::model::Protocol;
 use crate::names::routes_at_addresses;
 use crate::plan::clusters::port_key;
-use crate::plan::frontends::FrontendPlan;
+use crate::plan::frontends::{FrontendPlan, Verdict};
 use crate::plan::host::{Routed, routed_for};
 use crate::plan::listeners::Planner;
 use crate::policy::capture;
@@ -30,23 +31,54 @@ pub(super) fn add(
         let routed = routed_for(context, service, clients);
         at_addresses(planner, frontends, &routed)
     };
-    let of_all = made(None);
+    let (of_all, mut named) = (made(None), BTreeSet::new());
     for namespace in context.index.routing().consumers_of(&service.key) {
-        for whole_table in [false, true] {
-            if !context.views.has_namespace(namespace, whole_table) {
-                continue;
-            }
-            let layer = Layer::Namespace {
+        let forms = [false, true].into_iter();
+        let forms = forms.filter(|table| context.views.has_namespace(namespace, *table));
+        let forms: Vec<Layer> = forms
+            .map(|whole_table| Layer::Namespace {
                 name: namespace.clone(),
                 whole_table,
-            };
-            let own = made(Some(namespace)).into_iter();
-            let own = own.filter(|own| !of_all.contains(own));
-            resources.extend(own.map(|own| (layer.clone(), own)));
+            })
+            .collect();
+        if forms.is_empty() {
+            continue;
+        }
+        for own in made(Some(namespace)) {
+            let has_name = |one: &&AtAddresses| one.has_name_of(&own);
+            let common = of_all.iter().find(has_name);
+            if common.is_some_and(|common| common.resource == own.resource) {
+                continue;
+            }
+            let is_new = own.is_new && common.is_none();
+            if is_new && own.resource.type_url == TypeUrl::LISTENER {
+                let layer = Layer::Consumers(namespace.clone());
+                resources.push((layer, own.resource));
+                continue;
+            }
+            // The layers of a namespace bring no name of their own.
+            named.extend(is_new.then(|| own.resource.name.clone()));
+            let layers = forms.iter().cloned();
+            resources.extend(layers.map(|layer| (layer, own.resource.clone())));
         }
     }
-    let of_all = of_all.into_iter();
+    let empty = named.into_iter().map(|name| route::at_addresses(name, &[]));
+    let of_all = of_all.into_iter().map(|one| one.resource).chain(empty);
     resources.extend(of_all.map(|one| (Layer::Role(Role::Mesh), one)));
+}
+
+/// A resource of a port with routes.
+struct AtAddresses {
+    resource: Resource,
+    /// Whether there is none of the name where the port has no routes.
+    is_new: bool,
+}
+
+impl AtAddresses {
+    fn has_name_of(&self, other: &AtAddresses) -> bool {
+        let (one, other) = (&self.resource, &other.resource);
+        one.type_url == other.type_url && one.name == other.name
+    }
 }
 
 /// The listeners of the cluster IPs of those ports that have routes, and those routes.
@@ -54,7 +86,7 @@ fn at_addresses(
     planner: Planner<'_>,
     frontends: &[FrontendPlan],
     routed: &Routed<'_>,
-) -> Vec<Resource> {
+) -> Vec<AtAddresses> {
     let service = planner.service;
     let mut made = Vec::new();
     for (number, routes) in routed {
@@ -73,9 +105,15 @@ fn at_addresses(
             let port =
                 || routes_at_addresses(&port_key(service, &service.ports[plan.frontend.port]));
             let name = name.get_or_insert_with(|| port().into());
-            made.push(listener::routed(&listener, name));
+            made.push(AtAddresses {
+                resource: listener::routed(&listener, name),
+                is_new: plan.verdict != Verdict::Served,
+            });
         }
-        made.extend(name.map(|name| route::at_addresses(name, routes)));
+        made.extend(name.map(|name| AtAddresses {
+            resource: route::at_addresses(name, routes),
+            is_new: true,
+        }));
     }
     made
 }
