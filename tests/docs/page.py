@@ -3,6 +3,7 @@
 import re
 
 FENCE = re.compile(r"^\s*(`{3,}|~{3,})")
+ITEM = re.compile(r"^ *([-*+]|\d+[.)]) ")
 HEADING = re.compile(r"^ {0,3}#{1,6} +(.*?)(?: +#+)? *$")
 # [text](target), also around a picture; the text may have code with brackets in it.
 LINK = re.compile(r"\[(?:`[^`]*`|[^\[\]`])*\]\(<?([^()\s>]+)>?\)")
@@ -95,23 +96,29 @@ class Page:
 
 
 def kinds(lines):
-    fence = None
+    # Whether a list is open, of which indented lines are part; else they are code behind a blank line or other code.
+    fence, listed, before = None, False, "blank"
     for line in lines:
+        if line.strip():
+            listed = bool(ITEM.match(line)) or listed and (line.startswith(" ") or before != "blank")
+        before = kind(line, fence, listed, before)
+        yield before
         opened = FENCE.match(line)
-        if fence:
-            yield "code"
-            if opened and opened[1].startswith(fence) and line.strip() == opened[1]:
-                fence = None
-        elif opened:
+        if opened and not fence:
             fence = opened[1]
-            yield "code"
-        elif not line.strip():
-            yield "blank"
-        elif line.lstrip().startswith("|"):
-            yield "table"
-        elif HEADING.match(line):
-            yield "heading"
-        elif DEFINITION.match(line):
-            yield "definition"
-        else:
-            yield "prose"
+        elif opened and opened[1].startswith(fence) and line.strip() == opened[1]:
+            fence = None
+
+
+def kind(line, fence, listed, before):
+    if fence or FENCE.match(line):
+        return "code"
+    if not line.strip():
+        return "blank"
+    if line.startswith("    ") and not listed and before in ("blank", "code"):
+        return "code"
+    if line.lstrip().startswith("|"):
+        return "table"
+    if HEADING.match(line):
+        return "heading"
+    return "definition" if DEFINITION.match(line) else "prose"

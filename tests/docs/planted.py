@@ -32,6 +32,12 @@ seaway get changes --waiting && setup.sh up --capture bind
 | {LONG} |
 |---|
 
+    indented --no-flag-of-ours [not](a-link.md) """ + LONG + f"""
+
+- An item
+
+  goes on.
+
 ## A part of `it`
 
 https://example.com/{"x" * WIDTH}
@@ -54,6 +60,7 @@ FAULTS = [
     ("deploy/below/README.md", "[gone](gone.md)\n", "gone.md leads nowhere"),
     ("docs/page.md", "a" * (WIDTH - 1) + " b\n", f"{WIDTH + 1} columns; {WIDTH} are enough"),
     ("docs/page.md", f"- {LONG}\n", f"{len(LONG) + 2} columns; {WIDTH} are enough"),
+    ("docs/page.md", f"- item\n\n      {LONG}\n", f"{len(LONG) + 6} columns; {WIDTH} are enough"),
     ("README.md", f"| {LONG}|\n", f"{len(LONG) + 3} columns; {WIDTH} are enough"),
     ("README.md", f"```\n{LONG}\n```\n", f"{len(LONG)} columns; {WIDTH} are enough"),
     ("README.md", "word\n" * LINES, f"more than {LINES} lines"),
