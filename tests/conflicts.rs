@@ -114,9 +114,7 @@ fn bind_clash(world: &mut World, sotw: bool) -> Result<()> {
 const REJECTED: &str = "proxy rejected a resource";
 
 fn clash_is_said(world: &mut World) -> Result<()> {
-    let line = eventually("the clash in Seaway's log", || {
-        world.seaway()?.log_line(REJECTED)
-    })?;
+    let line = world.seaway()?.log_line(REJECTED)?;
     let names_it = line.contains("default/clash") && line.contains("10.96.0.50");
     ensure!(names_it, "{line}");
     ensure!(
@@ -159,9 +157,7 @@ fn listeners_whose_namespace_comes_late_are_bound_then() -> Result<()> {
         world.start_seaway(&["--capture", "namespace"])?;
         let n1 = world.start_node("n1", "a")?;
         world.excuse(&n1);
-        let line = eventually("the missing namespace in Seaway's log", || {
-            world.seaway()?.log_line("proxy rejected a resource")
-        })?;
+        let line = world.seaway()?.log_line("proxy rejected a resource")?;
         ensure!(line.contains("failed to open netns file"), "{line}");
         ensure!(world.metric("seaway_xds_rejecting_streams", "Listener")? == 1.0);
         // Between the two lines listeners find no address in there, which passes as well.

@@ -36,6 +36,7 @@ WIDE = {
     "docs/ingress.md",
     "docs/inspection.md",
     "docs/kubernetes.md",
+    "docs/mesh-routes.md",
     "docs/mesh.md",
     "docs/operate.md",
     "docs/proxy-identity.md",

@@ -5,4 +5,5 @@
 
 mod changes;
 mod names;
+mod routes;
 mod scene;

@@ -133,3 +133,47 @@ fn a_service_that_goes_is_not_found_any_more_and_no_one_else_is_told() -> Result
         client.await_answers("other.d", &[&one])
     })
 }
+
+/// xDS rule 218: a client that asks for names that cannot be, and for one Service by more names than
+/// it may have made, is told of each, and the others do not notice.
+#[test]
+fn whoever_asks_for_ten_thousand_names_is_told_of_each_and_costs_the_others_nothing() -> Result<()>
+{
+    Scene::play(|scene| {
+        let one = scene.serve(11)?;
+        scene.save("web", PLAIN, &[(11, "")])?;
+        scene.save("manynamesservice", PLAIN, &[(11, "")])?;
+        let mut client = scene.client(&[])?;
+        client.await_answers("web.d", &[&one])?;
+        let before = scene.memory()?;
+        let mut hostile = scene.client(&[])?;
+        let mut ask = |names: Vec<String>| {
+            hostile.order(&json!({ "do": "ask", "address": scene.xds(), "names": names }))
+        };
+        let nonsense = (0..10_000).map(|number| format!("nonsense-{number}.d:8080"));
+        let answer = ask(nonsense.collect())?;
+        ensure!(
+            answer == json!({ "found": 0, "missing": 10_000 }),
+            "{answer}"
+        );
+        // Each way to write a name is another name.
+        let name = |number: u32| -> String {
+            let letters = "manynamesservice".chars().enumerate();
+            let written = letters.map(|(bit, letter)| match number >> bit & 1 {
+                1 => letter.to_ascii_uppercase(),
+                _ => letter,
+            });
+            written.chain(".d".chars()).collect()
+        };
+        let answer = ask((0..2_000).map(name).collect())?;
+        ensure!(
+            answer == json!({ "found": 1_000, "missing": 1_000 }),
+            "{answer}"
+        );
+        let grown = scene.memory()? - before;
+        ensure!(grown < 40.0, "{grown} MB more");
+        client.await_answers("web.d:8080", &[&one])?;
+        scene.save("late", PLAIN, &[(11, "")])?;
+        client.await_answers("late.d", &[&one])
+    })
+}

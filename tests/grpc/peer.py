@@ -9,10 +9,16 @@ import sys
 import threading
 import time
 from concurrent import futures
+from pathlib import Path
 
 import grpc
 
+sys.path.append(str(Path(__file__).parent.parent.parent / "benches"))
+from protobuf import field, fields
+
 UNARY, STREAM = "/seaway.Echo/Unary", "/seaway.Echo/Stream"
+DELTA = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+LISTENER = b"type.googleapis.com/envoy.config.listener.v3.Listener"
 # As long as a call may take: far more than any of them should.
 PATIENCE = 20
 
@@ -74,7 +80,7 @@ class Load:
 
 class Peer:
     def __init__(self):
-        self.servers, self.loads, self.channels = {}, {}, {}
+        self.servers, self.loads, self.channels, self.streams = {}, {}, {}, []
 
     def serve(self, address):
         server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
@@ -87,16 +93,38 @@ class Peer:
         """Ends a server: no new connections, and calls that are open may go on for so long."""
         self.servers.pop(address).stop(grace).wait()
 
-    def call(self, target, count=1, wait=False):
-        """Calls so often; how often who answered, or the first error."""
+    def call(self, target, count=1, wait=False, metadata=()):
+        """Calls so often, with this metadata; how often who answered, or the first error."""
         channel = self.channels.setdefault(target, grpc.insecure_channel("xds:///" + target))
         unary, answers = channel.unary_unary(UNARY), collections.Counter()
         try:
             for _ in range(count):
-                answers[unary(b"", timeout=PATIENCE, wait_for_ready=wait).decode()] += 1
+                answers[unary(b"", timeout=PATIENCE, wait_for_ready=wait, metadata=[tuple(pair) for pair in metadata]).decode()] += 1
         except grpc.RpcError as error:
             return {"error": f"{error.code().name}: {error.details()}"}
         return answers
+
+    def ask(self, address, names):
+        """Asks an xDS server for listeners by these names, as a gRPC client does that asks for all at once; how many it is sent, and
+        told of that there are none. The stream stays open."""
+        client = field(1, b"hostile") + field(6, b"gRPC Python")
+        asked = field(1, client) + field(2, LISTENER) + b"".join(field(3, name.encode()) for name in names)
+        ends = threading.Event()
+
+        def requests():
+            yield asked
+            ends.wait()
+
+        stream = grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]).stream_stream(DELTA)(requests())
+        self.streams.append((stream, ends))
+        found, missing = 0, 0
+        try:
+            while found + missing < len(names):
+                keys = collections.Counter(key for key, _ in fields(next(stream)))
+                found, missing = found + keys[2], missing + keys[6]
+        except grpc.RpcError as error:
+            return {"error": f"{error.code().name}: {error.details()}"}
+        return {"found": found, "missing": missing}
 
     def load(self, target):
         self.loads[target] = Load(target)

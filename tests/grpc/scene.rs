@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
+use seaway_testing::usage::Usage;
 use seaway_testing::{Folder, eventually, repository, run, seaway_binary, skip};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -172,9 +173,19 @@ impl Scene {
         self.servers.order(&order).map(drop)
     }
 
+    /// The address of the xDS server.
+    pub(crate) fn xds(&self) -> String {
+        format!("{}:18000", address(self.number, 1))
+    }
+
+    /// Megabytes of memory that Seaway has now.
+    pub(crate) fn memory(&self) -> Result<f64> {
+        Ok(Usage::of(self.seaway.0.id())?.resident)
+    }
+
     /// A client, with further arguments of `seaway bootstrap`.
     pub(crate) fn client(&self, arguments: &[&str]) -> Result<Peer> {
-        let xds = format!("{}:18000", address(self.number, 1));
+        let xds = self.xds();
         let mut command = Command::new(seaway_binary()?);
         command.args([
             "bootstrap",

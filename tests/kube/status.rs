@@ -163,6 +163,45 @@ fn without_the_service_before_the_proxies_addresses_of_ingresses_are_left_alone(
 
 /// Nobody asks for more than `deploy/` grants where ingress is deployed, and without that the log
 /// says once what is missing.
+/// Gateway rule 120: a Service among the parents has an entry, in a cluster without Gateways, too,
+/// which goes with the Service.
+#[test]
+fn a_route_of_a_service_has_an_entry_for_it() -> Result<()> {
+    World::run(|world| {
+        let server = world.api_server()?;
+        server.install("httproutes")?;
+        populate(&server, SERVICES)?;
+        let parent = json!({"group": "", "kind": "Service", "name": "web-1", "port": 80});
+        server.apply(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"namespace": "default", "name": "r"},
+            "spec": {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "web-1", "port": 80}]}]},
+        }))?;
+        world.start_seaway_on(&server, &[])?;
+        let parents = || -> Result<Value> {
+            Ok(status(&server, "httproutes", "default", "r")?["parents"].clone())
+        };
+        eventually("the entry of the Service", || {
+            let parents = parents()?;
+            let entry = &parents[0];
+            ensure!(entry["parentRef"] == parent, "{parents}");
+            ensure!(
+                entry["controllerName"] == "seaway.dev/mesh-controller",
+                "{parents}"
+            );
+            ensure!(holds(&entry["conditions"], "Accepted"), "{parents}");
+            ensure!(holds(&entry["conditions"], "ResolvedRefs"), "{parents}");
+            Ok(())
+        })?;
+        server.delete("services", "default", "web-1")?;
+        eventually("no entry", || {
+            let parents = parents()?;
+            ensure!(parents == json!([]), "{parents}");
+            Ok(())
+        })
+    })
+}
+
 #[test]
 fn what_is_granted_is_enough_and_what_is_missing_is_named() -> Result<()> {
     World::run(|world| {

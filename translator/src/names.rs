@@ -285,6 +285,15 @@ impl FromStr for HealthCheckName {
     }
 }
 
+/// What names of routes begin with that mesh proxies have at the addresses of a Service port.
+const AT_ADDRESSES: &str = "svc";
+
+/// The name of the routes that mesh proxies have at the addresses of a Service port:
+/// `svc/<namespace>/<service>/<port>`.
+pub(crate) fn routes_at_addresses(port: &PortKey) -> String {
+    format!("{AT_ADDRESSES}/{port}")
+}
+
 /// The Service of this namespace and name, if both are labels.
 fn key(namespace: &str, name: &str) -> Option<ServiceKey> {
     (is_label(namespace) && is_label(name)).then(|| ServiceKey {
@@ -315,10 +324,11 @@ pub(crate) fn service_of(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {
             Ok(frontend) => Some(frontend.port.service),
             Err(_) => Some(name.parse::<HealthCheckName>().ok()?.service),
         },
-        TypeUrl::ROUTE => {
-            let rest = name.strip_prefix(FrontendKind::HealthCheck.as_str())?;
-            named(rest.strip_prefix('/')?)
-        }
+        TypeUrl::ROUTE => match name.split_once('/')? {
+            (AT_ADDRESSES, port) => Some(port.parse::<PortKey>().ok()?.service),
+            (kind, rest) if kind == FrontendKind::HealthCheck.as_str() => named(rest),
+            _ => None,
+        },
         TypeUrl::SCOPED_ROUTE => named(name.split(['@', ':']).next().unwrap_or(name)),
         _ => None,
     }

@@ -179,7 +179,8 @@ pub enum Layer {
     /// listener that asks for it.
     WholeTable,
     /// The mesh proxies of a namespace that take routes in one form: their listener, which knows
-    /// the Services of that namespace by short names, too.
+    /// the Services of that namespace by short names, too, and what routes of that namespace make
+    /// of requests for Services of others.
     Namespace {
         /// The namespace.
         name: Arc<str>,

@@ -156,6 +156,7 @@ fn set(options: &mut Options, view: &mut View, flag: &str, value: &str) {
         "--node-name" => view.node = Some(value.into()),
         "--zone" => view.zone = Some(value.into()),
         "--region" => view.region = Some(value.into()),
+        "--pod-namespace" => view.namespace = Some(value.into()),
         "--nodeport-addresses" => options.nodeport_addresses = value.parse().unwrap(),
         "--pod-cidr" => options.pod_cidrs.push(value.parse().unwrap()),
         "--service-cidr" => options.service_cidrs.push(value.parse().unwrap()),

@@ -66,6 +66,55 @@ fn a_service_that_comes_later_is_found_by_who_asked_before_and_goes_with_it() {
     assert_eq!(world.apply([web]), all);
 }
 
+/// A route for the Service of a name is in the listener of that name, and what it leads to is
+/// there; one of another namespace is for nobody here, since clients are in none.
+#[test]
+fn a_route_is_in_the_listener_of_its_service() {
+    let mut world = world();
+    world.apply([
+        service("web", "10.96.0.1", ""),
+        service("next", "10.96.0.2", ""),
+    ]);
+    want(&mut world, "web.d", true);
+    want(&mut world, "next.d", true);
+    let route = |namespace: &str, fields: &str| {
+        one(&format!(
+            "{{kind: HTTPRoute, metadata: {{namespace: {namespace}, name: r}}, spec: {{parentRefs: \
+             [{{group: \"\", kind: Service, namespace: d, name: web}}], rules: [{{{fields}}}]}}}}"
+        ))
+    };
+    let listeners = |mut changed: Vec<String>| {
+        changed.retain(|line| line.starts_with("role:grpc "));
+        changed
+    };
+    let mine = ["role:grpc Listener web.d"];
+    let to = "backendRefs: [{name: next, namespace: d, port: 80}]";
+    assert_eq!(listeners(world.apply([route("d", to)])), mine);
+    assert_eq!(listeners(world.apply([route("j", to)])), NOTHING);
+    // What gRPC does not do is a problem while somebody asks for the name.
+    let filtered = "filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}]";
+    assert_eq!(listeners(world.apply([route("d", filtered)])), mine);
+    assert_eq!(
+        world.translator.problem_counts()[&Reason::UnsupportedField],
+        1
+    );
+    want(&mut world, "web.d", false);
+    assert!(
+        !world
+            .translator
+            .problem_counts()
+            .contains_key(&Reason::UnsupportedField)
+    );
+    want(&mut world, "web.d", true);
+    assert_eq!(listeners(world.apply([route("d", to)])), mine);
+    // A backend that goes, and comes back.
+    let next = service("next", "10.96.0.2", "");
+    let both = ["role:grpc Listener next.d", mine[0]];
+    assert_eq!(listeners(world.delete(&next)), both);
+    assert_eq!(listeners(world.apply([next])), both);
+    assert_eq!(listeners(world.delete(&route("d", to))), mine);
+}
+
 #[test]
 fn endpoints_change_assignments_and_no_listener_rule_152() {
     let mut world = world();

@@ -71,7 +71,9 @@ fn inline_routes(value: &mut Value, routes: &BTreeMap<String, Value>) {
                 .and_then(|rds| rds["route_config_name"].as_str())
             {
                 let none = || json!({ "name": name });
-                let route = routes.get(name).cloned().unwrap_or_else(none);
+                let mut route = routes.get(name).cloned().unwrap_or_else(none);
+                // As where Envoy asks for it: shares may have a cluster that there is not.
+                route["validate_clusters"] = json!(false);
                 fields.remove("rds");
                 fields.insert("route_config".to_owned(), route);
             }
@@ -147,6 +149,7 @@ fn whole_table(table: &str, scopes: &BTreeMap<String, Value>) -> Value {
     json!({
         "name": table,
         "virtual_hosts": hosts,
+        "validate_clusters": false,
         "ignore_port_in_host_matching": true,
         "most_specific_header_mutations_wins": true,
     })
@@ -176,7 +179,9 @@ mod tests {
         };
         let found = seaway_proto::json::from_yaml(&bootstrap(printed).unwrap()).unwrap();
         let expected = json!({
-            "listeners": [{ "name": "l", "filter": { "route_config": { "name": "r", "virtual_hosts": [] } } }],
+            "listeners": [{ "name": "l", "filter": { "route_config": {
+                "name": "r", "virtual_hosts": [], "validate_clusters": false,
+            } } }],
             "clusters": [
                 { "name": "a", "type": "STATIC", "load_assignment": { "cluster_name": "a", "endpoints": [] } },
                 { "name": "b", "type": "STATIC", "load_assignment": { "cluster_name": "x" } },
@@ -217,6 +222,7 @@ mod tests {
                 "name": "http/80",
                 "virtual_hosts": [{ "name": "80/a" }, { "name": "80/b" }],
                 "ignore_port_in_host_matching": true,
+                "validate_clusters": false,
                 "most_specific_header_mutations_wins": true,
             },
             "http_filters": [{ "name": "router" }],

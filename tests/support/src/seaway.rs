@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use crate::namespace::FABRIC;
-use crate::wait::while_alive;
+use crate::wait::{eventually, while_alive};
 use crate::{Answer, Client, Namespace, Outcome, Process};
 
 /// Where Envoys reach the first Seaway of a world.
@@ -187,12 +187,15 @@ impl Seaway {
         self.process.output()
     }
 
-    /// The first line it has logged that contains this.
+    /// The first line that it logs with this in it. A log is written behind what it tells of, so this
+    /// waits for it.
     pub fn log_line(&self, part: &str) -> Result<String> {
-        let log = self.log();
-        let line = log.lines().find(|line| line.contains(part));
-        let line = line.with_context(|| format!("no line with {part:?} in the log: {log}"))?;
-        Ok(line.to_owned())
+        eventually("the log", || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains(part));
+            let line = line.with_context(|| format!("no line with {part:?} in the log: {log}"))?;
+            Ok(line.to_owned())
+        })
     }
 
     /// The process id.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use seaway_proto::envoy::core::socket_address::Protocol;
 use seaway_proto::envoy::listener::filter_chain_match::ConnectionSourceType;
@@ -12,6 +13,7 @@ use seaway_proto::google::protobuf::{Any, BoolValue};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
 use super::cluster::CONNECT_ATTEMPTS;
+use super::http::mesh;
 use super::{affinity, cidr, client_ip, filter_state, listening, number, seconds, udp};
 use crate::names::ClusterName;
 use crate::plan::listeners::{ListenerPlan, Route, Transport};
@@ -46,7 +48,28 @@ fn tcp(plan: &ListenerPlan, bound: bool) -> Resource {
     if routes.is_empty() {
         chains.push(refuse(None));
     }
-    let message = Listener {
+    let message = taking(plan, bound, chains);
+    let refs = clusters(routes);
+    Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
+}
+
+/// The TCP listener of a frontend at mesh proxies where routes of this name decide on the requests
+/// that come there.
+pub(crate) fn routed(plan: &ListenerPlan, routes: &Arc<str>) -> Resource {
+    let bound = matches!(plan.transport, Transport::Tcp { bound: true });
+    let stat_prefix = routes.replace(['/', '.'], "_");
+    let chain = mesh::at_address(&stat_prefix, routes);
+    let message = taking(plan, bound, vec![chain]);
+    let refs = vec![ResourceRef {
+        type_url: TypeUrl::ROUTE,
+        name: routes.clone(),
+    }];
+    Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
+}
+
+/// The TCP listener of a frontend with these filter chains.
+fn taking(plan: &ListenerPlan, bound: bool, chains: Vec<FilterChain>) -> Listener {
+    Listener {
         name: plan.name.to_string(),
         address: Some(listening(&plan.listen_on, Protocol::Tcp)),
         // Service addresses are routed to where it listens; no interface there has them.
@@ -56,9 +79,7 @@ fn tcp(plan: &ListenerPlan, bound: bool) -> Resource {
         traffic_direction: if bound { super::DRAINED } else { 0 },
         filter_chains: chains,
         ..Default::default()
-    };
-    let refs = clusters(routes);
-    Resource::new(TypeUrl::LISTENER, message.name.clone(), &message, refs)
+    }
 }
 
 /// References to the clusters of these routes.

@@ -6,9 +6,8 @@
 //! so for every port there is a scope with that one name. Each cluster IP is one scope more, whose
 //! key no name can have: requests for addresses find it by the lookup filter.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,10 +31,11 @@ use seaway_proto::{Resource, TypeUrl, any, encode};
 
 use super::cluster::CONNECT_ATTEMPTS;
 use super::http::route_action::limit;
-use super::http::{mesh, scoped};
+use super::http::{mesh, scope, scoped};
 use super::{cluster_references, number, seconds};
 use crate::Options;
 use crate::model::{HashBy, ServiceKey};
+use crate::plan::host::{RoutePlan, Routed};
 use crate::plan::hosts::{Host, Named, named};
 
 /// How often an endpoint is chosen anew for one attempt when the choice falls on one that a request
@@ -52,14 +52,20 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Encodes virtual hosts, which have these addresses beside their names.
-    pub(crate) fn new(hosts: Vec<Host>, addresses: &BTreeSet<IpAddr>, options: &Options) -> Hosts {
+    /// Encodes virtual hosts, which have these addresses beside their names, and these routes.
+    pub(crate) fn new(
+        hosts: Vec<Host>,
+        addresses: &BTreeSet<IpAddr>,
+        routed: &Routed<'_>,
+        options: &Options,
+    ) -> Hosts {
         let hosts = named(hosts, options);
-        let clusters = hosts.iter().map(|named| named.host.cluster.clone());
+        let clusters = hosts.iter().flat_map(|named| clusters(&named.host, routed));
         let clusters = clusters.collect();
         let virtual_hosts = hosts.iter().map(|named| {
             let at = addresses.iter().flat_map(|ip| named.at(*ip));
-            virtual_host(&named.host, named.names.iter().cloned().chain(at).collect())
+            let names = named.names.iter().cloned().chain(at).collect();
+            virtual_host(&named.host, routed, names)
         });
         let part = RouteConfiguration {
             virtual_hosts: virtual_hosts.collect(),
@@ -73,38 +79,59 @@ impl Hosts {
 
     /// Whether the Service has no virtual hosts.
     pub(crate) fn is_empty(&self) -> bool {
-        self.clusters.is_empty()
+        self.bytes.is_empty()
     }
 }
 
-/// The route table: the virtual hosts of all Services, in the order of the Services.
-pub(crate) fn table(name: &Arc<str>, parts: &BTreeMap<ServiceKey, Hosts>) -> Resource {
+/// The route table: these virtual hosts, in the order in which they come.
+pub(crate) fn table<'p>(
+    name: &Arc<str>,
+    parts: impl Iterator<Item = &'p Hosts> + Clone,
+) -> Resource {
     let head = RouteConfiguration {
         name: name.to_string(),
         typed_per_filter_config: found(),
         ..Default::default()
     };
-    let length: usize = parts.values().map(|part| part.bytes.len()).sum();
+    let length: usize = parts.clone().map(|part| part.bytes.len()).sum();
     let mut bytes = Vec::with_capacity(length + head.encoded_len());
     bytes.extend_from_slice(&encode(&head));
-    for part in parts.values() {
+    for part in parts.clone() {
         bytes.extend_from_slice(&part.bytes);
     }
-    let clusters = parts.values().flat_map(|part| &part.clusters);
+    let clusters = parts.flat_map(|part| &part.clusters);
     let refs = cluster_references(clusters);
     Resource::from_bytes(TypeUrl::ROUTE, name.clone(), bytes.into(), refs)
 }
 
-/// The scopes of a Service with these hosts and addresses.
+/// The routes of a Service port as a route configuration of this name, for all requests that come
+/// to its addresses.
+pub(crate) fn at_addresses(name: Arc<str>, routes: &[RoutePlan<'_>]) -> Resource {
+    let message = RouteConfiguration {
+        name: name.to_string(),
+        virtual_hosts: vec![VirtualHost {
+            name: name.to_string(),
+            domains: vec!["*".to_owned()],
+            routes: of_routes(routes),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let refs = cluster_references(scope::clusters(routes));
+    Resource::new(TypeUrl::ROUTE, name, &message, refs)
+}
+
+/// The scopes of a Service with these hosts, addresses and routes. Which there are does not depend
+/// on the routes.
 pub(crate) fn scopes(
-    hosts: Vec<Host>,
+    hosts: &[Named],
     addresses: &BTreeSet<IpAddr>,
-    options: &Options,
+    routed: &Routed<'_>,
 ) -> Vec<Resource> {
-    let Some(service) = hosts.first().map(|host| host.port.service.clone()) else {
+    let Some(Named { host, .. }) = hosts.first() else {
         return Vec::new();
     };
-    let hosts = named(hosts, options);
+    let service = &host.port.service;
     let scope = |suffix: &str, key: [String; 2], hosts: Vec<VirtualHost>, clusters: &[Arc<str>]| {
         let routes = RouteConfiguration {
             name: format!("{service}{suffix}"),
@@ -114,34 +141,27 @@ pub(crate) fn scopes(
         };
         scoped::resource(key, routes, cluster_references(clusters))
     };
-    let clusters: Vec<_> = hosts
-        .iter()
-        .map(|named| named.host.cluster.clone())
-        .collect();
+    let of_all = hosts.iter().flat_map(|named| clusters(&named.host, routed));
+    let of_all: Vec<_> = of_all.collect();
     let with = |names: &dyn Fn(&Named) -> Vec<String>| {
         let hosts = hosts
             .iter()
-            .map(|named| virtual_host(&named.host, names(named)));
+            .map(|named| virtual_host(&named.host, routed, names(named)));
         hosts.collect()
     };
-    let ServiceKey { namespace, name } = &service;
+    let ServiceKey { namespace, name } = service;
     let of_names = with(&|named| named.names[1..].to_vec());
     let mut scopes = vec![scope(
         "",
         [name.to_string(), namespace.to_string()],
         of_names,
-        &clusters,
+        &of_all,
     )];
-    for Named { host, names, .. } in &hosts {
+    for Named { host, names, .. } in hosts {
         let suffix = format!(":{}", host.port.number);
         let key = [name.to_string(), format!("{namespace}{suffix}")];
-        let short = virtual_host(host, names[..1].to_vec());
-        scopes.push(scope(
-            &suffix,
-            key,
-            vec![short],
-            slice::from_ref(&host.cluster),
-        ));
+        let short = virtual_host(host, routed, names[..1].to_vec());
+        scopes.push(scope(&suffix, key, vec![short], &clusters(host, routed)));
     }
     for ip in addresses {
         let of_ip = with(&|named| {
@@ -155,7 +175,7 @@ pub(crate) fn scopes(
             &format!("@{ip}"),
             mesh::address_key(*ip),
             of_ip,
-            &clusters,
+            &of_all,
         ));
     }
     scopes
@@ -167,7 +187,39 @@ fn found() -> HashMap<String, Any> {
     HashMap::from([(mesh::LOOKUP.to_owned(), scoped::disabled())])
 }
 
-fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
+/// The clusters to which requests for a host go.
+fn clusters(host: &Host, routed: &Routed<'_>) -> Vec<Arc<str>> {
+    match routed.get(&host.port.number) {
+        None => vec![host.cluster.clone()],
+        Some(routes) => scope::clusters(routes).into_iter().cloned().collect(),
+    }
+}
+
+fn virtual_host(host: &Host, routed: &Routed<'_>, domains: Vec<String>) -> VirtualHost {
+    VirtualHost {
+        name: host.port.to_string(),
+        domains,
+        routes: match routed.get(&host.port.number) {
+            None => vec![every_request(host)],
+            Some(routes) => of_routes(routes),
+        },
+        ..Default::default()
+    }
+}
+
+/// What the routes of a Service port have of a mesh proxy.
+fn of_routes(routes: &[RoutePlan<'_>]) -> Vec<Route> {
+    let mut routes = scope::of_port(routes);
+    for route in &mut routes {
+        if let Some(Action::Route(action)) = &mut route.action {
+            action.retry_policy = action.retry_policy.take().map(elsewhere);
+        }
+    }
+    routes
+}
+
+/// The route of a port for which there are no others: all requests go to one cluster.
+fn every_request(host: &Host) -> Route {
     let mut action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(host.cluster.to_string())),
         host_rewrite_specifier: host
@@ -179,19 +231,13 @@ fn virtual_host(host: &Host, domains: Vec<String>) -> VirtualHost {
     };
     limit(&mut action, host.timeouts, host.retry.as_ref());
     action.retry_policy = action.retry_policy.map(elsewhere);
-    let route = Route {
+    Route {
         r#match: Some(RouteMatch {
             path_specifier: Some(PathSpecifier::Prefix("/".to_owned())),
             ..Default::default()
         }),
         action: Some(Action::Route(action)),
         metadata: host.pods.then(mesh::pods),
-        ..Default::default()
-    };
-    VirtualHost {
-        name: host.port.to_string(),
-        domains,
-        routes: vec![route],
         ..Default::default()
     }
 }

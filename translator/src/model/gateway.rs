@@ -225,6 +225,12 @@ impl ParentRef {
         self.group.as_deref().unwrap_or(Self::GROUP) == Self::GROUP
             && self.kind.as_deref().unwrap_or("Gateway") == "Gateway"
     }
+
+    /// Whether the parent is a Service, whose clients in a mesh the route is for.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.group.as_deref() == Some("") && self.kind.as_deref() == Some("Service")
+    }
 }
 
 /// A ReferenceGrant: who in other namespaces may refer to what in its own (Gateway rule 32).

@@ -8,9 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::ParentRef;
 
-/// The controller name of the GatewayClasses that are served, and of the entries in the status of
-/// routes (Gateway rules 6 and 100).
+/// The controller name of the GatewayClasses that are served, and of the entries for their Gateways
+/// in the status of routes (Gateway rules 6 and 100).
 pub const GATEWAY_CONTROLLER: &str = "seaway.dev/gateway-controller";
+
+/// The controller name of the entries for Services in the status of routes: of each parent there is
+/// one entry, whichever proxies the route is for (Gateway rule 120).
+pub const MESH_CONTROLLER: &str = "seaway.dev/mesh-controller";
 
 /// The features of Gateway API that are served, by the names of its conformance suite and in order:
 /// `status.supportedFeatures` of a GatewayClass (Gateway rule 6).
@@ -114,6 +118,8 @@ pub struct ListenerStatus {
 pub struct ParentStatus {
     /// `parentRef`, as the route has it.
     pub parent: ParentRef,
+    /// `controllerName`.
+    pub controller: &'static str,
     /// `conditions`.
     pub conditions: Vec<Condition>,
 }

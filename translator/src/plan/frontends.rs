@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use crate::model::{Family, Service, ServiceKey};
+use crate::names::FrontendKind;
 use crate::place::choose::any_usable;
 use crate::place::endpoints::PortEndpoints;
 use crate::policy::claims::{Address, Claim, claim};
@@ -57,6 +58,16 @@ impl Verdict {
 pub(crate) struct FrontendPlan {
     pub frontend: Frontend,
     pub verdict: Verdict,
+}
+
+impl FrontendPlan {
+    /// Whether mesh proxies have a listener of HTTP there where routes decide on the requests for
+    /// the port: at cluster IPs, and if nobody else has the address. Routes may send requests to
+    /// others than the endpoints of the Service.
+    pub(crate) fn is_ruled_where_routed(&self) -> bool {
+        let is_free = matches!(self.verdict, Verdict::Served | Verdict::NoEndpoint);
+        is_free && self.frontend.kind == FrontendKind::ClusterIp
+    }
 }
 
 /// An address that a Service asks for and another claim has won.

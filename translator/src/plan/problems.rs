@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Context;
 use super::external_name::ExternalNamePlan;
 use super::frontends::{Conflict, FrontendPlan, Verdict, conflict};
 use super::health::HealthCheckPlan;
+use super::host::routed;
 use super::listeners::NodeConflict;
 use crate::model::Service;
 use crate::policy::claims::claim;
@@ -48,6 +50,14 @@ fn of_open_node_ports(service: &Service, options: &Options) -> Vec<Problem> {
     };
     frontends::unrestricted(service, options)
         .map(warn)
+        .collect()
+}
+
+/// The matches of HTTPRoutes for the Service that never take a request.
+pub(crate) fn of_routes(context: &Context<'_>, service: &Service) -> Vec<Problem> {
+    let namespaces = context.index.routing().routing_namespaces(&service.key);
+    namespaces
+        .flat_map(|namespace| routed(context, service, namespace).1)
         .collect()
 }
 

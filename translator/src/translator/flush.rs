@@ -21,8 +21,9 @@ impl Translator {
             let targets = self.index.targets(service, &self.options);
             self.dirty.services.extend(targets);
         }
-        self.targets
-            .among(&self.dirty.services, &mut self.dirty.targets);
+        for services in [&self.dirty.services, &self.dirty.routing.services] {
+            self.targets.among(services, &mut self.dirty.targets);
+        }
         self.note_statuses();
         let dirty = self.dirty.take();
         let context = Context {

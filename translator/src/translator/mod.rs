@@ -255,6 +255,8 @@ impl Translator {
                 Layer::Namespace { name, whole_table } => {
                     let key = (name.clone(), *whole_table);
                     self.dirty.namespaces.insert(key);
+                    let consumed = self.index.routing().consumed_in(name);
+                    self.dirty.services.extend(consumed.cloned());
                     touched = true;
                 }
                 Layer::All | Layer::Inside | Layer::Captured => {}

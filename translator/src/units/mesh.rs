@@ -14,6 +14,7 @@ use super::Output;
 use crate::envoy::http::mesh::{self, Routes};
 use crate::envoy::route::{self, Hosts};
 use crate::model::{Service, ServiceKey};
+use crate::plan::host::routed_for;
 use crate::plan::{Context, hosts};
 use crate::{Layer, Origin, Problem, Reason, Replace, Role, Subject};
 
@@ -71,6 +72,8 @@ pub(super) fn table_name(context: &Context<'_>) -> Arc<str> {
 pub(crate) struct WholeTable {
     /// `None` while nobody takes the table.
     parts: Option<BTreeMap<ServiceKey, Hosts>>,
+    /// What proxies of a namespace have in place of some of the parts.
+    own: BTreeMap<Arc<str>, BTreeMap<ServiceKey, Hosts>>,
     /// Whether the table has to be made again.
     changed: bool,
 }
@@ -82,13 +85,25 @@ impl WholeTable {
             return;
         };
         let service = context.index.service(key);
-        let hosts = service.map_or_else(Hosts::default, |service| encoded(context, service));
-        if hosts.is_empty() {
-            self.changed |= parts.remove(key).is_some();
-        } else if parts.get(key) != Some(&hosts) {
-            self.changed = true;
-            parts.insert(key.clone(), hosts);
+        let of = |clients| {
+            service.map_or_else(Hosts::default, |service| encoded(context, service, clients))
+        };
+        self.changed |= put(parts, key, of(None));
+        let mut own: BTreeMap<&Arc<str>, Hosts> = BTreeMap::new();
+        let consumers = context.index.routing().consumers_of(key);
+        for namespace in consumers.filter(|name| context.views.has_namespace(name, true)) {
+            let hosts = of(Some(namespace));
+            if parts.get(key) != Some(&hosts) {
+                own.insert(namespace, hosts);
+            }
         }
+        for namespace in own.keys() {
+            self.own.entry(Arc::clone(namespace)).or_default();
+        }
+        for (namespace, parts) in &mut self.own {
+            self.changed |= put(parts, key, own.remove(namespace).unwrap_or_default());
+        }
+        self.own.retain(|_, parts| !parts.is_empty());
     }
 
     /// The listener and the route table, if that changed or somebody is the first to take it, and
@@ -100,19 +115,25 @@ impl WholeTable {
         if !context.views.takes_whole_table() {
             return match self.parts.take() {
                 None => Output::default(),
-                Some(_) => output(Vec::new(), subject, Vec::new()),
+                Some(_) => {
+                    self.own.clear();
+                    output(Vec::new(), subject, Vec::new())
+                }
             };
         }
         if self.parts.is_none() {
             let all = context.index.services();
-            let hosts = all.map(|(key, service)| (key.clone(), encoded(context, service)));
+            let hosts = all.map(|(key, service)| (key.clone(), encoded(context, service, None)));
             self.parts = Some(hosts.filter(|(_, hosts)| !hosts.is_empty()).collect());
             self.changed = true;
+            for key in context.index.routing().consumed() {
+                self.renew(key, context);
+            }
         }
         let Some(parts) = self.parts.as_ref().filter(|_| self.changed) else {
             return Output::default();
         };
-        let table = route::table(&name, parts);
+        let table = route::table(&name, parts.values());
         self.changed = false;
         let size = table.value.len();
         let mut problems = Vec::new();
@@ -124,27 +145,51 @@ impl WholeTable {
             problems.push(Problem::warning(subject.clone(), "", reason, message));
         }
         let listener = mesh::listener(address, &Routes::Table(&name), None);
-        output(vec![listener, table], subject, problems)
+        let shared = [listener, table].map(|resource| (Layer::WholeTable, resource));
+        let of_namespaces = self.own.iter().map(|(namespace, own)| {
+            let layer = Layer::Namespace {
+                name: namespace.clone(),
+                whole_table: true,
+            };
+            let hosts = parts.iter();
+            let hosts = hosts.map(|(key, hosts)| own.get(key).unwrap_or(hosts));
+            (layer, route::table(&name, hosts))
+        });
+        let resources = shared.into_iter().chain(of_namespaces).collect();
+        output(resources, subject, problems)
     }
 }
 
-fn encoded(context: &Context<'_>, service: &Service) -> Hosts {
+/// Puts the virtual hosts of a Service among others, or takes them away if there are none. Returns
+/// whether that changes anything.
+fn put(parts: &mut BTreeMap<ServiceKey, Hosts>, key: &ServiceKey, hosts: Hosts) -> bool {
+    if hosts.is_empty() {
+        return parts.remove(key).is_some();
+    }
+    let differs = parts.get(key) != Some(&hosts);
+    if differs {
+        parts.insert(key.clone(), hosts);
+    }
+    differs
+}
+
+/// The virtual hosts of a Service, as clients of this namespace have them, or of any other.
+fn encoded(context: &Context<'_>, service: &Service, clients: Option<&Arc<str>>) -> Hosts {
     let addresses = hosts::addresses(context, service);
-    Hosts::new(hosts::of_any(context, service), &addresses, context.options)
+    let routed = routed_for(context, service, clients);
+    let hosts = hosts::of_any(context, service);
+    Hosts::new(hosts, &addresses, &routed, context.options)
 }
 
 fn output(
-    resources: Vec<seaway_proto::Resource>,
+    resources: Vec<(Layer, seaway_proto::Resource)>,
     subject: Subject,
     problems: Vec<Problem>,
 ) -> Output {
-    let resources = resources.into_iter();
     Output {
         resources: vec![Replace {
             origin: Origin::WholeTable,
-            resources: resources
-                .map(|resource| (Layer::WholeTable, resource))
-                .collect(),
+            resources,
         }],
         problems: Some((subject, problems)),
     }

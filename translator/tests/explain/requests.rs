@@ -29,7 +29,7 @@ fn world(objects: Vec<Object>) -> World {
 
 /// What a route of Envoy's does with a request for a path, in a word; `None`: it does not take it,
 /// or asks for more than the path.
-fn takes(route: &Value, path: &str) -> Option<String> {
+pub(super) fn takes(route: &Value, path: &str) -> Option<String> {
     let matches = &route["match"];
     let asks_more = ["headers", "query_parameters"]
         .iter()

@@ -8,6 +8,7 @@ mod bindings;
 mod certificates;
 mod changes;
 mod gateways;
+mod meshes;
 mod rejections;
 mod routes;
 mod services;

@@ -161,17 +161,62 @@ pub fn a_node() -> impl Strategy<Value = Value> {
     })
 }
 
+/// A route of Services, of their namespace or of another one.
+pub fn a_mesh_route() -> impl Strategy<Value = Value> {
+    let parent = (
+        word(SERVICES),
+        prop::option::weighted(0.5, select(&[80, 80, 81, 9][..])),
+        prop::option::weighted(0.2, Just("http")),
+    );
+    let parent = parent.prop_map(|(name, port, section)| {
+        json!({"group": "", "kind": "Service", "namespace": "d", "name": name, "port": port, "sectionName": section})
+    });
+    let backend = (
+        word(&["a", "b", "1c", "absent"]),
+        select(&[80, 80, 81][..]),
+        0..3u32,
+    );
+    let backend = backend.prop_map(|(name, port, weight)| json!({"namespace": "d", "name": name, "port": port, "weight": weight}));
+    let filter = select(&[None, None, Some("RequestRedirect"), Some("Foo")][..]);
+    let rule = (word(&["/", "/p"]), list(backend, 2), filter).prop_map(|(path, backends, filter)| {
+        let filters = filter.map(|kind| json!([{"type": kind, "requestRedirect": {"scheme": "https"}}]));
+        json!({"matches": [{"path": {"value": path}}], "backendRefs": backends, "filters": filters})
+    });
+    let meta = (
+        word(&["d", "d", "j"]),
+        word(&["r1", "r2"]),
+        prop::option::of(1..3u8),
+    );
+    (
+        meta,
+        prop::collection::vec(parent, 1..=2),
+        prop::collection::vec(rule, 1..=2),
+    )
+        .prop_map(|((namespace, name, day), parents, rules)| {
+            json!({
+                "kind": "HTTPRoute",
+                "metadata": {"namespace": namespace, "name": name,
+                    "creationTimestamp": day.map(|day| format!("2026-01-0{day}T00:00:00Z"))},
+                "spec": {"parentRefs": parents, "rules": rules},
+            })
+        })
+}
+
 fn an_object() -> impl Strategy<Value = Value> {
-    prop_oneof![3 => a_service(), 3 => a_slice(), 1 => a_node()]
+    prop_oneof![3 => a_service(), 3 => a_slice(), 1 => a_node(), 2 => a_mesh_route()]
 }
 
 pub fn a_view() -> impl Strategy<Value = View> {
     let role = select(&[Role::Node, Role::Mesh][..]);
     let place = (word(&["", "n1", "n2"]), word(&["", "za", "zb"]));
-    (role, place, any::<bool>()).prop_map(|(role, (node, zone), whole_table)| View {
-        whole_table,
-        ..view(role, node, zone)
-    })
+    let namespace = select(&[None, Some("d"), Some("j")][..]);
+    (role, place, any::<bool>(), namespace).prop_map(
+        |(role, (node, zone), whole_table, namespace)| View {
+            whole_table,
+            namespace: namespace.map(Into::into),
+            ..view(role, node, zone)
+        },
+    )
 }
 
 pub fn an_op() -> impl Strategy<Value = Op> {

@@ -229,6 +229,9 @@ fn routes() -> Texts {
         "{name: g, port: 443}",
         "{name: g, sectionName: l9}",
         "{name: g, namespace: e}",
+        "{name: web, namespace: d, group: \"\", kind: Service}",
+        "{name: web, namespace: e, group: \"\", kind: Service, port: 80}",
+        "{name: edge, namespace: d, group: \"\", kind: Service, port: 81}",
     ]);
     let filter = pick(&[
         "",

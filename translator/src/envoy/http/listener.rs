@@ -234,6 +234,11 @@ fn early_headers(table: &Table, shown: Option<String>) -> TypedExtensionConfig {
     }
 }
 
+/// The CORS filter, which does nothing on routes without a policy (Gateway rule 74).
+pub(super) fn cors() -> HttpFilter {
+    http_filter(CORS_FILTER, ConfigType::TypedConfig(any(&Cors::default())))
+}
+
 /// The filters: the lookup, which is a resource of its own, who may ask, CORS (so that preflight
 /// requests are never too many), how many requests there may be and how large, and the router.
 fn http_filters(table: &Table) -> Vec<HttpFilter> {
@@ -247,7 +252,7 @@ fn http_filters(table: &Table) -> Vec<HttpFilter> {
     vec![
         http_filter(lookup::name(table), ConfigType::ConfigDiscovery(lookup)),
         http_filter(sources::FILTER, ConfigType::TypedConfig(sources::filter())),
-        http_filter(CORS_FILTER, ConfigType::TypedConfig(any(&Cors::default()))),
+        cors(),
         http_filter(rate::FILTER, ConfigType::TypedConfig(rate::filter())),
         http_filter(body::FILTER, ConfigType::TypedConfig(body::filter())),
         router(),

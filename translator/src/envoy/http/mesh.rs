@@ -18,12 +18,12 @@ use seaway_proto::envoy::http_connection_manager::http_connection_manager::{
     CodecType, RouteSpecifier, ServerHeaderTransformation, UpgradeConfig,
 };
 use seaway_proto::envoy::http_connection_manager::{
-    HttpConnectionManager, Rds, http_filter::ConfigType,
+    HttpConnectionManager, HttpFilter, Rds, http_filter::ConfigType,
 };
 use seaway_proto::envoy::listener::{FilterChain, Listener};
 use seaway_proto::{Resource, ResourceRef, TypeUrl, any};
 
-use super::listener::{http_filter, router};
+use super::listener::{cors, http_filter, router};
 use super::{lookup, scoped};
 use crate::envoy::listener::network_filter;
 use crate::envoy::{ads, seconds, tcp_socket};
@@ -95,32 +95,14 @@ pub(crate) fn listener(
     let lookup = any(&lookup::filter(Some(script(namespace))));
     let lookup = http_filter(LOOKUP, ConfigType::TypedConfig(lookup));
     let manager = HttpConnectionManager {
-        codec_type: CodecType::Auto as i32,
-        stat_prefix: "mesh".to_owned(),
-        route_specifier: Some(specifier),
-        http_filters: vec![lookup, router()],
-        upgrade_configs: vec![UpgradeConfig {
-            upgrade_type: "websocket".to_owned(),
-            ..Default::default()
-        }],
         // A name with a final dot is the same name.
         strip_trailing_host_dot: true,
-        // What a backend answers is its own: no idle limit on a stream (a watch may be silent for
-        // long), no foreign server name.
-        stream_idle_timeout: Some(seconds(0)),
-        server_header_transformation: ServerHeaderTransformation::PassThrough as i32,
-        ..Default::default()
+        ..manager("mesh", specifier, vec![lookup, cors(), router()])
     };
     let message = Listener {
         name: name(address),
         address: Some(tcp_socket(address)),
-        filter_chains: vec![FilterChain {
-            filters: vec![network_filter(
-                "envoy.filters.network.http_connection_manager",
-                any(&manager),
-            )],
-            ..Default::default()
-        }],
+        filter_chains: vec![chain(&manager)],
         ..Default::default()
     };
     let name = message.name.clone();
@@ -130,6 +112,50 @@ pub(crate) fn listener(
         &message,
         table.into_iter().collect(),
     )
+}
+
+/// The filter chain of a Service's address where routes decide on its requests: these, whatever
+/// Host they ask for (Gateway rule 118).
+pub(crate) fn at_address(stat_prefix: &str, routes: &str) -> FilterChain {
+    let rds = Rds {
+        config_source: Some(ads()),
+        route_config_name: routes.to_owned(),
+    };
+    let specifier = RouteSpecifier::Rds(rds);
+    let filters = vec![cors(), router()];
+    chain(&manager(stat_prefix, specifier, filters))
+}
+
+/// The connection manager of mesh proxies with these filters. What a backend answers is its own: no
+/// idle limit on a stream (a watch may be silent for long), no foreign server name.
+fn manager(
+    stat_prefix: &str,
+    routes: RouteSpecifier,
+    http_filters: Vec<HttpFilter>,
+) -> HttpConnectionManager {
+    HttpConnectionManager {
+        codec_type: CodecType::Auto as i32,
+        stat_prefix: stat_prefix.to_owned(),
+        route_specifier: Some(routes),
+        http_filters,
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..Default::default()
+        }],
+        stream_idle_timeout: Some(seconds(0)),
+        server_header_transformation: ServerHeaderTransformation::PassThrough as i32,
+        ..Default::default()
+    }
+}
+
+fn chain(manager: &HttpConnectionManager) -> FilterChain {
+    FilterChain {
+        filters: vec![network_filter(
+            "envoy.filters.network.http_connection_manager",
+            any(manager),
+        )],
+        ..Default::default()
+    }
 }
 
 /// The script of the filter. A namespace is a label, so nothing in it can end the string.

@@ -17,7 +17,7 @@ pub(crate) mod mesh;
 mod path_change;
 mod rate;
 pub(super) mod route_action;
-mod route_match;
+pub(super) mod route_match;
 pub(crate) mod scope;
 pub(crate) mod scoped;
 mod sources;

@@ -38,13 +38,32 @@ pub(super) const STREAM_IDLE: u32 = 300_000;
 /// So many times the first pause between tries the longest may be.
 const LONGER: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
-/// The action of a route of this host.
-pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> RouteKind {
+/// Where a route is, as far as its action depends on that.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum At<'a> {
+    /// Among those of a host, at a port of ingress proxies.
+    Host(&'a Table, &'a Hostname),
+    /// Among those of a Service port at mesh proxies, by whichever of its names that is asked for.
+    Port,
+}
+
+impl<'a> At<'a> {
+    /// The host names that the route is for.
+    pub(super) fn host(self) -> &'a Hostname {
+        match self {
+            At::Host(_, host) => host,
+            At::Port => &Hostname::Any,
+        }
+    }
+}
+
+/// The action of a route.
+pub(super) fn action(at: At<'_>, route: &RoutePlan) -> RouteKind {
     match &route.action {
         Action::Answer(status) => answer(*status),
         Action::Redirect(redirect, port) => {
-            let mut message = redirection((table, *port), route, redirect);
-            if let (None, Hostname::Exact(host)) = (&redirect.hostname, host) {
+            let mut message = redirection((at, *port), route, redirect);
+            if let (None, Hostname::Exact(host)) = (&redirect.hostname, at.host()) {
                 // Else Envoy would keep the port that the client has written behind it.
                 message.host_redirect = host.to_string();
             }
@@ -54,7 +73,7 @@ pub(super) fn action(table: &Table, host: &Hostname, route: &RoutePlan) -> Route
         Action::ToHttps => RouteKind::Redirect(RedirectAction {
             scheme_rewrite_specifier: Some(SchemeRewriteSpecifier::HttpsRedirect(true)),
             // Else Envoy would keep the port that the client has written behind it.
-            host_redirect: match host {
+            host_redirect: match at.host() {
                 Hostname::Exact(host) => host.to_string(),
                 Hostname::Wildcard(_) | Hostname::Any => String::new(),
             },
@@ -74,7 +93,7 @@ pub(super) fn answer(status: u16) -> RouteKind {
 }
 
 /// A redirect (Gateway rule 69).
-fn redirection(at: (&Table, u16), route: &RoutePlan, redirect: &Redirect) -> RedirectAction {
+fn redirection(at: (At<'_>, u16), route: &RoutePlan, redirect: &Redirect) -> RedirectAction {
     let change = redirect.path.as_ref();
     let edit = change.and_then(|change| path_change::edit(change, &route.matches.path));
     let scheme = redirect.scheme.as_deref();
@@ -95,16 +114,24 @@ fn redirection(at: (&Table, u16), route: &RoutePlan, redirect: &Redirect) -> Red
 
 /// The port that a redirect names; 0 for none, since Envoy would also print the one that the scheme
 /// implies.
-fn redirected_port((table, external_port): (&Table, u16), redirect: &Redirect) -> u32 {
+fn redirected_port((at, external_port): (At<'_>, u16), redirect: &Redirect) -> u32 {
     let implied = |scheme: &str| if scheme == "https" { 443 } else { 80 };
-    let own = if table.tls { "https" } else { "http" };
+    let own = match at {
+        At::Host(table, _) if table.tls => "https",
+        At::Host(..) | At::Port => "http",
+    };
     let default = implied(redirect.scheme.as_deref().unwrap_or(own));
     let port = match (redirect.port, &redirect.scheme) {
         (Some(port), _) => port.get(),
         (None, Some(_)) => default,
         (None, None) => external_port,
     };
-    if port == default { 0 } else { port.into() }
+    // Of a name with any other port Envoy would keep that.
+    let keeps = matches!(at, At::Port) && redirect.hostname.is_none() && external_port != 80;
+    match port == default && !keeps {
+        true => 0,
+        false => port.into(),
+    }
 }
 
 fn status(status: u16) -> RedirectResponseCode {

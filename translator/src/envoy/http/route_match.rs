@@ -16,8 +16,8 @@ pub(super) fn matcher(host: &Hostname, route: &RoutePlan) -> RouteMatch {
     let Match {
         path,
         method,
-        headers,
         query,
+        ..
     } = route.matches;
     let one_label = match host {
         Hostname::Wildcard(suffix) if route.one_label => Some(one_label(suffix)),
@@ -25,7 +25,7 @@ pub(super) fn matcher(host: &Hostname, route: &RoutePlan) -> RouteMatch {
     };
     let method = method.as_ref();
     let method = method.map(|method| header(":method", MatchPattern::Exact(method.to_string())));
-    let named = headers.iter().map(named_header);
+    let named = named_headers(route.matches);
     RouteMatch {
         path_specifier: Some(path_specifier(path)),
         headers: one_label.into_iter().chain(method).chain(named).collect(),
@@ -54,7 +54,7 @@ pub(super) fn of_other_listeners(names: impl Iterator<Item = String>) -> RouteMa
     }
 }
 
-fn path_specifier(path: &PathMatch) -> PathSpecifier {
+pub(in crate::envoy) fn path_specifier(path: &PathMatch) -> PathSpecifier {
     match path {
         PathMatch::Exact(path) => PathSpecifier::Path(path.to_string()),
         PathMatch::Regex(pattern) => PathSpecifier::SafeRegex(regex(pattern)),
@@ -71,6 +71,11 @@ fn path_specifier(path: &PathMatch) -> PathSpecifier {
 fn one_label(suffix: &str) -> HeaderMatcher {
     let pattern = format!("(?i)[^.:]+\\.{}(:[0-9]+)?", quoted(suffix));
     header(":authority", MatchPattern::SafeRegex(regex(&pattern)))
+}
+
+/// The headers that a match asks for.
+pub(in crate::envoy) fn named_headers(matches: &Match) -> Vec<HeaderMatcher> {
+    matches.headers.iter().map(named_header).collect()
 }
 
 fn named_header(named: &NamedMatch) -> HeaderMatcher {

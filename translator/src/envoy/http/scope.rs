@@ -4,12 +4,12 @@
 use std::iter;
 use std::sync::Arc;
 
+use seaway_proto::Resource;
 use seaway_proto::envoy::core::header_value_option::HeaderAppendAction;
 use seaway_proto::envoy::route::{Route, RouteConfiguration, VirtualHost};
-use seaway_proto::{Resource, ResourceRef};
 
 use super::header_changes::{added, option, removed};
-use super::route_action::{action, answer, common_changes};
+use super::route_action::{At, action, answer, common_changes};
 use super::route_match::{everything, matcher, of_other_listeners};
 use super::tls::on_demand;
 use super::{CORS_FILTER, OWN_HEADERS, body, cors, lookup, rate, scoped, sources};
@@ -28,7 +28,7 @@ pub(crate) fn scope(table: &Table, host: &HostPlan) -> Resource {
         ..Default::default()
     };
     let key = [table.port.to_string(), host.host.to_string()];
-    scoped::resource(key, routes, clusters(host))
+    scoped::resource(key, routes, cluster_references(clusters(&host.routes)))
 }
 
 /// The name of a host's resource: `80/shop.example.com`, `80/*.example.com`, `80/*`.
@@ -46,11 +46,7 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
         .iter()
         .flat_map(|plan| routes(table, host.host, plan));
     // A request for this host is not for a wildcard, whatever its path (Gateway rule 52).
-    let rest = Route {
-        r#match: Some(everything()),
-        action: Some(answer(404)),
-        ..Default::default()
-    };
+    let rest = nothing();
     let misdirected = host.listener.map(|listener| {
         // A chain for certificates on demand says the name that the client asked for.
         let asked = (exact && host.is_own_name).then(|| on_demand::shown_for(&name));
@@ -89,14 +85,30 @@ fn virtual_host(table: &Table, host: &HostPlan) -> VirtualHost {
 
 /// The routes that one match of a rule becomes.
 fn routes(table: &Table, host: &Hostname, plan: &RoutePlan) -> Vec<Route> {
-    let whole = route(table, host, plan);
+    let whole = route(At::Host(table, host), plan);
     match plan.asked.max_body {
         Some(max) if matches!(plan.action, Action::Forward(_)) => body::limited(&whole, max).into(),
         _ => vec![whole],
     }
 }
 
-fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
+/// The routes of a Service port at mesh proxies: those of its plan, and 404 for all other requests
+/// (Gateway rule 117).
+pub(in crate::envoy) fn of_port(routes: &[RoutePlan]) -> Vec<Route> {
+    let planned = routes.iter().map(|plan| route(At::Port, plan));
+    planned.chain([nothing()]).collect()
+}
+
+/// The route of all requests that no other takes.
+fn nothing() -> Route {
+    Route {
+        r#match: Some(everything()),
+        action: Some(answer(404)),
+        ..Default::default()
+    }
+}
+
+fn route(at: At<'_>, plan: &RoutePlan) -> Route {
     let (request, response) = common_changes(plan);
     let forwards = matches!(plan.action, Action::Forward(_));
     let cors = plan.rule.filters.cors.as_ref().or(plan.asked.cors);
@@ -111,8 +123,8 @@ fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
         option("strict-transport-security", value.to_string(), overwrite)
     });
     Route {
-        r#match: Some(matcher(host, plan)),
-        action: Some(action(table, host, plan)),
+        r#match: Some(matcher(at.host(), plan)),
+        action: Some(action(at, plan)),
         request_headers_to_add: added(&request),
         request_headers_to_remove: removed(&request),
         response_headers_to_add: added(&response).into_iter().chain(hsts).collect(),
@@ -122,15 +134,15 @@ fn route(table: &Table, host: &Hostname, plan: &RoutePlan) -> Route {
     }
 }
 
-/// References to the clusters to which requests and their copies are sent.
-fn clusters(host: &HostPlan) -> Vec<ResourceRef> {
+/// The clusters to which requests and their copies are sent.
+pub(in crate::envoy) fn clusters<'p>(routes: &'p [RoutePlan<'_>]) -> Vec<&'p Arc<str>> {
     let mut clusters: Vec<&Arc<str>> = Vec::new();
-    for route in &host.routes {
+    for route in routes {
         if let Action::Forward(shares) = &route.action {
             let upstreams = shares.iter().filter_map(|share| share.to.as_ref().ok());
             clusters.extend(upstreams.map(|upstream| &upstream.cluster));
             clusters.extend(route.mirrors.iter().map(|(cluster, _)| cluster));
         }
     }
-    cluster_references(clusters)
+    clusters
 }

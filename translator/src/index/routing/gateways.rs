@@ -210,7 +210,9 @@ impl Routing {
             &old_parents,
             new_parents,
         );
-        if old.as_ref() != self.gateways.routes.get(&key) {
+        let new = self.gateways.routes.get(&key).cloned();
+        if old != new {
+            self.file_mesh_route(old.as_deref(), new.as_deref(), changes);
             self.share_http_route(&key, options, changes);
         }
     }

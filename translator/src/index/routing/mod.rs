@@ -1,13 +1,15 @@
-//! The routing of ingress proxies: which objects have rules for which host of which port, and which
-//! Services they send requests to.
+//! The routing of requests: which objects have rules for which host of which port of ingress
+//! proxies, or for which Service at mesh proxies, and which Services they send requests to.
 //!
 //! A change of an object marks the hosts it names. One that names a wildcard, or every host, marks
 //! those that it covers too, since its rules come after their own there (Gateway rule 54).
 
 mod bindings;
 mod certificates;
+mod files;
 mod gateways;
 mod hosts;
+mod mesh;
 mod ports;
 mod services;
 mod share;
@@ -22,8 +24,10 @@ use crate::{Fleet, ObjectId, ObjectKind, Options};
 
 use bindings::Bindings;
 use certificates::Secrets;
+use files::{put, refile};
 use gateways::Gateways;
 pub(crate) use hosts::{Entry, Hosts, ListenerId};
+use mesh::MeshRoutes;
 use ports::Ports;
 use services::Services;
 use share::{Attached, Share};
@@ -43,6 +47,7 @@ pub(crate) struct Routing {
     bindings: Bindings,
     ports: Ports,
     services: Services,
+    mesh: MeshRoutes,
     /// What each object that is served adds.
     shares: BTreeMap<ObjectId, Share>,
     tables: BTreeMap<Table, Hosts>,
@@ -63,7 +68,7 @@ pub(crate) struct RoutingChanges {
     pub objects: BTreeSet<ObjectId>,
     /// The objects whose status may have changed.
     pub statuses: BTreeSet<ObjectId>,
-    /// The Services of which other ports may be used.
+    /// The Services of which other ports may be used, or that mesh proxies may route otherwise.
     pub services: BTreeSet<ServiceKey>,
     /// The Services by which objects are reached now, or no more.
     pub addresses: BTreeSet<ServiceKey>,
@@ -180,10 +185,12 @@ impl Routing {
         let users = self.users.get(service).into_iter().flat_map(BTreeMap::keys);
         for user in users {
             changes.mark_for(user, ObjectKind::HTTPRoute);
+            self.mark_parents(user, changes);
             if let Some(share) = self.shares.get(user) {
                 self.mark(share, changes);
             }
         }
+        self.mark_routes_of(service, changes);
     }
 
     /// The Services of a namespace that objects of others send requests to.
@@ -373,32 +380,4 @@ impl Routing {
 /// The ports of Services that an object names.
 fn ports(share: Option<&Share>) -> BTreeMap<ServiceKey, BTreeSet<BackendPort>> {
     share.map(|share| share.ports.clone()).unwrap_or_default()
-}
-
-/// Puts a value in place of what a key has, or (`None`) removes that. Returns the old one.
-fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, new: Option<V>) -> Option<V> {
-    match new {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    }
-}
-
-/// Moves a key from where it was filed to where it belongs now.
-fn refile<K: Ord, V: Ord + Clone>(
-    files: &mut BTreeMap<K, BTreeSet<V>>,
-    key: &V,
-    old: &BTreeSet<K>,
-    new: BTreeSet<K>,
-) {
-    for name in old.difference(&new) {
-        if let Some(keys) = files.get_mut(name) {
-            keys.remove(key);
-            if keys.is_empty() {
-                files.remove(name);
-            }
-        }
-    }
-    for name in new {
-        files.entry(name).or_default().insert(key.clone());
-    }
 }

@@ -1,11 +1,14 @@
-//! [`Share`]: what one object adds to the routing of ingress proxies.
+//! [`Share`]: what one object adds to the routing of ingress proxies. A route of a Service adds
+//! nothing there, but which Services it names is known by it, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::hosts::{Certificates, Entry, Hosts, ListenerId, Part};
 use super::{Key, Routing};
-use crate::model::{BackendPort, Gateway, HTTPRoute, Hostname, Ingress, Rule, ServiceKey, Target};
+use crate::model::{
+    BackendPort, Gateway, HTTPRoute, Hostname, Ingress, ParentRef, Rule, ServiceKey, Target,
+};
 use crate::policy::gateway::{self, InvalidRules};
 use crate::policy::route_order::Age;
 use crate::policy::table::{HTTP, HTTPS, Table};
@@ -141,7 +144,7 @@ impl Share {
     }
 
     /// What a route adds: rules for its host names at the listeners that take it. `None`: no parent
-    /// of it is served.
+    /// of it is served, and none is a Service.
     pub(super) fn of_http_route(
         routing: &Routing,
         route: &HTTPRoute,
@@ -149,7 +152,7 @@ impl Share {
     ) -> Option<Share> {
         let id = ObjectId::new(ObjectKind::HTTPRoute, &route.namespace, &route.name);
         let mut share = Share::new(route.created, &id);
-        let mut is_served = false;
+        let mut is_served = route.parents.iter().any(ParentRef::is_service);
         for parent in &route.parents {
             let Some(gateway) = routing.parent(route, parent) else {
                 continue;

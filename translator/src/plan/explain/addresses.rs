@@ -7,9 +7,11 @@ use super::answer::AddressFact;
 use super::asker::{Asker, listed};
 use super::viewpoint::Client;
 use crate::model::{Family, Service, ServiceKey};
-use crate::names::FrontendKind;
+use crate::names::{FrontendKind, FrontendName};
 use crate::plan::Source;
+use crate::plan::clusters::port_key;
 use crate::plan::frontends::{FrontendPlan, Verdict};
+use crate::plan::host::routed_for;
 use crate::plan::listeners::{ListenerPlan, NodeConflict, NodePlan, Planner, Route};
 use crate::policy::frontends::{self, Frontend};
 use crate::{IpNet, Role};
@@ -30,6 +32,8 @@ pub(super) enum Outcome {
     /// Its listener leads to sets of endpoints; of each, whether it is that of a Local policy, and
     /// whose connections it takes, in words.
     Leads(Vec<(bool, Option<String>)>),
+    /// Its listener takes HTTP, of which routes decide where it goes.
+    Ruled,
     /// Its listener closes the connections of this client.
     Closed(String),
     /// An endpoint of the Service listens there itself.
@@ -70,6 +74,13 @@ fn of_frontend(
         let listen = SocketAddr::new(frontend.ip, frontend.listen.get());
         vec![address(service, frontend, listen, outcome, why)]
     };
+    if let Some(name) = ruled(asker, service, plan) {
+        let text = format!("listener {name}, of HTTP, on which HTTPRoutes of the Service decide");
+        let mut all = without(Outcome::Ruled, text);
+        let named = all.iter_mut().map(|address| &mut address.fact);
+        named.for_each(|fact| fact.listener = Some(name.clone()));
+        return all;
+    }
     let since = |why: &str| format!("no listener, since {why}");
     let outcome = match verdict {
         Verdict::Served => None,
@@ -112,6 +123,28 @@ fn of_frontend(
     let each = listeners.iter();
     each.map(|listener| of_listener(asker, service, frontend, listener))
         .collect()
+}
+
+/// The name of the listener of a frontend of which routes decide on the requests (Gateway rule
+/// 118).
+fn ruled(asker: &Asker<'_>, service: &Service, plan: &FrontendPlan) -> Option<String> {
+    let port = &service.ports[plan.frontend.port];
+    if asker.view.role != Role::Mesh
+        || !asker.has_listeners(port.protocol)
+        || !plan.is_ruled_where_routed()
+    {
+        return None;
+    }
+    let clients = asker.view.mesh_namespace();
+    let routed = routed_for(&asker.context, service, clients);
+    routed.contains_key(&port.number).then(|| {
+        let name = FrontendName {
+            port: port_key(service, port),
+            kind: plan.frontend.kind,
+            address: SocketAddr::new(plan.frontend.ip, plan.frontend.listen.get()),
+        };
+        name.to_string()
+    })
 }
 
 /// The listeners of a served frontend that the proxy has: of several of one name the most specific.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::answer::Fact;
 use super::viewpoint::Client;
-use crate::model::{Node, Protocol, ServiceKey};
+use crate::model::{Node, Protocol, ServiceKey, Target};
 use crate::place::active_views;
 use crate::place::choose::Place;
 use crate::plan::Context;
+use crate::plan::host::{Refused, Upstream, resolve, resolve_in_mesh};
 use crate::policy::capture;
 use crate::problem::Unread;
 use crate::{Layer, ObjectId, Role, View};
@@ -76,6 +77,14 @@ impl<'a> Asker<'a> {
                 protocol == Protocol::Tcp && capture::is_captured(Role::Mesh, self.context.options)
             }
             Role::Ingress | Role::Grpc => false,
+        }
+    }
+
+    /// The cluster behind a backend of an object, as these proxies are sent it.
+    pub(super) fn resolve(&self, of: &ObjectId, target: &Target) -> Result<Upstream, Refused> {
+        match self.view.role {
+            Role::Mesh | Role::Grpc => resolve_in_mesh(&self.context, target),
+            Role::Ingress | Role::Node => resolve(&self.context, of, target),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Context, Upstream};
 use crate::model::{BackendPort, Kind, ServiceKey, Target};
+use crate::plan::hosts;
 use crate::plan::{clusters, external_name};
 use crate::policy::external_name::Refusal;
 use crate::{ObjectId, ObjectKind, Reason};
@@ -111,4 +112,39 @@ pub(crate) fn resolve(
     }
     let port = clusters::find(service, port).ok_or_else(no_port)?;
     Ok(clusters::upstream(service, port))
+}
+
+/// The cluster behind a backend or a mirror at mesh proxies: what the name of the Service leads to
+/// there where no route is for it, so that no request is routed twice (Gateway rule 117). A client
+/// may ask for any Service by its name, so no grant is needed (Gateway rule 115).
+///
+/// # Errors
+/// When the backend is not served.
+pub(crate) fn resolve_in_mesh(context: &Context<'_>, target: &Target) -> Result<Upstream, Refused> {
+    let (key, port) = match target {
+        Target::Service(key, port) => (key, port),
+        Target::Unsupported(_) => return Err(Refused::Unsupported),
+    };
+    let service = context.index.service(key);
+    let service = service.ok_or_else(|| Refused::NoService(key.clone()))?;
+    let number = match port {
+        BackendPort::Number(number) => Some(*number),
+        BackendPort::Name(_) => clusters::find(service, port).map(|port| port.number),
+    };
+    let mut hosts = hosts::of_any(context, service).into_iter();
+    if let Some(host) = hosts.find(|host| Some(host.port.number) == number) {
+        return Ok(Upstream {
+            cluster: host.cluster,
+            hash: host.hash,
+            hostname: host.rewrite,
+        });
+    }
+    let refusal = match service.kind {
+        Kind::ExternalName(_) => external_name::plan(context, service).refusal,
+        _ => None,
+    };
+    Err(match refusal {
+        Some(refusal) => Refused::ExternalName(key.clone(), refusal),
+        None => Refused::NoPort(key.clone(), port.clone()),
+    })
 }

@@ -1,7 +1,9 @@
 //! [`HostPlan`]: what becomes of the requests for one host at one port of the ingress proxies, in
-//! the order in which rules are tried.
+//! the order in which rules are tried. What becomes of those for a Service port at mesh proxies
+//! ([`Routed`]) is planned likewise.
 
 mod backends;
+mod port;
 mod rules;
 
 use std::num::NonZeroU64;
@@ -10,11 +12,12 @@ use std::sync::Arc;
 use super::Context;
 pub(crate) use crate::index::routing::ListenerId;
 use crate::model::{Backend, Cors, HashBy, Hostname, Match, RateLimit, Redirect, Rule};
-use crate::{IpNet, Problem};
+use crate::{IpNet, Problem, Role};
 
 pub(crate) use crate::policy::route_order::Age;
 pub(crate) use crate::policy::table::Table;
-pub(crate) use backends::{Refused, resolve};
+pub(crate) use backends::{Refused, resolve, resolve_in_mesh};
+pub(crate) use port::{Routed, routed, routed_for};
 
 /// The routes of one host.
 #[derive(Debug)]
@@ -123,9 +126,15 @@ impl<'a> HostPlan<'a> {
             }
         };
         let (mut left, mut problems) = (rules::INHERITED, Vec::new());
+        let at = rules::At {
+            role: Role::Ingress,
+            name: host,
+            tls: table.tls,
+            port: context.index.routing().external_port(table),
+        };
         let mut routes = Vec::new();
         for group in groups {
-            routes.extend(group.routes(context, (table, host), (&mut left, &mut problems)));
+            routes.extend(group.routes(context, &at, (&mut left, &mut problems)));
         }
         let is_checked = table.tls && *listener != ListenerId::Ingresses;
         let plan = HostPlan {

@@ -2,35 +2,77 @@
 //! then those of what covers it (Gateway rule 54).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
-use super::backends::resolve;
-use super::{Action, Asked, Context, RoutePlan, Share, Table, Upstream};
+use super::backends::{Refused, resolve, resolve_in_mesh};
+use super::{Action, Asked, Context, RoutePlan, Share, Upstream};
 use crate::index::routing::{Hosts, ListenerId};
-use crate::model::{Backend, Hostname, IngressSettings, Match, Rule};
+use crate::model::{Backend, Hostname, IngressSettings, Match, Rule, Target};
 use crate::policy::route_order::{Age, MatchRank};
-use crate::{ObjectKind, Problem, Reason};
+use crate::{ObjectId, ObjectKind, Problem, Reason, Role};
 
 /// The most matches that a host has of rules for wider host names. Such rules are repeated for each
 /// host under them, and there may be many of both.
 pub(super) const INHERITED: usize = 200;
 
-/// The rules of one width of host name: they compete with one another, and with no others.
+/// The most matches that a Service port has at mesh proxies. They are repeated for each of its
+/// names and addresses, and routes of any number may be for it.
+pub(super) const OF_PORT: usize = 1_000;
+
+/// Where rules are tried, as far as what becomes of requests depends on it.
+pub(super) struct At<'s> {
+    /// The role of the proxies.
+    pub(super) role: Role,
+    /// The host or the Service port, for problems.
+    pub(super) name: &'s dyn fmt::Display,
+    /// Whether clients speak TLS.
+    pub(super) tls: bool,
+    /// The port that clients connect to.
+    pub(super) port: u16,
+}
+
+/// The rules of one width of host name, or for one Service port: they compete with one another, and
+/// with no others.
 pub(super) struct Group<'a> {
-    rules: Vec<(&'a Age, &'a [Rule], Option<&'a IngressSettings>)>,
-    one_label: bool,
-    /// Whether the rules are for a wider host name, and repeated for this one.
-    inherited: bool,
+    pub(super) rules: Vec<(&'a Age, &'a [Rule], Option<&'a IngressSettings>)>,
+    pub(super) one_label: bool,
+    /// Why the number of matches has a bound, if it has.
+    pub(super) bound: Option<Bound>,
+}
+
+/// Why the matches of a [`Group`] are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// The rules are for a wider host name, and repeated for this one.
+    Inherited,
+    /// The rules are for a Service port.
+    OfPort,
+}
+
+impl At<'_> {
+    /// The cluster behind a backend or a mirror of an object.
+    fn resolve(
+        &self,
+        context: &Context<'_>,
+        from: &ObjectId,
+        target: &Target,
+    ) -> Result<Upstream, Refused> {
+        match self.role {
+            Role::Ingress => resolve(context, from, target),
+            Role::Node | Role::Mesh | Role::Grpc => resolve_in_mesh(context, target),
+        }
+    }
 }
 
 impl<'a> Group<'a> {
     /// The routes of the group in the order in which they are tried, and a problem for each that
     /// never takes a request, since an older object has an equal match (Gateway rule 58, Service
-    /// rule 139). `left` is how many inherited matches the host may still have.
+    /// rule 139). `left` is how many matches that have a bound there may still be.
     pub(super) fn routes(
         &self,
         context: &Context<'a>,
-        (table, host): (&Table, &Hostname),
+        at: &At<'_>,
         (left, problems): (&mut usize, &mut Vec<Problem>),
     ) -> Vec<RoutePlan<'a>> {
         let mut ranked: Vec<(MatchRank<'a>, _, &'a Age, &'a Rule, &'a Match)> = Vec::new();
@@ -48,37 +90,39 @@ impl<'a> Group<'a> {
         for (_, settings, age, rule, matches) in ranked {
             let winner = *first.entry(matches).or_insert(age);
             if winner != age {
-                problems.push(duplicate(age, rule, winner, host));
+                problems.push(duplicate(age, rule, winner, at.name));
                 continue;
             }
-            if self.inherited && *left == 0 {
-                problems.push(too_many(age, rule));
-                break;
+            if let Some(bound) = self.bound {
+                if *left == 0 {
+                    problems.push(too_many(age, rule, bound, at.name));
+                    break;
+                }
+                *left -= 1;
             }
-            *left -= usize::from(self.inherited);
             routes.push(RoutePlan {
                 by: age,
                 rule,
                 matches,
                 one_label: self.one_label,
                 action: match settings {
-                    Some(settings) if settings.redirect_to_https && !table.tls => Action::ToHttps,
-                    _ => action(context, (age, rule), table),
+                    Some(settings) if settings.redirect_to_https && !at.tls => Action::ToHttps,
+                    _ => action(context, (age, rule), at),
                 },
-                mirrors: mirrors(context, age, rule),
-                asked: settings.map_or_else(Asked::default, |settings| asked(table, age, settings)),
+                mirrors: mirrors(context, (age, rule), at),
+                asked: settings.map_or_else(Asked::default, |settings| asked(at, age, settings)),
             });
         }
         routes
     }
 }
 
-/// What the annotations of an Ingress ask for at this table.
-fn asked<'a>(table: &Table, age: &Age, settings: &'a IngressSettings) -> Asked<'a> {
+/// What the annotations of an Ingress ask for at this port.
+fn asked<'a>(at: &At<'_>, age: &Age, settings: &'a IngressSettings) -> Asked<'a> {
     let object = age.object();
     let shared = |rate| (format!("{}/{}", object.namespace, object.name), rate);
     Asked {
-        hsts: settings.hsts.as_ref().filter(|_| table.tls),
+        hsts: settings.hsts.as_ref().filter(|_| at.tls),
         sources: settings.sources.as_deref(),
         cors: settings.cors.as_ref(),
         max_body: settings.max_body,
@@ -86,19 +130,24 @@ fn asked<'a>(table: &Table, age: &Age, settings: &'a IngressSettings) -> Asked<'
     }
 }
 
-/// The problem of the first of the matches that are too many for the hosts under theirs. It names
-/// no host, so that it is there once.
-fn too_many(age: &Age, rule: &Rule) -> Problem {
-    let message = format!(
-        "a host is given at most {INHERITED} matches of rules for wider host names; this one and \
-         those after it are tried for their own host name alone"
-    );
+/// The problem of the first of the matches that are too many: for the hosts under theirs, where it
+/// names no host, so that it is there once, or for a Service port.
+fn too_many(age: &Age, rule: &Rule, bound: Bound, name: &dyn fmt::Display) -> Problem {
+    let message = match bound {
+        Bound::Inherited => format!(
+            "a host is given at most {INHERITED} matches of rules for wider host names; this one \
+             and those after it are tried for their own host name alone"
+        ),
+        Bound::OfPort => format!(
+            "{name} is given at most {OF_PORT} matches; this one and those after it are not tried"
+        ),
+    };
     Problem::warning(age.object(), &*rule.field, Reason::TooLarge, message)
 }
 
-fn duplicate(age: &Age, rule: &Rule, winner: &Age, host: &Hostname) -> Problem {
+fn duplicate(age: &Age, rule: &Rule, winner: &Age, name: &dyn fmt::Display) -> Problem {
     let message = format!(
-        "{} has an equal match for {host} and is older",
+        "{} has an equal match for {name} and is older",
         winner.object()
     );
     Problem::error(age.object(), &*rule.field, Reason::DuplicateMatch, message)
@@ -130,7 +179,7 @@ pub(super) fn of_ingresses<'a>(
         Group {
             rules: rules.collect(),
             one_label: matches!(of, Hostname::Wildcard(_)),
-            inherited: of != host,
+            bound: (of != host).then_some(Bound::Inherited),
         }
     };
     let mut groups = vec![group(host)];
@@ -161,7 +210,7 @@ pub(super) fn of_gateway<'a>(
         Group {
             rules: rules.collect(),
             one_label: false,
-            inherited: of != host,
+            bound: (of != host).then_some(Bound::Inherited),
         }
     };
     let covering = host.covering().take_while(|wider| claimed.covers(wider));
@@ -177,12 +226,12 @@ fn default_backend<'a>(context: &Context<'a>, hosts: &'a Hosts) -> Option<Group<
     Some(Group {
         rules: vec![(age, std::slice::from_ref(rule), Some(&ingress.settings))],
         one_label: false,
-        inherited: false,
+        bound: None,
     })
 }
 
 /// What becomes of the requests of a rule.
-fn action<'a>(context: &Context<'a>, (age, rule): (&Age, &'a Rule), table: &Table) -> Action<'a> {
+fn action<'a>(context: &Context<'a>, (age, rule): (&Age, &'a Rule), at: &At<'_>) -> Action<'a> {
     // What is not served is answered as each API asks (Service rule 142, Gateway rule 82).
     let object = age.object();
     let missing = match object.kind {
@@ -193,12 +242,13 @@ fn action<'a>(context: &Context<'a>, (age, rule): (&Age, &'a Rule), table: &Tabl
         return Action::Answer(500);
     }
     if let Some(redirect) = &rule.filters.redirect {
-        let port = context.index.routing().external_port(table);
-        return Action::Redirect(redirect, port);
+        return Action::Redirect(redirect, at.port);
     }
     let share = |backend: &'a Backend| Share {
         backend,
-        to: resolve(context, &object, &backend.target).map_err(|_| missing),
+        to: at
+            .resolve(context, &object, &backend.target)
+            .map_err(|_| missing),
         weight: backend.weight,
     };
     let weighed = rule.backends.iter().filter(|backend| backend.weight > 0);
@@ -212,10 +262,11 @@ fn action<'a>(context: &Context<'a>, (age, rule): (&Age, &'a Rule), table: &Tabl
 
 /// The clusters that get copies of the requests of a rule; one that is not served gets none
 /// (Gateway rule 73).
-fn mirrors(context: &Context<'_>, age: &Age, rule: &Rule) -> Vec<(Arc<str>, u32)> {
+fn mirrors(context: &Context<'_>, (age, rule): (&Age, &Rule), at: &At<'_>) -> Vec<(Arc<str>, u32)> {
     let mirrors = rule.filters.mirrors.iter();
     let served = mirrors.filter_map(|mirror| {
-        let Upstream { cluster, .. } = resolve(context, &age.object(), &mirror.target).ok()?;
+        let found = at.resolve(context, &age.object(), &mirror.target);
+        let Upstream { cluster, .. } = found.ok()?;
         Some((cluster, mirror.per_million))
     });
     served.collect()

@@ -1,6 +1,7 @@
 //! What becomes of each listener of a Gateway, and of each parent that a route names, as far as it
 //! follows from those objects alone.
 
+mod mesh;
 pub(crate) mod services;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+pub(crate) use mesh::{NotTaken, ports_of, ports_of_parent, service_of};
 pub(crate) use whole::{
     HOSTNAME, IP_ADDRESS, InvalidRules, class_refusal, gateway_refusal, invalid_rules,
     is_class_ours,

@@ -2,6 +2,7 @@
 //! Service.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use seaway_proto::Resource;
 use seaway_proto::envoy::route::header_matcher::HeaderMatchSpecifier;
@@ -58,6 +59,33 @@ pub(super) fn mesh(resource: &Resource) -> Scope {
         }
     }
     scope
+}
+
+/// Whether rules decide what a scope of a mesh proxy makes of requests, and not its Service alone.
+pub(super) fn is_routed(resource: &Resource) -> bool {
+    let is_plain = |host: &VirtualHost| match host.routes.as_slice() {
+        [only] => matches!(only.action, Some(Action::Route(_))),
+        _ => false,
+    };
+    !hosts(resource).iter().all(is_plain)
+}
+
+/// What it means that rules decide otherwise on the requests for a Service port, decide at all, or
+/// no more.
+pub(super) fn rerouted(both: Both<'_>, port: &Arc<str>, change: &Change<'_>) -> Vec<Effect> {
+    let replaced = change.replaced();
+    let routed = replaced.filter(|(old, new, _)| is_routed(old) || is_routed(new));
+    let effects = routed.map(|(old, new, views)| {
+        let (harm, loses, views, what) = differing(old, new, views.to_vec());
+        Effect {
+            harm,
+            port: Some(port.clone()),
+            loses,
+            places: places(both.to, &views, &change.seen_by),
+            what,
+        }
+    });
+    effects.collect()
 }
 
 fn hosts(resource: &Resource) -> Vec<VirtualHost> {

@@ -9,6 +9,7 @@ use super::Both;
 use super::changes::Change;
 use super::effect::{Effect, Fate, Harm, Places, What};
 use super::endpoints::{self, Draft, total};
+use super::host;
 use super::listeners::{Addresses, address, sorted};
 use super::owner::Owner;
 use super::places::{places, places_of_nodes};
@@ -70,6 +71,7 @@ pub(super) fn effects(both: Both<'_>, owner: &Owner, changes: &[&Change<'_>]) ->
                     of_all.addresses.by_address(both, ip, change);
                 } else if let Some((service, port)) = change.name.split_once(':') {
                     let name = format!("{}:{port}", dns(service));
+                    effects.extend(host::rerouted(both, &port.into(), change));
                     let port = ports.entry(Some(port.into())).or_default();
                     port.addresses.scope(both, &name, change);
                 }

@@ -4,6 +4,7 @@
 //! to what was there costs nothing further: resources are compared by version where they are
 //! published.
 
+mod captured;
 mod listeners;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::place::endpoints::Candidate;
 use crate::plan::clusters::ClusterPlan;
 use crate::plan::explain::summary;
 use crate::plan::health::HealthCheckPlan;
+use crate::plan::host::routed_for;
 use crate::plan::hosts::{self, Host};
 use crate::plan::listeners::Planner;
 use crate::plan::service::{ServicePlan, health_check_on};
@@ -157,6 +159,8 @@ impl ServiceUnit {
         let summary = context.summaries;
         let summary = summary.then(|| summary::of_service(context, service, &plan));
         let frontends = std::mem::take(&mut plan.frontends);
+        let mut resources = Vec::new();
+        captured::add(planner, &frontends, &mut resources);
         let listeners = match known.filter(|known| known.is_made_of(&frontends)) {
             Some(mut known) => {
                 known.renew(planner, nodes);
@@ -164,7 +168,7 @@ impl ServiceUnit {
             }
             None => Listeners::new(planner, frontends),
         };
-        let (mut resources, mut parts) = (Vec::new(), Parts::default());
+        let mut parts = Parts::default();
         let hosts = std::mem::take(&mut plan.hosts);
         add_scopes(service, hosts, context, &mut resources);
         for cluster in &plan.clusters {
@@ -227,6 +231,7 @@ fn problems_of(
     check: &HealthCheckPlan<'_>,
 ) -> Vec<Problem> {
     let mut found = problems::of_addresses(service, context.options);
+    found.extend(problems::of_routes(context, service));
     found.extend(listeners.problems().cloned());
     found.extend(problems::of_health_check(service, check));
     found
@@ -255,7 +260,8 @@ fn output(key: &ServiceKey, service: Option<&Service>, made: Made) -> Output {
     }
 }
 
-/// Adds what mesh proxies find by the names of a Service.
+/// Adds what mesh proxies find by the names of a Service: the same for all, but for those of
+/// namespaces with routes of their own, which have what differs there.
 fn add_scopes(
     service: &Service,
     hosts: Vec<Host>,
@@ -263,8 +269,24 @@ fn add_scopes(
     resources: &mut Vec<(Layer, Resource)>,
 ) {
     let addresses = hosts::addresses(context, service);
-    let scopes = route::scopes(hosts, &addresses, context.options).into_iter();
-    resources.extend(scopes.map(|scope| (Layer::Role(Role::Mesh), scope)));
+    let hosts = hosts::named(hosts, context.options);
+    let scopes = |clients: Option<&Arc<str>>| {
+        let routed = routed_for(context, service, clients);
+        route::scopes(&hosts, &addresses, &routed)
+    };
+    let of_all = scopes(None);
+    let consumers = context.index.routing().consumers_of(&service.key);
+    for namespace in consumers.filter(|name| context.views.has_namespace(name, false)) {
+        let layer = Layer::Namespace {
+            name: namespace.clone(),
+            whole_table: false,
+        };
+        let own = scopes(Some(namespace)).into_iter().zip(&of_all);
+        let own = own.filter(|(own, of_all)| own.version != of_all.version);
+        resources.extend(own.map(|(own, _)| (layer.clone(), own)));
+    }
+    let of_all = of_all.into_iter();
+    resources.extend(of_all.map(|scope| (Layer::Role(Role::Mesh), scope)));
 }
 
 /// Adds a cluster and its assignments to the resources, and the assignments of nodes to the parts.

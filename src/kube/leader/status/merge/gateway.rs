@@ -2,8 +2,8 @@
 
 use seaway_translator::model::ParentRef;
 use seaway_translator::status::{
-    Condition, GATEWAY_CONTROLLER, GatewayStatus, ListenerStatus, ParentStatus, SUPPORTED_FEATURES,
-    StatusAddress,
+    Condition, GATEWAY_CONTROLLER, GatewayStatus, ListenerStatus, MESH_CONTROLLER, ParentStatus,
+    SUPPORTED_FEATURES, StatusAddress,
 };
 use serde_json::{Value, json};
 
@@ -64,10 +64,13 @@ pub(super) fn route(
 ) -> Value {
     let current = current["parents"].as_array();
     let current = current.map(Vec::as_slice).unwrap_or_default();
-    let is_ours = |entry: &Value| entry["controllerName"] == GATEWAY_CONTROLLER;
-    let mut wanted: Vec<(&Value, &[Condition])> = wanted
+    let is_ours = |entry: &Value| {
+        let controller = &entry["controllerName"];
+        controller == GATEWAY_CONTROLLER || controller == MESH_CONTROLLER
+    };
+    let mut wanted: Vec<(&Value, &ParentStatus)> = wanted
         .iter()
-        .filter_map(|wanted| Some((named(refs, &wanted.parent)?, &*wanted.conditions)))
+        .filter_map(|wanted| Some((named(refs, &wanted.parent)?, wanted)))
         .collect();
     let foreign = current.iter().filter(|entry| !is_ours(entry)).count();
     wanted.truncate(MAX_PARENTS.saturating_sub(foreign));
@@ -78,17 +81,17 @@ pub(super) fn route(
             continue;
         }
         let parent = Parent::of(&entry["parentRef"]);
-        let place = wanted
-            .iter()
-            .position(|(wanted, _)| Parent::of(wanted) == parent);
+        let place = wanted.iter().position(|(wanted, status)| {
+            Parent::of(wanted) == parent && entry["controllerName"] == status.controller
+        });
         if let Some(place) = place {
-            let (parent, conditions) = wanted.remove(place);
-            parents.push(updated(entry.clone(), parent, conditions, around));
+            let (parent, status) = wanted.remove(place);
+            parents.push(updated(entry.clone(), parent, &status.conditions, around));
         }
     }
-    for (parent, conditions) in wanted {
-        let entry = json!({"controllerName": GATEWAY_CONTROLLER});
-        parents.push(updated(entry, parent, conditions, around));
+    for (parent, status) in wanted {
+        let entry = json!({"controllerName": status.controller});
+        parents.push(updated(entry, parent, &status.conditions, around));
     }
     json!({ "parents": parents })
 }

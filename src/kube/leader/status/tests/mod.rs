@@ -7,7 +7,9 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use seaway_testing::{ApiServer, Fault, GatewayManifest};
 use seaway_translator::model::ParentRef;
-use seaway_translator::status::{Condition, GatewayStatus, ParentStatus, Status, StatusAddress};
+use seaway_translator::status::{
+    Condition, GATEWAY_CONTROLLER, GatewayStatus, ParentStatus, Status, StatusAddress,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -313,6 +315,7 @@ async fn a_route_keeps_the_entries_of_others() -> Result<()> {
     };
     let parent = ParentStatus {
         parent,
+        controller: GATEWAY_CONTROLLER,
         conditions: accepted(1),
     };
     let replica = Replica::new(&server).await?;

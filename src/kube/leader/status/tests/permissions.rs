@@ -48,6 +48,7 @@ async fn the_manifests_grant_what_is_asked_for_and_nothing_else() -> Result<()> 
     };
     let parents = vec![ParentStatus {
         parent,
+        controller: GATEWAY_CONTROLLER,
         conditions: accepted(1),
     }];
     let class = ObjectId::new(ObjectKind::GatewayClass, &"".into(), &"seaway".into());

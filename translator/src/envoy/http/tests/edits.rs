@@ -6,7 +6,7 @@ use seaway_proto::envoy::route::route::Action as RouteKind;
 
 use super::*;
 use crate::envoy::http::path_change::{Edit, edit};
-use crate::envoy::http::route_action::action;
+use crate::envoy::http::route_action::{At, action};
 use crate::envoy::http::{header_changes, lookup, path_change, quoted};
 use crate::model::{PathChange, Redirect};
 
@@ -84,8 +84,7 @@ fn a_redirect_names_a_port_only_where_the_scheme_does_not_imply_it() {
         let redirect = redirect(scheme, port, 302);
         let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
         let kind = action(
-            &table,
-            &Hostname::Any,
+            At::Host(&table, &Hostname::Any),
             &plan(&rule, &all, Action::Redirect(&redirect, external_port)),
         );
         let RouteKind::Redirect(found) = kind else {
@@ -121,8 +120,7 @@ fn redirects_keep_their_status() {
         let redirect = redirect(None, None, status);
         let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
         let kind = action(
-            &table(),
-            &Hostname::Any,
+            At::Host(&table(), &Hostname::Any),
             &plan(&rule, &all, Action::Redirect(&redirect, 80)),
         );
         let RouteKind::Redirect(found) = kind else {
@@ -141,8 +139,7 @@ fn limits(request: Option<u32>, backend_request: Option<u32>) -> [Option<String>
     };
     let (web, all) = (backend("web"), matching(PathMatch::Prefix("".into())));
     let kind = action(
-        &table(),
-        &Hostname::Any,
+        At::Host(&table(), &Hostname::Any),
         &plan(&rule, &all, Action::Forward(vec![share(&web, 1)])),
     );
     let RouteKind::Route(found) = kind else {
@@ -183,8 +180,7 @@ fn a_rule_goes_before_the_name_of_an_external_service_and_its_backend_before_bot
         });
         let all = matching(PathMatch::Prefix("".into()));
         let kind = action(
-            &table(),
-            &Hostname::Any,
+            At::Host(&table(), &Hostname::Any),
             &plan(&rule, &all, Action::Forward(vec![share])),
         );
         format!("{kind:?}")
@@ -268,7 +264,7 @@ fn a_redirect_of_a_known_host_names_it_without_the_port_asked_for() {
     let (rule, all) = (rule(), matching(PathMatch::Prefix("".into())));
     let named = |name: &str| {
         let plan = plan(&rule, &all, Action::Redirect(&redirect, 80));
-        match action(&table(), &host(name), &plan) {
+        match action(At::Host(&table(), &host(name)), &plan) {
             RouteKind::Redirect(found) => found.host_redirect,
             other => panic!("{other:?}"),
         }

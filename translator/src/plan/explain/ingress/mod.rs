@@ -16,24 +16,23 @@ use crate::Origin;
 use crate::model::Hostname;
 use crate::names::ClusterName;
 use crate::plan::certificates::ListenerId;
-use crate::plan::host::{HostPlan, Table};
+use crate::plan::host::{HostPlan, RoutePlan, Table};
 use certificate::{Secured, is_misdirected, secured};
-pub(super) use rule::path;
-use rule::{act, route};
+pub(super) use rule::{act, path, route};
 
 /// What is said of a request, while it is put together.
-struct Saying<'d> {
-    facts: Vec<Fact>,
-    verdicts: Verdicts,
-    draft: &'d mut Draft,
+pub(super) struct Saying<'d> {
+    pub(super) facts: Vec<Fact>,
+    pub(super) verdicts: Verdicts,
+    pub(super) draft: &'d mut Draft,
 }
 
 impl Saying<'_> {
-    fn fact(&mut self, label: &str, text: impl Into<String>) {
+    pub(super) fn fact(&mut self, label: &str, text: impl Into<String>) {
         self.facts.push(Fact::new(label, text));
     }
 
-    fn refuse(&mut self, sentence: impl Into<String>) {
+    pub(super) fn refuse(&mut self, sentence: impl Into<String>) {
         self.verdicts.say(false, 1, sentence.into());
     }
 }
@@ -109,7 +108,7 @@ fn say(
     }
     if secured == Secured::Closed {
         // The rule that would take the request is told all the same.
-        route(&plan, &host, request, said);
+        taking(&plan, &host, request, said);
         return;
     }
     if request.is_tls() && is_misdirected(asker, &table, &host, &plan) {
@@ -120,7 +119,7 @@ fn say(
         said.refuse("The request is answered with 421.");
         return;
     }
-    let Some(route) = route(&plan, &host, request, said) else {
+    let Some(route) = taking(&plan, &host, request, said) else {
         said.fact(
             "rule",
             format!("none for {} takes path {}", plan.host, request.path),
@@ -130,6 +129,26 @@ fn say(
     };
     let is_secured = secured == Secured::Yes;
     act(asker, request, route, (is_secured, said), clusters);
+}
+
+/// The first route of a host that takes the request.
+fn taking<'p, 'a>(
+    plan: &'p HostPlan<'a>,
+    host: &Hostname,
+    request: &Request,
+    said: &mut Saying<'_>,
+) -> Option<&'p RoutePlan<'a>> {
+    let is_for = |route: &RoutePlan<'_>| !route.one_label || is_one_label(plan.host, host);
+    route(&plan.routes, is_for, plan.host, request, said)
+}
+
+fn is_one_label(wildcard: &Hostname, host: &Hostname) -> bool {
+    match (wildcard, host) {
+        (Hostname::Wildcard(suffix), Hostname::Exact(name)) => name
+            .split_once('.')
+            .is_some_and(|(_, rest)| *rest == **suffix),
+        _ => true,
+    }
 }
 
 fn nothing_listens(table: &Table, port: u16, said: &mut Saying<'_>) {

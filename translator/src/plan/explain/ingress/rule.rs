@@ -1,9 +1,10 @@
 //! Which rule takes a request, and where that sends it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::Saying;
-use crate::model::{Hostname, Match, PathMatch, TextMatch};
+use crate::model::{Match, PathMatch, TextMatch};
 use crate::names::ClusterName;
 use crate::plan::explain::answer::Fact;
 use crate::plan::explain::asker::{Asker, listed};
@@ -11,21 +12,23 @@ use crate::plan::explain::draft::Draft;
 use crate::plan::explain::object::{concerns, target};
 use crate::plan::explain::question::Request;
 use crate::plan::explain::viewpoint::Client;
-use crate::plan::host::{Action, HostPlan, RoutePlan, Share, resolve};
+use crate::plan::host::{Action, RoutePlan, Share};
 
 /// How many rules that may take a request first are named.
 const NAMED: usize = 4;
 
-/// The first route that takes the request, of those that can be told by its host and path.
-pub(super) fn route<'p, 'a>(
-    plan: &'p HostPlan<'a>,
-    host: &Hostname,
+/// The first route that takes the request, of those that can be told by its host and path. `name`
+/// is what the routes are for.
+pub(in crate::plan::explain) fn route<'p, 'a>(
+    routes: &'p [RoutePlan<'a>],
+    is_for: impl Fn(&RoutePlan<'a>) -> bool,
+    name: &dyn fmt::Display,
     request: &Request,
     said: &mut Saying<'_>,
 ) -> Option<&'p RoutePlan<'a>> {
     let mut maybe = Vec::new();
-    let found = plan.routes.iter().find(|route| {
-        if route.one_label && !is_one_label(plan.host, host) {
+    let found = routes.iter().find(|route| {
+        if !is_for(route) {
             return false;
         }
         match takes(route.matches, &request.path) {
@@ -47,23 +50,11 @@ pub(super) fn route<'p, 'a>(
         said.facts.push(Fact::by(
             "rule",
             &*route.rule.field,
-            format!(
-                "{} of {object}, for {}, {path}",
-                route.rule.field, plan.host
-            ),
+            format!("{} of {object}, for {name}, {path}", route.rule.field),
         ));
         said.draft.concerns(object);
     }
     found
-}
-
-fn is_one_label(wildcard: &Hostname, host: &Hostname) -> bool {
-    match (wildcard, host) {
-        (Hostname::Wildcard(suffix), Hostname::Exact(name)) => name
-            .split_once('.')
-            .is_some_and(|(_, rest)| *rest == **suffix),
-        _ => true,
-    }
 }
 
 /// Whether a match takes a GET request for a path.
@@ -114,7 +105,7 @@ pub(in crate::plan::explain) fn path(path: &PathMatch) -> String {
 }
 
 /// Says what becomes of a request that a route takes.
-pub(super) fn act(
+pub(in crate::plan::explain) fn act(
     asker: &Asker<'_>,
     request: &Request,
     route: &RoutePlan<'_>,
@@ -200,7 +191,7 @@ fn forward(
         }
         Err(status) => {
             let object = route.by.object();
-            let why = resolve(&asker.context, &object, &share.backend.target).err();
+            let why = asker.resolve(&object, &share.backend.target).err();
             let why = why.map(|why| why.to_string()).unwrap_or_default();
             let why = format!("{}, but {why}", target(&share.backend.target));
             concerns(&share.backend.target, said.draft);
@@ -216,7 +207,7 @@ fn refused(asker: &Asker<'_>, route: &RoutePlan<'_>, draft: &mut Draft) -> Vec<S
     let object = route.by.object();
     let backends = route.rule.backends.iter();
     let refused = backends.filter_map(|backend| {
-        let why = resolve(&asker.context, &object, &backend.target).err()?;
+        let why = asker.resolve(&object, &backend.target).err()?;
         concerns(&backend.target, draft);
         Some(format!("{}, but {why}", target(&backend.target)))
     });

@@ -2,10 +2,9 @@
 //! not.
 
 mod gateway;
+mod route;
 
-use crate::model::{
-    BackendPort, HTTPRoute, Hostname, Ingress, IngressTls, Kind, Rule, ServiceKey, Target,
-};
+use crate::model::{BackendPort, Hostname, Ingress, IngressTls, Kind, Rule, ServiceKey, Target};
 use crate::plan::certificates;
 use crate::plan::explain::answer::{Fact, Section};
 use crate::plan::explain::asker::{Asker, count, listed};
@@ -13,10 +12,8 @@ use crate::plan::explain::draft::Draft;
 use crate::plan::explain::ingress::path;
 use crate::plan::explain::summary;
 use crate::plan::explain::words::verdict::Verdicts;
-use crate::plan::gateway::not_attached;
-use crate::plan::host::{Table, resolve};
+use crate::plan::host::{Refused, Table, Upstream, resolve};
 use crate::plan::ingress::taken_over_tls;
-use crate::policy::gateway::gateway_refusal;
 use crate::{ObjectId, ObjectKind, Origin};
 
 /// How many rules and host names are shown of one object.
@@ -34,7 +31,7 @@ pub(super) fn answer(asker: &Asker<'_>, id: &ObjectId, draft: &mut Draft) {
             None => missing(asker, id, said),
         },
         ObjectKind::HTTPRoute => match routing.http_route(id) {
-            Some(route) => of_route(asker, id, route, said),
+            Some(route) => route::of_route(asker, id, route, said),
             None => missing(asker, id, said),
         },
         ObjectKind::Gateway => match routing.gateway(id) {
@@ -107,7 +104,8 @@ fn of_ingress(asker: &Asker<'_>, id: &ObjectId, ingress: &Ingress, said: Said<'_
         .chain(default)
         .map(|(host, rule)| (host.to_string(), rule))
         .collect();
-    of_rules(asker, id, &rules, (facts, verdicts, draft));
+    let resolve = |to: &Target| resolve(&asker.context, id, to);
+    of_rules(asker, (id, &resolve), &rules, (facts, verdicts, draft));
 }
 
 /// Notes the routes of an object for hosts, at every port where it has some.
@@ -171,66 +169,13 @@ fn of_tls(
     facts.push(Fact::by("tls", &*tls.field, text));
 }
 
-fn of_route(asker: &Asker<'_>, id: &ObjectId, route: &HTTPRoute, said: Said<'_>) {
-    let (facts, verdicts, draft) = said;
-    let routing = asker.context.index.routing();
-    let mut attached = 0;
-    for (index, parent) in route.parents.iter().enumerate() {
-        let field = format!("spec.parentRefs[{index}]");
-        let namespace = parent.namespace.as_ref().unwrap_or(&route.namespace);
-        let Some(gateway) = routing.parent(route, parent) else {
-            let name = &parent.name;
-            let text = format!("{namespace}/{name} is no Gateway of a class that is served here");
-            facts.push(Fact::by("parent", field, text));
-            continue;
-        };
-        let gateway_id = ObjectId::new(ObjectKind::Gateway, &gateway.namespace, &gateway.name);
-        match routing.attach(route, parent, gateway) {
-            Ok(taken) => {
-                attached += 1;
-                let hosts = taken.iter().flat_map(|(_, hosts)| hosts.iter().copied());
-                made_of_hosts(asker, id, hosts, draft);
-                let each = taken.iter().map(|(listener, hosts)| {
-                    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-                    format!(
-                        "listener {} for {}",
-                        listener.name,
-                        listed(&hosts, "and", 4)
-                    )
-                });
-                let each: Vec<String> = each.collect();
-                let text = format!("{gateway_id}: {}", listed(&each, "and", 4));
-                facts.push(Fact::by("parent", field, text));
-                if let Some(refusal) = gateway_refusal(gateway) {
-                    verdicts.say(false, 1, format!("{gateway_id} is not served: {refusal}."));
-                    draft.concerns(gateway_id);
-                }
-            }
-            Err(why) => {
-                let text = not_attached(gateway, why);
-                verdicts.say(false, 1, format!("{gateway_id} does not take it: {why}."));
-                facts.push(Fact::by("parent", field, text));
-            }
-        }
-    }
-    if attached == 0 {
-        verdicts.say(false, 1, format!("No Gateway takes {id}."));
-        return;
-    }
-    if !route.dropped.is_empty() {
-        facts.push(Fact::new("left out", &*route.dropped));
-    }
-    let hosts: Vec<String> = route.hostnames.iter().map(Hostname::to_string).collect();
-    let hosts = listed(&hosts, "and", 3);
-    let rules = route.rules.iter().map(|rule| (hosts.clone(), rule));
-    let rules: Vec<(String, &Rule)> = rules.collect();
-    of_rules(asker, id, &rules, (facts, verdicts, draft));
-}
+/// What finds the cluster behind a backend.
+type Resolve<'r> = &'r dyn Fn(&Target) -> Result<Upstream, Refused>;
 
 /// Says of each rule where it leads.
 fn of_rules(
     asker: &Asker<'_>,
-    id: &ObjectId,
+    (id, resolve): (&ObjectId, Resolve<'_>),
     rules: &[(String, &Rule)],
     (facts, verdicts, draft): Said<'_>,
 ) {
@@ -254,7 +199,7 @@ fn of_rules(
             ));
         }
         for backend in &rule.backends {
-            let (is_served, to) = match resolve(&asker.context, id, &backend.target) {
+            let (is_served, to) = match resolve(&backend.target) {
                 Ok(_) => to(asker, &backend.target, draft),
                 Err(why) => {
                     concerns(&backend.target, draft);

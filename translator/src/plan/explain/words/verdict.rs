@@ -248,6 +248,11 @@ fn of_others(
                 true,
                 "is taken by the endpoint that listens there".to_owned(),
             ),
+            Outcome::Ruled => (
+                true,
+                "is taken as HTTP, whose requests go where HTTPRoutes of the Service say"
+                    .to_owned(),
+            ),
             Outcome::Taken(service) => (false, format!("reaches Service {service}")),
             Outcome::Nobody => (false, nobody(options, protocol).to_owned()),
             Outcome::Left(what) => (false, (*what).to_owned()),

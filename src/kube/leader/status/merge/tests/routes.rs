@@ -1,7 +1,7 @@
 //! The entries of a route's status (Gateway rule 100).
 
 use super::*;
-use seaway_translator::status::GATEWAY_CONTROLLER;
+use seaway_translator::status::{GATEWAY_CONTROLLER, MESH_CONTROLLER};
 
 const OTHER: &str = "example.com/other";
 
@@ -15,6 +15,7 @@ fn parent(name: &str) -> ParentStatus {
             section: None,
             port: None,
         },
+        controller: GATEWAY_CONTROLLER,
         conditions: vec![condition("Accepted", true, 3)],
     }
 }
@@ -59,6 +60,36 @@ fn our_entries_are_at_their_places_or_at_the_end_and_those_of_others_stay() {
     let ours = entry(&b, GATEWAY_CONTROLLER, BEFORE);
     let new = entry(&a, GATEWAY_CONTROLLER, NOW);
     assert_eq!(merged, [foreign.clone(), ours, foreign, new]);
+}
+
+/// Gateway rule 120: a Service has the entry of the controller for meshes, a Gateway that of the
+/// other one, and of neither does the other's stay.
+#[test]
+fn a_service_has_an_entry_of_its_own_controller() {
+    let service = json!({"group": "", "kind": "Service", "name": "a", "port": 80});
+    let mut of_service = parent("a");
+    of_service.controller = MESH_CONTROLLER;
+    of_service.parent.group = Some("".into());
+    of_service.parent.kind = Some("Service".into());
+    of_service.parent.port = 80.try_into().ok();
+    let gateway = json!({"name": "a"});
+    let object = route(
+        &[gateway.clone(), service.clone()],
+        &[
+            entry(&service, GATEWAY_CONTROLLER, BEFORE),
+            entry(&service, MESH_CONTROLLER, BEFORE),
+            entry(&service, OTHER, BEFORE),
+        ],
+    );
+    let merged = parents(&object, vec![parent("a"), of_service]);
+    let expected = [
+        entry(&service, MESH_CONTROLLER, BEFORE),
+        entry(&service, OTHER, BEFORE),
+        entry(&gateway, GATEWAY_CONTROLLER, NOW),
+    ];
+    assert_eq!(merged, expected);
+    let merged = parents(&object, vec![]);
+    assert_eq!(merged, [entry(&service, OTHER, BEFORE)]);
 }
 
 /// The suite compares what is not set, too.

@@ -2,15 +2,19 @@
 //! that are refused or that somebody else has, routes that no listener takes, backends that lead
 //! nowhere. Problems and status say it alike.
 
+mod mesh;
+
 use std::sync::Arc;
 
 use super::Context;
 use super::certificates::{self, CertificateRefusal};
-use super::host::{Refused, Table, resolve};
+use super::host::{Refused, Table, Upstream, resolve, resolve_in_mesh};
 use crate::index::routing::{Hosts, Key, ListenerId};
-use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname, ServiceKey};
+use crate::model::{Gateway, GatewayListener, HTTPRoute, Hostname, ServiceKey, Target};
 use crate::policy::gateway::{ListenerRefusal, NotAttached, gateway_refusal, is_class_ours};
 use crate::{ObjectId, Problem, Reason};
+
+pub(crate) use mesh::{not_taken, parent_service};
 
 /// All problems of a GatewayClass of this controller.
 pub(crate) fn of_class(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
@@ -179,7 +183,7 @@ fn taken(
     })
 }
 
-/// All problems of a route that has a parent that is served.
+/// All problems of a route that has a parent that is served, or that is a Service.
 pub(crate) fn of_http_route(context: &Context<'_>, id: &ObjectId) -> Vec<Problem> {
     let routing = context.index.routing();
     let route = routing.http_route(id).filter(|_| routing.is_served(id));
@@ -188,6 +192,7 @@ pub(crate) fn of_http_route(context: &Context<'_>, id: &ObjectId) -> Vec<Problem
     };
     let mut problems = route.problems.to_vec();
     problems.extend(of_parents(context, id, route));
+    problems.extend(mesh::of_parents(context, id, route));
     problems.extend(of_backends(context, id, route));
     problems
 }
@@ -249,31 +254,41 @@ fn shadowed(hosts: &Hosts, listener: &Hostname, host: &Hostname) -> Option<Strin
     })
 }
 
-/// A problem for each backend and mirror that is not served.
+/// A problem for each backend and mirror that is not served by one of the parents that take the
+/// route.
 fn of_backends(context: &Context<'_>, id: &ObjectId, route: &HTTPRoute) -> Vec<Problem> {
-    // A backend that is no Service was reported when it was read.
-    let refused = refused_backends(context, id, route);
-    let refused = refused.filter(|(_, refused, _)| !refused.is_read_already());
-    let problem = |(field, refused, message): (&Arc<str>, Refused, String)| {
-        Problem::error(id, &**field, refused.reason(), message)
-    };
-    refused.map(problem).collect()
+    let routing = context.index.routing();
+    let mut parents = route.parents.iter();
+    let of_gateway = parents.any(|parent| routing.parent(route, parent).is_some());
+    let mut parents = route.parents.iter();
+    let of_service = parents.any(|parent| parent_service(context, route, parent).is_some());
+    let at_gateways = of_gateway.then(|| refused_backends(route, |to| resolve(context, id, to)));
+    let in_mesh = of_service.then(|| refused_backends(route, |to| resolve_in_mesh(context, to)));
+    let mut problems: Vec<Problem> = Vec::new();
+    let all = at_gateways.into_iter().flatten();
+    for (field, refused, message) in all.chain(in_mesh.into_iter().flatten()) {
+        // A backend that is no Service was reported when it was read.
+        let is_known = problems.iter().any(|problem| problem.field == **field);
+        if !refused.is_read_already() && !is_known {
+            problems.push(Problem::error(id, &**field, refused.reason(), message));
+        }
+    }
+    problems
 }
 
 /// The backends and mirrors of a route that are not served, with words for people.
-pub(crate) fn refused_backends<'a>(
-    context: &Context<'_>,
-    id: &ObjectId,
-    route: &'a HTTPRoute,
-) -> impl Iterator<Item = (&'a Arc<str>, Refused, String)> {
+pub(crate) fn refused_backends(
+    route: &HTTPRoute,
+    resolve: impl Fn(&Target) -> Result<Upstream, Refused>,
+) -> impl Iterator<Item = (&Arc<str>, Refused, String)> {
     let all = route.rules.iter().flat_map(|rule| {
         let backends = rule.backends.iter();
         let backends = backends.map(|b| (&b.field, &b.target, "answered with 500"));
         let mirrors = rule.filters.mirrors.iter();
         backends.chain(mirrors.map(|m| (&m.field, &m.target, "not copied")))
     });
-    all.filter_map(|(field, target, what)| {
-        let refused = resolve(context, id, target).err()?;
+    all.filter_map(move |(field, target, what)| {
+        let refused = resolve(target).err()?;
         let message = format!("{refused}; its requests are {what}");
         Some((field, refused, message))
     })

@@ -1,6 +1,8 @@
 //! The sections about a request that a mesh proxy gets, or a gRPC client sends: which Service has
 //! the host name, and where its requests go.
 
+mod rules;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -94,6 +96,9 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         draft.add(section);
         return;
     }
+    let Some(section) = rules::say(asker, request, &host, section, draft) else {
+        return;
+    };
     draft.add(section);
     if let Some(cluster) = cluster.filter(|_| host.rewrite.is_none()) {
         of_target(asker, &cluster, draft);
@@ -168,7 +173,7 @@ fn find(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Found
             "Service {key} is not headless, so that its pods have no names of their own"
         ));
     }
-    if is_grpc && !is_for_grpc(&asker.context, &host) {
+    if is_grpc && !is_for_grpc(&asker.context, &host.cluster) {
         return Err(format!(
             "the endpoints of Service {key} port {} speak what no gRPC client does (appProtocol \
              kubernetes.io/wss, or the PROXY protocol)",
