@@ -55,6 +55,7 @@ const ROOTS: &[&str] = &[
     "envoy/service/discovery/v3/ads.proto",
     "envoy/service/endpoint/v3/eds.proto",
     "envoy/service/listener/v3/lds.proto",
+    "envoy/service/load_stats/v3/lrs.proto",
     "envoy/service/route/v3/rds.proto",
     "envoy/service/secret/v3/sds.proto",
     "envoy/service/status/v3/csds.proto",

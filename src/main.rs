@@ -16,6 +16,7 @@ mod ask;
 mod commands;
 mod inspect;
 mod kube;
+mod loads;
 mod peers;
 mod process;
 mod source;

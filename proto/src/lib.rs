@@ -14,6 +14,7 @@ mod encode;
 mod map_order;
 mod names;
 mod resource;
+mod zones;
 
 pub mod json;
 pub mod peers;
@@ -22,3 +23,4 @@ pub use encode::{any, encode};
 pub use envoy_types::pb::google;
 pub use names::{discovery, envoy, xds};
 pub use resource::{Resource, ResourceRef, TypeUrl, Version};
+pub use zones::has_zone;

@@ -41,6 +41,7 @@ pub mod envoy {
     pub use pb::extensions::transport_sockets::tls::cert_selectors::on_demand_secret::v3 as on_demand_secret;
     pub use pb::extensions::transport_sockets::tls::v3 as tls;
     pub use pb::extensions::upstreams::http::v3 as upstream_http;
+    pub use pb::service::load_stats::v3 as load_stats;
     pub use pb::service::status::v3 as client_status;
     pub use pb::r#type::matcher::v3 as text_matcher;
     pub use pb::r#type::v3 as types;

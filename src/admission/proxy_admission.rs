@@ -10,8 +10,8 @@ use std::sync::Arc;
 use seaway_proto::TypeUrl;
 use seaway_proto::envoy::core;
 use seaway_proto::envoy::core::node::UserAgentVersionType;
-use seaway_proto::google::protobuf::{Struct, value::Kind};
-use seaway_translator::{CertificateDelivery, Fleet, Options, Role, View};
+use seaway_proto::google::protobuf::{Struct, Value, value::Kind};
+use seaway_translator::{CertificateDelivery, Fleet, Imports, Options, Role, View};
 use seaway_xds::{Admission, Admit, Authenticated, Caller, Dialect, OnDemand, PlacementId};
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
@@ -76,6 +76,8 @@ impl Admit for ProxyAdmission {
         permissions
             .check(&view)
             .map_err(Status::permission_denied)?;
+        let imports = permissions.imports(&view);
+        view.imports = imports.map_err(Status::permission_denied)?;
         if view.role == Role::Ingress {
             self.health.has_secrets().map_err(Status::unavailable)?;
         }
@@ -95,7 +97,7 @@ impl Admit for ProxyAdmission {
             waiting: Some(placement),
             releases: self.releases.clone(),
         };
-        let placement = guard.placed().await.ok_or_else(|| ending(()))?;
+        let placement = guard.placed().await?;
         let lease = Box::new((guard, permissions.account()));
         Ok(Admission {
             placement,
@@ -119,6 +121,8 @@ pub(crate) fn targets(options: &Options) -> OnDemand {
 /// What is shown of a proxy: its role and its place, as it claims it.
 fn about(view: &View) -> Vec<(&'static str, Arc<str>)> {
     let fleet = (view.role == Role::Ingress).then(|| Arc::from(view.fleet.to_string()));
+    let imports = view.imports.as_ref();
+    let imports = imports.map(|imports| Arc::from(imports.to_string()));
     let notes = [
         ("role", Some(Arc::from(view.role.as_str()))),
         ("node", view.node.clone()),
@@ -126,6 +130,7 @@ fn about(view: &View) -> Vec<(&'static str, Arc<str>)> {
         ("region", view.region.clone()),
         ("namespace", view.namespace.clone()),
         ("fleet", fleet),
+        ("import", imports),
     ];
     let known = notes.into_iter();
     known
@@ -149,15 +154,18 @@ fn ending<E>(_: E) -> Status {
 struct Guard {
     view: Option<View>,
     /// Receives the placement; `None` once it is there.
-    waiting: Option<oneshot::Receiver<PlacementId>>,
+    waiting: Option<oneshot::Receiver<Result<PlacementId, String>>>,
     releases: mpsc::UnboundedSender<View>,
 }
 
 impl Guard {
-    async fn placed(&mut self) -> Option<PlacementId> {
-        let placement = self.waiting.as_mut()?.await.ok()?;
+    async fn placed(&mut self) -> Result<PlacementId, Status> {
+        let waiting = self.waiting.as_mut().ok_or_else(|| ending(()))?;
+        let placement = waiting.await.map_err(ending)?;
+        // What was refused is not to be given back: it was never there.
+        let placement = placement.map_err(Status::resource_exhausted)?;
         self.waiting = None;
-        Some(placement)
+        Ok(placement)
     }
 
     /// Whether the lease has been granted. A placement that can no longer be received is released
@@ -167,7 +175,7 @@ impl Guard {
             return true;
         };
         waiting.close();
-        waiting.try_recv().is_ok()
+        matches!(waiting.try_recv(), Ok(Ok(_)))
     }
 }
 
@@ -196,6 +204,10 @@ fn view(node: &core::Node) -> Result<View, String> {
     let locality = node.locality.as_ref();
     let role = role(node, claim("role"))?;
     let whole_table = whole_table(node, claim("routes"))?;
+    let imports = match role {
+        Role::Mesh => seaway.map_or(Ok(None), imports)?,
+        Role::Node | Role::Ingress | Role::Grpc => None,
+    };
     Ok(View {
         role,
         node: name("metadata.seaway.node_name", claim("node_name"))?,
@@ -216,7 +228,28 @@ fn view(node: &core::Node) -> Result<View, String> {
         },
         whole_table: whole_table && role == Role::Mesh,
         certificates: certificates(node),
+        imports,
     })
+}
+
+/// What a mesh proxy says it imports: a list of names, or one text with commas. A proxy that wants
+/// less than all is refused for what cannot be read, and not given all.
+fn imports(seaway: &Struct) -> Result<Option<Imports>, String> {
+    const FIELD: &str = "node metadata.seaway.import";
+    let Some(kind) = seaway.fields.get("import").and_then(|v| v.kind.as_ref()) else {
+        return Ok(None);
+    };
+    let read = match kind {
+        Kind::NullValue(_) => return Ok(None),
+        Kind::StringValue(text) => Imports::read_list(text),
+        Kind::ListValue(list) => {
+            let names = list.values.iter().map(string).collect::<Option<Vec<_>>>();
+            let names = names.ok_or_else(|| format!("{FIELD} has what is no text"))?;
+            Imports::read(names)
+        }
+        _ => return Err(format!("{FIELD} is no list of names")),
+    };
+    read.map_err(|error| format!("{FIELD}: {error}"))
 }
 
 /// How a proxy can come by certificates: on demand if it is an Envoy of a version that has the
@@ -287,7 +320,11 @@ fn inner<'a>(of: &'a Struct, name: &str) -> Option<&'a Struct> {
 }
 
 fn text<'a>(of: &'a Struct, name: &str) -> Option<&'a str> {
-    match of.fields.get(name)?.kind.as_ref()? {
+    string(of.fields.get(name)?)
+}
+
+fn string(value: &Value) -> Option<&str> {
+    match value.kind.as_ref()? {
         Kind::StringValue(text) => Some(text),
         _ => None,
     }
@@ -422,7 +459,7 @@ mod tests {
             _ = &mut admission => panic!("nobody placed it yet"),
             lease = leases.recv() => lease.unwrap(),
         };
-        lease.placed.send(PlacementId(1)).unwrap();
+        lease.placed.send(Ok(PlacementId(1))).unwrap();
         drop(admission);
         assert_eq!(released.recv().await, Some(View::of(Role::Node)));
     }
@@ -455,6 +492,7 @@ mod tests {
             grants: vec![Grant {
                 role: Role::Mesh,
                 fleet: Fleet::default(),
+                import: None,
                 node: None,
             }],
             account: Some(account.clone()),
@@ -464,7 +502,7 @@ mod tests {
             admission.admit(&permissions, &node, Dialect::Delta),
             async {
                 let lease = coming.recv().await.unwrap();
-                lease.placed.send(PlacementId(1)).unwrap();
+                lease.placed.send(Ok(PlacementId(1))).unwrap();
             }
         );
         drop(permissions);
@@ -497,6 +535,40 @@ mod tests {
         assert!(whole("envoy", 40, "vhds").is_err());
         let of_a_node = json!({ "metadata": { "seaway": { "role": "node", "routes": "table" } } });
         assert!(!view(&decode(&of_a_node)).unwrap().whole_table);
+    }
+
+    #[test]
+    fn what_a_mesh_proxy_imports_is_read_or_refused() {
+        let of = |role: &str, import: serde_json::Value| {
+            let claims = json!({ "seaway": { "role": role, "import": import } });
+            let view = view(&decode(&json!({ "metadata": claims })));
+            view.map(|view| view.imports.map(|imports| imports.to_string()))
+        };
+        let some = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(
+            of("mesh", json!(["shop", "infra/dns"])),
+            some("infra/dns,shop")
+        );
+        assert_eq!(of("mesh", json!("shop/*, infra")), some("infra,shop"));
+        for nothing in [json!([]), json!(""), json!(null)] {
+            assert_eq!(of("mesh", nothing), Ok(None));
+        }
+        assert_eq!(of("node", json!(["shop"])), Ok(None));
+        let many: Vec<String> = (0..=Imports::MOST).map(|n| format!("n{n}")).collect();
+        let long = "x".repeat(1 << 20);
+        for (bad, why) in [
+            (json!(["shop", "*"]), "\"*\" is unknown"),
+            (json!(["a b"]), "\"a b\" is unknown"),
+            (json!([long]), "is unknown"),
+            (json!([1]), "has what is no text"),
+            (json!({ "shop": true }), "is no list of names"),
+            (json!(true), "is no list of names"),
+            (json!(many), "more than 128 imports"),
+        ] {
+            let error = of("mesh", bad).unwrap_err();
+            assert!(error.starts_with("node metadata.seaway.import"), "{error}");
+            assert!(error.contains(why) && error.len() < 300, "{error}");
+        }
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(crate) struct BootstrapArgs {
     /// Use state-of-the-world xDS instead of delta xDS
     #[arg(long, env = "SEAWAY_SOTW")]
     pub(crate) sotw: bool,
+    /// Report load to the control plane, which must be run with --lrs, too
+    #[arg(long, env = "SEAWAY_LRS")]
+    pub(crate) lrs: bool,
     /// Serve Envoy's admin interface on this port of 127.0.0.1
     #[arg(long, env = "SEAWAY_ADMIN_PORT", value_name = "P")]
     pub(crate) admin_port: Option<u16>,

@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod explain;
 mod gateway_services;
+mod loads;
 mod paper;
 mod peers;
 mod security;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use seaway_translator::{Fleet, Role, View};
+use seaway_translator::{Fleet, Imports, Role, View};
 
 use values::{duration, label, on_off, seconds, word};
 
@@ -32,6 +33,7 @@ pub(crate) use bootstrap::{BootstrapArgs, ProofArgs};
 pub(crate) use check::{BugReportArgs, CheckArgs, CheckOutput};
 pub(crate) use diff::{DiffArgs, EnvoyAdmin, Nodes};
 pub(crate) use explain::ExplainArgs;
+pub(crate) use loads::LoadArgs;
 pub(crate) use paper::{CompletionArgs, ManArgs};
 pub(crate) use peers::PeerArgs;
 pub(crate) use security::SecurityArgs;
@@ -131,6 +133,9 @@ pub(crate) struct ServeArgs {
     /// Where traces go.
     #[command(flatten)]
     pub(crate) traces: TraceArgs,
+    /// Whether proxies report their load.
+    #[command(flatten)]
+    pub(crate) loads: LoadArgs,
     /// How to translate.
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
@@ -296,6 +301,10 @@ pub(crate) struct PlaceArgs {
     /// names, too
     #[arg(long, env = "SEAWAY_POD_NAMESPACE", value_name = "NS", value_parser = label)]
     pub(crate) pod_namespace: Option<String>,
+    /// The namespaces and Services that a proxy of role mesh needs, such as shop,infra/dns: it gets
+    /// no others (all, unless given here or by the annotation seaway.dev/import of its Namespace)
+    #[arg(long, env = "SEAWAY_IMPORT", value_name = "NS|NS/SERVICE,...")]
+    pub(crate) import: Option<Imports>,
     /// The fleet of a proxy of role ingress (default, unless given)
     #[arg(long, env = "SEAWAY_FLEET", value_name = "NAME")]
     pub(crate) fleet: Option<Fleet>,
@@ -310,6 +319,7 @@ impl PlaceArgs {
             zone: name(&self.zone),
             region: name(&self.region),
             namespace: name(&self.pod_namespace),
+            imports: self.import.clone(),
             fleet: self.fleet.clone().unwrap_or_default(),
             ..View::of(role)
         }

@@ -49,10 +49,11 @@ pub(crate) struct SecurityArgs {
         conflicts_with = "files"
     )]
     pub(crate) token_audience: Option<String>,
-    /// Who may be a proxy of a role (repeatable), or of a fleet (ingress/FLEET):
+    /// Who may be a proxy of a role (repeatable), or of a fleet (ingress/FLEET), or import a
+    /// namespace and no other without a rule (mesh/NAMESPACE):
     /// serviceaccount:NAMESPACE/NAME, dns:NAME or uri:URI; {node} in a NAME or URI stands for the
     /// node that its holder is bound to
-    #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE[/FLEET]=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
+    #[arg(long, env = "SEAWAY_ALLOW_PROXY", value_name = "ROLE[/PART]=IDENTITY", value_delimiter = ',', action = ArgAction::Append)]
     pub(crate) allow_proxy: Vec<Rule>,
     /// Who may read /api/v1 on the admin port from other machines, over TLS with the certificate of
     /// the xDS port (repeatable): serviceaccount:NAMESPACE/NAME, dns:NAME or uri:URI

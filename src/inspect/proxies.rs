@@ -111,6 +111,10 @@ pub(super) fn since(stream: &StreamReport) -> Option<Instant> {
 /// The row of a stream.
 fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
     let layers = stream.layers.iter().filter_map(|id| tables.layers.get(id));
+    let import = layers.clone().filter_map(|layer| match layer {
+        Layer::Import(import) => Some(import.to_string()),
+        _ => None,
+    });
     let about = |what| about(stream, what).map(str::to_owned);
     ProxyRow {
         proxy: stream.facts.node.to_string(),
@@ -119,6 +123,7 @@ fn row(stream: &StreamReport, tables: &Tables, now: Now) -> ProxyRow {
         node: about("node"),
         zone: zone(stream, tables).map(str::to_owned),
         namespace: about("namespace"),
+        import: import.collect(),
         fleet: about("fleet"),
         identity: stream.facts.identity.as_ref().map(ToString::to_string),
         address: stream.facts.peer.map(|peer| peer.to_string()),

@@ -6,6 +6,7 @@
 //! translated and committed before the proxy is admitted.
 
 mod board_news;
+mod imports;
 mod leader_news;
 mod missing;
 mod placements;
@@ -45,8 +46,8 @@ const BATCH: usize = 1024;
 pub(crate) struct Lease {
     /// The proxy's view, made from what it claims.
     pub(crate) view: View,
-    /// Gets the placement once everything in it is published.
-    pub(crate) placed: oneshot::Sender<PlacementId>,
+    /// Gets the placement once everything in it is published, or why there is none.
+    pub(crate) placed: oneshot::Sender<Result<PlacementId, String>>,
 }
 
 /// The channels that the writer receives from.
@@ -231,8 +232,13 @@ impl Writer {
     fn admit(&mut self, leases: impl Iterator<Item = Lease>) {
         let mut placed = Vec::new();
         for lease in leases {
-            let id = self.placements.lease(&lease.view, &mut self.translator);
-            placed.push((lease, id));
+            match self.placements.lease(&lease.view, &mut self.translator) {
+                Ok(id) => placed.push((lease, id)),
+                Err(why) => {
+                    // A stream that has ended need not know.
+                    let _ = lease.placed.send(Err(why));
+                }
+            }
         }
         if self.placements.is_incomplete() {
             self.commit(now());
@@ -241,7 +247,7 @@ impl Writer {
             self.place();
         }
         for (lease, id) in placed {
-            if lease.placed.send(id).is_err() {
+            if lease.placed.send(Ok(id)).is_err() {
                 // The stream ended while it waited.
                 self.placements.release(&lease.view, now());
             }

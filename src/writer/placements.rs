@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use seaway_translator::{Layer, Translator, View};
 use seaway_xds::{LayerId, PlacementId};
 
+use super::imports::ImportLists;
+
 /// How long a view stays active without a lease.
 const LINGER: Duration = Duration::from_secs(30);
 
@@ -27,6 +29,7 @@ pub(super) struct Placements {
     /// Views without a lease, by when they expire.
     expiries: BTreeSet<(Instant, View)>,
     layers: Layers,
+    imports: ImportLists,
     last: u64,
     changed: Vec<Change>,
     /// Resources that a new or changed placement sees have yet to be translated.
@@ -45,7 +48,14 @@ struct Held {
 
 impl Placements {
     /// Takes a lease on the placement of a view, and makes the view active if it is new.
-    pub(super) fn lease(&mut self, view: &View, translator: &mut Translator) -> PlacementId {
+    ///
+    /// # Errors
+    /// There are too many placements of its kind.
+    pub(super) fn lease(
+        &mut self,
+        view: &View,
+        translator: &mut Translator,
+    ) -> Result<PlacementId, String> {
         let view = view.deciding();
         if let Some(held) = self.held.get_mut(&view) {
             held.leases += 1;
@@ -53,8 +63,9 @@ impl Placements {
             if let Some(at) = held.expires.take() {
                 self.expiries.remove(&(at, view));
             }
-            return id;
+            return Ok(id);
         }
+        self.imports.add(&view)?;
         self.incomplete |= translator.activate(&view);
         self.last += 1;
         let id = PlacementId(self.last);
@@ -68,7 +79,7 @@ impl Placements {
             expires: None,
         };
         self.held.insert(view, held);
-        id
+        Ok(id)
     }
 
     /// Gives a lease back.
@@ -97,6 +108,7 @@ impl Placements {
         {
             if let Some(held) = self.held.remove(&view) {
                 translator.deactivate(&view);
+                self.imports.remove(&view);
                 self.layers.remove(&held.layers);
                 self.changed.push((held.id, None));
             }
@@ -212,7 +224,10 @@ impl Layers {
             return *id;
         }
         self.last = self.last.saturating_add(1);
-        let id = LayerId(self.last);
+        let id = match layer.is_overriding() {
+            true => LayerId::overriding(self.last),
+            false => LayerId(self.last),
+        };
         self.numbered.push((id, Some(layer.clone())));
         if layer.is_shared() {
             let name = layer.to_string().into();
@@ -237,8 +252,8 @@ mod tests {
     fn a_view_outlives_its_last_stream_for_a_while() {
         let (mut placements, mut translator) = world();
         let (view, now) = (View::of(Role::Mesh), Instant::now());
-        let id = placements.lease(&view, &mut translator);
-        assert_eq!(placements.lease(&view, &mut translator), id);
+        let id = placements.lease(&view, &mut translator).unwrap();
+        assert_eq!(placements.lease(&view, &mut translator).unwrap(), id);
         assert!(matches!(&placements.take_changed()[..], [(changed, Some(_))] if *changed == id));
         placements.release(&view, now);
         assert_eq!(placements.next_expiry(), None, "one stream is left");
@@ -246,7 +261,7 @@ mod tests {
         assert_eq!(placements.next_expiry(), Some(now + LINGER));
         assert!(!placements.expire(now + LINGER / 2, &mut translator));
         assert_eq!(
-            placements.lease(&view, &mut translator),
+            placements.lease(&view, &mut translator).unwrap(),
             id,
             "it came back in time"
         );
@@ -261,7 +276,7 @@ mod tests {
     fn labels_of_a_clients_choice_are_no_layers_and_leave_nothing_behind() {
         let (mut placements, mut translator) = world();
         let (plain, now) = (View::of(Role::Mesh), Instant::now());
-        let first = placements.lease(&plain, &mut translator);
+        let first = placements.lease(&plain, &mut translator).unwrap();
         let changed = placements.take_changed();
         let [(_, Some(plain_layers))] = &changed[..] else {
             panic!("{changed:?}");
@@ -273,13 +288,16 @@ mod tests {
                 region: some(format!("region-{number}")),
                 ..plain.clone()
             };
-            assert_eq!(placements.lease(&elsewhere, &mut translator), first);
+            assert_eq!(
+                placements.lease(&elsewhere, &mut translator).unwrap(),
+                first
+            );
             assert_eq!(placements.take_changed(), []);
             let in_zone = View {
                 zone: some(format!("zone-{number}")),
                 ..plain.clone()
             };
-            placements.lease(&in_zone, &mut translator);
+            placements.lease(&in_zone, &mut translator).unwrap();
             assert!(!placements.is_incomplete());
             let changed = placements.take_changed();
             assert!(
@@ -296,7 +314,10 @@ mod tests {
             namespace: some("ns".to_owned()),
             ..plain.clone()
         };
-        assert_ne!(placements.lease(&in_namespace, &mut translator), first);
+        assert_ne!(
+            placements.lease(&in_namespace, &mut translator).unwrap(),
+            first
+        );
         assert_eq!(placements.layers.known.len(), layers.len() + 1);
         placements.release(&in_namespace, now);
         assert!(placements.expire(now + LINGER, &mut translator));
@@ -307,14 +328,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_imported_is_a_layer_while_somebody_imports_it() {
+        let (mut placements, mut translator) = world();
+        let now = Instant::now();
+        let view = |imports: &str| View {
+            imports: Some(imports.parse().unwrap()),
+            ..View::of(Role::Mesh)
+        };
+        let (one, same) = (view("shop,infra/dns"), view("infra/dns,shop/web,shop/*"));
+        let id = placements.lease(&one, &mut translator).unwrap();
+        assert_eq!(placements.lease(&same, &mut translator), Ok(id));
+        placements.lease(&view("shop"), &mut translator).unwrap();
+        let known = |placements: &Placements| -> Vec<String> {
+            let known = placements.layers.known.keys();
+            known.map(ToString::to_string).collect()
+        };
+        let of_both = ["importers", "import:infra/dns", "import:shop"];
+        let mut all = known(&placements);
+        all.sort_by_key(|layer| of_both.iter().position(|one| one == layer));
+        assert_eq!(all, of_both);
+        for view in [&one, &same] {
+            placements.release(view, now);
+        }
+        assert!(placements.expire(now + LINGER, &mut translator));
+        placements.forget_unseen();
+        assert!(!known(&placements).contains(&"import:infra/dns".to_owned()));
+        assert!(known(&placements).contains(&"import:shop".to_owned()));
+    }
+
+    #[test]
     fn a_zone_is_a_layer_for_as_long_as_a_node_is_in_it_and_only_its_placements_move() {
         let (mut placements, mut translator) = world();
         let there = View {
             zone: Some("za".into()),
             ..View::of(Role::Mesh)
         };
-        let id = placements.lease(&there, &mut translator);
-        placements.lease(&View::of(Role::Mesh), &mut translator);
+        let id = placements.lease(&there, &mut translator).unwrap();
+        placements
+            .lease(&View::of(Role::Mesh), &mut translator)
+            .unwrap();
         placements.take_changed();
         let node = serde_json::json!({
             "metadata": { "name": "n1", "labels": { "topology.kubernetes.io/zone": "za" } },
@@ -351,7 +403,7 @@ mod tests {
             ..View::of(Role::Node)
         };
         for number in 0..100 {
-            placements.lease(&node(number), &mut translator);
+            placements.lease(&node(number), &mut translator).unwrap();
         }
         for number in 0..100 {
             placements.release(&node(number), now + Duration::from_millis(number));
@@ -375,11 +427,11 @@ mod tests {
             node: Some("n1".into()),
             ..View::of(Role::Node)
         };
-        placements.lease(&view, &mut translator);
+        placements.lease(&view, &mut translator).unwrap();
         let number = placements.layer(layer.clone());
         placements.release(&view, now);
         placements.expire(now + LINGER, &mut translator);
-        placements.lease(&view, &mut translator);
+        placements.lease(&view, &mut translator).unwrap();
         placements.forget_unseen();
         assert_eq!(placements.layer(layer.clone()), number);
         placements.release(&view, now + LINGER);

@@ -61,7 +61,7 @@ impl Running {
     async fn lease(&self, view: View) -> PlacementId {
         let (placed, placement) = oneshot::channel();
         self.leases.send(Lease { view, placed }).await.unwrap();
-        placement.await.unwrap()
+        placement.await.unwrap().unwrap()
     }
 }
 

@@ -134,8 +134,8 @@ fn a_service_that_goes_is_not_found_any_more_and_no_one_else_is_told() -> Result
     })
 }
 
-/// xDS rule 218: a client that asks for names that cannot be, and for one Service by more names than
-/// it may have made, is told of each, and the others do not notice.
+/// xDS rule 218: a client that asks for names that cannot be, and for one Service by more names
+/// than it may have made, is told of each, and the others do not notice.
 #[test]
 fn whoever_asks_for_ten_thousand_names_is_told_of_each_and_costs_the_others_nothing() -> Result<()>
 {

@@ -12,7 +12,7 @@ use crate::model::{
     EndpointSlice, Fleet, Gateway, GatewayClass, HTTPRoute, Hostname, Ingress, IngressClass,
     Namespace, Node, ReferenceGrant, Secret, Service, ServiceKey,
 };
-use crate::{Layer, Object, ObjectKind, Problem};
+use crate::{ImportTable, Layer, Object, ObjectKind, Problem};
 
 /// The kind, namespace and name of an object. Displays as problems name it: `Service default/web`,
 /// `Node n1`.
@@ -201,6 +201,8 @@ pub enum Origin {
     MeshNamespace(Arc<str>, bool),
     /// The routes of all Services as one table, and the listener that asks for it.
     WholeTable,
+    /// The routes of what some proxies import as one table, and the listener that asks for it.
+    ImportTable(ImportTable),
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
     /// The HTTP listener of the ingress proxies of a fleet at a port.
@@ -260,6 +262,7 @@ impl fmt::Display for Origin {
             Origin::MeshNamespace(name, false) => write!(f, "mesh namespace {name}"),
             Origin::MeshNamespace(name, true) => write!(f, "mesh namespace-table {name}"),
             Origin::WholeTable => f.write_str("mesh whole-table"),
+            Origin::ImportTable(table) => write!(f, "mesh import-table {table}"),
             Origin::IngressHosts => f.write_str("ingress hosts"),
             Origin::IngressPort(fleet, port) => write!(f, "ingress {fleet} {port}"),
             Origin::IngressHost(fleet, port, host) => {

@@ -36,7 +36,7 @@ pub mod read;
 pub use change::{Change, NoObject, ObjectId, Origin, Replace};
 pub use ipnet::IpNet;
 pub use kinds::{KindInfo, Object, ObjectKind, ReadWith, version_path};
-pub use model::{Fleet, status};
+pub use model::{Fleet, Import, ImportTable, Imports, status};
 pub use options::{
     Capture, ExternalIps, ExternalNamePolicy, NodePortAddresses, OptionError, Options,
 };

@@ -294,6 +294,11 @@ pub(crate) fn routes_at_addresses(port: &PortKey) -> String {
     format!("{AT_ADDRESSES}/{port}")
 }
 
+/// Whether routes of this name are those at the addresses of a Service port.
+pub(crate) fn is_at_addresses(name: &str) -> bool {
+    name.split('/').next() == Some(AT_ADDRESSES)
+}
+
 /// The Service of this namespace and name, if both are labels.
 fn key(namespace: &str, name: &str) -> Option<ServiceKey> {
     (is_label(namespace) && is_label(name)).then(|| ServiceKey {

@@ -152,6 +152,14 @@ pub enum OptionError {
         /// The value of the option.
         value: String,
     },
+    /// There are more values than the option accepts.
+    #[error("more than {most} {what}")]
+    TooMany {
+        /// What the values are.
+        what: &'static str,
+        /// How many it accepts.
+        most: usize,
+    },
     /// The value is none of the words that the option accepts.
     #[error("{value:?} is unknown; expected {expected}")]
     Unknown {

@@ -9,8 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::Fleet;
 use crate::names::is_label;
+use crate::{Fleet, Import, ImportTable, Imports};
 
 /// The role of a proxy, which decides the resources that it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +90,9 @@ pub struct View {
     pub whole_table: bool,
     /// What an ingress proxy can do with certificates.
     pub certificates: CertificateDelivery,
+    /// The namespaces and Services that a mesh proxy says it needs. Without any it is what the
+    /// Namespace of the proxy says, else all there are.
+    pub imports: Option<Imports>,
 }
 
 impl View {
@@ -104,12 +107,14 @@ impl View {
             fleet: Fleet::default(),
             whole_table: false,
             certificates: CertificateDelivery::default(),
+            imports: None,
         }
     }
 
     /// The part of the view that decides a proxy's layers: its role, its node, its zone, of an
-    /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace
-    /// and in which form it takes routes. Two views that have these in common see the same.
+    /// ingress proxy the fleet and how it comes by certificates, and of a mesh proxy its namespace,
+    /// what it imports and in which form it takes routes. Two views that have these in common see
+    /// the same.
     #[must_use]
     pub fn deciding(&self) -> View {
         let named = |name: &Option<Arc<str>>| name.clone().filter(|name| !name.is_empty());
@@ -124,6 +129,7 @@ impl View {
             fleet,
             whole_table: self.whole_table,
             certificates,
+            imports: self.own_imports().cloned(),
             ..View::of(self.role)
         }
     }
@@ -154,11 +160,17 @@ impl View {
         let namespace = self.namespace.as_ref().filter(|name| is_label(name));
         namespace.filter(|_| self.role == Role::Mesh)
     }
+
+    /// What a mesh proxy says it imports.
+    pub(crate) fn own_imports(&self) -> Option<&Imports> {
+        self.imports.as_ref().filter(|_| self.role == Role::Mesh)
+    }
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
 /// general ones: `all` < `inside` < `captured` < `role` < `whole-table` < `namespace` < `fleet` <
-/// `on-demand` < `zone` < `node` < `node-role`.
+/// `on-demand` < `zone` < `node` < `node-role`. Mesh proxies that import something have `importers`
+/// < `import` < `import-table` in the place of the first five.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and
@@ -178,6 +190,13 @@ pub enum Layer {
     /// The mesh proxies that take the routes of all Services as one table: that table, and the
     /// listener that asks for it.
     WholeTable,
+    /// The mesh proxies that import something: what all mesh proxies share, whatever they import.
+    Importers,
+    /// The mesh proxies that import a namespace or a Service: all that they have of Services there.
+    Import(Import),
+    /// The mesh proxies that import the same and take the routes of all Services as one table: that
+    /// table, and the listener that asks for it.
+    ImportTable(ImportTable),
     /// The mesh proxies of a namespace that take routes in one form: their listener, which knows
     /// the Services of that namespace by short names, too, and what routes of that namespace make
     /// of requests for Services of others.
@@ -228,17 +247,29 @@ impl Layer {
                 false
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
+            Layer::Importers => true,
+            Layer::Import(_) | Layer::ImportTable(_) => false,
             Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) | Layer::Namespace { .. } => {
                 false
             }
         }
     }
 
-    /// Whether the layer is that of the proxies of one zone, node or namespace, and exists while
-    /// one of those is connected.
+    /// Whether the layer changes what is in others, and brings no name of its own: the resources
+    /// that differ at a place are those of whoever imports them.
+    pub fn is_overriding(&self) -> bool {
+        matches!(
+            self,
+            Layer::Zone(_) | Layer::Node { .. } | Layer::Namespace { .. }
+        )
+    }
+
+    /// Whether the layer is that of the proxies of one zone, node or namespace, or of those with an
+    /// import, and exists while one of those is connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
             Layer::Zone(_) | Layer::Namespace { .. } => true,
+            Layer::Import(_) | Layer::ImportTable(_) => true,
             _ => self.is_of_a_node(),
         }
     }
@@ -247,7 +278,8 @@ impl Layer {
     pub(crate) fn is_of_a_node(&self) -> bool {
         match self {
             Layer::Node { .. } | Layer::NodeRole(_) => true,
-            Layer::All | Layer::Inside | Layer::Captured => false,
+            Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => false,
+            Layer::Import(_) | Layer::ImportTable(_) => false,
             Layer::Role(_) | Layer::WholeTable | Layer::Zone(_) => false,
             Layer::Namespace { .. } => false,
             Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
@@ -264,6 +296,9 @@ impl fmt::Display for Layer {
             Layer::Role(role) => write!(f, "role:{role}"),
             Layer::Fleet(fleet) => write!(f, "fleet:{fleet}"),
             Layer::WholeTable => f.write_str("whole-table"),
+            Layer::Importers => f.write_str("importers"),
+            Layer::Import(import) => write!(f, "import:{import}"),
+            Layer::ImportTable(table) => write!(f, "import-table:{table}"),
             Layer::Namespace {
                 name,
                 whole_table: false,
@@ -296,6 +331,9 @@ impl FromStr for Layer {
             ("inside", "") => Layer::Inside,
             ("captured", "") => Layer::Captured,
             ("whole-table", "") => Layer::WholeTable,
+            ("importers", "") => Layer::Importers,
+            ("import", import) => Layer::Import(import.parse()?),
+            ("import-table", table) => Layer::ImportTable(table.parse()?),
             ("role", role) => Layer::Role(role.parse()?),
             ("fleet", fleet) => Layer::Fleet(fleet.parse()?),
             ("chains", fleet) => Layer::Chains(fleet.parse()?),
@@ -365,6 +403,11 @@ mod tests {
             Layer::Chains(fleet.clone()),
             Layer::OnDemand(fleet),
             Layer::WholeTable,
+            Layer::Importers,
+            Layer::Import("shop".parse().unwrap()),
+            Layer::Import("infra/dns".parse().unwrap()),
+            Layer::ImportTable("infra/dns,shop".parse().unwrap()),
+            Layer::ImportTable("infra/dns,shop@web".parse().unwrap()),
             Layer::Zone("a".into()),
             Layer::Namespace {
                 name: "shop".into(),

@@ -19,6 +19,7 @@ fn the_first_flush_has_what_needs_no_object() {
     assert_eq!(
         world.flush(),
         [
+            "importers Listener http@127.0.0.1:15001",
             "role:ingress Listener hosts",
             "role:mesh Listener http@127.0.0.1:15001",
         ]

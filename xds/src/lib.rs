@@ -47,6 +47,7 @@ pub use inspect::{
 pub use limits::Limits;
 pub use metrics::{Metrics, NameTraces};
 pub use server::accept::{ServeError, serve};
+pub use server::load_reports::{LoadReports, LoadStream};
 pub use server::{Admission, Admit, AdsServer, Answers, OtherCaller, OtherCalls, ServerConfig};
 pub use session::{Mark, Rejecting, Standing, StreamState, TypeReport};
 pub use store::missing::MissingName;
@@ -57,3 +58,4 @@ pub use store::quarantine::{QuarantineReason, Quarantined};
 pub use store::rejected::RejectedResource;
 pub use store::{LayerId, PlacementId};
 pub use types::{TypeSpec, Types};
+pub use wire::load::{ClusterLoad, LoadReport, LocalityLoad};

@@ -12,7 +12,7 @@ mod verifier;
 use std::sync::Arc;
 
 use seaway_proto::TypeUrl;
-use seaway_translator::{Role, View};
+use seaway_translator::{Import, Imports, Role, View};
 
 use crate::kube::Account;
 pub(crate) use certificate::Certificate;
@@ -70,6 +70,34 @@ impl Permissions {
         let text =
             format!("{name} is bound to node {first}, and may not claim to be on node {node}");
         bound.any(|bound| bound == node).then_some(()).ok_or(text)
+    }
+
+    /// What a mesh proxy imports that may import some namespaces only: what it says, or all of
+    /// these.
+    ///
+    /// # Errors
+    /// It may not import something of that, for this reason.
+    pub(crate) fn imports(&self, view: &View) -> Result<Option<Imports>, String> {
+        let Permissions::Some { name, grants, .. } = self else {
+            return Ok(view.imports.clone());
+        };
+        let of_mesh = grants.iter().filter(|grant| grant.role == Role::Mesh);
+        let allowed: Option<Vec<Import>> = of_mesh.map(|grant| grant.import.clone()).collect();
+        let (Role::Mesh, Some(allowed)) = (view.role, allowed) else {
+            return Ok(view.imports.clone());
+        };
+        let is_allowed = |wanted: &Import| {
+            let mut allowed = allowed.iter();
+            allowed.any(|one| one.namespace == wanted.namespace)
+        };
+        let wanted = view.imports.iter().flat_map(Imports::iter);
+        match wanted.into_iter().find(|wanted| !is_allowed(wanted)) {
+            Some(other) => Err(format!(
+                "{name} may not import {other}: no --allow-proxy mesh/{} says so",
+                other.namespace
+            )),
+            None => Ok(view.imports.clone().or_else(|| Imports::of(allowed))),
+        }
     }
 
     /// The service account to hold for as long as the stream is open, so that its token is

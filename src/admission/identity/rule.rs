@@ -4,18 +4,20 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use seaway_translator::names::is_subdomain;
-use seaway_translator::{Fleet, Role};
+use seaway_translator::names::{is_label, is_subdomain};
+use seaway_translator::{Fleet, Import, Role};
 
 /// The placeholder in a pattern that stands for the name of a node.
 const NODE: &str = "{node}";
 
-/// A rule of `--allow-proxy`, `ROLE=IDENTITY` or `ingress/FLEET=IDENTITY`: proxies that prove this
-/// identity may have this role, in this fleet.
+/// A rule of `--allow-proxy`, `ROLE=IDENTITY`, `ingress/FLEET=IDENTITY` or
+/// `mesh/NAMESPACE=IDENTITY`: proxies that prove this identity may have this role, in this fleet,
+/// and import this namespace alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
     role: Role,
     fleet: Fleet,
+    import: Option<Import>,
     who: Who,
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct Grant {
     pub(crate) role: Role,
     /// The fleet; the default one for roles that have none.
     pub(crate) fleet: Fleet,
+    /// The namespace that a mesh proxy may import; `None`: all there are.
+    pub(crate) import: Option<Import>,
     /// The one node that it may claim to be on; with `None` it may claim none.
     pub(crate) node: Option<Arc<str>>,
 }
@@ -75,6 +79,7 @@ impl Rule {
         Some(Grant {
             role: self.role,
             fleet: self.fleet.clone(),
+            import: self.import.clone(),
             node,
         })
     }
@@ -140,9 +145,13 @@ impl FromStr for Rule {
         let (role, who) = text
             .split_once('=')
             .ok_or("expected ROLE=IDENTITY, such as node=serviceaccount:seaway/seaway-node")?;
-        let (role, fleet) = role_and_fleet(role)?;
-        let who = who.parse()?;
-        Ok(Rule { role, fleet, who })
+        let (role, fleet, import) = role_and_part(role)?;
+        Ok(Rule {
+            role,
+            fleet,
+            import,
+            who: who.parse()?,
+        })
     }
 }
 
@@ -174,20 +183,29 @@ impl FromStr for Who {
     }
 }
 
-/// Reads `ROLE` or `ingress/FLEET`. Without a name it is the default fleet, and no other.
-fn role_and_fleet(text: &str) -> Result<(Role, Fleet), String> {
-    let (role, fleet) = text.split_once('/').unzip();
+/// Reads `ROLE`, `ingress/FLEET` or `mesh/NAMESPACE`. Without a name it is the default fleet, and
+/// no other, but all namespaces.
+fn role_and_part(text: &str) -> Result<(Role, Fleet, Option<Import>), String> {
+    let (role, part) = text.split_once('/').unzip();
     let role: Role = role
         .unwrap_or(text)
         .parse()
         .map_err(|error| format!("{error}"))?;
-    match fleet {
-        None => Ok((role, Fleet::default())),
-        Some(_) if role != Role::Ingress => Err(format!("role {role} has no fleets")),
-        Some(fleet) => {
+    match (part, role) {
+        (None, _) => Ok((role, Fleet::default(), None)),
+        (Some(fleet), Role::Ingress) => {
             let fleet = fleet.parse().map_err(|error| format!("{error}"))?;
-            Ok((role, fleet))
+            Ok((role, fleet, None))
         }
+        (Some(namespace), Role::Mesh) if is_label(namespace) => {
+            let namespace = Import {
+                namespace: namespace.into(),
+                service: None,
+            };
+            Ok((role, Fleet::default(), Some(namespace)))
+        }
+        (Some(name), Role::Mesh) => Err(format!("{name:?} is the name of no namespace")),
+        (Some(_), Role::Node | Role::Grpc) => Err(format!("role {role} has no fleets")),
     }
 }
 
@@ -216,6 +234,7 @@ mod tests {
         Some(Grant {
             role,
             fleet: Fleet::default(),
+            import: None,
             node,
         })
     }
@@ -284,6 +303,9 @@ mod tests {
             "node",
             "king=dns:a",
             "node=a",
+            "node/shop=dns:a",
+            "mesh/=dns:a",
+            "mesh/shop/web=dns:a",
             "node=dns:",
             "node=dns:*.a",
             "node=dns:{node}.{node}",

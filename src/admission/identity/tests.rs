@@ -51,6 +51,32 @@ fn an_identity_may_claim_only_its_role_and_its_node() {
 }
 
 #[test]
+fn an_identity_imports_only_what_its_rules_name() {
+    let rules = [
+        "mesh/shop=dns:shop",
+        "mesh/infra=dns:shop",
+        "mesh=dns:all",
+        "mesh/infra=dns:all",
+    ];
+    let imports = |name, imports: &str| {
+        let view = View {
+            imports: (!imports.is_empty()).then(|| imports.parse().unwrap()),
+            ..View::of(Role::Mesh)
+        };
+        let imports = permissions(&rules, &[Proven::Dns(name)]).imports(&view);
+        imports.map(|imports| imports.map_or(String::new(), |all| all.to_string()))
+    };
+    assert_eq!(imports("shop", ""), Ok("infra,shop".to_owned()));
+    assert_eq!(imports("shop", "shop/web"), Ok("shop/web".to_owned()));
+    assert_eq!(
+        imports("shop", "shop/web,other/web"),
+        Err("somebody may not import other/web: no --allow-proxy mesh/other says so".to_owned())
+    );
+    assert_eq!(imports("all", ""), Ok(String::new()));
+    assert_eq!(imports("all", "other"), Ok("other".to_owned()));
+}
+
+#[test]
 fn each_of_several_names_counts() {
     let rules = ["node=dns:{node}.node", "mesh=uri:spiffe://a/{node}"];
     let proven = [

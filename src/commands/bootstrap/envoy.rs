@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use seaway_translator::{Capture, Role};
 
-use super::economy::economy;
+use super::economy::{cluster_manager, statistics};
 use super::overload::overload;
 use super::proof::Proof;
 use super::quoted;
@@ -28,7 +28,8 @@ pub(super) fn bootstrap(args: &BootstrapArgs, proof: Option<&Proof<'_>>) -> Stri
     if role == Role::Mesh && !args.sotw {
         yaml += SUBSCRIBER;
     }
-    yaml += &economy(role);
+    yaml += &cluster_manager(role, args.lrs);
+    yaml += &statistics(role);
     yaml += &overload(args, role);
     yaml += &admin(args);
     yaml
@@ -146,6 +147,12 @@ fn node(args: &BootstrapArgs, role: Role) -> String {
         .filter(|_| role == Role::Mesh)
     {
         text += &format!("      namespace: {}\n", quoted(namespace));
+    }
+    if let Some(imports) = args.place.import.as_ref().filter(|_| role == Role::Mesh) {
+        text += "      import:\n";
+        for import in imports.iter() {
+            text += &format!("      - {}\n", quoted(&import.to_string()));
+        }
     }
     if let Some(fleet) = args.place.fleet.as_ref().filter(|_| role == Role::Ingress) {
         text += &format!("      fleet: {}\n", quoted(fleet.as_str()));

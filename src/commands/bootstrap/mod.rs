@@ -69,6 +69,11 @@ fn documents(args: &BootstrapArgs) -> Result<Vec<Document>, Failure> {
 fn refuse_for_grpc(args: &BootstrapArgs) -> Result<(), Failure> {
     let name = args.proof.tls_server_name.is_some();
     for (flag, given, why) in [
+        (
+            "--lrs",
+            args.lrs,
+            "a gRPC client is told by clusters where to report",
+        ),
         ("--sotw", args.sotw, "gRPC asks for nothing else"),
         (
             "--capture",

@@ -31,6 +31,15 @@ fn a_node_proxy_knows_its_place() {
 }
 
 #[test]
+fn a_mesh_proxy_says_what_it_imports() {
+    let text = print("--node-id a --import shop/web,infra/dns,shop/*");
+    assert!(text.contains("      import:\n      - \"infra/dns\"\n      - \"shop\"\n"));
+    for others in ["--node-id a", "--node-id a --role node --import shop"] {
+        assert!(!print(others).contains("import"), "{others}");
+    }
+}
+
+#[test]
 fn every_capture_names_the_setup_of_the_node() {
     let setup = |flags: &str| {
         let text = print(&format!("--node-id a {flags}"));
@@ -103,9 +112,32 @@ fn an_ingress_proxy_has_limits_of_files_and_memory() {
     assert!(!limits("--node-id e --role mesh"));
 }
 
+/// The section `cluster_manager`, as Envoy would read it.
+fn cluster_manager(flags: &str) -> serde_json::Value {
+    let value = seaway_proto::json::from_yaml(&print(&format!("--node-id a {flags}"))).unwrap();
+    value["cluster_manager"].clone()
+}
+
+#[test]
+fn load_is_reported_to_the_control_plane_if_that_is_asked_for() {
+    for role in ["node", "mesh", "ingress"] {
+        let without = cluster_manager(&format!("--role {role}"));
+        assert_eq!(without.get("load_stats_config"), None, "{role}");
+        let with = cluster_manager(&format!("--role {role} --lrs"));
+        let service = &with["load_stats_config"]["grpc_services"][0];
+        let deferred = "enable_deferred_cluster_creation";
+        assert_eq!(
+            service["envoy_grpc"]["cluster_name"], "seaway_xds",
+            "{role}"
+        );
+        assert_eq!(with.get(deferred), without.get(deferred), "{role}");
+    }
+}
+
 #[test]
 fn what_is_printed_is_a_bootstrap_whatever_the_names() {
     for flags in [
+        "--node-id a --lrs",
         "--node-id yes --zone 1e3 --xds [::1]:5",
         "--node-id a\"b:#{} --node-name \\n",
         "--node-id a --tls-ca a\"b:#{} --tls-server-name 1e3 --tls-cert \\n --tls-key yes",
@@ -126,6 +158,7 @@ fn flags_that_do_not_go_together_are_refused() {
         ("--tls-ca a --tls-key b", ["--tls-key", "--tls-cert"]),
         ("--tls-ca a --xds .:1", ["--xds .", "DNS name"]),
         ("--role grpc --sotw", ["--role grpc", "--sotw"]),
+        ("--role grpc --lrs", ["--role grpc", "--lrs"]),
         ("--role grpc --capture bind", ["--role grpc", "--capture"]),
         (
             "--role grpc --admin-port 1",

@@ -7,12 +7,13 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The fields that are names, or have names in them.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "replica",
     "proxy",
     "node",
     "zone",
     "namespace",
+    "import",
     "fleet",
     "identity",
     "address",
@@ -29,7 +30,7 @@ const SENTENCES: [&str; 8] = [
     "message", "why", "what", "error", "unready", "degraded", "flags", "field",
 ];
 /// Words among names that are none.
-const WORDS: [&str; 34] = [
+const WORDS: [&str; 37] = [
     "Service",
     "EndpointSlice",
     "Node",
@@ -46,6 +47,9 @@ const WORDS: [&str; 34] = [
     "capture",
     "captured",
     "whole-table",
+    "importers",
+    "import",
+    "import-table",
     "on-demand",
     "node-role",
     "role",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail, ensure};
 use seaway_proto::{Resource, json};
 use seaway_translator::diff::{World, diff};
-use seaway_translator::{Fleet, Layer, Problem, Role, Severity, View};
+use seaway_translator::{Fleet, Imports, Layer, Problem, Role, Severity, View};
 
 use super::input::{Loaded, Source};
 use super::{Outcome, flags};
@@ -194,9 +194,19 @@ fn view(proxy: &ProxyRow, layers: &[Layer]) -> anyhow::Result<View> {
         zone: zone.or_else(|| proxy.zone.as_deref().map(Into::into)),
         namespace: proxy.namespace.as_deref().map(Into::into),
         fleet: fleet.unwrap_or_default(),
+        imports: imports(layers),
         ..View::of(proxy.role.parse()?)
     };
     Ok(view.seen_through(layers).deciding())
+}
+
+/// What a proxy that looks through these layers imports.
+fn imports(layers: &[Layer]) -> Option<Imports> {
+    let imports = layers.iter().filter_map(|layer| match layer {
+        Layer::Import(import) => Some(import.clone()),
+        _ => None,
+    });
+    Imports::of(imports.collect())
 }
 
 /// What layers have, but for Secrets.
@@ -257,6 +267,7 @@ mod tests {
             node: Some("n1".to_owned()),
             zone: Some("claimed".to_owned()),
             namespace: None,
+            import: Vec::new(),
             fleet: None,
             identity: None,
             address: None,

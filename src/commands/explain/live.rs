@@ -23,6 +23,7 @@ pub(super) fn ask(args: &ExplainArgs) -> Result<Answer, Failure> {
         .with("node", place.node_name.as_ref())
         .with("zone", place.zone.as_ref())
         .with("pod_namespace", place.pod_namespace.as_ref())
+        .with("import", place.import.as_ref())
         .with("fleet", place.fleet.as_ref());
     let said = ask::run(async {
         let replicas = Replicas::of(&args.ask).await?;

@@ -64,6 +64,11 @@ fn table(all: &Whole<ProxyRow>, show: &ShowArgs, wide: bool) -> String {
         "PROXY", "ROLE", "NODE", "ZONE", "ENVOY", "STATE", "SINCE", "WHAT", "REPLICA",
     ];
     let mut table = Table::new(head);
+    // There is room for a long list where nothing is cut.
+    let imports = |row: &ProxyRow| match (wide, row.import.is_empty()) {
+        (true, false) => format!("{} (imports {})", row.role, row.import.join(",")),
+        _ => row.role.clone(),
+    };
     let mut streams = BTreeMap::<&str, usize>::new();
     for item in &all.items {
         *streams.entry(&item.item.proxy).or_default() += 1;
@@ -81,7 +86,7 @@ fn table(all: &Whole<ProxyRow>, show: &ShowArgs, wide: bool) -> String {
         let envoy = row.client.strip_prefix("envoy ").unwrap_or(&row.client);
         table.push([
             proxy,
-            row.role.clone(),
+            imports(row),
             any(&row.node),
             any(&row.zone),
             envoy.to_owned(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use seaway_translator::{Options, View};
-use seaway_xds::{AdsServer, CommitWindow, Limits, ServerConfig, Snapshots, Types};
+use seaway_xds::{AdsServer, CommitWindow, Limits, LoadReports, ServerConfig, Snapshots, Types};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -28,9 +28,10 @@ use crate::admin::watch_status::Watches;
 use crate::admin::{self, Configs};
 use crate::admission::identity::Verifier;
 use crate::admission::proxy_admission::{ProxyAdmission, targets};
-use crate::args::{ServeArgs, ServerArgs};
+use crate::args::{LoadArgs, ServeArgs, ServerArgs};
 use crate::inspect::metrics::Proxies;
 use crate::kube::SourceContext;
+use crate::loads::Loads;
 use crate::peers::Exchange;
 use crate::process::exit::Failure;
 use crate::process::log;
@@ -171,9 +172,9 @@ fn start(
     let config = config(
         all,
         (secured.tls, health.serving()),
-        secured.limits,
-        room,
+        (secured.limits, room),
         exchange,
+        load_reports(&all.loads, &snapshots, &mut registry),
     );
     let ads = AdsServer::new(snapshots.clone(), admission, config, xds_metrics.clone());
     shown.trace(all.traces.config(), (&ads, &xds_metrics), &mut registry);
@@ -229,6 +230,16 @@ fn admission(
     }
 }
 
+/// What takes the load that proxies report, if it is asked for.
+fn load_reports(
+    args: &LoadArgs,
+    snapshots: &Snapshots,
+    registry: &mut Registry,
+) -> Option<Arc<dyn LoadReports>> {
+    let loads = Loads::register(args.interval()?, snapshots.clone(), registry);
+    Some(Arc::new(loads))
+}
+
 /// Registers what is shown of health; returns what the watches show.
 fn register(health: &Health, registry: &mut Registry) -> Watches {
     health.register(registry);
@@ -240,9 +251,9 @@ fn register(health: &Health, registry: &mut Registry) -> Watches {
 fn config(
     args: &ServeArgs,
     (tls, ready): (Option<Configs>, watch::Receiver<bool>),
-    limits: Limits,
-    room: usize,
+    (limits, room): (Limits, usize),
     exchange: Option<Exchange>,
+    load_reports: Option<Arc<dyn LoadReports>>,
 ) -> ServerConfig {
     let connections = limits.connections.map_or(room, |most| most.min(room));
     let limits = Limits {
@@ -258,6 +269,7 @@ fn config(
         limits,
         other_calls: exchange.as_ref().map(|exchange| exchange.calls.clone()),
         shed: exchange.map(|exchange| exchange.shed),
+        load_reports,
         ready: Some(ready),
         reflection: true,
     }

@@ -42,6 +42,9 @@ pub(crate) struct ProxyRow {
     /// The namespace in which it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<String>,
+    /// What a mesh proxy imports, by itself or by its Namespace; without it all there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) import: Vec<String>,
     /// The fleet of an ingress proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fleet: Option<String>,

@@ -44,6 +44,8 @@ pub(in crate::inspect) struct ExplainQuery {
     zone: Option<String>,
     /// The namespace of the pod of a proxy of role mesh.
     pod_namespace: Option<String>,
+    /// What a proxy of role mesh imports, such as `shop,infra/dns`.
+    import: Option<String>,
     /// The fleet of a proxy of role ingress.
     #[serde(deserialize_with = "parsed")]
     #[param(value_type = Option<String>)]
@@ -68,7 +70,9 @@ impl ExplainQuery {
             return of_proxy(inspect, id).map(Viewpoint::of_connected);
         }
         let role = self.role.unwrap_or_else(|| question.usual_role());
+        let imports = self.import.as_deref().map(str::parse).transpose();
         let view = View {
+            imports: imports.map_err(|error| format!("import: {error}"))?,
             node: self.node.as_deref().map(Into::into),
             zone: self.zone.as_deref().map(Into::into),
             namespace: self.pod_namespace.as_deref().map(Into::into),
@@ -110,6 +114,7 @@ fn view(facts: &StreamFacts, layers: &[Layer]) -> View {
         zone: name("zone"),
         region: name("region"),
         namespace: name("namespace"),
+        imports: about("import").and_then(|imports| imports.parse().ok()),
         fleet: about("fleet")
             .and_then(|fleet| fleet.parse().ok())
             .unwrap_or_default(),

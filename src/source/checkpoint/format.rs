@@ -18,7 +18,7 @@ use crate::process::outside::brief;
 /// The version of the file format. It changes with every change of what the lines mean: of the
 /// model's types, too, and of the kinds of objects there are. A checkpoint of another version is
 /// refused.
-pub(super) const FORMAT: u32 = 8;
+pub(super) const FORMAT: u32 = 9;
 /// The header's `magic`, which tells a checkpoint from any other file.
 const MAGIC: &str = "seaway-checkpoint";
 /// The largest checkpoint, in bytes. One that is larger is neither written nor read.

@@ -13,6 +13,8 @@ const TICKS: f64 = 100.0;
 pub struct Usage {
     /// Megabytes of memory that it has now.
     pub resident: f64,
+    /// Megabytes of these that no other process shares: without the pages of its program.
+    pub own: f64,
     /// The most that it has had.
     pub peak: f64,
     /// Seconds of CPU, those of threads that have ended among them.
@@ -31,6 +33,7 @@ impl Usage {
         let ticks: Vec<f64> = cpu.map(str::parse).collect::<Result<_, _>>()?;
         Ok(Self {
             resident: megabytes(&status, "VmRSS:")?,
+            own: megabytes(&status, "RssAnon:")?,
             peak: megabytes(&status, "VmHWM:")?,
             cpu: ticks.iter().sum::<f64>() / TICKS,
         })

@@ -24,7 +24,7 @@ use crate::names::is_named_like;
 use crate::policy::{
     claims, external_name, frontends, namespace, node_ports, source_routing, system_ports,
 };
-use crate::{ObjectId, ObjectKind, Options};
+use crate::{Import, ObjectId, ObjectKind, Options};
 
 use aliases::Aliases;
 use chains::Chains;
@@ -91,6 +91,20 @@ impl Index {
     /// All Services that are served, in the order of their names.
     pub(crate) fn services(&self) -> impl Iterator<Item = (&ServiceKey, &Arc<Service>)> {
         self.services.iter()
+    }
+
+    /// The names of the Services that an import is of.
+    pub(crate) fn imported(&self, import: &Import) -> impl Iterator<Item = &ServiceKey> {
+        let first = ServiceKey {
+            namespace: import.namespace.clone(),
+            name: import.service.clone().unwrap_or_default(),
+        };
+        let is_of = |key: &&ServiceKey| {
+            let is_named = import.service.as_ref().is_none_or(|name| *name == key.name);
+            key.namespace == import.namespace && is_named
+        };
+        let following = self.services.range(first..).map(|(key, _)| key);
+        following.take_while(is_of)
     }
 
     /// The slices of a Service, in the order of their names.

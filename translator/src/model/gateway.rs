@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fleet, Hostname, Rule};
+use super::{Fleet, Hostname, Imports, Rule};
 use crate::Problem;
 
 /// A GatewayClass: which controller serves the Gateways of the class.
@@ -273,7 +273,7 @@ pub struct GrantTo {
     pub name: Option<Arc<str>>,
 }
 
-/// The labels of a Namespace.
+/// The labels of a Namespace, and what its mesh proxies import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
@@ -281,6 +281,9 @@ pub struct Namespace {
     pub name: Arc<str>,
     /// The labels, by key.
     pub labels: std::collections::BTreeMap<Arc<str>, Arc<str>>,
+    /// What mesh proxies in it import that say nothing themselves (annotation
+    /// `seaway.dev/import`); `None` for all there is.
+    pub imports: Option<Imports>,
     /// The problems found while the object was read.
     pub problems: Box<[Problem]>,
 }

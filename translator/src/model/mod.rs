@@ -8,6 +8,7 @@ mod fleet;
 mod gateway;
 mod gateway_service;
 mod hostname;
+mod imports;
 mod ingress;
 mod node;
 mod rule;
@@ -33,6 +34,7 @@ pub use gateway::{
 };
 pub use gateway_service::{GatewayService, ServiceWrite, StrayService};
 pub use hostname::Hostname;
+pub use imports::{IMPORT_ANNOTATION, Import, ImportTable, Imports};
 pub use ingress::{Ingress, IngressClass, IngressSettings, IngressTls, RateLimit};
 pub use node::Node;
 pub use rule::{

@@ -7,22 +7,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{CertificateDelivery, Fleet, Layer, Role, View};
+use crate::model::ServiceKey;
+use crate::{CertificateDelivery, Fleet, Import, ImportTable, Imports, Layer, Role, View};
 
-/// The views in use, each with the zone in which its proxies are.
+/// What objects say of the proxies of a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Situation {
+    /// The zone in which they are.
+    pub zone: Option<Arc<str>>,
+    /// What they import; `None` for all there is.
+    pub imports: Option<Imports>,
+}
+
+/// The views in use, each with its situation.
 #[derive(Debug, Default)]
 pub(crate) struct ActiveViews {
-    views: BTreeMap<View, Option<Arc<str>>>,
+    views: BTreeMap<View, Situation>,
     by_node: BTreeMap<Arc<str>, BTreeSet<View>>,
     /// The views by the zone that they claim, whether it is known or not.
     by_claim: BTreeMap<Arc<str>, BTreeSet<View>>,
-    /// The views whose zone has changed since [`ActiveViews::take_moved`] was last called.
+    /// The views of mesh proxies by their namespace.
+    by_namespace: BTreeMap<Arc<str>, BTreeSet<View>>,
+    /// The views whose situation has changed since [`ActiveViews::take_moved`] was last called.
     moved: BTreeSet<View>,
     /// The number of views that see a layer, by the layer's zone.
     zones: BTreeMap<Arc<str>, usize>,
     nodes: BTreeMap<Arc<str>, BTreeMap<Option<Arc<str>>, usize>>,
     node_roles: BTreeMap<Arc<str>, usize>,
     whole_tables: usize,
+    imports: BTreeMap<Import, usize>,
+    import_tables: BTreeMap<ImportTable, usize>,
     /// The number of views of mesh proxies, by namespace and the form in which they take routes.
     namespaces: BTreeMap<(Arc<str>, bool), usize>,
     /// The number of views of ingress proxies, by fleet and by how they come by certificates.
@@ -39,8 +53,9 @@ pub(crate) struct Deliveries {
 }
 
 /// The layers of a view that exist while there are such views: those of its node and zone, of its
-/// namespace, and of the form in which it takes routes.
-pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
+/// namespace, of what it imports, and of the form in which it takes routes.
+pub(crate) fn own_layers(view: &View, situation: &Situation) -> Vec<Layer> {
+    let Situation { zone, imports } = situation;
     let mut layers = Vec::new();
     if let Some(node) = name(&view.node) {
         if view.role == Role::Node {
@@ -48,16 +63,27 @@ pub(crate) fn own_layers(view: &View, zone: Option<&Arc<str>>) -> Vec<Layer> {
         }
         layers.push(Layer::Node {
             node: node.clone(),
-            zone: zone.cloned(),
+            zone: zone.clone(),
         });
     }
-    layers.extend(zone.cloned().map(Layer::Zone));
-    layers.extend(view.mesh_namespace().map(|name| Layer::Namespace {
+    layers.extend(zone.clone().map(Layer::Zone));
+    let namespace = view.mesh_namespace();
+    let of_namespace = namespace.map(|name| Layer::Namespace {
         name: name.clone(),
         whole_table: view.whole_table,
-    }));
-    if view.role == Role::Mesh && view.whole_table {
-        layers.push(Layer::WholeTable);
+    });
+    let has_table = view.role == Role::Mesh && view.whole_table;
+    match imports {
+        Some(imports) if has_table => layers.push(Layer::ImportTable(ImportTable {
+            imports: imports.clone(),
+            namespace: namespace.cloned(),
+        })),
+        _ => layers.extend(of_namespace),
+    }
+    match imports {
+        Some(imports) => layers.extend(imports.iter().cloned().map(Layer::Import)),
+        None if has_table => layers.push(Layer::WholeTable),
+        None => {}
     }
     layers
 }
@@ -68,14 +94,14 @@ pub(crate) fn name(name: &Option<Arc<str>>) -> Option<&Arc<str>> {
 }
 
 impl ActiveViews {
-    /// Adds a view, or moves it to another zone. Returns the layers that appeared and vanished.
-    pub(crate) fn put(&mut self, view: &View, zone: Option<Arc<str>>) -> Vec<Layer> {
-        if self.views.get(view) == Some(&zone) {
+    /// Adds a view, or changes its situation. Returns the layers that appeared and vanished.
+    pub(crate) fn put(&mut self, view: &View, situation: Situation) -> Vec<Layer> {
+        if self.views.get(view) == Some(&situation) {
             return Vec::new();
         }
         // First what comes, then what goes, so that a layer in both does not vanish in between.
         let mut changed = Vec::new();
-        for layer in own_layers(view, zone.as_ref()) {
+        for layer in own_layers(view, &situation) {
             if self.count(&layer) {
                 changed.push(layer);
             }
@@ -87,30 +113,32 @@ impl ActiveViews {
         }
         file(&mut self.by_node, name(&view.node), view);
         file(&mut self.by_claim, name(&view.zone), view);
+        file(&mut self.by_namespace, view.mesh_namespace(), view);
         if view.role == Role::Ingress {
             *self.ingress.entry(delivery(view)).or_default() += 1;
         }
-        self.views.insert(view.clone(), zone);
+        self.views.insert(view.clone(), situation);
         changed
     }
 
     /// Removes a view. Returns the layers that vanished.
     pub(crate) fn remove(&mut self, view: &View) -> Vec<Layer> {
-        let Some(zone) = self.views.remove(view) else {
+        let Some(situation) = self.views.remove(view) else {
             return Vec::new();
         };
         self.moved.remove(view);
         unfile(&mut self.by_node, name(&view.node), view);
         unfile(&mut self.by_claim, name(&view.zone), view);
+        unfile(&mut self.by_namespace, view.mesh_namespace(), view);
         if view.role == Role::Ingress {
             decrement(&mut self.ingress, &delivery(view));
         }
-        let mut layers = own_layers(view, zone.as_ref());
+        let mut layers = own_layers(view, &situation);
         layers.retain(|layer| self.uncount(layer));
         layers
     }
 
-    /// The views whose zone has changed since the last call.
+    /// The views whose situation has changed since the last call.
     pub(crate) fn take_moved(&mut self) -> BTreeSet<View> {
         std::mem::take(&mut self.moved)
     }
@@ -118,6 +146,12 @@ impl ActiveViews {
     /// The views that claim a zone.
     pub(crate) fn claiming(&self, zone: &str) -> Vec<View> {
         let views = self.by_claim.get(zone).into_iter().flatten();
+        views.cloned().collect()
+    }
+
+    /// The views of mesh proxies in a namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<View> {
+        let views = self.by_namespace.get(namespace).into_iter().flatten();
         views.cloned().collect()
     }
 
@@ -164,6 +198,25 @@ impl ActiveViews {
         self.whole_tables > 0
     }
 
+    /// The layers of those that import a Service: by its namespace, or by its name.
+    pub(crate) fn importing(&self, key: &ServiceKey) -> impl Iterator<Item = Layer> {
+        let of = |service: Option<&Arc<str>>| Import {
+            namespace: key.namespace.clone(),
+            service: service.cloned(),
+        };
+        let is_there = |import: &Import| self.imports.contains_key(import);
+        let imports = match self.imports.is_empty() {
+            true => Vec::new(),
+            false => vec![of(None), of(Some(&key.name))],
+        };
+        imports.into_iter().filter(is_there).map(Layer::Import)
+    }
+
+    /// The tables of those that import something and take routes as one table.
+    pub(crate) fn import_tables(&self) -> impl Iterator<Item = &ImportTable> {
+        self.import_tables.keys()
+    }
+
     /// The namespaces of mesh proxies, each with the form in which they take routes.
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = &(Arc<str>, bool)> {
         self.namespaces.keys()
@@ -185,11 +238,13 @@ impl ActiveViews {
                 zones.entry(zone.clone()).or_default()
             }
             Layer::WholeTable => &mut self.whole_tables,
+            Layer::Import(import) => self.imports.entry(import.clone()).or_default(),
+            Layer::ImportTable(table) => self.import_tables.entry(table.clone()).or_default(),
             Layer::Namespace { name, whole_table } => {
                 let key = (name.clone(), *whole_table);
                 self.namespaces.entry(key).or_default()
             }
-            Layer::All | Layer::Inside | Layer::Captured => return false,
+            Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => return false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {
                 return false;
             }
@@ -216,11 +271,13 @@ impl ActiveViews {
             Layer::Namespace { name, whole_table } => {
                 decrement(&mut self.namespaces, &(name.clone(), *whole_table))
             }
+            Layer::Import(import) => decrement(&mut self.imports, import),
+            Layer::ImportTable(table) => decrement(&mut self.import_tables, table),
             Layer::WholeTable => {
                 self.whole_tables -= 1;
                 self.whole_tables == 0
             }
-            Layer::All | Layer::Inside | Layer::Captured => false,
+            Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }

@@ -131,6 +131,7 @@ mod tests {
 
     use super::*;
     use crate::model::Condition;
+    use crate::place::active_views::{Situation, own_layers};
     use crate::place::choose::{choose, choose_for_flows};
     use crate::{Role, View};
 
@@ -182,12 +183,13 @@ mod tests {
                 .iter()
                 .map(|(node, zone)| View { node: node.map(name), zone: zone.map(name), ..View::of(Role::Mesh) })
                 .collect();
+            let situation = |view: &View| Situation { zone: view.zone.clone(), imports: None };
             for view in &views {
-                active.put(view, view.zone.clone());
+                active.put(view, situation(view));
             }
             let layers = spread(&candidates, set, &active, choice);
             for view in &views {
-                let mut place = crate::place::active_views::own_layers(view, view.zone.as_ref());
+                let mut place = own_layers(view, &situation(view));
                 place.push(Layer::All);
                 let seen = place.iter().find_map(|layer| layers.iter().find(|(own, _)| own == layer));
                 let place = Place { node: view.node.as_deref(), zone: view.zone.as_deref() };

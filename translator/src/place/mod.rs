@@ -5,5 +5,6 @@
 pub(crate) mod active_views;
 pub(crate) mod choose;
 pub(crate) mod endpoints;
+pub(crate) mod imports;
 pub(crate) mod layering;
 pub(crate) mod targets;

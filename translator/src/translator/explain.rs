@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Translator, resource};
+use crate::place::active_views::Situation;
 use crate::plan::Context;
 use crate::plan::explain::asker::Asker;
 use crate::plan::explain::draft::Draft;
@@ -24,18 +25,25 @@ impl Translator {
             Question::Request(_) if view.role == Role::Node => view.to_mut().role = Role::Mesh,
             _ => {}
         }
+        let Situation { zone, imports } = self.situation(&view);
+        // What is imported is what others have of it, too.
+        let wide = Situation {
+            zone: zone.clone(),
+            imports: None,
+        };
         let asker = Asker {
             context: self.context(),
             view: &view,
-            zone: self.zone(&view),
-            layers: self.place(&view),
+            zone,
+            imports,
+            layers: self.layers(&view, &wide),
             client: from.client,
             is_whole: from.is_whole,
             unread: &self.unread,
         };
         let mut draft = Draft::default();
         match question {
-            Question::Resource(name) => resource::answer(&asker, name, &mut draft),
+            Question::Resource(name) => resource::answer(&asker, &self.units, name, &mut draft),
             _ => explain::answer(&asker, question, &mut draft),
         }
         if !matches!(question, Question::Object(_)) {

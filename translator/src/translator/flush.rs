@@ -1,8 +1,12 @@
 //! [`Translator::flush`]: translates every unit that is marked, in a deterministic order.
 
+use std::collections::BTreeSet;
+
 use super::Translator;
 use crate::plan::Context;
-use crate::{ObjectId, Replace, Subject};
+use crate::units::dirty::Unit;
+use crate::units::service::Extent;
+use crate::{ObjectId, Origin, Replace, Subject};
 
 impl Translator {
     /// Translates all units that changes have marked, in a deterministic order.
@@ -41,6 +45,14 @@ impl Translator {
             if let Some((subject, problems)) = output.problems {
                 self.problems.set(subject, problems);
             }
+        }
+        let lent = self.units.take_lent();
+        let is_lent =
+            |origin: &Origin| matches!(origin, Origin::Service(key) if lent.contains(key));
+        replaced.retain(|one: &Replace| !is_lent(&one.origin));
+        for key in &lent {
+            let unit = Unit::Service(key.clone(), Extent::Endpoints, BTreeSet::new());
+            replaced.extend(self.units.translate(unit, &context).resources);
         }
         for (service, summary) in self.units.take_summed_up() {
             self.summaries.set(service, summary);

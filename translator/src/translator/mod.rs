@@ -7,6 +7,7 @@ mod once;
 mod problem_store;
 mod rejections;
 mod resource;
+mod situation;
 mod standing;
 mod status;
 mod summaries;
@@ -21,12 +22,13 @@ use crate::model::{
     EndpointSlice, Gateway, GatewayClass, HTTPRoute, Ingress, IngressClass, Namespace, Node,
     ReferenceGrant, Secret, Service, ServiceKey,
 };
-use crate::place::active_views::{self, ActiveViews, Deliveries};
+use crate::place::active_views::{self, ActiveViews, Deliveries, Situation};
+use crate::place::imports;
 use crate::place::targets::Targets;
 use crate::plan::host::Table;
 use crate::plan::rejections::Rejections;
 use crate::policy::endpoint_addresses::refused;
-use crate::policy::{capture, node_ports};
+use crate::policy::node_ports;
 use crate::problem::Unread;
 use crate::units::Units;
 use crate::units::dirty::Dirty;
@@ -101,9 +103,9 @@ impl Translator {
     /// any: then the proxy has all that is meant for it with the next flush, else with the last
     /// one.
     pub fn activate(&mut self, view: &View) -> bool {
-        let zone = self.zone(view);
+        let situation = self.situation(view);
         let deliveries = self.views.deliveries(&view.fleet);
-        let layers = self.views.put(view, zone);
+        let layers = self.views.put(view, situation);
         let mut marked = self.mark(&layers);
         marked |= self.mark_certificates(view, deliveries);
         self.note_node(active_views::name(&view.node));
@@ -121,7 +123,8 @@ impl Translator {
     }
 
     /// The active views whose layers changed since the last call: because a Node's zone changed
-    /// (Service rules 69, 150), or the zone they claim came to be known.
+    /// (Service rules 69, 150), the zone they claim came to be known, or their Namespace imports
+    /// something else.
     pub fn take_moved(&mut self) -> BTreeSet<View> {
         self.views.take_moved()
     }
@@ -129,8 +132,12 @@ impl Translator {
     /// The layers whose resources a proxy with this view gets, most specific first. Those of an
     /// active view may change with a Node or a slice; [`Translator::take_moved`] says so.
     pub fn place(&self, view: &View) -> Vec<Layer> {
-        let zone = self.zone(view);
-        let mut layers = active_views::own_layers(view, zone.as_ref());
+        self.layers(view, &self.situation(view))
+    }
+
+    /// The layers of a view in a situation.
+    fn layers(&self, view: &View, situation: &Situation) -> Vec<Layer> {
+        let mut layers = active_views::own_layers(view, situation);
         if view.role == Role::Ingress {
             let fleet = view.fleet.clone();
             layers.push(match view.certificates {
@@ -139,14 +146,7 @@ impl Translator {
             });
             layers.push(Layer::Fleet(view.fleet.clone()));
         }
-        layers.push(Layer::Role(view.role));
-        if capture::is_captured(view.role, &self.options) {
-            layers.push(Layer::Captured);
-        }
-        if view.role != Role::Ingress {
-            layers.push(Layer::Inside);
-        }
-        layers.push(Layer::All);
+        layers.extend(imports::common(view.role, situation, &self.options));
         layers
     }
 
@@ -215,16 +215,6 @@ impl Translator {
         self.problems.set(subject, problems);
     }
 
-    /// The zone of a view: a known Node's label, whatever it is, wins over the proxy's claim
-    /// (Service rule 150). A zone that no Node is in and no slice names is none: nothing could
-    /// differ there, and a proxy may claim what it likes.
-    fn zone(&self, view: &View) -> Option<Arc<str>> {
-        let node = active_views::name(&view.node).and_then(|name| self.index.node(name));
-        let zone = node.map_or(&view.zone, |node| &node.zone);
-        let zone = active_views::name(zone).filter(|zone| self.index.knows_zone(zone));
-        zone.cloned()
-    }
-
     /// Marks the Services that have, or had, resources in these layers. Returns whether there are
     /// any.
     fn mark(&mut self, layers: &[Layer]) -> bool {
@@ -250,8 +240,9 @@ impl Translator {
                         touched |= self.mark_listeners(node);
                     }
                 }
+                Layer::Import(import) => marked.extend(self.index.imported(import).cloned()),
                 // Every flush looks whether somebody takes it.
-                Layer::WholeTable => touched = true,
+                Layer::WholeTable | Layer::ImportTable(_) => touched = true,
                 Layer::Namespace { name, whole_table } => {
                     let key = (name.clone(), *whole_table);
                     self.dirty.namespaces.insert(key);
@@ -259,7 +250,7 @@ impl Translator {
                     self.dirty.services.extend(consumed.cloned());
                     touched = true;
                 }
-                Layer::All | Layer::Inside | Layer::Captured => {}
+                Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => {}
                 Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {}
             }
         }
@@ -368,8 +359,14 @@ impl Apply for Translator {
     }
 
     fn apply_namespace(&mut self, id: ObjectId, namespace: Option<Arc<Namespace>>) {
+        let problems = namespace.as_ref().map_or(&[][..], |one| &one.problems);
+        self.problems.set(Subject::from(&id), problems.to_vec());
         let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
         routing.set_namespace(&id.name, namespace, &self.options, changes);
+        // The proxies in it may look through other layers now.
+        for view in self.views.in_namespace(&id.name) {
+            self.activate(&view);
+        }
     }
 
     fn apply_secret(&mut self, id: ObjectId, secret: Option<Arc<Secret>>) {

@@ -1,6 +1,6 @@
 //! One-shot translation: all objects at once, for one view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl};
@@ -47,18 +47,24 @@ pub fn translate_targets(
     }
     let place = translator.place(view);
     let mut resources: BTreeMap<(TypeUrl, Arc<str>), (usize, Resource)> = BTreeMap::new();
+    // What is in a layer that does not only override.
+    let mut there = BTreeSet::new();
     for replace in translator.flush() {
         for (layer, resource) in replace.resources {
             let Some(rank) = place.iter().position(|l| *l == layer) else {
                 continue;
             };
             let key = (resource.type_url, resource.name.clone());
+            if !layer.is_overriding() {
+                there.insert(key.clone());
+            }
             let known = resources.get(&key).map(|(rank, _)| *rank);
             if known.is_none_or(|known| rank < known) {
                 resources.insert(key, (rank, resource));
             }
         }
     }
+    resources.retain(|key, _| there.contains(key));
     let resources = resources.into_iter();
     let mut resources = resources
         .map(|(key, (_, resource))| (key, resource))

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl};
 
+use crate::names::service_of;
 use crate::plan::explain::asker::Asker;
 use crate::plan::explain::draft::Draft;
-use crate::units::search;
+use crate::units::{Units, search};
 use crate::{Fact, Layer, ObjectId, Origin, Section, Served};
 
 /// How many layers and references are named.
 const NAMED: usize = 10;
 
 /// Adds a section for each type that has a resource of this name.
-pub(super) fn answer(asker: &Asker<'_>, name: &Arc<str>, draft: &mut Draft) {
+pub(super) fn answer(asker: &Asker<'_>, units: &Units, name: &Arc<str>, draft: &mut Draft) {
     let mut by_type: BTreeMap<TypeUrl, Vec<(Origin, Layer, Resource)>> = BTreeMap::new();
-    for found in search::find(name, &asker.context) {
+    for found in search::find(name, units, &asker.context) {
         by_type.entry(found.2.type_url).or_default().push(found);
     }
     if by_type.is_empty() {
@@ -45,6 +46,12 @@ fn section(
     all: &[(Origin, Layer, Resource)],
 ) -> Section {
     let seen = asker.seen(all.iter().map(|(_, layer, resource)| (layer, resource)));
+    let imports = asker.imports.as_ref();
+    let is_imported = imports.is_none_or(|imports| {
+        let service = service_of(type_url, name);
+        service.is_none_or(|service| imports.has(&service))
+    });
+    let seen = seen.filter(|_| is_imported);
     let mut origins: Vec<String> = all.iter().map(|(origin, ..)| origin.to_string()).collect();
     origins.dedup();
     let layers: Vec<String> = all.iter().map(|(_, layer, _)| layer.to_string()).collect();

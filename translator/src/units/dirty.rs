@@ -25,6 +25,8 @@ pub(crate) enum Unit {
     MeshNamespace(Arc<str>, bool),
     /// The routes of all Services as one table, for the mesh proxies that take it.
     WholeTable,
+    /// The routes of what some proxies import as one table.
+    ImportTables,
     /// The listener by which ingress proxies ask for hosts.
     IngressHosts,
     /// The HTTP listener of ingress proxies at a port.
@@ -118,7 +120,7 @@ impl Dirty {
             .collect();
         let services = services.into_iter().chain(routing.services);
         all.extend(services.map(|key| (key, Extent::Whole)));
-        let mut units = Vec::with_capacity(all.len() + nodes.len() + 4);
+        let mut units = Vec::with_capacity(all.len() + nodes.len() + 5);
         for (key, extent) in all {
             let nodes = nodes.remove(&key).unwrap_or_default();
             units.push(Unit::Service(key, extent, nodes));
@@ -126,7 +128,12 @@ impl Dirty {
         let on_nodes = nodes.into_iter();
         units.extend(on_nodes.map(|(key, nodes)| Unit::Service(key, Extent::Nodes, nodes)));
         units.extend(targets.into_iter().map(Unit::Targets));
-        units.extend([Unit::Redirect, Unit::WholeTable, Unit::Sockets]);
+        units.extend([
+            Unit::Redirect,
+            Unit::WholeTable,
+            Unit::ImportTables,
+            Unit::Sockets,
+        ]);
         let namespaces = namespaces.into_iter();
         units.extend(namespaces.map(|(name, table)| Unit::MeshNamespace(name, table)));
         if first {

@@ -27,7 +27,10 @@ pub(crate) fn listener(context: &Context<'_>) -> Output {
     Output {
         resources: vec![Replace {
             origin: Origin::Mesh,
-            resources: vec![(Layer::Role(Role::Mesh), listener)],
+            resources: vec![
+                (Layer::Role(Role::Mesh), listener.clone()),
+                (Layer::Importers, listener),
+            ],
         }],
         problems: None,
     }
@@ -162,7 +165,7 @@ impl WholeTable {
 
 /// Puts the virtual hosts of a Service among others, or takes them away if there are none. Returns
 /// whether that changes anything.
-fn put(parts: &mut BTreeMap<ServiceKey, Hosts>, key: &ServiceKey, hosts: Hosts) -> bool {
+pub(super) fn put(parts: &mut BTreeMap<ServiceKey, Hosts>, key: &ServiceKey, hosts: Hosts) -> bool {
     if hosts.is_empty() {
         return parts.remove(key).is_some();
     }
@@ -174,7 +177,11 @@ fn put(parts: &mut BTreeMap<ServiceKey, Hosts>, key: &ServiceKey, hosts: Hosts) 
 }
 
 /// The virtual hosts of a Service, as clients of this namespace have them, or of any other.
-fn encoded(context: &Context<'_>, service: &Service, clients: Option<&Arc<str>>) -> Hosts {
+pub(super) fn encoded(
+    context: &Context<'_>,
+    service: &Service,
+    clients: Option<&Arc<str>>,
+) -> Hosts {
     let addresses = hosts::addresses(context, service);
     let routed = routed_for(context, service, clients);
     let hosts = hosts::of_any(context, service);

@@ -4,6 +4,8 @@
 pub(crate) mod dirty;
 pub(crate) mod grpc;
 pub(crate) mod healthz;
+mod import_tables;
+mod imports;
 pub(crate) mod ingress;
 pub(crate) mod mesh;
 mod parts;
@@ -17,8 +19,10 @@ use std::sync::Arc;
 
 use crate::model::ServiceKey;
 use crate::plan::Context;
-use crate::{Fleet, Problem, Replace, ServiceSummary, Subject};
+use crate::{Fleet, Origin, Problem, Replace, ServiceSummary, Subject};
 use dirty::Unit;
+use import_tables::ImportTables;
+use imports::Imported;
 use mesh::WholeTable;
 use redirect::Redirect;
 use service::{Extent, ServiceUnit, Translated};
@@ -40,6 +44,8 @@ pub(crate) struct Units {
     services: BTreeMap<ServiceKey, ServiceUnit>,
     redirect: Redirect,
     whole_table: WholeTable,
+    import_tables: ImportTables,
+    imported: Imported,
     sockets: Sockets,
     /// The summaries of the Services that were translated since they were last taken; without one a
     /// Service is gone. None unless summaries are asked for.
@@ -58,6 +64,7 @@ impl Units {
             Unit::Mesh => mesh::listener(context),
             Unit::MeshNamespace(name, table) => mesh::listener_in(&name, table, context),
             Unit::WholeTable => self.whole_table.translate(context),
+            Unit::ImportTables => self.import_tables.translate(context),
             Unit::IngressHosts => ingress::subscriber(),
             Unit::IngressPort(table) => ingress::port(&table, context),
             Unit::IngressHost(table, host) => ingress::host(&table, &host, context),
@@ -78,6 +85,12 @@ impl Units {
         }
     }
 
+    /// The Services that have to be translated once more, since others lead to them that are
+    /// imported elsewhere now.
+    pub(crate) fn take_lent(&mut self) -> BTreeSet<ServiceKey> {
+        self.imported.take_lent()
+    }
+
     /// The summaries of the Services that were translated since the last call.
     pub(crate) fn take_summed_up(&mut self) -> Vec<(ServiceKey, Option<ServiceSummary>)> {
         std::mem::take(&mut self.summed_up)
@@ -92,7 +105,7 @@ impl Units {
     ) -> Output {
         let mut unit = self.services.remove(key).unwrap_or_default();
         let Translated {
-            output,
+            mut output,
             sockets,
             summary,
         } = unit.translate(key, extent, nodes, context);
@@ -101,6 +114,11 @@ impl Units {
         }
         if extent == Extent::Whole {
             self.whole_table.renew(key, context);
+            self.import_tables.renew(key, context);
+        }
+        let mut replaces = output.resources.iter_mut();
+        if let Some(whole) = replaces.find(|one| matches!(one.origin, Origin::Service(_))) {
+            self.imported.copy(key, &mut whole.resources, context);
         }
         self.sockets.set(key, sockets);
         if !unit.is_empty() {

@@ -12,7 +12,7 @@ use crate::envoy::listener;
 use crate::model::{Family, Protocol};
 use crate::plan::Context;
 use crate::policy::{capture, namespace};
-use crate::{Origin, Replace};
+use crate::{Layer, Origin, Replace};
 
 /// The port of every node to which TCP connections are redirected when the capture is `redirect`.
 pub(crate) const REDIRECT_PORT: u16 = 15006;
@@ -40,9 +40,12 @@ impl Redirect {
             let address = SocketAddr::new(family.wildcard(), REDIRECT_PORT);
             let listen_on = namespace::listen_on(address, false, options);
             let listener = listener::redirect(address, &listen_on);
-            (capture::layer(Protocol::Tcp, options), listener)
+            let layer = capture::layer(Protocol::Tcp, options);
+            let importers = (layer == Layer::Captured).then_some(Layer::Importers);
+            let layers = importers.into_iter().chain([layer]);
+            layers.map(move |layer| (layer, listener.clone()))
         };
-        let resources = families.iter().map(listener).collect();
+        let resources = families.iter().flat_map(listener).collect();
         self.sent = families;
         let origin = Origin::Redirect;
         Output {

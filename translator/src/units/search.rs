@@ -7,6 +7,7 @@ use seaway_proto::{Resource, TypeUrl};
 
 use super::Units;
 use super::dirty::Unit;
+use super::imports::Imported;
 use super::mesh::table_name;
 use super::service::Extent;
 use crate::envoy::http::{self, tls::on_demand::PREFETCHING};
@@ -26,7 +27,11 @@ const OF_SERVICES: [TypeUrl; 4] = [
 ];
 
 /// The resources of this name, of whatever type, each with its origin and its layer.
-pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Resource)> {
+pub(crate) fn find(
+    name: &str,
+    known: &Units,
+    context: &Context<'_>,
+) -> Vec<(Origin, Layer, Resource)> {
     let services = OF_SERVICES.iter();
     let services: BTreeSet<ServiceKey> = services
         .filter_map(|type_url| service_of(*type_url, name))
@@ -39,13 +44,16 @@ pub(crate) fn find(name: &str, context: &Context<'_>) -> Vec<(Origin, Layer, Res
         .chain(target)
         .chain([Unit::Redirect, Unit::Healthz, Unit::IngressHosts])
         .chain(of_mesh(name, context));
-    look(name, units.chain(of_ingress(name, context)), context)
+    let units = units.chain(of_ingress(name, context));
+    look(name, units, &known.imported, context)
 }
 
-/// Translates units with nothing known of before, and takes the resources of this name.
+/// Translates units with nothing known of before but who leads to whom, and takes the resources of
+/// this name.
 fn look(
     name: &str,
     units: impl IntoIterator<Item = Unit>,
+    imported: &Imported,
     context: &Context<'_>,
 ) -> Vec<(Origin, Layer, Resource)> {
     let mut found = Vec::new();
@@ -55,7 +63,11 @@ fn look(
             summaries: false,
             ..*context
         };
-        let output = Units::default().translate(unit, &context);
+        let mut units = Units {
+            imported: imported.clone(),
+            ..Units::default()
+        };
+        let output = units.translate(unit, &context);
         for replace in output.resources {
             let named = replace.resources.into_iter();
             let named = named.filter(|(_, resource)| *resource.name == *name);
@@ -66,16 +78,18 @@ fn look(
     found
 }
 
-/// What mesh proxies share: their listener, in each of its forms, and the table of all Services,
-/// which is much to put together for nothing.
+/// What mesh proxies share: their listener, in each of its forms, and the tables of Services, which
+/// are much to put together for nothing.
 fn of_mesh(name: &str, context: &Context<'_>) -> Vec<Unit> {
     let is_listener = name == http::mesh::name(context.options.mesh_listen);
     let is_table = name == &*table_name(context);
     let namespaces = context.views.namespaces().filter(|_| is_listener);
     let of_namespaces = namespaces.map(|(name, table)| Unit::MeshNamespace(name.clone(), *table));
     let shared = is_listener.then_some(Unit::Mesh);
-    let whole_table = (is_listener || is_table).then_some(Unit::WholeTable);
-    of_namespaces.chain(shared).chain(whole_table).collect()
+    let tables = [Unit::WholeTable, Unit::ImportTables];
+    let tables = (is_listener || is_table).then_some(tables);
+    let of_namespaces = of_namespaces.chain(shared);
+    of_namespaces.chain(tables.into_iter().flatten()).collect()
 }
 
 /// What ingress proxies have under such a name: `<port>/<host>`, the listener of a port and what

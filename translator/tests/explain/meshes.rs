@@ -140,3 +140,17 @@ fn a_name_that_is_dialled_says_all_of_its_rules() {
         ],
     );
 }
+
+/// The answer about a Service does not say that its own endpoints have what rules send elsewhere.
+#[test]
+fn a_service_says_that_rules_decide_on_its_requests() {
+    let ruled = said("shop/web:80", None);
+    let fact =
+        "rules: of HTTPRoute shop/canary; seaway explain http://web.shop:80 says what they do";
+    assert!(ruled.contains(fact), "{ruled}");
+    let verdict = "A new request to web.shop:80 goes where the rules of HTTPRoute shop/canary say.";
+    assert!(ruled.ends_with(verdict), "{ruled}");
+    assert!(said("shop/web:80", Some("j")).contains("of HTTPRoute j/mine;"));
+    let plain = said("shop/web:9000", None);
+    assert!(!plain.contains("rules:"), "{plain}");
+}

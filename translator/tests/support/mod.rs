@@ -149,7 +149,10 @@ impl Published {
         for layer in place.iter().rev() {
             let all = self.0.values().flatten();
             for ((_, type_url, name), resource) in all.filter(|((own, _, _), _)| own == layer) {
-                seen.insert((*type_url, name.clone()), resource.clone());
+                let key = (*type_url, name.clone());
+                if !layer.is_overriding() || seen.contains_key(&key) {
+                    seen.insert(key, resource.clone());
+                }
             }
         }
         seen

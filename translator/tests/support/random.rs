@@ -202,21 +202,37 @@ pub fn a_mesh_route() -> impl Strategy<Value = Value> {
         })
 }
 
+/// The namespace of all Services, and what mesh proxies in it import.
+pub fn a_namespace() -> impl Strategy<Value = Value> {
+    word(&["d", "d/a", "d/b,e", "", "*"]).prop_map(|imports| {
+        json!({"kind": "Namespace", "metadata": {"name": "d", "annotations": {"seaway.dev/import": imports}}})
+    })
+}
+
 fn an_object() -> impl Strategy<Value = Value> {
-    prop_oneof![3 => a_service(), 3 => a_slice(), 1 => a_node(), 2 => a_mesh_route()]
+    prop_oneof![
+        6 => a_service(),
+        6 => a_slice(),
+        2 => a_node(),
+        4 => a_mesh_route(),
+        1 => a_namespace(),
+    ]
 }
 
 pub fn a_view() -> impl Strategy<Value = View> {
     let role = select(&[Role::Node, Role::Mesh][..]);
     let place = (word(&["", "n1", "n2"]), word(&["", "za", "zb"]));
     let namespace = select(&[None, Some("d"), Some("j")][..]);
-    (role, place, any::<bool>(), namespace).prop_map(
-        |(role, (node, zone), whole_table, namespace)| View {
+    let imports = prop::option::of(word(&["d", "d/a", "d/b", "d/1c,d/a", "e/a"]));
+    let of_mesh = (any::<bool>(), namespace, imports);
+    (role, place, of_mesh).prop_map(|(role, (node, zone), (whole_table, namespace, imports))| {
+        View {
             whole_table,
             namespace: namespace.map(Into::into),
+            imports: imports.map(|text| text.parse().unwrap()),
             ..view(role, node, zone)
-        },
-    )
+        }
+    })
 }
 
 pub fn an_op() -> impl Strategy<Value = Op> {

@@ -5,6 +5,7 @@ pub(crate) mod accept;
 mod call;
 mod callers;
 mod connection_task;
+pub(crate) mod load_reports;
 mod nack_log;
 mod open_stream;
 mod other_calls;
@@ -40,6 +41,7 @@ use crate::guard::memory::ClientMemory;
 use crate::inspect::{Denials, Inspector, OpenStreams};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::server::load_reports::LoadReports;
 use crate::server::nack_log::NackLog;
 pub use crate::server::other_calls::{Answers, OtherCaller, OtherCalls};
 use crate::server::side::client_status::Looks;
@@ -136,6 +138,9 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Answers the calls of services that are none of xDS; `None`: there are none.
     pub other_calls: Option<Arc<dyn OtherCalls>>,
+    /// Takes what clients report of the load of clusters (xDS rule 204); `None`: they are told that
+    /// there is no such service.
+    pub load_reports: Option<Arc<dyn LoadReports>>,
     /// When this becomes true, all connections that are open are closed with GOAWAY, spread over
     /// half a minute, and the server goes on. `None`: that never happens.
     pub shed: Option<watch::Receiver<bool>>,
@@ -153,6 +158,7 @@ impl Default for ServerConfig {
             reflection: true,
             limits: Limits::default(),
             other_calls: None,
+            load_reports: None,
             shed: None,
         }
     }
@@ -163,7 +169,8 @@ impl Default for ServerConfig {
 /// The unary and REST variants are not implemented.
 ///
 /// Beside them are `grpc.health.v1.Health`, which answers everybody who may connect,
-/// `envoy.service.status.v3.ClientStatusDiscoveryService`, and reflection.
+/// `envoy.service.status.v3.ClientStatusDiscoveryService`, reflection, and with
+/// [`ServerConfig::load_reports`] `envoy.service.load_stats.v3.LoadReportingService`.
 pub struct AdsServer<A> {
     pub(crate) shared: Arc<Shared<A>>,
 }
@@ -188,6 +195,7 @@ pub(crate) struct Shared<A> {
     pub(crate) watchdog: Watchdog,
     pub(crate) open: Arc<OpenStreams>,
     pub(crate) other_calls: Option<Arc<dyn OtherCalls>>,
+    pub(crate) load_reports: Option<Arc<dyn LoadReports>>,
     pub(crate) shed: Option<watch::Receiver<bool>>,
     pub(crate) readiness: Readiness,
     pub(crate) looks: Looks,
@@ -274,6 +282,7 @@ impl<A: Admit> AdsServer<A> {
                 limits: config.limits,
                 open,
                 other_calls: config.other_calls,
+                load_reports: config.load_reports,
                 shed: config.shed,
                 readiness: Readiness::new(config.ready),
                 looks: Looks::default(),

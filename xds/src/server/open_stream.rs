@@ -21,7 +21,7 @@ use crate::server::{Admit, Shared};
 use crate::wire::request::{Malformed, Request};
 
 /// How long a stream may be open without a first request.
-const FIRST_REQUEST: Duration = Duration::from_secs(30);
+pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 /// The largest node taken, in bytes (xDS rule 218): some tens of kilobytes are usual, most of them
 /// the names of extensions.
@@ -112,7 +112,15 @@ impl<A: Admit> StreamOpening<A> {
 
 /// The node of a stream's first request.
 fn node(dialect: Dialect, first: &[u8]) -> Result<Node, Status> {
-    let node = Request::read(dialect, first)?.node;
+    decoded(Request::read(dialect, first)?.node)
+}
+
+/// A node that was sent, decoded.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT if there is none, or it has no id, or is too large.
+pub(crate) fn decoded(node: Option<&[u8]>) -> Result<Node, Status> {
     if node.is_some_and(|node| node.len() > MAX_NODE) {
         let text = format!("the node is larger than {MAX_NODE} bytes");
         return Err(Status::invalid_argument(text));

@@ -56,8 +56,8 @@ pub(crate) struct OtherBody {
     answers: Option<Answers>,
     open: OpenStream,
     deadline: Deadline,
-    /// What the caller sends, unread.
-    _request: Incoming,
+    /// What the caller sends, if it is not read.
+    _request: Option<Incoming>,
 }
 
 impl OtherBody {
@@ -65,7 +65,7 @@ impl OtherBody {
         answers: Answers,
         open: OpenStream,
         timeout: Option<Duration>,
-        request: Incoming,
+        request: Option<Incoming>,
     ) -> OtherBody {
         OtherBody {
             answers: Some(answers),
@@ -79,13 +79,15 @@ impl OtherBody {
         if let Poll::Ready(status) = self.deadline.poll(cx) {
             return Poll::Ready(Some(Err(status)));
         }
-        if self.open.connection.closing() != Closing::No {
-            return Poll::Ready(Some(Err(replaced())));
-        }
-        match &mut self.answers {
+        let next = match &mut self.answers {
             Some(answers) => answers.as_mut().poll_next(cx),
             None => Poll::Ready(None),
+        };
+        // What has come from the caller before that is taken.
+        if next.is_pending() && self.open.connection.closing() != Closing::No {
+            return Poll::Ready(Some(Err(replaced())));
         }
+        next
     }
 }
 

@@ -15,8 +15,9 @@ use crate::dialect::Dialect;
 use crate::guard::identity::Peer;
 use crate::guard::liveness::Connection;
 use crate::server::call;
+use crate::server::load_reports::{self, LoadReportCall};
 use crate::server::open_stream::StreamOpening;
-use crate::server::other_calls::{OtherBody, OtherCaller};
+use crate::server::other_calls::{Answers, OtherBody, OtherCaller};
 use crate::server::side::{SideCall, SideService};
 use crate::server::{Admit, AdsServer};
 
@@ -117,7 +118,7 @@ impl<A: Admit> AdsServer<A> {
         Ok(Box::pin(call.answer(service, request)).await)
     }
 
-    /// Answers a call of a service that is none of xDS.
+    /// Answers a call by which load is reported, or which is of a service that is none of xDS.
     fn respond_otherwise(
         &self,
         request: http::Request<Incoming>,
@@ -126,15 +127,42 @@ impl<A: Admit> AdsServer<A> {
         timeout: Option<Duration>,
     ) -> http::Response<Body> {
         let (head, body) = request.into_parts();
-        let caller = OtherCaller::new(peer.clone(), head.headers);
+        let path = head.uri.path();
+        if let Some(reports) = self
+            .shared
+            .load_reports
+            .as_ref()
+            .filter(|_| load_reports::is_path(path))
+        {
+            let call = LoadReportCall {
+                shared: self.shared.clone(),
+                reports: reports.clone(),
+                connection: connection.clone(),
+                peer: peer.clone(),
+                headers: head.headers,
+            };
+            return self.answered(call.answers(body), connection, timeout, None);
+        }
+        let caller = OtherCaller::new(peer.clone(), head.headers.clone());
         let other_calls = self.shared.other_calls.as_ref();
-        let answers = other_calls.and_then(|calls| calls.answer(head.uri.path(), caller));
+        let answers = other_calls.and_then(|calls| calls.answer(path, caller));
         // What is not known is unimplemented, not silent (xDS rules 4, 6).
         let Some(answers) = answers else {
             return Status::unimplemented("no such method").into_http();
         };
+        self.answered(answers, connection, timeout, Some(body))
+    }
+
+    /// The response with these answers; `request` is what the caller sends, if it is not read.
+    fn answered(
+        &self,
+        answers: Answers,
+        connection: &Arc<Connection>,
+        timeout: Option<Duration>,
+        request: Option<Incoming>,
+    ) -> http::Response<Body> {
         let open = self.shared.watchdog.stream(connection);
-        let body = OtherBody::new(answers, open, timeout, body);
+        let body = OtherBody::new(answers, open, timeout, request);
         let mut response = http::Response::new(Body::new(body));
         call::mark(response.headers_mut());
         response

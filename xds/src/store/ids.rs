@@ -6,6 +6,24 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LayerId(pub u32);
 
+impl LayerId {
+    /// The bit by which the id of an overriding layer is known.
+    const OVERRIDING: u32 = 1 << 31;
+
+    /// The id of a layer that only overrides: of what it holds, a placement has the names alone
+    /// that a layer below it holds, too, and that is none that only overrides.
+    #[must_use]
+    pub const fn overriding(id: u32) -> LayerId {
+        LayerId(id | LayerId::OVERRIDING)
+    }
+
+    /// Whether the layer only overrides.
+    #[must_use]
+    pub const fn is_overriding(self) -> bool {
+        self.0 & LayerId::OVERRIDING != 0
+    }
+}
+
 /// The id of a placement: an ordered list of layers through which streams see resources. Streams
 /// with the same placement see the same resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -116,12 +116,20 @@ impl Concerns {
         if !met && self.moved.is_empty() {
             return false;
         }
-        let changed = |layer: &LayerId| {
+        let is_changed = |layer: &LayerId| {
             let change = self.by_layer.get(layer);
             change.is_some_and(|change| interest.meets(*change))
         };
+        // A placement may have a hundred layers, where a commit is mostly of one or two.
+        let sees_change = |layers: &[LayerId]| match self.by_layer.len() < layers.len() {
+            true => {
+                let mut changes = self.by_layer.iter();
+                changes.any(|(layer, change)| interest.meets(*change) && layers.contains(layer))
+            }
+            false => layers.iter().any(is_changed),
+        };
         all_layers.any(|(placement, layers)| {
-            (met && layers.iter().any(changed)) || self.moved.binary_search(&placement).is_ok()
+            (met && sees_change(layers)) || self.moved.binary_search(&placement).is_ok()
         })
     }
 }

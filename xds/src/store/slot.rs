@@ -82,10 +82,18 @@ impl Slot {
         self.entries.iter().find(|entry| entry.layer == layer)
     }
 
-    /// The entry of the first of the layers that has a value or hides the name.
+    /// The entry of the first of the layers that has a value or hides the name; none where only
+    /// overriding layers do.
     pub(crate) fn decisive(&self, layers: &[LayerId]) -> Option<&Entry> {
-        let mut entries = layers.iter().filter_map(|layer| self.entry(*layer));
-        entries.find(|entry| !entry.value.is_nothing())
+        let entries = layers.iter().filter_map(|layer| self.entry(*layer));
+        let mut first = None;
+        for entry in entries.filter(|entry| !entry.value.is_nothing()) {
+            let first = *first.get_or_insert(entry);
+            if !entry.layer.is_overriding() {
+                return Some(first);
+            }
+        }
+        None
     }
 
     /// The body that a stream with these layers sees: that of the first layer with a value, unless
@@ -113,6 +121,7 @@ impl Slot {
         layers: &[LayerId],
         cursor: u64,
     ) -> Result<Option<&Arc<Body>>, Forgotten> {
+        let mut first = None;
         for entry in layers.iter().filter_map(|layer| self.entry(*layer)) {
             let value = match &entry.before {
                 _ if entry.since <= cursor => &entry.value,
@@ -120,7 +129,10 @@ impl Slot {
                 _ => return Err(Forgotten),
             };
             if !value.is_nothing() {
-                return Ok(value.body());
+                let first = *first.get_or_insert(value);
+                if !entry.layer.is_overriding() {
+                    return Ok(first.body());
+                }
             }
         }
         Ok(None)
@@ -146,6 +158,11 @@ impl Slot {
         let entries = layers.iter().filter_map(|layer| self.entry(*layer));
         let mut gone = entries.filter(|entry| entry.value.body().is_none());
         gone.find_map(|entry| entry.before.1.body())
+    }
+
+    /// The bodies of all layers.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = &Arc<Body>> {
+        self.entries.iter().filter_map(|entry| entry.value.body())
     }
 
     /// A body of any layer, present or previous: enough to tell the resource's origin.

@@ -15,6 +15,7 @@ mod codec;
 mod harness;
 mod identity;
 mod inspect;
+mod load_reports;
 mod methods;
 mod on_demand;
 mod other_calls;

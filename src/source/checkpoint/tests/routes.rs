@@ -60,7 +60,11 @@ pub(super) fn objects() -> Vec<Object> {
         ),
         object(
             read::namespace,
-            json!({ "metadata": { "name": "d", "labels": { "team": "a" } } }),
+            json!({ "metadata": {
+                "name": "d",
+                "labels": { "team": "a" },
+                "annotations": { "seaway.dev/import": "shop,infra/dns" },
+            } }),
         ),
     ]
 }

@@ -241,6 +241,11 @@ impl Routing {
         changed
     }
 
+    /// A Namespace.
+    pub(crate) fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.gateways.namespaces.get(name).map(|one| &**one)
+    }
+
     /// Adds, replaces or (`None`) removes a Namespace: routes of it may be selected by other
     /// listeners now (Gateway rule 43).
     pub(crate) fn set_namespace(

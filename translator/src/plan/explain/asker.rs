@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::answer::Fact;
 use super::viewpoint::Client;
-use crate::model::{Node, Protocol, ServiceKey, Target};
+use crate::model::{IMPORT_ANNOTATION, Node, Protocol, ServiceKey, Target};
 use crate::place::active_views;
 use crate::place::choose::Place;
 use crate::plan::Context;
 use crate::plan::host::{Refused, Upstream, resolve, resolve_in_mesh};
 use crate::policy::capture;
 use crate::problem::Unread;
-use crate::{Layer, ObjectId, Role, View};
+use crate::{Imports, Layer, ObjectId, Role, View};
 
 /// Who asks, and what decisions are made from.
 #[derive(Clone, Debug)]
@@ -21,7 +21,9 @@ pub(crate) struct Asker<'a> {
     pub view: &'a View,
     /// The zone of the view, as the translator knows it.
     pub zone: Option<Arc<str>>,
-    /// The layers that the view sees, most specific first.
+    /// What the proxy imports; `None` for all there is.
+    pub imports: Option<Imports>,
+    /// The layers that the view sees of what it imports, most specific first.
     pub layers: Vec<Layer>,
     pub client: Client,
     /// Whether the view says all of a proxy: it is on no Node if none is named.
@@ -86,6 +88,23 @@ impl<'a> Asker<'a> {
             Role::Mesh | Role::Grpc => resolve_in_mesh(&self.context, target),
             Role::Ingress | Role::Node => resolve(&self.context, of, target),
         }
+    }
+
+    /// Says that the proxy does not import a Service; `None`: it does.
+    pub(super) fn imports_no(&self, service: &ServiceKey) -> Option<String> {
+        let imports = self.imports.as_ref()?;
+        let words = || {
+            let whose = match (self.view.own_imports(), self.view.mesh_namespace()) {
+                (None, Some(namespace)) => {
+                    format!("annotation {IMPORT_ANNOTATION} of Namespace {namespace}")
+                }
+                _ => "seaway.import in its metadata".to_owned(),
+            };
+            let all: Vec<String> = imports.iter().map(ToString::to_string).collect();
+            let all = listed(&all, "and", 8);
+            format!("this proxy does not import Service {service}: it imports {all} ({whose})")
+        };
+        (!imports.has(service)).then(words)
     }
 
     /// Says that an object is missing: nobody has made it, or it cannot be read.

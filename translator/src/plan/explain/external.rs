@@ -211,5 +211,7 @@ pub(super) fn of_target(asker: &Asker<'_>, cluster: &ClusterName, draft: &mut Dr
     };
     let plan = ServicePlan::new(&asker.context, service);
     of_port(asker, (service, &plan, port), &[], draft);
+    let without_name = |why| Fact::new("import", format!("{why}; by its own name it is not there"));
+    draft.note(asker.imports_no(key).map(without_name));
     slices(asker, &service.key, draft);
 }

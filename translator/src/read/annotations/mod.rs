@@ -14,7 +14,8 @@ use super::report::Report;
 use super::value;
 use crate::Reason;
 use crate::model::{
-    AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, LONGEST_UDP_IDLE, Protocol, ProxyProtocol, ServicePort,
+    AFFINITY_DEFAULT, DNS_IDLE, DNS_PORT, IMPORT_ANNOTATION, LONGEST_UDP_IDLE, Protocol,
+    ProxyProtocol, ServicePort,
 };
 use crate::names::{GATEWAY_ANNOTATION, is_label, is_subdomain};
 
@@ -199,6 +200,9 @@ pub(super) fn is_known(name: &str) -> bool {
 /// Reports annotations in Seaway's name that mean nothing on a Service.
 pub(super) fn unknown(meta: &k8s::Metadata, report: &mut Report) {
     let elsewhere = |name: &str| {
+        if name == IMPORT_ANNOTATION {
+            return Some("it is one of Namespaces, whose mesh proxies import what it says");
+        }
         let of_others = OF_INGRESSES.contains(&name);
         of_others.then_some("it is one of Ingresses: set it on those that lead to the Service")
     };

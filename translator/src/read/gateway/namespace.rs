@@ -1,9 +1,11 @@
-//! Reads the labels of a Namespace from its API object.
+//! Reads the labels of a Namespace from its API object, and what its mesh proxies import.
 
+use super::super::annotations;
 use super::super::api as k8s;
-use super::super::report::Identity;
+use super::super::report::{Identity, Report};
+use super::super::value;
 use super::selector::{is_key, is_value};
-use crate::model::Namespace;
+use crate::model::{IMPORT_ANNOTATION, Imports, Namespace};
 use crate::{Problem, Reason};
 
 /// How many labels of a Namespace are kept.
@@ -32,11 +34,30 @@ pub(in super::super) fn read(namespace: &k8s::Namespace) -> Result<Namespace, Pr
         report.error("metadata.labels", Reason::TooLarge, message);
     }
     let labels = good.into_iter().take(LABELS);
+    let labels = labels.map(|(key, value)| (key.as_str().into(), value.as_str().into()));
+    let labels = labels.collect();
+    let known: &[&[&str]] = &[&[IMPORT_ANNOTATION]];
+    annotations::known::unknown(meta, ("Namespaces", known), |_| None, &mut report);
+    let imports = imports(meta, &mut report);
     Ok(Namespace {
         name: identity.name,
-        labels: labels
-            .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
-            .collect(),
+        labels,
+        imports,
         problems: report.finish(),
+    })
+}
+
+/// What mesh proxies in the Namespace import. Of a list with a bad entry nothing counts: with the
+/// others alone the proxies would lack what that entry means.
+fn imports(meta: &k8s::Metadata, report: &mut Report) -> Option<Imports> {
+    let text = value::annotation(meta, IMPORT_ANNOTATION)?;
+    Imports::read_list(text).unwrap_or_else(|error| {
+        let message = format!("{error}; mesh proxies in this Namespace get all Services");
+        report.warning(
+            annotations::field(IMPORT_ANNOTATION),
+            Reason::InvalidValue,
+            message,
+        );
+        None
     })
 }

@@ -124,6 +124,7 @@ mod tests {
             Origin::MeshNamespace("shop".into(), false),
             Origin::MeshNamespace("shop".into(), true),
             Origin::WholeTable,
+            Origin::ImportTable("infra/dns,shop@web".parse().unwrap()),
             Origin::IngressHosts,
             Origin::Healthz,
             Origin::Secret("shop".into(), "tls".into()),

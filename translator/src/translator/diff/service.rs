@@ -15,7 +15,9 @@ use super::owner::Owner;
 use super::places::{places, places_of_nodes};
 use super::why::Reasons;
 use crate::model::Protocol;
-use crate::names::{ClusterName, FrontendName, HealthCheckName, PortKey, service_of};
+use crate::names::{
+    ClusterName, FrontendName, HealthCheckName, PortKey, is_at_addresses, service_of,
+};
 
 /// The changed resources of one port of a Service; of none, those of its health check.
 #[derive(Debug, Default)]
@@ -76,6 +78,8 @@ pub(super) fn effects(both: Both<'_>, owner: &Owner, changes: &[&Change<'_>]) ->
                     port.addresses.scope(both, &name, change);
                 }
             }
+            // The same rules are told by the names.
+            TypeUrl::ROUTE if is_at_addresses(&change.name) => {}
             _ => effects.extend(health_check(both, change)),
         }
     }

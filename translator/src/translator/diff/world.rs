@@ -251,12 +251,15 @@ impl World {
 
 /// Which of the resources of one name is seen through these layers.
 pub(super) fn seen<'a>(standing: &'a [Standing], layers: &[Layer]) -> Option<&'a Standing> {
-    match standing {
+    let seen = match standing {
         [only] => layers.contains(&only.layer).then_some(only),
         _ => layers
             .iter()
             .find_map(|layer| standing.iter().find(|one| one.layer == *layer)),
-    }
+    };
+    // What only overrides shows nothing by itself.
+    let is_there = |one: &Standing| !one.layer.is_overriding() && layers.contains(&one.layer);
+    seen.filter(|seen| is_there(seen) || standing.iter().any(is_there))
 }
 
 /// Whether both have the same bytes in the same layers.

@@ -68,20 +68,27 @@ impl Readiness {
 pub(super) struct HealthService {
     readiness: Readiness,
     connection: Arc<Connection>,
+    load_reports: bool,
 }
 
 impl HealthService {
-    pub(super) fn new(readiness: &Readiness, connection: &Arc<Connection>) -> HealthService {
+    /// The service of a server that takes reports of load or does not.
+    pub(super) fn new(
+        readiness: &Readiness,
+        connection: &Arc<Connection>,
+        load_reports: bool,
+    ) -> HealthService {
         HealthService {
             readiness: readiness.clone(),
             connection: connection.clone(),
+            load_reports,
         }
     }
-}
 
-/// Whether there is such a service; the empty name is the whole.
-fn is_known(service: &str) -> bool {
-    service.is_empty() || names().any(|name| name == service)
+    /// Whether there is such a service; the empty name is the whole.
+    fn knows(&self, service: &str) -> bool {
+        service.is_empty() || names(self.load_reports).any(|name| name == service)
+    }
 }
 
 fn response(status: ServingStatus) -> HealthCheckResponse {
@@ -126,7 +133,7 @@ impl health_server::Health for HealthService {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        if !is_known(&request.get_ref().service) {
+        if !self.knows(&request.get_ref().service) {
             return Err(Status::not_found("no such service"));
         }
         let status = match self.readiness.clone().serves() {
@@ -149,7 +156,7 @@ impl health_server::Health for HealthService {
         };
         let watching = Watching {
             readiness: self.readiness.clone(),
-            is_known: is_known(&request.get_ref().service),
+            is_known: self.knows(&request.get_ref().service),
             said: None,
             _permit: permit,
         };

@@ -27,7 +27,7 @@ use crate::guard::liveness::OpenStream;
 use crate::server::side::client_status::ClientStatusService;
 use crate::server::side::health::HealthService;
 use crate::server::side::side_body::SideBody;
-use crate::server::{Admit, Shared, service};
+use crate::server::{Admit, Shared, load_reports, service};
 
 /// The largest request for health or reflection, in bytes.
 const SMALL_REQUEST: usize = 16 << 10;
@@ -73,9 +73,10 @@ impl SideService {
 }
 
 /// The full names of all services.
-fn names() -> impl Iterator<Item = String> {
-    let side = SideService::ALL.iter().map(|(name, _)| (*name).to_owned());
-    service::names().chain(side)
+fn names(load_reports: bool) -> impl Iterator<Item = String> {
+    let side = SideService::ALL.iter().map(|(name, _)| *name);
+    let loads = load_reports.then_some(load_reports::SERVICE);
+    service::names().chain(side.chain(loads).map(str::to_owned))
 }
 
 /// A call of a service beside discovery.
@@ -97,9 +98,10 @@ impl<A: Admit> SideCall<A> {
         let limit = self.shared.limits.request;
         let limit = self.timeout.map_or(limit, |timeout| timeout.min(limit));
         let (connection, timeout) = (self.open.connection.clone(), self.timeout);
+        let load_reports = self.shared.load_reports.is_some();
         let answering = async {
             if service == SideService::Health {
-                let health = HealthService::new(&self.shared.readiness, &connection);
+                let health = HealthService::new(&self.shared.readiness, &connection, load_reports);
                 let health = health_server::HealthServer::new(health)
                     .max_decoding_message_size(SMALL_REQUEST);
                 return Ok((call(health, request).await, None));
@@ -114,7 +116,9 @@ impl<A: Admit> SideCall<A> {
                 SideService::Reflection(_) if !self.shared.reflection => {
                     return Err(Status::unimplemented("reflection is switched off"));
                 }
-                SideService::Reflection(version) => reflection::call(version, request).await?,
+                SideService::Reflection(version) => {
+                    reflection::call(version, load_reports, request).await?
+                }
                 _ => {
                     let (inspects, permit) = (caller.inspects, permit.clone());
                     let status = ClientStatusService::new(&self.shared, inspects, permit)?;

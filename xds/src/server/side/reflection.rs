@@ -34,16 +34,19 @@ impl Version {
 type Answer = Pin<Box<dyn Future<Output = http::Response<Body>> + Send>>;
 type Call = Box<dyn Fn(http::Request<Incoming>) -> Answer + Send + Sync>;
 
-/// Calls the service. It is put together when it is called first: it takes some megabytes.
+/// Calls the service, of a server that takes reports of load or does not. It is put together when
+/// it is called first: it takes some megabytes.
 pub(super) async fn call(
     version: Version,
+    load_reports: bool,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Body>, Status> {
-    static V1: OnceLock<Result<Call, Error>> = OnceLock::new();
-    static V1_ALPHA: OnceLock<Result<Call, Error>> = OnceLock::new();
+    static V1: [OnceLock<Result<Call, Error>>; 2] = [OnceLock::new(), OnceLock::new()];
+    static V1_ALPHA: [OnceLock<Result<Call, Error>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let at = usize::from(load_reports);
     let call = match version {
-        Version::V1 => V1.get_or_init(v1),
-        Version::V1Alpha => V1_ALPHA.get_or_init(v1alpha),
+        Version::V1 => V1[at].get_or_init(|| v1(load_reports)),
+        Version::V1Alpha => V1_ALPHA[at].get_or_init(|| v1alpha(load_reports)),
     };
     match call {
         Ok(call) => Ok(call(request).await),
@@ -51,23 +54,23 @@ pub(super) async fn call(
     }
 }
 
-fn v1() -> Result<Call, Error> {
-    let server = builder().build_v1()?;
+fn v1(load_reports: bool) -> Result<Call, Error> {
+    let server = builder(load_reports).build_v1()?;
     let server = server.max_decoding_message_size(SMALL_REQUEST);
     Ok(Box::new(move |request| {
         Box::pin(super::call(server.clone(), request))
     }))
 }
 
-fn v1alpha() -> Result<Call, Error> {
-    let server = builder().build_v1alpha()?;
+fn v1alpha(load_reports: bool) -> Result<Call, Error> {
+    let server = builder(load_reports).build_v1alpha()?;
     let server = server.max_decoding_message_size(SMALL_REQUEST);
     Ok(Box::new(move |request| {
         Box::pin(super::call(server.clone(), request))
     }))
 }
 
-fn builder() -> Builder<'static> {
+fn builder(load_reports: bool) -> Builder<'static> {
     let all = [
         DESCRIPTORS,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -78,5 +81,5 @@ fn builder() -> Builder<'static> {
     let builder = all
         .into_iter()
         .fold(builder, Builder::register_encoded_file_descriptor_set);
-    names().fold(builder, Builder::with_service_name)
+    names(load_reports).fold(builder, Builder::with_service_name)
 }

@@ -116,6 +116,36 @@ fn other_layers_are_invisible() {
     client.expect_nothing();
 }
 
+/// A layer that only overrides changes what is there, and brings nothing.
+#[test]
+fn a_layer_that_only_overrides_shows_nothing_that_no_other_has() {
+    const ABOVE: u32 = LayerId::overriding(4).0;
+    let mut world = World::new();
+    let placed = |layers: &[u32]| {
+        let layers = layers.iter().copied().map(LayerId).collect();
+        vec![(NEAR, Some(layers))]
+    };
+    world.commit_with(placed(&[ABOVE, ALL]));
+    world.set(ABOVE, E, "a", "above").commit();
+    let mut client = world.client(Dialect::Delta, NEAR);
+    client.subscribe(E, &["*"]);
+    assert_eq!(client.expect(E).resources.len(), 0);
+    world.set(ABOVE, E, "a", "above2").commit();
+    client.expect_nothing();
+    world.set(ALL, E, "a", "all").commit();
+    assert_eq!(client.expect(E).resources["a"], "above2");
+    world.set(ALL, E, "a", "all2").commit();
+    client.expect_nothing();
+    // Another layer has it in the place of the first.
+    world.set(ZONE, E, "a", "all2").commit();
+    world.commit_with(placed(&[ABOVE, ZONE]));
+    client.expect_nothing();
+    world.unset(ZONE, E, "a").commit();
+    assert_eq!(client.expect(E).removed, ["a"]);
+    world.set(ABOVE, E, "a", "above3").commit();
+    client.expect_nothing();
+}
+
 #[test]
 fn a_name_that_only_others_have_does_not_exist() {
     let mut world = world();

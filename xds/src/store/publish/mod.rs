@@ -1,6 +1,7 @@
 //! Publishing: one `Publisher` makes commits, and every stream reads them through `Snapshots`.
 
 pub(crate) mod coalesce;
+mod contents;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -209,6 +210,7 @@ impl Publisher {
         };
         let prepare = |replace: Replace| {
             let origin = replace.origin;
+            let mut shared: HashMap<_, Arc<Body>> = HashMap::new();
             let hidden = &replace.hidden;
             let hides = |layer: LayerId, resource: &Resource| {
                 let mut hidden = hidden.iter().filter(|(of, _)| *of == layer);
@@ -219,12 +221,23 @@ impl Publisher {
             let resources = shown.filter_map(|(layer, resource)| {
                 let type_index = types.index(resource.type_url.as_str())?;
                 let name = xdstp::shared(resource.name.clone());
+                let is_same =
+                    |body: &&Arc<Body>| body.version == resource.version && body.origin == origin;
                 let present = standing(type_index, &name, layer).body();
-                let same = present
-                    .is_some_and(|body| body.version == resource.version && body.origin == origin);
-                let body =
-                    || LayerValue::Body(Arc::new(Body::new(canonical(resource), origin.clone())));
-                Some((type_index, name, layer, (!same).then(body)))
+                if present.filter(is_same).is_some() {
+                    return Some((type_index, name, layer, None));
+                }
+                // What is in several layers is encoded once.
+                let key = (type_index, name.clone(), resource.version);
+                let standing = store.find(type_index, &name);
+                let standing = standing.map(|id| store.slot(type_index, id));
+                let elsewhere = || standing?.bodies().find(is_same).cloned();
+                let body = match shared.get(&key).cloned().or_else(elsewhere) {
+                    Some(body) => body,
+                    None => Arc::new(Body::new(canonical(resource), origin.clone())),
+                };
+                shared.insert(key, body.clone());
+                Some((type_index, name, layer, Some(LayerValue::Body(body))))
             });
             let hidden = hidden.iter().cloned();
             let hidden = hidden.filter_map(|(layer, ResourceRef { type_url, name })| {

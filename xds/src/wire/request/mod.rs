@@ -321,7 +321,7 @@ fn entry(message: &[u8]) -> Result<(&str, &str), Malformed> {
     Ok((text(key)?, text(value)?))
 }
 
-fn text(content: &[u8]) -> Result<&str, Malformed> {
+pub(crate) fn text(content: &[u8]) -> Result<&str, Malformed> {
     Ok(std::str::from_utf8(content)?)
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Result;
 use seaway_testing::{ServiceManifest, SliceManifest, World, join};
 
-pub(crate) const USAGE: &str = "usage: seaway-scale CAPTURE SERVICES PORTS ENDPOINTS WORKERS [FILE-LIMIT], or mesh SERVICES scopes|table";
+pub(crate) const USAGE: &str = "usage: seaway-scale CAPTURE SERVICES PORTS ENDPOINTS WORKERS [FILE-LIMIT], or mesh SERVICES scopes|table [IMPORTED]";
 /// Services in one file.
 const PER_FILE: usize = 100;
 /// Services whose first answer is waited for.

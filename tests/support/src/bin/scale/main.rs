@@ -33,10 +33,10 @@ const ASKED: usize = 4;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [role, services, form] = arguments.as_slice()
+    if let [role, services, form, imported @ ..] = arguments.as_slice()
         && role == "mesh"
     {
-        return mesh::measure(services, form);
+        return mesh::measure(services, form, imported.first().map(String::as_str));
     }
     let case = Case::parse(&arguments).context(case::USAGE)?;
     let mut world = World::create()?;

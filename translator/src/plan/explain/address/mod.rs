@@ -11,7 +11,7 @@ use crate::plan::explain::addresses::{self, Address as Found};
 use crate::plan::explain::answer::{Fact, Section};
 use crate::plan::explain::asker::{Asker, listed};
 use crate::plan::explain::draft::Draft;
-use crate::plan::explain::service::{of_port, short, slices};
+use crate::plan::explain::service::{not_imported, of_port, short, slices};
 use crate::plan::explain::words::verdict::{Verdicts, nobody};
 use crate::plan::service::ServicePlan;
 use crate::policy::claims::{Address, Claim};
@@ -62,6 +62,10 @@ fn of_claim(asker: &Asker<'_>, asked: &Address, claim: &Claim, draft: &mut Draft
         return;
     };
     draft.concerns(ObjectId::of_service(&service.key));
+    if let Some(section) = not_imported(asker, &service.key) {
+        draft.add(section);
+        return;
+    }
     let plan = ServicePlan::new(&asker.context, service);
     let all = addresses::of_service(asker, service, &plan.frontends);
     let socket = SocketAddr::new(asked.ip, asked.port.get());

@@ -167,6 +167,9 @@ fn find(asker: &Asker<'_>, request: &Request, draft: &mut Draft) -> Result<Found
         draft.next(format!("kubectl -n {namespace} get service {name}"));
         return Err(asker.there_is_no(&ObjectId::of_service(key)));
     };
+    if let Some(why) = asker.imports_no(key) {
+        return Err(why);
+    }
     let host = host(asker, service, request, &naming.name)?;
     if naming.pod.is_some() && !host.pods {
         return Err(format!(

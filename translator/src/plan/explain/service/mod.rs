@@ -36,6 +36,10 @@ pub(super) fn answer(
         ));
         return;
     };
+    if let Some(section) = not_imported(asker, key) {
+        draft.add(section);
+        return;
+    }
     if matches!(service.kind, Kind::ExternalName(_)) {
         external::answer(asker, service, port, draft);
         return;
@@ -55,6 +59,17 @@ pub(super) fn answer(
     }
     draft.note(asker.is_old(&ObjectId::of_service(key)));
     slices(asker, key, draft);
+}
+
+/// The section about a Service that the proxy does not import; `None`: it does.
+pub(super) fn not_imported(asker: &Asker<'_>, key: &ServiceKey) -> Option<Section> {
+    let why = asker.imports_no(key)?;
+    Some(Section {
+        title: format!("{key}, as {} sees it", asker.who()),
+        facts: vec![Fact::new("import", why)],
+        verdict: vec![format!("Nothing is served for {key} there.")],
+        ..Section::default()
+    })
 }
 
 /// Notes the EndpointSlices of a Service, whose problems are of interest.

@@ -1,7 +1,7 @@
 //! The section about one set of endpoints of a Service port: what leads there, what decided over
 //! the endpoints, and what becomes of a connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::title;
 use crate::Role;
@@ -17,6 +17,7 @@ use crate::plan::explain::summary::Served;
 use crate::plan::explain::words::policies::{self, By};
 use crate::plan::explain::words::verdict::{self, Verdicts};
 use crate::plan::explain::words::{next, settings};
+use crate::plan::host::routed_for;
 use crate::plan::hosts;
 use crate::policy::frontends::is_stream;
 
@@ -190,7 +191,32 @@ fn names(
         _ => "request",
     };
     let what = format!("A new {noun}{} to {first}", asker.origin());
-    verdict::of_requests(asked, &what, leads, verdicts);
+    match ruled(asked) {
+        None => verdict::of_requests(asked, &what, leads, verdicts),
+        Some(rules) => {
+            let sentence = format!("{what} goes where the rules of {rules} say.");
+            let scheme = match asker.view.role {
+                Role::Grpc => "xds:///",
+                _ => "http://",
+            };
+            let text = format!("of {rules}; seaway explain {scheme}{first} says what they do");
+            facts.push(Fact::new("rules", text));
+            verdicts.say(true, 1, sentence);
+        }
+    }
+}
+
+/// The HTTPRoutes that decide on requests for the port by name, if there are any.
+fn ruled(asked: &Asked<'_>) -> Option<String> {
+    let clients = asked.asker.view.mesh_namespace();
+    let number = &asked.service.ports[asked.port].number;
+    let routes = routed_for(&asked.asker.context, asked.service, clients).remove(number)?;
+    let objects: BTreeSet<String> = routes
+        .iter()
+        .map(|route| route.by.object().to_string())
+        .collect();
+    let objects: Vec<String> = objects.into_iter().collect();
+    Some(listed(&objects, "and", 4))
 }
 
 /// Whether ingress proxies send requests to a port, and where they go.

@@ -61,7 +61,7 @@ enum Answer {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let layer = 0..3u32;
+    let layer = prop::sample::select(&[0, 1, ABOVE][..]);
     let answer = prop_oneof![
         6 => Just(Answer::Ack),
         2 => Just(Answer::Nack),
@@ -134,7 +134,7 @@ impl Line {
             Step::Commit => self.commit(vec![]),
             Step::Condemn(t, n) => self.condemn(TYPES[t], NAMES[n]),
             Step::Place(near) => {
-                self.layers = vec![if near { 1 } else { 2 }, 0];
+                self.layers = vec![if near { 1 } else { ABOVE }, 0];
                 self.commit(vec![(PLAIN, Some(ids(&self.layers)))]);
             }
             Step::Ask(t, n) => self.say(|proxy| proxy.ask(t, NAMES.get(n).unwrap_or(&"*"), true)),
@@ -263,6 +263,9 @@ fn ids(layers: &[u32]) -> Vec<LayerId> {
     layers.iter().map(|layer| LayerId(*layer)).collect()
 }
 
+/// A layer that only overrides.
+const ABOVE: u32 = LayerId::overriding(2).0;
+
 /// By type, what a client at these layers is to see.
 type View = [BTreeMap<String, String>; 4];
 
@@ -271,6 +274,8 @@ fn view(world: &World, layers: &[u32]) -> View {
         let seen = NAMES.iter().filter_map(|name| {
             let values = world.values.get(&(url, name.to_string()))?;
             let value = layers.iter().find_map(|layer| values.get(layer))?;
+            let is_below = |layer: &u32| *layer != ABOVE && values.contains_key(layer);
+            layers.iter().any(is_below).then_some(())?;
             (value != HIDDEN).then(|| (name.to_string(), value.clone()))
         });
         seen.collect()
