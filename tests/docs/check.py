@@ -19,36 +19,6 @@ WIDTH = 120
 LINES = 150
 # Folders without pages of ours.
 OTHERS = {".git", ".tools", "target", "node_modules"}
-# Pages whose prose is still to be wrapped.
-WIDE = {
-    "docs/alerts.md",
-    "docs/annotations.md",
-    "docs/beside-kube-proxy.md",
-    "docs/checkpoint.md",
-    "docs/client-status.md",
-    "docs/diff.md",
-    "docs/explain.md",
-    "docs/files.md",
-    "docs/fleets.md",
-    "docs/gateway.md",
-    "docs/grpc.md",
-    "docs/identity.md",
-    "docs/ingress.md",
-    "docs/inspection.md",
-    "docs/kubernetes.md",
-    "docs/mesh-routes.md",
-    "docs/mesh.md",
-    "docs/operate.md",
-    "docs/proxy-identity.md",
-    "docs/release.md",
-    "docs/replicas.md",
-    "docs/rules/gateway.md",
-    "docs/scale.md",
-    "docs/status.md",
-    "docs/testing.md",
-    "docs/threat-model.md",
-    "docs/traces.md",
-}
 
 
 def pages(root):
@@ -114,7 +84,7 @@ def errors(root, programs):
         name = path.relative_to(root)
         found = [(number, wrong) for number, target in page.links() if (wrong := lead(page, target, known))]
         ours = name.parts[0] in ("README.md", "docs")
-        if ours and str(name) not in WIDE:
+        if ours:
             found += too_long(page, "prose")
         if str(name) == "README.md":
             found += front(page)
