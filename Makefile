@@ -15,7 +15,7 @@ TARGET = $(shell cargo metadata --no-deps --format-version 1 | sed -n 's/.*"targ
 # What runs in a private network.
 PRIVATE := tests/support/in-namespaces.sh
 
-.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile bench-inspect bench-grpc scale lint fmt fmt-check doc deny dist sbom deploy-check api-check ci envoy grpc-client accept build preflight preflight-network
+.PHONY: help demo test test-oldest test-docker bench bench-servers bench-node bench-flood bench-routes bench-hostile bench-inspect bench-grpc scale lint fmt fmt-check doc docs deny dist sbom deploy-check api-check ci envoy grpc-client accept build preflight preflight-network
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -97,6 +97,12 @@ fmt-check: preflight
 doc: preflight ## the API documentation, warnings denied
 	@RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
 
+docs: preflight ## the README and docs/: dead links, long lines, flags that there are not; the book where there is mdbook
+	@cargo build --quiet --package seaway
+	@python3 tests/docs/planted.py "$(TARGET)/debug/seaway"
+	@python3 tests/docs/check.py "$(TARGET)/debug/seaway"
+	@python3 tests/docs/book.py "$(TARGET)/book"
+
 deny: preflight ## licences, bans and sources of all dependencies (deny.toml); needs cargo-deny
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is not installed: cargo install --locked cargo-deny" >&2; exit 1; }
 	@cargo deny check licenses bans sources
@@ -122,7 +128,7 @@ sbom: preflight ## target/seaway.cdx.json, what the binary is made of (CycloneDX
 	@cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target all
 	@mkdir -p target && mv seaway_bin.cdx.json target/seaway.cdx.json && rm tests/support/*_bin.cdx.json && echo target/seaway.cdx.json
 
-ci: fmt-check lint test test-oldest doc deploy-check api-check ## what CI runs
+ci: fmt-check lint test test-oldest doc docs deploy-check api-check ## what CI runs
 
 accept: preflight ## take what the golden tests produce now as right; review the diff
 	@INSTA_UPDATE=always cargo test --package seaway-translator

@@ -9,6 +9,7 @@ mod paper;
 mod peers;
 mod serve;
 mod serving;
+mod worlds;
 
 use std::fs;
 use std::net::TcpListener;

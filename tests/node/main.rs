@@ -7,8 +7,8 @@
 use seaway_testing::{ServiceManifest, SliceManifest, join};
 
 /// Makes tests of functions that take a [`Setup`](seaway_testing::Setup): one for each capture, and
-/// one for a node as `deploy/overlays/node` makes it. What differs is in the table of the README:
-/// with redirected connections refused becomes closed
+/// one for a node as `deploy/overlays/node` makes it. What differs is in the table of
+/// `docs/capture.md`: with redirected connections refused becomes closed
 /// ([`Cluster::expect`](seaway_testing::Cluster::expect)).
 macro_rules! all_captures {
     ($($name:ident),* $(,)?) => {

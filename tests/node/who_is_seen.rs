@@ -1,5 +1,5 @@
 //! Every kind of client at every kind of address with `--keep-source`, over TCP and UDP: an answer
-//! always arrives, and the backend sees whom the table of the README says.
+//! always arrives, and the backend sees whom the table of `docs/source-address.md` says.
 
 use anyhow::{Result, ensure};
 use seaway_testing::{
