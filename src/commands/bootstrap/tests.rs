@@ -227,3 +227,10 @@ fn a_grpc_client_proves_who_it_is() {
     assert_eq!(plain["channel_creds"][0]["config"], config);
     assert_eq!(plain.get("call_creds"), None);
 }
+
+#[test]
+fn a_mesh_proxy_says_that_it_has_certificates() {
+    let says = |flags: &str| print(&format!("--node-id a {flags}")).contains("mesh_tls: files");
+    assert!(says("--role mesh --mesh-tls"));
+    assert!(!says("--role mesh") && !says("--role node --mesh-tls"));
+}

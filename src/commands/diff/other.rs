@@ -74,6 +74,10 @@ fn command(binary: &Path, folder: &Path, view: &View, flags: &[OsString]) -> Com
         ("pod-namespace", &view.namespace),
     ];
     command.env_remove("SEAWAY_FLEET");
+    command.env_remove("SEAWAY_MESH_TLS");
+    if view.mesh_tls {
+        command.arg("--mesh-tls");
+    }
     for (flag, name) in place {
         command.env_remove(format!("SEAWAY_{}", flag.to_uppercase().replace('-', "_")));
         if let Some(name) = name {
