@@ -63,7 +63,7 @@ pub(super) fn objects() -> Vec<Object> {
             json!({ "metadata": {
                 "name": "d",
                 "labels": { "team": "a" },
-                "annotations": { "seaway.dev/import": "shop,infra/dns" },
+                "annotations": { "seaway.dev/import": "shop,infra/dns", "seaway.dev/mtls": "strict" },
             } }),
         ),
     ]
