@@ -309,7 +309,8 @@ mod tests {
             }
         }
         assert_eq!(placements.layers.known.len(), layers.len());
-        // A namespace is a listener of its own, for as long as somebody is in it.
+        // A namespace is a listener of its own and those that its routes bring, for as long as
+        // somebody is in it.
         let in_namespace = View {
             namespace: some("ns".to_owned()),
             ..plain.clone()
@@ -318,7 +319,7 @@ mod tests {
             placements.lease(&in_namespace, &mut translator).unwrap(),
             first
         );
-        assert_eq!(placements.layers.known.len(), layers.len() + 1);
+        assert_eq!(placements.layers.known.len(), layers.len() + 2);
         placements.release(&in_namespace, now);
         assert!(placements.expire(now + LINGER, &mut translator));
         assert_eq!(placements.held.len(), 1);

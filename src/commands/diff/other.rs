@@ -75,6 +75,10 @@ fn command(binary: &Path, folder: &Path, view: &View, flags: &[OsString]) -> Com
     ];
     command.env_remove("SEAWAY_FLEET");
     command.env_remove("SEAWAY_MESH_TLS");
+    command.env_remove("SEAWAY_IMPORT");
+    if let Some(imports) = &view.imports {
+        command.arg(format!("--import={imports}"));
+    }
     if view.mesh_tls {
         command.arg("--mesh-tls");
     }
