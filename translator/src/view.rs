@@ -173,10 +173,10 @@ impl View {
 }
 
 /// A set of proxies that share resources. A resource in a layer overrides those of its name in more
-/// general ones: `all` < `inside` < `captured` < `role` < `mesh-certificates` < `mesh-tls` < `mesh-inbound` <
-/// `whole-table` < `namespace` < `fleet` < `on-demand` < `zone` < `node` < `node-role`. Mesh proxies
-/// that import something have `importers` < `import` < `import-table` in the place of `all` to `role`
-/// and of `whole-table`.
+/// general ones: `all` < `inside` < `captured` < `role` < `mesh-certificates` < `mesh-tls` <
+/// `mesh-inbound` < `whole-table` < `consumers` < `namespace` < `fleet` < `chains`, `on-demand` <
+/// `zone` < `node` < `node-role`. Mesh proxies that import something have `importers` < `import` <
+/// `import-table` in the place of `all` to `role` and of `whole-table`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layer {
     /// Every proxy: clusters that several roles use, and assignments as a client without a node and

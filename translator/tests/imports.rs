@@ -271,8 +271,11 @@ fn what_is_not_imported_is_explained() {
 
 /// The Service to which a resource belongs, if it belongs to one.
 fn owner(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {
-    let key = name.split(['@', ':']).next()?;
-    let mut parts = key.split('/').filter(|_| type_url != TypeUrl::ROUTE);
+    let name = match type_url {
+        TypeUrl::ROUTE => name.strip_prefix("svc/")?,
+        _ => name,
+    };
+    let mut parts = name.split(['@', ':']).next()?.split('/');
     Some(ServiceKey {
         namespace: parts.next()?.into(),
         name: parts.next()?.into(),

@@ -187,8 +187,8 @@ impl Seaway {
         self.process.output()
     }
 
-    /// The first line that it logs with this in it. A log is written behind what it tells of, so this
-    /// waits for it.
+    /// The first line that it logs with this in it. A log is written behind what it tells of, so
+    /// this waits for it.
     pub fn log_line(&self, part: &str) -> Result<String> {
         eventually("the log", || {
             let log = self.log();

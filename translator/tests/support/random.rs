@@ -202,8 +202,8 @@ pub fn a_mesh_route() -> impl Strategy<Value = Value> {
         })
 }
 
-/// The namespace of all Services, what mesh proxies in it import, and what it asks of connections to
-/// them.
+/// The namespace of all Services, what mesh proxies in it import, and what it asks of connections
+/// to them.
 pub fn a_namespace() -> impl Strategy<Value = Value> {
     let imports = word(&["d", "d/a", "d/b,e", "", "*"]);
     let mode = word(&["strict", "strict", "permissive", "", "Strict"]);

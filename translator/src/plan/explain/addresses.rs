@@ -135,7 +135,11 @@ fn ruled(asker: &Asker<'_>, service: &Service, plan: &FrontendPlan) -> Option<St
     {
         return None;
     }
+    // Who imports something has of the routes of its namespace what they change, and nothing that
+    // they bring; who takes one table besides has neither.
+    let is_changed = plan.verdict == Verdict::Served && !asker.view.whole_table;
     let clients = asker.view.mesh_namespace();
+    let clients = clients.filter(|_| asker.imports.is_none() || is_changed);
     let routed = routed_for(&asker.context, service, clients);
     routed.contains_key(&port.number).then(|| {
         let name = FrontendName {
