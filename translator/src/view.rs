@@ -143,7 +143,7 @@ impl View {
     #[must_use]
     pub fn seen_through(self, layers: &[Layer]) -> View {
         let is_table = |layer: &Layer| match layer {
-            Layer::WholeTable => true,
+            Layer::WholeTable | Layer::ImportTable(_) => true,
             Layer::Namespace { whole_table, .. } => *whole_table,
             _ => false,
         };
@@ -406,6 +406,8 @@ mod tests {
         let on_demand = Layer::OnDemand(Fleet::default());
         let (chains, asks) = (CertificateDelivery::Chains, CertificateDelivery::OnDemand);
         assert_eq!(of(Layer::WholeTable), (true, chains));
+        let table = Layer::ImportTable("infra/dns,shop".parse().unwrap());
+        assert_eq!(of(table), (true, chains));
         assert_eq!(of(namespace(true)), (true, chains));
         assert_eq!(of(namespace(false)), (false, chains));
         assert_eq!(of(on_demand), (false, asks));

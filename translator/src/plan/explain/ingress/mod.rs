@@ -35,6 +35,20 @@ impl Saying<'_> {
     pub(super) fn refuse(&mut self, sentence: impl Into<String>) {
         self.verdicts.say(false, 1, sentence.into());
     }
+
+    /// Adds a section with what was said, and behind it the clusters where requests go.
+    pub(super) fn end(self, asker: &Asker<'_>, section: Section, clusters: BTreeSet<ClusterName>) {
+        let (served, verdict) = self.verdicts.end();
+        self.draft.add(Section {
+            facts: self.facts,
+            served,
+            verdict,
+            ..section
+        });
+        for cluster in clusters {
+            of_target(asker, &cluster, self.draft);
+        }
+    }
 }
 
 /// Explains a request at an ingress proxy.
@@ -46,22 +60,11 @@ pub(super) fn answer(asker: &Asker<'_>, request: &Request, draft: &mut Draft) {
         draft,
     };
     say(asker, request, &mut said, &mut clusters);
-    let Saying {
-        facts,
-        verdicts,
-        draft,
-    } = said;
-    let (served, verdict) = verdicts.end();
-    draft.add(Section {
+    let section = Section {
         title: format!("{request}, as {} sees it", asker.who()),
-        facts,
-        served,
-        verdict,
         ..Section::default()
-    });
-    for cluster in clusters {
-        of_target(asker, &cluster, draft);
-    }
+    };
+    said.end(asker, section, clusters);
 }
 
 fn say(

@@ -53,9 +53,9 @@ fn by_routes(
     let name = format!("Service port {}", host.port);
     let mut clusters = BTreeSet::new();
     // What is said of the Service's own cluster and settings does not hold for a rule.
-    let facts = section.facts.into_iter();
+    let facts = section.facts.iter().filter(|fact| fact.label == "host");
     let mut said = Saying {
-        facts: facts.filter(|fact| fact.label == "host").collect(),
+        facts: facts.cloned().collect(),
         verdicts: Verdicts::default(),
         draft,
     };
@@ -67,21 +67,7 @@ fn by_routes(
             said.refuse("The request is answered with 404.");
         }
     }
-    let Saying {
-        facts,
-        verdicts,
-        draft,
-    } = said;
-    let (served, verdict) = verdicts.end();
-    draft.add(Section {
-        facts,
-        served,
-        verdict,
-        ..section
-    });
-    for cluster in clusters {
-        of_target(asker, &cluster, draft);
-    }
+    said.end(asker, section, clusters);
 }
 
 /// Says of each rule what becomes of the RPCs that it takes: what those look like, a name does not
