@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::registry::Registry;
 use seaway_proto::{TypeUrl, has_zone};
 use seaway_translator::model::ServiceKey;
-use seaway_translator::names::ClusterName;
+use seaway_translator::names::{ClusterName, mtls_assignment};
 use seaway_xds::{ClusterLoad, LoadReport, LoadReports, LoadStream, Snapshots};
 use tonic::Status;
 
@@ -101,9 +101,10 @@ impl OneStream {
     /// Adds what is reported of a cluster, if it is one of a Service.
     fn add(&mut self, cluster: &ClusterLoad<'_>, doubts: &mut u32) {
         let snapshots = &self.loads.0.snapshots;
-        let published = snapshots.has(TypeUrl::CLUSTER, cluster.cluster);
-        let name = published.then(|| cluster.cluster.parse::<ClusterName>().ok());
-        let Some(name) = name.flatten() else {
+        if !snapshots.has(TypeUrl::CLUSTER, cluster.cluster) {
+            return;
+        }
+        let Ok(name) = cluster.cluster.parse::<ClusterName>() else {
             return;
         };
         let (service, now) = (name.port.service, Instant::now());
@@ -136,18 +137,19 @@ impl Drop for OneStream {
     }
 }
 
-/// Whether a cluster has endpoints in a zone. Those of a cluster without an assignment have none.
+/// Whether a cluster has endpoints in a zone, spoken to by mTLS or not. Those of a cluster without
+/// an assignment have none.
 fn is_there(snapshots: &Snapshots, cluster: &str, zone: &str) -> bool {
-    let contents = || snapshots.contents(TypeUrl::ENDPOINT, cluster);
-    zone.is_empty() || contents().iter().any(|content| has_zone(content, zone))
+    let has = |assignment: &str| {
+        let contents = snapshots.contents(TypeUrl::ENDPOINT, assignment);
+        contents.iter().any(|content| has_zone(content, zone))
+    };
+    zone.is_empty() || has(cluster) || has(&mtls_assignment(cluster))
 }
 
 /// The name of a Service as metrics have it.
 fn named(service: Option<&ServiceKey>) -> String {
-    match service {
-        Some(service) => format!("{}/{}", service.namespace, service.name),
-        None => "other".to_owned(),
-    }
+    service.map_or_else(|| "other".to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ pub(crate) fn inbound_cluster(port: NonZeroU16) -> String {
 const MTLS: &str = "~mtls";
 
 /// The name of the assignment of a cluster whose endpoints are spoken to by mTLS.
-pub(crate) fn mtls_assignment(cluster: &str) -> String {
+pub fn mtls_assignment(cluster: &str) -> String {
     format!("{cluster}{MTLS}")
 }
 

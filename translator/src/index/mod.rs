@@ -107,16 +107,6 @@ impl Index {
         following.take_while(is_of)
     }
 
-    /// The names of the Services of a namespace.
-    pub(crate) fn in_namespace(&self, namespace: &Arc<str>) -> impl Iterator<Item = &ServiceKey> {
-        let first = ServiceKey {
-            namespace: namespace.clone(),
-            name: "".into(),
-        };
-        let following = self.services.range(first..).map(|(key, _)| key);
-        following.take_while(move |key| key.namespace == *namespace)
-    }
-
     /// The slices of a Service, in the order of their names.
     pub(crate) fn slices(&self, key: &ServiceKey) -> impl Iterator<Item = &Arc<EndpointSlice>> {
         self.by_service
@@ -174,12 +164,12 @@ impl Index {
         &self.claims
     }
 
-    /// The routing of ingress proxies.
+    /// The routing of requests.
     pub(crate) fn routing(&self) -> &Routing {
         &self.routing
     }
 
-    /// The routing of ingress proxies, to change it.
+    /// The routing of requests, to change it.
     pub(crate) fn routing_mut(&mut self) -> &mut Routing {
         &mut self.routing
     }

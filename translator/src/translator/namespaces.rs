@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Translator;
 use crate::model::Namespace;
 use crate::plan::clusters::mtls;
-use crate::{Layer, ObjectId, Role, Subject, View};
+use crate::{Import, Layer, ObjectId, Role, Subject, View};
 
 impl Translator {
     /// Adds, replaces or (`None`) removes a Namespace.
@@ -20,8 +20,13 @@ impl Translator {
         let (routing, changes) = (self.index.routing_mut(), &mut self.dirty.routing);
         routing.set_namespace(&id.name, namespace, &self.options, changes);
         if is_other {
-            let services = self.index.in_namespace(&id.name);
-            self.dirty.services.extend(services.cloned());
+            let all = Import {
+                namespace: id.name.clone(),
+                service: None,
+            };
+            self.dirty
+                .services
+                .extend(self.index.imported(&all).cloned());
         }
     }
 

@@ -143,7 +143,7 @@ impl<A: Admit> AdsServer<A> {
             };
             return self.answered(call.answers(body), connection, timeout, None);
         }
-        let caller = OtherCaller::new(peer.clone(), head.headers.clone());
+        let caller = OtherCaller::new(peer.clone(), head.headers);
         let other_calls = self.shared.other_calls.as_ref();
         let answers = other_calls.and_then(|calls| calls.answer(path, caller));
         // What is not known is unimplemented, not silent (xDS rules 4, 6).

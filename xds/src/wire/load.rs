@@ -155,15 +155,17 @@ pub(crate) fn clusters(message: &[u8]) -> Result<Vec<&str>, Malformed> {
         let (CLUSTER_STATS, Field::Content(content)) = field else {
             continue;
         };
-        if names.len() == MAX_FIELDS {
-            return Err(Malformed::Fields);
-        }
-        let mut of_cluster = Fields(content);
+        // Of a field that is there several times the last one counts.
+        let (mut name, mut of_cluster) = (None, Fields(content));
         while let Some(field) = of_cluster.next()? {
-            if let (1, Field::Content(name)) = field {
-                names.push(text(name)?);
+            if let (1, Field::Content(content)) = field {
+                name = Some(text(content)?);
             }
         }
+        if name.is_some() && names.len() == MAX_FIELDS {
+            return Err(Malformed::Fields);
+        }
+        names.extend(name);
     }
     Ok(names)
 }
@@ -305,6 +307,16 @@ mod tests {
         assert_eq!(read(&clusters).unwrap(), []);
         let more = [0x12, 0].repeat(MAX_FIELDS + 1);
         assert!(read(&more).is_err() && super::clusters(&more).unwrap().is_empty());
+        // A cluster has one name, however often it says it.
+        let names = ClusterStats {
+            cluster_name: "last".to_owned(),
+            ..Default::default()
+        };
+        let names = [[0x0a, 0].repeat(MAX_FIELDS + 1), names.encode_to_vec()].concat();
+        let mut request = vec![0x12];
+        prost::encoding::encode_varint(names.len() as u64, &mut request);
+        request.extend(names);
+        assert_eq!(super::clusters(&request).unwrap(), ["last"]);
         let localities = ClusterStats {
             upstream_locality_stats: vec![UpstreamLocalityStats::default(); MAX_FIELDS],
             ..Default::default()

@@ -141,7 +141,7 @@ pub(crate) fn problems(context: &Context<'_>, service: &Service) -> Vec<Problem>
             Mtls::Strict => Problem::error(subject, field, Reason::UnsupportedField, message),
         }
     };
-    if service.proxy_protocol.is_some() {
+    if service.proxy_protocol.is_some() && service.ports.iter().any(is_stream) {
         let field = "metadata.annotations[seaway.dev/proxy-protocol]".to_owned();
         return vec![problem(field, "a PROXY header")];
     }

@@ -1,5 +1,6 @@
 //! Which ports of a Service take a route that has it as a parent (Gateway rules 115 and 116).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::model::{HTTPRoute, Kind, ParentRef, Service, ServiceKey, ServicePort};
@@ -65,19 +66,11 @@ pub(crate) fn ports_of_parent<'s>(
     }
 }
 
-/// The ports of a Service that take a route by any of its parents, each once.
+/// The ports of a Service that take a route by any of its parents, each once, by their numbers.
 pub(crate) fn ports_of<'s>(route: &HTTPRoute, service: &'s Service) -> Vec<&'s ServicePort> {
     let parents = route.parents.iter();
-    let mut parents =
-        parents.filter(|parent| service_of(route, parent) == Some(service.key.clone()));
-    let mut ports: Vec<&ServicePort> = Vec::new();
-    for port in parents
-        .by_ref()
-        .flat_map(|parent| ports_of_parent(parent, service).unwrap_or_default())
-    {
-        if !ports.iter().any(|known| known.number == port.number) {
-            ports.push(port);
-        }
-    }
-    ports
+    let parents = parents.filter(|parent| service_of(route, parent).as_ref() == Some(&service.key));
+    let ports = parents.flat_map(|parent| ports_of_parent(parent, service).unwrap_or_default());
+    let by_number: BTreeMap<_, _> = ports.map(|port| (port.number, port)).collect();
+    by_number.into_values().collect()
 }

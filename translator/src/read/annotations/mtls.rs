@@ -12,7 +12,7 @@ use crate::model::{ACCOUNTS_ANNOTATION, MTLS_ANNOTATION, Mtls};
 use crate::names::is_subdomain;
 
 /// How many ServiceAccounts of a Service are read. Each is a matcher of its clusters.
-const MOST: usize = 32;
+pub(in super::super) const MOST: usize = 32;
 /// How many bytes of a bad value are shown.
 const SHOWN: usize = 64;
 
@@ -26,7 +26,7 @@ pub(in super::super) fn mode(meta: &k8s::Metadata, report: &mut Report) -> Optio
         let words = modes.map(Mtls::as_str);
         let lower = text.trim().to_ascii_lowercase();
         let near = known::nearest_word(&lower, &words);
-        let near = near.map_or(String::new(), |near| format!("; is it \"{near}\"?"));
+        let near = near.map_or(".".to_owned(), |near| format!("; is it \"{near}\"?"));
         let text = shown(text);
         let message = format!(
             "{text:?} is neither \"strict\" nor \"permissive\"{near} Connections to this Namespace are not mTLS"
@@ -128,6 +128,9 @@ mod tests {
             assert_eq!(problems[0].object.to_string(), "Namespace shop");
             let problem = &problems[0].message;
             assert!(problem.len() < 400, "{problem}");
+            let ends = |text: &str| text.ends_with("? Connections to this Namespace are not mTLS");
+            let is_plain = problem.ends_with(". Connections to this Namespace are not mTLS");
+            assert!(is_plain || ends(problem), "{problem}");
             let asks = problem.contains("is it \"");
             assert_eq!(asks, near.is_some(), "{problem}");
             let near = near.unwrap_or_default();

@@ -65,6 +65,12 @@ impl Check {
     fn service(&mut self, service: &Service) {
         let key = &service.key;
         self.demand("key", is_label(&key.namespace) && is_label(&key.name));
+        if let Some(accounts) = &service.accounts {
+            let few = accounts.len() <= annotations::mtls::MOST;
+            let sorted = accounts.is_sorted_by(|a, b| a < b);
+            let named = accounts.iter().all(|name| is_subdomain(name));
+            self.demand("accounts", few && sorted && named);
+        }
         self.addresses("cluster_ips", service.cluster_ips.iter());
         self.addresses(
             "external_ips",

@@ -14,16 +14,16 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::dialect::Dialect;
 
-/// The reason for which bytes are not a discovery request.
+/// The reason for which bytes are not a discovery request, or a report of load.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Malformed {
-    #[error("not a discovery request: {0}")]
+    #[error("not a request that is understood: {0}")]
     Encoding(#[from] DecodeError),
-    #[error("not a discovery request: its length does not fit")]
+    #[error("not a request that is understood: its length does not fit")]
     Length,
-    #[error("a discovery request of more than {MAX_FIELDS} fields")]
+    #[error("a request of more than {MAX_FIELDS} fields")]
     Fields,
-    #[error("not a discovery request: a text is not UTF-8")]
+    #[error("not a request that is understood: a text is not UTF-8")]
     Text(#[from] std::str::Utf8Error),
 }
 
