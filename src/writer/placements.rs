@@ -329,6 +329,38 @@ mod tests {
     }
 
     #[test]
+    fn the_namespaces_of_proxies_with_certificates_leave_nothing_behind() {
+        let options = Options {
+            mesh_inbound: Some(([0, 0, 0, 0], 15008).into()),
+            ..Options::default()
+        };
+        let (mut placements, mut translator) = (Placements::default(), Translator::new(options));
+        let now = Instant::now();
+        let in_namespace = |name: Option<&str>| View {
+            namespace: name.map(Into::into),
+            mesh_tls: true,
+            ..View::of(Role::Mesh)
+        };
+        placements
+            .lease(&in_namespace(None), &mut translator)
+            .unwrap();
+        let (known, shared) = (
+            placements.layers.known.clone(),
+            placements.shared_layers().clone(),
+        );
+        for name in ["a", "b", "c"] {
+            let view = in_namespace(Some(name));
+            placements.lease(&view, &mut translator).unwrap();
+            assert_eq!(placements.layers.known.len(), known.len() + 3);
+            placements.release(&view, now);
+            assert!(placements.expire(now + LINGER, &mut translator));
+            placements.forget_unseen();
+        }
+        assert_eq!(placements.layers.known, known);
+        assert_eq!(*placements.shared_layers(), shared);
+    }
+
+    #[test]
     fn what_is_imported_is_a_layer_while_somebody_imports_it() {
         let (mut placements, mut translator) = world();
         let now = Instant::now();

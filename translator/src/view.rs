@@ -264,7 +264,8 @@ impl Layer {
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Role(_) | Layer::Fleet(_) => true,
             Layer::Importers => true,
-            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => true,
+            Layer::MeshTls | Layer::MeshCertificates => true,
+            Layer::MeshInbound(_) => false,
             Layer::Import(_) | Layer::ImportTable(_) => false,
             Layer::Zone(_) | Layer::Node { .. } | Layer::NodeRole(_) => false,
             Layer::Namespace { .. } | Layer::Consumers(_) => false,
@@ -284,7 +285,8 @@ impl Layer {
     /// import, and exists while one of those is connected.
     pub fn is_of_a_place(&self) -> bool {
         match self {
-            Layer::Zone(_) | Layer::Namespace { .. } | Layer::Consumers(_) => true,
+            Layer::Zone(_) | Layer::Namespace { .. } => true,
+            Layer::Consumers(_) | Layer::MeshInbound(_) => true,
             Layer::Import(_) | Layer::ImportTable(_) => true,
             _ => self.is_of_a_node(),
         }

@@ -35,6 +35,7 @@ fn with_certificate() -> View {
 
 fn world(options: Options) -> World {
     let mut world = World::new(options);
+    world.translator.activate(&with_certificate());
     world.apply([
         service("web", "10.96.0.1", ""),
         slice("web-1", "web", "[{addresses: [10.1.0.1]}]"),
@@ -108,16 +109,25 @@ fn the_listener_of_a_namespace_has_the_ports_of_its_services() {
     );
 }
 
-/// Only proxies with a certificate see it, and of the listener those of the namespace.
+/// Only proxies with a certificate see it, and of the listener those of the namespace. It is there
+/// while one of them is.
 #[test]
 fn layers_of_mtls_are_for_proxies_with_a_certificate() {
     let mut world = world(options());
     world.apply([namespace("d", "strict")]);
+    let inbound = "inbound@0.0.0.0:15008";
+    world.translator.deactivate(&with_certificate());
+    let gone = world.flush();
+    assert!(
+        gone.contains(&format!("mesh-inbound:d Listener {inbound}")),
+        "{gone:?}"
+    );
+    world.translator.activate(&with_certificate());
+    assert_eq!(world.flush(), gone);
     let has = |view: &View, type_url: TypeUrl, name: &str| {
         let names = world.names(type_url, view);
         names.iter().any(|one| one == name)
     };
-    let inbound = "inbound@0.0.0.0:15008";
     let elsewhere = View {
         namespace: Some("e".into()),
         ..with_certificate()

@@ -39,6 +39,10 @@ pub(crate) struct ActiveViews {
     import_tables: BTreeMap<ImportTable, usize>,
     /// The number of views of mesh proxies, by namespace and the form in which they take routes.
     namespaces: BTreeMap<(Arc<str>, bool), usize>,
+    /// The number of views of mesh proxies that import nothing, by namespace.
+    consumers: BTreeMap<Arc<str>, usize>,
+    /// The number of views of mesh proxies with a certificate, by namespace.
+    inbound: BTreeMap<Arc<str>, usize>,
     /// The number of views of ingress proxies, by fleet and by how they come by certificates.
     ingress: BTreeMap<(Fleet, CertificateDelivery), usize>,
 }
@@ -53,7 +57,7 @@ pub(crate) struct Deliveries {
 }
 
 /// The layers of a view that exist while there are such views: those of its node and zone, of its
-/// namespace, of what it imports, and of the form in which it takes routes.
+/// namespace, of its own workloads, of what it imports, and of the form in which it takes routes.
 pub(crate) fn own_layers(view: &View, situation: &Situation) -> Vec<Layer> {
     let Situation { zone, imports } = situation;
     let mut layers = Vec::new();
@@ -73,16 +77,21 @@ pub(crate) fn own_layers(view: &View, situation: &Situation) -> Vec<Layer> {
         whole_table: view.whole_table,
     });
     let has_table = view.role == Role::Mesh && view.whole_table;
+    let inbound = namespace.filter(|_| view.mesh_tls);
+    layers.extend(inbound.cloned().map(Layer::MeshInbound));
     match imports {
-        Some(imports) if has_table => layers.push(Layer::ImportTable(ImportTable {
-            imports: imports.clone(),
-            namespace: namespace.cloned(),
-        })),
-        _ => layers.extend(of_namespace),
-    }
-    match imports {
-        Some(imports) => layers.extend(imports.iter().cloned().map(Layer::Import)),
+        Some(imports) => {
+            match has_table {
+                true => layers.push(Layer::ImportTable(ImportTable {
+                    imports: imports.clone(),
+                    namespace: namespace.cloned(),
+                })),
+                false => layers.extend(of_namespace),
+            }
+            layers.extend(imports.iter().cloned().map(Layer::Import));
+        }
         None => {
+            layers.extend(of_namespace);
             layers.extend(namespace.cloned().map(Layer::Consumers));
             layers.extend(has_table.then_some(Layer::WholeTable));
         }
@@ -230,6 +239,16 @@ impl ActiveViews {
         self.namespaces.contains_key(&key)
     }
 
+    /// Whether a mesh proxy in this namespace imports nothing, and so has all.
+    pub(crate) fn has_consumers(&self, namespace: &str) -> bool {
+        self.consumers.contains_key(namespace)
+    }
+
+    /// Whether a mesh proxy in this namespace has a certificate.
+    pub(crate) fn has_inbound(&self, namespace: &str) -> bool {
+        self.inbound.contains_key(namespace)
+    }
+
     /// Counts one more view that sees the layer; true if it is the first.
     fn count(&mut self, layer: &Layer) -> bool {
         let count = match layer {
@@ -247,8 +266,9 @@ impl ActiveViews {
                 self.namespaces.entry(key).or_default()
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => return false,
-            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => return false,
-            Layer::Consumers(_) => return false,
+            Layer::Consumers(name) => self.consumers.entry(name.clone()).or_default(),
+            Layer::MeshInbound(name) => self.inbound.entry(name.clone()).or_default(),
+            Layer::MeshTls | Layer::MeshCertificates => return false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {
                 return false;
             }
@@ -282,8 +302,9 @@ impl ActiveViews {
                 self.whole_tables == 0
             }
             Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => false,
-            Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => false,
-            Layer::Consumers(_) => false,
+            Layer::Consumers(name) => decrement(&mut self.consumers, name),
+            Layer::MeshInbound(name) => decrement(&mut self.inbound, name),
+            Layer::MeshTls | Layer::MeshCertificates => false,
             Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => false,
         }
     }

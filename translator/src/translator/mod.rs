@@ -139,6 +139,8 @@ impl Translator {
     /// The layers of a view in a situation.
     fn layers(&self, view: &View, situation: &Situation) -> Vec<Layer> {
         let mut layers = active_views::own_layers(view, situation);
+        let has_inbound = self.options.mesh_inbound.is_some();
+        layers.retain(|layer| has_inbound || !matches!(layer, Layer::MeshInbound(_)));
         let is_import = |layer: &Layer| matches!(layer, Layer::Import(_));
         let above = layers.iter().position(is_import).unwrap_or(layers.len());
         layers.splice(above..above, self.mesh_tls_layers(view));
@@ -255,8 +257,16 @@ impl Translator {
                     touched = true;
                 }
                 Layer::All | Layer::Inside | Layer::Captured | Layer::Importers => {}
-                Layer::MeshTls | Layer::MeshCertificates | Layer::MeshInbound(_) => {}
-                Layer::Consumers(_) => {}
+                Layer::Consumers(name) => {
+                    let consumed = self.index.routing().consumed_in(name);
+                    self.dirty.services.extend(consumed.cloned());
+                    touched = true;
+                }
+                Layer::MeshInbound(name) => {
+                    self.units.renew_inbound(name);
+                    touched = true;
+                }
+                Layer::MeshTls | Layer::MeshCertificates => {}
                 Layer::Role(_) | Layer::Fleet(_) | Layer::Chains(_) | Layer::OnDemand(_) => {}
             }
         }

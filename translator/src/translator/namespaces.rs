@@ -33,9 +33,7 @@ impl Translator {
     /// The layers of a mesh proxy with a certificate.
     pub(super) fn mesh_tls_layers(&self, view: &View) -> Vec<Layer> {
         let has = view.role == Role::Mesh && view.mesh_tls && self.options.mesh_inbound.is_some();
-        let inbound = view.mesh_namespace().cloned().map(Layer::MeshInbound);
-        let layers = inbound.into_iter();
-        let layers = layers.chain([Layer::MeshTls, Layer::MeshCertificates]);
+        let layers = [Layer::MeshTls, Layer::MeshCertificates].into_iter();
         layers.filter(|_| has).collect()
     }
 }

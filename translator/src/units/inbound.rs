@@ -34,15 +34,6 @@ pub(crate) fn certificates(context: &Context<'_>) -> Output {
     }
 }
 
-/// The listeners of all namespaces, made once more.
-pub(super) fn all(context: &Context<'_>) -> Vec<Replace> {
-    let mut inbound = Inbound::default();
-    for (key, _) in context.index.services() {
-        inbound.renew(key, context);
-    }
-    inbound.translate(context).resources
-}
-
 /// The ports of the Services of each namespace.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {
@@ -73,6 +64,11 @@ impl Inbound {
         }
     }
 
+    /// Has the listener of a namespace made again.
+    pub(crate) fn renew_namespace(&mut self, namespace: &Arc<str>) {
+        self.changed.insert(namespace.clone());
+    }
+
     /// The listeners of the namespaces whose ports may be others.
     pub(crate) fn translate(&mut self, context: &Context<'_>) -> Output {
         let changed = std::mem::take(&mut self.changed);
@@ -86,6 +82,16 @@ impl Inbound {
         }
     }
 
+    /// The listeners of all namespaces, as of the last flush.
+    pub(super) fn all(&self, context: &Context<'_>) -> Vec<Replace> {
+        let namespaces = self.ports.keys();
+        let replaces = namespaces.map(|namespace| Replace {
+            resources: self.resources(namespace, context),
+            origin: Origin::MeshInbound(namespace.clone()),
+        });
+        replaces.collect()
+    }
+
     fn resources(
         &self,
         namespace: &Arc<str>,
@@ -94,7 +100,8 @@ impl Inbound {
         let services = self.ports.get(namespace).into_iter().flatten();
         let ports: BTreeSet<NonZeroU16> = services.flat_map(|(_, ports)| ports).copied().collect();
         let ports: Vec<NonZeroU16> = ports.into_iter().collect();
-        let Some(address) = context.options.mesh_inbound.filter(|_| !ports.is_empty()) else {
+        let is_taken = !ports.is_empty() && context.views.has_inbound(namespace);
+        let Some(address) = context.options.mesh_inbound.filter(|_| is_taken) else {
             return Vec::new();
         };
         let listener = mtls::listener(address, &ports, context.options);

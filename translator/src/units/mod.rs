@@ -96,6 +96,12 @@ impl Units {
         self.imported.take_lent()
     }
 
+    /// Has the listener made again by which the proxies of a namespace take mTLS: somebody is the
+    /// first to take it, or nobody does any more.
+    pub(crate) fn renew_inbound(&mut self, namespace: &Arc<str>) {
+        self.inbound.renew_namespace(namespace);
+    }
+
     /// The summaries of the Services that were translated since the last call.
     pub(crate) fn take_summed_up(&mut self) -> Vec<(ServiceKey, Option<ServiceSummary>)> {
         std::mem::take(&mut self.summed_up)

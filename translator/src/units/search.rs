@@ -8,7 +8,6 @@ use seaway_proto::{Resource, TypeUrl};
 use super::Units;
 use super::dirty::Unit;
 use super::imports::Imported;
-use super::inbound;
 use super::mesh::table_name;
 use super::service::Extent;
 use crate::envoy::http::{self, tls::on_demand::PREFETCHING};
@@ -54,7 +53,7 @@ pub(crate) fn find(
     let units = units.chain(of_ingress(name, context));
     let mut found = look(name, units, &known.imported, context);
     if name.starts_with("inbound") {
-        found.extend(named(name, inbound::all(context)));
+        found.extend(named(name, known.inbound.all(context)));
     }
     found
 }

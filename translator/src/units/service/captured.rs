@@ -52,8 +52,9 @@ pub(super) fn add(
             }
             let is_new = own.is_new && common.is_none();
             if is_new && own.resource.type_url == TypeUrl::LISTENER {
+                let is_seen = context.views.has_consumers(namespace);
                 let layer = Layer::Consumers(namespace.clone());
-                resources.push((layer, own.resource));
+                resources.extend(is_seen.then_some((layer, own.resource)));
                 continue;
             }
             // The layers of a namespace bring no name of their own.
@@ -102,9 +103,10 @@ fn at_addresses(
             let Some((_, listener)) = planner.everywhere(&plan.frontend).pop() else {
                 continue;
             };
-            let port =
-                || routes_at_addresses(&port_key(service, &service.ports[plan.frontend.port]));
-            let name = name.get_or_insert_with(|| port().into());
+            let name = name.get_or_insert_with(|| {
+                let port = &service.ports[plan.frontend.port];
+                routes_at_addresses(&port_key(service, port)).into()
+            });
             made.push(AtAddresses {
                 resource: listener::routed(&listener, name),
                 is_new: plan.verdict != Verdict::Served,
