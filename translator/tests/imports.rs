@@ -269,6 +269,33 @@ fn what_is_not_imported_is_explained() {
     assert!(!says("http://web.shop/", &view).contains("404"));
 }
 
+/// A table of imports has the routes of its namespace, and its proxies what those lead to.
+#[test]
+fn what_a_table_of_imports_leads_to_is_there() {
+    let view = View {
+        whole_table: true,
+        namespace: Some("shop".into()),
+        ..importing("infra/dns")
+    };
+    let mut world = world(&[&view]);
+    assert_eq!(clusters(&world, &view), ["infra/dns/80"]);
+    let route = one(
+        "{kind: HTTPRoute, metadata: {namespace: shop, name: r}, spec: {parentRefs: [{group: '', kind: Service, \
+         namespace: infra, name: dns}], rules: [{backendRefs: [{namespace: infra, name: log, port: 80}]}]}}",
+    );
+    world.apply([route.clone()]);
+    assert_eq!(clusters(&world, &view), ["infra/dns/80", "infra/log/80"]);
+    // Who comes later finds the same.
+    world.translator.deactivate(&view);
+    world.flush();
+    assert_eq!(clusters(&world, &view), [""; 0]);
+    world.translator.activate(&view);
+    world.flush();
+    assert_eq!(clusters(&world, &view), ["infra/dns/80", "infra/log/80"]);
+    world.delete(&route);
+    assert_eq!(clusters(&world, &view), ["infra/dns/80"]);
+}
+
 /// The Service to which a resource belongs, if it belongs to one.
 fn owner(type_url: TypeUrl, name: &str) -> Option<ServiceKey> {
     let name = match type_url {

@@ -248,7 +248,15 @@ impl Translator {
                 }
                 Layer::Import(import) => marked.extend(self.index.imported(import).cloned()),
                 // Every flush looks whether somebody takes it.
-                Layer::WholeTable | Layer::ImportTable(_) => touched = true,
+                Layer::WholeTable => touched = true,
+                Layer::ImportTable(table) => {
+                    let namespace = table.namespace.iter();
+                    let consumed =
+                        namespace.flat_map(|name| self.index.routing().consumed_in(name));
+                    let consumed = consumed.filter(|key| table.imports.has(key));
+                    self.dirty.services.extend(consumed.cloned());
+                    touched = true;
+                }
                 Layer::Namespace { name, whole_table } => {
                     let key = (name.clone(), *whole_table);
                     self.dirty.namespaces.insert(key);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use seaway_proto::{Resource, TypeUrl};
 
-use crate::Layer;
-use crate::Role;
 use crate::model::ServiceKey;
 use crate::names::ClusterName;
 use crate::place::imports::wide;
 use crate::plan::Context;
+use crate::plan::host::{RoutePlan, routed_for};
+use crate::{Layer, Role};
 
 /// Which Services that are imported lead to others.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,10 @@ impl Imported {
             matches!(layer, Layer::Namespace { .. }).then_some(resource)
         });
         let leads = seen.values().map(|(_, resource)| *resource);
-        let borrows = borrows(key, &own, leads.chain(of_namespaces));
+        let leads = leads.chain(of_namespaces).flat_map(|one| &*one.refs);
+        let leads = leads.filter(|to| to.type_url == TypeUrl::CLUSTER);
+        let leads = leads.map(|to| to.name.clone());
+        let borrows = borrows(key, &own, leads.chain(of_tables(key, context)));
         let mut copies: Vec<(Layer, Resource)> = Vec::new();
         for layer in &own {
             let all = seen.values();
@@ -144,24 +147,45 @@ impl Imported {
     }
 }
 
-/// What a Service that is in these layers leads to besides its own clusters.
-fn borrows<'r>(
+/// The clusters to which the routes of a Service lead in the tables of those who import it, as the
+/// clients of their namespaces have them.
+fn of_tables(key: &ServiceKey, context: &Context<'_>) -> BTreeSet<Arc<str>> {
+    let Some(service) = context.index.service(key) else {
+        return BTreeSet::new();
+    };
+    let consumers = context.index.routing().consumers_of(key);
+    let consumers = consumers.filter(|name| {
+        let mut tables = context.views.import_tables();
+        tables.any(|of| of.namespace.as_ref() == Some(name) && of.imports.has(key))
+    });
+    let routed = consumers.map(|name| routed_for(context, service, Some(name)));
+    let clusters = routed.flat_map(|routed| {
+        let routes = routed.values().flatten();
+        let clusters = routes.flat_map(RoutePlan::clusters);
+        clusters.cloned().collect::<Vec<_>>()
+    });
+    clusters.collect()
+}
+
+/// What a Service that is in these layers leads to, which are these clusters, besides its own ones.
+fn borrows(
     key: &ServiceKey,
     layers: &[Layer],
-    resources: impl Iterator<Item = &'r Resource>,
+    leads: impl Iterator<Item = Arc<str>>,
 ) -> Option<Borrows> {
     if layers.is_empty() {
         return None;
     }
     let mut clusters: BTreeMap<ServiceKey, BTreeSet<Arc<str>>> = BTreeMap::new();
-    let refs = resources.flat_map(|resource| &*resource.refs);
-    for to in refs.filter(|to| to.type_url == TypeUrl::CLUSTER) {
-        let Ok(name) = to.name.parse::<ClusterName>() else {
+    for cluster in leads {
+        let Ok(name) = cluster.parse::<ClusterName>() else {
             continue;
         };
         if name.port.service != *key {
-            let of_target = clusters.entry(name.port.service).or_default();
-            of_target.insert(to.name.clone());
+            clusters
+                .entry(name.port.service)
+                .or_default()
+                .insert(cluster);
         }
     }
     (!clusters.is_empty()).then(|| Borrows {

@@ -136,13 +136,5 @@ fn route(at: At<'_>, plan: &RoutePlan) -> Route {
 
 /// The clusters to which requests and their copies are sent.
 pub(in crate::envoy) fn clusters<'p>(routes: &'p [RoutePlan<'_>]) -> Vec<&'p Arc<str>> {
-    let mut clusters: Vec<&Arc<str>> = Vec::new();
-    for route in routes {
-        if let Action::Forward(shares) = &route.action {
-            let upstreams = shares.iter().filter_map(|share| share.to.as_ref().ok());
-            clusters.extend(upstreams.map(|upstream| &upstream.cluster));
-            clusters.extend(route.mirrors.iter().map(|(cluster, _)| cluster));
-        }
-    }
-    clusters
+    routes.iter().flat_map(RoutePlan::clusters).collect()
 }

@@ -55,6 +55,19 @@ pub(crate) struct RoutePlan<'a> {
     pub asked: Asked<'a>,
 }
 
+impl RoutePlan<'_> {
+    /// The clusters to which requests and their copies are sent.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<str>> {
+        let (shares, mirrors) = match &self.action {
+            Action::Forward(shares) => (&**shares, &*self.mirrors),
+            Action::Answer(_) | Action::Redirect(..) | Action::ToHttps => (&[][..], &[][..]),
+        };
+        let upstreams = shares.iter().filter_map(|share| share.to.as_ref().ok());
+        let clusters = upstreams.map(|upstream| &upstream.cluster);
+        clusters.chain(mirrors.iter().map(|(cluster, _)| cluster))
+    }
+}
+
 /// What the annotations of an Ingress ask for on one of its routes.
 #[derive(Debug, Default)]
 pub(crate) struct Asked<'a> {
